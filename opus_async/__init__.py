@@ -1,0 +1,156 @@
+"""opus_async: run Opus workflow jobs, hundreds to tens of thousands at once, from one asyncio process.
+
+The public names and nothing else. They are loaded when first used, so that ``import opus_async`` costs
+nothing in a program that may never need the network.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opus_async.config import Limits, RetryPolicy, Timeouts
+    from opus_async.errors import (
+        AmbiguousExecution,
+        APIError,
+        AuthenticationError,
+        ConfigurationError,
+        DeadlineExceeded,
+        InvalidInputs,
+        JobFailed,
+        NotFound,
+        OpusError,
+        PermissionDenied,
+        ProtocolError,
+        RateLimited,
+        ServerError,
+        TransportError,
+        UploadError,
+        ValidationFailed,
+    )
+    from opus_async.events import (
+        Event,
+        JobStageChanged,
+        Listener,
+        RequestRetried,
+        RequestSent,
+        UploadProgress,
+    )
+    from opus_async.models import (
+        AuditEntry,
+        AuditLog,
+        AuditNode,
+        InputField,
+        JobOutcome,
+        JobRequest,
+        JobResults,
+        JobStatus,
+        OutputValue,
+        UploadedFile,
+        Workflow,
+    )
+    from opus_async.opus.client import OpusClient
+    from opus_async.stream import JobStream
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "opus_async.config": ("Limits", "RetryPolicy", "Timeouts"),
+    "opus_async.errors": (
+        "APIError",
+        "AmbiguousExecution",
+        "AuthenticationError",
+        "ConfigurationError",
+        "DeadlineExceeded",
+        "InvalidInputs",
+        "JobFailed",
+        "NotFound",
+        "OpusError",
+        "PermissionDenied",
+        "ProtocolError",
+        "RateLimited",
+        "ServerError",
+        "TransportError",
+        "UploadError",
+        "ValidationFailed",
+    ),
+    "opus_async.events": (
+        "Event",
+        "JobStageChanged",
+        "Listener",
+        "RequestRetried",
+        "RequestSent",
+        "UploadProgress",
+    ),
+    "opus_async.models": (
+        "AuditEntry",
+        "AuditLog",
+        "AuditNode",
+        "InputField",
+        "JobOutcome",
+        "JobRequest",
+        "JobResults",
+        "JobStatus",
+        "OutputValue",
+        "UploadedFile",
+        "Workflow",
+    ),
+    "opus_async.opus.client": ("OpusClient",),
+    "opus_async.stream": ("JobStream",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "APIError",
+    "AmbiguousExecution",
+    "AuditEntry",
+    "AuditLog",
+    "AuditNode",
+    "AuthenticationError",
+    "ConfigurationError",
+    "DeadlineExceeded",
+    "Event",
+    "InputField",
+    "InvalidInputs",
+    "JobFailed",
+    "JobOutcome",
+    "JobRequest",
+    "JobResults",
+    "JobStageChanged",
+    "JobStatus",
+    "JobStream",
+    "Limits",
+    "Listener",
+    "NotFound",
+    "OpusClient",
+    "OpusError",
+    "OutputValue",
+    "PermissionDenied",
+    "ProtocolError",
+    "RateLimited",
+    "RequestRetried",
+    "RequestSent",
+    "RetryPolicy",
+    "ServerError",
+    "Timeouts",
+    "TransportError",
+    "UploadError",
+    "UploadProgress",
+    "UploadedFile",
+    "ValidationFailed",
+    "Workflow",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,76 @@
+"""The roof: ``opus-async`` reads arguments, calls the floors below, draws.
+
+    parser        the words and the modules behind them
+    errors        exit codes, and an error as a person reads it
+    environment   .env
+    connection    the client and the event loop of one command
+    progress, display, live   what runs now: counted, and drawn as bars or as lines
+    tables        text in columns
+    demo, doctor, run, simulate, workflow   one command each
+
+Nothing here is imported from below. aiohttp, pydantic and rich are imported when a command needs them, so
+that ``--help`` answers at once. stdout carries data, stderr progress.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The arguments without the program's name; those of the process if None.
+
+    Returns:
+        The exit code, see :mod:`opus_async.cli.errors`.
+    """
+    from opus_async.cli.errors import READER_GONE
+
+    _write_anything()
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError, ValueError):  # the interpreter flushes once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    from opus_async.cli import errors, parser
+
+    delegated = parser.delegated(argv)
+    if delegated is not None:
+        from opus_async.cli import simulate
+
+        return simulate.run(delegated)
+    try:
+        options = parser.build().parse_args(argv)
+    except SystemExit as ended:  # argparse has said why
+        return int(ended.code or 0)
+    if options.command is None:
+        parser.build().print_help(sys.stderr)
+        return errors.Exit.WRONG_USE
+    errors.start_logging(debug=options.debug)
+    command = parser.load(options.command)
+    try:
+        return int(command.run(options))
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return errors.report(error, debug=options.debug)
+
+
+def _write_anything() -> None:
+    """A terminal that cannot show a character gets a question mark, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]

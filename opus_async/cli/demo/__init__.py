@@ -1,0 +1,92 @@
+"""``opus-async demo``: the whole way, on real documents and an embedded simulator.
+
+    documents, contents, pdf, png   real files that open
+    folder                          where they go
+    running                         the jobs, and every answer held against its file
+    summary                         what came of it, in numbers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from opus_async.cli.connection import drive
+from opus_async.cli.errors import Exit, Interrupted, WrongUse
+
+PROFILES = ("none", "flaky", "storm", "hostile")
+JOBS, IN_FLIGHT, OUT = 200, 50, "opus-demo"
+
+_EPILOG = """\
+The simulator is a process of its own on this machine: no key is needed, no request leaves it. The documents
+are real text, CSV, JSON, HTML, XML, PNG and PDF files; the simulator reads the bytes it receives, and every
+digest, size and type it reports is compared with the file on disk.
+
+examples:
+  opus-async demo
+  opus-async demo --faults flaky                  lost answers, broken uploads, 429s: nothing runs twice
+  opus-async demo --jobs 1000 --max-in-flight 300
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    add = parser.add_argument
+    add("--jobs", type=positive, default=JOBS, metavar="N", help="documents, one job each (%(default)s)")
+    add("--out", type=Path, default=Path(OUT), metavar="DIR", help="folder for everything made (%(default)s)")
+    add("--faults", choices=PROFILES, default="none", help="what goes wrong on the way (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="what documents, run times and faults depend on (0)")
+    add("--max-in-flight", type=positive, default=IN_FLIGHT, metavar="N", help="jobs at once (%(default)s)")
+    add("--fail-share", type=share, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1 (0)")
+    add("--json", action="store_true", help="the summary as one JSON object on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show it."""
+    from opus_async.cli.demo import documents, folder, running, summary
+
+    folder.prepare(options.out)
+    made = list(documents.make(options.out / folder.DOCUMENTS, options.jobs, options.seed))
+    print(f"demo: {summary.described(made)} in {options.out / folder.DOCUMENTS}", file=sys.stderr)
+    demo = running.Demo(
+        made,
+        options.out / folder.RESULTS,
+        faults=options.faults,
+        seed=options.seed,
+        max_in_flight=options.max_in_flight,
+        fail_share=options.fail_share,
+        plain=options.debug,
+    )
+    try:
+        findings = drive(demo.run())
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"{demo.progress.done} of {options.jobs} jobs had ended. The simulator is gone, and the other jobs "
+            f"with it; what was done is in {options.out / folder.RESULTS}."
+        ) from None
+    except running.SimulatorStartError as error:
+        raise WrongUse(str(error)) from None
+    if options.json:
+        print(json.dumps(summary.as_json(findings), indent=2))
+    else:
+        print(summary.as_text(findings, options.out))
+    return findings.exit_code
+
+
+def positive(text: str) -> int:
+    """A whole number from 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, for argparse."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value

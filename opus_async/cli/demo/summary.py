@@ -1,0 +1,143 @@
+"""What came of the demo, in numbers: for people and for machines."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from opus_async.cli.demo.documents import Document
+from opus_async.cli.demo.folder import DOCUMENTS, RESULTS
+from opus_async.cli.demo.running import WORKFLOW, Findings
+from opus_async.cli.tables import columns, terminal_width
+
+_MEGA = 1_000_000
+_SHARE = 0.95
+
+
+def described(documents: Sequence[Document]) -> str:
+    """``200 documents, 14.2 MB``."""
+    size = sum(document.size for document in documents)
+    noun = "document" if len(documents) == 1 else "documents"
+    return f"{len(documents)} {noun}, {size / _MEGA:.1f} MB"
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """The summary for a machine."""
+    return {
+        "jobs": len(findings.documents),
+        "completed": findings.completed,
+        "failed": findings.failed,
+        "digests_verified": findings.verified,
+        "mismatches": findings.mismatches,
+        "executed_twice": findings.executed_twice,
+        "documents": dict(_types(findings)),
+        "bytes": sum(document.size for document in findings.documents),
+        "wall_seconds": round(findings.wall, 3),
+        "jobs_per_second": round(_rate(findings), 2),
+        "job_seconds_median": round(_median(findings), 3),
+        "job_seconds_p95": round(_p95(findings), 3),
+        "stage_seconds_mean": {stage: round(spent, 4) for stage, spent in _stages(findings).items()},
+        "requests": dict(findings.progress.requests),
+        "retries": dict(findings.progress.retries),
+        "stray_shells": findings.stray_shells,
+        "faults": findings.faults,
+        "faults_injected": dict(_faults(findings)),
+        "seed": findings.seed,
+    }
+
+
+def as_text(findings: Findings, out: Path) -> str:
+    """The summary for a person."""
+    rows = [(f"  {name}", value) for name, value in _rows(findings)]
+    blocks = ["", columns(rows, width=terminal_width())]
+    if findings.failures:
+        blocks += ["", *(f"  failed: {text}" for text in findings.failures)]
+    if findings.mismatches:
+        blocks += ["", *(f"  MISMATCH {text}" for text in findings.mismatches)]
+    return "\n".join([*blocks, "", *_next(findings, out)])
+
+
+def _rows(findings: Findings) -> list[tuple[str, str]]:
+    stages = ", ".join(f"{stage} {_short(spent)}" for stage, spent in _stages(findings).items())
+    requests = findings.progress.requests
+    rows = [
+        ("jobs", f"{findings.completed} completed, {findings.failed} failed"),
+        ("documents", f"{described(findings.documents)}: {_listed(_types(findings))}"),
+        ("wall time", f"{findings.wall:.1f} s, {_rate(findings):.1f} jobs/s"),
+        ("job time", f"median {_median(findings):.2f} s, 95 % within {_p95(findings):.2f} s"),
+        ("mean by stage", stages),
+        ("requests", f"{requests.total():,}: {_listed(requests)}"),
+        ("retries", _counted(findings.progress.retries)),
+    ]
+    if findings.faults != "none":
+        rows.append((f"faults ({findings.faults})", _counted(_faults(findings), "injected")))
+    if findings.stray_shells:
+        rows.append(("stray shells", f"{findings.stray_shells}, unbilled: jobs made and never started"))
+    rows += [
+        ("executed twice", f"{findings.executed_twice} (the simulator's own count)"),
+        ("verified", f"{findings.verified} of {len(findings.documents)} digests, sizes and types match"),
+    ]
+    return rows
+
+
+def _next(findings: Findings, out: Path) -> list[str]:
+    some = shlex.quote(str(findings.documents[-1].path))
+    other = "flaky" if findings.faults == "none" else "hostile"
+    return [
+        f"Results: {out / RESULTS}, one line per completed job; the files are in {out / DOCUMENTS}",
+        "",
+        "Next:",
+        f"  opus-async demo --faults {other}",
+        f"  opus-async simulate -- opus-async run {WORKFLOW} --file Document={some}",
+        "  opus-async doctor",
+    ]
+
+
+def _types(findings: Findings) -> Counter[str]:
+    return Counter(document.type.lower() for document in findings.documents)
+
+
+def _faults(findings: Findings) -> Counter[str]:
+    """By kind, over all operations."""
+    kinds: Counter[str] = Counter()
+    for name, number in findings.counters.get("faults", {}).items():
+        kinds[name.partition(".")[2]] += number
+    return kinds
+
+
+def _stages(findings: Findings) -> dict[str, float]:
+    jobs = max(findings.completed, 1)
+    return {stage: spent / jobs for stage, spent in findings.stage_seconds.items()}
+
+
+def _rate(findings: Findings) -> float:
+    return findings.completed / findings.wall if findings.wall else 0.0
+
+
+def _median(findings: Findings) -> float:
+    return median(findings.job_seconds) if findings.job_seconds else 0.0
+
+
+def _p95(findings: Findings) -> float:
+    ordered = sorted(findings.job_seconds)
+    return ordered[min(int(len(ordered) * _SHARE), len(ordered) - 1)] if ordered else 0.0
+
+
+def _counted(numbers: Counter[str], what: str = "") -> str:
+    if not numbers:
+        return "0"
+    total = f"{numbers.total():,} {what}".rstrip()
+    return f"{total}: {_listed(numbers)}"
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
+    ordered = sorted(numbers.items(), key=lambda item: -item[1])
+    return ", ".join(f"{number:,} {name}" for name, number in ordered)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

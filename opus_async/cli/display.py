@@ -1,0 +1,132 @@
+"""Drawing what runs: bars on a terminal, a plain line now and then everywhere else.
+
+Both are fed by a :class:`Progress` and know nothing else, so any command with many jobs can use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from opus_async.cli.progress import Progress
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines: a log that is read later is not ruined by them."""
+
+_MEGA = 1_000_000
+_MINUTE = 60
+
+
+class Display(Protocol):
+    """Something that shows a Progress."""
+
+    period: float
+    """Seconds between drawings."""
+
+    def open(self) -> None:
+        """Show the beginning."""
+
+    def draw(self) -> None:
+        """Show how it stands."""
+
+    def close(self) -> None:
+        """Show the end, and give the terminal back as it was."""
+
+
+class Showing:
+    """Draws in the background of an ``async with``; what happens inside comes out unchanged."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    async def __aenter__(self) -> Self:
+        self._display.open()
+        self._task = asyncio.create_task(self._draw_on(), name="opus_async display")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._display.close()
+
+    async def _draw_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._display.period)
+            self._display.draw()
+
+
+class Lines:
+    """One plain line every few seconds; the first and the last always."""
+
+    period = LINE_EVERY
+
+    def __init__(self, progress: Progress, title: str, stream: TextIO | None = None) -> None:
+        self._progress = progress
+        self._title = title
+        self._stream = stream or sys.stderr
+
+    def open(self) -> None:
+        """Say the first line."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Say a line."""
+        with suppress(BrokenPipeError):  # nobody reads the progress: no reason to stop the jobs
+            print(f"{self._title}: {line(self._progress)}", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Say the last line."""
+        self.draw()
+
+
+def make(progress: Progress, title: str) -> Display:
+    """The display that suits stderr: bars on a terminal that can show them, else lines."""
+    if is_live(sys.stderr, os.environ) and find_spec("rich"):
+        with suppress(ImportError):  # a broken installation of it is no reason to stop
+            from opus_async.cli.live import Bars
+
+            return Bars(progress, title)
+    return Lines(progress, title)
+
+
+def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether something that redraws itself helps the reader of this stream."""
+    if environ.get("CI", "").lower() not in {"", "0", "false"} or environ.get("NO_COLOR"):
+        return False
+    return stream.isatty() and environ.get("TERM", "") not in {"dumb", "unknown"}
+
+
+def line(progress: Progress) -> str:
+    """How it stands, in one line."""
+    rates = progress.rates()
+    of = "" if progress.total is None else f"/{progress.total}"
+    words = [f"{progress.done}{of} done", f"{progress.failed} failed", f"{progress.in_flight} in flight"]
+    words += speeds(progress, rates.jobs, rates.bytes)
+    if rates.seconds_left and progress.done:
+        words.append(f"about {duration(rates.seconds_left)} left")
+    return f"{duration(progress.elapsed)}: {', '.join(words)}"
+
+
+def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
+    """Rates and retries, in words."""
+    retries = sum(progress.retries.values())
+    throttled = f" ({progress.throttled} by 429)" if progress.throttled else ""
+    return [f"{jobs:.1f} jobs/s", f"{sent / _MEGA:.1f} MB/s up", f"{retries} retries{throttled}"]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: ``7 s``, ``2 min 05 s``, ``3 h 02 min``."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, _MINUTE)
+    hours, minutes_rest = divmod(minutes, _MINUTE)
+    if hours:
+        return f"{hours} h {minutes_rest:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{whole} s"

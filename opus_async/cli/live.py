@@ -1,0 +1,78 @@
+"""Bars on a terminal, with rich: one per stage, never one per job."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from opus_async.cli.display import duration, speeds
+from opus_async.cli.progress import DONE, Progress
+
+FRAMES_PER_SECOND = 4
+
+
+class Bars:
+    """A bar per stage, redrawn at most four times a second, gone when it is closed."""
+
+    period = 1 / FRAMES_PER_SECOND
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._title = title
+        self._live = Live(
+            console=Console(stderr=True), auto_refresh=False, transient=True, redirect_stdout=False
+        )
+
+    def open(self) -> None:
+        """Take the bottom of the terminal."""
+        self._live.start()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw a frame."""
+        self._live.update(self._frame(), refresh=True)
+
+    def close(self) -> None:
+        """Give the terminal back; what came of the jobs is told by others."""
+        self._live.stop()
+
+    def _frame(self) -> RenderableType:
+        progress = self._progress
+        head = Text.assemble((self._title, "bold"), f"  {duration(progress.elapsed)}")
+        if progress.total is not None:
+            head.append(f"  {progress.done} of {progress.total}")
+        if progress.failed:
+            head.append(f"  {progress.failed} failed", "red")
+        return Group(head, self._bars(), self._foot())
+
+    def _bars(self) -> Table:
+        progress = self._progress
+        table = Table.grid(padding=(0, 1))
+        table.add_column()
+        table.add_column(ratio=1)
+        table.add_column(justify="right")
+        table.add_column(justify="right", style="cyan", min_width=4)
+        table.expand = True
+        # Without a known total a bar shows how many of those begun have come so far.
+        total = progress.total or progress.done + progress.in_flight
+        for stage in progress.stages:
+            now = progress.inside[stage]
+            count = f"{progress.passed[stage]}/{total}"
+            bar = ProgressBar(total=max(total, 1), completed=progress.passed[stage])
+            table.add_row(f"  {stage}", bar, count, f"{now} now" if now else "")
+        bar = ProgressBar(total=max(total, 1), completed=progress.done, complete_style="green")
+        table.add_row(f"  {DONE}", bar, f"{progress.done}/{total}", "")
+        return table
+
+    def _foot(self) -> Text:
+        rates = self._progress.rates()
+        words = [
+            f"{self._progress.in_flight} in flight",
+            *speeds(self._progress, rates.jobs, rates.bytes),
+        ]
+        if rates.seconds_left and self._progress.done:
+            words.append(f"{duration(rates.seconds_left)} left")
+        return Text("  " + " · ".join(words), style="dim", no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,101 @@
+"""The words of the command line, and which module is behind each.
+
+Every command module has ``configure(parser)`` and ``run(options) -> exit code``, and is cheap to import: what
+it works with it imports inside ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+PROGRAM = "opus-async"
+SIMULATE = "simulate"
+_DEBUG = "--debug"
+
+COMMANDS = {
+    "demo": "see it work: 200 real documents through an embedded Opus; needs no key and no network",
+    SIMULATE: "serve an embedded Opus on this machine, to develop and test against",
+    "doctor": "check key, network, certificate, clock and limits; say how to fix what is wrong",
+    "workflow": "look at a workflow: show ID",
+    "run": "run one job and print its outputs as JSON",
+}
+"""Word -> what it does, in the order of the help. The module has the name of the word."""
+
+_EPILOG = """\
+first steps:
+  opus-async demo                                            see it work, without a key
+  opus-async doctor                                          is this machine ready for the real one?
+  opus-async workflow show WORKFLOW_ID                       what does a workflow want?
+  opus-async run WORKFLOW_ID --file Document=invoice.pdf     run one job
+
+environment (also read from .env in the current directory; the environment wins):
+  OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
+  OPUS_BASE_URL      another host than https://operator.opus.com
+  OPUS_CALLBACK_URL  an HTTPS URL that Opus calls when a job ends
+
+exit codes:
+  0 all well   1 some jobs failed   2 wrong use or bad inputs   4 key, permission or configuration
+  5 the outcome is unknown and needs a decision   130 interrupted
+"""
+
+
+class Command(Protocol):
+    """What a command module offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Do it; returns the exit code, or raises what :func:`errors.report` explains."""
+
+
+def load(word: str) -> Command:
+    """The module behind a word."""
+    return cast("Command", import_module(f"{__package__}.{word}"))
+
+
+def delegated(argv: Sequence[str]) -> list[str] | None:
+    """The arguments of ``simulate``, which has a parser of its own; None when this is another command."""
+    for position, word in enumerate(argv):
+        if word == SIMULATE:
+            return list(argv[position + 1 :])
+        if word != _DEBUG:
+            return None
+    return None
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    from opus_async import __version__
+
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run Opus workflow jobs from the command line.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    _add_debug(parser, default=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for word, summary in COMMANDS.items():
+        command = commands.add_parser(
+            word,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if word == SIMULATE:  # listed here, parsed there
+            continue
+        load(word).configure(command)
+        # Without a default of its own, so that it does not undo a --debug before the command.
+        _add_debug(command, default=argparse.SUPPRESS)
+    return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser, *, default: bool | str) -> None:
+    parser.add_argument(
+        _DEBUG, action="store_true", default=default, help="log every step on stderr, and show tracebacks"
+    )

@@ -1,0 +1,119 @@
+"""``opus-async workflow show``: what a workflow wants now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli.connection import connect, drive
+from opus_async.cli.errors import Exit
+from opus_async.cli.tables import columns, printable, terminal_width
+
+if TYPE_CHECKING:
+    from opus_async.models import InputField, Workflow
+
+_EPILOG = """\
+examples:
+  opus-async workflow show B9uGJfZ3CFwOdMKH
+  opus-async workflow show B9uGJfZ3CFwOdMKH --version 3
+  opus-async workflow show B9uGJfZ3CFwOdMKH --json | jq '.inputs[].display_name'
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    show = verbs.add_parser(
+        "show",
+        help="the inputs as a table",
+        description="Show the inputs of a workflow: display name, variable, type, whether it is required, file "
+        "types. Variable names change when a workflow is edited; display names do not.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    show.add_argument("workflow_id", metavar="ID", help="16 characters, or a UUID")
+    show.add_argument("--version", type=int, metavar="N", help="a version number; default: the latest active")
+    show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
+    show.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    show.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show a workflow."""
+    workflow = drive(_get(options))
+    if options.json:
+        print(json.dumps(as_json(workflow), indent=2, ensure_ascii=False))
+        return Exit.OK
+    print("\n".join(_lines(workflow)))
+    print(f"\nTry: {example(workflow)}", file=sys.stderr)
+    return Exit.OK
+
+
+async def _get(options: argparse.Namespace) -> Workflow:
+    async with connect() as opus:
+        return await opus.workflows.get(
+            options.workflow_id, version=options.version, version_id=options.version_id
+        )
+
+
+def as_json(workflow: Workflow) -> dict[str, Any]:
+    """The workflow for a machine."""
+    return {
+        "workflow_id": workflow.workflow_id,
+        "name": workflow.name,
+        "description": workflow.description,
+        "version": workflow.version,
+        "version_id": workflow.version_id,
+        "workspace_id": workflow.workspace_id,
+        "inputs": [
+            {
+                "variable_name": field.variable_name,
+                "display_name": field.display_name,
+                "type": field.type,
+                "item_type": field.item_type,
+                "required": not field.nullable,
+                "allowed_file_types": list(field.allowed_file_types),
+            }
+            for field in workflow.inputs.values()
+        ],
+        "outputs": dict(workflow.outputs),
+    }
+
+
+def example(workflow: Workflow) -> str:
+    """A ``run`` with the required inputs, to be filled in."""
+    words = ["opus-async run", _quoted(workflow.workflow_id)]
+    for field in workflow.inputs.values():
+        if not field.nullable:
+            flag, value = ("--file", "PATH") if field.takes_file or field.takes_files else ("--input", "VALUE")
+            words.append(f"{flag} {_quoted(field.display_name)}={value}")
+    return " ".join(words)
+
+
+def _lines(workflow: Workflow) -> list[str]:
+    name = printable(workflow.name) or "(no name)"
+    version = f", version {workflow.version}" if workflow.version is not None else ""
+    lines = [f"{name} ({printable(workflow.workflow_id)}{version})"]
+    if workflow.description:
+        lines.append(printable(workflow.description))
+    if not workflow.inputs:
+        return [*lines, "", "It takes no inputs."]
+    rows = [("DISPLAY NAME", "VARIABLE", "TYPE", "REQUIRED", "FILE TYPES")]
+    rows += [_row(field) for field in workflow.inputs.values()]
+    return [*lines, "", columns(rows, width=terminal_width())]
+
+
+def _row(field: InputField) -> tuple[str, str, str, str, str]:
+    kind = f"array of {field.item_type}" if field.type == "array" and field.item_type else field.type
+    takes_files = field.takes_file or field.takes_files
+    file_types = ", ".join(field.allowed_file_types) or ("any supported" if takes_files else "")
+    required = "no" if field.nullable else "yes"
+    return field.display_name, field.variable_name, kind, required, file_types
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(printable(text))

@@ -1,0 +1,294 @@
+"""Everything that opus_async raises, and nothing else.
+
+::
+
+    OpusError                        job_id and stage, where they are known
+    ├── ConfigurationError           no key, a base URL that is none: nothing was sent
+    ├── InvalidInputs                a caller's inputs do not fit the workflow: nothing was sent
+    ├── APIError                     the platform answered, and the answer is no
+    │   ├── AuthenticationError      401: the key is missing, wrong or expired
+    │   ├── PermissionDenied         403: the user behind the key may not do this
+    │   ├── NotFound                 404: no such id, or not visible to this key
+    │   ├── ValidationFailed         400, 413, 422: the request was understood and refused
+    │   ├── RateLimited              429 for longer than it is worth waiting
+    │   └── ServerError              5xx
+    ├── ProtocolError                the platform answered, and the answer makes no sense
+    ├── TransportError               no complete answer came
+    ├── UploadError                  a file could not be sent, or storage refused it
+    ├── JobFailed                    the job reached a terminal status other than COMPLETED
+    ├── DeadlineExceeded             we stopped waiting; the job goes on
+    └── AmbiguousExecution           it cannot be known whether the job was started
+
+Every message says what to do next. No message holds a secret: URLs come without their query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opus_async.models import JobOutcome, JobStatus
+
+
+class OpusError(Exception):
+    """The root: catch this to catch everything that opus_async raises.
+
+    Attributes:
+        job_id: The job this is about; None where no job came to be.
+        stage: The stage of the lifecycle, in the platform's own words (for Opus: ``schema``, ``upload``,
+            ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
+    """
+
+    def __init__(self, message: str, *, job_id: str | None = None, stage: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.job_id = job_id
+        self.stage = stage
+
+    def __str__(self) -> str:
+        job = f"job {self.job_id}" if self.job_id else ""
+        stage = f"stage {self.stage}" if self.stage else ""
+        where = ", ".join(filter(None, (job, stage)))
+        return f"{self.message} [{where}]" if where else self.message
+
+    def located(self, *, job_id: str | None = None, stage: str | None = None) -> OpusError:
+        """Fill in where it happened, without overwriting what is known already; returns itself."""
+        self.job_id = self.job_id or job_id
+        self.stage = self.stage or stage
+        return self
+
+
+class ConfigurationError(OpusError, ValueError):
+    """A setting is missing or unusable; nothing was sent."""
+
+
+class InvalidInputs(OpusError, ValueError):
+    """A caller's inputs do not fit the workflow; nothing was sent.
+
+    Attributes:
+        problems: One sentence per problem, each naming the input by its display name. All of them, not
+            only the first.
+    """
+
+    def __init__(self, problems: Sequence[str], *, stage: str | None = None) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem with the inputs" if count == 1 else f"{count} problems with the inputs"
+        super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)
+
+
+class APIError(OpusError):
+    """The platform answered, and the answer is no.
+
+    Attributes:
+        status: The HTTP status, or the ``statusCode`` inside a 200 that is none.
+        code: The platform's machine-readable code, where it gives one.
+        detail: The platform's own words, every message of a list, shortened.
+        request_id: The value of a request-id header, to quote to the vendor's support.
+        attempt: Which attempt got this answer, from 1.
+        method: The HTTP method.
+        url: The URL without its query.
+        retry_after: Seconds the platform asked to wait, already capped; None where it did not say.
+    """
+
+    retry_after: float | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        detail: str = "",
+        request_id: str | None = None,
+        attempt: int = 1,
+        method: str = "",
+        url: str = "",
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.attempt = attempt
+        self.method = method
+        self.url = url
+
+    def __str__(self) -> str:
+        facts = [f"HTTP {self.status}"]
+        if self.method:
+            facts.append(f"{self.method} {self.url}")
+        if self.attempt > 1:
+            facts.append(f"attempt {self.attempt}")
+        if self.request_id:
+            facts.append(f"request id {self.request_id}")
+        return f"{super().__str__()} ({', '.join(facts)})"
+
+
+class AuthenticationError(APIError):
+    """401: the service key is missing, wrong or expired."""
+
+
+class PermissionDenied(APIError):
+    """403: the user behind the key lacks a permission."""
+
+
+class NotFound(APIError):
+    """404: no such id, or not visible to this key."""
+
+
+class ValidationFailed(APIError):
+    """400, 413 or 422: the platform understood the request and refused it."""
+
+
+class RateLimited(APIError):
+    """429, and nothing but 429, for longer than it is worth waiting."""
+
+
+class ServerError(APIError):
+    """5xx after the last retry."""
+
+
+class ProtocolError(OpusError):
+    """The platform answered, and the answer makes no sense.
+
+    Attributes:
+        body: The beginning of the answer, for a bug report.
+    """
+
+    def __init__(
+        self, message: str, *, body: str = "", job_id: str | None = None, stage: str | None = None
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.body = body
+
+
+class TransportError(OpusError):
+    """No complete answer came: a refused or broken connection, a time-out.
+
+    Attributes:
+        request_sent: Whether the server may have seen the request. False only when no byte of it can
+            have left: then repeating it is safe whatever it does.
+        retryable: Whether the same request may go better a moment later. False for what only a person can
+            mend: a certificate that is not trusted, a redirect to another host, a closed client.
+        attempt: Which attempt failed, from 1.
+        method: The HTTP method.
+        url: The URL without its query.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_sent: bool,
+        retryable: bool = True,
+        attempt: int = 1,
+        method: str = "",
+        url: str = "",
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.request_sent = request_sent
+        self.retryable = retryable
+        self.attempt = attempt
+        self.method = method
+        self.url = url
+
+
+class UploadError(OpusError):
+    """A file could not be sent, or storage refused it.
+
+    Attributes:
+        filename: The file, as the caller named it.
+        status: The HTTP status of storage's answer; None when there was none.
+        code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        filename: str,
+        status: int | None = None,
+        code: str | None = None,
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.filename = filename
+        self.status = status
+        self.code = code
+
+
+class JobFailed(OpusError):
+    """The job reached a terminal status other than COMPLETED. Failed runs are not billed.
+
+    Attributes:
+        outcome: Everything known of the job, the audit included.
+        failed_nodes: The names of the workflow nodes that failed, where the audit tells.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: JobOutcome | None = None,
+        failed_nodes: Sequence[str] = (),
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.outcome = outcome
+        self.failed_nodes = tuple(failed_nodes)
+
+
+class DeadlineExceeded(OpusError, TimeoutError):
+    """We stopped waiting; the job goes on remotely, and ``jobs.wait(job_id)`` can go on waiting for it.
+
+    Attributes:
+        last_status: The last status seen; None when none was.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        last_status: JobStatus | None = None,
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.last_status = last_status
+
+
+class AmbiguousExecution(OpusError):
+    """The order to start got no answer, and nothing the platform shows tells whether it was obeyed.
+
+    Do not execute the job again before looking at it in the platform: a second run that completes is
+    billed a second time.
+
+    Attributes:
+        cause: The failure that made it uncertain.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: OpusError | None = None,
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.cause = cause
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The first error inside a group, or the error itself: callers of ours never meet a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,209 @@
+"""How one job runs, from inputs to outcome, said in terms of the platform. There is one way, and this is it.
+
+bind -> prepare (files) -> create (an unbilled shell) -> start (the bill) -> watch -> collect
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import MappingProxyType
+from typing import Generic
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import DeadlineExceeded, JobFailed, OpusError
+from opus_async.events import JobStageChanged
+from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
+from opus_async.platform import BoundT, Collected, Platform, ReadyT
+from opus_async.starting import Starter
+from opus_async.transport.notify import Notifier
+from opus_async.watch import Watcher
+
+log = logging.getLogger("opus_async.lifecycle")
+
+
+class Lifecycle(Generic[BoundT, ReadyT]):
+    """Runs jobs of one platform.
+
+    Args:
+        platform: Whose jobs.
+        watcher: Where they are waited for.
+        policy: What to do with an uncertain start; see :mod:`opus_async.starting`.
+        job_timeout: Seconds for a job whose request names none; None waits for ever.
+        notify: Where stage changes go.
+
+    Attributes:
+        abandoned: Ids of jobs that may go on remotely because we were cancelled while they ran.
+    """
+
+    def __init__(
+        self,
+        platform: Platform[BoundT, ReadyT],
+        watcher: Watcher,
+        *,
+        policy: RetryPolicy,
+        job_timeout: float | None,
+        notify: Notifier,
+    ) -> None:
+        self.abandoned: list[str] = []
+        self._platform = platform
+        self._watcher = watcher
+        self._starter = Starter(platform, policy)
+        self._job_timeout = job_timeout
+        self._notify = notify
+
+    async def run(self, request: JobRequest, *, index: int = 0) -> JobOutcome:
+        """Run one job to a terminal status.
+
+        Returns:
+            The outcome; ``error`` is set when the job failed, or completed and its results could not be had.
+
+        Raises:
+            OpusError: No terminal status is known; it carries the job id and the stage.
+        """
+        run = _Run(request, index, self._platform.stages.bind, self._notify)
+        timeout = self._job_timeout if request.timeout is None else request.timeout
+        try:
+            async with asyncio.timeout(timeout) as deadline:
+                await self._advance(run, request)
+                run.collected = await self._collect(run)
+        except OpusError as error:
+            run.error = error.located(job_id=run.job_id, stage=run.stage)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            run.error = self._overdue(run, timeout)
+        except asyncio.CancelledError as cancelled:
+            if run.ordered and not run.ended:
+                note = (
+                    f"Cancelled while job {run.job_id} may be running; it goes on remotely and can be awaited"
+                )
+                log.warning("%s with jobs.wait(%r).", note, run.job_id)
+                cancelled.add_note(note)
+            raise
+        return run.finish()
+
+    async def _advance(self, run: _Run, request: JobRequest) -> None:
+        platform, stages = self._platform, self._platform.stages
+        run.enter(stages.bind)
+        bound = await platform.bind(request)
+        run.enter(stages.prepare)
+        ready = await platform.prepare(bound)
+        run.enter(stages.create)
+        run.job_id = await platform.create(bound)
+        run.enter(stages.start)
+        run.ordered = True
+        await self._starter.start(run.job_id, ready)
+        run.enter(stages.watch)
+        await self._watcher.wait(run.job_id, kind=platform.kind, on_status=run.saw)
+
+    async def _collect(self, run: _Run) -> Collected:
+        run.enter(self._platform.stages.collect)
+        return await self._platform.collect(run.known_id, run.known_status)
+
+    def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
+        if not run.ordered:
+            what = "nothing was started"
+        elif run.stage == self._platform.stages.start:
+            what = "it may have been started: look at it before running it again"
+        else:
+            what = f"it goes on remotely: jobs.wait({run.job_id!r}) can go on waiting"
+        return DeadlineExceeded(
+            f"No outcome after {timeout:g} s; {what}. Give it a longer timeout if this is normal.",
+            last_status=run.status,
+            job_id=run.job_id,
+            stage=run.stage,
+        )
+
+
+class _Run:
+    """What changes while one job runs; belongs to one task."""
+
+    def __init__(self, request: JobRequest, index: int, stage: str, notify: Notifier) -> None:
+        self.key = request.key
+        self.index = index
+        self.stage = stage
+        self.job_id: str | None = None
+        self.ordered = False
+        """Whether the order to start may have left."""
+        self.status: JobStatus | None = None
+        self.collected = Collected()
+        self.error: OpusError | None = None
+        self._notify = notify
+        self._timings: dict[str, float] = {}
+        self._now = asyncio.get_running_loop().time
+        self._began = self._entered = self._now()
+
+    @property
+    def ended(self) -> bool:
+        return self.status is not None and self.status.is_terminal
+
+    @property
+    def known_id(self) -> str:
+        assert self.job_id is not None  # noqa: S101 - set by create, before anything that reads it
+        return self.job_id
+
+    @property
+    def known_status(self) -> JobStatus:
+        assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
+        return self.status
+
+    def saw(self, status: JobStatus) -> None:
+        self.status = status
+
+    def enter(self, stage: str) -> None:
+        self._clock()
+        self.stage = stage
+        if self._notify.active:
+            self._notify(JobStageChanged(index=self.index, key=self.key, job_id=self.job_id, stage=stage))
+
+    def _clock(self) -> None:
+        now = self._now()
+        if now > self._entered:
+            self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered
+        self._entered = now
+
+    def finish(self) -> JobOutcome:
+        """The outcome; raises the error when no terminal status is known."""
+        self._clock()
+        if self._notify.active:
+            self._notify(
+                JobStageChanged(
+                    index=self.index,
+                    key=self.key,
+                    job_id=self.job_id,
+                    stage="done",
+                    status=self.status if self.ended else None,
+                )
+            )
+        if self.error is not None and not self.ended:
+            raise self.error
+        if self.status != JobStatus.COMPLETED:
+            self.error = _failure(self.known_status, self.collected.audit, self.job_id, self.stage)
+        outcome = JobOutcome(
+            job_id=self.job_id,
+            status=self.status,
+            outputs=self.collected.outputs,
+            results=self.collected.results,
+            error=self.error,
+            audit=self.collected.audit,
+            timings=MappingProxyType({**self._timings, "total": self._now() - self._began}),
+            index=self.index,
+            key=self.key,
+        )
+        if isinstance(self.error, JobFailed):
+            self.error.outcome = outcome
+        return outcome
+
+
+def _failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stage: str) -> JobFailed:
+    nodes = audit.failed_nodes if audit else ()
+    reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
+    if nodes:
+        named = "; ".join(f"{name} ({reasons[name]})" if name in reasons else name for name in nodes)
+        why = f"failed nodes: {named}"
+    elif audit:
+        why = "the audit names no failed node"
+    else:
+        why = "its audit could not be read; try jobs.audit() later"
+    return JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)

@@ -1,0 +1,301 @@
+"""The values that users hold: frozen, plain, free of I/O.
+
+What came over the wire is offered twice: normalised in named fields, and as it was in ``raw``. Nothing that
+the platform sent is dropped because we did not know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+from opus_async.errors import JobFailed, OpusError
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class JobStatus(str):
+    """Where a job stands: a text that compares with its normalised name and keeps what the platform wrote.
+
+    ``JobStatus("COMPLETED", raw="Completed ") == JobStatus.COMPLETED == "COMPLETED"``. The vocabulary is
+    opus-neutral; each platform's protocol maps its own words onto it.
+
+    Attributes:
+        raw: The platform's own text, for what we do not know (``UNKNOWN``) and for bug reports.
+    """
+
+    __slots__ = ("raw",)
+
+    raw: str
+    PENDING: ClassVar[JobStatus]
+    """Accepted or not yet started; waiting for its turn."""
+    IN_PROGRESS: ClassVar[JobStatus]
+    WAITING: ClassVar[JobStatus]
+    """Parked for a person, a sub-workflow or a callback: hours or days are normal. Not a failure."""
+    COMPLETED: ClassVar[JobStatus]
+    FAILED: ClassVar[JobStatus]
+    CANCELLED: ClassVar[JobStatus]
+    TIMED_OUT: ClassVar[JobStatus]
+    UNKNOWN: ClassVar[JobStatus]
+    """A word we do not know: watched on, never an error."""
+
+    def __new__(cls, name: str, raw: str | None = None) -> Self:
+        """Make a status of a normalised name, e.g. ``JobStatus("COMPLETED")``."""
+        self = super().__new__(cls, name)
+        self.raw = name if raw is None else raw
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{self}>" if self.raw == self else f"<{self} {self.raw!r}>"
+
+    def __reduce__(self) -> tuple[type[JobStatus], tuple[str, str]]:
+        return JobStatus, (str(self), self.raw)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job will never change again."""
+        return self in _TERMINAL
+
+
+_NAMES = ("PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "UNKNOWN")
+for _name in _NAMES:
+    setattr(JobStatus, _name, JobStatus(_name))
+_TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputField:
+    """One input of a workflow, as its schema describes it.
+
+    Attributes:
+        variable_name: The key on the wire, e.g. ``workflow_input_we4tej0ly``. It changes when the workflow
+            is edited: never write it into code.
+        display_name: What a person sees in the Opus builder. Not promised to be unique.
+        type: ``str``, ``int``, ``float``, ``bool``, ``date``, ``file``, ``array``, ``array_files``,
+            ``object``, ``json_string``, or a word we do not know yet.
+        nullable: Whether the input may be left out.
+        allowed_file_types: Upper-case names without dot, e.g. ``("PDF", "JPEG")``; empty means any
+            supported type.
+        item_type: For ``array``: the type of its items where the schema tells, e.g. ``file``.
+        type_definition: The schema's own description of the items, sent back beside the value.
+        raw: The field as the platform sent it.
+    """
+
+    variable_name: str
+    display_name: str
+    type: str
+    nullable: bool = False
+    allowed_file_types: tuple[str, ...] = ()
+    item_type: str | None = None
+    type_definition: Mapping[str, Any] | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether the input is exactly one file."""
+        return self.type == "file"
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether the input is a list of files."""
+        return self.type == "array_files" or (self.type == "array" and self.item_type == "file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """A workflow and the inputs it expects now.
+
+    Attributes:
+        workflow_id: As asked for.
+        inputs: Variable name -> field, in the schema's order.
+        outputs: Variable name -> display name, where the schema tells; empty otherwise.
+        version: The version that answered, where told.
+        version_id: Its UUID, where told.
+        workspace_id: Where it lives, where told; files must be uploaded to the same workspace.
+        raw: The whole answer.
+    """
+
+    workflow_id: str
+    name: str = ""
+    description: str = ""
+    inputs: Mapping[str, InputField] = field(default_factory=lambda: MappingProxyType({}))
+    outputs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    version: int | None = None
+    version_id: str | None = None
+    workspace_id: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One job to be run: a row of ``run_many``.
+
+    Attributes:
+        inputs: Display name or variable name -> value. File inputs take a path, bytes, a binary file
+            object, an :class:`UploadedFile`, or the ``fileUrl`` of an earlier upload.
+        title: Shown in the Opus UI; a default is made when absent.
+        description: Likewise.
+        key: The caller's own name for the row, handed back in the outcome.
+        timeout: Seconds from the start of this job until we stop waiting for it.
+        version_id: Pins the workflow version by UUID.
+        version_number: Pins it by number.
+    """
+
+    inputs: Mapping[str, Any]
+    title: str | None = None
+    description: str | None = None
+    key: str | None = None
+    timeout: float | None = None
+    version_id: str | None = None
+    version_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file that lies in the platform's storage.
+
+    Attributes:
+        url: The ``fileUrl`` to put into inputs; not downloadable as it is.
+        size: Bytes.
+        sha256: Hex digest; None when the digest was switched off.
+    """
+
+    url: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputValue:
+    """One output variable of a finished job.
+
+    Attributes:
+        variable_name: The key on the wire.
+        display_name: What a person sees; the variable name where the platform gives none.
+        type: As sent; None where the answer had bare values.
+        value: As sent.
+    """
+
+    variable_name: str
+    display_name: str
+    value: Any
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """What a finished job gave.
+
+    Attributes:
+        values: Every output variable, in the order sent.
+        raw: The whole answer, as sent.
+    """
+
+    values: tuple[OutputValue, ...] = ()
+    raw: Any = field(default=None, repr=False)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Display name -> value. A display name used twice is followed by its variable in brackets."""
+        named: dict[str, Any] = {}
+        for output in self.values:
+            name = output.display_name
+            named[name if name not in named else f"{name} ({output.variable_name})"] = output.value
+        return named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditNode:
+    """What one node of the workflow did.
+
+    Attributes:
+        name: The node's name (the vendor calls it an id; live bodies hold names).
+        status: As sent, upper case: ``COMPLETED``, ``FAILED``, ``SLEEPING``; None where not told.
+        started_at: Seconds since the epoch; None where not told.
+        seconds: How long it ran; nodes overlap, so the sum is more than the elapsed time.
+        error: The platform's words on its failure, where it has any.
+        raw: The node as sent.
+    """
+
+    name: str
+    status: str | None = None
+    started_at: float | None = None
+    seconds: float | None = None
+    error: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One line of the older, textual audit trail."""
+
+    timestamp: str
+    actor: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLog:
+    """What the platform tells of a job's way through its workflow.
+
+    Attributes:
+        nodes: The nodes that have run or are running, in the order of their start.
+        failed_nodes: Names.
+        executed_nodes: Names.
+        remaining_nodes: Names; a finished run can still list every node here, so it decides nothing.
+        running_node: Name; None when nothing runs.
+        trail: The older form's entries; empty in the newer form.
+        raw: The whole answer.
+    """
+
+    nodes: tuple[AuditNode, ...] = ()
+    failed_nodes: tuple[str, ...] = ()
+    executed_nodes: tuple[str, ...] = ()
+    remaining_nodes: tuple[str, ...] = ()
+    running_node: str | None = None
+    trail: tuple[AuditEntry, ...] = ()
+    raw: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutcome:
+    """How one job ended.
+
+    Attributes:
+        job_id: None when no job came to be.
+        status: The terminal status; None when none is known (then ``error`` tells why).
+        outputs: Display name -> value; empty unless COMPLETED.
+        results: The results as the platform sent them.
+        error: What went wrong; None when ``ok``.
+        audit: The audit, fetched on failure; None when it could not be had.
+        timings: Seconds per stage, by the platform's stage names, and ``total``.
+        index: The position of the row in its run, from 0; 0 for a single ``run``.
+        key: The caller's own name for the row.
+    """
+
+    job_id: str | None
+    status: JobStatus | None
+    outputs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    results: Any = field(default=None, repr=False)
+    error: OpusError | None = None
+    audit: AuditLog | None = field(default=None, repr=False)
+    timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    index: int = 0
+    key: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the job completed and its results are here."""
+        return self.error is None and self.status == JobStatus.COMPLETED
+
+    def raise_for_status(self) -> Self:
+        """Raise what went wrong (:class:`JobFailed` for a job that ended badly); itself when ``ok``."""
+        if self.error is not None:
+            raise self.error
+        if not self.ok:
+            raise JobFailed(
+                f"The job ended as {self.status}, not COMPLETED", outcome=self, job_id=self.job_id
+            )
+        return self

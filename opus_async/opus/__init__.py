@@ -1,0 +1,1 @@
+"""The first platform: Opus (operator.opus.com)."""

@@ -1,0 +1,261 @@
+"""The client: what an app developer holds. Wires the floors below together and decides nothing itself."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from opus_async.config import (
+    Limits,
+    RetryPolicy,
+    Timeouts,
+    key_problem,
+    resolve_base_url,
+    resolve_callback,
+    resolve_key,
+)
+from opus_async.errors import ConfigurationError, OpusError
+from opus_async.events import Listener
+from opus_async.lifecycle import Lifecycle
+from opus_async.models import JobOutcome, JobRequest, Workflow
+from opus_async.opus.api import Api
+from opus_async.opus.files import Files
+from opus_async.opus.jobs import Jobs
+from opus_async.opus.protocol.dialect import Dialect
+from opus_async.opus.protocol.v0 import V0
+from opus_async.opus.run import OpusRun, Payload
+from opus_async.opus.uploads import Uploader, UploadsOnce
+from opus_async.stream import Engine, JobRows, JobStream
+from opus_async.transport.http import Http
+from opus_async.transport.limits import Bandwidth, Gate
+from opus_async.transport.notify import Notifier
+from opus_async.transport.retry import Retrier
+from opus_async.watch import Watcher
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class OpusClient:
+    """Opus from one asyncio process: ``async with OpusClient() as opus: await opus.run(...)``.
+
+    Safe to share between tasks of one event loop. Make one, keep it, close it.
+
+    Args:
+        service_key: Default: ``OPUS_SERVICE_KEY`` from the environment. Trimmed.
+        base_url: The host. Default: ``OPUS_BASE_URL``, else the vendor's.
+        api: The generation of the API; this version speaks ``v0``.
+        limits: How much happens at once.
+        timeouts: How long one thing may take.
+        retry: What happens when a request fails.
+        callback: An HTTPS URL that Opus calls when a job ends, sent with every execute. Default:
+            ``OPUS_CALLBACK_URL``, else a placeholder that does not resolve where the API demands one.
+        session: A session of the caller's, with its own connector; it is not closed here. It must carry no
+            default header that storage may not see.
+        listeners: Callables, sync or async, that are told events.
+
+    Attributes:
+        workflows: Workflow schemas.
+        jobs: The calls of a job one by one.
+        files: Uploads.
+
+    Raises:
+        ConfigurationError: No key, or a base URL that is none.
+    """
+
+    def __init__(
+        self,
+        service_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        api: Literal["v0"] = "v0",
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        callback: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        key = resolve_key(service_key)
+        self._limits = limits or Limits()
+        self._timeouts = timeouts or Timeouts()
+        self._policy = retry or RetryPolicy()
+        self._callback = resolve_callback(callback)
+        self._notify = Notifier(listeners)
+        self._http = Http(self._timeouts, session=session)
+        self._gate = Gate(
+            self._limits.api_concurrency, rate=self._limits.api_rate, poll_rate=self._limits.poll_rate
+        )
+        self._upload_gate = Gate(self._limits.upload_concurrency)
+        self._api = Api(
+            _dialect(api),
+            self._http,
+            Retrier(self._policy, self._gate, notify=self._notify),
+            base_url=resolve_base_url(base_url),
+            service_key=key,
+            key_hint=key_problem(key),
+            notify=self._notify,
+        )
+        self._uploader = Uploader(
+            self._api,
+            self._http,
+            Retrier(self._policy, self._upload_gate, notify=self._notify),
+            timeouts=self._timeouts,
+            bandwidth=Bandwidth(self._limits.upload_bandwidth) if self._limits.upload_bandwidth else None,
+            notify=self._notify,
+        )
+        self._watcher = Watcher(
+            self._api,
+            detect_lag=self._limits.detect_lag,
+            patience=self._policy.max_elapsed,
+            workers=self._limits.api_concurrency,
+        )
+        self._engines: weakref.WeakSet[Engine[Any, Any]] = weakref.WeakSet()
+        self._closed = False
+        self.workflows = Workflows(self._api)
+        self.jobs = Jobs(
+            self._api, self._watcher, policy=self._policy, new_run=self._run_of, keep=self._engines.add
+        )
+        self.files = Files(self._uploader, self._limits)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
+        return f"<OpusClient {self._api.base_url} {self._api.dialect.name}, {state}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every stream, stop watching, close the connections. Jobs that were started go on remotely."""
+        self._closed = True
+        for engine in list(self._engines):
+            await engine.close(
+                OpusError("The client was closed; rows not yet read were not run to their end.")
+            )
+        await self._watcher.close()
+        await self._notify.close()
+        self._gate.close()
+        self._upload_gate.close()
+        await self._http.close()
+
+    async def run(
+        self,
+        workflow_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        key: str | None = None,
+        timeout: float | None = None,
+        version_id: str | None = None,
+        version_number: int | None = None,
+    ) -> JobOutcome:
+        """Run one job: schema, uploads, initiate, execute, watch, results.
+
+        Args:
+            workflow_id: 16 characters, or a UUID.
+            inputs: Display name or variable name -> value; see :class:`JobRequest`.
+            title: Shown in the Opus UI.
+            description: Likewise.
+            key: The caller's own name for the job, handed back in the outcome.
+            timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
+            version_id: Pins the workflow version by UUID.
+            version_number: Pins it by number.
+
+        Returns:
+            The outcome of any job that reached a terminal status, failed ones included.
+
+        Raises:
+            InvalidInputs: All that is wrong with the inputs; nothing was sent.
+            DeadlineExceeded: Not ended in time; the error has the job id.
+            AmbiguousExecution: It cannot be known whether it was started.
+            OpusError: Anything else that leaves no terminal status; carries ``job_id`` and ``stage``.
+        """
+        request = JobRequest(
+            inputs=inputs,
+            title=title,
+            description=description,
+            key=key,
+            timeout=timeout,
+            version_id=version_id,
+            version_number=version_number,
+        )
+        return await self._lifecycle(self._run_of(workflow_id)).run(request)
+
+    def run_many(
+        self,
+        workflow_id: str,
+        rows: Iterable[Mapping[str, Any] | JobRequest] | AsyncIterable[Mapping[str, Any] | JobRequest],
+        *,
+        max_in_flight: int | None = None,
+    ) -> JobStream:
+        """Run a job for every row; iterate over the outcomes as they come.
+
+        Args:
+            workflow_id: 16 characters, or a UUID.
+            rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
+            max_in_flight: Rows between being taken and their outcome being read; default
+                ``Limits.max_in_flight``.
+
+        Returns:
+            An async iterator and async context manager; ``outcome.index`` is the row's position. One row
+            never raises: its outcome carries the error. What dooms every row raises.
+        """
+        run = self._run_of(workflow_id)
+        jobs = JobRows(run, self._lifecycle(run))
+        stream = JobStream(jobs, rows, max_in_flight or self._limits.max_in_flight)
+        self._engines.add(stream.engine)
+        return stream
+
+    def _run_of(self, workflow_id: str | None, callback_url: str | None = None) -> OpusRun:
+        self._check_open()
+        return OpusRun(
+            self._api,
+            UploadsOnce(self._uploader),
+            workflow_id,
+            access_scope="organization",
+            callback_url=callback_url or self._callback,
+            max_file_bytes=self._limits.max_file_bytes,
+            policy=self._policy,
+        )
+
+    def _lifecycle(self, run: OpusRun) -> Lifecycle[Any, Payload]:
+        return Lifecycle(
+            run, self._watcher, policy=self._policy, job_timeout=self._timeouts.job, notify=self._notify
+        )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("This client is closed; make a new one.")
+
+
+def _dialect(api: str) -> Dialect:
+    if api != "v0":
+        raise ConfigurationError(f"api={api!r} is not spoken by this version; use api='v0'")
+    return V0()
+
+
+class Workflows:
+    """``opus.workflows``."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def get(
+        self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
+    ) -> Workflow:
+        """Read a workflow and the inputs it expects now (``GET /workflow/{id}``).
+
+        Args:
+            workflow_id: 16 characters, or a UUID.
+            version: A version number; default: the latest active one.
+            version_id: A version's UUID; wins over ``version``.
+        """
+        return await self._api.workflow(workflow_id, version=version, version_id=version_id)

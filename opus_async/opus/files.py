@@ -1,0 +1,87 @@
+"""``opus.files``: uploads outside a run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from typing import IO, Any, Literal, TypeAlias, cast
+
+from opus_async.config import Limits
+from opus_async.errors import InvalidInputs, first_error
+from opus_async.models import UploadedFile
+from opus_async.opus.protocol.dialect import PresignFields
+from opus_async.opus.protocol.files import check_size, extension_of
+from opus_async.opus.sources import inspect
+from opus_async.opus.uploads import Progress, Uploader
+from opus_async.transport.files import Source, digest
+
+AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization"]
+FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+
+
+class Files:
+    """Uploads outside a run; nothing is remembered from one to the next."""
+
+    def __init__(self, uploader: Uploader, limits: Limits) -> None:
+        self._uploader = uploader
+        self._limits = limits
+
+    async def upload(
+        self,
+        source: FileSource,
+        *,
+        filename: str | None = None,
+        access_scope: AccessScope = "organization",
+        workflow_id: str | None = None,
+        workspace_id: str | None = None,
+        digest: bool = True,
+        on_progress: Progress | None = None,
+    ) -> UploadedFile:
+        """Upload one file (``POST /job/file/upload``, then a PUT to storage).
+
+        Args:
+            source: A path, bytes, or a seekable binary file object.
+            filename: Needed for bytes: its ending tells the type.
+            access_scope: Who may read it.
+            workflow_id: The workflow that will read it; give it whenever it is known, or the file may lie in
+                another workspace where the workflow's agents cannot read it.
+            workspace_id: Instead of ``workflow_id``.
+            digest: Whether to compute the SHA-256, at the price of reading the file twice.
+            on_progress: Called with bytes sent and bytes in all.
+
+        Raises:
+            InvalidInputs: No such file, too large, empty, or of a type the platform does not take.
+            UploadError: It changed while it was sent, or storage refused it.
+        """
+        try:
+            facts = inspect(source, filename)
+            extension = extension_of(facts.filename)
+            check_size(facts.filename, facts.size, self._limits.max_file_bytes)
+        except ValueError as problem:
+            raise InvalidInputs([str(problem)]) from None
+        opened = cast("Source", facts.source)
+        fields = PresignFields(
+            extension=extension,
+            access_scope=access_scope,
+            original_name=facts.filename,
+            workflow_id=workflow_id,
+            workspace_id=workspace_id,
+        )
+        sha256 = await _digest(opened) if digest else None
+        return await self._uploader.send(opened, fields, sha256=sha256, on_progress=on_progress)
+
+    async def upload_many(self, sources: Iterable[FileSource], **options: Any) -> list[UploadedFile]:
+        """Upload files in parallel, within ``upload_concurrency``; answers come in the order of the files.
+
+        Takes the options of :meth:`upload`. The first failure cancels the rest and is raised.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self.upload(source, **options)) for source in sources]
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        return [task.result() for task in tasks]
+
+
+_digest = digest  # the name is taken by an argument that is a contract

@@ -1,0 +1,200 @@
+"""``opus.jobs``: the calls of a job one by one, for those who drive it themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
+from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
+from opus_async.opus.api import Api
+from opus_async.opus.protocol.dialect import InitiateFields
+from opus_async.opus.run import STAGES, OpusRun, late_results
+from opus_async.starting import Starter
+from opus_async.stream import Engine, Stream
+from opus_async.watch import Watcher
+
+WATCHED_AT_ONCE = 100_000
+"""Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
+
+
+class Jobs:
+    """The calls of a job one by one, each with the client's retries and limits.
+
+    Args:
+        api: The calls.
+        watcher: Where jobs are waited for.
+        policy: How an uncertain start is settled, and how long late results are waited for.
+        new_run: Makes a run of a workflow; None for a job whose workflow is not known.
+        keep: Told of every stream, so that closing the client ends it.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        watcher: Watcher,
+        *,
+        policy: RetryPolicy,
+        new_run: Callable[[str | None, str | None], OpusRun],
+        keep: Callable[[Engine[Any, Any]], None],
+    ) -> None:
+        self._api = api
+        self._watcher = watcher
+        self._policy = policy
+        self._new_run = new_run
+        self._keep = keep
+
+    async def initiate(
+        self,
+        workflow_id: str | None = None,
+        *,
+        reference_entity_id: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        version_id: str | None = None,
+        version_number: int | None = None,
+        ref_user_id: str | None = None,
+        source: str | None = None,
+        workspaces: str | None = None,
+        initial_input: Mapping[str, Any] | None = None,
+        web_app_id: str | None = None,
+    ) -> str:
+        """Make an unbilled job shell (``POST /job/initiate``); returns the job id.
+
+        Args:
+            workflow_id: Required unless ``reference_entity_id`` is given.
+            reference_entity_id: A workflow reference entity's UUID; wins when both are given.
+            title: Shown in the Opus UI; a default is sent when absent.
+            description: Likewise.
+            version_id: Pins the workflow version by UUID.
+            version_number: Pins it by number.
+            ref_user_id: The end user the job is attributed to.
+            source: ``email-agent``, ``chat-agent``, ``scheduled``, ``api``, ``manual``, ``agent``,
+                ``opus-ai`` or ``web-app``; absent means ``api``.
+            workspaces: Workspace ids joined by commas.
+            initial_input: Stored on the job when it is created; does not replace the inputs of execute.
+            web_app_id: The web app that launches the job.
+        """
+        return await self._api.initiate(
+            InitiateFields(
+                workflow_id=workflow_id,
+                reference_entity_id=reference_entity_id,
+                title=title,
+                description=description,
+                version_id=version_id,
+                version_number=version_number,
+                ref_user_id=ref_user_id,
+                source=source,
+                workspaces=workspaces,
+                initial_input=initial_input,
+                web_app_id=web_app_id,
+            )
+        )
+
+    async def execute(
+        self,
+        job_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        workflow: Workflow | None = None,
+        callback_url: str | None = None,
+        workspaces: str | None = None,
+    ) -> None:
+        """Start a job, and its bill (``POST /job/execute``). Never blindly sent twice.
+
+        Args:
+            job_id: From ``initiate``.
+            inputs: Without ``workflow``: variable name -> variable object (``value``, ``type``,
+                ``displayName``), sent as it is. With it: names -> plain values, bound to its schema, files
+                uploaded.
+            workflow: From ``workflows.get``.
+            callback_url: HTTPS; Opus sends a POST to it when the run ends. Default: the client's.
+            workspaces: Workspace ids joined by commas.
+
+        Raises:
+            InvalidInputs: All that is wrong with the inputs; nothing was sent.
+            AmbiguousExecution: The answer was lost, and it cannot be known whether the job was started.
+        """
+        run = self._new_run(workflow.workflow_id if workflow else None, callback_url)
+        run.workspaces = workspaces
+        policy = self._policy
+        try:
+            if workflow is None:
+                payload = _variable_objects(inputs)
+                policy = policy.model_copy(update={"on_ambiguous": "stop"})
+            else:
+                payload = await run.prepare(run.bind_to(workflow, JobRequest(inputs)))
+            await Starter(run, policy).start(job_id, payload)
+        except OpusError as error:
+            raise error.located(job_id=job_id, stage=STAGES.start) from None
+
+    async def status(self, job_id: str) -> JobStatus:
+        """Ask once where a job stands (``GET /job/{id}/status``)."""
+        return await self._api.status(job_id)
+
+    async def results(self, job_id: str) -> JobResults:
+        """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
+        return await late_results(self._api, job_id, patience=self._policy.max_elapsed)
+
+    async def audit(self, job_id: str) -> AuditLog:
+        """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
+        return await self._api.audit(job_id)
+
+    async def wait(self, job_id: str, *, timeout: float | None = None) -> JobStatus:
+        """Wait for a job's terminal status, whoever started it.
+
+        Args:
+            job_id: The job.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            DeadlineExceeded: It has not ended in time; the error has the last status. The job goes on.
+        """
+        last: JobStatus | None = None
+
+        def saw(status: JobStatus) -> None:
+            nonlocal last
+            last = status
+
+        try:
+            async with asyncio.timeout(timeout) as deadline:
+                return await self._watcher.wait(job_id, on_status=saw, look_now=True)
+        except OpusError as error:
+            raise error.located(job_id=job_id, stage=STAGES.watch) from None
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise DeadlineExceeded(
+                f"The job has not ended within {timeout:g} s; it goes on, and can be waited for again",
+                last_status=last,
+                job_id=job_id,
+                stage=STAGES.watch,
+            ) from None
+
+    def wait_many(self, job_ids: Iterable[str]) -> Stream[tuple[str, JobStatus]]:
+        """Wait for many jobs: an async iterator of (job id, terminal status), in the order of their ends.
+
+        A job that cannot be watched raises at its turn, with its id in the error; the iterator can be read
+        on for the others.
+        """
+
+        async def wait(_: int, job_id: str) -> tuple[str, JobStatus]:
+            return job_id, await self.wait(job_id)
+
+        engine = Engine(job_ids, wait, slots=WATCHED_AT_ONCE)
+        self._keep(engine)
+        return Stream(engine)
+
+
+def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    problems = [
+        f"{name!r} is no variable object: give {{'value': ..., 'type': 'str'}}, or pass workflow=... to have "
+        "plain values bound"
+        for name, value in inputs.items()
+        if not (isinstance(value, Mapping) and "value" in value and isinstance(value.get("type"), str))
+    ]
+    if problems:
+        raise InvalidInputs(problems)
+    return inputs

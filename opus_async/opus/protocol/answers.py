@@ -1,0 +1,144 @@
+"""What every reader of an answer begins with: is it a yes, and where in it is the thing looked for.
+
+The service was changed in place, so the same thing hides behind several names and layers; each is looked
+for by its shape, never by a version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from opus_async.errors import APIError, ProtocolError
+from opus_async.opus.protocol.dialect import Answer, PresignedUpload
+from opus_async.opus.protocol.excerpts import excerpt_of_bytes
+from opus_async.opus.protocol.failures import error_from, json_of, request_of
+
+_SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+_FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
+_STATUS = re.compile(r"[0-9]{3}")
+
+
+def accepted(answer: Answer) -> Any:
+    """The JSON of an answer that means yes: any 2xx, unless its body says otherwise.
+
+    Raises:
+        APIError: The status says no, or a ``statusCode`` of 400 or more or ``success: false`` inside a 2xx
+            does.
+        ProtocolError: It is no JSON.
+    """
+    if answer.status not in _SUCCESS:
+        raise error_from(answer)
+    body = json_of(answer)
+    if isinstance(body, dict) and ("statusCode" in body or "success" in body):
+        _refuse(answer, body)
+    return body
+
+
+def pick(mapping: Mapping[str, Any], *names: str) -> Any:
+    """The first value that is neither absent nor null."""
+    for name in names:
+        value = mapping.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def text(value: Any) -> str | None:
+    """A text that is not blank, trimmed; None for everything else."""
+    if isinstance(value, str):
+        return value.strip() or None
+    return None
+
+
+def identifier(value: Any) -> str | None:
+    """An id as text, with every digit kept, from a text or a whole number; None when it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    found = text(value)
+    return found if found is not None and found.isprintable() else None
+
+
+def read_id(answer: Answer, *names: str) -> str:
+    """The id of what was made, found under the first of these names.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: There is no id in it, or one that is null, empty or no id.
+    """
+    body = accepted(answer)
+    for place in _layers(body):
+        found = identifier(pick(place, *names))
+        if found is not None:
+            return found
+    raise unusable(answer, f"without a usable {names[0]}")
+
+
+def read_presigned(answer: Answer) -> PresignedUpload:
+    """A place in storage; the same shape in every generation.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: One of the two URLs is missing or is none.
+    """
+    body = accepted(answer)
+    for place in _layers(body):
+        put_url = _url(pick(place, "presignedUrl", "presigned_url"))
+        file_url = _url(pick(place, "fileUrl", "file_url"))
+        if put_url and file_url:
+            return PresignedUpload(put_url, file_url)
+    raise unusable(answer, "without a usable presignedUrl and fileUrl")
+
+
+def unusable(answer: Answer, why: str) -> ProtocolError:
+    """The error for JSON without what was asked for; ``why`` completes "answered with JSON ..."."""
+    return ProtocolError(
+        f"{request_of(answer)} answered HTTP {answer.status} with JSON {why}. "
+        "The API may have changed: look for a newer opus-async, and report the body of this error.",
+        body=excerpt_of_bytes(answer.body),
+    )
+
+
+def refused(answer: Answer) -> APIError:
+    """The error for a 2xx whose body says no without a code of its own."""
+    error = error_from(answer, status=HTTPStatus.BAD_REQUEST)
+    error.status = answer.status
+    return error
+
+
+def _layers(body: Any) -> list[dict[str, Any]]:
+    """The body and, for wrapped answers, what lies inside ``data``."""
+    if not isinstance(body, dict):
+        return []
+    inner = body.get("data")
+    return [body, inner] if isinstance(inner, dict) else [body]
+
+
+def _url(value: Any) -> str | None:
+    """An http(s) URL exactly as sent: a signature covers every byte of it."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return value if parts.scheme in {"http", "https"} and parts.hostname else None
+
+
+def _refuse(answer: Answer, body: Mapping[str, Any]) -> None:
+    """Raise what a body says that disagrees with its own 2xx."""
+    code = _inner_status(body.get("statusCode"))
+    if code is not None and code in _FAILURE:
+        raise error_from(answer, status=code)
+    if body.get("success") in (False, "false"):
+        raise refused(answer)
+
+
+def _inner_status(value: Any) -> int | None:
+    """A status inside a body, which can be text."""
+    if isinstance(value, str) and _STATUS.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) else None

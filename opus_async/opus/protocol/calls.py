@@ -1,0 +1,154 @@
+"""What every builder of a call needs: safe paths, and values that are refused before anything is sent."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from opus_async.errors import ConfigurationError, InvalidInputs
+from opus_async.opus.protocol.dialect import InitiateFields
+from opus_async.opus.protocol.plain import jsonable
+
+UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
+"""Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one
+does not own is a leak. Names under ``.invalid`` never resolve (RFC 6761)."""
+
+SOURCES = ("email-agent", "chat-agent", "scheduled", "api", "manual", "agent", "opus-ai", "web-app")
+"""What ``initiate`` may name as the origin of a job (vendor page "Initiate Job")."""
+
+DEFAULT_TITLE = "opus_async job"
+DEFAULT_DESCRIPTION = "Started with opus_async"
+"""The older docs require both texts, the newer ones do not: they are always sent."""
+
+
+def segment(identifier: str, what: str) -> str:
+    """An id as one segment of a path: whatever is in it, it cannot leave its place.
+
+    Two dots are encoded too, though RFC 3986 lets them stand, because they would climb. The client must send
+    the path as it is, without decoding and encoding it again.
+
+    Raises:
+        InvalidInputs: It is empty, or cannot be written as UTF-8.
+    """
+    if not identifier.strip():
+        raise InvalidInputs([f"the {what} is empty"])
+    try:
+        encoded = quote(identifier, safe="")
+    except UnicodeEncodeError:
+        raise InvalidInputs([f"the {what} holds characters that cannot be sent"]) from None
+    climbs = ".." in encoded or encoded == "."
+    return encoded.replace(".", "%2E") if climbs else encoded
+
+
+def query(**values: str | int | None) -> str:
+    """A query string with its ``?``, of the values that are given; empty when none is."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return f"?{urlencode(given, quote_via=quote)}" if given else ""
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are not None, their texts as UTF-8 can say them.
+
+    Half a character (a lone surrogate, as in a file name that is no UTF-8) becomes a question mark: it
+    names things for people, and must not stop a job.
+    """
+    return {name: _utf8(value) for name, value in values.items() if value is not None}
+
+
+def callback(url: str) -> str:
+    """A callback URL that the platform will take, unchanged.
+
+    Raises:
+        ConfigurationError: It is no https URL with a host. Plain http is for loopback hosts only: the
+            simulator on the same machine. The message does not quote it, since its path can be a secret.
+    """
+    problem = _callback_problem(url)
+    if problem:
+        raise ConfigurationError(
+            f"The callback URL {problem}; expected like https://your-app.example.com/opus/callback. "
+            "Leave it out to wait by polling alone."
+        )
+    return url
+
+
+def _callback_problem(url: str) -> str | None:
+    if not url.strip():
+        return "is empty"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "holds a space or a character that must be percent-encoded"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises ValueError for a port that is none
+    except ValueError as error:
+        return f"cannot be read ({error})"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "does not begin with https:// and a host"
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        return "must be https: the platform posts results to it"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def initiate_body(fields: InitiateFields) -> dict[str, Any]:
+    """The body of ``initiate``: title and description always, every other field only when it is given.
+
+    ``referenceEntityId`` wins on the platform when both ids are sent.
+
+    Raises:
+        InvalidInputs: No workflow is named, the source is not in ``SOURCES``, or ``initial_input`` is no
+            JSON.
+    """
+    problems = []
+    if not fields.workflow_id and not fields.reference_entity_id:
+        problems.append("give workflow_id or reference_entity_id: a job is always of one workflow")
+    if fields.source is not None and fields.source not in SOURCES:
+        problems.append(f"source must be one of {', '.join(SOURCES)}")
+    initial_input = None
+    if fields.initial_input is not None:
+        try:
+            initial_input = jsonable(fields.initial_input)
+        except ValueError as error:
+            problems.append(f"initial_input {error}")
+    if problems:
+        raise InvalidInputs(problems)
+    return given(
+        workflowId=fields.workflow_id or None,
+        referenceEntityId=fields.reference_entity_id or None,
+        workflowVersionId=fields.version_id,
+        workflowVersionNumber=fields.version_number,
+        title=_or_default(fields.title, DEFAULT_TITLE),
+        description=_or_default(fields.description, DEFAULT_DESCRIPTION),
+        refUserId=fields.ref_user_id,
+        source=fields.source,
+        workspaces=fields.workspaces,
+        initialInput=initial_input,
+        webAppId=fields.web_app_id,
+    )
+
+
+def named(identifier: str, what: str) -> str:
+    """An id for a body, unchanged.
+
+    Raises:
+        InvalidInputs: It is empty.
+    """
+    if not identifier.strip():
+        raise InvalidInputs([f"the {what} is empty"])
+    return identifier
+
+
+def _or_default(text: str | None, default: str) -> str:
+    return text if text and text.strip() else default
+
+
+def _utf8(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

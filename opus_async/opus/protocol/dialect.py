@@ -1,0 +1,155 @@
+"""What a generation of the Opus API must answer: the one interface that ``v0`` and later ``v1`` implement.
+
+A dialect builds calls and reads answers. It decides nothing about retries, files or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to the API, before it has a host and a key.
+
+    Attributes:
+        operation: Its name in events, logs and limits: ``workflow``, ``initiate``, ``presign``, ...
+        method: The HTTP method.
+        path: Percent-encoded, beginning with ``/``, its query included.
+        body: The JSON object to send; None for none.
+        repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
+            it starts a bill.
+    """
+
+    operation: str
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Case-insensitive.
+        body: The bytes, decompressed.
+        method: Of the request.
+        url: Of the request, without its query.
+        attempt: Which attempt got it, from 1.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    url: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedUpload:
+    """A place in storage to PUT one file to.
+
+    Attributes:
+        put_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
+        file_url: What goes into the payload.
+    """
+
+    put_url: str = field(repr=False)
+    file_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitiateFields:
+    """Everything that ``initiate`` can say. What is None is not sent, or has a default (the texts)."""
+
+    workflow_id: str | None = None
+    reference_entity_id: str | None = None
+    title: str | None = None
+    description: str | None = None
+    version_id: str | None = None
+    version_number: int | None = None
+    ref_user_id: str | None = None
+    source: str | None = None
+    workspaces: str | None = None
+    initial_input: Mapping[str, Any] | None = None
+    web_app_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignFields:
+    """Everything that a presign call can say."""
+
+    extension: str
+    access_scope: str | None = None
+    original_name: str | None = None
+    workflow_id: str | None = None
+    workspace_id: str | None = None
+
+
+class Dialect(Protocol):
+    """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else."""
+
+    name: str
+    """``v0`` or ``v1``."""
+
+    def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Call:
+        """Ask for a workflow's schema."""
+
+    def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
+        """Read it, in any shape seen."""
+
+    def initiate(self, fields: InitiateFields) -> Call:
+        """Make an unbilled job shell."""
+
+    def read_initiated(self, answer: Answer) -> str:
+        """Read the job id, as text with every digit kept."""
+
+    def presign(self, fields: PresignFields) -> Call:
+        """Ask for a place to PUT one file to."""
+
+    def read_presigned(self, answer: Answer) -> PresignedUpload:
+        """Read it."""
+
+    def execute(
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None,
+        workspaces: str | None,
+    ) -> Call:
+        """Start the job, and the bill. ``payload``: variable name -> variable object."""
+
+    def read_executed(self, answer: Answer) -> None:
+        """Return when the start was accepted; raise an APIError when it was refused.
+
+        An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
+        caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
+        (or the class of the inner code).
+        """
+
+    def status(self, job_id: str) -> Call:
+        """Ask where the job stands."""
+
+    def read_status(self, answer: Answer) -> JobStatus:
+        """Read it; a word we do not know is ``UNKNOWN``, no error."""
+
+    def results(self, job_id: str) -> Call:
+        """Ask for the results; only after COMPLETED."""
+
+    def read_results(self, answer: Answer) -> JobResults | None:
+        """Read them; None when they are not ready yet (202)."""
+
+    def audit(self, job_id: str) -> Call:
+        """Ask for the audit log; also answers while the job runs."""
+
+    def read_audit(self, answer: Answer) -> AuditLog:
+        """Read it."""

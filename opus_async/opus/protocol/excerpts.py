@@ -1,0 +1,68 @@
+"""Text from the wire, made fit to stand in a message: short, printable, without a secret.
+
+A body can quote a presigned URL, a header or a key. Everything that the platform wrote passes through here
+before it reaches an error, a log or a screen.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+DETAIL_CHARS = 300
+"""Long enough for every validation message seen, short enough for one look."""
+
+_READ_CHARS = 16_384
+"""No more than this of a text is looked at: bounds the work on a page that never ends."""
+
+_HTML_NOISE = re.compile(r"<(script|style|svg)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_HTML_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_SECRETS = (
+    # the query of a URL, also where JSON has escaped its slashes, and a user and password before the host
+    (re.compile(r"(https?:(?:\\?/){2})[^\s\"'<>/?#\\@]*@", re.IGNORECASE), r"\1"),
+    (re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?#]*)[?#][^\s\"'<>]*", re.IGNORECASE), r"\1?..."),
+    # a query without its URL
+    (re.compile(r"\?[\w.%~-]+=[^\s\"'<>]*"), "?..."),
+    (re.compile(r"\b(X-Amz-[A-Za-z-]+)(?:=|%3D)[^\s\"'<>&]*", re.IGNORECASE), r"\1=..."),
+    # a header that carries a secret, quoted with its value
+    (
+        re.compile(
+            r"(x-service-key|x-opus-callback-token|authorization|bearer)([\"']?\s*[:=]\s*[\"']?|\s+)"
+            r"(?:(?:bearer|basic)\s+)?[^\s\"',;}]*[\d_][^\s\"',;}]*",
+            re.IGNORECASE,
+        ),
+        r"\1\2...",
+    ),
+    # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
+    (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),
+)
+
+
+def excerpt(text: str, limit: int = DETAIL_CHARS) -> str:
+    """The beginning of a text on one line, without control characters, URL queries and keys.
+
+    Of an HTML or XML page only the words are kept, its title first.
+    """
+    short = text[:_READ_CHARS]
+    if short.lstrip()[:1] == "<":
+        short = _words_of_page(short)
+    short = "".join(char if char.isprintable() else " " for char in short)
+    for pattern, replacement in _SECRETS:
+        short = pattern.sub(replacement, short)
+    short = " ".join(short.split())
+    return short if len(short) <= limit else short[: limit - 3].rstrip() + "..."
+
+
+def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS) -> str:
+    """Like :func:`excerpt`, of bytes that may be no text at all."""
+    return excerpt(body[:_READ_CHARS].decode(errors="replace"), limit)
+
+
+def _words_of_page(page: str) -> str:
+    page = _HTML_NOISE.sub(" ", page)
+    if heading := _HTML_HEADING.search(page):
+        words = heading[2].strip()
+        if words:
+            return html.unescape(words)
+    return html.unescape(_TAG.sub(" ", page))

@@ -1,0 +1,315 @@
+"""Answers that are no: error bodies, the wait that the platform asks for, bodies that are no JSON.
+
+The service's envelope is ``{statusCode, message, timestamp, path}`` (opus docs, "Errors"), its ``message`` a
+text, a list of texts or an object; a gateway or a crash answers with an HTML page. All become one readable
+error of the right class. Decides nothing about repeating: that is the transport's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from pydantic_core import from_json
+
+from opus_async.errors import (
+    APIError,
+    AuthenticationError,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    ValidationFailed,
+)
+from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
+
+MAX_RETRY_AFTER = 300.0
+"""Seconds. A longer wait is a mistake or an outage: asking again after five minutes costs nothing."""
+
+_CLASSES: Mapping[int, type[APIError]] = {
+    400: ValidationFailed,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    413: ValidationFailed,
+    422: ValidationFailed,
+    429: RateLimited,
+}
+
+_ADVICE: Mapping[int, tuple[str, str]] = {
+    400: ("The platform refused the request", "Correct it first: the same request will be refused again"),
+    403: (
+        "The user behind the service key may not do this",
+        "Ask an administrator of the organization for the permission, or use another user's key",
+    ),
+    404: (
+        "The platform does not know this id, or does not show it to this key",
+        "Check the id, and that the key's user belongs to the organization and workspace it lives in",
+    ),
+    409: ("The platform is busy with the same thing", "Wait until that has ended, then try again"),
+    413: ("The platform finds the request too large", "Files may have 10 MB each: send less at once"),
+    422: ("The platform refused the request", "Correct it first: the same request will be refused again"),
+    429: (
+        "The platform answers only that there are too many requests",
+        "Lower api_rate or max_in_flight, or try again later",
+    ),
+}
+
+_RETIRED = "workflow details are no longer supported"
+_REQUEST_IDS = ("x-request-id", "x-amzn-requestid", "cf-ray", "x-amzn-trace-id")
+_SAYING = ("message", "error", "detail", "errors", "title")
+_ENVELOPE = ("statusCode", "timestamp", "path", "success", "metadata")
+_HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{309}")
+_BOM = b"\xef\xbb\xbf"
+
+
+def error_from(
+    answer: Answer, now: float | None = None, *, status: int | None = None, hint: str | None = None
+) -> APIError:
+    """The error that an answer amounts to, not raised yet.
+
+    Args:
+        answer: What came back.
+        now: Seconds since the epoch, for a Retry-After that is a date; the answer's own ``Date`` goes
+            before it, since the same clock wrote both.
+        status: The code inside a 200 that is none; default the answer's own status.
+        hint: What is known to look wrong with the service key; ends in the message of a 401.
+    """
+    try:
+        body = _parse(answer.body)
+        detail, code = _words(body)
+    except ValueError:
+        body, detail, code = None, excerpt_of_bytes(answer.body), None
+    status = answer.status if status is None else status
+    if _RETIRED in detail:
+        kind: type[APIError] = NotFound
+        head, advice = (
+            "The platform no longer gives the details of this workflow",
+            "It was made with an old builder: rebuild it in Opus, or use the UUID that its page shows there",
+        )
+    else:
+        kind = _CLASSES.get(status) or (
+            ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError
+        )
+        head, advice = _advice(status, detail, hint)
+    error = kind(
+        _sentences(f"{head}: {detail}" if detail else head, advice),
+        status=status,
+        code=code,
+        detail=detail,
+        request_id=_request_id(answer.headers),
+        attempt=answer.attempt,
+        method=answer.method,
+        url=answer.url.partition("?")[0],
+    )
+    error.retry_after = retry_after(answer.headers, body, now)
+    return error
+
+
+def retry_after(headers: Mapping[str, str], body: Any, now: float | None) -> float | None:
+    """The seconds that the platform asks to wait, at most ``MAX_RETRY_AFTER``; None where it does not say.
+
+    The first usable of: ``metadata.retryAfterSeconds`` in the body (0 is legal), ``Retry-After-Ms``, and
+    ``Retry-After`` in seconds or as an HTTP date. What is negative or no finite number is not usable.
+
+    Args:
+        headers: Of the answer.
+        body: Its JSON, or its bytes.
+        now: Seconds since the epoch, used for a date when the answer has no ``Date`` of its own.
+    """
+    if isinstance(body, bytes):
+        body = _json_or_none(body)
+    if isinstance(body, dict):
+        metadata = body.get("metadata")
+        for place in (metadata, body):
+            if isinstance(place, dict):
+                seconds = _usable_seconds(place.get("retryAfterSeconds"))
+                if seconds is not None:
+                    return seconds
+    milliseconds = _usable_seconds(_header(headers, "retry-after-ms"), per_second=1000)
+    if milliseconds is not None:
+        return milliseconds
+    written = _header(headers, "retry-after")
+    seconds = _usable_seconds(written)
+    if seconds is not None or written is None:
+        return seconds
+    until, since = _epoch(written), _epoch(_header(headers, "date"))
+    since = now if since is None else since
+    if until is None or since is None:
+        return None
+    return min(max(until - since, 0.0), MAX_RETRY_AFTER)
+
+
+def json_of(answer: Answer) -> Any:
+    """The JSON of an answer, every digit of an integer kept.
+
+    Raises:
+        ProtocolError: It is no JSON: empty, cut off, an HTML page, no UTF-8, nested too deeply, or with
+            numbers that no double holds.
+    """
+    try:
+        value = _parse(answer.body)
+    except ValueError as error:
+        raise ProtocolError(
+            _sentences(
+                f"{request_of(answer)} answered HTTP {answer.status} with {_what_it_is(answer, error)}",
+                "Check that the base URL is the API's and that no proxy or log-in page stands in between",
+            ),
+            body=excerpt_of_bytes(answer.body),
+        ) from None
+    return value
+
+
+def request_of(answer: Answer) -> str:
+    """The request behind an answer, for the beginning of a message."""
+    return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
+
+
+def _parse(body: bytes) -> Any:
+    value = from_json(body.removeprefix(_BOM), allow_inf_nan=False)
+    if _HUGE_NUMBER.search(body) and _holds_infinity(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return _parse(body)
+    except ValueError:
+        return None
+
+
+def _holds_infinity(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isinf(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return any(map(_holds_infinity, value))
+
+
+def _what_it_is(answer: Answer, error: ValueError) -> str:
+    if not answer.body.strip():
+        return "an empty body where JSON was expected"
+    if "html" in (_header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":
+        return f"an HTML page where JSON was expected ({excerpt_of_bytes(answer.body, 80)})"
+    return f"a body that is not JSON: {excerpt(str(error), 80)} ({excerpt_of_bytes(answer.body, 80)})"
+
+
+def _words(body: Any) -> tuple[str, str | None]:
+    """What an error body says, and its machine-readable code."""
+    if not isinstance(body, dict):
+        return _detail(body), None
+    said = [body[key] for key in _SAYING if body.get(key)]
+    if len(said) > 1 and isinstance(said[1], str):
+        del said[1:]  # an envelope repeats the name of its status in "error"
+    code = None
+    for place in (body, body.get("error"), body.get("message")):
+        if isinstance(place, dict) and code is None:
+            code = _code(place.get("code")) or _code(place.get("errorCode"))
+    if not said:
+        said = [{key: value for key, value in body.items() if key not in _ENVELOPE and value}]
+    return _detail(said[:2]), code
+
+
+def _detail(value: Any) -> str:
+    """Any JSON value as readable text."""
+    if not value or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return excerpt(value)
+    if isinstance(value, dict) and isinstance(value.get("message"), str) and value["message"]:
+        return excerpt(value["message"])
+    if isinstance(value, list):
+        return excerpt("; ".join(filter(None, map(_detail, value[:20]))))
+    return excerpt(json.dumps(value, ensure_ascii=False))
+
+
+def _code(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return excerpt(str(value), 64)
+
+
+def _advice(status: int, detail: str, hint: str | None) -> tuple[str, str]:
+    """What happened and what to do next."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _advice_on_key(detail.lower(), hint)
+    if status in _ADVICE:
+        return _ADVICE[status]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "The platform failed", "Try again later; if it goes on, report the request id to the vendor"
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return "The platform answered with a redirect", "Check the base URL: it is followed to no other host"
+    return f"The platform answered HTTP {status}", "See the detail, and report the request id to the vendor"
+
+
+def _advice_on_key(detail: str, hint: str | None) -> tuple[str, str]:
+    if "auth cookie" in detail:
+        return (
+            "This path is for browsers only",
+            "The service key is not the problem: check the base URL and the path",
+        )
+    if "required" in detail or "missing" in detail:
+        head, advice = (
+            "The service key did not arrive",
+            "Set OPUS_SERVICE_KEY or pass service_key=...; a proxy may have removed the x-service-key header",
+        )
+    else:
+        head, advice = (
+            "The service key is wrong or has expired",
+            "Make a new one in Opus under My Organization > settings > API Keys",
+        )
+    return head, f"{advice}. Note: {hint}" if hint else advice
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(f"{part.rstrip(' .')}." for part in parts if part)
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    found = (_header(headers, name) for name in _REQUEST_IDS)
+    return next((excerpt(value, 100) for value in found if value), None)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header by its lower-case name, also from a mapping that tells cases apart."""
+    value = headers.get(name)
+    if value is None:
+        matches: Iterable[str] = (headers[key] for key in headers if key.lower() == name)
+        value = next(iter(matches), None)
+    return value
+
+
+def _usable_seconds(value: Any, per_second: int = 1) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond every float, of either sign
+        return MAX_RETRY_AFTER if not isinstance(value, str) and value > 0 else None
+    except ValueError:
+        return None
+    if not math.isfinite(number) or number < 0:
+        return None
+    return min(number / per_second, MAX_RETRY_AFTER)
+
+
+def _epoch(text: str | None) -> float | None:
+    """Seconds since the epoch of an HTTP date; None when it is none."""
+    if text is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,212 @@
+"""Which files an input takes, before any byte of them is read.
+
+Section "Uploading files" of the vendor's docs: twelve extensions, one size limit; an input can allow fewer.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Protocol
+
+from opus_async.errors import InvalidInputs
+from opus_async.models import InputField, UploadedFile
+from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.plain import sendable
+
+EXTENSIONS = frozenset(
+    (".pdf", ".docx", ".csv", ".xls", ".xlsx", ".txt", ".json", ".html", ".xml", ".jpeg", ".jpg", ".png")
+)
+"""Every file type the vendor documents."""
+
+_LISTED = ", ".join(sorted(EXTENSIONS))
+_PAIR = 2
+_MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is known of a file before it is sent.
+
+    Attributes:
+        filename: Its name, with extension, without folder.
+        size: Bytes.
+        source: Whatever the client can open again for every attempt.
+    """
+
+    filename: str
+    size: int
+    source: object = attribute(repr=False)
+
+
+class FileInspector(Protocol):
+    """Looks at a file for us, so that this room stays pure."""
+
+    def __call__(self, source: Any, filename: str | None, /) -> FileFacts:
+        """The facts of a path, bytes or a binary file object; ``filename`` where the caller gave one.
+
+        Raises:
+            ValueError: The file is missing or cannot be read; the text is a sentence for the caller.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileToSend:
+    """One file that must be uploaded before the job can be executed.
+
+    Attributes:
+        field: The input it is for.
+        filename: As the caller named it, without folder.
+        extension: Lower case, with the dot.
+        size: Bytes.
+        source: Whatever the client can open again.
+    """
+
+    field: InputField
+    filename: str
+    extension: str
+    size: int
+    source: object = attribute(repr=False)
+
+
+def checked_extension(extension: str) -> str:
+    """An extension given by itself (``PDF``, ``.pdf``, ``pdf``) as the platform wants it: ``.pdf``.
+
+    Raises:
+        InvalidInputs: The platform does not take such files.
+    """
+    normalised = "." + extension.strip().lower().removeprefix(".")
+    if normalised not in EXTENSIONS:
+        raise InvalidInputs([f"files with extension {_quoted(extension)} are not supported, only {_LISTED}"])
+    return normalised
+
+
+def extension_of(filename: str) -> str:
+    """The extension of a file name, lower case with the dot.
+
+    Raises:
+        ValueError: It has none, or one that the platform does not take.
+    """
+    _, dot, ending = filename.strip().rpartition(".")
+    extension = f".{ending.lower()}"
+    if not dot:
+        raise ValueError(f"the file {_quoted(filename)} has no extension; supported are {_LISTED}")
+    if extension not in EXTENSIONS:
+        raise ValueError(f"the file {_quoted(filename)} is of an unsupported type; supported are {_LISTED}")
+    return extension
+
+
+def check_allowed(field: InputField, filename: str, extension: str) -> None:
+    """Hold a file against the input's ``allowed_file_types``; JPEG and JPG are the same.
+
+    Raises:
+        ValueError: The input does not take such files.
+    """
+    if not field.allowed_file_types:
+        return
+    wanted = _type_of(extension)
+    if not any(_type_of(allowed) == wanted for allowed in field.allowed_file_types):
+        allowed_types = excerpt(", ".join(field.allowed_file_types), 120)
+        raise ValueError(f"takes only {allowed_types} files, got {_quoted(filename)}")
+
+
+def check_size(filename: str, size: int, max_bytes: int) -> None:
+    """Hold a file against the size limit; an empty file helps nobody.
+
+    Raises:
+        ValueError: It is empty or too large.
+    """
+    if size <= 0:
+        raise ValueError(f"the file {_quoted(filename)} is empty")
+    if size > max_bytes:
+        raise ValueError(
+            f"the file {_quoted(filename)} has {size:,} bytes, more than the limit of {max_bytes:,} "
+            f"({max_bytes / _MEBIBYTE:.3g} MB); split or compress it"
+        )
+
+
+def file_or_url(field: InputField, value: Any, inspect: FileInspector, max_bytes: int) -> FileToSend | str:
+    """What a caller gave for one file: the URL of an earlier upload, or a file that must be sent.
+
+    Raises:
+        ValueError: It is neither, or a file that the input does not take.
+    """
+    url = _url_of(value)
+    if url is not None:
+        return url
+    source, filename = _source_of(value)
+    facts = inspect(source, filename)
+    extension = extension_of(facts.filename)
+    check_allowed(field, facts.filename, extension)
+    check_size(facts.filename, facts.size, max_bytes)
+    return FileToSend(field, facts.filename, extension, facts.size, facts.source)
+
+
+def is_named_file(value: Any) -> bool:
+    """Whether this is ``(filename, bytes or file object)``: one file, though it is a tuple."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == _PAIR
+        and isinstance(value[0], str)
+        and (_is_bytes(value[1]) or _is_open_file(value[1]))
+    )
+
+
+def _url_of(value: Any) -> str | None:
+    if isinstance(value, UploadedFile):
+        return value.url
+    if not isinstance(value, str) or not value.lstrip()[:8].lower().startswith(("http://", "https://")):
+        return None
+    url = value.strip()
+    if "x-amz-signature=" in url.lower():
+        raise ValueError("got a presigned URL; a file input takes the fileUrl that came with it")
+    return sendable(url)
+
+
+def _source_of(value: Any) -> tuple[Any, str | None]:
+    """What to inspect, and the name to give it where it has none of its own."""
+    if is_named_file(value):
+        return value[1], _base_name(value[0])
+    if _is_bytes(value):
+        raise ValueError("got bare bytes, which have no file name: give (filename, bytes)")
+    if isinstance(value, str | os.PathLike):
+        path = os.fspath(value)
+        if not isinstance(path, str):
+            raise ValueError("got a path in bytes: give it as text")  # noqa: TRY004 - a sentence for the caller
+        if not path.strip():
+            raise ValueError("got an empty path")
+        return value, None
+    if _is_open_file(value):
+        name = getattr(value, "name", None)
+        if not isinstance(name, str):
+            raise ValueError("got a file object without a name: give (filename, file)")
+        return value, _base_name(name)
+    raise ValueError(
+        f"wants a path, the URL of an earlier upload, an UploadedFile, a binary file object, "
+        f"(filename, bytes) or (filename, file), got {type(value).__name__}"
+    )
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _is_open_file(value: Any) -> bool:
+    return callable(getattr(value, "read", None)) and not isinstance(value, os.PathLike)
+
+
+def _base_name(name: str) -> str:
+    """The last part of a name that may hold folders of either kind."""
+    return PureWindowsPath(PurePosixPath(name).name).name
+
+
+def _type_of(extension: str) -> str:
+    name = extension.strip().lstrip(".").upper()
+    return "JPEG" if name == "JPG" else name
+
+
+def _quoted(name: str) -> str:
+    return f"'{excerpt(name, 80)}'"

@@ -1,0 +1,147 @@
+"""What became of a job: was it started, where does it stand, what did it give. Every shape -> one value."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from opus_async.models import JobResults, JobStatus, OutputValue
+from opus_async.opus.protocol.answers import accepted, pick, refused, text, unusable
+from opus_async.opus.protocol.dialect import Answer
+
+_WORDS: Mapping[str, JobStatus] = {
+    "pending": JobStatus.PENDING,
+    "in_progress": JobStatus.IN_PROGRESS,
+    "waiting": JobStatus.WAITING,
+    "completed": JobStatus.COMPLETED,
+    "failed": JobStatus.FAILED,
+    "cancelled": JobStatus.CANCELLED,
+    "canceled": JobStatus.CANCELLED,
+    "stopped": JobStatus.CANCELLED,
+    "timed_out": JobStatus.TIMED_OUT,
+    # never seen, plain enough to be believed
+    "succeeded": JobStatus.COMPLETED,
+    "success": JobStatus.COMPLETED,
+    "finished": JobStatus.COMPLETED,
+    "error": JobStatus.FAILED,
+}
+_GAPS = re.compile(r"[\s_-]+")
+_ABSENT = object()
+
+_SCHEMAS = ("jobResultsPayloadSchema", "job_results_payload_schema")
+_HOLDERS = (*_SCHEMAS, "results")
+_ENVELOPE = frozenset(
+    {"jobExecutionId", "job_execution_id", "caseId", "case_id", "status", "state"}
+    | {"success", "message", "error", "statusCode", "timestamp", "path"}
+)
+"""What stands beside outputs without being one."""
+
+_MARKS = ("type", "displayName", "display_name", "variableName", "variable_name")
+"""What tells a variable object from an output that is itself an object with a ``value`` in it."""
+
+
+def read_executed(answer: Answer) -> None:
+    """Return when the start was accepted. What the answer echoes is not looked at.
+
+    Raises:
+        APIError: It was refused: by the status, by an inner ``statusCode``, by ``success: false``, or by an
+            ``error`` without a ``success``.
+        ProtocolError: The answer is no JSON object, so that nothing is known.
+    """
+    body = accepted(answer)
+    if not isinstance(body, dict):
+        raise unusable(answer, "that does not say whether the job was started")
+    if body.get("error") and not body.get("success"):
+        raise refused(answer)
+
+
+def read_status(answer: Answer) -> JobStatus:
+    """Read where a job stands.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: It is no JSON, or holds no status.
+    """
+    body = accepted(answer)
+    found = body
+    if isinstance(body, dict):
+        found = _status_in(body)
+        if found is _ABSENT and isinstance(body.get("data"), dict):
+            found = _status_in(body["data"])
+    elif not isinstance(body, str):
+        found = _ABSENT
+    if found is _ABSENT:
+        raise unusable(answer, "without a status")
+    return status_of(found) if isinstance(found, str) else JobStatus("UNKNOWN", json.dumps(found))
+
+
+@lru_cache(maxsize=256)  # thousands of polls say the same few words; bounded, since the wire chooses them
+def status_of(word: str) -> JobStatus:
+    """The status of a word from the wire; ``UNKNOWN``, with the word kept, for one we do not know."""
+    known = _WORDS.get(_GAPS.sub("_", word.strip().lower()), JobStatus.UNKNOWN)
+    return JobStatus(str(known), word)
+
+
+def read_results(answer: Answer) -> JobResults:
+    """Read what a job gave, in any shape seen; null, ``[]`` and absent results are empty ones.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: It is no JSON.
+    """
+    body = accepted(answer)
+    return JobResults(values=tuple(_outputs(body)), raw=body)
+
+
+def _status_in(body: Mapping[str, Any]) -> Any:
+    return body["status"] if "status" in body else body.get("state", _ABSENT)
+
+
+def _outputs(body: Any) -> Iterator[OutputValue]:
+    """Every output variable, wherever this shape keeps them."""
+    if not isinstance(body, dict):
+        return _variables(body)
+    if any(name in body for name in _HOLDERS):
+        held = pick(body, *_HOLDERS)
+        inner = pick(held, *_SCHEMAS) if isinstance(held, dict) else None
+        return _variables(held if inner is None else inner)
+    wrapped = body.get("data")
+    if isinstance(wrapped, dict) and any(name in wrapped for name in _HOLDERS):
+        return _outputs(wrapped)
+    return _variables({name: value for name, value in body.items() if name not in _ENVELOPE})
+
+
+def _variables(held: Any) -> Iterator[OutputValue]:
+    """Output variables from a mapping by name, or from a list of such mappings or of variable objects."""
+    for group in held if isinstance(held, list) else (held,):
+        if not isinstance(group, dict):
+            continue
+        if "value" in group and text(pick(group, "variable_name", "variableName")):
+            yield _output("", group)
+        else:
+            for name, entry in group.items():
+                yield _output(name, entry)
+
+
+def _output(name: str, entry: Any) -> OutputValue:
+    """One output, from a variable object or a bare value."""
+    if not _is_variable(entry):
+        return OutputValue(name, name, entry)
+    name = name or text(pick(entry, "variable_name", "variableName")) or ""
+    return OutputValue(
+        variable_name=name,
+        display_name=text(pick(entry, "displayName", "display_name")) or name,
+        value=entry.get("value"),
+        type=text(entry.get("type")),
+    )
+
+
+def _is_variable(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and "value" in entry
+        and (len(entry) == 1 or any(mark in entry for mark in _MARKS))
+    )

@@ -1,0 +1,164 @@
+"""Anything a caller may hold -> plain JSON, or a sentence that says where in it something is no JSON."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from numbers import Integral, Real
+from typing import Any, SupportsFloat
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from opus_async.opus.protocol.excerpts import excerpt
+
+LARGEST_SAFE_INT = 2**53
+"""Beyond it, numbers in JavaScript and in every double skip integers: an id would arrive as another one."""
+
+MAX_DEPTH = 100
+"""Deeper values are a mistake or hold themselves; parsers give up not much later."""
+
+
+def jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool = False) -> Any:
+    """The value as plain JSON; dates, UUIDs, paths, decimals and Enum members inside as they are written.
+
+    Args:
+        value: Anything; mappings, dataclasses and pydantic models become objects, lists and tuples arrays.
+        path: Where it stands, for the message: ``.client.ids[3]``.
+        depth: How deep it stands.
+        exact_ints: Whether integers beyond ``LARGEST_SAFE_INT`` may stay. True only where the result becomes
+            text, in which every digit survives.
+
+    Raises:
+        ValueError: Something in it is no JSON (NaN, a set, bytes, an open file ...); the text has its path.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_DEPTH} levels, or holds itself")
+    if isinstance(value, Enum):
+        return jsonable(value.value, path, depth + 1, exact_ints=exact_ints)
+    if isinstance(value, str | int | float):
+        return _scalar(value, path, exact_ints=exact_ints)
+    if isinstance(value, list | tuple):
+        return [
+            jsonable(item, f"{path}[{position}]", depth + 1, exact_ints=exact_ints)
+            for position, item in enumerate(value)
+        ]
+    entries = entries_of(value)
+    if entries is not None:
+        return {
+            _key(key, path): jsonable(item, f"{path}.{key}", depth + 1, exact_ints=exact_ints)
+            for key, item in entries.items()
+        }
+    return _scalar(value, path, exact_ints=exact_ints)
+
+
+def entries_of(value: Any) -> Mapping[Any, Any] | None:
+    """The entries of a mapping, a dataclass or a pydantic model; None for everything else."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    return None
+
+
+def sendable(value: str, path: str = "") -> str:
+    """The text, if it can be written as UTF-8.
+
+    Raises:
+        ValueError: It holds half a character (a lone surrogate), as undecodable file names do.
+    """
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"holds text that is not valid Unicode{_place(path)}") from None
+    return value if type(value) is str else str.__str__(value)
+
+
+def safe_int(value: int, path: str = "") -> int:
+    """The integer, if it arrives as itself.
+
+    Raises:
+        ValueError: It is beyond ``LARGEST_SAFE_INT``.
+    """
+    if abs(value) > LARGEST_SAFE_INT:
+        raise ValueError(
+            f"holds an integer beyond 2^53{_place(path)}, whose last digits would be lost on the way: "
+            "send it as text, through an input of type str"
+        )
+    return value
+
+
+def written_date(value: date | time) -> str:
+    """A date, a datetime or a time in ISO 8601.
+
+    Raises:
+        ValueError: It is a "not a time" that passes for a datetime, as in pandas.
+    """
+    text = value.isoformat()
+    if not text[:1].isdigit():
+        raise ValueError(f"wants a date, got {text}")
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value for a message: short, and of containers the type alone."""
+    if isinstance(value, str):
+        return f"'{excerpt(value, 60)}'"
+    if isinstance(value, float | Decimal | bool) or (isinstance(value, int) and abs(value) <= 10**30):
+        return f"{value} ({type(value).__name__})"
+    return f"a value of type {type(value).__name__}"
+
+
+def _scalar(value: Any, path: str, *, exact_ints: bool) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return sendable(value, path)
+    if isinstance(value, Real | Decimal):
+        return _number(value, path, exact_ints=exact_ints)
+    if isinstance(value, date | time):
+        return written_date(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
+        return sendable(name, path)
+    raise ValueError(f"holds {shown(value)}{_place(path)}, which JSON cannot say")
+
+
+def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | int:
+    if isinstance(value, Integral):
+        return int(value) if exact_ints else safe_int(int(value), path)
+    number = to_float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"holds {shown(value)}{_place(path)}, which JSON cannot say")
+    return number
+
+
+def to_float(value: SupportsFloat) -> float:
+    """The nearest float; infinity for what none holds, NaN for what is no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except ValueError:  # a signalling NaN
+        return math.nan
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if not isinstance(key, str):
+        raise ValueError(f"holds a key that is no text{_place(path)}: {shown(key)}")  # noqa: TRY004
+    return sendable(key, path)
+
+
+def _place(path: str) -> str:
+    return f" at {excerpt(path, 80)}" if path else ""

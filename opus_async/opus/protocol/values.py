@@ -1,0 +1,170 @@
+"""A caller's value -> the JSON value of one input, by the type its schema names. Nothing about files here.
+
+Every refusal is a ``ValueError`` whose text completes the sentence "input X ...". What a spreadsheet or a
+form gives as text is taken where it can mean only one thing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from numbers import Integral, Real
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import from_json
+
+from opus_async.opus.protocol.plain import (
+    entries_of,
+    jsonable,
+    safe_int,
+    sendable,
+    shown,
+    to_float,
+    written_date,
+)
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def coerce(kind: str, value: Any) -> Any:
+    """The value that goes on the wire for an input of this type.
+
+    A member of an Enum counts as its value. A type that is not known takes anything that is JSON.
+
+    Raises:
+        ValueError: The value does not fit; the text says what would.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    return _BY_TYPE.get(kind, jsonable)(value)
+
+
+def as_text(value: Any) -> str:
+    """Text; numbers, dates, UUIDs and paths as they are written. No bool: which word is meant?"""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
+        return sendable(name)
+    if isinstance(value, date):
+        return written_date(value)
+    if isinstance(value, UUID | int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float | Decimal) and math.isfinite(to_float(value)):
+        return str(value)
+    raise ValueError(f"wants text, got {shown(value)}")
+
+
+def as_int(value: Any) -> int:
+    """A whole number, also as ``3.0`` or ``"3"``, of at most ``LARGEST_SAFE_INT``."""
+    whole: int | None = None
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        whole = int(value)
+    elif isinstance(value, Real | Decimal) and not isinstance(value, bool):
+        number = to_float(value)
+        if number.is_integer() and number == value:
+            whole = int(number)
+    elif isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        whole = int(value.strip().partition(".")[0])
+    if whole is None:
+        raise ValueError(f"wants a whole number, got {shown(value)}")
+    return safe_int(whole)
+
+
+def as_float(value: Any) -> float | int:
+    """A finite number, also as text like ``"0.8"``; an integer stays one. No bool, no NaN, no Infinity."""
+    if isinstance(value, str):
+        digits = value.strip()
+        if _WHOLE.fullmatch(digits):
+            return as_int(digits)
+        number = float(digits) if _NUMBER.fullmatch(digits) else math.nan
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        return safe_int(int(value))
+    elif isinstance(value, Real | Decimal) and not isinstance(value, bool):
+        number = to_float(value)
+    else:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"wants a finite number, got {shown(value)}")
+    return number
+
+
+def as_bool(value: Any) -> bool:
+    """A bool, also as the number 0 or 1, or as true/false, yes/no, 1/0 in any case."""
+    if isinstance(value, bool):
+        return value
+    known = _BOOLS.get(value.strip().lower()) if isinstance(value, str) else None
+    if known is None and isinstance(value, int | float) and value in (0, 1):
+        known = bool(value)
+    if known is None:
+        raise ValueError(f"wants true or false, got {shown(value)}")
+    return known
+
+
+def as_date(value: Any) -> str:
+    """A day as ``YYYY-MM-DD``, from a date, a datetime (its own day) or that text, if the day exists."""
+    if isinstance(value, date):
+        return written_date(value)[:10]
+    day = value.strip() if isinstance(value, str) else ""
+    if not _DAY.fullmatch(day):
+        raise ValueError(f"wants a date like 2025-11-09, got {shown(value)}")
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError as error:
+        raise ValueError(f"wants a day that exists, got {shown(value)} ({error})") from None
+
+
+def as_array(value: Any) -> list[Any]:
+    """A list or tuple, also as JSON text; its items are whatever JSON can say."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _parsed(value)
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"wants a list, or the JSON text of one, got {shown(value)}")  # noqa: TRY004
+    items: list[Any] = jsonable(value)
+    return items
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A mapping, a dataclass or a pydantic model, also as JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = _parsed(value)
+    if entries_of(value) is None:
+        raise ValueError(f"wants a mapping, or the JSON text of an object, got {shown(value)}")
+    entries: dict[str, Any] = jsonable(value)
+    return entries
+
+
+def as_json_text(value: Any) -> str:
+    """Text that holds JSON: given such text, unchanged; given anything else, serialised once."""
+    if isinstance(value, str):
+        _parsed(value)
+        return sendable(value)
+    return json.dumps(jsonable(value, exact_ints=True), ensure_ascii=False, allow_nan=False)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return from_json(sendable(text), allow_inf_nan=False)
+    except ValueError as error:
+        raise ValueError(f"wants valid JSON, got {shown(text)} ({error})") from None
+
+
+_BY_TYPE: Mapping[str, Callable[[Any], Any]] = {
+    "str": as_text,
+    "int": as_int,
+    "float": as_float,
+    "bool": as_bool,
+    "date": as_date,
+    "array": as_array,
+    "object": as_object,
+    "json_string": as_json_text,
+}

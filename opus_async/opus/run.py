@@ -1,0 +1,265 @@
+"""One run of one Opus workflow: what :class:`opus_async.platform.Platform` asks, answered for Opus.
+
+Holds what is cached for the length of a run: the schema, the uploads, and what a job that was never executed
+looks like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import DeadlineExceeded, NotFound, OpusError, first_error
+from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
+from opus_async.opus.api import ONE_TRY, Api
+from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
+from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
+from opus_async.opus.sources import inspect
+from opus_async.opus.uploads import UploadsOnce
+from opus_async.platform import Collected, Stages, Standing
+from opus_async.transport.files import Source
+
+log = logging.getLogger("opus_async.opus")
+
+STAGES = Stages(
+    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect="results"
+)
+Version: TypeAlias = tuple[int | None, str | None]
+Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundJob:
+    """A request checked against the schema; nothing sent yet."""
+
+    request: JobRequest
+    inputs: BoundInputs
+
+
+class OpusRun:
+    """See :class:`opus_async.platform.Platform`.
+
+    Args:
+        api: The calls.
+        uploads: The uploads of this run.
+        workflow_id: The workflow; None only to start or settle a job whose workflow is not known, under a
+            policy that never starts again.
+        access_scope: Of the files.
+        callback_url: Sent with execute; None sends the dialect's own choice.
+        max_file_bytes: The largest file that is sent.
+        policy: How long late results are waited for when the job has no deadline.
+    """
+
+    stages = STAGES
+    observes_at_once = Api.observes_at_once
+
+    def __init__(
+        self,
+        api: Api,
+        uploads: UploadsOnce,
+        workflow_id: str | None,
+        *,
+        access_scope: str,
+        callback_url: str | None,
+        max_file_bytes: int,
+        policy: RetryPolicy,
+    ) -> None:
+        self.kind = workflow_id or ""
+        self.stray_shells = 0
+        self.workspaces: str | None = None
+        self._api = api
+        self._uploads = uploads
+        self._workflow_id = workflow_id
+        self._access_scope = access_scope
+        self._callback_url = callback_url
+        self._max_file_bytes = max_file_bytes
+        self._policy = policy
+        self._schemas: dict[Version, Workflow] = {}
+        self._reading = asyncio.Lock()
+        self._unstarted: _Look | None = None
+
+    async def open(self) -> None:
+        """Read the schema of the latest version: what dooms every row shows here."""
+        await self._schema((None, None))
+
+    async def bind(self, request: JobRequest) -> BoundJob:
+        """Check a row's inputs against the schema and the disk."""
+        return self.bind_to(await self._schema((request.version_number, request.version_id)), request)
+
+    def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
+        """Likewise, against a schema that is here already."""
+        inputs = bind(workflow, request.inputs, inspect=inspect, max_file_bytes=self._max_file_bytes)
+        return BoundJob(request, inputs)
+
+    async def prepare(self, bound: BoundJob) -> Payload:
+        """Upload the row's files in parallel; the order of the URLs is the order of the files."""
+        files = bound.inputs.files
+        if len(files) < 2:  # noqa: PLR2004 - most jobs have one file and need no group of tasks
+            return bound.inputs.payload([await self._upload(file) for file in files])
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._upload(file)) for file in files]
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        return bound.inputs.payload([task.result() for task in tasks])
+
+    async def _upload(self, file: FileToSend) -> str:
+        fields = PresignFields(
+            extension=file.extension,
+            access_scope=self._access_scope,
+            original_name=file.filename,
+            workflow_id=self._workflow_id,
+        )
+        return (await self._uploads.send(cast("Source", file.source), fields)).url
+
+    async def create(self, bound: BoundJob) -> str:
+        """Initiate: an unbilled shell."""
+        request = bound.request
+        return await self._initiate(
+            InitiateFields(
+                workflow_id=self._workflow_id,
+                title=request.title,
+                description=request.description,
+                version_id=request.version_id,
+                version_number=request.version_number,
+            )
+        )
+
+    async def start(self, remote_id: str, ready: Payload) -> None:
+        """Execute: the bill."""
+        await self._api.execute(remote_id, ready, callback_url=self._callback_url, workspaces=self.workspaces)
+
+    async def settle(self, remote_id: str) -> Standing:
+        """Compare status and audit with those of a shell that was never executed."""
+        look = await self._look(remote_id)
+        if look is None:
+            return Standing.UNCLEAR
+        if look.status not in {JobStatus.PENDING, JobStatus.UNKNOWN} or look.ran:
+            return Standing.RUNNING
+        if self._workflow_id is None:
+            return Standing.UNSTARTED
+        if self._unstarted is None:
+            try:
+                self._unstarted = await self._look_at_a_shell()
+            except OpusError as error:
+                log.warning("What a job never executed looks like could not be learned: %s", error)
+        if self._unstarted is None:
+            return Standing.UNCLEAR
+        return Standing.UNSTARTED if look == self._unstarted else Standing.RUNNING
+
+    async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
+        """Look once where these jobs stand."""
+        return await self._api.observe(remote_ids)
+
+    async def collect(self, remote_id: str, status: JobStatus) -> Collected:
+        """Fetch the results of a completed job, the audit of any other."""
+        if status == JobStatus.COMPLETED:
+            results = await late_results(self._api, remote_id, patience=self._policy.max_elapsed)
+            return Collected(outputs=results.outputs, results=results.raw)
+        try:
+            return Collected(audit=await self._api.audit(remote_id))
+        except OpusError as error:  # a failing audit must not hide the failure
+            log.warning("job %s ended as %s; its audit could not be read: %s", remote_id, status, error)
+            return Collected()
+
+    async def _schema(self, version: Version) -> Workflow:
+        if version in self._schemas:
+            return self._schemas[version]
+        async with self._reading:
+            if version not in self._schemas:
+                number, version_id = version
+                self._schemas[version] = await self._api.workflow(
+                    self.kind, version=number, version_id=version_id
+                )
+        return self._schemas[version]
+
+    async def _initiate(self, fields: InitiateFields) -> str:
+        return await self._api.initiate(fields, on_stray=self._count_stray)
+
+    def _count_stray(self) -> None:
+        self.stray_shells += 1
+
+    async def _look_at_a_shell(self) -> _Look | None:
+        self._count_stray()
+        shell = await self._initiate(
+            InitiateFields(
+                workflow_id=self._workflow_id,
+                title="opus_async: never executed",
+                description="Unbilled. Made once to learn what a job looks like that was never executed.",
+            )
+        )
+        return await self._look(shell)
+
+    async def _look(self, job_id: str) -> _Look | None:
+        try:
+            status = await self._api.status(job_id, policy=ONE_TRY)
+        except OpusError:
+            return None
+        try:
+            audit = await self._api.audit(job_id, policy=ONE_TRY)
+        except NotFound:
+            return _Look.of(status, None)
+        except OpusError:
+            return None
+        return _Look.of(status, audit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is the same for all jobs that were never executed: no ids, no times."""
+
+    status: str
+    raw_status: str
+    audited: bool
+    running_node: str | None
+    nodes: tuple[tuple[str, str | None], ...]
+    executed: tuple[str, ...]
+    failed: tuple[str, ...]
+    actions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, status: JobStatus, audit: AuditLog | None) -> _Look:
+        seen = audit or AuditLog()
+        return cls(
+            status=status,
+            raw_status=status.raw,
+            audited=audit is not None,
+            running_node=seen.running_node,
+            nodes=tuple((node.name, node.status) for node in seen.nodes),
+            executed=seen.executed_nodes,
+            failed=seen.failed_nodes,
+            actions=tuple(entry.action for entry in seen.trail),
+        )
+
+    @property
+    def ran(self) -> bool:
+        return bool(self.executed or self.failed)
+
+
+async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
+    """The results of a completed job, which can come a little after the status does.
+
+    Raises:
+        DeadlineExceeded: They did not come within ``patience`` seconds.
+    """
+    wait = 0.25
+    try:
+        async with asyncio.timeout(patience) as deadline:
+            while (results := await api.results(job_id)) is None:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+            return results
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise DeadlineExceeded(
+            f"The job completed, but its results were not ready for {patience:g} s; jobs.results({job_id!r}) "
+            "can fetch them later. It was billed: do not run it again.",
+            last_status=JobStatus.COMPLETED,
+            job_id=job_id,
+            stage=STAGES.collect,
+        ) from None

@@ -1,0 +1,48 @@
+"""From what a caller calls a file to a source that can be opened again for every attempt."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from opus_async.opus.protocol.payload import FileFacts
+from opus_async.transport.files import BytesSource, FileObjectSource, PathSource
+
+
+def inspect(value: Any, filename: str | None) -> FileFacts:
+    """Look at a file without reading it.
+
+    Args:
+        value: A path, bytes, or a seekable binary file object.
+        filename: Its name, where the value has none or another is wanted.
+
+    Raises:
+        ValueError: One sentence that says why it cannot be sent.
+    """
+    if isinstance(value, str | os.PathLike):
+        return _inspect_path(Path(value), filename)
+    named = filename or str(getattr(value, "name", ""))
+    if not named:
+        raise ValueError('it has no file name, which tells the type: give one, like "invoice.pdf"')
+    source: BytesSource | FileObjectSource
+    if isinstance(value, bytes | bytearray | memoryview):
+        source = BytesSource(named, bytes(value))
+    else:
+        source = FileObjectSource(Path(named).name, value)
+    return FileFacts(filename=source.filename, size=source.size, source=source)
+
+
+def _inspect_path(path: Path, filename: str | None) -> FileFacts:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {str(path)!r}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f"{str(path)!r} is not a regular file")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{str(path)!r} cannot be read: permission denied")
+    return FileFacts(filename=filename or path.name, size=found.st_size, source=PathSource(path))

@@ -1,0 +1,204 @@
+"""Files on their way to the platform's storage: presign, PUT, and the same content only once per run.
+
+A presigned URL is asked for directly before each PUT, inside the slot of the upload, so none expires in a
+queue. What a 403 means is not documented: the other choice of Content-Type is tried once, then a new URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from opus_async.config import Timeouts
+from opus_async.errors import UploadError
+from opus_async.events import RequestSent, UploadProgress
+from opus_async.models import UploadedFile
+from opus_async.opus.api import Api
+from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
+from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
+from opus_async.transport.http import Http, without_query
+from opus_async.transport.limits import Bandwidth
+from opus_async.transport.notify import Notifier
+from opus_async.transport.retry import Retrier
+
+log = logging.getLogger("opus_async.opus")
+
+Progress = Callable[[int, int], None]
+"""Called with bytes sent and bytes in all."""
+
+FORBIDDEN = 403
+FRESH_URLS = 2
+"""Presigned URLs that may be refused with 403 before the refusal is believed."""
+REMEMBERED = 50_000
+"""Uploads remembered per run, about 300 bytes each; the oldest are forgotten, and at worst sent again."""
+
+
+class Uploader:
+    """Sends files, one presign and one PUT each.
+
+    Args:
+        api: For presign.
+        http: For the PUT.
+        retrier: Repeats; its gate holds ``upload_concurrency``.
+        timeouts: ``upload_stall``.
+        bandwidth: Shared by all uploads; None for no bound.
+        notify: Where events go.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        http: Http,
+        retrier: Retrier,
+        *,
+        timeouts: Timeouts,
+        bandwidth: Bandwidth | None,
+        notify: Notifier,
+    ) -> None:
+        self._api = api
+        self._http = http
+        self._retrier = retrier
+        self._timeouts = timeouts
+        self._bandwidth = bandwidth
+        self._notify = notify
+
+    async def send(
+        self,
+        source: Source,
+        fields: PresignFields,
+        *,
+        sha256: str | None,
+        on_progress: Progress | None = None,
+    ) -> UploadedFile:
+        """Upload one file.
+
+        Raises:
+            UploadError: It changed while it was sent, or storage refused it.
+            OpusError: The presign failed.
+        """
+
+        async def attempt(number: int) -> UploadedFile:
+            url = await self._put(source, fields, on_progress, number)
+            return UploadedFile(url=url, size=source.size, sha256=sha256)
+
+        return await self._retrier.call("put", attempt)
+
+    async def _put(
+        self, source: Source, fields: PresignFields, on_progress: Progress | None, number: int
+    ) -> str:
+        for last in (False,) * (FRESH_URLS - 1) + (True,):
+            place = await self._api.presign(fields)
+            mime = mime_type(source.filename)
+            first, other = (mime, None) if "content-type" in signed_headers(place.put_url) else (None, mime)
+            try:
+                return await self._put_once(place, source, first, on_progress, number)
+            except UploadError as error:
+                if error.status != FORBIDDEN:
+                    raise
+                log.info(
+                    "%s: storage said 403 (%s); trying the other Content-Type", source.filename, error.code
+                )
+            try:
+                return await self._put_once(place, source, other, on_progress, number)
+            except UploadError as error:
+                if error.status != FORBIDDEN or last:
+                    raise
+                log.info("%s: storage said 403 again (%s); asking for a new URL", source.filename, error.code)
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    async def _put_once(
+        self,
+        place: PresignedUpload,
+        source: Source,
+        content_type: str | None,
+        on_progress: Progress | None,
+        number: int,
+    ) -> str:
+        response = await put_file(
+            self._http,
+            place.put_url,
+            source,
+            content_type=content_type,
+            stall=self._timeouts.upload_stall,
+            bandwidth=self._bandwidth,
+            on_progress=self._teller(source, on_progress),
+        )
+        if self._notify.active:
+            self._notify(
+                RequestSent(
+                    operation="put",
+                    method="PUT",
+                    url=without_query(place.put_url),
+                    status=response.status,
+                    seconds=response.seconds,
+                    attempt=number,
+                )
+            )
+        return place.file_url
+
+    def _teller(self, source: Source, on_progress: Progress | None) -> Progress | None:
+        if not self._notify.active:
+            return on_progress
+
+        def tell(sent: int, size: int) -> None:
+            self._notify(UploadProgress(filename=source.filename, sent=sent, size=size))
+            if on_progress:
+                on_progress(sent, size)
+
+        return tell
+
+
+class UploadsOnce:
+    """The uploads of one run: the same content, with the same name ending and place, is sent once.
+
+    Attributes:
+        saved: Uploads that were not needed.
+    """
+
+    def __init__(self, uploader: Uploader) -> None:
+        self.saved = 0
+        self._uploader = uploader
+        self._sent: OrderedDict[tuple[object, ...], asyncio.Future[UploadedFile]] = OrderedDict()
+
+    async def send(self, source: Source, fields: PresignFields) -> UploadedFile:
+        """Upload a file, or take an earlier upload of the same content, under way or done.
+
+        When the one under way fails, the next in line tries for itself.
+        """
+        sha256 = await digest(source)
+        key = (
+            sha256,
+            source.size,
+            fields.extension,
+            fields.access_scope,
+            fields.workflow_id,
+            fields.workspace_id,
+        )
+        while (other := self._sent.get(key)) is not None:
+            await asyncio.wait([other])
+            if not other.cancelled() and other.exception() is None:
+                self.saved += 1
+                return other.result()
+        return await self._first(key, self._uploader.send(source, fields, sha256=sha256))
+
+    async def _first(self, key: tuple[object, ...], sending: Awaitable[UploadedFile]) -> UploadedFile:
+        promise: asyncio.Future[UploadedFile] = asyncio.get_running_loop().create_future()
+        self._sent[key] = promise
+        try:
+            uploaded = await sending
+        except BaseException:
+            del self._sent[key]
+            promise.cancel()  # the next in line becomes the first
+            raise
+        promise.set_result(uploaded)
+        self._forget_oldest()
+        return uploaded
+
+    def _forget_oldest(self) -> None:
+        while len(self._sent) > REMEMBERED:
+            oldest = next(iter(self._sent))
+            if not self._sent[oldest].done():
+                return
+            del self._sent[oldest]

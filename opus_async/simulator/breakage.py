@@ -1,0 +1,160 @@
+"""How a fault looks on the wire.
+
+Two primitives, a closed connection and raw bytes, and the answers that a gateway in front of the service
+gives. Which request is hit is decided in `faults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from aiohttp import web
+
+from opus_async.simulator import faults
+from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opus_async.simulator.faults import Fault
+
+_T = TypeVar("_T")
+SHORTEST_DELAY, LONGEST_DELAY = 0.1, 0.6
+# Half of the closed connections are reset, the others just end: clients see two different errors.
+_RESET_SHARE = 0.5
+_GATEWAY_ERRORS = (500, 502, 503, 504)
+# Zero is legal, and means that a client may come back at once.
+_WAITS = (0, 0, 0, 1, 2)
+_ODD_STATUSES = (b'{"status": null}', b"{}", b'{"status": ""}', b"null", b'{"status": 7}', b"[]")
+_BEFORE = frozenset(
+    {faults.RESET_BEFORE, faults.ERROR_BEFORE, faults.RATE_LIMITED, faults.UNAVAILABLE, faults.NOT_FOUND}
+)
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+async def deliver(
+    request: web.BaseRequest, fault: Fault, effect: Callable[[], Answer], now: float
+) -> Answer | None:
+    """Do what the fault says to an API request.
+
+    Args:
+        request: The request, its body already read.
+        fault: What hits it.
+        effect: Does what the request asks for; called unless the fault comes before it.
+        now: Epoch seconds, for the error envelope.
+
+    Returns:
+        The answer to send, or None if the connection was closed.
+    """
+    if fault.kind in _BEFORE:
+        return _turn_away(request, fault, now)
+    answer = effect()
+    if fault.kind == faults.SLOW:
+        await asyncio.sleep(delay(fault))
+    return _damage(request, fault, answer)
+
+
+def delay(fault: Fault) -> float:
+    """Return how long a slow answer takes, in seconds."""
+    return SHORTEST_DELAY + (LONGEST_DELAY - SHORTEST_DELAY) * fault.chance
+
+
+def close(request: web.BaseRequest, *, reset: bool) -> None:
+    """Close the connection of a request without an answer: with a reset, or with a plain end of stream."""
+    transport = request.transport
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    if reset and raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
+
+
+def send_truncated(request: web.BaseRequest, answer: Answer, chance: float) -> None:
+    """Send an answer that ends before its Content-Length, and close the connection."""
+    transport = request.transport
+    if transport is None:
+        return
+    head = (
+        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
+        f"Content-Type: {answer.content_type}\r\nContent-Length: {max(len(answer.body), 1)}\r\n\r\n"
+    )
+    transport.write(head.encode() + answer.body[: _cut(answer.body, chance)])
+    transport.close()
+
+
+def html_error(status: int) -> Answer:
+    """Return the HTML page of a gateway."""
+    phrase = HTTPStatus(status).phrase
+    page = (
+        f"<html>\r\n<head><title>{status} {phrase}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{status} {phrase}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    )
+    return Answer(status, page.encode(), HTML_TYPE)
+
+
+def too_many_requests(path: str, now: float, retry_after: float) -> Answer:
+    """Return a 429 in the vendor's envelope, with the wait time it was seen to give."""
+    refusal = Refusal(
+        HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", metadata={"retryAfterSeconds": retry_after}
+    )
+    return envelope(refusal, path, now)
+
+
+def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | None:
+    """Return what becomes of an answer whose effect is done, or None if the connection was closed."""
+    match fault.kind:
+        case faults.RESET_AFTER:
+            close(request, reset=fault.chance < _RESET_SHARE)
+            return None
+        case faults.TRUNCATED:
+            send_truncated(request, answer, fault.chance)
+            return None
+        case faults.ERROR_AFTER:
+            return html_error(_pick(_GATEWAY_ERRORS, fault.chance))
+        case faults.CUT_JSON:
+            return replace(answer, body=answer.body[: _cut(answer.body, fault.chance)])
+        case faults.ODD_STATUS:
+            return Answer(HTTPStatus.OK, _pick(_ODD_STATUSES, fault.chance))
+    return answer
+
+
+def _turn_away(request: web.BaseRequest, fault: Fault, now: float) -> Answer | None:
+    path = request.raw_path.partition("?")[0]
+    match fault.kind:
+        case faults.RATE_LIMITED:
+            return too_many_requests(path, now, _pick(_WAITS, fault.chance))
+        case faults.UNAVAILABLE:
+            return html_error(HTTPStatus.SERVICE_UNAVAILABLE)
+        case faults.ERROR_BEFORE:
+            return html_error(_pick(_GATEWAY_ERRORS, fault.chance))
+        case faults.NOT_FOUND:
+            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now)
+    close(request, reset=fault.chance < _RESET_SHARE)
+    return None
+
+
+def _cut(body: bytes, chance: float) -> int:
+    """Return where to cut a body so that what is left is not complete JSON."""
+    end = int(len(body) * chance)
+    while end and _is_json(body[:end]):
+        end -= 1
+    return end
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+def _pick(choices: tuple[_T, ...], chance: float) -> _T:
+    return choices[int(chance * len(choices))]

@@ -1,0 +1,187 @@
+"""The command line of the simulator: arguments to a configuration, and the lines a shell can eval.
+
+Exit codes: 0 after Ctrl-C or SIGTERM, 2 for wrong use (a taken port, a bad workflow file), 127 for a
+command that cannot be started, and with a command whatever the command exits with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+from typing import TYPE_CHECKING
+
+from opus_async.simulator.config import SimulatorConfig
+from opus_async.simulator.faults import PROFILES
+from opus_async.simulator.lifetime import run_command, until_ended
+from opus_async.simulator.server import Simulator
+from opus_async.simulator.traits import TRAITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+WRONG_USE = 2
+READY = "# ready"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `opus-async simulate`; a command after `--` is split off before it parses."""
+    default = SimulatorConfig()
+    parser = argparse.ArgumentParser(
+        prog="opus-async simulate",
+        description="An Opus on loopback: until Ctrl-C, or while COMMAND runs.",
+        usage="%(prog)s [options] [-- COMMAND ...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(
+            [
+                "fault profiles:",
+                *(f"  {profile.name:<24}{profile.summary}" for profile in PROFILES.values()),
+                "traits:",
+                *(f"  {name:<24}{summary}" for name, summary in TRAITS.items()),
+            ]
+        ),
+    )
+    add = parser.add_argument
+    add("--host", default=default.host, help="loopback address to listen on (%(default)s)")
+    add("--port", type=int, default=0, metavar="P", help="port of the API; 0 takes a free one")
+    add("--storage-port", type=int, default=0, metavar="Q", help="port of the storage; 0 takes a free one")
+    add(
+        "--workflow",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="serve the workflows of a JSON file too",
+    )
+    add("--faults", default=default.faults, metavar="PROFILE", help="what goes wrong (%(default)s)")
+    add(
+        "--seed", type=int, default=default.seed, metavar="N", help="what every draw depends on (%(default)s)"
+    )
+    add("--run-time", default=default.run_time, metavar="SPEC", help="seconds: 0.5, 0.2-2, lognormal:1.0,0.5")
+    add("--queue-time", default=default.queue_time, metavar="SPEC", help="seconds before a run starts")
+    add("--fail-share", type=float, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1")
+    add(
+        "--waiting-share",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of runs that wait for a person",
+    )
+    add("--waiting-time", default=default.waiting_time, metavar="SPEC", help="seconds that such a run waits")
+    add("--rate-limit", type=_rate, metavar="N", help="API requests per second before 429")
+    add(
+        "--url-expiry",
+        type=int,
+        default=default.url_expiry,
+        metavar="SECONDS",
+        help="validity of an upload URL",
+    )
+    add(
+        "--sign-content-type",
+        nargs="?",
+        const="always",
+        default="never",
+        choices=("never", "always", "alternate"),
+        help="sign content-type in upload URLs",
+    )
+    add(
+        "--max-file-size", type=int, default=default.max_file_size, metavar="BYTES", help="largest file taken"
+    )
+    add("--callback-required", action="store_true", help="refuse an execute without callbackUrl")
+    add(
+        "--trait",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a departure from the newest documentation",
+    )
+    add("--key", help="the service key to accept; a synthetic one by default")
+    add("--keep-files", metavar="DIR", help="keep the bytes of uploads in this directory")
+    add("--verbose", action="store_true", help="log one line per request on stderr")
+    add(
+        "--die-with-stdin",
+        action="store_true",
+        help="end when standard input ends, as it does with the parent",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the simulator until it is told to end.
+
+    Args:
+        argv: The arguments without the program's name; those of the process if None.
+
+    Returns:
+        The exit code.
+    """
+    arguments, command = _split_command(list(sys.argv[1:] if argv is None else argv))
+    options = build_parser().parse_args(arguments)
+    try:
+        config = _configure(options)
+        return asyncio.run(_serve(config, command, die_with_stdin=options.die_with_stdin))
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"opus-async simulate: {error}\n")
+        return WRONG_USE
+
+
+def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in argv:
+        return argv, []
+    border = argv.index("--")
+    return argv[:border], argv[border + 1 :]
+
+
+def _rate(text: str) -> float:
+    return float(text.removesuffix("/s"))
+
+
+def _configure(options: argparse.Namespace) -> SimulatorConfig:
+    return SimulatorConfig(
+        host=options.host,
+        port=options.port,
+        storage_port=options.storage_port,
+        workflow_files=tuple(options.workflow),
+        faults=options.faults,
+        seed=options.seed,
+        run_time=options.run_time,
+        queue_time=options.queue_time,
+        fail_share=options.fail_share,
+        waiting_share=options.waiting_share,
+        waiting_time=options.waiting_time,
+        rate_limit=options.rate_limit,
+        url_expiry=options.url_expiry,
+        sign_content_type=options.sign_content_type,
+        max_file_size=options.max_file_size,
+        callback_required=options.callback_required,
+        traits=frozenset(options.trait),
+        key=options.key,
+        keep_files=options.keep_files,
+        verbose=options.verbose,
+    )
+
+
+async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin: bool) -> int:
+    async with Simulator(config) as simulator:
+        # The process is ours: what is alive now stays, and jobs are plain values without cycles.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 50)
+        _announce(simulator, sys.stderr if command else sys.stdout)
+        if command:
+            environment = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+            return await run_command(command, environment)
+        await until_ended(die_with_stdin=die_with_stdin)
+        return 0
+
+
+def _announce(simulator: Simulator, stream: TextIO) -> None:
+    lines = [
+        f"export OPUS_SERVICE_KEY={simulator.service_key}",
+        f"export OPUS_BASE_URL={simulator.base_url}",
+        f"# storage {simulator.storage_url}",
+        *(f"# workflow {workflow.workflow_id}  {workflow.name}" for workflow in simulator.world.workflows),
+        READY,
+    ]
+    stream.write("\n".join(lines) + "\n")
+    stream.flush()

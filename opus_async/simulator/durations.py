@@ -1,0 +1,63 @@
+"""How long things take: a distribution of seconds, written the way the command line writes it.
+
+`0.5` is a constant, `0.2-2` is uniform, `lognormal:1.0,0.5` has the median 1.0 s and the sigma 0.5 (of the
+logarithm): the shape that measured run times of document pipelines tend to have.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from statistics import NormalDist
+
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_CONSTANT = re.compile(_NUMBER)
+_UNIFORM = re.compile(rf"{_NUMBER}-{_NUMBER}")
+_LOGNORMAL = re.compile(rf"lognormal:{_NUMBER},{_NUMBER}")
+_NORMAL = NormalDist()
+# inv_cdf is not defined at 0 and 1; beyond these quantiles a run time says nothing about a workflow anyway.
+_LOWEST_QUANTILE, _HIGHEST_QUANTILE = 1e-6, 1 - 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A distribution of seconds.
+
+    Attributes:
+        kind: `constant`, `uniform` or `lognormal`.
+        first: The constant; the lower end; the median. In seconds.
+        second: Unused; the upper end in seconds; sigma.
+    """
+
+    kind: str
+    first: float
+    second: float = 0.0
+
+    @classmethod
+    def parse(cls, spec: str | float) -> Duration:
+        """Read a distribution as the command line writes it.
+
+        Raises:
+            ValueError: If `spec` is none of the three forms, or its range runs backwards.
+        """
+        text = str(spec).strip()
+        if match := _CONSTANT.fullmatch(text):
+            return cls("constant", float(match[1]))
+        if match := _UNIFORM.fullmatch(text):
+            low, high = float(match[1]), float(match[2])
+            if low > high:
+                raise ValueError(f"{text!r} runs backwards: write the shorter time first")
+            return cls("uniform", low, high)
+        if (match := _LOGNORMAL.fullmatch(text)) and float(match[1]) > 0:
+            return cls("lognormal", float(match[1]), float(match[2]))
+        raise ValueError(f"{text!r} is not a duration: write 0.5, 0.2-2 or lognormal:1.0,0.5 (seconds)")
+
+    def at(self, quantile: float) -> float:
+        """Return the duration in seconds below which the share `quantile` of all of them lies."""
+        if self.kind == "constant":
+            return self.first
+        if self.kind == "uniform":
+            return self.first + (self.second - self.first) * quantile
+        bounded = min(max(quantile, _LOWEST_QUANTILE), _HIGHEST_QUANTILE)
+        return self.first * math.exp(self.second * _NORMAL.inv_cdf(bounded))

@@ -1,0 +1,105 @@
+"""Results: outputs computed from the inputs a job received and from the bytes that storage received.
+
+A client that did not send the right bytes cannot guess them. Each output names a fact; this module is the
+table of facts, and the shapes in which the vendor was seen to hand them out.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from opus_async.simulator import traits
+from opus_async.simulator.runs import COMPLETED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opus_async.simulator.runs import Job
+    from opus_async.simulator.uploads import Upload
+    from opus_async.simulator.workflows import OutputVariable
+
+FACTS = ("echo", "sha256", "size", "type", "lines", "pages", "characters", "verdict", "digest")
+"""The facts an output can name: an echo, facts of a file or a text, the verdict, the digest of all inputs."""
+_FILE_FACTS = frozenset({"sha256", "size", "type", "lines", "pages"})
+_SCORE_DIGITS = 8
+_HIGHEST_SCORE: float = 16.0**_SCORE_DIGITS
+
+
+def compute_outputs(job: Job, find_upload: Callable[[str], Upload | None]) -> dict[str, dict[str, Any]]:
+    """Return the outputs of a job: variable name to value, type and displayName.
+
+    An output without a value is left out: the lines of a PDF, the echo of an input that was not given.
+    """
+    outputs = {}
+    for output in job.workflow.outputs:
+        value = _value(job, output, find_upload)
+        if value is not None:
+            outputs[output.variable_name] = {
+                "value": value,
+                "type": output.type,
+                "displayName": output.display_name,
+            }
+    return outputs
+
+
+def score(digest: str) -> float:
+    """Return the score of a document in [0, 1): the first eight digits of its SHA-256, as a share."""
+    return int(digest[:_SCORE_DIGITS], 16) / _HIGHEST_SCORE
+
+
+def shape(job: Job, outputs: Mapping[str, Mapping[str, Any]], dialect: frozenset[str]) -> object:
+    """Return the body of a results answer in the shape that the dialect asks for."""
+    if traits.RESULTS_BARE_LIST in dialect:
+        return [{name: output["value"]} for name, output in outputs.items()]
+    if traits.RESULTS_OLD in dialect:
+        data = {output["displayName"]: output["value"] for output in outputs.values()}
+        results = {"summary": "Job executed successfully.", "outputFiles": [], "data": data}
+        return {"jobExecutionId": job.job_id, "status": COMPLETED, "results": results}
+    newest = {"jobResultsPayloadSchema": outputs}
+    return {"results": newest} if traits.RESULTS_NESTED in dialect else newest
+
+
+def _value(job: Job, output: OutputVariable, find_upload: Callable[[str], Upload | None]) -> Any:
+    if output.fact == "digest":
+        return sha256(json.dumps(job.inputs, sort_keys=True).encode()).hexdigest()
+    value = job.inputs.get(output.source)
+    if value is None or output.fact == "echo":
+        return value
+    variable = job.workflow.by_name[output.source]
+    if not variable.holds_files:
+        return _text_fact(value, output.fact)
+    if output.fact == "verdict":
+        return _verdict(job, str(_file_fact(value, "sha256", find_upload)))
+    if isinstance(value, list):
+        return [_file_fact(url, output.fact, find_upload) for url in value]
+    return _file_fact(value, output.fact, find_upload)
+
+
+def _file_fact(file_url: str, fact: str, find_upload: Callable[[str], Upload | None]) -> Any:
+    upload = find_upload(file_url)
+    if upload is None or upload.facts is None or fact not in _FILE_FACTS:
+        return None
+    return getattr(upload.facts, fact)
+
+
+def _text_fact(value: object, fact: str) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if fact == "sha256":
+        # A lone surrogate is legal in JSON text and has no UTF-8 form; it is hashed as it was escaped.
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    if fact == "size":
+        return len(text.encode("utf-8", "surrogatepass"))
+    if fact == "characters":
+        return len(text)
+    if fact == "lines":
+        return text.count("\n") + (not text.endswith("\n") and text != "")
+    return None
+
+
+def _verdict(job: Job, digest: str) -> str:
+    """PASS unless the score of the document is below the threshold: the first float input, 0 if not given."""
+    thresholds = (job.inputs.get(v.variable_name) for v in job.workflow.inputs if v.type == "float")
+    threshold = next((given for given in thresholds if given is not None), 0.0)
+    return "PASS" if score(digest) >= threshold else "REVIEW"

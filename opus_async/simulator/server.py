@@ -1,0 +1,185 @@
+"""Both servers of a simulator on the running event loop: the API on one port, storage on another."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from aiohttp import web
+
+from opus_async.simulator.config import SimulatorConfig
+from opus_async.simulator.gate import Gate
+from opus_async.simulator.state import snapshot
+from opus_async.simulator.storage import Storage
+from opus_async.simulator.world import World, steady_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from opus_async.simulator.answers import Answer
+
+# How long requests in flight may go on when the simulator ends; it promises to be gone within a second.
+_GRACE = 0.2
+
+
+class PortTaken(OSError):
+    """A port that another program listens on; the message says which and what to do."""
+
+
+class _Surface(Protocol):
+    async def handle(self, request: web.BaseRequest) -> Answer | None: ...
+
+
+class Simulator:
+    """An Opus in this event loop.
+
+    Use it as an asynchronous context manager:
+
+        async with Simulator(SimulatorConfig(run_time=0)) as simulator:
+            simulator.base_url, simulator.service_key, simulator.state()
+
+    Args:
+        config: How it behaves; the default configuration if None.
+        clock: Returns epoch seconds; for tests that move time themselves.
+    """
+
+    def __init__(
+        self, config: SimulatorConfig | None = None, *, clock: Callable[[], float] | None = None
+    ) -> None:
+        self.config = config or SimulatorConfig()
+        self._clock = clock or steady_clock()
+        self._world: World | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._servers: list[web.Server] = []
+        self._handlers: set[asyncio.Task[Any]] = set()
+        self._ports: dict[str, int] = {}
+
+    @property
+    def service_key(self) -> str:
+        """The key that the API accepts."""
+        return self.config.service_key
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of the API, without a slash at its end."""
+        return f"http://{self._authority('api')}"
+
+    @property
+    def storage_url(self) -> str:
+        """The base URL of the storage, without a slash at its end."""
+        return f"http://{self._authority('storage')}"
+
+    @property
+    def world(self) -> World:
+        """Everything the simulator knows; it exists once the simulator was started."""
+        if self._world is None:
+            raise RuntimeError("the simulator was not started: use `async with Simulator(...)`")
+        return self._world
+
+    def state(self, *, jobs: str = "1") -> dict[str, Any]:
+        """Return what GET /_simulator/state answers."""
+        return snapshot(self.world, jobs=jobs)
+
+    async def start(self) -> None:
+        """Listen on both ports.
+
+        Raises:
+            PortTaken: If another program listens on one of them.
+            WorkflowFileError: If a workflow file cannot be used.
+        """
+        try:
+            # Storage first: the API signs URLs with its port.
+            await self._listen("storage", self.config.storage_port, lambda: Storage(self.world))
+            self._world = World.create(self.config, self._clock, self._authority("storage"))
+            await self._listen("api", self.config.port, lambda: Gate(self.world))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close both servers; requests in flight get a fifth of a second."""
+        for listener in self._listeners:
+            listener.close()
+        for server in self._servers:
+            server.pre_shutdown()
+        if self._handlers:
+            await asyncio.wait(self._handlers, timeout=_GRACE)
+        for task in self._handlers:
+            task.cancel()
+        await asyncio.gather(*self._handlers, return_exceptions=True)
+        await asyncio.gather(*(server.shutdown(_GRACE) for server in self._servers))
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
+        self._servers.clear()
+        # The tasks of idle connections end in the next steps of the loop.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _authority(self, which: str) -> str:
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        return f"{host}:{self._ports[which]}"
+
+    async def _listen(self, name: str, port: int, surface: Callable[[], _Surface]) -> None:
+        made: list[_Surface] = []
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if not made:
+                made.append(surface())
+            return await self._serve(made[0], request)
+
+        server = web.Server(handle, access_log=None)
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                server, self.config.host, port, backlog=1024
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(
+                    f"port {port} on {self.config.host} is in use: "
+                    f"choose another one for the {name}, or 0 for a free one"
+                ) from error
+            raise
+        self._servers.append(server)
+        self._listeners.append(listener)
+        self._ports[name] = listener.sockets[0].getsockname()[1]
+
+    async def _serve(self, surface: _Surface, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        if task is not None:
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
+        began = self._clock()
+        answer = await surface.handle(request)
+        if answer is None:
+            self._log(request, "closed", began)
+            # The connection is gone: aiohttp notices when it tries to write this.
+            return web.Response()
+        self.world.answers[answer.status] += 1
+        self._log(request, str(int(answer.status)), began)
+        return _to_response(answer)
+
+    def _log(self, request: web.BaseRequest, outcome: str, began: float) -> None:
+        if self.config.verbose:
+            path = request.raw_path.partition("?")[0]
+            milliseconds = (self._clock() - began) * 1000
+            sys.stderr.write(f"{request.method} {path} {outcome} {milliseconds:.1f} ms\n")
+
+
+def _to_response(answer: Answer) -> web.Response:
+    headers = (
+        {"Content-Type": answer.content_type, **answer.headers} if answer.content_type else answer.headers
+    )
+    return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -1,0 +1,213 @@
+"""The storage host: PUT to a presigned URL, checked and answered as S3 does.
+
+Bytes are hashed and counted while they arrive and are not kept, unless a directory for them is configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+from opus_async.simulator import breakage, faults, traits
+from opus_async.simulator.answers import XML_TYPE, Answer
+from opus_async.simulator.contents import FileFacts, Inspector
+from opus_async.simulator.draws import hexadecimal
+from opus_async.simulator.sigv4 import PresignedRequest, SignatureError, mismatch, verify
+
+if TYPE_CHECKING:
+    from opus_async.simulator.faults import Fault
+    from opus_async.simulator.uploads import Upload
+    from opus_async.simulator.world import World
+
+CREDENTIAL_HEADERS = ("x-service-key", "Authorization", "Cookie")
+
+
+class StorageError(Exception):
+    """A request that storage refuses, as S3 words it."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Storage:
+    """Handles every request to the storage host.
+
+    Args:
+        world: What the simulator knows.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._strict_type = traits.LAX_CONTENT_TYPE not in world.config.traits
+        self._folder = Path(world.config.keep_files) if world.config.keep_files is not None else None
+        self._requests = 0
+
+    async def handle(self, request: web.BaseRequest) -> Answer | None:
+        """Return the answer to a request, or None if its connection was closed instead."""
+        self._requests += 1
+        self._world.requests["put" if request.method == "PUT" else "storage_other"] += 1
+        try:
+            upload = self._admit(request)
+            fault = self._fault(upload)
+            if fault is None:
+                return await self._store(request, upload)
+            return await self._store_faulty(request, upload, fault)
+        except (StorageError, SignatureError) as error:
+            return self._xml(error.status, error.code, error.message)
+
+    def _admit(self, request: web.BaseRequest) -> Upload:
+        """Return the slot a request may write to, judged by its head alone."""
+        path, _, query = request.raw_path.partition("?")
+        self._refuse_credentials(request)
+        upload = self._world.uploads.at_path(unquote(path))
+        if upload is None or request.method == "POST":
+            raise StorageError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+        if request.method != "PUT":
+            raise StorageError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "The specified method is not allowed against this resource.",
+            )
+        if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            raise StorageError(
+                HTTPStatus.NOT_IMPLEMENTED,
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented",
+            )
+        signed = verify(
+            self._world.uploads.credentials,
+            PresignedRequest(request.method, path, query, request.headers),
+            self._world.clock(),
+        )
+        if self._strict_type and "Content-Type" in request.headers and "content-type" not in signed:
+            raise mismatch()
+        self._check_length(request)
+        return upload
+
+    def _refuse_credentials(self, request: web.BaseRequest) -> None:
+        for name in CREDENTIAL_HEADERS:
+            if name in request.headers:
+                self._world.leaks.append({"header": name.lower(), "method": request.method, "to": "storage"})
+                raise StorageError(
+                    HTTPStatus.BAD_REQUEST,
+                    "InvalidRequest",
+                    f"Only one auth mechanism allowed; the request also carries {name}",
+                )
+
+    def _check_length(self, request: web.BaseRequest) -> None:
+        if "Content-Length" not in request.headers:
+            raise StorageError(
+                HTTPStatus.LENGTH_REQUIRED,
+                "MissingContentLength",
+                "You must provide the Content-Length HTTP header.",
+            )
+        if int(request.headers["Content-Length"]) > self._world.config.max_file_size:
+            raise StorageError(
+                HTTPStatus.BAD_REQUEST,
+                "EntityTooLarge",
+                "Your proposed upload exceeds the maximum allowed object size.",
+            )
+
+    def _fault(self, upload: Upload) -> Fault | None:
+        world = self._world
+        if world.faults.quiet:
+            return None
+        fault = world.faults.next("put", upload.path, world.clock())
+        if fault is not None:
+            world.injected[f"put.{fault.kind}"] += 1
+        return fault
+
+    async def _store_faulty(self, request: web.BaseRequest, upload: Upload, fault: Fault) -> Answer | None:
+        match fault.kind:
+            case faults.SLOW_DOWN:
+                raise StorageError(
+                    HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."
+                )
+            case faults.FORBIDDEN:
+                raise StorageError(HTTPStatus.FORBIDDEN, "AccessDenied", "Access Denied")
+            case faults.RESET_BEFORE:
+                breakage.close(request, reset=True)
+                return None
+            case faults.CUT_UPLOAD:
+                await self._read_part(request, fault.chance)
+                breakage.close(request, reset=True)
+                return None
+        answer = await self._store(request, upload)
+        if fault.kind == faults.RESET_AFTER:
+            breakage.close(request, reset=True)
+            return None
+        await asyncio.sleep(breakage.delay(fault))
+        return answer
+
+    async def _store(self, request: web.BaseRequest, upload: Upload) -> Answer | None:
+        """Take the bytes; a body that ends early stores nothing and gets no answer."""
+        facts = await self._receive(request, upload)
+        if facts is None:
+            breakage.close(request, reset=False)
+            return None
+        upload.facts = facts
+        upload.puts += 1
+        upload.content_type = request.headers.get("Content-Type")
+        upload.intact = hash(request.raw_path) == upload.target_hash
+        return Answer(HTTPStatus.OK, b"", "", {"ETag": f'"{facts.sha256[:32]}"', **self._request_ids()})
+
+    async def _receive(self, request: web.BaseRequest, upload: Upload) -> FileFacts | None:
+        await _invite(request)
+        inspector = Inspector(upload.extension)
+        kept = self._open_copy(upload)
+        try:
+            while chunk := await request.content.readany():
+                inspector.feed(chunk)
+                if kept:
+                    kept.write(chunk)
+        except (web.RequestPayloadError, asyncio.IncompleteReadError, OSError):
+            return None
+        finally:
+            if kept:
+                kept.close()
+        complete = inspector.size == int(request.headers["Content-Length"])
+        return inspector.facts() if complete else None
+
+    async def _read_part(self, request: web.BaseRequest, share: float) -> None:
+        await _invite(request)
+        wanted, seen = int(request.headers["Content-Length"]) * share, 0
+        try:
+            while seen < wanted and (chunk := await request.content.readany()):
+                seen += len(chunk)
+        except (web.RequestPayloadError, asyncio.IncompleteReadError, OSError):
+            return
+
+    def _open_copy(self, upload: Upload) -> BinaryIO | None:
+        if self._folder is None:
+            return None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return (self._folder / upload.file_url.rpartition("/")[2]).open("wb")
+
+    def _xml(self, status: int, code: str, message: str) -> Answer:
+        identifiers = self._request_ids()
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>"
+            f"<RequestId>{identifiers['x-amz-request-id']}</RequestId>"
+            f"<HostId>{identifiers['x-amz-id-2']}</HostId></Error>"
+        )
+        return Answer(status, body.encode(), XML_TYPE, identifiers)
+
+    def _request_ids(self) -> dict[str, str]:
+        number = hexadecimal(16, self._world.config.seed, "storage request", self._requests).upper()
+        return {"x-amz-request-id": number, "x-amz-id-2": number[::-1] * 2}
+
+
+async def _invite(request: web.BaseRequest) -> None:
+    """Send `100 Continue` to a client that waits for it before it sends its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

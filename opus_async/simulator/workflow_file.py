@@ -1,0 +1,211 @@
+"""Workflow definitions from a JSON file.
+
+Either the vendor's own answer of GET /workflow/{id} (the flat shape with `jobPayloadSchema`), or a simpler
+form:
+
+    {
+      "id": "My0wnWorkflow001",
+      "name": "Contract check",
+      "inputs": [
+        {"name": "Contract", "type": "file", "file_types": ["PDF"]},
+        {"name": "Limit", "type": "float", "nullable": true, "variable": "workflow_input_limit0001"}
+      ],
+      "outputs": [
+        {"name": "Digest", "fact": "sha256", "input": "Contract"},
+        {"name": "Verdict", "fact": "verdict", "input": "Contract"}
+      ],
+      "nodes": ["Input", "OCR", "Human review", "Output"]
+    }
+
+or a list of such objects, or an object whose `workflows` is that list. Only `id` and `inputs` are required.
+`name` is the display name; `variable` is made from it when absent. A fact is one of `results.FACTS`. A
+workflow without outputs gives an echo of each input and the facts of each file; outputs of the vendor's
+form, which say nothing about how they are computed, each give the digest of all inputs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opus_async.simulator.builtin import default_outputs
+from opus_async.simulator.draws import hexadecimal
+from opus_async.simulator.workflows import DEFAULT_NODES, InputVariable, OutputVariable, Workflow
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+ValueType = Literal[
+    "str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string"
+]
+Fact = Literal["echo", "sha256", "size", "type", "lines", "pages", "characters", "verdict", "digest"]
+_NAME_DIGITS = 9
+
+
+class WorkflowFileError(ValueError):
+    """A workflow file that cannot be used; the message names the file and the reason."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Input(_Strict):
+    name: str = Field(min_length=1)
+    type: ValueType
+    variable: str = ""
+    nullable: bool = False
+    file_types: tuple[str, ...] = ()
+    of_files: bool = False
+
+    def to_variable(self, workflow_id: str) -> InputVariable:
+        return InputVariable(
+            variable_name=self.variable or "workflow_input_" + _short_id(workflow_id, "input", self.name),
+            display_name=self.name,
+            type=self.type,
+            nullable=self.nullable,
+            file_types=tuple(name.lstrip(".").upper() for name in self.file_types),
+            of_files=self.of_files,
+        )
+
+
+class _Output(_Strict):
+    name: str = Field(min_length=1)
+    fact: Fact = "echo"
+    input: str = ""
+    type: str = ""
+    variable: str = ""
+
+    def to_variable(self, workflow_id: str, by_display: dict[str, InputVariable]) -> OutputVariable:
+        source = by_display.get(self.input)
+        echoed = source.type if source and self.fact == "echo" else "str"
+        counted = "int" if self.fact in ("size", "lines", "pages", "characters") else echoed
+        return OutputVariable(
+            variable_name=self.variable or "workflow_output_" + _short_id(workflow_id, "output", self.name),
+            display_name=self.name,
+            type=self.type or counted,
+            fact=self.fact,
+            source=source.variable_name if source else "",
+        )
+
+
+class _Simple(_Strict):
+    id: str = Field(min_length=1)
+    name: str = ""
+    description: str = ""
+    inputs: tuple[_Input, ...]
+    outputs: tuple[_Output, ...] = ()
+    nodes: tuple[str, ...] = Field(DEFAULT_NODES, min_length=2)
+    version: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _outputs_name_inputs(self) -> _Simple:
+        known = {variable.name for variable in self.inputs}
+        for output in self.outputs:
+            if output.fact != "digest" and output.input not in known:
+                raise ValueError(f"output {output.name!r} names no input: {output.input!r}")
+        return self
+
+    def to_workflow(self) -> Workflow:
+        inputs = tuple(variable.to_variable(self.id) for variable in self.inputs)
+        by_display = {variable.display_name: variable for variable in inputs}
+        outputs = tuple(variable.to_variable(self.id, by_display) for variable in self.outputs)
+        return Workflow(
+            self.id,
+            self.name or self.id,
+            self.description,
+            inputs,
+            outputs or default_outputs(inputs),
+            self.nodes,
+            self.version,
+        )
+
+
+class _VendorVariable(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    display_name: str = ""
+    type: ValueType
+    is_nullable: bool = False
+    tags: tuple[dict[str, Any], ...] = ()
+    type_definition: dict[str, Any] | None = None
+
+    def to_variable(self, name: str) -> InputVariable:
+        allowed = next(
+            (tag["value"] for tag in self.tags if tag.get("variable_name") == "allowed_file_types"), ()
+        )
+        return InputVariable(
+            variable_name=name,
+            display_name=self.display_name or name,
+            type=self.type,
+            nullable=self.is_nullable,
+            file_types=tuple(allowed),
+            of_files=self.type == "array" and self.type_definition is not None,
+        )
+
+
+class _VendorOutput(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    display_name: str = ""
+    type: str = "str"
+
+
+class _Vendor(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    workflowId: str = Field(min_length=1)  # noqa: N815 - the vendor's name
+    name: str = ""
+    description: str | None = None
+    jobPayloadSchema: dict[str, _VendorVariable]  # noqa: N815 - the vendor's name
+    jobResultsPayloadSchema: dict[str, _VendorOutput] = Field(default_factory=dict)  # noqa: N815 - the vendor's name
+
+    def to_workflow(self) -> Workflow:
+        inputs = tuple(variable.to_variable(name) for name, variable in self.jobPayloadSchema.items())
+        outputs = tuple(
+            OutputVariable(name, output.display_name or name, output.type, "digest")
+            for name, output in self.jobResultsPayloadSchema.items()
+        )
+        return Workflow(
+            self.workflowId,
+            self.name or self.workflowId,
+            self.description or "",
+            inputs,
+            outputs or default_outputs(inputs),
+        )
+
+
+def load_workflows(path: str | PathLike[str]) -> list[Workflow]:
+    """Read the workflows of a file.
+
+    Raises:
+        WorkflowFileError: If the file cannot be read, is not JSON, or does not describe workflows.
+    """
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise WorkflowFileError(f"workflow file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise WorkflowFileError(f"workflow file {path} is not JSON: {error}") from error
+    if isinstance(document, dict) and isinstance(document.get("workflows"), list):
+        document = document["workflows"]
+    definitions = document if isinstance(document, list) else [document]
+    try:
+        return [_read(definition) for definition in definitions]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the definition"
+        raise WorkflowFileError(f"workflow file {path}: {place}: {first['msg']}") from error
+
+
+def _read(definition: object) -> Workflow:
+    if isinstance(definition, dict) and "jobPayloadSchema" in definition:
+        return _Vendor.model_validate(definition).to_workflow()
+    return _Simple.model_validate(definition).to_workflow()
+
+
+def _short_id(*about: str) -> str:
+    return hexadecimal(_NAME_DIGITS, *about)

@@ -1,0 +1,30 @@
+"""What we hand to users' test suites: an Opus to run against, and polls that do not make tests wait.
+
+The pytest plugin (``opus_async.testing.plugin``, found by pytest by itself) gives the fixtures
+``opus_simulator`` and ``opus_client``. Loaded in every pytest run of whoever installed us: nothing heavy is
+imported before a fixture is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+__all__ = ["quick_polls"]
+
+
+@contextlib.contextmanager
+def quick_polls(lag: float = 0.02) -> Iterator[None]:
+    """Let jobs be asked about much more often than is decent towards a real platform.
+
+    Args:
+        lag: The mean delay of noticing the end of a job, in seconds.
+    """
+    from opus_async import watch  # noqa: PLC0415 - nothing is imported before it is needed
+
+    before = watch.LAG_FLOOR
+    watch.LAG_FLOOR = lag
+    try:
+        yield
+    finally:
+        watch.LAG_FLOOR = before

@@ -1,0 +1,64 @@
+"""The pytest plugin. Fixtures:
+
+``opus_simulator``
+    An Opus on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,
+    ``.state()``. Override ``opus_simulator_config`` to change what it is like.
+``opus_client``
+    An ``OpusClient`` bound to it, closed after the test. Needs pytest-asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from opus_async.testing import quick_polls
+
+if TYPE_CHECKING:
+    from opus_async import OpusClient
+    from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+# ruff: noqa: PLC0415 - loaded in every pytest run of our users: the heavy imports wait for the first use
+
+
+@pytest.fixture(scope="session")
+def opus_simulator_config() -> SimulatorConfig:
+    """What the simulator is like; override it in a conftest.py to have failures, faults or slow jobs."""
+    from opus_async.simulator import SimulatorConfig
+
+    return SimulatorConfig(run_time=0.05)
+
+
+@pytest.fixture(scope="session")
+def opus_simulator(opus_simulator_config: SimulatorConfig) -> Iterator[SimulatorProcess]:
+    """An Opus on loopback, in its own process."""
+    from opus_async.simulator import SimulatorProcess
+
+    with SimulatorProcess(opus_simulator_config) as simulator:
+        yield simulator
+
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ImportError:
+
+    @pytest.fixture
+    def opus_client() -> None:
+        """Say what is missing."""
+        pytest.fail("the opus_client fixture needs pytest-asyncio: pip install pytest-asyncio")
+
+else:
+
+    @async_fixture(name="opus_client")
+    async def _opus_client(opus_simulator: SimulatorProcess) -> AsyncIterator[OpusClient]:
+        """A client bound to the simulator, that polls often and does not linger over lost answers."""
+        from opus_async import OpusClient, RetryPolicy
+
+        policy = RetryPolicy(base=0.02, execute_grace=0.5)
+        with quick_polls():
+            async with OpusClient(
+                opus_simulator.service_key, base_url=opus_simulator.base_url, retry=policy
+            ) as client:
+                yield client

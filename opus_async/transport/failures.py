@@ -1,0 +1,119 @@
+"""From an exception of the network to a TransportError: may the server have seen it, is a retry worth it.
+
+Only errors of opening a connection prove that no byte of a request left. No message here quotes an exception
+whose text may hold a URL.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+
+import aiohttp
+
+from opus_async.errors import TransportError
+from opus_async.transport.urls import without_query
+
+_OPEN_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_SERVER_ERROR = 500
+
+
+class AnswerTooLarge(Exception):
+    """An answer grew past its cap; ``args[0]`` is the cap in bytes."""
+
+
+def explain(
+    error: Exception, *, method: str, url: str, clock: aiohttp.ClientTimeout | None = None
+) -> TransportError:
+    """What an exception of one attempt means. ``url`` may have a query: it is cut off here."""
+    shown = without_query(url)
+    unsent = _never_left(error, clock)
+    if unsent is not None:
+        message, retryable = unsent
+        return TransportError(
+            f"{method} {shown}: {message}", request_sent=False, retryable=retryable, method=method, url=shown
+        )
+    return TransportError(
+        f"{method} {shown}: {_lost(error, clock)}",
+        request_sent=True,
+        retryable=not isinstance(error, AnswerTooLarge),
+        method=method,
+        url=shown,
+    )
+
+
+def _never_left(  # noqa: C901, PLR0911 - a table
+    error: Exception, clock: aiohttp.ClientTimeout | None
+) -> tuple[str, bool] | None:
+    """The message, and whether to try again, of an error that proves that no byte was sent."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            within = f" within {clock.connect:g} s" if clock and clock.connect else ""
+            return f"no connection{within}; check the network, or raise Timeouts.connect", True
+        case aiohttp.ClientHttpProxyError():
+            return (
+                f"the proxy refused the tunnel (HTTP {error.status}); check HTTPS_PROXY and its password",
+                error.status >= _SERVER_ERROR,
+            )
+        case aiohttp.ClientConnectorCertificateError():
+            return _certificate(error.certificate_error, error.host), False
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy cannot be reached ({_reason(error)}); check HTTPS_PROXY and HTTP_PROXY", True
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} cannot be resolved; check the spelling and the network", True
+        case aiohttp.ClientConnectorSSLError():
+            return f"the TLS handshake with {error.host} failed ({_reason(error)})", True
+        case aiohttp.ClientConnectorError() if error.os_error.errno in _OPEN_FILES:
+            return "too many open files; raise the limit (ulimit -n) or lower the concurrency", True
+        case aiohttp.ClientConnectorError():
+            return (
+                f"no connection to {error.host} ({_reason(error)}); check the base URL and the network",
+                True,
+            )
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return "this is no http(s) URL", False
+        case aiohttp.ClientError() | OSError():
+            return None
+        case ValueError():
+            return "a header, the method or the URL holds a character that HTTP does not allow", False
+        case RuntimeError():
+            return "the session is closed, or belongs to another event loop", False
+    return None
+
+
+def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa: PLR0911 - a table
+    match error:
+        case AnswerTooLarge():
+            return f"the answer is larger than {error.args[0]:,} bytes and was not read to its end"
+        case TimeoutError():
+            within = f" within {clock.total:g} s" if clock and clock.total else " in time"
+            return f"no complete answer{within}; the server may have seen the request"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection before it answered"
+        case aiohttp.ClientPayloadError():
+            return "the answer was cut short or is damaged"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP that can be read (damaged, or with oversized headers)"
+        case OSError():
+            return f"the connection broke ({_reason(error)})"
+    return f"the exchange failed ({type(error).__name__})"
+
+
+def _certificate(error: Exception, host: str) -> str:
+    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
+    return (
+        f"the certificate of {host} is not trusted ({why}); check this machine's clock, install the missing "
+        f"CA certificates (SSL_CERT_FILE names another bundle), or ask who runs the proxy in between"
+    )
+
+
+def _reason(error: OSError) -> str:
+    """The system's own words: they name addresses and errnos, never URLs."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason or type(cause).__name__
+    if cause.errno is not None:
+        name = errno.errorcode.get(cause.errno, str(cause.errno))
+        return f"{name}: {os.strerror(cause.errno)}"
+    return type(cause).__name__

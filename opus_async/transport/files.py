@@ -1,0 +1,269 @@
+"""One attempt to PUT a file to a presigned URL.
+
+Storage signs headers and URL, so: the URL byte-identical, a Content-Type only where it was signed, the length
+always known, no key, no redirect. The last chunk leaves only when the file is still what it was, so half or
+changed content can never look whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import re
+from collections.abc import Callable
+from pathlib import PurePath
+
+from aiohttp.abc import AbstractStreamWriter
+
+from opus_async.errors import TransportError, UploadError
+from opus_async.transport.body import CHUNK, Body
+from opus_async.transport.http import Http, Response
+from opus_async.transport.limits import Bandwidth
+from opus_async.transport.reading import Reading, changed
+from opus_async.transport.sources import (
+    BytesSource,
+    FileObjectSource,
+    PathSource,
+    Source,
+    digest,
+)
+from opus_async.transport.stall import StallWatch, early_answer
+from opus_async.transport.urls import signed_headers, without_query
+
+__all__ = [
+    "BytesSource",
+    "FileObjectSource",
+    "PathSource",
+    "Source",
+    "digest",
+    "mime_type",
+    "put_file",
+    "signed_headers",
+]
+
+log = logging.getLogger("opus_async.transport")
+
+Progress = Callable[[int, int], None]
+
+_OK = range(200, 300)
+_REDIRECT = range(300, 400)
+_LONGEST_MESSAGE = 300
+_TURNS_FOR_AN_ANSWER = 5
+_TURN = 1024 * 1024
+"""A socket that takes everything must not keep the loop: after this many bytes the others have a turn."""
+_READ_AHEAD = 2 * CHUNK
+"""A read in the executor costs a thread switch: twice a chunk halves them."""
+
+_MIME_TYPES = {
+    ".pdf": "application/pdf",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".csv": "text/csv",
+    ".xls": "application/vnd.ms-excel",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".txt": "text/plain",
+    ".json": "application/json",
+    ".html": "text/html",
+    ".xml": "application/xml",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+}
+
+_ADVICE = {
+    "SignatureDoesNotMatch": "the Content-Type was not signed this way, or the URL was changed on its way",
+    "RequestTimeTooSkewed": "this machine's clock is wrong: set it",
+    "ExpiredToken": "the URL has expired: ask for a new one directly before the upload",
+    "EntityTooLarge": "the file is larger than storage takes",
+    "SlowDown": "storage asks for fewer uploads at once",
+    "NoSuchBucket": "the URL leads to storage that does not exist",
+}
+_EXPIRED = "the URL has expired: ask for a new one directly before the upload, and check this machine's clock"
+
+
+def mime_type(filename: str) -> str:
+    """The MIME type of a file by its ending; ``application/octet-stream`` for an unknown one."""
+    return _MIME_TYPES.get(PurePath(filename).suffix.lower(), "application/octet-stream")
+
+
+async def put_file(
+    http: Http,
+    url: str,
+    source: Source,
+    *,
+    content_type: str | None,
+    stall: float,
+    bandwidth: Bandwidth | None = None,
+    on_progress: Progress | None = None,
+) -> Response:
+    """Send a source to a presigned URL, once.
+
+    Args:
+        http: Sends.
+        url: A secret; appears in no error.
+        source: Opened here, closed here, also on cancel.
+        content_type: Sent exactly when given; None sends no such header.
+        stall: Seconds without a byte moving after which it is given up; waiting for ``bandwidth`` is none.
+        bandwidth: A budget shared with other uploads.
+        on_progress: Called with bytes sent and bytes in all, after each chunk.
+
+    Raises:
+        UploadError: The file changed or cannot be read, or storage refused it (``status``, ``code``).
+        TransportError: No complete answer came, or nothing moved for ``stall`` seconds.
+    """
+    reading = await source.open()
+    try:
+        body = _FileBody(source, reading, bandwidth, on_progress)
+        response = await _put(http, url, body, content_type=content_type, stall=stall)
+        if response.status not in _OK:
+            raise _refused(source.filename, response)
+        if body.left:
+            raise _answered_early(url, source.size - body.left, source)
+        await reading.check()
+        return response
+    finally:
+        reading.close()
+
+
+async def _put(http: Http, url: str, body: _FileBody, *, content_type: str | None, stall: float) -> Response:
+    try:
+        async with asyncio.timeout(None) as limit:
+            body.watch = StallWatch(limit, stall, body)
+            try:
+                if content_type is None:
+                    return await http.put(url, body, headers={}, skip_auto_headers=("Content-Type",))
+                return await http.put(url, body, headers={"Content-Type": content_type})
+            except TransportError as error:
+                failure = error
+            finally:
+                body.watch.stop()
+                if body.left:
+                    body.abort()  # a polite close would wait for a server that no longer reads
+                await body.settled()
+    except TimeoutError:
+        failure = _stalled(url, body, stall)
+    if body.failure is not None:
+        raise body.failure
+    raise failure
+
+
+class _FileBody(Body):
+    """A source as a request body.
+
+    Attributes:
+        failure: What went wrong on our side of the wire.
+        watch: Stops the attempt when nothing moves.
+    """
+
+    watch: StallWatch
+
+    def __init__(
+        self, source: Source, reading: Reading, bandwidth: Bandwidth | None, on_progress: Progress | None
+    ) -> None:
+        super().__init__(source.size)
+        self.failure: UploadError | None = None
+        self._source = source
+        self._reading = reading
+        self._bandwidth = bandwidth
+        self._on_progress = on_progress
+
+    async def produce(self, writer: AbstractStreamWriter) -> None:
+        """Send chunk by chunk; the last one only when the file is unchanged."""
+        self.watch.start()
+        try:
+            await self._send(writer)
+        except UploadError as error:
+            self.failure = error
+            self.abort()
+            raise
+
+    async def _send(self, writer: AbstractStreamWriter) -> None:
+        size = self._source.size
+        buffer = memoryview(bytearray(min(CHUNK, size)))
+        answered = early_answer(self.transport)
+        turn = _TURN
+        if size == 0:
+            await self._reading.check()
+        while self.sent < size:
+            if self.transport is not None and self.transport.get_write_buffer_size():
+                buffer = memoryview(bytearray(len(buffer)))  # the old one still waits in the transport
+            if answered():
+                for _ in range(_TURNS_FOR_AN_ANSWER):  # aiohttp reads it, and cancels us if it is final
+                    await asyncio.sleep(0)
+            elif self.sent >= turn:
+                turn = self.sent + _TURN
+                await asyncio.sleep(0)
+            chunk = await self._next_chunk(buffer, size)
+            if self._bandwidth is not None:
+                with self.watch.suspended():
+                    await self._bandwidth.spend(len(chunk))
+            if self.sent + len(chunk) >= size:
+                await self._reading.check()
+            await writer.write(chunk)
+            self.sent += len(chunk)
+            self._report()
+
+    async def _next_chunk(self, buffer: memoryview, size: int) -> memoryview:
+        left = size - self.sent
+        chunk = self._reading.read_now(buffer[: min(left, CHUNK)], self.sent)
+        if chunk is None:
+            chunk = memoryview(await self._reading.read(min(left, _READ_AHEAD), self.sent))
+        if chunk.nbytes == 0:
+            raise changed(self._source.filename)
+        return chunk
+
+    def _report(self) -> None:
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(self.sent, self._source.size)
+        except Exception:
+            self._on_progress = None
+            log.exception("on_progress raised for %s and is not called again", self._source.filename)
+
+
+def _refused(filename: str, response: Response) -> UploadError:
+    text = response.body[:65536].decode("utf-8", "replace")
+    code = _tag(text, "Code")
+    words = _tag(text, "Message")
+    advice = _EXPIRED if words and "expired" in words.lower() else _ADVICE.get(code or "", "")
+    if response.status in _REDIRECT:
+        advice = "it was redirected, and a presigned URL is followed nowhere: ask for a new one"
+    said = ": ".join(filter(None, (code, words))) or "without a reason"
+    message = f"Storage refused {filename} with HTTP {response.status} ({said})"
+    return UploadError(
+        f"{message}; {advice or 'ask for a new URL and try again'}",
+        filename=filename,
+        status=response.status,
+        code=code,
+    )
+
+
+def _tag(text: str, name: str) -> str | None:
+    """The text of an XML element. No parser: the page may be hostile, and two texts are all we want."""
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    if found is None:
+        return None
+    words = " ".join(html.unescape(found[1]).split())
+    words = re.sub(r"\?\S+", "?...", words)
+    words = re.sub(r"(?i)(x-amz-[a-z-]+=)\S+", r"\1...", words)
+    return words[:_LONGEST_MESSAGE] or None
+
+
+def _answered_early(url: str, sent: int, source: Source) -> TransportError:
+    return TransportError(
+        f"Storage said yes to {source.filename} after {sent:,} of {source.size:,} bytes: not stored",
+        request_sent=True,
+        method="PUT",
+        url=without_query(url),
+    )
+
+
+def _stalled(url: str, body: Body, stall: float) -> TransportError:
+    return TransportError(
+        f"The upload stalled: no byte moved for {stall:g} s, {body.sent:,} of {body.size:,} bytes were sent "
+        f"off. Check the network, or raise Timeouts.upload_stall",
+        request_sent=True,
+        method="PUT",
+        url=without_query(url),
+    )

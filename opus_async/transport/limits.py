@@ -1,0 +1,320 @@
+"""Who may send next: slots, a rate and one shared pause, in one object with one dispatcher.
+
+Waiting happens here, before a request's clock starts, never inside the connection pool. After a 429 every
+task that sleeps the same Retry-After wakes in the same instant and fails again; so there is one pause for
+all, and after it they leave one by one at a rate that climbs slowly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as random_module
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from types import TracebackType
+
+from opus_async.errors import TransportError
+from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
+
+__all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
+
+_WORK_IN_A_ROW = 3
+"""While both lanes wait, at least every fourth turn is a poll's: a job that is never looked at never ends."""
+_PAUSE_BASE = 1.0
+_PAUSE_CAP = 20.0
+_PAUSE_FLOOR = 0.05
+"""A server that says "Retry-After: 0" means at once, not in the same instant."""
+_JITTER = 0.1
+
+
+class Lane(IntEnum):
+    """What a request is for. Work goes before polls, and polls never starve."""
+
+    WORK = 0
+    POLL = 1
+
+
+class Gate:
+    """Slots, rate and shared pause. Every operation is O(1), with ten thousand waiting too.
+
+    Args:
+        slots: Requests on the wire at once.
+        rate: Requests a second over both lanes; None for no limit until the server throttles.
+        poll_rate: Requests a second of the poll lane, out of ``rate``; None for no bound of its own.
+        time: The clock; the running loop's by default.
+        random: A source of numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        *,
+        rate: float | None = None,
+        poll_rate: float | None = None,
+        time: Callable[[], float] | None = None,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self._slots = slots
+        self._time = time
+        self._random = random
+        self._in_use = 0
+        self._queues: tuple[_Queue, _Queue] = (OrderedDict(), OrderedDict())
+        self._work_in_a_row = 0
+        self._adaptive = AdaptiveRate(rate)
+        self._meter = RateMeter()
+        self._bucket = None if rate is None else TokenBucket(rate)
+        self._poll_bucket = None if poll_rate is None else TokenBucket(poll_rate)
+        self._pause_began = self._pause_until = float("-inf")
+        self._throttled_since: float | None = None
+        self._pauses = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._closed = False
+
+    @property
+    def in_use(self) -> int:
+        """Slots taken."""
+        return self._in_use
+
+    @property
+    def waiting(self) -> int:
+        """Tasks waiting for a turn."""
+        return len(self._queues[0]) + len(self._queues[1])
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second allowed now; None when nothing limits."""
+        return self._adaptive.current
+
+    @property
+    def pauses(self) -> int:
+        """Shared pauses since the last answer that was no throttling."""
+        return self._pauses
+
+    @property
+    def throttled_for(self) -> float:
+        """Seconds for which every answer was a throttling; 0 when calm."""
+        return 0.0 if self._throttled_since is None else self.now() - self._throttled_since
+
+    def now(self) -> float:
+        """The gate's clock."""
+        return asyncio.get_running_loop().time() if self._time is None else self._time()
+
+    def slot(self, lane: Lane = Lane.WORK) -> _Turn:
+        """Wait for a free slot, a token and the end of a pause; FIFO within a lane."""
+        return _Turn(self, lane)
+
+    def throttled(self, wait: float | None, *, sent_at: float | None = None) -> float:
+        """A server asked for less: pause everybody, slow the rate. Returns the seconds until the pause ends.
+
+        Args:
+            wait: What the server asked for, in seconds; None when it did not say.
+            sent_at: When the refused request got its slot (:meth:`now`). Requests that were on the wire
+                when a pause began belong to the same storm: they may lengthen it, and slow nothing twice.
+        """
+        now = self.now()
+        if self._throttled_since is None:
+            self._throttled_since = now
+        same_storm = now < self._pause_until or (sent_at is not None and sent_at < self._pause_began)
+        if not same_storm:
+            self._pauses += 1
+            self._pause_began = now
+            seen = self._meter.rate(now)
+            self._adaptive.slow(now, seen if seen >= 1 else self._slots / 4)
+            if wait is None:
+                wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
+        if wait is not None and now + wait > self._pause_until:
+            wait = max(wait, _PAUSE_FLOOR)
+            self._pause_until = now + wait * (1.0 + _JITTER * self._random())
+            self._follow_rate(now)
+            if self._bucket is not None:
+                self._bucket.hold(self._pause_until)
+        return max(0.0, self._pause_until - now)
+
+    def succeeded(self) -> None:
+        """A request went well: climb back a little."""
+        now = self.now()
+        self._meter.tick(now)
+        self._throttled_since = None
+        self._pauses = 0
+        if self._adaptive.slowed and now >= self._pause_until:
+            self._adaptive.climb(now)
+            self._follow_rate(now)
+
+    def answered(self) -> None:
+        """The server answered with an error that is no throttling: the storm is over, the rate stays."""
+        self._throttled_since = None
+        self._pauses = 0
+
+    def close(self) -> None:
+        """Leave no timer behind; whoever still waits gets a TransportError (nothing was sent)."""
+        self._closed = True
+        self._disarm()
+        for queue in self._queues:
+            for waiter in queue:
+                if not waiter.done():
+                    waiter.set_exception(_closed_error())
+            queue.clear()
+
+    async def _acquire(self, lane: Lane) -> None:
+        if self._closed:
+            raise _closed_error()
+        now = self.now()
+        if not self.waiting and self._in_use < self._slots and self._wait(lane, now) <= 0:
+            self._grant(lane, now)
+            return
+        queue = self._queues[lane]
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue[waiter] = None
+        self._dispatch()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._hand_back(lane)
+            else:
+                queue.pop(waiter, None)
+                self._dispatch()
+            raise
+
+    def _release(self) -> None:
+        self._in_use -= 1
+        if self._queues[0] or self._queues[1]:
+            self._dispatch()
+
+    def _hand_back(self, lane: Lane) -> None:
+        """A turn that was granted and will not be used."""
+        if self._bucket is not None:
+            self._bucket.give_back()
+        if lane is Lane.POLL and self._poll_bucket is not None:
+            self._poll_bucket.give_back()
+        self._release()
+
+    def _dispatch(self) -> None:
+        """Give turns to whoever may go now, and wake up when the next may."""
+        now = self.now()
+        while self.waiting and self._in_use < self._slots:
+            lane = self._next_lane(now)
+            if lane is None:
+                break
+            waiter, _ = self._queues[lane].popitem(last=False)
+            if not waiter.done():
+                self._grant(lane, now)
+                waiter.set_result(None)
+        self._arm(now)
+
+    def _next_lane(self, now: float) -> Lane | None:
+        work = bool(self._queues[Lane.WORK])
+        poll = self._queues[Lane.POLL] and (not work or self._work_in_a_row >= _WORK_IN_A_ROW)
+        if poll and self._wait(Lane.POLL, now) <= 0:
+            return Lane.POLL
+        return Lane.WORK if work and self._wait(Lane.WORK, now) <= 0 else None
+
+    def _wait(self, lane: Lane, now: float) -> float:
+        """Seconds until pause and rates let this lane go, slots apart."""
+        wait = self._pause_until - now
+        if self._bucket is not None:
+            wait = max(wait, self._bucket.wait(now))
+        if lane is Lane.POLL and self._poll_bucket is not None:
+            wait = max(wait, self._poll_bucket.wait(now))
+        return wait
+
+    def _grant(self, lane: Lane, now: float) -> None:
+        if self._bucket is not None:
+            self._bucket.take(now)
+        if lane is Lane.POLL:
+            self._work_in_a_row = 0
+            if self._poll_bucket is not None:
+                self._poll_bucket.take(now)
+        elif self._queues[Lane.POLL]:
+            self._work_in_a_row += 1
+        self._in_use += 1
+
+    def _follow_rate(self, now: float) -> None:
+        rate = self._adaptive.current
+        if rate is None:
+            self._bucket = None
+        elif self._bucket is None:
+            self._bucket = TokenBucket(rate, now=now)
+        else:
+            self._bucket.set_rate(rate, now)
+
+    def _arm(self, now: float) -> None:
+        """One timer, for the moment when the next waiter may go. A full gate needs none: a release comes."""
+        if not self.waiting or self._in_use >= self._slots:
+            self._disarm()
+            return
+        wait = min(self._wait(lane, now) for lane in Lane if self._queues[lane])
+        if self._timer is not None:
+            if self._timer_at <= now + wait:
+                return
+            self._disarm()
+        self._timer_at = now + wait
+        self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._dispatch()
+
+
+class Bandwidth:
+    """Bytes a second, shared by all uploads.
+
+    Args:
+        rate: Bytes a second.
+        time: The clock; the running loop's by default.
+        sleep: Waits.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        time: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._bucket = TokenBucket(rate)
+        self._time = time
+        self._sleep = sleep
+
+    async def spend(self, size: int) -> None:
+        """Wait until ``size`` bytes may go out. First come, first served."""
+        now = asyncio.get_running_loop().time() if self._time is None else self._time()
+        wait = self._bucket.reserve(now, size)
+        if wait > 0:
+            await self._sleep(wait)
+
+
+class _Turn:
+    """What ``async with gate.slot()`` holds."""
+
+    __slots__ = ("_gate", "_lane")
+
+    def __init__(self, gate: Gate, lane: Lane) -> None:
+        self._gate = gate
+        self._lane = lane
+
+    async def __aenter__(self) -> None:
+        await self._gate._acquire(self._lane)  # noqa: SLF001 - the gate's own hand
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate._release()  # noqa: SLF001 - the gate's own hand
+
+
+_Queue = OrderedDict[asyncio.Future[None], None]
+
+
+def _closed_error() -> TransportError:
+    return TransportError(
+        "The client was closed while this request waited for its turn; nothing was sent",
+        request_sent=False,
+        retryable=False,
+    )

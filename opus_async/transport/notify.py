@@ -1,0 +1,161 @@
+"""Telling listeners what happens, without ever waiting for them.
+
+A plain function runs inline: it is the caller's promise to be short. A coroutine function runs beside, in the
+order of the events, in a task that exists only while there is something to tell. A listener that raises,
+hangs or floods harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Awaitable, Iterable
+
+from opus_async.events import Event, Listener
+
+log = logging.getLogger("opus_async.transport")
+
+BACKLOG = 10_000
+"""Events that may wait for one slow listener, about 150 bytes each; more are dropped and counted."""
+DRAIN_SECONDS = 1.0
+
+
+class Notifier:
+    """The listeners of one client; call it with an event.
+
+    Args:
+        listeners: Plain or coroutine functions, called with each event.
+        backlog: Events that may wait for one coroutine listener.
+        drain: Seconds that :meth:`close` waits for them.
+    """
+
+    def __init__(
+        self, listeners: Iterable[Listener] = (), *, backlog: int = BACKLOG, drain: float = DRAIN_SECONDS
+    ) -> None:
+        self._feeds = tuple(_Feed(listener, backlog) for listener in listeners)
+        self._drain = drain
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody listens; if not, no event need be built."""
+        return bool(self._feeds)
+
+    def __call__(self, event: Event) -> None:
+        """Tell everybody; never raises, never waits."""
+        for feed in self._feeds:
+            feed.tell(event)
+
+    async def close(self) -> None:
+        """Give coroutine listeners a bounded time to finish, then stop them."""
+        running = [feed.stop() for feed in self._feeds]
+        tasks = [task for task in running if task is not None and task is not asyncio.current_task()]
+        if not tasks:
+            return
+        try:
+            _, late = await asyncio.wait(tasks, timeout=self._drain)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            raise
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=self._drain)
+
+
+class _Feed:
+    """One listener and what it has not heard yet."""
+
+    def __init__(self, listener: Listener, backlog: int) -> None:
+        self._listener = listener
+        self._name = getattr(listener, "__qualname__", type(listener).__qualname__)
+        self._asynchronous = _is_coroutine_function(listener)
+        self._backlog = backlog
+        self._waiting: deque[Event | Awaitable[object]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._failed = False
+        self._dropped = 0
+        self._stopped = False
+
+    def tell(self, event: Event) -> None:
+        if self._asynchronous:
+            self._later(event)
+            return
+        try:
+            result = self._listener(event)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's code
+            self._complain(error)
+            return
+        if inspect.isawaitable(result):
+            self._later(result)
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """Take nothing more; the task that still tells, if one does."""
+        self._stopped = True
+        if self._dropped:
+            log.warning(
+                "the listener %s was too slow: %d events were dropped in all", self._name, self._dropped
+            )
+        return self._task
+
+    def _later(self, item: Event | Awaitable[object]) -> None:
+        if self._stopped or len(self._waiting) >= self._backlog:
+            self._drop(item)
+            return
+        self._waiting.append(item)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._tell_one(self._waiting.popleft())
+        finally:
+            self._task = None
+            while self._waiting:
+                _discard(self._waiting.popleft())
+
+    async def _tell_one(self, item: Event | Awaitable[object]) -> None:
+        try:
+            result = item if inspect.isawaitable(item) else self._listener(item)
+            if inspect.isawaitable(result):
+                await result
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            self._complain(error)
+        except Exception as error:  # noqa: BLE001 - somebody else's code
+            self._complain(error)
+
+    def _drop(self, item: Event | Awaitable[object]) -> None:
+        _discard(item)
+        if self._stopped:
+            return
+        self._dropped += 1
+        if self._dropped == 1:
+            log.warning("the listener %s is too slow: events are being dropped", self._name)
+
+    def _complain(self, error: BaseException) -> None:
+        level = logging.DEBUG if self._failed else logging.ERROR
+        self._failed = True
+        log.log(
+            level,
+            "the listener %s raised %s; it is told on",
+            self._name,
+            type(error).__name__,
+            exc_info=error,
+        )
+
+
+def _is_coroutine_function(listener: Listener) -> bool:
+    return inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
+        getattr(listener, "__call__", None)  # noqa: B004 - an object whose __call__ is a coroutine function
+    )
+
+
+def _discard(item: object) -> None:
+    """A coroutine that is never awaited warns, unless it is closed."""
+    if inspect.iscoroutine(item):
+        item.close()

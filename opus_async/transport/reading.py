@@ -1,0 +1,136 @@
+"""A source, opened for one attempt: reading without blocking where the system can, off the loop where not.
+
+A hop to the executor costs more than copying the bytes, so a file that lies in the page cache is read in the
+loop (``preadv`` with ``RWF_NOWAIT``, Linux) and only a cold one by a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from opus_async.errors import UploadError
+
+ResultT = TypeVar("ResultT")
+
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
+"""Read what lies in the page cache, and say so when it does not."""
+
+
+class Reading(Protocol):
+    """A source, opened for one attempt."""
+
+    def read_now(self, buffer: memoryview, offset: int) -> memoryview | None:
+        """What can be had without blocking, in the buffer or not: empty at the end, None for :meth:`read`."""
+
+    async def read(self, size: int, offset: int) -> bytes:
+        """Read off the loop; empty at the end."""
+
+    async def check(self) -> None:
+        """Raise UploadError when the content is no longer what it was."""
+
+    def close(self) -> None:
+        """Let go, at once or as soon as a read that is under way returns."""
+
+
+class FileReading:
+    """An open file of a known identity.
+
+    When it is closed while a thread reads from it, that thread closes it on its way out: a number that is
+    free again could already be another file's.
+    """
+
+    def __init__(self, number: int, filename: str, identity: tuple[int, ...]) -> None:
+        self._number = number
+        self._filename = filename
+        self._identity = identity
+        self._nowait = bool(_NOWAIT)
+        self._lock = threading.Lock()
+        self._reading = False
+        self._closed = False
+
+    def read_now(self, buffer: memoryview, offset: int) -> memoryview | None:
+        """Read from the page cache into the buffer."""
+        if not self._nowait:
+            return None
+        try:
+            return buffer[: os.preadv(self._number, [buffer], offset, _NOWAIT)]
+        except BlockingIOError:
+            return None
+        except OSError:  # a file system that knows no RWF_NOWAIT; a real error shows in read()
+            self._nowait = False
+            return None
+
+    async def read(self, size: int, offset: int) -> bytes:
+        """Read in the executor."""
+        return await off_loop(lambda: self.pread(size, offset))
+
+    async def check(self) -> None:
+        """Compare with what it was when the source was made."""
+        self.check_now()
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Read in this thread."""
+        with self._lock:
+            if self._closed:
+                return b""
+            self._reading = True
+        try:
+            return os.pread(self._number, size, offset)
+        except OSError as error:
+            raise UploadError(unreadable(self._filename, error), filename=self._filename) from None
+        finally:
+            with self._lock:
+                self._reading = False
+                if self._closed:
+                    os.close(self._number)
+
+    def check_now(self) -> None:
+        """Do so without a loop."""
+        if identity_of(os.fstat(self._number)) != self._identity:
+            raise changed(self._filename)
+
+    def close(self) -> None:
+        """Close it now, or leave that to the thread that is inside a read."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                if not self._reading:
+                    os.close(self._number)
+
+
+async def off_loop(
+    function: Callable[[], ResultT], undo: Callable[[ResultT], object] | None = None
+) -> ResultT:
+    """Run in the loop's executor. ``undo`` is called with a result that came after a cancel."""
+    future = asyncio.get_running_loop().run_in_executor(None, function)
+    if undo is None:
+        return await future
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(lambda done: None if done.exception() else undo(done.result()))
+        raise
+
+
+def changed(filename: str) -> UploadError:
+    """The error for a file that is not what it was."""
+    return UploadError(
+        f"{filename} changed while it was being uploaded: nothing half was stored. Start again when it is "
+        f"written to its end",
+        filename=filename,
+    )
+
+
+def identity_of(found: os.stat_result) -> tuple[int, ...]:
+    """What tells one content of a file from another, as far as the system knows without reading it."""
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def unreadable(name: str, error: Exception) -> str:
+    """The sentence for a file that cannot be opened or read."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{name} cannot be read ({reason}): check the path and its permissions"

@@ -1,0 +1,263 @@
+"""What follows a failure: its class decides the wait, the stop, and whether to send a second time at all.
+
+Waits come from backoff's ``expo`` with its full jitter; backoff's decorators cannot share a pause, rebuild a
+body or tell failures apart. Retries live here, above the place that can build a request anew, and nowhere
+below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TypeVar
+
+import backoff
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import APIError, OpusError, ProtocolError, TransportError, UploadError
+from opus_async.events import Event, RequestRetried
+from opus_async.transport.limits import Gate, Lane
+
+__all__ = ["FailureClass", "Retrier", "Schedule", "classify"]
+
+log = logging.getLogger("opus_async.transport")
+
+ValueT = TypeVar("ValueT")
+
+_LEAST_PAUSES = 3
+_TOO_MANY = 429
+_UNAVAILABLE = 503
+_NOT_IMPLEMENTED = 501
+_SERVER_ERRORS = 500
+_WORTH_REPEATING = frozenset({408, 425})
+"""Request Timeout and Too Early: the server says itself that the same request may come again."""
+_STORAGE_SLOW = frozenset({"SlowDown", "ServiceUnavailable", "RequestLimitExceeded"})
+_STORAGE_AGAIN = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
+
+
+class FailureClass(Enum):
+    """What happened to a request. The value is the word used in events and logs."""
+
+    UNSENT = "unsent"
+    """No byte of it left: repeating is safe whatever it does."""
+    BROKEN = "broken"
+    """It may have been obeyed; no complete answer came."""
+    THROTTLED = "throttled"
+    """429: not obeyed, and everybody has to slow down."""
+    OVERLOADED = "overloaded"
+    """503: as a rule not obeyed, and everybody has to slow down."""
+    SERVER = "server error"
+    """Any other 5xx, 408, 425."""
+    GARBLED = "garbled"
+    """An answer that makes no sense, e.g. JSON cut short."""
+    REFUSED = "refused"
+    """A plain no, or a failure that has nothing to do with the network: the same again would fail again."""
+
+
+_MAY_FOLLOW_ANYTHING = frozenset({FailureClass.UNSENT, FailureClass.THROTTLED})
+"""Failures after which even an order that starts a bill may be sent again."""
+
+
+def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
+    """What this error says happened to the request."""
+    match error:
+        case TransportError():
+            return FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
+        case UploadError(status=None):
+            return FailureClass.REFUSED
+        case UploadError(code=code) if code in _STORAGE_SLOW:
+            return FailureClass.OVERLOADED
+        case UploadError(code=code) if code in _STORAGE_AGAIN:
+            return FailureClass.SERVER
+        case APIError() | UploadError():
+            return _classify_status(error.status or 0)
+        case ProtocolError():
+            return FailureClass.GARBLED
+    return FailureClass.REFUSED
+
+
+def _classify_status(status: int) -> FailureClass:
+    if status == _TOO_MANY:
+        return FailureClass.THROTTLED
+    if status == _UNAVAILABLE:
+        return FailureClass.OVERLOADED
+    if status in _WORTH_REPEATING or (status >= _SERVER_ERRORS and status != _NOT_IMPLEMENTED):
+        return FailureClass.SERVER
+    return FailureClass.REFUSED
+
+
+class Schedule:
+    """The waits of one request, and when it stops: arithmetic, no clock, no sleeping.
+
+    Never more than ``policy.attempts`` attempts and no wait that ends after ``policy.max_elapsed`` seconds of
+    attempts and waits. Throttled attempts use up neither.
+    """
+
+    __slots__ = ("_failed", "_jitter", "_policy", "_spent", "_waits")
+
+    def __init__(self, policy: RetryPolicy, jitter: Callable[[float], float] = backoff.full_jitter) -> None:
+        self._policy = policy
+        self._jitter = jitter
+        self._waits = backoff.expo(base=2, factor=policy.base, max_value=policy.cap)
+        next(self._waits)  # the first value belongs to backoff's own send() protocol
+        self._failed = 0
+        self._spent = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds of nothing but 429 after which it is given up."""
+        return self._policy.max_elapsed
+
+    def after_failure(
+        self, took: float, retry_after: float | None = None, paused: float = 0.0
+    ) -> float | None:
+        """Seconds to wait after an attempt that took ``took`` seconds; None to give up.
+
+        ``retry_after`` is waited for at the least. ``paused`` of it is a shared pause, which costs nothing.
+        """
+        self._failed += 1
+        self._spent += took
+        if self._failed >= self._policy.attempts:
+            return None
+        wait = max(self._next_wait(), self.capped(retry_after) or 0.0)
+        cost = max(0.0, wait - paused)
+        if self._spent + cost >= self._policy.max_elapsed:
+            return None
+        self._spent += cost
+        return max(wait, paused)
+
+    def after_throttling(self, retry_after: float | None, paused: float) -> float:
+        """Seconds to wait after a 429, the shared pause included."""
+        return paused if retry_after is not None else max(paused, self._next_wait())
+
+    def capped(self, retry_after: float | None) -> float | None:
+        """What a server asked for, but no longer than the whole patience of this request."""
+        return None if retry_after is None else min(max(retry_after, 0.0), self._policy.max_elapsed)
+
+    def _next_wait(self) -> float:
+        return self._jitter(next(self._waits))
+
+
+class Retrier:
+    """Repeats attempts, each in a turn of its own at the gate.
+
+    Args:
+        policy: How often and how long.
+        gate: Told of every answer; its pauses hold everybody.
+        notify: Called with a RequestRetried before each wait.
+        clock: Measures attempts, in step with the gate's clock, which it is by default.
+        sleep: Waits.
+        jitter: From a backoff to the wait that is taken.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        gate: Gate,
+        *,
+        notify: Callable[[Event], None] | None = None,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        jitter: Callable[[float], float] = backoff.full_jitter,
+    ) -> None:
+        self._policy = policy
+        self._gate = gate
+        self._notify = notify
+        self._clock = clock or gate.now
+        self._sleep = sleep
+        self._jitter = jitter
+
+    async def call(
+        self,
+        operation: str,
+        attempt: Callable[[int], Awaitable[ValueT]],
+        *,
+        lane: Lane = Lane.WORK,
+        repeatable: bool = True,
+        policy: RetryPolicy | None = None,
+    ) -> ValueT:
+        """Make attempts until one gives a value or the failure is final.
+
+        Args:
+            operation: Its name in events and logs.
+            attempt: Makes attempt number n, from 1; builds everything it sends anew.
+            lane: Where it queues.
+            repeatable: Whether a second sending after a lost answer is harmless. If not, only failures
+                that prove that nothing was obeyed are repeated.
+            policy: For this call alone.
+
+        Raises:
+            OpusError: Of the last attempt; its message tells how many there were, over how long.
+        """
+        number, began, schedule = 0, None, None
+        while True:
+            number += 1
+            async with self._gate.slot(lane):
+                started = self._clock()
+                try:
+                    value = await attempt(number)
+                except OpusError as error:
+                    failure = error
+                else:
+                    self._gate.succeeded()
+                    return value
+                took = self._clock() - started
+            began = started if began is None else began
+            if schedule is None:
+                schedule = Schedule(policy or self._policy, self._jitter)
+            try:
+                wait, pause = self._judge(failure, schedule, took, started, repeatable=repeatable)
+                if wait is None:
+                    _finish(failure, number, self._clock() - began)
+                    raise failure
+                self._tell(operation, failure, wait, number)
+            finally:
+                del failure  # its traceback leads to this frame: no cycle
+            if wait > pause:
+                await self._sleep(wait)
+
+    def _judge(
+        self, error: OpusError, schedule: Schedule, took: float, started: float, *, repeatable: bool
+    ) -> tuple[float | None, float]:
+        """The wait (None: give up) and how much of it the gate sees to; tells the gate what came."""
+        kind = classify(error)
+        asked = schedule.capped(getattr(error, "retry_after", None))
+        paused = 0.0
+        if kind in {FailureClass.THROTTLED, FailureClass.OVERLOADED}:
+            paused = self._gate.throttled(asked, sent_at=started)
+        elif kind is FailureClass.GARBLED or isinstance(getattr(error, "status", None), int):
+            self._gate.answered()
+        if kind is FailureClass.REFUSED or not getattr(error, "retryable", True):
+            return None, paused
+        if kind is FailureClass.THROTTLED:
+            return self._after_throttling(schedule, asked, paused), paused
+        if not repeatable and kind not in _MAY_FOLLOW_ANYTHING:
+            return None, paused
+        return schedule.after_failure(took, asked, paused), paused
+
+    def _after_throttling(self, schedule: Schedule, asked: float | None, paused: float) -> float | None:
+        hopeless = self._gate.throttled_for >= schedule.patience and self._gate.pauses >= _LEAST_PAUSES
+        return None if hopeless else schedule.after_throttling(asked, paused)
+
+    def _tell(self, operation: str, error: OpusError, wait: float, number: int) -> None:
+        reason = f"{classify(error).value}: {_seen(error)}"
+        log.info("%s: attempt %d failed (%s); again in %.2f s", operation, number, reason, wait)
+        if self._notify is not None and getattr(self._notify, "active", True):
+            self._notify(RequestRetried(operation=operation, reason=reason, wait=wait, attempt=number))
+
+
+def _seen(error: OpusError) -> str:
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        code = getattr(error, "code", None)
+        return f"HTTP {status} {code}" if code else f"HTTP {status}"
+    return error.message.partition("\n")[0]
+
+
+def _finish(error: OpusError, number: int, seconds: float) -> None:
+    if isinstance(error, APIError | TransportError):
+        error.attempt = number
+    if number > 1:
+        error.message = f"{error.message} (gave up after {number} attempts over {seconds:.1f} s)"

@@ -1,0 +1,243 @@
+"""Where the bytes of an upload come from: a path, bytes, or a file object, each read anew for every attempt.
+
+A body that cannot be read twice would upload nothing on the second attempt and get 200 for it. Whatever can
+block (opening, hashing, reading from a cold disk) happens off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import stat
+import threading
+from typing import IO, Protocol
+
+from opus_async.errors import UploadError
+from opus_async.transport.reading import FileReading, Reading, changed, identity_of, off_loop, unreadable
+
+_HASH_CHUNK = 1024 * 1024
+_HASH_INLINE = 64 * 1024
+"""Hashing this much takes less than a thread switch does."""
+
+
+class Source(Protocol):
+    """What can be uploaded.
+
+    Attributes:
+        filename: As the caller named it.
+        size: Bytes.
+    """
+
+    filename: str
+    size: int
+
+    async def open(self) -> Reading:
+        """Start reading from the beginning."""
+
+    async def digest(self) -> str:
+        """SHA-256 in hex."""
+
+
+async def digest(source: Source) -> str:
+    """The SHA-256 of a source in hex, computed off the loop.
+
+    Raises:
+        UploadError: It changed or cannot be read.
+    """
+    return await source.digest()
+
+
+class BytesSource:
+    """Bytes in memory."""
+
+    def __init__(self, filename: str, data: bytes) -> None:
+        self.filename = filename
+        self.size = len(data)
+        self._data = data
+
+    def __repr__(self) -> str:
+        return f"BytesSource({self.filename!r}, {self.size} bytes)"
+
+    async def open(self) -> Reading:
+        """Start reading from the beginning."""
+        return _BytesReading(self._data)
+
+    async def digest(self) -> str:
+        """SHA-256 in hex."""
+        if self.size <= _HASH_INLINE:
+            return hashlib.sha256(self._data).hexdigest()
+        return await off_loop(lambda: hashlib.sha256(self._data).hexdigest())
+
+
+class _BytesReading:
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def read_now(self, buffer: memoryview, offset: int) -> memoryview:
+        return self._data[offset : offset + len(buffer)]
+
+    async def read(self, size: int, offset: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    async def check(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+class PathSource:
+    """A file, as it is now: one that is changed, truncated or replaced later is refused.
+
+    Raises:
+        UploadError: It is missing, unreadable or no regular file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], filename: str | None = None) -> None:
+        self._path = os.fspath(path)
+        self.filename = os.path.basename(self._path) if filename is None else filename  # noqa: PTH119 - a str
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - a str
+        except (OSError, ValueError) as error:
+            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise UploadError(
+                f"{self._path} is no regular file: give the path of a file", filename=self.filename
+            )
+        self.size = found.st_size
+        self._identity = identity_of(found)
+
+    def __repr__(self) -> str:
+        return f"PathSource({self._path!r}, {self.size} bytes)"
+
+    async def open(self) -> Reading:
+        """Open the file off the loop."""
+        reading = await off_loop(self._open, undo=FileReading.close)
+        try:
+            await reading.check()
+        except BaseException:
+            reading.close()
+            raise
+        return reading
+
+    async def digest(self) -> str:
+        """SHA-256 in hex, in chunks; stops at once when cancelled."""
+        stop = threading.Event()
+        try:
+            return await off_loop(lambda: self._hash(stop))
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    def _open(self) -> FileReading:
+        try:
+            number = os.open(
+                self._path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+            )
+        except OSError as error:
+            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+        return FileReading(number, self.filename, self._identity)
+
+    def _hash(self, stop: threading.Event) -> str:
+        reading = self._open()
+        try:
+            total = hashlib.sha256()
+            offset = 0
+            while not stop.is_set() and (chunk := reading.pread(_HASH_CHUNK, offset)):
+                total.update(chunk)
+                offset += len(chunk)
+            reading.check_now()
+            return total.hexdigest()
+        finally:
+            reading.close()
+
+
+class FileObjectSource:
+    """A binary, seekable file object, from where it stands now to its end. It is left open.
+
+    Raises:
+        UploadError: It is a text file, closed, or cannot seek.
+    """
+
+    def __init__(self, filename: str, fileobj: IO[bytes]) -> None:
+        self.filename = filename
+        self._file = fileobj
+        self._lock = threading.Lock()
+        try:
+            self._start = fileobj.tell()
+            self.size = fileobj.seek(0, io.SEEK_END) - self._start
+            fileobj.seek(self._start)
+            binary = isinstance(fileobj.read(0), bytes)
+        except (OSError, ValueError, AttributeError):
+            raise UploadError(
+                f"{filename}: the file object cannot seek, so a failed upload could not be tried again: "
+                f"pass a path, or its bytes (file.read())",
+                filename=filename,
+            ) from None
+        if not binary or self.size < 0:
+            raise UploadError(
+                f"{filename}: the file object gives text, not bytes: open it with 'rb'", filename=filename
+            )
+
+    def __repr__(self) -> str:
+        return f"FileObjectSource({self.filename!r}, {self.size} bytes)"
+
+    async def open(self) -> Reading:
+        """Start at the position that the file object had when the source was made."""
+        return _FileObjectReading(self)
+
+    async def digest(self) -> str:
+        """SHA-256 in hex, in chunks."""
+        stop = threading.Event()
+        try:
+            return await off_loop(lambda: self._hash(stop))
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    def read_at(self, size: int, offset: int) -> bytes:
+        """Read in this thread; two uploads of one file object do not disturb each other."""
+        try:
+            with self._lock:
+                self._file.seek(self._start + offset)
+                return self._file.read(size)
+        except (OSError, ValueError) as error:
+            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+
+    def check(self) -> None:
+        """Compare the size with what it was."""
+        try:
+            with self._lock:
+                size = self._file.seek(0, io.SEEK_END) - self._start
+        except (OSError, ValueError) as error:
+            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+        if size != self.size:
+            raise changed(self.filename)
+
+    def _hash(self, stop: threading.Event) -> str:
+        total = hashlib.sha256()
+        offset = 0
+        while not stop.is_set() and (chunk := self.read_at(_HASH_CHUNK, offset)):
+            total.update(chunk)
+            offset += len(chunk)
+        self.check()
+        return total.hexdigest()
+
+
+class _FileObjectReading:
+    def __init__(self, source: FileObjectSource) -> None:
+        self._source = source
+
+    def read_now(self, buffer: memoryview, offset: int) -> None:  # noqa: ARG002 - any file object may block
+        return None
+
+    async def read(self, size: int, offset: int) -> bytes:
+        return await off_loop(lambda: self._source.read_at(size, offset))
+
+    async def check(self) -> None:
+        await off_loop(self._source.check)
+
+    def close(self) -> None:
+        return

@@ -1,0 +1,106 @@
+"""Noticing that an upload stands still.
+
+Bytes handed to the kernel are not bytes moved: its send buffer holds megabytes, which a slow line takes long
+to drain while no further chunk goes out. So the kernel's queue is looked at too, where it can be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from opus_async.transport.body import Body
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+_LOOKS = 8
+"""Looks per stall time: a stall is noticed at most an eighth late."""
+
+
+class StallWatch:
+    """Ends a timeout scope when a body has not moved for some seconds.
+
+    Args:
+        limit: The scope; it is made to expire at once.
+        stall: Seconds.
+        body: What should move.
+    """
+
+    def __init__(self, limit: asyncio.Timeout, stall: float, body: Body) -> None:
+        self._limit = limit
+        self._step = stall / _LOOKS
+        self._body = body
+        self._handle: asyncio.TimerHandle | None = None
+        self._seen: tuple[int, int] | None = None
+        self._still = 0
+        self._waiting = 0
+
+    def start(self) -> None:
+        """Begin to look; the connection stands now."""
+        if self._handle is None:
+            self._handle = asyncio.get_running_loop().call_later(self._step, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Waiting that is our own wish is no stall."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._still = 0
+
+    def _look(self) -> None:
+        seen = (self._body.sent, _queued(self._body.transport))
+        self._still = 0 if self._waiting or seen != self._seen else self._still + 1
+        self._seen = seen
+        loop = asyncio.get_running_loop()
+        if self._still >= _LOOKS:
+            self._handle = None
+            self._limit.reschedule(loop.time())
+        else:
+            self._handle = loop.call_later(self._step, self._look)
+
+
+def early_answer(transport: asyncio.Transport | None) -> Callable[[], object]:
+    """A look, one system call long, at whether the other side has sent something or closed already.
+
+    Sending on into a closed connection brings a reset, and a reset can swallow the answer that tells why.
+    """
+    number = None if transport is None else _fileno(transport)
+    if number is None or not hasattr(select, "poll"):
+        return bool
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return partial(poll.poll, 0)
+
+
+def _queued(transport: asyncio.Transport | None) -> int:
+    """Bytes in the kernel that the other side has not acknowledged; 0 where that cannot be known."""
+    number = None if transport is None else _fileno(transport)
+    if number is None or fcntl is None:
+        return 0
+    with suppress(OSError, AttributeError):
+        answer: bytes = fcntl.ioctl(number, termios.TIOCOUTQ, b"\0\0\0\0")
+        return int(struct.unpack("i", answer)[0])
+    return 0
+
+
+def _fileno(transport: asyncio.Transport) -> int | None:
+    sock = transport.get_extra_info("socket")
+    number = -1 if sock is None else sock.fileno()
+    return None if number < 0 else int(number)

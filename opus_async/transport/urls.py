@@ -1,0 +1,24 @@
+"""What of a URL may be shown, and what a presigned one tells."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+
+def without_query(url: str) -> str:
+    """The URL as it may be shown: no query, no fragment, no user or password."""
+    shown = url.partition("?")[0].partition("#")[0]
+    scheme, separator, rest = shown.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def signed_headers(url: str) -> frozenset[str]:
+    """The header names, in lower case, that a presigned URL was signed for; empty when it does not say.
+
+    Storage answers 403 to a Content-Type that was not signed, and to the lack of one that was.
+    """
+    for name, value in parse_qsl(url.partition("?")[2].partition("#")[0]):
+        if name.lower() == "x-amz-signedheaders":
+            return frozenset(value.lower().split(";"))
+    return frozenset()

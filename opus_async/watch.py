@@ -1,0 +1,372 @@
+"""One scheduler that observes every job in flight.
+
+A heap of due times, and a few workers that take from it: ten thousand watched jobs cost a heap entry each,
+not a task each, and no job is asked about twice at once. When to ask is decided by :class:`Pace`, from the
+age of the job and the run times learned so far; how fast to ask is decided below, by the gate of the
+transport. A callback, once there are any, only makes its job due now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import heapq
+import itertools
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from opus_async.errors import APIError, AuthenticationError, OpusError, PermissionDenied, ProtocolError
+from opus_async.models import JobStatus
+from opus_async.platform import Observer
+
+log = logging.getLogger("opus_async.watch")
+
+LAG_FLOOR = 0.5
+"""Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
+BLIND_POLLS = 100
+"""Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
+SAMPLES = 256
+"""Run times remembered per workflow; the newest count."""
+ENOUGH = 5
+"""Run times that make a workflow known."""
+WAITING_CAP = 300.0
+"""Seconds. A job parked for a person is asked about at least every five minutes."""
+TROUBLE_CAP = 30.0
+"""Seconds. A job whose status cannot be read is asked about at least this often."""
+DENIALS = 3
+"""Consecutive 401 or 403 answers that are believed; a single one can be a gateway's."""
+
+
+class RunTimes:
+    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def learn(self, seconds: float) -> None:
+        """Remember one."""
+        if len(self._recent) == SAMPLES:
+            del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
+        self._recent.append(seconds)
+        bisect.insort(self._sorted, seconds)
+
+    @property
+    def known(self) -> bool:
+        """Whether enough were seen to rely on them."""
+        return len(self._sorted) >= ENOUGH
+
+    def quantile(self, share: float) -> float:
+        """The run time that this share of jobs stays under; only when ``known``."""
+        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait until a job is asked about again. Pure arithmetic.
+
+    Attributes:
+        detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
+    """
+
+    detect_lag: float
+
+    def interval(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
+        """Seconds until the next look.
+
+        A mean delay of L needs looks 2 L apart. While a workflow is unknown its run time is at least the
+        age, so the interval grows with the age. Once it is known nobody asks before the quick ones end, and
+        a job that outlives nearly all others is asked by its age again.
+
+        Args:
+            age: Seconds since the job was started.
+            times: What was learned for its workflow.
+            crowd: Jobs of that workflow watched now.
+            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
+        """
+        if waiting_for is not None:
+            return min(max(self._spacing(age), waiting_for / 2), WAITING_CAP)
+        if not times.known:
+            return max(self._spacing(age), crowd / BLIND_POLLS)
+        quick, slow = 0.9 * times.quantile(0.1), 1.5 * times.quantile(0.9)
+        if age > slow:
+            return self._spacing(age)
+        spacing = self._spacing(times.quantile(0.5))
+        return max(spacing, min(quick - age, 10 * spacing))
+
+    def _spacing(self, run_time: float) -> float:
+        return 2 * max(LAG_FLOOR, self.detect_lag * run_time)
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """One job in the scheduler's hands; belongs to the scheduler alone."""
+
+    remote_id: str
+    kind: str
+    started: float
+    done: asyncio.Future[JobStatus]
+    on_status: Callable[[JobStatus], None] | None
+    seen: float
+    """When it was last seen not terminal."""
+    turn: int = 0
+    """The heap entry that counts; older ones of the same job are stale."""
+    busy: bool = False
+    woken: bool = False
+    waiting_since: float | None = None
+    trouble_since: float | None = None
+    troubles: int = 0
+    denials: int = 0
+    heard: JobStatus | None = field(default=None)
+
+
+class Watcher:
+    """Observes jobs until they end. One for each client; shared by everything that waits.
+
+    Args:
+        observer: Who is asked.
+        detect_lag: See :class:`opus_async.config.Limits`.
+        patience: Seconds for which malformed or contradictory answers about a job are tolerated.
+        workers: Looks at once.
+        jitter: Returns a factor around 1, so that jobs started together do not stay together.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        *,
+        detect_lag: float,
+        patience: float,
+        workers: int = 32,
+        jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
+    ) -> None:
+        self._observer = observer
+        self._pace = Pace(detect_lag)
+        self._patience = patience
+        self._workers = workers
+        self._jitter = jitter
+        self._heap: list[tuple[float, int, _Watched]] = []
+        self._turns = itertools.count(1)
+        self._watched: dict[str, list[_Watched]] = {}
+        self._crowds: dict[str, int] = {}
+        self._times: dict[str, RunTimes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._working = 0
+        """Workers that will look again; a task that is ending is still in the set for a moment."""
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Jobs watched now."""
+        return sum(self._crowds.values())
+
+    async def wait(
+        self,
+        remote_id: str,
+        *,
+        kind: str = "",
+        on_status: Callable[[JobStatus], None] | None = None,
+        look_now: bool = False,
+    ) -> JobStatus:
+        """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
+
+        Args:
+            remote_id: The job.
+            kind: What run times are learned for.
+            on_status: Called with every status seen, the terminal one included.
+            look_now: Whether the job may have ended long ago: then it is asked about at once, and its run
+                time teaches nothing.
+
+        Raises:
+            OpusError: The platform kept denying it, or kept answering what cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
+        if look_now:
+            job.kind = ""
+        self._watched.setdefault(remote_id, []).append(job)
+        self._crowds[job.kind] = self._crowds.get(job.kind, 0) + 1
+        self._schedule(job, now if look_now else now + self._next(job, now))
+        if self._working < min(self._workers, len(self)):
+            self._working += 1
+            worker = loop.create_task(self._work(), name="opus_async watcher")
+            self._tasks.add(worker)
+            worker.add_done_callback(self._worker_ended)
+        try:
+            return await job.done
+        finally:
+            self._forget(job)
+
+    def wake(self, remote_id: str) -> None:
+        """Look at this job now: somebody says that it has ended."""
+        for job in self._watched.get(remote_id, ()):
+            if job.busy:
+                job.woken = True
+            else:
+                self._schedule(job, asyncio.get_running_loop().time())
+
+    async def close(self) -> None:
+        """Stop the workers. Whoever still waits is cancelled."""
+        for jobs in list(self._watched.values()):
+            for job in jobs:
+                job.done.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._timer:
+            self._timer.cancel()
+
+    # The schedule
+
+    def _schedule(self, job: _Watched, due: float) -> None:
+        job.turn = next(self._turns)
+        heapq.heappush(self._heap, (due, job.turn, job))
+        if len(self._heap) > 2 * len(self._watched) + 64:  # stale entries must not outgrow the jobs
+            self._heap = [entry for entry in self._heap if entry[2].turn == entry[1]]
+            heapq.heapify(self._heap)
+        if self._heap[0][2] is job:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._wake_worker)
+
+    def _wake_worker(self) -> None:
+        while self._idle:
+            sleeper = self._idle.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    def _take_due(self) -> list[_Watched]:
+        due_until = asyncio.get_running_loop().time()
+        if self._observer.observes_at_once > 1:
+            due_until += LAG_FLOOR  # those who are due soon ride along in the same question
+        taken: list[_Watched] = []
+        while self._heap and len(taken) < self._observer.observes_at_once:
+            due, turn, job = self._heap[0]
+            stale = job.turn != turn or job.busy or job.done.done()
+            if not stale and due > due_until:
+                break
+            heapq.heappop(self._heap)
+            if not stale:
+                job.busy = True
+                taken.append(job)
+        return taken
+
+    async def _work(self) -> None:
+        try:
+            await self._look_until_none_is_left()
+        finally:
+            self._working -= 1
+
+    async def _look_until_none_is_left(self) -> None:
+        while self._watched:
+            due = self._take_due()
+            if due:
+                self._wake_worker()  # there may be more: one worker calls the next
+                await self._look(due)
+                continue
+            self._arm()
+            sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(sleeper)
+            await sleeper
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._tasks.discard(worker)
+        if not worker.cancelled() and (broken := worker.exception()):  # a bug of ours must not hang a job
+            for job in itertools.chain.from_iterable(self._watched.values()):
+                if not job.done.done():
+                    job.done.set_exception(broken)
+
+    def _forget(self, job: _Watched) -> None:
+        job.turn = 0
+        others = self._watched[job.remote_id]
+        others.remove(job)
+        if not others:
+            del self._watched[job.remote_id]
+        self._crowds[job.kind] -= 1
+        if not self._crowds[job.kind]:
+            del self._crowds[job.kind]
+        if not self._watched:  # the last one lets the workers go home
+            self._heap.clear()
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            while self._idle:
+                self._wake_worker()
+
+    # One look
+
+    async def _look(self, jobs: list[_Watched]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            seen = await self._observer.observe([job.remote_id for job in jobs])
+        except OpusError as error:
+            seen = {job.remote_id: error for job in jobs}
+        finally:
+            for job in jobs:
+                job.busy = False
+        now = loop.time()
+        for job in jobs:
+            if job.done.done():
+                continue
+            what = seen.get(job.remote_id) or ProtocolError("The platform said nothing of this job")
+            if isinstance(what, OpusError):
+                self._trouble(job, what, now)
+            else:
+                self._status(job, what, now)
+            if not job.done.done():
+                due = now if job.woken else now + self._next(job, now)
+                job.woken = False
+                self._schedule(job, due)
+
+    def _status(self, job: _Watched, status: JobStatus, now: float) -> None:
+        job.trouble_since, job.troubles, job.denials = None, 0, 0
+        if job.on_status and (status != job.heard or status.is_terminal):
+            job.on_status(status)
+        job.heard = status
+        if status.is_terminal:
+            if job.kind and job.waiting_since is None:  # a person's pace teaches nothing of the workflow's
+                self._times.setdefault(job.kind, RunTimes()).learn((job.seen + now) / 2 - job.started)
+            job.done.set_result(status)
+            return
+        job.seen = now
+        if status != JobStatus.WAITING:
+            job.waiting_since = None
+        elif job.waiting_since is None:
+            job.waiting_since = now
+
+    def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
+        job.troubles += 1
+        if job.trouble_since is None:
+            job.trouble_since = now
+        log.debug("job %s: status could not be read (%d in a row): %s", job.remote_id, job.troubles, error)
+        if isinstance(error, AuthenticationError | PermissionDenied):
+            job.denials += 1
+            if job.denials >= DENIALS:
+                job.done.set_exception(error)
+        elif _is_answer(error) and now - job.trouble_since >= self._patience:
+            job.done.set_exception(error)
+
+    def _next(self, job: _Watched, now: float) -> float:
+        times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()
+        waiting_for = None if job.waiting_since is None else now - job.waiting_since
+        wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
+        if job.troubles:
+            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * LAG_FLOOR), TROUBLE_CAP)
+        return wait * self._jitter()
+
+
+def _is_answer(error: OpusError) -> bool:
+    """Whether the platform answered something about this job; a fault on the way is waited out instead."""
+    refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP
+    return refused or isinstance(error, ProtocolError)

@@ -1,0 +1,51 @@
+"""What holds for every test: nothing is left behind, and nothing of the caller's environment leaks in."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+FDS = Path("/proc/self/fd")
+
+
+def open_files() -> dict[int, str]:
+    """Open descriptors of this process that a program of ours could have opened: files and sockets."""
+    found = {}
+    for entry in FDS.iterdir() if FDS.is_dir() else ():
+        try:
+            target = os.readlink(entry)
+        except OSError:  # the descriptor of this very listing
+            continue
+        if target.startswith("socket:") or (target.startswith("/") and not target.startswith("/dev/")):
+            found[int(entry.name)] = target
+    return found
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """After every test: no task, no socket, no file that was not there before."""
+    before = open_files()
+    yield
+    left: dict[int, str] = {}
+    for _ in range(50):
+        gc.collect(1)
+        left = {fd: target for fd, target in open_files().items() if before.get(fd) != target}
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left and not tasks:
+            return
+        await asyncio.sleep(0.01)
+    assert not tasks, f"tasks left behind: {tasks}"
+    assert not left, f"descriptors left open: {left}"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own key, host or proxy must not reach a test."""
+    for name in list(os.environ):
+        if name.startswith(("OPUS_", "OPERATIVUS_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)

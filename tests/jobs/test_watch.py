@@ -1,0 +1,349 @@
+"""The watcher: one scheduler, each job at most once at a time, intervals that learn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opus_async.errors import (
+    AuthenticationError,
+    NotFound,
+    OpusError,
+    ProtocolError,
+    ServerError,
+    TransportError,
+)
+from opus_async.models import JobStatus
+from opus_async.watch import ENOUGH, LAG_FLOOR, Pace, RunTimes, Watcher
+from virtual_time import run_virtual
+
+
+class FakeOpus:
+    """Jobs that end at a given moment; keeps what it was asked, and that nothing is asked twice at once."""
+
+    observes_at_once = 1
+
+    def __init__(self, *, latency: float = 0.01) -> None:
+        self.ends: dict[str, float] = {}
+        self.asked: Counter[str] = Counter()
+        self.moments: dict[str, list[float]] = {}
+        self.open: set[str] = set()
+        self.answers: dict[str, list[JobStatus | OpusError]] = {}
+        self.most_at_once = 0
+        self._latency = latency
+
+    async def observe(self, remote_ids):
+        assert len(remote_ids) <= self.observes_at_once
+        assert not self.open & set(remote_ids), "a job was asked about twice at once"
+        self.open |= set(remote_ids)
+        self.most_at_once = max(self.most_at_once, len(self.open))
+        try:
+            await asyncio.sleep(self._latency)
+            return {remote_id: self._answer(remote_id) for remote_id in remote_ids}
+        finally:
+            self.open -= set(remote_ids)
+
+    def _answer(self, remote_id):
+        now = asyncio.get_running_loop().time()
+        self.asked[remote_id] += 1
+        self.moments.setdefault(remote_id, []).append(now)
+        if self.answers.get(remote_id):
+            return self.answers[remote_id].pop(0)
+        return JobStatus.COMPLETED if now >= self.ends.get(remote_id, 0) else JobStatus.IN_PROGRESS
+
+
+@asynccontextmanager
+async def watching(opus, **options):
+    options = {"detect_lag": 0.05, "patience": 120, "jitter": lambda: 1.0} | options
+    watcher = Watcher(opus, **options)
+    try:
+        yield watcher
+    finally:
+        await watcher.close()
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_an_end_is_noticed_within_the_wanted_lag_of_an_unknown_workflow():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            began = now()
+            opus.ends["1"] = began + 60
+            assert await watcher.wait("1", kind="w") == JobStatus.COMPLETED
+            late = now() - opus.ends["1"]
+        assert 0 <= late <= 2 * 0.05 * 60 + 0.1
+        assert opus.asked["1"] < 40
+
+    run_virtual(main())
+
+
+def test_once_learned_nobody_asks_before_the_quick_ones_end():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+
+            async def one(name: str) -> None:
+                opus.ends[name] = now() + 60
+                await watcher.wait(name, kind="w")
+
+            for number in range(ENOUGH + 3):
+                await one(f"first {number}")
+            began = now()
+            await one("then")
+            assert min(opus.moments["then"]) - began >= 40
+            assert opus.asked["then"] <= 6
+            assert now() - began - 60 <= 2 * 0.05 * 60 + 0.1
+
+    run_virtual(main())
+
+
+def test_a_thousand_jobs_cost_workers_not_tasks_and_all_are_noticed():
+    async def main():
+        opus = FakeOpus(latency=0.02)
+        async with watching(opus, workers=32) as watcher:
+            began = now()
+            for number in range(1000):
+                opus.ends[str(number)] = began + 5 + number / 100
+            waits = [asyncio.ensure_future(watcher.wait(str(number), kind="w")) for number in range(1000)]
+            await asyncio.sleep(0.1)
+            assert len(watcher) == 1000
+            workers = [task for task in asyncio.all_tasks() if task.get_name() == "opus_async watcher"]
+            assert len(workers) <= 32
+            assert set(await asyncio.gather(*waits)) == {JobStatus.COMPLETED}
+            assert opus.most_at_once <= 32
+        assert sum(opus.asked.values()) / 1000 < 15
+
+    run_virtual(main())
+
+
+def test_a_crowd_of_an_unknown_workflow_is_asked_about_with_moderation():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            for number in range(1000):
+                opus.ends[str(number)] = now() + 3600
+            waits = [asyncio.ensure_future(watcher.wait(str(number), kind="w")) for number in range(1000)]
+            await asyncio.sleep(60)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        assert sum(opus.asked.values()) <= 110 * 60
+
+    run_virtual(main())
+
+
+def test_a_job_that_waits_for_a_person_is_asked_about_rarely_and_still_noticed():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            day = 24 * 3600
+            opus.answers["1"] = [JobStatus.WAITING] * 10_000
+            wait = asyncio.ensure_future(watcher.wait("1", kind="w"))
+            await asyncio.sleep(day)
+            assert opus.asked["1"] < 350
+            opus.answers["1"].clear()
+            began = now()
+            assert await wait == JobStatus.COMPLETED
+            assert now() - began <= 301
+
+    run_virtual(main())
+
+
+def test_faults_on_the_way_are_waited_out_without_end():
+    async def main():
+        opus = FakeOpus()
+        lost = TransportError("reset", request_sent=True)
+        gone = ServerError("down", status=502)
+        opus.answers["1"] = [lost, gone] * 200
+        async with watching(opus, patience=10) as watcher:
+            began = now()
+            assert await watcher.wait("1") == JobStatus.COMPLETED
+            assert now() - began > 3600
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [NotFound("no such job", status=404), ProtocolError("not JSON")])
+def test_answers_that_make_no_sense_are_tolerated_for_a_while_only(error):
+    async def main():
+        opus = FakeOpus()
+        opus.answers["short"] = [error] * 3
+        opus.answers["long"] = [error] * 1000
+        async with watching(opus, patience=60) as watcher:
+            assert await watcher.wait("short") == JobStatus.COMPLETED
+            began = now()
+            with pytest.raises(type(error)):
+                await watcher.wait("long")
+            assert 60 <= now() - began <= 120
+
+    run_virtual(main())
+
+
+def test_one_denial_is_a_gateways_three_are_believed():
+    async def main():
+        opus = FakeOpus()
+        denied = AuthenticationError("no", status=401)
+        opus.answers["1"] = [denied, JobStatus.IN_PROGRESS, denied, denied]
+        opus.answers["2"] = [denied] * 3
+        async with watching(opus) as watcher:
+            assert await watcher.wait("1") == JobStatus.COMPLETED
+            with pytest.raises(AuthenticationError):
+                await watcher.wait("2")
+
+    run_virtual(main())
+
+
+def test_an_unknown_status_is_watched_on_and_told():
+    async def main():
+        opus = FakeOpus()
+        strange = JobStatus("UNKNOWN", raw="BRAND_NEW")
+        opus.answers["1"] = [strange]
+        seen = []
+        async with watching(opus) as watcher:
+            await watcher.wait("1", on_status=seen.append)
+        assert [status.raw for status in seen] == ["BRAND_NEW", "COMPLETED"]
+
+    run_virtual(main())
+
+
+def test_wake_looks_at_once_also_when_a_look_is_under_way():
+    async def main():
+        opus = FakeOpus(latency=1.0)
+        async with watching(opus) as watcher:
+            for number in range(ENOUGH):
+                opus.ends[f"teach {number}"] = now() + 1000
+                await watcher.wait(f"teach {number}", kind="w")
+            wait = asyncio.ensure_future(watcher.wait("1", kind="w"))
+            opus.ends["1"] = now() + 3
+            await asyncio.sleep(2.5)
+            watcher.wake("1")
+            await asyncio.sleep(0.1)
+            assert "1" in opus.open
+            watcher.wake("1")  # now, while the first look is on its way
+            began = now()
+            await wait
+            assert now() - began < 3
+            watcher.wake("nobody")
+
+    run_virtual(main())
+
+
+def test_two_may_wait_for_the_same_job():
+    async def main():
+        opus = FakeOpus()
+        opus.ends["1"] = now() + 5
+        opus.open = _NeverTwice()
+        async with watching(opus) as watcher:
+            statuses = await asyncio.gather(watcher.wait("1"), watcher.wait("1"))
+        assert statuses == [JobStatus.COMPLETED] * 2
+
+    class _NeverTwice(set):
+        """Two waiters are two watches: the check of FakeOpus does not apply."""
+
+        def __and__(self, _):
+            return set()
+
+    run_virtual(main())
+
+
+def test_a_cancelled_wait_is_forgotten_and_the_last_one_sends_the_workers_home():
+    async def main():
+        opus = FakeOpus()
+        opus.ends["1"] = now() + 3600
+        async with watching(opus) as watcher:
+            wait = asyncio.ensure_future(watcher.wait("1"))
+            await asyncio.sleep(10)
+            wait.cancel()
+            with suppress(asyncio.CancelledError):
+                await wait
+            assert len(watcher) == 0
+            await asyncio.sleep(0.1)
+            assert not [task for task in asyncio.all_tasks() if "watcher" in task.get_name()]
+            asked = opus.asked["1"]
+            await asyncio.sleep(3600)
+            assert opus.asked["1"] == asked
+
+    run_virtual(main())
+
+
+def test_closing_cancels_those_who_wait():
+    async def main():
+        opus = FakeOpus()
+        opus.ends["1"] = now() + 3600
+        watcher = Watcher(opus, detect_lag=0.05, patience=10)
+        wait = asyncio.ensure_future(watcher.wait("1"))
+        await asyncio.sleep(1)
+        await watcher.close()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+
+    run_virtual(main())
+
+
+def test_a_bug_in_the_observer_reaches_those_who_wait():
+    async def main():
+        class Broken(FakeOpus):
+            async def observe(self, remote_ids):
+                raise ZeroDivisionError
+
+        async with watching(Broken()) as watcher:
+            with pytest.raises(ZeroDivisionError):
+                await watcher.wait("1")
+
+    run_virtual(main())
+
+
+def test_an_observer_that_asks_about_many_is_asked_in_groups():
+    async def main():
+        class Grouped(FakeOpus):
+            observes_at_once = 50
+            calls = 0
+
+            async def observe(self, remote_ids):
+                self.calls += 1
+                return await super().observe(remote_ids)
+
+        opus = Grouped()
+        async with watching(opus) as watcher:
+            for number in range(200):
+                opus.ends[str(number)] = now() + 20
+            await asyncio.gather(*(watcher.wait(str(number), kind="w") for number in range(200)))
+        assert opus.calls < sum(opus.asked.values()) / 3
+
+    run_virtual(main())
+
+
+@given(
+    age=st.floats(0, 1e6),
+    samples=st.lists(st.floats(0.01, 1e5), max_size=40),
+    crowd=st.integers(1, 100_000),
+    waiting=st.none() | st.floats(0, 1e6),
+    lag=st.floats(0.001, 10),
+)
+def test_an_interval_is_never_shorter_than_the_floor_and_always_finite(age, samples, crowd, waiting, lag):
+    times = RunTimes()
+    for sample in samples:
+        times.learn(sample)
+    interval = Pace(lag).interval(age, times, crowd, waiting)
+    assert 2 * LAG_FLOOR <= interval or waiting is not None
+    assert 0 < interval < float("inf")
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=600))
+@settings(max_examples=50)
+def test_run_times_remember_the_newest_and_order_them(samples):
+    times = RunTimes()
+    for sample in samples:
+        times.learn(sample)
+    newest = sorted(samples[-256:])
+    assert times.quantile(0) == newest[0]
+    assert times.quantile(1) == newest[-1]
+    assert times.known == (len(samples) >= ENOUGH)

@@ -1,0 +1,357 @@
+"""Every shape of ids, presigned URLs, starts, statuses and results is read as one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+
+from opus_async.errors import (
+    APIError,
+    NotFound,
+    ProtocolError,
+    ServerError,
+    ValidationFailed,
+)
+from opus_async.models import JobResults, JobStatus, OutputValue
+
+# -- ids ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "job_id"),
+    [
+        (b'{"jobExecutionId": 72964}', "72964"),
+        (b'{"jobExecutionId": "72964"}', "72964"),
+        (b'{"jobExecutionId": " 72964\\n"}', "72964"),
+        (b'{"jobExecutionId": 123456789012345678901234567890}', "123456789012345678901234567890"),
+        (b'{"jobExecutionId": "00072964"}', "00072964"),
+        (b'{"job_execution_id": "72964"}', "72964"),
+        (b'{"data": {"jobExecutionId": 72964}}', "72964"),
+        (b'{"jobExecutionId": 0}', "0"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_trap_11_a_job_id_is_text_with_every_digit(v0, answer, raw, job_id, status):
+    assert v0.read_initiated(answer(raw, status)) == job_id
+
+
+def test_trap_11_an_id_of_4000_digits_is_read(v0, answer):
+    assert v0.read_initiated(answer(b'{"jobExecutionId": ' + b"9" * 4000 + b"}")) == "9" * 4000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        None,
+        "72964",
+        {"jobExecutionId": None},
+        {"jobExecutionId": ""},
+        {"jobExecutionId": "  "},
+        {"jobExecutionId": True},
+        {"jobExecutionId": 7.5},
+        {"jobExecutionId": ["1"]},
+        {"jobExecutionId": {"id": "1"}},
+        {"jobExecutionId": "1\u0000 2"},
+        {"data": None},
+        b"",
+        b"<html>",
+    ],
+)
+def test_trap_11_no_usable_id_is_a_protocol_error(v0, answer, body):
+    with pytest.raises(ProtocolError):
+        v0.read_initiated(answer(body, 201))
+
+
+@pytest.mark.parametrize("digits", range(4290, 4310))
+def test_trap_11_an_id_of_any_length_is_read_or_a_protocol_error(v0, answer, digits):
+    for sign in (b"", b"-"):
+        with suppress(ProtocolError):
+            job_id = v0.read_initiated(answer(b'{"jobExecutionId": ' + sign + b"9" * digits + b"}"))
+            assert job_id == sign.decode() + "9" * digits
+
+
+def test_a_refused_initiate_is_an_api_error(v0, answer):
+    with pytest.raises(ValidationFailed, match="workflowId must be a UUID"):
+        v0.read_initiated(answer({"message": ["workflowId must be a UUID"]}, 400))
+    with pytest.raises(NotFound):
+        v0.read_initiated(answer({"statusCode": 404, "message": "no such workflow"}, 201))
+
+
+# -- presign -----------------------------------------------------------------------------------------------
+
+PUT = "https://bucket.s3.eu-central-1.amazonaws.com/media%2Fa%20(1).pdf?X-Amz-Signature=00aa&x=%7E~"
+FILE = "https://files.opus.com/media/private/uploaded/media_0002.pdf"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"presignedUrl": PUT, "fileUrl": FILE},
+        {"presigned_url": PUT, "file_url": FILE},
+        {"data": {"presignedUrl": PUT, "fileUrl": FILE}},
+    ],
+)
+def test_a_presigned_url_is_kept_byte_by_byte(v0, answer, body):
+    upload = v0.read_presigned(answer(body, 201))
+    assert (upload.put_url, upload.file_url) == (PUT, FILE)
+    assert "00aa" not in repr(upload)
+
+
+@pytest.mark.parametrize(
+    "bad", [None, "", 7, "bucket/x", "ftp://h/x", "https://", "https://h/a b", "https://[x"]
+)
+def test_an_upload_without_two_urls_is_a_protocol_error_that_quotes_neither(v0, answer, bad):
+    for body in ({"presignedUrl": bad, "fileUrl": FILE}, {"presignedUrl": PUT, "fileUrl": bad}, [PUT, FILE]):
+        with pytest.raises(ProtocolError) as caught:
+            v0.read_presigned(answer(body, 201))
+        assert "00aa" not in caught.value.message + caught.value.body
+
+
+# -- execute -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": True, "message": "Job execution has been started", "jobExecutionId": "2514"},
+        {"success": True, "jobPayloadSchemaInstance": {"workflow_input_abc123def": "some text"}},
+        {"statusCode": 200, "message": "Job Started"},
+        {"statusCode": "201", "message": "Job Started"},
+        {"statusCode": None},
+        {"success": True, "error": None},
+        {"success": True, "error": {"warning": "slow"}},
+        {"message": "Job Started"},
+        {},
+    ],
+)
+def test_an_accepted_start_returns(v0, answer, body, status):
+    v0.read_executed(answer(body, status))
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind"),
+    [(500, ServerError), ("500", ServerError), (503, ServerError), (400, ValidationFailed), (404, NotFound)],
+)
+def test_trap_10_an_inner_status_is_an_execute_error(v0, answer, inner, kind):
+    with pytest.raises(kind, match="Request failed with status code 422") as caught:
+        v0.read_executed(answer({"statusCode": inner, "message": "Request failed with status code 422"}))
+    assert caught.value.status == int(inner)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": False, "message": "Execution was not started", "error": {"reason": "no credit"}},
+        {"success": "false", "message": "Execution was not started: no credit"},
+        {"error": {"reason": "no credit"}},
+        {"error": "no credit", "success": None},
+        {"success": False, "statusCode": 200, "message": "no credit"},
+    ],
+)
+def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
+    with pytest.raises(ValidationFailed, match="no credit") as caught:
+        v0.read_executed(answer(body, 201))
+    assert caught.value.status == 201
+
+
+@pytest.mark.parametrize("body", [[], None, "ok", 1, b"", b"<html>OK</html>", b'{"success": tr'])
+def test_a_start_that_says_nothing_is_a_protocol_error(v0, answer, body):
+    with pytest.raises(ProtocolError):
+        v0.read_executed(answer(body, 201))
+
+
+# -- status ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("IN PROGRESS", "IN_PROGRESS"),
+        ("IN_PROGRESS", "IN_PROGRESS"),
+        ("in_progress", "IN_PROGRESS"),
+        ("In Progress ", "IN_PROGRESS"),
+        ("in-progress", "IN_PROGRESS"),
+        ("IN  _-PROGRESS", "IN_PROGRESS"),
+        ("PENDING", "PENDING"),
+        ("WAITING", "WAITING"),
+        ("COMPLETED", "COMPLETED"),
+        ("completed\n", "COMPLETED"),
+        ("SUCCEEDED", "COMPLETED"),
+        ("success", "COMPLETED"),
+        ("Finished", "COMPLETED"),
+        ("FAILED", "FAILED"),
+        ("error", "FAILED"),
+        ("CANCELLED", "CANCELLED"),
+        ("CANCELED", "CANCELLED"),
+        ("stopped", "CANCELLED"),
+        ("TIMED_OUT", "TIMED_OUT"),
+        ("timed out", "TIMED_OUT"),
+        ("UNKNOWN", "UNKNOWN"),
+        ("BRAND_NEW", "UNKNOWN"),
+        ("", "UNKNOWN"),
+        ("\u0130N PROGRESS", "UNKNOWN"),
+    ],
+)
+def test_trap_13_a_status_is_folded_and_keeps_its_own_words(v0, answer, word, status):
+    for body in ({"status": word}, {"state": word}, {"data": {"status": word}}, word):
+        found = v0.read_status(answer(body))
+        assert isinstance(found, JobStatus)
+        assert (found, found.raw) == (status, word)
+
+
+@pytest.mark.parametrize(
+    ("status", "terminal"),
+    [("WAITING", False), ("PENDING", False), ("BRAND_NEW", False), ("IN PROGRESS", False)]
+    + [(word, True) for word in ("COMPLETED", "FAILED", "STOPPED", "TIMED OUT", "CANCELED")],
+)
+def test_trap_13_only_what_is_over_is_terminal(v0, answer, status, terminal):
+    assert v0.read_status(answer({"status": status})).is_terminal is terminal
+
+
+@pytest.mark.parametrize("value", [None, 3, True, [], {}, {"name": "COMPLETED"}, 10**30])
+def test_a_status_that_is_no_text_is_unknown_and_kept(v0, answer, value):
+    found = v0.read_status(answer({"status": value}))
+    assert (found, found.raw) == ("UNKNOWN", json.dumps(value))
+
+
+@pytest.mark.parametrize("body", [{}, [], None, 7, {"data": {}}, {"data": "COMPLETED"}, b"", b"<html>"])
+def test_an_answer_without_a_status_is_a_protocol_error(v0, answer, body):
+    with pytest.raises(ProtocolError):
+        v0.read_status(answer(body))
+
+
+def test_an_error_inside_a_200_is_no_status_of_the_job(v0, answer):
+    with pytest.raises(ServerError):
+        v0.read_status(answer({"statusCode": 500, "status": "error", "message": "m"}))
+
+
+@pytest.mark.parametrize("code", [99, 200, 399, 600, 10**30, "x", "4000", True, [], 500.0])
+def test_an_inner_code_that_is_no_failure_changes_nothing(v0, answer, code):
+    assert v0.read_status(answer({"statusCode": code, "status": "FAILED"})) == "FAILED"
+
+
+@pytest.mark.parametrize(
+    "read", ["read_status", "read_results", "read_audit", "read_initiated", "read_executed"]
+)
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 429, 500, 502])
+def test_whatever_is_no_2xx_is_an_api_error(v0, answer, read, status):
+    with pytest.raises(APIError) as caught:
+        getattr(v0, read)(answer(b"<html>no</html>", status))
+    assert caught.value.status == status
+
+
+# -- results -----------------------------------------------------------------------------------------------
+
+NAMED = OutputValue("workflow_output_abc123def", "Verdict", "PASS", "str")
+UNNAMED = OutputValue("workflow_output_abc123def", "workflow_output_abc123def", "PASS", "str")
+BARE = OutputValue("workflow_output_abc123def", "workflow_output_abc123def", "PASS")
+CAMEL = {"workflow_output_abc123def": {"value": "PASS", "type": "str", "displayName": "Verdict"}}
+SNAKE = {"workflow_output_abc123def": {"value": "PASS", "type": "str", "display_name": "Verdict"}}
+PLAIN = {"workflow_output_abc123def": {"value": "PASS", "type": "str"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        pytest.param({"jobResultsPayloadSchema": CAMEL}, (NAMED,), id="1: newer docs"),
+        pytest.param({"jobResultsPayloadSchema": SNAKE}, (NAMED,), id="1: snake display name"),
+        pytest.param({"job_results_payload_schema": SNAKE}, (NAMED,), id="1: all snake"),
+        pytest.param({"jobResultsPayloadSchema": [CAMEL]}, (NAMED,), id="1: in a list"),
+        pytest.param({"data": {"jobResultsPayloadSchema": CAMEL}}, (NAMED,), id="1: wrapped"),
+        pytest.param(
+            {
+                "jobExecutionId": "2514",
+                "status": "COMPLETED",
+                "results": {"summary": "Done.", "data": {"score": 92}},
+            },
+            (OutputValue("summary", "summary", "Done."), OutputValue("data", "data", {"score": 92})),
+            id="2: older docs",
+        ),
+        pytest.param({"results": {"jobResultsPayloadSchema": PLAIN}}, (UNNAMED,), id="3: nested"),
+        pytest.param([{"workflow_output_abc123def": "PASS"}], (BARE,), id="4: list of bare values"),
+        pytest.param([CAMEL], (NAMED,), id="4: list of variable objects"),
+        pytest.param(
+            [
+                {
+                    "variable_name": "workflow_output_abc123def",
+                    "display_name": "Verdict",
+                    "value": "PASS",
+                    "type": "str",
+                }
+            ],
+            (NAMED,),
+            id="4: list of named variables",
+        ),
+        pytest.param({"results": CAMEL}, (NAMED,), id="5: v1"),
+        pytest.param({"results": [CAMEL, None, 7]}, (NAMED,), id="5: in a list"),
+        pytest.param({"results": None, "jobResultsPayloadSchema": CAMEL}, (NAMED,), id="null beside results"),
+        pytest.param({"status": "COMPLETED", **CAMEL}, (NAMED,), id="bare mapping"),
+        pytest.param(
+            {"results": {"status": "ok", "path": "/x"}},
+            (OutputValue("status", "status", "ok"), OutputValue("path", "path", "/x")),
+            id="outputs named like an envelope",
+        ),
+        pytest.param(
+            {"jobResultsPayloadSchema": {"results": {"value": 1, "type": "int"}}},
+            (OutputValue("results", "results", 1, "int"),),
+            id="an output named results",
+        ),
+        pytest.param(
+            {"results": {"price": {"value": 3, "unit": "EUR"}}},
+            (OutputValue("price", "price", {"value": 3, "unit": "EUR"}),),
+            id="a bare object with a value",
+        ),
+        pytest.param({"results": {"a": {"value": None}}}, (OutputValue("a", "a", None),), id="a null output"),
+        pytest.param(
+            {"results": {"a": {"value": 1, "type": {"type": "int"}, "displayName": ""}}},
+            (OutputValue("a", "a", 1),),
+            id="a type that is no text",
+        ),
+    ],
+)
+def test_trap_33_every_shape_of_results_is_read(v0, answer, body, values):
+    assert v0.read_results(answer(body)) == JobResults(values, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        "text",
+        7,
+        [None, 3, "x"],
+        {"results": None},
+        {"results": []},
+        {"results": {}},
+        {"results": "none"},
+        {"jobResultsPayloadSchema": None},
+        {"jobResultsPayloadSchema": {}},
+        {"results": {"jobResultsPayloadSchema": {}}},
+        {"jobExecutionId": "2514", "status": "COMPLETED"},
+    ],
+)
+def test_trap_33_no_results_are_empty_ones(v0, answer, body):
+    assert v0.read_results(answer(body)) == JobResults((), body)
+
+
+@pytest.mark.parametrize("body", [b"", {"results": CAMEL}, {"status": "IN PROGRESS"}])
+def test_results_with_202_are_not_ready(v0, answer, body):
+    assert v0.read_results(answer(body, 202)) is None
+
+
+def test_values_are_kept_as_sent(v0, answer):
+    sent = {
+        "a": 10**30,
+        "b": '```json\n{"x": 1}\n```',
+        "c": [1, {"d": None}],
+        "e": "https://files.opus.com/x.pdf",
+    }
+    body = {"jobResultsPayloadSchema": {name: {"value": value} for name, value in sent.items()}}
+    assert v0.read_results(answer(body)).outputs == sent

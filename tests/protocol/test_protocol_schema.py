@@ -1,0 +1,336 @@
+"""Every shape of a workflow's schema is the same workflow."""
+
+from __future__ import annotations
+
+import pytest
+
+from opus_async.errors import NotFound, OpusError, ProtocolError
+from opus_async.models import InputField
+
+FLAT = {
+    "workflowId": "A1b2C3d4E5f6G7h8",
+    "name": "Invoice check",
+    "description": "Checks invoices",
+    "industry": None,
+    "active": True,
+    "jobPayloadSchema": {
+        "workflow_input_abc123def": {
+            "id": "abc123def",
+            "variable_name": "workflow_input_abc123def",
+            "display_name": "Invoice",
+            "type": "file",
+            "is_nullable": False,
+            "tags": [{"variable_name": "allowed_file_types", "value": ["PDF", "JPEG"]}],
+        },
+        "city_list": {
+            "variable_name": "city_list",
+            "display_name": "Cities",
+            "type": "array",
+            "is_nullable": True,
+            "tags": [],
+        },
+    },
+    "jobResultsPayloadSchema": {"workflow_output_1": {"display_name": "Verdict", "type": "str"}},
+}
+GRAPH = {
+    "workflow_id": "00000000-0000-4000-8000-000000000001",
+    "name": "Invoice check",
+    "description": "Checks invoices",
+    "active_status": "active",
+    "workflow_input_node_id": "n1",
+    "workflow_output_node_id": "n9",
+    "nodes": {
+        "n1": {
+            "input_schema": {
+                "schema": {
+                    "workflow_input_abc123def": {
+                        "variable_name": "workflow_input_abc123def",
+                        "display_name": "Invoice",
+                        "allowed_types": [{"type": "file"}],
+                        "is_nullable": False,
+                        "tags": [{"variable_name": "allowed_file_types", "value": ["PDF", "JPEG"]}],
+                    },
+                    "city_list": {
+                        "variable_name": "city_list",
+                        "display_name": "Cities",
+                        "allowed_types": [{"type": "array"}],
+                        "is_nullable": True,
+                    },
+                }
+            }
+        },
+        "n9": {
+            "input_schema": {
+                "schema": {
+                    "workflow_output_1": {
+                        "variable_name": "workflow_output_1",
+                        "display_name": "Verdict",
+                        "allowed_types": [{"type": "str"}],
+                    }
+                }
+            }
+        },
+    },
+    "edges": {},
+    "parent_adjacency": {},
+    "child_adjacency": {},
+}
+CAMEL = {
+    "id": "00000000-0000-4000-8000-000000000001",
+    "name": "Invoice check",
+    "description": "Checks invoices",
+    "workflowInputNodeId": "n1",
+    "workflowOutputNodeId": "n9",
+    "nodes": {
+        "n1": {
+            "inputSchema": {
+                "schema": {
+                    "workflow_input_abc123def": {
+                        "variableName": "workflow_input_abc123def",
+                        "displayName": "Invoice",
+                        "allowedTypes": [{"type": "file"}],
+                        "isNullable": False,
+                        "tags": [{"variableName": "allowedFileTypes", "value": "pdf, .jpeg"}],
+                    },
+                    "city_list": {"displayName": "Cities", "allowedTypes": ["array"], "isNullable": True},
+                }
+            }
+        },
+        "n9": {"outputSchema": {"schema": [{"variableName": "workflow_output_1", "displayName": "Verdict"}]}},
+    },
+}
+MIXED = {
+    "name": "Invoice check",
+    "description": "Checks invoices",
+    "workflow_input_node_id": "n1",
+    "workflowOutputNodeId": "n9",
+    "jobPayloadSchema": {},
+    "nodes": [
+        {"id": "n1", "input_schema": {"schema": CAMEL["nodes"]["n1"]["inputSchema"]["schema"]}},
+        "no node",
+        {"nodeId": "n9", "input_schema": {"schema": FLAT["jobResultsPayloadSchema"]}},
+    ],
+}
+OUTPUT_SIDE = {
+    **GRAPH,
+    "nodes": {
+        "n1": {"input_schema": {"schema": {}}, "output_schema": GRAPH["nodes"]["n1"]["input_schema"]},
+        "n9": GRAPH["nodes"]["n9"],
+    },
+}
+SHAPES = {"flat": FLAT, "graph": GRAPH, "camel": CAMEL, "mixed": MIXED, "output side": OUTPUT_SIDE}
+
+INVOICE = InputField(
+    variable_name="workflow_input_abc123def",
+    display_name="Invoice",
+    type="file",
+    allowed_file_types=("PDF", "JPEG"),
+)
+CITIES = InputField(variable_name="city_list", display_name="Cities", type="array", nullable=True)
+
+WRAPPERS = {
+    "bare": lambda body: body,
+    "in workflow": lambda body: {"workflow": body},
+    "in data": lambda body: {"data": body},
+    "in both": lambda body: {"data": {"workflow": body}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_traps_17_18_19_every_shape_gives_the_same_inputs(v0, answer, shape, wrap):
+    body = wrap(shape)
+    workflow = v0.read_workflow(answer(body), "asked-for")
+    assert list(workflow.inputs.items()) == [("workflow_input_abc123def", INVOICE), ("city_list", CITIES)]
+    assert workflow.workflow_id == "asked-for"
+    assert workflow.name == "Invoice check"
+    assert workflow.description == "Checks invoices"
+    assert dict(workflow.outputs) == {"workflow_output_1": "Verdict"}
+    assert workflow.raw == body
+
+
+def one_field(v0, answer, entry):
+    workflow = v0.read_workflow(answer({"jobPayloadSchema": {"v": entry}}), "w")
+    (found,) = workflow.inputs.values()
+    return found
+
+
+FILE_ITEMS = {"id": "file", "variable_name": "file", "allowed_types": [{"type": "file"}]}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"allowed_types": [{"type": "array", "type_definition": FILE_ITEMS}]},
+        {"allowedTypes": [{"type": "array", "typeDefinition": FILE_ITEMS}]},
+        {"type": "array", "type_definition": FILE_ITEMS},
+        {"type": {"type": "array", "type_definition": FILE_ITEMS}},
+        {"type": "array", "allowed_types": [{"type": "array", "type_definition": FILE_ITEMS}]},
+    ],
+)
+def test_a_list_of_files_is_known_by_its_definition(v0, answer, entry):
+    found = one_field(v0, answer, entry)
+    assert (found.type, found.item_type, found.type_definition) == ("array", "file", FILE_ITEMS)
+    assert found.takes_files
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"type": "array", "item_type": "file"},
+        {"type": "array", "tags": [{"variable_name": "allowed_file_types", "value": ["PDF"]}]},
+    ],
+)
+def test_a_list_of_files_is_known_without_a_definition(v0, answer, entry):
+    found = one_field(v0, answer, entry)
+    assert found.takes_files
+    assert found.type_definition is None
+
+
+def test_a_list_of_texts_is_no_list_of_files(v0, answer):
+    found = one_field(v0, answer, {"allowed_types": [{"type": "array", "type_definition": {"type": "str"}}]})
+    assert (found.item_type, found.takes_files) == ("str", False)
+
+
+def test_array_files_is_what_the_schema_says(v0, answer):
+    found = one_field(v0, answer, {"type": "array_files"})
+    assert (found.type, found.takes_files) == ("array_files", True)
+
+
+def test_a_type_we_do_not_know_passes_through(v0, answer):
+    assert one_field(v0, answer, {"type": "hologram"}).type == "hologram"
+
+
+@pytest.mark.parametrize("entry", [{}, {"type": None}, {"type": ""}, {"type": 3}, {"allowed_types": []}])
+def test_a_field_without_a_type_takes_text(v0, answer, entry):
+    assert one_field(v0, answer, entry).type == "str"
+
+
+@pytest.mark.parametrize("entry", [{"type": "str"}, {"display_name": "  "}, {"display_name": None}])
+def test_a_field_without_a_display_name_is_called_by_its_variable(v0, answer, entry):
+    found = one_field(v0, answer, entry)
+    assert (found.display_name, found.variable_name, found.nullable) == ("v", "v", False)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ([{"variable_name": "allowed_file_types", "value": ["PDF", "JPEG"]}], ("PDF", "JPEG")),
+        (
+            [{"variable_name": "allowed_file_types", "value": [".pdf", " Docx ", "", 3, None]}],
+            ("PDF", "DOCX"),
+        ),
+        ([{"variable_name": "allowed_file_types", "value": "PDF"}], ("PDF",)),
+        ([{"variable_name": "allowed_file_types", "value": None}], ()),
+        ([{"variable_name": "colour", "value": ["PDF"]}, "x"], ()),
+        ({"allowed_file_types": ["PDF"]}, ()),
+        (None, ()),
+    ],
+)
+def test_tags_name_the_file_types(v0, answer, tags, expected):
+    assert one_field(v0, answer, {"type": "file", "tags": tags}).allowed_file_types == expected
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"workspaceId": "s"},
+        {"workspace_id": "s"},
+        {"workspace": {"id": "s"}},
+        {"workspace": {"id": "s"}, "workspaceId": None},
+    ],
+)
+@pytest.mark.parametrize("outside", [True, False])
+def test_the_workspace_is_found_in_every_place(v0, answer, place, outside):
+    schema = {"jobPayloadSchema": {}}
+    body = {"data": schema, **place} if outside else {"data": {**schema, **place}}
+    assert v0.read_workflow(answer(body), "w").workspace_id == "s"
+
+
+@pytest.mark.parametrize("body", [{}, {"workspace": "s"}, {"workspace": {}}, {"workspaceId": ""}])
+def test_a_workspace_that_is_not_told_is_none(v0, answer, body):
+    assert v0.read_workflow(answer({"jobPayloadSchema": {}, **body}), "w").workspace_id is None
+
+
+@pytest.mark.parametrize(
+    ("place", "version", "version_id"),
+    [
+        ({"version": 7}, 7, None),
+        ({"version": "7"}, 7, None),
+        ({"version": 7.0}, 7, None),
+        ({"version": "latest"}, None, None),
+        ({"version": True}, None, None),
+        ({"versionNumber": 7, "workflowVersionId": "x"}, 7, "x"),
+        ({"workflow_version_id": "x"}, None, "x"),
+        ({"version_id": "x"}, None, "x"),
+        ({"versionId": ""}, None, None),
+    ],
+)
+def test_the_version_that_answered_is_told(v0, answer, place, version, version_id):
+    workflow = v0.read_workflow(answer({"jobPayloadSchema": {}, **place}), "w")
+    assert (workflow.version, workflow.version_id) == (version, version_id)
+
+
+@pytest.mark.parametrize("flat", [{}, [], None])
+def test_a_workflow_can_have_no_inputs(v0, answer, flat):
+    body = {"jobPayloadSchema": flat}
+    if flat is None:
+        with pytest.raises(ProtocolError):
+            v0.read_workflow(answer(body), "w")
+    else:
+        assert not v0.read_workflow(answer(body), "w").inputs
+
+
+def test_a_schema_can_be_a_list(v0, answer):
+    body = {"jobPayloadSchema": [{"variable_name": "a", "type": "int"}, {"type": "int"}, "x", None]}
+    assert list(v0.read_workflow(answer(body), "w").inputs) == ["a"]
+
+
+def test_the_variable_name_in_an_entry_is_what_goes_on_the_wire(v0, answer):
+    body = {"jobPayloadSchema": {"abc": {"variable_name": "workflow_input_abc", "type": "str"}}}
+    assert list(v0.read_workflow(answer(body), "w").inputs) == ["workflow_input_abc"]
+
+
+@pytest.mark.parametrize("schema", ["text", 7, True])
+def test_a_schema_that_is_none_gives_no_inputs(v0, answer, schema):
+    assert not v0.read_workflow(answer({"jobPayloadSchema": schema}), "w").inputs
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        None,
+        "x",
+        {"data": {}},
+        {"nodes": {"n1": {}}},
+        {"workflow_input_node_id": "n1"},
+        {"workflow_input_node_id": "n1", "nodes": {}},
+        {"workflow_input_node_id": "n1", "nodes": []},
+        {"workflow_input_node_id": "n1", "nodes": [{"id": "n2"}, {}]},
+        {"workflow_input_node_id": "n1", "nodes": {"n1": "x"}},
+    ],
+)
+def test_json_without_a_schema_is_a_protocol_error(v0, answer, body):
+    with pytest.raises(ProtocolError, match="schema"):
+        v0.read_workflow(answer(body), "w")
+
+
+def test_an_input_node_without_a_schema_means_no_inputs(v0, answer):
+    body = {"workflow_input_node_id": "n1", "nodes": {"n1": {"input_schema": "x"}}}
+    assert not v0.read_workflow(answer(body), "w").inputs
+
+
+@pytest.mark.parametrize("status", [500, 200])
+def test_trap_20_retired_workflow_details_are_a_clear_error(v0, answer, status):
+    body = {
+        "statusCode": 500,
+        "message": "V1 workflow details are no longer supported",
+        "timestamp": "2026-05-20T10:00:00.000Z",
+        "path": "/workflow/A1b2C3d4E5f6G7h8",
+    }
+    with pytest.raises(NotFound, match="no longer gives the details") as caught:
+        v0.read_workflow(answer(body, status), "A1b2C3d4E5f6G7h8")
+    assert caught.value.status == 500
+    assert isinstance(caught.value, OpusError)

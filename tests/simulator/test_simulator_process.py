@@ -1,0 +1,297 @@
+"""The simulator as a process: its lines, its end, its command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import aiohttp
+import pytest
+
+from opus_async.simulator import Simulator, SimulatorConfig, SimulatorProcess, SimulatorStartError
+from opus_async.simulator.cli import _configure, build_parser, main
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = [sys.executable, "-m", "opus_async.simulator"]
+
+
+def gone(pid):
+    """Wait until a process that is not our child has ended; a zombie has."""
+    descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    if descriptor is None:
+        pytest.skip("needs pidfd_open")
+    try:
+        return bool(select.select([descriptor], [], [], 5)[0])
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def start():
+    """Start the module with arguments; everything started is ended."""
+    started = []
+
+    def run(*arguments, **options):
+        process = subprocess.Popen(
+            [*MODULE, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def lines_until_ready(process):
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line == "# ready\n":
+            break
+    return lines
+
+
+def test_a_process_serves_and_ends():
+    with SimulatorProcess(SimulatorConfig(seed=4)) as simulator:
+        assert simulator.service_key == SimulatorConfig(seed=4).service_key
+        assert simulator.state()["simulator"]["seed"] == 4
+        assert simulator.state(jobs="compact")["jobs"] == []
+        assert os.getsid(simulator.pid) == simulator.pid
+        pid, began = simulator.pid, time.monotonic()
+    assert time.monotonic() - began < 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_process_can_be_used_in_a_loop():
+    async with SimulatorProcess() as simulator, aiohttp.ClientSession() as session:
+        url = simulator.base_url + "/workflow/T3xtOnlyWorkfl0w"
+        async with session.get(url, headers={"x-service-key": simulator.service_key}) as answer:
+            assert answer.status == 200
+
+
+def test_a_process_that_does_not_come_up_says_why():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SimulatorStartError, match=rf"exit code 2: .*port {port} on 127.0.0.1 is in use"):
+            SimulatorProcess(SimulatorConfig(port=port)).start()
+
+
+def test_it_is_started_once():
+    with SimulatorProcess() as simulator, pytest.raises(RuntimeError, match="running already"):
+        simulator.start()
+
+
+async def test_localhost_is_one_address():
+    async with Simulator(SimulatorConfig(host="localhost")) as simulator:
+        assert simulator.base_url.startswith("http://127.0.0.1:")
+
+
+def test_what_is_not_running_says_so():
+    simulator = SimulatorProcess()
+    simulator.stop()
+    for name in ("base_url", "service_key", "storage_url", "pid"):
+        with pytest.raises(RuntimeError, match="not running"):
+            getattr(simulator, name)
+
+
+def test_every_field_survives_the_command_line(tmp_path):
+    config = SimulatorConfig(
+        host="::1",
+        port=1,
+        storage_port=2,
+        workflow_files=("a.json", "b.json"),
+        faults="storm",
+        seed=-3,
+        run_time="lognormal:1.0,0.5",
+        queue_time="0.1-0.2",
+        fail_share=0.25,
+        waiting_share=0.5,
+        waiting_time=9.0,
+        rate_limit=12.5,
+        url_expiry=7,
+        sign_content_type="alternate",
+        max_file_size=99,
+        callback_required=True,
+        traits=frozenset({"numeric_ids"}),
+        key="_key",
+        keep_files=str(tmp_path),
+        verbose=True,
+    )
+    parsed = _configure(build_parser().parse_args(config.to_arguments()))
+    for name in SimulatorConfig.__slots__:
+        given, read = getattr(config, name), getattr(parsed, name)
+        assert str(read) == str(given) or read == given or name == "callback_required", name
+    assert parsed.traits == {"numeric_ids", "callback_required"}
+
+
+def test_the_lines_can_be_evaluated_by_a_shell(start):
+    process = start()
+    lines = lines_until_ready(process)
+    assert lines[0].startswith("export OPUS_SERVICE_KEY=_")
+    assert lines[1].startswith("export OPUS_BASE_URL=http://127.0.0.1:")
+    assert "# workflow B9uGJfZ3CFwOdMKH  All input types" in lines
+    assert all(line.startswith(("export ", "# ")) for line in lines)
+    shell = subprocess.run(
+        ["sh", "-c", "\n".join(lines) + "\necho $OPUS_BASE_URL"], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout.strip() == lines[1].partition("=")[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_within_a_second_with_a_request_open(start, number):
+    process = start()
+    lines = lines_until_ready(process)
+    host, port = lines[1].rpartition("/")[2].split(":")
+    with (
+        socket.create_connection((host, int(port))) as idle,
+        socket.create_connection((host, int(port))) as open_,
+    ):
+        open_.sendall(
+            f"POST /job/initiate HTTP/1.1\r\nHost: x\r\n{'x-service-key'}: {lines[0].partition('=')[2]}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+        )
+        with urlopen(f"{lines[1].partition('=')[2]}/_simulator/state?jobs=0"):
+            began = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        assert time.monotonic() - began < 1
+        assert idle.recv(1) == b""
+    assert process.stderr.read() == ""
+
+
+def test_it_ends_when_its_parent_is_killed():
+    program = (
+        "import sys, time\nfrom opus_async.simulator import SimulatorProcess\n"
+        "simulator = SimulatorProcess(); simulator.start()\n"
+        "print(simulator.pid, flush=True)\ntime.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with parent:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+        assert gone(pid)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "not a loopback address"),
+        (["--faults", "chaos"], "unknown fault profile"),
+        (["--workflow", "/does/not/exist.json"], "No such file"),
+        (["--run-time", "soon"], "not a duration"),
+        (["--trait", "odd"], "unknown trait"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("opus-async simulate: ")
+    assert message in said.err
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for option in ("--port", "--storage-port"):
+            assert main([option, str(taken.getsockname()[1])]) == 2
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1
+            assert "is in use" in said
+
+
+def test_an_unknown_option_is_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--nonsense"])
+    assert caught.value.code == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def test_a_command_runs_with_the_environment_and_its_exit_code(start):
+    program = (
+        "import os, sys, urllib.request\n"
+        "url = os.environ['OPUS_BASE_URL'] + '/workflow/T3xtOnlyWorkfl0w'\n"
+        "headers = {'x-service-key': os.environ['OPUS_SERVICE_KEY']}\n"
+        "print(urllib.request.urlopen(urllib.request.Request(url, headers=headers)).status)\n"
+        "sys.exit(7)"
+    )
+    process = start("--", sys.executable, "-c", program)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (7, "200\n")
+    assert "export OPUS_BASE_URL=" in err
+    assert err.endswith("# ready\n")
+
+
+def test_a_command_that_cannot_start_is_127(start):
+    process = start("--", "/no/such/command", "--with", "arguments")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 127
+    assert "cannot run /no/such/command: No such file or directory" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_are_passed_on_to_the_command(start, number):
+    program = (
+        "import signal, sys\n"
+        "def end(*_): print('told', flush=True); sys.exit(5)\n"
+        f"signal.signal({int(number)}, end)\n"
+        "print('up', flush=True)\nsignal.pause()\nsignal.pause()"
+    )
+    process = start("--", sys.executable, "-c", program, stdin=subprocess.DEVNULL)
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(number)
+    assert process.wait(10) == 5
+    assert process.stdout.read() == "told\n"
+
+
+def test_a_command_ended_by_a_signal_is_reported_as_a_shell_does(start):
+    process = start("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    assert process.wait(20) == 128 + 9
+
+
+async def test_the_log_shows_neither_query_nor_key(capsys):
+    async with Simulator(SimulatorConfig(verbose=True)) as simulator, aiohttp.ClientSession() as session:
+        url = f"{simulator.base_url}/workflow/T3xtOnlyWorkfl0w?secret=1"
+        async with session.get(url, headers={"x-service-key": simulator.service_key}) as answer:
+            await answer.read()
+    logged = capsys.readouterr().err
+    assert logged.startswith("GET /workflow/T3xtOnlyWorkfl0w 200 ")
+    assert "secret" not in logged
+    assert simulator.service_key not in logged
+
+
+async def test_it_stops_with_a_slow_request_open(monkeypatch):
+    from opus_async.simulator import PROFILES, breakage
+    from opus_async.simulator.faults import SLOW, Profile, Rule
+
+    monkeypatch.setitem(PROFILES, "slow", Profile("slow", "", {"workflow": (Rule(SLOW, 1.0),)}))
+    monkeypatch.setattr(breakage, "LONGEST_DELAY", 3600.0)
+    entered = asyncio.Event()
+    delay = breakage.delay
+    monkeypatch.setattr(breakage, "delay", lambda fault: (entered.set(), delay(fault))[1] + 60)
+    async with aiohttp.ClientSession() as session:
+        async with Simulator(SimulatorConfig(faults="slow")) as simulator:
+            url = f"{simulator.base_url}/workflow/T3xtOnlyWorkfl0w"
+            task = asyncio.create_task(session.get(url, headers={"x-service-key": simulator.service_key}))
+            await entered.wait()
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+        with pytest.raises(aiohttp.ClientError):
+            await task

@@ -1,0 +1,397 @@
+"""What the API refuses: the envelope, the key, the body, and every value of a payload."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from opus_async.simulator.validation import check_execute, check_initiate, check_presign, is_callback_url
+
+ALL_TYPES = "B9uGJfZ3CFwOdMKH"
+DOCUMENT = "D0cumentWorkfl0w"
+MODERN = "M0dernTypesWrkfl"
+UUID = "00000000-0000-4000-8000-000000000001"
+FILES = {"id": "file", "variable_name": "file", "allowed_types": [{"type": "file"}]}
+
+
+async def test_a_refusal_comes_in_the_envelope(api):
+    reply = await api.get("/job/77/status?x=1")
+    assert reply.status == 404
+    assert reply.json["statusCode"] == 404
+    assert reply.json["path"] == "/job/77/status"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", reply.json["timestamp"])
+
+
+async def test_the_key_is_required_and_checked(api):
+    missing = await api.get(f"/workflow/{ALL_TYPES}", headers={})
+    wrong = await api.get(f"/workflow/{ALL_TYPES}", headers={"x-service-key": "nope"})
+    assert (missing.status, missing.message) == (401, "API key is required")
+    assert (wrong.status, wrong.message) == (401, "Invalid or expired API key")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/job/initiate"),
+        ("POST", "/job/1/status"),
+        ("GET", "/job//status"),
+        ("GET", "/job/1/nothing"),
+        ("GET", "/job/1/status/"),
+        ("DELETE", f"/workflow/{ALL_TYPES}"),
+        ("GET", "/workflow/unknown"),
+        ("GET", "/job/unknown/results"),
+        ("GET", "/job/unknown/audit"),
+    ],
+)
+async def test_what_does_not_exist_is_404(api, method, path):
+    assert (await api.call(method, path)).status == 404
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b"nonsense", b'{"a": NaN}', b'{"a": 1e999}', b"\xff", b"[" * 100_000, b"[]", b'"text"']
+)
+async def test_a_body_that_is_no_json_object_is_400(api, raw):
+    headers = {"x-service-key": api.simulator.service_key, "Content-Type": "application/json"}
+    assert (await api.call("POST", "/job/initiate", data=raw, headers=headers)).status == 400
+
+
+async def test_a_body_of_another_type_is_not_read(api):
+    headers = {"x-service-key": api.simulator.service_key, "Content-Type": "text/plain"}
+    reply = await api.call("POST", "/job/initiate", data=b'{"workflowId": "x"}', headers=headers)
+    assert (reply.status, reply.message) == (
+        400,
+        ["workflowId should not be empty", "workflowId must be a string"],
+    )
+
+
+async def test_a_huge_body_is_413(api):
+    headers = {"x-service-key": api.simulator.service_key, "Content-Type": "application/json"}
+    body = io.BytesIO(b'{"title": "' + b"x" * 2_000_000 + b'"}')
+    assert (await api.call("POST", "/job/initiate", data=body, headers=headers)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        ({"workflowId": "w"}, []),
+        ({"referenceEntityId": UUID}, []),
+        ({"workflowId": 7, "referenceEntityId": UUID}, []),
+        ({"workflowId": "w", "title": None, "description": None}, []),
+        ({"workflowId": "w", "source": "api", "initialInput": {}, "workflowVersionNumber": 2.0}, []),
+        ({}, ["workflowId should not be empty", "workflowId must be a string"]),
+        ({"workflowId": 7}, ["workflowId must be a string"]),
+        ({"referenceEntityId": "x"}, ["referenceEntityId must be a UUID"]),
+        ({"workflowId": "w", "workflowVersionId": "3"}, ["workflowVersionId must be a UUID"]),
+        (
+            {"workflowId": "w", "workflowVersionNumber": "3"},
+            ["workflowVersionNumber must be a number conforming to the specified constraints"],
+        ),
+        (
+            {"workflowId": "w", "title": 1, "description": []},
+            ["title must be a string", "description must be a string"],
+        ),
+        ({"workflowId": "w", "refUserId": 1}, ["refUserId must be a string"]),
+        ({"workflowId": "w", "workspaces": ["a"]}, ["workspaces must be a string"]),
+        ({"workflowId": "w", "webAppId": {}}, ["webAppId must be a string"]),
+        ({"workflowId": "w", "initialInput": []}, ["initialInput must be an object"]),
+    ],
+)
+def test_initiate(body, messages):
+    assert check_initiate(body) == messages
+
+
+def test_initiate_names_the_sources():
+    (message,) = check_initiate({"workflowId": "w", "source": "me"})
+    assert message.startswith("source must be one of the following values: email-agent, ")
+
+
+@pytest.mark.parametrize(
+    ("body", "start"),
+    [
+        ({"fileExtension": ".pdf"}, None),
+        ({"fileExtension": "pdf", "accessScope": "all"}, None),
+        ({"fileExtension": ".txt", "accessScope": "workspace", "workflowId": "w"}, None),
+        ({"fileExtension": ".txt", "accessScope": "workspace", "workspaceId": "w"}, None),
+        ({}, "fileExtension must be a string"),
+        ({"fileExtension": ".exe"}, "fileExtension must be one of"),
+        ({"fileExtension": ".PDF"}, "fileExtension must be one of"),
+        ({"fileExtension": "..pdf"}, "fileExtension must be one of"),
+        ({"fileExtension": ".pdf", "accessScope": "unlisted"}, "accessScope must be one of"),
+        ({"fileExtension": ".pdf", "accessScope": 1}, "accessScope must be one of"),
+        ({"fileExtension": ".pdf", "originalName": 1}, "originalName must be a string"),
+        ({"fileExtension": ".pdf", "accessScope": "workspace"}, "workspaceId or workflowId is required"),
+    ],
+)
+def test_presign(body, start):
+    messages = check_presign(body)
+    assert len(messages) == (start is not None)
+    assert all(message.startswith(start or "") for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("callback_url", "good"),
+    [
+        ("https://example.com/opus/callback", True),
+        ("https://a.example.com:8443/x?y=1", True),
+        ("https://127.0.0.1:1/x", True),
+        ("http://127.0.0.1:8000/x", True),
+        ("http://localhost:8000/x", True),
+        ("http://[::1]:80/", True),
+        ("http://example.com/x", False),
+        ("https://example", False),
+        ("https://-bad-.com", False),
+        ("https://exa mple.com", False),
+        ("https://example.com:port", False),
+        ("https://", False),
+        ("", False),
+        ("not a url", False),
+        ("ftp://example.com", False),
+        (7, False),
+        ([], False),
+    ],
+)
+def test_callback_urls(callback_url, good):
+    assert is_callback_url(callback_url) is good
+    body = {"jobExecutionId": "1", "jobPayloadSchemaInstance": {}, "callbackUrl": callback_url}
+    wanted = [] if good else ["callbackUrl must be a URL address"]
+    assert check_execute(body, callback_required=False) == wanted
+
+
+def test_execute_without_a_callback_depends_on_the_dialect():
+    body = {"jobExecutionId": "1", "jobPayloadSchemaInstance": {}}
+    assert check_execute(body, callback_required=False) == []
+    assert check_execute(body, callback_required=True) == ["callbackUrl must be a URL address"]
+
+
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        ({}, ["jobExecutionId must be a string", "jobPayloadSchemaInstance must be an object"]),
+        ({"jobExecutionId": 1, "jobPayloadSchemaInstance": {}}, ["jobExecutionId must be a string"]),
+        ({"jobExecutionId": "", "jobPayloadSchemaInstance": {}}, ["jobExecutionId should not be empty"]),
+        (
+            {"jobExecutionId": "1", "jobPayloadSchemaInstance": []},
+            ["jobPayloadSchemaInstance must be an object"],
+        ),
+        (
+            {"jobExecutionId": "1", "jobPayloadSchemaInstance": {}, "workspaces": 1},
+            ["workspaces must be a string"],
+        ),
+    ],
+)
+def test_execute(body, messages):
+    assert check_execute(body, callback_required=False) == messages
+
+
+async def good_payload(api):
+    file_url = await api.upload(b"a file")
+    return {
+        "workflow_input_we4tej0ly": {"value": "text", "type": "str"},
+        "workflow_input_a0hk6ujuo": {"value": 45.8, "type": "float"},
+        "workflow_input_h69vx5i4a": {"value": file_url, "type": "file"},
+        "workflow_input_m2z6rkzgj": {"value": True, "type": "bool"},
+        "workflow_input_2kbsjrx1y": {"value": ["User1", 2, None], "type": "array"},
+        "workflow_input_bzti690ga": {"value": {"client_id": "C-456"}, "type": "object"},
+        "workflow_input_k3ayfjyh7": {"value": "2025-11-09", "type": "date"},
+        "workflow_input_auqgnzk8d": {"value": [file_url, file_url], "type": "array_files"},
+    }
+
+
+async def refused(api, workflow_id, payload):
+    reply = await api.execute(await api.initiate(workflow_id), payload)
+    assert reply.status == 400, reply.raw
+    return reply.message
+
+
+async def test_the_documented_example_is_accepted(api):
+    reply = await api.execute(await api.initiate(ALL_TYPES), await good_payload(api))
+    assert reply.status == 201
+
+
+TEXT, NUMBER, FILE, BOOL, LIST, OBJECT, DATE, MANY = (
+    "workflow_input_" + name
+    for name in (
+        "we4tej0ly",
+        "a0hk6ujuo",
+        "h69vx5i4a",
+        "m2z6rkzgj",
+        "2kbsjrx1y",
+        "bzti690ga",
+        "k3ayfjyh7",
+        "auqgnzk8d",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("variable", "entry", "message"),
+    [
+        (TEXT, {"value": 7, "type": "str"}, "value must be a string"),
+        (TEXT, {"value": None, "type": "str"}, "value must be a string"),
+        (TEXT, {"value": "x", "type": "float"}, "type must be str, not float"),
+        (TEXT, {"value": "x", "type": 7}, "type must be a string"),
+        (TEXT, {"value": "x"}, "type must be a string"),
+        (TEXT, {"type": "str"}, "value should not be empty"),
+        (TEXT, {"value": "x", "type": "str", "displayName": 7}, "displayName must be a string"),
+        (TEXT, "x", "must be an object with value and type"),
+        (NUMBER, {"value": True, "type": "float"}, "value must be a finite number"),
+        (NUMBER, {"value": "1", "type": "float"}, "value must be a finite number"),
+        (BOOL, {"value": 1, "type": "bool"}, "value must be a boolean"),
+        (LIST, {"value": {}, "type": "array"}, "value must be an array"),
+        (OBJECT, {"value": "{}", "type": "object"}, "value must be an object"),
+        (DATE, {"value": "2025-13-40", "type": "date"}, "value must be a date in the form YYYY-MM-DD"),
+        (DATE, {"value": "20251109", "type": "date"}, "value must be a date in the form YYYY-MM-DD"),
+        (
+            DATE,
+            {"value": "2025-11-09T00:00:00", "type": "date"},
+            "value must be a date in the form YYYY-MM-DD",
+        ),
+        (DATE, {"value": None, "type": "date"}, "value must be a date in the form YYYY-MM-DD"),
+        (FILE, {"value": 7, "type": "file"}, "value must be a file URL"),
+        (
+            FILE,
+            {"value": "https://files.opus.com/x.pdf", "type": "file"},
+            "value must be a fileUrl that this service handed out",
+        ),
+        (MANY, {"value": "x", "type": "array_files"}, "value must be an array of file URLs"),
+        (MANY, {"value": [], "type": "array_files"}, "value should contain at least one file URL"),
+        (
+            MANY,
+            {"value": ["x"], "type": "array_files"},
+            "value must be a fileUrl that this service handed out",
+        ),
+    ],
+)
+async def test_a_value_of_the_wrong_kind_is_named(api, variable, entry, message):
+    payload = {**await good_payload(api), variable: entry}
+    assert await refused(api, ALL_TYPES, payload) == [f"{variable}: {message}"]
+
+
+async def test_large_integers_and_whole_numbers_are_floats(api):
+    for number in (3, 10**400, -1.5e300):
+        payload = {**await good_payload(api), NUMBER: {"value": number, "type": "float"}}
+        assert (await api.execute(await api.initiate(ALL_TYPES), payload)).status == 201
+
+
+async def test_every_finding_is_told_at_once(api):
+    messages = await refused(api, ALL_TYPES, {"other": {"value": 1, "type": "str"}})
+    assert messages[0] == f"other is not an input of workflow {ALL_TYPES}"
+    assert len(messages) == 9
+    assert f"{DATE} should not be empty" in messages
+
+
+async def test_an_object_as_type_crashes_the_vendor(api):
+    entry = {"value": "x", "type": {"type": "str"}}
+    reply = await api.execute(await api.initiate(ALL_TYPES), {**await good_payload(api), TEXT: entry})
+    assert (reply.status, reply.message) == (500, "Internal server error")
+
+
+async def test_a_file_must_have_been_uploaded(api):
+    slot = await api.presign(".pdf")
+    payload = {"workflow_input_d0cument1": {"value": slot["fileUrl"], "type": "file"}}
+    assert await refused(api, DOCUMENT, payload) == ["workflow_input_d0cument1: the file was never uploaded"]
+
+
+async def test_the_presigned_url_is_no_file_url(api):
+    slot = await api.presign(".pdf")
+    await api.put(slot["presignedUrl"], b"%PDF-1.4")
+    payload = {"workflow_input_d0cument1": {"value": slot["presignedUrl"], "type": "file"}}
+    (message,) = await refused(api, DOCUMENT, payload)
+    assert message.endswith("that this service handed out")
+
+
+async def modern_payload(api, **changes):
+    entries = {
+        "pr0filejs": {"value": '{"client": "C-1"}', "type": "json_string"},
+        "c0untint1": {"value": 3, "type": "int"},
+        "inv0ices1": {"value": [await api.upload(b"x")], "type": "array", "typeDefinition": FILES},
+        **changes,
+    }
+    return {f"workflow_input_{name}": entry for name, entry in entries.items()}
+
+
+async def test_nullable_inputs_may_be_left_out(api):
+    reply = await api.execute(await api.initiate(MODERN), await modern_payload(api))
+    assert reply.status == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("pr0filejs", {"value": {}, "type": "json_string"}, "value must be a string that holds JSON"),
+        ("pr0filejs", {"value": "{", "type": "json_string"}, "value must be a string that holds JSON"),
+        ("pr0filejs", {"value": "{}", "type": "str"}, "type must be json_string, not str"),
+        ("c0untint1", {"value": 3.0, "type": "int"}, "value must be an integer"),
+        ("c0untint1", {"value": False, "type": "int"}, "value must be an integer"),
+        (
+            "inv0ices1",
+            {"value": ["x"], "type": "array"},
+            "typeDefinition must say that the elements are files",
+        ),
+        (
+            "inv0ices1",
+            {"value": ["x"], "type": "array", "type_definition": FILES},
+            "typeDefinition must say that the elements are files",
+        ),
+        (
+            "inv0ices1",
+            {"value": [], "type": "array", "typeDefinition": FILES},
+            "value should contain at least one file URL",
+        ),
+        ("optdate01", {"value": None, "type": "date"}, "value must be a date in the form YYYY-MM-DD"),
+    ],
+)
+async def test_newer_types(api, name, entry, message):
+    payload = await modern_payload(api, **{name: entry})
+    assert await refused(api, MODERN, payload) == [f"workflow_input_{name}: {message}"]
+
+
+async def test_the_allowed_file_types_hold(api):
+    page = await api.upload(b"<html>", ".html")
+    payload = await modern_payload(api, inv0ices1={"value": [page], "type": "array", "typeDefinition": FILES})
+    assert await refused(api, MODERN, payload) == [
+        "workflow_input_inv0ices1: files of type .html are not among PDF, TXT, CSV"
+    ]
+
+
+async def test_versions_can_be_pinned(api):
+    details = (await api.get(f"/workflow/{ALL_TYPES}")).json
+    older = (await api.get(f"/workflow/{ALL_TYPES}?version=1")).json
+    assert (details["version"], older["version"]) == (3, 1)
+    path = f"/workflow/{ALL_TYPES}?version=3&workflowVersionId={older['workflowVersionId']}"
+    assert (await api.get(path)).json["version"] == 1
+    statuses = [
+        (await api.get(f"/workflow/{ALL_TYPES}?{query}")).status
+        for query in ("version=9", "version=x", f"workflowVersionId={UUID}", "workflowVersionId=1")
+    ]
+    assert statuses == [404, 400, 404, 400]
+    for pin, status in [
+        ({"workflowVersionNumber": 2}, 201),
+        ({"workflowVersionId": older["workflowVersionId"]}, 201),
+        ({"workflowVersionNumber": 4}, 404),
+        ({"workflowVersionId": UUID}, 404),
+    ]:
+        assert (await api.post("/job/initiate", {"workflowId": ALL_TYPES, **pin})).status == status
+
+
+async def test_the_reference_entity_wins_over_the_workflow_id(api):
+    reference = (await api.get(f"/workflow/{DOCUMENT}")).json["referenceEntityId"]
+    reply = await api.post("/job/initiate", {"workflowId": "unknown", "referenceEntityId": reference})
+    job = api.simulator.state()["jobs"][reply.json["jobExecutionId"]]
+    assert job["workflow_id"] == DOCUMENT
+    body = {"workflowId": DOCUMENT, "referenceEntityId": UUID}
+    assert (await api.post("/job/initiate", body)).status == 404
+    assert (await api.post("/job/initiate", {"workflowId": "unknown"})).status == 404
+
+
+async def test_presign_refuses_an_unknown_workflow(api):
+    body = {"fileExtension": ".pdf", "workflowId": "unknown"}
+    assert (await api.post("/job/file/upload", body)).status == 404
+
+
+async def test_the_old_alias_redirects(api):
+    reply = await api.post("/job/v2/initiate", {})
+    assert (reply.status, reply.headers["Location"]) == (308, "/job/initiate")

@@ -1,0 +1,304 @@
+"""Who may send next: nobody starves, nothing is lost when a waiter gives up, a storm is met once and by all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import run_virtual
+
+from opus_async.errors import TransportError
+from opus_async.transport.limits import Bandwidth, Gate, Lane
+
+WORK, POLL = Lane.WORK, Lane.POLL
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+visits = st.lists(
+    st.tuples(
+        st.floats(0, 2),  # arrives
+        st.sampled_from(Lane),
+        st.floats(0, 0.5),  # stays
+        st.none() | st.floats(0, 3),  # is cancelled, after its arrival
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=150)
+@given(
+    visits, st.integers(1, 5), st.none() | st.floats(2, 50), st.none() | st.floats(2, 50), st.floats(0, 1.9)
+)
+def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
+    plan, slots, rate, poll_rate, storm
+):
+    granted: list[tuple[float, Lane]] = []
+
+    async def visit(gate, arrives, lane, stays):
+        await asyncio.sleep(arrives)
+        async with gate.slot(lane):
+            assert gate.in_use <= slots
+            granted.append((clock(), lane))
+            await asyncio.sleep(stays)
+        return True
+
+    async def main():
+        gate = Gate(slots, rate=rate, poll_rate=poll_rate, random=lambda: 0.5)
+        tasks = [asyncio.create_task(visit(gate, *entry[:3])) for entry in plan]
+        loop = asyncio.get_running_loop()
+        for task, (arrives, _, _, gives_up) in zip(tasks, plan, strict=True):
+            if gives_up is not None:
+                loop.call_later(arrives + gives_up, task.cancel)
+        loop.call_later(storm, gate.throttled, 0.5)
+        results = await asyncio.gather(*tasks, return_exceptions=True)  # hangs when a wake-up is lost
+        for result, entry in zip(results, plan, strict=True):
+            assert result is True or (entry[3] is not None and isinstance(result, asyncio.CancelledError))
+        assert gate.in_use == gate.waiting == 0
+        assert gate._timer is None
+        began = loop.time()
+        async with AsyncExitStack() as stack:
+            for _ in range(slots):
+                await stack.enter_async_context(gate.slot(WORK))
+        assert loop.time() - began <= 6  # the slots and the tokens are all there
+        gate.close()
+
+    run_virtual(main())
+    for limit, times in (
+        (rate, [when for when, _ in granted]),
+        (poll_rate, [when for when, lane in granted if lane is POLL]),
+    ):
+        if limit is not None:
+            for index, first in enumerate(times):
+                count = len(times) - index
+                assert count <= 1 + max(1.0, limit * 0.05) + limit * (times[-1] - first) + 1e-6
+
+
+def test_a_lane_is_served_in_the_order_of_arrival():
+    async def main():
+        gate = Gate(1)
+        order = []
+
+        async def visit(number):
+            async with gate.slot():
+                order.append(number)
+
+        async with gate.slot():
+            tasks = [asyncio.create_task(visit(number)) for number in range(50)]
+            await asyncio.sleep(0)
+            assert gate.waiting == 50
+        await asyncio.gather(*tasks)
+        assert order == list(range(50))
+
+    run_virtual(main())
+
+
+def test_work_goes_first_and_polls_get_every_fourth_turn():
+    async def main():
+        gate = Gate(1)
+        order = []
+
+        async def visit(lane):
+            async with gate.slot(lane):
+                order.append(lane)
+
+        async with gate.slot():
+            tasks = [asyncio.create_task(visit(lane)) for lane in [POLL] * 30 + [WORK] * 30]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert order[:8] == [WORK, WORK, WORK, POLL] * 2
+        assert order.count(POLL) == order.count(WORK) == 30
+
+    run_virtual(main())
+
+
+def test_polls_without_a_token_do_not_hold_up_work():
+    async def main():
+        gate = Gate(4, poll_rate=0.1)
+        async with gate.slot(POLL):
+            pass
+        poll = asyncio.create_task(_pass(gate, POLL))
+        await asyncio.sleep(0)
+        began = clock()
+        for _ in range(20):
+            await _pass(gate, WORK)
+        assert clock() == began
+        await poll
+        assert clock() - began == pytest.approx(10, rel=0.01)
+
+    run_virtual(main())
+
+
+async def _pass(gate: Gate, lane: Lane = WORK) -> float:
+    async with gate.slot(lane):
+        return clock()
+
+
+def test_ten_thousand_waiters_and_half_of_them_give_up():
+    async def main():
+        gate = Gate(64)
+        async with asyncio.TaskGroup() as group:
+            holders = [asyncio.Event() for _ in range(64)]
+
+            async def hold(event):
+                async with gate.slot():
+                    await event.wait()
+
+            for event in holders:
+                group.create_task(hold(event))
+            await asyncio.sleep(0)
+            tasks = [group.create_task(_pass(gate, Lane(number % 2))) for number in range(10_000)]
+            await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            await asyncio.sleep(0)
+            assert gate.waiting == 5_000
+            for event in holders:
+                event.set()
+        assert gate.in_use == gate.waiting == 0
+
+    run_virtual(main())
+
+
+def test_a_storm_counts_once_however_many_report_it():
+    async def main():
+        gate = Gate(100, random=lambda: 0.0)
+        for _ in range(200):
+            gate.succeeded()
+            await asyncio.sleep(0.01)
+        sent = gate.now()
+        await asyncio.sleep(0.01)
+        pauses = [gate.throttled(None, sent_at=sent) for _ in range(64)]
+        assert set(pauses) == {1.0}
+        slowed = gate.rate
+        assert slowed == pytest.approx(50, rel=0.1)
+        await asyncio.sleep(1.5)
+        gate.throttled(None, sent_at=sent)  # answered late: it was on the wire before the pause
+        assert (gate.rate, gate.pauses) == (slowed, 1)
+        gate.throttled(None, sent_at=gate.now())
+        assert gate.rate < slowed
+        assert gate.pauses == 2
+
+    run_virtual(main())
+
+
+def test_after_a_pause_the_waiting_leave_one_by_one():
+    async def main():
+        gate = Gate(100, random=lambda: 0.0)
+        for _ in range(200):
+            gate.succeeded()
+            await asyncio.sleep(0.01)
+        began = clock()
+        assert gate.throttled(3) == 3
+        times = sorted(await asyncio.gather(*(_pass(gate) for _ in range(100))))
+        assert times[0] >= began + 3
+        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        assert sum(gap < 0.001 for gap in gaps) <= 5
+        assert times[-1] - times[0] > 1.5
+
+    run_virtual(main())
+
+
+def test_the_pause_is_a_little_longer_than_asked_and_never_shorter():
+    async def main():
+        for share in (0.0, 0.5, 0.999):
+            gate = Gate(1, random=lambda share=share: share)
+            assert 2.0 <= gate.throttled(2.0) <= 2.2
+            assert gate.throttled(5.0) >= 5.0, "another answer asks for more"
+            assert gate.throttled(0.5) >= 5.0, "a pause is not cut short"
+        assert 0.05 <= Gate(1).throttled(0) <= 0.06
+
+    run_virtual(main())
+
+
+def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
+    async def main():
+        gate = Gate(4, random=lambda: 0.0)
+        seen = []
+        for _ in range(8):
+            seen.append(gate.throttled(None))
+            await asyncio.sleep(seen[-1] + 0.01)
+        assert seen == [1, 2, 4, 8, 16, 20, 20, 20]
+
+    run_virtual(main())
+
+
+def test_it_knows_for_how_long_there_was_nothing_but_throttling():
+    async def main():
+        gate = Gate(4)
+        assert gate.throttled_for == 0
+        gate.throttled(1)
+        await asyncio.sleep(10)
+        gate.throttled(1)
+        assert gate.throttled_for == 10
+        gate.answered()
+        assert gate.throttled_for == 0
+        assert gate.pauses == 0
+        gate.throttled(1)
+        gate.succeeded()
+        assert gate.throttled_for == 0
+
+    run_virtual(main())
+
+
+def test_the_rate_lifts_off_again_after_a_long_calm():
+    async def main():
+        gate = Gate(10)
+        gate.throttled(1)
+        assert gate.rate is not None
+        began = clock()
+        while gate.rate is not None:
+            await _pass(gate)
+            gate.succeeded()
+            await asyncio.sleep(0.5)
+        assert 120 <= clock() - began <= 125
+        assert await _pass(gate) == await _pass(gate)
+
+    run_virtual(main())
+
+
+def test_closing_leaves_no_timer_and_tells_who_waits():
+    async def main():
+        gate = Gate(1, rate=1)
+        await _pass(gate)
+        waiting = [asyncio.create_task(_pass(gate)) for _ in range(3)]
+        given_up = asyncio.create_task(_pass(gate))
+        await asyncio.sleep(0)
+        assert gate._timer is not None
+        given_up.cancel()
+        gate.close()
+        assert gate._timer is None
+        results = await asyncio.gather(*waiting, given_up, return_exceptions=True)
+        assert [type(result) for result in results] == [TransportError] * 3 + [asyncio.CancelledError]
+        assert not results[0].request_sent
+        with pytest.raises(TransportError, match="closed"):
+            await _pass(gate)
+
+    run_virtual(main())
+
+
+def test_it_can_be_made_before_a_loop_runs_and_takes_another_clock():
+    now = [5.0]
+    gate = Gate(2, rate=1, time=lambda: now[0])
+    run_virtual(_pass(gate))
+    assert gate.now() == 5.0
+
+
+def test_bandwidth_is_shared_first_come_first_served():
+    async def main():
+        bandwidth = Bandwidth(1_000_000)
+        began = clock()
+        await asyncio.gather(*(bandwidth.spend(100_000) for _ in range(10)))
+        assert clock() - began == pytest.approx(0.95)
+        await asyncio.sleep(1)
+        now = clock()
+        await bandwidth.spend(50_000)
+        assert clock() == now
+
+    run_virtual(main())

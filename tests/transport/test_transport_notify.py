@@ -1,0 +1,159 @@
+"""Listeners are told; whatever they do, the work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from virtual_time import run_virtual
+
+from opus_async.events import RequestRetried
+from opus_async.transport.notify import Notifier
+
+
+def event(number: int = 1) -> RequestRetried:
+    return RequestRetried(operation="look", reason="broken", wait=0.1, attempt=number)
+
+
+def test_without_listeners_it_is_not_active():
+    assert not Notifier().active
+    assert Notifier([print]).active
+
+
+async def test_plain_functions_are_told_at_once():
+    heard = []
+    notifier = Notifier([heard.append, heard.append])
+    notifier(event())
+    assert heard == [event(), event()]
+    await notifier.close()
+
+
+class Recorder:
+    """An object whose call is a coroutine function."""
+
+    def __init__(self):
+        self.heard = []
+
+    async def __call__(self, event):
+        await asyncio.sleep(0)
+        self.heard.append(event.attempt)
+
+
+async def test_coroutine_functions_are_told_in_order_and_to_the_end():
+    recorder = Recorder()
+    heard = []
+
+    async def listen(event):
+        await asyncio.sleep(0)
+        heard.append(event.attempt)
+
+    notifier = Notifier([recorder, listen, lambda event: listen(event)])
+    for number in range(100):
+        notifier(event(number))
+    assert not heard
+    await notifier.close()
+    assert recorder.heard == list(range(100))
+    assert sorted(heard) == sorted([*range(100), *range(100)])
+
+
+async def test_its_task_ends_when_there_is_nothing_to_tell():
+    recorder = Recorder()
+    notifier = Notifier([recorder])
+    for number in range(3):
+        notifier(event(number))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert recorder.heard == [0, 1, 2]
+    await notifier.close()
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
+async def test_a_listener_that_raises_is_named_once_and_told_on(caplog, error):
+    heard = []
+
+    def bad(event):
+        heard.append(event)
+        raise error
+
+    async def worse(event):
+        heard.append(event)
+        raise error
+
+    notifier = Notifier([bad, worse])
+    with caplog.at_level(logging.DEBUG, "opus_async.transport"):
+        for _ in range(3):
+            notifier(event())
+        await notifier.close()
+    assert len(heard) == 6
+    loud = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert sorted("worse" in record.getMessage() for record in loud) == [False, True]
+    assert len(caplog.records) == 6
+
+
+def test_a_listener_that_hangs_delays_neither_the_others_nor_the_end():
+    async def main():
+        heard = []
+
+        async def hang(_):
+            await asyncio.Event().wait()
+
+        async def listen(event):
+            heard.append(event)
+
+        notifier = Notifier([hang, listen], drain=1.0)
+        for _ in range(5):
+            notifier(event())
+        began = asyncio.get_running_loop().time()
+        await notifier.close()
+        assert asyncio.get_running_loop().time() - began <= 1.0
+        assert len(heard) == 5
+
+    run_virtual(main())
+
+
+def test_an_overflow_is_dropped_and_counted(caplog):
+    async def main():
+        async def slow(_):
+            await asyncio.sleep(0.001)
+
+        async def also(_):
+            await asyncio.sleep(0.001)
+
+        notifier = Notifier([slow, lambda event: also(event)], backlog=10)
+        for _ in range(50):
+            notifier(event())
+        await notifier.close()
+        notifier(event())  # too late: dropped in silence
+
+    run_virtual(main())
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("is too slow" in message for message in messages) == 2
+    assert sum("40 events were dropped in all" in message for message in messages) == 2
+
+
+async def test_closing_can_be_cancelled_and_leaves_nothing():
+    async def hang(_):
+        await asyncio.Event().wait()
+
+    notifier = Notifier([hang, lambda event: hang(event)])
+    notifier(event())
+    notifier(event())
+    closing = asyncio.create_task(notifier.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+
+async def test_a_listener_may_close_it():
+    closed = asyncio.Event()
+
+    async def close(_):
+        await notifier.close()
+        closed.set()
+
+    notifier = Notifier([close])
+    notifier(event())
+    await closed.wait()

@@ -1,0 +1,378 @@
+"""What follows a failure: how often, how long, and never a second bill."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_time import run_virtual
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import (
+    APIError,
+    AuthenticationError,
+    DeadlineExceeded,
+    InvalidInputs,
+    OpusError,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    TransportError,
+    UploadError,
+    ValidationFailed,
+)
+from opus_async.transport.limits import Gate, Lane
+from opus_async.transport.notify import Notifier
+from opus_async.transport.retry import FailureClass, Retrier, Schedule, classify
+
+policies = st.builds(
+    RetryPolicy,
+    attempts=st.integers(1, 12),
+    max_elapsed=st.floats(0.1, 300),
+    base=st.floats(0.01, 5),
+    cap=st.floats(0.01, 60),
+)
+
+
+def limited(retry_after: float | None = None) -> RateLimited:
+    error = RateLimited("slow down", status=429)
+    error.retry_after = retry_after
+    return error
+
+
+def overloaded(retry_after: float | None = None) -> ServerError:
+    error = ServerError("later", status=503)
+    error.retry_after = retry_after
+    return error
+
+
+def broken() -> TransportError:
+    return TransportError("the connection broke", request_sent=True)
+
+
+def unsent() -> TransportError:
+    return TransportError("no connection", request_sent=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (unsent(), FailureClass.UNSENT),
+        (broken(), FailureClass.BROKEN),
+        (TransportError("certificate", request_sent=False, retryable=False), FailureClass.UNSENT),
+        (limited(), FailureClass.THROTTLED),
+        (overloaded(), FailureClass.OVERLOADED),
+        (ServerError("", status=500), FailureClass.SERVER),
+        (ServerError("", status=502), FailureClass.SERVER),
+        (ServerError("", status=501), FailureClass.REFUSED),
+        (APIError("", status=408), FailureClass.SERVER),
+        (APIError("", status=425), FailureClass.SERVER),
+        (APIError("", status=302), FailureClass.REFUSED),
+        (ValidationFailed("", status=400), FailureClass.REFUSED),
+        (AuthenticationError("", status=401), FailureClass.REFUSED),
+        (ProtocolError("half a document"), FailureClass.GARBLED),
+        (UploadError("changed", filename="a"), FailureClass.REFUSED),
+        (UploadError("", filename="a", status=403, code="AccessDenied"), FailureClass.REFUSED),
+        (UploadError("", filename="a", status=503, code="SlowDown"), FailureClass.OVERLOADED),
+        (UploadError("", filename="a", status=429), FailureClass.THROTTLED),
+        (UploadError("", filename="a", status=400, code="RequestTimeout"), FailureClass.SERVER),
+        (UploadError("", filename="a", status=500, code="InternalError"), FailureClass.SERVER),
+        (InvalidInputs(["no"]), FailureClass.REFUSED),
+        (DeadlineExceeded("late"), FailureClass.REFUSED),
+        (OpusError("?"), FailureClass.REFUSED),
+    ],
+)
+def test_what_an_error_says_happened(error, expected):
+    assert classify(error) is expected
+
+
+@given(
+    policies,
+    st.lists(st.tuples(st.floats(0, 30), st.none() | st.floats(0, 1e6), st.floats(0, 60)), max_size=20),
+)
+def test_a_schedule_never_exceeds_attempts_nor_elapsed_time(policy, failures):
+    schedule = Schedule(policy)
+    spent, attempts = 0.0, 1
+    for took, retry_after, paused in failures:
+        spent += took
+        wait = schedule.after_failure(took, retry_after, paused)
+        if wait is None:
+            break
+        attempts += 1
+        assert wait >= paused
+        assert wait >= min(retry_after or 0, policy.max_elapsed), "what the server asked for is waited for"
+        assert wait <= max(policy.cap, paused, min(retry_after or 0, policy.max_elapsed))
+        spent += max(0.0, wait - paused)
+        assert attempts <= policy.attempts
+        assert spent < policy.max_elapsed
+
+
+@given(policies, st.floats(0, 1))
+def test_the_jitter_is_full_and_the_backoff_doubles_up_to_its_cap(policy, share):
+    schedule = Schedule(policy, jitter=lambda wait: wait * share)
+    for number in range(policy.attempts - 1):
+        wait = schedule.after_failure(0)
+        if wait is None:
+            break
+        assert wait == pytest.approx(share * min(policy.cap, policy.base * 2**number))
+
+
+class Script:
+    """An attempt that fails as told, and notes when it was called."""
+
+    def __init__(self, *failures: OpusError | None, takes: float = 0.0) -> None:
+        self.failures = list(failures)
+        self.takes = takes
+        self.calls: list[float] = []
+
+    async def __call__(self, number: int) -> str:
+        self.calls.append(asyncio.get_running_loop().time())
+        assert number == len(self.calls)
+        await asyncio.sleep(self.takes)
+        failure = self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
+        if failure is not None:
+            raise failure
+        return "value"
+
+    @property
+    def gaps(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.calls, self.calls[1:], strict=False)]
+
+
+def full(wait: float) -> float:
+    return wait
+
+
+def call(script: Script, *, policy: RetryPolicy | None = None, **options):
+    events: list[object] = []
+
+    async def main():
+        gate = Gate(4, random=lambda: 0.0)
+        retrier = Retrier(policy or RetryPolicy(), gate, notify=events.append, jitter=full)
+        try:
+            return await retrier.call("look", script, **options), events, gate
+        finally:
+            assert gate.in_use == 0
+            gate.close()
+
+    return run_virtual(main())
+
+
+def test_a_value_comes_back_after_failures_that_a_repetition_mends():
+    script = Script(unsent(), broken(), ServerError("", status=502), ProtocolError(""), None)
+    value, events, _ = call(script)
+    assert value == "value"
+    assert script.gaps == [0.25, 0.5, 1, 2]
+    assert [(event.reason, event.wait, event.attempt) for event in events] == [
+        ("unsent: no connection", 0.25, 1),
+        ("broken: the connection broke", 0.5, 2),
+        ("server error: HTTP 502", 1.0, 3),
+        ("garbled: ", 2.0, 4),
+    ]
+
+
+@pytest.mark.parametrize("failure", [unsent(), limited(0.2)])
+def test_an_order_that_starts_a_bill_is_repeated_when_it_cannot_have_been_obeyed(failure):
+    script = Script(failure, None)
+    assert call(script, repeatable=False)[0] == "value"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [broken(), overloaded(), ServerError("", status=500), ProtocolError(""), APIError("", status=408)],
+)
+def test_an_order_that_starts_a_bill_is_never_repeated_otherwise(failure):
+    script = Script(failure)
+    with pytest.raises(type(failure)):
+        call(script, repeatable=False)
+    assert len(script.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ValidationFailed("", status=400),
+        InvalidInputs(["no"]),
+        TransportError("certificate", request_sent=False, retryable=False),
+        TransportError("redirect", request_sent=True, retryable=False),
+    ],
+)
+def test_what_only_a_person_can_mend_is_not_repeated(failure):
+    script = Script(failure)
+    with pytest.raises(type(failure)) as caught:
+        call(script)
+    assert len(script.calls) == 1
+    assert "attempts" not in str(caught.value)
+
+
+def test_the_last_error_tells_how_many_attempts_there_were():
+    script = Script(broken(), takes=1.0)
+    with pytest.raises(TransportError, match=r"gave up after 3 attempts over 3\.8 s") as caught:
+        call(script, policy=RetryPolicy(attempts=3))
+    assert caught.value.attempt == 3
+    assert caught.value.__context__ is None
+
+
+def test_retry_after_is_waited_for_and_capped():
+    error = ServerError("", status=500)
+    error.retry_after = 7
+    script = Script(error, None)
+    call(script)
+    assert script.gaps == [7]
+    script = Script(limited(1e9), None)
+    call(script, policy=RetryPolicy(max_elapsed=30))
+    assert script.gaps == [pytest.approx(30, rel=0.05)]
+
+
+def test_retry_after_zero_means_almost_at_once():
+    script = Script(limited(0), None)
+    call(script)
+    assert 0.05 <= script.gaps[0] <= 1.1  # the floor, and one token of the slowed rate
+
+
+def test_429_uses_up_no_attempts():
+    script = Script(*[limited(1) for _ in range(20)], None)
+    value, events, _ = call(script, policy=RetryPolicy(attempts=2, max_elapsed=100), repeatable=False)
+    assert value == "value"
+    assert len(events) == 20
+    assert events[0].reason == "throttled: HTTP 429"
+
+
+def test_429_without_a_wait_backs_off():
+    script = Script(limited(), limited(), limited(), limited(), limited(), limited(), None)
+    call(script)
+    assert script.gaps == sorted(script.gaps)
+    assert script.gaps[0] >= 1
+
+
+def test_429_is_given_up_when_nothing_else_has_come_for_long_enough():
+    script = Script(limited(10))
+    with pytest.raises(RateLimited, match="gave up after") as caught:
+        call(script, policy=RetryPolicy(max_elapsed=60))
+    assert 60 <= script.calls[-1] - script.calls[0] <= 75
+    assert caught.value.attempt == len(script.calls)
+
+
+def test_429_is_not_given_up_before_three_pauses():
+    script = Script(limited(1000), limited(1000), None)
+    assert call(script, policy=RetryPolicy(max_elapsed=5))[0] == "value"
+
+
+def test_429_is_not_given_up_while_others_are_answered():
+    async def main():
+        gate = Gate(4, random=lambda: 0.0)
+        retrier = Retrier(RetryPolicy(max_elapsed=10), gate, jitter=full)
+        blocked = asyncio.create_task(retrier.call("start", Script(limited(2))))
+        for _ in range(50):
+            await asyncio.sleep(2)
+            assert await retrier.call("look", Script(None), lane=Lane.POLL) == "value"
+        assert not blocked.done()
+        blocked.cancel()
+        await asyncio.gather(blocked, return_exceptions=True)
+        gate.close()
+
+    run_virtual(main())
+
+
+def test_a_storm_over_two_hundred_calls_is_one_pause_and_all_finish():
+    async def main():
+        gate = Gate(64)
+        retrier = Retrier(RetryPolicy(), gate)
+        busy_until = asyncio.get_running_loop().time() + 1.0
+        seen = []
+
+        async def attempt(_):
+            await asyncio.sleep(0.05)
+            now = asyncio.get_running_loop().time()
+            if now < busy_until:
+                raise limited(2)
+            seen.append(now)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(200):
+                group.create_task(retrier.call("start", attempt))
+        assert len(seen) == 200
+        busiest = max(sum(1 for other in seen if when <= other < when + 0.01) for when in seen)
+        assert busiest <= 5
+        gate.close()
+
+    run_virtual(main())
+
+
+def test_503_slows_everybody_down_and_does_use_up_attempts():
+    script = Script(overloaded())
+    with pytest.raises(ServerError):
+        call(script, policy=RetryPolicy(attempts=3))
+    assert len(script.calls) == 3
+    assert script.gaps[0] >= 1
+
+
+def test_waiting_in_a_shared_pause_uses_up_no_time():
+    script = Script(overloaded(50), overloaded(50), None)
+    assert call(script, policy=RetryPolicy(max_elapsed=60))[0] == "value"
+
+
+def test_a_slow_attempt_uses_up_the_time_and_then_there_is_no_other():
+    script = Script(broken(), takes=50)
+    with pytest.raises(TransportError, match="2 attempts"):
+        call(script, policy=RetryPolicy(max_elapsed=60))
+
+
+def test_a_policy_of_its_own_for_one_call():
+    script = Script(broken())
+    with pytest.raises(TransportError):
+        call(script, policy=RetryPolicy(attempts=1))
+    script = Script(broken())
+
+    async def main():
+        await Retrier(RetryPolicy(), Gate(1)).call("look", script, policy=RetryPolicy(attempts=2))
+
+    with pytest.raises(TransportError, match="2 attempts"):
+        run_virtual(main())
+
+
+def test_cancel_passes_through_and_gives_the_slot_back():
+    async def main():
+        gate = Gate(1)
+        retrier = Retrier(RetryPolicy(), gate, jitter=full)
+        for script, when in ((Script(None, takes=9), 1), (Script(broken()), 0.3)):
+            task = asyncio.create_task(retrier.call("look", script))
+            await asyncio.sleep(when)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert gate.in_use == gate.waiting == 0
+
+    run_virtual(main())
+
+
+def test_what_is_no_error_of_ours_passes_through_at_once():
+    async def attempt(_):
+        raise ZeroDivisionError
+
+    async def main():
+        gate = Gate(1)
+        with pytest.raises(ZeroDivisionError):
+            await Retrier(RetryPolicy(), gate).call("look", attempt)
+        assert gate.in_use == 0
+
+    run_virtual(main())
+
+
+def test_retries_are_logged_and_no_event_is_built_when_nobody_listens(caplog):
+    async def main():
+        notifier = Notifier()
+        await Retrier(RetryPolicy(), Gate(1), notify=notifier).call("look", Script(broken(), None))
+
+    with caplog.at_level(logging.INFO, "opus_async.transport"):
+        run_virtual(main())
+    assert "look: attempt 1 failed (broken: the connection broke)" in caplog.text
+
+
+def test_an_upload_error_names_its_code():
+    error = UploadError("no", filename="a", status=503, code="SlowDown")
+    _, events, _ = call(Script(error, None))
+    assert events[0].reason == "overloaded: HTTP 503 SlowDown"
