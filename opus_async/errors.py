@@ -206,6 +206,7 @@ class UploadError(OpusError):
         filename: The file, as the caller named it.
         status: The HTTP status of storage's answer; None when there was none.
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
+        expired: Whether storage said that the presigned URL has expired.
     """
 
     def __init__(
@@ -215,10 +216,12 @@ class UploadError(OpusError):
         filename: str,
         status: int | None = None,
         code: str | None = None,
+        expired: bool = False,
         job_id: str | None = None,
         stage: str | None = None,
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
+        self.expired = expired
         self.filename = filename
         self.status = status
         self.code = code

@@ -75,11 +75,11 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.error = self._overdue(run, timeout)
         except asyncio.CancelledError as cancelled:
             if run.ordered and not run.ended:
-                note = (
-                    f"Cancelled while job {run.job_id} may be running; it goes on remotely and can be awaited"
+                self.abandoned.append(run.known_id)
+                cancelled.add_note(
+                    f"Job {run.job_id} may go on remotely: jobs.wait({run.job_id!r}) awaits it."
                 )
-                log.warning("%s with jobs.wait(%r).", note, run.job_id)
-                cancelled.add_note(note)
+                log.warning("Cancelled: job %s may go on remotely; jobs.wait() can await it", run.job_id)
             raise
         return run.finish()
 

@@ -18,7 +18,7 @@ def open_files() -> dict[int, str]:
     found = {}
     for entry in FDS.iterdir() if FDS.is_dir() else ():
         try:
-            target = os.readlink(entry)
+            target = str(entry.readlink())
         except OSError:  # the descriptor of this very listing
             continue
         if target.startswith("socket:") or (target.startswith("/") and not target.startswith("/dev/")):

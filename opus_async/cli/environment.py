@@ -18,9 +18,7 @@ _LINE = re.compile(
 )
 
 
-def load(
-    path: Path = Path(".env"), environ: MutableMapping[str, str] = os.environ
-) -> tuple[str, ...]:
+def load(path: Path = Path(".env"), environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
     """Add what ``.env`` sets to the environment, which wins; returns the names that were added.
 
     Raises:

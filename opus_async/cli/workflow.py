@@ -87,7 +87,9 @@ def example(workflow: Workflow) -> str:
     words = ["opus-async run", _quoted(workflow.workflow_id)]
     for field in workflow.inputs.values():
         if not field.nullable:
-            flag, value = ("--file", "PATH") if field.takes_file or field.takes_files else ("--input", "VALUE")
+            flag, value = (
+                ("--file", "PATH") if field.takes_file or field.takes_files else ("--input", "VALUE")
+            )
             words.append(f"{flag} {_quoted(field.display_name)}={value}")
     return " ".join(words)
 

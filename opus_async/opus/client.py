@@ -88,7 +88,8 @@ class OpusClient:
         self._gate = Gate(
             self._limits.api_concurrency, rate=self._limits.api_rate, poll_rate=self._limits.poll_rate
         )
-        self._upload_gate = Gate(self._limits.upload_concurrency)
+        self._upload_slots = Gate(self._limits.upload_concurrency)
+        self._storage_gate = Gate(self._limits.upload_concurrency)
         self._api = Api(
             _dialect(api),
             self._http,
@@ -101,7 +102,8 @@ class OpusClient:
         self._uploader = Uploader(
             self._api,
             self._http,
-            Retrier(self._policy, self._upload_gate, notify=self._notify),
+            self._upload_slots,
+            Retrier(self._policy, self._storage_gate, notify=self._notify),
             timeouts=self._timeouts,
             bandwidth=Bandwidth(self._limits.upload_bandwidth) if self._limits.upload_bandwidth else None,
             notify=self._notify,
@@ -141,8 +143,8 @@ class OpusClient:
             )
         await self._watcher.close()
         await self._notify.close()
-        self._gate.close()
-        self._upload_gate.close()
+        for gate in (self._gate, self._upload_slots, self._storage_gate):
+            gate.close()
         await self._http.close()
 
     async def run(

@@ -244,22 +244,19 @@ async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
     """The results of a completed job, which can come a little after the status does.
 
     Raises:
-        DeadlineExceeded: They did not come within ``patience`` seconds.
+        DeadlineExceeded: They were not ready after ``patience`` seconds of waiting for them.
     """
-    wait = 0.25
-    try:
-        async with asyncio.timeout(patience) as deadline:
-            while (results := await api.results(job_id)) is None:
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
-            return results
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        raise DeadlineExceeded(
-            f"The job completed, but its results were not ready for {patience:g} s; jobs.results({job_id!r}) "
-            "can fetch them later. It was billed: do not run it again.",
-            last_status=JobStatus.COMPLETED,
-            job_id=job_id,
-            stage=STAGES.collect,
-        ) from None
+    waited, wait = 0.0, 0.25
+    while (results := await api.results(job_id)) is None:
+        if waited >= patience:
+            raise DeadlineExceeded(
+                f"The job completed, but its results were not ready for {patience:g} s. It was billed: do not "
+                f"run it again; jobs.results({job_id!r}) can fetch them later.",
+                last_status=JobStatus.COMPLETED,
+                job_id=job_id,
+                stage=STAGES.collect,
+            )
+        await asyncio.sleep(wait)
+        waited += wait
+        wait = min(wait * 2, 5.0)
+    return results

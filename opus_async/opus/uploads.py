@@ -1,7 +1,8 @@
 """Files on their way to the platform's storage: presign, PUT, and the same content only once per run.
 
-A presigned URL is asked for directly before each PUT, inside the slot of the upload, so none expires in a
-queue. What a 403 means is not documented: the other choice of Content-Type is tried once, then a new URL.
+A presigned URL is asked for when the slot of the upload is ours, directly before the PUT, so none expires in
+a queue. What a 403 means is not documented: the other choice of Content-Type is tried once, then a new URL.
+Faults on the way to storage are repeated below, with the same URL.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from opus_async.opus.api import Api
 from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.http import Http, without_query
-from opus_async.transport.limits import Bandwidth
+from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import Retrier
 
@@ -29,8 +30,8 @@ Progress = Callable[[int, int], None]
 """Called with bytes sent and bytes in all."""
 
 FORBIDDEN = 403
-FRESH_URLS = 2
-"""Presigned URLs that may be refused with 403 before the refusal is believed."""
+FRESH_URLS = 4
+"""Presigned URLs that may be refused with 403, both ways, before the refusal is believed."""
 REMEMBERED = 50_000
 """Uploads remembered per run, about 300 bytes each; the oldest are forgotten, and at worst sent again."""
 
@@ -41,7 +42,8 @@ class Uploader:
     Args:
         api: For presign.
         http: For the PUT.
-        retrier: Repeats; its gate holds ``upload_concurrency``.
+        slots: ``upload_concurrency``.
+        retrier: Repeats a PUT, and slows down when storage asks for it.
         timeouts: ``upload_stall``.
         bandwidth: Shared by all uploads; None for no bound.
         notify: Where events go.
@@ -51,6 +53,7 @@ class Uploader:
         self,
         api: Api,
         http: Http,
+        slots: Gate,
         retrier: Retrier,
         *,
         timeouts: Timeouts,
@@ -59,6 +62,7 @@ class Uploader:
     ) -> None:
         self._api = api
         self._http = http
+        self._slots = slots
         self._retrier = retrier
         self._timeouts = timeouts
         self._bandwidth = bandwidth
@@ -78,65 +82,56 @@ class Uploader:
             UploadError: It changed while it was sent, or storage refused it.
             OpusError: The presign failed.
         """
-
-        async def attempt(number: int) -> UploadedFile:
-            url = await self._put(source, fields, on_progress, number)
-            return UploadedFile(url=url, size=source.size, sha256=sha256)
-
-        return await self._retrier.call("put", attempt)
-
-    async def _put(
-        self, source: Source, fields: PresignFields, on_progress: Progress | None, number: int
-    ) -> str:
-        for last in (False,) * (FRESH_URLS - 1) + (True,):
-            place = await self._api.presign(fields)
-            mime = mime_type(source.filename)
-            first, other = (mime, None) if "content-type" in signed_headers(place.put_url) else (None, mime)
-            try:
-                return await self._put_once(place, source, first, on_progress, number)
-            except UploadError as error:
-                if error.status != FORBIDDEN:
-                    raise
-                log.info(
-                    "%s: storage said 403 (%s); trying the other Content-Type", source.filename, error.code
-                )
-            try:
-                return await self._put_once(place, source, other, on_progress, number)
-            except UploadError as error:
-                if error.status != FORBIDDEN or last:
-                    raise
-                log.info("%s: storage said 403 again (%s); asking for a new URL", source.filename, error.code)
+        tell = self._teller(source, on_progress)
+        async with self._slots.slot():
+            for urls_left in reversed(range(FRESH_URLS)):
+                place = await self._api.presign(fields)
+                try:
+                    await self._put_either_way(place, source, tell)
+                    return UploadedFile(url=place.file_url, size=source.size, sha256=sha256)
+                except UploadError as error:
+                    if error.status != FORBIDDEN or not urls_left:
+                        raise
+                    log.info("%s: storage said 403 (%s); asking for a new URL", source.filename, error.code)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    async def _put_once(
-        self,
-        place: PresignedUpload,
-        source: Source,
-        content_type: str | None,
-        on_progress: Progress | None,
-        number: int,
-    ) -> str:
-        response = await put_file(
-            self._http,
-            place.put_url,
-            source,
-            content_type=content_type,
-            stall=self._timeouts.upload_stall,
-            bandwidth=self._bandwidth,
-            on_progress=self._teller(source, on_progress),
-        )
-        if self._notify.active:
-            self._notify(
-                RequestSent(
-                    operation="put",
-                    method="PUT",
-                    url=without_query(place.put_url),
-                    status=response.status,
-                    seconds=response.seconds,
-                    attempt=number,
-                )
+    async def _put_either_way(self, place: PresignedUpload, source: Source, tell: Progress | None) -> None:
+        mime = mime_type(source.filename)
+        typed = "content-type" in signed_headers(place.put_url)
+        try:
+            await self._put(place, source, mime if typed else None, tell)
+        except UploadError as error:
+            if error.status != FORBIDDEN or error.expired:
+                raise
+            log.info("%s: storage said 403 (%s); trying the other Content-Type", source.filename, error.code)
+            await self._put(place, source, None if typed else mime, tell)
+
+    async def _put(
+        self, place: PresignedUpload, source: Source, content_type: str | None, tell: Progress | None
+    ) -> None:
+        async def attempt(number: int) -> None:
+            response = await put_file(
+                self._http,
+                place.put_url,
+                source,
+                content_type=content_type,
+                stall=self._timeouts.upload_stall,
+                bandwidth=self._bandwidth,
+                on_progress=tell,
             )
-        return place.file_url
+            if self._notify.active:
+                self._notify(
+                    RequestSent(
+                        operation="put",
+                        method="PUT",
+                        url=without_query(place.put_url),
+                        status=response.status,
+                        seconds=response.seconds,
+                        attempt=number,
+                    )
+                )
+
+        await self._retrier.call("put", attempt)
 
     def _teller(self, source: Source, on_progress: Progress | None) -> Progress | None:
         if not self._notify.active:

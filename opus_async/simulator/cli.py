@@ -43,39 +43,47 @@ def build_parser() -> argparse.ArgumentParser:
             ]
         ),
     )
-    add = parser.add_argument
+    _add_serving(parser.add_argument_group("serving"), default)
+    _add_workload(parser.add_argument_group("workload"), default)
+    _add_trouble(parser.add_argument_group("what goes wrong, and dialects"), default)
+    return parser
+
+
+def _add_serving(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
+    add = group.add_argument
     add("--host", default=default.host, help="loopback address to listen on (%(default)s)")
     add("--port", type=int, default=0, metavar="P", help="port of the API; 0 takes a free one")
     add("--storage-port", type=int, default=0, metavar="Q", help="port of the storage; 0 takes a free one")
-    add(
-        "--workflow",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="serve the workflows of a JSON file too",
-    )
-    add("--faults", default=default.faults, metavar="PROFILE", help="what goes wrong (%(default)s)")
-    add(
-        "--seed", type=int, default=default.seed, metavar="N", help="what every draw depends on (%(default)s)"
-    )
+    add("--key", help="the service key to accept; a synthetic one by default")
+    add("--keep-files", metavar="DIR", help="keep the bytes of uploads in this directory")
+    add("--verbose", action="store_true", help="log one line per request on stderr")
+    add("--die-with-stdin", action="store_true", help="end when standard input ends, as with the parent")
+
+
+def _add_workload(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
+    add = group.add_argument
+    add("--workflow", action="append", default=[], metavar="FILE", help="serve workflows of a JSON file too")
+    add("--seed", type=int, default=default.seed, metavar="N", help="what every draw depends on")
     add("--run-time", default=default.run_time, metavar="SPEC", help="seconds: 0.5, 0.2-2, lognormal:1.0,0.5")
     add("--queue-time", default=default.queue_time, metavar="SPEC", help="seconds before a run starts")
     add("--fail-share", type=float, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1")
-    add(
-        "--waiting-share",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of runs that wait for a person",
-    )
+    add("--waiting-share", type=float, default=0.0, metavar="SHARE", help="share of runs that are parked")
     add("--waiting-time", default=default.waiting_time, metavar="SPEC", help="seconds that such a run waits")
+
+
+def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
+    add = group.add_argument
+    add("--faults", default=default.faults, metavar="PROFILE", help="a fault profile (%(default)s)")
     add("--rate-limit", type=_rate, metavar="N", help="API requests per second before 429")
     add(
         "--url-expiry",
         type=int,
         default=default.url_expiry,
         metavar="SECONDS",
-        help="validity of an upload URL",
+        help="validity of upload URLs",
+    )
+    add(
+        "--max-file-size", type=int, default=default.max_file_size, metavar="BYTES", help="largest file taken"
     )
     add(
         "--sign-content-type",
@@ -85,26 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("never", "always", "alternate"),
         help="sign content-type in upload URLs",
     )
-    add(
-        "--max-file-size", type=int, default=default.max_file_size, metavar="BYTES", help="largest file taken"
-    )
     add("--callback-required", action="store_true", help="refuse an execute without callbackUrl")
-    add(
-        "--trait",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a departure from the newest documentation",
-    )
-    add("--key", help="the service key to accept; a synthetic one by default")
-    add("--keep-files", metavar="DIR", help="keep the bytes of uploads in this directory")
-    add("--verbose", action="store_true", help="log one line per request on stderr")
-    add(
-        "--die-with-stdin",
-        action="store_true",
-        help="end when standard input ends, as it does with the parent",
-    )
-    return parser
+    add("--trait", action="append", default=[], metavar="NAME", help="a departure from the newest pages")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

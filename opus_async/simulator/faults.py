@@ -226,5 +226,7 @@ class FaultSource:
         nth = self._asked[asked] = self._asked.get(asked, 0) + 1
         waves = self.profile.storage_waves if operation == "put" else self.profile.api_waves
         if waves is not None and (kind := waves.kind_at(now - self._started_at)):
-            return Fault(kind, uniform(self._seed, "wave", operation, identity, nth))
+            # A second execute that is answered by 503 could never be cleared up; by 429 it was not started.
+            shown = RATE_LIMITED if operation == "execute" and nth > 1 else kind
+            return Fault(shown, uniform(self._seed, "wave", operation, identity, nth))
         return self.profile.decide(self._seed, operation, identity, nth)

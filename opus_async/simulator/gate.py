@@ -59,6 +59,13 @@ class Gate:
             return await self._pass(request, path, query)
         except Refusal as refusal:
             return envelope(refusal, path, self._world.clock())
+        except web.HTTPRequestEntityTooLarge:
+            # What stands in front of the service answers this one, and it answers HTML.
+            return breakage.html_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except (web.RequestPayloadError, ConnectionError):
+            # The client went away in the middle of its body.
+            breakage.close(request, reset=False)
+            return None
 
     async def _pass(self, request: web.BaseRequest, path: str, query: str) -> Answer | None:
         world = self._world
@@ -109,15 +116,12 @@ async def _read_json(request: web.BaseRequest) -> dict[str, Any]:
     A body of another Content-Type is not read, as in the vendor's framework: validation then misses every
     field.
     """
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request entity too large") from None
+    raw = await request.read()
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" or not raw:
         return {}
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        body = _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"Request body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
@@ -134,3 +138,6 @@ def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
         raise ValueError(f"number out of range: {text}")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -6,6 +6,7 @@ this one ends, even by `kill -9`: it watches the pipe that is its standard input
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import selectors
@@ -143,16 +144,12 @@ class SimulatorProcess:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        import asyncio  # noqa: PLC0415 - the synchronous use needs no event loop
-
         await asyncio.to_thread(self.start)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import asyncio  # noqa: PLC0415 - the synchronous use needs no event loop
-
         await asyncio.to_thread(self.stop)
 
     def _say(self, name: str) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from opus_async.simulator.workflows import Workflow
 
 PENDING, IN_PROGRESS, WAITING, COMPLETED, FAILED = "PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED"
-FINAL = frozenset({COMPLETED, FAILED})
 # The first id of the vendor's documentation.
 FIRST_ID = 2514
 # Share of the work that the input node takes: it is short in every observed run.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import socket
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.gate import Gate
@@ -23,6 +27,16 @@ if TYPE_CHECKING:
 
 # How long requests in flight may go on when the simulator ends; it promises to be gone within a second.
 _GRACE = 0.2
+_BACKLOG = 1024
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    # A request that is no HTTP is answered with 400. Its text may hold a key and is not worth a traceback.
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOGGER = logging.getLogger(__name__)
+_LOGGER.addFilter(_is_ours)
 
 
 class PortTaken(OSError):
@@ -90,14 +104,16 @@ class Simulator:
             PortTaken: If another program listens on one of them.
             WorkflowFileError: If a workflow file cannot be used.
         """
-        try:
-            # Storage first: the API signs URLs with its port.
-            await self._listen("storage", self.config.storage_port, lambda: Storage(self.world))
+        with ExitStack() as sockets:
+            # Both ports are taken before anything is served: the API signs URLs with the port of the storage.
+            api, storage = (
+                sockets.enter_context(self._bind(name, port))
+                for name, port in (("api", self.config.port), ("storage", self.config.storage_port))
+            )
             self._world = World.create(self.config, self._clock, self._authority("storage"))
-            await self._listen("api", self.config.port, lambda: Gate(self.world))
-        except BaseException:
-            await self.stop()
-            raise
+            await self._serve(api, Gate(self._world))
+            await self._serve(storage, Storage(self._world))
+            sockets.pop_all()
 
     async def stop(self) -> None:
         """Close both servers; requests in flight get a fifth of a second."""
@@ -132,31 +148,30 @@ class Simulator:
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
         return f"{host}:{self._ports[which]}"
 
-    async def _listen(self, name: str, port: int, surface: Callable[[], _Surface]) -> None:
-        made: list[_Surface] = []
-
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            if not made:
-                made.append(surface())
-            return await self._serve(made[0], request)
-
-        server = web.Server(handle, access_log=None)
+    def _bind(self, name: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
         try:
-            listener = await asyncio.get_running_loop().create_server(
-                server, self.config.host, port, backlog=1024
-            )
+            bound = socket.create_server((self.config.host, port), family=family, backlog=_BACKLOG)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortTaken(
-                    f"port {port} on {self.config.host} is in use: "
-                    f"choose another one for the {name}, or 0 for a free one"
-                ) from error
-            raise
-        self._servers.append(server)
-        self._listeners.append(listener)
-        self._ports[name] = listener.sockets[0].getsockname()[1]
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken(
+                f"port {port} on {self.config.host} is in use: "
+                f"choose another one for the {name}, or 0 for a free one"
+            ) from error
+        self._ports[name] = bound.getsockname()[1]
+        return bound
 
-    async def _serve(self, surface: _Surface, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve(self, bound: socket.socket, surface: _Surface) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            return await self._answer(surface, request)
+
+        server = web.Server(handle, access_log=None, logger=_LOGGER)
+        loop = asyncio.get_running_loop()
+        self._listeners.append(await loop.create_server(server, sock=bound, backlog=_BACKLOG))
+        self._servers.append(server)
+
+    async def _answer(self, surface: _Surface, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
         if task is not None:
             self._handlers.add(task)

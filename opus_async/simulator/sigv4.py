@@ -111,20 +111,26 @@ def presign(
     """
     signed = {"host": host, **(headers or {})}
     stamp = datetime.fromtimestamp(signed_at, UTC).strftime(_TIMESTAMP)
+    query = _presigned_query(credentials, stamp, expires, ";".join(sorted(signed)))
+    canonical = _canonical_request(method, quote(path, safe="/-_.~"), query, signed)
+    return f"{query}&X-Amz-Signature={_signature(credentials, stamp, canonical)}"
+
+
+# URLs of one second differ in their path and signature only.
+@lru_cache(maxsize=64)
+def _presigned_query(credentials: Credentials, stamp: str, expires: int, signed_names: str) -> str:
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
         "X-Amz-Credential": f"{credentials.access_key}/{_scope(stamp, credentials.region)}",
         "X-Amz-Date": stamp,
         "X-Amz-Expires": str(expires),
-        "X-Amz-SignedHeaders": ";".join(sorted(signed)),
+        "X-Amz-SignedHeaders": signed_names,
         "x-id": "PutObject",
     }
     if credentials.session_token:
         parameters["X-Amz-Security-Token"] = credentials.session_token
-    query = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in sorted(parameters.items()))
-    canonical = _canonical_request(method, quote(path, safe="/-_.~"), list(parameters.items()), signed)
-    return f"{query}&X-Amz-Signature={_signature(credentials, stamp, canonical)}"
+    return _canonical_query(list(parameters.items()))
 
 
 def verify(credentials: Credentials, request: PresignedRequest, now: float) -> frozenset[str]:
@@ -148,7 +154,7 @@ def verify(credentials: Credentials, request: PresignedRequest, now: float) -> f
     path = quote(unquote_to_bytes(request.path), safe="/-_.~")
     unsigned = [(name, value) for name, value in parameters if name != "X-Amz-Signature"]
     signed = {name: request.headers[name] for name in names}
-    canonical = _canonical_request(request.method, path, unsigned, signed)
+    canonical = _canonical_request(request.method, path, _canonical_query(unsigned), signed)
     if not hmac.compare_digest(_signature(credentials, stamp, canonical), given["X-Amz-Signature"]):
         raise mismatch()
     return frozenset(names)
@@ -226,8 +232,6 @@ def _parse_query(query: str) -> list[tuple[str, str]]:
     return [(unquote(name), unquote(value)) for name, _, value in pairs]
 
 
-# The token, the scope and the names recur in every URL; encoding them anew was most of the cost of a presign.
-@lru_cache(maxsize=1024)
 def _encode(text: str) -> str:
     return quote(text, safe="-_.~")
 
@@ -236,10 +240,12 @@ def _scope(stamp: str, region: str) -> str:
     return f"{stamp[:8]}/{region}/s3/aws4_request"
 
 
-def _canonical_request(
-    method: str, path: str, parameters: list[tuple[str, str]], headers: Mapping[str, str]
-) -> str:
-    query = "&".join(sorted(f"{_encode(name)}={_encode(value)}" for name, value in parameters))
+def _canonical_query(parameters: list[tuple[str, str]]) -> str:
+    encoded = sorted((_encode(name), _encode(value)) for name, value in parameters)
+    return "&".join(f"{name}={value}" for name, value in encoded)
+
+
+def _canonical_request(method: str, path: str, query: str, headers: Mapping[str, str]) -> str:
     names = sorted(headers)
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
     return "\n".join((method, path, query, lines, ";".join(names), "UNSIGNED-PAYLOAD"))

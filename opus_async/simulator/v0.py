@@ -195,10 +195,10 @@ class JobsApi:
     def _refuse(
         self, problems: list[str], operation: str, body: dict[str, Any], known: frozenset[str]
     ) -> None:
-        strange = unknown_fields(body, known)
-        self._world.strange_fields.update(f"{operation}.{name}" for name in strange)
-        if traits.UNKNOWN_FIELDS_REFUSED in self._dialect:
-            problems = problems + [f"property {name} should not exist" for name in strange]
+        if strange := unknown_fields(body, known):
+            self._world.strange_fields.update(f"{operation}.{name}" for name in strange)
+            if traits.UNKNOWN_FIELDS_REFUSED in self._dialect:
+                problems = problems + [f"property {name} should not exist" for name in strange]
         if problems:
             raise Refusal(BAD_REQUEST, problems)
 

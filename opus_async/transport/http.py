@@ -283,19 +283,24 @@ def _left(began: float, seconds: float) -> float:
 def _next_url(method: str, url: str, response: Response) -> str:
     """Where a redirect leads, inside the same origin."""
     here = URL(url, encoded=True)
-    try:
-        location = response.headers["Location"]
-        there = here.join(URL(location, encoded=bool(_PLAIN.fullmatch(location))))
-        origin = there.origin()
-    except ValueError:
-        raise _redirect_refused(method, url, "was redirected to something that is no URL") from None
-    if origin != here.origin() or there.user is not None:
-        raise _redirect_refused(method, url, f"was redirected to {origin}, where nothing is sent")
+    there = _join(here, response.headers["Location"])
+    if there is None:
+        raise _redirect_refused(method, url, "was redirected to something that is no URL")
+    if there.origin() != here.origin() or there.user is not None:
+        raise _redirect_refused(method, url, f"was redirected to {there.origin()}, where nothing is sent")
     if response.status not in _REDIRECTS_KEEPING_METHOD and method not in {"GET", "HEAD"}:
         raise _redirect_refused(
             method, url, f"was redirected with HTTP {response.status}, which would turn it into a GET"
         )
     return str(there)
+
+
+def _join(here: URL, location: str) -> URL | None:
+    with suppress(ValueError):
+        there = here.join(URL(location, encoded=bool(_PLAIN.fullmatch(location))))
+        if there.scheme and there.host:
+            return there
+    return None
 
 
 def _redirect_refused(method: str, url: str, what: str) -> TransportError:

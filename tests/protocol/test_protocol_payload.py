@@ -120,6 +120,12 @@ def test_trap_25_missing_inputs_are_all_listed_and_nullable_ones_left_out(bound,
     assert list(payload) == ["a", "c", "d"]
 
 
+def test_an_input_without_a_display_name_is_named_once(bound, field):
+    with pytest.raises(InvalidInputs) as caught:
+        bound([field(name="city_list", variable="city_list")], {})
+    assert problems(caught) == ("'city_list' is missing",)
+
+
 def test_every_problem_is_told_at_once(bound, field):
     fields = [
         field("float", "Threshold", "t"),

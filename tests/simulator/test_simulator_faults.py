@@ -63,6 +63,13 @@ def test_a_rule_can_hit_the_first_request_only():
     assert [source.next("status", "x", 0) is None for _ in range(3)] == [False, True, True]
 
 
+def test_a_wave_never_makes_a_second_execute_uncertain():
+    always = Profile("always", "", api_waves=Waves(1.0, 1.0, (faults.UNAVAILABLE,)))
+    source = FaultSource(always, 0, 0)
+    kinds = [source.next("execute", "x", 0.5).kind for _ in range(3)]
+    assert kinds == [faults.UNAVAILABLE, faults.RATE_LIMITED, faults.RATE_LIMITED]
+
+
 def test_waves_come_at_the_end_of_each_period():
     waves = Waves(2.0, 0.5, ("a", "b"))
     assert [waves.kind_at(t) for t in (0, 1.4, 1.6, 2.1, 3.9, 5.6)] == [None, None, "a", None, "b", "a"]

@@ -277,6 +277,27 @@ async def test_the_log_shows_neither_query_nor_key(capsys):
     assert simulator.service_key not in logged
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"garbage\r\n\r\n",
+        b"POST /job/initiate HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"POST /job/initiate HTTP/1.1\r\nx-service-key: KEY\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /job/initiate HTTP/1.1\r\nx-service-key: KEY\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_what_is_no_request_is_not_logged(caplog, sent):
+    async with Simulator() as simulator:
+        for url in (simulator.base_url, simulator.storage_url):
+            host, port = url.rpartition("/")[2].split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent.replace(b"KEY", simulator.service_key.encode()))
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+    assert caplog.records == []
+
+
 async def test_it_stops_with_a_slow_request_open(monkeypatch):
     from opus_async.simulator import PROFILES, breakage
     from opus_async.simulator.faults import SLOW, Profile, Rule
@@ -295,3 +316,25 @@ async def test_it_stops_with_a_slow_request_open(monkeypatch):
         assert time.monotonic() - began < 1
         with pytest.raises(aiohttp.ClientError):
             await task
+
+
+def test_it_imports_nothing_of_ours_but_itself():
+    program = (
+        "import sys, pkgutil, importlib, opus_async.simulator as package\n"
+        "for module in pkgutil.iter_modules(package.__path__):\n"
+        "    if module.name != '__main__': importlib.import_module(f'{package.__name__}.{module.name}')\n"
+        "print(*(n for n in sys.modules if n.startswith('opus_async.') and '.simulator' not in n))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "\n"
+
+
+def test_the_public_names_are_all_there():
+    import opus_async.simulator as package
+
+    assert all(getattr(package, name) for name in package.__all__)
+    assert set(package.__all__) == set(package._HOMES)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # noqa: B018 - the access is the test

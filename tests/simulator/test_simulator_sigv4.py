@@ -57,7 +57,7 @@ def test_any_key_signed_by_botocore_is_accepted(name):
     assert verify(OURS, as_request(url), signed_at(url)) == {"host"}
 
 
-def test_our_signature_is_the_one_botocore_computes():
+def test_our_url_has_the_parameters_of_botocore_s():
     theirs = boto_url()
     now = signed_at(theirs)
     ours = presign(OURS, method="PUT", host=HOST, path="/bucket/media_1.pdf", signed_at=now, expires=600)

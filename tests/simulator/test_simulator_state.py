@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import get_args
 
 import pytest
 
 from opus_async.simulator import PROFILES, TRAITS, SimulatorConfig, WorkflowFileError
-from opus_async.simulator.workflow_file import load_workflows
+from opus_async.simulator.results import FACTS
+from opus_async.simulator.workflow_file import Fact, ValueType, load_workflows
+from opus_async.simulator.workflows import VALUE_TYPES
 
 TEXT_ID = "T3xtOnlyWorkfl0w"
 
@@ -161,6 +164,11 @@ async def test_the_vendor_s_own_answer_is_a_definition(serve, api, tmp_path):
 def test_a_bad_file_is_named_with_its_reason(tmp_path, document, message):
     with pytest.raises(WorkflowFileError, match=message):
         load_workflows(written(tmp_path, document))
+
+
+def test_a_file_may_name_every_type_and_every_fact():
+    assert get_args(ValueType) == VALUE_TYPES
+    assert get_args(Fact) == FACTS
 
 
 def test_a_missing_file_is_named(tmp_path):

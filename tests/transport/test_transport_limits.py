@@ -1,9 +1,10 @@
-"""Who may send next: nobody starves, nothing is lost when a waiter gives up, a storm is met once and by all."""
+"""Who may send next: nobody starves, nothing is lost when a waiter gives up, a storm is met once by all."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -198,7 +199,7 @@ def test_after_a_pause_the_waiting_leave_one_by_one():
         assert gate.throttled(3) == 3
         times = sorted(await asyncio.gather(*(_pass(gate) for _ in range(100))))
         assert times[0] >= began + 3
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert sum(gap < 0.001 for gap in gaps) <= 5
         assert times[-1] - times[0] > 1.5
 

@@ -16,6 +16,15 @@ def event(number: int = 1) -> RequestRetried:
     return RequestRetried(operation="look", reason="broken", wait=0.1, attempt=number)
 
 
+def plainly(listener):
+    """A plain function that hands back something to await."""
+
+    def listen(event):
+        return listener(event)
+
+    return listen
+
+
 def test_without_listeners_it_is_not_active():
     assert not Notifier().active
     assert Notifier([print]).active
@@ -48,7 +57,7 @@ async def test_coroutine_functions_are_told_in_order_and_to_the_end():
         await asyncio.sleep(0)
         heard.append(event.attempt)
 
-    notifier = Notifier([recorder, listen, lambda event: listen(event)])
+    notifier = Notifier([recorder, listen, plainly(listen)])
     for number in range(100):
         notifier(event(number))
     assert not heard
@@ -121,7 +130,7 @@ def test_an_overflow_is_dropped_and_counted(caplog):
         async def also(_):
             await asyncio.sleep(0.001)
 
-        notifier = Notifier([slow, lambda event: also(event)], backlog=10)
+        notifier = Notifier([slow, plainly(also)], backlog=10)
         for _ in range(50):
             notifier(event())
         await notifier.close()
@@ -137,7 +146,7 @@ async def test_closing_can_be_cancelled_and_leaves_nothing():
     async def hang(_):
         await asyncio.Event().wait()
 
-    notifier = Notifier([hang, lambda event: hang(event)])
+    notifier = Notifier([hang, plainly(hang)])
     notifier(event())
     notifier(event())
     closing = asyncio.create_task(notifier.close())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -139,7 +140,7 @@ class Script:
 
     @property
     def gaps(self) -> list[float]:
-        return [later - earlier for earlier, later in zip(self.calls, self.calls[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(self.calls)]
 
 
 def full(wait: float) -> float:

@@ -1,9 +1,9 @@
 """``opus-async demo``: the whole way, on real documents and an embedded simulator.
 
-    documents, contents, pdf, png   real files that open
-    folder                          where they go
-    running                         the jobs, and every answer held against its file
-    summary                         what came of it, in numbers
+documents, contents, pdf, png   real files that open
+folder                          where they go
+running                         the jobs, and every answer held against its file
+summary                         what came of it, in numbers
 """
 
 from __future__ import annotations

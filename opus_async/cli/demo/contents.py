@@ -17,7 +17,17 @@ from opus_async.cli.demo import pdf, png
 Maker = Callable[[Random, int, int], bytes]
 
 _PARTIES = ("Aster & Co.", "Birch Logistics", "Cedar Foods", "Delta Optics", "Elm Shipping", "Fjord Energy")
-_GOODS = ("bearings", "copper wire", "gaskets", "lenses", "paper rolls", "pallets", "pumps", "resin", "valves")
+_GOODS = (
+    "bearings",
+    "copper wire",
+    "gaskets",
+    "lenses",
+    "paper rolls",
+    "pallets",
+    "pumps",
+    "resin",
+    "valves",
+)
 _CLAUSES = (
     "The Supplier delivers the goods to the named place within {n} days of the order.",
     "Either party may end this agreement with a notice of {n} days in writing.",

@@ -1,2 +1,5 @@
 """doctor"""
-def configure(p): pass
+
+
+def configure(p):
+    pass

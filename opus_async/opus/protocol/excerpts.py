@@ -15,8 +15,8 @@ DETAIL_CHARS = 300
 _READ_CHARS = 16_384
 """No more than this of a text is looked at: bounds the work on a page that never ends."""
 
-_HTML_NOISE = re.compile(r"<(script|style|svg)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_HTML_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
+_PAGE_NOISE = re.compile(r"<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_PAGE_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _SECRETS = (
     # the query of a URL, also where JSON has escaped its slashes, and a user and password before the host
@@ -60,8 +60,8 @@ def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS) -> str:
 
 
 def _words_of_page(page: str) -> str:
-    page = _HTML_NOISE.sub(" ", page)
-    if heading := _HTML_HEADING.search(page):
+    page = _PAGE_NOISE.sub(" ", page)
+    if heading := _PAGE_HEADING.search(page):
         words = heading[2].strip()
         if words:
             return html.unescape(words)

@@ -31,6 +31,7 @@ from opus_async.opus.protocol.plain import (
 )
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}(\.0*)?")
+_DIGITS = re.compile(r"[+-]?[0-9]{1,4000}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -84,7 +85,7 @@ def as_float(value: Any) -> float | int:
     """A finite number, also as text like ``"0.8"``; an integer stays one. No bool, no NaN, no Infinity."""
     if isinstance(value, str):
         digits = value.strip()
-        if _WHOLE.fullmatch(digits):
+        if _DIGITS.fullmatch(digits):
             return as_int(digits)
         number = float(digits) if _NUMBER.fullmatch(digits) else math.nan
     elif isinstance(value, Integral) and not isinstance(value, bool):

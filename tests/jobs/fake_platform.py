@@ -1,0 +1,104 @@
+"""A platform made of plain Python: what each step does is a script, and every call is written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import OpusError
+from opus_async.lifecycle import Lifecycle
+from opus_async.models import JobRequest, JobStatus
+from opus_async.platform import Collected, Stages, Standing
+from opus_async.transport.notify import Notifier
+from opus_async.watch import Watcher
+
+STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
+
+
+class FakePlatform:
+    """Jobs ``job-0``, ``job-1``, ...; each step takes ``step`` seconds and can be made to raise."""
+
+    stages = STAGES
+    kind = "fake"
+    observes_at_once = 1
+
+    def __init__(self, *, step: float = 0.1, run_time: float = 5.0) -> None:
+        self.step = step
+        self.run_time = run_time
+        self.stray_shells = 0
+        self.calls: list[tuple[str, Any]] = []
+        self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
+        self.started: dict[str, float] = {}
+        self.starts: dict[str, int] = {}
+        self.standings: list[Standing] = []
+        self.ends_as = JobStatus.COMPLETED
+        self.collected = Collected(outputs={"Answer": 42}, results={"raw": True})
+
+    async def _do(self, name: str, what: Any) -> None:
+        self.calls.append((name, what))
+        await asyncio.sleep(self.step)
+        error = self.fail.get(name, lambda _: None)(what)
+        if error is not None:
+            raise error
+
+    async def open(self) -> None:
+        await self._do("open", None)
+
+    async def bind(self, request: JobRequest) -> dict[str, Any]:
+        await self._do("bind", request.inputs)
+        return dict(request.inputs)
+
+    async def prepare(self, bound: dict[str, Any]) -> dict[str, Any]:
+        await self._do("prepare", bound)
+        return bound
+
+    async def create(self, bound: dict[str, Any]) -> str:
+        await self._do("create", bound)
+        return f"job-{bound.get('n', 0)}"
+
+    async def start(self, remote_id: str, ready: dict[str, Any]) -> None:
+        self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
+        await self._do("start", remote_id)
+        self.started[remote_id] = asyncio.get_running_loop().time()
+
+    async def settle(self, remote_id: str) -> Standing:
+        await self._do("settle", remote_id)
+        return self.standings.pop(0) if self.standings else Standing.UNSTARTED
+
+    async def observe(self, remote_ids):
+        self.calls.append(("observe", tuple(remote_ids)))
+        await asyncio.sleep(0.01)
+        now = asyncio.get_running_loop().time()
+        return {
+            remote_id: self.ends_as
+            if now - self.started.get(remote_id, now) >= self.run_time
+            else JobStatus.IN_PROGRESS
+            for remote_id in remote_ids
+        }
+
+    async def collect(self, remote_id: str, status: JobStatus) -> Collected:
+        await self._do("collect", (remote_id, status))
+        return self.collected if status == JobStatus.COMPLETED else Collected(audit=self.collected.audit)
+
+    def count(self, name: str) -> int:
+        return sum(call == name for call, _ in self.calls)
+
+
+def lifecycle_on(
+    platform: FakePlatform,
+    *,
+    policy: RetryPolicy | None = None,
+    job_timeout: float | None = None,
+    notify: Notifier | None = None,
+) -> tuple[Lifecycle[Any, Any], Watcher]:
+    watcher = Watcher(platform, detect_lag=0.05, patience=60, jitter=lambda: 1.0)
+    lifecycle = Lifecycle(
+        platform,
+        watcher,
+        policy=policy or RetryPolicy(),
+        job_timeout=job_timeout,
+        notify=notify or Notifier(()),
+    )
+    return lifecycle, watcher

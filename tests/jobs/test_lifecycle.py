@@ -1,0 +1,184 @@
+"""One job, from inputs to outcome: order, errors, deadline, cancel at every await."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fake_platform import STAGES, FakePlatform, lifecycle_on
+from virtual_time import run_virtual
+
+from opus_async.errors import (
+    DeadlineExceeded,
+    InvalidInputs,
+    JobFailed,
+    ServerError,
+    TransportError,
+    UploadError,
+)
+from opus_async.events import JobStageChanged
+from opus_async.models import AuditLog, AuditNode, JobRequest, JobStatus
+from opus_async.platform import Collected, UncertainStart
+from opus_async.transport.notify import Notifier
+
+
+def run(platform, request=None, **options):
+    async def main():
+        lifecycle, watcher = lifecycle_on(platform, **options)
+        try:
+            return await lifecycle.run(request or JobRequest({}))
+        finally:
+            await watcher.close()
+
+    return run_virtual(main())
+
+
+def test_the_steps_come_in_order_and_files_go_before_the_shell():
+    platform = FakePlatform()
+    outcome = run(platform, JobRequest({"n": 7}, key="row 7"))
+    steps = [name for name, _ in platform.calls if name != "observe"]
+    assert steps == ["bind", "prepare", "create", "start", "collect"]
+    assert outcome.ok
+    assert (outcome.job_id, outcome.key, outcome.outputs) == ("job-7", "row 7", {"Answer": 42})
+    assert outcome.results == {"raw": True}
+    assert outcome.raise_for_status() is outcome
+
+
+def test_timings_name_every_stage_and_add_up():
+    outcome = run(FakePlatform())
+    stages = {name: seconds for name, seconds in outcome.timings.items() if name != "total"}
+    assert list(stages) == [
+        STAGES.bind,
+        STAGES.prepare,
+        STAGES.create,
+        STAGES.start,
+        STAGES.watch,
+        STAGES.collect,
+    ]
+    assert sum(stages.values()) == pytest.approx(outcome.timings["total"])
+    assert stages[STAGES.watch] >= 5
+
+
+def test_listeners_are_told_every_stage_and_the_end():
+    told = []
+    run(FakePlatform(), JobRequest({}, key="k"), notify=Notifier([told.append]))
+    assert [event.stage for event in told] == ["look", "pack", "open", "go", "see", "take", "done"]
+    assert all(isinstance(event, JobStageChanged) and event.key == "k" for event in told)
+    assert told[-1].status == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("step", "stage", "has_id"),
+    [("bind", "look", False), ("prepare", "pack", False), ("create", "open", False), ("start", "go", True)],
+)
+def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage, has_id):
+    platform = FakePlatform()
+    platform.fail[step] = lambda _: UploadError("no", filename="a.pdf")
+    with pytest.raises(UploadError) as caught:
+        run(platform)
+    assert caught.value.stage == stage
+    assert caught.value.job_id == ("job-0" if has_id else None)
+
+
+def test_nothing_is_sent_for_inputs_that_do_not_fit():
+    platform = FakePlatform()
+    platform.fail["bind"] = lambda _: InvalidInputs(["'Threshold' is missing"])
+    with pytest.raises(InvalidInputs, match="Threshold"):
+        run(platform)
+    assert [name for name, _ in platform.calls] == ["bind"]
+
+
+def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes():
+    platform = FakePlatform()
+    platform.ends_as = JobStatus.FAILED
+    node = AuditNode(name="Agent 1", status="FAILED", error="no text found")
+    platform.collected = Collected(audit=AuditLog(nodes=(node,), failed_nodes=("Agent 1", "Agent 2")))
+    outcome = run(platform)
+    assert not outcome.ok
+    assert outcome.status == JobStatus.FAILED
+    assert outcome.outputs == {}
+    with pytest.raises(JobFailed, match=r"Agent 1 \(no text found\); Agent 2") as caught:
+        outcome.raise_for_status()
+    assert caught.value.outcome is outcome
+    assert caught.value.failed_nodes == ("Agent 1", "Agent 2")
+    assert caught.value.job_id == "job-0"
+
+
+@pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.TIMED_OUT, JobStatus.FAILED])
+def test_every_bad_end_is_an_outcome_also_without_an_audit(status):
+    platform = FakePlatform()
+    platform.ends_as = status
+    platform.collected = Collected(audit=None)
+    outcome = run(platform)
+    assert outcome.status == status
+    with pytest.raises(JobFailed, match=str(status)):
+        outcome.raise_for_status()
+
+
+def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error():
+    platform = FakePlatform()
+    platform.fail["collect"] = lambda _: ServerError("down", status=502)
+    outcome = run(platform)
+    assert outcome.status == JobStatus.COMPLETED
+    assert not outcome.ok
+    assert outcome.error.stage == "take"
+    with pytest.raises(ServerError):
+        outcome.raise_for_status()
+
+
+def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
+    platform = FakePlatform(run_time=3600)
+    with pytest.raises(DeadlineExceeded, match=r"jobs\.wait\('job-0'\)") as caught:
+        run(platform, JobRequest({}, timeout=60))
+    assert caught.value.last_status == JobStatus.IN_PROGRESS
+    assert (caught.value.job_id, caught.value.stage) == ("job-0", "see")
+    with pytest.raises(DeadlineExceeded):
+        run(FakePlatform(run_time=3600), job_timeout=30)
+
+
+def test_a_deadline_before_the_start_says_that_nothing_was_started():
+    with pytest.raises(DeadlineExceeded, match="nothing was started"):
+        run(FakePlatform(step=10), JobRequest({}, timeout=15))
+
+
+def test_a_deadline_while_it_is_started_says_that_it_may_run():
+    platform = FakePlatform()
+    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    with pytest.raises(DeadlineExceeded, match="may have been started"):
+        run(platform, JobRequest({}, timeout=5))
+
+
+def test_a_deadline_after_the_end_still_gives_the_terminal_status():
+    platform = FakePlatform(step=30)
+    outcome = run(platform, JobRequest({}, timeout=30 * 4 + 20))
+    assert outcome.status == JobStatus.COMPLETED
+    assert isinstance(outcome.error, DeadlineExceeded)
+
+
+def test_a_callers_own_time_out_error_is_not_taken_for_the_deadline():
+    platform = FakePlatform()
+    platform.fail["prepare"] = lambda _: TimeoutError("the disk's")
+    with pytest.raises(TimeoutError, match="disk") as caught:
+        run(platform, JobRequest({}, timeout=60))
+    assert not isinstance(caught.value, DeadlineExceeded)
+
+
+def test_cancelled_at_any_moment_it_leaves_nothing_and_names_the_job_that_goes_on():
+    async def main(moment):
+        platform = FakePlatform(step=1, run_time=5)
+        lifecycle, watcher = lifecycle_on(platform)
+        task = asyncio.ensure_future(lifecycle.run(JobRequest({})))
+        await asyncio.sleep(moment)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert len(watcher) == 0
+        await watcher.close()
+        may_run = "start" in [name for name, _ in platform.calls]
+        ended = "collect" in [name for name, _ in platform.calls]
+        assert lifecycle.abandoned == (["job-0"] if may_run and not ended else [])
+        notes = " ".join(getattr(caught.value, "__notes__", []))
+        assert ("job-0" in notes) == (may_run and not ended)
+
+    for tenth in range(1, 100):
+        run_virtual(main(tenth / 10))

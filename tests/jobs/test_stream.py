@@ -1,0 +1,302 @@
+"""Many jobs: bounded, in the order of completion, and clean when ended early."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+
+import pytest
+from fake_platform import FakePlatform, lifecycle_on
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import run_virtual
+
+from opus_async.errors import (
+    AuthenticationError,
+    InvalidInputs,
+    NotFound,
+    OpusError,
+    PermissionDenied,
+    ServerError,
+)
+from opus_async.models import JobRequest, JobStatus
+from opus_async.stream import JobRows, JobStream
+
+
+def stream_of(platform, rows, slots=10):
+    lifecycle, watcher = lifecycle_on(platform)
+    return JobStream(JobRows(platform, lifecycle), rows, slots), watcher
+
+
+def numbered(count):
+    return ({"n": n} for n in range(count))
+
+
+async def ticks(count=20):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_every_row_has_one_outcome_with_its_index_and_key():
+    async def main():
+        stream, watcher = stream_of(FakePlatform(), (JobRequest({"n": n}, key=f"k{n}") for n in range(57)))
+        outcomes = [outcome async for outcome in stream]
+        assert sorted(outcome.index for outcome in outcomes) == list(range(57))
+        assert {(o.index, o.key, o.job_id) for o in outcomes} == {(n, f"k{n}", f"job-{n}") for n in range(57)}
+        assert len(watcher) == 0
+
+    run_virtual(main())
+
+
+def test_rows_may_be_async():
+    async def rows():
+        for n in range(5):
+            await asyncio.sleep(1)
+            yield {"n": n}
+
+    async def main():
+        stream, _ = stream_of(FakePlatform(), rows())
+        assert len([outcome async for outcome in stream]) == 5
+
+    run_virtual(main())
+
+
+def test_no_rows_is_no_outcomes():
+    async def main():
+        stream, _ = stream_of(FakePlatform(), [])
+        assert [outcome async for outcome in stream] == []
+
+    run_virtual(main())
+
+
+def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_read():
+    async def main():
+        taken = []
+
+        def rows():
+            for n in range(100):
+                taken.append(n)
+                yield {"n": n}
+
+        stream, _ = stream_of(FakePlatform(), rows(), slots=7)
+        async with stream:
+            await asyncio.sleep(3600)
+            assert len(taken) == 7
+            await anext(stream)
+            await ticks()
+            assert len(taken) == 8
+
+    run_virtual(main())
+
+
+def test_one_bad_row_never_raises_and_its_outcome_carries_the_error():
+    async def main():
+        platform = FakePlatform()
+        platform.fail["bind"] = lambda inputs: InvalidInputs(["bad"]) if inputs["n"] == 3 else None
+        platform.fail["create"] = lambda inputs: ServerError("down", status=502) if inputs["n"] == 5 else None
+        stream, _ = stream_of(platform, numbered(8))
+        outcomes = {outcome.index: outcome async for outcome in stream}
+        assert len(outcomes) == 8
+        assert isinstance(outcomes[3].error, InvalidInputs)
+        assert outcomes[3].status is None
+        assert outcomes[3].job_id is None
+        assert isinstance(outcomes[5].error, ServerError)
+        assert sum(outcome.ok for outcome in outcomes.values()) == 6
+
+    run_virtual(main())
+
+
+def test_a_row_that_is_no_row_is_an_outcome_too():
+    async def main():
+        stream, _ = stream_of(FakePlatform(), [{"n": 0}, "not a row", {"n": 2}])
+        outcomes = {outcome.index: outcome async for outcome in stream}
+        assert isinstance(outcomes[1].error, InvalidInputs)
+        assert outcomes[0].ok
+        assert outcomes[2].ok
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("bad key", status=401),
+        NotFound("no such workflow", status=404),
+        ServerError("down", status=502),
+    ],
+)
+def test_what_dooms_every_row_raises_before_any_row_is_taken(error):
+    async def main():
+        platform = FakePlatform()
+        platform.fail["open"] = lambda _: error
+        rows = numbered(10)
+        stream, _ = stream_of(platform, rows)
+        with pytest.raises(type(error)) as caught:
+            await anext(stream)
+        assert caught.value.stage == "look"
+        assert next(rows) == {"n": 0}
+        with pytest.raises(type(error)):
+            await anext(stream)
+
+    run_virtual(main())
+
+
+def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there():
+    async def main():
+        platform = FakePlatform(step=0.1)
+        refused = AuthenticationError("expired", status=401)
+        platform.fail["create"] = lambda inputs: refused if inputs["n"] == 20 else None
+        stream, watcher = stream_of(platform, numbered(1000), slots=5)
+        good = []
+        with pytest.raises(AuthenticationError):
+            async for outcome in stream:
+                good.append(outcome)
+        assert good
+        assert all(outcome.ok for outcome in good)
+        assert stream.abandoned
+        assert len(watcher) == 0
+
+    run_virtual(main())
+
+
+def test_a_denied_row_later_on_is_that_rows_own_trouble():
+    async def main():
+        platform = FakePlatform()
+        denied = PermissionDenied("not this file", status=403)
+        platform.fail["create"] = lambda inputs: denied if inputs["n"] == 2 else None
+        stream, _ = stream_of(platform, numbered(5))
+        outcomes = [outcome async for outcome in stream]
+        assert sum(outcome.ok for outcome in outcomes) == 4
+
+    run_virtual(main())
+
+
+def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises():
+    async def main():
+        def rows():
+            yield from numbered(3)
+            raise ZeroDivisionError("in the caller's rows")
+
+        stream, _ = stream_of(FakePlatform(), rows())
+        outcomes = []
+        with pytest.raises(ZeroDivisionError):
+            async for outcome in stream:
+                outcomes.append(outcome)
+        assert len(outcomes) == 3
+
+    run_virtual(main())
+
+
+def test_a_bug_below_is_raised_and_not_taken_for_the_end():
+    async def main():
+        platform = FakePlatform()
+        platform.fail["create"] = lambda _: ZeroDivisionError("a bug")
+        stream, _ = stream_of(platform, numbered(3))
+        with pytest.raises(ZeroDivisionError):
+            [outcome async for outcome in stream]
+
+    run_virtual(main())
+
+
+def test_aclose_leaves_no_task_and_says_which_jobs_go_on():
+    async def main():
+        platform = FakePlatform(run_time=3600)
+        stream, watcher = stream_of(platform, numbered(100), slots=10)
+        async with stream:
+            await asyncio.sleep(60)
+            assert stream.in_flight == 10
+        assert len(watcher) == 0
+        assert sorted(stream.abandoned) == [f"job-{n}" for n in range(10)]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        await stream.aclose()
+
+    run_virtual(main())
+
+
+def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task():
+    async def main():
+        async for _ in stream_of(FakePlatform(), numbered(100), slots=10)[0]:
+            break
+        gc.collect()
+        await ticks()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(main())
+
+
+def test_a_stream_never_read_starts_nothing():
+    async def main():
+        platform = FakePlatform()
+        stream, _ = stream_of(platform, numbered(3))
+        await ticks()
+        assert platform.calls == []
+        await stream.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    run_virtual(main())
+
+
+def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly():
+    async def main():
+        stream, _ = stream_of(FakePlatform(run_time=3600), numbered(100))
+        reader = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(10)
+        await stream.engine.close(OpusError("the client was closed"))
+        with pytest.raises(OpusError, match="client was closed"):
+            await reader
+
+    run_virtual(main())
+
+
+def test_closing_before_the_first_step_still_ends_the_reader():
+    async def main():
+        stream, _ = stream_of(FakePlatform(), numbered(10))
+        stream.engine.start()
+        stream.engine.abandon()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    run_virtual(main())
+
+
+@given(
+    rows=st.integers(0, 60),
+    slots=st.integers(1, 20),
+    bad=st.sets(st.integers(0, 60), max_size=10),
+    reads=st.integers(0, 60),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_read_and_whenever_it_is_ended_slots_bound_and_nothing_is_left(rows, slots, bad, reads):
+    async def main():
+        platform = FakePlatform()
+        platform.fail["prepare"] = lambda bound: ServerError("x", status=500) if bound["n"] in bad else None
+        stream, watcher = stream_of(platform, numbered(rows), slots)
+        seen = Counter()
+        async with stream:
+            for _ in range(min(reads, rows)):
+                outcome = await anext(stream)
+                seen[outcome.index] += 1
+                assert outcome.ok == (outcome.index not in bad)
+                assert stream.in_flight <= slots
+        assert len(watcher) == 0
+        assert all(count == 1 for count in seen.values())
+        assert sum(seen.values()) == min(reads, rows)
+        assert all(name != "start" or job in platform.starts for name, job in platform.calls)
+        assert all(count == 1 for count in platform.starts.values())
+
+    run_virtual(main())
+
+
+def test_the_status_of_an_outcome_is_the_platforms_word():
+    async def main():
+        platform = FakePlatform()
+        platform.ends_as = JobStatus("FAILED", raw="stopped")
+        stream, _ = stream_of(platform, numbered(1))
+        outcome = await anext(stream)
+        assert outcome.status.raw == "stopped"
+        await stream.aclose()
+
+    run_virtual(main())
