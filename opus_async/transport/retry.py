@@ -37,6 +37,11 @@ _STORAGE_SLOW = frozenset({"SlowDown", "ServiceUnavailable", "RequestLimitExceed
 _STORAGE_AGAIN = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
 
 
+_FINAL = "_retried_to_the_end"
+"""Set on an error that was raised for good: a retrier around a retrier must not multiply the attempts, nor
+slow its own gate down for a storm elsewhere."""
+
+
 class FailureClass(Enum):
     """What happened to a request. The value is the word used in events and logs."""
 
@@ -222,6 +227,8 @@ class Retrier:
         self, error: OpusError, schedule: Schedule, took: float, started: float, *, repeatable: bool
     ) -> tuple[float | None, float]:
         """The wait (None: give up) and how much of it the gate sees to; tells the gate what came."""
+        if _FINAL in vars(error):
+            return None, 0.0
         kind = classify(error)
         asked = schedule.capped(getattr(error, "retry_after", None))
         paused = 0.0
@@ -257,6 +264,9 @@ def _seen(error: OpusError) -> str:
 
 
 def _finish(error: OpusError, number: int, seconds: float) -> None:
+    if _FINAL in vars(error):
+        return
+    vars(error)[_FINAL] = True
     if isinstance(error, APIError | TransportError):
         error.attempt = number
     if number > 1:

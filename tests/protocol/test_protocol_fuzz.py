@@ -9,7 +9,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.errors import APIError, InvalidInputs, OpusError, ProtocolError
@@ -21,6 +21,7 @@ from opus_async.opus.protocol.failures import MAX_RETRY_AFTER, error_from, json_
 from opus_async.opus.protocol.payload import FILE_DEFINITION, FileFacts, bind
 from opus_async.opus.protocol.v0 import V0
 
+UNHURRIED = settings(deadline=None)  # a loaded machine is no failure
 SAFE = 2**53
 MAX_BYTES = 100
 
@@ -127,6 +128,7 @@ def filled(wire, found):
     return wire
 
 
+@UNHURRIED
 @given(valid_runs())
 def test_valid_inputs_of_any_schema_bind_and_nothing_else_is_sent(run):
     workflow, inputs, expected = run
@@ -201,6 +203,7 @@ def any_runs(draw):
     return Workflow(workflow_id="w", inputs=fields), draw(st.dictionaries(keys, anything, max_size=4))
 
 
+@UNHURRIED
 @given(any_runs())
 def test_any_inputs_bind_to_json_or_are_refused_by_invalid_inputs_alone(run):
     workflow, inputs = run
@@ -217,6 +220,7 @@ def test_any_inputs_bind_to_json_or_are_refused_by_invalid_inputs_alone(run):
         assert all(problem.isprintable() and len(problem) < 2000 for problem in refusal.problems)
 
 
+@UNHURRIED
 @given(kinds, anything)
 def test_any_single_value_binds_to_json_or_is_refused(kind, value):
     workflow = Workflow(
@@ -228,6 +232,7 @@ def test_any_single_value_binds_to_json_or_is_refused(kind, value):
             json.dumps(payload([]), allow_nan=False, ensure_ascii=False).encode()
 
 
+@UNHURRIED
 @given(st.text(max_size=20), st.text(max_size=8), st.dictionaries(st.text(max_size=3), anything, max_size=2))
 def test_any_text_makes_a_safe_call_or_is_refused(text, other, mapping):
     v0 = V0()
@@ -363,6 +368,7 @@ def hold_up(answer):
             assert all(field.type and field.display_name for field in value.inputs.values())
 
 
+@UNHURRIED
 @given(bodies, statuses, headers)
 @example(b'{"jobExecutionId": ' + b"9" * 4300 + b"}", 200, {})
 @example(b'{"message": ' + b"[" * 150 + b"]" * 150 + b"}", 400, {})
@@ -371,11 +377,13 @@ def test_readers_of_anything_raise_nothing_but_opus_errors(body, status, fields)
     hold_up(Answer(status=status, body=body, headers=fields))
 
 
+@UNHURRIED
 @given(bodies)
 def test_readers_of_any_success_raise_nothing_but_opus_errors(body):
     hold_up(Answer(status=200, body=body))
 
 
+@UNHURRIED
 @given(bodies, statuses, headers, st.none() | st.floats(0, 4e9))
 def test_every_answer_can_be_made_an_error(body, status, fields, now):
     error = error_from(Answer(status=status, body=body, headers=fields), now)
@@ -386,17 +394,20 @@ def test_every_answer_can_be_made_an_error(body, status, fields, now):
     assert wait is None or (math.isfinite(wait) and 0 <= wait <= MAX_RETRY_AFTER)
 
 
+@UNHURRIED
 @given(st.binary() | bodies)
 def test_json_of_anything_is_json_or_a_protocol_error(body):
     with suppress(ProtocolError):
         json.dumps(json_of(Answer(status=200, body=body)), allow_nan=False).encode()
 
 
+@UNHURRIED
 @given(any_json)
 def test_json_comes_back_as_it_was(value):
     assert json_of(Answer(status=200, body=json.dumps(value).encode())) == value
 
 
+@UNHURRIED
 @given(st.text(), st.integers(4, 50))
 @example("<" * 5000, 300)
 @example("<script" * 2000, 300)
@@ -413,12 +424,14 @@ SECRETS = {
 }
 
 
+@UNHURRIED
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 @given(before=texts, after=texts)
 def test_no_text_around_a_secret_brings_it_out(secret, before, after):
     assert "0123456789abcdef" not in excerpt(f"{before} {secret} {after}")
 
 
+@UNHURRIED
 @given(st.dates())
 def test_any_day_is_one_day(day):
     field = InputField(variable_name="v", display_name="V", type="date")

@@ -12,6 +12,7 @@ import socket
 import threading
 from pathlib import Path
 
+import aiohttp
 import pytest
 from wire import KEY, SIGNATURE, Served, answer, read_request
 
@@ -106,6 +107,30 @@ async def test_every_source_can_be_sent_again_and_at_once(serve, http, path):
     assert served.bodies == [CONTENT] * 15
     assert not handle.closed
     handle.close()
+
+
+async def test_it_arrives_whole_over_tls_and_through_a_slow_reader(serve, certificate, tmp_path):
+    content = os.urandom(6_000_000)
+    path = tmp_path / "large.pdf"
+    path.write_bytes(content)
+    received = bytearray()
+
+    async def slow(served, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        while len(received) < len(content):
+            received.extend(await reader.read(300_000))
+            await asyncio.sleep(0)
+        writer.write(answer())
+        await writer.drain()
+
+    served = await serve(slow, ssl=certificate)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
+        http = Http(Timeouts(), session=session)
+        url = f"https://127.0.0.1:{served.port}{TARGET}"
+        for source in (PathSource(path), BytesSource("a", content)):
+            received.clear()
+            await put_file(http, url, source, content_type=None, stall=5)
+            assert received == content
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 * 1024 - 1, 96 * 1024, 96 * 1024 + 1])

@@ -167,6 +167,55 @@ def test_ten_thousand_waiters_and_half_of_them_give_up():
     run_virtual(main())
 
 
+@pytest.mark.parametrize("lane", Lane)
+def test_a_turn_that_was_granted_in_the_moment_of_the_cancel_goes_to_the_next(lane):
+    async def main():
+        gate = Gate(1, rate=1, poll_rate=1)
+        holder = gate.slot(WORK)
+        await holder.__aenter__()
+        await asyncio.sleep(10)  # the tokens are back
+        first = asyncio.create_task(_pass(gate, lane))
+        second = asyncio.create_task(_pass(gate, lane))
+        await asyncio.sleep(0)
+        now = clock()
+        await holder.__aexit__(None, None, None)  # grants the first its turn ...
+        first.cancel()  # ... which it will not take
+        assert await second == now, "the token came back too"
+        assert first.cancelled() or first.done()
+        assert gate.in_use == gate.waiting == 0
+
+    run_virtual(main())
+
+
+def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
+    async def main():
+        gate = Gate(1)
+        holder = gate.slot()
+        await holder.__aenter__()
+        first = asyncio.create_task(_pass(gate))
+        second = asyncio.create_task(_pass(gate))
+        await asyncio.sleep(0)
+        first.cancel()
+        await holder.__aexit__(None, None, None)
+        await second
+        assert gate.in_use == gate.waiting == 0
+
+    run_virtual(main())
+
+
+def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
+    async def main():
+        gate = Gate(2)
+        began = clock()
+        gate.throttled(2)
+        early = asyncio.create_task(_pass(gate))
+        await asyncio.sleep(1)
+        gate.throttled(5)
+        assert await early - began >= 6
+
+    run_virtual(main())
+
+
 def test_a_storm_counts_once_however_many_report_it():
     async def main():
         gate = Gate(100, random=lambda: 0.0)

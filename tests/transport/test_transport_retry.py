@@ -377,3 +377,24 @@ def test_an_upload_error_names_its_code():
     error = UploadError("no", filename="a", status=503, code="SlowDown")
     _, events, _ = call(Script(error, None))
     assert events[0].reason == "overloaded: HTTP 503 SlowDown"
+
+
+@pytest.mark.parametrize("failure", [broken, limited])
+def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
+    script = Script(failure())
+
+    async def main():
+        inner = Retrier(RetryPolicy(attempts=3, max_elapsed=5), Gate(1), jitter=full)
+        outer_gate = Gate(1)
+        outer = Retrier(RetryPolicy(attempts=3), outer_gate, jitter=full)
+
+        async def nested(_):
+            return await inner.call("presign", script)
+
+        with pytest.raises(OpusError) as caught:
+            await outer.call("put", nested)
+        assert str(caught.value).count("gave up after") == 1
+        assert outer_gate.pauses == 0
+
+    run_virtual(main())
+    assert len(script.calls) <= 5

@@ -1,0 +1,45 @@
+"""Every example runs without a key, as its first lines say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SAYS = {
+    "quickstart.py": ["SHA-256: ", "Lines: 2", "Verdict: "],
+    "folder.py": ['"document": "note-029.txt"'],
+    "web_service.py": ["200 {", "422 {", "left before the answer"],
+    "limits_and_listeners.py": ["jobs     {<COMPLETED>: 40}"],
+}
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *command], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_it_runs_on_the_simulator(name):
+    simulate = ["-m", "opus_async.simulator", "--run-time", "0.1", "--"]
+    done = run(*simulate, sys.executable, "-W", "error", str(EXAMPLES / name))
+    assert done.returncode == 0, done.stderr
+    for text in SAYS[name]:
+        assert text in done.stdout
+
+
+def test_the_example_of_a_test_passes_in_a_project_of_its_own(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    example = (EXAMPLES / "test_with_the_plugin.py").read_text()
+    (tmp_path / "test_with_the_plugin.py").write_text(example)
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+def test_no_example_is_forgotten():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, "test_with_the_plugin.py"}
