@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterable
 from enum import IntEnum
@@ -14,6 +16,7 @@ from opus_async.errors import (
     ConfigurationError,
     DeadlineExceeded,
     InvalidInputs,
+    JobFailed,
     NotFound,
     OpusError,
     PermissionDenied,
@@ -59,6 +62,10 @@ class WrongUse(Exception):
     """Arguments that argparse cannot judge: a file that is not there, a folder that is not ours."""
 
 
+class Failed(Exception):
+    """It could not be done, and the text says why."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with what the person should know about what goes on remotely."""
 
@@ -76,6 +83,8 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
             return Exit.INTERRUPTED
         case ConfigurationError() | AuthenticationError() | PermissionDenied():
             return Exit.NOT_ALLOWED
+        case JobFailed():
+            return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound():
             return Exit.WRONG_USE
         case AmbiguousExecution():
@@ -102,8 +111,17 @@ def report(error: BaseException, *, debug: bool) -> Exit:
 
 
 def complain(text: str) -> None:
-    """One message on stderr, marked as ours."""
-    print(f"opus-async: {text}", file=sys.stderr)
+    """One message on stderr, marked as ours, folded between words on a terminal."""
+    lines = f"opus-async: {text}".splitlines()
+    if sys.stderr.isatty():
+        columns = shutil.get_terminal_size().columns
+        lines = [
+            textwrap.fill(
+                line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+            for line in lines
+        ]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def advice(error: BaseException) -> str | None:
@@ -143,7 +161,9 @@ def _explained(error: BaseException) -> str:
             return f"interrupted; {error}"
         case KeyboardInterrupt():
             return "interrupted"
-        case OpusError() | WrongUse():
+        case InvalidInputs():
+            return error.message  # a list: where it happened is of no help
+        case OpusError() | WrongUse() | Failed():
             return str(error)
         case OSError() if error.strerror:
             named = f"{error.filename}: " if error.filename else ""

@@ -98,7 +98,8 @@ class Story:
         if isinstance(event, JobStageChanged):
             new_id = event.job_id if event.job_id != self.job_id else None
             self.job_id, self.stage = event.job_id, event.stage
-            self._say(event.stage, event.status or (f"job {new_id}" if new_id else ""))
+            ended = (event.status or "no outcome") if event.stage == "done" else ""
+            self._say(event.stage, ended or (f"job {new_id}" if new_id else ""))
         elif isinstance(event, RequestRetried):
             self._say(self.stage, f"{event.operation} again in {event.wait:.1f} s ({event.reason})")
 

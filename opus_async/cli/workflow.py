@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = verbs.add_parser(
         "show",
         help="the inputs as a table",
-        description="Show the inputs of a workflow: display name, variable, type, whether it is required, file "
-        "types. Variable names change when a workflow is edited; display names do not.",
+        description="Show the inputs of a workflow: display name, variable, type, whether it is required, "
+        "file types. Variable names change when a workflow is edited; display names do not.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from opus_async.errors import UploadError
 from opus_async.opus.protocol.payload import FileFacts
 from opus_async.transport.files import BytesSource, FileObjectSource, PathSource
 
@@ -21,20 +22,25 @@ def inspect(value: Any, filename: str | None) -> FileFacts:
     Raises:
         ValueError: One sentence that says why it cannot be sent.
     """
-    if isinstance(value, str | os.PathLike):
-        return _inspect_path(Path(value), filename)
-    named = filename or str(getattr(value, "name", ""))
-    if not named:
-        raise ValueError('it has no file name, which tells the type: give one, like "invoice.pdf"')
-    source: BytesSource | FileObjectSource
-    if isinstance(value, bytes | bytearray | memoryview):
-        source = BytesSource(named, bytes(value))
-    else:
-        source = FileObjectSource(Path(named).name, value)
+    try:
+        source = _source(value, filename)
+    except UploadError as problem:
+        raise ValueError(problem.message) from None
     return FileFacts(filename=source.filename, size=source.size, source=source)
 
 
-def _inspect_path(path: Path, filename: str | None) -> FileFacts:
+def _source(value: Any, filename: str | None) -> PathSource | BytesSource | FileObjectSource:
+    if isinstance(value, str | os.PathLike):
+        return _path_source(Path(value), filename)
+    named = filename or getattr(value, "name", None)  # a temporary file's name is a number
+    if not named or not isinstance(named, str):
+        raise ValueError('it has no file name, which tells the type: give one, like "invoice.pdf"')
+    if isinstance(value, bytes | bytearray | memoryview):
+        return BytesSource(Path(named).name, bytes(value))
+    return FileObjectSource(Path(named).name, value)
+
+
+def _path_source(path: Path, filename: str | None) -> PathSource:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -45,4 +51,4 @@ def _inspect_path(path: Path, filename: str | None) -> FileFacts:
         raise ValueError(f"{str(path)!r} is not a regular file")
     if not os.access(path, os.R_OK):
         raise ValueError(f"{str(path)!r} cannot be read: permission denied")
-    return FileFacts(filename=filename or path.name, size=found.st_size, source=PathSource(path))
+    return PathSource(path, Path(filename).name if filename else None)

@@ -124,8 +124,8 @@ class Gate:
             self._adaptive.slow(now, seen if seen >= 1 else self._slots / 4)
             if wait is None:
                 wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
+        wait = None if wait is None else max(wait, _PAUSE_FLOOR)
         if wait is not None and now + wait > self._pause_until:
-            wait = max(wait, _PAUSE_FLOOR)
             self._pause_until = now + wait * (1.0 + _JITTER * self._random())
             self._follow_rate(now)
             if self._bucket is not None:
@@ -157,12 +157,21 @@ class Gate:
                     waiter.set_exception(_closed_error())
             queue.clear()
 
-    async def _acquire(self, lane: Lane) -> None:
+    def enter_now(self, lane: Lane) -> bool:
+        """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`."""
         if self._closed:
             raise _closed_error()
+        if self._in_use >= self._slots or self._queues[0] or self._queues[1]:
+            return False
         now = self.now()
-        if not self.waiting and self._in_use < self._slots and self._wait(lane, now) <= 0:
-            self._grant(lane, now)
+        if self._wait(lane, now) > 0:
+            return False
+        self._grant(lane, now)
+        return True
+
+    async def enter(self, lane: Lane) -> None:
+        """Wait for a turn. Whoever gets one calls :meth:`leave`."""
+        if self.enter_now(lane):
             return
         queue = self._queues[lane]
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -178,7 +187,8 @@ class Gate:
                 self._dispatch()
             raise
 
-    def _release(self) -> None:
+    def leave(self) -> None:
+        """End a turn."""
         self._in_use -= 1
         if self._queues[0] or self._queues[1]:
             self._dispatch()
@@ -189,7 +199,7 @@ class Gate:
             self._bucket.give_back()
         if lane is Lane.POLL and self._poll_bucket is not None:
             self._poll_bucket.give_back()
-        self._release()
+        self.leave()
 
     def _dispatch(self) -> None:
         """Give turns to whoever may go now, and wake up when the next may."""
@@ -284,11 +294,15 @@ class Bandwidth:
         self._sleep = sleep
 
     async def spend(self, size: int) -> None:
-        """Wait until ``size`` bytes may go out. First come, first served."""
+        """Wait until ``size`` bytes may go out. First come, first served; given back when cancelled."""
         now = asyncio.get_running_loop().time() if self._time is None else self._time()
         wait = self._bucket.reserve(now, size)
         if wait > 0:
-            await self._sleep(wait)
+            try:
+                await self._sleep(wait)
+            except BaseException:
+                self._bucket.give_back(size)
+                raise
 
 
 class _Turn:
@@ -301,12 +315,12 @@ class _Turn:
         self._lane = lane
 
     async def __aenter__(self) -> None:
-        await self._gate._acquire(self._lane)  # noqa: SLF001 - the gate's own hand
+        await self._gate.enter(self._lane)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gate._release()  # noqa: SLF001 - the gate's own hand
+        self._gate.leave()
 
 
 _Queue = OrderedDict[asyncio.Future[None], None]

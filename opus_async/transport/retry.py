@@ -199,16 +199,19 @@ class Retrier:
         number, began, schedule = 0, None, None
         while True:
             number += 1
-            async with self._gate.slot(lane):
-                started = self._clock()
-                try:
-                    value = await attempt(number)
-                except OpusError as error:
-                    failure = error
-                else:
-                    self._gate.succeeded()
-                    return value
-                took = self._clock() - started
+            if not self._gate.enter_now(lane):  # ``async with gate.slot(lane)``, at half its price
+                await self._gate.enter(lane)
+            started = self._clock()
+            try:
+                value = await attempt(number)
+            except OpusError as error:
+                failure = error
+            else:
+                self._gate.succeeded()
+                return value
+            finally:
+                self._gate.leave()
+            took = self._clock() - started
             began = started if began is None else began
             if schedule is None:
                 schedule = Schedule(policy or self._policy, self._jitter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -320,6 +321,15 @@ def test_an_excerpt_is_short_and_printable():
     assert excerpt("x" * 1000) == "x" * 297 + "..."
     assert excerpt("a\n\tb\x00\u202ec\ud800") == "a b c"
     assert excerpt("<" * 100_000, 10) == "<<<<<<<..."
+
+
+@pytest.mark.parametrize(
+    "part", ["http://", "http://a?", "<script", "<title", "?a=", "bearer ", "bearer=a", "X-Amz-a", "_a"]
+)
+def test_no_text_takes_long_to_shorten(part):
+    started = time.thread_time()
+    excerpt(part * 10_000)
+    assert time.thread_time() - started < 0.2  # a text that is gone through again from every place takes 0.3
 
 
 # -- JSON that is none -------------------------------------------------------------------------------------

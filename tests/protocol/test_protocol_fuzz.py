@@ -243,11 +243,12 @@ def test_any_text_makes_a_safe_call_or_is_refused(text, other, mapping):
         assert not {"?", "#", " ", "\\"} & set(path)
         assert "/../" not in path
     for build in (
-        lambda: v0.workflow(other or "w", version_id=text.encode(errors="replace").decode()),
+        lambda: v0.workflow(other or "w", version_id=text),
         lambda: v0.initiate(InitiateFields(workflow_id="w", title=text, source=other, initial_input=mapping)),
         lambda: v0.initiate(InitiateFields(workflow_id="w", title=text, initial_input=mapping)),
         lambda: v0.presign(PresignFields(extension=text, original_name=other)),
         lambda: v0.presign(PresignFields(extension="pdf", original_name=text)),
+        lambda: v0.execute(text, {}),
         lambda: v0.execute("1", {}, callback_url=text),
         lambda: v0.execute("1", {}, callback_url=f"https://{text}"),
     ):

@@ -192,6 +192,13 @@ def test_a_list_of_texts_is_no_list_of_files(v0, answer):
     assert (found.item_type, found.takes_files) == ("str", False)
 
 
+def test_a_type_inside_a_type_inside_a_type_is_read_once(v0, answer):
+    entry = {"type": "array"}
+    for _ in range(45):
+        entry = {"allowed_types": [entry]}
+    assert one_field(v0, answer, entry).type == "array"
+
+
 def test_array_files_is_what_the_schema_says(v0, answer):
     found = one_field(v0, answer, {"type": "array_files"})
     assert (found.type, found.takes_files) == ("array_files", True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import traceback
 import zlib
 from contextlib import suppress
 
@@ -14,11 +15,13 @@ from wire import KEY, SIGNATURE, answer, read_request
 from yarl import URL
 
 import opus_async
-from opus_async.config import Timeouts
+from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, TransportError
 from opus_async.transport import http as http_module
 from opus_async.transport.http import Http, Request, without_query
+from opus_async.transport.limits import Gate
 from opus_async.transport.proxies import Proxies
+from opus_async.transport.retry import Retrier
 
 HEADERS = {"x-service-key": KEY}
 PATH = "/a%28b%2F%40%7E+c?x=%28%2F%40%7E+&" + SIGNATURE
@@ -39,6 +42,9 @@ async def fails(http: Http, request: Request, match: str) -> TransportError:
     assert error.__cause__ is None
     assert error.__context__ is None, "an exception of aiohttp may hold the URL with its query"
     assert "?" not in error.url
+    shown = "".join(traceback.format_exception(error)) + repr(error) + str(vars(error))
+    assert KEY not in shown
+    assert SIGNATURE not in shown
     assert error.method == request.method
     return error
 
@@ -324,6 +330,26 @@ async def test_a_timeout_of_its_own_and_none_is_rounded_up(serve, monkeypatch):
     sending.cancel()
     with suppress(asyncio.CancelledError):
         await sending
+    await http.close()
+
+
+async def test_the_clock_starts_when_the_slot_is_ours(serve):
+    async def slow(served, reader, writer):
+        for _ in range(6):
+            await read_request(served, reader)
+            await asyncio.sleep(0.03)
+            writer.write(answer())
+
+    served = await serve(slow)
+    http, gate = Http(Timeouts(request=0.1)), Gate(1)
+    retrier = Retrier(RetryPolicy(attempts=1), gate)
+
+    async def one():
+        return await retrier.call("look", lambda _: http.send(get(served.url)))
+
+    answers = await asyncio.gather(*(one() for _ in range(6)))
+    assert [response.status for response in answers] == [200] * 6
+    assert all(response.seconds < 0.1 for response in answers)
     await http.close()
 
 

@@ -350,5 +350,12 @@ def test_bandwidth_is_shared_first_come_first_served():
         now = clock()
         await bandwidth.spend(50_000)
         assert clock() == now
+        given_up = asyncio.create_task(bandwidth.spend(50_000_000))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        await asyncio.sleep(0.1)
+        now = clock()
+        await bandwidth.spend(50_000)
+        assert clock() == now, "what was not sent is not paid for"
 
     run_virtual(main())

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import Exit, Interrupted, WrongUse
+from opus_async.cli.errors import Failed, Interrupted
 
 PROFILES = ("none", "flaky", "storm", "hostile")
 JOBS, IN_FLIGHT, OUT = 200, 50, "opus-demo"
@@ -64,11 +64,11 @@ def run(options: argparse.Namespace) -> int:
         findings = drive(demo.run())
     except KeyboardInterrupt:
         raise Interrupted(
-            f"{demo.progress.done} of {options.jobs} jobs had ended. The simulator is gone, and the other jobs "
-            f"with it; what was done is in {options.out / folder.RESULTS}."
+            f"{demo.progress.done} of {options.jobs} jobs had ended. The simulator is gone, and the other "
+            f"jobs with it; what was done is in {options.out / folder.RESULTS}."
         ) from None
     except running.SimulatorStartError as error:
-        raise WrongUse(str(error)) from None
+        raise Failed(str(error)) from None
     if options.json:
         print(json.dumps(summary.as_json(findings), indent=2))
     else:

@@ -43,8 +43,10 @@ def contract(chance: Random, number: int, size: int) -> bytes:
     """Plain text: numbered clauses."""
     seller, buyer = chance.sample(_PARTIES, 2)
     lines = [f"SUPPLY AGREEMENT No. {number}", "", f"between {seller} (Supplier) and {buyer} (Buyer)", ""]
-    for clause in range(1, max(size // 84, 3)):
-        lines.append(f"{clause}. {chance.choice(_CLAUSES).format(n=chance.randint(5, 90))}")
+    lines += [
+        f"{clause}. {chance.choice(_CLAUSES).format(n=chance.randint(5, 90))}"
+        for clause in range(1, max(size // 84, 3))
+    ]
     return _text([*lines, "", f"Signed for {seller} and {buyer}."])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def make(folder: Path, count: int, seed: int) -> Iterator[Document]:
 
 def wanted_size(chance: Random) -> int:
     """Most documents are small and a few are large: half under 6 kB, a tenth over 200 kB."""
-    return round(SMALLEST * (LARGEST / SMALLEST) ** (chance.random() ** 2))
+    return round(SMALLEST * math.pow(LARGEST / SMALLEST, chance.random() ** 2))
 
 
 def remove_ours(folder: Path) -> None:

@@ -164,8 +164,9 @@ class Demo:
         return self._findings
 
     async def _run_jobs(self, simulator: SimulatorProcess) -> None:
-        title = f"{len(self._documents)} jobs on the embedded simulator"
-        shown = display.Lines(self.progress, "demo") if self._plain else display.make(self.progress, title)
+        faults = self._config.faults
+        title = "demo" if faults == "none" else f"demo, faults {faults}"
+        shown = display.Lines(self.progress, title) if self._plain else display.make(self.progress, title)
         clock = asyncio.get_running_loop().time
         with self._results.open("w", encoding="utf-8") as lines:
             async with self._client(simulator) as opus, display.Showing(shown):

@@ -1,5 +1,70 @@
-"""doctor"""
+"""``opus-async doctor``: is this machine ready, and if not, what has to be done?
+
+``checks`` is what a check found; ``local`` looks at key, base URL, proxy, open files and versions and sends
+nothing; ``network`` looks at name, connection, certificate and clock, and makes one live call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from opus_async.cli import environment
+from opus_async.cli.connection import drive
+from opus_async.cli.errors import Exit
+from opus_async.cli.tables import columns, terminal_width
+
+if TYPE_CHECKING:
+    from opus_async.cli.doctor.checks import Check
+
+_EPILOG = """\
+The live call reads a workflow and costs nothing. Without --workflow it asks for an id that does not exist:
+any answer but a refused key proves that the key works. The key itself is never shown.
+
+✓ good   ! works, with a risk   ✗ has to be mended (exit code 4)   - not checked, because of another problem
+
+examples:
+  opus-async doctor
+  opus-async doctor --workflow B9uGJfZ3CFwOdMKH
+  opus-async doctor --json | jq '.checks[] | select(.state == "bad")'
+"""
 
 
-def configure(p):
-    pass
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--workflow", metavar="ID", help="read this workflow in the live call")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine everything."""
+    from opus_async.cli.doctor import local, network
+    from opus_async.cli.doctor.checks import State
+
+    taken = environment.load()
+    checks = [*local.examine(taken), *drive(network.examine(options.workflow))]
+    bad = sum(check.state is State.BAD for check in checks)
+    if options.json:
+        found = {"ok": not bad, "checks": [check.as_json() for check in checks]}
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print(_table(checks))
+        print(_verdict(bad))
+    return Exit.NOT_ALLOWED if bad else Exit.OK
+
+
+def _table(checks: list[Check]) -> str:
+    rows = []
+    for check in checks:
+        rows.append((check.state.mark, check.name, check.finding))
+        if check.fix:
+            rows.append(("", "", f"→ {check.fix}"))
+    return columns(rows, width=terminal_width())
+
+
+def _verdict(bad: int) -> str:
+    if not bad:
+        return "\nReady."
+    return f"\n{bad} {'thing has' if bad == 1 else 'things have'} to be mended: follow the arrows."

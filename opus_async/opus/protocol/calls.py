@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.opus.protocol.dialect import InitiateFields
-from opus_async.opus.protocol.plain import jsonable
+from opus_async.opus.protocol.plain import jsonable, sendable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one
@@ -31,20 +31,15 @@ def segment(identifier: str, what: str) -> str:
     Raises:
         InvalidInputs: It is empty, or cannot be written as UTF-8.
     """
-    if not identifier.strip():
-        raise InvalidInputs([f"the {what} is empty"])
-    try:
-        encoded = quote(identifier, safe="")
-    except UnicodeEncodeError:
-        raise InvalidInputs([f"the {what} holds characters that cannot be sent"]) from None
+    encoded = quote(named(identifier, what), safe="")
     climbs = ".." in encoded or encoded == "."
     return encoded.replace(".", "%2E") if climbs else encoded
 
 
 def query(**values: str | int | None) -> str:
     """A query string with its ``?``, of the values that are given; empty when none is."""
-    given = {name: value for name, value in values.items() if value is not None}
-    return f"?{urlencode(given, quote_via=quote)}" if given else ""
+    asked = given(**values)
+    return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
 
 def given(**values: Any) -> dict[str, Any]:
@@ -136,14 +131,17 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
 
 
 def named(identifier: str, what: str) -> str:
-    """An id for a body, unchanged.
+    """An id, unchanged.
 
     Raises:
-        InvalidInputs: It is empty.
+        InvalidInputs: It is empty, or cannot be written as UTF-8.
     """
     if not identifier.strip():
         raise InvalidInputs([f"the {what} is empty"])
-    return identifier
+    try:
+        return sendable(identifier)
+    except ValueError as error:
+        raise InvalidInputs([f"the {what} {error}"]) from None
 
 
 def _or_default(text: str | None, default: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 
 DETAIL_CHARS = 300
 """Long enough for every validation message seen, short enough for one look."""
@@ -18,21 +19,25 @@ _READ_CHARS = 16_384
 _PAGE_NOISE = re.compile(r"<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _PAGE_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_SECRETS = (
+_TOKEN = re.compile(r"[\d_]")  # a value with a digit in it; without one it is a word of the sentence
+_SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # the query of a URL, also where JSON has escaped its slashes, and a user and password before the host
     (re.compile(r"(https?:(?:\\?/){2})[^\s\"'<>/?#\\@]*@", re.IGNORECASE), r"\1"),
-    (re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?#]*)[?#][^\s\"'<>]*", re.IGNORECASE), r"\1?..."),
+    (
+        re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?", re.IGNORECASE),
+        lambda url: f"{url[1]}?..." if url[2] else url[1],  # a URL without query is stepped over at once
+    ),
     # a query without its URL
     (re.compile(r"\?[\w.%~-]+=[^\s\"'<>]*"), "?..."),
     (re.compile(r"\b(X-Amz-[A-Za-z-]+)(?:=|%3D)[^\s\"'<>&]*", re.IGNORECASE), r"\1=..."),
     # a header that carries a secret, quoted with its value
     (
         re.compile(
-            r"(x-service-key|x-opus-callback-token|authorization|bearer)([\"']?\s*[:=]\s*[\"']?|\s+)"
-            r"(?:(?:bearer|basic)\s+)?[^\s\"',;}]*[\d_][^\s\"',;}]*",
+            r"((?:x-service-key|x-opus-callback-token|authorization|bearer)(?:[\"']?\s*[:=]\s*[\"']?|\s+)"
+            r"(?:(?:bearer|basic)\s+)?)([^\s\"',;}]+)",
             re.IGNORECASE,
         ),
-        r"\1\2...",
+        lambda header: f"{header[1]}..." if _TOKEN.search(header[2]) else header[0],
     ),
     # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
     (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),

@@ -59,7 +59,10 @@ class BoundInputs:
         """
         if len(urls) != len(self.files):
             raise ValueError(f"{len(self.files)} files need as many URLs, got {len(urls)}")
-        return {bound.variable_name: _variable(bound, _filled(value, urls)) for bound, value in self.values}
+        return {
+            bound.variable_name: _variable(bound, _filled(value, urls) if self.files else value)
+            for bound, value in self.values
+        }
 
 
 def bind(

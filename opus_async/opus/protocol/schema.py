@@ -151,16 +151,16 @@ def _type_of(entry: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | 
     """
     allowed = pick(entry, "allowed_types", "allowedTypes")
     first = allowed[0] if isinstance(allowed, list) and allowed else None
-    kind = entry.get("type") or first
+    kind = text(entry.get("type"))
     definition = pick(entry, "type_definition", "typeDefinition")
     if not isinstance(definition, dict):
         definition = None
-    for inner in (kind, first):
+    for inner in (entry.get("type"), first):
         if isinstance(inner, dict):
             inner_kind, inner_definition = _type_of(inner)
-            kind = inner_kind if inner is kind else kind
+            kind = kind or inner_kind
             definition = definition or inner_definition
-    return text(kind), definition
+    return kind or text(first), definition
 
 
 def _allowed_file_types(tags: Any) -> tuple[str, ...]:

@@ -1,0 +1,108 @@
+"""What can be seen without the network."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import urllib.request
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+
+from opus_async.cli.doctor.checks import Check, bad, good, risk
+from opus_async.config import Limits, key_problem, resolve_base_url, resolve_key
+from opus_async.errors import ConfigurationError
+from opus_async.transport.urls import without_query
+
+PACKAGES = ("aiohttp", "pydantic", "aiofiles", "python-backoff", "rich")
+OLDEST_AIOHTTP = (3, 14, 4)
+"""Older ones send an empty body again after a broken connection, and storage says 200 to it."""
+MARGIN = 64
+"""Open files besides connections: the program's own, its libraries', name look-ups, results."""
+
+
+def examine(taken_from_file: Sequence[str]) -> Iterator[Check]:
+    """Everything here; ``taken_from_file`` are the names that ``.env`` has set."""
+    yield versions()
+    if taken_from_file:
+        yield good(".env", f"sets {', '.join(taken_from_file)}")
+    yield key()
+    yield base_url()
+    yield proxy()
+    yield open_files(Limits())
+
+
+def versions() -> Check:
+    """Python and what we stand on."""
+    found = {name: version for name in PACKAGES if (version := _version(name))}
+    words = [f"opus-async {_version('opus-async') or 'not installed'}"]
+    words += [f"Python {platform.python_version()}"]
+    words += [f"{name} {version}" for name, version in found.items()]
+    finding = ", ".join([*words, sys.platform])
+    if _numbers(found.get("aiohttp", "")) < OLDEST_AIOHTTP:
+        return bad("versions", finding, "pip install -U 'aiohttp>=3.14.4': older ones can upload empty files")
+    if "rich" not in found:
+        return risk("versions", finding, "pip install 'opus-async[cli]' for live bars instead of plain lines")
+    return good("versions", finding)
+
+
+def key() -> Check:
+    """Whether there is a service key, and its shape."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = resolve_key(None)
+    except ConfigurationError as error:
+        return bad("service key", error.message, "export OPUS_SERVICE_KEY=..., or put that line into .env")
+    if problem := key_problem(found):
+        return risk("service key", f"is set; {problem}", "if the live call below works, all is well")
+    return good("service key", "is set, and has the right shape")
+
+
+def base_url() -> Check:
+    """Whether the base URL can be used."""
+    try:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            url = resolve_base_url(None)
+    except ConfigurationError as error:
+        return bad("base URL", error.message, "correct OPUS_BASE_URL, or unset it to use the vendor's host")
+    if found:
+        return risk("base URL", f"{url}: {found[0].message}", "use https:// unless this is a test")
+    return good("base URL", f"{url}{'' if os.environ.get('OPUS_BASE_URL') else ' (default)'}")
+
+
+def proxy() -> Check:
+    """What the environment says of proxies, without their passwords."""
+    found = {kind: without_query(url) for kind, url in urllib.request.getproxies().items() if kind != "no"}
+    if not found:
+        return good("proxy", "none in the environment")
+    named = ", ".join(f"{kind} through {url}" for kind, url in sorted(found.items()))
+    exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    return good("proxy", f"{named}; exempt: {exempt or 'nothing'}")
+
+
+def open_files(limits: Limits) -> Check:
+    """Whether the limit of open files allows what runs at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # An upload has a connection and a file.
+    needed = limits.api_concurrency + 2 * limits.upload_concurrency + MARGIN
+    if soft in {resource.RLIM_INFINITY, -1} or soft >= needed:
+        return good("open files", f"{soft:,} allowed, {needed} needed with the default limits")
+    how = f"ulimit -n {needed * 2}"
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        how += " (needs an administrator), or lower api_concurrency and upload_concurrency"
+    return bad("open files", f"{soft:,} allowed, {needed} needed with the default limits", how)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())

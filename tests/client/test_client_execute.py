@@ -1,0 +1,347 @@
+"""The order that starts a bill, over real sockets: what is sent, how often, and what is asked in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from client_tools import DOCUMENT, TEXT, document, sha256, text_payload
+from handmade_opus import (
+    CLOSE_BEFORE,
+    CUT_JSON,
+    CUT_JSON_BEFORE,
+    HANG_AFTER,
+    HANG_BEFORE,
+    OK,
+    RESET_AFTER,
+    RESET_BEFORE,
+    TOO_MANY,
+    TRUNCATED,
+    TRUNCATED_BEFORE,
+    html,
+    said,
+)
+
+from opus_async import (
+    AmbiguousExecution,
+    APIError,
+    AuthenticationError,
+    JobRequest,
+    NotFound,
+    PermissionDenied,
+    RequestRetried,
+    ServerError,
+    ValidationFailed,
+)
+
+GRACE = {"execute_grace": 0.1, "max_elapsed": 1.0}
+HANGING = {"request": 0.15}
+LOST_BEFORE = {
+    "a reset": RESET_BEFORE,
+    "a closed connection": CLOSE_BEFORE,
+    "500 in HTML": html(500),
+    "502 in HTML": html(502),
+    "503 in HTML": html(503),
+    "504 in HTML": html(504),
+    "500 in JSON": said(500, statusCode=500, message="Internal server error"),
+    "an answer that ends early": TRUNCATED_BEFORE,
+    "an answer of half a JSON": CUT_JSON_BEFORE,
+    "no answer": HANG_BEFORE,
+}
+LOST_AFTER = {
+    "a reset": RESET_AFTER,
+    "500 in HTML": html(500, obeyed=True),
+    "502 in HTML": html(502, obeyed=True),
+    "503 in HTML": html(503, obeyed=True),
+    "504 in HTML": html(504, obeyed=True),
+    "an answer that ends early": TRUNCATED,
+    "an answer of half a JSON": CUT_JSON,
+    "no answer": HANG_AFTER,
+}
+
+
+def table(cases):
+    return pytest.mark.parametrize("act", cases.values(), ids=cases.keys())
+
+
+@table(LOST_AFTER)
+async def test_an_order_that_was_obeyed_is_never_sent_again(handmade, connect, act):
+    server = await handmade(script={"execute": [act]}, running_for=2)
+    opus = connect(server, retry=GRACE, timeouts=HANGING)
+    outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert outcome.raise_for_status().outputs["SHA-256"] == sha256(b"x")
+    assert server.counts["execute"] == 1
+    assert [job.executions for job in server.jobs.values()] == [1]
+
+
+@table(LOST_AFTER)
+async def test_nor_when_it_stays_invisible_for_a_while(handmade, connect, act):
+    server = await handmade(script={"execute": [act]}, shown_after=3)
+    opus = connect(server, retry=GRACE, timeouts=HANGING)
+    outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert outcome.ok
+    assert server.counts["execute"] == 1
+
+
+@table(LOST_BEFORE)
+async def test_an_order_that_was_not_obeyed_is_sent_once_more_after_the_grace(handmade, connect, act):
+    server = await handmade(script={"execute": [act]})
+    opus = connect(server, retry=GRACE, timeouts=HANGING)
+    outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert outcome.ok
+    first, second = server.of("execute")
+    assert first.body == second.body
+    assert [job.executions for job in server.jobs.values() if job.executions] == [1]
+    between = _between(server, first, second)
+    assert between.count("status") >= 3 + 1, "three looks at the least, and one at a job never executed"
+    assert between.count("audit") >= 3 + 1
+    assert outcome.timings["execute"] >= GRACE["execute_grace"]
+
+
+@table(LOST_BEFORE)
+async def test_on_ambiguous_stop_never_sends_it_again(handmade, connect, act):
+    server = await handmade(script={"execute": [act]})
+    opus = connect(server, retry={**GRACE, "on_ambiguous": "stop"}, timeouts=HANGING)
+    with pytest.raises(AmbiguousExecution) as caught:
+        await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert server.counts["execute"] == 1
+    assert (caught.value.job_id, caught.value.stage) == ("job-1", "execute")
+    assert caught.value.cause is not None
+    assert "billed again" in str(caught.value)
+
+
+@table(LOST_BEFORE)
+async def test_two_lost_orders_are_the_end_of_it(handmade, connect, act):
+    server = await handmade(script={"execute": [act, act]})
+    opus = connect(server, retry=GRACE, timeouts=HANGING)
+    with pytest.raises(AmbiguousExecution, match="Two orders"):
+        await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert server.counts["execute"] == 2
+
+
+async def test_a_second_order_that_was_obeyed_and_lost_is_found(handmade, connect):
+    server = await handmade(script={"execute": [RESET_BEFORE, RESET_AFTER]}, running_for=1)
+    outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    assert outcome.ok
+    assert server.counts["execute"] == 2
+    assert server.executed_twice == []
+
+
+@pytest.mark.parametrize("times", [1, 3, 12])
+async def test_429_is_a_plain_no_and_is_sent_again_without_a_question(handmade, connect, times):
+    server = await handmade(script={"execute": [TOO_MANY] * times})
+    outcome = await connect(server, retry={"attempts": 2}).run(TEXT, {"Input": "x"}, timeout=20)
+    assert outcome.ok
+    assert server.counts["execute"] == times + 1
+    assert server.counts["audit"] == 0
+    assert server.counts["initiate"] == 1
+    assert server.executed_twice == []
+
+
+async def test_a_refused_connection_is_no_ambiguity(handmade, connect):
+    told = []
+    server = await handmade()
+    opus = connect(server, listeners=[told.append])
+    job_id = await opus.jobs.initiate(TEXT)
+    await server.refuse_for(0.15)
+    await opus.jobs.execute(job_id, {"workflow_input_handmade1": {"value": "x", "type": "str"}})
+    retried = [event for event in told if isinstance(event, RequestRetried)]
+    assert retried
+    assert {event.operation for event in retried} == {"execute"}
+    assert all(event.reason.startswith("unsent") for event in retried)
+    assert server.counts == {"initiate": 1, "execute": 1}
+
+
+def _between(server, first, second):
+    seen = server.seen
+    return [request.operation for request in seen[seen.index(first) + 1 : seen.index(second)]]
+
+
+REFUSALS = {
+    400: ValidationFailed,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    409: APIError,
+    413: ValidationFailed,
+    422: ValidationFailed,
+}
+
+
+@pytest.mark.parametrize(("status", "kind"), REFUSALS.items())
+async def test_a_refusal_is_believed_at_once(handmade, connect, status, kind):
+    refusal = said(status, statusCode=status, message=["first reason", "second reason"])
+    server = await handmade(script={"execute": [refusal]})
+    with pytest.raises(kind, match="first reason; second reason") as caught:
+        await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    assert (caught.value.status, caught.value.job_id, caught.value.stage) == (status, "job-1", "execute")
+    assert server.counts["execute"] == 1
+    assert server.counts["status"] == server.counts["audit"] == 0
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        said(201, success=False, message="Execution was not started", error={"reason": "credit"}),
+        said(200, statusCode=400, message="bad payload"),
+        said(200, error="something"),
+    ],
+)
+async def test_a_refusal_inside_a_200_is_believed_too(handmade, connect, refusal):
+    server = await handmade(script={"execute": [refusal]})
+    with pytest.raises(APIError):
+        await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    assert server.counts["execute"] == 1
+
+
+async def test_an_inner_500_is_asked_about_and_never_sent_again(simulate, connect):
+    simulator = await simulate(traits=frozenset({"execute_inner_error"}))
+    with pytest.raises(ServerError, match="422") as caught:
+        await connect(simulator, retry=GRACE).run(TEXT, {"Text": "x"}, timeout=10)
+    assert caught.value.job_id in simulator.state()["jobs"]
+    counters = simulator.state()["counters"]
+    assert counters["requests"]["execute"] == 1
+    assert counters["requests"]["status"] >= 3
+    assert counters["executions"] == 0
+
+
+async def test_an_inner_500_of_a_job_that_runs_all_the_same_is_no_failure(handmade, connect):
+    inner = said(200, obeyed=True, statusCode=500, message="Request failed with status code 422")
+    server = await handmade(script={"execute": [inner]}, running_for=1)
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.counts["execute"] == 1
+
+
+async def test_while_the_platform_cannot_be_asked_nothing_is_sent_again(handmade, connect):
+    server = await handmade(
+        script={"execute": [RESET_BEFORE], "status": [html(500)] * 1000, "audit": [html(500)] * 1000}
+    )
+    opus = connect(server, retry={"execute_grace": 0.05, "max_elapsed": 0.3})
+    with pytest.raises(AmbiguousExecution, match="could not be asked"):
+        await opus.run(TEXT, {"Input": "x"}, timeout=10)
+    assert server.counts["execute"] == 1
+
+
+async def test_looks_that_fail_are_made_up_for(handmade, connect):
+    server = await handmade(script={"execute": [RESET_AFTER], "status": [html(500), RESET_BEFORE, TOO_MANY]})
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.counts["execute"] == 1
+
+
+async def test_what_a_job_never_executed_looks_like_is_learned_once_for_a_run(handmade, connect):
+    server = await handmade(script={"execute": [RESET_BEFORE] * 8})
+    opus = connect(server, retry=GRACE)
+    stream = opus.run_many(TEXT, [JobRequest({"Input": str(n)}, title=f"row {n}") for n in range(8)])
+    outcomes = [outcome async for outcome in stream]
+    assert all(outcome.ok for outcome in outcomes)
+    shells = [job for job in server.jobs.values() if not job.executions]
+    assert len(shells) == stream.stray_shells
+    assert 1 <= len(shells) <= 8
+    assert all("never executed" in shell.request["title"] for shell in shells)
+    assert server.executed_twice == []
+    assert len(shells) == 1
+
+
+async def test_an_accepted_run_that_looks_unstarted_for_longer_than_the_grace_is_the_risk_that_remains(
+    handmade, connect
+):
+    # The README states it: only on_ambiguous="stop" closes this door.
+    server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=1000)
+    opus = connect(server, retry=GRACE)
+    job = asyncio.ensure_future(opus.run(TEXT, {"Input": "x"}))
+    while server.counts["execute"] < 2:
+        await asyncio.sleep(0.01)
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    careful = await handmade(script={"execute": [RESET_AFTER]}, shown_after=1000)
+    with pytest.raises(AmbiguousExecution):
+        await connect(careful, retry={**GRACE, "on_ambiguous": "stop"}).run(TEXT, {"Input": "x"})
+    assert careful.counts["execute"] == 1
+
+
+async def test_a_second_order_refused_as_already_started_is_never_reported_as_not_started(handmade, connect):
+    again = said(409, statusCode=409, message="Job execution has already been started")
+    server = await handmade(script={"execute": [RESET_AFTER, again]}, shown_after=8)
+    outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    assert outcome.ok
+    assert server.counts["execute"] == 2
+    assert server.executed_twice == []
+
+
+async def test_without_its_workflow_a_job_is_never_ordered_twice(handmade, connect):
+    server = await handmade(script={"execute": [RESET_BEFORE]})
+    opus = connect(server, retry=GRACE)
+    job_id = await opus.jobs.initiate(TEXT)
+    with pytest.raises(AmbiguousExecution) as caught:
+        await opus.jobs.execute(job_id, {"workflow_input_handmade1": {"value": "x", "type": "str"}})
+    assert caught.value.job_id == job_id
+    assert server.counts["execute"] == 1
+    assert server.counts["initiate"] == 1
+
+
+@pytest.mark.parametrize("act", [RESET_AFTER, html(500, obeyed=True), TRUNCATED, CUT_JSON, HANG_AFTER])
+async def test_a_shell_made_by_a_lost_answer_is_counted(handmade, connect, act):
+    server = await handmade(script={"initiate": [act]})
+    stream = connect(server, timeouts=HANGING).run_many(TEXT, [{"Input": "x"}])
+    assert [outcome.ok async for outcome in stream] == [True]
+    assert server.counts["initiate"] == len(server.jobs) == 2
+    assert stream.stray_shells == 1
+
+
+@pytest.mark.parametrize("operation", ["workflow", "status", "results"])
+@pytest.mark.parametrize("act", [RESET_BEFORE, html(502), TRUNCATED, CUT_JSON, TOO_MANY, OK])
+async def test_what_only_reads_is_simply_asked_again(handmade, connect, operation, act):
+    server = await handmade(script={operation: [act, act]})
+    assert (await connect(server).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.counts["execute"] == server.counts["initiate"] == 1
+
+
+# Many at once, against every kind of fault
+
+
+async def test_two_hundred_jobs_under_hostile_faults_are_all_accounted_for(simulate_apart, connect):
+    simulator = await simulate_apart(faults="hostile", seed=11, run_time="0.05-0.3", queue_time=0.01)
+    opus = connect(simulator, retry={"execute_grace": 1.0, "max_elapsed": 60})
+    rows = [
+        JobRequest({"Document": (f"{n}.txt", document(n))}, title=f"row {n}", key=str(n)) for n in range(200)
+    ]
+    stream = opus.run_many(DOCUMENT, rows)
+    outcomes = [outcome async for outcome in stream]
+    state = await asyncio.to_thread(simulator.state)
+    assert_accounted_for(outcomes, state, 200, stream.stray_shells)
+
+
+def assert_accounted_for(outcomes, state, rows, stray_shells):
+    assert sorted(outcome.index for outcome in outcomes) == list(range(rows))
+    assert [str(outcome.error) for outcome in outcomes if not outcome.ok] == []
+    for outcome in outcomes:
+        assert outcome.outputs["SHA-256"] == sha256(document(outcome.index))
+    counters, jobs = state["counters"], state["jobs"]
+    assert counters["executed_twice"] == []
+    assert counters["executed_jobs"] == counters["executions"] == rows
+    assert {outcome.job_id for outcome in outcomes} == {
+        job_id for job_id, job in jobs.items() if job["executions"]
+    }
+    assert counters["jobs"] - rows <= stray_shells
+    assert state["leaks"] == []
+    assert state["strange_fields"] == {}
+    assert sum(counters["faults"].values()) > rows / 4
+
+
+async def test_execute_on_its_own_is_as_careful(simulate_apart, connect):
+    simulator = await simulate_apart(faults="hostile", seed=4, run_time=0.05, queue_time=0.0)
+    opus = connect(simulator, retry={"execute_grace": 0.3, "max_elapsed": 30})
+
+    async def one(number):
+        job_id = await opus.jobs.initiate(TEXT, title=f"one by one {number}")
+        try:
+            await opus.jobs.execute(job_id, text_payload(str(number)))
+        except AmbiguousExecution as error:
+            return error.job_id, None
+        return job_id, await opus.jobs.wait(job_id, timeout=30)
+
+    ended = dict(await asyncio.gather(*(one(number) for number in range(40))))
+    jobs = (await asyncio.to_thread(simulator.state))["jobs"]
+    for job_id, status in ended.items():
+        assert jobs[job_id]["executions"] == (0 if status is None else 1)

@@ -1,0 +1,682 @@
+"""The client as a whole against the simulator: every call, every kind of input, in the order that users meet."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from client_tools import ALL_TYPES, DOCUMENT, MODERN, TEXT, TEXT_INPUT, document, sha256, text_payload
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from opus_async import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceeded,
+    InvalidInputs,
+    JobFailed,
+    JobRequest,
+    JobStageChanged,
+    JobStatus,
+    NotFound,
+    OpusError,
+    RequestSent,
+    UploadedFile,
+    UploadProgress,
+)
+
+
+async def test_one_job_runs_from_a_file_to_its_outputs(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=0.02)
+    path = tmp_path / "invoice.txt"
+    path.write_bytes(document(1, lines=7))
+    opus = connect(simulator)
+    outcome = await opus.run(DOCUMENT, {"Document": path, "Threshold": 0.0}, key="17", timeout=10)
+    assert outcome.ok
+    assert outcome.raise_for_status() is outcome
+    assert (outcome.status, outcome.index, outcome.key) == (JobStatus.COMPLETED, 0, "17")
+    assert dict(outcome.outputs) == {
+        "SHA-256": sha256(document(1, lines=7)),
+        "Size": len(document(1, lines=7)),
+        "Type": "TXT",
+        "Lines": 7,
+        "Verdict": "PASS",
+    }
+    assert outcome.results["jobResultsPayloadSchema"]
+    assert {"schema", "upload", "initiate", "execute", "watch", "results", "total"} == set(outcome.timings)
+    job = simulator.state()["jobs"][outcome.job_id]
+    assert (job["executions"], job["execute_requests"], job["result_reads"]) == (1, 1, 1)
+    assert job["inputs_without_display_name"] == 0
+    assert simulator.state()["strange_fields"] == {}
+
+
+async def test_what_a_caller_says_of_a_job_reaches_the_platform(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    workflow = await opus.workflows.get(TEXT)
+    pins = {"version_id": workflow.version_id, "version_number": workflow.version}
+    pins = {name: value for name, value in pins.items() if value is not None}
+    outcome = await opus.run(TEXT, {"Text": "x"}, title="Invoice 17", description="From the tests", **pins)
+    request = simulator.state()["jobs"][outcome.job_id]["request"]
+    assert request["title"] == "Invoice 17"
+    assert request["description"] == "From the tests"
+    assert request.get("workflowVersionId") == workflow.version_id
+    assert request.get("workflowVersionNumber") == workflow.version
+    [outcome] = [
+        done
+        async for done in opus.run_many(TEXT, [JobRequest({"Text": "y"}, title="T", description="D", key="k")])
+    ]
+    request = simulator.state()["jobs"][outcome.job_id]["request"]
+    assert (request["title"], request["description"], outcome.key) == ("T", "D", "k")
+
+
+async def test_the_calls_of_a_job_one_by_one_make_a_run(simulate, connect):
+    simulator = await simulate(run_time=0.03)
+    opus = connect(simulator)
+    job_id = await opus.jobs.initiate(TEXT, title="by hand", description="step by step")
+    assert await opus.jobs.status(job_id) == JobStatus.PENDING
+    await opus.jobs.execute(job_id, text_payload("héllo"), callback_url="https://callback.invalid/x")
+    assert await opus.jobs.wait(job_id, timeout=5) == JobStatus.COMPLETED
+    results = await opus.jobs.results(job_id)
+    assert results.outputs["SHA-256"] == sha256("héllo".encode())
+    audit = await opus.jobs.audit(job_id)
+    assert audit.executed_nodes
+    assert audit.failed_nodes == ()
+    job = simulator.state()["jobs"][job_id]
+    assert job["callback_url"] == "https://callback.invalid/x"
+    assert job["executions"] == 1
+
+
+async def test_execute_binds_plain_values_when_it_is_given_the_workflow(simulate, connect):
+    opus = connect(await simulate())
+    workflow = await opus.workflows.get(DOCUMENT)
+    job_id = await opus.jobs.initiate(DOCUMENT)
+    await opus.jobs.execute(job_id, {"Document": ("a.txt", b"one\ntwo\n")}, workflow=workflow)
+    await opus.jobs.wait(job_id, timeout=5)
+    assert (await opus.jobs.results(job_id)).outputs["Lines"] == 2
+
+
+async def test_execute_without_the_workflow_takes_variable_objects_only(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    job_id = await opus.jobs.initiate(TEXT)
+    with pytest.raises(InvalidInputs, match="workflow=") as caught:
+        await opus.jobs.execute(job_id, {TEXT_INPUT: "plain"})
+    assert caught.value.job_id == job_id
+    assert simulator.state()["counters"]["requests"].get("execute", 0) == 0
+
+
+async def test_a_workflow_tells_its_inputs(simulate, connect):
+    opus = connect(await simulate())
+    workflow = await opus.workflows.get(ALL_TYPES)
+    assert workflow.workflow_id == ALL_TYPES
+    assert {entry.display_name: entry.type for entry in workflow.inputs.values()} == {
+        "TextInput": "str",
+        "NumberInput": "float",
+        "FileInput(Single)": "file",
+        "BoolInput": "bool",
+        "ListInput": "array",
+        "ObjectInput": "object",
+        "DateInput": "date",
+        "FileInput(Multiple)": "array_files",
+    }
+    modern = await opus.workflows.get(MODERN)
+    invoices = modern.inputs["workflow_input_inv0ices1"]
+    assert (invoices.type, invoices.item_type, invoices.takes_files) == ("array", "file", True)
+    assert [entry.nullable for entry in modern.inputs.values()] == [False, False, False, True, True, True]
+
+
+# Many jobs
+
+
+async def test_run_many_gives_every_row_its_own_outcome(simulate, connect, tmp_path):
+    simulator = await simulate(run_time="0-0.05", fail_share=0.2, seed=5)
+    opus = connect(simulator)
+
+    def rows():
+        for number in range(60):
+            path = tmp_path / f"{number}.txt"
+            path.write_bytes(document(number))
+            yield JobRequest({"Document": path}, title=f"row {number}", key=f"key {number}")
+
+    outcomes = [outcome async for outcome in opus.run_many(DOCUMENT, rows(), max_in_flight=20)]
+    assert sorted(outcome.index for outcome in outcomes) == list(range(60))
+    assert {outcome.key for outcome in outcomes} == {f"key {number}" for number in range(60)}
+    state = simulator.state()
+    for outcome in outcomes:
+        job = state["jobs"][outcome.job_id]
+        assert job["title"] == f"row {outcome.index}"
+        assert job["status"] == outcome.status
+        if outcome.ok:
+            assert outcome.outputs["SHA-256"] == sha256(document(outcome.index))
+        else:
+            assert isinstance(outcome.error, JobFailed)
+            assert outcome.error.failed_nodes
+            assert outcome.error.outcome is outcome
+    assert 0 < sum(not outcome.ok for outcome in outcomes) < 30
+    assert state["counters"]["executed_twice"] == []
+    assert state["leaks"] == []
+
+
+async def test_outcomes_come_as_jobs_end_not_in_the_order_of_rows(simulate, connect):
+    simulator = await simulate(run_time="0-0.4", seed=2)
+    opus = connect(simulator)
+    rows = ({"Text": str(number)} for number in range(20))
+    order = [outcome.index async for outcome in opus.run_many(TEXT, rows)]
+    assert sorted(order) == list(range(20))
+    assert order != list(range(20))
+
+
+async def test_rows_may_come_from_an_async_source_and_a_bad_row_harms_no_other(simulate, connect, tmp_path):
+    simulator = await simulate()
+    opus = connect(simulator)
+
+    async def rows():
+        yield {"Text": "good"}
+        yield {"Txet": "misspelt"}
+        await asyncio.sleep(0)
+        yield JobRequest({"Text": 3}, key="a number is text too")
+        yield "no row at all"
+        yield {"Text": tmp_path}
+
+    async with opus.run_many(TEXT, rows()) as stream:
+        outcomes = {outcome.index: outcome async for outcome in stream}
+    assert [outcomes[index].ok for index in range(5)] == [True, False, True, False, True]
+    assert isinstance(outcomes[1].error, InvalidInputs)
+    assert "did you mean 'Text'?" in str(outcomes[1].error)
+    assert isinstance(outcomes[3].error, InvalidInputs)
+    assert outcomes[1].job_id is None
+    assert outcomes[1].status is None
+    assert simulator.state()["counters"]["jobs"] == 3
+
+
+async def test_the_schema_is_read_once_for_a_run_of_many_and_anew_for_every_run(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    reads = lambda: simulator.state()["counters"]["requests"]["workflow"]  # noqa: E731 - asked four times
+    async for _ in opus.run_many(TEXT, [{"Text": str(number)} for number in range(25)]):
+        pass
+    assert reads() == 1
+    async for _ in opus.run_many(TEXT, [{"Text": "again"}]):
+        pass
+    assert reads() == 2
+    await opus.run(TEXT, {"Text": "a"})
+    await opus.run(TEXT, {"Text": "b"})
+    assert reads() == 4
+
+
+async def test_what_dooms_every_row_raises_before_any_job_is_made(simulate, connect):
+    simulator = await simulate()
+    with pytest.warns(UserWarning, match="may be refused"):
+        stranger = connect(simulator, key="wrong-key")
+    with pytest.raises(AuthenticationError) as wrong:
+        async for _ in stranger.run_many(TEXT, [{"Text": "x"}] * 3):
+            pass
+    assert wrong.value.stage == "schema"
+    with pytest.raises(NotFound, match="does not know"):
+        async for _ in connect(simulator).run_many("N0suchW0rkfl0w00", [{"Text": "x"}]):
+            pass
+    assert simulator.state()["counters"]["jobs"] == 0
+
+
+async def test_no_more_rows_are_taken_than_may_be_in_flight(simulate, connect):
+    simulator = await simulate(run_time=0.01)
+    opus = connect(simulator)
+    taken = 0
+
+    def rows():
+        nonlocal taken
+        for number in range(40):
+            taken += 1
+            yield {"Text": str(number)}
+
+    read = 0
+    async for _ in opus.run_many(TEXT, rows(), max_in_flight=7):
+        read += 1
+        assert taken <= read + 7
+    assert read == 40
+
+
+async def test_waiting_for_many_jobs_gives_each_its_status_as_it_ends(simulate, connect):
+    simulator = await simulate(run_time="0.01-0.2", fail_share=0.3, seed=3)
+    opus = connect(simulator)
+    ids = []
+    for number in range(20):
+        ids.append(await opus.jobs.initiate(TEXT, title=f"job {number}"))
+        await opus.jobs.execute(ids[-1], text_payload("x"))
+    ended = {job_id: status async for job_id, status in opus.jobs.wait_many(ids)}
+    assert set(ended) == set(ids)
+    assert {job_id: job["status"] for job_id, job in simulator.state()["jobs"].items()} == ended
+
+
+async def test_a_job_that_cannot_be_watched_raises_at_its_turn_and_the_others_go_on(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator, retry={"max_elapsed": 0.1})
+    job_id = await opus.jobs.initiate(TEXT)
+    await opus.jobs.execute(job_id, text_payload("x"))
+    waiting = opus.jobs.wait_many(["999999", job_id])
+    assert await anext(waiting) == (job_id, JobStatus.COMPLETED)
+    with pytest.raises(NotFound) as caught:
+        await anext(waiting)
+    assert caught.value.job_id == "999999"
+    with pytest.raises(StopAsyncIteration):
+        await anext(waiting)
+
+
+async def test_a_deadline_ends_our_waiting_and_not_the_job(simulate, connect):
+    simulator = await simulate(run_time=0.4)
+    opus = connect(simulator)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await opus.run(TEXT, {"Text": "slow"}, timeout=0.1)
+    late = caught.value
+    assert (late.stage, late.last_status) == ("watch", JobStatus.IN_PROGRESS)
+    assert late.job_id in str(late)
+    assert isinstance(late, TimeoutError)
+    with pytest.raises(DeadlineExceeded):
+        await opus.jobs.wait(late.job_id, timeout=0.05)
+    assert await opus.jobs.wait(late.job_id, timeout=5) == JobStatus.COMPLETED
+    assert (await opus.jobs.results(late.job_id)).outputs["Text"] == "slow"
+
+
+async def test_a_job_parked_for_a_person_is_waited_for(simulate, connect):
+    simulator = await simulate(run_time=0.02, waiting_share=1, waiting_time=0.1)
+    outcome = await connect(simulator).run(TEXT, {"Text": "x"}, timeout=10)
+    assert outcome.ok
+    assert outcome.timings["watch"] >= 0.1
+
+
+async def test_listeners_are_told_every_stage_and_every_request(simulate, connect):
+    simulator = await simulate()
+    told, later = [], []
+
+    async def slowly(event):
+        await asyncio.sleep(0)
+        later.append(event)
+
+    opus = connect(simulator, listeners=[told.append, slowly])
+    outcome = await opus.run(DOCUMENT, {"Document": ("a.txt", b"text")}, key="k")
+    await opus.close()
+    stages = [event for event in told if isinstance(event, JobStageChanged)]
+    assert [event.stage for event in stages] == [
+        "schema",
+        "upload",
+        "initiate",
+        "execute",
+        "watch",
+        "results",
+        "done",
+    ]
+    assert {event.key for event in stages} == {"k"}
+    assert stages[-1].status == "COMPLETED"
+    assert stages[-1].job_id == outcome.job_id
+    sent = [event for event in told if isinstance(event, RequestSent)]
+    assert [event.operation for event in sent if event.operation != "status"] == [
+        "workflow",
+        "presign",
+        "put",
+        "initiate",
+        "execute",
+        "results",
+    ]
+    assert all("?" not in event.url for event in sent)
+    assert [event.sent for event in told if isinstance(event, UploadProgress)][-1] == 4
+    assert later == told
+
+
+async def test_two_clients_and_many_tasks_share_nothing_but_the_platform(simulate, connect):
+    simulator = await simulate(run_time=0.01)
+    first, second = connect(simulator), connect(simulator)
+    runs = [client.run(TEXT, {"Text": str(number)}) for number in range(20) for client in (first, second)]
+    outcomes = await asyncio.gather(*runs)
+    assert all(outcome.ok for outcome in outcomes)
+    await first.close()
+    assert (await second.run(TEXT, {"Text": "still here"})).ok
+
+
+async def test_a_closed_client_says_so(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    await opus.run(TEXT, {"Text": "x"})
+    await opus.close()
+    await opus.close()
+    assert repr(opus).endswith("closed>")
+    with pytest.raises(ConfigurationError, match="closed"):
+        await opus.run(TEXT, {"Text": "x"})
+    with pytest.raises(ConfigurationError, match="closed"):
+        opus.run_many(TEXT, [])
+    with pytest.raises(OpusError, match="closed"):
+        await opus.jobs.status("2514")
+
+
+@pytest.mark.parametrize("ending", ["", "/", "//"])
+async def test_a_slash_at_the_end_of_the_base_url_changes_nothing(simulate, connect, ending):
+    simulator = await simulate()
+
+    class There:
+        base_url = simulator.base_url + ending
+        service_key = f" {simulator.service_key}\n"
+
+    assert (await connect(There).run(TEXT, {"Text": "x"})).ok
+
+
+# Every kind of input
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
+contents = st.binary(min_size=1, max_size=2000)
+BOUNDED = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+async def opus(simulate, connect):
+    return connect(await simulate())
+
+
+@BOUNDED
+@given(
+    text=texts,
+    number=numbers,
+    flag=st.booleans(),
+    items=st.lists(json_values, max_size=5),
+    thing=st.dictionaries(st.text(max_size=8), json_values, max_size=5),
+    day=st.dates(),
+    single=contents,
+    several=st.lists(contents, min_size=1, max_size=4),
+)
+async def test_every_documented_type_comes_back_as_it_was_given(
+    opus, text, number, flag, items, thing, day, single, several
+):
+    outcome = await opus.run(
+        ALL_TYPES,
+        {
+            "TextInput": text,
+            "NumberInput": number,
+            "FileInput(Single)": ("single.pdf", single),
+            "BoolInput": flag,
+            "ListInput": items,
+            "ObjectInput": thing,
+            "DateInput": day,
+            "FileInput(Multiple)": [(f"{place}.csv", data) for place, data in enumerate(several)],
+        },
+    )
+    outputs = outcome.raise_for_status().outputs
+    assert outputs["TextInput"] == text
+    assert outputs["NumberInput"] == number
+    assert outputs["BoolInput"] is flag
+    assert outputs["ListInput"] == items
+    assert outputs["ObjectInput"] == thing
+    assert outputs["DateInput"] == day.isoformat()
+    assert outputs["FileInput(Single) SHA-256"] == sha256(single)
+    assert outputs["FileInput(Multiple) SHA-256"] == [sha256(data) for data in several]
+
+
+@BOUNDED
+@given(
+    profile=json_values.filter(lambda value: not isinstance(value, str)),
+    count=st.integers(-(2**53), 2**53),
+    invoices=st.lists(contents, min_size=1, max_size=3),
+    due=st.none() | st.dates(),
+    labels=st.none() | st.lists(st.text(max_size=10), max_size=3),
+    attachment=st.none() | contents,
+)
+async def test_every_newer_type_comes_back_and_what_is_left_out_stays_out(
+    opus, profile, count, invoices, due, labels, attachment
+):
+    inputs = {
+        "Profile": profile if profile is not None else {},
+        "workflow_input_c0untint1": count,
+        "Invoices": [(f"{place}.txt", data) for place, data in enumerate(invoices)],
+        "due date": due,
+        "Labels": labels,
+        "Attachment": None if attachment is None else ("a.pdf", attachment),
+    }
+    outputs = (await opus.run(MODERN, inputs)).raise_for_status().outputs
+    assert json.loads(outputs["Profile"]) == inputs["Profile"]
+    assert outputs["Count"] == count
+    assert outputs["Invoices SHA-256"] == [sha256(data) for data in invoices]
+    assert outputs.get("Due date") == (due and due.isoformat())
+    assert outputs.get("Labels") == labels
+    assert outputs.get("Attachment SHA-256") == (attachment and sha256(attachment))
+
+
+async def test_an_input_may_be_given_in_every_form_a_file_has(opus, tmp_path):
+    path = tmp_path / "größe (1) +.txt"
+    path.write_bytes(b"on the disk")
+    uploaded = await opus.files.upload(path, workflow_id=MODERN)
+    with path.open("rb") as opened:
+        forms = [path, str(path), ("x.txt", b"in memory"), ("y.TXT", io.BytesIO(b"in a buffer")), opened]
+        forms += [uploaded, uploaded.url]
+        outcome = await opus.run(MODERN, {"Profile": "{}", "Count": 1, "Invoices": forms})
+    disk = sha256(b"on the disk")
+    assert outcome.raise_for_status().outputs["Invoices SHA-256"] == [
+        disk,
+        disk,
+        sha256(b"in memory"),
+        sha256(b"in a buffer"),
+        disk,
+        disk,
+        disk,
+    ]
+
+
+async def test_a_hundred_and_fifty_files_of_one_input_keep_their_order(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    files = [(f"{number}.txt", document(number)) for number in range(150)]
+    outcome = await opus.run(MODERN, {"Profile": {}, "Count": 0, "Invoices": files})
+    assert outcome.outputs["Invoices SHA-256"] == [sha256(data) for _, data in files]
+    assert simulator.state()["counters"]["uploads"] == 150
+
+
+async def test_the_same_content_is_uploaded_once_in_a_run_and_again_in_the_next(simulate, connect, tmp_path):
+    simulator = await simulate()
+    opus = connect(simulator)
+    same = tmp_path / "same.txt"
+    same.write_bytes(b"the same for all")
+
+    async def run():
+        rows = [{"Document": same if number % 2 else ("other name.txt", same.read_bytes())} for number in range(30)]
+        async for outcome in opus.run_many(DOCUMENT, rows):
+            assert outcome.outputs["SHA-256"] == sha256(b"the same for all")
+
+    await run()
+    assert simulator.state()["counters"]["uploads"] == 1
+    await run()
+    assert simulator.state()["counters"]["uploads"] == 2
+
+
+async def test_what_does_not_fit_is_all_told_at_once_before_anything_is_sent(simulate, connect, tmp_path):
+    simulator = await simulate()
+    opus = connect(simulator)
+    with pytest.raises(InvalidInputs) as caught:
+        await opus.run(
+            ALL_TYPES,
+            {
+                "TextInput": object(),
+                "NumberInput": float("nan"),
+                "FileInput(Single)": tmp_path / "absent.pdf",
+                "BoolInput": "perhaps",
+                "ListInput": 3,
+                "DateInput": "2025-13-40",
+                "FileInput(Multiple)": [],
+                "Surplus": 1,
+            },
+        )
+    assert len(caught.value.problems) == 9
+    assert caught.value.stage == "schema"
+    requests = simulator.state()["counters"]["requests"]
+    assert requests == {"workflow": 1}
+
+
+# opus.files
+
+
+async def test_a_file_is_uploaded_from_a_path_bytes_or_a_file_object(simulate, connect, tmp_path):
+    simulator = await simulate()
+    opus = connect(simulator)
+    data = bytes(range(256)) * 1000
+    path = tmp_path / "data.pdf"
+    path.write_bytes(data)
+    progress = []
+    first = await opus.files.upload(
+        path, access_scope="workspace", workflow_id=TEXT, on_progress=lambda sent, size: progress.append((sent, size))
+    )
+    second = await opus.files.upload(data, filename="data.pdf", digest=False)
+    with path.open("rb") as opened:
+        opened.seek(10)
+        third = await opus.files.upload(opened)
+        assert not opened.closed
+    assert first == UploadedFile(url=first.url, size=len(data), sha256=sha256(data))
+    assert second == UploadedFile(url=second.url, size=len(data), sha256=None)
+    assert third == UploadedFile(url=third.url, size=len(data) - 10, sha256=sha256(data[10:]))
+    assert progress[-1] == (len(data), len(data))
+    assert [sent for sent, _ in progress] == sorted(sent for sent, _ in progress)
+    uploads = simulator.state()["uploads"]
+    assert uploads[first.url]["sha256"] == uploads[second.url]["sha256"] == sha256(data)
+    assert uploads[third.url]["sha256"] == sha256(data[10:])
+    assert uploads[first.url]["request"] == {
+        "fileExtension": ".pdf",
+        "accessScope": "workspace",
+        "originalName": "data.pdf",
+        "workflowId": TEXT,
+    }
+    assert uploads[second.url]["request"]["accessScope"] == "organization"
+    assert all(upload["url_intact"] for upload in uploads.values())
+
+
+async def test_many_files_come_back_in_the_order_of_the_sources(simulate, connect, tmp_path):
+    simulator = await simulate()
+    opus = connect(simulator, limits={"upload_concurrency": 5})
+    paths = []
+    for number in range(30):
+        paths.append(tmp_path / f"{number}.csv")
+        paths[-1].write_bytes(document(number, lines=1 + number * 50 % 700))
+    uploaded = await opus.files.upload_many(paths, access_scope="all")
+    assert [file.sha256 for file in uploaded] == [sha256(path.read_bytes()) for path in paths]
+    assert len({file.url for file in uploaded}) == 30
+    scopes = {upload["request"]["accessScope"] for upload in simulator.state()["uploads"].values()}
+    assert scopes == {"all"}
+
+
+async def test_the_first_failure_of_many_uploads_is_raised_alone(simulate, connect, tmp_path):
+    opus = connect(await simulate())
+    good = tmp_path / "good.txt"
+    good.write_bytes(b"good")
+    with pytest.raises(InvalidInputs, match=r"absent\.txt"):
+        await opus.files.upload_many([good, tmp_path / "absent.txt", good])
+
+
+async def test_a_name_given_beside_a_path_decides_the_type(simulate, connect, tmp_path):
+    simulator = await simulate(sign_content_type="always")
+    opus = connect(simulator)
+    scan = tmp_path / "scan.tmp"
+    scan.write_bytes(b"%PDF-1.7 page")
+    uploaded = await opus.files.upload(scan, filename="invoice.pdf")
+    upload = simulator.state()["uploads"][uploaded.url]
+    assert upload["content_type"] == "application/pdf"
+    assert upload["request"]["originalName"] == "invoice.pdf"
+    assert simulator.state()["counters"]["requests"]["put"] == 1
+
+
+async def test_a_name_with_folders_is_sent_without_them(simulate, connect):
+    simulator = await simulate()
+    uploaded = await connect(simulator).files.upload(b"x", filename="/home/somebody/notes.txt")
+    assert simulator.state()["uploads"][uploaded.url]["request"]["originalName"] == "notes.txt"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        (b"data", {}, "no file name"),
+        (b"", {"filename": "a.pdf"}, "is empty"),
+        (b"data", {"filename": "a.exe"}, "unsupported type"),
+        (b"data", {"filename": "noextension"}, "no extension"),
+        (Path("/nowhere/a.pdf"), {}, "there is no file"),
+        (Path("/"), {}, "not a regular file"),
+        (io.StringIO("text"), {"filename": "a.txt"}, "rb"),
+        (b"data", {"filename": "a.pdf", "access_scope": "everybody"}, "access_scope must be"),
+        (b"data", {"filename": "a.pdf", "access_scope": "workspace"}, "needs workflow_id or workspace_id"),
+    ],
+)
+async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(simulate, connect, source, options, words):
+    simulator = await simulate()
+    with pytest.raises(InvalidInputs, match=words):
+        await connect(simulator).files.upload(source, **options)
+    assert simulator.state()["counters"]["requests"] == {}
+
+
+# What real servers were seen to do
+
+
+@pytest.mark.parametrize(
+    "trait",
+    [
+        "numeric_ids",
+        "spaced_status",
+        "execute_200",
+        "execute_echo",
+        "execute_repeat_refused",
+        "queued_looks_unstarted",
+        "results_bare_list",
+        "results_old",
+        "results_nested",
+        "results_late",
+        "audit_trail",
+        "audit_null",
+        "audit_missing",
+        "audit_all_remaining",
+        "callback_required",
+        "lax_content_type",
+        "unknown_fields_refused",
+    ],
+)
+async def test_a_job_completes_whatever_the_server_is_like(simulate, connect, trait):
+    simulator = await simulate(traits=frozenset({trait}), run_time=0.03, queue_time=0.01)
+    opus = connect(simulator)
+    outcome = (await opus.run(DOCUMENT, {"Document": ("a.txt", b"one\n")}, timeout=10)).raise_for_status()
+    assert sha256(b"one\n") in outcome.outputs.values() or sha256(b"one\n") in str(outcome.outputs)
+    assert type(outcome.job_id) is str
+    [job] = simulator.state()["jobs"].values()
+    assert (job["executions"], job["execute_requests"]) == (1, 1)
+    if trait == "results_bare_list":
+        assert outcome.outputs["workflow_output_d0cum_sha256"] == sha256(b"one\n")
+    elif trait != "results_old":
+        assert outcome.outputs["SHA-256"] == sha256(b"one\n")
+    assert await opus.jobs.wait(outcome.job_id, timeout=5) == JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "trait", ["audit_trail", "audit_null", "audit_missing", "audit_all_remaining", "numeric_ids"]
+)
+async def test_a_failed_job_is_an_outcome_whatever_the_audit_looks_like(simulate, connect, trait):
+    simulator = await simulate(traits=frozenset({trait}), fail_share=1, run_time=0.01)
+    outcome = await connect(simulator).run(TEXT, {"Text": "x"}, timeout=10)
+    assert (outcome.ok, outcome.status, dict(outcome.outputs)) == (False, JobStatus.FAILED, {})
+    assert isinstance(outcome.error, JobFailed)
+    assert outcome.error.job_id == outcome.job_id
+    with pytest.raises(JobFailed):
+        outcome.raise_for_status()
+    assert (outcome.audit is None) == (trait == "audit_missing")
+    assert simulator.state()["counters"]["requests"]["audit"] == 1
+    assert simulator.state()["counters"]["requests"].get("results", 0) == 0
+
+
+async def test_a_day_in_a_nullable_input_may_be_text(opus):
+    inputs = {"Profile": "[]", "Count": "7", "Invoices": ("a.txt", b"x"), "Due date": date(2025, 11, 9).isoformat()}
+    outputs = (await opus.run(MODERN, inputs)).raise_for_status().outputs
+    assert (outputs["Count"], outputs["Due date"], outputs["Profile"]) == (7, "2025-11-09", "[]")
