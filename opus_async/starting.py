@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AmbiguousExecution, OpusError
+from opus_async.errors import AmbiguousExecution, APIError, OpusError
 from opus_async.platform import ReadyT, Standing, UncertainStart
 
 log = logging.getLogger("opus_async.lifecycle")
@@ -25,6 +25,7 @@ LOOKS_NEEDED = 3
 """Looks that must succeed and agree before a job counts as never started."""
 FAILED_LOOK_WAIT = 1.0
 """Seconds, at least, between the further looks that follow when looks fail."""
+_CONFLICT = 409
 
 
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
@@ -92,8 +93,11 @@ class Starter(Generic[ReadyT]):
             if not await self._runs(job_id, again.cause):
                 raise _ambiguous("Two orders to start it got no clear answer", again.cause) from None
         except OpusError as refused:  # "already executed", say: then the first order was obeyed after all
-            if not await self._runs(job_id, refused):
-                raise
+            if await self._runs(job_id, refused):
+                return
+            if isinstance(refused, APIError) and refused.status == _CONFLICT:
+                raise _ambiguous("A second order was refused as a repetition", refused) from None
+            raise
 
     async def _runs(self, job_id: str, cause: OpusError) -> bool:
         """Whether an uncertain start was obeyed; raises AmbiguousExecution when looking tells nothing."""
@@ -101,7 +105,10 @@ class Starter(Generic[ReadyT]):
         for number, moment in enumerate(self._moments(), 1):
             await self._sleep(moment - slept)
             slept = moment
-            standing = await self._platform.settle(job_id)
+            try:
+                standing = await self._platform.settle(job_id)
+            except OpusError as error:
+                raise _ambiguous(f"The platform cannot be asked any more ({error.message})", cause) from None
             if standing is Standing.RUNNING:
                 return True
             agreeing += standing is Standing.UNSTARTED

@@ -110,7 +110,7 @@ def line(progress: Progress) -> str:
     of = "" if progress.total is None else f"/{progress.total}"
     words = [f"{progress.done}{of} done", f"{progress.failed} failed", f"{progress.in_flight} in flight"]
     words += speeds(progress, rates.jobs, rates.bytes)
-    if rates.seconds_left and progress.done:
+    if rates.seconds_left:
         words.append(f"about {duration(rates.seconds_left)} left")
     return f"{duration(progress.elapsed)}: {', '.join(words)}"
 

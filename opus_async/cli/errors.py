@@ -104,24 +104,17 @@ def report(error: BaseException, *, debug: bool) -> Exit:
     error = first_error(error)
     if debug:
         traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, KeyboardInterrupt) and sys.stderr.isatty():
+        print(file=sys.stderr)  # the terminal has written ^C where we stand
     complain(_explained(error))
     if hint := advice(error):
-        print(hint, file=sys.stderr)
+        print(_folded(hint), file=sys.stderr)
     return exit_code(error)
 
 
 def complain(text: str) -> None:
-    """One message on stderr, marked as ours, folded between words on a terminal."""
-    lines = f"opus-async: {text}".splitlines()
-    if sys.stderr.isatty():
-        columns = shutil.get_terminal_size().columns
-        lines = [
-            textwrap.fill(
-                line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-            )
-            for line in lines
-        ]
-    print("\n".join(lines), file=sys.stderr)
+    """One message on stderr, marked as ours."""
+    print(_folded(f"opus-async: {text}", indent="  "), file=sys.stderr)
 
 
 def advice(error: BaseException) -> str | None:
@@ -133,7 +126,7 @@ def advice(error: BaseException) -> str | None:
         return "'opus-async doctor' checks key, network and limits."
     if code is Exit.UNKNOWN and error.job_id:
         return (
-            f"Job {error.job_id} may still run, and is billed when it completes. Do not run the same inputs\n"
+            f"Job {error.job_id} may still run, and is billed when it completes. Do not run the same inputs "
             "again before you know. Look at it in Opus, or wait for it in Python:\n"
             f"    status = await opus.jobs.wait({error.job_id!r})\n"
             f"    outputs = (await opus.jobs.results({error.job_id!r})).outputs"
@@ -173,3 +166,16 @@ def _explained(error: BaseException) -> str:
 
 def _completed(error: DeadlineExceeded) -> bool:
     return error.last_status == "COMPLETED"
+
+
+def _folded(text: str, *, indent: str = "") -> str:
+    """The text with its lines folded between words on a terminal, and as it is elsewhere."""
+    if not sys.stderr.isatty():
+        return text
+    fold = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(fold.fill(line) for line in text.splitlines())

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opus_async.cli.display import duration, speeds
-from opus_async.cli.progress import DONE, Progress
+from opus_async.cli.progress import DONE, Progress, Rates
 
 FRAMES_PER_SECOND = 4
 
@@ -41,12 +41,15 @@ class Bars:
 
     def _frame(self) -> RenderableType:
         progress = self._progress
+        rates = progress.rates()
         head = Text.assemble((self._title, "bold"), f"  {duration(progress.elapsed)}")
         if progress.total is not None:
             head.append(f"  {progress.done} of {progress.total}")
         if progress.failed:
             head.append(f"  {progress.failed} failed", "red")
-        return Group(head, self._bars(), self._foot())
+        if rates.seconds_left:
+            head.append(f"  about {duration(rates.seconds_left)} left", "dim")
+        return Group(head, self._bars(), self._foot(rates))
 
     def _bars(self) -> Table:
         progress = self._progress
@@ -67,12 +70,9 @@ class Bars:
         table.add_row(f"  {DONE}", bar, f"{progress.done}/{total}", "")
         return table
 
-    def _foot(self) -> Text:
-        rates = self._progress.rates()
+    def _foot(self, rates: Rates) -> Text:
         words = [
             f"{self._progress.in_flight} in flight",
             *speeds(self._progress, rates.jobs, rates.bytes),
         ]
-        if rates.seconds_left and self._progress.done:
-            words.append(f"{duration(rates.seconds_left)} left")
         return Text("  " + " · ".join(words), style="dim", no_wrap=True, overflow="ellipsis")

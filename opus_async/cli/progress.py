@@ -15,6 +15,10 @@ _RATE_OVER = 10.0
 """Seconds that a rate looks back: long enough to be calm, short enough to show a pause."""
 
 
+_TELLING = 0.05
+"""Share of the jobs that must have ended before their rate tells anything of the rest."""
+
+
 class Progress:
     """A listener that counts jobs by stage, bytes, requests and retries.
 
@@ -91,7 +95,9 @@ class Progress:
         self._samples.append((now, self.done, self.sent_bytes))
         seconds = max(now - then, 1e-9)
         jobs = (self.done - done) / seconds
-        left = None if self.total is None or not jobs else (self.total - self.done) / jobs
+        left = None
+        if self.total is not None and jobs and self.done >= self.total * _TELLING:
+            left = (self.total - self.done) / jobs
         return Rates(jobs=jobs, bytes=(self.sent_bytes - sent) / seconds, seconds_left=left)
 
     def _move(self, event: JobStageChanged) -> None:

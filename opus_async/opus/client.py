@@ -62,7 +62,7 @@ class OpusClient:
         files: Uploads.
 
     Raises:
-        ConfigurationError: No key, or a base URL that is none.
+        ConfigurationError: No key, a base URL that is none, or a callback that the API would refuse.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class OpusClient:
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._policy = retry or RetryPolicy()
-        self._callback = resolve_callback(callback)
         self._notify = Notifier(listeners)
         self._http = Http(self._timeouts, session=session)
         self._gate = Gate(
@@ -91,7 +90,7 @@ class OpusClient:
         self._upload_slots = Gate(self._limits.upload_concurrency)
         self._storage_gate = Gate(self._limits.upload_concurrency)
         self._api = Api(
-            _dialect(api),
+            _dialect(api, resolve_callback(callback)),
             self._http,
             Retrier(self._policy, self._gate, notify=self._notify),
             base_url=resolve_base_url(base_url),
@@ -223,7 +222,7 @@ class OpusClient:
             UploadsOnce(self._uploader),
             workflow_id,
             access_scope="organization",
-            callback_url=callback_url or self._callback,
+            callback_url=callback_url,
             max_file_bytes=self._limits.max_file_bytes,
             policy=self._policy,
         )
@@ -238,10 +237,10 @@ class OpusClient:
             raise ConfigurationError("This client is closed; make a new one.")
 
 
-def _dialect(api: str) -> Dialect:
+def _dialect(api: str, callback: str | None) -> Dialect:
     if api != "v0":
         raise ConfigurationError(f"api={api!r} is not spoken by this version; use api='v0'")
-    return V0()
+    return V0() if callback is None else V0(callback_url=callback)
 
 
 class Workflows:

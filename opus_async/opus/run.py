@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, NotFound, OpusError, first_error
+from opus_async.errors import DeadlineExceeded, NotFound, OpusError, TransportError, first_error
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import ONE_TRY, Api
 from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
@@ -81,6 +81,8 @@ class OpusRun:
         self._schemas: dict[Version, Workflow] = {}
         self._reading = asyncio.Lock()
         self._unstarted: _Look | None = None
+        self._shell: str | None = None
+        self._learning = asyncio.Lock()
 
     async def open(self) -> None:
         """Read the schema of the latest version: what dooms every row shows here."""
@@ -134,7 +136,11 @@ class OpusRun:
         await self._api.execute(remote_id, ready, callback_url=self._callback_url, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:
-        """Compare status and audit with those of a shell that was never executed."""
+        """Compare status and audit with those of a shell that was never executed.
+
+        Raises:
+            TransportError: The platform cannot be asked any more; a later look would not go better.
+        """
         look = await self._look(remote_id)
         if look is None:
             return Standing.UNCLEAR
@@ -142,11 +148,12 @@ class OpusRun:
             return Standing.RUNNING
         if self._workflow_id is None:
             return Standing.UNSTARTED
-        if self._unstarted is None:
-            try:
-                self._unstarted = await self._look_at_a_shell()
-            except OpusError as error:
-                log.warning("What a job never executed looks like could not be learned: %s", error)
+        async with self._learning:  # jobs whose answers were lost together share one shell
+            if self._unstarted is None:
+                try:
+                    self._unstarted = await self._look_at_a_shell()
+                except OpusError as error:
+                    log.warning("What a job never executed looks like could not be learned: %s", error)
         if self._unstarted is None:
             return Standing.UNCLEAR
         return Standing.UNSTARTED if look == self._unstarted else Standing.RUNNING
@@ -184,26 +191,27 @@ class OpusRun:
         self.stray_shells += 1
 
     async def _look_at_a_shell(self) -> _Look | None:
-        self._count_stray()
-        shell = await self._initiate(
-            InitiateFields(
-                workflow_id=self._workflow_id,
-                title="opus_async: never executed",
-                description="Unbilled. Made once to learn what a job looks like that was never executed.",
+        if self._shell is None:
+            self._shell = await self._initiate(
+                InitiateFields(
+                    workflow_id=self._workflow_id,
+                    title="opus_async: never executed",
+                    description="Unbilled. Made once to learn what a job looks like that was never executed.",
+                )
             )
-        )
-        return await self._look(shell)
+            self._count_stray()
+        return await self._look(self._shell)
 
     async def _look(self, job_id: str) -> _Look | None:
         try:
             status = await self._api.status(job_id, policy=ONE_TRY)
-        except OpusError:
-            return None
-        try:
-            audit = await self._api.audit(job_id, policy=ONE_TRY)
-        except NotFound:
-            return _Look.of(status, None)
-        except OpusError:
+            try:
+                audit = await self._api.audit(job_id, policy=ONE_TRY)
+            except NotFound:
+                return _Look.of(status, None)
+        except OpusError as error:
+            if isinstance(error, TransportError) and not error.retryable:
+                raise  # a closed client, say: no later look will tell more
             return None
         return _Look.of(status, audit)
 
@@ -250,8 +258,8 @@ async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
     while (results := await api.results(job_id)) is None:
         if waited >= patience:
             raise DeadlineExceeded(
-                f"The job completed, but its results were not ready for {patience:g} s. It was billed: do not "
-                f"run it again; jobs.results({job_id!r}) can fetch them later.",
+                f"The job completed, but its results were not ready for {patience:g} s. It was billed: do "
+                f"not run it again; jobs.results({job_id!r}) can fetch them later.",
                 last_status=JobStatus.COMPLETED,
                 job_id=job_id,
                 stage=STAGES.collect,

@@ -30,7 +30,7 @@ SHORTEST_DELAY, LONGEST_DELAY = 0.1, 0.6
 _RESET_SHARE = 0.5
 _GATEWAY_ERRORS = (500, 502, 503, 504)
 # Zero is legal, and means that a client may come back at once.
-_WAITS = (0, 0, 0, 1, 2)
+_WAITS = (0, 0.2, 1)
 _ODD_STATUSES = (b'{"status": null}', b"{}", b'{"status": ""}', b"null", b'{"status": 7}', b"[]")
 _BEFORE = frozenset(
     {faults.RESET_BEFORE, faults.ERROR_BEFORE, faults.RATE_LIMITED, faults.UNAVAILABLE, faults.NOT_FOUND}

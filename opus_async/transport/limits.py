@@ -21,7 +21,7 @@ __all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
 
 _WORK_IN_A_ROW = 3
 """While both lanes wait, at least every fourth turn is a poll's: a job that is never looked at never ends."""
-_PAUSE_BASE = 1.0
+_PAUSE_BASE = 0.5
 _PAUSE_CAP = 20.0
 _PAUSE_FLOOR = 0.05
 """A server that says "Retry-After: 0" means at once, not in the same instant."""
@@ -65,7 +65,7 @@ class Gate:
         self._meter = RateMeter()
         self._bucket = None if rate is None else TokenBucket(rate)
         self._poll_bucket = None if poll_rate is None else TokenBucket(poll_rate)
-        self._pause_began = self._pause_until = float("-inf")
+        self._slowed_at = self._pause_until = float("-inf")
         self._throttled_since: float | None = None
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -114,14 +114,13 @@ class Gate:
                 when a pause began belong to the same storm: they may lengthen it, and slow nothing twice.
         """
         now = self.now()
+        self._adaptive.refused()
         if self._throttled_since is None:
             self._throttled_since = now
-        same_storm = now < self._pause_until or (sent_at is not None and sent_at < self._pause_began)
+        same_storm = now < self._pause_until or (sent_at is not None and sent_at < self._slowed_at)
         if not same_storm:
             self._pauses += 1
-            self._pause_began = now
-            seen = self._meter.rate(now)
-            self._adaptive.slow(now, seen if seen >= 1 else self._slots / 4)
+            self._slow(now)
             if wait is None:
                 wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
         wait = None if wait is None else max(wait, _PAUSE_FLOOR)
@@ -132,15 +131,32 @@ class Gate:
                 self._bucket.hold(self._pause_until)
         return max(0.0, self._pause_until - now)
 
+    def strained(self, *, sent_at: float) -> None:
+        """A server is overloaded and asks for no wait: everybody goes slower, nobody stops.
+
+        Counts once for all requests that were on the wire when it began; see :meth:`throttled`.
+        """
+        self.answered()
+        self._adaptive.refused()
+        now = self.now()
+        if sent_at >= self._slowed_at and now >= self._pause_until:
+            self._slow(now)
+            self._follow_rate(now)
+
+    def _slow(self, now: float) -> None:
+        self._slowed_at = now
+        self._adaptive.slow(now, max(self._meter.peak(now), self._slots / 4))
+
     def succeeded(self) -> None:
         """A request went well: climb back a little."""
         now = self.now()
         self._meter.tick(now)
         self._throttled_since = None
         self._pauses = 0
-        if self._adaptive.slowed and now >= self._pause_until:
+        if now >= self._pause_until:
             self._adaptive.climb(now)
-            self._follow_rate(now)
+            if self._bucket is not None:
+                self._follow_rate(now)
 
     def answered(self) -> None:
         """The server answered with an error that is no throttling: the storm is over, the rate stays."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 _EPSILON = 1e-9
 """Seconds or tokens: rounding of floats must not make a timer fire twice for one token."""
 
@@ -82,49 +80,59 @@ class TokenBucket:
 
 
 class RateMeter:
-    """Events a second, the recent ones weighing most (an exponential window of two seconds)."""
+    """Events a second at the busiest of late: a quiet moment is no sign of a slow server."""
 
-    __slots__ = ("_began", "_seen", "_value")
+    __slots__ = ("_began", "_count", "_peak")
 
-    _WINDOW = 2.0
-    _LEAST = 0.1  # the first events of a burst must not look like millions a second
+    _WINDOW = 1.0
+    _KEEP = 0.9  # the peak of seven seconds ago weighs half
 
     def __init__(self) -> None:
-        self._value = 0.0
-        self._began: float | None = None
-        self._seen = 0.0
+        self._began = 0.0
+        self._count = 0
+        self._peak = 0.0
 
     def tick(self, now: float) -> None:
         """One event."""
-        if self._began is None:
-            self._began = self._seen = now
-        if now > self._seen:
-            self._value *= math.exp((self._seen - now) / self._WINDOW)
-            self._seen = now
-        self._value += 1.0 / self._WINDOW
+        if now - self._began >= self._WINDOW:
+            self._peak = self.peak(now)
+            self._began = now
+            self._count = 0
+        self._count += 1
 
-    def rate(self, now: float) -> float:
+    def peak(self, now: float) -> float:
         """Events a second; 0 before the first."""
-        if self._began is None:
-            return 0.0
-        value = self._value * math.exp(min(0.0, (self._seen - now) / self._WINDOW))
-        age = max(now - self._began, self._LEAST)
-        return value / -math.expm1(-age / self._WINDOW)
+        age = max(now - self._began, self._WINDOW)
+        return max(self._count / age, self._peak * float(self._KEEP**age))
 
 
 class AdaptiveRate:
-    """A rate that a server has to ask for: halved by each storm, climbing back on successes alone.
+    """A rate that a server has to ask for: cut by each storm, climbing back on successes alone.
+
+    Cut by the share of requests that the server refused of late, for what it granted is what it can bear:
+    one refusal among a hundred answers costs a hundredth. Then back within seconds to what it granted, and
+    slowly from there on. The shared pause is the strong hand; this one keeps what follows it orderly.
 
     Attributes:
         current: Requests a second; None while nothing limits.
     """
 
-    __slots__ = ("_ceiling", "_climbed", "_goal", "_slowed", "current")
+    __slots__ = ("_ceiling", "_climbed", "_goal", "_refused", "_slowed", "current")
 
-    CUT = 0.5
-    CLIMB = 0.04
-    """A second of successes wins back 4 % of the rate that was too much: after 12 s it is reached again."""
-    LEAST_CLIMB = 0.5
+    DEEPEST = 0.7
+    """What one storm leaves of the rate at the least; a wall of refusals is a row of storms."""
+    MEMORY = 1 / 64
+    """The weight of the newest answer in the share of refusals."""
+    NOISE = 0.1
+    """A share of refusals that says little of the server's limit."""
+    FORGET = 0.85
+    """What a storm above the noise leaves of the rate to climb back to."""
+    RETURN = 0.35
+    """Growth in a second of successes, up to most of what the server granted."""
+    MOST = 0.9
+    PROBE = 0.06
+    """Growth in a second of successes from there on, as a share of what it granted."""
+    LEAST_CLIMB = 2.0
     """Requests a second, won back each second: a quiet client that met one 429 is not slow for minutes."""
     FLOOR = 1.0
     """Requests a second that are always tried: slower, the end of a storm would not be noticed."""
@@ -134,6 +142,7 @@ class AdaptiveRate:
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling
         self._goal = 0.0
+        self._refused = 0.0
         self._slowed = 0.0
         self._climbed = 0.0
         self.current = ceiling
@@ -143,22 +152,31 @@ class AdaptiveRate:
         """Whether the rate is lower than what was set."""
         return self.current != self._ceiling
 
-    def slow(self, now: float, observed: float) -> float:
-        """One storm. ``observed``: the requests a second that went well before it."""
-        goal = observed if self.current is None else min(self.current, max(observed, self.FLOOR))
+    def refused(self) -> None:
+        """One request was turned away."""
+        self._refused += (1 - self._refused) * self.MEMORY
+
+    def slow(self, now: float, granted: float) -> float:
+        """Answer one storm. ``granted``: requests a second that went well of late."""
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
-        self._goal = max(goal, floor)
+        # The rate of late can be our own doing: alone it must not pull the goal down.
+        kept = self._goal * (1.0 if self._refused < self.NOISE else self.FORGET)
+        self._goal = max(granted, floor, kept)
         self._slowed = self._climbed = now
-        self.current = max(goal * self.CUT, floor)
+        share = max(1 - self._refused, self.DEEPEST)
+        self.current = max(min(self.current or self._goal, self._goal) * share, floor)
         return self.current
 
     def climb(self, now: float) -> None:
         """One success. Time alone is no evidence: a gap counts as one second at the most."""
+        self._refused -= self._refused * self.MEMORY
         if self.current is None or not self.slowed:
             return
         step = min(max(now - self._climbed, 0.0), 1.0)
         self._climbed = max(now, self._climbed)
-        self.current += max(self._goal * self.CLIMB, self.LEAST_CLIMB) * step
+        known = self.current < self.MOST * self._goal
+        growth = self.current * self.RETURN if known else self._goal * self.PROBE
+        self.current += max(growth, self.LEAST_CLIMB) * step
         if self._ceiling is not None:
             self.current = min(self.current, self._ceiling)
         elif now - self._slowed >= self.LIFT:

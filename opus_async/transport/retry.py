@@ -16,7 +16,7 @@ from typing import TypeVar
 import backoff
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import APIError, OpusError, ProtocolError, TransportError, UploadError
+from opus_async.errors import APIError, NotFound, OpusError, ProtocolError, TransportError, UploadError
 from opus_async.events import Event, RequestRetried
 from opus_async.transport.limits import Gate, Lane
 
@@ -68,6 +68,8 @@ _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.UNSENT, FailureClass.THROTTLED})
 def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
     """What this error says happened to the request."""
     match error:
+        case NotFound():
+            return FailureClass.REFUSED  # whatever the status: some answers say so with a 500
         case TransportError():
             return FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
         case UploadError(status=None):
@@ -235,8 +237,10 @@ class Retrier:
         kind = classify(error)
         asked = schedule.capped(getattr(error, "retry_after", None))
         paused = 0.0
-        if kind in {FailureClass.THROTTLED, FailureClass.OVERLOADED}:
+        if kind is FailureClass.THROTTLED or (kind is FailureClass.OVERLOADED and asked is not None):
             paused = self._gate.throttled(asked, sent_at=started)
+        elif kind is FailureClass.OVERLOADED:
+            self._gate.strained(sent_at=started)
         elif kind is FailureClass.GARBLED or isinstance(getattr(error, "status", None), int):
             self._gate.answered()
         if kind is FailureClass.REFUSED or not getattr(error, "retryable", True):

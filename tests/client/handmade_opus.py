@@ -61,7 +61,7 @@ def html(status: int, *, obeyed: bool = False) -> Reply:
     return Reply(status, page, (("Content-Type", "text/html"),), obeyed)
 
 
-def said(status: int, *, obeyed: bool = False, **body: Any) -> Reply:
+def said(status: int, /, *, obeyed: bool = False, **body: Any) -> Reply:
     return Reply(status, json.dumps(body).encode(), (("Content-Type", "application/json"),), obeyed)
 
 
@@ -77,7 +77,7 @@ def redirect(status: int, location: str) -> Reply:
 TOO_MANY = said(429, statusCode=429, message="Too many requests", metadata={"retryAfterSeconds": 0})
 
 
-@dataclass
+@dataclass(eq=False)
 class Seen:
     operation: str
     method: str

@@ -88,11 +88,13 @@ def _next(findings: Findings, out: Path) -> list[str]:
     some = shlex.quote(str(findings.documents[-1].path))
     other = "flaky" if findings.faults == "none" else "hostile"
     return [
-        f"Results: {out / RESULTS}, one line per completed job; the files are in {out / DOCUMENTS}",
+        f"Results: {out / RESULTS}, one line per completed job",
+        f"Files:   {out / DOCUMENTS}",
         "",
         "Next:",
         f"  opus-async demo --faults {other}",
-        f"  opus-async simulate -- opus-async run {WORKFLOW} --file Document={some}",
+        f"  opus-async simulate -- opus-async run {WORKFLOW} \\",
+        f"      --file Document={some}",
         "  opus-async doctor",
     ]
 

@@ -1,0 +1,43 @@
+"""How tests call the command line: as processes, with an environment of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opus_async.simulator import SimulatorProcess
+
+HOME = Path(__file__).parents[2]
+SECONDS = 60
+WRONG_KEY = "_" + "0123456789abcdef" * 6
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a process said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Nothing of the developer's, warnings as errors, and the package of this tree."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {"PYTHONPATH": str(HOME), "PYTHONWARNINGS": "error", "COLUMNS": "100"} | more
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "opus_async", *map(str, words)]
+
+
+def leading_to(process: SimulatorProcess) -> dict[str, str]:
+    return {"OPUS_SERVICE_KEY": process.service_key, "OPUS_BASE_URL": process.base_url}

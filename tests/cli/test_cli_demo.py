@@ -1,0 +1,216 @@
+"""The demo: real documents, every answer verified, with and without faults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+from command_line import SECONDS, command, environment
+
+from opus_async.cli.demo import documents, folder, running
+from opus_async.cli.errors import WrongUse
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One demo without faults, looked at by several tests."""
+    home = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        command("demo", "--jobs", 20),
+        cwd=home,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return home / "opus-demo", done
+
+
+def test_everything_completes_and_is_verified(finished):
+    _, done = finished
+    assert done.returncode == 0, done.stderr
+    assert "20 completed, 0 failed" in done.stdout
+    assert re.search(r"executed twice +0 ", done.stdout)
+    assert "20 of 20 digests" in done.stdout
+
+
+def test_results_have_a_line_for_every_document(finished):
+    out, _ = finished
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert sorted(line["index"] for line in lines) == list(range(20))
+    for line in lines:
+        assert list(line) == ["index", "key", "job_id", "status", "outputs", "timings"]
+        assert line["status"] == "COMPLETED"
+        content = (out / "documents" / line["key"]).read_bytes()
+        assert line["outputs"]["SHA-256"] == hashlib.sha256(content).hexdigest()
+        assert line["outputs"]["Size"] == len(content)
+
+
+def test_without_a_terminal_there_are_plain_lines_on_stderr(finished):
+    _, done = finished
+    assert "\x1b" not in done.stdout + done.stderr
+    first, *_, last = [line for line in done.stderr.splitlines() if " done" in line]
+    assert "0/20 done" in first
+    assert "20/20 done" in last
+
+
+def test_an_earlier_demo_is_overwritten_and_foreign_files_stay(opus, tmp_path):
+    out = tmp_path / "opus-demo"
+    assert opus("demo", "--jobs", 9).code == 0
+    (out / "documents" / "mine.txt").write_text("mine")
+    said = opus("demo", "--jobs", 2, "--json")
+    assert said.code == 0
+    assert said.json["digests_verified"] == said.json["completed"] == 2
+    assert len((out / "results.jsonl").read_text().splitlines()) == 2
+    names = sorted(path.name for path in (out / "documents").iterdir())
+    assert names == ["contract-00001.txt", "mine.txt", "sensors-00002.csv"]
+
+
+@pytest.mark.parametrize(
+    "names", [["mine.txt"], ["results.jsonl"], ["results.jsonl", "documents/x", "ledger.db"]]
+)
+def test_a_folder_that_is_not_a_demos_is_not_touched(tmp_path, names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(WrongUse, match="nothing was touched"):
+        folder.prepare(tmp_path)
+    assert all((tmp_path / name).read_text() == "mine" for name in names)
+
+
+def test_a_foreign_folder_has_the_code_2(opus, tmp_path):
+    (tmp_path / "opus-demo").mkdir()
+    (tmp_path / "opus-demo" / "mine.txt").write_text("mine")
+    said = opus("demo", "--jobs", 1)
+    assert said.code == 2
+    assert "--out" in said.err
+    (tmp_path / "file").write_text("")
+    assert opus("demo", "--jobs", 1, "--out", "file").code == 2
+
+
+def test_flaky_faults_are_survived_counted_and_nothing_runs_twice(opus):
+    said = opus("demo", "--jobs", 20, "--faults", "flaky", "--seed", 7, "--json")
+    assert said.code == 0, said
+    assert said.json["completed"] == said.json["digests_verified"] == 20
+    assert said.json["executed_twice"] == 0
+    assert sum(said.json["faults_injected"].values()) > 0
+
+
+def test_jobs_that_fail_have_the_code_1_and_are_named(opus):
+    said = opus("demo", "--jobs", 3, "--fail-share", 1)
+    assert said.code == 1
+    assert "0 completed, 3 failed" in said.out
+    assert "failed: contract-00001.txt" in said.out
+
+
+def test_a_difference_is_a_sentence(tmp_path):
+    document = documents.Document(tmp_path / "a.txt", "TXT", 3, "abc")
+    seen = {"SHA-256": "abd", "Size": 3, "Type": "TXT"}
+    assert list(running.differences(document, seen)) == ["a.txt: SHA-256 is abc on disk, the job saw abd"]
+
+
+def _children(pid):
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [line.split() for line in listed.stdout.splitlines()]
+    return [int(child) for child, parent in pairs if parent == str(pid)]
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_ctrl_c_ends_it_cleanly_and_the_simulator_with_it(tmp_path):
+    process = subprocess.Popen(
+        command("demo", "--jobs", 200),
+        cwd=tmp_path,
+        env=environment(),
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process.stderr, process.stdout:
+        while "0/200 done" not in (line := process.stderr.readline()):
+            assert line, "it ended before it began"
+        (simulator,) = _children(process.pid)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(SECONDS) == 130
+        assert time.monotonic() - began < 5
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not _alive(simulator)
+
+
+class Terminal:
+    """A pseudo-terminal, and what a program drew on it."""
+
+    def __init__(self, *words, cwd, **env):
+        self.parent, child = pty.openpty()
+        self.process = subprocess.Popen(
+            command(*words),
+            cwd=cwd,
+            env=environment(**{"TERM": "xterm-256color"} | env),
+            stdin=child,
+            stderr=child,
+            stdout=child,
+            start_new_session=True,
+        )
+        os.close(child)
+
+    def read(self):
+        drawn, deadline = b"", time.monotonic() + SECONDS
+        while select.select([self.parent], [], [], max(deadline - time.monotonic(), 0))[0]:
+            try:
+                piece = os.read(self.parent, 65536)
+            except OSError:  # Linux, when the other side has closed
+                break
+            if not piece:
+                break
+            drawn += piece
+        os.close(self.parent)
+        return drawn.decode(), self.process.wait(SECONDS)
+
+
+def test_a_terminal_gets_a_bar_per_stage_at_most_four_times_a_second(tmp_path):
+    began = time.monotonic()
+    drawn, code = Terminal("demo", "--jobs", 10, cwd=tmp_path).read()
+    spent = time.monotonic() - began
+    assert code == 0
+    for stage in ("schema", "upload", "initiate", "execute", "watch", "results", "done"):
+        assert f"  {stage}" in drawn
+    assert "in flight" in drawn
+    assert "\x1b[" in drawn
+    assert "10 of 10 digests" in drawn
+    assert 1 < drawn.count("in flight") <= spent * 4 + 3
+
+
+@pytest.mark.parametrize("env", [{"CI": "true"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_that_wants_no_drawing_gets_lines(tmp_path, env):
+    drawn, code = Terminal("demo", "--jobs", 2, cwd=tmp_path, **env).read()
+    assert code == 0
+    assert "\x1b" not in drawn
+    assert "2/2 done" in drawn
+
+
+def test_without_rich_a_terminal_gets_lines(tmp_path):
+    (tmp_path / "path" / "rich").mkdir(parents=True)
+    (tmp_path / "path" / "rich" / "__init__.py").write_text("raise ImportError('not installed')")
+    path = f"{tmp_path / 'path'}{os.pathsep}{environment()['PYTHONPATH']}"
+    drawn, code = Terminal("demo", "--jobs", 2, cwd=tmp_path, PYTHONPATH=path).read()
+    assert code == 0, drawn
+    assert "\x1b" not in drawn
+    assert "2/2 done" in drawn

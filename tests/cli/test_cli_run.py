@@ -1,0 +1,167 @@
+"""One job, and one workflow, against the real simulator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+
+import pytest
+from command_line import SECONDS, command, environment, leading_to
+
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+DOCUMENT, TEXT, LISTS = "D0cumentWorkfl0w", "T3xtOnlyWorkfl0w", "M0dernTypesWrkfl"
+
+
+def test_outputs_are_json_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
+    content = b"one\ntwo\n"
+    (tmp_path / "note.txt").write_bytes(content)
+    said = opus("run", DOCUMENT, "--file", "Document=note.txt", "--input", "Threshold=0.5", env=to)
+    assert said.code == 0
+    assert said.json["SHA-256"] == hashlib.sha256(content).hexdigest()
+    assert said.json["Lines"] == 2
+    stages = [line.split()[2] for line in said.err.splitlines()]
+    assert stages == ["schema", "upload", "initiate", "execute", "watch", "results", "done"]
+
+
+def test_the_whole_outcome_as_json(opus, to):
+    said = opus("run", TEXT, "--input", "Text=hällo=x", "--json", env=to)
+    assert said.code == 0
+    assert said.json["outputs"]["Text"] == "hällo=x"
+    assert said.json["status"] == "COMPLETED"
+    assert said.json["ok"] is True
+    assert said.json["job_id"].isdecimal()
+    assert said.json["results"]["jobResultsPayloadSchema"]
+    assert set(said.json["timings"]) >= {"schema", "watch", "total"}
+
+
+def test_inputs_come_from_stdin_a_file_and_options(opus, to, tmp_path):
+    said = opus("run", TEXT, "--inputs", "-", env=to, stdin='{"Text": "from stdin"}')
+    assert said.json["Text"] == "from stdin"
+    (tmp_path / "inputs.json").write_text('{"Text": "from a file"}')
+    assert opus("run", TEXT, "--inputs", "inputs.json", env=to).json["Text"] == "from a file"
+    said = opus("run", TEXT, "--inputs", "inputs.json", "--input", "Text=from the option", env=to)
+    assert said.json["Text"] == "from the option"
+
+
+def test_a_name_given_twice_makes_a_list(opus, to, tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "b.csv").write_text("b")
+    words = [
+        "--file",
+        "Invoices=a.txt",
+        "--file",
+        "Invoices=b.csv",
+        "--input",
+        "Labels=x",
+        "--input",
+        "Labels=y",
+    ]
+    said = opus("run", LISTS, "--input", "Profile={}", "--input", "Count=3", *words, env=to)
+    assert said.code == 0, said.err
+    assert len(said.json["Invoices"]) == 2
+    assert said.json["Labels"] == ["x", "y"]
+
+
+def test_all_bad_inputs_are_listed_and_nothing_is_sent(opus, to):
+    said = opus("run", DOCUMENT, "--file", "Document=gone.pdf", "--input", "Thresh=1", env=to)
+    assert said.code == 2
+    assert said.err.count("\n  - ") == 2
+    assert "initiate" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "part"),
+    [
+        (("--input", "Text"), "", "NAME=VALUE"),
+        (("--file", "=x"), "", "NAME=PATH"),
+        (("--inputs", "gone.json"), "", "gone.json"),
+        (("--inputs", "-"), "[1]", "object"),
+        (("--inputs", "-"), "{", "no JSON"),
+    ],
+)
+def test_options_that_cannot_be_read_have_the_code_2(opus, to, words, stdin, part):
+    said = opus("run", TEXT, *words, env=to, stdin=stdin)
+    assert said.code == 2
+    assert part in said.err
+
+
+def test_a_workflow_that_is_not_there_has_the_code_2(opus, to):
+    for words in (("run", "nope"), ("workflow", "show", "nope")):
+        assert opus(*words, env=to).code == 2
+
+
+def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+        env = leading_to(process)
+        plain = opus("run", TEXT, "--input", "Text=x", env=env)
+        whole = opus("run", TEXT, "--input", "Text=x", "--json", env=env)
+    assert (plain.code, whole.code) == (1, 1)
+    assert not plain.out
+    assert "failed nodes" in plain.err
+    assert whole.json["status"] == "FAILED"
+    assert whole.json["error"]["failed_nodes"]
+
+
+def test_a_deadline_has_the_code_5_and_names_the_job(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=60)) as process:
+        env = leading_to(process)
+        said = opus("run", TEXT, "--input", "Text=x", "--timeout", "1", "--json", env=env)
+        (job_id,) = process.state()["jobs"]
+    assert said.code == 5
+    assert f"jobs.wait('{job_id}')" in said.err
+    assert said.json["job_id"] == job_id
+    assert said.json["error"]["type"] == "DeadlineExceeded"
+
+
+def test_ctrl_c_says_which_job_goes_on(tmp_path):
+    with SimulatorProcess(SimulatorConfig(run_time=60)) as simulator:
+        process = subprocess.Popen(
+            command("run", TEXT, "--input", "Text=x"),
+            cwd=tmp_path,
+            env=environment(**leading_to(simulator)),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process.stderr, process.stdout:
+            while "watch" not in (line := process.stderr.readline()):
+                assert line, "it ended before the job ran"
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+            assert process.wait(SECONDS) == 130
+            assert not process.stdout.read()
+        (job_id,) = simulator.state()["jobs"]
+    assert f"job {job_id} goes on remotely" in said
+    assert "Traceback" not in said
+
+
+def test_a_workflow_is_shown_as_a_table(opus, to):
+    said = opus("workflow", "show", LISTS, env=to)
+    rows = {line.split("  ")[0]: line for line in said.out.splitlines()}
+    assert said.code == 0
+    assert "array of file" in rows["Invoices"]
+    assert "yes" in rows["Invoices"]
+    assert "PDF, TXT, CSV" in rows["Invoices"]
+    assert " no" in rows["Due date"]
+    assert "opus-async run" in said.err
+
+
+def test_a_workflow_is_shown_as_json(opus, to):
+    said = opus("workflow", "show", DOCUMENT, "--json", env=to)
+    document, threshold, _ = said.json["inputs"]
+    assert document["display_name"] == "Document"
+    assert document["required"] is True
+    assert threshold["required"] is False
+    assert "PDF" in document["allowed_file_types"]
+    assert json.loads(said.out)["workflow_id"] == DOCUMENT
+
+
+def test_simulate_runs_a_command_with_its_environment(opus):
+    said = opus(
+        "simulate", "--run-time", "0", "--queue-time", "0", "--", *command("run", TEXT, "--input", "Text=x")
+    )
+    assert said.code == 0
+    assert said.json["Characters"] == 1

@@ -1,0 +1,182 @@
+"""The vendor's Postman collection, sent by a client that is not ours, to the simulator.
+
+`vendor_postman_collection.json` is the appendix of the vendor's page, verbatim. Ids, key and URLs that it
+leaves to the reader are filled in from the answers before, as the page asks. newman comes from the folder
+that OPUS_ASYNC_TEST_NPM names (`npm install --prefix FOLDER newman@6 s3rver@3`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+from pathlib import Path
+
+import pytest
+from client_tools import sha256
+
+NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test
+COLLECTION = Path(__file__).with_name("vendor_postman_collection.json")
+WORKFLOW = "P0stmanC0llecti0"
+NAMES = (
+    "Get Details",
+    "Initiate Job",
+    "Generate URL s3",
+    "upload to s3",
+    "Execute Job",
+    "Get Job Results",
+    "Get Job Audit",
+    "Get Job Status",
+)
+DOCUMENTED = dict(zip(NAMES, (200, 201, 201, 200, 201, 200, 200, 200), strict=True))
+PDF = b"%PDF-1.7\n1 0 obj << /Type /Page >> endobj\n" * 3
+LEARNS = {
+    "Initiate Job": {"job_id": "jobExecutionId"},
+    "Generate URL s3": {"presigned_url": "presignedUrl", "file_url": "fileUrl"},
+}
+
+
+@pytest.fixture
+def newman():
+    folder = NPM
+    if not folder:
+        pytest.skip("OPUS_ASYNC_TEST_NPM is not set: npm install --prefix FOLDER newman@6 s3rver@3")
+    program = Path(folder) / "node_modules" / ".bin" / "newman"
+    if not program.exists():
+        pytest.skip(f"there is no newman in {folder}: npm install --prefix {folder} newman@6")
+    return program
+
+
+def filled(simulator, pdf):
+    """The collection with its open places filled: what is known now as text, what comes later as variables."""
+    text = COLLECTION.read_text()
+    for place, value in (
+        ("your_api_key", simulator.service_key),
+        ("put_your_workflow_id_here", WORKFLOW),
+        ("put_the_presigned_url_here", "{{presigned_url}}"),
+        ("put_your_job_id_here", "{{job_id}}"),
+        ("your_job_id", "{{job_id}}"),
+        ("https://files.opus.com/media/private/uploaded/media_e8721656-e74f-4f9e-a187-308bc3f32d0f.pdf", "{{file_url}}"),
+        ("https://files.opus.com/media/private/uploaded/media_c5e47f8b-95b1-4c1c-b91f-b23f61ddc246.pdf", "{{file_url}}"),
+    ):
+        assert place in text
+        text = text.replace(place, value)
+    collection = json.loads(text)
+    for item in collection["item"]:
+        learns = LEARNS.get(item["name"], {})
+        lines = [f'pm.collectionVariables.set("{name}", pm.response.json().{field});' for name, field in learns.items()]
+        item["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": lines}}]
+        if item["name"] == "upload to s3":
+            item["request"]["body"]["file"]["src"] = str(pdf)
+    collection["variable"][0]["value"] = simulator.base_url
+    return collection
+
+
+@pytest.fixture
+def send(newman, tmp_path):
+    """Send a collection; the answers in order: name, status and JSON (None where there is none)."""
+    pdf = tmp_path / "document.pdf"
+    pdf.write_bytes(PDF)
+
+    async def run(simulator, change=lambda collection: None):
+        collection = filled(simulator, pdf)
+        change(collection)
+        asked, told = tmp_path / "collection.json", tmp_path / "report.json"
+        asked.write_text(json.dumps(collection))
+        process = await asyncio.create_subprocess_exec(
+            str(newman),
+            "run",
+            str(asked),
+            "--working-dir",
+            str(tmp_path),
+            "--reporters",
+            "json",
+            "--reporter-json-export",
+            str(told),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        assert told.exists(), said.decode()
+        report = json.loads(told.read_text())
+        assert report["run"]["failures"] == [], said.decode()
+        return [
+            (done["item"]["name"], done["response"]["code"], _json(done["response"]))
+            for done in report["run"]["executions"]
+        ]
+
+    return run
+
+
+def _json(response):
+    try:
+        return json.loads(bytes(response["stream"]["data"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def test_the_collection_is_the_vendors():
+    collection = json.loads(COLLECTION.read_text())
+    assert tuple(item["name"] for item in collection["item"]) == NAMES
+    assert collection["info"]["name"] == "Opus Jobs Trigger Shared"
+    assert "callbackUrl" not in COLLECTION.read_text()
+
+
+# The collection asks for results right behind execute: runs that take no time make that the documented 200.
+# newman sends a Content-Type with a file, so the URLs are signed for one.
+@pytest.mark.parametrize("traits", [frozenset(), frozenset({"execute_echo", "results_old", "audit_trail"})])
+async def test_every_request_gets_the_documented_answer(simulate, send, traits):
+    simulator = await simulate(sign_content_type="always", traits=traits)
+    answers = await send(simulator)
+    assert {name: status for name, status, _ in answers} == DOCUMENTED
+    bodies = {name: body for name, _, body in answers}
+    assert "workflow_input_vt5u58mst" in bodies["Get Details"]["jobPayloadSchema"]
+    assert bodies["Execute Job"]["success"] is True
+    assert bodies["Get Job Status"] == {"status": "COMPLETED"}
+    assert sha256(PDF) in json.dumps(bodies["Get Job Results"])
+    [job] = simulator.state()["jobs"].values()
+    assert (job["executions"], job["title"], job["callback_url"]) == (1, "Opus API triggered Job", None)
+    assert [file["sha256"] for file in job["files"].values()] == [sha256(PDF)]
+    assert simulator.state()["leaks"] == []
+
+
+async def test_storage_that_ignores_an_unsigned_type_takes_it_too(simulate, send):
+    answers = await send(await simulate(traits=frozenset({"lax_content_type"})))
+    assert {name: status for name, status, _ in answers} == DOCUMENTED
+
+
+def with_callback(url):
+    def change(collection):
+        [item] = [item for item in collection["item"] if item["name"] == "Execute Job"]
+        body = json.loads(item["request"]["body"]["raw"])
+        item["request"]["body"]["raw"] = json.dumps({**body, "callbackUrl": url})
+
+    return change
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("url", ["", "not a url", "https://app.example.com/opus", None])
+async def test_a_callback_is_checked_as_the_vendor_checks_it(simulate, send, required, url):
+    simulator = await simulate(sign_content_type="always", callback_required=required)
+    answers = await send(simulator, *([] if url is None else [with_callback(url)]))
+    statuses = {name: (status, body) for name, status, body in answers}
+    refused = url in {"", "not a url"} or (url is None and required)
+    status, body = statuses["Execute Job"]
+    assert status == (400 if refused else 201)
+    if refused:
+        assert any("callbackUrl must be a URL address" in message for message in body["message"])
+    assert statuses["Get Job Results"][0] == (400 if refused else 200)
+    assert statuses["Get Job Status"][1] == {"status": "PENDING" if refused else "COMPLETED"}
+
+
+async def test_a_wrong_key_is_refused_and_storage_asks_for_none(simulate, send):
+    simulator = await simulate(sign_content_type="always")
+
+    def change(collection):
+        first = copy.deepcopy(collection["item"][0])
+        first["request"]["header"][0]["value"] = "_" + "00" * 48
+        collection["item"] = [first]
+
+    [(_, status, body)] = await send(simulator, change)
+    assert (status, body["message"]) == (401, "Invalid or expired API key")

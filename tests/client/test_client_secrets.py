@@ -1,0 +1,203 @@
+"""Nothing that a client says, to anybody, holds a secret; nothing secret goes to another host."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import traceback
+
+import pytest
+from client_tools import DOCUMENT, KEY, TEXT, document
+from handmade_opus import redirect, xml_error
+
+from opus_async import (
+    AmbiguousExecution,
+    AuthenticationError,
+    JobRequest,
+    OpusClient,
+    OpusError,
+    TransportError,
+    UploadError,
+)
+from opus_async.opus.protocol.v0 import V0
+
+
+@pytest.fixture
+def everything_logged():
+    """All that any logger says at DEBUG, with its tracebacks, as text."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s %(exc_info)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.fixture
+def presigned(monkeypatch):
+    """The queries of all presigned URLs that the client was handed."""
+    queries = []
+    read = V0.read_presigned
+
+    def note(self, answer):
+        place = read(self, answer)
+        queries.append(place.put_url.partition("?")[2])
+        return place
+
+    monkeypatch.setattr(V0, "read_presigned", note)
+    return queries
+
+
+def told_by(error):
+    """Everything that an error, and what stands behind it, can be made to say."""
+    parts, seen = [], set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        parts += [str(error), repr(error), repr(vars(error)), str(error.args), *getattr(error, "__notes__", ())]
+        parts += traceback.format_exception(error)
+        error = error.__cause__ or error.__context__ or getattr(error, "cause", None)
+    return "\n".join(parts)
+
+
+async def test_nothing_that_is_said_in_a_hostile_run_holds_a_secret(
+    simulate_apart, handmade, connect, everything_logged, presigned, tmp_path
+):
+    asyncio.get_running_loop().set_debug(True)
+    simulator = await simulate_apart(
+        faults="hostile", seed=6, run_time=0.05, fail_share=0.1, sign_content_type="alternate"
+    )
+    said, errors, events = [], [], []
+
+    def listen(event):
+        events.append(event)
+
+    def broken(event):
+        raise RuntimeError("a listener that fails")
+
+    opus = connect(
+        simulator, retry={"execute_grace": 0.3, "max_elapsed": 30, "attempts": 4}, listeners=[listen, broken]
+    )
+    rows = []
+    for number in range(60):
+        path = tmp_path / f"{number}.txt"
+        path.write_bytes(document(number))
+        rows.append(JobRequest({"Document": path}, title=f"row {number}"))
+    async with opus.run_many(DOCUMENT, rows) as stream:
+        said += [repr(opus), repr(stream), repr(stream.engine), str(vars(stream))]
+        async for outcome in stream:
+            said += [str(outcome), repr(outcome), repr(outcome.results), repr(outcome.audit)]
+            errors += [outcome.error] if outcome.error else []
+
+    # A wrong key, storage that refuses, a lost order, a server that is not there.
+    wrong = "_" + "ab" * 48
+    with pytest.raises(AuthenticationError) as caught:
+        await connect(simulator, key=wrong).run(TEXT, {"Text": "x"})
+    errors.append(caught.value)
+    with pytest.warns(UserWarning, match="underscore") as warned, pytest.raises(AuthenticationError) as caught:
+        await connect(simulator, key=simulator.service_key[1:]).run(TEXT, {"Text": "x"})
+    said += [str(warning.message) for warning in warned]
+    errors.append(caught.value)
+    secret = "/bucket/x?X-Amz-Credential=AKIA&X-Amz-Signature=f00d"
+    refusals = [xml_error(403, "AccessDenied", f"no {secret}"), xml_error(400, "InvalidRequest", secret)]
+    server = await handmade(script={"put": refusals * 20, "execute": ["reset before"] * 9})
+    careful = connect(server, retry={"execute_grace": 0.02, "on_ambiguous": "stop"})
+    for _ in range(2):
+        with pytest.raises(UploadError) as refused:
+            await careful.files.upload(b"content", filename="a.txt")
+        errors.append(refused.value)
+    with pytest.raises(AmbiguousExecution) as ambiguous:
+        await careful.run(TEXT, {"Input": "x"})
+    errors.append(ambiguous.value)
+    gone = connect(server, retry={"attempts": 2})
+    await server.refuse_for(0.3)
+    with pytest.raises(TransportError) as broken_off:
+        await gone.run(TEXT, {"Input": "x"})
+    errors.append(broken_off.value)
+    for client in (opus, careful, gone):
+        await client.close()
+        said.append(repr(client))
+
+    assert len(errors) >= 8
+    assert len(presigned) >= 60
+    assert any(event for event in events)
+    text = "\n".join(
+        [everything_logged.getvalue(), *said, *map(told_by, errors), *map(str, events), *map(repr, events)]
+    )
+    assert "opus_async" in text
+    assert len(text) > 50_000
+    for what in (simulator.service_key, simulator.service_key[1:], wrong, KEY, *presigned):
+        assert what not in text
+    for mark in ("X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "x-service-key:"):
+        assert mark.lower() not in text.lower()
+
+
+async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
+    server = await handmade()
+    opus = connect(server)
+    await opus.run(TEXT, {"Input": "x"})
+    parts = [opus, opus.jobs, opus.files, opus.workflows, opus._api, opus._http, opus._uploader, opus._watcher]
+    assert KEY not in "".join(map(repr, parts))
+
+
+# Other hosts
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("operation", ["workflow", "initiate", "execute", "status", "results", "presign"])
+async def test_the_key_follows_no_redirect_to_another_origin(handmade, connect, status, operation):
+    elsewhere = await handmade()
+    away = redirect(status, f"{elsewhere.base_url}/job/initiate")
+    server = await handmade(script={operation: [away] * 200}, file_input=operation == "presign")
+    opus = connect(server, retry={"execute_grace": 0.02, "max_elapsed": 0.5, "attempts": 3}, timeouts={"job": 1.5})
+    given = ("a.txt", b"x") if operation == "presign" else "x"
+    with pytest.raises(OpusError) as caught:
+        (await opus.run(TEXT, {"Input": given})).raise_for_status()
+    assert elsewhere.seen == []
+    assert elsewhere.connections == 0
+    assert "redirect" in str(caught.value) or operation == "status"
+
+
+async def test_nor_by_another_scheme_name_or_user(handmade, connect):
+    elsewhere = await handmade()
+    port = elsewhere.base_url.rpartition(":")[2]
+    for target in (
+        f"//127.0.0.1:{port}/workflow/x",
+        f"http://localhost:{port}/workflow/x",
+        f"http://someone@127.0.0.1:{port}/workflow/x",
+        f"https://127.0.0.1:{port}/workflow/x",
+    ):
+        server = await handmade(script={"workflow": [redirect(307, target)] * 9})
+        with pytest.raises(TransportError, match="redirected"):
+            await connect(server, retry={"attempts": 2}).workflows.get(TEXT)
+    assert elsewhere.connections == 0
+
+
+async def test_a_redirect_inside_the_origin_keeps_method_body_and_key(handmade, connect):
+    server = await handmade(script={"unknown": [redirect(308, "/job/initiate")]})
+
+    def to_alias(seen):
+        return redirect(308, "/job/v3/initiate")
+
+    server.script["initiate"] = [to_alias]
+    job_id = await connect(server).jobs.initiate(TEXT, title="moved")
+    assert server.jobs[job_id].request["title"] == "moved"
+    first, moved, last = server.seen
+    assert first.body == moved.body == last.body
+    assert {seen.headers["x-service-key"] for seen in server.seen} == {KEY}
+    assert [seen.method for seen in server.seen] == ["POST"] * 3
+
+
+async def test_the_environment_can_name_key_and_host_and_the_argument_wins(simulate, connect, monkeypatch):
+    simulator = await simulate()
+    monkeypatch.setenv("OPUS_SERVICE_KEY", f" {simulator.service_key}\n")
+    monkeypatch.setenv("OPUS_BASE_URL", simulator.base_url + "/")
+    async with OpusClient() as opus:
+        assert (await opus.workflows.get(TEXT)).workflow_id == TEXT
+    async with OpusClient("_" + "00" * 48) as opus:
+        with pytest.raises(AuthenticationError):
+            await opus.workflows.get(TEXT)

@@ -1,0 +1,407 @@
+"""The surface that users hold on to: names, signatures, defaults, and what an import costs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+import textwrap
+from importlib import import_module
+
+import pytest
+
+import opus_async
+from opus_async import (
+    JobOutcome,
+    JobRequest,
+    JobStatus,
+    JobStream,
+    Limits,
+    OpusClient,
+    RetryPolicy,
+    Timeouts,
+    UploadedFile,
+    Workflow,
+)
+
+KEY = "_" + "5e" * 48
+HOMES = opus_async._HOMES
+
+# Names
+
+
+def test_all_is_sorted_and_everything_in_it_is_there():
+    assert opus_async.__all__ == sorted(opus_async.__all__)
+    assert len(set(opus_async.__all__)) == len(opus_async.__all__)
+    for name in opus_async.__all__:
+        assert getattr(opus_async, name) is not None
+    assert dir(opus_async) == opus_async.__all__
+
+
+def test_all_and_the_table_of_homes_hold_the_same_names():
+    lazily = {name for names in HOMES.values() for name in names}
+    assert lazily | {"__version__"} == set(opus_async.__all__)
+    for module, names in HOMES.items():
+        home = import_module(module)
+        for name in names:
+            assert getattr(opus_async, name) is getattr(home, name)
+
+
+def test_the_imports_that_type_checkers_see_are_the_same_names():
+    source = inspect.getsource(opus_async)
+    block = source.partition("if TYPE_CHECKING:")[2].partition("__version__")[0]
+    names = {}
+    exec(textwrap.dedent(block), names)  # our own source
+    assert set(names) - {"__builtins__"} == set(opus_async.__all__) - {"__version__"}
+
+
+def test_every_error_there_is_is_public():
+    errors = import_module("opus_async.errors")
+    kinds = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.OpusError)
+    }
+    assert kinds <= set(opus_async.__all__)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Opus'"):
+        _ = opus_async.Opus
+    with pytest.raises(ImportError):
+        from opus_async import Opus  # noqa: F401
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys, json; before = set(sys.modules); import opus_async; "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    heavy = {"aiohttp", "pydantic", "asyncio", "backoff", "aiofiles", "rich", "yarl"}
+    assert not heavy & {name.partition(".")[0] for name in loaded}
+    assert [name for name in loaded if name.startswith("opus_async")] == ["opus_async"]
+
+
+def test_making_values_needs_no_network_library():
+    program = (
+        "import sys; from opus_async import JobRequest, JobStatus, OpusError, JobOutcome; "
+        "assert not {'aiohttp', 'pydantic'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_version_is_the_one_of_the_distribution():
+    from importlib.metadata import version
+
+    assert opus_async.__version__ == version("opus-async")
+
+
+# Docstrings
+
+
+def documented():
+    for name in opus_async.__all__:
+        value = getattr(opus_async, name)
+        if not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        yield name, value
+        for member, thing in vars(value).items() if inspect.isclass(value) else ():
+            if member.startswith("_"):
+                continue
+            if isinstance(thing, property):
+                yield f"{name}.{member}", thing.fget
+            elif inspect.isfunction(thing):
+                yield f"{name}.{member}", thing
+    client = OpusClient(KEY)
+    for part in ("jobs", "files", "workflows"):
+        for member, thing in inspect.getmembers(type(getattr(client, part)), inspect.isfunction):
+            if not member.startswith("_"):
+                yield f"{part}.{member}", thing
+
+
+@pytest.mark.parametrize(("name", "thing"), list(documented()), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_public_thing_says_what_it_is(name, thing):
+    text = inspect.getdoc(thing)
+    assert text, f"{name} has no docstring"
+    assert text.splitlines()[0].strip(), name
+
+
+# Signatures
+
+
+def signature(function):
+    """Parameters without self: name -> default, keyword-only ones behind a star."""
+    shown = []
+    star = False
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            star = True
+            shown.append("*")
+        prefix = {parameter.VAR_KEYWORD: "**", parameter.VAR_POSITIONAL: "*"}.get(parameter.kind, "")
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        shown.append(f"{prefix}{parameter.name}{default}")
+    return ", ".join(shown)
+
+
+CONTRACTS = {
+    "OpusClient": (
+        OpusClient,
+        "service_key=None, *, base_url=None, api='v0', limits=None, timeouts=None, retry=None, callback=None, "
+        "session=None, listeners=()",
+    ),
+    "run": (
+        OpusClient.run,
+        "workflow_id, inputs, *, title=None, description=None, key=None, timeout=None, version_id=None, "
+        "version_number=None",
+    ),
+    "run_many": (OpusClient.run_many, "workflow_id, rows, *, max_in_flight=None"),
+    "close": (OpusClient.close, ""),
+    "JobRequest": (
+        JobRequest,
+        "inputs, title=None, description=None, key=None, timeout=None, version_id=None, version_number=None",
+    ),
+    "UploadedFile": (UploadedFile, "url, size, sha256=None"),
+    "workflows.get": ("workflows.get", "workflow_id, *, version=None, version_id=None"),
+    "jobs.initiate": (
+        "jobs.initiate",
+        "workflow_id=None, *, reference_entity_id=None, title=None, description=None, version_id=None, "
+        "version_number=None, ref_user_id=None, source=None, workspaces=None, initial_input=None, web_app_id=None",
+    ),
+    "jobs.execute": (
+        "jobs.execute",
+        "job_id, inputs, *, workflow=None, callback_url=None, workspaces=None",
+    ),
+    "jobs.status": ("jobs.status", "job_id"),
+    "jobs.results": ("jobs.results", "job_id"),
+    "jobs.audit": ("jobs.audit", "job_id"),
+    "jobs.wait": ("jobs.wait", "job_id, *, timeout=None"),
+    "jobs.wait_many": ("jobs.wait_many", "job_ids"),
+    "files.upload": (
+        "files.upload",
+        "source, *, filename=None, access_scope='organization', workflow_id=None, workspace_id=None, digest=True, "
+        "on_progress=None",
+    ),
+    "files.upload_many": ("files.upload_many", "sources, **options"),
+}
+
+
+@pytest.mark.parametrize(("thing", "expected"), CONTRACTS.values(), ids=CONTRACTS)
+def test_the_signatures_are_the_promised_ones(thing, expected):
+    if isinstance(thing, str):
+        part, _, member = thing.partition(".")
+        thing = getattr(getattr(OpusClient(KEY), part), member)
+    assert signature(thing) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "defaults"),
+    [
+        (
+            Limits,
+            {
+                "max_in_flight": 500,
+                "api_concurrency": 64,
+                "upload_concurrency": 32,
+                "api_rate": None,
+                "poll_rate": None,
+                "upload_bandwidth": None,
+                "detect_lag": 0.05,
+                "max_file_bytes": 10 * 1024 * 1024,
+            },
+        ),
+        (Timeouts, {"connect": 10, "request": 60, "upload_stall": 30, "job": None}),
+        (
+            RetryPolicy,
+            {
+                "attempts": 8,
+                "max_elapsed": 120,
+                "base": 0.25,
+                "cap": 20,
+                "execute_grace": 15,
+                "on_ambiguous": "resend_once",
+            },
+        ),
+    ],
+)
+def test_the_defaults_are_the_promised_ones_and_the_values_frozen(kind, defaults):
+    made = kind()
+    assert made.model_dump() == defaults
+    for name, value in defaults.items():
+        with pytest.raises(ValueError, match="frozen"):
+            setattr(made, name, value)
+    with pytest.raises(ValueError, match="Extra inputs"):
+        kind(unknown=1)
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize("bad", [{"max_in_flight": 0}, {"api_rate": 0}, {"detect_lag": float("nan")}, {"upload_concurrency": 1.5}])
+def test_a_limit_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Limits(**bad)
+
+
+def test_what_an_outcome_and_a_workflow_hold():
+    outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED)
+    assert {"job_id", "status", "ok", "outputs", "results", "error", "audit", "timings", "index", "key"} <= set(
+        dir(outcome)
+    )
+    assert outcome.ok
+    assert outcome.raise_for_status() is outcome
+    assert not JobOutcome(job_id=None, status=None).ok
+    assert Workflow(workflow_id="x").inputs == {}
+    for method in ("aclose", "__aiter__", "__anext__", "__aenter__", "__aexit__"):
+        assert callable(getattr(JobStream, method))
+
+
+# Status
+
+
+def test_a_status_is_a_text_with_its_raw_form():
+    status = JobStatus("COMPLETED", raw="Completed ")
+    assert status == JobStatus.COMPLETED == "COMPLETED"
+    assert hash(status) == hash("COMPLETED")
+    assert status in {JobStatus.COMPLETED}
+    assert {"COMPLETED": 1}[status] == 1
+    assert (status.raw, JobStatus.COMPLETED.raw) == ("Completed ", "COMPLETED")
+    assert json.dumps({"status": status}) == '{"status": "COMPLETED"}'
+    assert repr(status) == "<COMPLETED 'Completed '>"
+    assert f"{status}" == "COMPLETED"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_status_survives_pickle(protocol):
+    again = pickle.loads(pickle.dumps(JobStatus("UNKNOWN", raw="BRAND_NEW"), protocol))
+    assert (type(again), again, again.raw) == (JobStatus, "UNKNOWN", "BRAND_NEW")
+
+
+def test_which_statuses_are_terminal():
+    terminal = {"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"}
+    for name in ("PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "UNKNOWN"):
+        status = getattr(JobStatus, name)
+        assert status == name
+        assert status.is_terminal is (name in terminal)
+
+
+# Errors
+
+TREE = {
+    "ConfigurationError": ("OpusError", "ValueError"),
+    "InvalidInputs": ("OpusError", "ValueError"),
+    "APIError": ("OpusError",),
+    "AuthenticationError": ("APIError",),
+    "PermissionDenied": ("APIError",),
+    "NotFound": ("APIError",),
+    "ValidationFailed": ("APIError",),
+    "RateLimited": ("APIError",),
+    "ServerError": ("APIError",),
+    "ProtocolError": ("OpusError",),
+    "TransportError": ("OpusError",),
+    "UploadError": ("OpusError",),
+    "JobFailed": ("OpusError",),
+    "DeadlineExceeded": ("OpusError", "TimeoutError"),
+    "AmbiguousExecution": ("OpusError",),
+    "OpusError": ("Exception",),
+}
+
+
+def test_the_tree_of_errors_is_the_drawn_one():
+    errors = import_module("opus_async.errors")
+    for name, bases in TREE.items():
+        assert tuple(base.__name__ for base in getattr(errors, name).__bases__) == bases
+        assert name in (errors.__doc__ or "")
+
+
+def test_every_error_can_tell_its_job_and_stage():
+    made = {
+        "APIError": {"status": 500},
+        "TransportError": {"request_sent": False},
+        "UploadError": {"filename": "a.pdf"},
+    }
+    for name in TREE:
+        kind = getattr(opus_async, name)
+        argument = ["a problem"] if name == "InvalidInputs" else "a message"
+        for parent in kind.__mro__:
+            options = made.get(parent.__name__)
+            if options:
+                break
+        error = kind(argument, **(options or {}))
+        assert (error.job_id, error.stage) == (None, None)
+        located = error.located(job_id="2514", stage="watch")
+        assert located is error
+        assert "[job 2514, stage watch]" in str(error)
+        assert error.located(job_id="other", stage="other").job_id == "2514"
+
+
+# The client itself
+
+
+def test_a_client_shows_its_host_and_no_secret():
+    client = OpusClient(KEY, base_url="https://operator.example.com/")
+    assert repr(client) == "<OpusClient https://operator.example.com v0, 0 jobs watched>"
+    shown = repr(client) + str(client) + repr(client.jobs) + repr(client.files) + repr(client.workflows)
+    assert KEY not in shown
+    assert KEY[1:] not in shown
+
+
+def test_a_client_is_made_outside_of_a_loop_and_needs_a_key():
+    OpusClient(KEY)
+    with pytest.raises(opus_async.ConfigurationError, match="OPUS_SERVICE_KEY"):
+        OpusClient()
+    with pytest.raises(opus_async.ConfigurationError, match="api='v9'"):
+        OpusClient(KEY, api="v9")
+    for bad in ("ftp://x", "operator.opus.com", "https://user:secret@host", "https://host?x=1", "https://[x"):
+        with pytest.raises(opus_async.ConfigurationError) as caught:
+            OpusClient(KEY, base_url=bad)
+        assert "secret" not in str(caught.value)
+
+
+TYPED = '''
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from opus_async import JobOutcome, JobRequest, JobStatus, JobStream, Limits, OpusClient, OpusError, UploadedFile
+
+
+async def use(rows: list[dict[str, object]], later: AsyncIterator[JobRequest]) -> int:
+    async with OpusClient("key", limits=Limits(max_in_flight=5), listeners=[print]) as opus:
+        outcome: JobOutcome = await opus.run("w", {"Document": Path("a.pdf"), "Threshold": 0.8}, timeout=9)
+        status: JobStatus | None = outcome.status
+        error: OpusError | None = outcome.raise_for_status().error
+        stream: JobStream = opus.run_many("w", rows)
+        async for one in stream:
+            print(one.index + 1, one.outputs["Verdict"])
+        async with opus.run_many("w", later, max_in_flight=2) as others:
+            async for one in others:
+                print(one.key)
+        job_id: str = await opus.jobs.initiate("w", title="t")
+        await opus.jobs.execute(job_id, {"x": {"value": 1, "type": "int"}})
+        done: JobStatus = await opus.jobs.wait(job_id, timeout=None)
+        async for waited, ended in opus.jobs.wait_many([job_id]):
+            print(waited.upper(), ended.is_terminal, ended == JobStatus.COMPLETED)
+        file: UploadedFile = await opus.files.upload(b"x", filename="a.txt", access_scope="all")
+        files: list[UploadedFile] = await opus.files.upload_many([Path("a.txt"), "b.txt"])
+        reveal_type(await opus.jobs.results(job_id))
+        await opus.run("w", 3)  # type: ignore[arg-type]
+        await opus.files.upload("a.txt", access_scope="everybody")  # type: ignore[arg-type]
+        return len(files) + file.size + len(done) + (status is None) + (error is None)
+'''
+
+
+def test_a_program_that_uses_us_type_checks_strictly(tmp_path):
+    program = tmp_path / "typing_api.py"
+    program.write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--cache-dir", str(tmp_path / "cache")]
+        + [str(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'Revealed type is "opus_async.models.JobResults"' in done.stdout
