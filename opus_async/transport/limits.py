@@ -26,6 +26,8 @@ _PAUSE_CAP = 20.0
 _PAUSE_FLOOR = 0.05
 """A server that says "Retry-After: 0" means at once, not in the same instant."""
 _JITTER = 0.1
+_STORM_LASTS = 1.0
+"""Seconds within which refusals are one storm, and slow the rate once."""
 
 
 class Lane(IntEnum):
@@ -65,7 +67,7 @@ class Gate:
         self._meter = RateMeter()
         self._bucket = None if rate is None else TokenBucket(rate)
         self._poll_bucket = None if poll_rate is None else TokenBucket(poll_rate)
-        self._slowed_at = self._pause_until = float("-inf")
+        self._storm_began = self._pause_until = float("-inf")
         self._throttled_since: float | None = None
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -114,13 +116,10 @@ class Gate:
                 when a pause began belong to the same storm: they may lengthen it, and slow nothing twice.
         """
         now = self.now()
-        self._adaptive.refused()
         if self._throttled_since is None:
             self._throttled_since = now
-        same_storm = now < self._pause_until or (sent_at is not None and sent_at < self._slowed_at)
-        if not same_storm:
+        if self._refused(now, sent_at):
             self._pauses += 1
-            self._slow(now)
             if wait is None:
                 wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
         wait = None if wait is None else max(wait, _PAUSE_FLOOR)
@@ -137,15 +136,18 @@ class Gate:
         Counts once for all requests that were on the wire when it began; see :meth:`throttled`.
         """
         self.answered()
-        self._adaptive.refused()
         now = self.now()
-        if sent_at >= self._slowed_at and now >= self._pause_until:
-            self._slow(now)
-            self._follow_rate(now)
+        self._refused(now, sent_at)
+        self._follow_rate(now)
 
-    def _slow(self, now: float) -> None:
-        self._slowed_at = now
-        self._adaptive.slow(now, max(self._meter.peak(now), self._slots / 4))
+    def _refused(self, now: float, sent_at: float | None) -> bool:
+        """Slow the rate; whether this is a new storm, and not one more refusal of the last."""
+        lasts = now < max(self._pause_until, self._storm_began + _STORM_LASTS)
+        new = not lasts and (sent_at is None or sent_at >= self._storm_began)
+        if new:
+            self._storm_began = now
+        self._adaptive.refused(now, max(self._meter.peak(now), self._slots / 4), new_storm=new)
+        return new
 
     def succeeded(self) -> None:
         """A request went well: climb back a little."""

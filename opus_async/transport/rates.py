@@ -117,7 +117,7 @@ class AdaptiveRate:
         current: Requests a second; None while nothing limits.
     """
 
-    __slots__ = ("_ceiling", "_climbed", "_goal", "_refused", "_slowed", "current")
+    __slots__ = ("_before", "_ceiling", "_climbed", "_goal", "_refused", "_slowed", "current")
 
     DEEPEST = 0.7
     """What one storm leaves of the rate at the least; a wall of refusals is a row of storms."""
@@ -142,6 +142,7 @@ class AdaptiveRate:
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling
         self._goal = 0.0
+        self._before = 0.0
         self._refused = 0.0
         self._slowed = 0.0
         self._climbed = 0.0
@@ -152,20 +153,29 @@ class AdaptiveRate:
         """Whether the rate is lower than what was set."""
         return self.current != self._ceiling
 
-    def refused(self) -> None:
-        """One request was turned away."""
-        self._refused += (1 - self._refused) * self.MEMORY
+    def refused(self, now: float, granted: float, *, new_storm: bool) -> None:
+        """One request was turned away.
 
-    def slow(self, now: float, granted: float) -> float:
-        """Answer one storm. ``granted``: requests a second that went well of late."""
+        The cut deepens as the refusals of a storm come in, and it is one cut. As long as nothing limits and
+        few are refused, the pause that they ask for is enough.
+
+        Args:
+            now: The clock's reading.
+            granted: Requests a second that went well of late.
+            new_storm: Whether it belongs to no storm that was answered already.
+        """
+        self._refused += (1 - self._refused) * self.MEMORY
+        if self.current is None and self._refused < self.NOISE:
+            return
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
-        # The rate of late can be our own doing: alone it must not pull the goal down.
-        kept = self._goal * (1.0 if self._refused < self.NOISE else self.FORGET)
-        self._goal = max(granted, floor, kept)
+        if new_storm or self.current is None:
+            # The rate of late can be our own doing: alone it must not pull the goal down.
+            kept = self._goal * (1.0 if self._refused < self.NOISE else self.FORGET)
+            self._goal = max(granted, floor, kept)
+            self._before = min(self.current or self._goal, self._goal)
         self._slowed = self._climbed = now
         share = max(1 - self._refused, self.DEEPEST)
-        self.current = max(min(self.current or self._goal, self._goal) * share, floor)
-        return self.current
+        self.current = max(min(self._before * share, self.current or self._before), floor)
 
     def climb(self, now: float) -> None:
         """One success. Time alone is no evidence: a gap counts as one second at the most."""

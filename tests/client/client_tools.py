@@ -69,7 +69,9 @@ class Remains:
         deadline = time.monotonic() + seconds
         while True:
             tasks = {task for task in asyncio.all_tasks() - self._tasks if not task.done()}
-            opened = {fd: what for fd, what in open_descriptors().items() if self._descriptors.get(fd) != what}
+            opened = {
+                fd: what for fd, what in open_descriptors().items() if self._descriptors.get(fd) != what
+            }
             if not tasks and not opened:
                 return
             if time.monotonic() > deadline:
@@ -79,7 +81,7 @@ class Remains:
 
 
 def settings(**changes: Any) -> dict[str, Any]:
-    """Keyword arguments of a client for tests; `limits`, `timeouts` and `retry` as their values or as dicts."""
+    """Keyword arguments of a client; `limits`, `timeouts` and `retry` as their values or as dicts."""
     made: dict[str, Any] = {"retry": QUICK}
     for name, value in changes.items():
         if isinstance(value, dict):

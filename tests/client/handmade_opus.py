@@ -281,7 +281,14 @@ class HandmadeOpus:
         extension = seen.json["fileExtension"]
         self.open_slots += 1
         self.most_open_slots = max(self.most_open_slots, self.open_slots)
-        query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20260101&X-Amz-SignedHeaders={self._signed.replace(';', '%3B')}&X-Amz-Signature={number:064x}"
+        query = "&".join(
+            (
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+                "X-Amz-Credential=AKIA%2F20260101",
+                f"X-Amz-SignedHeaders={self._signed.replace(';', '%3B')}",
+                f"X-Amz-Signature={number:064x}",
+            )
+        )
         url = f"{self.base_url}/bucket/file-{number}{extension}?{query}"
         return said(201, presignedUrl=url, fileUrl=f"https://files.opus.com/media/file-{number}{extension}")
 

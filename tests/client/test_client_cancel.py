@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 
 import pytest
 from client_tools import DOCUMENT, QUICK, TEXT, Remains, document, text_payload, until
 
-from opus_async import AmbiguousExecution, JobRequest, JobStageChanged, OpusClient, OpusError, RequestSent, UploadProgress
+from opus_async import (
+    AmbiguousExecution,
+    JobRequest,
+    JobStageChanged,
+    OpusClient,
+    OpusError,
+    RequestSent,
+    UploadProgress,
+)
 
 STAGES = ("schema", "upload", "initiate", "execute", "watch", "results", "done")
 NAMED = re.compile(r"[Jj]ob (\d+) may go on")
@@ -96,7 +105,7 @@ async def test_a_run_cancelled_at_a_stage_leaves_nothing_and_names_its_job(simul
     caplog.set_level(logging.WARNING, logger="opus_async")
     opus = client_of(simulator, listeners=[cancel])
     task = asyncio.ensure_future(opus.run(DOCUMENT, {"Document": files[0]}))
-    if stage in {"done"}:
+    if stage == "done":
         assert (await task).ok
     else:
         with pytest.raises(asyncio.CancelledError) as caught:
@@ -108,7 +117,9 @@ async def test_a_run_cancelled_at_a_stage_leaves_nothing_and_names_its_job(simul
     await remains.none()
 
 
-@pytest.mark.parametrize("operation", ["workflow", "presign", "put", "initiate", "execute", "status", "results"])
+@pytest.mark.parametrize(
+    "operation", ["workflow", "presign", "put", "initiate", "execute", "status", "results"]
+)
 async def test_a_run_cancelled_right_behind_an_answer_leaves_nothing(simulator, files, operation):
     remains = Remains()
 
@@ -205,15 +216,16 @@ async def test_leaving_the_loop_over_outcomes_ends_what_is_in_flight(simulate, c
     simulator = await simulate(run_time="0.01-5", seed=1)
     opus = connect(simulator)
     remains = Remains()
-    async for outcome in opus.run_many(TEXT, ({"Text": str(number)} for number in range(10**9)), max_in_flight=30):
+    async for outcome in opus.run_many(
+        TEXT, ({"Text": str(number)} for number in range(10**9)), max_in_flight=30
+    ):
         assert outcome.ok
         break
-    jobs = lambda: simulator.state()["counters"]["jobs"]  # noqa: E731 - asked twice
     await until(lambda: len(opus._watcher) == 0)
-    made = jobs()
+    made = simulator.state()["counters"]["jobs"]
     await opus.close()
     await remains.none()
-    assert jobs() == made < 200
+    assert simulator.state()["counters"]["jobs"] == made < 200
 
 
 async def test_an_error_inside_the_block_ends_the_stream(simulate, connect):
@@ -259,7 +271,7 @@ async def test_closing_the_client_ends_its_open_streams_and_says_so_to_their_rea
 
 
 @pytest.mark.xfail(strict=True, reason="Watcher.close cancels those who wait in tasks that nobody cancelled")
-async def test_closing_the_client_tells_whoever_runs_or_waits_instead_of_cancelling_them(simulate, connect):
+async def test_closing_the_client_tells_those_who_wait_instead_of_cancelling_them(simulate, connect):
     simulator = await simulate(run_time=5)
     remains = Remains()
     opus = connect(simulator)
@@ -277,7 +289,9 @@ async def test_closing_the_client_tells_whoever_runs_or_waits_instead_of_cancell
 
 
 @pytest.mark.parametrize("moment", STAGES[:-1])
-async def test_closing_the_client_in_any_stage_ends_a_run_with_an_error_and_no_noise(simulator, files, moment):
+async def test_closing_the_client_in_any_stage_ends_a_run_with_an_error_and_no_noise(
+    simulator, files, moment
+):
     remains = Remains()
     closing = []
 

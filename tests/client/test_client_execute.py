@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from client_tools import DOCUMENT, TEXT, document, sha256, text_payload
+from client_tools import DOCUMENT, TEXT, document, sha256, text_payload, until
 from handmade_opus import (
     CLOSE_BEFORE,
     CUT_JSON,
@@ -248,8 +248,7 @@ async def test_an_accepted_run_that_looks_unstarted_for_longer_than_the_grace_is
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=1000)
     opus = connect(server, retry=GRACE)
     job = asyncio.ensure_future(opus.run(TEXT, {"Input": "x"}))
-    while server.counts["execute"] < 2:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.counts["execute"] == 2)
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job

@@ -1,4 +1,4 @@
-"""The client as a whole against the simulator: every call, every kind of input, in the order that users meet."""
+"""The client as a whole against the simulator: every call, every kind of input, as users meet them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ async def test_what_a_caller_says_of_a_job_reaches_the_platform(simulate, connec
     assert request.get("workflowVersionNumber") == workflow.version
     [outcome] = [
         done
-        async for done in opus.run_many(TEXT, [JobRequest({"Text": "y"}, title="T", description="D", key="k")])
+        async for done in opus.run_many(
+            TEXT, [JobRequest({"Text": "y"}, title="T", description="D", key="k")]
+        )
     ]
     request = simulator.state()["jobs"][outcome.job_id]["request"]
     assert (request["title"], request["description"], outcome.key) == ("T", "D", "k")
@@ -398,7 +400,7 @@ async def opus(simulate, connect):
     single=contents,
     several=st.lists(contents, min_size=1, max_size=4),
 )
-async def test_every_documented_type_comes_back_as_it_was_given(
+async def test_every_documented_type_comes_back_as_it_was_given(  # noqa: PLR0917 - one argument a type
     opus, text, number, flag, items, thing, day, single, several
 ):
     outcome = await opus.run(
@@ -434,7 +436,7 @@ async def test_every_documented_type_comes_back_as_it_was_given(
     labels=st.none() | st.lists(st.text(max_size=10), max_size=3),
     attachment=st.none() | contents,
 )
-async def test_every_newer_type_comes_back_and_what_is_left_out_stays_out(
+async def test_every_newer_type_comes_back_and_what_is_left_out_stays_out(  # noqa: PLR0917 - likewise
     opus, profile, count, invoices, due, labels, attachment
 ):
     inputs = {
@@ -490,7 +492,10 @@ async def test_the_same_content_is_uploaded_once_in_a_run_and_again_in_the_next(
     same.write_bytes(b"the same for all")
 
     async def run():
-        rows = [{"Document": same if number % 2 else ("other name.txt", same.read_bytes())} for number in range(30)]
+        rows = [
+            {"Document": same if number % 2 else ("other name.txt", same.read_bytes())}
+            for number in range(30)
+        ]
         async for outcome in opus.run_many(DOCUMENT, rows):
             assert outcome.outputs["SHA-256"] == sha256(b"the same for all")
 
@@ -534,7 +539,10 @@ async def test_a_file_is_uploaded_from_a_path_bytes_or_a_file_object(simulate, c
     path.write_bytes(data)
     progress = []
     first = await opus.files.upload(
-        path, access_scope="workspace", workflow_id=TEXT, on_progress=lambda sent, size: progress.append((sent, size))
+        path,
+        access_scope="workspace",
+        workflow_id=TEXT,
+        on_progress=lambda sent, size: progress.append((sent, size)),
     )
     second = await opus.files.upload(data, filename="data.pdf", digest=False)
     with path.open("rb") as opened:
@@ -613,7 +621,9 @@ async def test_a_name_with_folders_is_sent_without_them(simulate, connect):
         (b"data", {"filename": "a.pdf", "access_scope": "workspace"}, "needs workflow_id or workspace_id"),
     ],
 )
-async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(simulate, connect, source, options, words):
+async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
+    simulate, connect, source, options, words
+):
     simulator = await simulate()
     with pytest.raises(InvalidInputs, match=words):
         await connect(simulator).files.upload(source, **options)
@@ -677,6 +687,11 @@ async def test_a_failed_job_is_an_outcome_whatever_the_audit_looks_like(simulate
 
 
 async def test_a_day_in_a_nullable_input_may_be_text(opus):
-    inputs = {"Profile": "[]", "Count": "7", "Invoices": ("a.txt", b"x"), "Due date": date(2025, 11, 9).isoformat()}
+    inputs = {
+        "Profile": "[]",
+        "Count": "7",
+        "Invoices": ("a.txt", b"x"),
+        "Due date": date(2025, 11, 9).isoformat(),
+    }
     outputs = (await opus.run(MODERN, inputs)).raise_for_status().outputs
     assert (outputs["Count"], outputs["Due date"], outputs["Profile"]) == (7, "2025-11-09", "[]")

@@ -1,6 +1,6 @@
-"""Ten thousand jobs through one client: all of them end, memory follows those in flight, nobody holds the loop.
+"""Ten thousand jobs through one client: all end, memory follows those in flight, nobody holds the loop.
 
-    python -m pytest tests/client/test_client_many.py -m long -s
+python -m pytest tests/client/test_client_many.py -m long -s
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 COLLECTION = "(a garbage collection)"
 LONGEST = 0.050
 """Seconds of CPU that one callback may take: longer, and everything else in the caller's process stutters."""
+
+
+def say(text: str) -> None:
+    """A figure, for those who run with -s."""
+    sys.stdout.write(f"{text}\n")
 
 
 def resident() -> float:
@@ -40,9 +46,9 @@ def name_of(callback):
 
 @pytest.fixture
 def slowest(monkeypatch):
-    """The CPU time of the slowest callbacks of the loop's thread, by name; garbage collection on its own line.
+    """The CPU time of the slowest callbacks of the loop's thread, by name; garbage collection apart.
 
-    When to collect is the application's choice, and what there is to collect here is pytest's for the most part.
+    When to collect is the application's choice, and what there is to look through here is mostly pytest's.
     """
     found: dict[str, float] = {}
     run = asyncio.events.Handle._run
@@ -103,11 +109,11 @@ async def test_ten_thousand_jobs_are_fair_and_bounded(simulate_apart, connect, s
                 marks[done] = resident()
     wall, cpu = time.monotonic() - began, time.process_time() - cpu
     counters = (await asyncio.to_thread(simulator.state, jobs="0"))["counters"]
-    print(f"\n{jobs} jobs, {in_flight} in flight: {wall:.1f} s, {cpu / jobs * 1e6:.0f} us of CPU a job")
-    print(f"RSS {start:.0f} MB before, then {', '.join(f'{mb:.0f} MB at {n:,}' for n, mb in marks.items())}")
-    print(f"requests: {counters['requests']}")
+    say(f"\n{jobs} jobs, {in_flight} in flight: {wall:.1f} s, {cpu / jobs * 1e6:.0f} us of CPU a job")
+    say(f"RSS {start:.0f} MB before, then {', '.join(f'{mb:.0f} MB at {n:,}' for n, mb in marks.items())}")
+    say(f"requests: {counters['requests']}")
     longest = sorted(((round(seconds * 1000, 1), name) for name, seconds in slowest.items()), reverse=True)
-    print(f"CPU of the slowest callbacks, ms: {longest[:6]}")
+    say(f"CPU of the slowest callbacks, ms: {longest[:6]}")
     assert statuses == {"COMPLETED": jobs}
     assert most <= in_flight
     assert counters["executions"] == counters["executed_jobs"] == jobs
@@ -133,8 +139,8 @@ async def test_a_thousand_hostile_jobs_with_files_are_all_accounted_for(simulate
     outcomes = [outcome async for outcome in stream]
     state = await asyncio.to_thread(simulator.state)
     counters = state["counters"]
-    print(f"\n{jobs} jobs: {time.monotonic() - began:.1f} s, stray shells {stream.stray_shells}")
-    print(f"requests {counters['requests']}, faults {sum(counters['faults'].values())}")
+    say(f"\n{jobs} jobs: {time.monotonic() - began:.1f} s, stray shells {stream.stray_shells}")
+    say(f"requests {counters['requests']}, faults {sum(counters['faults'].values())}")
     failed = [f"{outcome.key}: {outcome.error}" for outcome in outcomes if not outcome.ok]
     assert failed == []
     assert sorted(outcome.index for outcome in outcomes) == list(range(jobs))

@@ -19,6 +19,7 @@ from client_tools import sha256
 NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test
 COLLECTION = Path(__file__).with_name("vendor_postman_collection.json")
 WORKFLOW = "P0stmanC0llecti0"
+FILES = "https://files.opus.com/media/private/uploaded"
 NAMES = (
     "Get Details",
     "Initiate Job",
@@ -49,7 +50,7 @@ def newman():
 
 
 def filled(simulator, pdf):
-    """The collection with its open places filled: what is known now as text, what comes later as variables."""
+    """The collection with its open places filled: with what is known, or variables for what comes later."""
     text = COLLECTION.read_text()
     for place, value in (
         ("your_api_key", simulator.service_key),
@@ -57,15 +58,18 @@ def filled(simulator, pdf):
         ("put_the_presigned_url_here", "{{presigned_url}}"),
         ("put_your_job_id_here", "{{job_id}}"),
         ("your_job_id", "{{job_id}}"),
-        ("https://files.opus.com/media/private/uploaded/media_e8721656-e74f-4f9e-a187-308bc3f32d0f.pdf", "{{file_url}}"),
-        ("https://files.opus.com/media/private/uploaded/media_c5e47f8b-95b1-4c1c-b91f-b23f61ddc246.pdf", "{{file_url}}"),
+        (f"{FILES}/media_e8721656-e74f-4f9e-a187-308bc3f32d0f.pdf", "{{file_url}}"),
+        (f"{FILES}/media_c5e47f8b-95b1-4c1c-b91f-b23f61ddc246.pdf", "{{file_url}}"),
     ):
         assert place in text
         text = text.replace(place, value)
     collection = json.loads(text)
     for item in collection["item"]:
         learns = LEARNS.get(item["name"], {})
-        lines = [f'pm.collectionVariables.set("{name}", pm.response.json().{field});' for name, field in learns.items()]
+        lines = [
+            f'pm.collectionVariables.set("{name}", pm.response.json().{field});'
+            for name, field in learns.items()
+        ]
         item["event"] = [{"listen": "test", "script": {"type": "text/javascript", "exec": lines}}]
         if item["name"] == "upload to s3":
             item["request"]["body"]["file"]["src"] = str(pdf)

@@ -29,7 +29,9 @@ async def opus(wire):
 
 def sent(wire, method, path):
     """The headers and the JSON of the one request there was."""
-    [[request]] = [calls for (verb, url), calls in wire.requests.items() if (verb, url) == (method, URL(HOST + path))]
+    [[request]] = [
+        calls for (verb, url), calls in wire.requests.items() if (verb, url) == (method, URL(HOST + path))
+    ]
     body = request.kwargs.get("data")
     if hasattr(body, "_data"):
         body = body._data
@@ -96,7 +98,9 @@ async def test_initiate_with_nothing_but_the_workflow_says_title_and_description
     assert all(body.values())
 
 
-@pytest.mark.parametrize(("fields", "words"), [({}, "workflow_id or reference"), ({"workflow_id": TEXT, "source": "x"}, "source")])
+@pytest.mark.parametrize(
+    ("fields", "words"), [({}, "workflow_id or reference"), ({"workflow_id": TEXT, "source": "x"}, "source")]
+)
 async def test_initiate_refuses_what_the_platform_would(wire, opus, fields, words):
     with pytest.raises(InvalidInputs, match=words):
         await opus.jobs.initiate(**fields)
@@ -150,7 +154,12 @@ async def test_a_callback_that_the_platform_refuses_is_refused_here(wire, opus, 
 
 @pytest.mark.parametrize(
     ("word", "status"),
-    [("IN PROGRESS", "IN_PROGRESS"), ("Completed ", "COMPLETED"), ("stopped", "CANCELLED"), ("BRAND_NEW", "UNKNOWN")],
+    [
+        ("IN PROGRESS", "IN_PROGRESS"),
+        ("Completed ", "COMPLETED"),
+        ("stopped", "CANCELLED"),
+        ("BRAND_NEW", "UNKNOWN"),
+    ],
 )
 async def test_the_status_of_a_job(wire, opus, word, status):
     wire.get(f"{HOST}/job/2514/status", payload={"status": word})
@@ -166,7 +175,9 @@ async def test_the_results_of_a_job(wire, opus):
 
 
 async def test_the_audit_of_a_job(wire, opus):
-    wire.get(f"{HOST}/job/2514/audit", payload={"executed_nodes": ["Input"], "failed_nodes": [], "audit": None})
+    wire.get(
+        f"{HOST}/job/2514/audit", payload={"executed_nodes": ["Input"], "failed_nodes": [], "audit": None}
+    )
     assert (await opus.jobs.audit("2514")).executed_nodes == ("Input",)
 
 
@@ -195,7 +206,10 @@ async def test_ids_stay_one_segment_of_the_path(wire, opus):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"statusCode": 400, "message": ["callbackUrl must be a URL address", "b"]}, "callbackUrl must be a URL address; b"),
+        (
+            {"statusCode": 400, "message": ["callbackUrl must be a URL address", "b"]},
+            "callbackUrl must be a URL address; b",
+        ),
         ({"message": {"code": "X"}}, "X"),
         ({"error": "something"}, "something"),
         ("", "refused"),
@@ -207,4 +221,8 @@ async def test_a_refusal_in_any_form_is_readable(wire, opus, body, words):
     with pytest.raises(ValidationFailed) as caught:
         await opus.jobs.initiate(TEXT)
     assert words in str(caught.value)
-    assert (caught.value.status, caught.value.method, caught.value.url) == (400, "POST", f"{HOST}/job/initiate")
+    assert (caught.value.status, caught.value.method, caught.value.url) == (
+        400,
+        "POST",
+        f"{HOST}/job/initiate",
+    )

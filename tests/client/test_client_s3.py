@@ -48,8 +48,14 @@ def s3(tmp_path_factory):
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("s3rver")
     process = subprocess.Popen(
-        [program, "--directory", folder, "--address", "127.0.0.1", "--port", str(port), "--silent"]
-        + ["--configure-bucket", BUCKET],
+        [
+            program,
+            *("--directory", folder),
+            *("--address", "127.0.0.1"),
+            *("--port", str(port)),
+            *("--configure-bucket", BUCKET),
+            "--silent",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

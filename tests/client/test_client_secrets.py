@@ -58,13 +58,19 @@ def told_by(error):
     parts, seen = [], set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        parts += [str(error), repr(error), repr(vars(error)), str(error.args), *getattr(error, "__notes__", ())]
+        parts += [
+            str(error),
+            repr(error),
+            repr(vars(error)),
+            str(error.args),
+            *getattr(error, "__notes__", ()),
+        ]
         parts += traceback.format_exception(error)
         error = error.__cause__ or error.__context__ or getattr(error, "cause", None)
     return "\n".join(parts)
 
 
-async def test_nothing_that_is_said_in_a_hostile_run_holds_a_secret(
+async def test_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # noqa: PLR0917 - six fixtures
     simulate_apart, handmade, connect, everything_logged, presigned, tmp_path
 ):
     asyncio.get_running_loop().set_debug(True)
@@ -98,7 +104,10 @@ async def test_nothing_that_is_said_in_a_hostile_run_holds_a_secret(
     with pytest.raises(AuthenticationError) as caught:
         await connect(simulator, key=wrong).run(TEXT, {"Text": "x"})
     errors.append(caught.value)
-    with pytest.warns(UserWarning, match="underscore") as warned, pytest.raises(AuthenticationError) as caught:
+    with (
+        pytest.warns(UserWarning, match="underscore") as warned,
+        pytest.raises(AuthenticationError) as caught,
+    ):
         await connect(simulator, key=simulator.service_key[1:]).run(TEXT, {"Text": "x"})
     said += [str(warning.message) for warning in warned]
     errors.append(caught.value)
@@ -140,7 +149,16 @@ async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
     server = await handmade()
     opus = connect(server)
     await opus.run(TEXT, {"Input": "x"})
-    parts = [opus, opus.jobs, opus.files, opus.workflows, opus._api, opus._http, opus._uploader, opus._watcher]
+    parts = [
+        opus,
+        opus.jobs,
+        opus.files,
+        opus.workflows,
+        opus._api,
+        opus._http,
+        opus._uploader,
+        opus._watcher,
+    ]
     assert KEY not in "".join(map(repr, parts))
 
 
@@ -153,7 +171,9 @@ async def test_the_key_follows_no_redirect_to_another_origin(handmade, connect, 
     elsewhere = await handmade()
     away = redirect(status, f"{elsewhere.base_url}/job/initiate")
     server = await handmade(script={operation: [away] * 200}, file_input=operation == "presign")
-    opus = connect(server, retry={"execute_grace": 0.02, "max_elapsed": 0.5, "attempts": 3}, timeouts={"job": 1.5})
+    opus = connect(
+        server, retry={"execute_grace": 0.02, "max_elapsed": 0.5, "attempts": 3}, timeouts={"job": 1.5}
+    )
     given = ("a.txt", b"x") if operation == "presign" else "x"
     with pytest.raises(OpusError) as caught:
         (await opus.run(TEXT, {"Input": given})).raise_for_status()

@@ -1,4 +1,4 @@
-"""Files on their way through the whole client: what storage refuses, what changes meanwhile, what never leaves."""
+"""Files on their way through the client: what storage refuses, what changes meanwhile, what never leaves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import pytest
 from client_tools import DOCUMENT, KEY, MODERN, document, sha256
 from handmade_opus import RESET_AFTER, RESET_BEFORE, redirect, xml_error
 
-from opus_async import InvalidInputs, JobRequest, OpusError, RequestSent, TransportError, UploadError, UploadProgress
+from opus_async import (
+    InvalidInputs,
+    JobRequest,
+    OpusError,
+    RequestSent,
+    TransportError,
+    UploadError,
+    UploadProgress,
+)
 
 MIB = 1024 * 1024
 EXPIRED = xml_error(403, "AccessDenied", "Request has expired")
@@ -41,11 +49,14 @@ async def test_the_type_is_sent_exactly_where_it_was_signed(simulate, connect, m
     for number in range(4):
         await opus.files.upload(document(number), filename=f"{number}.csv")
     sent = [upload["content_type"] for upload in simulator.state()["uploads"].values()]
-    assert sent == {
-        "never": [None] * 4,
-        "always": ["text/csv"] * 4,
-        "alternate": [None, "text/csv", None, "text/csv"],
-    }[mode]
+    assert (
+        sent
+        == {
+            "never": [None] * 4,
+            "always": ["text/csv"] * 4,
+            "alternate": [None, "text/csv", None, "text/csv"],
+        }[mode]
+    )
     assert simulator.state()["counters"]["requests"]["put"] == 4, "right at the first attempt"
 
 
@@ -90,8 +101,12 @@ async def test_a_clock_that_lets_every_url_expire_at_once_ends_in_an_error_that_
     assert server.counts["presign"] == 4
 
 
-@pytest.mark.parametrize("act", [RESET_BEFORE, RESET_AFTER, xml_error(503, "SlowDown"), xml_error(500, "InternalError")])
-async def test_a_fault_on_the_way_to_storage_is_repeated_with_the_whole_file(handmade, connect, tmp_path, act):
+@pytest.mark.parametrize(
+    "act", [RESET_BEFORE, RESET_AFTER, xml_error(503, "SlowDown"), xml_error(500, "InternalError")]
+)
+async def test_a_fault_on_the_way_to_storage_is_repeated_with_the_whole_file(
+    handmade, connect, tmp_path, act
+):
     path = tmp_path / "a.txt"
     path.write_bytes(document(1, lines=5000))
     server = await handmade(script={"put": [act]})
@@ -166,7 +181,9 @@ async def test_the_limit_can_be_raised(simulate, connect):
 
 
 @pytest.mark.parametrize("name", ["a.exe", "a", "a.tar.gz", "pdf", ".profile"])
-async def test_a_type_that_the_platform_does_not_take_is_refused_before_anything_is_sent(simulate, connect, name):
+async def test_a_type_that_the_platform_does_not_take_is_refused_before_anything_is_sent(
+    simulate, connect, name
+):
     simulator = await simulate()
     opus = connect(simulator)
     with pytest.raises(InvalidInputs):
@@ -186,7 +203,12 @@ async def test_the_case_of_a_type_does_not_matter(simulate, connect, name):
 
 async def test_a_type_that_the_input_does_not_take_is_refused_before_anything_is_sent(simulate, connect):
     simulator = await simulate()
-    inputs = {"Profile": {}, "Count": 1, "Invoices": [("a.pdf", b"x"), ("b.png", b"x")], "Attachment": ("c.txt", b"x")}
+    inputs = {
+        "Profile": {},
+        "Count": 1,
+        "Invoices": [("a.pdf", b"x"), ("b.png", b"x")],
+        "Attachment": ("c.txt", b"x"),
+    }
     with pytest.raises(InvalidInputs) as caught:
         await connect(simulator).run(MODERN, inputs)
     first, second = caught.value.problems
@@ -209,18 +231,26 @@ def changer(path, change, operation="presign"):
     return told
 
 
+def replace(path):
+    other = path.with_suffix(".new")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
 CHANGES = {
     "grown": lambda path: path.write_bytes(path.read_bytes() + b"more"),
     "shrunk": lambda path: os.truncate(path, 100),
     "emptied": lambda path: os.truncate(path, 0),
     "overwritten": lambda path: path.write_bytes(bytes(len(path.read_bytes()))),
-    "replaced": lambda path: (path.with_suffix(".new").write_bytes(path.read_bytes()), os.replace(path.with_suffix(".new"), path)),
+    "replaced": replace,
     "removed": lambda path: path.unlink(),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_a_file_changed_between_its_digest_and_its_sending_is_never_stored(simulate, connect, tmp_path, change):
+async def test_a_file_changed_between_its_digest_and_its_sending_is_never_stored(
+    simulate, connect, tmp_path, change
+):
     simulator = await simulate()
     path = tmp_path / "a.txt"
     path.write_bytes(document(1, lines=10_000))
@@ -326,7 +356,7 @@ async def test_storage_that_takes_nothing_is_given_up_as_stalled(handmade, conne
 
 # Memory
 
-HUNDRED_FILES = r'''
+HUNDRED_FILES = r"""
 import asyncio
 import re
 import resource
@@ -355,7 +385,7 @@ async def main(folder):
 
 
 asyncio.run(main(sys.argv[1]))
-'''
+"""
 
 
 @pytest.mark.long
@@ -364,7 +394,11 @@ async def test_memory_stays_flat_over_a_gigabyte(simulate_apart, tmp_path, recor
     simulator = await simulate_apart(max_file_size=32 * MIB)
     for number in range(100):
         (tmp_path / f"{number:03}.pdf").write_bytes(f"%PDF-{number:05}\n".encode() + bytes(10_000_000))
-    environment = {**os.environ, "OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+    environment = {
+        **os.environ,
+        "OPUS_SERVICE_KEY": simulator.service_key,
+        "OPUS_BASE_URL": simulator.base_url,
+    }
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", HUNDRED_FILES, str(tmp_path)],
@@ -376,7 +410,7 @@ async def test_memory_stays_flat_over_a_gigabyte(simulate_apart, tmp_path, recor
     assert done.returncode == 0, done.stderr
     before, peak = map(int, done.stdout.split())
     record_property("peak_rss_mb", peak)
-    print(f"peak RSS {peak} MB, {peak - before} MB above a client that has sent one small file")
+    sys.stdout.write(f"peak RSS {peak} MB, {peak - before} MB above a client that sent one small file\n")
     assert peak < 150
     counters = (await asyncio.to_thread(simulator.state, jobs="0"))["counters"]
     assert counters["stored_files"] == 101
