@@ -67,7 +67,7 @@ class Gate:
         self._meter = RateMeter()
         self._bucket = None if rate is None else TokenBucket(rate)
         self._poll_bucket = None if poll_rate is None else TokenBucket(poll_rate)
-        self._storm_began = self._pause_until = float("-inf")
+        self._storm_began = self._pause_began = self._pause_until = float("-inf")
         self._throttled_since: float | None = None
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -118,8 +118,10 @@ class Gate:
         now = self.now()
         if self._throttled_since is None:
             self._throttled_since = now
-        if self._refused(now, sent_at):
+        self._refused(now, sent_at)
+        if now >= self._pause_until and (sent_at is None or sent_at >= self._pause_began):
             self._pauses += 1
+            self._pause_began = now
             if wait is None:
                 wait = min(_PAUSE_CAP, _PAUSE_BASE * 2.0 ** min(self._pauses - 1, 10))
         wait = None if wait is None else max(wait, _PAUSE_FLOOR)
@@ -140,14 +142,16 @@ class Gate:
         self._refused(now, sent_at)
         self._follow_rate(now)
 
-    def _refused(self, now: float, sent_at: float | None) -> bool:
-        """Slow the rate; whether this is a new storm, and not one more refusal of the last."""
+    def _refused(self, now: float, sent_at: float | None) -> None:
+        """Slow the rate, once for all refusals of one storm."""
         lasts = now < max(self._pause_until, self._storm_began + _STORM_LASTS)
         new = not lasts and (sent_at is None or sent_at >= self._storm_began)
         if new:
             self._storm_began = now
-        self._adaptive.refused(now, max(self._meter.peak(now), self._slots / 4), new_storm=new)
-        return new
+        granted = self._meter.peak(now)
+        if self._adaptive.current is None:
+            granted = max(granted, self._slots)  # a first guess: few know their server after one second
+        self._adaptive.refused(now, granted, new_storm=new)
 
     def succeeded(self) -> None:
         """A request went well: climb back a little."""

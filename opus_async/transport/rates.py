@@ -156,19 +156,16 @@ class AdaptiveRate:
     def refused(self, now: float, granted: float, *, new_storm: bool) -> None:
         """One request was turned away.
 
-        The cut deepens as the refusals of a storm come in, and it is one cut. As long as nothing limits and
-        few are refused, the pause that they ask for is enough.
+        The cut deepens as the refusals of a storm come in, and it is one cut.
 
         Args:
             now: The clock's reading.
-            granted: Requests a second that went well of late.
+            granted: Requests a second that went well of late, or a guess where nothing is known yet.
             new_storm: Whether it belongs to no storm that was answered already.
         """
         self._refused += (1 - self._refused) * self.MEMORY
-        if self.current is None and self._refused < self.NOISE:
-            return
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
-        if new_storm or self.current is None:
+        if new_storm:
             # The rate of late can be our own doing: alone it must not pull the goal down.
             kept = self._goal * (1.0 if self._refused < self.NOISE else self.FORGET)
             self._goal = max(granted, floor, kept)

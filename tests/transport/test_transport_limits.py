@@ -225,9 +225,9 @@ def test_a_storm_counts_once_however_many_report_it():
         sent = gate.now()
         await asyncio.sleep(0.01)
         pauses = [gate.throttled(None, sent_at=sent) for _ in range(64)]
-        assert set(pauses) == {1.0}
+        assert set(pauses) == {0.5}
         slowed = gate.rate
-        assert slowed == pytest.approx(50, rel=0.1)
+        assert slowed == pytest.approx(70, rel=0.1), "one cut, however many refusals"
         await asyncio.sleep(1.5)
         gate.throttled(None, sent_at=sent)  # answered late: it was on the wire before the pause
         assert (gate.rate, gate.pauses) == (slowed, 1)
@@ -250,7 +250,7 @@ def test_after_a_pause_the_waiting_leave_one_by_one():
         assert times[0] >= began + 3
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert sum(gap < 0.001 for gap in gaps) <= 5
-        assert times[-1] - times[0] > 1.5
+        assert times[-1] - times[0] > 0.8
 
     run_virtual(main())
 
@@ -271,10 +271,10 @@ def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
     async def main():
         gate = Gate(4, random=lambda: 0.0)
         seen = []
-        for _ in range(8):
+        for _ in range(9):
             seen.append(gate.throttled(None))
-            await asyncio.sleep(seen[-1] + 0.01)
-        assert seen == [1, 2, 4, 8, 16, 20, 20, 20]
+            await asyncio.sleep(seen[-1] + 1)
+        assert seen == [0.5, 1, 2, 4, 8, 16, 20, 20, 20]
 
     run_virtual(main())
 

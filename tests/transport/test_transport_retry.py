@@ -246,7 +246,7 @@ def test_429_without_a_wait_backs_off():
     script = Script(limited(), limited(), limited(), limited(), limited(), limited(), None)
     call(script)
     assert script.gaps == sorted(script.gaps)
-    assert script.gaps[0] >= 1
+    assert script.gaps[0] >= 0.5
 
 
 def test_429_is_given_up_when_nothing_else_has_come_for_long_enough():
@@ -308,7 +308,9 @@ def test_503_slows_everybody_down_and_does_use_up_attempts():
     with pytest.raises(ServerError):
         call(script, policy=RetryPolicy(attempts=3))
     assert len(script.calls) == 3
-    assert script.gaps[0] >= 1
+    _, _, gate = call(Script(overloaded(), None))
+    assert gate.rate is not None
+    assert gate.pauses == 0, "a 503 that asks for no wait stops nobody"
 
 
 def test_waiting_in_a_shared_pause_uses_up_no_time():
