@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
+import re
+from urllib.parse import unquote
+
+_SIGNED_HEADERS = re.compile(r"[?&]X-Amz-SignedHeaders=([^&#]*)", re.IGNORECASE)
 
 
 def without_query(url: str) -> str:
@@ -18,7 +21,5 @@ def signed_headers(url: str) -> frozenset[str]:
 
     Storage answers 403 to a Content-Type that was not signed, and to the lack of one that was.
     """
-    for name, value in parse_qsl(url.partition("?")[2].partition("#")[0]):
-        if name.lower() == "x-amz-signedheaders":
-            return frozenset(value.lower().split(";"))
-    return frozenset()
+    found = _SIGNED_HEADERS.search(url)
+    return frozenset(unquote(found[1]).lower().split(";")) if found else frozenset()
