@@ -190,7 +190,7 @@ async def test_a_stream_closed_at_any_turn_leaves_nothing_and_names_its_jobs(sim
 
 
 def _ended_unread(simulator, started):
-    """Jobs whose end was seen and whose results were being fetched: they are done, nothing of them goes on."""
+    """Jobs whose end was seen and whose results were being fetched: nothing of them goes on."""
     jobs = simulator.state()["jobs"]
     return {job_id for job_id in started if jobs[job_id]["status"] == "COMPLETED"}
 
@@ -216,9 +216,8 @@ async def test_leaving_the_loop_over_outcomes_ends_what_is_in_flight(simulate, c
     simulator = await simulate(run_time="0.01-5", seed=1)
     opus = connect(simulator)
     remains = Remains()
-    async for outcome in opus.run_many(
-        TEXT, ({"Text": str(number)} for number in range(10**9)), max_in_flight=30
-    ):
+    endless = ({"Text": str(number)} for number in itertools.count())
+    async for outcome in opus.run_many(TEXT, endless, max_in_flight=30):
         assert outcome.ok
         break
     await until(lambda: len(opus._watcher) == 0)
