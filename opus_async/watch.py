@@ -210,10 +210,10 @@ class Watcher:
                 self._schedule(job, asyncio.get_running_loop().time())
 
     async def close(self) -> None:
-        """Stop the workers. Whoever still waits is cancelled."""
-        for jobs in list(self._watched.values()):
-            for job in jobs:
-                job.done.cancel()
+        """Stop the workers. Whoever still waits gets an OpusError; the jobs go on."""
+        for job in itertools.chain.from_iterable(self._watched.values()):
+            if not job.done.done():
+                job.done.set_exception(_closed(job.remote_id))
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -370,3 +370,10 @@ def _is_answer(error: OpusError) -> bool:
     """Whether the platform answered something about this job; a fault on the way is waited out instead."""
     refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP
     return refused or isinstance(error, ProtocolError)
+
+
+def _closed(remote_id: str) -> OpusError:
+    return OpusError(
+        "The client was closed while this job was waited for; it goes on remotely. Wait for it with a new one",
+        job_id=remote_id,
+    )

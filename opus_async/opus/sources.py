@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +41,11 @@ def _source(value: Any, filename: str | None) -> PathSource | BytesSource | File
 
 def _path_source(path: Path, filename: str | None) -> PathSource:
     try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {str(path)!r}") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
-        raise ValueError(f"{str(path)!r} cannot be read: {error}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError(f"{str(path)!r} is not a regular file")
+        source = PathSource(path, Path(filename).name if filename else None)
+    except UploadError:
+        if not path.exists():
+            raise ValueError(f"there is no file {str(path)!r}") from None
+        raise
     if not os.access(path, os.R_OK):
         raise ValueError(f"{str(path)!r} cannot be read: permission denied")
-    return PathSource(path, Path(filename).name if filename else None)
+    return source

@@ -1,4 +1,4 @@
-"""The pytest plugin. Fixtures:
+"""The pytest plugin, and its fixtures.
 
 ``opus_simulator``
     An Opus on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,

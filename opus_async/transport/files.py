@@ -73,7 +73,6 @@ _MIME_TYPES = {
 _ADVICE = {
     "SignatureDoesNotMatch": "the Content-Type was not signed this way, or the URL was changed on its way",
     "RequestTimeTooSkewed": "this machine's clock is wrong: set it",
-    "ExpiredToken": "the URL has expired: ask for a new one directly before the upload",
     "EntityTooLarge": "the file is larger than storage takes",
     "SlowDown": "storage asks for fewer uploads at once",
     "NoSuchBucket": "the URL leads to storage that does not exist",
@@ -119,7 +118,6 @@ async def put_file(
             raise _refused(source.filename, response)
         if body.left:
             raise _answered_early(url, source.size - body.left, source)
-        await reading.check()
         return response
     finally:
         reading.close()
@@ -226,7 +224,8 @@ def _refused(filename: str, response: Response) -> UploadError:
     text = response.body[:65536].decode("utf-8", "replace")
     code = _tag(text, "Code")
     words = _tag(text, "Message")
-    advice = _EXPIRED if words and "expired" in words.lower() else _ADVICE.get(code or "", "")
+    expired = code == "ExpiredToken" or (words is not None and "expired" in words.lower())
+    advice = _EXPIRED if expired else _ADVICE.get(code or "", "")
     if response.status in _REDIRECT:
         advice = "it was redirected, and a presigned URL is followed nowhere: ask for a new one"
     said = ": ".join(filter(None, (code, words))) or "without a reason"
@@ -236,6 +235,7 @@ def _refused(filename: str, response: Response) -> UploadError:
         filename=filename,
         status=response.status,
         code=code,
+        expired=expired,
     )
 
 

@@ -104,7 +104,7 @@ class PathSource:
             raise UploadError(unreadable(self._path, error), filename=self.filename) from None
         if not stat.S_ISREG(found.st_mode):
             raise UploadError(
-                f"{self._path} is no regular file: give the path of a file", filename=self.filename
+                f"{self._path} is not a regular file: give the path of a file", filename=self.filename
             )
         self.size = found.st_size
         self._identity = identity_of(found)

@@ -269,7 +269,6 @@ async def test_closing_the_client_ends_its_open_streams_and_says_so_to_their_rea
     await remains.none()
 
 
-@pytest.mark.xfail(strict=True, reason="Watcher.close cancels those who wait in tasks that nobody cancelled")
 async def test_closing_the_client_tells_those_who_wait_instead_of_cancelling_them(simulate, connect):
     simulator = await simulate(run_time=5)
     remains = Remains()

@@ -615,7 +615,7 @@ async def test_a_name_with_folders_is_sent_without_them(simulate, connect):
         (b"data", {"filename": "a.exe"}, "unsupported type"),
         (b"data", {"filename": "noextension"}, "no extension"),
         (Path("/nowhere/a.pdf"), {}, "there is no file"),
-        (Path("/"), {}, "not a regular file"),
+        (Path("/"), {}, "regular file"),
         (io.StringIO("text"), {"filename": "a.txt"}, "rb"),
         (b"data", {"filename": "a.pdf", "access_scope": "everybody"}, "access_scope must be"),
         (b"data", {"filename": "a.pdf", "access_scope": "workspace"}, "needs workflow_id or workspace_id"),

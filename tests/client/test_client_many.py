@@ -71,7 +71,7 @@ def slowest(monkeypatch):
         name = handle._callback
         run(handle)
         took = clock() - began - (collecting - collected)
-        if took > 0.002:
+        if took > 0.0005:
             note(name_of(name), took)
 
     gc.callbacks.append(collect)

@@ -11,10 +11,11 @@ import asyncio
 import copy
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from client_tools import sha256
+from client_tools import sha256, until
 
 NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test
 COLLECTION = Path(__file__).with_name("vendor_postman_collection.json")
@@ -88,29 +89,38 @@ def send(newman, tmp_path):
         change(collection)
         asked, told = tmp_path / "collection.json", tmp_path / "report.json"
         asked.write_text(json.dumps(collection))
-        process = await asyncio.create_subprocess_exec(
-            str(newman),
-            "run",
-            str(asked),
-            "--working-dir",
-            str(tmp_path),
-            "--reporters",
-            "json",
-            "--reporter-json-export",
-            str(told),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await process.communicate()
-        assert told.exists(), said.decode()
-        report = json.loads(told.read_text())
-        assert report["run"]["failures"] == [], said.decode()
+        output = tmp_path / "output.txt"
+        with output.open("wb") as said:
+            process = await asyncio.create_subprocess_exec(
+                *(str(newman), "run", str(asked), "--working-dir", str(tmp_path)),
+                *("--reporters", "json", "--reporter-json-export", str(told)),
+                stdout=said,
+                stderr=said,
+            )
+        try:
+            # The report is the end: now and then node stays after it, with nothing left to do.
+            await until(lambda: process.returncode is not None or _read(told), 30)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        report = _read(told)
+        assert report, output.read_text()
+        assert report["run"]["failures"] == [], output.read_text()
         return [
             (done["item"]["name"], done["response"]["code"], _json(done["response"]))
             for done in report["run"]["executions"]
         ]
 
     return run
+
+
+def _read(report):
+    """The report, once it is whole."""
+    try:
+        return json.loads(report.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _json(response):

@@ -82,7 +82,6 @@ async def test_then_with_a_new_url_and_after_a_few_the_refusal_is_believed(handm
     assert server.counts["put"] == 2 * server.counts["presign"]
 
 
-@pytest.mark.xfail(strict=True, reason="transport/files.py never sets UploadError.expired")
 async def test_an_expired_url_is_replaced_without_trying_the_other_type_on_it(handmade, connect):
     server = await handmade(script={"put": [EXPIRED, EXPIRED]})
     uploaded = await connect(server).files.upload(b"content", filename="a.txt")

@@ -274,7 +274,7 @@ def test_a_cancelled_wait_is_forgotten_and_the_last_one_sends_the_workers_home()
     run_virtual(main())
 
 
-def test_closing_cancels_those_who_wait():
+def test_closing_tells_those_who_wait_that_the_job_goes_on():
     async def main():
         opus = FakeOpus()
         opus.ends["1"] = now() + 3600
@@ -282,8 +282,9 @@ def test_closing_cancels_those_who_wait():
         wait = asyncio.ensure_future(watcher.wait("1"))
         await asyncio.sleep(1)
         await watcher.close()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(OpusError, match="goes on remotely") as caught:
             await wait
+        assert caught.value.job_id == "1"
 
     run_virtual(main())
 
