@@ -79,7 +79,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 cancelled.add_note(
                     f"Job {run.job_id} may go on remotely: jobs.wait({run.job_id!r}) awaits it."
                 )
-                log.warning("Cancelled: job %s may go on remotely; jobs.wait() can await it", run.job_id)
+                row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
+                log.warning(
+                    "Cancelled: job %s (%s) may go on remotely; jobs.wait() awaits it", run.job_id, row
+                )
             raise
         return run.finish()
 

@@ -374,6 +374,6 @@ def _is_answer(error: OpusError) -> bool:
 
 def _closed(remote_id: str) -> OpusError:
     return OpusError(
-        "The client was closed while this job was waited for; it goes on remotely. Wait for it with a new one",
+        "The client was closed while this job was waited for. It goes on remotely; wait for it anew",
         job_id=remote_id,
     )

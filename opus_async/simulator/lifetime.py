@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +31,16 @@ async def until_ended(*, die_with_stdin: bool) -> None:
 
 
 async def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command with more environment, pass signals on to it, and return its exit code."""
+    """Run a command with more environment, pass signals on to it, and return its exit code.
+
+    The folder of this Python comes first on its PATH: ``-- python my.py`` must find the package, whether or
+    not a virtual environment was activated.
+    """
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     try:
-        child = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment})
+        child = await asyncio.create_subprocess_exec(
+            *command, env={**os.environ, "PATH": path, **environment}
+        )
     except OSError as error:
         sys.stderr.write(f"opus-async simulate: cannot run {command[0]}: {error.strerror}\n")
         return CANNOT_START

@@ -403,7 +403,7 @@ async def test_a_disk_that_fails_is_named(serve, http, path, monkeypatch):
 
 async def test_what_is_no_file_is_refused_before_anything_is_sent(http, tmp_path, path):
     for wrong in (tmp_path / "absent.pdf", tmp_path, "a\0b"):
-        with pytest.raises(UploadError, match=r"cannot be read|no regular file") as caught:
+        with pytest.raises(UploadError, match=r"cannot be read|not a regular file") as caught:
             PathSource(wrong)
         assert caught.value.__cause__ is None
     source = PathSource(path)

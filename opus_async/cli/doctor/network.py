@@ -97,7 +97,7 @@ async def _resolve(host: str, port: int) -> Check:
             bad(
                 _NAME,
                 f"{host} cannot be resolved: {_reason(error)}",
-                "check the spelling, the DNS server, the VPN",
+                "check the spelling of OPUS_BASE_URL, the DNS server, the VPN",
             )
         ) from None
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
@@ -112,7 +112,11 @@ async def _reach(host: str, port: int) -> Check:
     except (OSError, TimeoutError) as error:
         why = _reason(error)
         raise _Stopped(
-            bad(_CONNECTION, f"{host}:{port}: {why}", "check the firewall, and whether a proxy is needed")
+            bad(
+                _CONNECTION,
+                f"{host}:{port}: {why}",
+                "check OPUS_BASE_URL, the firewall, whether a proxy is needed",
+            )
         ) from None
     spent = time.perf_counter() - began
     await _close(writer)
