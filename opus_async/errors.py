@@ -25,7 +25,7 @@ Every message says what to do next. No message holds a secret: URLs come without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opus_async.models import JobOutcome, JobStatus
@@ -51,6 +51,10 @@ class OpusError(Exception):
         stage = f"stage {self.stage}" if self.stage else ""
         where = ", ".join(filter(None, (job, stage)))
         return f"{self.message} [{where}]" if where else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled with all that is known, whatever the arguments of the class."""
+        return _rebuilt, (type(self), self.args, self.__dict__.copy())
 
     def located(self, *, job_id: str | None = None, stage: str | None = None) -> OpusError:
         """Fill in where it happened, without overwriting what is known already; returns itself."""
@@ -288,6 +292,12 @@ class AmbiguousExecution(OpusError):
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.cause = cause
+
+
+def _rebuilt(kind: type[OpusError], args: tuple[Any, ...], known: dict[str, Any]) -> OpusError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(known)
+    return error
 
 
 def first_error(error: BaseException) -> BaseException:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import MappingProxyType
-from typing import Generic
+from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, JobFailed, OpusError
+from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError
 from opus_async.events import JobStageChanged
 from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
 from opus_async.platform import BoundT, Collected, Platform, ReadyT
@@ -63,16 +63,19 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         """
         run = _Run(request, index, self._platform.stages.bind, self._notify)
         timeout = self._job_timeout if request.timeout is None else request.timeout
+        if _timeout_problem(timeout):
+            timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
                 await self._advance(run, request)
                 run.collected = await self._collect(run)
         except OpusError as error:
             run.error = error.located(job_id=run.job_id, stage=run.stage)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            run.error = self._overdue(run, timeout)
+        except TimeoutError as error:
+            run.error = self._overdue(run, timeout) if deadline.expired() else _bug(error, run)
+        except Exception as error:
+            log.exception("job %s: unexpected", run.job_id)
+            run.error = _bug(error, run)
         except asyncio.CancelledError as cancelled:
             if run.ordered and not run.ended:
                 self.abandoned.append(run.known_id)
@@ -89,6 +92,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
     async def _advance(self, run: _Run, request: JobRequest) -> None:
         platform, stages = self._platform, self._platform.stages
         run.enter(stages.bind)
+        if problems := _problems(request):
+            raise InvalidInputs(problems)
         bound = await platform.bind(request)
         run.enter(stages.prepare)
         ready = await platform.prepare(bound)
@@ -105,7 +110,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         return await self._platform.collect(run.known_id, run.known_status)
 
     def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
-        if not run.ordered:
+        if run.ended:
+            what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
+        elif not run.ordered:
             what = "nothing was started"
         elif run.stage == self._platform.stages.start:
             what = "it may have been started: look at it before running it again"
@@ -210,3 +217,38 @@ def _failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stag
     else:
         why = "its audit could not be read; try jobs.audit() later"
     return JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)
+
+
+def _bug(error: Exception, run: _Run) -> OpusError:
+    """One row's surprise must not end the others: it becomes that row's error, with its job id."""
+    surprise = OpusError(
+        f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async or of a disk; the log "
+        "has the traceback",
+        job_id=run.job_id,
+        stage=run.stage,
+    )
+    surprise.__cause__ = error
+    return surprise
+
+
+def _problems(request: JobRequest) -> list[str]:
+    """What is wrong with a row beside its inputs."""
+    problems = [
+        f"{name} is a {type(value).__name__}, not text"
+        for name in ("title", "description", "key", "version_id")
+        if (value := getattr(request, name)) is not None and not isinstance(value, str)
+    ]
+    version = request.version_number
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+        problems.append(f"version_number is a {type(version).__name__}, not a whole number")
+    if problem := _timeout_problem(request.timeout):
+        problems.append(problem)
+    return problems
+
+
+def _timeout_problem(timeout: Any) -> str | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        return f"timeout is {timeout!r}, not a number of seconds above 0"
+    return None

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AmbiguousExecution, APIError, OpusError
+from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
 from opus_async.platform import ReadyT, Standing, UncertainStart
 
 log = logging.getLogger("opus_async.lifecycle")
@@ -25,7 +25,6 @@ LOOKS_NEEDED = 3
 """Looks that must succeed and agree before a job counts as never started."""
 FAILED_LOOK_WAIT = 1.0
 """Seconds, at least, between the further looks that follow when looks fail."""
-_CONFLICT = 409
 
 
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
@@ -92,12 +91,11 @@ class Starter(Generic[ReadyT]):
         except UncertainStart as again:
             if not await self._runs(job_id, again.cause):
                 raise _ambiguous("Two orders to start it got no clear answer", again.cause) from None
-        except OpusError as refused:  # "already executed", say: then the first order was obeyed after all
-            if await self._runs(job_id, refused):
-                return
-            if isinstance(refused, APIError) and refused.status == _CONFLICT:
-                raise _ambiguous("A second order was refused as a repetition", refused) from None
+        except AuthenticationError:
             raise
+        except OpusError as refused:  # "already executed", perhaps: then the first order was obeyed after all
+            if not await self._runs(job_id, refused):
+                raise _ambiguous("The second order to start it was refused", refused) from None
 
     async def _runs(self, job_id: str, cause: OpusError) -> bool:
         """Whether an uncertain start was obeyed; raises AmbiguousExecution when looking tells nothing."""

@@ -8,9 +8,10 @@ memory follows what is in flight, never the rows.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -134,6 +135,17 @@ class Engine(Generic[RowT, ItemT]):
     async def _admit(self, group: asyncio.TaskGroup) -> Exception | None:
         """Take rows until there are none. A source that breaks ends the rows, not the jobs under way."""
         source = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
+        try:
+            return await self._take(source, group)
+        finally:  # a generator may hold a file open
+            if inspect.isasyncgen(source):
+                await source.aclose()
+            elif inspect.isgenerator(source):
+                source.close()
+
+    async def _take(
+        self, source: AsyncIterator[RowT] | Iterator[RowT], group: asyncio.TaskGroup
+    ) -> Exception | None:
         for index in itertools.count():
             await self._slots.acquire()
             if index % ROWS_A_TURN == 0:

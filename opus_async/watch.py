@@ -18,7 +18,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opus_async.errors import APIError, AuthenticationError, OpusError, PermissionDenied, ProtocolError
+from opus_async.errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidInputs,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    TransportError,
+)
 from opus_async.models import JobStatus
 from opus_async.platform import Observer
 
@@ -158,6 +167,7 @@ class Watcher:
         """Workers that will look again; a task that is ending is still in the set for a moment."""
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __len__(self) -> int:
         """Jobs watched now."""
@@ -183,6 +193,8 @@ class Watcher:
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
         """
+        if self._closed:
+            raise _client_closed(remote_id)
         loop = asyncio.get_running_loop()
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
@@ -211,9 +223,10 @@ class Watcher:
 
     async def close(self) -> None:
         """Stop the workers. Whoever still waits gets an OpusError; the jobs go on."""
+        self._closed = True
         for job in itertools.chain.from_iterable(self._watched.values()):
             if not job.done.done():
-                job.done.set_exception(_closed(job.remote_id))
+                job.done.set_exception(_client_closed(job.remote_id))
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -312,6 +325,11 @@ class Watcher:
             seen = await self._observer.observe([job.remote_id for job in jobs])
         except OpusError as error:
             seen = {job.remote_id: error for job in jobs}
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends the jobs of this look, and no others
+            for job in jobs:
+                if not job.done.done():
+                    job.done.set_exception(error)
+            return
         finally:
             for job in jobs:
                 job.busy = False
@@ -350,11 +368,13 @@ class Watcher:
         if job.trouble_since is None:
             job.trouble_since = now
         log.debug("job %s: status could not be read (%d in a row): %s", job.remote_id, job.troubles, error)
-        if isinstance(error, AuthenticationError | PermissionDenied):
+        if isinstance(error, InvalidInputs | ConfigurationError):  # it will never be otherwise
+            job.done.set_exception(error)
+        elif isinstance(error, AuthenticationError | PermissionDenied):
             job.denials += 1
             if job.denials >= DENIALS:
                 job.done.set_exception(error)
-        elif _is_answer(error) and now - job.trouble_since >= self._patience:
+        elif _is_lasting(error) and now - job.trouble_since >= self._patience:
             job.done.set_exception(error)
 
     def _next(self, job: _Watched, now: float) -> float:
@@ -366,13 +386,15 @@ class Watcher:
         return wait * self._jitter()
 
 
-def _is_answer(error: OpusError) -> bool:
-    """Whether the platform answered something about this job; a fault on the way is waited out instead."""
+def _is_lasting(error: OpusError) -> bool:
+    """Whether waiting is unlikely to help: an answer about this very job, or a connection that cannot be."""
+    if isinstance(error, TransportError):
+        return not error.retryable
     refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP
     return refused or isinstance(error, ProtocolError)
 
 
-def _closed(remote_id: str) -> OpusError:
+def _client_closed(remote_id: str) -> OpusError:
     return OpusError(
         "The client was closed while this job was waited for. It goes on remotely; wait for it anew",
         job_id=remote_id,

@@ -81,9 +81,13 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
     match error:
         case KeyboardInterrupt():
             return Exit.INTERRUPTED
+        case JobFailed():
+            return Exit.FAILED
         case ConfigurationError() | AuthenticationError() | PermissionDenied():
             return Exit.NOT_ALLOWED
-        case JobFailed():
+        case OpusError(stage="watch") if error.job_id:  # it was ordered, whatever is denied now
+            return Exit.UNKNOWN
+        case OpusError(stage="results") if error.job_id:
             return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound():
             return Exit.WRONG_USE
@@ -91,8 +95,6 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
             return Exit.UNKNOWN
         # A job that was ordered goes on without us: how it ends is unknown here, and it will be billed.
         case DeadlineExceeded() if error.job_id and not _completed(error):
-            return Exit.UNKNOWN
-        case OpusError(stage="watch") if error.job_id:
             return Exit.UNKNOWN
         case TransportError(retryable=False):
             return Exit.NOT_ALLOWED
@@ -122,16 +124,14 @@ def advice(error: BaseException) -> str | None:
     if not isinstance(error, OpusError):
         return None
     code = exit_code(error)
-    if code is Exit.NOT_ALLOWED:
-        return "'opus-async doctor' checks key, network and limits."
-    if code is Exit.UNKNOWN and error.job_id:
+    if error.job_id and (code is Exit.UNKNOWN or error.stage == "watch"):
         return (
             f"Job {error.job_id} may still run, and is billed when it completes. Do not run the same inputs "
             "again before you know. Look at it in Opus, or wait for it in Python:\n"
             f"    status = await opus.jobs.wait({error.job_id!r})\n"
             f"    outputs = (await opus.jobs.results({error.job_id!r})).outputs"
         )
-    return None
+    return "'opus-async doctor' checks key, network and limits." if code is Exit.NOT_ALLOWED else None
 
 
 def start_logging(*, debug: bool) -> None:

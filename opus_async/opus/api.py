@@ -5,6 +5,8 @@ Nothing here knows what order the calls belong in, or what a run is.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +34,10 @@ log = logging.getLogger("opus_async.opus")
 
 ValueT = TypeVar("ValueT")
 
+DENIALS = 3
+"""Consecutive 401 that are believed of a key that has worked: a single one can be a gateway's."""
+DENIAL_WAIT = 0.2
+"""Seconds before the second try, twice that before the third."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For looks that are repeated by their own schedule: the next look is the retry."""
 
@@ -68,6 +74,8 @@ class Api:
         self._retrier = retrier
         self._key_hint = key_hint
         self._notify = notify
+        self._key = service_key
+        self._key_worked = False
         self._headers = {"x-service-key": service_key, "Accept": "application/json"}
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
 
@@ -171,18 +179,36 @@ class Api:
                 )
                 return read(answer)
             except OpusError as error:
+                self._without_key(error)
                 if on_failure:
                     on_failure(error)
                 raise
 
-        try:
-            return await self._retrier.call(
-                call.operation, attempt, lane=lane, repeatable=call.repeatable, policy=policy
-            )
-        except AuthenticationError as error:
-            if self._key_hint and self._key_hint not in error.message:
-                error.message = f"{error.message} Hint: {self._key_hint}."
-            raise
+        for denial in itertools.count(1):
+            try:
+                value = await self._retrier.call(
+                    call.operation, attempt, lane=lane, repeatable=call.repeatable, policy=policy
+                )
+            except AuthenticationError as error:
+                if not self._key_worked or denial >= DENIALS:
+                    self._hint(error)
+                    raise
+                await asyncio.sleep(DENIAL_WAIT * denial)
+            else:
+                self._key_worked = True
+                return value
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    def _hint(self, error: AuthenticationError) -> None:
+        if self._key_hint and self._key_hint not in error.message:
+            error.message = f"{error.message} Hint: {self._key_hint}."
+
+    def _without_key(self, error: OpusError) -> None:
+        """Whatever the shape of the key, a platform that quotes it must not put it into an error."""
+        for name in ("message", "detail", "body"):
+            text = getattr(error, name, None)
+            if isinstance(text, str) and self._key in text:
+                setattr(error, name, text.replace(self._key, "<service key>"))
 
     def _tell(self, call: Call, url: str, response: Response, attempt: int) -> None:
         if self._notify.active:

@@ -136,15 +136,19 @@ class OpusClient:
     async def close(self) -> None:
         """End every stream, stop watching, close the connections. Jobs that were started go on remotely."""
         self._closed = True
-        for engine in list(self._engines):
-            await engine.close(
-                OpusError("The client was closed; rows not yet read were not run to their end.")
-            )
-        await self._watcher.close()
-        await self._notify.close()
         for gate in (self._gate, self._upload_slots, self._storage_gate):
-            gate.close()
-        await self._http.close()
+            gate.close()  # first: from here on nothing is started
+        try:
+            for engine in list(self._engines):
+                await engine.close(
+                    OpusError("The client was closed; rows not yet read were not run to their end.")
+                )
+            await self._watcher.close()
+        finally:
+            try:
+                await self._http.close()
+            finally:
+                await self._notify.close()
 
     async def run(
         self,
@@ -209,9 +213,12 @@ class OpusClient:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
             never raises: its outcome carries the error. What dooms every row raises.
         """
+        slots = self._limits.max_in_flight if max_in_flight is None else max_in_flight
+        if slots < 1:
+            raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         run = self._run_of(workflow_id)
         jobs = JobRows(run, self._lifecycle(run))
-        stream = JobStream(jobs, rows, max_in_flight or self._limits.max_in_flight)
+        stream = JobStream(jobs, rows, slots)
         self._engines.add(stream.engine)
         return stream
 

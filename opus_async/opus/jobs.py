@@ -152,6 +152,9 @@ class Jobs:
         Raises:
             DeadlineExceeded: It has not ended in time; the error has the last status. The job goes on.
         """
+        job_id = str(job_id)  # the API itself may send numbers
+        if not job_id.strip():
+            raise InvalidInputs(["the job id is empty"])
         last: JobStatus | None = None
 
         def saw(status: JobStatus) -> None:

@@ -1,7 +1,6 @@
 """One run of one Opus workflow: what :class:`opus_async.platform.Platform` asks, answered for Opus.
 
-Holds what is cached for the length of a run: the schema, the uploads, and what a job that was never executed
-looks like.
+Holds what is cached for the length of a run: the schema, the uploads, the looks of jobs.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, NotFound, OpusError, TransportError, first_error
-from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
-from opus_async.opus.api import ONE_TRY, Api
+from opus_async.errors import DeadlineExceeded, NotFound, OpusError, ValidationFailed, first_error
+from opus_async.models import JobRequest, JobResults, JobStatus, Workflow
+from opus_async.opus.api import Api
 from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.sources import inspect
+from opus_async.opus.standing import Looks, Version
 from opus_async.opus.uploads import UploadsOnce
 from opus_async.platform import Collected, Stages, Standing
 from opus_async.transport.files import Source
@@ -28,7 +28,9 @@ log = logging.getLogger("opus_async.opus")
 STAGES = Stages(
     bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect="results"
 )
-Version: TypeAlias = tuple[int | None, str | None]
+LATEST: Version = (None, None)
+LAGGING_REPLICA = 3.0
+"""Seconds for which "no such results" is not believed of a job that was seen completed."""
 Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
@@ -80,13 +82,13 @@ class OpusRun:
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
         self._reading = asyncio.Lock()
-        self._unstarted: _Look | None = None
-        self._shell: str | None = None
-        self._learning = asyncio.Lock()
+        self._pinned: dict[str, Version] = {}
+        """The version of each job under way that asked for one."""
+        self._looks = Looks(api, self._make_shell if workflow_id else None)
 
     async def open(self) -> None:
         """Read the schema of the latest version: what dooms every row shows here."""
-        await self._schema((None, None))
+        await self._schema(LATEST)
 
     async def bind(self, request: JobRequest) -> BoundJob:
         """Check a row's inputs against the schema and the disk."""
@@ -121,7 +123,7 @@ class OpusRun:
     async def create(self, bound: BoundJob) -> str:
         """Initiate: an unbilled shell."""
         request = bound.request
-        return await self._initiate(
+        job_id = await self._initiate(
             InitiateFields(
                 workflow_id=self._workflow_id,
                 title=request.title,
@@ -130,33 +132,22 @@ class OpusRun:
                 version_number=request.version_number,
             )
         )
+        version = (request.version_number, request.version_id)
+        if version != LATEST:
+            self._pinned[job_id] = version
+        return job_id
 
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
         await self._api.execute(remote_id, ready, callback_url=self._callback_url, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:
-        """Compare status and audit with those of a shell that was never executed.
+        """Compare the job with one that was never executed; see :mod:`opus_async.opus.standing`.
 
         Raises:
             TransportError: The platform cannot be asked any more; a later look would not go better.
         """
-        look = await self._look(remote_id)
-        if look is None:
-            return Standing.UNCLEAR
-        if look.status not in {JobStatus.PENDING, JobStatus.UNKNOWN} or look.ran:
-            return Standing.RUNNING
-        if self._workflow_id is None:
-            return Standing.UNSTARTED
-        async with self._learning:  # jobs whose answers were lost together share one shell
-            if self._unstarted is None:
-                try:
-                    self._unstarted = await self._look_at_a_shell()
-                except OpusError as error:
-                    log.warning("What a job never executed looks like could not be learned: %s", error)
-        if self._unstarted is None:
-            return Standing.UNCLEAR
-        return Standing.UNSTARTED if look == self._unstarted else Standing.RUNNING
+        return await self._looks.standing(remote_id, self._pinned.get(remote_id, LATEST))
 
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
@@ -164,6 +155,7 @@ class OpusRun:
 
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch the results of a completed job, the audit of any other."""
+        self._pinned.pop(remote_id, None)
         if status == JobStatus.COMPLETED:
             results = await late_results(self._api, remote_id, patience=self._policy.max_elapsed)
             return Collected(outputs=results.outputs, results=results.raw)
@@ -190,62 +182,19 @@ class OpusRun:
     def _count_stray(self) -> None:
         self.stray_shells += 1
 
-    async def _look_at_a_shell(self) -> _Look | None:
-        if self._shell is None:
-            self._shell = await self._initiate(
-                InitiateFields(
-                    workflow_id=self._workflow_id,
-                    title="opus_async: never executed",
-                    description="Unbilled. Made once to learn what a job looks like that was never executed.",
-                )
+    async def _make_shell(self, version: Version) -> str:
+        number, version_id = version
+        shell = await self._initiate(
+            InitiateFields(
+                workflow_id=self._workflow_id,
+                title="opus_async: never executed",
+                description="Unbilled. Made once to learn what a job looks like that was never executed.",
+                version_number=number,
+                version_id=version_id,
             )
-            self._count_stray()
-        return await self._look(self._shell)
-
-    async def _look(self, job_id: str) -> _Look | None:
-        try:
-            status = await self._api.status(job_id, policy=ONE_TRY)
-            try:
-                audit = await self._api.audit(job_id, policy=ONE_TRY)
-            except NotFound:
-                return _Look.of(status, None)
-        except OpusError as error:
-            if isinstance(error, TransportError) and not error.retryable:
-                raise  # a closed client, say: no later look will tell more
-            return None
-        return _Look.of(status, audit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is the same for all jobs that were never executed: no ids, no times."""
-
-    status: str
-    raw_status: str
-    audited: bool
-    running_node: str | None
-    nodes: tuple[tuple[str, str | None], ...]
-    executed: tuple[str, ...]
-    failed: tuple[str, ...]
-    actions: tuple[str, ...]
-
-    @classmethod
-    def of(cls, status: JobStatus, audit: AuditLog | None) -> _Look:
-        seen = audit or AuditLog()
-        return cls(
-            status=status,
-            raw_status=status.raw,
-            audited=audit is not None,
-            running_node=seen.running_node,
-            nodes=tuple((node.name, node.status) for node in seen.nodes),
-            executed=seen.executed_nodes,
-            failed=seen.failed_nodes,
-            actions=tuple(entry.action for entry in seen.trail),
         )
-
-    @property
-    def ran(self) -> bool:
-        return bool(self.executed or self.failed)
+        self._count_stray()
+        return shell
 
 
 async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
@@ -253,9 +202,18 @@ async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
 
     Raises:
         DeadlineExceeded: They were not ready after ``patience`` seconds of waiting for them.
+        APIError: The platform went on denying that there are any.
     """
     waited, wait = 0.0, 0.25
-    while (results := await api.results(job_id)) is None:
+    while True:
+        try:
+            results = await api.results(job_id)
+        except (NotFound, ValidationFailed):
+            if waited >= LAGGING_REPLICA:
+                raise
+        else:
+            if results is not None:
+                return results
         if waited >= patience:
             raise DeadlineExceeded(
                 f"The job completed, but its results were not ready for {patience:g} s. It was billed: do "
@@ -267,4 +225,3 @@ async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
         await asyncio.sleep(wait)
         waited += wait
         wait = min(wait * 2, 5.0)
-    return results

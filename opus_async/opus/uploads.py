@@ -8,12 +8,13 @@ Faults on the way to storage are repeated below, with the same URL.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from opus_async.config import Timeouts
-from opus_async.errors import UploadError
+from opus_async.errors import OpusError, UploadError
 from opus_async.events import RequestSent, UploadProgress
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
@@ -160,7 +161,7 @@ class UploadsOnce:
     async def send(self, source: Source, fields: PresignFields) -> UploadedFile:
         """Upload a file, or take an earlier upload of the same content, under way or done.
 
-        When the one under way fails, the next in line tries for itself.
+        Those who wait for an upload that fails get its error; when it is cancelled, the next in line tries.
         """
         sha256 = await digest(source)
         key = (
@@ -173,9 +174,12 @@ class UploadsOnce:
         )
         while (other := self._sent.get(key)) is not None:
             await asyncio.wait([other])
-            if not other.cancelled() and other.exception() is None:
-                self.saved += 1
-                return other.result()
+            if other.cancelled():
+                continue
+            if (error := other.exception()) is not None:
+                raise copy.copy(error)
+            self.saved += 1
+            return other.result()
         return await self._first(key, self._uploader.send(source, fields, sha256=sha256))
 
     async def _first(self, key: tuple[object, ...], sending: Awaitable[UploadedFile]) -> UploadedFile:
@@ -183,6 +187,11 @@ class UploadsOnce:
         self._sent[key] = promise
         try:
             uploaded = await sending
+        except OpusError as error:
+            del self._sent[key]
+            promise.set_exception(copy.copy(error))
+            promise.exception()  # nobody may have waited
+            raise
         except BaseException:
             del self._sent[key]
             promise.cancel()  # the next in line becomes the first

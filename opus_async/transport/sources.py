@@ -12,6 +12,7 @@ import io
 import os
 import stat
 import threading
+import weakref
 from typing import IO, Protocol
 
 from opus_async.errors import UploadError
@@ -154,8 +155,30 @@ class PathSource:
             reading.close()
 
 
+class _Shared:
+    """One file object, however many sources are made of it: where it stood, and who may move it."""
+
+    def __init__(self, fileobj: IO[bytes]) -> None:
+        self.file = fileobj
+        self.lock = threading.Lock()
+        self.start = fileobj.tell()
+
+
+_SHARED: weakref.WeakValueDictionary[int, _Shared] = weakref.WeakValueDictionary()
+"""By the identity of the file object, which its state keeps alive."""
+
+
+def _shared(fileobj: IO[bytes]) -> _Shared:
+    known = _SHARED.get(id(fileobj))
+    if known is None:
+        known = _SHARED[id(fileobj)] = _Shared(fileobj)
+    return known
+
+
 class FileObjectSource:
-    """A binary, seekable file object, from where it stands now to its end. It is left open.
+    """A binary, seekable file object, from where it stands now to its end. It is left open, where it stood.
+
+    While sources of a file object are about, another one starts where the first did: forty rows may share it.
 
     Raises:
         UploadError: It is a text file, closed, or cannot seek.
@@ -163,13 +186,11 @@ class FileObjectSource:
 
     def __init__(self, filename: str, fileobj: IO[bytes]) -> None:
         self.filename = filename
-        self._file = fileobj
-        self._lock = threading.Lock()
         try:
-            self._start = fileobj.tell()
-            self.size = fileobj.seek(0, io.SEEK_END) - self._start
-            fileobj.seek(self._start)
-            binary = isinstance(fileobj.read(0), bytes)
+            self._shared = _shared(fileobj)
+            with self._shared.lock:
+                self.size = self._size()
+                binary = isinstance(fileobj.read(0), bytes)
         except (OSError, ValueError, AttributeError):
             raise UploadError(
                 f"{filename}: the file object cannot seek, so a failed upload could not be tried again: "
@@ -199,22 +220,32 @@ class FileObjectSource:
 
     def read_at(self, size: int, offset: int) -> bytes:
         """Read in this thread; two uploads of one file object do not disturb each other."""
+        shared = self._shared
         try:
-            with self._lock:
-                self._file.seek(self._start + offset)
-                return self._file.read(size)
+            with shared.lock:
+                shared.file.seek(shared.start + offset)
+                try:
+                    return shared.file.read(size)
+                finally:
+                    shared.file.seek(shared.start)
         except (OSError, ValueError) as error:
             raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
 
     def check(self) -> None:
         """Compare the size with what it was."""
         try:
-            with self._lock:
-                size = self._file.seek(0, io.SEEK_END) - self._start
+            with self._shared.lock:
+                size = self._size()
         except (OSError, ValueError) as error:
             raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
         if size != self.size:
             raise changed(self.filename)
+
+    def _size(self) -> int:
+        shared = self._shared
+        size = shared.file.seek(0, io.SEEK_END) - shared.start
+        shared.file.seek(shared.start)
+        return size
 
     def _hash(self, stop: threading.Event) -> str:
         total = hashlib.sha256()

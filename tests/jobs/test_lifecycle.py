@@ -12,6 +12,7 @@ from opus_async.errors import (
     DeadlineExceeded,
     InvalidInputs,
     JobFailed,
+    OpusError,
     ServerError,
     TransportError,
     UploadError,
@@ -153,14 +154,42 @@ def test_a_deadline_after_the_end_still_gives_the_terminal_status():
     outcome = run(platform, JobRequest({}, timeout=30 * 4 + 20))
     assert outcome.status == JobStatus.COMPLETED
     assert isinstance(outcome.error, DeadlineExceeded)
+    assert "it ended as COMPLETED" in outcome.error.message
 
 
-def test_a_callers_own_time_out_error_is_not_taken_for_the_deadline():
+def test_a_time_out_that_is_not_ours_is_not_taken_for_the_deadline():
     platform = FakePlatform()
     platform.fail["prepare"] = lambda _: TimeoutError("the disk's")
-    with pytest.raises(TimeoutError, match="disk") as caught:
+    with pytest.raises(OpusError, match="the disk's") as caught:
         run(platform, JobRequest({}, timeout=60))
     assert not isinstance(caught.value, DeadlineExceeded)
+
+
+def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause():
+    platform = FakePlatform()
+    platform.fail["start"] = lambda _: ZeroDivisionError("a bug")
+    with pytest.raises(OpusError, match="ZeroDivisionError") as caught:
+        run(platform)
+    assert (caught.value.job_id, caught.value.stage) == ("job-0", "go")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        JobRequest({}, title=5),
+        JobRequest({}, key=5),
+        JobRequest({}, version_number="3"),
+        JobRequest({}, timeout="5"),
+        JobRequest({}, timeout=float("nan")),
+        JobRequest({}, timeout=-1),
+    ],
+)
+def test_a_row_whose_own_fields_are_wrong_is_refused_before_anything_is_sent(request_):
+    platform = FakePlatform()
+    with pytest.raises(InvalidInputs, match="not "):
+        run(platform, request_)
+    assert platform.calls == []
 
 
 def test_cancelled_at_any_moment_it_leaves_nothing_and_names_the_job_that_goes_on():

@@ -9,7 +9,13 @@ from fake_platform import FakePlatform
 from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AmbiguousExecution, ServerError, TransportError, ValidationFailed
+from opus_async.errors import (
+    AmbiguousExecution,
+    AuthenticationError,
+    ServerError,
+    TransportError,
+    ValidationFailed,
+)
 from opus_async.platform import Standing, UncertainStart
 from opus_async.starting import LOOKS, LOOKS_NEEDED, Starter
 
@@ -101,11 +107,29 @@ def test_a_second_order_refused_because_the_first_was_obeyed_counts_as_started()
     assert platform.starts == {"job": 2}
 
 
-def test_a_second_order_refused_for_good_raises_the_refusal():
+def test_a_second_order_that_is_refused_proves_nothing_of_the_first():
     platform = FakePlatform()
-    platform.fail["start"] = uncertain_times(1, then=ValidationFailed("no", status=400))
-    with pytest.raises(ValidationFailed):
+    refusal = ValidationFailed("Job has already been executed", status=400)
+    platform.fail["start"] = uncertain_times(1, then=refusal)
+    with pytest.raises(AmbiguousExecution, match="already been executed") as caught:
         start(platform)
+    assert caught.value.cause is refusal
+
+
+def test_a_key_refused_at_the_second_order_is_said_to_be_refused():
+    platform = FakePlatform()
+    platform.fail["start"] = uncertain_times(1, then=AuthenticationError("expired", status=401))
+    with pytest.raises(AuthenticationError):
+        start(platform)
+
+
+def test_a_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once():
+    platform = FakePlatform()
+    platform.fail["start"] = uncertain_times(1)
+    platform.fail["settle"] = lambda _: TransportError("closed", request_sent=False, retryable=False)
+    with pytest.raises(AmbiguousExecution, match="closed"):
+        start(platform)
+    assert platform.count("settle") == 1
 
 
 def test_an_answer_that_says_not_started_is_looked_at_and_then_raised_without_another_order():

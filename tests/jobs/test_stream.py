@@ -188,13 +188,52 @@ def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises():
     run_virtual(main())
 
 
-def test_a_bug_below_is_raised_and_not_taken_for_the_end():
+def test_a_bug_met_by_one_row_is_that_rows_outcome():
     async def main():
         platform = FakePlatform()
-        platform.fail["create"] = lambda _: ZeroDivisionError("a bug")
+        platform.fail["create"] = lambda inputs: ZeroDivisionError("a bug") if inputs["n"] == 1 else None
+        stream, _ = stream_of(platform, numbered(3))
+        outcomes = {outcome.index: outcome async for outcome in stream}
+        assert "ZeroDivisionError" in str(outcomes[1].error)
+        assert outcomes[0].ok
+        assert outcomes[2].ok
+
+    run_virtual(main())
+
+
+def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end():
+    async def main():
+        platform = FakePlatform()
+        platform.fail["open"] = lambda _: ZeroDivisionError("a bug")
         stream, _ = stream_of(platform, numbered(3))
         with pytest.raises(ZeroDivisionError):
-            [outcome async for outcome in stream]
+            await anext(stream)
+
+    run_virtual(main())
+
+
+def test_rows_from_a_generator_are_closed_with_the_stream():
+    async def main():
+        closed = []
+
+        def rows():
+            try:
+                yield from numbered(100)
+            finally:
+                closed.append("rows")
+
+        async def async_rows():
+            try:
+                for n in range(100):
+                    yield {"n": n}
+            finally:
+                closed.append("async rows")
+
+        for source in (rows(), async_rows()):
+            stream, _ = stream_of(FakePlatform(), source, slots=3)
+            await anext(stream)
+            await stream.aclose()
+        assert closed == ["rows", "async rows"]
 
     run_virtual(main())
 

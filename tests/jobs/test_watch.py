@@ -13,6 +13,7 @@ from virtual_time import run_virtual
 
 from opus_async.errors import (
     AuthenticationError,
+    InvalidInputs,
     NotFound,
     OpusError,
     ProtocolError,
@@ -298,6 +299,47 @@ def test_a_bug_in_the_observer_reaches_those_who_wait():
         async with watching(Broken()) as watcher:
             with pytest.raises(ZeroDivisionError):
                 await watcher.wait("1")
+
+    run_virtual(main())
+
+
+def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
+    async def main():
+        class Picky(FakeOpus):
+            async def observe(self, remote_ids):
+                if "bad" in remote_ids:
+                    raise ZeroDivisionError
+                return await super().observe(remote_ids)
+
+        opus = Picky()
+        opus.ends["good"] = now() + 60
+        async with watching(opus) as watcher:
+            good = asyncio.ensure_future(watcher.wait("good"))
+            with pytest.raises(ZeroDivisionError):
+                await watcher.wait("bad", look_now=True)
+            assert await good == JobStatus.COMPLETED
+
+    run_virtual(main())
+
+
+def test_what_can_never_be_otherwise_ends_the_wait_at_once():
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [InvalidInputs(["no such id"])] * 3
+        async with watching(opus) as watcher:
+            with pytest.raises(InvalidInputs):
+                await watcher.wait("1")
+        assert opus.asked["1"] == 1
+
+    run_virtual(main())
+
+
+def test_a_closed_watcher_watches_nothing_more():
+    async def main():
+        watcher = Watcher(FakeOpus(), detect_lag=0.05, patience=10)
+        await watcher.close()
+        with pytest.raises(OpusError, match="closed"):
+            await watcher.wait("1")
 
     run_virtual(main())
 
