@@ -160,7 +160,6 @@ def _between(server, first, second):
 
 REFUSALS = {
     400: ValidationFailed,
-    401: AuthenticationError,
     403: PermissionDenied,
     404: NotFound,
     409: APIError,
@@ -178,6 +177,19 @@ async def test_a_refusal_is_believed_at_once(handmade, connect, status, kind):
     assert (caught.value.status, caught.value.job_id, caught.value.stage) == (status, "job-1", "execute")
     assert server.counts["execute"] == 1
     assert server.counts["status"] == server.counts["audit"] == 0
+
+
+@pytest.mark.parametrize("denials", [1, 3])
+async def test_a_401_for_a_key_that_has_worked_is_believed_the_third_time(handmade, connect, denials):
+    server = await handmade(script={"execute": [said(401, statusCode=401, message="expired")] * denials})
+    run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    if denials == 1:
+        assert (await run).ok
+    else:
+        with pytest.raises(AuthenticationError, match="expired"):
+            await run
+    assert server.counts["execute"] == max(denials, 2)
+    assert server.executed_twice == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +283,7 @@ async def test_a_second_order_refused_as_a_repetition_finds_the_first_one_runnin
 
 async def test_a_second_order_refused_as_a_repetition_is_never_told_as_a_plain_no(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER, AGAIN]}, shown_after=1000)
-    with pytest.raises(AmbiguousExecution, match="repetition"):
+    with pytest.raises(AmbiguousExecution, match=r"second order .* refused"):
         await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert server.counts["execute"] == 2
 
