@@ -77,15 +77,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             log.exception("job %s: unexpected", run.job_id)
             run.error = _bug(error, run)
         except asyncio.CancelledError as cancelled:
-            if run.ordered and not run.ended:
-                self.abandoned.append(run.known_id)
-                cancelled.add_note(
-                    f"Job {run.job_id} may go on remotely: jobs.wait({run.job_id!r}) awaits it."
-                )
-                row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
-                log.warning(
-                    "Cancelled: job %s (%s) may go on remotely; jobs.wait() awaits it", run.job_id, row
-                )
+            self._name_what_is_left(run, cancelled)
             raise
         return run.finish()
 
@@ -104,6 +96,19 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         await self._starter.start(run.job_id, ready)
         run.enter(stages.watch)
         await self._watcher.wait(run.job_id, kind=platform.kind, on_status=run.saw)
+
+    def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
+        """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
+        if not run.ordered:
+            return
+        row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
+        if run.ended:
+            left = f"Job {run.job_id} ({row}) ended as {run.status}; jobs.results() fetches what it gave"
+        else:
+            self.abandoned.append(run.known_id)
+            left = f"Job {run.job_id} ({row}) may go on remotely; jobs.wait() awaits it"
+        cancelled.add_note(left)
+        log.warning("Cancelled. %s", left)
 
     async def _collect(self, run: _Run) -> Collected:
         run.enter(self._platform.stages.collect)
