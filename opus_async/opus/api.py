@@ -209,6 +209,7 @@ class Api:
             text = getattr(error, name, None)
             if isinstance(text, str) and self._key in text:
                 setattr(error, name, text.replace(self._key, "<service key>"))
+        error.args = (error.message,)
 
     def _tell(self, call: Call, url: str, response: Response, attempt: int) -> None:
         if self._notify.active:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -23,6 +24,9 @@ log = logging.getLogger("opus_async.opus")
 Version: TypeAlias = tuple[int | None, str | None]
 """Version number and version id; (None, None) is the latest."""
 
+LONG_ID = 6
+"""Characters from which an id is looked for as it is; a shorter one could be part of a word."""
+_NUMBERS = re.compile(r"\d+")
 _NO_WORDS = frozenset({"", "null"})
 
 
@@ -106,7 +110,7 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is the same for all jobs that were never executed: no times, and ids replaced."""
+    """What is the same for all jobs that were never executed: no times, and no numbers in texts."""
 
     status: str
     raw_status: str
@@ -122,7 +126,8 @@ class _Look:
         seen = audit or AuditLog()
 
         def without_id(text: str) -> str:
-            return text.replace(job_id, "<id>")
+            whole = text.replace(job_id, "#") if len(job_id) >= LONG_ID else text
+            return _NUMBERS.sub("#", whole)
 
         return cls(
             status=str(status),

@@ -1,0 +1,197 @@
+"""What is shared between rows and between tasks: file objects, uploads, the client itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import warnings
+
+import pytest
+
+from opus_async import ConfigurationError, InvalidInputs, OpusClient, OpusError, UploadError
+from opus_async.models import AuditEntry, AuditLog, JobStatus
+from opus_async.opus.standing import Looks
+from opus_async.platform import Standing
+from opus_async.simulator import Simulator, SimulatorConfig
+
+DOCUMENT = "D0cumentWorkfl0w"
+TEXT = "T3xtOnlyWorkfl0w"
+LATEST = (None, None)
+
+
+@pytest.fixture
+async def simulator():
+    async with Simulator(SimulatorConfig(run_time=0.01, queue_time=0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def opus(simulator):
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url) as client:
+        yield client
+
+
+async def test_rows_may_share_one_open_file(opus):
+    content = bytes(range(256)) * 4000
+    file = io.BytesIO(b"head" + content)
+    file.seek(4)
+    file.name = "shared.txt"
+    outcomes = [o async for o in opus.run_many(DOCUMENT, ({"Document": file} for _ in range(20)))]
+    assert {o.raise_for_status().outputs["SHA-256"] for o in outcomes} == {
+        hashlib.sha256(content).hexdigest()
+    }
+    assert file.tell() == 4, "it stands where it stood"
+
+
+async def test_uploads_of_one_open_file_do_not_disturb_each_other(opus):
+    file = io.BytesIO(b"x" * 500_000)
+    uploaded = await opus.files.upload_many([file] * 10, filename="same.txt")
+    assert {one.size for one in uploaded} == {500_000}
+    assert len({one.sha256 for one in uploaded}) == 1
+
+
+async def test_a_failure_of_a_shared_upload_reaches_all_who_waited(opus, tmp_path, monkeypatch):
+    path = tmp_path / "same.txt"
+    path.write_text("same")
+    calls = []
+
+    async def fail(self, source, fields, *, sha256, on_progress=None):
+        calls.append(source)
+        await asyncio.sleep(0.05)
+        raise UploadError("storage is down", filename=source.filename, status=500)
+
+    monkeypatch.setattr("opus_async.opus.uploads.Uploader.send", fail)
+    outcomes = [o async for o in opus.run_many(DOCUMENT, ({"Document": path} for _ in range(10)))]
+    assert all(isinstance(o.error, UploadError) and o.error.status == 500 for o in outcomes)
+    assert len({id(o.error) for o in outcomes}) == 10, "each row has an error of its own"
+    assert len(calls) == 1
+
+
+async def test_nothing_is_started_after_close_and_every_run_ends(simulator):
+    opus = OpusClient(simulator.service_key, base_url=simulator.base_url)
+    runs = [asyncio.ensure_future(opus.run(TEXT, {"Text": str(n)})) for n in range(100)]
+    await asyncio.sleep(0)
+    await opus.close()
+    started = simulator.state()["counters"]["executions"]
+    ends = await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), 5)
+    assert all(isinstance(end, OpusError) for end in ends)
+    assert simulator.state()["counters"]["executions"] == started
+
+
+async def test_a_closed_client_waits_for_nothing(simulator):
+    opus = OpusClient(simulator.service_key, base_url=simulator.base_url)
+    await opus.close()
+    with pytest.raises(OpusError, match="closed"):
+        await opus.jobs.wait("2514")
+
+
+async def test_an_id_that_is_a_number_is_an_id_and_an_empty_one_is_none(opus):
+    job_id = await opus.jobs.initiate(TEXT)
+    await opus.jobs.execute(job_id, {"Text": "x"}, workflow=await opus.workflows.get(TEXT))
+    assert await opus.jobs.wait(int(job_id), timeout=10) == JobStatus.COMPLETED
+    with pytest.raises(InvalidInputs):
+        await opus.jobs.wait(" ")
+
+
+async def test_no_slots_is_no_run(opus):
+    with pytest.raises(ConfigurationError, match="max_in_flight=0"):
+        opus.run_many(TEXT, [], max_in_flight=0)
+
+
+class Asked:
+    """An API whose looks are a script: (status, audit actions) for each job, the last repeated."""
+
+    def __init__(self, **looks):
+        self.looks = looks
+        self.now = {}
+
+    async def status(self, job_id, *, policy):
+        script = self.looks[job_id]
+        self.now[job_id] = script.pop(0) if len(script) > 1 else script[0]
+        return self.now[job_id][0]
+
+    async def audit(self, job_id, *, policy):
+        actions = self.now[job_id][1]
+        return AuditLog(trail=tuple(AuditEntry(timestamp="", actor="", action=a) for a in actions))
+
+
+def looks_at(api):
+    async def make_shell(version):
+        return "shell"
+
+    return Looks(api, make_shell)
+
+
+PENDING = (JobStatus.PENDING, ("job 1 created",))
+OTHER = (JobStatus.PENDING, ("job 1 created", "queued"))
+BLIP = (JobStatus("UNKNOWN", raw="null"), ())
+
+
+async def standings(looks, job_id, count):
+    return [await looks.standing(job_id, LATEST) for _ in range(count)]
+
+
+async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():
+    api = Asked(shell=[PENDING], job=[PENDING, OTHER, PENDING, BLIP, PENDING])
+    assert Standing.RUNNING not in await standings(looks_at(api), "job", 5)
+
+
+async def test_one_odd_look_at_the_shell_does_not_strand_every_job():
+    api = Asked(shell=[OTHER, PENDING, BLIP, PENDING, PENDING], job=[PENDING])
+    seen = await standings(looks_at(api), "job", 6)
+    assert Standing.RUNNING not in seen
+    assert seen[-1] is Standing.UNSTARTED
+
+
+async def test_a_difference_that_stays_means_that_it_runs():
+    api = Asked(shell=[PENDING], job=[OTHER])
+    assert (await standings(looks_at(api), "job", 2))[-1] is Standing.RUNNING
+
+
+async def test_ids_in_the_audit_are_no_difference():
+    shell = (JobStatus.PENDING, ("job # created",))
+    job_id = "00000000-0000-4000-8000-0000000000aa"
+    api = Asked(shell=[shell], **{job_id: [(JobStatus.PENDING, (f"job {job_id} created",))]})
+    assert await standings(looks_at(api), job_id, 1) == [Standing.UNSTARTED]
+
+
+async def test_a_job_in_progress_runs_at_the_first_look():
+    api = Asked(shell=[PENDING], job=[(JobStatus.IN_PROGRESS, ())])
+    assert await standings(looks_at(api), "job", 1) == [Standing.RUNNING]
+
+
+@pytest.mark.parametrize("key", ["mysecretkey", "_" + "ab" * 48])
+async def test_a_key_that_the_platform_quotes_is_in_no_error(key, aiohttp_reply):
+    url = await aiohttp_reply(400, {"statusCode": 400, "message": [f"bad key {key}"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one of the keys has an odd shape
+        opus = OpusClient(key, base_url=url)
+    async with opus:
+        with pytest.raises(OpusError) as caught:
+            await opus.workflows.get(TEXT)
+    assert key not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+@pytest.fixture
+async def aiohttp_reply():
+    from aiohttp import web
+
+    runners = []
+
+    async def serve(status, body):
+        app = web.Application()
+
+        async def answer(request):
+            return web.json_response(body, status=status)
+
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield serve
+    for runner in runners:
+        await runner.cleanup()
