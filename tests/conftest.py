@@ -6,24 +6,9 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-
-FDS = Path("/proc/self/fd")
-
-
-def open_files() -> dict[int, str]:
-    """Open descriptors of this process that a program of ours could have opened: files and sockets."""
-    found = {}
-    for entry in FDS.iterdir() if FDS.is_dir() else ():
-        try:
-            target = str(entry.readlink())
-        except OSError:  # the descriptor of this very listing
-            continue
-        if target.startswith("socket:") or (target.startswith("/") and not target.startswith("/dev/")):
-            found[int(entry.name)] = target
-    return found
+from descriptors import open_files
 
 
 @pytest.fixture(autouse=True)

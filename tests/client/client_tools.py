@@ -7,8 +7,9 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from descriptors import open_files
 
 from opus_async import Limits, RetryPolicy, Timeouts
 
@@ -21,8 +22,6 @@ KEY = "_" + "5e" * 48
 
 QUICK = RetryPolicy(base=0.02, cap=0.2, max_elapsed=20, execute_grace=0.3)
 """Waits that a test can afford; the number of attempts and looks is the default one."""
-
-_FDS = Path("/proc/self/fd")
 
 
 def sha256(data: bytes) -> str:
@@ -37,19 +36,6 @@ def text_payload(text: str) -> dict[str, dict[str, Any]]:
     return {TEXT_INPUT: {"value": text, "type": "str", "displayName": "Text"}}
 
 
-def open_descriptors() -> dict[int, str]:
-    """Files and sockets of this process."""
-    found = {}
-    for entry in _FDS.iterdir() if _FDS.is_dir() else ():
-        try:
-            target = str(entry.readlink())
-        except OSError:  # the descriptor of this very listing
-            continue
-        if target.startswith("socket:") or (target.startswith("/") and not target.startswith("/dev/")):
-            found[int(entry.name)] = target
-    return found
-
-
 async def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
     """Wait, in short steps, until a condition holds."""
     deadline = time.monotonic() + seconds
@@ -62,16 +48,14 @@ class Remains:
     """The tasks and descriptors there were; later: that there are no more of them."""
 
     def __init__(self) -> None:
-        self._descriptors = open_descriptors()
+        self._descriptors = open_files()
         self._tasks = asyncio.all_tasks()
 
     async def none(self, seconds: float = 2.0) -> None:
         deadline = time.monotonic() + seconds
         while True:
             tasks = {task for task in asyncio.all_tasks() - self._tasks if not task.done()}
-            opened = {
-                fd: what for fd, what in open_descriptors().items() if self._descriptors.get(fd) != what
-            }
+            opened = {fd: what for fd, what in open_files().items() if self._descriptors.get(fd) != what}
             if not tasks and not opened:
                 return
             if time.monotonic() > deadline:

@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+import aiofiles
 
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
@@ -168,17 +170,19 @@ class Demo:
         title = "demo" if faults == "none" else f"demo, faults {faults}"
         shown = display.Lines(self.progress, title) if self._plain else display.make(self.progress, title)
         clock = asyncio.get_running_loop().time
-        with self._results.open("w", encoding="utf-8") as lines:
-            async with self._client(simulator) as opus, display.Showing(shown):
-                began = clock()
-                async with opus.run_many(
-                    WORKFLOW, self._rows(), max_in_flight=self._max_in_flight
-                ) as outcomes:
-                    async for outcome in outcomes:
-                        self._findings.take(outcome, self._documents[outcome.index])
-                        _write(lines, outcome)
-                self._findings.wall = clock() - began
-                self._findings.stray_shells = outcomes.stray_shells
+        async with (
+            aiofiles.open(self._results, "w", encoding="utf-8") as lines,  # a slow disk is no slow loop
+            self._client(simulator) as opus,
+            display.Showing(shown),
+        ):
+            began = clock()
+            async with opus.run_many(WORKFLOW, self._rows(), max_in_flight=self._max_in_flight) as outcomes:
+                async for outcome in outcomes:
+                    self._findings.take(outcome, self._documents[outcome.index])
+                    if outcome.ok:
+                        await lines.write(_line(outcome))
+            self._findings.wall = clock() - began
+            self._findings.stray_shells = outcomes.stray_shells
 
     def _client(self, simulator: SimulatorProcess) -> OpusClient:
         return OpusClient(
@@ -206,9 +210,7 @@ def stages_in_order() -> tuple[str, ...]:
     return (STAGES.bind, STAGES.prepare, STAGES.create, STAGES.start, STAGES.watch, STAGES.collect)
 
 
-def _write(lines: TextIO, outcome: JobOutcome) -> None:
-    if not outcome.ok:
-        return
+def _line(outcome: JobOutcome) -> str:
     line = {
         "index": outcome.index,
         "key": outcome.key,
@@ -217,4 +219,4 @@ def _write(lines: TextIO, outcome: JobOutcome) -> None:
         "outputs": dict(outcome.outputs),
         "timings": {stage: round(spent, 4) for stage, spent in outcome.timings.items()},
     }
-    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return json.dumps(line, ensure_ascii=False) + "\n"
