@@ -8,6 +8,7 @@ that has stopped reading keeps the socket open for ever (``abort`` stops that).
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import Any
 
 import aiohttp
@@ -43,9 +44,9 @@ class Body(aiohttp.Payload):
         buffered = 0 if self.transport is None else self.transport.get_write_buffer_size()
         return self._size - self.sent + buffered
 
+    @abstractmethod
     async def produce(self, writer: AbstractStreamWriter) -> None:
         """Write all of it, counting in ``sent``."""
-        raise NotImplementedError
 
     def abort(self) -> None:
         """Tear the connection off, unsent bytes included; nothing happens when writing never began."""
