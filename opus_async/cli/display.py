@@ -15,12 +15,10 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from opus_async.cli.progress import Progress
+from opus_async.cli.words import duration, speeds
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
-
-_MEGA = 1_000_000
-_MINUTE = 60
 
 
 class Display(Protocol):
@@ -113,20 +111,3 @@ def line(progress: Progress) -> str:
     if rates.seconds_left:
         words.append(f"about {duration(rates.seconds_left)} left")
     return f"{duration(progress.elapsed)}: {', '.join(words)}"
-
-
-def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
-    """Rates and retries, in words."""
-    retries = sum(progress.retries.values())
-    throttled = f" ({progress.throttled} by 429)" if progress.throttled else ""
-    return [f"{jobs:.1f} jobs/s", f"{sent / _MEGA:.1f} MB/s up", f"{retries} retries{throttled}"]
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``7 s``, ``2 min 05 s``, ``3 h 02 min``."""
-    whole = round(seconds)
-    minutes, rest = divmod(whole, _MINUTE)
-    hours, minutes_rest = divmod(minutes, _MINUTE)
-    if hours:
-        return f"{hours} h {minutes_rest:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{whole} s"

@@ -8,8 +8,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from opus_async.cli.display import duration, speeds
 from opus_async.cli.progress import DONE, Progress, Rates
+from opus_async.cli.words import duration, speeds
 
 FRAMES_PER_SECOND = 4
 
