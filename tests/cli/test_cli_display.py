@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from opus_async.cli import display, tables
+from opus_async.cli import display, tables, words
 from opus_async.cli.progress import Progress, reason_class
 from opus_async.events import JobStageChanged, RequestRetried, RequestSent, UploadProgress
 
@@ -140,7 +140,7 @@ def test_where_it_is_live(stream, environ, live):
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (10_920, "3 h 02 min")]
 )
 def test_durations(seconds, text):
-    assert display.duration(seconds) == text
+    assert words.duration(seconds) == text
 
 
 def test_columns_line_up_wrap_the_last_and_show_no_control_characters():
