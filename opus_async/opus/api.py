@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,8 +28,6 @@ from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Lane
 from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import FailureClass, Retrier, classify
-
-log = logging.getLogger("opus_async.opus")
 
 ValueT = TypeVar("ValueT")
 
@@ -190,7 +187,7 @@ class Api:
                     call.operation, attempt, lane=lane, repeatable=call.repeatable, policy=policy
                 )
             except AuthenticationError as error:
-                if not self._key_worked or denial >= DENIALS:
+                if not self._key_worked or denial >= DENIALS or policy is ONE_TRY:
                     self._hint(error)
                     raise
                 await asyncio.sleep(DENIAL_WAIT * denial)
