@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         ConfigurationError,
         DeadlineExceeded,
+        DownloadError,
         InvalidInputs,
         JobFailed,
         NotFound,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
         AuditEntry,
         AuditLog,
         AuditNode,
+        DownloadedFile,
         InputField,
+        JobDetail,
         JobOutcome,
         JobRequest,
         JobResults,
@@ -50,7 +53,9 @@ if TYPE_CHECKING:
         UploadedFile,
         Workflow,
     )
+    from opus_async.opus.callbacks import CallbackReceiver
     from opus_async.opus.client import OpusClient
+    from opus_async.opus.housekeeping import JobSearch
     from opus_async.stream import JobStream
 
 __version__ = "0.1.0"
@@ -63,6 +68,7 @@ _HOMES = {
         "AuthenticationError",
         "ConfigurationError",
         "DeadlineExceeded",
+        "DownloadError",
         "InvalidInputs",
         "JobFailed",
         "NotFound",
@@ -87,7 +93,9 @@ _HOMES = {
         "AuditEntry",
         "AuditLog",
         "AuditNode",
+        "DownloadedFile",
         "InputField",
+        "JobDetail",
         "JobOutcome",
         "JobRequest",
         "JobResults",
@@ -96,7 +104,9 @@ _HOMES = {
         "UploadedFile",
         "Workflow",
     ),
+    "opus_async.opus.callbacks": ("CallbackReceiver",),
     "opus_async.opus.client": ("OpusClient",),
+    "opus_async.opus.housekeeping": ("JobSearch",),
     "opus_async.stream": ("JobStream",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -108,15 +118,20 @@ __all__ = [
     "AuditLog",
     "AuditNode",
     "AuthenticationError",
+    "CallbackReceiver",
     "ConfigurationError",
     "DeadlineExceeded",
+    "DownloadError",
+    "DownloadedFile",
     "Event",
     "InputField",
     "InvalidInputs",
+    "JobDetail",
     "JobFailed",
     "JobOutcome",
     "JobRequest",
     "JobResults",
+    "JobSearch",
     "JobStageChanged",
     "JobStatus",
     "JobStream",

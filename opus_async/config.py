@@ -9,6 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -62,8 +63,8 @@ class Timeouts(_Settings):
     Attributes:
         connect: Name look-up, connection and TLS handshake.
         request: One attempt of one API request, answer included.
-        upload_stall: An upload that moves no byte for this long is given up and tried again. There is no
-            total: a large file on a slow line is not an error.
+        upload_stall: An upload that moves no byte for this long is given up and tried again, and so is a
+            download. There is no total: a large file on a slow line is not an error.
         job: From the start of a job until we stop waiting for it; None waits for ever. Ends our waiting,
             not the job.
     """
@@ -158,13 +159,27 @@ def resolve_base_url(url: str | None, environ: Mapping[str, str] = os.environ) -
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError("The base URL must have no user, password, query or fragment in it")
-    if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+    if parts.scheme == "http" and not is_loopback(found):
         warnings.warn(
             f"The service key will cross the network unencrypted to {parts.hostname}: use https.",
             UserWarning,
             stacklevel=3,
         )
     return found.rstrip("/")
+
+
+def resolve_api(api: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """The generation of the API from the argument, ``OPUS_API`` or ``v0``; not checked here."""
+    return api if api is not None else environ.get("OPUS_API", "").strip().lower() or "v0"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine, by what it says and without asking a name server."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def resolve_callback(url: str | None, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -15,6 +15,7 @@
     ├── ProtocolError                the platform answered, and the answer makes no sense
     ├── TransportError               no complete answer came
     ├── UploadError                  a file could not be sent, or storage refused it
+    ├── DownloadError                a file could not be fetched or kept; nothing half is left behind
     ├── JobFailed                    the job reached a terminal status other than COMPLETED
     ├── DeadlineExceeded             we stopped waiting; the job goes on
     └── AmbiguousExecution           it cannot be known whether the job was started
@@ -227,6 +228,34 @@ class UploadError(OpusError):
         super().__init__(message, job_id=job_id, stage=stage)
         self.expired = expired
         self.filename = filename
+        self.status = status
+        self.code = code
+
+
+class DownloadError(OpusError):
+    """A file could not be fetched or kept: storage refused it, or the disk did. Nothing half is left behind.
+
+    Attributes:
+        destination: Where it was to go.
+        status: The HTTP status of storage's answer; None when it was not storage that refused.
+        code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
+        expired: Whether storage said that the presigned URL has expired.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        destination: str,
+        status: int | None = None,
+        code: str | None = None,
+        expired: bool = False,
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.expired = expired
+        self.destination = destination
         self.status = status
         self.code = code
 

@@ -95,7 +95,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run.ordered = True
         await self._starter.start(run.job_id, ready)
         run.enter(stages.watch)
-        await self._watcher.wait(run.job_id, kind=platform.kind, on_status=run.saw)
+        await self._watcher.wait(
+            run.job_id, kind=platform.kind, on_status=run.saw, calls_back=platform.calls_back
+        )
 
     def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from opus_async.errors import JobFailed, OpusError
+from opus_async.json_text import parsed
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -168,6 +170,23 @@ class UploadedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadedFile:
+    """A file that was fetched from the platform's storage, whole.
+
+    Attributes:
+        path: Where it lies.
+        size: Bytes.
+        sha256: Hex digest, computed while it came in.
+        content_type: As storage says; None where it does not.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputValue:
     """One output variable of a finished job.
 
@@ -182,6 +201,11 @@ class OutputValue:
     display_name: str
     value: Any
     type: str | None = None
+
+    @property
+    def parsed(self) -> Any:
+        """The value; of a text that holds a JSON object or array, what it holds."""
+        return parsed(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +229,15 @@ class JobResults:
             named[name if name not in named else f"{name} ({output.variable_name})"] = output.value
         return named
 
+    @property
+    def parsed_outputs(self) -> dict[str, Any]:
+        """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
+        return {name: parsed(value) for name, value in self.outputs.items()}
+
+
+NODE_FAILED = frozenset({"FAILED", "ERROR"})
+"""The statuses of a node that failed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNode:
@@ -216,6 +249,8 @@ class AuditNode:
         started_at: Seconds since the epoch; None where not told.
         seconds: How long it ran; nodes overlap, so the sum is more than the elapsed time.
         error: The platform's words on its failure, where it has any.
+        inputs: What it was given, where told; large ones can be base64 text, which stays as it is.
+        outputs: What it gave, likewise.
         raw: The node as sent.
     """
 
@@ -224,7 +259,15 @@ class AuditNode:
     started_at: float | None = None
     seconds: float | None = None
     error: str | None = None
+    # their values can be lists, and a node can be put into a set all the same
+    inputs: tuple[OutputValue, ...] = field(default=(), repr=False, hash=False)
+    outputs: tuple[OutputValue, ...] = field(default=(), repr=False, hash=False)
     raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
+
+    @property
+    def ended_at(self) -> float | None:
+        """Seconds since the epoch, of a running node those of the look at it; None where not told."""
+        return None if self.started_at is None or self.seconds is None else self.started_at + self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +287,10 @@ class AuditLog:
         nodes: The nodes that have run or are running, in the order of their start.
         failed_nodes: Names.
         executed_nodes: Names.
+        executed_count: How many they are, also where only their number is told; None where not even that.
         remaining_nodes: Names; a finished run can still list every node here, so it decides nothing.
         running_node: Name; None when nothing runs.
+        total_nodes: How many nodes the workflow has; None where not told.
         trail: The older form's entries; empty in the newer form.
         raw: The whole answer.
     """
@@ -253,10 +298,89 @@ class AuditLog:
     nodes: tuple[AuditNode, ...] = ()
     failed_nodes: tuple[str, ...] = ()
     executed_nodes: tuple[str, ...] = ()
+    executed_count: int | None = None
     remaining_nodes: tuple[str, ...] = ()
     running_node: str | None = None
+    total_nodes: int | None = None
     trail: tuple[AuditEntry, ...] = ()
     raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def started_at(self) -> float | None:
+        """When the first node started, in seconds since the epoch; None where not told."""
+        return min((node.started_at for node in self.nodes if node.started_at is not None), default=None)
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the last node ended that has a start and a duration; None where there is none."""
+        return max((node.ended_at for node in self.nodes if node.ended_at is not None), default=None)
+
+    @property
+    def elapsed(self) -> float | None:
+        """Seconds from the first start to the last end; None where not told.
+
+        Nodes overlap and wait for each other, so that the sum of their seconds is another number.
+        """
+        started, ended = self.started_at, self.ended_at
+        return None if started is None or ended is None else ended - started
+
+    @property
+    def progress(self) -> float | None:
+        """How much of the workflow has run, 0 to 1, by the nodes executed; None where not told.
+
+        The nodes that remain decide nothing: a finished run can still list all of them. Of a workflow with
+        branches a finished run executes only those it reached, so that 1 is never promised.
+        """
+        known = {*self.executed_nodes, *self.failed_nodes, *self.remaining_nodes}
+        if self.running_node:
+            known.add(self.running_node)
+        total = max(self.total_nodes or 0, len(known))
+        executed = len(self.executed_nodes) or self.executed_count or 0
+        return min(executed / total, 1.0) if total else None
+
+    @property
+    def failures(self) -> tuple[AuditNode, ...]:
+        """The nodes that failed, by their status or by name, in the order of their start.
+
+        One of which only the name is told comes last, with nothing but its name. Of several entries with a
+        name, as a node leaves that was tried again, those with a failed status count.
+        """
+        by_status = {node.name for node in self.nodes if node.status in NODE_FAILED}
+        by_name = set(self.failed_nodes) - by_status
+        found = [node for node in self.nodes if node.status in NODE_FAILED or node.name in by_name]
+        told = {node.name for node in found}
+        return (*found, *(AuditNode(name=name) for name in self.failed_nodes if name not in told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetail:
+    """What the platform keeps of a job, in a search or in full; observed, not documented.
+
+    Attributes:
+        job_id: Its id.
+        status: Where it stands.
+        title: As it was initiated.
+        workflow_id: Its workflow, where told.
+        workflow_name: Likewise.
+        workspace_id: Where it lives, where told.
+        created_at: Seconds since the epoch, where told.
+        finished_at: Likewise; None while it runs.
+        builder_type: ``OPUS_V1`` or ``OPUS_V2``, where told.
+        audit: Where it came along.
+        raw: Everything as sent, inputs and outputs included.
+    """
+
+    job_id: str
+    status: JobStatus
+    title: str = ""
+    workflow_id: str | None = None
+    workflow_name: str | None = None
+    workspace_id: str | None = None
+    created_at: float | None = None
+    finished_at: float | None = None
+    builder_type: str | None = None
+    audit: AuditLog | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +413,11 @@ class JobOutcome:
     def ok(self) -> bool:
         """Whether the job completed and its results are here."""
         return self.error is None and self.status == JobStatus.COMPLETED
+
+    @property
+    def parsed_outputs(self) -> dict[str, Any]:
+        """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
+        return {name: parsed(value) for name, value in self.outputs.items()}
 
     def raise_for_status(self) -> Self:
         """Raise what went wrong (:class:`JobFailed` for a job that ended badly); itself when ``ok``."""

@@ -93,6 +93,9 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
     stray_shells: int
     """Shells made and never started: after lost answers, and to learn what an unstarted job looks like."""
 
+    calls_back: bool
+    """Whether the platform was asked to call when a job ends; such a call is a hint and no more."""
+
     async def open(self) -> None:
         """Read what every row needs. What this raises dooms them all."""
 

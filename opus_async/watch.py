@@ -1,23 +1,26 @@
 """One scheduler that observes every job in flight.
 
 A heap of due times, and a few workers that take from it: ten thousand watched jobs cost a heap entry each,
-not a task each, and no job is asked about twice at once. When to ask is decided by :class:`Pace`, from the
-age of the job and the run times learned so far; how fast to ask is decided below, by the gate of the
-transport. A callback, once there are any, only makes its job due now.
+not a task each, and no job is asked about twice at once. When to ask is decided in :mod:`opus_async.pace`,
+from the age of the job and what was learned so far; how fast to ask is decided below, by the gate of the
+transport.
+
+A callback only makes its job due now. Where the platform was asked to call, jobs are left alone until it
+does; but not before a few of them, the scouts, have shown that the calls arrive, and no longer than they do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import bisect
 import heapq
 import itertools
 import logging
 import random
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from opus_async import pace
 from opus_async.errors import (
     APIError,
     AuthenticationError,
@@ -29,85 +32,19 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.models import JobStatus
+from opus_async.pace import Calls, Pace, RunTimes
 from opus_async.platform import Observer
 
 log = logging.getLogger("opus_async.watch")
 
-LAG_FLOOR = 0.5
-"""Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
-BLIND_POLLS = 100
-"""Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
-SAMPLES = 256
-"""Run times remembered per workflow; the newest count."""
-ENOUGH = 5
-"""Run times that make a workflow known."""
-WAITING_CAP = 300.0
-"""Seconds. A job parked for a person is asked about at least every five minutes."""
 TROUBLE_CAP = 30.0
 """Seconds. A job whose status cannot be read is asked about at least this often."""
 DENIALS = 3
 """Consecutive 401 or 403 answers that are believed; a single one can be a gateway's."""
-
-
-class RunTimes:
-    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds."""
-
-    def __init__(self) -> None:
-        self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
-
-    def learn(self, seconds: float) -> None:
-        """Remember one."""
-        if len(self._recent) == SAMPLES:
-            del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
-        self._recent.append(seconds)
-        bisect.insort(self._sorted, seconds)
-
-    @property
-    def known(self) -> bool:
-        """Whether enough were seen to rely on them."""
-        return len(self._sorted) >= ENOUGH
-
-    def quantile(self, share: float) -> float:
-        """The run time that this share of jobs stays under; only when ``known``."""
-        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How long to wait until a job is asked about again. Pure arithmetic.
-
-    Attributes:
-        detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
-    """
-
-    detect_lag: float
-
-    def interval(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
-        """Seconds until the next look.
-
-        A mean delay of L needs looks 2 L apart. While a workflow is unknown its run time is at least the
-        age, so the interval grows with the age. Once it is known nobody asks before the quick ones end, and
-        a job that outlives nearly all others is asked by its age again.
-
-        Args:
-            age: Seconds since the job was started.
-            times: What was learned for its workflow.
-            crowd: Jobs of that workflow watched now.
-            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
-        """
-        if waiting_for is not None:
-            return min(max(self._spacing(age), waiting_for / 2), WAITING_CAP)
-        if not times.known:
-            return max(self._spacing(age), crowd / BLIND_POLLS)
-        quick, slow = 0.9 * times.quantile(0.1), 1.5 * times.quantile(0.9)
-        if age > slow:
-            return self._spacing(age)
-        spacing = self._spacing(times.quantile(0.5))
-        return max(spacing, min(quick - age, 10 * spacing))
-
-    def _spacing(self, run_time: float) -> float:
-        return 2 * max(LAG_FLOOR, self.detect_lag * run_time)
+SCOUTS = 5
+"""Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
+EARLY_CALLS = 1000
+"""Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,6 +58,15 @@ class _Watched:
     on_status: Callable[[JobStatus], None] | None
     seen: float
     """When it was last seen not terminal."""
+    calls_back: bool = False
+    """Whether the platform was asked to call when it ends."""
+    scout: bool = False
+    resting: bool = False
+    """Whether its next look is the late one of a job whose end will be told."""
+    called: bool = False
+    """Whether a call is why it is looked at next."""
+    called_in_vain: bool = False
+    """Whether a call came and it had not ended: then nobody waits for another."""
     turn: int = 0
     """The heap entry that counts; older ones of the same job are stale."""
     busy: bool = False
@@ -162,6 +108,9 @@ class Watcher:
         self._watched: dict[str, list[_Watched]] = {}
         self._crowds: dict[str, int] = {}
         self._times: dict[str, RunTimes] = {}
+        self._calls: dict[str, Calls] = {}
+        self._scouts: dict[str, int] = {}
+        self._early: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._working = 0
         """Workers that will look again; a task that is ending is still in the set for a moment."""
@@ -180,6 +129,7 @@ class Watcher:
         kind: str = "",
         on_status: Callable[[JobStatus], None] | None = None,
         look_now: bool = False,
+        calls_back: bool = False,
     ) -> JobStatus:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
 
@@ -189,6 +139,7 @@ class Watcher:
             on_status: Called with every status seen, the terminal one included.
             look_now: Whether the job may have ended long ago: then it is asked about at once, and its run
                 time teaches nothing.
+            calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -200,9 +151,11 @@ class Watcher:
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
         if look_now:
             job.kind = ""
+        elif calls_back:
+            self._expect_call(job)
         self._watched.setdefault(remote_id, []).append(job)
         self._crowds[job.kind] = self._crowds.get(job.kind, 0) + 1
-        self._schedule(job, now if look_now else now + self._next(job, now))
+        self._schedule(job, now if look_now or job.called else now + self._next(job, now))
         if self._working < min(self._workers, len(self)):
             self._working += 1
             worker = loop.create_task(self._work(), name="opus_async watcher")
@@ -214,11 +167,16 @@ class Watcher:
             self._forget(job)
 
     def wake(self, remote_id: str) -> None:
-        """Look at this job now: somebody says that it has ended."""
+        """Look at this job now: somebody says that it has ended. Who says so is not believed."""
+        if remote_id not in self._watched:
+            self._early[remote_id] = None
+            if len(self._early) > EARLY_CALLS:
+                self._early.popitem(last=False)
         for job in self._watched.get(remote_id, ()):
             if job.busy:
                 job.woken = True
             else:
+                job.called = True
                 self._schedule(job, asyncio.get_running_loop().time())
 
     async def close(self) -> None:
@@ -235,6 +193,16 @@ class Watcher:
             self._timer.cancel()
 
     # The schedule
+
+    def _expect_call(self, job: _Watched) -> None:
+        job.calls_back = True
+        if job.remote_id in self._early:
+            del self._early[job.remote_id]
+            job.called = True
+        calls = self._calls.setdefault(job.kind, Calls())
+        if calls.reliable is None and self._scouts.get(job.kind, 0) < SCOUTS:
+            job.scout = True
+            self._scouts[job.kind] = self._scouts.get(job.kind, 0) + 1
 
     def _schedule(self, job: _Watched, due: float) -> None:
         job.turn = next(self._turns)
@@ -262,7 +230,7 @@ class Watcher:
     def _take_due(self) -> list[_Watched]:
         due_until = asyncio.get_running_loop().time()
         if self._observer.observes_at_once > 1:
-            due_until += LAG_FLOOR  # those who are due soon ride along in the same question
+            due_until += pace.LAG_FLOOR  # those who are due soon ride along in the same question
         taken: list[_Watched] = []
         while self._heap and len(taken) < self._observer.observes_at_once:
             due, turn, job = self._heap[0]
@@ -306,6 +274,8 @@ class Watcher:
         others.remove(job)
         if not others:
             del self._watched[job.remote_id]
+        if job.scout:
+            self._scouts[job.kind] -= 1
         self._crowds[job.kind] -= 1
         if not self._crowds[job.kind]:
             del self._crowds[job.kind]
@@ -344,7 +314,7 @@ class Watcher:
                 self._status(job, what, now)
             if not job.done.done():
                 due = now if job.woken else now + self._next(job, now)
-                job.woken = False
+                job.called, job.woken = job.called or job.woken, False
                 self._schedule(job, due)
 
     def _status(self, job: _Watched, status: JobStatus, now: float) -> None:
@@ -353,15 +323,39 @@ class Watcher:
             job.on_status(status)
         job.heard = status
         if status.is_terminal:
-            if job.kind and job.waiting_since is None:  # a person's pace teaches nothing of the workflow's
-                self._times.setdefault(job.kind, RunTimes()).learn((job.seen + now) / 2 - job.started)
             job.done.set_result(status)
+            self._learn(job, now)
             return
         job.seen = now
+        job.called, job.called_in_vain = False, job.called_in_vain or job.called
         if status != JobStatus.WAITING:
             job.waiting_since = None
         elif job.waiting_since is None:
             job.waiting_since = now
+
+    def _learn(self, job: _Watched, now: float) -> None:
+        told, anew = job.called or job.woken, False
+        if job.kind and job.waiting_since is None:  # a person's pace teaches nothing of the workflow's
+            times = self._times.setdefault(job.kind, RunTimes())
+            blind = not times.known
+            ended = now if told else (job.seen + now) / 2
+            times.learn(ended - job.started)
+            anew = blind and times.known
+        if job.calls_back and not job.called_in_vain:
+            calls = self._calls[job.kind]
+            trusted = calls.reliable is not False
+            calls.learn(told=told)
+            if trusted and calls.reliable is False:
+                log.info("callbacks of workflow %s do not arrive in time: polling instead", job.kind)
+                anew = True
+        if anew:
+            self._reconsider(job.kind, now)
+
+    def _reconsider(self, kind: str, now: float) -> None:
+        """Look at the jobs that rest when it is time by what is known now."""
+        for job in itertools.chain.from_iterable(self._watched.values()):
+            if job.kind == kind and job.resting and not (job.busy or job.called or job.done.done()):
+                self._schedule(job, now + self._next(job, now))
 
     def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
         job.troubles += 1
@@ -380,10 +374,20 @@ class Watcher:
     def _next(self, job: _Watched, now: float) -> float:
         times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()
         waiting_for = None if job.waiting_since is None else now - job.waiting_since
-        wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
+        job.resting = self._rests(job)
+        if job.resting:
+            wait = self._pace.rest(now - job.started, times, waiting_for)
+        else:
+            wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
         if job.troubles:
-            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * LAG_FLOOR), TROUBLE_CAP)
+            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * pace.LAG_FLOOR), TROUBLE_CAP)
         return wait * self._jitter()
+
+    def _rests(self, job: _Watched) -> bool:
+        if not job.calls_back or job.called or job.called_in_vain:
+            return False
+        reliable = self._calls[job.kind].reliable
+        return not job.scout if reliable is None else reliable
 
 
 def _is_lasting(error: OpusError) -> bool:

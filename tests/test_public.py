@@ -150,14 +150,15 @@ def signature(function):
 
 
 CONTRACTS = """
-OpusClient: service_key=None, *, base_url=None, api='v0', limits=None, timeouts=None, retry=None,
+OpusClient: service_key=None, *, base_url=None, api=None, limits=None, timeouts=None, retry=None,
     callback=None, session=None, listeners=()
 OpusClient.run: workflow_id, inputs, *, title=None, description=None, key=None, timeout=None, version_id=None,
-    version_number=None
-OpusClient.run_many: workflow_id, rows, *, max_in_flight=None
+    version_number=None, callback=None
+OpusClient.run_many: workflow_id, rows, *, max_in_flight=None, callback=None
 OpusClient.close:
 JobRequest: inputs, title=None, description=None, key=None, timeout=None, version_id=None, version_number=None
 UploadedFile: url, size, sha256=None
+DownloadedFile: path, size, sha256, content_type=None
 workflows.get: workflow_id, *, version=None, version_id=None
 jobs.initiate: workflow_id=None, *, reference_entity_id=None, title=None, description=None, version_id=None,
     version_number=None, ref_user_id=None, source=None, workspaces=None, initial_input=None, web_app_id=None
@@ -170,6 +171,8 @@ jobs.wait_many: job_ids
 files.upload: source, *, filename=None, access_scope='organization', workflow_id=None, workspace_id=None,
     digest=True, on_progress=None
 files.upload_many: sources, **options
+files.download: url, destination, *, workspace_id=None, overwrite=False
+files.download_many: urls, folder, *, workspace_id=None, overwrite=False
 """
 
 
@@ -307,6 +310,7 @@ TREE = {
     "ProtocolError": ("OpusError",),
     "TransportError": ("OpusError",),
     "UploadError": ("OpusError",),
+    "DownloadError": ("OpusError",),
     "JobFailed": ("OpusError",),
     "DeadlineExceeded": ("OpusError", "TimeoutError"),
     "AmbiguousExecution": ("OpusError",),
@@ -326,6 +330,7 @@ def test_every_error_can_tell_its_job_and_stage():
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
         "UploadError": {"filename": "a.pdf"},
+        "DownloadError": {"destination": "a.pdf"},
     }
     for name in TREE:
         kind = getattr(opus_async, name)
@@ -369,7 +374,7 @@ TYPED = """
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from opus_async import JobOutcome, JobRequest, JobStatus, JobStream, Limits
+from opus_async import DownloadedFile, JobOutcome, JobRequest, JobStatus, JobStream, Limits
 from opus_async import OpusClient, OpusError, UploadedFile
 
 
@@ -391,6 +396,9 @@ async def use(rows: list[dict[str, object]], later: AsyncIterator[JobRequest]) -
             print(waited.upper(), ended.is_terminal, ended == JobStatus.COMPLETED)
         file: UploadedFile = await opus.files.upload(b"x", filename="a.txt", access_scope="all")
         files: list[UploadedFile] = await opus.files.upload_many([Path("a.txt"), "b.txt"])
+        fetched: DownloadedFile = await opus.files.download(file.url, Path("out"), overwrite=True)
+        more: list[DownloadedFile] = await opus.files.download_many([file.url], "out", workspace_id="w")
+        print(fetched.path.name, [each.sha256.upper() for each in more])
         reveal_type(await opus.jobs.results(job_id))
         await opus.run("w", 3)  # type: ignore[arg-type]
         await opus.files.upload("a.txt", access_scope="everybody")  # type: ignore[arg-type]

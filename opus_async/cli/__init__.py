@@ -6,7 +6,7 @@
     connection    the client and the event loop of one command
     progress, display, live   what runs now: counted, and drawn as bars or as lines
     tables        text in columns
-    demo, doctor, run, simulate, workflow   one command each
+    audit, demo, doctor, run, simulate, workflow   one command each
 
 Nothing here is imported from below. aiohttp, pydantic and rich are imported when a command needs them, so
 that ``--help`` answers at once. stdout carries data, stderr progress.

@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "check key, network, certificate, clock and limits; say how to fix what is wrong",
     "workflow": "look at a workflow: show ID",
     "run": "run one job and print its outputs as JSON",
+    "audit": "see what a job did, node by node, and what failed",
 }
 """Word -> what it does, in the order of the help. The module has the name of the word."""
 

@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Sequence
+from itertools import zip_longest
 
 GAP = "  "
 _NARROWEST = 16
+"""Cells that a column keeps, if it needs them: a narrower one can be read by nobody."""
 
 
 def columns(rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Rows in aligned columns; the last column is wrapped when the whole is wider than ``width``."""
+    """Rows in aligned columns; when the whole is wider than ``width``, cells are wrapped in their columns.
+
+    The widest column gives way first.
+    """
     cells = [[printable(cell) for cell in row] for row in rows]
-    *widths, _ = (max(map(cells_wide, column)) for column in zip(*cells, strict=True))
-    left = sum(widths) + len(GAP) * len(widths)
-    room = max(width - left, _NARROWEST) if width else None
+    widths = [max(map(cells_wide, column)) for column in zip(*cells, strict=True)]
+    if width:
+        _narrow(widths, width - len(GAP) * (len(widths) - 1))
     lines = []
-    for *first, last in cells:
-        start = "".join(_padded(cell, wide) + GAP for cell, wide in zip(first, widths, strict=True))
-        pieces = textwrap.wrap(last, room) if room else [last]
-        lines.append((start + "".join(pieces[:1])).rstrip())
-        lines += [" " * left + piece for piece in pieces[1:]]
+    for row in cells:
+        pieces = [wrapped(cell, wide) for cell, wide in zip(row, widths, strict=True)]
+        lines += [
+            GAP.join(map(_padded, line, widths)).rstrip() for line in zip_longest(*pieces, fillvalue="")
+        ]
     return "\n".join(lines)
+
+
+def wrapped(text: str, width: int | None) -> list[str]:
+    """The text in lines of at most so many cells, broken between words where words are short enough."""
+    if width is None or cells_wide(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if cells_wide(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if cells_wide(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def terminal_width() -> int | None:
@@ -43,6 +66,13 @@ def cells_wide(text: str) -> int:
 def printable(text: str) -> str:
     """The text without line ends and control characters: names come from the platform."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _narrow(widths: list[int], room: int) -> None:
+    """Take from the widest column, of several the last, until all fit or none has any to spare."""
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widest = max(range(len(widths)), key=lambda column: (widths[column], column))
+        widths[widest] -= 1
 
 
 def _padded(text: str, wide: int) -> str:

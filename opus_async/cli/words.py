@@ -15,6 +15,11 @@ def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
     return [f"{jobs:.1f} jobs/s", f"{sent / _MEGA:.1f} MB/s up", f"{retries} retries{throttled}"]
 
 
+def precise(seconds: float) -> str:
+    """Seconds with the milliseconds that the platform tells, as far as they matter: ``0.112 s``."""
+    return f"{seconds:.3f} s" if round(seconds, 3) < _MINUTE else duration(seconds)
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person reads them: ``7 s``, ``2 min 05 s``, ``3 h 02 min``."""
     whole = round(seconds)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AuthenticationError, OpusError, ServerError
+from opus_async.errors import AuthenticationError, ConfigurationError, OpusError, ServerError
 from opus_async.events import RequestSent
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
+from opus_async.opus.protocol import observed
 from opus_async.opus.protocol.dialect import (
     Answer,
     Call,
@@ -23,11 +25,15 @@ from opus_async.opus.protocol.dialect import (
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.failures import RetiredPath
+from opus_async.opus.protocol.observed import PresignedDownload
 from opus_async.platform import UncertainStart
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Lane
 from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import FailureClass, Retrier, classify
+
+log = logging.getLogger("opus_async.opus")
 
 ValueT = TypeVar("ValueT")
 
@@ -43,7 +49,7 @@ class Api:
     """The Opus API behind one key.
 
     Args:
-        dialect: The generation spoken.
+        dialects: The generation spoken; of several, the first that answers at ``base_url`` is.
         http: Sends.
         retrier: Repeats, and holds the gate of all API calls.
         base_url: Without trailing slash.
@@ -56,7 +62,7 @@ class Api:
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialects: Sequence[Dialect],
         http: Http,
         retrier: Retrier,
         *,
@@ -65,7 +71,9 @@ class Api:
         key_hint: str | None,
         notify: Notifier,
     ) -> None:
-        self.dialect = dialect
+        self._candidates = dialects
+        self._dialect = dialects[0] if len(dialects) == 1 else None
+        self._asking = asyncio.Lock()
         self.base_url = base_url
         self._http = http
         self._retrier = retrier
@@ -76,24 +84,88 @@ class Api:
         self._headers = {"x-service-key": service_key, "Accept": "application/json"}
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
 
+    @property
+    def generation(self) -> str:
+        """The name of the generation spoken; ``auto`` while it is not known yet."""
+        return self._dialect.name if self._dialect else "auto"
+
+    async def dialect(self) -> Dialect:
+        """The generation spoken, asked for at the first call where there is a choice.
+
+        Raises:
+            ConfigurationError: None of them answers here.
+            OpusError: It could not be asked.
+        """
+        if self._dialect is None:
+            async with self._asking:
+                self._dialect = await self._first_that_answers()
+        return self._dialect
+
+    def check_callback(self, url: str) -> None:
+        """See that ``execute`` will take a callback URL, before anything is made.
+
+        Raises:
+            ConfigurationError: It will not.
+        """
+        for dialect in self._candidates:
+            dialect.callback(url)
+
+    async def _first_that_answers(self) -> Dialect:
+        if self._dialect is not None:  # another call was first
+            return self._dialect
+        for dialect in self._candidates:
+            if await self._send(dialect.probe(), dialect.speaks):
+                return dialect
+        names = " or ".join(dialect.name for dialect in self._candidates)
+        raise ConfigurationError(
+            f"Nothing at {self.base_url} answers as {names} of the Opus API: check the base URL (the host "
+            "alone, without a path), and that no log-in page or proxy stands in between"
+        )
+
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
-        """Read a workflow's schema as it is now."""
-        call = self.dialect.workflow(workflow_id, version=version, version_id=version_id)
-        return await self._send(call, lambda answer: self.dialect.read_workflow(answer, workflow_id))
+        """Read a workflow's schema as it is now, at whichever path still tells it."""
+        dialect = await self.dialect()
+
+        def read(answer: Answer) -> Workflow:
+            return dialect.read_workflow(answer, workflow_id)
+
+        try:
+            call = dialect.workflow(workflow_id, version=version, version_id=version_id)
+            workflow = await self._send(call, read)
+        except RetiredPath:
+            elsewhere = dialect.workflow_elsewhere(workflow_id, version=version, version_id=version_id)
+            if elsewhere is None:
+                raise
+            workflow = await self._send(elsewhere, read)
+        if version_id is None and None not in (version, workflow.version) and version != workflow.version:
+            log.warning(
+                "workflow %s: version %s was asked for, the schema received is of version %s",
+                workflow_id,
+                version,
+                workflow.version,
+            )
+        return workflow
 
     async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
         """Make an unbilled job shell; ``on_stray`` is called for each that a lost answer may have left."""
-        call = self.dialect.initiate(fields)
+        dialect = await self.dialect()
+        call = dialect.initiate(fields)
 
         def lost(error: OpusError) -> None:
             if classify(error) not in {FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}:
                 on_stray()
 
-        return await self._send(call, self.dialect.read_initiated, on_failure=lost)
+        return await self._send(call, dialect.read_initiated, on_failure=lost)
 
     async def presign(self, fields: PresignFields) -> PresignedUpload:
         """Ask for a place to PUT one file to."""
-        return await self._send(self.dialect.presign(fields), self.dialect.read_presigned)
+        dialect = await self.dialect()
+        return await self._send(dialect.presign(fields), dialect.read_presigned)
+
+    async def download(self, file_url: str, *, workspace_id: str | None) -> PresignedDownload:
+        """Ask for a place to GET one file from. Observed, not documented."""
+        call = observed.download(file_url, workspace_id=workspace_id)
+        return await self._send(call, observed.read_download)
 
     async def execute(
         self, job_id: str, payload: Mapping[str, Any], *, callback_url: str | None, workspaces: str | None
@@ -104,13 +176,14 @@ class Api:
             UncertainStart: It may or may not have been obeyed.
             OpusError: It was refused.
         """
-        call = self.dialect.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
+        dialect = await self.dialect()
+        call = dialect.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
         answered = False
 
         def read(answer: Answer) -> None:
             nonlocal answered
             answered = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP success
-            self.dialect.read_executed(answer)
+            dialect.read_executed(answer)
 
         try:
             await self._send(call, read)
@@ -125,17 +198,32 @@ class Api:
         self, job_id: str, *, lane: Lane = Lane.WORK, policy: RetryPolicy | None = None
     ) -> JobStatus:
         """Ask where a job stands."""
-        return await self._send(
-            self.dialect.status(job_id), self.dialect.read_status, lane=lane, policy=policy
-        )
+        dialect = await self.dialect()
+        return await self._send(dialect.status(job_id), dialect.read_status, lane=lane, policy=policy)
 
     async def results(self, job_id: str) -> JobResults | None:
         """Fetch what a completed job gave; None when it is not ready yet."""
-        return await self._send(self.dialect.results(job_id), self.dialect.read_results)
+        dialect = await self.dialect()
+        return await self._send(dialect.results(job_id), dialect.read_results)
 
     async def audit(self, job_id: str, *, policy: RetryPolicy | None = None) -> AuditLog:
         """Fetch the audit."""
-        return await self._send(self.dialect.audit(job_id), self.dialect.read_audit, policy=policy)
+        dialect = await self.dialect()
+        return await self._send(dialect.audit(job_id), dialect.read_audit, policy=policy)
+
+    async def job_call(self, call: Call, read: Callable[[Answer], ValueT]) -> ValueT:
+        """Send one of the observed calls about jobs, which know the ids of v0 alone.
+
+        Raises:
+            ConfigurationError: Another generation is spoken.
+        """
+        dialect = await self.dialect()
+        if not dialect.has_jobs:
+            raise ConfigurationError(
+                f"{call.operation!r} is offered for jobs (v0) only, and this client speaks {dialect.name}: "
+                "whether the one knows the ids of the other is not documented"
+            )
+        return await self._send(call, read)
 
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
@@ -176,7 +264,7 @@ class Api:
                 )
                 return read(answer)
             except OpusError as error:
-                self._without_key(error)
+                self._without_secrets(error, call.secret)
                 if on_failure:
                     on_failure(error)
                 raise
@@ -200,12 +288,13 @@ class Api:
         if self._key_hint and self._key_hint not in error.message:
             error.message = f"{error.message} Hint: {self._key_hint}."
 
-    def _without_key(self, error: OpusError) -> None:
-        """Whatever the shape of the key, a platform that quotes it must not put it into an error."""
-        for name in ("message", "detail", "body"):
-            text = getattr(error, name, None)
-            if isinstance(text, str) and self._key in text:
-                setattr(error, name, text.replace(self._key, "<service key>"))
+    def _without_secrets(self, error: OpusError, callback_url: str | None) -> None:
+        """Whatever its shape, a secret that the platform quotes must not come into an error."""
+        for secret, shown in ((self._key, "<service key>"), (callback_url, "<callback URL>")):
+            for name in ("message", "detail", "body"):
+                text = getattr(error, name, None)
+                if secret and isinstance(text, str) and secret in text:
+                    setattr(error, name, text.replace(secret, shown))
         error.args = (error.message,)
 
     def _tell(self, call: Call, url: str, response: Response, attempt: int) -> None:

@@ -11,7 +11,9 @@ from opus_async.config import (
     Limits,
     RetryPolicy,
     Timeouts,
+    is_loopback,
     key_problem,
+    resolve_api,
     resolve_base_url,
     resolve_callback,
     resolve_key,
@@ -21,11 +23,12 @@ from opus_async.events import Listener
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobOutcome, JobRequest, Workflow
 from opus_async.opus.api import Api
+from opus_async.opus.callbacks import CallbackReceiver
+from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
-from opus_async.opus.protocol.dialect import Dialect
-from opus_async.opus.protocol.v0 import V0
-from opus_async.opus.run import OpusRun, Payload
+from opus_async.opus.protocol.generations import dialects
+from opus_async.opus.run import Callback, OpusRun, Payload
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.stream import Engine, JobRows, JobStream
 from opus_async.transport.http import Http
@@ -46,12 +49,14 @@ class OpusClient:
     Args:
         service_key: Default: ``OPUS_SERVICE_KEY`` from the environment. Trimmed.
         base_url: The host. Default: ``OPUS_BASE_URL``, else the vendor's.
-        api: The generation of the API; this version speaks ``v0``.
+        api: The generation of the API: ``v0`` (jobs), ``v1`` (cases), or ``auto`` for the first of them that
+            answers at ``base_url``. Default: ``OPUS_API``, else ``v0``. Ids of one are unknown to the other.
         limits: How much happens at once.
         timeouts: How long one thing may take.
         retry: What happens when a request fails.
-        callback: An HTTPS URL that Opus calls when a job ends, sent with every execute. Default:
-            ``OPUS_CALLBACK_URL``, else a placeholder that does not resolve where the API demands one.
+        callback: A :class:`CallbackReceiver`, or an HTTPS URL that Opus calls when a job ends, sent with
+            every execute. Default: ``OPUS_CALLBACK_URL``, else a placeholder that does not resolve where the
+            API demands one.
         session: A session of the caller's, with its own connector; it is not closed here. It must carry no
             default header that storage may not see.
         listeners: Callables, sync or async, that are told events.
@@ -59,7 +64,7 @@ class OpusClient:
     Attributes:
         workflows: Workflow schemas.
         jobs: The calls of a job one by one.
-        files: Uploads.
+        files: Uploads and downloads.
 
     Raises:
         ConfigurationError: No key, a base URL that is none, or a callback that the API would refuse.
@@ -70,15 +75,18 @@ class OpusClient:
         service_key: str | None = None,
         *,
         base_url: str | None = None,
-        api: Literal["v0"] = "v0",
+        api: Literal["v0", "v1", "auto"] | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
-        callback: str | None = None,
+        callback: Callback | None = None,
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
         key = resolve_key(service_key)
+        url = resolve_base_url(base_url)
+        self._receiver = callback if isinstance(callback, CallbackReceiver) else None
+        self._receivers: set[CallbackReceiver] = set()
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._policy = retry or RetryPolicy()
@@ -89,11 +97,16 @@ class OpusClient:
         )
         self._upload_slots = Gate(self._limits.upload_concurrency)
         self._storage_gate = Gate(self._limits.upload_concurrency)
+        to_storage = Retrier(self._policy, self._storage_gate, notify=self._notify)
         self._api = Api(
-            _dialect(api, resolve_callback(callback)),
+            dialects(
+                resolve_api(api),
+                callback_url=None if isinstance(callback, CallbackReceiver) else resolve_callback(callback),
+                plain_http=is_loopback(url),
+            ),
             self._http,
             Retrier(self._policy, self._gate, notify=self._notify),
-            base_url=resolve_base_url(base_url),
+            base_url=url,
             service_key=key,
             key_hint=key_problem(key),
             notify=self._notify,
@@ -102,7 +115,7 @@ class OpusClient:
             self._api,
             self._http,
             self._upload_slots,
-            Retrier(self._policy, self._storage_gate, notify=self._notify),
+            to_storage,
             timeouts=self._timeouts,
             bandwidth=Bandwidth(self._limits.upload_bandwidth) if self._limits.upload_bandwidth else None,
             notify=self._notify,
@@ -119,11 +132,19 @@ class OpusClient:
         self.jobs = Jobs(
             self._api, self._watcher, policy=self._policy, new_run=self._run_of, keep=self._engines.add
         )
-        self.files = Files(self._uploader, self._limits)
+        downloader = Downloader(
+            self._api,
+            self._http,
+            self._upload_slots,
+            to_storage,
+            timeouts=self._timeouts,
+            notify=self._notify,
+        )
+        self.files = Files(self._uploader, self._limits, downloader)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
-        return f"<OpusClient {self._api.base_url} {self._api.dialect.name}, {state}>"
+        return f"<OpusClient {self._api.base_url} {self._api.generation}, {state}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,6 +157,8 @@ class OpusClient:
     async def close(self) -> None:
         """End every stream, stop watching, close the connections. Jobs that were started go on remotely."""
         self._closed = True
+        for receiver in self._receivers:
+            receiver.detach(self._watcher.wake)
         for gate in (self._gate, self._upload_slots, self._storage_gate):
             gate.close()  # first: from here on nothing is started
         try:
@@ -161,6 +184,7 @@ class OpusClient:
         timeout: float | None = None,
         version_id: str | None = None,
         version_number: int | None = None,
+        callback: Callback | None = None,
     ) -> JobOutcome:
         """Run one job: schema, uploads, initiate, execute, watch, results.
 
@@ -173,6 +197,7 @@ class OpusClient:
             timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
+            callback: Instead of the client's.
 
         Returns:
             The outcome of any job that reached a terminal status, failed ones included.
@@ -192,7 +217,7 @@ class OpusClient:
             version_id=version_id,
             version_number=version_number,
         )
-        return await self._lifecycle(self._run_of(workflow_id)).run(request)
+        return await self._lifecycle(self._run_of(workflow_id, callback)).run(request)
 
     def run_many(
         self,
@@ -200,6 +225,7 @@ class OpusClient:
         rows: Iterable[Mapping[str, Any] | JobRequest] | AsyncIterable[Mapping[str, Any] | JobRequest],
         *,
         max_in_flight: int | None = None,
+        callback: Callback | None = None,
     ) -> JobStream:
         """Run a job for every row; iterate over the outcomes as they come.
 
@@ -208,6 +234,7 @@ class OpusClient:
             rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
             max_in_flight: Rows between being taken and their outcome being read; default
                 ``Limits.max_in_flight``.
+            callback: Instead of the client's.
 
         Returns:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
@@ -216,20 +243,26 @@ class OpusClient:
         slots = self._limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
-        run = self._run_of(workflow_id)
+        run = self._run_of(workflow_id, callback)
         jobs = JobRows(run, self._lifecycle(run))
         stream = JobStream(jobs, rows, slots)
         self._engines.add(stream.engine)
         return stream
 
-    def _run_of(self, workflow_id: str | None, callback_url: str | None = None) -> OpusRun:
+    def _run_of(self, workflow_id: str | None, callback: Callback | None = None) -> OpusRun:
         self._check_open()
+        callback = self._receiver if callback is None else callback
+        if isinstance(callback, CallbackReceiver):
+            self._api.check_callback(callback.url_for("0"))
+            callback.attach(self._watcher.wake)
+            self._receivers.add(callback)
+        elif callback is not None:
+            self._api.check_callback(callback)
         return OpusRun(
             self._api,
             UploadsOnce(self._uploader),
             workflow_id,
-            access_scope="organization",
-            callback_url=callback_url,
+            callback=callback,
             max_file_bytes=self._limits.max_file_bytes,
             policy=self._policy,
         )
@@ -242,12 +275,6 @@ class OpusClient:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("This client is closed; make a new one.")
-
-
-def _dialect(api: str, callback: str | None) -> Dialect:
-    if api != "v0":
-        raise ConfigurationError(f"api={api!r} is not spoken by this version; use api='v0'")
-    return V0() if callback is None else V0(callback_url=callback)
 
 
 class Workflows:

@@ -1,4 +1,4 @@
-"""``opus.files``: uploads outside a run."""
+"""``opus.files``: uploads outside a run, and downloads."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import IO, Any, Literal, TypeAlias, cast
 
 from opus_async.config import Limits
 from opus_async.errors import InvalidInputs, first_error
-from opus_async.models import UploadedFile
+from opus_async.models import DownloadedFile, UploadedFile
+from opus_async.opus.destinations import destination_of, destinations_in
+from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.dialect import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
+from opus_async.opus.protocol.observed import checked_file_url
 from opus_async.opus.sources import inspect
 from opus_async.opus.uploads import Progress, Uploader
 from opus_async.transport.files import Source, digest
 
-AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization"]
+AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
 
 
 class Files:
-    """Uploads outside a run; nothing is remembered from one to the next."""
+    """Uploads outside a run, and downloads; nothing is remembered from one to the next."""
 
-    def __init__(self, uploader: Uploader, limits: Limits) -> None:
+    def __init__(self, uploader: Uploader, limits: Limits, downloader: Downloader) -> None:
         self._uploader = uploader
         self._limits = limits
+        self._downloader = downloader
 
     async def upload(
         self,
@@ -43,7 +47,8 @@ class Files:
         Args:
             source: A path, bytes, or a seekable binary file object.
             filename: Needed for bytes: its ending tells the type.
-            access_scope: Who may read it.
+            access_scope: Who may read it; v1 knows ``workspace`` and ``unlisted`` only, and takes the default
+                as ``workspace``.
             workflow_id: The workflow that will read it; give it whenever it is known, or the file may lie in
                 another workspace where the workflow's agents cannot read it.
             workspace_id: Instead of ``workflow_id``.
@@ -82,6 +87,65 @@ class Files:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return [task.result() for task in tasks]
+
+    async def download(
+        self,
+        url: str,
+        destination: str | os.PathLike[str],
+        *,
+        workspace_id: str | None = None,
+        overwrite: bool = False,
+    ) -> DownloadedFile:
+        """Fetch one file (``POST /job/file/download``, then a GET from storage).
+
+        The endpoint is observed, not documented: the vendor may change it without notice.
+
+        The file has its name only when it is whole: until then it lies beside it as
+        ``.<name>.<random>.part``, which is gone after any failure and any cancel.
+
+        Args:
+            url: The ``fileUrl`` of an output, or of an upload.
+            destination: A file, or a folder: one that exists, or a text that ends in a separator, which is
+                made if need be. In a folder the file is named after the URL, made safe, and never leaves
+                it, whatever the URL says; a name that is taken gets `` (2)``.
+            workspace_id: Where the file lives (``Workflow.workspace_id``), where it is known.
+            overwrite: Whether a file of that name is replaced. So is a link, which is never followed.
+
+        Raises:
+            InvalidInputs: It is no ``fileUrl``, or the destination exists or cannot be; nothing was sent.
+            DownloadError: Storage refused, or the disk did.
+            APIError: The platform refused, e.g. ``NotFound``.
+        """
+        wanted = checked_file_url(url)
+        place = destination_of(wanted, destination, overwrite=overwrite)
+        return await self._downloader.fetch(wanted, place, workspace_id=workspace_id)
+
+    async def download_many(
+        self,
+        urls: Iterable[str],
+        folder: str | os.PathLike[str],
+        *,
+        workspace_id: str | None = None,
+        overwrite: bool = False,
+    ) -> list[DownloadedFile]:
+        """Fetch files into a folder in parallel; answers come in the order of the URLs.
+
+        As :meth:`download`, which see. The folder is made if need be. A URL given twice is fetched once; of
+        different ones with the same name, the first in order gets it, the next `` (2)``. The first failure
+        cancels the rest and is raised; files that were whole by then stay.
+        """
+        wanted = [checked_file_url(url) for url in urls]
+        places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
+        fetch = self._downloader.fetch
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    url: group.create_task(fetch(url, place, workspace_id=workspace_id))
+                    for url, place in places.items()
+                }
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        return [tasks[url].result() for url in wanted]
 
 
 _digest = digest  # the name is taken by an argument that is a contract

@@ -10,6 +10,7 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
+from opus_async.opus.housekeeping import Housekeeping
 from opus_async.opus.protocol.dialect import InitiateFields
 from opus_async.opus.run import STAGES, OpusRun, late_results
 from opus_async.starting import Starter
@@ -20,7 +21,7 @@ WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
 
 
-class Jobs:
+class Jobs(Housekeeping):
     """The calls of a job one by one, each with the client's retries and limits.
 
     Args:
@@ -40,7 +41,7 @@ class Jobs:
         new_run: Callable[[str | None, str | None], OpusRun],
         keep: Callable[[Engine[Any, Any]], None],
     ) -> None:
-        self._api = api
+        super().__init__(api)
         self._watcher = watcher
         self._policy = policy
         self._new_run = new_run
@@ -61,7 +62,9 @@ class Jobs:
         initial_input: Mapping[str, Any] | None = None,
         web_app_id: str | None = None,
     ) -> str:
-        """Make an unbilled job shell (``POST /job/initiate``); returns the job id.
+        """Make an unbilled job shell (``POST /job/initiate``, v1 ``POST /case``); returns the job id.
+
+        On v1 what only v0 can say is refused by name.
 
         Args:
             workflow_id: Required unless ``reference_entity_id`` is given.

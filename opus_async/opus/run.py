@@ -15,6 +15,7 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, NotFound, OpusError, ValidationFailed, first_error
 from opus_async.models import JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
+from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.sources import inspect
@@ -32,6 +33,7 @@ LATEST: Version = (None, None)
 LAGGING_REPLICA = 3.0
 """Seconds for which "no such results" is not believed of a job that was seen completed."""
 Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
+Callback: TypeAlias = str | CallbackReceiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,7 @@ class OpusRun:
         uploads: The uploads of this run.
         workflow_id: The workflow; None only to start or settle a job whose workflow is not known, under a
             policy that never starts again.
-        access_scope: Of the files.
-        callback_url: Sent with execute; None sends the dialect's own choice.
+        callback: A URL sent with execute, or who makes one per job; None sends the dialect's own choice.
         max_file_bytes: The largest file that is sent.
         policy: How long late results are waited for when the job has no deadline.
     """
@@ -65,19 +66,18 @@ class OpusRun:
         uploads: UploadsOnce,
         workflow_id: str | None,
         *,
-        access_scope: str,
-        callback_url: str | None,
+        callback: Callback | None,
         max_file_bytes: int,
         policy: RetryPolicy,
     ) -> None:
         self.kind = workflow_id or ""
         self.stray_shells = 0
+        self.calls_back = isinstance(callback, CallbackReceiver)
         self.workspaces: str | None = None
         self._api = api
         self._uploads = uploads
         self._workflow_id = workflow_id
-        self._access_scope = access_scope
-        self._callback_url = callback_url
+        self._callback = callback
         self._max_file_bytes = max_file_bytes
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
@@ -114,7 +114,6 @@ class OpusRun:
     async def _upload(self, file: FileToSend) -> str:
         fields = PresignFields(
             extension=file.extension,
-            access_scope=self._access_scope,
             original_name=file.filename,
             workflow_id=self._workflow_id,
         )
@@ -139,7 +138,9 @@ class OpusRun:
 
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
-        await self._api.execute(remote_id, ready, callback_url=self._callback_url, workspaces=self.workspaces)
+        callback = self._callback
+        url = callback.url_for(remote_id) if isinstance(callback, CallbackReceiver) else callback
+        await self._api.execute(remote_id, ready, callback_url=url, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:
         """Compare the job with one that was never executed; see :mod:`opus_async.opus.standing`.

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+from opus_async.simulator import traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,11 +56,20 @@ def to_json(value: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode())
 
 
-def envelope(refusal: Refusal, path: str, now: float) -> Answer:
-    """Return a refusal in the vendor's envelope: statusCode, message, timestamp, path."""
+def envelope(refusal: Refusal, path: str, now: float, dialect: frozenset[str] = frozenset()) -> Answer:
+    """Return a refusal as an answer.
+
+    The vendor's envelope has statusCode, message, timestamp and path; a dialect can have another form.
+    """
+    message: object = refusal.message
+    if traits.ERRORS_BARE in dialect:
+        text = message if isinstance(message, str) else "; ".join(refusal.message)
+        return to_json({"error": text, **refusal.extra}, refusal.status)
+    if traits.ERRORS_AS_OBJECTS in dialect:
+        message = {"code": HTTPStatus(refusal.status).name, "reason": message}
     body = {
         "statusCode": refusal.status,
-        "message": refusal.message,
+        "message": message,
         "timestamp": timestamp(now),
         "path": path,
         **refusal.extra,

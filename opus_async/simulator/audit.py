@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator import traits
 from opus_async.simulator.answers import timestamp
+from opus_async.simulator.audit_forms import in_camel_case, write_body, write_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from opus_async.simulator.runs import Job, Run
 
 _EMPTY: dict[str, Any] = {"nodes_execution_data": {}}
+_ABOUT_STATUS = frozenset({traits.AUDIT_LOWERCASE, traits.PARKED_LOOKS_RUNNING})
+_ABOUT_VALUES = frozenset({traits.AUDIT_V2_VALUES, traits.AUDIT_BASE64})
 
 
 def audit_at(
@@ -31,7 +34,51 @@ def audit_at(
     body = _newest(job, now, dialect, outputs)
     if traits.AUDIT_NULL in dialect:
         body |= {"audit": None, "executed_nodes": None, "failed_nodes": None, "running_node": None}
-    return body
+    body = write_body(body, dialect)
+    return in_camel_case(body) if traits.AUDIT_CAMEL in dialect else body
+
+
+def case_audit_at(
+    job: Job, now: float, dialect: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
+) -> dict[str, Any] | None:
+    """Return the body of an audit answer as the cases API writes it, or None while there is no audit yet.
+
+    It has the fields that were seen, and no others: neither counts nor lists of executed nodes, and a status
+    or an output of a node only where a trait is about it.
+
+    Args:
+        job: The case.
+        now: Epoch seconds.
+        dialect: The traits of the simulator.
+        outputs: Computes the outputs; called only when the output node has run.
+    """
+    run = job.run
+    if run is None or (traits.QUEUED_LOOKS_UNSTARTED in dialect and run.worked(now)[0] < 0):
+        return None
+    body = _newest(job, now, dialect, outputs)
+    more = {"executionStatus": "execution_status"} if dialect & _ABOUT_STATUS else {}
+    if dialect & _ABOUT_VALUES:
+        more["executionOutput"] = "execution_output"
+    nodes = {
+        name: {
+            "executionStartTime": node["execution_start_time"],
+            "executionTime": node["execution_time"],
+            "executionInput": [],
+            **{shown: node[key] for shown, key in more.items()},
+        }
+        for name, node in body["audit"]["nodes_execution_data"].items()
+    }
+    if (first := job.workflow.nodes[0]) in nodes:
+        nodes[first]["executionInput"] = [
+            {"variableName": name, "value": value} for name, value in job.inputs.items()
+        ]
+    case = {
+        "runningNode": body["running_node"],
+        "nextNode": body.get("next_node_to_execute", ""),
+        "failedNodes": body["failed_nodes"],
+        "audit": {"nodesExecutionData": nodes},
+    }
+    return case | dict.fromkeys(case) if traits.AUDIT_NULL in dialect else write_body(case, dialect)
 
 
 def _newest(
@@ -54,6 +101,7 @@ def _newest(
     if current is not None:
         data[nodes[current]] = _node(run, current, now, "SLEEPING" if parked else "IN_PROGRESS")
     _attach_values(job, data, outputs)
+    write_nodes(data, job.workflow, dialect)
     body = _body(
         nodes, executed=executed, failed=failed, running="" if current is None else nodes[current], data=data
     )

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import struct
 from dataclasses import replace
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aiohttp import web
 
-from opus_async.simulator import faults
-from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
+from opus_async.simulator import faults, traits
+from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,12 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 async def deliver(
-    request: web.BaseRequest, fault: Fault, effect: Callable[[], Answer], now: float
+    request: web.BaseRequest,
+    fault: Fault,
+    effect: Callable[[], Answer],
+    *,
+    now: float,
+    dialect: frozenset[str],
 ) -> Answer | None:
     """Do what the fault says to an API request.
 
@@ -48,12 +55,13 @@ async def deliver(
         fault: What hits it.
         effect: Does what the request asks for; called unless the fault comes before it.
         now: Epoch seconds, for the error envelope.
+        dialect: The traits of the simulator.
 
     Returns:
         The answer to send, or None if the connection was closed.
     """
     if fault.kind in _BEFORE:
-        return _turn_away(request, fault, now)
+        return _turn_away(request, fault, now, dialect)
     answer = effect()
     if fault.kind == faults.SLOW:
         await asyncio.sleep(delay(fault))
@@ -78,6 +86,11 @@ def close(request: web.BaseRequest, *, reset: bool) -> None:
 
 def send_truncated(request: web.BaseRequest, answer: Answer, chance: float) -> None:
     """Send an answer that ends before its Content-Length, and close the connection."""
+    send_part(request, answer, _cut(answer.body, chance))
+
+
+def send_part(request: web.BaseRequest, answer: Answer, size: int) -> None:
+    """Send the head of an answer and the first `size` bytes of its body, and close the connection."""
     transport = request.transport
     if transport is None:
         return
@@ -85,7 +98,7 @@ def send_truncated(request: web.BaseRequest, answer: Answer, chance: float) -> N
         f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
         f"Content-Type: {answer.content_type}\r\nContent-Length: {max(len(answer.body), 1)}\r\n\r\n"
     )
-    transport.write(head.encode() + answer.body[: _cut(answer.body, chance)])
+    transport.write(head.encode() + answer.body[:size])
     transport.close()
 
 
@@ -99,12 +112,22 @@ def html_error(status: int) -> Answer:
     return Answer(status, page.encode(), HTML_TYPE)
 
 
-def too_many_requests(path: str, now: float, retry_after: float) -> Answer:
-    """Return a 429 in the vendor's envelope, with the wait time it was seen to give."""
-    refusal = Refusal(
-        HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", metadata={"retryAfterSeconds": retry_after}
-    )
-    return envelope(refusal, path, now)
+def too_many_requests(path: str, now: float, retry_after: float, dialect: frozenset[str]) -> Answer:
+    """Return a 429, with the wait time it was seen to give, in seconds, where the dialect says it."""
+    status, wait = HTTPStatus.TOO_MANY_REQUESTS, {"metadata": {"retryAfterSeconds": retry_after}}
+    if traits.THROTTLE_GENERATION in dialect:
+        # The documented limit of a workspace.
+        return to_json({"scope": "workspace", "limit": 20, "active": 20}, status)
+    if traits.THROTTLE_METADATA in dialect:
+        return to_json(wait, status)
+    bare = envelope(Refusal(status, "Too many requests"), path, now, dialect)
+    if traits.THROTTLE_BARE in dialect:
+        return bare
+    if traits.THROTTLE_HEADER in dialect:
+        return replace(bare, headers={"Retry-After": str(math.ceil(retry_after))})
+    if traits.THROTTLE_DATE in dialect:
+        return replace(bare, headers={"Retry-After": formatdate(now + retry_after, usegmt=True)})
+    return envelope(Refusal(status, "Too many requests", **wait), path, now, dialect)
 
 
 def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | None:
@@ -125,17 +148,17 @@ def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | 
     return answer
 
 
-def _turn_away(request: web.BaseRequest, fault: Fault, now: float) -> Answer | None:
+def _turn_away(request: web.BaseRequest, fault: Fault, now: float, dialect: frozenset[str]) -> Answer | None:
     path = request.raw_path.partition("?")[0]
     match fault.kind:
         case faults.RATE_LIMITED:
-            return too_many_requests(path, now, _pick(_WAITS, fault.chance))
+            return too_many_requests(path, now, _pick(_WAITS, fault.chance), dialect)
         case faults.UNAVAILABLE:
             return html_error(HTTPStatus.SERVICE_UNAVAILABLE)
         case faults.ERROR_BEFORE:
             return html_error(_pick(_GATEWAY_ERRORS, fault.chance))
         case faults.NOT_FOUND:
-            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now)
+            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, dialect)
     close(request, reset=fault.chance < _RESET_SHARE)
     return None
 

@@ -11,6 +11,7 @@ DOCUMENT_ID: Final = "D0cumentWorkfl0w"
 TEXT_ID: Final = "T3xtOnlyWorkfl0w"
 POSTMAN_ID: Final = "P0stmanC0llecti0"
 MODERN_ID: Final = "M0dernTypesWrkfl"
+REPORT_ID: Final = "Rep0rtWithFiles1"
 
 FILE_OUTPUTS: Final = (
     ("SHA-256", "str", "sha256"),
@@ -137,5 +138,30 @@ def _modern() -> Workflow:
     )
 
 
-BUILTIN: Final[tuple[Workflow, ...]] = (_all_types(), _document(), _text(), _postman(), _modern())
+def _report() -> Workflow:
+    document, text = "workflow_input_rep0rtdoc", "workflow_input_rep0rttxt"
+    return Workflow(
+        REPORT_ID,
+        "Report",
+        "Reads one document and a text; gives a summary, a report file and a list of two more files.",
+        (
+            InputVariable(document, "Document", "file", file_types=FILE_TYPES),
+            InputVariable(text, "Text", "str"),
+        ),
+        (
+            OutputVariable("workflow_output_rep0rt_summary", "Summary", "str", "echo", text),
+            OutputVariable("workflow_output_rep0rt_file", "Report", "file", "report_file"),
+            OutputVariable("workflow_output_rep0rt_files", "Attachments", "array", "report_files"),
+        ),
+    )
+
+
+BUILTIN: Final[tuple[Workflow, ...]] = (
+    _all_types(),
+    _document(),
+    _text(),
+    _postman(),
+    _modern(),
+    _report(),
+)
 """The built-in workflows in the order they are listed."""

@@ -12,6 +12,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
+from opus_async.simulator.callback_plans import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.lifetime import run_command, until_ended
@@ -38,6 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
             [
                 "fault profiles:",
                 *(f"  {profile.name:<24}{profile.summary}" for profile in PROFILES.values()),
+                "callback profiles:",
+                *(f"  {profile.name:<24}{profile.summary}" for profile in CALLBACK_PROFILES.values()),
                 "traits:",
                 *(f"  {name:<24}{summary}" for name, summary in TRAITS.items()),
             ]
@@ -54,8 +57,14 @@ def _add_serving(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
     add("--host", default=default.host, help="loopback address to listen on (%(default)s)")
     add("--port", type=int, default=0, metavar="P", help="port of the API; 0 takes a free one")
     add("--storage-port", type=int, default=0, metavar="Q", help="port of the storage; 0 takes a free one")
+    add(
+        "--api",
+        default=default.generations,
+        choices=("both", "v0", "v1"),
+        help="generations of the API to speak: v0 jobs, v1 cases (%(default)s)",
+    )
     add("--key", help="the service key to accept; a synthetic one by default")
-    add("--keep-files", metavar="DIR", help="keep the bytes of uploads in this directory")
+    add("--keep-files", metavar="DIR", help="keep uploads here: they can be downloaded")
     add("--verbose", action="store_true", help="log one line per request on stderr")
     add("--die-with-stdin", action="store_true", help="end when standard input ends, as with the parent")
 
@@ -93,6 +102,7 @@ def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
         choices=("never", "always", "alternate"),
         help="sign content-type in upload URLs",
     )
+    add("--callbacks", default=default.callbacks, metavar="PROFILE", help="a callback profile (%(default)s)")
     add("--callback-required", action="store_true", help="refuse an execute without callbackUrl")
     add("--trait", action="append", default=[], metavar="NAME", help="a departure from the newest pages")
 
@@ -132,6 +142,7 @@ def _configure(options: argparse.Namespace) -> SimulatorConfig:
         host=options.host,
         port=options.port,
         storage_port=options.storage_port,
+        generations=options.api,
         workflow_files=tuple(options.workflow),
         faults=options.faults,
         seed=options.seed,
@@ -144,6 +155,7 @@ def _configure(options: argparse.Namespace) -> SimulatorConfig:
         url_expiry=options.url_expiry,
         sign_content_type=options.sign_content_type,
         max_file_size=options.max_file_size,
+        callbacks=options.callbacks,
         callback_required=options.callback_required,
         traits=frozenset(options.trait),
         key=options.key,

@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from opus_async.simulator.callback_plans import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
@@ -26,6 +27,7 @@ HIGHEST_PORT = 65535
 LONGEST_URL_EXPIRY = 604_800
 
 SignContentType = Literal["never", "always", "alternate"]
+Generations = Literal["both", "v0", "v1"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class SimulatorConfig:
         host: The loopback address both servers listen on; `localhost` becomes 127.0.0.1.
         port: The port of the API; 0 takes a free one.
         storage_port: The port of the storage; 0 takes a free one.
+        generations: Which generations of the API it speaks: `v0` jobs, `v1` cases, or both.
         workflow_files: Paths of workflow definitions to serve besides the built-in ones.
         faults: Name of the fault profile.
         seed: What every draw depends on: run times, failures, faults, generated names.
@@ -48,16 +51,19 @@ class SimulatorConfig:
         url_expiry: Validity of a presigned URL in whole seconds.
         sign_content_type: Whether presigned URLs sign `content-type` besides `host`; `alternate` takes turns.
         max_file_size: Largest file that storage takes, in bytes. The vendor documents 10 MB.
+        callbacks: Name of the callback profile: what is posted to a callbackUrl on this machine.
         callback_required: The trait of the same name, as a switch.
         traits: Named departures from the newest documentation, see `TRAITS`.
         key: The service key to accept; None makes a synthetic one from the seed.
-        keep_files: A directory for the bytes of uploads; None keeps only what the bytes told.
+        keep_files: A directory for the bytes of uploads, so that they can be downloaded; None keeps only what
+            the bytes told.
         verbose: Log one line per request on stderr, without queries and keys.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     storage_port: int = 0
+    generations: Generations = "both"
     workflow_files: tuple[str | PathLike[str], ...] = ()
     faults: str = "none"
     seed: int = 0
@@ -70,6 +76,7 @@ class SimulatorConfig:
     url_expiry: int = 3600
     sign_content_type: SignContentType = "never"
     max_file_size: int = 10 * MIB
+    callbacks: str = "prompt"
     callback_required: bool = False
     traits: frozenset[str] = frozenset()
     key: str | None = None
@@ -84,7 +91,9 @@ class SimulatorConfig:
             # A name can stand for two addresses, and a free port is free on one of them only.
             object.__setattr__(self, "host", "127.0.0.1")
         _check_loopback(self.host)
+        _check_names("generations", {self.generations}, ("both", "v0", "v1"))
         _check_names("fault profile", {self.faults}, PROFILES)
+        _check_names("callback profile", {self.callbacks}, CALLBACK_PROFILES)
         _check_names("trait", self.traits, TRAITS)
         _check_names("sign_content_type", {self.sign_content_type}, ("never", "always", "alternate"))
         for spec in (self.run_time, self.queue_time, self.waiting_time):
@@ -110,7 +119,9 @@ class SimulatorConfig:
         arguments += [f"--workflow={path}" for path in self.workflow_files]
         arguments += [f"--trait={trait}" for trait in sorted(self.traits)]
         arguments += [
+            f"--api={self.generations}",
             f"--faults={self.faults}",
+            f"--callbacks={self.callbacks}",
             f"--seed={self.seed}",
             f"--run-time={self.run_time}",
             f"--queue-time={self.queue_time}",

@@ -50,6 +50,8 @@ KINDS: Final[dict[str, str]] = {
     CUT_UPLOAD: "storage closes the connection in the middle of the body, nothing is stored",
 }
 """Every kind of fault and what it does, in one sentence."""
+STORAGE_OPERATIONS: Final = ("put", "get")
+"""The operations of the storage host; all others are the API's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Profile:
         summary: One sentence for people.
         rules: Operation to the rules that hit it.
         api_waves: Waves that hit every API request.
-        storage_waves: Waves that hit every upload.
+        storage_waves: Waves that hit every request to storage.
         patience: Faults in a row before an identity is let through; `execute` has 1 always.
     """
 
@@ -176,6 +178,12 @@ def _mixture(share: float) -> dict[str, tuple[Rule, ...]]:
             kinds=(RESET_BEFORE, RESET_AFTER, SLOW, SLOW_DOWN, CUT_UPLOAD),
             first_only=(FORBIDDEN,),
         ),
+        "download": _rules(share=share, kinds=(*_ANY_CHANGE, EXPIRED_SLOT)),
+        "get": _rules(
+            share=share,
+            kinds=(RESET_BEFORE, TRUNCATED, SLOW, SLOW_DOWN),
+            first_only=(FORBIDDEN,),
+        ),
     }
 
 
@@ -195,7 +203,7 @@ PROFILES: Final[dict[str, Profile]] = {
                 name: _rules(share=0.01, kinds=(RATE_LIMITED, UNAVAILABLE))
                 for name in ("initiate", "execute", "status")
             }
-            | {"put": _rules(share=0.01, kinds=(SLOW_DOWN,))},
+            | {name: _rules(share=0.01, kinds=(SLOW_DOWN,)) for name in STORAGE_OPERATIONS},
             api_waves=Waves(2.0, 0.5, (RATE_LIMITED, UNAVAILABLE)),
             storage_waves=Waves(2.5, 0.4, (SLOW_DOWN,)),
         ),
@@ -225,7 +233,8 @@ class FaultSource:
         """Return the fault of this request, or None; each call counts as one request."""
         asked = (operation, identity)
         nth = self._asked[asked] = self._asked.get(asked, 0) + 1
-        waves = self.profile.storage_waves if operation == "put" else self.profile.api_waves
+        profile = self.profile
+        waves = profile.storage_waves if operation in STORAGE_OPERATIONS else profile.api_waves
         if waves is not None and (kind := waves.kind_at(now - self._started_at)):
             # A second execute that is answered by 503 could never be cleared up; by 429 it was not started.
             shown = RATE_LIMITED if operation == "execute" and nth > 1 else kind

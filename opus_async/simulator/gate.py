@@ -14,22 +14,29 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from aiohttp import web
 
-from opus_async.simulator import breakage
-from opus_async.simulator.answers import Answer, Refusal, envelope
+from opus_async.simulator import breakage, traits
+from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
 from opus_async.simulator.calls import Call, Operation
+from opus_async.simulator.downloads import Downloads
+from opus_async.simulator.housekeeping import Housekeeping
+from opus_async.simulator.openapi import OPENAPI_PATH, openapi_answer
 from opus_async.simulator.rate import TokenBucket
+from opus_async.simulator.reference import ReferenceApi
 from opus_async.simulator.state import state_answer
 from opus_async.simulator.v0 import JobsApi
+from opus_async.simulator.v1 import CasesApi
 
 if TYPE_CHECKING:
     from opus_async.simulator.world import World
 
 STATE_PATH = "/_simulator/state"
 KEY_HEADER = "x-service-key"
+_WORKFLOW_READS = ("workflow", "workflow_object", "variables_schema")
+_LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Sign in</title></head><body>Sign in</body></html>\n"
 
 
 class Endpoints(Protocol):
-    """One generation of the API: finds the operation of a request."""
+    """One generation of the API, or what was seen beside them: finds the operation of a request."""
 
     def find(self, method: str, path: str) -> tuple[Operation, str] | None:
         """Return the operation and the id in the path, or None if it is not one of its endpoints."""
@@ -45,7 +52,8 @@ class Gate:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._generations: tuple[Endpoints, ...] = (JobsApi(world),)
+        self._generations = _endpoints(world)
+        self._dialect = world.config.traits
         self._key = world.config.service_key
         rate = world.config.rate_limit
         self._bucket = TokenBucket(rate, world.clock()) if rate else None
@@ -55,10 +63,12 @@ class Gate:
         path, _, query = request.raw_path.partition("?")
         if path == STATE_PATH and request.method == "GET":
             return state_answer(self._world, query)
+        if path == OPENAPI_PATH and request.method == "GET":
+            return openapi_answer(f"http://{request.host}")
         try:
             return await self._pass(request, path, query)
         except Refusal as refusal:
-            return envelope(refusal, path, self._world.clock())
+            return envelope(refusal, path, self._world.clock(), self._dialect)
         except web.HTTPRequestEntityTooLarge:
             # What stands in front of the service answers this one, and it answers HTML.
             return breakage.html_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -71,9 +81,12 @@ class Gate:
         world = self._world
         operation, argument = self._find(request.method, path)
         world.requests[operation.name] += 1
+        if traits.HTML_GATEWAY in self._dialect:
+            return Answer(HTTPStatus.OK, _LOGIN_PAGE, HTML_TYPE)
         self._check_key(request.headers.get(KEY_HEADER))
+        self._check_permission(operation)
         if self._bucket and (wait := self._bucket.take(world.clock())):
-            return breakage.too_many_requests(path, world.clock(), math.ceil(wait))
+            return breakage.too_many_requests(path, world.clock(), math.ceil(wait), self._dialect)
         body = await _read_json(request) if request.method == "POST" else {}
         call = Call(path, argument, query, body)
         if world.faults.quiet:
@@ -92,9 +105,9 @@ class Gate:
             try:
                 return operation.handle(call)
             except Refusal as refusal:
-                return envelope(refusal, call.path, world.clock())
+                return envelope(refusal, call.path, world.clock(), self._dialect)
 
-        return await breakage.deliver(request, fault, effect, world.clock())
+        return await breakage.deliver(request, fault, effect, now=world.clock(), dialect=self._dialect)
 
     def _find(self, method: str, path: str) -> tuple[Operation, str]:
         for generation in self._generations:
@@ -103,11 +116,26 @@ class Gate:
         raise Refusal(HTTPStatus.NOT_FOUND, f"Cannot {method} {path}")
 
     def _check_key(self, key: str | None) -> None:
+        if traits.BROWSER_ONLY in self._dialect:
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "No auth cookie provided")
         if key == self._key:
             return
         if not key:
             raise Refusal(HTTPStatus.UNAUTHORIZED, "API key is required")
         raise Refusal(HTTPStatus.UNAUTHORIZED, "Invalid or expired API key")
+
+    def _check_permission(self, operation: Operation) -> None:
+        if operation.name in _WORKFLOW_READS and traits.PERMISSION_DENIED in self._dialect:
+            message = 'The user of this API key lacks the permission "Workflow: Full"'
+            raise Refusal(HTTPStatus.FORBIDDEN, message)
+
+
+def _endpoints(world: World) -> tuple[Endpoints, ...]:
+    spoken = world.config.generations
+    jobs = (JobsApi(world), Housekeeping(world)) if spoken != "v1" else ()
+    cases = (CasesApi(world),) if spoken != "v0" else ()
+    # What belongs to no generation is there with either of them.
+    return (*jobs, *cases, Downloads(world), ReferenceApi(world))
 
 
 async def _read_json(request: web.BaseRequest) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def check_payload(
 
     Args:
         workflow: The workflow of the job.
-        payload: The value of jobPayloadSchemaInstance.
+        payload: Variable name to variable object.
         find_upload: Returns the upload behind a file URL, or None if the URL was not handed out here.
 
     Raises:

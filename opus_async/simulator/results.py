@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator import traits
+from opus_async.simulator.draws import uniform
+from opus_async.simulator.generated import FILES_PER_FACT, REPORT_FILE, files_of
 from opus_async.simulator.runs import COMPLETED
 
 if TYPE_CHECKING:
@@ -20,8 +22,21 @@ if TYPE_CHECKING:
     from opus_async.simulator.uploads import Upload
     from opus_async.simulator.workflows import OutputVariable
 
-FACTS = ("echo", "sha256", "size", "type", "lines", "pages", "characters", "verdict", "digest")
-"""The facts an output can name: an echo, facts of a file or a text, the verdict, the digest of all inputs."""
+FACTS = (
+    "echo",
+    "sha256",
+    "size",
+    "type",
+    "lines",
+    "pages",
+    "characters",
+    "verdict",
+    "digest",
+    "report_file",
+    "report_files",
+)
+"""The facts an output can name: an echo, facts of a file or a text, the verdict; and of all inputs together
+their digest, a generated file, a list of generated files."""
 _FILE_FACTS = frozenset({"sha256", "size", "type", "lines", "pages"})
 _SCORE_DIGITS = 8
 _HIGHEST_SCORE: float = 16.0**_SCORE_DIGITS
@@ -51,19 +66,50 @@ def score(digest: str) -> float:
 
 def shape(job: Job, outputs: Mapping[str, Mapping[str, Any]], dialect: frozenset[str]) -> object:
     """Return the body of a results answer in the shape that the dialect asks for."""
+    if traits.RESULTS_JSON_TEXT in dialect:
+        outputs = _with_json_text(outputs, first=int(2 * uniform("backticks", job.identity)))
     if traits.RESULTS_BARE_LIST in dialect:
         return [{name: output["value"]} for name, output in outputs.items()]
-    if traits.RESULTS_OLD in dialect:
+    if traits.RESULTS_OLD in dialect and job.generation == "v0":
         data = {output["displayName"]: output["value"] for output in outputs.values()}
-        results = {"summary": "Job executed successfully.", "outputFiles": [], "data": data}
+        files = [file.file_url for file in files_of(job)]
+        results = {"summary": "Job executed successfully.", "outputFiles": files, "data": data}
         return {"jobExecutionId": job.job_id, "status": COMPLETED, "results": results}
-    newest = {"jobResultsPayloadSchema": outputs}
-    return {"results": newest} if traits.RESULTS_NESTED in dialect else newest
+    entries = None if traits.RESULTS_NULL in dialect else _entries(outputs, dialect)
+    newest = {"jobResultsPayloadSchema": entries}
+    if traits.RESULTS_NESTED in dialect:
+        return {"results": newest}
+    return {"results": entries} if job.generation == "v1" else newest
+
+
+def _entries(
+    outputs: Mapping[str, Mapping[str, Any]], dialect: frozenset[str]
+) -> Mapping[str, Mapping[str, Any]]:
+    if traits.RESULTS_SNAKE_NAMES not in dialect:
+        return outputs
+    spelling = {"displayName": "display_name"}
+    return {
+        name: {spelling.get(key, key): part for key, part in output.items()}
+        for name, output in outputs.items()
+    }
+
+
+def _with_json_text(outputs: Mapping[str, Mapping[str, Any]], first: int) -> Mapping[str, Mapping[str, Any]]:
+    """Return the outputs with text instead of objects; `first` is 1 if the first one stands in backticks."""
+    written = dict(outputs)
+    objects = [name for name, output in outputs.items() if isinstance(output["value"], dict)]
+    for nth, name in enumerate(objects):
+        text = json.dumps(outputs[name]["value"])
+        fenced = f"```json\n{text}\n```" if (nth + first) % 2 else text
+        written[name] = {**outputs[name], "value": fenced}
+    return written
 
 
 def _value(job: Job, output: OutputVariable, find_upload: Callable[[str], Upload | None]) -> Any:
     if output.fact == "digest":
         return sha256(json.dumps(job.inputs, sort_keys=True).encode()).hexdigest()
+    if output.fact in FILES_PER_FACT:
+        return _file_urls(job, output)
     value = job.inputs.get(output.source)
     if value is None or output.fact == "echo":
         return value
@@ -72,9 +118,15 @@ def _value(job: Job, output: OutputVariable, find_upload: Callable[[str], Upload
         return _text_fact(value, output.fact)
     if output.fact == "verdict":
         return _verdict(job, str(_file_fact(value, "sha256", find_upload)))
-    if isinstance(value, list):
-        return [_file_fact(url, output.fact, find_upload) for url in value]
-    return _file_fact(value, output.fact, find_upload)
+    urls = value if isinstance(value, list) else [value]
+    facts = [_file_fact(url, output.fact, find_upload) for url in urls]
+    return facts if isinstance(value, list) else facts[0]
+
+
+def _file_urls(job: Job, output: OutputVariable) -> str | list[str]:
+    """Return the URL of the file that an output holds, or the list of them."""
+    urls = [file.file_url for file in files_of(job) if file.variable_name == output.variable_name]
+    return urls[0] if output.fact == REPORT_FILE else urls
 
 
 def _file_fact(file_url: str, fact: str, find_upload: Callable[[str], Upload | None]) -> Any:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from opus_async.simulator.draws import uniform
+from opus_async.simulator.draws import identifier, uniform
 from opus_async.simulator.durations import Duration
+from opus_async.simulator.traits import HUGE_IDS, NASTY_FILE_NAMES, NUMERIC_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     from opus_async.simulator.workflows import Workflow
 
 PENDING, IN_PROGRESS, WAITING, COMPLETED, FAILED = "PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED"
+UNFINISHED = frozenset({PENDING, IN_PROGRESS, WAITING})
+"""The statuses from which a job goes on."""
+# Which API made a job: "v0" calls it a job, "v1" a case.
+Generation = Literal["v0", "v1"]
 # The first id of the vendor's documentation.
 FIRST_ID = 2514
+# The first integer that a 64-bit float cannot hold.
+FIRST_HUGE_ID = 2**53 + 1
 # Share of the work that the input node takes: it is short in every observed run.
 _INPUT_SHARE = 0.05
 
@@ -69,6 +76,11 @@ class Run:
         """Seconds of work until the run ends."""
         return self.work if self.failing_node is None else self.node_start(self.failing_node + 1)
 
+    @property
+    def ends_at(self) -> float:
+        """The moment, epoch seconds, at which the run ends: its work is done and nobody is waited for."""
+        return self.accepted_at + self.queue + self.end + (self.waiting if self.parks else 0.0)
+
     def wall(self, worked: float) -> float:
         """Return the moment, epoch seconds, at which `worked` seconds of work are done."""
         parked = self.waiting if self.parks and worked > self.node_start(self.parking_node) else 0.0
@@ -100,18 +112,22 @@ class Job:
     """One job, from its shell to its last run.
 
     Attributes:
-        job_id: Decimal text.
+        job_id: Decimal text, or a UUID for a case.
         identity: Title and the how-many-eth job with it: what its draws depend on.
         workflow: The workflow it was made for.
         request: The body of the initiate request.
         created_at: Epoch seconds.
+        generation: The generation of the API that made it, and that alone can see it.
         run: The latest accepted run, or None for a shell.
         inputs: Variable name to value of the latest accepted payload.
         execute_requests: How many execute requests named this job.
         executions: How many of them were accepted: each would be billed.
         callback_url: The callbackUrl of the latest accepted execute.
         result_reads: How many times results were asked for after completion.
+        early_result_reads: How many times a case was asked for results before it ended.
         unnamed_inputs: Inputs of the latest payload that came without displayName.
+        archived: Whether searches leave it out.
+        nasty_names: Whether the files it generates have names that no file system should be given.
     """
 
     job_id: str
@@ -119,13 +135,18 @@ class Job:
     workflow: Workflow
     request: Mapping[str, Any]
     created_at: float
+    generation: Generation = "v0"
     run: Run | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     execute_requests: int = 0
     executions: int = 0
-    callback_url: str | None = None
+    # Its path is a secret: it is in no repr.
+    callback_url: str | None = field(default=None, repr=False)
     result_reads: int = 0
+    early_result_reads: int = 0
     unnamed_inputs: int = 0
+    archived: bool = False
+    nasty_names: bool = False
 
     def status(self, now: float) -> str:
         """Return the status at a moment; a shell is PENDING."""
@@ -152,7 +173,7 @@ class JobBook:
         self._waiting_time = Duration.parse(config.waiting_time)
         self._jobs: dict[str, Job] = {}
         self._titled: dict[str, int] = {}
-        self._ids = count(FIRST_ID)
+        self._ids = count(FIRST_HUGE_ID if HUGE_IDS in config.traits else FIRST_ID)
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self._jobs.values())
@@ -164,18 +185,32 @@ class JobBook:
         """Return the job with this id, or None."""
         return self._jobs.get(job_id)
 
-    def open(self, workflow: Workflow, request: Mapping[str, Any], now: float) -> Job:
+    def open(
+        self, workflow: Workflow, request: Mapping[str, Any], now: float, generation: Generation = "v0"
+    ) -> Job:
         """Make the shell of a job."""
         title = str(request.get("title") or "")
         nth = self._titled[title] = self._titled.get(title, 0) + 1
-        job = Job(str(next(self._ids)), f"{title}#{nth}", workflow, request, now)
+        identity = f"{title}#{nth}"
+        job = Job(self._new_id(identity, generation), identity, workflow, request, now, generation)
+        job.nasty_names = NASTY_FILE_NAMES in self._config.traits
         self._jobs[job.job_id] = job
         return job
+
+    def remove(self, job: Job) -> None:
+        """Forget a job; its id is not given out again."""
+        del self._jobs[job.job_id]
 
     def start(self, job: Job, now: float) -> None:
         """Accept an execution: draw its run."""
         job.executions += 1
         job.run = self._draw(job, now)
+
+    def _new_id(self, identity: str, generation: Generation) -> str:
+        # The type of a caseId is not documented: a UUID, so that no client takes every id for a number.
+        if generation == "v1" and not {NUMERIC_IDS, HUGE_IDS} & self._config.traits:
+            return identifier(self._config.seed, "case", identity)
+        return str(next(self._ids))
 
     def _draw(self, job: Job, now: float) -> Run:
         config = self._config

@@ -17,6 +17,7 @@ from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.gate import Gate
 from opus_async.simulator.state import snapshot
 from opus_async.simulator.storage import Storage
+from opus_async.simulator.workflow_file import read_workflow
 from opus_async.simulator.world import World, steady_clock
 
 if TYPE_CHECKING:
@@ -97,6 +98,22 @@ class Simulator:
         """Return what GET /_simulator/state answers."""
         return snapshot(self.world, jobs=jobs)
 
+    def serve_workflow(self, definition: dict[str, Any]) -> str:
+        """Serve one more workflow while the simulator runs; it replaces one with the same id.
+
+        Args:
+            definition: As a workflow file holds it, see `workflow_file`.
+
+        Returns:
+            The id of the workflow.
+
+        Raises:
+            WorkflowFileError: If it does not describe a workflow.
+        """
+        workflow = read_workflow(definition)
+        self.world.workflows.add(workflow)
+        return workflow.workflow_id
+
     async def start(self) -> None:
         """Listen on both ports.
 
@@ -126,6 +143,8 @@ class Simulator:
         for task in self._handlers:
             task.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
+        if self._world is not None:
+            await self._world.callback_sender.close()
         await asyncio.gather(*(server.shutdown(_GRACE) for server in self._servers))
         for listener in self._listeners:
             await listener.wait_closed()

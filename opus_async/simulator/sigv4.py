@@ -111,14 +111,16 @@ def presign(
     """
     signed = {"host": host, **(headers or {})}
     stamp = datetime.fromtimestamp(signed_at, UTC).strftime(_TIMESTAMP)
-    query = _presigned_query(credentials, stamp, expires, ";".join(sorted(signed)))
+    query = _presigned_query(credentials, stamp, expires, ";".join(sorted(signed)), method)
     canonical = _canonical_request(method, quote(path, safe="/-_.~"), query, signed)
     return f"{query}&X-Amz-Signature={_signature(credentials, stamp, canonical)}"
 
 
 # URLs of one second differ in their path and signature only.
 @lru_cache(maxsize=64)
-def _presigned_query(credentials: Credentials, stamp: str, expires: int, signed_names: str) -> str:
+def _presigned_query(
+    credentials: Credentials, stamp: str, expires: int, signed_names: str, method: str
+) -> str:
     parameters = {
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
@@ -126,7 +128,7 @@ def _presigned_query(credentials: Credentials, stamp: str, expires: int, signed_
         "X-Amz-Date": stamp,
         "X-Amz-Expires": str(expires),
         "X-Amz-SignedHeaders": signed_names,
-        "x-id": "PutObject",
+        "x-id": f"{method.capitalize()}Object",
     }
     if credentials.session_token:
         parameters["X-Amz-Security-Token"] = credentials.session_token

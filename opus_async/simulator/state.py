@@ -7,10 +7,14 @@ listens on loopback only.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from opus_async.simulator.answers import Answer, timestamp, to_json
+from opus_async.simulator.callbacks import origin
+from opus_async.simulator.generated import files_of
+from opus_async.simulator.runs import COMPLETED
 
 if TYPE_CHECKING:
     from opus_async.simulator.runs import Job
@@ -63,6 +67,7 @@ def job_state(world: World, job: Job) -> dict[str, Any]:
         if upload is not None and upload.facts is not None:
             files[url] = upload.facts.known()
     return {
+        "generation": job.generation,
         "workflow_id": job.workflow.workflow_id,
         "title": job.request.get("title"),
         "description": job.request.get("description"),
@@ -72,11 +77,13 @@ def job_state(world: World, job: Job) -> dict[str, Any]:
         "executions": job.executions,
         "execute_requests": job.execute_requests,
         "accepted_at": timestamp(job.run.accepted_at) if job.run else None,
-        "callback_url": job.callback_url,
+        # The path is a secret of the receiver.
+        "callback_url": None if job.callback_url is None else origin(job.callback_url),
         "result_reads": job.result_reads,
         "inputs": dict(job.inputs),
         "inputs_without_display_name": job.unnamed_inputs,
         "files": files,
+        "output_files": _output_files(world, job),
     }
 
 
@@ -87,6 +94,11 @@ def _counters(world: World) -> dict[str, Any]:
         "requests": dict(world.requests),
         "answers": {str(status): number for status, number in sorted(world.answers.items())},
         "faults": dict(world.injected),
+        "callbacks": {
+            **dict.fromkeys(("sent", "delivered", "failed", "skipped", "forged"), 0),
+            **world.callbacks,
+            "answers": {str(status): number for status, number in sorted(world.callback_answers.items())},
+        },
         "rate_limited": world.answers[429],
         "jobs": len(jobs),
         "executed_jobs": sum(job.executions > 0 for job in jobs),
@@ -96,6 +108,13 @@ def _counters(world: World) -> dict[str, Any]:
         "stored_files": len(stored),
         "stored_bytes": sum(facts.size for facts in stored),
     }
+
+
+def _output_files(world: World, job: Job) -> dict[str, str]:
+    """Return the file URL and the SHA-256 of each file that a job generated."""
+    if job.status(world.clock()) != COMPLETED:
+        return {}
+    return {file.file_url: sha256(file.content(world.uploads.behind)).hexdigest() for file in files_of(job)}
 
 
 def _file_urls(job: Job) -> list[str]:

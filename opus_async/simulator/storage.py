@@ -1,4 +1,4 @@
-"""The storage host: PUT to a presigned URL, checked and answered as S3 does.
+"""The storage host: PUT and GET with presigned URLs, checked and answered as S3 does.
 
 Bytes are hashed and counted while they arrive and are not kept, unless a directory for them is configured.
 """
@@ -6,26 +6,30 @@ Bytes are hashed and counted while they arrive and are not kept, unless a direct
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from opus_async.simulator import breakage, faults, traits
+from opus_async.simulator import breakage, faults, stored, traits
 from opus_async.simulator.answers import XML_TYPE, Answer
 from opus_async.simulator.contents import FileFacts, Inspector
 from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.sigv4 import PresignedRequest, SignatureError, mismatch, verify
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opus_async.simulator.faults import Fault
+    from opus_async.simulator.stored import StoredFile
     from opus_async.simulator.uploads import Upload
     from opus_async.simulator.world import World
 
 CREDENTIAL_HEADERS = ("x-service-key", "Authorization", "Cookie")
+_OPERATIONS = {"PUT": "put", "GET": "get"}
 
 
 class StorageError(Exception):
@@ -48,21 +52,65 @@ class Storage:
     def __init__(self, world: World) -> None:
         self._world = world
         self._strict_type = traits.LAX_CONTENT_TYPE not in world.config.traits
-        self._folder = Path(world.config.keep_files) if world.config.keep_files is not None else None
         self._requests = 0
 
     async def handle(self, request: web.BaseRequest) -> Answer | None:
         """Return the answer to a request, or None if its connection was closed instead."""
         self._requests += 1
-        self._world.requests["put" if request.method == "PUT" else "storage_other"] += 1
+        self._world.requests[_OPERATIONS.get(request.method, "storage_other")] += 1
         try:
+            if request.method == "GET":
+                return await self._download(request)
             upload = self._admit(request)
-            fault = self._fault(upload)
+            fault = self._fault("put", upload.path)
             if fault is None:
                 return await self._store(request, upload)
             return await self._store_faulty(request, upload, fault)
         except (StorageError, SignatureError) as error:
             return self._xml(error.status, error.code, error.message)
+
+    async def _download(self, request: web.BaseRequest) -> Answer | None:
+        """Give a file back, whole: ranges are not served."""
+        file = self._admit_reader(request)
+        fault = self._fault("get", file.identity)
+        if fault is not None:
+            self._refuse_by(fault)
+            if fault.kind == faults.RESET_BEFORE:
+                breakage.close(request, reset=True)
+                return None
+        answer = self._file_answer(file)
+        if fault is not None and fault.kind == faults.TRUNCATED:
+            breakage.send_part(request, answer, int(len(answer.body) * fault.chance))
+            return None
+        if fault is not None:
+            await asyncio.sleep(breakage.delay(fault))
+        return answer
+
+    def _admit_reader(self, request: web.BaseRequest) -> StoredFile:
+        """Return the file that a request may read."""
+        path, _, query = request.raw_path.partition("?")
+        self._refuse_credentials(request)
+        file = stored.at_path(self._world, unquote(path))
+        if file is None:
+            raise _no_such_key()
+        self._verify(request, path, query)
+        return file
+
+    def _file_answer(self, file: StoredFile) -> Answer:
+        try:
+            body = file.read()
+        except FileNotFoundError:
+            raise _no_such_key() from None
+        headers = {"ETag": f'"{file.sha256[:32]}"', **self._request_ids()}
+        return Answer(HTTPStatus.OK, body, file.content_type, headers)
+
+    def _verify(self, request: web.BaseRequest, path: str, query: str) -> frozenset[str]:
+        """Return the names of the signed headers; refuse a signature that does not fit or has expired."""
+        return verify(
+            self._world.uploads.credentials,
+            PresignedRequest(request.method, path, query, request.headers),
+            self._world.clock(),
+        )
 
     def _admit(self, request: web.BaseRequest) -> Upload:
         """Return the slot a request may write to, judged by its head alone."""
@@ -70,7 +118,7 @@ class Storage:
         self._refuse_credentials(request)
         upload = self._world.uploads.at_path(unquote(path))
         if upload is None or request.method == "POST":
-            raise StorageError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+            raise _no_such_key()
         if request.method != "PUT":
             raise StorageError(
                 HTTPStatus.METHOD_NOT_ALLOWED,
@@ -83,11 +131,7 @@ class Storage:
                 "NotImplemented",
                 "A header you provided implies functionality that is not implemented",
             )
-        signed = verify(
-            self._world.uploads.credentials,
-            PresignedRequest(request.method, path, query, request.headers),
-            self._world.clock(),
-        )
+        signed = self._verify(request, path, query)
         if self._strict_type and "Content-Type" in request.headers and "content-type" not in signed:
             raise mismatch()
         self._check_length(request)
@@ -117,23 +161,25 @@ class Storage:
                 "Your proposed upload exceeds the maximum allowed object size.",
             )
 
-    def _fault(self, upload: Upload) -> Fault | None:
+    def _fault(self, operation: str, identity: str) -> Fault | None:
         world = self._world
         if world.faults.quiet:
             return None
-        fault = world.faults.next("put", upload.path, world.clock())
+        fault = world.faults.next(operation, identity, world.clock())
         if fault is not None:
-            world.injected[f"put.{fault.kind}"] += 1
+            world.injected[f"{operation}.{fault.kind}"] += 1
         return fault
 
+    def _refuse_by(self, fault: Fault) -> None:
+        """Refuse a good request, if that is what the fault does."""
+        if fault.kind == faults.SLOW_DOWN:
+            raise StorageError(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
+        if fault.kind == faults.FORBIDDEN:
+            raise StorageError(HTTPStatus.FORBIDDEN, "AccessDenied", "Access Denied")
+
     async def _store_faulty(self, request: web.BaseRequest, upload: Upload, fault: Fault) -> Answer | None:
+        self._refuse_by(fault)
         match fault.kind:
-            case faults.SLOW_DOWN:
-                raise StorageError(
-                    HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."
-                )
-            case faults.FORBIDDEN:
-                raise StorageError(HTTPStatus.FORBIDDEN, "AccessDenied", "Access Denied")
             case faults.RESET_BEFORE:
                 breakage.close(request, reset=True)
                 return None
@@ -161,19 +207,31 @@ class Storage:
         return Answer(HTTPStatus.OK, b"", "", {"ETag": f'"{facts.sha256[:32]}"', **self._request_ids()})
 
     async def _receive(self, request: web.BaseRequest, upload: Upload) -> FileFacts | None:
+        kept = stored.kept_at(self._world.config, upload)
+        if kept is None:
+            return await self._inspect(request, upload, None)
+        # A body that ends early must not harm what an earlier PUT left: a copy is named when it is whole.
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_name(f"{kept.name}.{self._requests}.part")
+        try:
+            facts = await self._inspect(request, upload, part)
+            if facts is not None:
+                part.replace(kept)
+            return facts
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def _inspect(self, request: web.BaseRequest, upload: Upload, copy: Path | None) -> FileFacts | None:
         await _invite(request)
         inspector = Inspector(upload.extension)
-        kept = self._open_copy(upload)
-        try:
-            while chunk := await request.content.readany():
-                inspector.feed(chunk)
-                if kept:
-                    kept.write(chunk)
-        except (web.RequestPayloadError, asyncio.IncompleteReadError, OSError):
-            return None
-        finally:
-            if kept:
-                kept.close()
+        with copy.open("wb") if copy else nullcontext() as kept:
+            try:
+                while chunk := await request.content.readany():
+                    inspector.feed(chunk)
+                    if kept:
+                        kept.write(chunk)
+            except (web.RequestPayloadError, asyncio.IncompleteReadError, OSError):
+                return None
         complete = inspector.size == int(request.headers["Content-Length"])
         return inspector.facts() if complete else None
 
@@ -185,12 +243,6 @@ class Storage:
                 seen += len(chunk)
         except (web.RequestPayloadError, asyncio.IncompleteReadError, OSError):
             return
-
-    def _open_copy(self, upload: Upload) -> BinaryIO | None:
-        if self._folder is None:
-            return None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return (self._folder / upload.file_url.rpartition("/")[2]).open("wb")
 
     def _xml(self, status: int, code: str, message: str) -> Answer:
         identifiers = self._request_ids()
@@ -205,6 +257,10 @@ class Storage:
     def _request_ids(self) -> dict[str, str]:
         number = hexadecimal(16, self._world.config.seed, "storage request", self._requests).upper()
         return {"x-amz-request-id": number, "x-amz-id-2": number[::-1] * 2}
+
+
+def _no_such_key() -> StorageError:
+    return StorageError(HTTPStatus.NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
 
 
 async def _invite(request: web.BaseRequest) -> None:

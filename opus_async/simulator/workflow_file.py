@@ -41,12 +41,34 @@ if TYPE_CHECKING:
 ValueType = Literal[
     "str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string"
 ]
-Fact = Literal["echo", "sha256", "size", "type", "lines", "pages", "characters", "verdict", "digest"]
+Fact = Literal[
+    "echo",
+    "sha256",
+    "size",
+    "type",
+    "lines",
+    "pages",
+    "characters",
+    "verdict",
+    "digest",
+    "report_file",
+    "report_files",
+]
 _NAME_DIGITS = 9
+# Facts of all inputs together: they need not name one.
+_FACTS_OF_ALL = ("digest", "report_file", "report_files")
+_TYPES = {
+    "size": "int",
+    "lines": "int",
+    "pages": "int",
+    "characters": "int",
+    "report_file": "file",
+    "report_files": "array",
+}
 
 
 class WorkflowFileError(ValueError):
-    """A workflow file that cannot be used; the message names the file and the reason."""
+    """A workflow definition that cannot be used; the message names its file, if any, and the reason."""
 
 
 class _Strict(BaseModel):
@@ -82,11 +104,10 @@ class _Output(_Strict):
     def to_variable(self, workflow_id: str, by_display: dict[str, InputVariable]) -> OutputVariable:
         source = by_display.get(self.input)
         echoed = source.type if source and self.fact == "echo" else "str"
-        counted = "int" if self.fact in ("size", "lines", "pages", "characters") else echoed
         return OutputVariable(
             variable_name=self.variable or "workflow_output_" + _short_id(workflow_id, "output", self.name),
             display_name=self.name,
-            type=self.type or counted,
+            type=self.type or _TYPES.get(self.fact, echoed),
             fact=self.fact,
             source=source.variable_name if source else "",
         )
@@ -105,7 +126,7 @@ class _Simple(_Strict):
     def _outputs_name_inputs(self) -> _Simple:
         known = {variable.name for variable in self.inputs}
         for output in self.outputs:
-            if output.fact != "digest" and output.input not in known:
+            if output.fact not in _FACTS_OF_ALL and output.input not in known:
                 raise ValueError(f"output {output.name!r} names no input: {output.input!r}")
         return self
 
@@ -194,17 +215,25 @@ def load_workflows(path: str | PathLike[str]) -> list[Workflow]:
         document = document["workflows"]
     definitions = document if isinstance(document, list) else [document]
     try:
-        return [_read(definition) for definition in definitions]
+        return [read_workflow(definition) for definition in definitions]
+    except WorkflowFileError as error:
+        raise WorkflowFileError(f"workflow file {path}: {error}") from error
+
+
+def read_workflow(definition: object) -> Workflow:
+    """Return the workflow that one definition describes, in either form.
+
+    Raises:
+        WorkflowFileError: If it does not describe a workflow.
+    """
+    try:
+        if isinstance(definition, dict) and "jobPayloadSchema" in definition:
+            return _Vendor.model_validate(definition).to_workflow()
+        return _Simple.model_validate(definition).to_workflow()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the definition"
-        raise WorkflowFileError(f"workflow file {path}: {place}: {first['msg']}") from error
-
-
-def _read(definition: object) -> Workflow:
-    if isinstance(definition, dict) and "jobPayloadSchema" in definition:
-        return _Vendor.model_validate(definition).to_workflow()
-    return _Simple.model_validate(definition).to_workflow()
+        raise WorkflowFileError(f"{place}: {first['msg']}") from error
 
 
 def _short_id(*about: str) -> str:

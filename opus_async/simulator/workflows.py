@@ -1,17 +1,19 @@
-"""Workflow definitions: what a workflow asks for, what it gives, and how the vendor describes it on the wire.
+"""Workflow definitions: what a workflow asks for and what it gives, and the catalogue that is served.
 
-Values only. Which workflows exist is in `builtin` and `workflow_file`; what an output's fact computes is in
-`results`.
+Which workflows exist is in `builtin` and `workflow_file`; how the vendor describes one on the wire is in
+`schemas`; what an output's fact computes is in `results`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opus_async.simulator.draws import identifier
+from opus_async.simulator.schemas import Shape, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,9 +37,7 @@ FILE_TYPES = tuple(extension[1:].upper() for extension in EXTENSIONS)
 VALUE_TYPES = ("str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string")
 """The input types, documented and seen."""
 DEFAULT_NODES = ("Input", "Extract", "Review", "Output")
-# The vendor's type definition of an element of a list of files.
-FILE_DEFINITION: dict[str, Any] = {"id": "file", "variable_name": "file", "allowed_types": [{"type": "file"}]}
-_PREFIX = "workflow_input_"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +65,6 @@ class InputVariable:
         """Whether its value is a file URL or a list of them."""
         return self.of_files or self.type in ("file", "array_files")
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the entry of jobPayloadSchema."""
-        wire: dict[str, Any] = {
-            "id": self.variable_name.removeprefix(_PREFIX),
-            "variable_name": self.variable_name,
-            "display_name": self.display_name,
-            "type": self.type,
-            "is_nullable": self.nullable,
-            "tags": [],
-        }
-        if self.of_files:
-            wire["type_definition"] = FILE_DEFINITION
-        if self.file_types:
-            wire["tags"] = [{"variable_name": "allowed_file_types", "value": list(self.file_types)}]
-        return wire
-
 
 @dataclass(frozen=True, slots=True)
 class OutputVariable:
@@ -99,16 +83,6 @@ class OutputVariable:
     type: str
     fact: str
     source: str = ""
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the entry of jobResultsPayloadSchema in the workflow details."""
-        return {
-            "id": self.variable_name.removeprefix("workflow_output_"),
-            "variable_name": self.variable_name,
-            "display_name": self.display_name,
-            "type": self.type,
-            "is_nullable": True,
-        }
 
 
 @dataclass(frozen=True)
@@ -136,9 +110,11 @@ class Workflow:
     reference_entity_id: str = ""
 
     def __post_init__(self) -> None:
-        """Give the workflow a UUID if its definition has none."""
+        """Give the workflow a UUID if its definition has none: its id, where that is one."""
         if not self.reference_entity_id:
-            object.__setattr__(self, "reference_entity_id", identifier("workflow", self.workflow_id))
+            own = is_uuid(self.workflow_id)
+            made = self.workflow_id if own else identifier("workflow", self.workflow_id)
+            object.__setattr__(self, "reference_entity_id", made)
 
     @cached_property
     def by_name(self) -> dict[str, InputVariable]:
@@ -156,28 +132,6 @@ class Workflow:
         """Return the UUID of a version."""
         return identifier("version", self.workflow_id, number)
 
-    def details(self, version: int) -> dict[str, Any]:
-        """Return the answer of GET /workflow/{id}, in the flat shape."""
-        return {
-            "workflowId": self.workflow_id,
-            "referenceEntityId": self.reference_entity_id,
-            "name": self.name,
-            "description": self.description,
-            "industry": "Simulation",
-            "active": True,
-            "createdAt": "2026-01-01T00:00:00.000Z",
-            "version": version,
-            "workflowVersionId": self.version_id(version),
-            "workspaceId": identifier("workspace"),
-            "workflowImage": None,
-            "executionEstimation": None,
-            "workflowBlueprint": {"nodes": list(self.nodes)},
-            "jobPayloadSchema": {variable.variable_name: variable.to_wire() for variable in self.inputs},
-            "jobResultsPayloadSchema": {
-                variable.variable_name: variable.to_wire() for variable in self.outputs
-            },
-        }
-
 
 class Catalogue:
     """The workflows that one simulator serves, found by id or UUID.
@@ -187,12 +141,23 @@ class Catalogue:
     """
 
     def __init__(self, workflows: Iterable[Workflow]) -> None:
-        self._by_id = {workflow.workflow_id: workflow for workflow in workflows}
-        self._by_reference = {workflow.reference_entity_id: workflow for workflow in self._by_id.values()}
-        self._details: dict[tuple[str, int], bytes] = {}
+        self._by_id: dict[str, Workflow] = {}
+        self._by_reference: dict[str, Workflow] = {}
+        self._details: dict[tuple[str, int, Shape], bytes] = {}
+        for workflow in workflows:
+            self.add(workflow)
 
     def __iter__(self) -> Iterator[Workflow]:
         return iter(self._by_id.values())
+
+    def add(self, workflow: Workflow) -> None:
+        """Serve a workflow from now on; jobs of the one that it replaces keep theirs."""
+        replaced = self._by_id.get(workflow.workflow_id)
+        if replaced is not None:
+            del self._by_reference[replaced.reference_entity_id]
+            self._details.clear()
+        self._by_id[workflow.workflow_id] = workflow
+        self._by_reference[workflow.reference_entity_id] = workflow
 
     def find(self, workflow_id: str) -> Workflow | None:
         """Return the workflow with this id or UUID, or None."""
@@ -202,9 +167,14 @@ class Catalogue:
         """Return the workflow with this UUID, or None."""
         return self._by_reference.get(reference_entity_id)
 
-    def details(self, workflow: Workflow, version: int) -> bytes:
+    def details(self, workflow: Workflow, version: int, shape: Shape) -> bytes:
         """Return the JSON of the workflow details; serialised once."""
-        key = (workflow.workflow_id, version)
+        key = (workflow.workflow_id, version, shape)
         if key not in self._details:
-            self._details[key] = json.dumps(workflow.details(version)).encode()
+            self._details[key] = json.dumps(describe(workflow, version, shape)).encode()
         return self._details[key]
+
+
+def is_uuid(value: object) -> bool:
+    """Whether `value` is the text of a UUID."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None

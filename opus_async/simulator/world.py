@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opus_async.simulator.builtin import BUILTIN
+from opus_async.simulator.callbacks import CallbackSender
 from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.faults import PROFILES, FaultSource
 from opus_async.simulator.runs import JobBook
@@ -39,6 +40,9 @@ class World:
         answers: Answers per HTTP status.
         leaks: Where a credential came to storage: header name and operation, never the value.
         strange_fields: `operation.field` of request fields that the documentation does not name.
+        callbacks: What became of callbacks, as `CallbackSender` counts it.
+        callback_answers: Answers to callbacks per HTTP status.
+        callback_sender: Sends a POST to the callbackUrl of a run.
     """
 
     config: SimulatorConfig
@@ -53,6 +57,19 @@ class World:
     answers: Counter[int] = field(default_factory=Counter)
     leaks: list[dict[str, str]] = field(default_factory=list)
     strange_fields: Counter[str] = field(default_factory=Counter)
+    callbacks: Counter[str] = field(default_factory=Counter)
+    callback_answers: Counter[int] = field(default_factory=Counter)
+    callback_sender: CallbackSender = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the sender of callbacks: it counts here and reads the results of jobs."""
+        self.callback_sender = CallbackSender(
+            self.config,
+            self.clock,
+            self.uploads.behind,
+            counts=self.callbacks,
+            answers=self.callback_answers,
+        )
 
     @classmethod
     def create(cls, config: SimulatorConfig, clock: Callable[[], float], storage_host: str) -> World:

@@ -86,6 +86,11 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa
     match error:
         case AnswerTooLarge():
             return f"the answer is larger than {error.args[0]:,} bytes and was not read to its end"
+        case aiohttp.SocketTimeoutError() if clock and clock.sock_read:
+            return (
+                f"the download stalled: no byte came for {clock.sock_read:g} s; check the network, or raise "
+                f"Timeouts.upload_stall"
+            )
         case TimeoutError():
             within = f" within {clock.total:g} s" if clock and clock.total else " in time"
             return f"no complete answer{within}; the server may have seen the request"

@@ -8,9 +8,7 @@ changed content can never look whole.
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
-import re
 from collections.abc import Callable
 from pathlib import PurePath
 
@@ -21,6 +19,7 @@ from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.limits import Bandwidth
 from opus_async.transport.reading import Reading, changed
+from opus_async.transport.refusals import read_refusal
 from opus_async.transport.sources import (
     BytesSource,
     FileObjectSource,
@@ -48,7 +47,6 @@ Progress = Callable[[int, int], None]
 
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
-_LONGEST_MESSAGE = 300
 _TURNS_FOR_AN_ANSWER = 5
 _TURN = 1024 * 1024
 """A socket that takes everything must not keep the loop: after this many bytes the others have a turn."""
@@ -221,33 +219,18 @@ class _FileBody(Body):
 
 
 def _refused(filename: str, response: Response) -> UploadError:
-    text = response.body[:65536].decode("utf-8", "replace")
-    code = _tag(text, "Code")
-    words = _tag(text, "Message")
-    expired = code == "ExpiredToken" or (words is not None and "expired" in words.lower())
-    advice = _EXPIRED if expired else _ADVICE.get(code or "", "")
+    reason = read_refusal(response.body)
+    advice = _EXPIRED if reason.expired else _ADVICE.get(reason.code or "", "")
     if response.status in _REDIRECT:
         advice = "it was redirected, and a presigned URL is followed nowhere: ask for a new one"
-    said = ": ".join(filter(None, (code, words))) or "without a reason"
-    message = f"Storage refused {filename} with HTTP {response.status} ({said})"
+    message = f"Storage refused {filename} with HTTP {response.status} ({reason})"
     return UploadError(
         f"{message}; {advice or 'ask for a new URL and try again'}",
         filename=filename,
         status=response.status,
-        code=code,
-        expired=expired,
+        code=reason.code,
+        expired=reason.expired,
     )
-
-
-def _tag(text: str, name: str) -> str | None:
-    """The text of an XML element. No parser: the page may be hostile, and two texts are all we want."""
-    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
-    if found is None:
-        return None
-    words = " ".join(html.unescape(found[1]).split())
-    words = re.sub(r"\?\S+", "?...", words)
-    words = re.sub(r"(?i)(x-amz-[a-z-]+=)\S+", r"\1...", words)
-    return words[:_LONGEST_MESSAGE] or None
 
 
 def _answered_early(url: str, sent: int, source: Source) -> TransportError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -33,6 +33,13 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_STORAGE_ANSWER_BYTES = 256 * 1024
 """Storage answers a PUT with nothing, or with a short XML error."""
 
+Take = Callable[[bytes], Awaitable[object]]
+"""Awaited with each piece of a body, so that no more is read than has been taken."""
+Begin = Callable[[Mapping[str, str]], Take]
+"""Called with the headers of an answer before its body is read."""
+
+_WHOLE = 200
+"""The only status whose body is the file: a 206 that nobody asked for is a part of it."""
 _MAX_HOPS = 3
 _REDIRECTS_KEEPING_METHOD = frozenset({307, 308})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -168,6 +175,35 @@ class Http:
             skip_auto_headers=skip_auto_headers,
         )
 
+    async def get(self, url: str, *, headers: Mapping[str, str], stall: float, begin: Begin) -> Response:
+        """GET a body in pieces, once: no total time-out, no redirect followed.
+
+        Args:
+            url: Goes out byte-identical.
+            headers: Name -> value.
+            stall: Seconds without a byte after which it is given up. While a piece is being taken and the
+                buffer is full, the other side is not to blame.
+            begin: Called with the headers of an HTTP 200; what it returns is awaited with each piece. What
+                either raises ends the attempt; it must be an OpusError.
+
+        Returns:
+            The answer: of a 200 without the body, of any other with it.
+
+        Raises:
+            TransportError: As in :meth:`send`.
+        """
+        return await self._exchange(
+            "GET",
+            url,
+            began=asyncio.get_running_loop().time(),
+            clock=aiohttp.ClientTimeout(
+                total=None, connect=self._connect, sock_read=stall, ceil_threshold=_NEVER_ROUND
+            ),
+            cap=MAX_STORAGE_ANSWER_BYTES,
+            begin=begin,
+            headers=headers,
+        )
+
     async def close(self) -> None:
         """Close our own connections; a caller's session stays open. May be called twice."""
         self._closed = True
@@ -176,9 +212,17 @@ class Http:
             await session.close()
 
     async def _exchange(
-        self, method: str, url: str, *, began: float, clock: aiohttp.ClientTimeout, cap: int, **options: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        began: float,
+        clock: aiohttp.ClientTimeout,
+        cap: int,
+        begin: Begin | None = None,
+        **options: Any,
     ) -> Response:
-        body = options["data"]
+        body = options.get("data")
         session = self._open_session()
         target = _parse(method, url)
         if self._proxies is not None:
@@ -188,7 +232,10 @@ class Http:
                 method, target, timeout=clock, allow_redirects=False, raise_for_status=False, **options
             )
             try:
-                content = await _read(answer, cap)
+                if begin is None or answer.status != _WHOLE:
+                    content = await _read(answer, cap)
+                else:
+                    content = await _hand_over(answer, begin(answer.headers))
             except BaseException:
                 answer.close()
                 raise
@@ -268,6 +315,13 @@ async def _read(answer: aiohttp.ClientResponse, cap: int) -> bytes:
         parts.append(await content.readany())
         size += len(parts[-1])
     raise AnswerTooLarge(cap)
+
+
+async def _hand_over(answer: aiohttp.ClientResponse, take: Take) -> bytes:
+    content = answer.content
+    while not content.at_eof():
+        await take(await content.readany())
+    return b""
 
 
 def _abort(body: object) -> None:

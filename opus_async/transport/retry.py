@@ -16,7 +16,15 @@ from typing import TypeVar
 import backoff
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import APIError, NotFound, OpusError, ProtocolError, TransportError, UploadError
+from opus_async.errors import (
+    APIError,
+    DownloadError,
+    NotFound,
+    OpusError,
+    ProtocolError,
+    TransportError,
+    UploadError,
+)
 from opus_async.events import Event, RequestRetried
 from opus_async.transport.limits import Gate, Lane
 
@@ -72,13 +80,13 @@ def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
             return FailureClass.REFUSED  # whatever the status: some answers say so with a 500
         case TransportError():
             return FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
-        case UploadError(status=None):
+        case UploadError(status=None) | DownloadError(status=None):
             return FailureClass.REFUSED
-        case UploadError(code=code) if code in _STORAGE_SLOW:
+        case UploadError(code=code) | DownloadError(code=code) if code in _STORAGE_SLOW:
             return FailureClass.OVERLOADED
-        case UploadError(code=code) if code in _STORAGE_AGAIN:
+        case UploadError(code=code) | DownloadError(code=code) if code in _STORAGE_AGAIN:
             return FailureClass.SERVER
-        case APIError() | UploadError():
+        case APIError() | UploadError() | DownloadError():
             return _classify_status(error.status or 0)
         case ProtocolError():
             return FailureClass.GARBLED

@@ -57,14 +57,21 @@ async def handmade() -> AsyncIterator[Callable[..., Awaitable[HandmadeOpus]]]:
 
 
 @pytest.fixture
+def api() -> str:
+    """The generation that clients speak; a file that holds for both overrides this with both."""
+    return "v0"
+
+
+@pytest.fixture
 async def connect(
-    simulate: object, simulate_apart: object, handmade: object
+    simulate: object, simulate_apart: object, handmade: object, api: str
 ) -> AsyncIterator[Callable[..., OpusClient]]:
     """Make a client of a simulator; closed before its server ends."""
     clients: list[OpusClient] = []
 
     def make(simulator: Any, *, key: str | None = None, **changes: Any) -> OpusClient:
-        client = OpusClient(key or simulator.service_key, base_url=simulator.base_url, **settings(**changes))
+        options = {"api": api, **settings(**changes)}
+        client = OpusClient(key or simulator.service_key, base_url=simulator.base_url, **options)
         clients.append(client)
         return client
 

@@ -37,7 +37,16 @@ _ROUTES = (
     ("status", re.compile(r"GET /job/(?P<id>[^/]+)/status$")),
     ("results", re.compile(r"GET /job/(?P<id>[^/]+)/results$")),
     ("audit", re.compile(r"GET /job/(?P<id>[^/]+)/audit$")),
+    ("workflow", re.compile(r"GET /api/v1/workflow/(?P<id>[^/?]+)")),
+    ("initiate", re.compile(r"POST /api/v1/case$")),
+    ("presign", re.compile(r"POST /api/v1/file/upload/presigned$")),
+    ("execute", re.compile(r"POST /api/v1/case/(?P<id>[^/]+)/execute$")),
+    ("status", re.compile(r"GET /api/v1/case/(?P<id>[^/]+)/status$")),
+    ("results", re.compile(r"GET /api/v1/case/(?P<id>[^/]+)/results$")),
+    ("audit", re.compile(r"GET /api/v1/case/(?P<id>[^/]+)/audit$")),
     ("put", re.compile(r"PUT /bucket/")),
+    ("download", re.compile(r"POST /job/file/download$")),
+    ("get", re.compile(r"GET /bucket/")),
 )
 
 
@@ -88,6 +97,20 @@ class Seen:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def of_v1(self) -> bool:
+        return self.target.startswith("/api/v1/")
+
+    @property
+    def payload(self) -> Any:
+        """What an execute carries."""
+        return self.json["payload" if self.of_v1 else "jobPayloadSchemaInstance"]
+
+    @property
+    def job_id(self) -> str:
+        """Which job an execute names."""
+        return self.target.split("/")[4] if self.of_v1 else self.json["jobExecutionId"]
 
 
 @dataclass
@@ -274,7 +297,7 @@ class HandmadeOpus:
     def _initiate(self, seen: Seen, _: str) -> Reply:
         job_id = f"job-{len(self.jobs) + 1}"
         self.jobs[job_id] = Job(seen.json)
-        return said(201, jobExecutionId=job_id)
+        return said(201, **{"caseId" if seen.of_v1 else "jobExecutionId": job_id})
 
     def _presign(self, seen: Seen, _: str) -> Reply:
         number = len(self.of("presign"))
@@ -297,11 +320,26 @@ class HandmadeOpus:
         self.open_slots -= 1
         return Reply(200)
 
+    def _download(self, seen: Seen, _: str) -> Reply:
+        name = seen.json["fileUrl"].rpartition("/")[2]
+        if name not in self.stored:
+            return said(404, statusCode=404, message="File not found")
+        query = f"X-Amz-SignedHeaders=host&X-Amz-Signature={len(self.of('download')):064x}"
+        return said(
+            201,
+            presignedUrl=f"{self.base_url}/bucket/{name}?{query}",
+            fileUrl=seen.json["fileUrl"],
+            contentType="text/plain",
+            contentLength=len(self.stored[name]),
+        )
+
+    def _get(self, seen: Seen, _: str) -> Reply:
+        return Reply(200, self.stored[seen.target.partition("?")[0].rpartition("/")[2]])
+
     def _execute(self, seen: Seen, _: str) -> Reply:
-        body = seen.json
-        job = self.jobs[body["jobExecutionId"]]
+        job = self.jobs[seen.job_id]
         job.executions += 1
-        job.inputs = {name: entry["value"] for name, entry in body["jobPayloadSchemaInstance"].items()}
+        job.inputs = {name: entry["value"] for name, entry in seen.payload.items()}
         return said(201, success=True, message="Job execution has been started")
 
     def _status(self, _: Seen, argument: str) -> Reply:

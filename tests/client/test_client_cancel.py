@@ -20,6 +20,12 @@ from opus_async import (
     UploadProgress,
 )
 
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
 STAGES = ("schema", "upload", "initiate", "execute", "watch", "results", "done")
 NAMED = re.compile(r"Job (\d+) \(row \d+\) (?:may go on|ended as COMPLETED)")
 EARLY = list(range(40))

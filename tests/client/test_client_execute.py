@@ -34,6 +34,12 @@ from opus_async import (
     ValidationFailed,
 )
 
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
 GRACE = {"execute_grace": 0.1, "max_elapsed": 1.0}
 HANGING = {"request": 0.15}
 LOST_BEFORE = {

@@ -18,6 +18,12 @@ from client_tools import DOCUMENT, TEXT, document, sha256
 
 from opus_async import JobRequest
 
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
 STATM = Path("/proc/self/statm")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 COLLECTION = "(a garbage collection)"

@@ -11,6 +11,12 @@ from yarl import URL
 
 from opus_async import ConfigurationError, InvalidInputs, JobStatus, OpusClient, ValidationFailed
 
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
 HOST = "https://operator.opus.com"
 UNUSED = "https://callback.opus-async.invalid/unused"
 

@@ -15,6 +15,12 @@ from opus_async.opus.standing import Looks
 from opus_async.platform import Standing
 from opus_async.simulator import Simulator, SimulatorConfig
 
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
 DOCUMENT = "D0cumentWorkfl0w"
 TEXT = "T3xtOnlyWorkfl0w"
 LATEST = (None, None)

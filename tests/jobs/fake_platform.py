@@ -28,6 +28,7 @@ class FakePlatform:
         self.step = step
         self.run_time = run_time
         self.stray_shells = 0
+        self.calls_back = False
         self.calls: list[tuple[str, Any]] = []
         self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
         self.started: dict[str, float] = {}

@@ -21,7 +21,8 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.models import JobStatus
-from opus_async.watch import ENOUGH, LAG_FLOOR, Pace, RunTimes, Watcher
+from opus_async.pace import ENOUGH, LAG_FLOOR, Pace, RunTimes
+from opus_async.watch import Watcher
 
 
 class FakeOpus:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opus_async.models import AuditEntry, AuditLog
-from opus_async.opus.protocol.audit import progress
+from opus_async.models import AuditEntry, AuditLog, AuditNode, OutputValue
 
 START = 1767225600.0
 
@@ -98,7 +97,10 @@ def test_trap_34_every_shape_gives_the_same_log(v0, answer, body):
     assert audit.failed_nodes == ()
     assert audit.trail == ()
     assert audit.raw == body
-    assert progress(audit) == pytest.approx(1 / 3)
+    assert audit.progress == pytest.approx(1 / 3)
+    assert (audit.started_at, audit.ended_at) == (START, node.ended_at)
+    assert audit.elapsed == pytest.approx(0.112)
+    assert audit.failures == ()
 
 
 @pytest.mark.parametrize("name", ["auditTrail", "audit_trail", "audit", None])
@@ -137,7 +139,7 @@ def test_trap_34_an_audit_of_nothing_is_empty(v0, answer, body):
     audit = v0.read_audit(answer(body))
     assert audit == AuditLog(raw=body)
     assert audit.raw == body
-    assert progress(audit) is None
+    assert (audit.progress, audit.total_nodes, audit.elapsed) == (None, None, None)
 
 
 def test_trap_34_a_finished_run_that_lists_every_node_as_remaining_is_complete(v0, answer):
@@ -145,7 +147,7 @@ def test_trap_34_a_finished_run_that_lists_every_node_as_remaining_is_complete(v
     body = {"nb_nodes": 3, "executed_nodes": nodes, "remaining_nodes_to_execute": nodes}
     audit = v0.read_audit(answer(body))
     assert audit.remaining_nodes == tuple(nodes)
-    assert progress(audit) == 1.0
+    assert audit.progress == 1.0
 
 
 def nodes(**entries):
@@ -251,8 +253,225 @@ def test_a_node_keeps_what_was_sent(v0, answer):
         ({"executed_nodes": ["a"], "running_node": "b"}, 0.5),
         ({"nb_nodes": 1, "executed_nodes": ["a", "b"]}, 1.0),
         ({"nb_nodes": 2, "executed_nodes": []}, 0.0),
+        ({"nb_nodes": 4, "executed_nodes": None, "nb_executed_nodes": 3, "audit": None}, 0.75),
+        ({"nbNodes": "4", "nbExecutedNodes": "4", "remainingNodesToExecute": ["a", "b", "c", "d"]}, 1.0),
+        ({"nb_nodes": 4, "executed_nodes": ["a"], "nb_executed_nodes": 9}, 0.25),
+        ({"nb_executed_nodes": 9}, None),
         ({"nb_nodes": "x"}, None),
     ],
 )
 def test_progress_counts_the_nodes_executed(v0, answer, body, expected):
-    assert progress(v0.read_audit(answer(body))) == expected
+    assert v0.read_audit(answer(body)).progress == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"nb_nodes": 3}, 3),
+        ({"nbNodes": "3"}, 3),
+        ({"audit": {"nb_nodes": 3.0}}, 3),
+        ({"nb_nodes": 0}, 0),
+        ({"nb_nodes": None}, None),
+        ({"nb_nodes": -1}, None),
+        ({"nb_nodes": True}, None),
+        ({"nb_nodes": [3]}, None),
+        ({"executed_nodes": ["a"]}, None),
+    ],
+)
+def test_the_number_of_nodes_is_told_or_none(v0, answer, body, expected):
+    assert v0.read_audit(answer(body)).total_nodes == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"nb_executed_nodes": 2}, 2),
+        ({"audit": {"nbExecutedNodes": "2"}}, 2),
+        ({"nb_executed_nodes": 0, "executed_nodes": []}, 0),
+        ({"nb_executed_nodes": 9, "executed_nodes": ["a", "a", "b"]}, 2),
+        (nodes(A={"execution_status": "COMPLETED"}, B={"execution_status": "SLEEPING"}), 1),
+        ({"executed_nodes": []}, None),
+        ({"nb_executed_nodes": "x"}, None),
+    ],
+)
+def test_the_nodes_executed_are_counted_by_name_or_else_as_told(v0, answer, body, expected):
+    assert v0.read_audit(answer(body)).executed_count == expected
+
+
+# -- when ------------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_overlap_are_elapsed_once(v0, answer):
+    audit = v0.read_audit(
+        answer(
+            nodes(
+                B={"execution_start_time": 1767225601000, "execution_time": 4000},
+                A={"execution_start_time": 1767225600000, "execution_time": 3000},
+                C={"execution_start_time": 1767225602000, "execution_time": 1000},
+            )
+        )
+    )
+    assert [node.ended_at for node in audit.nodes] == [START + 3, START + 5, START + 3]
+    assert (audit.started_at, audit.ended_at, audit.elapsed) == (START, START + 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ({}, (None, None, None)),
+        ({"A": {}}, (None, None, None)),
+        ({"A": {"execution_time": 5}}, (None, None, None)),
+        ({"A": {"execution_start_time": 1767225600000}}, (START, None, None)),
+        (
+            {
+                "A": {"execution_start_time": 1767225600000, "execution_time": 1000},
+                "runs": {"execution_start_time": 1767225601000},
+                "waits": {},
+            },
+            (START, START + 1, 1),
+        ),
+        ({"A": {"execution_start_time": 1767225600000, "execution_time": 0}}, (START, START, 0)),
+        ({"A": {"execution_start_time": 0, "execution_time": 0}}, (0, 0, 0)),
+    ],
+)
+def test_what_is_not_known_of_the_times_is_none(v0, answer, entries, expected):
+    audit = v0.read_audit(answer(nodes(**entries)))
+    assert (audit.started_at, audit.ended_at, audit.elapsed) == expected
+
+
+# -- which failed ------------------------------------------------------------------------------------------
+
+
+def test_the_nodes_that_failed_are_found_by_status_and_by_name(v0, answer):
+    body = nodes(
+        Late={"execution_status": "ERROR", "execution_start_time": 1767225602000},
+        Fine={"execution_status": "COMPLETED", "execution_start_time": 1767225600000},
+        Named={"execution_start_time": 1767225601000, "error": "no page"},
+    ) | {"failed_nodes": ["Lost", {"name": "Named"}]}
+    audit = v0.read_audit(answer(body))
+    assert [node.name for node in audit.failures] == ["Named", "Late", "Lost"]
+    assert [node.error for node in audit.failures] == ["no page", None, None]
+    assert audit.failures[-1] == AuditNode(name="Lost")
+    assert audit.failed_nodes == ("Lost", "Named", "Late")
+
+
+def test_of_a_node_that_was_tried_again_the_failed_try_is_the_failure(v0, answer):
+    tries = [
+        {"name": "OCR", "status": "FAILED", "execution_start_time": 1767225600000},
+        {"name": "OCR", "status": "COMPLETED", "execution_start_time": 1767225601000},
+    ]
+    (failure,) = v0.read_audit(answer({"audit": {"nodes_execution_data": tries}})).failures
+    assert failure.status == "FAILED"
+
+
+def test_failures_need_no_list_of_names():
+    broken = AuditNode(name="OCR", status="FAILED")
+    assert AuditLog(nodes=(broken, AuditNode(name="Rule"))).failures == (broken,)
+
+
+# -- what went in and out ----------------------------------------------------------------------------------
+
+BASE64 = "eyJ2ZXJkaWN0IjogIlBBU1MifQ=="
+PASS = (OutputValue("workflow_output_1", "Verdict", "PASS", "str"),)
+BARE = (OutputValue("workflow_output_1", "workflow_output_1", "PASS"),)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        # V1: a list of {variable: value}, one or several to a mapping
+        ([{"workflow_output_1": "PASS"}], BARE),
+        (
+            [{"a": 1, "b": None}, {"c": {"value": 2}}],
+            [("a", "a", 1), ("b", "b", None), ("c", "c", 2)],
+        ),
+        # V2: a list of variable objects
+        (
+            [
+                {
+                    "variable_name": "workflow_output_1",
+                    "display_name": "Verdict",
+                    "value": "PASS",
+                    "type": "str",
+                }
+            ],
+            PASS,
+        ),
+        (
+            [{"variableName": "workflow_output_1", "displayName": "Verdict", "value": "PASS", "type": "str"}],
+            PASS,
+        ),
+        ([{"variableName": "workflow_output_1", "value": "PASS"}], BARE),
+        ([{"variable_name": "a", "value": None, "type": None}], [("a", "a", None)]),
+        ([{"variable_name": "a", "display_name": "A", "type": "str"}], [("a", "A", None, "str")]),
+        # both in one list
+        ([{"a": 1}, {"variable_name": "b", "value": 2}], [("a", "a", 1), ("b", "b", 2)]),
+        # a mapping, of bare values or of variable objects, or one variable object
+        ({"workflow_output_1": "PASS"}, BARE),
+        ({"workflow_output_1": {"value": "PASS", "type": "str", "display_name": "Verdict"}}, PASS),
+        (
+            {"variable_name": "workflow_output_1", "display_name": "Verdict", "value": "PASS", "type": "str"},
+            PASS,
+        ),
+        # base64 text, which stays as it is, alone or as a value
+        (BASE64, [("KEY", "KEY", BASE64)]),
+        ([BASE64], [("KEY", "KEY", BASE64)]),
+        ([{"workflow_output_1": BASE64}], [("workflow_output_1", "workflow_output_1", BASE64)]),
+        # nothing, and what nobody has seen
+        (None, []),
+        ("", []),
+        ([], []),
+        ({}, []),
+        ([None, {}, ""], []),
+        (7, [("KEY", "KEY", 7)]),
+        (False, [("KEY", "KEY", False)]),
+        ([["x"], 0], [("KEY", "KEY", ["x"]), ("KEY", "KEY", 0)]),
+        (
+            [{"variable_name": 7, "value": "x"}],
+            [("variable_name", "variable_name", 7), ("value", "value", "x")],
+        ),
+    ],
+)
+@pytest.mark.parametrize("key", ["execution_input", "executionInput", "execution_output", "executionOutput"])
+def test_what_a_node_was_given_and_gave_is_read_in_every_form(v0, answer, held, expected, key):
+    (node,) = v0.read_audit(answer(nodes(A={"execution_status": "COMPLETED", key: held}))).nodes
+    values = [value if isinstance(value, OutputValue) else OutputValue(*value) for value in expected]
+    named = [
+        OutputValue(key, key, value.value) if value.variable_name == "KEY" else value for value in values
+    ]
+    sides = [node.inputs, node.outputs]
+    assert sides.pop("utput" in key) == tuple(named)
+    assert sides == [()]
+    assert node.raw[key] == held
+
+
+@pytest.mark.parametrize("wrap", [lambda data: {"A": data}, lambda data: [{"name": "A"} | data]])
+@pytest.mark.parametrize(
+    ("place", "inside"), [("nodes_execution_data", "execution_"), ("nodesExecutionData", "execution")]
+)
+def test_in_every_shape_of_audit_the_values_are_found(v0, answer, wrap, place, inside):
+    given, gave = (inside + (word if inside.endswith("_") else word.title()) for word in ("input", "output"))
+    entry = {given: [{"workflow_output_1": "PASS"}], gave: [{"workflow_output_1": "PASS"}]}
+    for body in ({"audit": {place: wrap(entry)}}, {place: wrap(entry)}):
+        (node,) = v0.read_audit(answer(body)).nodes
+        assert (node.inputs, node.outputs) == (BARE, BARE)
+
+
+def test_a_null_in_one_spelling_does_not_hide_the_other(v0, answer):
+    entry = {"execution_output": None, "executionOutput": [{"workflow_output_1": "PASS"}]}
+    (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
+    assert node.outputs == BARE
+
+
+def test_a_value_that_holds_json_is_offered_parsed(v0, answer):
+    (node,) = v0.read_audit(
+        answer(nodes(A={"execution_output": [{"o": '```json\n{"score": 92}\n```'}]}))
+    ).nodes
+    assert node.outputs[0].parsed == {"score": 92}
+
+
+def test_a_node_shows_no_values_in_its_repr_and_can_be_put_into_a_set(v0, answer):
+    entry = {"execution_input": [{"a": ["https://h/f.pdf?X-Amz-Signature=00aa"]}]}
+    (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
+    assert "X-Amz" not in repr(node)
+    assert isinstance(hash(node), int)

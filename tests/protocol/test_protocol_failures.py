@@ -396,3 +396,9 @@ def test_json_keeps_every_digit(answer, body, value):
 def test_nesting_within_reason_is_read(answer):
     body = json.loads("[" * 150 + "]" * 150)
     assert json_of(answer(body)) == body
+
+
+@pytest.mark.parametrize("number", ["1e400", "9" * 309 + ".0", "9" * 250 + "e99", "0.1E+999", "-1e309"])
+def test_a_number_that_no_double_holds_is_no_json(answer, number):
+    with pytest.raises(ProtocolError):
+        json_of(answer(b'{"value": ' + number.encode() + b"}"))

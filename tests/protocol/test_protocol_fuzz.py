@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from opus_async.errors import APIError, InvalidInputs, OpusError, ProtocolError
 from opus_async.models import AuditLog, InputField, JobResults, JobStatus, Workflow
-from opus_async.opus.protocol.audit import progress
 from opus_async.opus.protocol.dialect import Answer, InitiateFields, PresignFields
 from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.failures import MAX_RETRY_AFTER, error_from, json_of, retry_after
@@ -273,6 +272,7 @@ WORDS = (
     *("action", "timestamp", "nodes_execution_data", "nodesExecutionData"),
     *("execution_status", "execution_start_time", "executionStartTime", "execution_time"),
     *("execution_index", "failed_nodes", "failedNodes", "executed_nodes"),
+    *("execution_input", "executionInput", "execution_output", "executionOutput"),
     *("remaining_nodes_to_execute", "running_node", "runningNode", "nb_nodes"),
     *("array", "file", "FAILED", "COMPLETED"),
     *("n1", "https://h/x"),
@@ -361,10 +361,12 @@ def hold_up(answer):
         assert isinstance(value, kind)
         repr(value)
         if isinstance(value, AuditLog):
-            share = progress(value)
-            assert share is None or 0 <= share <= 1
+            assert value.progress is None or 0 <= value.progress <= 1
+            assert value.elapsed is None or value.elapsed >= 0
+            assert {node.name for node in value.failures} == set(value.failed_nodes)
+            repr([put.parsed for node in value.nodes for put in node.inputs + node.outputs])
         if isinstance(value, JobResults):
-            repr(value.outputs)
+            repr((value.outputs, value.parsed_outputs))
         if isinstance(value, Workflow):
             assert all(field.type and field.display_name for field in value.inputs.values())
 

@@ -12,6 +12,7 @@ OURS = ("opus_async.errors", "opus_async.models", "opus_async.opus.protocol")
 PURE = {
     *(
         "__future__",
+        "abc",
         "collections",
         "dataclasses",
         "datetime",
@@ -34,7 +35,7 @@ PURE = {
         "pydantic_core",
         "re",
     ),
-    *("types", "typing", "urllib", "uuid"),
+    *("types", "typing", "unicodedata", "urllib", "uuid"),
 }
 IMPURE_NAMES = {"open", "print", "input", "now", "today", "utcnow", "time_ns", "stat", "exists", "read_bytes"}
 

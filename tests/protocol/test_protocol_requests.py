@@ -258,8 +258,13 @@ def test_trap_27_a_callback_that_would_be_refused_is_not_sent(v0, url):
 @pytest.mark.parametrize(
     "url", ["http://localhost:8080/cb", "http://127.0.0.1/cb", "http://127.1.2.3/cb", "http://[::1]:1/cb"]
 )
-def test_a_plain_callback_is_for_this_machine_only(v0, url):
-    assert v0.execute("1", {}, callback_url=url).body["callbackUrl"] == url
+def test_a_plain_callback_is_for_an_api_on_this_machine_only(v0, url):
+    assert V0(plain_http=True).execute("1", {}, callback_url=url).body["callbackUrl"] == url
+    assert V0(plain_http=True, callback_url=url).execute("1", {}).body["callbackUrl"] == url
+    with pytest.raises(ConfigurationError, match="must be https"):
+        v0.execute("1", {}, callback_url=url)
+    with pytest.raises(ConfigurationError, match="must be https"):
+        V0(callback_url=url)
 
 
 def test_a_refused_callback_is_not_quoted(v0):

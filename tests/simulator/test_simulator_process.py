@@ -118,6 +118,7 @@ def test_every_field_survives_the_command_line(tmp_path):
         storage_port=2,
         workflow_files=("a.json", "b.json"),
         faults="storm",
+        callbacks="mixed",
         seed=-3,
         run_time="lognormal:1.0,0.5",
         queue_time="0.1-0.2",

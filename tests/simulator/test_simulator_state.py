@@ -27,7 +27,7 @@ async def test_the_state_tells_what_a_job_received(api):
     assert job["inputs"] == {"workflow_input_d0cument1": url}
     assert job["files"][url]["size"] == 4
     assert (job["executions"], job["execute_requests"], job["result_reads"]) == (1, 1, 1)
-    assert job["callback_url"] == "https://example.com/c"
+    assert job["callback_url"] == "https://example.com"
     assert job["inputs_without_display_name"] == 0
 
 
@@ -77,6 +77,7 @@ def test_a_key_in_the_vendor_s_form_is_made_from_the_seed():
         ({"host": "0.0.0.0"}, "not a loopback address"),
         ({"host": "example.com"}, "not a loopback address"),
         ({"faults": "chaos"}, "unknown fault profile 'chaos': choose from none, flaky"),
+        ({"callbacks": "loud"}, "unknown callback profile 'loud': choose from prompt, late"),
         ({"traits": frozenset({"odd"})}, "unknown trait 'odd'"),
         ({"sign_content_type": "sometimes"}, "unknown sign_content_type"),
         ({"run_time": "soon"}, "not a duration"),

@@ -81,9 +81,10 @@ async def test_the_signed_headers_can_alternate(serve):
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "code"), [("POST", 404, "NoSuchKey"), ("GET", 405, "MethodNotAllowed")]
+    ("method", "status", "code"),
+    [("POST", 404, "NoSuchKey"), ("GET", 404, "NoSuchKey"), ("DELETE", 405, "MethodNotAllowed")],
 )
-async def test_only_put_is_allowed(api, method, status, code):
+async def test_only_put_is_allowed_at_an_empty_slot(api, method, status, code):
     reply = await api.put((await api.presign())["presignedUrl"], None, method=method)
     assert (reply.status, reply.code) == (status, code)
 

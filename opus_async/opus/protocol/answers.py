@@ -70,7 +70,7 @@ def read_id(answer: Answer, *names: str) -> str:
         ProtocolError: There is no id in it, or one that is null, empty or no id.
     """
     body = accepted(answer)
-    for place in _layers(body):
+    for place in layers(body):
         found = identifier(pick(place, *names))
         if found is not None:
             return found
@@ -85,9 +85,9 @@ def read_presigned(answer: Answer) -> PresignedUpload:
         ProtocolError: One of the two URLs is missing or is none.
     """
     body = accepted(answer)
-    for place in _layers(body):
-        put_url = _url(pick(place, "presignedUrl", "presigned_url"))
-        file_url = _url(pick(place, "fileUrl", "file_url"))
+    for place in layers(body):
+        put_url = http_url(pick(place, "presignedUrl", "presigned_url"))
+        file_url = http_url(pick(place, "fileUrl", "file_url"))
         if put_url and file_url:
             return PresignedUpload(put_url, file_url)
     raise unusable(answer, "without a usable presignedUrl and fileUrl")
@@ -109,7 +109,7 @@ def refused(answer: Answer) -> APIError:
     return error
 
 
-def _layers(body: Any) -> list[dict[str, Any]]:
+def layers(body: Any) -> list[dict[str, Any]]:
     """The body and, for wrapped answers, what lies inside ``data``."""
     if not isinstance(body, dict):
         return []
@@ -117,7 +117,7 @@ def _layers(body: Any) -> list[dict[str, Any]]:
     return [body, inner] if isinstance(inner, dict) else [body]
 
 
-def _url(value: Any) -> str | None:
+def http_url(value: Any) -> str | None:
     """An http(s) URL exactly as sent: a signature covers every byte of it."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         return None

@@ -10,22 +10,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from opus_async.models import AuditEntry, AuditLog, AuditNode
+from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
 from opus_async.opus.protocol.answers import accepted, identifier, pick, text
 from opus_async.opus.protocol.dialect import Answer
 from opus_async.opus.protocol.excerpts import excerpt
-
-_MILLISECONDS_FROM = 1e11
-"""A start beyond this is in milliseconds: as seconds it would be the year 5138."""
+from opus_async.opus.protocol.moments import MILLISECONDS_FROM, epoch, number
+from opus_async.opus.protocol.outcomes import variables
 
 _NAMES = ("name", "node_name", "nodeName", "label", "display_name", "displayName", "id", "node_id", "nodeId")
 _ERRORS = ("error", "error_message", "errorMessage", "execution_error", "executionError", "failure_reason")
 _ERRORS_OF_FAILED = (*_ERRORS, "message", "reason")
-_BROKEN = frozenset(("FAILED", "ERROR"))
-_OVER = _BROKEN | {"COMPLETED", "CANCELLED", "CANCELED", "TIMED_OUT"}
+_OVER = NODE_FAILED | {"COMPLETED", "CANCELLED", "CANCELED", "TIMED_OUT"}
 
 
 def read_audit(answer: Answer) -> AuditLog:
@@ -35,40 +32,32 @@ def read_audit(answer: Answer) -> AuditLog:
         APIError: The answer means no.
         ProtocolError: It is no JSON.
     """
-    body = accepted(answer)
+    return audit_of(accepted(answer))
+
+
+def audit_of(body: Any) -> AuditLog:
+    """Likewise, of what is at hand already; what makes no sense is an empty audit with its ``raw``."""
     audit = pick(body, "audit", "data") if isinstance(body, dict) else body
     places = [place for place in (body, audit) if isinstance(place, dict)]
     listed = audit if isinstance(audit, list) else _first(places, "auditTrail", "audit_trail")
     told = _first(places, "nodes_execution_data", "nodesExecutionData")
     nodes = tuple(sorted(_nodes(listed if told is None else told), key=_by_start))
     failed = _named(places, "failed_nodes", "failedNodes")
-    failed += (node.name for node in nodes if node.status in _BROKEN)
+    failed += (node.name for node in nodes if node.status in NODE_FAILED)
     executed = _named(places, "executed_nodes", "executedNodes")
     executed = executed or [node.name for node in nodes if node.status in _OVER]
+    count = _whole(_first(places, "nb_executed_nodes", "nbExecutedNodes"))
     return AuditLog(
         nodes=nodes,
         failed_nodes=tuple(dict.fromkeys(failed)),
         executed_nodes=tuple(dict.fromkeys(executed)),
+        executed_count=len(set(executed)) or count,
         remaining_nodes=tuple(_named(places, "remaining_nodes_to_execute", "remainingNodesToExecute")),
         running_node=next(iter(_named(places, "running_node", "runningNode")), None),
+        total_nodes=_whole(_first(places, "nb_nodes", "nbNodes")),
         trail=tuple(_trail(listed)),
         raw=body,
     )
-
-
-def progress(audit: AuditLog) -> float | None:
-    """How much of the workflow has run, 0 to 1, by the nodes executed; None where the audit does not tell.
-
-    The nodes that remain decide nothing: a finished run can still list all of them. Of a workflow with
-    branches a finished run executes only those it reached, so that 1 is never promised.
-    """
-    raw = audit.raw if isinstance(audit.raw, dict) else {}
-    count = _number(pick(raw, "nb_nodes", "nbNodes"))
-    known = {*audit.executed_nodes, *audit.failed_nodes, *audit.remaining_nodes}
-    if audit.running_node:
-        known.add(audit.running_node)
-    total = max(count or 0, len(known))
-    return min(len(audit.executed_nodes) / total, 1.0) if total else None
 
 
 def _nodes(data: Any) -> Iterator[AuditNode]:
@@ -86,22 +75,35 @@ def _nodes(data: Any) -> Iterator[AuditNode]:
 def _node(name: str, entry: Mapping[str, Any]) -> AuditNode:
     status = (text(pick(entry, "execution_status", "executionStatus", "status", "state")) or "").upper()
     start = pick(entry, "execution_start_time", "executionStartTime", "started_at", "startedAt")
-    started = _number(start)
-    in_seconds = started is not None and started < _MILLISECONDS_FROM
-    took = _number(pick(entry, "execution_time", "executionTime"))
+    started = number(start)
+    in_seconds = started is not None and started < MILLISECONDS_FROM
+    took = number(pick(entry, "execution_time", "executionTime"))
     return AuditNode(
         name=name,
         status=status or None,
-        started_at=_epoch(start) if started is None else started if in_seconds else started / 1000,
+        started_at=epoch(start),
         seconds=took if took is None or in_seconds else took / 1000,
-        error=_error(pick(entry, *(_ERRORS_OF_FAILED if status in _BROKEN else _ERRORS))),
+        error=_error(pick(entry, *(_ERRORS_OF_FAILED if status in NODE_FAILED else _ERRORS))),
+        inputs=tuple(_values(entry, "execution_input", "executionInput")),
+        outputs=tuple(_values(entry, "execution_output", "executionOutput")),
         raw=entry,
     )
 
 
+def _values(entry: Mapping[str, Any], *names: str) -> Iterator[OutputValue]:
+    """What a node was given or gave: variables as in results; a bare value goes by the key it is under."""
+    name = next((name for name in names if entry.get(name) is not None), names[0])
+    held = entry.get(name)
+    for part in held if isinstance(held, list) else (held,):
+        if isinstance(part, dict):
+            yield from variables(part)
+        elif part is not None and part != "":
+            yield OutputValue(name, name, part)
+
+
 def _by_start(node: AuditNode) -> tuple[float, float]:
     """Nodes by their start; those without one last, by the index that the platform gives them."""
-    index = _number(pick(node.raw, "execution_index", "executionIndex"))
+    index = number(pick(node.raw, "execution_index", "executionIndex"))
     start = node.started_at
     return (math.inf if start is None else start, math.inf if index is None else index)
 
@@ -127,6 +129,11 @@ def _trail(entries: Any) -> Iterator[AuditEntry]:
             yield AuditEntry(timestamp="", actor="", action=entry)
 
 
+def _whole(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
 def _first(places: Iterable[Mapping[str, Any]], *names: str) -> Any:
     return next((found for place in places if (found := pick(place, *names)) is not None), None)
 
@@ -142,25 +149,3 @@ def _name(entry: Any) -> str | None:
     if isinstance(entry, dict):
         return next((name for key in _NAMES if (name := identifier(entry.get(key))) is not None), None)
     return identifier(entry)
-
-
-def _number(value: Any) -> float | None:
-    """A finite number that is not negative, also as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _epoch(value: Any) -> float | None:
-    """Seconds since the epoch of a time in ISO 8601; without a zone it is UTC."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return _number((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import re
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,6 +21,8 @@ DEFAULT_TITLE = "opus_async job"
 DEFAULT_DESCRIPTION = "Started with opus_async"
 """The older docs require both texts, the newer ones do not: they are always sent."""
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 
 def segment(identifier: str, what: str) -> str:
     """An id as one segment of a path: whatever is in it, it cannot leave its place.
@@ -34,6 +36,11 @@ def segment(identifier: str, what: str) -> str:
     encoded = quote(named(identifier, what), safe="")
     climbs = ".." in encoded or encoded == "."
     return encoded.replace(".", "%2E") if climbs else encoded
+
+
+def is_uuid(identifier: str) -> bool:
+    """Whether an id is written as a UUID, with its four dashes."""
+    return _UUID.fullmatch(identifier) is not None
 
 
 def query(**values: str | int | None) -> str:
@@ -51,14 +58,18 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: _utf8(value) for name, value in values.items() if value is not None}
 
 
-def callback(url: str) -> str:
+def callback(url: str, *, plain_http: bool = False) -> str:
     """A callback URL that the platform will take, unchanged.
 
+    Args:
+        url: The URL.
+        plain_http: Whether http is enough, because the API itself is on this machine.
+
     Raises:
-        ConfigurationError: It is no https URL with a host. Plain http is for loopback hosts only: the
-            simulator on the same machine. The message does not quote it, since its path can be a secret.
+        ConfigurationError: It is no https URL with a host. The message does not quote it, since its path
+            can be a secret.
     """
-    problem = _callback_problem(url)
+    problem = _callback_problem(url, plain_http=plain_http)
     if problem:
         raise ConfigurationError(
             f"The callback URL {problem}; expected like https://your-app.example.com/opus/callback. "
@@ -67,7 +78,7 @@ def callback(url: str) -> str:
     return url
 
 
-def _callback_problem(url: str) -> str | None:
+def _callback_problem(url: str, *, plain_http: bool) -> str | None:
     if not url.strip():
         return "is empty"
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -79,18 +90,9 @@ def _callback_problem(url: str) -> str | None:
         return f"cannot be read ({error})"
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return "does not begin with https:// and a host"
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        return "must be https: the platform posts results to it"
+    if parts.scheme == "http" and not plain_http:
+        return "must be https: the platform posts results to it, and this API is on another machine"
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def initiate_body(fields: InitiateFields) -> dict[str, Any]:

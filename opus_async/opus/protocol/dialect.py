@@ -1,4 +1,4 @@
-"""What a generation of the Opus API must answer: the one interface that ``v0`` and later ``v1`` implement.
+"""What a generation of the Opus API must answer: the one interface that ``v0`` and ``v1`` implement.
 
 A dialect builds calls and reads answers. It decides nothing about retries, files or time.
 """
@@ -23,13 +23,15 @@ class Call:
         body: The JSON object to send; None for none.
         repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
             it starts a bill.
+        secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
     """
 
     operation: str
     method: str
     path: str
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = True
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +101,32 @@ class Dialect(Protocol):
 
     name: str
     """``v0`` or ``v1``."""
+    has_jobs: bool
+    """Whether its ids are job ids, which the observed calls of ``protocol/housekeeping.py`` take."""
+
+    def probe(self) -> Call:
+        """Ask for something that is not there, to learn whether anybody listens."""
+
+    def speaks(self, answer: Answer) -> bool:
+        """Whether the answer to ``probe`` comes from this generation; raises what decides nothing (401)."""
+
+    def callback(self, url: str | None) -> str | None:
+        """What an execute sends whose caller gives ``url``, or none; raises ConfigurationError."""
 
     def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Call:
         """Ask for a workflow's schema."""
 
+    def workflow_elsewhere(
+        self, workflow_id: str, *, version: int | None, version_id: str | None
+    ) -> Call | None:
+        """Ask at the other path that still tells of a workflow whose own path is retired, if there is one."""
+
     def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen."""
+        """Read it, in any shape seen.
+
+        Raises:
+            RetiredPath: Ask ``workflow_elsewhere``.
+        """
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled job shell."""

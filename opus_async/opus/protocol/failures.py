@@ -67,8 +67,13 @@ _RETIRED = "workflow details are no longer supported"
 _REQUEST_IDS = ("x-request-id", "x-amzn-requestid", "cf-ray", "x-amzn-trace-id")
 _SAYING = ("message", "error", "detail", "errors", "title")
 _ENVELOPE = ("statusCode", "timestamp", "path", "success", "metadata")
-_HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{309}")
+_HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
+"""Numbers that may be beyond a double: a long exponent, or so many digits that a short one is enough."""
 _BOM = b"\xef\xbb\xbf"
+
+
+class RetiredPath(NotFound):
+    """The platform tells of this workflow at another path, if at all."""
 
 
 def error_from(
@@ -90,7 +95,7 @@ def error_from(
         body, detail, code = None, excerpt_of_bytes(answer.body), None
     status = answer.status if status is None else status
     if _RETIRED in detail:
-        kind: type[APIError] = NotFound
+        kind: type[APIError] = RetiredPath
         head, advice = (
             "The platform no longer gives the details of this workflow",
             "It was made with an old builder: rebuild it in Opus, or use the UUID that its page shows there",

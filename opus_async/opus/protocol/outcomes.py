@@ -42,6 +42,8 @@ _ENVELOPE = frozenset(
 _MARKS = ("type", "displayName", "display_name", "variableName", "variable_name")
 """What tells a variable object from an output that is itself an object with a ``value`` in it."""
 
+_NOTHING_ELSE = frozenset(_MARKS)
+
 
 def read_executed(answer: Answer) -> None:
     """Return when the start was accepted. What the answer echoes is not looked at.
@@ -103,34 +105,32 @@ def _status_in(body: Mapping[str, Any]) -> Any:
 def _outputs(body: Any) -> Iterator[OutputValue]:
     """Every output variable, wherever this shape keeps them."""
     if not isinstance(body, dict):
-        return _variables(body)
+        return variables(body)
     if any(name in body for name in _HOLDERS):
         held = pick(body, *_HOLDERS)
         inner = pick(held, *_SCHEMAS) if isinstance(held, dict) else None
-        return _variables(held if inner is None else inner)
+        return variables(held if inner is None else inner)
     wrapped = body.get("data")
     if isinstance(wrapped, dict) and any(name in wrapped for name in _HOLDERS):
         return _outputs(wrapped)
-    return _variables({name: value for name, value in body.items() if name not in _ENVELOPE})
+    return variables({name: value for name, value in body.items() if name not in _ENVELOPE})
 
 
-def _variables(held: Any) -> Iterator[OutputValue]:
-    """Output variables from a mapping by name, or from a list of such mappings or of variable objects."""
+def variables(held: Any) -> Iterator[OutputValue]:
+    """Variables from a mapping by name, or from a list of such mappings or of variable objects."""
     for group in held if isinstance(held, list) else (held,):
         if not isinstance(group, dict):
             continue
-        if "value" in group and text(pick(group, "variable_name", "variableName")):
-            yield _output("", group)
+        name = text(pick(group, "variable_name", "variableName"))
+        if name is not None and ("value" in group or group.keys() <= _NOTHING_ELSE):
+            yield _described(name, group)
         else:
             for name, entry in group.items():
-                yield _output(name, entry)
+                yield _described(name, entry) if _is_variable(entry) else OutputValue(name, name, entry)
 
 
-def _output(name: str, entry: Any) -> OutputValue:
-    """One output, from a variable object or a bare value."""
-    if not _is_variable(entry):
-        return OutputValue(name, name, entry)
-    name = name or text(pick(entry, "variable_name", "variableName")) or ""
+def _described(name: str, entry: Mapping[str, Any]) -> OutputValue:
+    """One variable, from an object that describes it; a null can be left out of it."""
     return OutputValue(
         variable_name=name,
         display_name=text(pick(entry, "displayName", "display_name")) or name,

@@ -7,13 +7,12 @@ the newer ones know is sent when the caller gives it. Answers are read by their 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from opus_async.errors import InvalidInputs
-from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
-from opus_async.opus.protocol import answers, audit, calls, files, outcomes, schema
-from opus_async.opus.protocol.dialect import Answer, Call, InitiateFields, PresignedUpload, PresignFields
+from opus_async.opus.protocol import answers, calls, files
+from opus_async.opus.protocol.dialect import Answer, Call, InitiateFields, PresignFields
+from opus_async.opus.protocol.generation import Generation
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -22,18 +21,21 @@ DEFAULT_SCOPE = "organization"
 """Of every vendor example; the older docs require one."""
 
 
-class V0:
+class V0(Generation):
     """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.dialect.Dialect`.
 
     Args:
-        callback_url: Sent with every execute that has none of its own. The newer docs require one, and an
-            empty one is refused with 400.
+        callback_url: Sent with every execute that has none of its own; None sends one that does not
+            resolve. The newer docs require one, and an empty one is refused with 400.
+        plain_http: Whether a callback URL may be http, because the API is on this machine.
     """
 
     name = "v0"
+    has_jobs = True
 
-    def __init__(self, *, callback_url: str = calls.UNUSED_CALLBACK) -> None:
-        self._callback_url = calls.callback(callback_url)
+    def __init__(self, *, callback_url: str | None = None, plain_http: bool = False) -> None:
+        url = calls.UNUSED_CALLBACK if callback_url is None else callback_url
+        super().__init__(callback_url=url, plain_http=plain_http)
 
     def workflow(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
@@ -42,10 +44,6 @@ class V0:
         path = f"/workflow/{calls.segment(workflow_id, 'workflow id')}"
         asked = calls.query(version=version, workflowVersionId=version_id)
         return Call(operation="workflow", method="GET", path=path + asked)
-
-    def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen."""
-        return schema.read_workflow(answer, workflow_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled job shell.
@@ -81,10 +79,6 @@ class V0:
         )
         return Call(operation="presign", method="POST", path="/job/file/upload", body=body)
 
-    def read_presigned(self, answer: Answer) -> PresignedUpload:
-        """Read it."""
-        return answers.read_presigned(answer)
-
     def execute(
         self,
         job_id: str,
@@ -98,41 +92,28 @@ class V0:
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
         """
+        url = self.callback(callback_url)
         body = {
             "jobExecutionId": calls.named(job_id, "job id"),
             "jobPayloadSchemaInstance": payload,
-            "callbackUrl": self._callback_url if callback_url is None else calls.callback(callback_url),
+            "callbackUrl": url,
             **calls.given(workspaces=workspaces),
         }
-        return Call(operation="execute", method="POST", path="/job/execute", body=body, repeatable=False)
-
-    def read_executed(self, answer: Answer) -> None:
-        """Return when the start was accepted; raise an APIError when it was refused."""
-        outcomes.read_executed(answer)
+        return Call(
+            operation="execute", method="POST", path="/job/execute", body=body, repeatable=False, secret=url
+        )
 
     def status(self, job_id: str) -> Call:
         """Ask where the job stands."""
         return _of_job("status", job_id)
 
-    def read_status(self, answer: Answer) -> JobStatus:
-        """Read it; a word we do not know is ``UNKNOWN``, no error."""
-        return outcomes.read_status(answer)
-
     def results(self, job_id: str) -> Call:
         """Ask for the results; only after COMPLETED."""
         return _of_job("results", job_id)
 
-    def read_results(self, answer: Answer) -> JobResults | None:
-        """Read them; None when they are not ready yet (202)."""
-        return None if answer.status == HTTPStatus.ACCEPTED else outcomes.read_results(answer)
-
     def audit(self, job_id: str) -> Call:
         """Ask for the audit log; also answers while the job runs."""
         return _of_job("audit", job_id)
-
-    def read_audit(self, answer: Answer) -> AuditLog:
-        """Read it."""
-        return audit.read_audit(answer)
 
 
 def _of_job(operation: str, job_id: str) -> Call:

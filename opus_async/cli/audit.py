@@ -1,0 +1,151 @@
+"""``opus-async audit``: what a job did, node by node."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli.connection import connect, drive
+from opus_async.cli.errors import Exit, complain
+from opus_async.cli.tables import columns, printable, terminal_width, wrapped
+from opus_async.cli.words import precise
+
+if TYPE_CHECKING:
+    from opus_async.models import AuditLog, AuditNode, OutputValue
+
+_EPILOG = """\
+START counts from the first node's start. Nodes can overlap, so that the sum of TOOK is not what elapsed. Of a
+node that still runs TOOK is the time until now. What each node was given and gave is in the JSON.
+
+It works while the job runs, too. The exit code is 0 whenever there is an audit, of a failed job as well: what
+failed is in the first line, and in 'failed_nodes' of the JSON.
+
+examples:
+  opus-async audit 2514
+  opus-async audit 2514 --json | jq '.nodes[] | select(.status == "FAILED") | {name, error, inputs}'
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("job_id", metavar="JOB", help="the job's id; 'run' prints it")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the answer in 'raw'")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show an audit."""
+    audit = drive(_get(options.job_id))
+    if options.json:
+        print(json.dumps(as_json(options.job_id, audit), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(options.job_id, audit)))
+    return Exit.OK
+
+
+async def _get(job_id: str) -> AuditLog:
+    from opus_async.errors import NotFound, OpusError
+    from opus_async.models import AuditLog
+
+    async with connect() as opus:
+        try:
+            return await opus.jobs.audit(job_id)
+        except NotFound as missing:
+            try:  # v1 has no audit of a case that is there and has not run
+                status = await opus.jobs.status(job_id)
+            except OpusError:
+                raise missing from None
+            complain(f"the platform has no audit of job {job_id} yet; its status is {status}")
+            return AuditLog()
+
+
+def as_json(job_id: str, audit: AuditLog) -> dict[str, Any]:
+    """The audit for a machine; times are seconds since the epoch, durations seconds."""
+    return {
+        "job_id": job_id,
+        "started_at": audit.started_at,
+        "ended_at": audit.ended_at,
+        "elapsed": audit.elapsed,
+        "progress": audit.progress,
+        "total_nodes": audit.total_nodes,
+        "executed_count": audit.executed_count,
+        "executed_nodes": list(audit.executed_nodes),
+        "remaining_nodes": list(audit.remaining_nodes),
+        "running_node": audit.running_node,
+        "failed_nodes": list(audit.failed_nodes),
+        "nodes": [_node_as_json(node) for node in audit.nodes],
+        "trail": [
+            {"timestamp": entry.timestamp, "actor": entry.actor, "action": entry.action}
+            for entry in audit.trail
+        ],
+        "raw": audit.raw,
+    }
+
+
+def _node_as_json(node: AuditNode) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "status": node.status,
+        "started_at": node.started_at,
+        "ended_at": node.ended_at,
+        "seconds": node.seconds,
+        "error": node.error,
+        "inputs": _values_as_json(node.inputs),
+        "outputs": _values_as_json(node.outputs),
+    }
+
+
+def _values_as_json(values: Sequence[OutputValue]) -> list[dict[str, Any]]:
+    return [
+        {
+            "variable_name": given.variable_name,
+            "display_name": given.display_name,
+            "type": given.type,
+            "value": given.value,
+        }
+        for given in values
+    ]
+
+
+def _lines(job_id: str, audit: AuditLog) -> list[str]:
+    width = terminal_width()
+    lines = wrapped(printable(f"Job {job_id}: {', '.join(_facts(audit))}"), width)
+    if audit.nodes:
+        rows = [("NODE", "STATUS", "START", "TOOK", "ERROR")]
+        rows += [_row(node, audit.started_at) for node in audit.nodes]
+        lines += ["", columns(rows, width=width)]
+    if audit.trail:
+        trail = [("TIME", "ACTOR", "ACTION")]
+        trail += [(entry.timestamp, entry.actor, entry.action) for entry in audit.trail]
+        lines += ["", columns(trail, width=width)]
+    return lines
+
+
+def _facts(audit: AuditLog) -> Iterator[str]:
+    """Where the job stands, as far as its audit tells."""
+    executed, total = audit.executed_count, audit.total_nodes
+    failed = [node.name for node in audit.failures]
+    if audit.running_node:
+        yield f"at {audit.running_node}"
+    elif failed:
+        yield "failed"
+    elif total and executed is not None and executed >= total:
+        yield "finished"
+    elif not (executed or audit.nodes or audit.trail):
+        yield "no node has run" if executed == 0 else "no node is named"
+    if audit.elapsed is not None:
+        yield f"{precise(audit.elapsed)} elapsed"
+    if executed is not None:
+        yield f"nodes executed: {executed}" if total is None else f"{executed} of {total} nodes executed"
+    if audit.trail:
+        yield f"entries in its trail: {len(audit.trail)}"
+    if failed:
+        yield f"failed nodes: {', '.join(failed)}"
+
+
+def _row(node: AuditNode, began: float | None) -> tuple[str, str, str, str, str]:
+    start = "" if node.started_at is None or began is None else f"+{precise(node.started_at - began)}"
+    took = "" if node.seconds is None else precise(node.seconds)
+    return node.name, node.status or "", start, took, node.error or ""

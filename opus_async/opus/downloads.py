@@ -1,0 +1,119 @@
+"""Files on their way from the platform's storage: ask for a presigned URL, GET it, check, rename.
+
+A ``fileUrl`` cannot be fetched itself. The presigned URL is asked for when the slot of the download is ours,
+directly before the GET, so none expires in a queue; a 403 is answered with a new one. Faults on the way from
+storage are repeated below, with the same URL and from the first byte. The key goes to the API alone.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from opus_async.config import Timeouts
+from opus_async.errors import DownloadError, ValidationFailed
+from opus_async.events import RequestSent
+from opus_async.models import DownloadedFile
+from opus_async.opus.api import Api
+from opus_async.opus.protocol.observed import PresignedDownload
+from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
+from opus_async.transport.download import Destination, Received, get_file
+from opus_async.transport.http import Http, without_query
+from opus_async.transport.limits import Gate
+from opus_async.transport.notify import Notifier
+from opus_async.transport.retry import Retrier
+
+log = logging.getLogger("opus_async.opus")
+
+
+class Downloader:
+    """Fetches files.
+
+    Args:
+        api: For the presigned URL.
+        http: For the GET.
+        slots: How many files are on the wire at once.
+        retrier: Repeats a GET, and slows down when storage asks for it.
+        timeouts: ``upload_stall``, which is meant for both directions.
+        notify: Where events go.
+    """
+
+    def __init__(
+        self, api: Api, http: Http, slots: Gate, retrier: Retrier, *, timeouts: Timeouts, notify: Notifier
+    ) -> None:
+        self._api = api
+        self._http = http
+        self._slots = slots
+        self._retrier = retrier
+        self._timeouts = timeouts
+        self._notify = notify
+        self._by_workspace = True
+
+    async def fetch(
+        self, file_url: str, destination: Destination, *, workspace_id: str | None = None
+    ) -> DownloadedFile:
+        """Fetch one file.
+
+        Raises:
+            DownloadError: Storage refused it, or it cannot be written.
+            OpusError: The platform gave no URL for it, or no complete answer came.
+        """
+        async with self._slots.slot():
+            for urls_left in reversed(range(FRESH_URLS)):
+                place = await self._ask(file_url, workspace_id)
+                try:
+                    got = await self._get(place, destination)
+                except DownloadError as error:
+                    if not urls_left or not (error.status == FORBIDDEN or error.expired):
+                        raise
+                    log.info("%s: storage said no (%s); asking for a new URL", destination.path, error.code)
+                else:
+                    kind = got.content_type or place.content_type
+                    return DownloadedFile(got.path, got.size, got.sha256, kind)
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    async def _ask(self, file_url: str, workspace_id: str | None) -> PresignedDownload:
+        """Ask for a URL in the form that worked last, and once in the other where the first is refused."""
+        if workspace_id is None:
+            return await self._ask_without_workspace(file_url)
+        first, other = (workspace_id, None) if self._by_workspace else (None, workspace_id)
+        try:
+            return await self._api.download(file_url, workspace_id=first)
+        except ValidationFailed as error:
+            refusal = error
+        try:
+            place = await self._api.download(file_url, workspace_id=other)
+        except ValidationFailed:
+            raise refusal from None
+        self._by_workspace = other is not None
+        return place
+
+    async def _ask_without_workspace(self, file_url: str) -> PresignedDownload:
+        try:
+            return await self._api.download(file_url, workspace_id=None)
+        except ValidationFailed as error:
+            error.message = f"{error.message} Some servers want the workspace_id= of the file beside its URL."
+            raise
+
+    async def _get(self, place: PresignedDownload, destination: Destination) -> Received:
+        async def attempt(number: int) -> Received:
+            got = await get_file(
+                self._http,
+                place.get_url,
+                destination,
+                expected_size=place.size,
+                stall=self._timeouts.upload_stall,
+            )
+            if self._notify.active:
+                self._notify(
+                    RequestSent(
+                        operation="get",
+                        method="GET",
+                        url=without_query(place.get_url),
+                        status=200,
+                        seconds=got.seconds,
+                        attempt=number,
+                    )
+                )
+            return got
+
+        return await self._retrier.call("get", attempt)

@@ -1,0 +1,111 @@
+"""What both generations of the API share: an answer is read by its shape, whichever path it came from.
+
+The service was changed in place, so shapes of one generation turn up under the other's paths. Only the
+requests differ, and the name of the id.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from http import HTTPStatus
+
+from opus_async.errors import ProtocolError
+from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
+from opus_async.opus.protocol import answers, audit, calls, outcomes, schema
+from opus_async.opus.protocol.dialect import Answer, Call, PresignedUpload
+from opus_async.opus.protocol.failures import error_from, json_of
+
+NOBODY = "0"
+"""The id that a probe asks for: no job has it, and asking costs nothing."""
+
+_NO_ROUTE = ("cannot get ", "auth cookie")
+"""What the server says where it has no such path, or has it for browsers only."""
+_UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Generation(ABC):
+    """The readers; see :class:`~opus_async.opus.protocol.dialect.Dialect`.
+
+    Args:
+        callback_url: Sent with every execute that has none of its own; None sends none.
+        plain_http: Whether a callback URL may be http, because the API is on this machine.
+
+    Raises:
+        ConfigurationError: The callback URL is none that the platform takes.
+    """
+
+    def __init__(self, *, callback_url: str | None = None, plain_http: bool = False) -> None:
+        self._plain_http = plain_http
+        self._callback_url = None if callback_url is None else self._checked(callback_url)
+
+    @abstractmethod
+    def status(self, job_id: str) -> Call:
+        """Ask where the job stands."""
+
+    def probe(self) -> Call:
+        """Ask for something that is not there, to learn whether anybody listens."""
+        asked = self.status(NOBODY)
+        return Call(operation="probe", method=asked.method, path=asked.path)
+
+    def speaks(self, answer: Answer) -> bool:
+        """Whether the answer to ``probe`` comes from this generation.
+
+        Raises:
+            APIError: It decides nothing: the key is refused, the platform is busy or down.
+        """
+        error = error_from(answer)
+        said = error.detail.lower()
+        if any(words in said for words in _NO_ROUTE):
+            return False
+        if answer.status in _UNDECIDED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        try:
+            body = json_of(answer)
+        except ProtocolError:
+            return False  # a page for people: whoever answers here is not the API
+        return isinstance(body, dict) and answer.status != HTTPStatus.METHOD_NOT_ALLOWED
+
+    def workflow_elsewhere(
+        self, workflow_id: str, *, version: int | None, version_id: str | None
+    ) -> Call | None:
+        """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
+        if not calls.is_uuid(workflow_id):
+            return None
+        path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
+        asked = calls.query(version=version, workflowVersionId=version_id)
+        return Call(operation="workflow", method="GET", path=path + asked)
+
+    def callback(self, url: str | None) -> str | None:
+        """What an execute sends whose caller gives ``url``, or none.
+
+        Raises:
+            ConfigurationError: The callback URL is none that the platform takes.
+        """
+        return self._callback_url if url is None else self._checked(url)
+
+    def _checked(self, url: str) -> str:
+        return calls.callback(url, plain_http=self._plain_http)
+
+    def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
+        """Read it, in any shape seen."""
+        return schema.read_workflow(answer, workflow_id)
+
+    def read_presigned(self, answer: Answer) -> PresignedUpload:
+        """Read it."""
+        return answers.read_presigned(answer)
+
+    def read_executed(self, answer: Answer) -> None:
+        """Return when the start was accepted; raise an APIError when it was refused."""
+        outcomes.read_executed(answer)
+
+    def read_status(self, answer: Answer) -> JobStatus:
+        """Read it; a word we do not know is ``UNKNOWN``, no error."""
+        return outcomes.read_status(answer)
+
+    def read_results(self, answer: Answer) -> JobResults | None:
+        """Read them; None when they are not ready yet (202)."""
+        return None if answer.status == HTTPStatus.ACCEPTED else outcomes.read_results(answer)
+
+    def read_audit(self, answer: Answer) -> AuditLog:
+        """Read it."""
+        return audit.read_audit(answer)

@@ -1,0 +1,200 @@
+"""Calls about jobs that the vendor does not document and that working clients make (``/job/...``, v0 ids).
+
+Read by their shape like everything else; what is missing is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from http import HTTPStatus
+from typing import Any
+
+from opus_async.errors import InvalidInputs
+from opus_async.models import JobDetail, JobStatus
+from opus_async.opus.protocol import calls
+from opus_async.opus.protocol.answers import accepted, identifier, pick, read_id, text, unusable
+from opus_async.opus.protocol.audit import audit_of
+from opus_async.opus.protocol.dialect import Answer, Call
+from opus_async.opus.protocol.failures import error_from
+from opus_async.opus.protocol.moments import epoch, number
+from opus_async.opus.protocol.outcomes import status_of
+
+_IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFields:
+    """What a search can be narrowed by; None leaves it open.
+
+    Attributes:
+        workflow_id: Jobs of this workflow.
+        status: One status. Clients disagree on how several are written, so several are several searches.
+        query: Words to look for.
+        start_date: The first day, or moment, of creation.
+        end_date: The last.
+    """
+
+    workflow_id: str | None = None
+    status: str | None = None
+    query: str | None = None
+    start_date: date | str | None = None
+    end_date: date | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """One page of a search.
+
+    Attributes:
+        total: Jobs that match, as the platform counts them; None where it does not.
+        jobs: Those of this page.
+    """
+
+    total: int | None
+    jobs: tuple[JobDetail, ...]
+
+
+def search(fields: SearchFields, *, offset: int, limit: int) -> Call:
+    """Ask for the jobs that match, from ``offset`` on."""
+    asked = calls.query(
+        workflowId=fields.workflow_id,
+        status=fields.status,
+        query=fields.query,
+        startDate=_day(fields.start_date),
+        endDate=_day(fields.end_date),
+        offset=offset,
+        maxResults=limit,
+    )
+    return Call(operation="search", method="GET", path=f"/job/search{asked}")
+
+
+def read_page(answer: Answer) -> JobPage:
+    """Read a page; an entry without an id is left out.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: It is no JSON, or holds no list of jobs.
+    """
+    body = accepted(answer)
+    places = [body, body.get("data")] if isinstance(body, dict) else [{"jobs": body}]
+    for place in places:
+        listed = pick(place, "jobs", "results", "items") if isinstance(place, dict) else place
+        if isinstance(listed, list):
+            total = (
+                number(pick(place, "totalCount", "total_count", "total")) if isinstance(place, dict) else None
+            )
+            return JobPage(None if total is None else int(total), tuple(_details(listed)))
+    raise unusable(answer, "without a list of jobs")
+
+
+def detail(job_id: str) -> Call:
+    """Ask for everything there is about a job."""
+    return Call(operation="job", method="GET", path=_path(job_id))
+
+
+def read_detail(answer: Answer) -> JobDetail:
+    """Read it.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: It is no JSON, or no job.
+    """
+    body = accepted(answer)
+    if isinstance(body, dict):
+        for place in (body, body.get("data"), body.get("job")):
+            found = _detail(place) if isinstance(place, dict) else None
+            if found is not None:
+                return found
+    raise unusable(answer, "without a job's id")
+
+
+def archive(job_id: str) -> Call:
+    """Take a job out of the lists."""
+    return Call(operation="archive", method="POST", path=f"{_path(job_id)}/archive")
+
+
+def unarchive(job_id: str) -> Call:
+    """Put it back."""
+    return Call(operation="unarchive", method="DELETE", path=f"{_path(job_id)}/archive")
+
+
+def duplicate(job_id: str) -> Call:
+    """Make an unbilled copy of a job's shell."""
+    return Call(operation="duplicate", method="GET", path=f"{_path(job_id)}/duplicate")
+
+
+def read_duplicate(answer: Answer) -> str:
+    """Read the id of the copy."""
+    return read_id(answer, *_IDS)
+
+
+def delete(job_id: str) -> Call:
+    """Delete a job."""
+    return Call(operation="delete", method="DELETE", path=f"{_path(job_id)}/delete")
+
+
+def read_deleted(answer: Answer) -> None:
+    """Return when it is deleted; gone at a second attempt means that the first one did it."""
+    if answer.status == HTTPStatus.NOT_FOUND and answer.attempt > 1:
+        return
+    read_done(answer)
+
+
+def read_done(answer: Answer) -> None:
+    """Return when the answer means yes, whatever else it says; an empty one does."""
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise error_from(answer)
+    if answer.body.strip():
+        accepted(answer)
+
+
+def _path(job_id: str) -> str:
+    return f"/job/{calls.segment(job_id, 'job id')}"
+
+
+def _day(moment: date | str | None) -> str | None:
+    """A day or a moment, in ISO 8601."""
+    if moment is None:
+        return None
+    if isinstance(moment, date):  # a datetime is one, too
+        return moment.isoformat()
+    if epoch(moment) is None:
+        raise InvalidInputs([f"{moment!r} is no date: give a date, a datetime, or text like '2026-01-31'"])
+    return moment
+
+
+def _details(entries: Iterable[Any]) -> Iterable[JobDetail]:
+    for entry in entries:
+        found = _detail(entry) if isinstance(entry, dict) else None
+        if found is not None:
+            yield found
+
+
+def _detail(entry: Mapping[str, Any]) -> JobDetail | None:
+    job_id = identifier(pick(entry, *_IDS))
+    if job_id is None:
+        return None
+    workflow, workspace = (_named(entry.get(name)) for name in ("workflow", "workspace"))
+    audit = entry.get("audit")
+    status = pick(entry, "status", "state")
+    return JobDetail(
+        job_id=job_id,
+        status=status_of(status) if isinstance(status, str) else JobStatus("UNKNOWN", ""),
+        title=text(pick(entry, "title", "name")) or "",
+        workflow_id=identifier(
+            pick(entry, "workflowId", "workflow_id") or pick(workflow, "id", "workflowId")
+        ),
+        workflow_name=text(workflow.get("name")),
+        workspace_id=identifier(pick(entry, "workspaceId", "workspace_id") or workspace.get("id")),
+        created_at=epoch(pick(entry, "createdAt", "created_at")),
+        finished_at=epoch(pick(entry, "finishedAt", "finished_at")),
+        builder_type=text(pick(entry, "builderType", "builder_type")),
+        audit=audit_of(audit) if isinstance(audit, dict | list) else None,
+        raw=entry,
+    )
+
+
+def _named(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

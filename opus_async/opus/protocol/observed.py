@@ -1,0 +1,102 @@
+"""Calls that working clients make and the vendor does not document; the same on every generation of the API.
+
+Seen in several independent clients, never promised: each may change or go without notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from opus_async.errors import InvalidInputs
+from opus_async.opus.protocol import answers, calls
+from opus_async.opus.protocol.dialect import Answer, Call
+from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.plain import sendable
+
+URL_LIFE = 3600
+"""Seconds for which a presigned URL is asked for. It is used at once; a slow line may take long over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedDownload:
+    """A place in storage to GET one file from.
+
+    Attributes:
+        get_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
+        file_url: What it was asked for, where told.
+        content_type: Where told.
+        size: Bytes, where told.
+    """
+
+    get_url: str = field(repr=False)
+    file_url: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+
+
+def download(file_url: str, *, workspace_id: str | None) -> Call:
+    """Ask where the file behind a ``fileUrl`` can be fetched: that URL itself answers 404, with a key too.
+
+    Clients disagree on the second field, so each form is a fallback for the other.
+
+    Args:
+        file_url: From the results of a job, or from an upload.
+        workspace_id: Where the file lives; None asks with a time of expiry instead.
+
+    Raises:
+        InvalidInputs: It is no ``fileUrl``.
+    """
+    where = {"customExpiry": URL_LIFE} if workspace_id is None else {"workspaceId": workspace_id}
+    body = {"fileUrl": checked_file_url(file_url), **calls.given(**where)}
+    return Call(operation="download", method="POST", path="/job/file/download", body=body)
+
+
+def read_download(answer: Answer) -> PresignedDownload:
+    """Read it.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: There is no URL in it, or one that is none.
+    """
+    body = answers.accepted(answer)
+    for place in answers.layers(body):
+        get_url = answers.http_url(answers.pick(place, "presignedUrl", "presigned_url"))
+        if get_url:
+            return PresignedDownload(
+                get_url,
+                file_url=answers.http_url(answers.pick(place, "fileUrl", "file_url")),
+                content_type=answers.text(answers.pick(place, "contentType", "content_type")),
+                size=_size(answers.pick(place, "contentLength", "content_length")),
+            )
+    raise answers.unusable(answer, "without a usable presignedUrl")
+
+
+def checked_file_url(value: Any) -> str:
+    """A ``fileUrl``, trimmed.
+
+    Raises:
+        InvalidInputs: It is no http(s) URL, or a presigned one.
+    """
+    if not isinstance(value, str):
+        raise InvalidInputs(
+            [f"a file is named by its URL as text, not by a value of type {type(value).__name__}"]
+        )
+    url = value.strip()
+    if "x-amz-signature=" in url.lower():
+        raise InvalidInputs(["got a presigned URL; give the fileUrl that the results of the job hold"])
+    try:
+        parts = urlsplit(sendable(url))
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidInputs([f"'{excerpt(url, 80)}' is no http(s) URL; give a fileUrl"])
+    return url
+
+
+def _size(value: Any) -> int | None:
+    """A number of bytes, which can be text; None when it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:20])
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,135 @@
+"""The second generation of the API: *cases*, under ``/api/v1``.
+
+Its ids are ``caseId``; whether v0 knows them is not documented, so the two are never mixed. What only v0 can
+say is refused here by name instead of being dropped without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opus_async.errors import InvalidInputs
+from opus_async.opus.protocol import answers, calls, files
+from opus_async.opus.protocol.dialect import Answer, Call, InitiateFields, PresignFields
+from opus_async.opus.protocol.generation import Generation
+
+SCOPES = ("workspace", "unlisted")
+WIDER_SCOPES = ("organization",)
+"""The default of v0: v1 has nothing as wide, so the workspace it is."""
+_BASE = "/api/v1"
+_ONLY_V0 = ("reference_entity_id", "ref_user_id", "source", "workspaces", "initial_input", "web_app_id")
+"""Fields of ``initiate`` that v1 has no words for."""
+
+
+class V1(Generation):
+    """The endpoints of v1; see :class:`~opus_async.opus.protocol.dialect.Dialect`."""
+
+    name = "v1"
+    has_jobs = False
+
+    def workflow(
+        self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
+    ) -> Call:
+        """Ask for a workflow's schema.
+
+        The page of v1 names no parameter; those of v0 are sent when the caller pins a version.
+        """
+        path = f"{_BASE}/workflow/{calls.segment(workflow_id, 'workflow id')}"
+        asked = calls.query(version=version, workflowVersionId=version_id)
+        return Call(operation="workflow", method="GET", path=path + asked)
+
+    def initiate(self, fields: InitiateFields) -> Call:
+        """Make an unbilled case.
+
+        Raises:
+            InvalidInputs: No workflow is named, or something that only v0 can say is asked for.
+        """
+        problems = [
+            f"{name} is not known to v1: leave it out, or use api='v0'"
+            for name in _ONLY_V0
+            if getattr(fields, name) is not None
+        ]
+        if not fields.workflow_id:
+            problems.append("give workflow_id: a case is always of one workflow")
+        if problems:
+            raise InvalidInputs(problems)
+        return Call(
+            operation="initiate", method="POST", path=f"{_BASE}/case", body=calls.initiate_body(fields)
+        )
+
+    def read_initiated(self, answer: Answer) -> str:
+        """Read the case id, as text with every digit kept."""
+        return answers.read_id(answer, "caseId", "case_id")
+
+    def presign(self, fields: PresignFields) -> Call:
+        """Ask for a place to PUT one file to.
+
+        Raises:
+            InvalidInputs: The extension or the scope is not supported, or no workflow and no workspace is
+                named.
+        """
+        scope = fields.access_scope
+        if scope is None or scope in WIDER_SCOPES:
+            scope = SCOPES[0]
+        problems = []
+        if scope not in SCOPES:
+            problems.append(f"access_scope must be one of {', '.join(SCOPES)} on v1")
+        if not (fields.workflow_id or fields.workspace_id):
+            problems.append("v1 takes a file for a workflow or a workspace: give workflow_id or workspace_id")
+        if problems:
+            raise InvalidInputs(problems)
+        extension = files.checked_extension(fields.extension)
+        body = calls.given(
+            fileExtension=extension,
+            originalName=fields.original_name or f"file{extension}",
+            accessScope=scope,
+            workspaceId=fields.workspace_id,
+            workflowId=fields.workflow_id,
+        )
+        return Call(operation="presign", method="POST", path=f"{_BASE}/file/upload/presigned", body=body)
+
+    def execute(
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None = None,
+        workspaces: str | None = None,
+    ) -> Call:
+        """Start the case, and the bill.
+
+        Raises:
+            ConfigurationError: The callback URL is none that the platform takes.
+            InvalidInputs: ``workspaces`` is given.
+        """
+        if workspaces is not None:
+            raise InvalidInputs(["workspaces is not known to v1: leave it out, or use api='v0'"])
+        url = self.callback(callback_url)
+        return Call(
+            operation="execute",
+            method="POST",
+            path=f"{_case(job_id)}/execute",
+            body={"payload": payload, **calls.given(callbackUrl=url)},
+            repeatable=False,
+            secret=url,
+        )
+
+    def status(self, job_id: str) -> Call:
+        """Ask where the case stands."""
+        return Call(operation="status", method="GET", path=f"{_case(job_id)}/status")
+
+    def results(self, job_id: str) -> Call:
+        """Ask for the results; 202 until the case has ended."""
+        return Call(operation="results", method="GET", path=f"{_case(job_id)}/results")
+
+    def audit(self, job_id: str) -> Call:
+        """Ask for the audit log; 404 while there is none yet.
+
+        One vendor page writes ``/audit-log``; the clients that work call this.
+        """
+        return Call(operation="audit", method="GET", path=f"{_case(job_id)}/audit")
+
+
+def _case(job_id: str) -> str:
+    return f"{_BASE}/case/{calls.segment(job_id, 'case id')}"

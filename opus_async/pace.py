@@ -1,0 +1,123 @@
+"""When a job is asked about again: what is known of a workflow's run times, and arithmetic on it.
+
+Pure: no clock, no asyncio; seconds go in, seconds come out.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from dataclasses import dataclass
+
+LAG_FLOOR = 0.5
+"""Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
+BLIND_POLLS = 100
+"""Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
+SAMPLES = 256
+"""Run times remembered per workflow; the newest count."""
+ENOUGH = 5
+"""Run times that make a workflow known."""
+WAITING_CAP = 300.0
+"""Seconds. A job parked for a person is asked about at least every five minutes."""
+UNTOLD = 60.0
+"""Seconds until the first look at a job of unknown run time whose end the platform has promised to tell."""
+OVERDUE = 1.25
+"""By this factor a job outlives nearly all others before it is asked why nobody told of its end."""
+REST_CAP = 1800.0
+"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour."""
+CALLS_COUNTED = 20
+"""Ends that tell how far calls can be relied on; the newest count."""
+RELIABLE_SHARE = 0.5
+"""Of those ends, how many a call must have told."""
+
+
+class RunTimes:
+    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def learn(self, seconds: float) -> None:
+        """Remember one."""
+        if len(self._recent) == SAMPLES:
+            del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
+        self._recent.append(seconds)
+        bisect.insort(self._sorted, seconds)
+
+    @property
+    def known(self) -> bool:
+        """Whether enough were seen to rely on them."""
+        return len(self._sorted) >= ENOUGH
+
+    def quantile(self, share: float) -> float:
+        """The run time that this share of jobs stays under; only when ``known``."""
+        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
+
+
+class Calls:
+    """How far the platform's calls can be relied on for one workflow: by the newest ends, told or found."""
+
+    def __init__(self) -> None:
+        self._told: deque[bool] = deque(maxlen=CALLS_COUNTED)
+
+    def learn(self, *, told: bool) -> None:
+        """Remember an end that a call told, or that a look found first."""
+        self._told.append(told)
+
+    @property
+    def reliable(self) -> bool | None:
+        """Whether an end may be waited for; None while too few ends were seen."""
+        if len(self._told) < ENOUGH:
+            return None
+        return sum(self._told) >= RELIABLE_SHARE * len(self._told)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait until a job is asked about again. Pure arithmetic.
+
+    Attributes:
+        detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
+    """
+
+    detect_lag: float
+
+    def interval(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
+        """Seconds until the next look.
+
+        A mean delay of L needs looks 2 L apart. While a workflow is unknown its run time is at least the
+        age, so the interval grows with the age. Once it is known nobody asks before the quick ones end, and
+        a job that outlives nearly all others is asked by its age again.
+
+        Args:
+            age: Seconds since the job was started.
+            times: What was learned for its workflow.
+            crowd: Jobs of that workflow watched now.
+            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
+        """
+        if waiting_for is not None:
+            return min(max(self._spacing(age), waiting_for / 2), WAITING_CAP)
+        if not times.known:
+            return max(self._spacing(age), crowd / BLIND_POLLS)
+        quick, slow = 0.9 * times.quantile(0.1), 1.5 * times.quantile(0.9)
+        if age > slow:
+            return self._spacing(age)
+        spacing = self._spacing(times.quantile(0.5))
+        return max(spacing, min(quick - age, 10 * spacing))
+
+    def rest(self, age: float, times: RunTimes, waiting_for: float | None) -> float:
+        """Seconds until the next look at a job whose end will be told: the net under a call that gets lost.
+
+        A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found after
+        a quarter of the run time, in a workflow of unknown run time after twice as long again.
+        """
+        if waiting_for is not None:
+            return self.interval(age, times, 0, waiting_for)
+        if not times.known:
+            return min(max(2 * age, UNTOLD), REST_CAP)
+        overdue = OVERDUE * times.quantile(0.9) - age
+        return max(overdue, 4 * LAG_FLOOR, min((OVERDUE - 1) * age, REST_CAP))
+
+    def _spacing(self, run_time: float) -> float:
+        return 2 * max(LAG_FLOOR, self.detect_lag * run_time)

@@ -1,0 +1,184 @@
+"""Callbacks: what is posted to the callbackUrl of a run, when, how often. How it is sent is in `callbacks`.
+
+That Opus sends a POST when a run ends is documented; its body, headers and retries are not. A profile is one
+way in which a platform, or somebody who guessed the URL, may behave. What one run gets is drawn from the seed
+and the identity of its job, and decided at once when its execute is accepted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from opus_async.simulator.draws import hexadecimal, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from yarl import URL
+
+    from opus_async.simulator.runs import Job, Run
+
+_T = TypeVar("_T")
+
+_HONEST = ("full", "short", "event", "blank")
+_GARBAGE = ("noise", "huge", "empty", "wrong_type")
+_JSON = "application/json"
+_NOISE_DIGITS = 128
+# With the 64 bytes of noise: 1 MiB.
+_HUGE_REPEATS = 16_384
+# The length of a token in a URL that has no path to take the length from.
+_TOKEN_DIGITS = 32
+
+EXACT, CHANGED, REPLACED, CUT = range(4)
+_NEIGHBOURS = (CHANGED, REPLACED, CUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named way to send callbacks.
+
+    Attributes:
+        name: What `--callbacks` calls it.
+        summary: One sentence for people.
+        delays: One range of seconds for each POST, counted from the end of the run.
+        bodies: The forms of body to draw from.
+        most_lies: Up to so many POSTs to the URL, at least one, say COMPLETED before the end, and one goes
+            to each neighbour of its path; 0 for none.
+        among: The profiles of which each job draws one; empty for this one.
+    """
+
+    name: str
+    summary: str
+    delays: tuple[tuple[float, float], ...] = ()
+    bodies: tuple[str, ...] = _HONEST
+    most_lies: int = 0
+    among: tuple[str, ...] = ()
+
+
+_AT_THE_END = (0.0, 0.0)
+
+PROFILES: Final[dict[str, Profile]] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "prompt", "One POST right after the end, with status and results.", (_AT_THE_END,), ("full",)
+        ),
+        Profile("late", "One POST half a second to two seconds after the end.", ((0.5, 2.0),)),
+        Profile("twice", "Two POSTs, the second up to half a second later.", (_AT_THE_END, (0.05, 0.5))),
+        Profile("never", "No POST at all."),
+        Profile(
+            "forged",
+            "Lies before the end, to the URL and to neighbours of its path; then the right one.",
+            (_AT_THE_END,),
+            most_lies=3,
+        ),
+        Profile("garbage", "One POST right after the end; its body is no use.", (_AT_THE_END,), _GARBAGE),
+        Profile("early", "One POST up to 0.3 seconds before the status turns.", ((-0.3, -0.02),)),
+        Profile(
+            "mixed",
+            "Each job draws one of the other profiles.",
+            among=("prompt", "late", "twice", "never", "forged", "garbage", "early"),
+        ),
+    )
+}
+"""Every callback profile by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One POST, planned.
+
+    Attributes:
+        moment: When to send it, epoch seconds.
+        form: The form of its body, one of `BODIES`.
+        aim: The URL itself, or one of the neighbours of its path.
+        lies: Whether it comes from somebody who does not know how the run ends.
+    """
+
+    moment: float
+    form: str
+    aim: int = EXACT
+    lies: bool = False
+
+
+def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
+    """Decide the POSTs of a run.
+
+    Args:
+        name: The name of the profile.
+        seed: What every draw depends on.
+        job: The job.
+        run: Its run, just accepted.
+    """
+    about = (seed, job.identity, job.executions)
+    profile = PROFILES[name]
+    if profile.among:
+        profile = PROFILES[_pick(profile.among, uniform("callback profile", *about))]
+    if profile.most_lies:
+        lies = 1 + int(profile.most_lies * uniform("callback lies", *about))
+        for nth, aim in enumerate((*(EXACT,) * lies, *_NEIGHBOURS)):
+            share = uniform("callback lie", nth, *about)
+            moment = run.accepted_at + share * (run.ends_at - run.accepted_at)
+            yield Posting(moment, "full", aim, lies=True)
+    for nth, (low, high) in enumerate(profile.delays):
+        delay = low + (high - low) * uniform("callback delay", nth, *about)
+        form = _pick(profile.bodies, uniform("callback body", nth, *about))
+        yield Posting(max(run.ends_at + delay, run.accepted_at), form)
+
+
+def aim_at(url: URL, aim: int, *about: object) -> URL:
+    """Return the URL itself or a neighbour: another path on the same origin, without the query.
+
+    Args:
+        url: The callback URL.
+        aim: Which neighbour.
+        about: What a made-up token depends on.
+    """
+    if aim == EXACT:
+        return url
+    folder, _, token = url.raw_path.rstrip("/").rpartition("/")
+    wrong = {
+        CHANGED: token[:-1] + ("1" if token.endswith("0") else "0"),
+        REPLACED: hexadecimal(min(len(token) or _TOKEN_DIGITS, _NOISE_DIGITS), "token", *about),
+        CUT: "",
+    }
+    return url.with_path(f"{folder}/{wrong[aim]}", encoded=True)
+
+
+def write_body(form: str, told: Mapping[str, Any], *about: object) -> tuple[bytes, str]:
+    """Return the body of a POST and its Content-Type.
+
+    Args:
+        form: The form of the body.
+        told: What there is to tell: the id, the status, and results if the run completed.
+        about: What noise depends on.
+    """
+    return BODIES[form](told, bytes.fromhex(hexadecimal(_NOISE_DIGITS, "noise", *about)))
+
+
+def _short(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what there is to tell without the results."""
+    return {name: value for name, value in told.items() if not isinstance(value, dict)}
+
+
+def _to_json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _pick(choices: tuple[_T, ...], chance: float) -> _T:
+    return choices[int(chance * len(choices))]
+
+
+BODIES: Final[dict[str, Callable[[Mapping[str, Any], bytes], tuple[bytes, str]]]] = {
+    "full": lambda told, _: (_to_json(told), _JSON),
+    "short": lambda told, _: (_to_json(_short(told)), _JSON),
+    "event": lambda told, _: (_to_json({"event": "job.finished", "data": _short(told)}), _JSON),
+    "blank": lambda _, __: (b"{}", _JSON),
+    "noise": lambda _, noise: (noise, "application/octet-stream"),
+    "huge": lambda _, noise: (noise * _HUGE_REPEATS, _JSON),
+    "empty": lambda _, __: (b"", _JSON),
+    "wrong_type": lambda told, _: (_to_json(told), "text/html"),
+}
+"""Every form of body: what is told and 64 bytes of noise, to the body and its Content-Type."""

@@ -1,0 +1,180 @@
+"""A file while it comes in: under a temporary name beside its destination, with its own once it is whole.
+
+Whatever can block happens in a thread. Whoever opens one ends it, with ``finish`` or with ``discard``; a
+cancel can leave a thread inside a write, so ``discard`` waits for that one, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import io
+import itertools
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiofiles.threadpool import wrap
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
+
+from opus_async.errors import DownloadError
+from opus_async.transport.reading import off_loop
+
+_SHOWN_CHARS = 50
+"""Of the name in the temporary one: 200 bytes at most, so that all of it stays below a file system's 255."""
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or give a folder on another disk",
+    errno.EDQUOT: "free some space, or give a folder on another disk",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f), or give a folder on another disk",
+    errno.EACCES: "give a folder that this user may write to, or change its permissions",
+    errno.EPERM: "give a folder that this user may write to, or change its permissions",
+    errno.EROFS: "give a folder that can be written to",
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "make its folder first",
+    errno.EISDIR: "there is a folder of that name: give another name",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower the concurrency",
+    errno.ENFILE: "raise the limit of open files (ulimit -n), or lower the concurrency",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a file is to go.
+
+    Attributes:
+        path: In a folder that exists.
+        overwrite: Whether a file of that name is replaced. A link is, too: it is never followed.
+        renumber: Whether, where it is not, the next free of ``a (2).pdf``, ``a (3).pdf``, ... is taken.
+    """
+
+    path: Path
+    overwrite: bool = False
+    renumber: bool = False
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """The path, then ``a (2).pdf``, ``a (3).pdf``, ... beside it, without end."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.stem} ({number}){path.suffix}")
+
+
+class PartFile:
+    """One attempt at a file; made in a thread, see :meth:`open`.
+
+    Raises:
+        DownloadError: Here and everywhere: the disk refuses; the message says what to do.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        name = destination.path.name[:_SHOWN_CHARS]
+        self._destination = destination
+        self._path = destination.path.with_name(f".{name}.{secrets.token_hex(8)}.part")
+        self._lock = threading.Lock()
+        self._given_up = False
+        with self._explained():
+            self._file = _HashingFile(io.FileIO(self._path, "x"))  # exclusive: no link is followed
+        self._writer: AsyncBufferedIOBase = wrap(self._file)
+
+    @classmethod
+    async def open(cls, destination: Destination) -> PartFile:
+        """Make the temporary file, with the permissions that any new file gets."""
+        return await off_loop(lambda: cls(destination), undo=cls.discard_now)
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces at the end: one hop to a thread, hashing included."""
+        with self._explained():
+            await self._writer.writelines(pieces)
+
+    async def finish(self) -> tuple[Path, str]:
+        """Bring it to the disk, then give it its name.
+
+        Returns:
+            Where it is now, and its SHA-256 in hex.
+        """
+        return await off_loop(self._finish_now)
+
+    async def discard(self) -> None:
+        """Close and remove it; goes on in its thread when cancelled."""
+        self._given_up = True
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.discard_now))
+
+    def discard_now(self) -> None:
+        """Do so in this thread, after whatever another one does with it now."""
+        with self._lock:
+            with suppress(OSError):  # it is closed all the same
+                self._file.close()
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _finish_now(self) -> tuple[Path, str]:
+        with self._lock, self._explained():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            if self._given_up:  # a cancel; nobody waits for this any more
+                raise DownloadError("given up", destination=str(self._destination.path))
+            return self._place(), self._file.sha256.hexdigest()
+
+    def _place(self) -> Path:
+        wanted = self._destination.path
+        if self._destination.overwrite:
+            return self._path.replace(wanted)
+        for path in numbered(wanted) if self._destination.renumber else (wanted,):
+            with suppress(FileExistsError):
+                _move(self._path, path)
+                return path
+        raise DownloadError(
+            f"{wanted} came to be while its content was downloaded: give another name, or overwrite=True",
+            destination=str(wanted),
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """An error of the system as ours."""
+        try:
+            yield
+        except OSError as error:
+            path, number = self._destination.path, error.errno or 0
+            reason = os.strerror(number) if number else str(error)
+            advice = _ADVICE.get(number, "check the disk and the path")
+            raise DownloadError(
+                f"{path} cannot be written ({reason}): {advice}", destination=str(path)
+            ) from None
+
+
+class _HashingFile(io.BufferedWriter):
+    """Hashes what it writes, in the thread that writes it."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__(raw)
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # we write nothing but bytes
+        """Write all of it."""
+        self.sha256.update(data)
+        return super().write(data)
+
+
+def _move(part: Path, path: Path) -> None:
+    """Rename, and raise FileExistsError rather than replace anything: in one step, whoever else is about."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # most likely a file system without hard links: take the name first
+        path.touch(exist_ok=False)
+        try:
+            part.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+    else:
+        part.unlink()

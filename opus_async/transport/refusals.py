@@ -1,0 +1,48 @@
+"""What storage says when it says no: an XML page, of which two texts are worth having."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+_READ_BYTES = 64 * 1024
+_LONGEST_TEXT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The reason of a refusal, fit to stand in a message.
+
+    Attributes:
+        code: The S3 error code, where there is one.
+        words: Its sentence, without any query of a URL.
+    """
+
+    code: str | None
+    words: str | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether the presigned URL has expired."""
+        return self.code == "ExpiredToken" or (self.words is not None and "expired" in self.words.lower())
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.code, self.words))) or "without a reason"
+
+
+def read_refusal(body: bytes) -> Refusal:
+    """The reason in the body of an answer; of any body, however wrong."""
+    text = body[:_READ_BYTES].decode("utf-8", "replace")
+    return Refusal(_tag(text, "Code"), _tag(text, "Message"))
+
+
+def _tag(text: str, name: str) -> str | None:
+    """The text of an XML element. No parser: the page may be hostile, and two texts are all we want."""
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    if found is None:
+        return None
+    words = " ".join(html.unescape(found[1]).split())
+    words = re.sub(r"\?\S+", "?...", words)
+    words = re.sub(r"(?i)(x-amz-[a-z-]+=)\S+", r"\1...", words)
+    return words[:_LONGEST_TEXT] or None

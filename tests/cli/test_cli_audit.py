@@ -1,0 +1,272 @@
+"""What a job did, node by node, against the real simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from urllib.request import Request, urlopen
+
+import pytest
+from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+
+from opus_async.cli import tables, words
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+TEXT = "T3xtOnlyWorkfl0w"
+LONG = "L0ngNamesWorkfl0"
+NODES = [
+    "Input",
+    "Classify the document by its first page and by its letterhead",
+    "とても長い名前のノードがここにあります",
+    "Anamewithoutasinglespacethatgoesonandonandonuntilitsend",
+    "Output",
+]
+
+
+def ran(opus, env, *more):
+    """The id of a job that was run to its end, or as far as ``--timeout`` lets it."""
+    return opus("run", TEXT, "--input", "Text=hällo", "--json", *more, env=env).json["job_id"]
+
+
+def initiated(process):
+    """The id of a job that was never executed."""
+    asked = Request(
+        f"{process.base_url}/job/initiate",
+        data=json.dumps({"workflowId": TEXT, "title": "t", "description": "d"}).encode(),
+        headers={"x-service-key": process.service_key, "Content-Type": "application/json"},
+    )
+    with urlopen(asked, timeout=SECONDS) as answer:
+        return json.load(answer)["jobExecutionId"]
+
+
+def table(said):
+    """The header line, and the cells of each row by the first one."""
+    header, empty, *lines = said.out.splitlines()
+    assert not empty
+    return header, {cells[0]: cells[1:] for cells in (re.split(" {2,}", line) for line in lines)}
+
+
+def test_help_and_wrong_use(opus):
+    said = opus("audit", "--help")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("usage: opus-async audit")
+    for words_ in (("audit",), ("audit", "1", "2"), ("audit", "1", "--jason")):
+        said = opus(*words_)
+        assert (said.code, said.out) == (2, "")
+
+
+def test_a_completed_job_is_a_header_and_a_row_for_each_node(opus, to):
+    job_id = ran(opus, to)
+    said = opus("audit", job_id, env=to)
+    assert (said.code, said.err) == (0, "")
+    header, rows = table(said)
+    total = len(rows) - 1
+    facts = rf"Job {job_id}: finished, 0\.\d{{3}} s elapsed, {total} of {total} nodes executed"
+    assert re.fullmatch(facts, header)
+    assert list(rows)[:2] == ["NODE", "Input"]
+    assert rows["NODE"] == ["STATUS", "START", "TOOK", "ERROR"]
+    assert rows["Input"][:2] == ["COMPLETED", "+0.000 s"]
+    starts = [cells[1] for cells in rows.values()][1:]
+    assert starts == sorted(starts)
+    assert len(set(starts)) > 1
+
+
+def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
+    job_id = ran(opus, to)
+    said = opus("audit", job_id, "--json", env=to)
+    audit = said.json
+    assert said.code == 0
+    assert audit["job_id"] == job_id
+    assert audit["progress"] == 1.0
+    assert audit["failed_nodes"] == []
+    assert audit["running_node"] is None
+    assert audit["executed_nodes"] == [node["name"] for node in audit["nodes"]]
+    assert audit["executed_count"] == audit["total_nodes"] == len(audit["nodes"])
+    first, *_, last = audit["nodes"]
+    assert audit["elapsed"] == pytest.approx(last["ended_at"] - first["started_at"])
+    assert (audit["started_at"], audit["ended_at"]) == (first["started_at"], last["ended_at"])
+    assert last["ended_at"] == pytest.approx(last["started_at"] + last["seconds"])
+    assert [given["value"] for given in first["outputs"]] == ["hällo"]
+    assert "hällo" in [given["value"] for given in last["outputs"]]
+    assert set(last["outputs"][0]) == {"variable_name", "display_name", "type", "value"}
+    assert audit["trail"] == []
+    assert audit["raw"]["audit"]["nodes_execution_data"][first["name"]]["execution_status"] == "COMPLETED"
+
+
+def test_a_failed_job_is_shown_with_the_code_0_and_names_its_failed_nodes(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+        env = leading_to(process)
+        job_id = ran(opus, env)
+        plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
+    assert (plain.code, whole.code) == (0, 0)
+    (failed,) = whole.json["failed_nodes"]
+    header, rows = table(plain)
+    assert header.startswith(f"Job {job_id}: failed, ")
+    assert header.endswith(f"nodes executed, failed nodes: {failed}")
+    assert rows[failed][0] == "FAILED"
+    assert whole.json["progress"] < 1
+
+
+def test_a_job_that_never_ran_has_no_nodes_to_show(opus, simulator, to):
+    job_id = initiated(simulator)
+    plain, whole = opus("audit", job_id, env=to), opus("audit", job_id, "--json", env=to)
+    assert (plain.code, plain.err) == (0, "")
+    total = whole.json["total_nodes"]
+    assert plain.out == f"Job {job_id}: no node has run, 0 of {total} nodes executed\n"
+    assert (whole.code, whole.json["nodes"], whole.json["elapsed"]) == (0, [], None)
+    assert whole.json["progress"] == 0
+
+
+def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
+        env = leading_to(process)
+        job_id = ran(opus, env, "--timeout", "1")
+        plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
+    assert (plain.code, whole.code) == (0, 0)
+    running = whole.json["running_node"]
+    header, rows = table(plain)
+    assert header.startswith(f"Job {job_id}: at {running}, ")
+    assert rows[running][0] == "IN_PROGRESS"
+    assert whole.json["nodes"][-1]["seconds"] > 0
+    assert whole.json["progress"] < 1
+
+
+def test_the_older_trail_is_a_table_of_its_own(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
+        env = leading_to(process)
+        job_id = ran(opus, env)
+        plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
+    header, rows = table(plain)
+    assert header == f"Job {job_id}: entries in its trail: {len(rows) - 1}"
+    assert rows["TIME"] == ["ACTOR", "ACTION"]
+    assert ["SYSTEM", "Job initiated"] in rows.values()
+    assert whole.json["trail"][0] == {
+        "timestamp": whole.json["trail"][0]["timestamp"],
+        "actor": "SYSTEM",
+        "action": "Job initiated",
+    }
+    assert whole.json["nodes"] == []
+
+
+def test_a_job_that_is_not_there_has_the_code_2_and_says_so(opus, to):
+    for more in ((), ("--json",)):
+        said = opus("audit", "99999999", *more, env=to)
+        assert (said.code, said.out) == (2, "")
+        assert "does not know this id" in said.err
+        assert "/job/99999999/audit" in said.err
+
+
+def test_a_job_without_an_audit_is_told_from_one_that_is_not_there(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
+        env = leading_to(process)
+        job_id = ran(opus, env)
+        there, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
+        gone = opus("audit", "99999999", env=env)
+    assert there.code == 0
+    assert there.out == f"Job {job_id}: no node is named\n"
+    assert f"no audit of job {job_id} yet; its status is COMPLETED" in there.err
+    assert (whole.code, whole.json["nodes"], whole.json["raw"]) == (0, [], None)
+    assert (gone.code, gone.out) == (2, "")
+
+
+@pytest.mark.parametrize(("job_id", "part"), [("", "job id is empty"), (" ", "job id is empty")])
+def test_an_id_that_is_none_has_the_code_2(opus, to, job_id, part):
+    said = opus("audit", job_id, env=to)
+    assert (said.code, said.out) == (2, "")
+    assert part in said.err
+
+
+def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
+    said = opus("audit", "1", "--debug", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
+    assert said.code == 4
+    assert WRONG_KEY[1:] not in said.out + said.err
+
+
+def on_terminal(*words_, env):
+    """The lines that a terminal of 80 columns gets."""
+    leader, follower = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            command(*words_),
+            stdout=follower,
+            stderr=subprocess.PIPE,
+            env=environment(**env, COLUMNS="80", LC_ALL="C.UTF-8"),
+        )
+    finally:
+        os.close(follower)
+    shown = b""
+    with process.stderr, os.fdopen(leader, "rb", buffering=0) as terminal:
+        try:
+            while piece := terminal.read(4096):
+                shown += piece
+        except OSError:  # how Linux says that the other side is closed
+            pass
+        assert process.wait(SECONDS) == 0, process.stderr.read()
+    return shown.decode().splitlines()
+
+
+def test_in_a_terminal_of_80_columns_every_line_fits_and_every_name_is_whole(opus, tmp_path):
+    workflow = {"id": LONG, "inputs": [{"name": "Text", "type": "str"}], "nodes": NODES}
+    (tmp_path / "long.json").write_text(json.dumps(workflow))
+    config = SimulatorConfig(run_time=0, workflow_files=(tmp_path / "long.json",))
+    with SimulatorProcess(config) as process:
+        env = leading_to(process)
+        job_id = opus("run", LONG, "--input", "Text=x", "--json", env=env).json["job_id"]
+        lines = on_terminal("audit", job_id, env=env)
+        piped = opus("audit", job_id, env=env).out.splitlines()
+    assert max(map(tables.cells_wide, lines)) <= 80
+    (heading,) = (line for line in lines if line.startswith("NODE"))
+    width = heading.index("STATUS")
+    names = "".join(_cells(line, width) for line in lines[lines.index(heading) + 1 :])
+    assert names.replace(" ", "") == "".join(NODES).replace(" ", "")
+    assert not any("\x1b" in line for line in lines)
+    assert len(piped) == 3 + len(NODES)  # where nobody looks, a row is a line
+
+
+def _cells(line, width):
+    """The beginning of a line, as many cells of a terminal."""
+    taken = ""
+    for letter in line:
+        if tables.cells_wide(taken + letter) > width:
+            break
+        taken += letter
+    return taken
+
+
+def test_columns_that_do_not_fit_give_way_from_the_widest_on():
+    rows = [("A" * 30, "B", "one two three four five six"), ("a", "b" * 20, "c")]
+    lines = tables.columns(rows, width=52).splitlines()
+    assert lines == [
+        "A" * 16 + "  B" + " " * 15 + "  one two three",
+        "A" * 14 + " " * 22 + "four five six",
+        "a" + " " * 15 + "  " + "b" * 16 + "  c",
+        " " * 18 + "b" * 4,
+    ]
+    assert tables.columns(rows, width=None).splitlines()[0] == f"{'A' * 30}  B{' ' * 19}  {rows[0][2]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("one two", None, ["one two"]),
+        ("  as it is", 10, ["  as it is"]),
+        ("one two", 5, ["one", "two"]),
+        ("a bcdefgh i", 4, ["a", "bcde", "fgh", "i"]),
+        ("日本語", 5, ["日本", "語"]),
+        ("", 5, [""]),
+        ("      ", 5, [""]),
+    ],
+)
+def test_text_is_wrapped_between_words_and_cut_where_it_must_be(text, width, lines):
+    assert tables.wrapped(text, width) == lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.000 s"), (0.112, "0.112 s"), (59.9994, "59.999 s"), (59.9996, "1 min 00 s"), (125, "2 min 05 s")],
+)
+def test_precise_times(seconds, text):
+    assert words.precise(seconds) == text

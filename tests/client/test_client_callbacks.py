@@ -1,0 +1,318 @@
+"""The callback receiver, on real sockets: a call is a hint, and only the platform is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+
+import aiohttp
+import pytest
+from aiohttp import web
+from client_tools import TEXT, until
+
+from opus_async import CallbackReceiver, ConfigurationError, JobStatus
+from opus_async.opus import callbacks
+from opus_async.testing import quick_polls
+
+LAZY = 2.0
+"""Half the seconds between ordinary polls in these tests: whoever is much quicker was called."""
+
+
+@pytest.fixture(autouse=True)
+def _lazy(_quick):
+    with quick_polls(LAZY):
+        yield
+
+
+async def post(url, body=b"{}", **options):
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, **options) as answer:
+        return answer.status
+
+
+# The receiver alone
+
+
+async def test_every_job_has_its_own_url_and_a_call_to_it_wakes_that_job():
+    woken = []
+    receiver = CallbackReceiver()
+    receiver.attach(woken.append)
+    async with receiver.listening() as public_url:
+        urls = [receiver.url_for(job_id) for job_id in ("2514", "a/b?c", "jöb")]
+        assert all(url.startswith(f"{public_url}/") for url in urls)
+        assert [await post(url) for url in urls] == [204] * 3
+    assert woken == ["2514", "a/b?c", "jöb"]
+    assert receiver.counts.accepted == 3
+
+
+async def test_it_mounts_into_an_application_of_the_callers():
+    woken = []
+    receiver = CallbackReceiver("https://me.example.com/opus/")
+    receiver.attach(woken.append)
+    app = web.Application()
+    app.add_subapp("/opus", receiver.app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        url = receiver.url_for("7")
+        assert url.startswith("https://me.example.com/opus/")
+        local = url.replace("https://me.example.com", f"http://127.0.0.1:{port}")
+        assert await post(local) == 204
+        async with aiohttp.ClientSession() as session, session.get(local) as answer:
+            assert answer.status == 405
+    finally:
+        await runner.cleanup()
+    assert woken == ["7"]
+
+
+async def test_a_token_that_is_not_ours_wakes_nobody():
+    woken = []
+    receiver = CallbackReceiver("https://me.example.com")
+    receiver.attach(woken.append)
+    mine = receiver.url_for("1").rpartition("/")[2]
+    theirs = CallbackReceiver("https://me.example.com").url_for("1").rpartition("/")[2]
+    other_job = CallbackReceiver("https://me.example.com", secret=b"s" * 16).url_for("2").rpartition("/")[2]
+    name, _, proof = mine.partition(".")
+    wrong = [
+        theirs,
+        other_job,
+        name,
+        f"{name}.",
+        f".{proof}",
+        "",
+        "x",
+        f"{name}.{proof}x",
+        f"MTE.{proof}",
+        "é.é",
+    ]
+    wrong += [f"{name}.\udcff", "%FF.%FF", "____.____"]
+    assert [receiver.hear(token) for token in wrong] == [404] * len(wrong)
+    assert woken == []
+    assert receiver.counts.refused == len(wrong)
+    assert receiver.hear(mine) == 204
+
+
+async def test_the_same_secret_makes_the_same_urls_in_another_process():
+    first, second = (CallbackReceiver("https://x.example", secret="s" * 32) for _ in range(2))
+    assert first.url_for("1") == second.url_for("1")
+    with pytest.raises(ConfigurationError, match="too short"):
+        CallbackReceiver(secret="short")
+
+
+async def test_a_second_call_within_a_second_is_not_another_one(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(callbacks, "monotonic", lambda: clock[0])
+    woken = []
+    receiver = CallbackReceiver("https://x.example")
+    receiver.attach(woken.append)
+    token = receiver.url_for("1").rpartition("/")[2]
+    assert [receiver.hear(token) for _ in range(5)] == [204] * 5
+    assert (woken, receiver.counts.repeated) == (["1"], 4)
+    clock[0] += 1.0
+    assert receiver.hear(token) == 204
+    assert woken == ["1", "1"]
+
+
+async def test_calls_beyond_the_rate_are_turned_away_and_the_memory_is_bounded(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(callbacks, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(callbacks, "REMEMBERED", 20)
+    receiver = CallbackReceiver("https://x.example", rate=10)
+    tokens = [receiver.url_for(str(number)).rpartition("/")[2] for number in range(100)]
+    assert [receiver.hear(token) for token in tokens[:12]] == [204] * 10 + [429] * 2
+    clock[0] += 1.0
+    assert [receiver.hear(token) for token in tokens[12:24]] == [204] * 10 + [429] * 2
+    clock[0] += 1.0
+    for token in tokens[24:34]:
+        assert receiver.hear(token) == 204
+    assert len(receiver._last) == 20
+    assert receiver.counts.throttled == 4
+
+
+async def test_a_body_is_dropped_whatever_it_is_and_a_huge_one_is_cut():
+    woken = []
+    receiver = CallbackReceiver()
+    receiver.attach(woken.append)
+    async with receiver.listening():
+        bodies = [b"", b"\xff\x00 no json", b"x" * 900_000]
+        for number, body in enumerate(bodies):
+            url = receiver.url_for(str(number))
+            assert await post(url, io.BytesIO(body), headers={"Content-Type": "image/png"}) == 204
+        with contextlib.suppress(aiohttp.ClientError):  # the connection is closed while the rest is sent
+            assert await post(receiver.url_for("huge"), io.BytesIO(b"x" * 50_000_000)) == 204
+    assert woken == ["0", "1", "2", "huge"]
+
+
+async def test_secrets_of_a_receiver_are_not_shown(caplog):
+    caplog.set_level(logging.DEBUG)
+    receiver = CallbackReceiver("https://me.example.com", secret="a-secret-of-mine-0123456789")
+    async with receiver.listening() as _:
+        token = receiver.url_for("1").rpartition("/")[2]
+        receiver.hear(token)
+        proof = token.partition(".")[2]
+        shown = f"{receiver!r} {receiver.counts}"
+    assert "a-secret" not in shown + caplog.text
+    assert proof not in shown + caplog.text
+
+
+async def test_a_receiver_that_listens_nowhere_says_so():
+    with pytest.raises(ConfigurationError, match="no public URL"):
+        CallbackReceiver().url_for("1")
+
+
+# With the client
+
+
+async def test_callbacks_replace_polls(simulate, connect):
+    simulator = await simulate(run_time="0.05-0.3")
+    receiver = CallbackReceiver()
+    async with receiver.listening():
+        opus = connect(simulator)
+        rows = ({"Text": str(number)} for number in range(60))
+        began = asyncio.get_running_loop().time()
+        outcomes = [
+            outcome async for outcome in opus.run_many(TEXT, rows, callback=receiver, max_in_flight=30)
+        ]
+        seconds = asyncio.get_running_loop().time() - began
+        await opus.close()
+    assert len(outcomes) == 60
+    assert all(outcome.ok for outcome in outcomes)
+    polls = simulator.state()["counters"]["requests"]["status"]
+    assert polls <= 1.2 * 60
+    assert seconds < 2 * LAZY
+    assert receiver.counts.accepted == 60
+
+
+@pytest.mark.parametrize(
+    "profile", ["prompt", "late", "twice", "never", "forged", "garbage", "early", "mixed"]
+)
+@pytest.mark.parametrize("api", ["v0", "v1"])
+async def test_whatever_the_calls_are_like_the_outcomes_are_the_same(simulate, connect, profile, api):
+    simulator = await simulate(run_time="0.05-0.3", fail_share=0.2, callbacks=profile, seed=4)
+    receiver = CallbackReceiver()
+    async with receiver.listening():
+        opus = connect(simulator, api=api, callback=receiver)
+        with quick_polls(0.05):
+            outcomes = {
+                outcome.index: outcome
+                async for outcome in opus.run_many(TEXT, ({"Text": f"row {number}"} for number in range(40)))
+            }
+        await opus.close()
+    state = simulator.state()
+    assert sorted(outcomes) == list(range(40))
+    assert 0 < sum(not outcome.ok for outcome in outcomes.values()) < 25
+    for index, outcome in outcomes.items():
+        assert outcome.status == state["jobs"][outcome.job_id]["status"]
+        if outcome.ok:
+            assert outcome.outputs["Text"] == f"row {index}"
+    assert state["counters"]["executed_twice"] == []
+
+
+async def test_a_single_run_and_the_calls_one_by_one_are_woken_too(simulate, connect):
+    simulator = await simulate(run_time=0.1)
+    receiver = CallbackReceiver()
+    async with receiver.listening():
+        opus = connect(simulator, callback=receiver)
+        assert (await asyncio.wait_for(opus.run(TEXT, {"Text": "x"}), LAZY)).ok
+        workflow = await opus.workflows.get(TEXT)
+        job_id = await opus.jobs.initiate(TEXT)
+        await opus.jobs.execute(job_id, {"Text": "y"}, workflow=workflow)
+        assert await asyncio.wait_for(opus.jobs.wait(job_id), LAZY) == JobStatus.COMPLETED
+        await opus.close()
+
+
+async def test_a_forged_body_is_not_believed(simulate, connect):
+    simulator = await simulate(run_time=0.5, callbacks="never")
+    receiver = CallbackReceiver()
+    async with receiver.listening():
+        opus = connect(simulator, callback=receiver)
+        run = asyncio.create_task(opus.run(TEXT, {"Text": "x"}, timeout=20))
+        await until(lambda: simulator.state()["counters"]["requests"].get("execute"))
+        [job_id] = simulator.state()["jobs"]
+        lie = b'{"status": "FAILED", "jobResultsPayloadSchema": {"v": {"value": "forged", "type": "str"}}}'
+        assert await post(receiver.url_for(job_id), lie) == 204
+        outcome = await run
+        await opus.close()
+    assert outcome.ok
+    assert outcome.outputs["Text"] == "x"
+
+
+async def test_one_receiver_serves_several_clients_and_a_closed_one_is_forgotten(simulate, connect):
+    simulator = await simulate(run_time=0.1)
+    receiver = CallbackReceiver()
+    async with receiver.listening():
+        first, second = connect(simulator, callback=receiver), connect(simulator, callback=receiver)
+        outcomes = await asyncio.gather(first.run(TEXT, {"Text": "1"}), second.run(TEXT, {"Text": "2"}))
+        assert all(outcome.ok for outcome in outcomes)
+        await first.close()
+        assert len(receiver._wakes) == 1
+        assert (await second.run(TEXT, {"Text": "3"})).ok
+        await second.close()
+        assert receiver._wakes == []
+
+
+# Which URLs are sent
+
+
+async def test_plain_http_is_for_an_api_on_this_machine(simulate, connect):
+    from client_tools import KEY
+
+    from opus_async import OpusClient
+
+    with pytest.raises(ConfigurationError, match="must be https"):
+        OpusClient(KEY, callback="http://127.0.0.1:1/x")
+    receiver = CallbackReceiver("http://127.0.0.1:1")
+    async with OpusClient(KEY, base_url="https://opus.invalid") as opus:
+        with pytest.raises(ConfigurationError, match="must be https"):
+            await opus._api.execute("1", {}, callback_url=receiver.url_for("1"), workspaces=None)
+    opus = connect(await simulate(), callback="http://127.0.0.1:1/x")
+    with quick_polls(0.01):
+        assert (await opus.run(TEXT, {"Text": "x"})).ok
+
+
+async def test_a_receiver_that_the_platform_may_not_use_is_refused_before_any_job_is_made(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator, callback=CallbackReceiver())
+    with pytest.raises(ConfigurationError, match="no public URL"):
+        await opus.run(TEXT, {"Text": "x"})
+    assert simulator.state()["counters"]["jobs"] == 0
+
+
+@pytest.mark.parametrize("api", ["v0", "v1"])
+async def test_a_callback_url_that_the_platform_quotes_comes_into_no_error(handmade_server, api):
+    from client_tools import KEY
+
+    from opus_async import OpusClient, OpusError, RetryPolicy
+
+    async def quote(request):
+        body = await request.json()
+        return web.json_response({"message": f"cannot reach {body['callbackUrl']}"}, status=400)
+
+    base = await handmade_server(quote)
+    receiver = CallbackReceiver("http://127.0.0.1:1")
+    async with OpusClient(KEY, base_url=base, api=api, retry=RetryPolicy(attempts=1)) as opus:
+        with pytest.raises(OpusError) as caught:
+            await opus._api.execute("1", {}, callback_url=receiver.url_for("1"), workspaces=None)
+    assert receiver.url_for("1") not in f"{caught.value} {caught.value.detail} {caught.value.args}"
+    assert "<callback URL>" in str(caught.value)
+
+
+@pytest.fixture
+async def handmade_server():
+    runners = []
+
+    async def start(handler):
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        runner = web.AppRunner(app)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()

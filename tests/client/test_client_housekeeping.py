@@ -1,0 +1,140 @@
+"""Finding jobs and tidying up, against the simulator: calls that are observed and not documented."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from client_tools import DOCUMENT, TEXT, text_payload
+
+from opus_async import ConfigurationError, InvalidInputs, JobStatus, NotFound
+from opus_async.simulator import SimulatorConfig
+
+
+async def several(opus, count, workflow_id=TEXT):
+    return [await opus.jobs.initiate(workflow_id, title=f"job {number}") for number in range(count)]
+
+
+async def test_a_search_gives_every_job_once_over_all_pages(simulate, connect):
+    opus = connect(await simulate())
+    ids = await several(opus, 60)
+    found = opus.jobs.search()
+    assert found.total is None
+    assert [job.job_id async for job in found] == ids[::-1]
+    assert found.total == 60
+    small = opus.jobs.search(page_size=7)
+    assert len([job async for job in small]) == 60
+    assert [job async for job in opus.jobs.search(query="no such title")] == []
+
+
+async def test_a_search_is_narrowed_by_all_it_knows(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    texts, documents = await several(opus, 3), await several(opus, 2, DOCUMENT)
+    await opus.jobs.execute(texts[0], text_payload("x"))
+    await opus.jobs.wait(texts[0], timeout=5)
+
+    async def ids(**narrowed):
+        return {job.job_id async for job in opus.jobs.search(**narrowed)}
+
+    assert await ids(workflow_id=DOCUMENT) == set(documents)
+    assert await ids(status="COMPLETED") == {texts[0]}
+    assert await ids(status=JobStatus.PENDING) == {*texts[1:], *documents}
+    assert await ids(status=["COMPLETED", "PENDING", "COMPLETED"]) == {*texts, *documents}
+    assert await ids(query="JOB 2") == {texts[2]}
+    today = date.today()  # noqa: DTZ011 - a day of margin on both sides
+    day = timedelta(days=1)
+    assert await ids(start_date=today - day, end_date=today + day) == {*texts, *documents}
+    assert await ids(start_date=today + 2 * day) == set()
+
+
+@pytest.mark.parametrize("trait", ["search_repeated_only", "search_joined_only"])
+async def test_several_statuses_are_found_however_the_platform_reads_a_list(simulate, connect, trait):
+    opus = connect(await simulate(traits=frozenset({trait})))
+    ids = await several(opus, 3)
+    await opus.jobs.execute(ids[0], text_payload("x"))
+    await opus.jobs.wait(ids[0], timeout=5)
+    search = opus.jobs.search(status=("PENDING", "COMPLETED"))
+    assert {job.job_id async for job in search} == set(ids)
+    assert search.total == 3
+
+
+async def test_jobs_made_while_pages_are_read_give_nothing_twice(simulate, connect):
+    opus = connect(await simulate())
+    ids = await several(opus, 30)
+    found = []
+    async for job in opus.jobs.search(page_size=10):
+        found.append(job.job_id)
+        if len(found) % 10 == 5:
+            await opus.jobs.initiate(TEXT, title="meanwhile")
+    assert len(found) == len(set(found))
+    assert set(ids) <= set(found)
+
+
+async def test_a_search_that_makes_no_sense_is_refused_before_it_is_sent(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    with pytest.raises(InvalidInputs, match="no date"):
+        opus.jobs.search(start_date="yesterday")
+    with pytest.raises(InvalidInputs, match="page_size"):
+        opus.jobs.search(page_size=0)
+    assert simulator.state()["counters"]["requests"] == {}
+
+
+async def test_a_job_can_be_looked_at_in_full(simulate, connect):
+    opus = connect(await simulate())
+    job_id = await opus.jobs.initiate(TEXT, title="Invoice 17")
+    job = await opus.jobs.get(job_id)
+    assert (job.job_id, job.title, job.status, job.finished_at) == (job_id, "Invoice 17", "PENDING", None)
+    assert job.workflow_id == TEXT
+    await opus.jobs.execute(job_id, text_payload("x"))
+    await opus.jobs.wait(job_id, timeout=5)
+    job = await opus.jobs.get(job_id)
+    assert job.status == JobStatus.COMPLETED
+    assert job.finished_at >= job.created_at
+    assert job.audit.executed_nodes
+    with pytest.raises(NotFound):
+        await opus.jobs.get("999999")
+
+
+async def test_jobs_are_archived_copied_and_deleted(simulate, connect):
+    opus = connect(await simulate())
+    first, second = await several(opus, 2)
+    await opus.jobs.archive(first)
+    assert [job.job_id async for job in opus.jobs.search()] == [second]
+    await opus.jobs.unarchive(first)
+    assert len([job async for job in opus.jobs.search()]) == 2
+    copy = await opus.jobs.duplicate(first)
+    assert copy not in {first, second}
+    assert (await opus.jobs.get(copy)).workflow_id == TEXT
+    await opus.jobs.delete(first)
+    with pytest.raises(NotFound):
+        await opus.jobs.status(first)
+    with pytest.raises(NotFound):
+        await opus.jobs.delete(first)
+
+
+async def test_these_calls_are_of_v0_and_v1_says_so(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator, api="v1")
+    for call in (
+        opus.jobs.get("1"),
+        opus.jobs.archive("1"),
+        opus.jobs.delete("1"),
+        anext(opus.jobs.search()),
+    ):
+        with pytest.raises(ConfigurationError, match="v0"):
+            await call
+    assert simulator.state()["counters"]["requests"] == {}
+
+
+async def test_housekeeping_goes_through_faults(simulate_apart, connect):
+    assert SimulatorConfig(faults="flaky").faults == "flaky"
+    simulator = await simulate_apart(faults="flaky", seed=3)
+    opus = connect(simulator)
+    ids = await several(opus, 40)
+    for job_id in ids[:10]:
+        await opus.jobs.delete(job_id)
+    left = {job.job_id async for job in opus.jobs.search(page_size=5)}
+    assert set(ids[10:]) <= left
+    assert not set(ids[:10]) & left

@@ -1,0 +1,193 @@
+"""Every variant of the platform that was ever seen, in both generations: the same job, the same outcome.
+
+The README's table of variants is made of the traits listed here; see ``test_readme``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from client_tools import DOCUMENT, document, sha256
+
+from opus_async import (
+    AuthenticationError,
+    ConfigurationError,
+    JobFailed,
+    JobStatus,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+)
+from opus_async.simulator.traits import TRAITS
+from opus_async.simulator.workflows import Workflow
+
+CLOSED = {
+    "browser_only": AuthenticationError,
+    "permission_denied": PermissionDenied,
+    "html_gateway": ProtocolError,
+}
+"""Variants in which nothing can run, and how that is told."""
+NO_NODES_NAMED = {"audit_null", "audit_missing", "audit_html", "audit_trail"}
+"""Variants whose audit names no failed node."""
+ENDS = {
+    "fails_as_timed_out": JobStatus.TIMED_OUT,
+    "fails_as_stopped": JobStatus.CANCELLED,
+    "fails_as_canceled": JobStatus.CANCELLED,
+}
+REFUSED_ONCE = {"execute_inner_error", "execute_error_object"}
+"""Variants in which the first execute says, in words, that it started nothing: a row's error, not ours."""
+
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
+@pytest.mark.parametrize("trait", sorted(TRAITS.keys() - CLOSED.keys() - REFUSED_ONCE))
+async def test_the_same_jobs_have_the_same_outcome(simulate, connect, api, trait):
+    simulator = await simulate(
+        traits=frozenset({trait}),
+        queue_time=0.02,
+        run_time=0.02,
+        fail_share=0.3,
+        waiting_share=0.3,
+        waiting_time=0.03,
+        rate_limit=150 if trait.startswith("throttle") else None,
+        seed=11,
+    )
+    opus = connect(simulator)
+    workflow_id = DOCUMENT
+    if trait == "schema_retired":
+        workflow_id = simulator.world.workflows.find(DOCUMENT).reference_entity_id
+    rows = [{"Document": (f"{number}.txt", document(number))} for number in range(12)]
+    outcomes = {outcome.index: outcome async for outcome in opus.run_many(workflow_id, rows)}
+    assert sorted(outcomes) == list(range(12))
+    failed = [outcome for outcome in outcomes.values() if not outcome.ok]
+    assert 0 < len(failed) < 12
+    for index, outcome in outcomes.items():
+        assert outcome.status.is_terminal
+        if outcome.ok and trait != "results_null":
+            assert sha256(document(index)) in json.dumps(outcome.results)
+            assert sha256(document(index)) in json.dumps(outcome.outputs)
+    for outcome in failed:
+        assert isinstance(outcome.error, JobFailed)
+        assert outcome.status == ENDS.get(trait, JobStatus.FAILED)
+        if trait not in NO_NODES_NAMED:
+            assert outcome.error.failed_nodes
+    state = simulator.state()["counters"]
+    assert state["executed_twice"] == []
+    assert state["jobs"] == 12
+
+
+@pytest.mark.parametrize("trait", sorted(REFUSED_ONCE))
+async def test_an_execute_that_says_no_in_words_is_not_sent_again(simulate, connect, api, trait):
+    simulator = await simulate(traits=frozenset({trait}))
+    rows = [{"Document": ("a.txt", b"text")}] * 3
+    outcomes = [outcome async for outcome in connect(simulator).run_many(DOCUMENT, rows)]
+    assert [outcome.status for outcome in outcomes] == [None] * 3
+    assert all(outcome.job_id and outcome.error.stage == "execute" for outcome in outcomes)
+    state = simulator.state()
+    assert [job["execute_requests"] for job in state["jobs"].values() if job["execute_requests"]] == [1, 1, 1]
+    assert state["counters"]["executions"] == 0
+
+
+@pytest.mark.parametrize("trait", sorted(CLOSED))
+async def test_where_nothing_can_run_nothing_is_made_and_the_error_says_why(simulate, connect, api, trait):
+    simulator = await simulate(traits=frozenset({trait}))
+    with pytest.raises(CLOSED[trait]) as caught:
+        await connect(simulator, retry={"attempts": 2}).run(DOCUMENT, {"Document": ("a.txt", b"text")})
+    words = {
+        "browser_only": "browsers only",
+        "permission_denied": "Workflow: Full",
+        "html_gateway": "HTML page",
+    }
+    assert words[trait] in str(caught.value)
+    assert simulator.state()["counters"]["jobs"] == 0
+
+
+async def test_trap_20_a_short_id_of_retired_details_is_a_clear_error(simulate, connect, api):
+    simulator = await simulate(traits=frozenset({"schema_retired"}))
+    with pytest.raises(NotFound, match="no longer gives the details"):
+        await connect(simulator).workflows.get(DOCUMENT)
+
+
+async def test_trap_20_retired_details_of_a_uuid_are_read_elsewhere(simulate, connect, api):
+    simulator = await simulate(traits=frozenset({"schema_retired"}))
+    known: Workflow = simulator.world.workflows.find(DOCUMENT)
+    workflow = await connect(simulator).workflows.get(known.reference_entity_id)
+    assert list(workflow.inputs) == [variable.variable_name for variable in known.inputs]
+    assert workflow.version == known.version
+
+
+# Which generation is spoken
+
+
+async def test_auto_speaks_what_answers(simulate, connect):
+    for generations, spoken in (("both", "v0"), ("v0", "v0"), ("v1", "v1")):
+        simulator = await simulate(generations=generations)
+        opus = connect(simulator, api="auto")
+        assert " auto, " in repr(opus)
+        rows = [{"Document": (f"{number}.txt", document(number))} for number in range(5)]
+        outcomes = [outcome async for outcome in opus.run_many(DOCUMENT, rows)]
+        assert all(outcome.ok for outcome in outcomes)
+        assert f" {spoken}, " in repr(opus)
+        requests = simulator.state()["counters"]["requests"]
+        assert requests["status"] >= 5
+        jobs = simulator.state()["jobs"]
+        assert len(jobs) == 5
+
+
+async def test_auto_asks_once_for_many_first_calls(simulate, connect):
+    import asyncio
+
+    from opus_async import RequestSent
+
+    told = []
+    simulator = await simulate(generations="v1")
+    opus = connect(simulator, api="auto", listeners=[told.append])
+    await asyncio.gather(*(opus.workflows.get(DOCUMENT) for _ in range(10)))
+    probes = [event.url for event in told if isinstance(event, RequestSent) and event.operation == "probe"]
+    assert [url.removeprefix(simulator.base_url) for url in probes] == [
+        "/job/0/status",
+        "/api/v1/case/0/status",
+    ]
+
+
+async def test_auto_with_a_wrong_key_says_so_and_asks_again_later(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator, api="auto", key="_" + "0" * 96)
+    for _ in range(2):
+        with pytest.raises(AuthenticationError, match="wrong or has expired"):
+            await opus.workflows.get(DOCUMENT)
+
+
+@pytest.mark.parametrize("trait", ["browser_only", "html_gateway"])
+async def test_auto_where_no_generation_answers_says_so(simulate, connect, trait):
+    opus = connect(await simulate(traits=frozenset({trait})), api="auto")
+    with pytest.raises(ConfigurationError, match="answers as v0 or v1"):
+        await opus.workflows.get(DOCUMENT)
+
+
+async def test_the_generation_comes_from_the_environment(simulate, monkeypatch):
+    from opus_async import OpusClient
+
+    simulator = await simulate(generations="v1")
+    monkeypatch.setenv("OPUS_API", " V1 ")
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+        assert (await opus.run(DOCUMENT, {"Document": ("a.txt", b"text")})).ok
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url, api="v0") as opus:
+        with pytest.raises(NotFound):
+            await opus.workflows.get(DOCUMENT)
+    monkeypatch.setenv("OPUS_API", "v9")
+    with pytest.raises(ConfigurationError, match="'v9' is not known"):
+        OpusClient(simulator.service_key)
+
+
+async def test_ids_of_one_generation_are_not_those_of_the_other(simulate, connect):
+    simulator = await simulate()
+    jobs, cases = connect(simulator, api="v0"), connect(simulator, api="v1")
+    with pytest.raises(NotFound):
+        await cases.jobs.status(await jobs.jobs.initiate(DOCUMENT))
+    with pytest.raises(NotFound):
+        await jobs.jobs.status(await cases.jobs.initiate(DOCUMENT))

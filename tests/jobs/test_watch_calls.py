@@ -1,0 +1,198 @@
+"""Callbacks and the watcher: polls saved where they arrive, nothing but latency lost where they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_watch import FakeOpus, now, watching
+from virtual_time import run_virtual
+
+from opus_async.models import JobStatus
+from opus_async.pace import CALLS_COUNTED, ENOUGH, LAG_FLOOR, OVERDUE, REST_CAP, UNTOLD, Calls, Pace, RunTimes
+from opus_async.watch import EARLY_CALLS
+
+
+class CallingOpus(FakeOpus):
+    """Calls back as a script says: seconds after the end for each job, None for never."""
+
+    def __init__(self, call_after=lambda name: 0.02, **options):
+        super().__init__(**options)
+        self.call_after = call_after
+        self.late: list[float] = []
+
+    async def run(self, watcher, name, seconds):
+        """Run one job to its noticed end; keep how late that was."""
+        self.ends[name] = now() + seconds
+        for after in self.calls(name):
+            asyncio.get_running_loop().call_at(self.ends[name] + after, watcher.wake, name)
+        assert await watcher.wait(name, kind="w", calls_back=True) == JobStatus.COMPLETED
+        self.late.append(now() - self.ends[name])
+
+    def calls(self, name):
+        after = self.call_after(name)
+        return after if isinstance(after, list) else [] if after is None else [after]
+
+
+async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):
+    """Run many jobs, some at once; return the looks per job of those after the first wave."""
+    async with watching(opus) as watcher:
+        slots = asyncio.Semaphore(at_once)
+
+        async def one(number):
+            async with slots:
+                await opus.run(watcher, str(number), seconds())
+
+        await asyncio.gather(*(one(number) for number in range(count)))
+    return sum(opus.asked[str(number)] for number in range(count)) / count
+
+
+def test_with_calls_that_arrive_there_is_about_one_look_per_job():
+    opus = CallingOpus()
+    looks = run_virtual(crowd(opus))
+    assert looks < 1.6
+    assert max(opus.late) < 0.1
+
+
+def test_that_holds_for_quick_and_for_uneven_jobs():
+    drawn = random.Random(1)
+    for seconds in (lambda: 0.6, lambda: drawn.uniform(1, 120), lambda: 7200.0):
+        opus = CallingOpus()
+        assert run_virtual(crowd(opus, count=1000, seconds=seconds)) < 2.2
+        assert max(opus.late) < 0.1
+
+
+def test_without_any_call_jobs_are_found_as_if_none_had_been_promised():
+    silent = CallingOpus(call_after=lambda name: None)
+    run_virtual(crowd(silent))
+    first, later = sorted(silent.late[:100]), silent.late[100:]
+    assert max(first) < 60  # the scouts tell the rest of the first wave
+    assert max(later) <= 2 * 0.05 * 60 + 0.2
+
+
+def test_a_lost_call_is_made_good_by_a_look():
+    def lost(name):
+        return None if int(name) % 10 == 9 else 0.02
+
+    opus = CallingOpus(call_after=lost)
+    assert run_virtual(crowd(opus, count=500)) < 2.0
+    assert len(opus.late) == 500
+    assert max(opus.late) < 0.25 * 60 + 1
+
+
+def test_a_call_before_the_end_changes_nothing_but_that_job_is_asked_as_usual():
+    opus = CallingOpus(call_after=lambda name: [-30.0])
+    run_virtual(crowd(opus))
+    assert max(opus.late) <= 2 * 0.05 * 60 + 0.2
+
+
+def test_a_call_that_comes_too_early_and_then_again_wakes_both_times():
+    opus = CallingOpus(call_after=lambda name: [-30.0, 0.02])
+    run_virtual(crowd(opus))
+    assert max(opus.late) < 0.1
+
+
+def test_calls_that_stop_are_noticed_and_calls_that_begin_are_too():
+    stopped = CallingOpus(call_after=lambda name: 0.02 if int(name) < 200 else None)
+    run_virtual(crowd(stopped, count=600))
+    assert max(stopped.late[-100:]) <= 2 * 0.05 * 60 + 0.2
+    begun = CallingOpus(call_after=lambda name: 0.02 if int(name) >= 200 else None)
+    run_virtual(crowd(begun, count=600))
+    assert sum(begun.asked[str(number)] for number in range(500, 600)) / 100 < 2
+
+
+def test_a_quick_jobs_call_may_outrun_the_watch():
+    async def main():
+        opus = CallingOpus(call_after=lambda name: None)
+        async with watching(opus) as watcher:
+            watcher.wake("1")
+            began = now()
+            await opus.run(watcher, "1", 0.0)
+            assert now() - began < 0.1
+
+    run_virtual(main())
+
+
+def test_calls_about_jobs_that_nobody_waits_for_are_forgotten():
+    async def main():
+        async with watching(FakeOpus()) as watcher:
+            for number in range(EARLY_CALLS * 3):
+                watcher.wake(str(number))
+            assert len(watcher._early) == EARLY_CALLS
+
+    run_virtual(main())
+
+
+def test_a_call_during_a_look_is_followed_by_another_look():
+    async def main():
+        opus = CallingOpus(latency=1.0, call_after=lambda name: [0.5])
+        async with watching(opus) as watcher:
+            opus.ends["1"] = now() + 10
+            opus.calls_at = now() + 9.9
+            asyncio.get_running_loop().call_at(now() + 9.9, watcher.wake, "1")
+            asyncio.get_running_loop().call_at(now() + 10.2, watcher.wake, "1")
+            began = now()
+            await watcher.wait("1", kind="w", calls_back=True)
+            assert now() - began < 12.0
+
+    run_virtual(main())
+
+
+def test_the_run_time_learned_from_a_call_is_the_run_time():
+    async def main():
+        opus = CallingOpus()
+        async with watching(opus) as watcher:
+            for number in range(ENOUGH * 3):
+                await opus.run(watcher, str(number), 60.0)
+            assert watcher._times["w"].quantile(0.5) == pytest.approx(60, abs=0.1)
+
+    run_virtual(main())
+
+
+def test_a_parked_job_is_asked_about_rarely_and_woken_by_its_call():
+    async def main():
+        opus = CallingOpus(call_after=lambda name: 0.02)
+        opus.answers["1"] = [JobStatus.WAITING] * 1000
+        async with watching(opus) as watcher:
+            run = asyncio.ensure_future(opus.run(watcher, "1", 36_000.0))
+            await asyncio.sleep(35_999)
+            opus.answers["1"].clear()
+            await run
+        assert opus.asked["1"] < 300
+        assert max(opus.late) < 0.1
+
+    run_virtual(main())
+
+
+# The arithmetic
+
+
+@given(told=st.lists(st.booleans(), max_size=60))
+def test_calls_are_relied_on_by_the_newest_ends(told):
+    calls = Calls()
+    for each in told:
+        calls.learn(told=each)
+    newest = told[-CALLS_COUNTED:]
+    expected = None if len(newest) < ENOUGH else sum(newest) * 2 >= len(newest)
+    assert calls.reliable is expected
+
+
+@given(
+    age=st.floats(0, 1e6),
+    samples=st.lists(st.floats(0, 1e5), max_size=30),
+    lag=st.floats(0.001, 10),
+    waiting=st.none() | st.floats(0, 1e6),
+)
+def test_a_rest_is_never_short_and_never_endless(age, samples, lag, waiting):
+    times = RunTimes()
+    for sample in samples:
+        times.learn(sample)
+    rest = Pace(lag).rest(age, times, waiting)
+    assert rest >= 2 * LAG_FLOOR
+    if waiting is None and times.known:
+        assert rest + age <= max(OVERDUE * times.quantile(0.9), OVERDUE * age, age + 4 * LAG_FLOOR) + 1e-6
+    elif waiting is None:
+        assert min(UNTOLD, REST_CAP) <= rest <= REST_CAP

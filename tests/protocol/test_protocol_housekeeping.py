@@ -1,0 +1,148 @@
+"""The observed calls about jobs: what they send, and every shape of what comes back."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from opus_async.errors import InvalidInputs, NotFound, ProtocolError, ValidationFailed
+from opus_async.models import JobStatus
+from opus_async.opus.protocol import housekeeping
+from opus_async.opus.protocol.housekeeping import SearchFields
+from opus_async.opus.protocol.moments import epoch
+
+
+def test_a_search_sends_what_is_given_and_where_it_is():
+    assert (
+        housekeeping.search(SearchFields(), offset=0, limit=25).path == "/job/search?offset=0&maxResults=25"
+    )
+    fields = SearchFields(
+        workflow_id="w",
+        status="IN PROGRESS",
+        query="a&b",
+        start_date=date(2026, 1, 31),
+        end_date=datetime(2026, 2, 1, 12, tzinfo=UTC),
+    )
+    path = housekeeping.search(fields, offset=50, limit=25).path
+    assert path == (
+        "/job/search?workflowId=w&status=IN%20PROGRESS&query=a%26b&startDate=2026-01-31"
+        "&endDate=2026-02-01T12%3A00%3A00%2B00%3A00&offset=50&maxResults=25"
+    )
+
+
+def test_a_date_that_is_none_is_refused():
+    with pytest.raises(InvalidInputs, match="no date"):
+        housekeeping.search(SearchFields(start_date="yesterday"), offset=0, limit=1)
+    assert "2026-01-31" in housekeeping.search(SearchFields(end_date="2026-01-31"), offset=0, limit=1).path
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"totalCount": 2, "jobs": [{"jobExecutionId": 1}, {"id": "2"}, {"title": "no id"}, None]},
+        {"data": {"totalCount": "2", "jobs": [{"jobExecutionId": "1"}, {"_id": 2}]}},
+        {"total": 2, "items": [{"id": 1}, {"id": 2}]},
+    ],
+)
+def test_a_page_is_read_in_every_shape(answer, body):
+    page = housekeeping.read_page(answer(body))
+    assert page.total == 2
+    assert [job.job_id for job in page.jobs] == ["1", "2"]
+
+
+def test_a_bare_list_is_a_page_without_a_count(answer):
+    page = housekeeping.read_page(answer([{"id": 1}]))
+    assert (page.total, len(page.jobs)) == (None, 1)
+
+
+@pytest.mark.parametrize("body", [{}, {"jobs": None}, {"jobs": "none"}, 3, None])
+def test_what_holds_no_list_is_no_page(answer, body):
+    with pytest.raises(ProtocolError):
+        housekeeping.read_page(answer(body))
+
+
+def test_a_detail_keeps_everything(answer):
+    body = {
+        "id": 2514,
+        "title": "Invoice 17",
+        "status": "Completed ",
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "finishedAt": 1767225660000,
+        "workflow": {"id": "w", "name": "Invoice check"},
+        "workspace": {"id": "s"},
+        "builderType": "OPUS_V2",
+        "input": {"a": 1},
+        "audit": {"nodes_execution_data": {"Input": {"execution_status": "COMPLETED"}}},
+    }
+    job = housekeeping.read_detail(answer(body))
+    assert (job.job_id, job.title, job.status) == ("2514", "Invoice 17", JobStatus.COMPLETED)
+    assert (job.workflow_id, job.workflow_name, job.workspace_id) == ("w", "Invoice check", "s")
+    assert (job.created_at, job.finished_at) == (1767225600.0, 1767225660.0)
+    assert job.builder_type == "OPUS_V2"
+    assert job.audit.executed_nodes == ("Input",)
+    assert job.raw == body
+
+
+@pytest.mark.parametrize("wrapper", ["data", "job"])
+def test_a_detail_may_be_wrapped_and_sparse(answer, wrapper):
+    job = housekeeping.read_detail(answer({wrapper: {"jobExecutionId": "7", "workflow": None, "audit": ""}}))
+    assert (job.job_id, job.status, job.workflow_id, job.audit) == ("7", JobStatus.UNKNOWN, None, None)
+
+
+def test_what_has_no_id_is_no_job(answer):
+    with pytest.raises(ProtocolError, match="without a job's id"):
+        housekeeping.read_detail(answer({"status": "COMPLETED"}))
+
+
+def test_ids_stay_in_their_segment():
+    for call in (
+        housekeeping.detail,
+        housekeeping.archive,
+        housekeeping.unarchive,
+        housekeeping.duplicate,
+        housekeeping.delete,
+    ):
+        assert call("../x").path.startswith("/job/%2E%2E%2Fx")
+    methods = [housekeeping.archive("1").method, housekeeping.unarchive("1").method]
+    assert methods == ["POST", "DELETE"]
+    assert housekeeping.delete("1").path == "/job/1/delete"
+
+
+def test_what_is_gone_at_the_second_attempt_was_deleted_by_the_first(answer):
+    from dataclasses import replace
+
+    gone = answer({"message": "Job not found"}, status=404)
+    with pytest.raises(NotFound):
+        housekeeping.read_deleted(gone)
+    housekeeping.read_deleted(replace(gone, attempt=2))
+    housekeeping.read_deleted(answer(b"", status=204))
+    with pytest.raises(ValidationFailed):
+        housekeeping.read_deleted(answer({"success": False, "message": "locked"}))
+
+
+def test_a_copy_has_an_id(answer):
+    assert housekeeping.read_duplicate(answer({"jobExecutionId": 8})) == "8"
+    with pytest.raises(ProtocolError):
+        housekeeping.read_duplicate(answer({}))
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (1767225600000, 1767225600.0),
+        (1767225600, 1767225600.0),
+        ("1767225600000", 1767225600.0),
+        ("2026-01-01T00:00:00Z", 1767225600.0),
+        ("2026-01-01T01:00:00+01:00", 1767225600.0),
+        ("2026-01-01", 1767225600.0),
+        ("soon", None),
+        (None, None),
+        (True, None),
+        (-5, None),
+        ([], None),
+        ("0001-01-01T00:00:00+23:59", None),
+    ],
+)
+def test_a_moment_is_read_in_every_way_it_is_written(written, seconds):
+    assert epoch(written) == seconds

@@ -1,0 +1,120 @@
+"""The calls that the vendor does not document: both forms of asking, and any answer."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opus_async.errors import InvalidInputs, OpusError, ProtocolError, ServerError, ValidationFailed
+from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.observed import PresignedDownload, checked_file_url, download, read_download
+
+FILE = "https://files.opus.com/media/private/uploaded/media_0002.pdf"
+PLACE = "https://example-bucket.s3.eu-central-1.amazonaws.com/a%28b%29.pdf?X-Amz-Signature=00aa"
+
+
+@pytest.mark.parametrize(
+    ("workspace_id", "body"),
+    [
+        ("space-1", {"fileUrl": FILE, "workspaceId": "space-1"}),
+        (None, {"fileUrl": FILE, "customExpiry": 3600}),
+    ],
+)
+def test_each_form_has_one_field_beside_the_url(workspace_id, body):
+    call = download(FILE, workspace_id=workspace_id)
+    assert (call.operation, call.method, call.path) == ("download", "POST", "/job/file/download")
+    assert call.body == body
+    assert call.repeatable
+
+
+@pytest.mark.parametrize("url", [FILE, f"  {FILE}\n", "http://127.0.0.1:8080/a b.pdf", "https://h/größe.pdf"])
+def test_a_file_url_is_sent_as_it_is_but_trimmed(url):
+    assert checked_file_url(url) == url.strip()
+    assert download(url, workspace_id=None).body["fileUrl"] == url.strip()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "a.pdf", "//h/a.pdf", "ftp://h/a", "https://", "http://[x", PLACE, None, 3]
+)
+def test_what_is_no_file_url_is_refused(url):
+    with pytest.raises(InvalidInputs) as caught:
+        download(url, workspace_id=None)
+    assert "00aa" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {"presignedUrl": PLACE, "fileUrl": FILE, "contentType": "application/pdf", "contentLength": 12},
+            PresignedDownload(PLACE, FILE, "application/pdf", 12),
+        ),
+        (
+            {"presigned_url": PLACE, "file_url": FILE, "content_type": "text/csv", "content_length": "12"},
+            PresignedDownload(PLACE, FILE, "text/csv", 12),
+        ),
+        ({"data": {"presignedUrl": PLACE, "contentLength": 0}}, PresignedDownload(PLACE, size=0)),
+        ({"presignedUrl": PLACE, "contentLength": -1, "contentType": " "}, PresignedDownload(PLACE)),
+        ({"presignedUrl": PLACE, "contentLength": 1.5, "fileUrl": 3}, PresignedDownload(PLACE)),
+        ({"presignedUrl": PLACE, "contentLength": True}, PresignedDownload(PLACE)),
+        ({"presignedUrl": PLACE, "contentLength": "٣"}, PresignedDownload(PLACE)),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_place_is_read_in_every_shape(answer, body, expected, status):
+    assert read_download(answer(body, status)) == expected
+
+
+def test_a_place_shows_no_secret(answer):
+    assert "00aa" not in repr(read_download(answer({"presignedUrl": PLACE})))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ({"presignedUrl": "no url"}, 200, ProtocolError),
+        ([], 200, ProtocolError),
+        (b"<html>", 200, ProtocolError),
+        ({"statusCode": 400, "message": ["a", "b"]}, 200, ValidationFailed),
+        ({"success": False}, 201, ValidationFailed),
+        ({"message": "x"}, 400, ValidationFailed),
+        ({"message": "x"}, 502, ServerError),
+    ],
+)
+def test_an_answer_that_means_no_is_the_error_it_amounts_to(answer, body, status, kind):
+    with pytest.raises(kind):
+        read_download(answer(body, status))
+
+
+VALUES = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20)),
+    st.sampled_from([PLACE, FILE, "http://[", "12", "9" * 400]),
+)
+FIELDS = st.sampled_from(
+    [
+        "presignedUrl",
+        "presigned_url",
+        "fileUrl",
+        "contentType",
+        "contentLength",
+        "statusCode",
+        "success",
+        "data",
+    ]
+)
+
+
+@given(
+    st.dictionaries(FIELDS, st.one_of(VALUES, st.dictionaries(FIELDS, VALUES))),
+    st.sampled_from([200, 201, 400]),
+)
+def test_any_answer_is_a_place_or_an_error_of_ours(body, status):
+    try:
+        place = read_download(Answer(status=status, body=json.dumps(body).encode()))
+    except OpusError:
+        return
+    assert place.get_url in {PLACE, FILE}
+    assert place.size is None or place.size >= 0

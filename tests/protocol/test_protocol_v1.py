@@ -1,0 +1,258 @@
+"""What V1 sends and refuses, and how the generations are told apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from opus_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidInputs,
+    NotFound,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    ValidationFailed,
+)
+from opus_async.models import JobStatus
+from opus_async.opus.protocol.calls import UNUSED_CALLBACK
+from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
+from opus_async.opus.protocol.failures import RetiredPath
+from opus_async.opus.protocol.generations import dialects
+from opus_async.opus.protocol.v0 import V0
+from opus_async.opus.protocol.v1 import V1
+
+UUID = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def v1():
+    return V1()
+
+
+def test_a_workflow_is_asked_for_under_the_new_base(v1):
+    assert v1.workflow(UUID).path == f"/api/v1/workflow/{UUID}"
+    assert v1.workflow("w", version=2, version_id=UUID).path.endswith(f"?version=2&workflowVersionId={UUID}")
+
+
+def test_a_case_is_made_with_what_v1_knows(v1):
+    call = v1.initiate(
+        InitiateFields(workflow_id="w", title="T", description="D", version_id=UUID, version_number=3)
+    )
+    assert (call.operation, call.method, call.path, call.repeatable) == (
+        "initiate",
+        "POST",
+        "/api/v1/case",
+        True,
+    )
+    assert call.body == {
+        "workflowId": "w",
+        "title": "T",
+        "description": "D",
+        "workflowVersionId": UUID,
+        "workflowVersionNumber": 3,
+    }
+    assert v1.initiate(InitiateFields(workflow_id="w")).body["description"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"reference_entity_id": UUID},
+        {"ref_user_id": "u"},
+        {"source": "api"},
+        {"workspaces": "a,b"},
+        {"initial_input": {"a": 1}},
+        {"web_app_id": "x"},
+    ],
+)
+def test_what_only_v0_can_say_is_refused_by_name(v1, field):
+    with pytest.raises(InvalidInputs, match=next(iter(field))):
+        v1.initiate(InitiateFields(workflow_id="w", **field))
+
+
+def test_a_case_of_no_workflow_is_refused(v1):
+    with pytest.raises(InvalidInputs, match="workflow_id"):
+        v1.initiate(InitiateFields())
+
+
+@pytest.mark.parametrize(
+    ("body", "case_id"),
+    [
+        ({"caseId": UUID}, UUID),
+        ({"caseId": 72964}, "72964"),
+        ({"caseId": 9007199254740993123}, "9007199254740993123"),
+        ({"data": {"caseId": "7"}}, "7"),
+        ({"case_id": "8"}, "8"),
+    ],
+)
+def test_trap_11_a_case_id_is_text_with_every_digit(v1, answer, body, case_id):
+    assert v1.read_initiated(answer(body, status=201)) == case_id
+
+
+@pytest.mark.parametrize("body", [{}, {"caseId": None}, {"caseId": ""}, {"caseId": True}, []])
+def test_trap_11_an_absent_case_id_is_a_protocol_error(v1, answer, body):
+    with pytest.raises(ProtocolError):
+        v1.read_initiated(answer(body))
+
+
+def test_a_presign_names_file_scope_and_workflow(v1):
+    call = v1.presign(PresignFields(extension="PDF", original_name="a.pdf", workflow_id="w"))
+    assert call.path == "/api/v1/file/upload/presigned"
+    assert call.body == {
+        "fileExtension": ".pdf",
+        "originalName": "a.pdf",
+        "accessScope": "workspace",
+        "workflowId": "w",
+    }
+    nameless = v1.presign(PresignFields(extension=".txt", workspace_id="s", access_scope="unlisted"))
+    assert nameless.body["originalName"] == "file.txt"
+    assert nameless.body["accessScope"] == "unlisted"
+    assert nameless.body["workspaceId"] == "s"
+
+
+def test_the_default_scope_of_v0_becomes_the_widest_of_v1(v1):
+    fields = PresignFields(extension=".txt", workflow_id="w", access_scope="organization")
+    assert v1.presign(fields).body["accessScope"] == "workspace"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"workflow_id": "w", "access_scope": "all"}, "workspace, unlisted"),
+        ({"workflow_id": "w", "access_scope": "user"}, "workspace, unlisted"),
+        ({}, "workflow_id or workspace_id"),
+    ],
+)
+def test_a_presign_that_v1_would_refuse_is_not_sent(v1, fields, says):
+    with pytest.raises(InvalidInputs, match=says):
+        v1.presign(PresignFields(extension=".txt", **fields))
+
+
+def test_an_execute_carries_the_payload_and_a_callback_only_when_there_is_one(v1):
+    payload = {"v": {"value": 1, "type": "float"}}
+    call = v1.execute("a/b", payload)
+    assert (call.path, call.body, call.repeatable) == (
+        "/api/v1/case/a%2Fb/execute",
+        {"payload": payload},
+        False,
+    )
+    url = "https://me.example.com/x"
+    assert v1.execute("1", payload, callback_url=url).body["callbackUrl"] == url
+    assert V1(callback_url=url).execute("1", payload).body["callbackUrl"] == url
+    assert V1(callback_url=url).execute("1", payload).secret == url
+    assert url not in repr(V1(callback_url=url).execute("1", payload))
+
+
+def test_trap_27_without_a_callback_v0_sends_a_placeholder_and_v1_nothing(v1, v0):
+    assert v0.execute("1", {}).body["callbackUrl"] == UNUSED_CALLBACK
+    assert "callbackUrl" not in v1.execute("1", {}).body
+
+
+@pytest.mark.parametrize("url", ["", "not a url", "http://me.example.com/x", "http://127.0.0.1/x"])
+def test_trap_27_a_callback_that_would_be_refused_is_not_sent_by_v1_either(v1, url):
+    with pytest.raises(ConfigurationError, match="callback URL"):
+        v1.execute("1", {}, callback_url=url)
+
+
+def test_workspaces_of_an_execute_are_refused_by_v1(v1):
+    with pytest.raises(InvalidInputs, match="workspaces"):
+        v1.execute("1", {}, workspaces="a")
+
+
+@pytest.mark.parametrize("operation", ["status", "results", "audit"])
+def test_trap_12_a_case_id_cannot_leave_its_segment(v1, operation):
+    assert getattr(v1, operation)("../x?y").path == f"/api/v1/case/%2E%2E%2Fx%3Fy/{operation}"
+
+
+def test_trap_15_results_are_not_ready_while_the_answer_is_202(v1, answer):
+    assert v1.read_results(answer(b"", status=202)) is None
+    assert v1.read_results(answer({"status": "IN_PROGRESS"}, status=202)) is None
+    body = {"results": {"workflow_output_abc123def": {"value": "PASS", "type": "str", "displayName": "V"}}}
+    assert v1.read_results(answer(body)).outputs == {"V": "PASS"}
+
+
+def test_the_answers_of_v1_are_read_by_their_shape(v1, answer):
+    assert v1.read_status(answer({"status": "in progress"})) == JobStatus.IN_PROGRESS
+    v1.read_executed(answer({"success": True, "message": "ok"}))
+    refused = {"success": False, "message": "Execution was not started", "error": {"reason": "quota"}}
+    with pytest.raises(ValidationFailed, match="not started"):
+        v1.read_executed(answer(refused))
+    audit = v1.read_audit(answer({"runningNode": "A", "failedNodes": ["B"], "audit": None}))
+    assert (audit.running_node, audit.failed_nodes) == ("A", ("B",))
+
+
+# Retired paths
+
+
+RETIRED = {
+    "statusCode": 500,
+    "message": "V1 workflow details are no longer supported",
+    "path": "/workflow/x",
+}
+
+
+@pytest.mark.parametrize("generation", [V0, V1])
+def test_trap_20_a_retired_path_names_another_one_for_a_uuid(generation, answer):
+    with pytest.raises(RetiredPath) as caught:
+        generation().read_workflow(answer(RETIRED, status=500), UUID)
+    assert isinstance(caught.value, NotFound)
+    call = generation().workflow_elsewhere(UUID, version=None, version_id=None)
+    assert (call.method, call.path) == ("GET", f"/reference-workflow/v2/workflow-object/{UUID}")
+    pinned = generation().workflow_elsewhere(UUID, version=2, version_id=None)
+    assert pinned.path.endswith("?version=2")
+    assert generation().workflow_elsewhere("B9uGJfZ3CFwOdMKH", version=None, version_id=None) is None
+
+
+# Which generation answers
+
+
+def test_generations_are_chosen_by_name():
+    def names(api):
+        return [dialect.name for dialect in dialects(api, callback_url=None, plain_http=False)]
+
+    assert (names("v0"), names("v1"), names("auto")) == (["v0"], ["v1"], ["v0", "v1"])
+    with pytest.raises(ConfigurationError, match="'v2' is not known: use 'v0', 'v1', 'auto'"):
+        names("v2")
+
+
+def test_a_bad_callback_is_told_when_the_generation_is_chosen():
+    for api in ("v0", "v1", "auto"):
+        with pytest.raises(ConfigurationError, match="callback URL"):
+            dialects(api, callback_url="nonsense", plain_http=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "speaks"),
+    [
+        (404, {"statusCode": 404, "message": "Job not found"}, True),
+        (404, {"statusCode": 404, "message": "Cannot GET /job/0/status"}, False),
+        (404, b"<pre>Cannot GET /job/0/status</pre>", False),
+        (404, b"<html>Not here</html>", False),
+        (404, b"", False),
+        (400, {"statusCode": 400, "message": ["id must be a UUID"]}, True),
+        (200, {"status": "PENDING"}, True),
+        (200, b"<!doctype html><title>Log in</title>", False),
+        (200, [1], False),
+        (405, {"message": "Method not allowed"}, False),
+        (302, b"", False),
+        (401, {"statusCode": 401, "message": "No auth cookie provided"}, False),
+    ],
+)
+@pytest.mark.parametrize("generation", [V0, V1])
+def test_who_answers_a_probe_is_told_by_its_words(generation, answer, status, body, speaks):
+    assert generation().speaks(answer(body, status=status)) is speaks
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, AuthenticationError), (429, RateLimited), (500, ServerError), (502, ServerError)],
+)
+def test_an_answer_that_decides_nothing_is_raised(v1, answer, status, error):
+    with pytest.raises(error):
+        v1.speaks(answer({"statusCode": status, "message": "no"}, status=status))
+
+
+def test_a_probe_asks_for_a_job_that_nobody_has(v0, v1):
+    assert (v0.probe().path, v1.probe().path) == ("/job/0/status", "/api/v1/case/0/status")
+    assert v0.probe().operation == "probe"
