@@ -27,19 +27,27 @@ REST_CAP = 1800.0
 """Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour."""
 CALLS_COUNTED = 20
 """Ends that tell how far calls can be relied on; the newest count."""
+CALLS_ENOUGH = 3
+"""Ends that are enough to tell: the scouts' own."""
 RELIABLE_SHARE = 0.5
 """Of those ends, how many a call must have told."""
 
 
 class RunTimes:
-    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds."""
+    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds.
+
+    Attributes:
+        seen: How many were learned in all.
+    """
 
     def __init__(self) -> None:
+        self.seen = 0
         self._recent: deque[float] = deque()
         self._sorted: list[float] = []
 
     def learn(self, seconds: float) -> None:
         """Remember one."""
+        self.seen += 1
         if len(self._recent) == SAMPLES:
             del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
         self._recent.append(seconds)
@@ -68,7 +76,7 @@ class Calls:
     @property
     def reliable(self) -> bool | None:
         """Whether an end may be waited for; None while too few ends were seen."""
-        if len(self._told) < ENOUGH:
+        if len(self._told) < CALLS_ENOUGH:
             return None
         return sum(self._told) >= RELIABLE_SHARE * len(self._told)
 
@@ -106,15 +114,22 @@ class Pace:
         spacing = self._spacing(times.quantile(0.5))
         return max(spacing, min(quick - age, 10 * spacing))
 
-    def rest(self, age: float, times: RunTimes, waiting_for: float | None) -> float:
+    def rest(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
         """Seconds until the next look at a job whose end will be told: the net under a call that gets lost.
 
-        A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found after
-        a quarter of the run time, in a workflow of unknown run time after twice as long again.
+        A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found
+        after a quarter of the run time, in a workflow of unknown run time after twice as long again. Of a
+        crowd that was started together the first to end are the quick ones: they say nothing of the others.
+
+        Args:
+            age: Seconds since the job was started.
+            times: What was learned for its workflow.
+            crowd: Jobs of that workflow watched now.
+            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
         """
         if waiting_for is not None:
-            return self.interval(age, times, 0, waiting_for)
-        if not times.known:
+            return self.interval(age, times, crowd, waiting_for)
+        if not times.known or times.seen < crowd:
             return min(max(2 * age, UNTOLD), REST_CAP)
         overdue = OVERDUE * times.quantile(0.9) - age
         return max(overdue, 4 * LAG_FLOOR, min((OVERDUE - 1) * age, REST_CAP))

@@ -41,7 +41,7 @@ TROUBLE_CAP = 30.0
 """Seconds. A job whose status cannot be read is asked about at least this often."""
 DENIALS = 3
 """Consecutive 401 or 403 answers that are believed; a single one can be a gateway's."""
-SCOUTS = 5
+SCOUTS = 3
 """Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
 EARLY_CALLS = 1000
 """Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
@@ -69,6 +69,7 @@ class _Watched:
     """Whether a call came and it had not ended: then nobody waits for another."""
     turn: int = 0
     """The heap entry that counts; older ones of the same job are stale."""
+    due: float = 0.0
     busy: bool = False
     woken: bool = False
     waiting_since: float | None = None
@@ -201,11 +202,26 @@ class Watcher:
             job.called = True
         calls = self._calls.setdefault(job.kind, Calls())
         if calls.reliable is None and self._scouts.get(job.kind, 0) < SCOUTS:
-            job.scout = True
-            self._scouts[job.kind] = self._scouts.get(job.kind, 0) + 1
+            self._make_scout(job)
+
+    def _make_scout(self, job: _Watched) -> None:
+        job.scout = True
+        self._scouts[job.kind] = self._scouts.get(job.kind, 0) + 1
+
+    def _relieve(self, scout: _Watched) -> None:
+        """When a scout leaves and nothing is known yet, another job goes in its place."""
+        self._scouts[scout.kind] -= 1
+        if self._calls[scout.kind].reliable is not None:
+            return
+        for job in itertools.chain.from_iterable(self._watched.values()):
+            if job.kind == scout.kind and job.resting and not (job.busy or job.called or job.done.done()):
+                self._make_scout(job)
+                now = asyncio.get_running_loop().time()
+                self._schedule(job, now + self._next(job, now))
+                return
 
     def _schedule(self, job: _Watched, due: float) -> None:
-        job.turn = next(self._turns)
+        job.turn, job.due = next(self._turns), due
         heapq.heappush(self._heap, (due, job.turn, job))
         if len(self._heap) > 2 * len(self._watched) + 64:  # stale entries must not outgrow the jobs
             self._heap = [entry for entry in self._heap if entry[2].turn == entry[1]]
@@ -274,11 +290,11 @@ class Watcher:
         others.remove(job)
         if not others:
             del self._watched[job.remote_id]
-        if job.scout:
-            self._scouts[job.kind] -= 1
         self._crowds[job.kind] -= 1
         if not self._crowds[job.kind]:
             del self._crowds[job.kind]
+        if job.scout:
+            self._relieve(job)
         if not self._watched:  # the last one lets the workers go home
             self._heap.clear()
             if self._timer:
@@ -337,10 +353,9 @@ class Watcher:
         told, anew = job.called or job.woken, False
         if job.kind and job.waiting_since is None:  # a person's pace teaches nothing of the workflow's
             times = self._times.setdefault(job.kind, RunTimes())
-            blind = not times.known
             ended = now if told else (job.seen + now) / 2
             times.learn(ended - job.started)
-            anew = blind and times.known
+            anew = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
         if job.calls_back and not job.called_in_vain:
             calls = self._calls[job.kind]
             trusted = calls.reliable is not False
@@ -352,10 +367,12 @@ class Watcher:
             self._reconsider(job.kind, now)
 
     def _reconsider(self, kind: str, now: float) -> None:
-        """Look at the jobs that rest when it is time by what is known now."""
+        """Look sooner at the jobs that rest, where what is known now says so."""
         for job in itertools.chain.from_iterable(self._watched.values()):
             if job.kind == kind and job.resting and not (job.busy or job.called or job.done.done()):
-                self._schedule(job, now + self._next(job, now))
+                due = now + self._next(job, now)
+                if due < job.due:
+                    self._schedule(job, due)
 
     def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
         job.troubles += 1
@@ -376,7 +393,7 @@ class Watcher:
         waiting_for = None if job.waiting_since is None else now - job.waiting_since
         job.resting = self._rests(job)
         if job.resting:
-            wait = self._pace.rest(now - job.started, times, waiting_for)
+            wait = self._pace.rest(now - job.started, times, self._crowds[job.kind], waiting_for)
         else:
             wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
         if job.troubles:

@@ -57,3 +57,14 @@ def test_every_error_it_names_exists_and_every_error_is_named():
 def test_every_file_it_points_to_is_there():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_variant_of_the_platform_is_in_the_table_and_every_one_is_run():
+    from opus_async.simulator.traits import TRAITS
+
+    rows = re.findall(r"^\| \w+ \| (.+?) \| (.+?) \| (.+?) \| `(\w+)` \|$", README, re.MULTILINE)
+    assert {trait: said.replace("\\|", "|") for said, _, _, trait in rows} == TRAITS
+    assert len(rows) == len(TRAITS)
+    claims = {claim for _, v0, v1, _ in rows for claim in (v0, v1)}
+    assert claims == {"yes", "clear error", "-"}
+    assert all(v0 != "-" for _, v0, _, _ in rows)

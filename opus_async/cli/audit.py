@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, complain
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
@@ -22,8 +23,11 @@ node that still runs TOOK is the time until now. What each node was given and ga
 It works while the job runs, too. The exit code is 0 whenever there is an audit, of a failed job as well: what
 failed is in the first line, and in 'failed_nodes' of the JSON.
 
+Ask with the --api that the job was started with: v0 and v1 are not known to share their ids.
+
 examples:
   opus-async audit 2514
+  opus-async audit 2514 --api v1
   opus-async audit 2514 --json | jq '.nodes[] | select(.status == "FAILED") | {name, error, inputs}'
 """
 
@@ -33,11 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("job_id", metavar="JOB", help="the job's id; 'run' prints it")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the answer in 'raw'")
+    connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Show an audit."""
-    audit = drive(_get(options.job_id))
+    audit = drive(_get(options))
     if options.json:
         print(json.dumps(as_json(options.job_id, audit), indent=2, ensure_ascii=False))
     else:
@@ -45,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _get(job_id: str) -> AuditLog:
+async def _get(options: argparse.Namespace) -> AuditLog:
     from opus_async.errors import NotFound, OpusError
     from opus_async.models import AuditLog
 
-    async with connect() as opus:
+    job_id = options.job_id
+    async with connect(options) as opus:
         try:
             return await opus.jobs.audit(job_id)
         except NotFound as missing:

@@ -1,11 +1,12 @@
-"""The client and the event loop of one command."""
+"""What a command needs to reach the platform: its arguments, the client, the event loop."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from opus_async.cli import environment
 
@@ -13,16 +14,47 @@ if TYPE_CHECKING:
     from opus_async.opus.client import OpusClient
 
 ValueT = TypeVar("ValueT")
+Generation = Literal["v0", "v1", "auto"]
 
 
-def connect(**settings: Any) -> OpusClient:
-    """A client as the environment and ``.env`` say; what it warns of is said in one line each on stderr."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every command that talks to the platform."""
+    parser.add_argument(
+        "--api",
+        choices=get_args(Generation),
+        help="generation of the API: v0 jobs, v1 cases, auto the first that answers (OPUS_API, else v0)",
+    )
+
+
+def generation(options: argparse.Namespace) -> Generation:
+    """What ``--api``, else ``OPUS_API`` names; v0 where neither does. ``.env`` has to be loaded by then.
+
+    Raises:
+        ConfigurationError: ``OPUS_API`` names none.
+    """
+    from opus_async.config import resolve_api
+    from opus_async.errors import ConfigurationError
+
+    named = resolve_api(options.api)
+    if named not in get_args(Generation):
+        raise ConfigurationError(f"OPUS_API={named!r} is no generation of the API: use v0, v1 or auto.")
+    return cast("Generation", named)
+
+
+def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
+    """A client as the arguments, the environment and ``.env`` say.
+
+    What it warns of is said in one line each on stderr.
+
+    Raises:
+        ConfigurationError: Something of that cannot be used.
+    """
     from opus_async.opus.client import OpusClient
 
     environment.load()
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        client = OpusClient(**settings)
+        client = OpusClient(api=generation(options), **settings)
     for warning in found:
         print(f"opus-async: warning: {warning.message}", file=sys.stderr)
     return client

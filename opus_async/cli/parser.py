@@ -18,7 +18,7 @@ _DEBUG = "--debug"
 COMMANDS = {
     "demo": "see it work: 200 real documents through an embedded Opus; needs no key and no network",
     SIMULATE: "serve an embedded Opus on this machine, to develop and test against",
-    "doctor": "check key, network, certificate, clock and limits; say how to fix what is wrong",
+    "doctor": "check key, network, certificate, clock, API and limits; say how to fix what is wrong",
     "workflow": "look at a workflow: show ID",
     "run": "run one job and print its outputs as JSON",
     "audit": "see what a job did, node by node, and what failed",
@@ -35,6 +35,7 @@ first steps:
 environment (also read from .env in the current directory; the environment wins):
   OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
   OPUS_BASE_URL      another host than https://operator.opus.com
+  OPUS_API           the generation of the API: v0 (the default), v1, or auto for the first that answers
   OPUS_CALLBACK_URL  an HTTPS URL that Opus calls when a job ends
 
 exit codes:

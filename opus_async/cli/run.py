@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from opus_async.cli import errors
+from opus_async.cli import connection, errors
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.errors import JobFailed, OpusError
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--version-number", type=int, metavar="N", help="pin the workflow version by number")
     add("--version-id", metavar="UUID", help="pin it by UUID")
     add("--json", action="store_true", help="the whole outcome: job_id, status, timings, outputs, results")
+    connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: Story) -> JobOutcome:
-    async with connect(listeners=[story]) as opus:
+    async with connect(options, listeners=[story]) as opus:
         return await opus.run(
             options.workflow_id,
             inputs,

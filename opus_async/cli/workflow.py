@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.tables import columns, printable, terminal_width
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--version", type=int, metavar="N", help="a version number; default: the latest active")
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    connection.configure(show)
     show.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
@@ -47,12 +49,12 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(as_json(workflow), indent=2, ensure_ascii=False))
         return Exit.OK
     print("\n".join(_lines(workflow)))
-    print(f"\nTry: {example(workflow)}", file=sys.stderr)
+    print(f"\nTry: {example(workflow, options.api)}", file=sys.stderr)
     return Exit.OK
 
 
 async def _get(options: argparse.Namespace) -> Workflow:
-    async with connect() as opus:
+    async with connect(options) as opus:
         return await opus.workflows.get(
             options.workflow_id, version=options.version, version_id=options.version_id
         )
@@ -82,9 +84,11 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def example(workflow: Workflow) -> str:
-    """A ``run`` with the required inputs, to be filled in."""
+def example(workflow: Workflow, api: str | None) -> str:
+    """A ``run`` with the required inputs, to be filled in, and with ``--api`` where that was given."""
     words = ["opus-async run", _quoted(workflow.workflow_id)]
+    if api:
+        words.append(f"--api {api}")
     for field in workflow.inputs.values():
         if not field.nullable:
             flag, value = (

@@ -122,6 +122,16 @@ class Api:
             "alone, without a path), and that no log-in page or proxy stands in between"
         )
 
+    async def generations(self) -> dict[str, bool | OpusError]:
+        """Whether each generation that may be spoken answers here; the error where that cannot be told."""
+        return {dialect.name: await self._answers(dialect) for dialect in self._candidates}
+
+    async def _answers(self, dialect: Dialect) -> bool | OpusError:
+        try:
+            return await self._send(dialect.probe(), dialect.speaks)
+        except OpusError as error:
+            return error
+
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
         """Read a workflow's schema as it is now, at whichever path still tells it."""
         dialect = await self.dialect()

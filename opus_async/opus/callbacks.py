@@ -67,13 +67,15 @@ class CallbackReceiver:
     access logs from showing it; one that leaks is good for waking one job's watch, once a second.
 
     Args:
-        public_url: Where the platform reaches the mounted application, e.g. ``https://me.example.com/opus``.
-            It must be https unless the API is on this machine. None: set by :meth:`listening`.
+        public_url: See the attribute.
         secret: What the tokens are made with; give your own when jobs outlive the process. Default: random.
         rate: Genuine calls a second that are listened to, with as many at once.
 
     Attributes:
         counts: What was heard so far.
+        public_url: Where the platform reaches the mounted application, e.g. ``https://me.example.com/opus``.
+            It must be https unless the API is on this machine. None until it is set, at the latest before
+            the first job; :meth:`listening` sets it where nobody has.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class CallbackReceiver:
         rate: float = CALLS_PER_SECOND,
     ) -> None:
         self.counts = CallbackCounts()
-        self._public_url = public_url and public_url.rstrip("/")
+        self.public_url = public_url
         given = secret.encode() if isinstance(secret, str) else secret
         if given is not None and len(given) < 16:  # noqa: PLR2004 - 128 bits
             raise ConfigurationError(
@@ -97,7 +99,7 @@ class CallbackReceiver:
         self._app: web.Application | None = None
 
     def __repr__(self) -> str:
-        return f"<CallbackReceiver {self._public_url or 'not listening'}, {self.counts.accepted} calls>"
+        return f"<CallbackReceiver {self.public_url or 'not listening'}, {self.counts.accepted} calls>"
 
     @property
     def app(self) -> web.Application:
@@ -131,11 +133,11 @@ class CallbackReceiver:
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port, ssl_context=ssl_context).start()
-            if self._public_url is None:
+            if self.public_url is None:
                 scheme = "http" if ssl_context is None else "https"
                 shown = f"[{host}]" if ":" in host else host
-                self._public_url = f"{scheme}://{shown}:{runner.addresses[0][1]}"
-            yield self._public_url
+                self.public_url = f"{scheme}://{shown}:{runner.addresses[0][1]}"
+            yield self.public_url
         finally:
             await runner.cleanup()
 
@@ -145,13 +147,13 @@ class CallbackReceiver:
         Raises:
             ConfigurationError: It is not known yet where the platform reaches us.
         """
-        if self._public_url is None:
+        if self.public_url is None:
             raise ConfigurationError(
                 "The callback receiver has no public URL: CallbackReceiver('https://...'), or enter "
                 "receiver.listening() before the first job"
             )
         name = base64.urlsafe_b64encode(job_id.encode()).rstrip(b"=").decode()
-        return f"{self._public_url}/{name}.{self._token(job_id)}"
+        return f"{self.public_url.rstrip('/')}/{name}.{self._token(job_id)}"
 
     def hear(self, token: str) -> int:
         """Take one call, whose content nobody reads.

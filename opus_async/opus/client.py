@@ -173,6 +173,15 @@ class OpusClient:
             finally:
                 await self._notify.close()
 
+    async def generations(self) -> Mapping[str, bool | OpusError]:
+        """Ask which generations of the API answer at ``base_url``, of those that ``api`` allows.
+
+        Returns:
+            Name -> whether it answers, in the order in which ``auto`` prefers them; the error where that
+            cannot be told: a refused key, an outage.
+        """
+        return await self._api.generations()
+
     async def run(
         self,
         workflow_id: str,

@@ -102,7 +102,12 @@ def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
         choices=("never", "always", "alternate"),
         help="sign content-type in upload URLs",
     )
-    add("--callbacks", default=default.callbacks, metavar="PROFILE", help="a callback profile (%(default)s)")
+    add(
+        "--callbacks",
+        default=default.callbacks,
+        metavar="PROFILE",
+        help="how a callbackUrl is called (%(default)s)",
+    )
     add("--callback-required", action="store_true", help="refuse an execute without callbackUrl")
     add("--trait", action="append", default=[], metavar="NAME", help="a departure from the newest pages")
 
@@ -171,16 +176,20 @@ async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin:
         gc.set_threshold(100_000, 20, 50)
         _announce(simulator, sys.stderr if command else sys.stdout)
         if command:
-            environment = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
-            return await run_command(command, environment)
+            return await run_command(command, _environment(simulator))
         await until_ended(die_with_stdin=die_with_stdin)
         return 0
 
 
+def _environment(simulator: Simulator) -> dict[str, str]:
+    """Return what leads a client here; its own default is v0."""
+    found = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+    return found | ({"OPUS_API": "v1"} if simulator.config.generations == "v1" else {})
+
+
 def _announce(simulator: Simulator, stream: TextIO) -> None:
     lines = [
-        f"export OPUS_SERVICE_KEY={simulator.service_key}",
-        f"export OPUS_BASE_URL={simulator.base_url}",
+        *(f"export {name}={value}" for name, value in _environment(simulator).items()),
         f"# storage {simulator.storage_url}",
         *(f"# workflow {workflow.workflow_id}  {workflow.name}" for workflow in simulator.world.workflows),
         READY,

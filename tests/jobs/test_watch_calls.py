@@ -12,7 +12,18 @@ from test_watch import FakeOpus, now, watching
 from virtual_time import run_virtual
 
 from opus_async.models import JobStatus
-from opus_async.pace import CALLS_COUNTED, ENOUGH, LAG_FLOOR, OVERDUE, REST_CAP, UNTOLD, Calls, Pace, RunTimes
+from opus_async.pace import (
+    CALLS_COUNTED,
+    CALLS_ENOUGH,
+    ENOUGH,
+    LAG_FLOOR,
+    OVERDUE,
+    REST_CAP,
+    UNTOLD,
+    Calls,
+    Pace,
+    RunTimes,
+)
 from opus_async.watch import EARLY_CALLS
 
 
@@ -176,7 +187,7 @@ def test_calls_are_relied_on_by_the_newest_ends(told):
     for each in told:
         calls.learn(told=each)
     newest = told[-CALLS_COUNTED:]
-    expected = None if len(newest) < ENOUGH else sum(newest) * 2 >= len(newest)
+    expected = None if len(newest) < CALLS_ENOUGH else sum(newest) * 2 >= len(newest)
     assert calls.reliable is expected
 
 
@@ -184,15 +195,29 @@ def test_calls_are_relied_on_by_the_newest_ends(told):
     age=st.floats(0, 1e6),
     samples=st.lists(st.floats(0, 1e5), max_size=30),
     lag=st.floats(0.001, 10),
+    crowd=st.integers(1, 60),
     waiting=st.none() | st.floats(0, 1e6),
 )
-def test_a_rest_is_never_short_and_never_endless(age, samples, lag, waiting):
+def test_a_rest_is_never_short_and_never_endless(age, samples, lag, crowd, waiting):
     times = RunTimes()
     for sample in samples:
         times.learn(sample)
-    rest = Pace(lag).rest(age, times, waiting)
+    rest = Pace(lag).rest(age, times, crowd, waiting)
     assert rest >= 2 * LAG_FLOOR
-    if waiting is None and times.known:
+    if waiting is None and times.known and len(samples) >= crowd:
         assert rest + age <= max(OVERDUE * times.quantile(0.9), OVERDUE * age, age + 4 * LAG_FLOOR) + 1e-6
     elif waiting is None:
         assert min(UNTOLD, REST_CAP) <= rest <= REST_CAP
+
+
+def test_scouts_that_learn_nothing_are_relieved():
+    opus = CallingOpus(call_after=lambda name: [-50.0] if int(name) < 10 else None)
+    run_virtual(crowd(opus, count=60, at_once=60))
+    assert max(opus.late) < 60
+
+
+def test_jobs_of_very_different_length_started_together_need_few_looks():
+    drawn = random.Random(2)
+    opus = CallingOpus()
+    assert run_virtual(crowd(opus, count=100, at_once=100, seconds=lambda: drawn.uniform(10, 20))) < 1.6
+    assert max(opus.late) < 0.1

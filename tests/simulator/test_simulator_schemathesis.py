@@ -172,11 +172,14 @@ def statuses():
 def must_refuse(case, status):
     """Whether bad data must be refused.
 
-    Null for a field that may be left out is taken for its absence: no source says what the vendor does. And
-    a redirect does not read what it redirects.
+    Null for a field that may be left out is taken for its absence: no source says what the vendor does. An
+    object or a list in a query is other parameters on the wire, or none. And a redirect does not read what
+    it redirects.
     """
     nulls = isinstance(case.body, dict) and None in case.body.values()
-    return not nulls and status != HTTPStatus.PERMANENT_REDIRECT
+    asked = case.query if isinstance(case.query, dict) else {}
+    nested = any(isinstance(value, dict | list) for value in asked.values())
+    return not nulls and not nested and status != HTTPStatus.PERMANENT_REDIRECT
 
 
 @schema.parametrize()

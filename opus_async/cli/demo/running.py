@@ -188,6 +188,7 @@ class Demo:
         return OpusClient(
             simulator.service_key,
             base_url=simulator.base_url,
+            api="v0",
             retry=RetryPolicy(execute_grace=GRACE, base=BASE, cap=CAP),
             listeners=[self.progress],
         )

@@ -1,7 +1,8 @@
 """``opus-async doctor``: is this machine ready, and if not, what has to be done?
 
-``checks`` is what a check found; ``local`` looks at key, base URL, proxy, open files and versions and sends
-nothing; ``network`` looks at name, connection, certificate and clock, and makes one live call.
+``checks`` is what a check found; ``local`` looks at key, URLs, proxy, open files and versions and sends
+nothing; ``network`` looks at name, connection, certificate and clock; ``service`` asks which generation of
+the API answers and makes one live call; ``refusals`` says what it means that a call failed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from opus_async.cli import environment
+from opus_async.cli import connection, environment
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.tables import columns, terminal_width
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
     from opus_async.cli.doctor.checks import Check
 
 _EPILOG = """\
-The live call reads a workflow and costs nothing. Without --workflow it asks for an id that does not exist:
-any answer but a refused key proves that the key works. The key itself is never shown.
+Every generation of the API is asked whether it answers; then a live call reads a workflow with the one that
+--api, OPUS_API or the default names. Both cost nothing. Without --workflow it asks for an id that does not
+exist: that it is not found proves that the key works. The key itself is never shown.
 
 ✓ good   ! works, with a risk   ✗ has to be mended (exit code 4)   - not checked, because of another problem
 
 examples:
   opus-async doctor
   opus-async doctor --workflow B9uGJfZ3CFwOdMKH
+  opus-async doctor --api v1
   opus-async doctor --json | jq '.checks[] | select(.state == "bad")'
 """
 
@@ -36,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--workflow", metavar="ID", help="read this workflow in the live call")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from opus_async.cli.doctor.checks import State
 
     taken = environment.load()
-    checks = [*local.examine(taken), *drive(network.examine(options.workflow))]
+    checks = [*local.examine(taken, options), *drive(network.examine(options))]
     bad = sum(check.state is State.BAD for check in checks)
     if options.json:
         found = {"ok": not bad, "checks": [check.as_json() for check in checks]}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+PATIENCE = 10.0
+"""Seconds for each step."""
+
 
 class State(Enum):
     """How a check ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import resource
@@ -9,11 +10,22 @@ import sys
 import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import metadata
+from urllib.parse import urlsplit
 
+from opus_async.cli import connection
 from opus_async.cli.doctor.checks import Check, bad, good, risk
-from opus_async.config import Limits, key_problem, resolve_base_url, resolve_key
+from opus_async.config import (
+    Limits,
+    is_loopback,
+    key_problem,
+    resolve_base_url,
+    resolve_callback,
+    resolve_key,
+)
 from opus_async.errors import ConfigurationError
+from opus_async.opus.protocol import calls
 from opus_async.transport.urls import without_query
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "python-backoff", "rich")
@@ -23,13 +35,20 @@ MARGIN = 64
 """Open files besides connections: the program's own, its libraries', name look-ups, results."""
 
 
-def examine(taken_from_file: Sequence[str]) -> Iterator[Check]:
-    """Everything here; ``taken_from_file`` are the names that ``.env`` has set."""
+def examine(taken_from_file: Sequence[str], options: argparse.Namespace) -> Iterator[Check]:
+    """Everything here.
+
+    Args:
+        taken_from_file: The names that ``.env`` has set.
+        options: The command's.
+    """
     yield versions()
     if taken_from_file:
         yield good(".env", f"sets {', '.join(taken_from_file)}")
     yield key()
     yield base_url()
+    yield api(options)
+    yield callback_url()
     yield proxy()
     yield open_files(Limits())
 
@@ -74,6 +93,32 @@ def base_url() -> Check:
     return good("base URL", f"{url}{'' if os.environ.get('OPUS_BASE_URL') else ' (default)'}")
 
 
+def api(options: argparse.Namespace) -> Check:
+    """Which generation of the API is wanted."""
+    try:
+        wanted = connection.generation(options)
+    except ConfigurationError as error:
+        return bad("API", error.message, "correct OPUS_API, or unset it to use v0")
+    source = "default"
+    if options.api:
+        source = "--api"
+    elif os.environ.get("OPUS_API", "").strip():
+        source = "OPUS_API"
+    return good("API", f"{wanted} ({source})")
+
+
+def callback_url() -> Check:
+    """Whether the callback URL can be used; its path can be a secret and is not shown."""
+    url = resolve_callback(None)
+    if url is None:
+        return good("callback URL", "none: jobs are polled")
+    try:
+        calls.callback(url, plain_http=_is_here())
+    except ConfigurationError as error:
+        return bad("callback URL", error.message, "correct OPUS_CALLBACK_URL, or unset it")
+    return good("callback URL", f"at {urlsplit(url).hostname}")
+
+
 def proxy() -> Check:
     """What the environment says of proxies, without their passwords."""
     found = {kind: without_query(url) for kind, url in urllib.request.getproxies().items() if kind != "no"}
@@ -95,6 +140,14 @@ def open_files(limits: Limits) -> Check:
     if hard != resource.RLIM_INFINITY and hard < needed:
         how += " (needs an administrator), or lower api_concurrency and upload_concurrency"
     return bad("open files", f"{soft:,} allowed, {needed} needed with the default limits", how)
+
+
+def _is_here() -> bool:
+    """Whether the platform is on this machine."""
+    with suppress(ConfigurationError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return is_loopback(resolve_base_url(None))
+    return False
 
 
 def _version(package: str) -> str | None:

@@ -1,10 +1,11 @@
-"""The way to the platform, step by step: name, connection, certificate, clock, one live call.
+"""The way to the platform, step by step: name, connection, certificate, clock, and then whoever answers.
 
 Each step needs the one before it, so the first that fails names the problem and the rest is left out.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import re
@@ -18,30 +19,19 @@ from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
-from opus_async.cli.doctor.checks import Check, bad, good, risk, skipped
-from opus_async.config import RetryPolicy, Timeouts, resolve_base_url
-from opus_async.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    NotFound,
-    OpusError,
-    PermissionDenied,
-    ValidationFailed,
-)
-from opus_async.opus.client import OpusClient
+from opus_async.cli.doctor import service
+from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
+from opus_async.config import Timeouts, resolve_base_url
+from opus_async.errors import ConfigurationError, OpusError, TransportError
 from opus_async.transport.http import Http, Request
 from opus_async.transport.proxies import Proxies
 
-PROBE = "0000000000000000"
-"""No workflow has this id: the answer 404 tells that the key was accepted."""
-PATIENCE = 10.0
-"""Seconds for each step."""
 WORST_SKEW = 60.0
 """Seconds. A presigned URL carries its time; storage refuses what is signed too far away from its own."""
 EXPIRY_NOTICE = timedelta(days=14)
 
-_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, _CALL = "name", "connection", "certificate", "clock", "live call"
-_STEPS = (_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, _CALL)
+_NAME, _CONNECTION, _CERTIFICATE, _CLOCK = "name", "connection", "certificate", "clock"
+_STEPS = (_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, *service.STEPS)
 _TIME = rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)"
 _VALIDITY = re.compile(rb"\x30[\x1e-\x22]" + _TIME + _TIME)
 """In a DER certificate: a sequence of two times, of two or four digits for the year (RFC 5280, 4.1.2.5)."""
@@ -51,11 +41,11 @@ class _Stopped(Exception):
     """A step failed: what it found is in ``args[0]``."""
 
 
-async def examine(workflow_id: str | None) -> list[Check]:
-    """Take every step that can be taken."""
+async def examine(options: argparse.Namespace) -> list[Check]:
+    """Take every step that can be taken; ``options`` are the command's."""
     found: list[Check] = []
     try:
-        await _walk(found, workflow_id)
+        await _walk(found, options)
     except _Stopped as stopped:
         found.append(stopped.args[0])
     seen = {check.name for check in found}
@@ -63,7 +53,7 @@ async def examine(workflow_id: str | None) -> list[Check]:
     return found + [skipped(step, "needs what has failed above") for step in missing]
 
 
-async def _walk(found: list[Check], workflow_id: str | None) -> None:
+async def _walk(found: list[Check], options: argparse.Namespace) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,7 +75,7 @@ async def _walk(found: list[Check], workflow_id: str | None) -> None:
         why = "the proxy is in between: see the live call" if proxy else "no TLS: this is plain http"
         found.append(skipped(_CERTIFICATE, why))
     found.append(await _compare_clocks(base_url))
-    found.append(await _call(workflow_id))
+    found += await service.examine(options, base_url)
 
 
 async def _resolve(host: str, port: int) -> Check:
@@ -133,7 +123,7 @@ async def _shake_hands(host: str, port: int) -> Check:
             bad(
                 _CERTIFICATE,
                 f"the TLS handshake failed: {_reason(error)}",
-                "something in between may not speak TLS",
+                "what listens there may not speak TLS: check scheme and port of OPUS_BASE_URL, or a proxy's",
             )
         ) from None
     ends = expiry(certificate)
@@ -192,6 +182,8 @@ async def _compare_clocks(base_url: str) -> Check:
     try:
         answer = await http.send(Request(operation="clock", method="GET", url=f"{base_url}/", headers={}))
     except OpusError as error:
+        if isinstance(error, TransportError) and not error.retryable:  # a redirect: the API may still answer
+            return skipped(_CLOCK, error.message)
         raise _Stopped(bad(_CLOCK, error.message, "without an answer nothing else can work")) from None
     finally:
         await http.close()
@@ -211,38 +203,6 @@ async def _compare_clocks(base_url: str) -> Check:
     return good(_CLOCK, f"within {max(abs(skew), 1):.0f} s of the platform's")
 
 
-async def _call(workflow_id: str | None) -> Check:
-    try:
-        opus = _client()
-    except ConfigurationError:
-        return skipped(_CALL, "needs a service key")
-    try:
-        async with opus:
-            workflow = await opus.workflows.get(workflow_id or PROBE)
-    except OpusError as error:
-        return _refused(error, workflow_id)
-    inputs = ", ".join(field.display_name for field in workflow.inputs.values()) or "none"
-    return good(_CALL, f"the key works; workflow {workflow.name!r}, inputs: {inputs}")
-
-
-def _refused(error: OpusError, workflow_id: str | None) -> Check:
-    match error:
-        case AuthenticationError():
-            return bad(
-                _CALL,
-                f"the key is refused (HTTP 401): {error.detail or 'no reason given'}",
-                "copy the key again, its leading underscore included, or make a new one in Opus under "
-                "My Organization > settings > API Keys: keys expire, and die with their user",
-            )
-        case PermissionDenied():
-            return bad(_CALL, str(error), "ask an administrator of the organization for the permission")
-        case NotFound() | ValidationFailed() if workflow_id:
-            return bad(_CALL, f"the key works, but workflow {workflow_id} is not there for it", str(error))
-        case NotFound() | ValidationFailed():
-            return good(_CALL, f"the key works (HTTP {error.status} to a made-up id, as it should be)")
-    return bad(_CALL, str(error), "try again in a few minutes; if it stays, ask the platform's support")
-
-
 def _reason(error: Exception) -> str:
     """The system's own words."""
     match error:
@@ -255,16 +215,6 @@ def _reason(error: Exception) -> str:
         case OSError(errno=int(number)):
             return os.strerror(number)
     return str(error)
-
-
-def _client() -> OpusClient:
-    """A client that soon gives up; what is odd about key and URL has been said already."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return OpusClient(
-            retry=RetryPolicy(attempts=3, max_elapsed=PATIENCE, base=0.2),
-            timeouts=Timeouts(connect=PATIENCE, request=PATIENCE),
-        )
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -173,6 +173,12 @@ def json_of(answer: Answer) -> Any:
     return value
 
 
+def key_is_absent(detail: str) -> bool:
+    """Whether the words of a 401 say that no key came with the request, rather than a wrong one."""
+    said = detail.lower()
+    return "required" in said or "missing" in said
+
+
 def request_of(answer: Answer) -> str:
     """The request behind an answer, for the beginning of a message."""
     return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
@@ -264,7 +270,7 @@ def _advice_on_key(detail: str, hint: str | None) -> tuple[str, str]:
             "This path is for browsers only",
             "The service key is not the problem: check the base URL and the path",
         )
-    if "required" in detail or "missing" in detail:
+    if key_is_absent(detail):
         head, advice = (
             "The service key did not arrive",
             "Set OPUS_SERVICE_KEY or pass service_key=...; a proxy may have removed the x-service-key header",

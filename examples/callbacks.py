@@ -1,0 +1,52 @@
+"""Callbacks instead of polls: the receiver mounted into a web application, a hundred jobs that call it.
+
+A call only wakes the watch of its job; status and results are always asked for, so that a lost, late, doubled
+or forged call changes latency and nothing else. Run it without a key, with calls of every kind:
+
+opus-async simulate --callbacks mixed -- python examples/callbacks.py
+"""
+
+import asyncio
+import os
+from collections import Counter
+
+from aiohttp import web
+
+from opus_async import CallbackReceiver, OpusClient, RequestSent
+
+WORKFLOW = "T3xtOnlyWorkfl0w"
+
+
+async def run_a_hundred(receiver: CallbackReceiver | None) -> None:
+    """Run the jobs and say how often the platform was asked where they stand."""
+    requests: Counter[str] = Counter()
+
+    def count(event: object) -> None:
+        if isinstance(event, RequestSent):
+            requests[event.operation] += 1
+
+    rows = [{"Text": f"Contract {number}"} for number in range(100)]
+    async with OpusClient(listeners=[count]) as opus:
+        outcomes = [outcome async for outcome in opus.run_many(WORKFLOW, rows, callback=receiver)]
+    completed = sum(outcome.ok for outcome in outcomes)
+    print(f"callbacks {'on ' if receiver else 'off'}: {completed} completed, {requests['status']} polls")
+
+
+async def main() -> None:
+    """Serve the receiver beside whatever else the application does, then run jobs with it and without."""
+    app = web.Application()
+    runner = web.AppRunner(app, access_log=None)  # an access log would show the secret paths
+    port = int(os.environ.get("PORT", "0"))
+    receiver = CallbackReceiver()  # in production: CallbackReceiver("https://me.example.com/opus")
+    app.add_subapp("/opus", receiver.app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    receiver.public_url = f"http://127.0.0.1:{runner.addresses[0][1]}/opus"
+
+    await run_a_hundred(None)
+    await run_a_hundred(receiver)
+    print(f"heard: {receiver.counts}")
+    await runner.cleanup()
+
+
+asyncio.run(main())

@@ -1,0 +1,103 @@
+"""Who answers, and whether to this key: the generations of the API, then one live call."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Mapping
+
+from opus_async.cli import connection
+from opus_async.cli.doctor import refusals
+from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, skipped
+from opus_async.config import RetryPolicy, Timeouts
+from opus_async.errors import APIError, ConfigurationError, OpusError
+from opus_async.models import Workflow
+from opus_async.opus.client import OpusClient
+from opus_async.opus.protocol.generations import AUTO
+
+PROBE = "0000000000000000"
+"""No workflow has this id: the answer 404 tells that the key was accepted."""
+GENERATION, CALL = "generation", "live call"
+STEPS = (GENERATION, CALL)
+
+
+async def examine(options: argparse.Namespace, base_url: str) -> list[Check]:
+    """Ask every generation whether it answers, then read a workflow with the configured one."""
+    try:
+        api = connection.generation(options)
+        anyone = _client(AUTO)
+    except ConfigurationError:  # said already
+        return [skipped(step, "needs what has to be mended above") for step in STEPS]
+    async with anyone:
+        answers = await anyone.generations()
+    spoken = _spoken(api, answers)
+    silent = answers[spoken] is False
+    if silent and any(answers.values()):
+        return [_another(spoken, answers)]
+    found = await _read(spoken, options.workflow)
+    if silent and isinstance(found, OpusError):
+        return [refusals.of_host(GENERATION, answers, found, base_url)]
+    return [_generation(api, spoken, answers), _call(found, options.workflow, works=answers[spoken] is True)]
+
+
+def _spoken(api: str, answers: Mapping[str, bool | OpusError]) -> str:
+    """The generation that the configured one comes to: itself, or for ``auto`` what a client would take."""
+    if api != AUTO:
+        return api
+    return next((name for name, answer in answers.items() if answer is not False), next(iter(answers)))
+
+
+def _generation(api: str, spoken: str, answers: Mapping[str, bool | OpusError]) -> Check:
+    told = ", ".join(_told(name, answer) for name, answer in answers.items())
+    if answers[spoken] is not True:
+        return skipped(GENERATION, f"{told}: that is neither yes nor no, see the live call")
+    return good(GENERATION, f"{told}; used: {spoken if api == spoken else f'{spoken} ({api})'}")
+
+
+def _another(spoken: str, answers: Mapping[str, bool | OpusError]) -> Check:
+    """The configured generation is not there, and another is or may be."""
+    others = {name: answer for name, answer in answers.items() if answer is not False}
+    told = ", ".join(_told(name, answer) for name, answer in others.items())
+    name = next((name for name, answer in others.items() if answer is True), next(iter(others)))
+    return bad(
+        GENERATION,
+        f"{spoken} does not answer at this base URL; {told}",
+        f"set OPUS_API={name}, or pass --api {name} (in Python: api={name!r})",
+    )
+
+
+def _told(name: str, answer: bool | OpusError) -> str:  # noqa: FBT001 - what was found, no switch
+    match answer:
+        case True:
+            return f"{name} answers"
+        case False:
+            return f"{name} does not answer"
+        case APIError():
+            return f"{name} says HTTP {answer.status}"
+    return f"{name} gives no answer"
+
+
+async def _read(api: str, workflow_id: str | None) -> Workflow | OpusError:
+    try:
+        async with _client(api) as opus:
+            return await opus.workflows.get(workflow_id or PROBE)
+    except OpusError as error:
+        return error
+
+
+def _call(found: Workflow | OpusError, workflow_id: str | None, *, works: bool) -> Check:
+    if isinstance(found, OpusError):
+        return refusals.of_call(CALL, found, workflow_id, works=works)
+    inputs = ", ".join(field.display_name for field in found.inputs.values()) or "none"
+    return good(CALL, f"the key works; workflow {found.name!r}, inputs: {inputs}")
+
+
+def _client(api: str) -> OpusClient:
+    """A client that soon gives up; what is odd about key and URL has been said already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return OpusClient(
+            api=api,  # type: ignore[arg-type] # a name that the client itself has told, or auto
+            retry=RetryPolicy(attempts=3, max_elapsed=PATIENCE, base=0.2),
+            timeouts=Timeouts(connect=PATIENCE, request=PATIENCE),
+        )
