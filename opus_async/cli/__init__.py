@@ -3,7 +3,7 @@
     parser        the words and the modules behind them
     errors        exit codes, and an error as a person reads it
     environment   .env
-    connection    the client and the event loop of one command
+    connection    --api, the client and the event loop of one command
     progress, display, live   what runs now: counted, and drawn as bars or as lines
     tables        text in columns
     audit, demo, doctor, run, simulate, workflow   one command each

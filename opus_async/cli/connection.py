@@ -37,7 +37,7 @@ def generation(options: argparse.Namespace) -> Generation:
 
     named = resolve_api(options.api)
     if named not in get_args(Generation):
-        raise ConfigurationError(f"OPUS_API={named!r} is no generation of the API: use v0, v1 or auto.")
+        raise ConfigurationError(f"OPUS_API={named!r} is no generation of the API: use v0, v1 or auto")
     return cast("Generation", named)
 
 

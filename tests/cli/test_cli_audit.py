@@ -139,10 +139,10 @@ def test_the_older_trail_is_a_table_of_its_own(opus):
         env = leading_to(process)
         job_id = ran(opus, env)
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
-    header, rows = table(plain)
-    assert header == f"Job {job_id}: entries in its trail: {len(rows) - 1}"
-    assert rows["TIME"] == ["ACTOR", "ACTION"]
-    assert ["SYSTEM", "Job initiated"] in rows.values()
+    header, _, titles, *rows = plain.out.splitlines()  # several can have the same millisecond
+    assert header == f"Job {job_id}: entries in its trail: {len(rows)}"
+    assert titles.split() == ["TIME", "ACTOR", "ACTION"]
+    assert rows[0].endswith("  SYSTEM  Job initiated")
     assert whole.json["trail"][0] == {
         "timestamp": whole.json["trail"][0]["timestamp"],
         "actor": "SYSTEM",

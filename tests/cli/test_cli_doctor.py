@@ -7,22 +7,32 @@ import shutil
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
-from command_line import WRONG_KEY
+from command_line import WRONG_KEY, leading_to
 
 from opus_async.cli.doctor import local, network
 from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator.builtin import BUILTIN
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
 
 
 def states(said):
     return {check["name"]: check["state"] for check in said.json["checks"]}
+
+
+def check(said, name):
+    (found,) = (check for check in said.json["checks"] if check["name"] == name)
+    return found
 
 
 def test_all_well(opus, to):
@@ -61,7 +71,11 @@ def test_a_key_without_its_underscore_is_refused_and_explained(opus, to):
 def test_a_workflow_that_is_not_there(opus, to):
     said = opus("doctor", "--json", "--workflow", "nope", env=to)
     assert said.code == 4
-    assert "the key works, but workflow nope" in said.out
+    found = check(said, "live call")
+    assert (
+        found["finding"] == "the key works, but workflow nope is unknown to it (HTTP 404: Workflow not found)"
+    )
+    assert "organization" in found["fix"]
 
 
 def test_nothing_listens_there(opus):
@@ -103,92 +117,358 @@ def test_too_few_open_files(monkeypatch):
     assert "ulimit -n" in check.fix
 
 
-class _Late(BaseHTTPRequestHandler):
-    """Answers with a Date that is an hour old."""
+def handler(answer, **headers):
+    """A handler that answers with what ``answer(request)`` gives, a status and a body, and with headers."""
 
-    def do_GET(self):
-        self.send_response_only(404)
-        self.send_header("Date", format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answer(self)
+            self.send_response_only(status)
+            for name, value in {"Date": _ago(0), "Content-Length": len(body), **headers}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
+        def log_message(self, *_):
+            pass
 
-
-@pytest.fixture
-def server():
-    """A server of ours in a thread: ``server.socket`` can be wrapped before its ``port`` is used."""
-    with HTTPServer(("127.0.0.1", 0), _Late) as running:
-        yield running
+    return Handler
 
 
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    return thread
+def _ago(hours):
+    return format_datetime(datetime.now(UTC) - timedelta(hours=hours), usegmt=True)
 
 
-def closing_time(server, thread):
-    server.shutdown()
-    thread.join()
+@contextmanager
+def serving(answer, *, context=None, **headers):
+    """A server of ours in a thread; gives its port."""
+    with HTTPServer(("127.0.0.1", 0), handler(answer, **headers)) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def test_a_clock_that_is_wrong(opus, server):
-    thread = serving(server)
-    try:
-        url = f"http://127.0.0.1:{server.server_port}"
-        said = opus("doctor", "--json", env={"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": url})
-    finally:
-        closing_time(server, thread)
+def at(port, scheme="http", host="127.0.0.1"):
+    return {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"{scheme}://{host}:{port}"}
+
+
+def through(simulator, *kept):
+    """What the simulator answers to a request of which only these headers are passed on."""
+    direct = build_opener(ProxyHandler({}))
+
+    def answer(request):
+        headers = {name: request.headers[name] for name in kept if request.headers[name]}
+        try:
+            with direct.open(Request(simulator.base_url + request.path, headers=headers)) as got:
+                return got.status, got.read()
+        except HTTPError as refused:
+            with refused:
+                return refused.code, refused.read()
+
+    return answer
+
+
+def test_a_clock_that_is_wrong(opus):
+    with serving(lambda _: (404, b""), Date=_ago(1)) as port:
+        said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
-    (clock,) = (check for check in said.json["checks"] if check["name"] == "clock")
-    assert clock["state"] == "bad"
-    assert "ahead of" in clock["finding"]
-    assert "NTP" in clock["fix"]
+    assert check(said, "clock")["state"] == "bad"
+    assert "ahead of" in check(said, "clock")["finding"]
+    assert "NTP" in check(said, "clock")["fix"]
 
 
-@needs_openssl
-def test_a_certificate_that_nobody_trusts(opus, server, tmp_path):
+def certificate(folder, names):
+    """A key and a certificate of seven days that nobody has signed, and a server's context with them."""
     subprocess.run(
         [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-            ),
-            *("-keyout", "key.pem", "-out", "cert.pem", "-days", "7", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "7", "-subj", "/CN=localhost"),
+            *("-addext", f"subjectAltName={names}"),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         check=True,
         capture_output=True,
         timeout=30,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = serving(server)
-    url = f"https://127.0.0.1:{server.server_port}"
-    env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": url}
-    try:
-        untrusted = opus("doctor", "--json", env=env)
-        trusted = opus("doctor", "--json", env={**env, "SSL_CERT_FILE": str(tmp_path / "cert.pem")})
-    finally:
-        closing_time(server, thread)
-    (check,) = (check for check in untrusted.json["checks"] if check["name"] == "certificate")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+@needs_openssl
+def test_a_certificate_that_nobody_trusts(opus, tmp_path):
+    context = certificate(tmp_path, "DNS:localhost,IP:127.0.0.1")
+    with serving(lambda _: (404, b""), context=context) as port:
+        untrusted = opus("doctor", "--json", env=at(port, "https"))
+        trust = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
+        trusted = opus("doctor", "--json", env=at(port, "https") | trust)
+    found = check(untrusted, "certificate")
     until = f"{datetime.now(UTC) + timedelta(days=7):%Y-%m}"
-    assert check["state"] == "bad"
-    assert "not trusted" in check["finding"]
-    assert until in check["finding"]
-    (check,) = (check for check in trusted.json["checks"] if check["name"] == "certificate")
-    assert check["state"] == "risk"
-    assert "only until" in check["finding"]
+    assert untrusted.code == 4
+    assert found["state"] == "bad"
+    assert "not trusted" in found["finding"]
+    assert until in found["finding"]
+    assert "SSL_CERT_FILE" in found["fix"]
+    assert check(trusted, "certificate")["state"] == "risk"
+    assert "only until" in check(trusted, "certificate")["finding"]
+
+
+@needs_openssl
+def test_a_certificate_of_another_host(opus, tmp_path):
+    context = certificate(tmp_path, "DNS:elsewhere.test")
+    with serving(lambda _: (404, b""), context=context) as port:
+        trust = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
+        said = opus("doctor", "--json", env=at(port, "https") | trust)
+    assert said.code == 4
+    assert check(said, "certificate")["state"] == "bad"
+    assert "names another host" in check(said, "certificate")["fix"]
+
+
+def test_https_to_what_speaks_no_tls(opus):
+    with serving(lambda _: (404, b"")) as port:
+        said = opus("doctor", "--json", env=at(port, "https"))
+    assert said.code == 4
+    assert check(said, "certificate")["state"] == "bad"
+    assert "TLS handshake failed" in check(said, "certificate")["finding"]
+    assert "scheme and port" in check(said, "certificate")["fix"]
+    assert states(said)["live call"] == "skipped"
+
+
+def test_a_name_that_nobody_knows(opus):
+    said = opus("doctor", "--json", env=at(443, "https", "no-such-host.invalid"))
+    assert said.code == 4
+    assert check(said, "name")["state"] == "bad"
+    assert "no-such-host.invalid cannot be resolved" in check(said, "name")["finding"]
+    assert "spelling of OPUS_BASE_URL" in check(said, "name")["fix"]
+    assert states(said)["connection"] == states(said)["generation"] == "skipped"
+
+
+# Which generation answers
+
+
+@pytest.fixture
+def simulated():
+    """``simulated(trait, ...)`` or ``simulated(generations="v1")``: a simulator of the test's own."""
+    with ExitStack() as started:
+
+        def start(*traits, **config):
+            process = SimulatorProcess(SimulatorConfig(traits=frozenset(traits), **config))
+            return started.enter_context(process)
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("served", "api", "finding"),
+    [
+        ("both", {}, "v0 answers, v1 answers; used: v0"),
+        ("both", {"OPUS_API": "v1"}, "v0 answers, v1 answers; used: v1"),
+        ("both", {"OPUS_API": "auto"}, "v0 answers, v1 answers; used: v0 (auto)"),
+        ("v0", {}, "v0 answers, v1 does not answer; used: v0"),
+        ("v1", {"OPUS_API": " V1 "}, "v0 does not answer, v1 answers; used: v1"),
+        ("v1", {"OPUS_API": "auto"}, "v0 does not answer, v1 answers; used: v1 (auto)"),
+    ],
+)
+def test_it_tells_which_generations_answer_and_which_is_used(opus, simulated, served, api, finding):
+    env = leading_to(simulated(generations=served)) | api
+    said = opus("doctor", "--json", "--workflow", "D0cumentWorkfl0w", env=env)
+    assert said.code == 0
+    assert check(said, "generation")["finding"] == finding
+    assert "Document check" in check(said, "live call")["finding"]
+    assert api.get("OPUS_API", "v0").strip().lower() in check(said, "API")["finding"]
+
+
+def test_the_option_goes_before_the_environment(opus, to):
+    said = opus("doctor", "--json", "--api", "v1", env={**to, "OPUS_API": "v9"})
+    assert said.code == 0
+    assert check(said, "API")["finding"] == "v1 (--api)"
+    assert check(said, "generation")["finding"].endswith("used: v1")
+
+
+@pytest.mark.parametrize(("served", "wanted"), [("v1", "v0"), ("v0", "v1")])
+def test_the_configured_generation_is_not_there_and_the_other_is(opus, simulated, served, wanted):
+    said = opus("doctor", "--json", env=leading_to(simulated(generations=served)) | {"OPUS_API": wanted})
+    assert said.code == 4
+    found = check(said, "generation")
+    assert found["state"] == "bad"
+    assert found["finding"] == f"{wanted} does not answer at this base URL; {served} answers"
+    assert f"set OPUS_API={served}" in found["fix"]
+    assert states(said)["live call"] == "skipped"
+
+
+def test_a_generation_that_is_none(opus, to):
+    said = opus("doctor", "--json", env={**to, "OPUS_API": "v9"})
+    assert said.code == 4
+    assert "OPUS_API='v9'" in check(said, "API")["finding"]
+    assert (states(said)["generation"], states(said)["live call"]) == ("skipped", "skipped")
+
+
+def test_a_callback_url_that_the_platform_would_refuse(opus, to):
+    env = {**to, "OPUS_BASE_URL": "http://127.0.0.1:1"}
+    refused = opus("doctor", "--json", env={**env, "OPUS_CALLBACK_URL": "ftp://hook.test/s3cret"})
+    taken = opus("doctor", "--json", env={**env, "OPUS_CALLBACK_URL": "https://hook.test/s3cret"})
+    assert check(refused, "callback URL")["state"] == "bad"
+    assert check(taken, "callback URL")["finding"] == "at hook.test"
+    assert "s3cret" not in refused.out + taken.out
+
+
+# What a refused call means
+
+
+def test_a_key_that_is_wrong_or_has_expired(opus, to):
+    said = opus("doctor", "--json", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
+    assert said.code == 4
+    found = check(said, "live call")
+    assert found["finding"] == "the key is refused (HTTP 401: Invalid or expired API key)"
+    assert "make a new one" in found["fix"]
+    assert check(said, "generation")["state"] == "skipped"
+
+
+def test_a_key_that_is_too_short(opus, to):
+    said = opus("doctor", "--json", env={**to, "OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"][:-2]})
+    assert said.code == 4
+    assert "has 95 characters" in check(said, "live call")["fix"]
+
+
+def test_a_proxy_that_removes_the_key(opus, to, simulator):
+    with serving(through(simulator)) as port:
+        said = opus("doctor", "--json", env=at(port) | {"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]})
+    assert said.code == 4
+    found = check(said, "live call")
+    assert found["finding"] == "the key was sent and did not arrive (HTTP 401: API key is required)"
+    assert "removes the header x-service-key" in found["fix"]
+
+
+def test_a_base_url_of_the_web_app(opus, simulated):
+    said = opus("doctor", "--json", env=leading_to(simulated("browser_only")))
+    assert said.code == 4
+    found = check(said, "generation")
+    assert "for browsers only (HTTP 401: No auth cookie provided)" in found["finding"]
+    assert "the key is not the problem" in found["fix"]
+
+
+@pytest.mark.parametrize("api", ["v0", "v1"])
+def test_a_missing_permission_is_named(opus, simulated, api):
+    said = opus("doctor", "--json", env=leading_to(simulated("permission_denied")) | {"OPUS_API": api})
+    assert said.code == 4
+    found = check(said, "live call")
+    assert found["finding"].startswith("the key works, but its user may not read workflows (HTTP 403: ")
+    assert 'lacks the permission "Workflow: Full"' in found["finding"]
+    assert "ask an administrator" in found["fix"]
+
+
+def test_a_firewall_that_refuses_everything(opus):
+    with serving(lambda _: (403, b"<html><title>403 Forbidden</title></html>")) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    assert check(said, "live call")["finding"] == "every call is refused (HTTP 403: 403 Forbidden)"
+    assert "firewall" in check(said, "live call")["fix"]
+
+
+@pytest.mark.parametrize("workflow", [(), ("--workflow", "D0cumentWorkfl0w")])
+@pytest.mark.parametrize("path", ["/api/v1", "/wrong/"])
+def test_a_base_url_with_a_path_too_much(opus, to, path, workflow):
+    env = {**to, "OPUS_BASE_URL": to["OPUS_BASE_URL"] + path}
+    said = opus("doctor", "--json", *workflow, env=env)
+    assert said.code == 4
+    found = check(said, "generation")
+    assert found["state"] == "bad"
+    assert f"which has a path: {path.rstrip('/')}" in found["finding"]
+    assert found["fix"] == f"give the host alone: OPUS_BASE_URL={to['OPUS_BASE_URL']}"
+
+
+def test_a_host_that_is_not_the_api(opus):
+    with serving(lambda _: (404, b"<html><h1>Not Found</h1></html>")) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    assert "there is no such path (HTTP 404: Not Found)" in check(said, "generation")["finding"]
+    assert "correct OPUS_BASE_URL" in check(said, "generation")["fix"]
+
+
+def test_a_log_in_page_in_between(opus, simulated):
+    said = opus("doctor", "--json", env=leading_to(simulated("html_gateway")))
+    assert said.code == 4
+    assert "a page comes that says 'Sign in'" in check(said, "generation")["finding"]
+    assert "log-in page or captive portal" in check(said, "generation")["fix"]
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_gateway_without_a_platform(opus, status):
+    page = b"<html><head><title>Bad day</title></head></html>"
+    with serving(lambda _: (status, page), **{"X-Request-Id": "r-17"}) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    found = check(said, "live call")
+    assert (
+        found["finding"] == f"a gateway answers, and the platform behind it does not (HTTP {status}: Bad day)"
+    )
+    assert "try again in a few minutes" in found["fix"]
+    assert "r-17" in found["fix"]
+
+
+def test_a_redirect_to_another_host_is_not_followed(opus):
+    with serving(lambda _: (308, b""), Location="https://login.example.test/?next=1") as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    found = check(said, "live call")
+    assert "was redirected to https://login.example.test, where nothing is sent" in found["finding"]
+    assert "set OPUS_BASE_URL to it" in found["fix"]
+
+
+def test_a_redirect_of_the_front_page_alone_does_no_harm(opus, to, simulator):
+    pass_on = through(simulator, "x-service-key")
+
+    def answer(request):
+        return (308, b"") if request.path == "/" else pass_on(request)
+
+    with serving(answer, Location="https://www.example.test/") as port:
+        said = opus("doctor", "--json", env=at(port) | {"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]})
+    assert said.code == 0
+    assert states(said)["clock"] == "skipped"
+    assert states(said)["live call"] == "good"
+
+
+def test_a_busy_platform_is_no_fault_of_the_key(opus):
+    body = b'{"statusCode": 429, "message": "Too many requests", "metadata": {"retryAfterSeconds": 0}}'
+    with serving(lambda _: (429, body)) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 0
+    assert check(said, "live call")["state"] == "risk"
+    assert "the key works, the platform is only busy (HTTP 429" in check(said, "live call")["finding"]
+
+
+def test_an_answer_that_is_no_workflow(opus):
+    with serving(lambda _: (200, b'{"status": "ok"}')) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    assert "without a schema" in check(said, "live call")["finding"]
+    assert "check OPUS_BASE_URL" in check(said, "live call")["fix"]
+
+
+# One workflow
+
+
+def test_details_of_a_workflow_that_are_retired(opus, simulated):
+    to = leading_to(simulated("schema_retired"))
+    without = opus("doctor", "--json", env=to)
+    by_id = opus("doctor", "--json", "--workflow", "D0cumentWorkfl0w", env=to)
+    assert (without.code, by_id.code) == (0, 4)
+    assert check(without, "live call")["state"] == "risk"
+    for said in (without, by_id):
+        assert "no longer supported" in check(said, "live call")["finding"]
+        assert "use the UUID" in check(said, "live call")["fix"]
+
+
+def test_retired_details_are_found_by_uuid(opus, simulated):
+    reference = BUILTIN[0].reference_entity_id
+    said = opus("doctor", "--json", "--workflow", reference, env=leading_to(simulated("schema_retired")))
+    assert said.code == 0
 
 
 @pytest.mark.parametrize(

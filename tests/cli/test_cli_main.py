@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from command_line import WRONG_KEY, command, environment
+from command_line import WRONG_KEY, command, environment, leading_to
 
 import opus_async
+from opus_async.cli import connection, errors, main
 from opus_async.cli import environment as dotenv
-from opus_async.cli import errors, main
 from opus_async.cli.errors import Exit
 from opus_async.errors import (
     AmbiguousExecution,
@@ -27,13 +28,15 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.models import JobStatus
+from opus_async.opus.protocol.generations import dialects
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_async.simulator.server")
 
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("simulate",)],
+    [(), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("audit",), ("simulate",)],
 )
 def test_every_help_names_its_command_and_exits_with_0(opus, words):
     said = opus(*words, "--help")
@@ -77,6 +80,8 @@ def test_version(opus):
         ("demo", "--faults", "fire"),
         ("demo", "--fail-share", "2"),
         ("doctor", "now"),
+        ("doctor", "--api", "v9"),
+        ("run", "W", "--api", "both"),
         ("simulate", "--faults", "fire"),
     ],
 )
@@ -147,6 +152,83 @@ def test_the_command_line_reads_env_files_and_the_environment_wins(opus, to, tmp
     (tmp_path / ".env").write_text("\n".join(["# ours", "PATH=/nowhere", *lines]))
     assert opus("workflow", "show", "T3xtOnlyWorkfl0w").code == 0
     assert opus("workflow", "show", "T3xtOnlyWorkfl0w", env={"OPUS_SERVICE_KEY": WRONG_KEY}).code == 4
+
+
+TALKING = [
+    ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x"),
+    ("workflow", "show", "T3xtOnlyWorkfl0w"),
+    ("audit", "2514"),
+    ("doctor",),
+]
+"""Every command that talks to the platform."""
+
+
+@pytest.mark.parametrize("words", TALKING)
+def test_a_generation_that_is_none_has_the_code_4_and_the_text_names_the_variable(opus, to, words):
+    said = opus(*words, env={**to, "OPUS_API": "v9"})
+    assert said.code == 4
+    assert "OPUS_API='v9' is no generation of the API: use v0, v1 or auto" in said.out + said.err
+
+
+@pytest.mark.parametrize("words", TALKING)
+def test_every_command_that_talks_to_the_platform_takes_the_generation(opus, words):
+    assert "--api {v0,v1,auto}" in opus(*words[: 2 if words[0] == "workflow" else 1], "--help").out
+
+
+def test_the_generations_it_offers_are_those_of_the_client():
+    for api in get_args(connection.Generation):
+        assert dialects(api, callback_url=None, plain_http=False)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """A platform of which only v1 is served."""
+    with SimulatorProcess(SimulatorConfig(generations="v1", run_time=0.1)) as process:
+        yield leading_to(process)
+
+
+@pytest.mark.parametrize("api", ["v1", "auto"])
+def test_the_generation_comes_from_the_option(opus, cases, api):
+    done = opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", "--json", "--api", api, env=cases)
+    assert (done.code, done.json["outputs"]["Text"]) == (0, "x")
+    assert opus("audit", done.json["job_id"], "--json", "--api", api, env=cases).json["nodes"]
+    shown = opus("workflow", "show", "T3xtOnlyWorkfl0w", "--api", api, env=cases)
+    assert shown.code == 0
+    assert f"opus-async run T3xtOnlyWorkfl0w --api {api} " in shown.err
+    assert opus("doctor", "--api", api, env=cases).code == 0
+
+
+def test_the_generation_comes_from_the_environment_or_the_env_file(opus, cases, tmp_path):
+    words = ("workflow", "show", "T3xtOnlyWorkfl0w")
+    assert opus(*words, env=cases).code == 2  # v0 knows no such workflow
+    assert opus(*words, env={**cases, "OPUS_API": "v1"}).code == 0
+    (tmp_path / ".env").write_text("OPUS_API=v1\n")
+    assert opus(*words, env=cases).code == 0
+    assert opus(*words, env={**cases, "OPUS_API": "v0"}).code == 2
+    assert opus(*words, "--api", "v0", env=cases).code == 2
+
+
+def test_the_demo_is_not_led_astray_by_the_environment(opus, tmp_path):
+    said = opus("demo", "--jobs", "2", "--out", tmp_path / "demo", env={"OPUS_API": "v9"})
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ()), ("v1", ("OPUS_API=v1",))])
+def test_simulate_prints_what_leads_to_it(opus, api, names):
+    said = opus("simulate", "--api", api, "--die-with-stdin")
+    lines = said.out.splitlines()
+    assert (said.code, lines[-1]) == (0, "# ready")
+    exports = [line.removeprefix("export ") for line in lines if line.startswith("export ")]
+    assert exports[0].startswith("OPUS_SERVICE_KEY=_")
+    assert exports[1].startswith("OPUS_BASE_URL=http://127.0.0.1:")
+    assert tuple(exports[2:]) == names
+    assert any(line.startswith("# workflow T3xtOnlyWorkfl0w") for line in lines)
+
+
+def test_simulate_leads_a_command_to_the_one_generation_it_serves(opus):
+    said = opus("simulate", "--api", "v1", "--", *command("workflow", "show", "T3xtOnlyWorkfl0w"))
+    assert said.code == 0, said.err
+    assert "export OPUS_API=v1" in said.err
 
 
 def test_an_env_file_that_cannot_be_read_has_the_code_2(opus, tmp_path):

@@ -278,3 +278,20 @@ PAGES = (
     b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
 )
 """And from whatever stands in front of it."""
+
+_OTHER_NAMES = (
+    *("code", "errorCode", "detail", "errors", "reason", "job_payload_schema", "outputSchema"),
+    *("typeDefinition", "allowedFileTypes", "item_type", "versionNumber", "version_id", "workspaceId"),
+    *("executionStatus", "executionIndex", "executionOutput", "error_message", "failure_reason", "nodeName"),
+    *("executedNodes", "remainingNodesToExecute", "nbNodes", "nbExecutedNodes", "started_at", "audit_trail"),
+    *("jobs", "items", "total", "created_at", "builder_type", "contentType", "n1", "v", "false"),
+)
+"""What the readers look for as well, beside what the reference shows."""
+
+WORDS = tuple(
+    sorted(
+        {word for texts in SHAPES.values() for text in (*texts, *REFUSALS) for word in text.split('"')[1::2]}
+        | {*_OTHER_NAMES}
+    )
+)
+"""Every name and text of the shapes: what turns up in a wrong place sooner than any other word."""

@@ -82,6 +82,7 @@ def test_trap_1_every_message_of_a_list_is_told(answer):
         ({"code": "E2", "message": "m"}, "m", "E2"),
         ({"errorCode": "E3", "detail": "d"}, "d", "E3"),
         ({"code": True, "title": "t"}, "t", None),
+        ({"code": "\x00 ", "error": {"code": "E4", "message": "m"}}, "m", "E4"),
         ({"errors": [{"property": "a"}, "b"]}, '{"property": "a"}; b', None),
         ({"scope": "workspace", "limit": 20, "active": 20}, None, None),
         ({"message": "", "error": ""}, "", None),
@@ -167,6 +168,12 @@ def test_the_request_id_is_kept_for_support(header):
     error = error_from(Answer(status=500, headers={header: "req-1"}), 0.0)
     assert error.request_id == "req-1"
     assert "req-1" in str(error)
+
+
+def test_a_request_id_that_is_blank_is_none():
+    assert error_from(Answer(status=500, headers={"x-request-id": "\x00 "}), 0.0).request_id is None
+    both = {"x-request-id": " ", "cf-ray": "ray-1"}
+    assert error_from(Answer(status=500, headers=both), 0.0).request_id == "ray-1"
 
 
 def test_an_error_tells_the_request_without_its_query(answer):

@@ -26,19 +26,20 @@ from opus_async.errors import (
     TransportError,
     ValidationFailed,
 )
+from opus_async.models import Workflow
 from opus_async.opus.protocol.failures import RetiredPath, key_is_absent
 
 _GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _NEW_KEY = "make a new one in Opus under My Organization > settings > API Keys"
 
 
-def of_host(name: str, generations: Iterable[str], error: OpusError, base_url: str) -> Check:
+def of_host(name: str, generations: Iterable[str], found: Workflow | OpusError, base_url: str) -> Check:
     """Who answers where no generation of the API does.
 
     Args:
         name: Of the check.
         generations: That were asked for.
-        error: Of a call there.
+        found: What a call there found.
         base_url: Where it went.
     """
     url = URL(base_url)
@@ -46,30 +47,30 @@ def of_host(name: str, generations: Iterable[str], error: OpusError, base_url: s
     if base_url == DEFAULT_BASE_URL:
         correct = "this is the vendor's address: ask who runs the network or the proxy what answers instead"
     nobody = f"neither {' nor '.join(generations)} answers at this base URL"
-    match error:
+    if url.path.strip("/"):
+        return bad(
+            name,
+            f"{nobody}, which has a path: {url.path}",
+            f"give the host alone: OPUS_BASE_URL={url.origin()}",
+        )
+    match found:
         case AuthenticationError():
             return bad(
                 name,
-                f"{nobody}: what does is for browsers only ({_seen(error)})",
+                f"{nobody}: what answers is for browsers only ({_seen(found)})",
                 f"the key is not the problem, this looks like the web app and not like the API: {correct}",
             )
-        case NotFound() if url.path.strip("/"):
-            return bad(
-                name,
-                f"{nobody}: there is no such path ({_seen(error)})",
-                f"take the path {url.path} away: OPUS_BASE_URL={url.origin()}",
-            )
         case NotFound():
-            return bad(name, f"{nobody}: there is no such path ({_seen(error)})", correct)
+            return bad(name, f"{nobody}: there is no such path ({_seen(found)})", correct)
         case ProtocolError():
-            said = f"a page comes that says {error.body!r}" if error.body else "an empty page comes"
+            said = f"a page comes that says {found.body!r}" if found.body else "an empty page comes"
             return bad(
                 name,
                 f"{nobody}: {said}",
                 "open the base URL in a browser: where a log-in page or captive portal stands in between, "
                 f"log in; else {correct}",
             )
-    return bad(name, f"{nobody}: {error}", correct)
+    return bad(name, f"{nobody}: {found}" if isinstance(found, OpusError) else nobody, correct)
 
 
 def of_call(  # noqa: PLR0911 - a table
@@ -93,7 +94,7 @@ def of_call(  # noqa: PLR0911 - a table
         case RateLimited():
             return risk(
                 name,
-                f"the key works, and the platform has too many requests now ({_seen(error)})",
+                f"the key works, the platform is only busy ({_seen(error)})",
                 "wait until whatever else uses this key has less to do, or lower its api_rate",
             )
         case ServerError():

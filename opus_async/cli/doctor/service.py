@@ -10,13 +10,15 @@ from opus_async.cli import connection
 from opus_async.cli.doctor import refusals
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, skipped
 from opus_async.config import RetryPolicy, Timeouts
-from opus_async.errors import APIError, ConfigurationError, OpusError
+from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
 from opus_async.opus.client import OpusClient
 from opus_async.opus.protocol.generations import AUTO
 
 PROBE = "0000000000000000"
 """No workflow has this id: the answer 404 tells that the key was accepted."""
+PERSISTENCE = 3.0
+"""Seconds over which a call is tried again: what lasts longer is worth telling."""
 GENERATION, CALL = "generation", "live call"
 STEPS = (GENERATION, CALL)
 
@@ -31,13 +33,14 @@ async def examine(options: argparse.Namespace, base_url: str) -> list[Check]:
     async with anyone:
         answers = await anyone.generations()
     spoken = _spoken(api, answers)
-    silent = answers[spoken] is False
-    if silent and any(answers.values()):
+    asked = answers[spoken]
+    if asked is False and any(answers.values()):
         return [_another(spoken, answers)]
-    found = await _read(spoken, options.workflow)
-    if silent and isinstance(found, OpusError):
+    # Who has just waited in vain for a turn need not wait again.
+    found = asked if isinstance(asked, RateLimited) else await _read(spoken, options.workflow)
+    if asked is False:
         return [refusals.of_host(GENERATION, answers, found, base_url)]
-    return [_generation(api, spoken, answers), _call(found, options.workflow, works=answers[spoken] is True)]
+    return [_generation(api, spoken, answers), _call(found, options.workflow, works=asked is True)]
 
 
 def _spoken(api: str, answers: Mapping[str, bool | OpusError]) -> str:
@@ -98,6 +101,6 @@ def _client(api: str) -> OpusClient:
         warnings.simplefilter("ignore")
         return OpusClient(
             api=api,  # type: ignore[arg-type] # a name that the client itself has told, or auto
-            retry=RetryPolicy(attempts=3, max_elapsed=PATIENCE, base=0.2),
+            retry=RetryPolicy(attempts=3, max_elapsed=PERSISTENCE, base=0.2),
             timeouts=Timeouts(connect=PATIENCE, request=PATIENCE),
         )

@@ -246,9 +246,9 @@ def _detail(value: Any) -> str:
 
 
 def _code(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return excerpt(str(value), 64)
+    return excerpt(str(value), 64) or None
 
 
 def _advice(status: int, detail: str, hint: str | None) -> tuple[str, str]:
@@ -288,8 +288,8 @@ def _sentences(*parts: str) -> str:
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
-    found = (_header(headers, name) for name in _REQUEST_IDS)
-    return next((excerpt(value, 100) for value in found if value), None)
+    found = (excerpt(_header(headers, name) or "", 100) for name in _REQUEST_IDS)
+    return next(filter(None, found), None)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:

@@ -26,8 +26,9 @@ def dialects(api: str, *, callback_url: str | None, plain_http: bool) -> tuple[D
         ConfigurationError: No such generation, or the callback URL is none that the platform takes.
     """
     if api != AUTO and api not in _GENERATIONS:
+        known = ", ".join(map(repr, (*_GENERATIONS, AUTO)))
         raise ConfigurationError(
-            f"api={api!r} is not known: use {', '.join(map(repr, (*_GENERATIONS, AUTO)))}"
+            f"{api!r} is no generation of the API: set api= or OPUS_API to one of {known}"
         )
     chosen = _GENERATIONS.values() if api == AUTO else [_GENERATIONS[api]]
     return tuple(make(callback_url=callback_url, plain_http=plain_http) for make in chosen)
