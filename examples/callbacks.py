@@ -1,9 +1,10 @@
 """Callbacks instead of polls: the receiver mounted into a web application, a hundred jobs that call it.
 
 A call only wakes the watch of its job; status and results are always asked for, so that a lost, late, doubled
-or forged call changes latency and nothing else. Run it without a key, with calls of every kind:
+or forged call changes latency and nothing else. Run it without a key; with --callbacks mixed the calls are of
+every kind:
 
-opus-async simulate --callbacks mixed -- python examples/callbacks.py
+opus-async simulate --run-time 10-20 --callbacks prompt -- python examples/callbacks.py
 """
 
 import asyncio

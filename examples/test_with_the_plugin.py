@@ -1,8 +1,8 @@
 """Testing your own code: the pytest plugin gives an Opus to run against.
 
-Nothing else is needed:
+In a project of your own nothing but pytest and pytest-asyncio is needed; in this one, install '.[test]':
 
-pytest examples/test_with_the_plugin.py
+python -m pytest examples/test_with_the_plugin.py
 """
 
 from pathlib import Path

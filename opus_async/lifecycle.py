@@ -105,7 +105,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             return
         row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
         if run.ended:
-            left = f"Job {run.job_id} ({row}) ended as {run.status}; jobs.results() fetches what it gave"
+            fetch = "jobs.results()" if run.status == JobStatus.COMPLETED else "jobs.audit()"
+            left = f"Job {run.job_id} ({row}) ended as {run.status}; {fetch} fetches what it left"
         else:
             self.abandoned.append(run.known_id)
             left = f"Job {run.job_id} ({row}) may go on remotely; jobs.wait() awaits it"

@@ -135,8 +135,8 @@ class JobRequest:
     """One job to be run: a row of ``run_many``.
 
     Attributes:
-        inputs: Display name or variable name -> value. File inputs take a path, bytes, a binary file
-            object, an :class:`UploadedFile`, or the ``fileUrl`` of an earlier upload.
+        inputs: Display name or variable name -> value. File inputs take a path, ``(name, bytes)``, a binary
+            file object, an :class:`UploadedFile`, or the ``fileUrl`` of an earlier upload.
         title: Shown in the Opus UI; a default is made when absent.
         description: Likewise.
         key: The caller's own name for the row, handed back in the outcome.
@@ -245,7 +245,8 @@ class AuditNode:
 
     Attributes:
         name: The node's name (the vendor calls it an id; live bodies hold names).
-        status: As sent, upper case: ``COMPLETED``, ``FAILED``, ``SLEEPING``; None where not told.
+        status: As sent, upper case: ``COMPLETED``, ``FAILED``, ``SLEEPING``; FAILED where only the list of
+            failed nodes tells; None where nothing does.
         started_at: Seconds since the epoch; None where not told.
         seconds: How long it ran; nodes overlap, so the sum is more than the elapsed time.
         error: The platform's words on its failure, where it has any.
@@ -334,6 +335,8 @@ class AuditLog:
         known = {*self.executed_nodes, *self.failed_nodes, *self.remaining_nodes}
         if self.running_node:
             known.add(self.running_node)
+        if self.total_nodes is None and not self.remaining_nodes:
+            return None  # nodes that were not reached yet may be missing altogether
         total = max(self.total_nodes or 0, len(known))
         executed = len(self.executed_nodes) or self.executed_count or 0
         return min(executed / total, 1.0) if total else None

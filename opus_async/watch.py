@@ -26,6 +26,7 @@ from opus_async.errors import (
     AuthenticationError,
     ConfigurationError,
     InvalidInputs,
+    NotFound,
     OpusError,
     PermissionDenied,
     ProtocolError,
@@ -40,7 +41,7 @@ log = logging.getLogger("opus_async.watch")
 TROUBLE_CAP = 30.0
 """Seconds. A job whose status cannot be read is asked about at least this often."""
 DENIALS = 3
-"""Consecutive 401 or 403 answers that are believed; a single one can be a gateway's."""
+"""Consecutive denials that are believed (401, 403, 404 of a job we did not make): one can be a gateway's."""
 SCOUTS = 3
 """Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
 EARLY_CALLS = 1000
@@ -58,6 +59,8 @@ class _Watched:
     on_status: Callable[[JobStatus], None] | None
     seen: float
     """When it was last seen not terminal."""
+    stranger: bool = False
+    """Whether somebody else made it, if anybody did: it may not be there at all."""
     calls_back: bool = False
     """Whether the platform was asked to call when it ends."""
     scout: bool = False
@@ -151,7 +154,7 @@ class Watcher:
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
         if look_now:
-            job.kind = ""
+            job.kind, job.stranger = "", True
         elif calls_back:
             self._expect_call(job)
         self._watched.setdefault(remote_id, []).append(job)
@@ -361,7 +364,7 @@ class Watcher:
             trusted = calls.reliable is not False
             calls.learn(told=told)
             if trusted and calls.reliable is False:
-                log.info("callbacks of workflow %s do not arrive in time: polling instead", job.kind)
+                log.warning("Calls about jobs of %s do not arrive in time: polling them instead", job.kind)
                 anew = True
         if anew:
             self._reconsider(job.kind, now)
@@ -381,7 +384,9 @@ class Watcher:
         log.debug("job %s: status could not be read (%d in a row): %s", job.remote_id, job.troubles, error)
         if isinstance(error, InvalidInputs | ConfigurationError):  # it will never be otherwise
             job.done.set_exception(error)
-        elif isinstance(error, AuthenticationError | PermissionDenied):
+        elif isinstance(error, AuthenticationError | PermissionDenied) or (
+            isinstance(error, NotFound) and job.stranger and job.heard is None
+        ):
             job.denials += 1
             if job.denials >= DENIALS:
                 job.done.set_exception(error)

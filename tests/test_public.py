@@ -362,7 +362,7 @@ def test_a_client_is_made_outside_of_a_loop_and_needs_a_key():
     OpusClient(KEY)
     with pytest.raises(opus_async.ConfigurationError, match="OPUS_SERVICE_KEY"):
         OpusClient()
-    with pytest.raises(opus_async.ConfigurationError, match="api='v9'"):
+    with pytest.raises(opus_async.ConfigurationError, match="'v9' is no generation"):
         OpusClient(KEY, api="v9")
     for bad in ("ftp://x", "operator.opus.com", "https://user:secret@host", "https://host?x=1", "https://[x"):
         with pytest.raises(opus_async.ConfigurationError) as caught:

@@ -83,6 +83,9 @@ class OpusClient:
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
+        _check_settings(limits=(limits, Limits), timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy))
+        if callable(listeners):
+            raise ConfigurationError("listeners is a list of callables, and got one: put it into a list")
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
@@ -284,6 +287,12 @@ class OpusClient:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("This client is closed; make a new one.")
+
+
+def _check_settings(**settings: tuple[Any, type]) -> None:
+    for name, (value, kind) in settings.items():
+        if value is not None and not isinstance(value, kind):
+            raise ConfigurationError(f"{name} is a {type(value).__name__}: give a {kind.__name__}(...)")
 
 
 class Workflows:

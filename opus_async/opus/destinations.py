@@ -62,7 +62,10 @@ def destinations_in(
 
 
 def _text(wanted: str | os.PathLike[str]) -> str:
-    text: Any = os.fspath(wanted)
+    try:
+        text: Any = os.fspath(wanted)
+    except TypeError:
+        text = None
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInputs(["a destination is a path as text, not empty and without a NUL character"])
     return text
@@ -70,7 +73,7 @@ def _text(wanted: str | os.PathLike[str]) -> str:
 
 def _folder(path: Path) -> Path:
     try:
-        path.mkdir(exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputs([f"there can be no folder '{path}' ({error.strerror}): give another"]) from None
     return path

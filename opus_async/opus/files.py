@@ -134,6 +134,8 @@ class Files:
         different ones with the same name, the first in order gets it, the next `` (2)``. The first failure
         cancels the rest and is raised; files that were whole by then stay.
         """
+        if isinstance(urls, str):
+            raise InvalidInputs(["download_many takes a list of URLs, and got one: use download"])
         wanted = [checked_file_url(url) for url in urls]
         places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
         fetch = self._downloader.fetch

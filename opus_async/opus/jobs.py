@@ -107,6 +107,9 @@ class Jobs(Housekeeping):
     ) -> None:
         """Start a job, and its bill (``POST /job/execute``). Never blindly sent twice.
 
+        This call gives the order each time it is made, and the platform obeys each time: a job that has been
+        executed before runs, and is billed, once more. Look at ``status`` first where you cannot be sure.
+
         Args:
             job_id: From ``initiate``.
             inputs: Without ``workflow``: variable name -> variable object (``value``, ``type``,
@@ -172,8 +175,9 @@ class Jobs(Housekeeping):
         except TimeoutError:
             if not deadline.expired():
                 raise
+            known = "its status could not be read" if last is None else f"it is {last} and goes on"
             raise DeadlineExceeded(
-                f"The job has not ended within {timeout:g} s; it goes on, and can be waited for again",
+                f"The job has not ended within {timeout:g} s: {known}; it can be waited for again",
                 last_status=last,
                 job_id=job_id,
                 stage=STAGES.watch,

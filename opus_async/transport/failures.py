@@ -15,6 +15,7 @@ import aiohttp
 from opus_async.errors import TransportError
 from opus_async.transport.urls import without_query
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 _OPEN_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _SERVER_ERROR = 500
 
@@ -63,7 +64,7 @@ def _never_left(  # noqa: C901, PLR0911 - a table
         case aiohttp.ClientConnectorDNSError():
             return f"the name {error.host} cannot be resolved; check the spelling and the network", True
         case aiohttp.ClientConnectorSSLError():
-            return f"the TLS handshake with {error.host} failed ({_reason(error)})", True
+            return _handshake(error)
         case aiohttp.ClientConnectorError() if error.os_error.errno in _OPEN_FILES:
             return "too many open files; raise the limit (ulimit -n) or lower the concurrency", True
         case aiohttp.ClientConnectorError():
@@ -103,6 +104,16 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa
         case OSError():
             return f"the connection broke ({_reason(error)})"
     return f"the exchange failed ({type(error).__name__})"
+
+
+def _handshake(error: aiohttp.ClientConnectorSSLError) -> tuple[str, bool]:
+    reason = _reason(error)
+    if reason in _NO_TLS:
+        return (
+            f"{error.host} does not speak TLS there ({reason}); check scheme and port of the base URL",
+            False,
+        )
+    return f"the TLS handshake with {error.host} failed ({reason}); check the network", True
 
 
 def _certificate(error: Exception, host: str) -> str:

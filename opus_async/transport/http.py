@@ -7,6 +7,7 @@ aiohttp's exceptions end in this room, because several of them carry the URL wit
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -26,6 +27,8 @@ from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
 
 __all__ = ["Http", "Request", "Response", "without_query"]
+
+log = logging.getLogger("opus_async.transport")
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Ten times the largest results seen; a compressed answer that unpacks to more is no accident."""
@@ -248,6 +251,8 @@ class Http:
             raise
         else:
             seconds = asyncio.get_running_loop().time() - began
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s: %d in %.0f ms", method, without_query(url), answer.status, seconds * 1000)
             return Response(answer.status, answer.headers, content, seconds)
         raise failure  # outside the handler: the cause may hold the URL with its query
 

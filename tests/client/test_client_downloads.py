@@ -400,7 +400,8 @@ async def test_what_cannot_be_a_destination_is_refused_before_anything_is_sent(o
         (os.fsencode(folder), "as text"),
         (folder / "gone" / "a.txt", "no folder '.*gone': make it first"),
         (folder / "file" / "a.txt", "no folder"),
-        (f"{folder}/gone/new/", "there can be no folder"),
+        (f"{folder}/file/new/", "there can be no folder"),
+        (5, "as text"),
         (f"{folder}/file/", "there can be no folder"),
     ):
         with pytest.raises(InvalidInputs, match=words):
@@ -558,3 +559,11 @@ async def test_downloads_survive_a_hostile_platform(simulate, connect, tmp_path,
     assert simulator.state()["leaks"] == []
     with pytest.raises(OpusError):
         await client.files.download(FILES + "nobody.txt", folder)
+
+
+async def test_folders_are_made_as_deep_as_need_be_and_one_url_is_no_list(opus, folder):
+    made = await opus()
+    got = await made.files.download(FILES + "a.txt", f"{folder}/deep/er/")
+    assert got.path == folder / "deep" / "er" / "a.txt"
+    with pytest.raises(InvalidInputs, match="takes a list"):
+        await made.files.download_many(FILES + "a.txt", folder)

@@ -71,7 +71,7 @@ def table(cases):
 
 
 @table(LOST_AFTER)
-async def test_an_order_that_was_obeyed_is_never_sent_again(handmade, connect, act):
+async def test_trap_8_an_order_that_was_obeyed_is_never_sent_again(handmade, connect, act):
     server = await handmade(script={"execute": [act]}, running_for=2)
     opus = connect(server, retry=GRACE, timeouts=HANGING)
     outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
@@ -90,7 +90,7 @@ async def test_nor_when_it_stays_invisible_for_a_while(handmade, connect, act):
 
 
 @table(LOST_BEFORE)
-async def test_an_order_that_was_not_obeyed_is_sent_once_more_after_the_grace(handmade, connect, act):
+async def test_trap_8_an_order_that_was_not_obeyed_is_sent_once_more_after_the_grace(handmade, connect, act):
     server = await handmade(script={"execute": [act]})
     opus = connect(server, retry=GRACE, timeouts=HANGING)
     outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
@@ -144,7 +144,7 @@ async def test_429_is_a_plain_no_and_is_sent_again_without_a_question(handmade, 
     assert server.executed_twice == []
 
 
-async def test_a_refused_connection_is_no_ambiguity(handmade, connect):
+async def test_trap_9_a_refused_connection_is_no_ambiguity(handmade, connect):
     told = []
     server = await handmade()
     opus = connect(server, listeners=[told.append])
@@ -206,14 +206,14 @@ async def test_a_401_for_a_key_that_has_worked_is_believed_the_third_time(handma
         said(200, error="something"),
     ],
 )
-async def test_a_refusal_inside_a_200_is_believed_too(handmade, connect, refusal):
+async def test_trap_10_a_refusal_inside_a_200_is_believed_too(handmade, connect, refusal):
     server = await handmade(script={"execute": [refusal]})
     with pytest.raises(APIError):
         await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert server.counts["execute"] == 1
 
 
-async def test_an_inner_500_is_asked_about_and_never_sent_again(simulate, connect):
+async def test_trap_10_an_inner_500_is_asked_about_and_never_sent_again(simulate, connect):
     simulator = await simulate(traits=frozenset({"execute_inner_error"}))
     with pytest.raises(ServerError, match="422") as caught:
         await connect(simulator, retry=GRACE).run(TEXT, {"Text": "x"}, timeout=10)

@@ -274,7 +274,7 @@ async def test_a_job_that_cannot_be_watched_raises_at_its_turn_and_the_others_go
         await anext(waiting)
 
 
-async def test_a_deadline_ends_our_waiting_and_not_the_job(simulate, connect):
+async def test_trap_14_a_deadline_ends_our_waiting_and_not_the_job(simulate, connect):
     simulator = await simulate(run_time=0.4)
     opus = connect(simulator)
     with pytest.raises(DeadlineExceeded) as caught:
@@ -289,7 +289,7 @@ async def test_a_deadline_ends_our_waiting_and_not_the_job(simulate, connect):
     assert (await opus.jobs.results(late.job_id)).outputs["Text"] == "slow"
 
 
-async def test_a_job_parked_for_a_person_is_waited_for(simulate, connect):
+async def test_trap_13_a_job_parked_for_a_person_is_waited_for(simulate, connect):
     simulator = await simulate(run_time=0.02, waiting_share=1, waiting_time=0.1)
     outcome = await connect(simulator).run(TEXT, {"Text": "x"}, timeout=10)
     assert outcome.ok
@@ -481,7 +481,7 @@ async def test_an_input_may_be_given_in_every_form_a_file_has(opus, tmp_path):
     ]
 
 
-async def test_a_hundred_and_fifty_files_of_one_input_keep_their_order(simulate, connect):
+async def test_trap_32_a_hundred_and_fifty_files_of_one_input_keep_their_order(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     files = [(f"{number}.txt", document(number)) for number in range(150)]
@@ -490,7 +490,9 @@ async def test_a_hundred_and_fifty_files_of_one_input_keep_their_order(simulate,
     assert simulator.state()["counters"]["uploads"] == 150
 
 
-async def test_the_same_content_is_uploaded_once_in_a_run_and_again_in_the_next(simulate, connect, tmp_path):
+async def test_trap_32_the_same_content_is_uploaded_once_in_a_run_and_again_in_the_next(
+    simulate, connect, tmp_path
+):
     simulator = await simulate()
     opus = connect(simulator)
     same = tmp_path / "same.txt"
@@ -680,7 +682,7 @@ async def test_a_job_completes_whatever_the_server_is_like(simulate, connect, tr
 @pytest.mark.parametrize(
     "trait", ["audit_trail", "audit_null", "audit_missing", "audit_all_remaining", "numeric_ids"]
 )
-async def test_a_failed_job_is_an_outcome_whatever_the_audit_looks_like(simulate, connect, trait):
+async def test_trap_16_a_failed_job_is_an_outcome_whatever_the_audit_looks_like(simulate, connect, trait):
     simulator = await simulate(traits=frozenset({trait}), fail_share=1, run_time=0.01)
     outcome = await connect(simulator).run(TEXT, {"Text": "x"}, timeout=10)
     assert (outcome.ok, outcome.status, dict(outcome.outputs)) == (False, JobStatus.FAILED, {})
@@ -702,3 +704,34 @@ async def test_a_day_in_a_nullable_input_may_be_text(opus):
     }
     outputs = (await opus.run(MODERN, inputs)).raise_for_status().outputs
     assert (outputs["Count"], outputs["Due date"], outputs["Profile"]) == (7, "2025-11-09", "[]")
+
+
+async def test_a_job_that_is_not_there_is_not_waited_for(simulate, connect, api):
+    opus = connect(await simulate())
+    with pytest.raises(NotFound, match="does not know this id") as caught:
+        await asyncio.wait_for(opus.jobs.wait("99999"), 10)
+    assert caught.value.job_id == "99999"
+    with pytest.raises(DeadlineExceeded, match="could not be read") as late:
+        await opus.jobs.wait("99999", timeout=0.001)
+    assert late.value.last_status is None
+
+
+async def test_an_id_may_be_a_number_and_nothing_else_that_is_no_text(simulate, connect, api):
+    opus = connect(await simulate())
+    with pytest.raises(NotFound):
+        await opus.jobs.audit(99999)
+    for wrong in (None, 3.5, True, b"1"):
+        with pytest.raises(InvalidInputs, match="not text"):
+            await opus.jobs.status(wrong)
+
+
+def test_a_setting_of_another_kind_is_named():
+    from client_tools import KEY
+
+    from opus_async import OpusClient
+
+    for name in ("limits", "timeouts", "retry"):
+        with pytest.raises(ConfigurationError, match=f"{name} is a dict"):
+            OpusClient(KEY, **{name: {}})
+    with pytest.raises(ConfigurationError, match="list of callables"):
+        OpusClient(KEY, listeners=print)

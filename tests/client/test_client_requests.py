@@ -150,7 +150,7 @@ async def test_the_clients_own_callback_is_sent_and_the_environments_where_it_ha
 
 
 @pytest.mark.parametrize("callback", ["", "not a url", "http://app.example.com/x"])
-async def test_a_callback_that_the_platform_refuses_is_refused_here(wire, opus, callback):
+async def test_trap_27_a_callback_that_the_platform_refuses_is_refused_here(wire, opus, callback):
     with pytest.raises(ConfigurationError, match="callback URL"):
         await opus.jobs.execute("2514", PAYLOAD, callback_url=callback)
     assert not wire.requests
@@ -204,7 +204,7 @@ async def test_a_place_for_a_file_is_asked_for_with_every_documented_field(wire,
     }
 
 
-async def test_ids_stay_one_segment_of_the_path(wire, opus):
+async def test_trap_12_ids_stay_one_segment_of_the_path(wire, opus):
     wire.get(URL(f"{HOST}/job/a%2Fb%3Fc%20%2E%2E/status", encoded=True), payload={"status": "PENDING"})
     assert await opus.jobs.status("a/b?c ..") == JobStatus.PENDING
 
@@ -222,7 +222,7 @@ async def test_ids_stay_one_segment_of_the_path(wire, opus):
         ([], "refused"),
     ],
 )
-async def test_a_refusal_in_any_form_is_readable(wire, opus, body, words):
+async def test_trap_2_a_refusal_in_any_form_is_readable(wire, opus, body, words):
     wire.post(f"{HOST}/job/initiate", status=400, payload=body)
     with pytest.raises(ValidationFailed) as caught:
         await opus.jobs.initiate(TEXT)

@@ -70,7 +70,7 @@ def told_by(error):
     return "\n".join(parts)
 
 
-async def test_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # noqa: PLR0917 - six fixtures
+async def test_trap_6_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # noqa: PLR0917 - six fixtures
     simulate_apart, handmade, connect, everything_logged, presigned, tmp_path
 ):
     asyncio.get_running_loop().set_debug(True)
@@ -167,7 +167,7 @@ async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("operation", ["workflow", "initiate", "execute", "status", "results", "presign"])
-async def test_the_key_follows_no_redirect_to_another_origin(handmade, connect, status, operation):
+async def test_trap_7_the_key_follows_no_redirect_to_another_origin(handmade, connect, status, operation):
     elsewhere = await handmade()
     away = redirect(status, f"{elsewhere.base_url}/job/initiate")
     server = await handmade(script={operation: [away] * 200}, file_input=operation == "presign")
@@ -197,7 +197,7 @@ async def test_nor_by_another_scheme_name_or_user(handmade, connect):
     assert elsewhere.connections == 0
 
 
-async def test_a_redirect_inside_the_origin_keeps_method_body_and_key(handmade, connect):
+async def test_trap_7_a_redirect_inside_the_origin_keeps_method_body_and_key(handmade, connect):
     server = await handmade(script={"unknown": [redirect(308, "/job/initiate")]})
 
     def to_alias(seen):

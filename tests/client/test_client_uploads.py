@@ -43,7 +43,7 @@ def wants_none(seen):
 
 @pytest.mark.parametrize("mode", ["never", "always", "alternate"])
 @pytest.mark.parametrize("traits", [frozenset(), frozenset({"lax_content_type"})])
-async def test_the_type_is_sent_exactly_where_it_was_signed(simulate, connect, mode, traits):
+async def test_trap_28_the_type_is_sent_exactly_where_it_was_signed(simulate, connect, mode, traits):
     simulator = await simulate(sign_content_type=mode, traits=traits)
     opus = connect(simulator)
     for number in range(4):
@@ -123,7 +123,7 @@ async def test_storage_is_followed_nowhere(handmade, connect):
     assert elsewhere.seen == []
 
 
-async def test_the_key_never_comes_to_storage(simulate, connect, handmade):
+async def test_trap_29_the_key_never_comes_to_storage(simulate, connect, handmade):
     simulator = await simulate()
     opus = connect(simulator)
     outcomes = opus.run_many(DOCUMENT, [{"Document": (f"{n}.txt", document(n))} for n in range(10)])
@@ -153,7 +153,7 @@ async def test_a_session_of_the_callers_is_used_as_carefully_and_left_open(simul
 # Sizes and types
 
 
-async def test_ten_mebibytes_are_taken_and_a_byte_more_is_refused_before_anything_is_sent(
+async def test_trap_30_ten_mebibytes_are_taken_and_a_byte_more_is_refused_before_anything_is_sent(
     simulate, connect, tmp_path
 ):
     simulator = await simulate()
@@ -180,7 +180,7 @@ async def test_the_limit_can_be_raised(simulate, connect):
 
 
 @pytest.mark.parametrize("name", ["a.exe", "a", "a.tar.gz", "pdf", ".profile"])
-async def test_a_type_that_the_platform_does_not_take_is_refused_before_anything_is_sent(
+async def test_trap_31_a_type_that_the_platform_does_not_take_is_refused_before_anything_is_sent(
     simulate, connect, name
 ):
     simulator = await simulate()
@@ -200,7 +200,9 @@ async def test_the_case_of_a_type_does_not_matter(simulate, connect, name):
     assert upload["request"] == {"fileExtension": ".pdf", "accessScope": "organization", "originalName": name}
 
 
-async def test_a_type_that_the_input_does_not_take_is_refused_before_anything_is_sent(simulate, connect):
+async def test_trap_31_a_type_that_the_input_does_not_take_is_refused_before_anything_is_sent(
+    simulate, connect
+):
     simulator = await simulate()
     inputs = {
         "Profile": {},
@@ -262,7 +264,7 @@ async def test_a_file_changed_between_its_digest_and_its_sending_is_never_stored
 
 
 @pytest.mark.parametrize("name", ["grown", "shrunk", "emptied"])
-async def test_a_file_changed_while_it_is_sent_is_never_stored(simulate, connect, tmp_path, name):
+async def test_trap_30_a_file_changed_while_it_is_sent_is_never_stored(simulate, connect, tmp_path, name):
     simulator = await simulate()
     path = tmp_path / "a.txt"
     path.write_bytes(os.urandom(4 * MIB))
@@ -306,7 +308,7 @@ async def test_one_changed_file_fails_its_own_row_only(simulate, connect, tmp_pa
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
-async def test_never_more_files_in_flight_than_allowed(handmade, connect, concurrency):
+async def test_trap_32_never_more_files_in_flight_than_allowed(handmade, connect, concurrency):
     server = await handmade(put_delay=0.01, file_input=True)
     opus = connect(server, limits={"upload_concurrency": concurrency})
     rows = [{"Input": (f"{n}.txt", document(n))} for n in range(12)]
@@ -389,7 +391,7 @@ asyncio.run(main(sys.argv[1]))
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_memory_stays_flat_over_a_gigabyte(simulate_apart, tmp_path, record_property):
+async def test_trap_30_memory_stays_flat_over_a_gigabyte(simulate_apart, tmp_path, record_property):
     simulator = await simulate_apart(max_file_size=32 * MIB)
     for number in range(100):
         (tmp_path / f"{number:03}.pdf").write_bytes(f"%PDF-{number:05}\n".encode() + bytes(10_000_000))

@@ -180,7 +180,7 @@ async def test_the_generation_comes_from_the_environment(simulate, monkeypatch):
         with pytest.raises(NotFound):
             await opus.workflows.get(DOCUMENT)
     monkeypatch.setenv("OPUS_API", "v9")
-    with pytest.raises(ConfigurationError, match="'v9' is no generation.*OPUS_API"):
+    with pytest.raises(ConfigurationError, match=r"'v9' is no generation.*OPUS_API"):
         OpusClient(simulator.service_key)
 
 

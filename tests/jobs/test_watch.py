@@ -203,7 +203,7 @@ def test_one_denial_is_a_gateways_three_are_believed():
     run_virtual(main())
 
 
-def test_an_unknown_status_is_watched_on_and_told():
+def test_trap_13_an_unknown_status_is_watched_on_and_told():
     async def main():
         opus = FakeOpus()
         strange = JobStatus("UNKNOWN", raw="BRAND_NEW")

@@ -250,7 +250,7 @@ def test_a_node_keeps_what_was_sent(v0, answer):
     ("body", "expected"),
     [
         ({"nb_nodes": 4, "executed_nodes": ["a"], "running_node": "b"}, 0.25),
-        ({"executed_nodes": ["a"], "running_node": "b"}, 0.5),
+        ({"executed_nodes": ["a"], "running_node": "b"}, None),
         ({"nb_nodes": 1, "executed_nodes": ["a", "b"]}, 1.0),
         ({"nb_nodes": 2, "executed_nodes": []}, 0.0),
         ({"nb_nodes": 4, "executed_nodes": None, "nb_executed_nodes": 3, "audit": None}, 0.75),
@@ -475,3 +475,11 @@ def test_a_node_shows_no_values_in_its_repr_and_can_be_put_into_a_set(v0, answer
     (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
     assert "X-Amz" not in repr(node)
     assert isinstance(hash(node), int)
+
+
+def test_a_node_that_only_the_list_of_failed_ones_names_has_failed(v0, answer):
+    told = {"A": {"executionStartTime": 1767225600000, "executionTime": 10}, "B": {"executionTime": 5}}
+    audit = v0.read_audit(answer({"failedNodes": ["B"], "audit": {"nodesExecutionData": told}}))
+    assert {node.name: node.status for node in audit.nodes} == {"A": None, "B": "FAILED"}
+    assert [node.name for node in audit.failures] == ["B"]
+    assert audit.progress is None

@@ -6,6 +6,8 @@ import pytest
 
 from opus_async.errors import NotFound, OpusError, ProtocolError
 from opus_async.models import InputField
+from opus_async.opus.protocol.v0 import V0
+from opus_async.opus.protocol.v1 import V1
 
 FLAT = {
     "workflowId": "A1b2C3d4E5f6G7h8",
@@ -118,7 +120,8 @@ OUTPUT_SIDE = {
         "n9": GRAPH["nodes"]["n9"],
     },
 }
-SHAPES = {"flat": FLAT, "graph": GRAPH, "camel": CAMEL, "mixed": MIXED, "output side": OUTPUT_SIDE}
+GRAPHS = {"graph": GRAPH, "camel": CAMEL, "mixed": MIXED, "output side": OUTPUT_SIDE}
+SHAPES = {"flat": FLAT, **GRAPHS}
 
 INVOICE = InputField(
     variable_name="workflow_input_abc123def",
@@ -129,18 +132,34 @@ INVOICE = InputField(
 CITIES = InputField(variable_name="city_list", display_name="Cities", type="array", nullable=True)
 
 WRAPPERS = {
-    "bare": lambda body: body,
     "in workflow": lambda body: {"workflow": body},
     "in data": lambda body: {"data": body},
     "in both": lambda body: {"data": {"workflow": body}},
 }
 
 
+both = pytest.mark.parametrize("dialect", [V0(), V1()], ids=["v0", "v1"])
+
+
+@both
+def test_trap_17_a_flat_schema_is_read(dialect, answer):
+    is_the_invoice_check(dialect.read_workflow(answer(FLAT), "asked-for"), FLAT)
+
+
+@both
+@pytest.mark.parametrize("shape", GRAPHS.values(), ids=GRAPHS)
+def test_trap_18_every_graph_gives_the_same_inputs(dialect, answer, shape):
+    is_the_invoice_check(dialect.read_workflow(answer(shape), "asked-for"), shape)
+
+
+@both
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_traps_17_18_19_every_shape_gives_the_same_inputs(v0, answer, shape, wrap):
-    body = wrap(shape)
-    workflow = v0.read_workflow(answer(body), "asked-for")
+def test_trap_19_what_is_wrapped_gives_the_same_inputs(dialect, answer, shape, wrap):
+    is_the_invoice_check(dialect.read_workflow(answer(wrap(shape)), "asked-for"), wrap(shape))
+
+
+def is_the_invoice_check(workflow, body):
     assert list(workflow.inputs.items()) == [("workflow_input_abc123def", INVOICE), ("city_list", CITIES)]
     assert workflow.workflow_id == "asked-for"
     assert workflow.name == "Invoice check"

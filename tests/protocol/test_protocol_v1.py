@@ -212,7 +212,7 @@ def test_generations_are_chosen_by_name():
         return [dialect.name for dialect in dialects(api, callback_url=None, plain_http=False)]
 
     assert (names("v0"), names("v1"), names("auto")) == (["v0"], ["v1"], ["v0", "v1"])
-    with pytest.raises(ConfigurationError, match="'v2' is no generation of the API: .* 'v0', 'v1', 'auto'"):
+    with pytest.raises(ConfigurationError, match=r"'v2' is no generation of the API: .* 'v0', 'v1', 'auto'"):
         names("v2")
 
 

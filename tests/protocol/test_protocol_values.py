@@ -324,6 +324,44 @@ def test_trap_22_a_json_string_is_serialised_once(bound, field, value):
     assert not isinstance(json.loads(variable["value"]), str)
 
 
+@pytest.mark.parametrize("text", [JSON_TEXT, "[]", '"text"', " null "])
+def test_trap_22_json_text_is_sent_unchanged(bound, field, text):
+    variable = bound([field("json_string")], {"v": text}).payload([])["v"]
+    assert (variable["value"], variable["type"]) == (text, "json_string")
+
+
+@pytest.mark.parametrize("text", ["not json", "{'client': 'C-1'}", '{"client": ', ""])
+def test_trap_22_text_that_is_no_json_is_refused(bound, field, text):
+    with pytest.raises(InvalidInputs, match="wants valid JSON"):
+        bound([field("json_string")], {"v": text})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sentence"),
+    [
+        ("float", True, "wants a finite number"),
+        ("float", False, "wants a finite number"),
+        ("float", math.nan, "wants a finite number"),
+        ("float", math.inf, "wants a finite number"),
+        ("float", -math.inf, "wants a finite number"),
+        ("int", SAFE + 1, r"beyond 2\^53"),
+        ("float", -SAFE - 1, r"beyond 2\^53"),
+        ("date", "2025-13-40", "wants a day that exists"),
+    ],
+)
+def test_trap_24_a_value_that_would_arrive_as_another_one_is_refused(bound, field, kind, value, sentence):
+    with pytest.raises(InvalidInputs, match=sentence):
+        bound([field(kind)], {"Value": value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wire"),
+    [("float", 3, 3), ("int", SAFE, SAFE), ("date", DAY, "2025-11-09"), ("date", "2025-11-09", "2025-11-09")],
+)
+def test_trap_24_a_whole_number_is_a_float_and_a_day_is_written(bound, field, kind, value, wire):
+    assert bound([field(kind)], {"Value": value}).payload([])["v"]["value"] == wire
+
+
 def test_a_number_too_long_to_print_is_refused(bound, field):
     with pytest.raises(InvalidInputs):
         bound([field("str")], {"v": 10**5000})

@@ -76,7 +76,7 @@ async def test_what_is_on_the_wire(serve, http, path):
         assert served.header(absent) is None, absent
 
 
-async def test_a_content_type_is_sent_exactly_when_given(serve, http, path):
+async def test_trap_28_a_content_type_is_sent_exactly_when_given(serve, http, path):
     served = await serve(answer())
     await put(http, served, PathSource(path), content_type="application/pdf")
     assert served.header("Content-Type") == "application/pdf"
@@ -319,7 +319,7 @@ def replace(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [grow, shrink, shrink_by_one, rewrite])
-async def test_a_file_that_changes_while_it_is_sent_never_looks_whole(serve, http, large, change):
+async def test_trap_30_a_file_that_changes_while_it_is_sent_never_looks_whole(serve, http, large, change):
     received = 0
     over = asyncio.Event()
 
@@ -629,7 +629,7 @@ def test_a_source_shows_its_name_and_size_not_its_content(path):
         assert "655377 bytes" in repr(source)
 
 
-async def test_no_secret_is_in_any_error_repr_or_log(serve, http, path, caplog):
+async def test_trap_29_no_secret_is_in_any_error_repr_or_log(serve, http, path, caplog):
     import traceback
 
     async def cut(served, reader, writer):

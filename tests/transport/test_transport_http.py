@@ -233,7 +233,7 @@ async def test_a_server_that_speaks_no_tls_has_not_seen_the_request(serve, http)
 
     served = await serve(plain)
     error = await fails(http, get(f"https://127.0.0.1:{served.port}/"), "TLS|no connection")
-    assert (error.request_sent, error.retryable) == (False, True)
+    assert (error.request_sent, error.retryable) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,11 @@ def test_the_last_error_tells_how_many_attempts_there_were():
     assert caught.value.__context__ is None
 
 
-def test_retry_after_is_waited_for_and_capped():
+def test_trap_4_what_is_asked_for_is_waited_for_and_capped():
+    script = Script(limited(2), None)
+    call(script)
+    [gap] = script.gaps
+    assert 2 <= gap <= 2.5  # and one token of the slowed rate
     error = ServerError("", status=500)
     error.retry_after = 7
     script = Script(error, None)
@@ -228,7 +232,7 @@ def test_retry_after_is_waited_for_and_capped():
     assert script.gaps == [pytest.approx(30, rel=0.05)]
 
 
-def test_retry_after_zero_means_almost_at_once():
+def test_trap_4_zero_means_almost_at_once():
     script = Script(limited(0), None)
     call(script)
     assert 0.05 <= script.gaps[0] <= 1.1  # the floor, and one token of the slowed rate
@@ -242,7 +246,7 @@ def test_429_uses_up_no_attempts():
     assert events[0].reason == "throttled: HTTP 429"
 
 
-def test_429_without_a_wait_backs_off():
+def test_trap_4_a_429_without_a_wait_backs_off():
     script = Script(limited(), limited(), limited(), limited(), limited(), limited(), None)
     call(script)
     assert script.gaps == sorted(script.gaps)
@@ -278,7 +282,7 @@ def test_429_is_not_given_up_while_others_are_answered():
     run_virtual(main())
 
 
-def test_a_storm_over_two_hundred_calls_is_one_pause_and_all_finish():
+def test_trap_36_a_storm_over_two_hundred_calls_is_one_pause_and_all_finish():
     async def main():
         gate = Gate(64)
         retrier = Retrier(RetryPolicy(), gate)

@@ -41,9 +41,9 @@ def audit_of(body: Any) -> AuditLog:
     places = [place for place in (body, audit) if isinstance(place, dict)]
     listed = audit if isinstance(audit, list) else _first(places, "auditTrail", "audit_trail")
     told = _first(places, "nodes_execution_data", "nodesExecutionData")
-    nodes = tuple(sorted(_nodes(listed if told is None else told), key=_by_start))
-    failed = _named(places, "failed_nodes", "failedNodes")
-    failed += (node.name for node in nodes if node.status in NODE_FAILED)
+    named = _named(places, "failed_nodes", "failedNodes")
+    nodes = tuple(sorted(_nodes(listed if told is None else told, frozenset(named)), key=_by_start))
+    failed = [*named, *(node.name for node in nodes if node.status in NODE_FAILED)]
     executed = _named(places, "executed_nodes", "executedNodes")
     executed = executed or [node.name for node in nodes if node.status in _OVER]
     count = _whole(_first(places, "nb_executed_nodes", "nbExecutedNodes"))
@@ -60,20 +60,22 @@ def audit_of(body: Any) -> AuditLog:
     )
 
 
-def _nodes(data: Any) -> Iterator[AuditNode]:
+def _nodes(data: Any, failed: frozenset[str]) -> Iterator[AuditNode]:
     """The nodes, which are a mapping by name or a list of objects that hold theirs."""
     if isinstance(data, dict):
         for name, entry in data.items():
-            yield _node(name, entry if isinstance(entry, dict) else {})
+            yield _node(name, entry if isinstance(entry, dict) else {}, failed)
     elif isinstance(data, list):
         for entry in data:
             name = _name(entry) if isinstance(entry, dict) and "action" not in entry else None
             if name is not None:
-                yield _node(name, entry)
+                yield _node(name, entry, failed)
 
 
-def _node(name: str, entry: Mapping[str, Any]) -> AuditNode:
+def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str]) -> AuditNode:
     status = (text(pick(entry, "execution_status", "executionStatus", "status", "state")) or "").upper()
+    if not status and name in failed:  # v1 tells of a node's end in the list of failed ones alone
+        status = "FAILED"
     start = pick(entry, "execution_start_time", "executionStartTime", "started_at", "startedAt")
     started = number(start)
     in_seconds = started is not None and started < MILLISECONDS_FROM

@@ -24,7 +24,7 @@ DEFAULT_DESCRIPTION = "Started with opus_async"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def segment(identifier: str, what: str) -> str:
+def segment(identifier: str | int, what: str) -> str:
     """An id as one segment of a path: whatever is in it, it cannot leave its place.
 
     Two dots are encoded too, though RFC 3986 lets them stand, because they would climb. The client must send
@@ -132,12 +132,16 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
     )
 
 
-def named(identifier: str, what: str) -> str:
-    """An id, unchanged.
+def named(identifier: str | int, what: str) -> str:
+    """An id as text: the API itself may send numbers.
 
     Raises:
-        InvalidInputs: It is empty, or cannot be written as UTF-8.
+        InvalidInputs: It is no id, it is empty, or cannot be written as UTF-8.
     """
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        return str(identifier)
+    if not isinstance(identifier, str):
+        raise InvalidInputs([f"the {what} is a {type(identifier).__name__}, not text"])
     if not identifier.strip():
         raise InvalidInputs([f"the {what} is empty"])
     try:

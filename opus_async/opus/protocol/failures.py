@@ -52,7 +52,7 @@ _ADVICE: Mapping[int, tuple[str, str]] = {
     ),
     404: (
         "The platform does not know this id, or does not show it to this key",
-        "Check the id, and that the key's user belongs to the organization and workspace it lives in",
+        "Check the id, its generation (api=), and that the key's user belongs to its workspace",
     ),
     409: ("The platform is busy with the same thing", "Wait until that has ended, then try again"),
     413: ("The platform finds the request too large", "Files may have 10 MB each: send less at once"),
@@ -255,6 +255,11 @@ def _advice(status: int, detail: str, hint: str | None) -> tuple[str, str]:
     """What happened and what to do next."""
     if status == HTTPStatus.UNAUTHORIZED:
         return _advice_on_key(detail.lower(), hint)
+    if status == HTTPStatus.NOT_FOUND and detail.startswith("Cannot "):
+        return (
+            "There is no such path at this base URL",
+            "Check the base URL (the host alone), and the generation: api= or OPUS_API",
+        )
     if status in _ADVICE:
         return _ADVICE[status]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
