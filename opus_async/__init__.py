@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opus_async.events import (
         Event,
         JobStageChanged,
+        JobStatusSeen,
         Listener,
         RequestRetried,
         RequestSent,
@@ -53,10 +54,10 @@ if TYPE_CHECKING:
         UploadedFile,
         Workflow,
     )
-    from opus_async.opus.callbacks import CallbackReceiver
+    from opus_async.opus.callbacks import CallbackCounts, CallbackReceiver
     from opus_async.opus.client import OpusClient
     from opus_async.opus.housekeeping import JobSearch
-    from opus_async.stream import JobStream
+    from opus_async.stream import JobStream, Stream
 
 __version__ = "0.1.0"
 
@@ -84,6 +85,7 @@ _HOMES = {
     "opus_async.events": (
         "Event",
         "JobStageChanged",
+        "JobStatusSeen",
         "Listener",
         "RequestRetried",
         "RequestSent",
@@ -104,10 +106,10 @@ _HOMES = {
         "UploadedFile",
         "Workflow",
     ),
-    "opus_async.opus.callbacks": ("CallbackReceiver",),
+    "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.housekeeping": ("JobSearch",),
-    "opus_async.stream": ("JobStream",),
+    "opus_async.stream": ("JobStream", "Stream"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -118,6 +120,7 @@ __all__ = [
     "AuditLog",
     "AuditNode",
     "AuthenticationError",
+    "CallbackCounts",
     "CallbackReceiver",
     "ConfigurationError",
     "DeadlineExceeded",
@@ -134,6 +137,7 @@ __all__ = [
     "JobSearch",
     "JobStageChanged",
     "JobStatus",
+    "JobStatusSeen",
     "JobStream",
     "Limits",
     "Listener",
@@ -148,6 +152,7 @@ __all__ = [
     "RequestSent",
     "RetryPolicy",
     "ServerError",
+    "Stream",
     "Timeouts",
     "TransportError",
     "UploadError",
@@ -159,12 +164,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker must see that a misspelt name is none
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

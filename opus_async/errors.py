@@ -162,7 +162,10 @@ class ProtocolError(OpusError):
 
     Attributes:
         body: The beginning of the answer, for a bug report.
+        retryable: Whether the same request may be answered better a moment later.
     """
+
+    retryable = True
 
     def __init__(
         self, message: str, *, body: str = "", job_id: str | None = None, stage: str | None = None

@@ -68,6 +68,23 @@ class JobStageChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatusSeen:
+    """A job's status was seen for the first time, or is another than before; terminal ones too.
+
+    Attributes:
+        index: The row's position in its run; 0 for a job that is waited for by its id.
+        key: The caller's own name for the row.
+        job_id: The job.
+        status: By its normalised name, e.g. ``WAITING``.
+    """
+
+    index: int
+    key: str | None
+    job_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadProgress:
     """Bytes of a file went out.
 
@@ -82,7 +99,7 @@ class UploadProgress:
     size: int
 
 
-Event: TypeAlias = RequestSent | RequestRetried | JobStageChanged | UploadProgress
+Event: TypeAlias = RequestSent | RequestRetried | JobStageChanged | JobStatusSeen | UploadProgress
 Listener: TypeAlias = Callable[[Event], Awaitable[object] | object]
 """Called with each event. A plain function runs on the event loop: keep it short. A coroutine function runs
 beside the job, in the order of the events. What it raises is logged and goes no further."""

@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError
-from opus_async.events import JobStageChanged
+from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
 from opus_async.platform import BoundT, Collected, Platform, ReadyT
 from opus_async.starting import Starter
@@ -168,6 +168,8 @@ class _Run:
 
     def saw(self, status: JobStatus) -> None:
         self.status = status
+        if self._notify.active:
+            self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
 
     def enter(self, stage: str) -> None:
         self._clock()
@@ -197,7 +199,7 @@ class _Run:
         if self.error is not None and not self.ended:
             raise self.error
         if self.status != JobStatus.COMPLETED:
-            self.error = _failure(self.known_status, self.collected.audit, self.job_id, self.stage)
+            self.error = failure(self.known_status, self.collected.audit, self.job_id, self.stage)
         outcome = JobOutcome(
             job_id=self.job_id,
             status=self.status,
@@ -214,7 +216,8 @@ class _Run:
         return outcome
 
 
-def _failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stage: str) -> JobFailed:
+def failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stage: str) -> JobFailed:
+    """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
     nodes = audit.failed_nodes if audit else ()
     reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
     if nodes:

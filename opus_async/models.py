@@ -6,6 +6,7 @@ the platform sent is dropped because we did not know it.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,13 @@ from opus_async.errors import JobFailed, OpusError
 from opus_async.json_text import parsed
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _read_only(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
+copyreg.pickle(MappingProxyType, lambda proxy: (_read_only, (dict(proxy),)))  # so that our values can travel
 
 
 class JobStatus(str):
@@ -225,8 +233,12 @@ class JobResults:
         """Display name -> value. A display name used twice is followed by its variable in brackets."""
         named: dict[str, Any] = {}
         for output in self.values:
-            name = output.display_name
-            named[name if name not in named else f"{name} ({output.variable_name})"] = output.value
+            name, number = output.display_name, 1
+            while name in named:
+                number += 1
+                again = "" if number == 2 else f" {number}"  # noqa: PLR2004 - the second needs no number
+                name = f"{output.display_name} ({output.variable_name}{again})"
+            named[name] = output.value
         return named
 
     @property

@@ -23,8 +23,11 @@ UNTOLD = 60.0
 """Seconds until the first look at a job of unknown run time whose end the platform has promised to tell."""
 OVERDUE = 1.25
 """By this factor a job outlives nearly all others before it is asked why nobody told of its end."""
+OUTLIER = 4.0
+"""Times the median: a run time beyond it is one that the others need not wait for."""
 REST_CAP = 1800.0
-"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour."""
+"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs take
+longer than that, once in the time that half of them take."""
 CALLS_COUNTED = 20
 """Ends that tell how far calls can be relied on; the newest count."""
 CALLS_ENOUGH = 3
@@ -131,8 +134,9 @@ class Pace:
             return self.interval(age, times, crowd, waiting_for)
         if not times.known or times.seen < crowd:
             return min(max(2 * age, UNTOLD), REST_CAP)
-        overdue = OVERDUE * times.quantile(0.9) - age
-        return max(overdue, 4 * LAG_FLOOR, min((OVERDUE - 1) * age, REST_CAP))
+        median = times.quantile(0.5)
+        overdue = min(OVERDUE * times.quantile(0.9), OUTLIER * median) - age
+        return max(overdue, 4 * LAG_FLOOR, min((OVERDUE - 1) * age, max(REST_CAP, median)))
 
     def _spacing(self, run_time: float) -> float:
         return 2 * max(LAG_FLOOR, self.detect_lag * run_time)

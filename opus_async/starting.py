@@ -90,6 +90,8 @@ class Starter(Generic[ReadyT]):
             await self._platform.start(job_id, ready)
         except UncertainStart as again:
             if not await self._runs(job_id, again.cause):
+                if isinstance(again.cause, AuthenticationError):  # twice, and nothing runs: it means no
+                    raise again.cause from None
                 raise _ambiguous("Two orders to start it got no clear answer", again.cause) from None
         except AuthenticationError:
             raise

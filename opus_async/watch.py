@@ -44,6 +44,8 @@ DENIALS = 3
 """Consecutive denials that are believed (401, 403, 404 of a job we did not make): one can be a gateway's."""
 SCOUTS = 3
 """Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
+LOOKS_AFTER_CALL = 5
+"""Looks that soon follow a call about a job that has not ended yet, each wait twice the one before."""
 EARLY_CALLS = 1000
 """Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
 
@@ -68,8 +70,10 @@ class _Watched:
     """Whether its next look is the late one of a job whose end will be told."""
     called: bool = False
     """Whether a call is why it is looked at next."""
-    called_in_vain: bool = False
-    """Whether a call came and it had not ended: then nobody waits for another."""
+    looks_in_vain: int = 0
+    """Looks since a call came and it had not ended: a few soon, then nobody waits for another call."""
+    parked: bool = False
+    """Whether it ever waited for a person."""
     turn: int = 0
     """The heap entry that counts; older ones of the same job are stale."""
     due: float = 0.0
@@ -114,6 +118,7 @@ class Watcher:
         self._times: dict[str, RunTimes] = {}
         self._calls: dict[str, Calls] = {}
         self._scouts: dict[str, int] = {}
+        self._warned: set[str] = set()
         self._early: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._working = 0
@@ -346,25 +351,28 @@ class Watcher:
             self._learn(job, now)
             return
         job.seen = now
-        job.called, job.called_in_vain = False, job.called_in_vain or job.called
+        if job.called or job.looks_in_vain:
+            job.called, job.looks_in_vain = False, job.looks_in_vain + 1
         if status != JobStatus.WAITING:
             job.waiting_since = None
         elif job.waiting_since is None:
-            job.waiting_since = now
+            job.waiting_since, job.parked = now, True
 
     def _learn(self, job: _Watched, now: float) -> None:
-        told, anew = job.called or job.woken, False
-        if job.kind and job.waiting_since is None:  # a person's pace teaches nothing of the workflow's
+        told, anew = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL, False
+        if job.kind and not job.parked:  # a person's pace teaches nothing of the workflow's
             times = self._times.setdefault(job.kind, RunTimes())
             ended = now if told else (job.seen + now) / 2
             times.learn(ended - job.started)
             anew = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
-        if job.calls_back and not job.called_in_vain:
+        if job.calls_back and (told or not job.looks_in_vain):
             calls = self._calls[job.kind]
             trusted = calls.reliable is not False
             calls.learn(told=told)
             if trusted and calls.reliable is False:
-                log.warning("Calls about jobs of %s do not arrive in time: polling them instead", job.kind)
+                level = logging.DEBUG if job.kind in self._warned else logging.WARNING
+                log.log(level, "Calls about jobs of %s do not arrive in time: polling them instead", job.kind)
+                self._warned.add(job.kind)
                 anew = True
         if anew:
             self._reconsider(job.kind, now)
@@ -397,7 +405,9 @@ class Watcher:
         times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()
         waiting_for = None if job.waiting_since is None else now - job.waiting_since
         job.resting = self._rests(job)
-        if job.resting:
+        if 0 < job.looks_in_vain <= LOOKS_AFTER_CALL:  # the call can be a little ahead of the status
+            wait = pace.LAG_FLOOR * 2.0 ** (job.looks_in_vain - 1)
+        elif job.resting:
             wait = self._pace.rest(now - job.started, times, self._crowds[job.kind], waiting_for)
         else:
             wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
@@ -406,7 +416,7 @@ class Watcher:
         return wait * self._jitter()
 
     def _rests(self, job: _Watched) -> bool:
-        if not job.calls_back or job.called or job.called_in_vain:
+        if not job.calls_back or job.called or job.looks_in_vain:
             return False
         reliable = self._calls[job.kind].reliable
         return not job.scout if reliable is None else reliable

@@ -418,3 +418,40 @@ def test_a_program_that_uses_us_type_checks_strictly(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'Revealed type is "opus_async.models.JobResults"' in done.stdout
+
+
+def test_what_a_user_holds_can_travel():
+    import copy
+    import pickle
+    from dataclasses import asdict
+    from types import MappingProxyType
+
+    from opus_async import InputField, JobFailed, JobOutcome, JobStatus, Workflow
+
+    field = InputField(variable_name="v", display_name="V", type="str", raw=MappingProxyType({"a": 1}))
+    workflow = Workflow(workflow_id="w", inputs=MappingProxyType({"v": field}))
+    outcome = JobOutcome(job_id="1", status=JobStatus.FAILED, timings=MappingProxyType({"total": 1.0}))
+    error = JobFailed("failed", outcome=outcome, job_id="1")
+    for value in (field, workflow, outcome):
+        assert pickle.loads(pickle.dumps(value)) == value
+        assert copy.deepcopy(value) == value
+        assert asdict(value)
+    assert pickle.loads(pickle.dumps(error)).outcome == outcome
+
+
+def test_three_outputs_of_one_name_are_three():
+    from opus_async import JobResults, OutputValue
+
+    same = tuple(OutputValue("Verdict", "Verdict", value) for value in ("PASS", "FAIL", "REVIEW"))
+    assert list(JobResults(same).outputs.values()) == ["PASS", "FAIL", "REVIEW"]
+
+
+def test_a_misspelt_name_is_an_error_to_a_type_checker(tmp_path):
+    import subprocess
+    import sys
+
+    program = tmp_path / "typo.py"
+    program.write_text("from opus_async import OpusCleint\n")
+    command = [sys.executable, "-m", "mypy", "--no-incremental", "--cache-dir", str(tmp_path), str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert 'has no attribute "OpusCleint"' in done.stdout, done.stdout + done.stderr

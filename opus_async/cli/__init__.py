@@ -1,12 +1,15 @@
 """The roof: ``opus-async`` reads arguments, calls the floors below, draws.
 
     parser        the words and the modules behind them
+    program       how it was called
     errors        exit codes, and an error as a person reads it
     environment   .env
     connection    --api, the client and the event loop of one command
     progress, display, live   what runs now: counted, and drawn as bars or as lines
+    story         one job, told while it happens
+    outcomes, downloads   how one job ended: its JSON, its files
     tables        text in columns
-    audit, demo, doctor, run, simulate, workflow   one command each
+    audit, demo, doctor, run, simulate, wait, workflow   one command each
 
 Nothing here is imported from below. aiohttp, pydantic and rich are imported when a command needs them, so
 that ``--help`` answers at once. stdout carries data, stderr progress.
@@ -66,7 +69,7 @@ def _run(argv: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        return errors.report(error, debug=options.debug)
+        return errors.report(error, debug=options.debug, api=getattr(options, "api", None))
 
 
 def _write_anything() -> None:

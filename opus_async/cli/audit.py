@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, complain
+from opus_async.cli.story import story_for
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.cli.words import precise
 
@@ -55,7 +56,7 @@ async def _get(options: argparse.Namespace) -> AuditLog:
     from opus_async.models import AuditLog
 
     job_id = options.job_id
-    async with connect(options) as opus:
+    async with connect(options, listeners=[story_for(options)]) as opus:
         try:
             return await opus.jobs.audit(job_id)
         except NotFound as missing:
@@ -68,12 +69,12 @@ async def _get(options: argparse.Namespace) -> AuditLog:
 
 
 def as_json(job_id: str, audit: AuditLog) -> dict[str, Any]:
-    """The audit for a machine; times are seconds since the epoch, durations seconds."""
+    """The audit for a machine; times are seconds since the epoch, durations seconds, to the millisecond."""
     return {
         "job_id": job_id,
-        "started_at": audit.started_at,
-        "ended_at": audit.ended_at,
-        "elapsed": audit.elapsed,
+        "started_at": _milliseconds(audit.started_at),
+        "ended_at": _milliseconds(audit.ended_at),
+        "elapsed": _milliseconds(audit.elapsed),
         "progress": audit.progress,
         "total_nodes": audit.total_nodes,
         "executed_count": audit.executed_count,
@@ -94,13 +95,18 @@ def _node_as_json(node: AuditNode) -> dict[str, Any]:
     return {
         "name": node.name,
         "status": node.status,
-        "started_at": node.started_at,
-        "ended_at": node.ended_at,
-        "seconds": node.seconds,
+        "started_at": _milliseconds(node.started_at),
+        "ended_at": _milliseconds(node.ended_at),
+        "seconds": _milliseconds(node.seconds),
         "error": node.error,
         "inputs": _values_as_json(node.inputs),
         "outputs": _values_as_json(node.outputs),
     }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    """What the platform told: a sum of two times has digits that nobody measured."""
+    return None if seconds is None else round(seconds, 3)
 
 
 def _values_as_json(values: Sequence[OutputValue]) -> list[dict[str, Any]]:

@@ -26,6 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add the number of a workflow's version, by both of its names: the API has both, too."""
+    parser.add_argument(
+        "--version", "--version-number", dest="version_number", type=int, metavar="N", help=meaning
+    )
+
+
 def generation(options: argparse.Namespace) -> Generation:
     """What ``--api``, else ``OPUS_API`` names; v0 where neither does. ``.env`` has to be loaded by then.
 

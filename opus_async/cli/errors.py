@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
+from opus_async.cli.program import told
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -27,6 +29,8 @@ from opus_async.errors import (
 
 READER_GONE = 141
 """128 + SIGPIPE: what a shell sees of any program whose reader has gone."""
+DOWNLOAD = "download"
+"""The stage of an error after the end of a job: its outputs are here, their files are not."""
 
 
 class Exit(IntEnum):
@@ -58,6 +62,18 @@ _ORDER = (
 )
 
 
+_CALL = re.compile(r"\bjobs\.(wait|results|audit)\([^()]*\)")
+_COMMANDS = {"wait": "wait", "results": "wait", "audit": "audit"}
+"""A call of ours -> the command that does it."""
+_PYTHON = (
+    (re.compile(r"\bpass service_key=\.\.\. or "), ""),
+    (re.compile(r" or pass service_key=\.\.\."), ""),
+    (re.compile(r"\bapi='(\w+)'"), r"--api \1"),
+    (re.compile(r"\bapi=(?!\w)"), "--api"),
+)
+"""What a program would be told to write -> what is typed."""
+
+
 class WrongUse(Exception):
     """Arguments that argparse cannot judge: a file that is not there, a folder that is not ours."""
 
@@ -67,7 +83,15 @@ class Failed(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with what the person should know about what goes on remotely."""
+    """Ctrl-C, with what the person should know about what goes on remotely.
+
+    Attributes:
+        job_id: The job that may go on; None where there is none.
+    """
+
+    def __init__(self, text: str, *, job_id: str | None = None) -> None:
+        super().__init__(text)
+        self.job_id = job_id
 
 
 def first_of(codes: Iterable[Exit]) -> Exit:
@@ -87,7 +111,7 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
             return Exit.NOT_ALLOWED
         case OpusError(stage="watch") if error.job_id:  # it was ordered, whatever is denied now
             return Exit.UNKNOWN
-        case OpusError(stage="results") if error.job_id:
+        case OpusError(stage="results" | "download") if error.job_id:
             return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound():
             return Exit.WRONG_USE
@@ -101,16 +125,22 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
     return Exit.FAILED
 
 
-def report(error: BaseException, *, debug: bool) -> Exit:
-    """Explain an error on stderr; returns the exit code."""
+def report(error: BaseException, *, debug: bool, api: str | None = None) -> Exit:
+    """Explain an error on stderr; returns the exit code.
+
+    Args:
+        error: What ended the command.
+        debug: Whether to show its traceback.
+        api: What ``--api`` named: the commands that are told as the next step need it too.
+    """
     error = first_error(error)
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, KeyboardInterrupt) and sys.stderr.isatty():
         print(file=sys.stderr)  # the terminal has written ^C where we stand
-    complain(_explained(error))
-    if hint := advice(error):
-        print(_folded(hint), file=sys.stderr)
+    complain(in_shell_words(_explained(error), getattr(error, "job_id", None), api))
+    if what_next := advice(error, api):
+        hint(what_next)
     return exit_code(error)
 
 
@@ -119,19 +149,57 @@ def complain(text: str) -> None:
     print(_folded(f"opus-async: {text}", indent="  "), file=sys.stderr)
 
 
-def advice(error: BaseException) -> str | None:
+def hint(text: str) -> None:
+    """What can be done next, on stderr."""
+    print(_folded(text), file=sys.stderr)
+
+
+def advice(error: BaseException, api: str | None = None) -> str | None:
     """What a person at the command line can do about it, beyond what the message says; None for nothing."""
+    if isinstance(error, Interrupted):
+        return _ways_on(error.job_id, api) if error.job_id else None
     if not isinstance(error, OpusError):
         return None
-    code = exit_code(error)
-    if error.job_id and (code is Exit.UNKNOWN or error.stage == "watch"):
-        return (
-            f"Job {error.job_id} may still run, and is billed when it completes. Do not run the same inputs "
-            "again before you know. Look at it in Opus, or wait for it in Python:\n"
-            f"    status = await opus.jobs.wait({error.job_id!r})\n"
-            f"    outputs = (await opus.jobs.results({error.job_id!r})).outputs"
+    return "\n".join((*_about_the_job(error, api), *_about_the_way(error, api))) or None
+
+
+def _about_the_job(error: OpusError, api: str | None) -> Iterator[str]:
+    job_id = error.job_id
+    if job_id is None:
+        return
+    if isinstance(error, JobFailed):
+        yield f"What each of its nodes did: {told('audit', job_id, api=api)}"
+    elif error.stage == DOWNLOAD:
+        yield f"The outputs are above; their files, once more: {told('wait', job_id, api=api)} --download DIR"
+    elif error.stage == "results":
+        yield f"The job has ended; what it left, once more: {told('wait', job_id, api=api)}"
+    elif exit_code(error) is Exit.UNKNOWN:
+        yield (
+            f"Job {job_id} may still run, and is billed when it completes. Do not run the same inputs again "
+            "before you know how it ended:"
         )
-    return "'opus-async doctor' checks key, network and limits." if code is Exit.NOT_ALLOWED else None
+        yield _ways_on(job_id, api)
+
+
+def _about_the_way(error: OpusError, api: str | None) -> Iterator[str]:
+    """Of the way to the platform: whether it is one."""
+    no_such_path = isinstance(error, NotFound) and error.detail.startswith("Cannot ")
+    if isinstance(error, TransportError) or no_such_path or exit_code(error) is Exit.NOT_ALLOWED:
+        yield f"'{told('doctor', api=api)}' checks key, network and limits."
+
+
+def _ways_on(job_id: str, api: str | None) -> str:
+    wait, audit = told("wait", job_id, api=api), told("audit", job_id, api=api)
+    return f"    go on waiting:        {wait}\n    see what it has done: {audit}"
+
+
+def in_shell_words(text: str, job_id: str | None, api: str | None) -> str:
+    """A message for the authors of programs, with our commands and options where it names theirs."""
+    for pattern, words in _PYTHON:
+        text = pattern.sub(words, text)
+    if job_id is None:
+        return text
+    return _CALL.sub(lambda call: f"'{told(_COMMANDS[call[1]], job_id, api=api)}'", text)
 
 
 def start_logging(*, debug: bool) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-PROGRAM = "opus-async"
+from opus_async.cli import program
+
 SIMULATE = "simulate"
 _DEBUG = "--debug"
 
@@ -21,6 +22,7 @@ COMMANDS = {
     "doctor": "check key, network, certificate, clock, API and limits; say how to fix what is wrong",
     "workflow": "look at a workflow: show ID",
     "run": "run one job and print its outputs as JSON",
+    "wait": "wait for a job, whoever started it, and print its outputs as JSON",
     "audit": "see what a job did, node by node, and what failed",
 }
 """Word -> what it does, in the order of the help. The module has the name of the word."""
@@ -31,6 +33,7 @@ first steps:
   opus-async doctor                                          is this machine ready for the real one?
   opus-async workflow show WORKFLOW_ID                       what does a workflow want?
   opus-async run WORKFLOW_ID --file Document=invoice.pdf     run one job
+  opus-async wait JOB                                        go on waiting for it, and print what it gave
 
 environment (also read from .env in the current directory; the environment wins):
   OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
@@ -74,12 +77,12 @@ def build() -> argparse.ArgumentParser:
     from opus_async import __version__
 
     parser = argparse.ArgumentParser(
-        prog=PROGRAM,
+        prog=program.NAME,
         description="Run Opus workflow jobs from the command line.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{program.NAME} {__version__}")
     _add_debug(parser, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for word, summary in COMMANDS.items():

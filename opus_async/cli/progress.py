@@ -63,7 +63,7 @@ class Progress:
             self.requests[event.operation] += 1
         elif isinstance(event, RequestRetried):
             self.retries[reason_class(event.reason)] += 1
-        else:
+        elif isinstance(event, JobStageChanged):
             self._move(event)
 
     @property

@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from opus_async.cli import connection, errors
-from opus_async.cli.connection import connect, drive
-from opus_async.cli.errors import Exit, WrongUse
-from opus_async.errors import JobFailed, OpusError
-from opus_async.events import Event, JobStageChanged, RequestRetried
+from opus_async.cli import connection, outcomes
+from opus_async.cli.connection import connect
+from opus_async.cli.errors import WrongUse
+from opus_async.cli.story import Story, story_for
 
 if TYPE_CHECKING:
-    from opus_async.models import JobOutcome
+    from opus_async.cli.outcomes import Ending
 
 _EPILOG = """\
 NAME is an input's display name or variable name ('opus-async workflow show ID' lists them). VALUE is text and
@@ -25,12 +23,13 @@ becomes what the workflow's schema asks for: 0.8, true, 2026-01-31, JSON for an 
 several times makes a list, of texts or of files.
 
 stdout gets the outputs by display name, stderr the progress. A job that fails exits with 1 and names the
-nodes that failed. Ctrl-C ends the waiting, not the job: its id is printed.
+nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it.
 
 examples:
   opus-async run B9uGJfZ3CFwOdMKH --file Invoice=invoice.pdf --input Threshold=0.8
   opus-async run B9uGJfZ3CFwOdMKH --file Pages=1.png --file Pages=2.png --title "Claim 17" --timeout 900
   opus-async run B9uGJfZ3CFwOdMKH --inputs inputs.json --json > outcome.json
+  opus-async run Rep0rtWithFiles1 --file Document=a.pdf --input Text=hello --download results/
   echo '{"Text": "hello"}' | opus-async run T3xtOnlyWorkfl0w --inputs -
 """
 
@@ -45,37 +44,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")
     add("--title", help="shown in the Opus UI")
     add("--description", help="likewise")
-    add("--timeout", type=seconds, metavar="S", help="seconds to wait; the job itself goes on (no limit)")
-    add("--version-number", type=int, metavar="N", help="pin the workflow version by number")
+    connection.add_version(parser, "pin the workflow version by number")
     add("--version-id", metavar="UUID", help="pin it by UUID")
-    add("--json", action="store_true", help="the whole outcome: job_id, status, timings, outputs, results")
+    outcomes.configure(parser)
     connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
-    story = Story()
-    try:
-        outcome = drive(_run(options, inputs, story))
-    except KeyboardInterrupt:
-        raise errors.Interrupted(story.remaining()) from None
-    except OpusError as error:
-        if options.json:
-            print(json.dumps(_failure(error), indent=2, ensure_ascii=False))
-        raise
-    if options.json:
-        print(json.dumps(as_json(outcome), indent=2, ensure_ascii=False, default=str))
-    elif outcome.ok:
-        print(json.dumps(dict(outcome.outputs), indent=2, ensure_ascii=False, default=str))
-    outcome.raise_for_status()
-    return Exit.OK
+    outcomes.make_folder(options)
+    story = story_for(options)
+    return outcomes.conclude(options, story, _run(options, inputs, story))
 
 
-async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: Story) -> JobOutcome:
-    async with connect(options, listeners=[story]) as opus:
-        return await opus.run(
-            options.workflow_id,
+async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: Story) -> Ending:
+    from opus_async.cli.display import Showing
+
+    workflow_id = options.workflow_id
+    async with connect(options, listeners=[story]) as opus, Showing(story):
+        outcome = await opus.run(
+            workflow_id,
             inputs,
             title=options.title,
             description=options.description,
@@ -83,47 +72,7 @@ async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: St
             version_id=options.version_id,
             version_number=options.version_number,
         )
-
-
-class Story:
-    """A listener that tells on stderr how far the job is."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.job_id: str | None = None
-        self.stage = ""
-        self._stream = stream or sys.stderr
-        self._began = time.monotonic()
-
-    def __call__(self, event: Event) -> None:
-        """Tell one event."""
-        if isinstance(event, JobStageChanged):
-            new_id = event.job_id if event.job_id != self.job_id else None
-            self.job_id, self.stage = event.job_id, event.stage
-            ended = (event.status or "no outcome") if event.stage == "done" else ""
-            self._say(event.stage, ended or (f"job {new_id}" if new_id else ""))
-        elif isinstance(event, RequestRetried):
-            self._say(self.stage, f"{event.operation} again in {event.wait:.1f} s ({event.reason})")
-
-    def remaining(self) -> str:
-        """What goes on when we stop now."""
-        if self.job_id and self.stage in {"execute", "watch", "results"}:
-            return (
-                f"job {self.job_id} goes on remotely, and is billed when it completes. Look at it in Opus "
-                "before you run the same inputs again."
-            )
-        return "no job was started."
-
-    def _say(self, stage: str, what: str) -> None:
-        seconds = time.monotonic() - self._began
-        print(f"{seconds:7.1f} s  {stage:<10}{what}".rstrip(), file=self._stream, flush=True)
-
-
-def seconds(text: str) -> float:
-    """A time of more than 0 s, for argparse."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
+        return await outcomes.complete(opus, options, story, outcome, lambda: opus.workflows.get(workflow_id))
 
 
 def gather(
@@ -166,32 +115,3 @@ def _read_object(document: str, stdin: TextIO) -> dict[str, Any]:
             f"--inputs: {named} holds a JSON {type(value).__name__}; wanted is an object of name to value"
         )
     return value
-
-
-def as_json(outcome: JobOutcome) -> dict[str, Any]:
-    """The whole outcome for a machine."""
-    return {
-        "job_id": outcome.job_id,
-        "status": outcome.status,
-        "ok": outcome.ok,
-        "outputs": dict(outcome.outputs),
-        "timings": {stage: round(spent, 3) for stage, spent in outcome.timings.items()},
-        "error": _error(outcome.error) if outcome.error else None,
-        "results": outcome.results,
-    }
-
-
-def _failure(error: OpusError) -> dict[str, Any]:
-    """What is known when no outcome is."""
-    return {"job_id": error.job_id, "status": None, "ok": False, "outputs": {}, "error": _error(error)}
-
-
-def _error(error: OpusError) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "type": type(error).__name__,
-        "message": error.message,
-        "stage": error.stage,
-    }
-    if isinstance(error, JobFailed):
-        described["failed_nodes"] = list(error.failed_nodes)
-    return described

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
+from opus_async.cli.program import told
+from opus_async.cli.story import story_for
 from opus_async.cli.tables import columns, printable, terminal_width
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     show.add_argument("workflow_id", metavar="ID", help="16 characters, or a UUID")
-    show.add_argument("--version", type=int, metavar="N", help="a version number; default: the latest active")
+    connection.add_version(show, "a version number; default: the latest active")
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
     connection.configure(show)
@@ -54,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _get(options: argparse.Namespace) -> Workflow:
-    async with connect(options) as opus:
+    async with connect(options, listeners=[story_for(options)]) as opus:
         return await opus.workflows.get(
-            options.workflow_id, version=options.version, version_id=options.version_id
+            options.workflow_id, version=options.version_number, version_id=options.version_id
         )
 
 
@@ -86,9 +88,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
 
 def example(workflow: Workflow, api: str | None) -> str:
     """A ``run`` with the required inputs, to be filled in, and with ``--api`` where that was given."""
-    words = ["opus-async run", _quoted(workflow.workflow_id)]
-    if api:
-        words.append(f"--api {api}")
+    words = [told("run", printable(workflow.workflow_id), api=api)]
     for field in workflow.inputs.values():
         if not field.nullable:
             flag, value = (

@@ -6,6 +6,8 @@ Nothing here knows what order the calls belong in, or what a run is.
 from __future__ import annotations
 
 import asyncio
+import functools
+import hashlib
 import itertools
 import json
 import logging
@@ -13,7 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AuthenticationError, ConfigurationError, OpusError, ServerError
+from opus_async.errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    OpusError,
+    ProtocolError,
+    RateLimited,
+    TransportError,
+)
 from opus_async.events import RequestSent
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import observed
@@ -37,8 +47,11 @@ log = logging.getLogger("opus_async.opus")
 
 ValueT = TypeVar("ValueT")
 
+DENYING = frozenset({401, 403})
 DENIALS = 3
 """Consecutive 401 that are believed of a key that has worked: a single one can be a gateway's."""
+LOOKS_AT_A_NO = 2
+"""Times that a generation must seem absent: one odd page must not decide for the life of a client."""
 DENIAL_WAIT = 0.2
 """Seconds before the second try, twice that before the third."""
 ONE_TRY = RetryPolicy(attempts=1)
@@ -75,6 +88,8 @@ class Api:
         self._dialect = dialects[0] if len(dialects) == 1 else None
         self._asking = asyncio.Lock()
         self.base_url = base_url
+        self.platform = hashlib.sha256(base_url.encode()).hexdigest()[:12]
+        """Short for where this API is, in callback tokens."""
         self._http = http
         self._retrier = retrier
         self._key_hint = key_hint
@@ -113,9 +128,17 @@ class Api:
     async def _first_that_answers(self) -> Dialect:
         if self._dialect is not None:  # another call was first
             return self._dialect
+        undecided: OpusError | None = None
         for dialect in self._candidates:
-            if await self._send(dialect.probe(), dialect.speaks):
+            answers = await self._answers(dialect)
+            if answers is True:
                 return dialect
+            if isinstance(answers, TransportError):
+                raise answers
+            if isinstance(answers, OpusError):
+                undecided = undecided or answers
+        if undecided is not None:
+            raise undecided
         names = " or ".join(dialect.name for dialect in self._candidates)
         raise ConfigurationError(
             f"Nothing at {self.base_url} answers as {names} of the Opus API: check the base URL (the host "
@@ -128,9 +151,13 @@ class Api:
 
     async def _answers(self, dialect: Dialect) -> bool | OpusError:
         try:
-            return await self._send(dialect.probe(), dialect.speaks)
+            for _ in range(LOOKS_AT_A_NO):
+                nowhere = await self._send(dialect.nowhere(), _as_it_is)
+                if await self._send(dialect.probe(), functools.partial(dialect.speaks, nowhere=nowhere)):
+                    return True
         except OpusError as error:
             return error
+        return False
 
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
         """Read a workflow's schema as it is now, at whichever path still tells it."""
@@ -147,13 +174,7 @@ class Api:
             if elsewhere is None:
                 raise
             workflow = await self._send(elsewhere, read)
-        if version_id is None and None not in (version, workflow.version) and version != workflow.version:
-            log.warning(
-                "workflow %s: version %s was asked for, the schema received is of version %s",
-                workflow_id,
-                version,
-                workflow.version,
-            )
+        _check_pin(workflow, version, version_id)
         return workflow
 
     async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
@@ -161,11 +182,7 @@ class Api:
         dialect = await self.dialect()
         call = dialect.initiate(fields)
 
-        def lost(error: OpusError) -> None:
-            if classify(error) not in {FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}:
-                on_stray()
-
-        return await self._send(call, dialect.read_initiated, on_failure=lost)
+        return await self._send(call, dialect.read_initiated, on_failure=_when_lost(on_stray))
 
     async def presign(self, fields: PresignFields) -> PresignedUpload:
         """Ask for a place to PUT one file to."""
@@ -188,21 +205,41 @@ class Api:
         """
         dialect = await self.dialect()
         call = dialect.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
-        answered = False
+        throttled = False
 
         def read(answer: Answer) -> None:
-            nonlocal answered
-            answered = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP success
-            dialect.read_executed(answer)
+            try:
+                dialect.read_executed(answer)
+            except APIError as error:
+                if answer.status >= 300:  # noqa: PLR2004 - HTTP: no success
+                    raise
+                # A success that says no inside: from whatever lies behind, which may have begun.
+                self._without_secrets(error, call.secret)
+                raise UncertainStart(error, may_resend=False) from error
+
+        def failed(error: OpusError) -> None:
+            nonlocal throttled
+            throttled = throttled or isinstance(error, RateLimited)
 
         try:
-            await self._send(call, read)
+            await self._send(call, read, on_failure=failed)
         except OpusError as error:
-            if isinstance(error, ServerError) and answered:  # "did not start", in the platform's own words
-                raise UncertainStart(error, may_resend=False) from error
+            if isinstance(error, AuthenticationError) and self._key_worked:
+                await self._see_that_the_key_works(job_id)
+                raise UncertainStart(error) from error  # it was a fluke, of nobody knows whom
             if classify(error) in _UNCERTAIN:
                 raise UncertainStart(error) from error
+            if throttled and isinstance(error, APIError):  # perhaps a 429 was obeyed, and this is "already"
+                raise UncertainStart(error, may_resend=False) from error
             raise
+
+    async def _see_that_the_key_works(self, job_id: str) -> None:
+        try:
+            await self.status(job_id)
+        except AuthenticationError:
+            raise
+        except OpusError as error:
+            log.debug("job %s: %s", job_id, error)
 
     async def status(
         self, job_id: str, *, lane: Lane = Lane.WORK, policy: RetryPolicy | None = None
@@ -221,8 +258,12 @@ class Api:
         dialect = await self.dialect()
         return await self._send(dialect.audit(job_id), dialect.read_audit, policy=policy)
 
-    async def job_call(self, call: Call, read: Callable[[Answer], ValueT]) -> ValueT:
+    async def job_call(
+        self, call: Call, read: Callable[[Answer], ValueT], on_lost: Callable[[], None] = lambda: None
+    ) -> ValueT:
         """Send one of the observed calls about jobs, which know the ids of v0 alone.
+
+        ``on_lost`` is called for each attempt that may have been obeyed although it failed.
 
         Raises:
             ConfigurationError: Another generation is spoken.
@@ -233,7 +274,7 @@ class Api:
                 f"{call.operation!r} is offered for jobs (v0) only, and this client speaks {dialect.name}: "
                 "whether the one knows the ids of the other is not documented"
             )
-        return await self._send(call, read)
+        return await self._send(call, read, on_failure=_when_lost(on_lost))
 
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
@@ -272,26 +313,26 @@ class Api:
                     url=shown,
                     attempt=number,
                 )
-                return read(answer)
+                value = read(answer)
             except OpusError as error:
                 self._without_secrets(error, call.secret)
                 if on_failure:
                     on_failure(error)
                 raise
+            self._key_worked = self._key_worked or answer.status not in DENYING
+            return value
 
         for denial in itertools.count(1):
             try:
-                value = await self._retrier.call(
+                return await self._retrier.call(
                     call.operation, attempt, lane=lane, repeatable=call.repeatable, policy=policy
                 )
             except AuthenticationError as error:
-                if not self._key_worked or denial >= DENIALS or policy is ONE_TRY:
+                known = self._key_worked and call.repeatable
+                if not known or denial >= DENIALS or policy is ONE_TRY:
                     self._hint(error)
                     raise
                 await asyncio.sleep(DENIAL_WAIT * denial)
-            else:
-                self._key_worked = True
-                return value
         raise AssertionError("unreachable: the loop returns or raises")
 
     def _hint(self, error: AuthenticationError) -> None:
@@ -319,6 +360,31 @@ class Api:
                     attempt=attempt,
                 )
             )
+
+
+def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
+    """Tell of failures after which a request may have been obeyed."""
+
+    def failed(error: OpusError) -> None:
+        if classify(error) not in {FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}:
+            tell()
+
+    return failed
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
+
+
+def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) -> None:
+    """A server that ignores a pin would have a job's inputs checked against another version's schema."""
+    told = (workflow.version_id or "").lower() if version_id else workflow.version
+    asked = version_id.lower() if version_id else version
+    if asked and told and asked != told:
+        raise ProtocolError(
+            f"Version {asked} of workflow {workflow.workflow_id} was asked for, and the schema of version "
+            f"{told} came: this server ignores the version. Leave it out, or use the other generation (api=)"
+        )
 
 
 _UNCERTAIN = frozenset(

@@ -7,10 +7,13 @@ Status and results are always asked for. A lost, late, repeated or forged call c
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +23,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from opus_async.errors import ConfigurationError
+from opus_async.opus.protocol.excerpts import CALLBACK_MARK
 from opus_async.transport.rates import TokenBucket
 
 if TYPE_CHECKING:
@@ -27,14 +31,17 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-CALLS_PER_SECOND = 1000.0
-"""Genuine calls a second that are listened to: several times what one process drives."""
+CALLS_PER_SECOND = 20_000.0
+"""Genuine calls a second that are listened to: thousands of jobs can end together."""
 SAME_CALL = 1.0
 """Seconds within which a second call about the same job tells nothing new."""
 REMEMBERED = 10_000
 """Jobs whose last call is remembered, about 200 bytes each."""
 MAX_BODY = 1024 * 1024
 """Bytes of a body that are taken in, and dropped, before the connection is closed."""
+BODY_SECONDS = 5.0
+"""And how long that may last."""
+NO_CONTENT = 204
 _TOKEN_BYTES = 18
 """144 bits: 24 characters that nobody guesses."""
 
@@ -67,15 +74,14 @@ class CallbackReceiver:
     access logs from showing it; one that leaks is good for waking one job's watch, once a second.
 
     Args:
-        public_url: See the attribute.
+        public_url: Where the platform reaches the mounted application, e.g. ``https://me.example.com/opus``.
+            It must be https unless the API is on this machine. None until it is set, at the latest before
+            the first job; :meth:`listening` sets it, for as long as it lasts, where nobody has.
         secret: What the tokens are made with; give your own when jobs outlive the process. Default: random.
         rate: Genuine calls a second that are listened to, with as many at once.
 
     Attributes:
         counts: What was heard so far.
-        public_url: Where the platform reaches the mounted application, e.g. ``https://me.example.com/opus``.
-            It must be https unless the API is on this machine. None until it is set, at the latest before
-            the first job; :meth:`listening` sets it where nobody has.
     """
 
     def __init__(
@@ -85,31 +91,50 @@ class CallbackReceiver:
         secret: str | bytes | None = None,
         rate: float = CALLS_PER_SECOND,
     ) -> None:
-        self.counts = CallbackCounts()
-        self.public_url = public_url
         given = secret.encode() if isinstance(secret, str) else secret
         if given is not None and len(given) < 16:  # noqa: PLR2004 - 128 bits
             raise ConfigurationError(
                 "The callback secret is too short: give 16 random bytes or more, or none"
             )
+        if not 1 <= rate < math.inf:
+            raise ConfigurationError(f"A callback receiver listens to {rate} calls a second: give 1 or more")
+        self.counts = CallbackCounts()
+        self.public_url = public_url
         self._secret = given or secrets.token_bytes(32)
         self._bucket = TokenBucket(rate, burst=rate)
         self._last: OrderedDict[str, float] = OrderedDict()
-        self._wakes: list[Callable[[str], None]] = []
+        self._wakes: list[tuple[str, Callable[[str], None]]] = []
         self._app: web.Application | None = None
 
     def __repr__(self) -> str:
         return f"<CallbackReceiver {self.public_url or 'not listening'}, {self.counts.accepted} calls>"
 
     @property
+    def public_url(self) -> str | None:
+        """Where the platform reaches us."""
+        return self._public_url
+
+    @public_url.setter
+    def public_url(self, url: str | None) -> None:
+        if url is not None and any(sign in url for sign in "?#@"):
+            raise ConfigurationError(
+                "The public URL of a callback receiver has no query, fragment or user in it"
+            )
+        self._public_url = url
+
+    @property
     def app(self) -> web.Application:
         """An aiohttp.web application for ``add_subapp``; always the same one."""
         if self._app is None:
-            from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
-
-            self._app = web.Application()
-            self._app.router.add_post("/{token}", self._handle)
+            self._app = self._new_app()
         return self._app
+
+    def _new_app(self) -> web.Application:
+        from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
+
+        app = web.Application()
+        app.router.add_post("/{token}", self._handle)
+        return app
 
     @asynccontextmanager
     async def listening(
@@ -125,24 +150,31 @@ class CallbackReceiver:
         from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
 
         runner = web.AppRunner(
-            self.app,
+            self._new_app(),
             access_log=None,  # its lines would show tokens
             shutdown_timeout=1.0,
             lingering_time=0,  # the rest of a body that is too large is not waited for
         )
         await runner.setup()
+        ours = self.public_url is None
         try:
             await web.TCPSite(runner, host, port, ssl_context=ssl_context).start()
-            if self.public_url is None:
+            if ours:
                 scheme = "http" if ssl_context is None else "https"
                 shown = f"[{host}]" if ":" in host else host
                 self.public_url = f"{scheme}://{shown}:{runner.addresses[0][1]}"
-            yield self.public_url
+            yield self.public_url or ""
         finally:
+            if ours:
+                self.public_url = None  # nobody listens there any more
             await runner.cleanup()
 
-    def url_for(self, job_id: str) -> str:
+    def url_for(self, job_id: str, platform: str = "") -> str:
         """The callback URL of one job, a secret.
+
+        Args:
+            job_id: The job.
+            platform: Whose job: several may number theirs alike.
 
         Raises:
             ConfigurationError: It is not known yet where the platform reaches us.
@@ -152,8 +184,9 @@ class CallbackReceiver:
                 "The callback receiver has no public URL: CallbackReceiver('https://...'), or enter "
                 "receiver.listening() before the first job"
             )
-        name = base64.urlsafe_b64encode(job_id.encode()).rstrip(b"=").decode()
-        return f"{self.public_url.rstrip('/')}/{name}.{self._token(job_id)}"
+        job = f"{platform} {job_id}"
+        name = base64.urlsafe_b64encode(job.encode()).rstrip(b"=").decode()
+        return f"{self.public_url.rstrip('/')}/{CALLBACK_MARK}{name}.{self._proof(job)}"
 
     def hear(self, token: str) -> int:
         """Take one call, whose content nobody reads.
@@ -164,55 +197,66 @@ class CallbackReceiver:
         Returns:
             The HTTP status to answer with: 204, 404 for a token that is not ours, 429 beyond the rate.
         """
-        job_id = self._job_of(token)
-        if job_id is None:
+        job = self._job_of(token)
+        if job is None:
             self.counts.refused += 1
             return 404
         now = monotonic()
-        if now - self._last.get(job_id, -SAME_CALL) < SAME_CALL:
+        if now - self._last.get(job, -SAME_CALL) < SAME_CALL:
             self.counts.repeated += 1
             return 204
         if not self._bucket.take(now):
             self.counts.throttled += 1
             return 429
-        self._last[job_id] = now
-        self._last.move_to_end(job_id)
+        self._last[job] = now
+        self._last.move_to_end(job)
         if len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
         self.counts.accepted += 1
-        for wake in list(self._wakes):
-            wake(job_id)
+        platform, _, job_id = job.partition(" ")
+        for whose, wake in list(self._wakes):
+            if whose == platform:
+                wake(job_id)
         return 204
 
-    def attach(self, wake: Callable[[str], None]) -> None:
-        """Have a client's watcher woken, from now on."""
-        if wake not in self._wakes:
-            self._wakes.append(wake)
+    def attach(self, wake: Callable[[str], None], platform: str = "") -> None:
+        """Have a watcher woken, from now on, by calls about the jobs of a platform."""
+        if (platform, wake) not in self._wakes:
+            self._wakes.append((platform, wake))
 
-    def detach(self, wake: Callable[[str], None]) -> None:
+    def detach(self, wake: Callable[[str], None], platform: str = "") -> None:
         """Stop waking it."""
-        if wake in self._wakes:
-            self._wakes.remove(wake)
+        if (platform, wake) in self._wakes:
+            self._wakes.remove((platform, wake))
 
     async def _handle(self, request: web.Request) -> web.Response:
         from aiohttp import web  # noqa: PLC0415 - imported already by whoever got here
 
-        status, left = self.hear(request.match_info["token"]), MAX_BODY
-        async for chunk in request.content.iter_any():  # nobody looks at it: only so that the sender can end
-            left -= len(chunk)
-            if left < 0:
-                break
-        return web.Response(status=status)
+        response = web.Response(status=self.hear(request.match_info["token"]))
+        left = MAX_BODY if response.status == NO_CONTENT else 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BODY_SECONDS if left else 0):
+                async for (
+                    chunk
+                ) in request.content.iter_any():  # nobody looks: only so that the sender can end
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+                else:
+                    return response
+        response.force_close()
+        return response
 
     def _job_of(self, token: str) -> str | None:
-        name, _, proof = token.partition(".")
+        """Platform and id of the job that a genuine token is for."""
+        name, _, proof = token.removeprefix(CALLBACK_MARK).partition(".")
         try:
-            job_id = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+            job = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
         except (binascii.Error, ValueError):
             return None
-        genuine = hmac.compare_digest(self._token(job_id).encode(), proof.encode(errors="replace"))
-        return job_id if genuine else None
+        genuine = hmac.compare_digest(self._proof(job).encode(), proof.encode(errors="replace"))
+        return job if genuine else None
 
-    def _token(self, job_id: str) -> str:
-        proof = hmac.digest(self._secret, job_id.encode(), hashlib.sha256)[:_TOKEN_BYTES]
-        return base64.urlsafe_b64encode(proof).decode()
+    def _proof(self, job: str) -> str:
+        digest = hmac.digest(self._secret, job.encode(), hashlib.sha256)[:_TOKEN_BYTES]
+        return base64.urlsafe_b64encode(digest).decode()

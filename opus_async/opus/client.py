@@ -89,7 +89,7 @@ class OpusClient:
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
-        self._receivers: set[CallbackReceiver] = set()
+        self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._policy = retry or RetryPolicy()
@@ -133,7 +133,12 @@ class OpusClient:
         self._closed = False
         self.workflows = Workflows(self._api)
         self.jobs = Jobs(
-            self._api, self._watcher, policy=self._policy, new_run=self._run_of, keep=self._engines.add
+            self._api,
+            self._watcher,
+            policy=self._policy,
+            new_run=self._run_of,
+            keep=self._engines.add,
+            notify=self._notify,
         )
         downloader = Downloader(
             self._api,
@@ -161,7 +166,7 @@ class OpusClient:
         """End every stream, stop watching, close the connections. Jobs that were started go on remotely."""
         self._closed = True
         for receiver in self._receivers:
-            receiver.detach(self._watcher.wake)
+            receiver.detach(self._watcher.wake, self._api.platform)
         for gate in (self._gate, self._upload_slots, self._storage_gate):
             gate.close()  # first: from here on nothing is started
         try:
@@ -266,7 +271,7 @@ class OpusClient:
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
             self._api.check_callback(callback.url_for("0"))
-            callback.attach(self._watcher.wake)
+            callback.attach(self._watcher.wake, self._api.platform)
             self._receivers.add(callback)
         elif callback is not None:
             self._api.check_callback(callback)

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from opus_async.errors import InvalidInputs
+from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import housekeeping
+from opus_async.opus.protocol.dialect import Call
 from opus_async.opus.protocol.housekeeping import SearchFields
 
 PAGE = 25
 """What the platform gives when it is not asked for a number; more is not known to be taken."""
+
+_DONE_ALREADY = frozenset({400, 404, 409})
 
 
 class JobSearch(AsyncIterator[JobDetail]):
@@ -35,6 +38,7 @@ class JobSearch(AsyncIterator[JobDetail]):
         self._searches = deque(replace(fields, status=status) for status in statuses)
         self._page_size = page_size
         self._offset = 0
+        self._found = 0
         self._jobs: deque[JobDetail] = deque()
         self._seen: deque[frozenset[str]] = deque(maxlen=2)
 
@@ -46,16 +50,29 @@ class JobSearch(AsyncIterator[JobDetail]):
         return self._jobs.popleft()
 
     async def _turn_page(self) -> None:
+        """Read one page more. No total is documented, so that it ends nothing but a page that is not full."""
         call = housekeeping.search(self._searches[0], offset=self._offset, limit=self._page_size)
         page = await self._api.job_call(call, housekeeping.read_page)
+        ids = frozenset(job.job_id for job in page.jobs)
+        new = [job for job in page.jobs if not any(job.job_id in seen for seen in self._seen)]
+        repeated = bool(self._seen) and ids == self._seen[-1]
         if self._offset == 0 and page.total is not None:
             self.total = (self.total or 0) + page.total
-        self._jobs.extend(job for job in page.jobs if not any(job.job_id in seen for seen in self._seen))
-        self._seen.append(frozenset(job.job_id for job in page.jobs))
-        self._offset += len(page.jobs)
-        if not page.jobs or (page.total is not None and self._offset >= page.total):
+        self._offset += page.entries
+        self._found += len(new)
+        self._jobs.extend(new)
+        self._seen.append(ids)
+        if page.entries and repeated and page.total is not None and self._found < page.total:
+            raise ProtocolError(
+                f"The search gives the same page again after {self._found} of {page.total} jobs: this server "
+                "ignores where a page begins. Narrow the search, or give a larger page_size"
+            )
+        full = page.entries >= self._page_size
+        told_all = page.total is not None and page.total <= self._offset
+        if not page.entries or repeated or (told_all and not full):
             self._searches.popleft()
-            self._offset = 0
+            self._seen.clear()
+            self._offset = self._found = 0
 
 
 class Housekeeping:
@@ -100,22 +117,36 @@ class Housekeeping:
         """Fetch everything there is about a job (``GET /job/{id}``; observed, not documented)."""
         return await self._api.job_call(housekeeping.detail(job_id), housekeeping.read_detail)
 
+    async def _order(self, call: Call) -> None:
+        """Give an order; a refusal that follows a lost answer means that it was obeyed."""
+        lost = False
+
+        def on_lost() -> None:
+            nonlocal lost
+            lost = True
+
+        try:
+            await self._api.job_call(call, housekeeping.read_done, on_lost)
+        except APIError as error:
+            if not lost or error.status not in _DONE_ALREADY:
+                raise
+
     async def archive(self, job_id: str) -> None:
         """Take a job out of the lists (``POST /job/{id}/archive``; observed, not documented)."""
-        await self._api.job_call(housekeeping.archive(job_id), housekeeping.read_done)
+        await self._order(housekeeping.archive(job_id))
 
     async def unarchive(self, job_id: str) -> None:
         """Put it back (``DELETE /job/{id}/archive``; observed, not documented)."""
-        await self._api.job_call(housekeeping.unarchive(job_id), housekeeping.read_done)
+        await self._order(housekeeping.unarchive(job_id))
 
     async def duplicate(self, job_id: str) -> str:
         """Copy a job into a new, unbilled shell (``GET /job/{id}/duplicate``; observed, not documented).
 
         Returns:
-            The id of the copy. A lost answer can leave a further one.
+            The id of the copy. Not repeated after a lost answer, which can have left one.
         """
         return await self._api.job_call(housekeeping.duplicate(job_id), housekeeping.read_duplicate)
 
     async def delete(self, job_id: str) -> None:
         """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
-        await self._api.job_call(housekeeping.delete(job_id), housekeeping.read_deleted)
+        await self._order(housekeeping.delete(job_id))

@@ -8,6 +8,7 @@ from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
+from opus_async.events import JobStatusSeen
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.housekeeping import Housekeeping
@@ -15,6 +16,7 @@ from opus_async.opus.protocol.dialect import InitiateFields
 from opus_async.opus.run import STAGES, OpusRun, late_results
 from opus_async.starting import Starter
 from opus_async.stream import Engine, Stream
+from opus_async.transport.notify import Notifier
 from opus_async.watch import Watcher
 
 WATCHED_AT_ONCE = 100_000
@@ -30,6 +32,7 @@ class Jobs(Housekeeping):
         policy: How an uncertain start is settled, and how long late results are waited for.
         new_run: Makes a run of a workflow; None for a job whose workflow is not known.
         keep: Told of every stream, so that closing the client ends it.
+        notify: Where the statuses seen go.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Jobs(Housekeeping):
         policy: RetryPolicy,
         new_run: Callable[[str | None, str | None], OpusRun],
         keep: Callable[[Engine[Any, Any]], None],
+        notify: Notifier,
     ) -> None:
         super().__init__(api)
         self._watcher = watcher
         self._policy = policy
         self._new_run = new_run
         self._keep = keep
+        self._notify = notify
 
     async def initiate(
         self,
@@ -166,6 +171,8 @@ class Jobs(Housekeeping):
         def saw(status: JobStatus) -> None:
             nonlocal last
             last = status
+            if self._notify.active:
+                self._notify(JobStatusSeen(index=0, key=None, job_id=job_id, status=status))
 
         try:
             async with asyncio.timeout(timeout) as deadline:

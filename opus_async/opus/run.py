@@ -139,7 +139,8 @@ class OpusRun:
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
         callback = self._callback
-        url = callback.url_for(remote_id) if isinstance(callback, CallbackReceiver) else callback
+        receiver = callback if isinstance(callback, CallbackReceiver) else None
+        url = receiver.url_for(remote_id, self._api.platform) if receiver else cast("str | None", callback)
         await self._api.execute(remote_id, ready, callback_url=url, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import shlex
+import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from opus_async.simulator.callback_plans import PROFILES as CALLBACK_PROFILES
@@ -20,7 +23,7 @@ from opus_async.simulator.server import Simulator
 from opus_async.simulator.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import TextIO
 
 WRONG_USE = 2
@@ -37,12 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
-                "fault profiles:",
-                *(f"  {profile.name:<24}{profile.summary}" for profile in PROFILES.values()),
-                "callback profiles:",
-                *(f"  {profile.name:<24}{profile.summary}" for profile in CALLBACK_PROFILES.values()),
-                "traits:",
-                *(f"  {name:<24}{summary}" for name, summary in TRAITS.items()),
+                *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
+                *_listed(
+                    "callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}
+                ),
+                *_listed("traits", TRAITS),
             ]
         ),
     )
@@ -50,6 +52,17 @@ def build_parser() -> argparse.ArgumentParser:
     _add_workload(parser.add_argument_group("workload"), default)
     _add_trouble(parser.add_argument_group("what goes wrong, and dialects"), default)
     return parser
+
+
+def _listed(title: str, summaries: Mapping[str, str]) -> list[str]:
+    """Return names and what they mean, beside each other and as wide as the terminal."""
+    wide = max(map(len, summaries)) + 4
+    fold = textwrap.TextWrapper(
+        max(shutil.get_terminal_size().columns - 2, 2 * wide),
+        subsequent_indent=" " * wide,
+        break_on_hyphens=False,
+    )
+    return [f"{title}:", *(fold.fill(f"  {name:<{wide - 2}}{text}") for name, text in summaries.items())]
 
 
 def _add_serving(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
@@ -122,13 +135,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments, command = _split_command(list(sys.argv[1:] if argv is None else argv))
-    options = build_parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         config = _configure(options)
         return asyncio.run(_serve(config, command, die_with_stdin=options.die_with_stdin))
     except (ValueError, OSError) as error:
         sys.stderr.write(f"opus-async simulate: {error}\n")
         return WRONG_USE
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(arguments)
+    word = next((word for word in unknown if not word.startswith("-")), None)
+    if word is not None:
+        border = arguments.index(word)
+        meant = shlex.join((*arguments[:border], "--", *arguments[border:]))
+        parser.error(f"put -- before the command: {parser.prog} {meant}")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -182,9 +208,10 @@ async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin:
 
 
 def _environment(simulator: Simulator) -> dict[str, str]:
-    """Return what leads a client here; its own default is v0."""
+    """Return what leads a client here, and to the generation that is served if only one is."""
     found = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
-    return found | ({"OPUS_API": "v1"} if simulator.config.generations == "v1" else {})
+    served = simulator.config.generations
+    return found if served == "both" else {**found, "OPUS_API": served}
 
 
 def _announce(simulator: Simulator, stream: TextIO) -> None:

@@ -100,6 +100,9 @@ class _Reception:
         self._url = url
         self._part = part
         self._expected = expected_size
+        self._told: int | None = None
+        """Of a body that came packed though nobody asked for it: bytes told, packed or not."""
+        self._packed: int | None = None
         self._pieces: list[bytes] = []
         self._collected = 0
 
@@ -111,7 +114,7 @@ class _Reception:
         length = _length(headers)
         chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
         if headers.get("Content-Encoding", "identity").lower() != "identity":
-            self._expected = None  # told of the packed bytes, and they come unpacked
+            self._told, self._packed, self._expected = self._expected, length, None
         elif length is not None:
             self._check(length)
             self._expected = length
@@ -123,6 +126,8 @@ class _Reception:
         """Write what is left, and check that it is all."""
         await self._write()
         self._check(self.size)
+        if self._told is not None and self._told not in {self.size, self._packed}:
+            raise self._wrong(f"{self.size:,} bytes came packed where {self._told:,} were told")
 
     async def _take(self, piece: bytes) -> None:
         self.size += len(piece)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,3 +45,33 @@ def command(*words: object) -> list[str]:
 
 def leading_to(process: SimulatorProcess) -> dict[str, str]:
     return {"OPUS_SERVICE_KEY": process.service_key, "OPUS_BASE_URL": process.base_url}
+
+
+class Terminal:
+    """A pseudo-terminal, and what a program drew on it."""
+
+    def __init__(self, *words, cwd, **env):
+        self.parent, child = pty.openpty()
+        self.process = subprocess.Popen(
+            command(*words),
+            cwd=cwd,
+            env=environment(**{"TERM": "xterm-256color"} | env),
+            stdin=child,
+            stderr=child,
+            stdout=child,
+            start_new_session=True,
+        )
+        os.close(child)
+
+    def read(self):
+        drawn, deadline = b"", time.monotonic() + SECONDS
+        while select.select([self.parent], [], [], max(deadline - time.monotonic(), 0))[0]:
+            try:
+                piece = os.read(self.parent, 65536)
+            except OSError:  # Linux, when the other side has closed
+                break
+            if not piece:
+                break
+            drawn += piece
+        os.close(self.parent)
+        return drawn.decode(), self.process.wait(SECONDS)

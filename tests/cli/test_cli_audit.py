@@ -93,6 +93,9 @@ def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
     assert "hällo" in [given["value"] for given in last["outputs"]]
     assert set(last["outputs"][0]) == {"variable_name", "display_name", "type", "value"}
     assert audit["trail"] == []
+    times = [audit[name] for name in ("started_at", "ended_at", "elapsed")]
+    times += [node[name] for node in audit["nodes"] for name in ("started_at", "ended_at", "seconds")]
+    assert times == [round(time, 3) for time in times]
     assert audit["raw"]["audit"]["nodes_execution_data"][first["name"]]["execution_status"] == "COMPLETED"
 
 

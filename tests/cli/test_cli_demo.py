@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import time
 
 import pytest
-from command_line import SECONDS, command, environment
+from command_line import SECONDS, Terminal, command, environment
 
 from opus_async.cli.demo import documents, folder, running
 from opus_async.cli.errors import WrongUse
@@ -153,36 +151,6 @@ def test_ctrl_c_ends_it_cleanly_and_the_simulator_with_it(tmp_path):
     assert "interrupted" in said
     assert "Traceback" not in said
     assert not _alive(simulator)
-
-
-class Terminal:
-    """A pseudo-terminal, and what a program drew on it."""
-
-    def __init__(self, *words, cwd, **env):
-        self.parent, child = pty.openpty()
-        self.process = subprocess.Popen(
-            command(*words),
-            cwd=cwd,
-            env=environment(**{"TERM": "xterm-256color"} | env),
-            stdin=child,
-            stderr=child,
-            stdout=child,
-            start_new_session=True,
-        )
-        os.close(child)
-
-    def read(self):
-        drawn, deadline = b"", time.monotonic() + SECONDS
-        while select.select([self.parent], [], [], max(deadline - time.monotonic(), 0))[0]:
-            try:
-                piece = os.read(self.parent, 65536)
-            except OSError:  # Linux, when the other side has closed
-                break
-            if not piece:
-                break
-            drawn += piece
-        os.close(self.parent)
-        return drawn.decode(), self.process.wait(SECONDS)
 
 
 def test_a_terminal_gets_a_bar_per_stage_at_most_four_times_a_second(tmp_path):

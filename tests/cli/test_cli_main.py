@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from command_line import WRONG_KEY, command, environment, leading_to
+from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 
 import opus_async
-from opus_async.cli import connection, errors, main
+from opus_async.cli import connection, errors, main, parser, program
 from opus_async.cli import environment as dotenv
 from opus_async.cli.errors import Exit
 from opus_async.errors import (
@@ -19,6 +23,7 @@ from opus_async.errors import (
     AuthenticationError,
     ConfigurationError,
     DeadlineExceeded,
+    DownloadError,
     InvalidInputs,
     JobFailed,
     NotFound,
@@ -30,13 +35,25 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.generations import dialects
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator.faults import PROFILES
+from opus_async.simulator.traits import TRAITS
 
 HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_async.simulator.server")
 
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("audit",), ("simulate",)],
+    [
+        (),
+        ("demo",),
+        ("doctor",),
+        ("workflow",),
+        ("workflow", "show"),
+        ("run",),
+        ("wait",),
+        ("audit",),
+        ("simulate",),
+    ],
 )
 def test_every_help_names_its_command_and_exits_with_0(opus, words):
     said = opus(*words, "--help")
@@ -82,6 +99,8 @@ def test_version(opus):
         ("doctor", "now"),
         ("doctor", "--api", "v9"),
         ("run", "W", "--api", "both"),
+        ("wait",),
+        ("wait", "1", "2"),
         ("simulate", "--faults", "fire"),
     ],
 )
@@ -157,6 +176,7 @@ def test_the_command_line_reads_env_files_and_the_environment_wins(opus, to, tmp
 TALKING = [
     ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x"),
     ("workflow", "show", "T3xtOnlyWorkfl0w"),
+    ("wait", "2514"),
     ("audit", "2514"),
     ("doctor",),
 ]
@@ -192,6 +212,7 @@ def test_the_generation_comes_from_the_option(opus, cases, api):
     done = opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", "--json", "--api", api, env=cases)
     assert (done.code, done.json["outputs"]["Text"]) == (0, "x")
     assert opus("audit", done.json["job_id"], "--json", "--api", api, env=cases).json["nodes"]
+    assert opus("wait", done.json["job_id"], "--api", api, env=cases).json == done.json["outputs"]
     shown = opus("workflow", "show", "T3xtOnlyWorkfl0w", "--api", api, env=cases)
     assert shown.code == 0
     assert f"opus-async run T3xtOnlyWorkfl0w --api {api} " in shown.err
@@ -213,7 +234,7 @@ def test_the_demo_is_not_led_astray_by_the_environment(opus, tmp_path):
     assert said.code == 0, said.err
 
 
-@pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ()), ("v1", ("OPUS_API=v1",))])
+@pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ("OPUS_API=v0",)), ("v1", ("OPUS_API=v1",))])
 def test_simulate_prints_what_leads_to_it(opus, api, names):
     said = opus("simulate", "--api", api, "--die-with-stdin")
     lines = said.out.splitlines()
@@ -292,6 +313,8 @@ def _api(kind, status):
         (TransportError("x", request_sent=False, retryable=False), Exit.NOT_ALLOWED),
         (TransportError("x", request_sent=True), Exit.FAILED),
         (JobFailed("x", job_id="1", stage="watch"), Exit.FAILED),
+        (DownloadError("x", destination="a", job_id="1", stage="download"), Exit.FAILED),
+        (_api(NotFound, 404).located(job_id="1", stage="download"), Exit.FAILED),
         (_api(ServerError, 500), Exit.FAILED),
         (OpusError("x"), Exit.FAILED),
         (ValueError("x"), Exit.FAILED),
@@ -308,8 +331,178 @@ def test_of_several_codes_the_first_in_the_documented_order_counts():
     assert errors.first_of([]) is Exit.OK
 
 
-def test_an_unknown_outcome_names_the_job_and_how_to_wait_for_it(capsys):
+NEXT = {
+    DeadlineExceeded("x", job_id="2514", stage="watch"): ("wait 2514 --api v1", "audit 2514 --api v1"),
+    AmbiguousExecution("x", job_id="2514", stage="execute"): ("wait 2514 --api v1", "audit 2514 --api v1"),
+    JobFailed("x", job_id="2514", stage="results"): ("audit 2514 --api v1",),
+    _api(ServerError, 500).located(job_id="2514", stage="results"): ("wait 2514 --api v1",),
+    DownloadError("x", destination="a", job_id="2514", stage="download"): (
+        "wait 2514 --api v1 --download DIR",
+    ),
+    TransportError("x", request_sent=False): ("doctor --api v1",),
+    TransportError("x", request_sent=True, job_id="2514", stage="watch"): (
+        "wait 2514 --api v1",
+        "audit 2514 --api v1",
+        "doctor --api v1",
+    ),
+    _api(AuthenticationError, 401): ("doctor --api v1",),
+    NotFound("no", status=404, detail="Cannot GET /x/workflow/1"): ("doctor --api v1",),
+    NotFound("no", status=404, detail="Job not found"): (),
+    InvalidInputs(["x"]): (),
+    errors.Interrupted("x", job_id="2514"): ("wait 2514 --api v1", "audit 2514 --api v1"),
+    errors.Interrupted("no job was started"): (),
+    KeyboardInterrupt(): (),
+}
+"""Error -> the commands that are told as the next step."""
+
+
+@pytest.mark.parametrize("error", NEXT, ids=repr)
+def test_the_next_step_is_a_command_with_the_generation_that_was_asked_for(error, capsys):
+    errors.report(error, debug=False, api="v1")
+    told = re.findall(r"opus-async ((?:wait|audit|doctor)[a-zA-Z0-9 -]*)", capsys.readouterr().err)
+    assert tuple(told) == NEXT[error]
+
+
+def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
     errors.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False)
-    said = capsys.readouterr().err
-    assert "jobs.wait('2514')" in said
-    assert "Do not run the same inputs" in said
+    assert "Do not run the same inputs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("remotely: jobs.wait('2514') can go on", "remotely: 'opus-async wait 2514' can go on"),
+        ("again; jobs.results('2514') can fetch", "again; 'opus-async wait 2514' can fetch"),
+        ("be read; try jobs.audit() later", "be read; try 'opus-async audit 2514' later"),
+        ("its generation (api=), and", "its generation (--api), and"),
+        ("or use api='v0'.", "or use --api v0."),
+        (
+            "No service key: pass service_key=... or set OPUS_SERVICE_KEY.",
+            "No service key: set OPUS_SERVICE_KEY.",
+        ),
+        ("Set OPUS_SERVICE_KEY or pass service_key=...; a proxy", "Set OPUS_SERVICE_KEY; a proxy"),
+        ("OPUS_API='v9' is no generation", "OPUS_API='v9' is no generation"),
+    ],
+)
+def test_nobody_at_a_shell_is_told_to_write_python(written, read):
+    assert errors.in_shell_words(written, "2514", None) == read
+
+
+def test_a_path_that_is_not_there_leads_to_the_doctor(opus, to):
+    nowhere = {**to, "OPUS_BASE_URL": f"{to['OPUS_BASE_URL']}/here"}
+    for words in (("workflow", "show", "W"), ("run", "W"), ("audit", "2514"), ("wait", "2514")):
+        said = opus(*words, env=nowhere)
+        assert said.code == 2
+        assert "Cannot GET /here/" in said.err
+        assert "--api or OPUS_API" in said.err
+        assert said.err.endswith("'opus-async doctor' checks key, network and limits.\n")
+
+
+@pytest.mark.parametrize("words", TALKING[:-1])
+def test_what_is_tried_again_is_told_while_it_is(words):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        process = subprocess.Popen(
+            command(*words), env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with process.stderr, process.stdout:
+            while " again in " not in (line := process.stderr.readline()):
+                assert line, "it ended without a word"
+            process.send_signal(signal.SIGINT)
+            assert "interrupted" in process.stderr.read()
+            assert process.wait(SECONDS) == 130
+    assert re.search(r" s  (\w+ +)?(workflow|status|audit) again in \d\.\d s \(unsent: .*ECONNREFUSED", line)
+
+
+@pytest.mark.parametrize("words", [("run", "W"), ("workflow", "show", "W")])
+@pytest.mark.parametrize("option", ["--version", "--version-number"])
+def test_the_number_of_a_version_has_both_names_in_both_commands(words, option):
+    assert parser.build().parse_args([*words, option, "3"]).version_number == 3
+
+
+def test_debug_shows_every_request_of_every_command_and_no_secret(opus, to, tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    job_id = opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", "--json", env=to).json["job_id"]
+    report = ("Rep0rtWithFiles1", "--file", "Document=a.txt", "--input", "Text=x", "--download", "out")
+    requests = {
+        ("run", *report): r"PUT http://\S+/media/\S+: 200 in \d+ ms",
+        ("workflow", "show", "T3xtOnlyWorkfl0w"): r"GET \S+/workflow/T3xtOnlyWorkfl0w: 200 in \d+ ms",
+        ("wait", job_id): rf"GET \S+/job/{job_id}/results: 200 in \d+ ms",
+        ("audit", job_id): rf"GET \S+/job/{job_id}/audit: 200 in \d+ ms",
+        ("doctor",): r"GET \S+/workflow/\S+: 404 in \d+ ms",
+        ("demo", "--jobs", "1"): r"POST \S+/job/execute: 201 in \d+ ms",
+    }
+    secret = "https://me.example.com/opus/t0ken"
+    for words, expected in requests.items():
+        said = opus(*words, "--debug", env={**to, "OPUS_CALLBACK_URL": secret})
+        assert said.code == 0, said.err
+        assert re.search(rf"DEBUG opus_async\.transport: {expected}", said.err), words
+        for hidden in (to["OPUS_SERVICE_KEY"][1:], "t0ken", "Signature", "X-Amz", "?"):
+            assert hidden not in said.err, (words, hidden)
+
+
+# What is told to be typed works
+
+
+def _script(folder):
+    """A program like the one that pip installs."""
+    folder.mkdir()
+    script = folder / program.NAME
+    script.write_text(f"#!{sys.executable}\nimport sys\nfrom opus_async.cli import main\nsys.exit(main())\n")
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_the_demo_tells_its_next_commands_as_it_was_called(tmp_path, on_path):
+    script = _script(tmp_path / "bin")
+    path = f"{script.parent}{os.pathsep}{os.environ['PATH']}" if on_path else "/nowhere"
+    name = program.NAME if on_path else "bin/opus-async"
+    done = subprocess.run(
+        [name, "demo", "--jobs", "1"],
+        cwd=tmp_path,
+        env=environment(PATH=path),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    _, _, following = done.stdout.partition("Next:\n")
+    faults, simulate, _, doctor = following.splitlines()
+    assert faults == f"  {name} demo --faults flaky"
+    assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
+    assert doctor == f"  {name} doctor"
+
+
+def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, monkeypatch):
+    ours, others = _script(tmp_path / "our own"), _script(tmp_path / "others")
+    for path in ("/nowhere", str(others.parent)):
+        monkeypatch.setenv("PATH", path)
+        monkeypatch.setattr(sys, "argv", [str(ours)])
+        assert program.told("wait", "a b", api="v1") == f"'{ours}' wait 'a b' --api v1"
+    monkeypatch.setenv("PATH", str(ours.parent))
+    assert program.told("doctor") == "opus-async doctor"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "__main__.py")])
+    assert program.told("doctor") == "opus-async doctor"
+
+
+# The simulator's own command line
+
+
+def test_the_simulators_help_keeps_names_and_meanings_apart(opus):
+    said = opus("simulate", "--help").out
+    for name, meaning in {**TRAITS, **{each.name: each.summary for each in PROFILES.values()}}.items():
+        assert re.search(rf"^  {name} {{2,}}{re.escape(meaning.split()[0])}", said, re.MULTILINE), name
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_a_command_without_its_dashes_is_told_where_they_go(opus):
+    said = opus("simulate", "--seed", "3", "opus-async", "doctor", "--workflow-id", "a b")
+    assert said.code == 2
+    assert (
+        "put -- before the command: opus-async simulate --seed 3 -- opus-async doctor --workflow-id 'a b'"
+        in said.err
+    )
+    said = opus("simulate", "--sea")
+    assert (said.code, "unrecognized arguments: --sea" in said.err) == (2, True)

@@ -13,6 +13,13 @@ from command_line import SECONDS, command, environment, leading_to
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 DOCUMENT, TEXT, LISTS = "D0cumentWorkfl0w", "T3xtOnlyWorkfl0w", "M0dernTypesWrkfl"
+STAGES = ["schema", "upload", "initiate", "execute", "watch", "results", "done"]
+
+
+NEXT = """
+    go on waiting:        opus-async wait {job_id}
+    see what it has done: opus-async audit {job_id}
+"""
 
 
 def test_outputs_are_json_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
@@ -23,7 +30,7 @@ def test_outputs_are_json_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
     assert said.json["SHA-256"] == hashlib.sha256(content).hexdigest()
     assert said.json["Lines"] == 2
     stages = [line.split()[2] for line in said.err.splitlines()]
-    assert stages == ["schema", "upload", "initiate", "execute", "watch", "results", "done"]
+    assert list(dict.fromkeys(stages)) == STAGES
 
 
 def test_the_whole_outcome_as_json(opus, to):
@@ -70,6 +77,7 @@ def test_all_bad_inputs_are_listed_and_nothing_is_sent(opus, to):
     assert said.code == 2
     assert said.err.count("\n  - ") == 2
     assert "initiate" not in said.err
+    assert "done" not in said.err
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,7 @@ def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
     assert (plain.code, whole.code) == (1, 1)
     assert not plain.out
     assert "failed nodes" in plain.err
+    assert f"What each of its nodes did: opus-async audit {int(whole.json['job_id']) - 1}\n" in plain.err
     assert whole.json["status"] == "FAILED"
     assert whole.json["error"]["failed_nodes"]
 
@@ -111,9 +120,19 @@ def test_a_deadline_has_the_code_5_and_names_the_job(opus):
         said = opus("run", TEXT, "--input", "Text=x", "--timeout", "1", "--json", env=env)
         (job_id,) = process.state()["jobs"]
     assert said.code == 5
-    assert f"jobs.wait('{job_id}')" in said.err
+    assert f"'opus-async wait {job_id}' can go on waiting" in said.err
+    assert said.err.endswith(NEXT.format(job_id=job_id))
+    assert "jobs." not in said.err + said.out
     assert said.json["job_id"] == job_id
     assert said.json["error"]["type"] == "DeadlineExceeded"
+
+
+def test_a_timeout_of_no_time_is_refused_with_the_rule(opus):
+    for word in ("run", "wait"):
+        for given in ("0", "-1", "inf", "nan", "soon"):
+            said = opus(word, "X", f"--timeout={given}")
+            assert said.code == 2
+            assert f"give a number of more than 0 seconds, not '{given}'" in said.err
 
 
 def test_ctrl_c_says_which_job_goes_on(tmp_path):
@@ -135,6 +154,8 @@ def test_ctrl_c_says_which_job_goes_on(tmp_path):
             assert not process.stdout.read()
         (job_id,) = simulator.state()["jobs"]
     assert f"job {job_id} goes on remotely" in said
+    assert said.endswith(NEXT.format(job_id=job_id))
+    assert "jobs." not in said
     assert "Traceback" not in said
 
 

@@ -73,6 +73,7 @@ async def test_a_token_that_is_not_ours_wakes_nobody():
     receiver = CallbackReceiver("https://me.example.com")
     receiver.attach(woken.append)
     mine = receiver.url_for("1").rpartition("/")[2]
+    assert mine.startswith("oacb-")
     theirs = CallbackReceiver("https://me.example.com").url_for("1").rpartition("/")[2]
     other_job = CallbackReceiver("https://me.example.com", secret=b"s" * 16).url_for("2").rpartition("/")[2]
     name, _, proof = mine.partition(".")
@@ -158,6 +159,61 @@ async def test_secrets_of_a_receiver_are_not_shown(caplog):
     assert proof not in shown + caplog.text
 
 
+@pytest.mark.parametrize("rate", [0, -1, 0.5, float("nan"), float("inf")])
+def test_a_rate_that_listens_to_nobody_is_refused(rate):
+    with pytest.raises(ConfigurationError, match="a second"):
+        CallbackReceiver(rate=rate)
+
+
+@pytest.mark.parametrize("url", ["https://me/opus?x=1", "https://me/#x", "https://user:pass@me/opus"])
+def test_a_public_url_that_no_call_could_reach_is_refused(url):
+    with pytest.raises(ConfigurationError, match="no query"):
+        CallbackReceiver(url)
+    receiver = CallbackReceiver()
+    with pytest.raises(ConfigurationError, match="no query"):
+        receiver.public_url = url
+
+
+async def test_it_can_listen_again_and_is_nowhere_in_between():
+    woken = []
+    receiver = CallbackReceiver()
+    receiver.attach(woken.append)
+    for number in range(2):
+        async with receiver.listening():
+            assert await post(receiver.url_for(str(number))) == 204
+        assert receiver.public_url is None
+    assert woken == ["0", "1"]
+
+
+async def test_a_sender_who_never_ends_is_left(monkeypatch):
+    monkeypatch.setattr(callbacks, "BODY_SECONDS", 0.05)
+    woken = []
+    receiver = CallbackReceiver()
+    receiver.attach(woken.append)
+    async with receiver.listening() as url:
+        port = int(url.rpartition(":")[2])
+        for path in (receiver.url_for("1").removeprefix(url), "/no-such-token"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx".encode())
+            answer = await asyncio.wait_for(reader.read(), 5)  # the connection is closed behind it
+            assert answer.startswith(b"HTTP/1.1 204" if "oacb" in path else b"HTTP/1.1 404")
+            writer.close()
+            await writer.wait_closed()
+    assert woken == ["1"]
+
+
+async def test_two_platforms_may_number_their_jobs_alike():
+    here, there = [], []
+    receiver = CallbackReceiver("https://me.example.com")
+    receiver.attach(here.append, "here")
+    receiver.attach(there.append, "there")
+    for platform in ("here", "there"):
+        assert receiver.hear(receiver.url_for("2514", platform).rpartition("/")[2]) == 204
+    assert (here, there, receiver.counts.accepted) == (["2514"], ["2514"], 2)
+    receiver.detach(here.append, "here")
+    receiver.detach(there.append, "there")
+
+
 async def test_a_receiver_that_listens_nowhere_says_so():
     with pytest.raises(ConfigurationError, match="no public URL"):
         CallbackReceiver().url_for("1")
@@ -233,7 +289,7 @@ async def test_a_forged_body_is_not_believed(simulate, connect):
         await until(lambda: simulator.state()["counters"]["requests"].get("execute"))
         [job_id] = simulator.state()["jobs"]
         lie = b'{"status": "FAILED", "jobResultsPayloadSchema": {"v": {"value": "forged", "type": "str"}}}'
-        assert await post(receiver.url_for(job_id), lie) == 204
+        assert await post(receiver.url_for(job_id, opus._api.platform), lie) == 204
         outcome = await run
         await opus.close()
     assert outcome.ok
@@ -288,16 +344,25 @@ async def test_a_callback_url_that_the_platform_quotes_comes_into_no_error(handm
     from opus_async import OpusClient, OpusError, RetryPolicy
 
     async def quote(request):
-        body = await request.json()
-        return web.json_response({"message": f"cannot reach {body['callbackUrl']}"}, status=400)
+        url = (await request.json())["callbackUrl"]
+        token = url.rpartition("/")[2]
+        said = (
+            f"cannot reach {url} or /{token} or {url.upper()} or {url.replace('/', '%2F')} "
+            + "x" * 190
+            + token
+        )
+        return web.json_response(
+            {"message": said, "code": token}, status=400, headers={"X-Request-Id": f"for {token}"}
+        )
 
     base = await handmade_server(quote)
     receiver = CallbackReceiver("http://127.0.0.1:1")
     async with OpusClient(KEY, base_url=base, api=api, retry=RetryPolicy(attempts=1)) as opus:
         with pytest.raises(OpusError) as caught:
             await opus._api.execute("1", {}, callback_url=receiver.url_for("1"), workspaces=None)
-    assert receiver.url_for("1") not in f"{caught.value} {caught.value.detail} {caught.value.args}"
-    assert "<callback URL>" in str(caught.value)
+    proof = receiver.url_for("1").rpartition(".")[2]
+    assert proof[:12].lower() not in f"{caught.value} {vars(caught.value)} {caught.value.args}".lower()
+    assert "<callback" in str(caught.value)
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ async def test_a_refusal_is_believed_at_once(handmade, connect, status, kind):
 
 
 @pytest.mark.parametrize("denials", [1, 3])
-async def test_a_401_for_a_key_that_has_worked_is_believed_the_third_time(handmade, connect, denials):
+async def test_a_401_to_an_order_is_asked_about_and_believed_the_second_time(handmade, connect, denials):
     server = await handmade(script={"execute": [said(401, statusCode=401, message="expired")] * denials})
     run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     if denials == 1:
@@ -194,7 +194,7 @@ async def test_a_401_for_a_key_that_has_worked_is_believed_the_third_time(handma
     else:
         with pytest.raises(AuthenticationError, match="expired"):
             await run
-    assert server.counts["execute"] == max(denials, 2)
+    assert server.counts["execute"] == 2
     assert server.executed_twice == []
 
 
@@ -211,6 +211,47 @@ async def test_trap_10_a_refusal_inside_a_200_is_believed_too(handmade, connect,
     with pytest.raises(APIError):
         await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert server.counts["execute"] == 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 408, 409, 425, 429, 500, 503])
+@pytest.mark.parametrize("obeyed", [True, False])
+async def test_trap_10_a_code_inside_a_200_is_never_answered_with_another_order(
+    handmade, connect, code, obeyed
+):
+    refusal = said(200, obeyed=obeyed, statusCode=code, message="Request failed upstream")
+    server = await handmade(script={"execute": [refusal] * 9})
+    run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    if obeyed:
+        assert (await run).ok
+    else:
+        with pytest.raises(APIError, match="upstream") as caught:
+            await run
+        assert caught.value.status == code
+    assert server.counts["execute"] == 1
+    assert server.counts["status"] >= 1
+
+
+async def test_a_code_inside_a_200_is_one_rows_affair(handmade, connect):
+    denied = said(200, statusCode=401, message="upstream")
+    server = await handmade(script={"execute": ["ok", denied]}, running_for=2)
+    stream = connect(server, retry=GRACE).run_many(TEXT, [{"Input": str(row)} for row in range(6)])
+    outcomes = [outcome async for outcome in stream]
+    assert sorted(outcome.ok for outcome in outcomes) == [False] + [True] * 5
+
+
+async def test_words_about_workflow_details_do_not_make_a_lost_order_a_refusal(handmade, connect):
+    lost = said(500, obeyed=True, statusCode=500, message="V1 workflow details are no longer supported")
+    server = await handmade(script={"execute": [lost]})
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.counts["execute"] == 1
+
+
+async def test_a_429_that_was_obeyed_is_found_out(handmade, connect):
+    obeyed = said(429, obeyed=True, statusCode=429, message="slow down", metadata={"retryAfterSeconds": 0})
+    already = said(409, statusCode=409, message="Job execution has already been started")
+    server = await handmade(script={"execute": [obeyed, already]})
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.executed_twice == []
 
 
 async def test_trap_10_an_inner_500_is_asked_about_and_never_sent_again(simulate, connect):

@@ -7,7 +7,14 @@ from datetime import date, timedelta
 import pytest
 from client_tools import DOCUMENT, TEXT, text_payload
 
-from opus_async import ConfigurationError, InvalidInputs, JobStatus, NotFound
+from opus_async import (
+    ConfigurationError,
+    InvalidInputs,
+    JobStatus,
+    NotFound,
+    ProtocolError,
+    ServerError,
+)
 from opus_async.simulator import SimulatorConfig
 
 
@@ -138,3 +145,114 @@ async def test_housekeeping_goes_through_faults(simulate_apart, connect):
     left = {job.job_id async for job in opus.jobs.search(page_size=5)}
     assert set(ids[10:]) <= left
     assert not set(ids[:10]) & left
+
+
+def paged(jobs, *, total="right", offset="kept"):
+    """A server's way to page: a function of the query."""
+
+    def answer(query):
+        begin = (
+            int(query["offset"]) if offset == "kept" else min(int(query["offset"]), max(len(jobs) - 25, 0))
+        )
+        begin = 0 if offset == "ignored" else begin
+        page = jobs[begin : begin + 25]
+        totals = {"right": len(jobs), "page": len(page), "zero": 0, "none": None}
+        return {"totalCount": totals[total], "jobs": [{"id": job} for job in page]}
+
+    return answer
+
+
+@pytest.fixture
+async def searching():
+    from aiohttp import web
+    from client_tools import KEY
+
+    from opus_async import OpusClient
+
+    runners, clients = [], []
+
+    async def start(answer):
+        async def handle(request):
+            return web.json_response(answer(request.query))
+
+        app = web.Application()
+        app.router.add_get("/job/search", handle)
+        runner = web.AppRunner(app)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        clients.append(OpusClient(KEY, base_url=f"http://127.0.0.1:{runner.addresses[0][1]}"))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        await client.close()
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("total", ["right", "page", "zero", "none"])
+@pytest.mark.parametrize("offset", ["kept", "clamped"])
+async def test_however_a_server_counts_a_search_gives_all_and_ends(searching, total, offset):
+    jobs = [str(number) for number in range(100)]
+    opus = await searching(paged(jobs, total=total, offset=offset))
+    assert [job.job_id async for job in opus.jobs.search()] == jobs
+
+
+async def test_a_server_that_gives_the_first_page_for_ever_is_told(searching):
+    jobs = [str(number) for number in range(100)]
+    opus = await searching(paged(jobs, offset="ignored"))
+    found = []
+    with pytest.raises(ProtocolError, match="25 of 100"):
+        async for job in opus.jobs.search():
+            found.append(job.job_id)
+    assert found == jobs[:25]
+    opus = await searching(paged(jobs, offset="ignored", total="none"))
+    assert len([job async for job in opus.jobs.search()]) == 25
+    opus = await searching(lambda query: {"totalCount": None, "jobs": [{"title": "no id"}] * 25})
+    assert [job async for job in opus.jobs.search()] == []
+
+
+async def test_an_order_of_housekeeping_that_was_obeyed_unheard_is_no_error(handmade_orders):
+    opus, script = await handmade_orders()
+    script[:] = [500, 404]
+    await opus.jobs.delete("1")
+    script[:] = [500, 400]
+    await opus.jobs.archive("1")
+    script[:] = [429, 404]
+    with pytest.raises(NotFound):
+        await opus.jobs.delete("1")
+    script[:] = [500] * 9
+    with pytest.raises(ServerError):
+        await opus.jobs.duplicate("1")
+    assert len(script) == 8
+
+
+@pytest.fixture
+async def handmade_orders():
+    from aiohttp import web
+    from client_tools import KEY, QUICK
+
+    from opus_async import OpusClient
+
+    runner, client = None, None
+
+    async def start():
+        nonlocal runner, client
+        script = []
+
+        async def handle(request):
+            status = script.pop(0)
+            return web.json_response({"statusCode": status, "message": "so it is"}, status=status)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = OpusClient(KEY, base_url=f"http://127.0.0.1:{runner.addresses[0][1]}", retry=QUICK)
+        return client, script
+
+    yield start
+    await client.close()
+    await runner.cleanup()

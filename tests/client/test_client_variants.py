@@ -148,10 +148,13 @@ async def test_auto_asks_once_for_many_first_calls(simulate, connect):
     opus = connect(simulator, api="auto", listeners=[told.append])
     await asyncio.gather(*(opus.workflows.get(DOCUMENT) for _ in range(10)))
     probes = [event.url for event in told if isinstance(event, RequestSent) and event.operation == "probe"]
-    assert [url.removeprefix(simulator.base_url) for url in probes] == [
+    assert {url.removeprefix(simulator.base_url) for url in probes} == {
         "/job/0/status",
+        "/job/0/status/opus-async-nowhere",
         "/api/v1/case/0/status",
-    ]
+        "/api/v1/case/0/status/opus-async-nowhere",
+    }
+    assert len(probes) == 6  # a no is asked for twice
 
 
 async def test_auto_with_a_wrong_key_says_so_and_asks_again_later(simulate, connect):
@@ -191,3 +194,59 @@ async def test_ids_of_one_generation_are_not_those_of_the_other(simulate, connec
         await cases.jobs.status(await jobs.jobs.initiate(DOCUMENT))
     with pytest.raises(NotFound):
         await jobs.jobs.status(await cases.jobs.initiate(DOCUMENT))
+
+
+async def test_a_generation_that_is_sick_or_shut_is_passed_by_for_one_that_answers():
+    from aiohttp import web
+    from client_tools import KEY, QUICK
+
+    from opus_async import OpusClient
+
+    def v1(request):
+        if request.path == "/api/v1/case/0/status":
+            return web.json_response({"statusCode": 404, "message": "Case not found"}, status=404)
+        return None
+
+    for status, body in (
+        (500, {"message": "V1 workflow details are no longer supported"}),
+        (502, {"message": "bad gateway"}),
+        (403, {"message": "Missing Authentication Token"}),
+        (401, {"message": "Invalid or expired API key"}),
+        (410, {"message": "gone"}),
+        (404, {"detail": "Not Found"}),
+    ):
+
+        async def handle(request, status=status, body=body):
+            return v1(request) or web.json_response(body, status=status)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        retry = QUICK.model_copy(update={"attempts": 2})
+        async with OpusClient(KEY, base_url=base_url, api="auto", retry=retry) as opus:
+            assert (await opus._api.dialect()).name == "v1", body
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("pin", [{"version": 2}, {"version_id": "00000000-0000-4000-8000-0000000000ff"}])
+async def test_a_pin_that_the_server_ignores_is_told_before_anything_is_made(handmade, connect, api, pin):
+    from handmade_opus import said
+
+    schema = {"v": {"variable_name": "v", "display_name": "Input", "type": "str"}}
+    told = {
+        "version": 7,
+        "workflowVersionId": "00000000-0000-4000-8000-000000000007",
+        "jobPayloadSchema": schema,
+    }
+    server = await handmade(script={"workflow": [said(200, **told)] * 3})
+    opus = connect(server)
+    with pytest.raises(ProtocolError, match="ignores the version"):
+        await opus.workflows.get(DOCUMENT, **pin)
+    if "version" in pin:
+        pin = {"version_number": pin["version"]}
+    with pytest.raises(ProtocolError, match="ignores the version"):
+        await opus.run(DOCUMENT, {"Input": "x"}, **pin)
+    assert server.counts["initiate"] == 0

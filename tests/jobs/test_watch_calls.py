@@ -221,3 +221,29 @@ def test_jobs_of_very_different_length_started_together_need_few_looks():
     opus = CallingOpus()
     assert run_virtual(crowd(opus, count=100, at_once=100, seconds=lambda: drawn.uniform(10, 20))) < 1.6
     assert max(opus.late) < 0.1
+
+
+def test_a_call_a_little_ahead_of_the_status_costs_a_little():
+    for seconds in (60.0, 7200.0):
+        ahead = CallingOpus(call_after=lambda name: [-0.3])
+        looks = run_virtual(crowd(ahead, seconds=lambda seconds=seconds: seconds))
+        assert max(ahead.late) < 2
+        assert looks < 6  # three more than with a call in time
+
+
+def test_one_run_that_took_days_does_not_make_the_others_wait():
+    drawn = iter([60.0] * 9 + [259_200.0] + [60.0] * 60)
+    opus = CallingOpus(call_after=lambda name: None if int(name) == 50 else 0.02)
+    run_virtual(crowd(opus, count=60, at_once=1, seconds=lambda: next(drawn)))
+    assert max(opus.late) < 4 * 60
+
+
+def test_a_time_that_a_person_took_teaches_nothing_also_when_the_job_went_on_afterwards():
+    async def main():
+        opus = CallingOpus()
+        opus.answers["1"] = [JobStatus.WAITING] * 30 + [JobStatus.IN_PROGRESS] * 2
+        async with watching(opus) as watcher:
+            await opus.run(watcher, "1", 3600.0)
+            assert "w" not in watcher._times or watcher._times["w"].seen == 0
+
+    run_virtual(main())

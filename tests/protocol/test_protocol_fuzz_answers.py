@@ -48,7 +48,7 @@ def test_five_thousand_almost_right_answers_raise_nothing_but_opus_errors(name):
     met = read(name, 5_000)
     assert met[VALUE] > 500, f"too little is left to be read: {met}"
     if name not in NEVER_RAISE:
-        assert len(met) > 5, f"too few ways to be refused: {met}"
+        assert len(met) >= 5, f"too few ways to be refused: {met}"
 
 
 @pytest.mark.long
@@ -67,7 +67,7 @@ def test_what_the_answers_are_made_from_is_right(name):
         assert isinstance(holds(reader, Answer(status=400, body=refusal.encode())), APIError), refusal
     for page in PAGES:
         assert isinstance(holds(reader, Answer(status=502, body=page)), APIError), page
-        if page or name not in {"done", "deleted"}:
+        if page or name != "done":
             assert isinstance(holds(reader, Answer(status=200, body=page)), ProtocolError), page
 
 

@@ -53,7 +53,9 @@ def test_a_page_is_read_in_every_shape(answer, body):
 
 def test_a_bare_list_is_a_page_without_a_count(answer):
     page = housekeeping.read_page(answer([{"id": 1}]))
-    assert (page.total, len(page.jobs)) == (None, 1)
+    assert (page.total, page.entries, len(page.jobs)) == (None, 1, 1)
+    page = housekeeping.read_page(answer({"totalCount": 0, "jobs": None}))
+    assert (page.total, page.entries, page.jobs) == (0, 0, ())
 
 
 @pytest.mark.parametrize("body", [{}, {"jobs": None}, {"jobs": "none"}, 3, None])
@@ -109,16 +111,14 @@ def test_ids_stay_in_their_segment():
     assert housekeeping.delete("1").path == "/job/1/delete"
 
 
-def test_what_is_gone_at_the_second_attempt_was_deleted_by_the_first(answer):
-    from dataclasses import replace
-
-    gone = answer({"message": "Job not found"}, status=404)
+def test_an_order_is_obeyed_when_the_answer_says_so_or_nothing(answer):
+    housekeeping.read_done(answer(b"", status=204))
+    housekeeping.read_done(answer({"success": True}))
     with pytest.raises(NotFound):
-        housekeeping.read_deleted(gone)
-    housekeeping.read_deleted(replace(gone, attempt=2))
-    housekeeping.read_deleted(answer(b"", status=204))
+        housekeeping.read_done(answer({"message": "Job not found"}, status=404))
     with pytest.raises(ValidationFailed):
-        housekeeping.read_deleted(answer({"success": False, "message": "locked"}))
+        housekeeping.read_done(answer({"success": False, "message": "locked"}))
+    assert not housekeeping.duplicate("1").repeatable
 
 
 def test_a_copy_has_an_id(answer):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from opus_async.errors import (
+    APIError,
     AuthenticationError,
     ConfigurationError,
     InvalidInputs,
     NotFound,
+    PermissionDenied,
     ProtocolError,
     RateLimited,
     ServerError,
@@ -222,37 +224,99 @@ def test_a_bad_callback_is_told_when_the_generation_is_chosen():
             dialects(api, callback_url="nonsense", plain_http=False)
 
 
+NOWHERE = {"statusCode": 404, "message": "Cannot GET /job/0/status/opus-async-nowhere"}
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "speaks"),
+    ("status", "body", "nowhere", "speaks"),
     [
-        (404, {"statusCode": 404, "message": "Job not found"}, True),
-        (404, {"statusCode": 404, "message": "Cannot GET /job/0/status"}, False),
-        (404, b"<pre>Cannot GET /job/0/status</pre>", False),
-        (404, b"<html>Not here</html>", False),
-        (404, b"", False),
-        (400, {"statusCode": 400, "message": ["id must be a UUID"]}, True),
-        (200, {"status": "PENDING"}, True),
-        (200, b"<!doctype html><title>Log in</title>", False),
-        (200, [1], False),
-        (405, {"message": "Method not allowed"}, False),
-        (302, b"", False),
-        (401, {"statusCode": 401, "message": "No auth cookie provided"}, False),
+        (404, {"statusCode": 404, "message": "Job not found"}, NOWHERE, True),
+        (404, {"error": "Job not found"}, NOWHERE, True),
+        (404, {"message": {"code": "NO_JOB"}}, NOWHERE, True),
+        (404, {"statusCode": 404, "message": "Cannot get job 0: not found"}, NOWHERE, True),
+        (404, {"statusCode": 404, "message": "Cannot GET /job/0/status"}, NOWHERE, False),
+        (404, {"detail": "Not Found"}, {"detail": "Not Found"}, False),
+        (404, {"message": "no Route matched"}, {"message": "no Route matched"}, False),
+        (404, b"<pre>Cannot GET /job/0/status</pre>", NOWHERE, False),
+        (404, b"<html>Not here</html>", NOWHERE, False),
+        (404, b"", NOWHERE, False),
+        (410, {"message": "gone"}, NOWHERE, False),
+        (400, {"statusCode": 400, "message": ["id must be a UUID"]}, NOWHERE, True),
+        (200, {"status": "PENDING"}, NOWHERE, True),
+        (200, b"<!doctype html><title>Log in</title>", NOWHERE, False),
+        (200, [1], NOWHERE, False),
+        (405, {"message": "Method not allowed"}, NOWHERE, False),
+        (302, b"", NOWHERE, False),
+        (401, {"statusCode": 401, "message": "No auth cookie provided"}, NOWHERE, False),
     ],
 )
 @pytest.mark.parametrize("generation", [V0, V1])
-def test_who_answers_a_probe_is_told_by_its_words(generation, answer, status, body, speaks):
-    assert generation().speaks(answer(body, status=status)) is speaks
+def test_who_answers_a_probe_is_told_by_its_words(  # noqa: PLR0917 - the columns of the table
+    generation, answer, status, body, nowhere, speaks
+):
+    assert generation().speaks(answer(body, status=status), answer(nowhere, status=404)) is speaks
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, AuthenticationError), (429, RateLimited), (500, ServerError), (502, ServerError)],
+    [(401, AuthenticationError), (403, PermissionDenied), (429, RateLimited), (500, ServerError)],
 )
 def test_an_answer_that_decides_nothing_is_raised(v1, answer, status, error):
+    said = answer({"statusCode": status, "message": "Cannot get status: down"}, status=status)
     with pytest.raises(error):
-        v1.speaks(answer({"statusCode": status, "message": "no"}, status=status))
+        v1.speaks(said, answer(NOWHERE, status=404))
 
 
 def test_a_probe_asks_for_a_job_that_nobody_has(v0, v1):
     assert (v0.probe().path, v1.probe().path) == ("/job/0/status", "/api/v1/case/0/status")
+    assert v0.nowhere().path == "/job/0/status/opus-async-nowhere"
     assert v0.probe().operation == "probe"
+
+
+# What lies inside a 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"statusCode": 202, "message": "Results are not ready"},
+        {"message": "Results are not ready"},
+        {"status": "IN_PROGRESS"},
+        {"caseId": "1", "status": "pending", "results": None},
+    ],
+)
+@pytest.mark.parametrize("generation", [V0, V1])
+def test_trap_15_results_that_a_200_says_are_not_ready_are_not_empty(generation, answer, body):
+    assert generation().read_results(answer(body)) is None
+
+
+def test_an_empty_holder_does_not_hide_a_full_one(v1, answer):
+    body = {"jobResultsPayloadSchema": {}, "results": {"v": {"value": 1, "type": "int", "displayName": "N"}}}
+    assert v1.read_results(answer(body)).outputs == {"N": 1}
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_code_inside_a_200_says_nothing_of_the_key(v0, answer, code):
+    with pytest.raises(APIError) as caught:
+        v0.read_status(answer({"statusCode": code, "message": "upstream"}))
+    assert caught.value.status == code
+    assert not isinstance(caught.value, AuthenticationError | PermissionDenied)
+
+
+@pytest.mark.parametrize(
+    "body", [{"jobExecutionId": "7"}, {"id": "7"}, {"case": {"id": "7"}}, {"job": {"id": 7}}]
+)
+@pytest.mark.parametrize("generation", [V0, V1])
+def test_an_id_is_read_under_the_other_generations_name_too(generation, answer, body):
+    assert generation().read_initiated(answer(body, status=201)) == "7"
+
+
+def test_an_answer_without_an_id_is_not_asked_for_again(v0, answer):
+    with pytest.raises(ProtocolError) as caught:
+        v0.read_initiated(answer({"ok": 1}, status=201))
+    assert not caught.value.retryable
+
+
+def test_retired_words_mean_something_for_workflow_details_alone(v0, answer):
+    with pytest.raises(ServerError):
+        v0.read_executed(answer(RETIRED, status=500))

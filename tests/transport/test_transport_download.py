@@ -225,6 +225,12 @@ async def test_what_is_cut_anywhere_leaves_nothing_and_comes_again_from_the_star
         (then_close(head("Content-Encoding: gzip"), gzip.compress(CONTENT)), 5, "looks like a cut"),
         (then_close(answer(200, gzip.compress(CONTENT), Content_Encoding="gzip")[:-9]), 5, "cut short"),
         (answer(200, CONTENT, Content_Encoding="gzip"), None, "damaged"),
+        (
+            answer(200, gzip.compress(CONTENT)[:-900], Content_Encoding="gzip"),
+            len(CONTENT),
+            "packed|cut|damaged",
+        ),
+        (answer(200, gzip.compress(CONTENT[:-1]), Content_Encoding="gzip"), len(CONTENT), "came packed"),
     ],
 )
 async def test_another_number_of_bytes_than_was_told_is_no_file(  # noqa: PLR0917 - fixtures

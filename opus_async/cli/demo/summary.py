@@ -12,6 +12,7 @@ from typing import Any
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.folder import DOCUMENTS, RESULTS
 from opus_async.cli.demo.running import WORKFLOW, Findings
+from opus_async.cli.program import NAME, told
 from opus_async.cli.tables import columns, terminal_width
 
 _MEGA = 1_000_000
@@ -92,10 +93,10 @@ def _next(findings: Findings, out: Path) -> list[str]:
         f"Files:   {out / DOCUMENTS}",
         "",
         "Next:",
-        f"  opus-async demo --faults {other}",
-        f"  opus-async simulate -- opus-async run {WORKFLOW} \\",
+        f"  {told('demo', '--faults', other)}",
+        f"  {told('simulate', '--', NAME, 'run', WORKFLOW)} \\",  # which finds the inner one itself
         f"      --file Document={some}",
-        "  opus-async doctor",
+        f"  {told('doctor')}",
     ]
 
 

@@ -19,6 +19,7 @@ from opus_async.opus.protocol.failures import error_from, json_of, request_of
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
+_ABOUT_THE_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATUS = re.compile(r"[0-9]{3}")
 
 
@@ -67,14 +68,17 @@ def read_id(answer: Answer, *names: str) -> str:
 
     Raises:
         APIError: The answer means no.
-        ProtocolError: There is no id in it, or one that is null, empty or no id.
+        ProtocolError: There is no id in it, or one that is null, empty or no id. Not worth asking again:
+            something was made all the same.
     """
     body = accepted(answer)
-    for place in layers(body):
+    for place in layers(body, "data", "case", "job"):
         found = identifier(pick(place, *names))
         if found is not None:
             return found
-    raise unusable(answer, f"without a usable {names[0]}")
+    error = unusable(answer, f"without a usable {names[0]}")
+    error.retryable = False
+    raise error
 
 
 def read_presigned(answer: Answer) -> PresignedUpload:
@@ -109,12 +113,12 @@ def refused(answer: Answer) -> APIError:
     return error
 
 
-def layers(body: Any) -> list[dict[str, Any]]:
-    """The body and, for wrapped answers, what lies inside ``data``."""
+def layers(body: Any, *wrappers: str) -> list[dict[str, Any]]:
+    """The body and, for wrapped answers, what lies inside ``data`` or the names given."""
     if not isinstance(body, dict):
         return []
-    inner = body.get("data")
-    return [body, inner] if isinstance(inner, dict) else [body]
+    inner = (body.get(name) for name in wrappers or ("data",))
+    return [body, *(place for place in inner if isinstance(place, dict))]
 
 
 def http_url(value: Any) -> str | None:
@@ -132,6 +136,11 @@ def _refuse(answer: Answer, body: Mapping[str, Any]) -> None:
     """Raise what a body says that disagrees with its own 2xx."""
     code = _inner_status(body.get("statusCode"))
     if code is not None and code in _FAILURE:
+        # Of what lies behind the platform: it says nothing of the key, which the answer itself accepted.
+        if code in _ABOUT_THE_KEY:
+            error = error_from(answer, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            error.status = code
+            raise error
         raise error_from(answer, status=code)
     if body.get("success") in (False, "false"):
         raise refused(answer)

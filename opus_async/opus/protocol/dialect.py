@@ -105,9 +105,12 @@ class Dialect(Protocol):
     """Whether its ids are job ids, which the observed calls of ``protocol/housekeeping.py`` take."""
 
     def probe(self) -> Call:
-        """Ask for something that is not there, to learn whether anybody listens."""
+        """Ask for a job that is not there, to learn whether anybody listens."""
 
-    def speaks(self, answer: Answer) -> bool:
+    def nowhere(self) -> Call:
+        """Ask at a path that no server has: what comes back there is no answer of the API."""
+
+    def speaks(self, answer: Answer, nowhere: Answer) -> bool:
         """Whether the answer to ``probe`` comes from this generation; raises what decides nothing (401)."""
 
     def callback(self, url: str | None) -> str | None:

@@ -13,6 +13,9 @@ from collections.abc import Callable
 DETAIL_CHARS = 300
 """Long enough for every validation message seen, short enough for one look."""
 
+CALLBACK_MARK = "oacb-"
+"""What the secret part of our callback URLs begins with, so that it is known wherever it is quoted."""
+
 _READ_CHARS = 16_384
 """No more than this of a text is looked at: bounds the work on a page that never ends."""
 
@@ -39,6 +42,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
         ),
         lambda header: f"{header[1]}..." if _TOKEN.search(header[2]) else header[0],
     ),
+    # the last segment of a callback URL of ours, also cut short
+    (re.compile(CALLBACK_MARK + r"[\w=-]*(?:(?:\.|%2E)[\w=-]*)?", re.IGNORECASE), "<callback token>"),
     # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
     (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),
 )

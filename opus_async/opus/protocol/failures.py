@@ -75,6 +75,25 @@ _BOM = b"\xef\xbb\xbf"
 class RetiredPath(NotFound):
     """The platform tells of this workflow at another path, if at all."""
 
+    @classmethod
+    def of(cls, error: APIError) -> RetiredPath | None:
+        """The same refusal as this class, if it says so."""
+        if _RETIRED not in error.detail:
+            return None
+        return cls(
+            _sentences(
+                f"The platform no longer gives the details of this workflow: {error.detail}",
+                "It was made with an old builder: rebuild it in Opus, or use the UUID that is on its page",
+            ),
+            status=error.status,
+            code=error.code,
+            detail=error.detail,
+            request_id=error.request_id,
+            attempt=error.attempt,
+            method=error.method,
+            url=error.url,
+        )
+
 
 def error_from(
     answer: Answer, now: float | None = None, *, status: int | None = None, hint: str | None = None
@@ -94,17 +113,8 @@ def error_from(
     except ValueError:
         body, detail, code = None, excerpt_of_bytes(answer.body), None
     status = answer.status if status is None else status
-    if _RETIRED in detail:
-        kind: type[APIError] = RetiredPath
-        head, advice = (
-            "The platform no longer gives the details of this workflow",
-            "It was made with an old builder: rebuild it in Opus, or use the UUID that its page shows there",
-        )
-    else:
-        kind = _CLASSES.get(status) or (
-            ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError
-        )
-        head, advice = _advice(status, detail, hint)
+    kind = _CLASSES.get(status) or (ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError)
+    head, advice = _advice(status, detail, hint)
     error = kind(
         _sentences(f"{head}: {detail}" if detail else head, advice),
         status=status,

@@ -18,8 +18,9 @@ from opus_async.opus.protocol.failures import error_from, json_of
 NOBODY = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
 
-_NO_ROUTE = ("cannot get ", "auth cookie")
-"""What the server says where it has no such path, or has it for browsers only."""
+NOWHERE = "/opus-async-nowhere"
+_SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
+"""What it answers about an id that nobody has, by its pages and by its clients."""
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -43,27 +44,38 @@ class Generation(ABC):
         """Ask where the job stands."""
 
     def probe(self) -> Call:
-        """Ask for something that is not there, to learn whether anybody listens."""
-        asked = self.status(NOBODY)
-        return Call(operation="probe", method=asked.method, path=asked.path)
+        """Ask for a job that is not there, to learn whether anybody listens."""
+        return Call(operation="probe", method="GET", path=self.status(NOBODY).path)
 
-    def speaks(self, answer: Answer) -> bool:
+    def nowhere(self) -> Call:
+        """Ask at a path that no server has: what comes back there is no answer of the API."""
+        return Call(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
+
+    def speaks(self, answer: Answer, nowhere: Answer) -> bool:
         """Whether the answer to ``probe`` comes from this generation.
+
+        Args:
+            answer: To the probe.
+            nowhere: To the same path where nothing is: a server that says the same of both has neither.
 
         Raises:
             APIError: It decides nothing: the key is refused, the platform is busy or down.
         """
         error = error_from(answer)
-        said = error.detail.lower()
-        if any(words in said for words in _NO_ROUTE):
-            return False
-        if answer.status in _UNDECIDED or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if answer.status in _UNDECIDED and "auth cookie" not in error.detail.lower():
             raise error
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        if answer.status not in _SAID_BY_THE_API:
+            return False
         try:
             body = json_of(answer)
         except ProtocolError:
             return False  # a page for people: whoever answers here is not the API
-        return isinstance(body, dict) and answer.status != HTTPStatus.METHOD_NOT_ALLOWED
+        same = answer.status == nowhere.status and error.detail == error_from(nowhere).detail.replace(
+            NOWHERE, ""
+        )
+        return isinstance(body, dict) and not same
 
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
@@ -104,7 +116,7 @@ class Generation(ABC):
 
     def read_results(self, answer: Answer) -> JobResults | None:
         """Read them; None when they are not ready yet (202)."""
-        return None if answer.status == HTTPStatus.ACCEPTED else outcomes.read_results(answer)
+        return outcomes.read_results(answer)
 
     def read_audit(self, answer: Answer) -> AuditLog:
         """Read it."""

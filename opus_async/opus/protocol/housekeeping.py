@@ -49,10 +49,12 @@ class JobPage:
 
     Attributes:
         total: Jobs that match, as the platform counts them; None where it does not.
-        jobs: Those of this page.
+        entries: How many entries the page has, those that are no job included.
+        jobs: Its jobs.
     """
 
     total: int | None
+    entries: int
     jobs: tuple[JobDetail, ...]
 
 
@@ -80,12 +82,16 @@ def read_page(answer: Answer) -> JobPage:
     body = accepted(answer)
     places = [body, body.get("data")] if isinstance(body, dict) else [{"jobs": body}]
     for place in places:
-        listed = pick(place, "jobs", "results", "items") if isinstance(place, dict) else place
+        if isinstance(place, list):
+            return JobPage(None, len(place), tuple(_details(place)))
+        if not isinstance(place, dict):
+            continue
+        total = number(pick(place, "totalCount", "total_count", "total"))
+        listed = pick(place, "jobs", "results", "items")
+        if listed is None and total == 0:
+            listed = []
         if isinstance(listed, list):
-            total = (
-                number(pick(place, "totalCount", "total_count", "total")) if isinstance(place, dict) else None
-            )
-            return JobPage(None if total is None else int(total), tuple(_details(listed)))
+            return JobPage(None if total is None else int(total), len(listed), tuple(_details(listed)))
     raise unusable(answer, "without a list of jobs")
 
 
@@ -122,7 +128,8 @@ def unarchive(job_id: str) -> Call:
 
 def duplicate(job_id: str) -> Call:
     """Make an unbilled copy of a job's shell."""
-    return Call(operation="duplicate", method="GET", path=f"{_path(job_id)}/duplicate")
+    path = f"{_path(job_id)}/duplicate"
+    return Call(operation="duplicate", method="GET", path=path, repeatable=False)  # each makes another one
 
 
 def read_duplicate(answer: Answer) -> str:
@@ -133,13 +140,6 @@ def read_duplicate(answer: Answer) -> str:
 def delete(job_id: str) -> Call:
     """Delete a job."""
     return Call(operation="delete", method="DELETE", path=f"{_path(job_id)}/delete")
-
-
-def read_deleted(answer: Answer) -> None:
-    """Return when it is deleted; gone at a second attempt means that the first one did it."""
-    if answer.status == HTTPStatus.NOT_FOUND and answer.attempt > 1:
-        return
-    read_done(answer)
 
 
 def read_done(answer: Answer) -> None:

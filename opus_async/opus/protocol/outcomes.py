@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
@@ -38,6 +39,7 @@ _ENVELOPE = frozenset(
     | {"success", "message", "error", "statusCode", "timestamp", "path"}
 )
 """What stands beside outputs without being one."""
+_AROUND = _ENVELOPE | {*_HOLDERS, "data"}
 
 _MARKS = ("type", "displayName", "display_name", "variableName", "variable_name")
 """What tells a variable object from an output that is itself an object with a ``value`` in it."""
@@ -87,15 +89,34 @@ def status_of(word: str) -> JobStatus:
     return JobStatus(str(known), word)
 
 
-def read_results(answer: Answer) -> JobResults:
+def read_results(answer: Answer) -> JobResults | None:
     """Read what a job gave, in any shape seen; null, ``[]`` and absent results are empty ones.
+
+    Returns:
+        None when they are not ready: a 202, also one inside a 200, a status of a job that goes on, or nothing
+        but a message.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: It is no JSON.
     """
+    if answer.status == HTTPStatus.ACCEPTED:
+        return None
     body = accepted(answer)
+    if isinstance(body, dict) and _not_ready(body):
+        return None
     return JobResults(values=tuple(_outputs(body)), raw=body)
+
+
+def _not_ready(body: Mapping[str, Any]) -> bool:
+    if any(body.get(name) for name in (*_HOLDERS, "data")) or not body.keys() <= _AROUND:
+        return False
+    if str(body.get("statusCode")) == str(HTTPStatus.ACCEPTED.value):
+        return True
+    status = _status_in(body)
+    if isinstance(status, str):
+        return not status_of(status).is_terminal
+    return "message" in body and body.keys() <= _ENVELOPE
 
 
 def _status_in(body: Mapping[str, Any]) -> Any:
@@ -107,7 +128,7 @@ def _outputs(body: Any) -> Iterator[OutputValue]:
     if not isinstance(body, dict):
         return variables(body)
     if any(name in body for name in _HOLDERS):
-        held = pick(body, *_HOLDERS)
+        held = next((found for name in _HOLDERS if (found := body.get(name))), None)
         inner = pick(held, *_SCHEMAS) if isinstance(held, dict) else None
         return variables(held if inner is None else inner)
     wrapped = body.get("data")

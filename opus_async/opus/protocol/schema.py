@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from opus_async.errors import APIError
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.answers import accepted, identifier, pick, text, unusable
 from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.failures import RetiredPath
 
 _WRAPPERS = ("workflow", "data")
 _FILE_TYPE_TAGS = ("allowed_file_types", "allowedFileTypes")
@@ -24,15 +26,18 @@ _VERSION = re.compile(r"[0-9]{1,18}")
 def read_workflow(answer: Answer, workflow_id: str) -> Workflow:
     """Read a workflow, in any shape seen.
 
-    The 500 "V1 workflow details are no longer supported" is a ``NotFound`` here (see ``failures``). The
-    other path that still gives the details is asked for by the client, which can make a second call; its
-    answer, a V2 graph, is read here too.
+    The other path that still gives the details of a retired one is asked for by the client, which can make a
+    second call; its answer, a V2 graph, is read here too.
 
     Raises:
+        RetiredPath: The 500 "V1 workflow details are no longer supported".
         APIError: The answer means no.
         ProtocolError: It is no JSON, or holds no schema of inputs.
     """
-    body = accepted(answer)
+    try:
+        body = accepted(answer)
+    except APIError as error:
+        raise RetiredPath.of(error) or error from None
     layers = _layers(body)
     for layer in layers:
         inputs = _inputs_of(layer)

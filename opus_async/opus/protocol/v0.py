@@ -57,7 +57,7 @@ class V0(Generation):
 
     def read_initiated(self, answer: Answer) -> str:
         """Read the job id, as text with every digit kept."""
-        return answers.read_id(answer, "jobExecutionId", "job_execution_id")
+        return answers.read_id(answer, "jobExecutionId", "job_execution_id", "caseId", "case_id", "id")
 
     def presign(self, fields: PresignFields) -> Call:
         """Ask for a place to PUT one file to.

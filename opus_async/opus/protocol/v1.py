@@ -60,7 +60,7 @@ class V1(Generation):
 
     def read_initiated(self, answer: Answer) -> str:
         """Read the case id, as text with every digit kept."""
-        return answers.read_id(answer, "caseId", "case_id")
+        return answers.read_id(answer, "caseId", "case_id", "jobExecutionId", "job_execution_id", "id")
 
     def presign(self, fields: PresignFields) -> Call:
         """Ask for a place to PUT one file to.

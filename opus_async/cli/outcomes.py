@@ -1,0 +1,191 @@
+"""How one job ended, printed as JSON, with its files where they are wanted: for ``run`` and ``wait``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli import downloads
+from opus_async.cli.connection import drive
+from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, hint, in_shell_words
+from opus_async.cli.program import told
+from opus_async.cli.story import Story
+from opus_async.cli.tables import printable
+from opus_async.errors import JobFailed, OpusError
+
+if TYPE_CHECKING:
+    from opus_async.models import JobDetail, JobOutcome, Workflow
+    from opus_async.opus.client import OpusClient
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An outcome, and what became of its files.
+
+    Attributes:
+        outcome: How the job ended.
+        remote: Output name -> URLs of its files.
+        files: Output name -> where they lie here; None when they were not fetched.
+        error: Why they could not be fetched.
+    """
+
+    outcome: JobOutcome
+    remote: Mapping[str, list[str]]
+    files: Mapping[str, list[str]] | None = None
+    error: OpusError | None = None
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a command that waits for one job."""
+    add = parser.add_argument
+    add("--timeout", type=seconds, metavar="S", help="seconds to wait; the job itself goes on (no limit)")
+    add(
+        "--download",
+        type=Path,
+        metavar="DIR",
+        help="fetch outputs that are files into DIR; 'files' in the JSON says where they lie",
+    )
+    add("--json", action="store_true", help="the whole outcome: job_id, status, timings, outputs, results")
+
+
+def seconds(text: str) -> float:
+    """A time of more than 0 s, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"give a number of more than 0 seconds, not {text!r}")
+    return value
+
+
+def make_folder(options: argparse.Namespace) -> None:
+    """See to the folder of ``--download`` before anything costs.
+
+    Raises:
+        WrongUse: There can be no such folder.
+    """
+    if options.download is None:
+        return
+    try:
+        options.download.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(f"--download: {options.download} is no folder ({error.strerror})") from None
+
+
+async def complete(
+    opus: OpusClient,
+    options: argparse.Namespace,
+    story: Story,
+    outcome: JobOutcome,
+    whose: Callable[[], Awaitable[Workflow | JobDetail]],
+) -> Ending:
+    """Fetch an outcome's files, where that is wanted.
+
+    Args:
+        opus: Fetches.
+        options: Has ``download``.
+        story: Is told.
+        outcome: Of the job.
+        whose: Asks for something that knows the workspace of the files.
+    """
+    remote = downloads.file_urls(outcome.results) if outcome.ok else {}
+    if options.download is None or not outcome.ok:
+        return Ending(outcome, remote)
+    if not remote:
+        return Ending(outcome, remote, files={})
+    count = sum(map(len, remote.values()))
+    story.enter(DOWNLOAD, f"{count} {'file' if count == 1 else 'files'} into {options.download}")
+    workspace_id = await downloads.workspace_of(whose())
+    try:
+        files = await downloads.fetch(opus, remote, options.download, workspace_id=workspace_id)
+    except OpusError as error:  # it must not hide what the job gave, and was billed for
+        return Ending(outcome, remote, error=error.located(job_id=outcome.job_id, stage=DOWNLOAD))
+    return Ending(outcome, remote, files)
+
+
+def conclude(options: argparse.Namespace, story: Story, waiting: Coroutine[Any, Any, Ending]) -> Exit:
+    """Wait for the end of one job, and print it.
+
+    Args:
+        options: Of the command.
+        story: What is known when it is interrupted.
+        waiting: What the command does.
+
+    Raises:
+        Interrupted: By Ctrl-C.
+        OpusError: The job failed, or how it ended is not known.
+    """
+    try:
+        ending = drive(waiting)
+    except KeyboardInterrupt:
+        raise Interrupted(story.remaining(), job_id=story.job_id if story.started else None) from None
+    except OpusError as error:
+        if options.json:
+            _print(_failure(error, options.api))
+        raise
+    outcome = ending.outcome
+    if options.json:
+        _print(as_json(ending, options.api))
+    elif outcome.ok:
+        _print(_outputs(ending))
+    if ending.error is not None:
+        raise ending.error
+    outcome.raise_for_status()
+    if ending.remote and ending.files is None:
+        names = ", ".join(map(printable, ending.remote))
+        again = told("wait", outcome.job_id or "", api=options.api)
+        hint(f"Files in {names}: fetch them with {again} --download DIR")
+    return Exit.OK
+
+
+def as_json(ending: Ending, api: str | None = None) -> dict[str, Any]:
+    """The whole outcome for a machine."""
+    outcome, error = ending.outcome, ending.outcome.error or ending.error
+    described = {
+        "job_id": outcome.job_id,
+        "status": outcome.status,
+        "ok": outcome.ok and ending.error is None,
+        "outputs": dict(outcome.outputs),
+        "timings": {stage: round(spent, 3) for stage, spent in outcome.timings.items()},
+        "error": _error(error, api) if error else None,
+        "results": outcome.results,
+    }
+    return described if ending.files is None else {**described, "files": dict(ending.files)}
+
+
+def _outputs(ending: Ending) -> dict[str, Any]:
+    outputs = dict(ending.outcome.outputs)
+    if ending.files is not None:
+        outputs.setdefault("files", dict(ending.files))  # an output of that name was paid for
+    return outputs
+
+
+def _failure(error: OpusError, api: str | None) -> dict[str, Any]:
+    """What is known when no outcome is."""
+    return {
+        "job_id": error.job_id,
+        "status": None,
+        "ok": False,
+        "outputs": {},
+        "error": _error(error, api),
+    }
+
+
+def _error(error: OpusError, api: str | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": in_shell_words(error.message, error.job_id, api),
+        "stage": error.stage,
+    }
+    if isinstance(error, JobFailed):
+        described["failed_nodes"] = list(error.failed_nodes)
+    return described
+
+
+def _print(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,154 @@
+"""One job, told on stderr while it happens: its stages, its status, and what is tried again."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TextIO
+
+from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried
+
+TICK = 0.25
+"""Seconds between two drawings of the line that ticks."""
+LINE_EVERY = 30.0
+"""Seconds between plain lines where nothing changes: a log shows that it goes on, and stays short."""
+WATCH, RESULTS, DONE = "watch", "results", "done"
+_STARTED = frozenset({"execute", WATCH, RESULTS})
+_PARKED = "WAITING"
+_ERASE = "\r\x1b[K"
+
+
+class Story:
+    """A listener, and the display of what is waited for now.
+
+    On a terminal what is waited for is one line that ticks, below those of the stages. Elsewhere each status
+    is a plain line, and one comes now and then while nothing changes.
+
+    Args:
+        stream: Where it is told; stderr by default.
+        live: Whether it may draw a line anew.
+        job_id: The job, where it was there before.
+        clock: Seconds.
+
+    Attributes:
+        job_id: The job; None before there is one.
+        stage: Where it is now; empty before it is anywhere.
+        status: The last status seen; None before one was.
+        started: Whether the order to start it may have left.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        live: bool = False,
+        job_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.period = TICK if live else LINE_EVERY
+        self.job_id = job_id
+        self.stage = ""
+        self.status: str | None = None
+        self.started = job_id is not None
+        self._stream = stream or sys.stderr
+        self._live = live
+        self._clock = clock
+        self._began = clock()
+        self._what = ""
+        self._ended = False
+        self._drawn = False
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        if isinstance(event, JobStageChanged):
+            new_id = event.job_id if event.job_id != self.job_id else None
+            self.job_id = event.job_id
+            if event.stage == DONE:
+                self.end(event.status)
+            else:
+                self.enter(event.stage, f"job {new_id}" if new_id else "")
+        elif isinstance(event, JobStatusSeen):
+            self.see(event.status)
+        elif isinstance(event, RequestRetried):
+            self._say(self.stage, f"{event.operation} again in {event.wait:.1f} s ({event.reason})")
+
+    def enter(self, stage: str, what: str = "") -> None:
+        """Tell a new stage, and what of."""
+        self.stage, self._what = stage, what
+        self.started = self.started or stage in _STARTED
+        self._ended = self._ended or stage == RESULTS
+        self._say(stage, what)
+
+    def see(self, status: str) -> None:
+        """Tell a status. The terminal ones are told by what follows them."""
+        from opus_async.models import JobStatus
+
+        self.status = status
+        if not JobStatus(status).is_terminal:
+            self._what = f"{status} for a person to act in Opus" if status == _PARKED else status
+            if not self._live:
+                self._say(self.stage, self._what)
+
+    def end(self, status: str | None) -> None:
+        """Tell the end; None where no terminal status is known. What never began has no end to tell."""
+        self.stage, self._what = DONE, ""
+        self._ended = self._ended or status is not None
+        if self.started:
+            self._say(DONE, status or "no outcome")
+
+    def remaining(self) -> str:
+        """What goes on when we stop now."""
+        if not self.started or self.job_id is None:
+            return "no job was started."
+        if self._ended:
+            return f"job {self.job_id} has ended."
+        return (
+            f"job {self.job_id} goes on remotely, and is billed when it completes. Do not run the same "
+            "inputs again before you know how it ended."
+        )
+
+    def open(self) -> None:
+        """Nothing is waited for yet."""
+
+    def draw(self) -> None:
+        """Tell what is waited for now: on a terminal in the line that ticks."""
+        if self.stage in {"", DONE}:
+            return
+        if self._live:
+            self._write(_ERASE + self._line(self.stage, self._what))
+            self._drawn = True
+        else:
+            self._say(self.stage, self._what)
+
+    def close(self) -> None:
+        """Take the line that ticks away."""
+        if self._drawn:
+            self._write(_ERASE)
+            self._drawn = False
+
+    def _say(self, stage: str, what: str) -> None:
+        self.close()
+        self._write(self._line(stage, what) + "\n")
+
+    def _line(self, stage: str, what: str) -> str:
+        line = f"{self._clock() - self._began:7.1f} s  {stage and f'{stage:<10}'}{what}".rstrip()
+        room = shutil.get_terminal_size().columns - 1
+        return f"{line[: room - 1]}…" if self._live and len(line) > room else line
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # nobody reads it: no reason to stop a job
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def story_for(options: argparse.Namespace, *, job_id: str | None = None) -> Story:
+    """The story that suits stderr; with ``--debug`` a log goes there, through which no line can tick."""
+    import os
+
+    from opus_async.cli.display import is_live
+
+    return Story(live=is_live(sys.stderr, os.environ) and not options.debug, job_id=job_id)

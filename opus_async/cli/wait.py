@@ -1,0 +1,101 @@
+"""``opus-async wait``: the end of a job, whoever started it."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from opus_async.cli import connection, outcomes
+from opus_async.cli.connection import connect
+from opus_async.cli.story import RESULTS, WATCH, Story, story_for
+from opus_async.errors import DeadlineExceeded, OpusError
+
+if TYPE_CHECKING:
+    from opus_async.cli.outcomes import Ending
+    from opus_async.models import JobOutcome, JobStatus
+    from opus_async.opus.client import OpusClient
+
+_EPILOG = """\
+stdout gets the outputs by display name, as 'run' prints them, stderr the progress. A job that failed exits
+with 1 and names the nodes that failed. Waiting costs nothing, and a job that ended long ago is told at once.
+
+Ask with the --api that the job was started with: v0 and v1 are not known to share their ids.
+
+examples:
+  opus-async wait 2514
+  opus-async wait 2514 --timeout 900 --json > outcome.json
+  opus-async wait 2514 --download results/
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("job_id", metavar="JOB", help="the job's id; 'run' prints it")
+    outcomes.configure(parser)
+    connection.configure(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Wait for one job."""
+    outcomes.make_folder(options)
+    story = story_for(options, job_id=options.job_id)
+    return outcomes.conclude(options, story, _wait(options, story))
+
+
+async def _wait(options: argparse.Namespace, story: Story) -> Ending:
+    from opus_async.cli.display import Showing
+
+    async with connect(options, listeners=[story]) as opus, Showing(story):
+        outcome = await _in_time(opus, options, story)
+        return await outcomes.complete(opus, options, story, outcome, lambda: opus.jobs.get(options.job_id))
+
+
+async def _in_time(opus: OpusClient, options: argparse.Namespace, story: Story) -> JobOutcome:
+    import asyncio
+
+    try:
+        async with asyncio.timeout(options.timeout) as deadline:
+            return await _outcome(opus, options.job_id, story)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        known = f"it is {story.status}" if story.status else "its status could not be read"
+        raise DeadlineExceeded(
+            f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
+            job_id=options.job_id,
+            stage=story.stage,
+        ) from None
+
+
+async def _outcome(opus: OpusClient, job_id: str, story: Story) -> JobOutcome:
+    story.enter(WATCH, f"job {job_id}")
+    # First a question of its own, with retries that are told: a watch bears any outage, and this may be a
+    # wrong id, a wrong key or a wrong host.
+    status = await opus.jobs.status(job_id)
+    story.see(status)
+    if not status.is_terminal:
+        status = await opus.jobs.wait(job_id)
+    story.enter(RESULTS)
+    outcome = await _collect(opus, job_id, status)
+    story.end(status)
+    return outcome
+
+
+async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
+    from opus_async.lifecycle import failure
+    from opus_async.models import JobOutcome, JobStatus
+
+    if status == JobStatus.COMPLETED:
+        try:
+            results = await opus.jobs.results(job_id)
+        except OpusError as error:
+            located = error.located(job_id=job_id, stage=RESULTS)
+            return JobOutcome(job_id=job_id, status=status, error=located)
+        return JobOutcome(job_id=job_id, status=status, outputs=results.outputs, results=results.raw)
+    audit = None
+    with suppress(OpusError):  # an audit that cannot be had must not hide the failure
+        audit = await opus.jobs.audit(job_id)
+    failed = failure(status, audit, job_id, RESULTS)
+    return JobOutcome(job_id=job_id, status=status, error=failed, audit=audit)

@@ -1,0 +1,180 @@
+"""Files among the outputs of a job, fetched from the real simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import leading_to
+
+from opus_async.cli import downloads, outcomes
+from opus_async.errors import DownloadError
+from opus_async.models import JobOutcome, JobStatus
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+FILE = "https://files.opus.com/media/private/generated/output_1.pdf"
+LINK = "https://example.com/page"
+
+
+@pytest.fixture
+def report(opus, tmp_path):
+    """Runs the workflow that gives files."""
+    (tmp_path / "a.txt").write_text("one\n")
+
+    def run(env, *more):
+        words = ("--file", "Document=a.txt", "--input", "Text=https://files.opus.com/no/file")
+        return opus("run", "Rep0rtWithFiles1", *words, *more, env=env)
+
+    return run
+
+
+def whole(files, folder, job_id):
+    """Whether these are the three files of a report, each where the JSON says."""
+    paths = [folder / path for several in files.values() for path in several]
+    assert {name: len(several) for name, several in files.items()} == {"Report": 1, "Attachments": 2}
+    for number, path in enumerate(paths, 1):
+        assert path.read_text().startswith(f"Report {number} of job {job_id}, Report\n")
+    assert len(set(paths)) == 3
+    return True
+
+
+def test_files_are_fetched_beside_the_outputs(report, to, tmp_path):
+    said = report(to, "--download", "results/of today")
+    assert said.code == 0, said.err
+    files = said.json.pop("files")
+    assert set(said.json) == {"Summary", "Report", "Attachments", "files"}
+    assert all(path.startswith("results/of today/") for path in files["Report"])
+    (job_id,) = {line.split()[-1] for line in said.err.splitlines() if "execute" in line}
+    assert whole(files, tmp_path, job_id)
+    assert "  download  3 files into results/of today\n" in said.err
+    assert "--download DIR" not in said.err
+
+
+def test_the_whole_outcome_says_where_the_files_lie(report, to, tmp_path):
+    said = report(to, "--download", "out", "--json")
+    assert said.json["ok"] is True
+    assert whole(said.json["files"], tmp_path, said.json["job_id"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        Path(path).name for several in said.json["files"].values() for path in several
+    )
+
+
+def test_without_the_option_one_line_says_how_to_fetch_them(report, to, opus, tmp_path):
+    said = report(to, "--json")
+    job_id = said.json["job_id"]
+    told = f"Files in Report, Attachments: fetch them with opus-async wait {job_id} --download DIR\n"
+    assert said.err.endswith(f"  done      COMPLETED\n{told}")
+    assert "files" not in said.json
+    assert opus("wait", job_id, env=to).err.endswith(told)
+    later = opus("wait", job_id, "--download", "out", env=to)
+    assert whole(later.json["files"], tmp_path, job_id)
+    assert "files" not in opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", env=to).err
+
+
+@pytest.mark.parametrize("trait", ["download_needs_workspace", "download_refuses_workspace"])
+def test_servers_that_want_the_workspace_are_told_it(report, opus, tmp_path, trait):
+    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({trait}))) as process:
+        env = leading_to(process)
+        ran = report(env, "--download", "first", "--json")
+        waited = opus("wait", ran.json["job_id"], "--download", "second", "--json", env=env)
+    for said in (ran, waited):
+        assert said.code == 0, said.err
+        assert whole(said.json["files"], tmp_path, ran.json["job_id"])
+
+
+def test_the_generation_of_cases_fetches_files_too(report, opus, to, tmp_path):
+    ran = report(to, "--download", "first", "--json", "--api", "v1")
+    waited = opus("wait", ran.json["job_id"], "--download", "second", "--json", "--api", "v1", env=to)
+    for said in (ran, waited):
+        assert whole(said.json["files"], tmp_path, ran.json["job_id"])
+
+
+def test_a_job_without_files_has_none(opus, to, tmp_path):
+    text = ("run", "T3xtOnlyWorkfl0w", "--input", f"Text={FILE}", "--download", "out")
+    said = opus(*text, env=to)
+    assert (said.code, said.json["files"], said.json["Text"]) == (0, {}, FILE)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_folder_that_cannot_be_is_found_out_before_anything_costs(report, opus, simulator, to, tmp_path):
+    (tmp_path / "taken").write_text("")
+    before = simulator.state(jobs="0")["counters"]["requests"]
+    said = report(to, "--download", "taken")
+    assert (said.code, said.out) == (2, "")
+    assert "--download: taken" in said.err
+    assert opus("wait", "2514", "--download", "taken/below", env=to).code == 2
+    assert simulator.state(jobs="0")["counters"]["requests"] == before
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_files_that_cannot_be_had_do_not_hide_the_outputs(opus, to, tmp_path, more):
+    (tmp_path / "a.txt").write_text("a")  # given back as an output, and its bytes are not kept
+    said = opus("run", "P0stmanC0llecti0", "--file", "Files=a.txt", "--download", "out", *more, env=to)
+    assert said.code == 1
+    assert "bytes of this file were not kept" in said.err
+    assert "[job " in said.err
+    assert said.err.splitlines()[-1].endswith("--download DIR")
+    outputs = said.json["outputs"] if more else said.json
+    assert outputs["Files"][0].startswith("https://files.opus.com/")
+    assert "files" not in said.json
+    if more:
+        assert (said.json["ok"], said.json["status"]) == (False, "COMPLETED")
+        assert (said.json["error"]["type"], said.json["error"]["stage"]) == ("NotFound", "download")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "urls"),
+    [
+        (FILE, "file", [FILE]),
+        (LINK, "file", [LINK]),
+        (LINK, "FILE", [LINK]),
+        ([FILE, LINK], "array_files", [FILE, LINK]),
+        ([FILE, FILE], "array", [FILE, FILE]),
+        (f'["{FILE}"]', "array", [FILE]),
+        ([FILE, LINK], "array", None),
+        ([FILE, 3], "array", None),
+        ([], "array", None),
+        (FILE, None, [FILE]),
+        ([FILE], None, [FILE]),
+        (LINK, None, None),
+        (FILE, "str", None),
+        (FILE, "json_string", None),
+        ("", "file", None),
+        (None, "file", None),
+        ("https://[", "file", None),
+        ("ftp://files.opus.com/a", "file", None),
+        ({"url": FILE}, "object", None),
+    ],
+)
+def test_which_outputs_are_files(value, kind, urls):
+    entry = value if kind is None else {"value": value, "type": kind, "displayName": "Report"}
+    name = "workflow_output_1" if kind is None else "Report"
+    found = downloads.file_urls({"jobResultsPayloadSchema": {"workflow_output_1": entry}})
+    assert found == ({} if urls is None else {name: urls})
+
+
+def test_names_are_those_of_the_outputs_also_where_two_have_the_same():
+    entries = {name: {"value": FILE, "type": "file", "displayName": "Report"} for name in ("one", "two")}
+    assert downloads.file_urls({"results": entries}) == {"Report": [FILE], "Report (two)": [FILE]}
+
+
+@pytest.mark.parametrize("results", [None, [], {}, [{"a": 1}], {"results": None}])
+def test_results_without_outputs_have_no_files(results):
+    assert downloads.file_urls(results) == {}
+
+
+def test_the_shape_of_the_older_pages_is_told_by_its_urls():
+    results = {
+        "jobExecutionId": "1",
+        "status": "COMPLETED",
+        "results": {"outputFiles": [FILE], "summary": LINK},
+    }
+    assert downloads.file_urls(results) == {"outputFiles": [FILE]}
+
+
+def test_an_output_called_files_is_not_lost():
+    outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED, outputs={"files": "paid for"})
+    ending = outcomes.Ending(outcome, {"files": [FILE]}, files={"files": ["out/a"]})
+    assert outcomes._outputs(ending) == {"files": "paid for"}
+    assert outcomes.as_json(ending)["files"] == {"files": ["out/a"]}
+    assert outcomes.as_json(outcomes.Ending(outcome, {}, error=DownloadError("x", destination="a")))["error"]

@@ -1,0 +1,159 @@
+"""One job, told while it happens: plain lines in a log, one line that ticks on a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from command_line import Terminal, leading_to
+
+from opus_async.cli.story import LINE_EVERY, TICK, Story
+from opus_async.events import JobStageChanged, JobStatusSeen, RequestRetried
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x")
+ERASE = "\r\x1b[K"
+PARKED = "WAITING for a person to act in Opus"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def moved(stage, job_id=None, status=None):
+    return JobStageChanged(index=0, key=None, job_id=job_id, stage=stage, status=status)
+
+
+def seen(status):
+    return JobStatusSeen(index=0, key=None, job_id="2514", status=status)
+
+
+def retried():
+    return RequestRetried(operation="status", reason="server error: HTTP 502", wait=1.25, attempt=1)
+
+
+def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock):
+    stream = io.StringIO()
+    story = Story(stream, clock=clock)
+    assert story.period == LINE_EVERY
+    story.draw()
+    for event in (moved("initiate"), moved("execute", "2514"), moved("watch", "2514"), seen("PENDING")):
+        story(event)
+    clock.now = 30
+    story.draw()
+    for event in (seen("WAITING"), retried(), seen("COMPLETED"), moved("results", "2514")):
+        story(event)
+    story(moved("done", "2514", "COMPLETED"))
+    story.draw()
+    story.close()
+    assert stream.getvalue().splitlines() == [
+        "    0.0 s  initiate",
+        "    0.0 s  execute   job 2514",
+        "    0.0 s  watch",
+        "    0.0 s  watch     PENDING",
+        "   30.0 s  watch     PENDING",
+        f"   30.0 s  watch     {PARKED}",
+        "   30.0 s  watch     status again in 1.2 s (server error: HTTP 502)",
+        "   30.0 s  results",
+        "   30.0 s  done      COMPLETED",
+    ]
+
+
+def test_a_terminal_gets_one_line_that_is_drawn_anew_and_taken_away(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    stream = io.StringIO()
+    story = Story(stream, live=True, clock=clock)
+    assert story.period == TICK
+    story(moved("watch", "2514"))
+    story(seen("IN_PROGRESS"))
+    story.draw()
+    clock.now = 7.5
+    story.draw()
+    story(seen("WAITING"))
+    story.draw()
+    story(moved("results", "2514"))
+    story.draw()
+    story.close()
+    story.close()
+    assert stream.getvalue() == (
+        "    0.0 s  watch     job 2514\n"
+        f"{ERASE}    0.0 s  watch     IN_PROG…{ERASE}    7.5 s  watch     IN_PROG…"
+        f"{ERASE}    7.5 s  watch     WAITING…{ERASE}    7.5 s  results\n"
+        f"{ERASE}    7.5 s  results{ERASE}"
+    )
+
+
+def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
+    stream = io.StringIO()
+    Story(stream, clock=clock)(retried())
+    assert stream.getvalue() == "    0.0 s  status again in 1.2 s (server error: HTTP 502)\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "told", "remaining"),
+    [
+        ([], False, "no job was started."),
+        ([moved("schema"), moved("done")], False, "no job was started."),
+        ([moved("initiate"), moved("done")], False, "no job was started."),
+        ([moved("execute", "2514"), moved("done", "2514")], True, "job 2514 goes on remotely, and is billed"),
+        ([moved("watch", "2514"), seen("WAITING")], False, "job 2514 goes on remotely, and is billed"),
+        ([moved("watch", "2514"), moved("results", "2514")], False, "job 2514 has ended."),
+        ([moved("watch", "2514"), moved("done", "2514", "FAILED")], True, "job 2514 has ended."),
+    ],
+)
+def test_the_end_is_told_of_what_began_and_what_remains_after_ctrl_c(clock, events, told, remaining):
+    stream = io.StringIO()
+    story = Story(stream, clock=clock)
+    for event in events:
+        story(event)
+    assert ("done" in stream.getvalue()) is told
+    assert story.remaining().startswith(remaining)
+
+
+def test_nobody_who_reads_it_is_no_reason_to_stop(clock):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    Story(Gone(), clock=clock)(retried())
+
+
+@pytest.fixture(scope="module")
+def parked():
+    """An Opus where every job waits for a person, who comes after three seconds."""
+    config = SimulatorConfig(run_time=0, queue_time=0, waiting_share=1, waiting_time=3)
+    with SimulatorProcess(config) as process:
+        yield leading_to(process)
+
+
+def test_a_terminal_shows_that_a_parked_job_waits_for_a_person(parked, tmp_path):
+    drawn, code = Terminal(*TEXT, cwd=tmp_path, **parked).read()
+    assert code == 0
+    ticks = re.findall(rf"\r\x1b\[K +(\d+\.\d) s  watch     {PARKED}", drawn)
+    assert len(ticks) > 3
+    assert ticks == sorted(ticks, key=float)
+    rest = drawn[drawn.rindex(PARKED) :].replace(ERASE, "\n")
+    assert [line.split()[2] for line in rest.splitlines() if " s  " in line] == ["results", "done"]
+
+
+def test_a_log_shows_that_a_parked_job_waits_for_a_person(opus, parked):
+    said = opus(*TEXT, env=parked)
+    assert said.code == 0
+    assert said.err.count(f"  watch     {PARKED}\n") == 1
+
+
+@pytest.mark.parametrize("more", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_a_terminal_that_wants_no_drawing_gets_lines(parked, tmp_path, more):
+    drawn, code = Terminal(*TEXT, cwd=tmp_path, **parked, **more).read()
+    assert code == 0
+    assert "\x1b" not in drawn
+    assert drawn.count(f"  watch     {PARKED}") == 1

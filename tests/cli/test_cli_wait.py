@@ -1,0 +1,129 @@
+"""Waiting for a job that somebody else started, against the real simulator."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=hällo", "--json")
+NEXT = """
+    go on waiting:        opus-async wait {job_id}
+    see what it has done: opus-async audit {job_id}
+"""
+
+
+def stages(said):
+    """What stderr tells, each stage once."""
+    return list(dict.fromkeys(line.split()[2] for line in said.err.splitlines() if " s  " in line))
+
+
+def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=2)) as process:
+        env = leading_to(process)
+        left = opus(*TEXT, "--timeout", "0.5", env=env)
+        said = opus("wait", left.json["job_id"], env=env)
+    assert (left.code, said.code) == (5, 0)
+    assert said.json["Text"] == "hällo"
+    assert stages(said) == ["watch", "results", "done"]
+    assert f"  watch     job {left.json['job_id']}\n" in said.err
+    assert "  watch     IN_PROGRESS\n" in said.err
+    assert said.err.endswith("  done      COMPLETED\n")
+
+
+def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
+    done = opus(*TEXT, env=to).json
+    plain, whole = opus("wait", done["job_id"], env=to), opus("wait", done["job_id"], "--json", env=to)
+    assert (plain.code, whole.code) == (0, 0)
+    assert plain.json == done["outputs"]
+    assert {**whole.json, "timings": 0} == {**done, "timings": 0}
+
+
+def test_a_failed_job_has_the_code_1_and_names_its_nodes_and_its_audit(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+        env = leading_to(process)
+        ran = opus(*TEXT, env=env).json
+        plain, whole = opus("wait", ran["job_id"], env=env), opus("wait", ran["job_id"], "--json", env=env)
+    assert (plain.code, whole.code, plain.out) == (1, 1, "")
+    assert "failed nodes: " in plain.err
+    assert plain.err.endswith(f"What each of its nodes did: opus-async audit {ran['job_id']}\n")
+    assert whole.json["error"] == ran["error"]
+    assert whole.json["error"]["failed_nodes"]
+    assert whole.json["status"] == "FAILED"
+
+
+def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
+    config = SimulatorConfig(run_time=0, fail_share=1, traits=frozenset({"audit_missing"}))
+    with SimulatorProcess(config) as process:
+        env = leading_to(process)
+        job_id = opus(*TEXT, env=env).json["job_id"]
+        said = opus("wait", job_id, env=env)
+    assert said.code == 1
+    assert f"try 'opus-async audit {job_id}' later" in said.err
+
+
+def test_a_deadline_has_the_code_5_and_names_the_job(opus):
+    with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
+        env = leading_to(process)
+        job_id = opus(*TEXT, "--timeout", "0.5", env=env).json["job_id"]
+        said = opus("wait", job_id, "--timeout", "1", "--json", env=env)
+        other = opus("wait", job_id, "--timeout", "0.5", "--api", "v0", env=env)
+    assert said.code == 5
+    assert "No outcome after 1 s: it is IN_PROGRESS." in said.err
+    assert said.err.endswith(NEXT.format(job_id=job_id))
+    assert said.json["job_id"] == job_id
+    assert said.json["error"]["type"] == "DeadlineExceeded"
+    assert other.err.endswith(NEXT.format(job_id=f"{job_id} --api v0"))
+
+
+def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(opus, tmp_path):
+    with SimulatorProcess(SimulatorConfig(run_time=3600)) as simulator:
+        env = leading_to(simulator)
+        job_id = opus(*TEXT, "--timeout", "0.5", env=env).json["job_id"]
+        process = subprocess.Popen(
+            command("wait", job_id),
+            cwd=tmp_path,
+            env=environment(**env),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process.stderr, process.stdout:
+            while "IN_PROGRESS" not in (line := process.stderr.readline()):
+                assert line, "it ended before it saw the job"
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+            assert process.wait(SECONDS) == 130
+            assert not process.stdout.read()
+    assert f"interrupted; job {job_id} goes on remotely" in said
+    assert said.endswith(NEXT.format(job_id=job_id))
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_job_that_is_not_there_has_the_code_2(opus, to, more):
+    said = opus("wait", "99999999", *more, env=to)
+    assert said.code == 2
+    assert "does not know this id" in said.err
+    assert "may still run" not in said.err
+    assert opus("wait", " ", *more, env=to).code == 2
+
+
+def test_a_refused_key_has_the_code_4(opus, to):
+    said = opus("wait", "2514", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
+    assert (said.code, said.out) == (4, "")
+    assert "'opus-async doctor'" in said.err
+
+
+def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus, tmp_path):
+    config = SimulatorConfig(run_time=0, traits=frozenset({"results_late"}))
+    with SimulatorProcess(config) as process:
+        env = leading_to(process)
+        job_id = opus(*TEXT, "--timeout", "0.2", env=env).json["job_id"]
+        said = opus("wait", job_id, "--timeout", "0.1", env=env)
+    assert said.code == 1
+    assert "it is COMPLETED" in said.err
+    assert f"what it left, once more: opus-async wait {job_id}\n" in said.err
