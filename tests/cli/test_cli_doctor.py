@@ -444,11 +444,24 @@ def test_a_busy_platform_is_no_fault_of_the_key(opus):
 
 
 def test_an_answer_that_is_no_workflow(opus):
-    with serving(lambda _: (200, b'{"status": "ok"}')) as port:
+    nothing = (404, b'{"statusCode": 404, "message": "Cannot GET /"}')
+
+    def answer(request):
+        return nothing if request.path.endswith("nowhere") else (200, b'{"status": "ok"}')
+
+    with serving(answer) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
     assert "without a schema" in check(said, "live call")["finding"]
     assert "check OPUS_BASE_URL" in check(said, "live call")["fix"]
+
+
+def test_a_server_that_says_the_same_of_everything_is_no_platform(opus):
+    with serving(lambda _: (200, b'{"status": "ok"}')) as port:
+        said = opus("doctor", "--json", env=at(port))
+    assert said.code == 4
+    assert check(said, "generation")["state"] == "bad"
+    assert "neither v0 nor v1 answers at this base URL" in check(said, "generation")["finding"]
 
 
 # One workflow

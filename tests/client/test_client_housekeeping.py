@@ -154,7 +154,7 @@ def paged(jobs, *, total="right", offset="kept"):
         begin = (
             int(query["offset"]) if offset == "kept" else min(int(query["offset"]), max(len(jobs) - 25, 0))
         )
-        begin = 0 if offset == "ignored" else begin
+        begin = {"ignored": 0, "a page number": begin * 25}.get(offset, begin)
         page = jobs[begin : begin + 25]
         totals = {"right": len(jobs), "page": len(page), "zero": 0, "none": None}
         return {"totalCount": totals[total], "jobs": [{"id": job} for job in page]}
@@ -207,6 +207,9 @@ async def test_a_server_that_gives_the_first_page_for_ever_is_told(searching):
         async for job in opus.jobs.search():
             found.append(job.job_id)
     assert found == jobs[:25]
+    opus = await searching(paged(jobs, offset="a page number"))
+    with pytest.raises(ProtocolError, match="25 of 100"):
+        assert [job async for job in opus.jobs.search()]
     opus = await searching(paged(jobs, offset="ignored", total="none"))
     assert len([job async for job in opus.jobs.search()]) == 25
     opus = await searching(lambda query: {"totalCount": None, "jobs": [{"title": "no id"}] * 25})

@@ -17,7 +17,7 @@ from opus_async.errors import (
     TransportError,
     UploadError,
 )
-from opus_async.events import JobStageChanged
+from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, AuditNode, JobRequest, JobStatus
 from opus_async.platform import Collected, UncertainStart
 from opus_async.transport.notify import Notifier
@@ -60,11 +60,18 @@ def test_timings_name_every_stage_and_add_up():
     assert stages[STAGES.watch] >= 5
 
 
-def test_listeners_are_told_every_stage_and_the_end():
+def test_listeners_are_told_every_stage_every_status_and_the_end():
     told = []
     run(FakePlatform(), JobRequest({}, key="k"), notify=Notifier([told.append]))
-    assert [event.stage for event in told] == ["look", "pack", "open", "go", "see", "take", "done"]
-    assert all(isinstance(event, JobStageChanged) and event.key == "k" for event in told)
+    stages = [event.stage for event in told if isinstance(event, JobStageChanged)]
+    assert stages == ["look", "pack", "open", "go", "see", "take", "done"]
+    seen = [event for event in told if isinstance(event, JobStatusSeen)]
+    assert [(event.job_id, event.status) for event in seen] == [
+        ("job-0", "IN_PROGRESS"),
+        ("job-0", "COMPLETED"),
+    ]
+    assert told[5:7] == seen  # after the stage in which it is watched began
+    assert all(event.key == "k" for event in told)
     assert told[-1].status == "COMPLETED"
 
 
