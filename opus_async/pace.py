@@ -26,8 +26,8 @@ OVERDUE = 1.25
 OUTLIER = 4.0
 """Times the median: a run time beyond it is one that the others need not wait for."""
 REST_CAP = 1800.0
-"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs take
-longer than that, once in the time that half of them take."""
+"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs
+take longer than that, once in the time that half of them take."""
 CALLS_COUNTED = 20
 """Ends that tell how far calls can be relied on; the newest count."""
 CALLS_ENOUGH = 3

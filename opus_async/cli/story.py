@@ -105,7 +105,7 @@ class Story:
         if not self.started or self.job_id is None:
             return "no job was started."
         if self._ended:
-            return f"job {self.job_id} has ended."
+            return f"job {self.job_id} has ended; to wait for it again prints what it gave."
         return (
             f"job {self.job_id} goes on remotely, and is billed when it completes. Do not run the same "
             "inputs again before you know how it ended."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
+from opus_async.cli.program import told
 from opus_async.cli.story import RESULTS, WATCH, Story, story_for
 from opus_async.errors import DeadlineExceeded, OpusError
 
@@ -61,7 +62,8 @@ async def _in_time(opus: OpusClient, options: argparse.Namespace, story: Story) 
     except TimeoutError:
         if not deadline.expired():
             raise
-        known = f"it is {story.status}" if story.status else "its status could not be read"
+        unread = f"its status could not be read, and '{told('doctor', api=options.api)}' may tell why"
+        known = f"it is {story.status}" if story.status else unread
         raise DeadlineExceeded(
             f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
             job_id=options.job_id,

@@ -236,9 +236,7 @@ class CallbackReceiver:
         left = MAX_BODY if response.status == NO_CONTENT else 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BODY_SECONDS if left else 0):
-                async for (
-                    chunk
-                ) in request.content.iter_any():  # nobody looks: only so that the sender can end
+                async for chunk in request.content.iter_any():  # dropped: so that the sender can end
                     left -= len(chunk)
                     if left < 0:
                         break

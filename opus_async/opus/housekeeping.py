@@ -64,8 +64,8 @@ class JobSearch(AsyncIterator[JobDetail]):
         self._seen.append(ids)
         if (repeated or not page.entries) and page.total is not None and self._found < page.total:
             raise ProtocolError(
-                f"The search gives nothing more after {self._found} of {page.total} jobs: this server turns pages "
-                "in another way. Narrow the search, or give a larger page_size"
+                f"The search gives nothing more after {self._found} of {page.total} jobs: this server turns "
+                "pages in another way. Narrow the search, or give a larger page_size"
             )
         full = page.entries >= self._page_size
         told_all = page.total is not None and page.total <= self._offset

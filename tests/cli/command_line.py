@@ -1,4 +1,4 @@
-"""How tests call the command line: as processes, with an environment of their own."""
+"""How tests call the command line: as processes, with an environment and servers of their own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import pty
 import select
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +80,46 @@ class Terminal:
             drawn += piece
         os.close(self.parent)
         return drawn.decode(), self.process.wait(SECONDS)
+
+
+def handler(answer, **headers):
+    """A handler that answers with what ``answer(request)`` gives, a status and a body, and with headers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answer(self)
+            self.send_response_only(status)
+            for name, value in {"Date": ago(0), "Content-Length": len(body), **headers}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+def ago(hours):
+    """A date as headers have it."""
+    return format_datetime(datetime.now(UTC) - timedelta(hours=hours), usegmt=True)
+
+
+@contextmanager
+def serving(answer, *, context=None, **headers):
+    """A server of ours in a thread; gives its port."""
+    with HTTPServer(("127.0.0.1", 0), handler(answer, **headers)) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def at(port, scheme="http", host="127.0.0.1"):
+    """The environment that leads there."""
+    return {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"{scheme}://{host}:{port}"}

@@ -6,16 +6,13 @@ import resource
 import shutil
 import ssl
 import subprocess
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
-from command_line import WRONG_KEY, leading_to
+from command_line import WRONG_KEY, ago, at, leading_to, serving
 
 from opus_async.cli.doctor import local, network
 from opus_async.cli.doctor.checks import State
@@ -117,47 +114,6 @@ def test_too_few_open_files(monkeypatch):
     assert "ulimit -n" in check.fix
 
 
-def handler(answer, **headers):
-    """A handler that answers with what ``answer(request)`` gives, a status and a body, and with headers."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, body = answer(self)
-            self.send_response_only(status)
-            for name, value in {"Date": _ago(0), "Content-Length": len(body), **headers}.items():
-                self.send_header(name, str(value))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    return Handler
-
-
-def _ago(hours):
-    return format_datetime(datetime.now(UTC) - timedelta(hours=hours), usegmt=True)
-
-
-@contextmanager
-def serving(answer, *, context=None, **headers):
-    """A server of ours in a thread; gives its port."""
-    with HTTPServer(("127.0.0.1", 0), handler(answer, **headers)) as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def at(port, scheme="http", host="127.0.0.1"):
-    return {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"{scheme}://{host}:{port}"}
-
-
 def through(simulator, *kept):
     """What the simulator answers to a request of which only these headers are passed on."""
     direct = build_opener(ProxyHandler({}))
@@ -175,7 +131,7 @@ def through(simulator, *kept):
 
 
 def test_a_clock_that_is_wrong(opus):
-    with serving(lambda _: (404, b""), Date=_ago(1)) as port:
+    with serving(lambda _: (404, b""), Date=ago(1)) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
     assert check(said, "clock")["state"] == "bad"

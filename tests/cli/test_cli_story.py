@@ -106,8 +106,8 @@ def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
         ([moved("initiate"), moved("done")], False, "no job was started."),
         ([moved("execute", "2514"), moved("done", "2514")], True, "job 2514 goes on remotely, and is billed"),
         ([moved("watch", "2514"), seen("WAITING")], False, "job 2514 goes on remotely, and is billed"),
-        ([moved("watch", "2514"), moved("results", "2514")], False, "job 2514 has ended."),
-        ([moved("watch", "2514"), moved("done", "2514", "FAILED")], True, "job 2514 has ended."),
+        ([moved("watch", "2514"), moved("results", "2514")], False, "job 2514 has ended; to wait"),
+        ([moved("watch", "2514"), moved("done", "2514", "FAILED")], True, "job 2514 has ended; to wait"),
     ],
 )
 def test_the_end_is_told_of_what_began_and_what_remains_after_ctrl_c(clock, events, told, remaining):

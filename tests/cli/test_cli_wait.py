@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 
 import pytest
-from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+from command_line import SECONDS, WRONG_KEY, at, command, environment, leading_to, serving
 
 from opus_async import JobStatus, JobStatusSeen, OpusClient
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -24,9 +25,9 @@ def stages(said):
 
 
 def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=2)) as process:
+    with SimulatorProcess(SimulatorConfig(run_time=4)) as process:
         env = leading_to(process)
-        left = opus(*TEXT, "--timeout", "0.5", env=env)
+        left = opus(*TEXT, "--timeout", "1", env=env)
         said = opus("wait", left.json["job_id"], env=env)
     assert (left.code, said.code) == (5, 0)
     assert said.json["Text"] == "hällo"
@@ -84,7 +85,7 @@ def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
 def test_a_deadline_has_the_code_5_and_names_the_job(opus):
     with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
-        job_id = opus(*TEXT, "--timeout", "0.5", env=env).json["job_id"]
+        job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
         said = opus("wait", job_id, "--timeout", "1", "--json", env=env)
         other = opus("wait", job_id, "--timeout", "0.5", "--api", "v0", env=env)
     assert said.code == 5
@@ -95,10 +96,23 @@ def test_a_deadline_has_the_code_5_and_names_the_job(opus):
     assert other.err.endswith(NEXT.format(job_id=f"{job_id} --api v0"))
 
 
+def test_a_platform_that_is_not_there_is_waited_for_no_longer_than_asked_for(opus):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and never listens
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        said = opus(
+            "wait", "2514", "--timeout", "1", env={"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": url}
+        )
+    assert said.code == 5
+    assert "  watch     status again in " in said.err
+    assert "its status could not be read, and 'opus-async doctor' may tell why" in said.err
+    assert said.err.endswith(NEXT.format(job_id="2514"))
+
+
 def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(opus, tmp_path):
     with SimulatorProcess(SimulatorConfig(run_time=3600)) as simulator:
         env = leading_to(simulator)
-        job_id = opus(*TEXT, "--timeout", "0.5", env=env).json["job_id"]
+        job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
         process = subprocess.Popen(
             command("wait", job_id),
             cwd=tmp_path,
@@ -133,12 +147,13 @@ def test_a_refused_key_has_the_code_4(opus, to):
     assert "'opus-async doctor'" in said.err
 
 
-def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus, tmp_path):
-    config = SimulatorConfig(run_time=0, traits=frozenset({"results_late"}))
-    with SimulatorProcess(config) as process:
-        env = leading_to(process)
-        job_id = opus(*TEXT, "--timeout", "0.2", env=env).json["job_id"]
-        said = opus("wait", job_id, "--timeout", "0.1", env=env)
-    assert said.code == 1
-    assert "it is COMPLETED" in said.err
-    assert f"what it left, once more: opus-async wait {job_id}\n" in said.err
+def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus):
+    def answer(request):
+        return (200, b'{"status": "COMPLETED"}') if request.path == "/job/2514/status" else (202, b"")
+
+    with serving(answer) as port:
+        said = opus("wait", "2514", "--timeout", "3", env=at(port))
+    assert (said.code, said.out) == (1, "")
+    assert stages(said) == ["watch", "results"]
+    assert "No outcome after 3 s: it is COMPLETED." in said.err
+    assert "what it left, once more: opus-async wait 2514\n" in said.err

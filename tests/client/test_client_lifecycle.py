@@ -275,10 +275,10 @@ async def test_a_job_that_cannot_be_watched_raises_at_its_turn_and_the_others_go
 
 
 async def test_trap_14_a_deadline_ends_our_waiting_and_not_the_job(simulate, connect):
-    simulator = await simulate(run_time=0.4)
+    simulator = await simulate(run_time=1.5)
     opus = connect(simulator)
     with pytest.raises(DeadlineExceeded) as caught:
-        await opus.run(TEXT, {"Text": "slow"}, timeout=0.1)
+        await opus.run(TEXT, {"Text": "slow"}, timeout=0.7)
     late = caught.value
     assert (late.stage, late.last_status) == ("watch", JobStatus.IN_PROGRESS)
     assert late.job_id in str(late)
