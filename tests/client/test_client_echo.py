@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from client_tools import sha256
+from given_values import json_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,15 +25,6 @@ SHAPES = (
     "schema_wrapped_workflow",
 )
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)
 objects = st.dictionaries(st.text(max_size=8), json_values, max_size=5)
 contents = st.binary(min_size=1, max_size=500)
 names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)

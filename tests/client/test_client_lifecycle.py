@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from client_tools import ALL_TYPES, DOCUMENT, MODERN, TEXT, TEXT_INPUT, document, sha256, text_payload
+from given_values import json_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -372,15 +373,6 @@ async def test_a_slash_at_the_end_of_the_base_url_changes_nothing(simulate, conn
 
 # Every kind of input
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 contents = st.binary(min_size=1, max_size=2000)
