@@ -17,7 +17,7 @@ import itertools
 import logging
 import random
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from opus_async import pace
@@ -221,12 +221,16 @@ class Watcher:
         self._scouts[scout.kind] -= 1
         if self._calls[scout.kind].reliable is not None:
             return
+        job = next(self._resting(scout.kind), None)
+        if job is not None:
+            self._make_scout(job)
+            now = asyncio.get_running_loop().time()
+            self._schedule(job, now + self._next(job, now))
+
+    def _resting(self, kind: str) -> Iterator[_Watched]:
         for job in itertools.chain.from_iterable(self._watched.values()):
-            if job.kind == scout.kind and job.resting and not (job.busy or job.called or job.done.done()):
-                self._make_scout(job)
-                now = asyncio.get_running_loop().time()
-                self._schedule(job, now + self._next(job, now))
-                return
+            if job.kind == kind and job.resting and not (job.busy or job.called or job.done.done()):
+                yield job
 
     def _schedule(self, job: _Watched, due: float) -> None:
         job.turn, job.due = next(self._turns), due
@@ -379,11 +383,10 @@ class Watcher:
 
     def _reconsider(self, kind: str, now: float) -> None:
         """Look sooner at the jobs that rest, where what is known now says so."""
-        for job in itertools.chain.from_iterable(self._watched.values()):
-            if job.kind == kind and job.resting and not (job.busy or job.called or job.done.done()):
-                due = now + self._next(job, now)
-                if due < job.due:
-                    self._schedule(job, due)
+        for job in self._resting(kind):
+            due = now + self._next(job, now)
+            if due < job.due:
+                self._schedule(job, due)
 
     def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
         job.troubles += 1

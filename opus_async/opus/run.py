@@ -139,9 +139,9 @@ class OpusRun:
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
         callback = self._callback
-        receiver = callback if isinstance(callback, CallbackReceiver) else None
-        url = receiver.url_for(remote_id, self._api.platform) if receiver else cast("str | None", callback)
-        await self._api.execute(remote_id, ready, callback_url=url, workspaces=self.workspaces)
+        if isinstance(callback, CallbackReceiver):
+            callback = callback.url_for(remote_id, self._api.platform)
+        await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:
         """Compare the job with one that was never executed; see :mod:`opus_async.opus.standing`.

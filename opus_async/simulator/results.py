@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from opus_async.simulator import traits
 from opus_async.simulator.draws import uniform
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opus_async.simulator.uploads import Upload
     from opus_async.simulator.workflows import OutputVariable
 
-FACTS = (
+Fact = Literal[
     "echo",
     "sha256",
     "size",
@@ -34,9 +34,10 @@ FACTS = (
     "digest",
     "report_file",
     "report_files",
-)
+]
 """The facts an output can name: an echo, facts of a file or a text, the verdict; and of all inputs together
 their digest, a generated file, a list of generated files."""
+FACTS: tuple[Fact, ...] = get_args(Fact)
 _FILE_FACTS = frozenset({"sha256", "size", "type", "lines", "pages"})
 _SCORE_DIGITS = 8
 _HIGHEST_SCORE: float = 16.0**_SCORE_DIGITS

@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from opus_async.simulator.builtin import default_outputs
 from opus_async.simulator.draws import hexadecimal
+from opus_async.simulator.results import Fact
 from opus_async.simulator.workflows import DEFAULT_NODES, InputVariable, OutputVariable, Workflow
 
 if TYPE_CHECKING:
@@ -40,19 +41,6 @@ if TYPE_CHECKING:
 
 ValueType = Literal[
     "str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string"
-]
-Fact = Literal[
-    "echo",
-    "sha256",
-    "size",
-    "type",
-    "lines",
-    "pages",
-    "characters",
-    "verdict",
-    "digest",
-    "report_file",
-    "report_files",
 ]
 _NAME_DIGITS = 9
 # Facts of all inputs together: they need not name one.

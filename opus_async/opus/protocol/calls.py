@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
-from opus_async.opus.protocol.dialect import InitiateFields
+from opus_async.opus.protocol.dialect import Call, InitiateFields
 from opus_async.opus.protocol.plain import jsonable, sendable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
@@ -47,6 +47,12 @@ def query(**values: str | int | None) -> str:
     """A query string with its ``?``, of the values that are given; empty when none is."""
     asked = given(**values)
     return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
+
+
+def workflow_details(path: str, *, version: int | None, version_id: str | None) -> Call:
+    """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
+    asked = query(version=version, workflowVersionId=version_id)
+    return Call(operation="workflow", method="GET", path=path + asked)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -42,8 +42,7 @@ class V0(Generation):
     ) -> Call:
         """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
         path = f"/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        asked = calls.query(version=version, workflowVersionId=version_id)
-        return Call(operation="workflow", method="GET", path=path + asked)
+        return calls.workflow_details(path, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled job shell.

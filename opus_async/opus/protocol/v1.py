@@ -36,8 +36,7 @@ class V1(Generation):
         The page of v1 names no parameter; those of v0 are sent when the caller pins a version.
         """
         path = f"{_BASE}/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        asked = calls.query(version=version, workflowVersionId=version_id)
-        return Call(operation="workflow", method="GET", path=path + asked)
+        return calls.workflow_details(path, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled case.
