@@ -86,6 +86,10 @@ class RetryPolicy(_Settings):
         cap: No backoff is longer than this, in seconds.
         execute_grace: Seconds over which the platform is asked, at least three times, whether an execute
             with a lost answer was obeyed.
+        outage: Seconds for which a host may be gone (no name, no connection, nothing but 5xx or web pages) or
+            answer nothing but 429 before it is given up; until then requests wait for it and use up neither
+            attempts nor time. None: each request ends by its own attempts and ``max_elapsed``, and none is
+            kept from trying for longer than that.
         on_ambiguous: What to do when it looks, after the grace, exactly like a job never started:
             ``resend_once`` sends the same job id once more; ``stop`` raises AmbiguousExecution.
     """
@@ -95,6 +99,7 @@ class RetryPolicy(_Settings):
     base: Seconds = 0.25
     cap: Seconds = 20
     execute_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 15
+    outage: Seconds | None = None
     on_ambiguous: Literal["resend_once", "stop"] = "resend_once"
 
 

@@ -11,14 +11,19 @@
     │   ├── NotFound                 404: no such id, or not visible to this key
     │   ├── ValidationFailed         400, 413, 422: the request was understood and refused
     │   ├── RateLimited              429 for longer than it is worth waiting
+    │   ├── QuotaExhausted           402: the plan's or the budget's limit is used up
     │   └── ServerError              5xx
     ├── ProtocolError                the platform answered, and the answer makes no sense
     ├── TransportError               no complete answer came
+    │   └── HostDown                 nothing of a host answered for longer than it is worth waiting
     ├── UploadError                  a file could not be sent, or storage refused it
     ├── DownloadError                a file could not be fetched or kept; nothing half is left behind
     ├── JobFailed                    the job reached a terminal status other than COMPLETED
     ├── DeadlineExceeded             we stopped waiting; the job goes on
-    └── AmbiguousExecution           it cannot be known whether the job was started
+    ├── AmbiguousExecution           it cannot be known whether the job was started
+    ├── ManifestError                a manifest that cannot be run, or not on this batch directory
+    └── LedgerError                  the ledger of a batch cannot be read or written: nothing more is ordered
+        └── LedgerBusy               another process works on this batch
 
 Every message says what to do next. No message holds a secret: URLs come without their query.
 """
@@ -153,6 +158,13 @@ class RateLimited(APIError):
     """429, and nothing but 429, for longer than it is worth waiting."""
 
 
+class QuotaExhausted(APIError):
+    """The plan's or the budget's limit is used up: nothing will be accepted until it is raised.
+
+    402, or another refusal that says so in unmistakable words. Never repeated.
+    """
+
+
 class ServerError(APIError):
     """5xx after the last retry."""
 
@@ -207,6 +219,22 @@ class TransportError(OpusError):
         self.url = url
 
 
+class HostDown(TransportError):
+    """Nothing that a host was asked was answered for longer than it is worth waiting; it is asked no more.
+
+    Attributes:
+        host: Which host.
+        seconds: How long it was silent.
+    """
+
+    def __init__(
+        self, message: str, *, host: str, seconds: float, request_sent: bool, method: str = "", url: str = ""
+    ) -> None:
+        super().__init__(message, request_sent=request_sent, retryable=False, method=method, url=url)
+        self.host = host
+        self.seconds = seconds
+
+
 class UploadError(OpusError):
     """A file could not be sent, or storage refused it.
 
@@ -243,6 +271,7 @@ class DownloadError(OpusError):
         status: The HTTP status of storage's answer; None when it was not storage that refused.
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
         expired: Whether storage said that the presigned URL has expired.
+        disk_full: Whether the disk has no room left: make some, then fetch it again.
     """
 
     def __init__(
@@ -253,11 +282,13 @@ class DownloadError(OpusError):
         status: int | None = None,
         code: str | None = None,
         expired: bool = False,
+        disk_full: bool = False,
         job_id: str | None = None,
         stage: str | None = None,
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.expired = expired
+        self.disk_full = disk_full
         self.destination = destination
         self.status = status
         self.code = code
@@ -324,6 +355,44 @@ class AmbiguousExecution(OpusError):
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
         self.cause = cause
+
+
+class ManifestError(OpusError, ValueError):
+    """A manifest cannot be run as it is, or does not fit the batch directory; nothing was sent.
+
+    Attributes:
+        problems: One sentence per problem, each naming row, column or file, and the fix.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  - ".join((message, *self.problems)))
+
+
+class LedgerError(OpusError):
+    """The ledger of a batch cannot be read or written. Nothing more is ordered; what it holds is not lost.
+
+    Attributes:
+        disk_full: Whether the disk has no room left: make some, then resume.
+    """
+
+    def __init__(self, message: str, *, disk_full: bool = False) -> None:
+        super().__init__(message)
+        self.disk_full = disk_full
+
+
+class LedgerBusy(LedgerError):
+    """Another process works on this batch; the message names it.
+
+    Attributes:
+        pid: Its process id; None when it cannot be told.
+        host: The machine it runs on.
+    """
+
+    def __init__(self, message: str, *, pid: int | None = None, host: str = "") -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.host = host
 
 
 def _rebuilt(kind: type[OpusError], args: tuple[Any, ...], known: dict[str, Any]) -> OpusError:

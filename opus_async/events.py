@@ -50,13 +50,13 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStageChanged:
-    """A job entered a stage, or ended (``stage="done"``).
+    """A job entered a stage, ended (``stage="done"``), or rests until a person acts (``stage="parked"``).
 
     Attributes:
         index: The row's position in its run.
         key: The caller's own name for the row.
         job_id: None before one exists.
-        stage: The platform's stage name; ``done`` at the end.
+        stage: The platform's stage name; ``done`` at the end, ``parked`` while nobody waits for it.
         status: The terminal status, only with ``done``; None there when none is known.
     """
 
@@ -99,7 +99,27 @@ class UploadProgress:
     size: int
 
 
-Event: TypeAlias = RequestSent | RequestRetried | JobStageChanged | JobStatusSeen | UploadProgress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostTroubled:
+    """A host is not there, or not well: requests to it wait. Told again when it is given up, and at the end.
+
+    Attributes:
+        host: Its name; ``file storage`` for wherever files go.
+        down: Whether the trouble goes on; False when it answers again.
+        reason: What was seen last, e.g. ``unsent: no connection to ...``; with ``given up, `` before it once
+            requests are no longer kept waiting.
+        seconds: For how long it has answered nothing good.
+    """
+
+    host: str
+    down: bool
+    reason: str
+    seconds: float
+
+
+Event: TypeAlias = (
+    RequestSent | RequestRetried | HostTroubled | JobStageChanged | JobStatusSeen | UploadProgress
+)
 Listener: TypeAlias = Callable[[Event], Awaitable[object] | object]
 """Called with each event. A plain function runs on the event loop: keep it short. A coroutine function runs
 beside the job, in the order of the events. What it raises is logged and goes no further."""

@@ -1,12 +1,16 @@
 """How one job runs, from inputs to outcome, said in terms of the platform. There is one way, and this is it.
 
 bind -> prepare (files) -> create (an unbilled shell) -> start (the bill) -> watch -> collect
+
+With a :class:`~opus_async.platform.Journal` each step that must outlive the process is told in time, and with
+the :class:`~opus_async.platform.Past` of a job an earlier process's work is gone on with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Generic
 
@@ -14,12 +18,31 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError
 from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
-from opus_async.platform import BoundT, Collected, Platform, ReadyT
+from opus_async.platform import NO_PAST, BoundT, Collected, Journal, Past, Platform, ReadyT
 from opus_async.starting import Starter
 from opus_async.transport.notify import Notifier
 from opus_async.watch import Watcher
 
 log = logging.getLogger("opus_async.lifecycle")
+
+PARKED = "parked"
+"""The stage that events tell of a job that is left to wait for a person."""
+
+
+class Parked(Exception):
+    """A job waits for a person, and nobody waits for it here any more; raised only where that was wanted.
+
+    Attributes:
+        remote_id: The job.
+        status: Its status, WAITING.
+        timings: Seconds per stage until now.
+    """
+
+    def __init__(self, remote_id: str, status: JobStatus, timings: Mapping[str, float]) -> None:
+        super().__init__(f"job {remote_id} is {status}")
+        self.remote_id = remote_id
+        self.status = status
+        self.timings = timings
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
@@ -33,6 +56,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         notify: Where stage changes go.
 
     Attributes:
+        platform: Whose jobs.
         abandoned: Ids of jobs that may go on remotely because we were cancelled while they ran.
     """
 
@@ -46,29 +70,50 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         notify: Notifier,
     ) -> None:
         self.abandoned: list[str] = []
-        self._platform = platform
+        self.platform = platform
         self._watcher = watcher
         self._starter = Starter(platform, policy)
         self._job_timeout = job_timeout
         self._notify = notify
 
-    async def run(self, request: JobRequest, *, index: int = 0) -> JobOutcome:
+    async def run(
+        self,
+        request: JobRequest,
+        *,
+        index: int = 0,
+        past: Past = NO_PAST,
+        journal: Journal | None = None,
+        park: bool = False,
+    ) -> JobOutcome:
         """Run one job to a terminal status.
+
+        Args:
+            request: What it is asked to do. Of a job that was accepted already nothing but its key and
+                time-out is read.
+            index: The row's position in its run.
+            past: How far an earlier process came with it.
+            journal: Told of what must outlive this process.
+            park: Whether to stop waiting for a job that waits for a person.
 
         Returns:
             The outcome; ``error`` is set when the job failed, or completed and its results could not be had.
 
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage.
+            Parked: It waits for a person; only with ``park``.
         """
-        run = _Run(request, index, self._platform.stages.bind, self._notify)
+        run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
+        run.job_id, run.ordered = past.remote_id, past.ordered
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if _timeout_problem(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                await self._advance(run, request)
+                ordered_here = not past.accepted and await self._start(run, request, past)
+                await self._wait(run, look_now=not ordered_here, park=park)
                 run.collected = await self._collect(run)
+        except Parked:
+            raise
         except OpusError as error:
             run.error = error.located(job_id=run.job_id, stage=run.stage)
         except TimeoutError as error:
@@ -81,27 +126,63 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             raise
         return run.finish()
 
-    async def _advance(self, run: _Run, request: JobRequest) -> None:
-        platform, stages = self._platform, self._platform.stages
+    async def _start(self, run: _Run, request: JobRequest, past: Past) -> bool:
+        """Get the job to run, whatever was done before; returns whether it was ordered here."""
+        platform, stages = self.platform, self.platform.stages
+        if past.remote_id is not None:
+            platform.adopt(past.remote_id, request)
+        if past.ordered and await self._was_obeyed(run, may_order=past.may_order):
+            return False
         run.enter(stages.bind)
         if problems := _problems(request):
             raise InvalidInputs(problems)
         bound = await platform.bind(request)
         run.enter(stages.prepare)
         ready = await platform.prepare(bound)
-        run.enter(stages.create)
-        run.job_id = await platform.create(bound)
-        run.enter(stages.start)
+        if run.job_id is None:
+            run.enter(stages.create)
+            run.made(await platform.create(bound))
+        await self._order(run, ready, again=past.ordered)
+        return True
+
+    async def _was_obeyed(self, run: _Run, *, may_order: bool) -> bool:
+        """Whether the order of an earlier process was obeyed; if not, it may be given once more."""
+        run.enter(self.platform.stages.start)
+        lost = OpusError("An earlier process got no answer to the order to start")
+        if not await self._starter.was_obeyed(run.known_id, lost, may_order=may_order):
+            run.ordered = False
+            return False
+        if run.journal:
+            run.journal.ordered(run.known_id)
+        return True
+
+    async def _order(self, run: _Run, ready: ReadyT, *, again: bool) -> None:
+        run.enter(self.platform.stages.start)
+        if run.journal:
+            await run.journal.ordering(run.known_id)
         run.ordered = True
-        await self._starter.start(run.job_id, ready)
-        run.enter(stages.watch)
-        await self._watcher.wait(
-            run.job_id, kind=platform.kind, on_status=run.saw, calls_back=platform.calls_back
+        await self._starter.start(run.known_id, ready, again=again)
+        if run.journal:
+            run.journal.ordered(run.known_id)
+
+    async def _wait(self, run: _Run, *, look_now: bool, park: bool) -> None:
+        run.enter(self.platform.stages.watch)
+        status = await self._watcher.wait(
+            run.known_id,
+            kind=self.platform.kind,
+            on_status=run.saw,
+            look_now=look_now,
+            exists=True,
+            calls_back=self.platform.calls_back,
+            until_waiting=park,
         )
+        if not status.is_terminal:
+            run.enter(PARKED)
+            raise Parked(run.known_id, status, run.timings())
 
     def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
-        if not run.ordered:
+        if not run.ordered or run.journal:  # a journal knows it, and for longer than we do
             return
         row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
         if run.ended:
@@ -114,15 +195,15 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         log.warning("Cancelled. %s", left)
 
     async def _collect(self, run: _Run) -> Collected:
-        run.enter(self._platform.stages.collect)
-        return await self._platform.collect(run.known_id, run.known_status)
+        run.enter(self.platform.stages.collect)
+        return await self.platform.collect(run.known_id, run.known_status)
 
     def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
         if run.ended:
             what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
         elif not run.ordered:
             what = "nothing was started"
-        elif run.stage == self._platform.stages.start:
+        elif run.stage == self.platform.stages.start:
             what = "it may have been started: look at it before running it again"
         else:
             what = f"it goes on remotely: jobs.wait({run.job_id!r}) can go on waiting"
@@ -137,7 +218,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 class _Run:
     """What changes while one job runs; belongs to one task."""
 
-    def __init__(self, request: JobRequest, index: int, stage: str, notify: Notifier) -> None:
+    def __init__(
+        self, request: JobRequest, index: int, stage: str, notify: Notifier, journal: Journal | None
+    ) -> None:
         self.key = request.key
         self.index = index
         self.stage = stage
@@ -147,6 +230,7 @@ class _Run:
         self.status: JobStatus | None = None
         self.collected = Collected()
         self.error: OpusError | None = None
+        self.journal = journal
         self._notify = notify
         self._timings: dict[str, float] = {}
         self._now = asyncio.get_running_loop().time
@@ -166,8 +250,15 @@ class _Run:
         assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
         return self.status
 
+    def made(self, remote_id: str) -> None:
+        self.job_id = remote_id
+        if self.journal:
+            self.journal.created(remote_id)
+
     def saw(self, status: JobStatus) -> None:
         self.status = status
+        if self.journal:
+            self.journal.seen(status)
         if self._notify.active:
             self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
 
@@ -183,9 +274,14 @@ class _Run:
             self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered
         self._entered = now
 
+    def timings(self) -> Mapping[str, float]:
+        """Seconds per stage until now, and in all."""
+        self._clock()
+        return MappingProxyType({**self._timings, "total": self._now() - self._began})
+
     def finish(self) -> JobOutcome:
         """The outcome; raises the error when no terminal status is known."""
-        self._clock()
+        timings = self.timings()
         if self._notify.active:
             self._notify(
                 JobStageChanged(
@@ -207,7 +303,7 @@ class _Run:
             results=self.collected.results,
             error=self.error,
             audit=self.collected.audit,
-            timings=MappingProxyType({**self._timings, "total": self._now() - self._began}),
+            timings=timings,
             index=self.index,
             key=self.key,
         )

@@ -10,10 +10,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from opus_async.errors import OpusError
-from opus_async.models import AuditLog, JobRequest, JobStatus
+from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Workflow
 
 BoundT = TypeVar("BoundT")
 """A platform's own value: a request checked against the workflow, nothing sent yet."""
@@ -74,6 +75,56 @@ class Collected:
     audit: AuditLog | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """How far an earlier process came with a job.
+
+    Attributes:
+        remote_id: Its id; None when none exists.
+        ordered: Whether the order to start may have left.
+        accepted: Whether it is known to have been obeyed.
+        may_order: Whether it may be ordered once more if it looks never started; else that is for a person
+            to decide.
+    """
+
+    remote_id: str | None = None
+    ordered: bool = False
+    accepted: bool = False
+    may_order: bool = True
+
+
+NO_PAST = Past()
+
+
+class Journal(Protocol):
+    """Told of the steps of one job that must outlive this process, in time."""
+
+    def created(self, remote_id: str) -> None:
+        """A shell exists. Losing this costs a stray shell and no bill."""
+
+    async def ordering(self, remote_id: str) -> None:
+        """The order to start is about to leave: it does when this has returned."""
+
+    def ordered(self, remote_id: str) -> None:
+        """The job is known to run."""
+
+    def seen(self, status: JobStatus) -> None:
+        """The platform shows this status, for the first time or after another."""
+
+
+class Memory(Protocol):
+    """What a platform may keep beyond this process: what was prepared once need not be prepared again.
+
+    Names and values are the platform's own text. Nothing secret goes in, and nothing that expires.
+    """
+
+    async def recall(self, name: str) -> str | None:
+        """What was kept under this name; None when nothing was."""
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep it. Losing it costs time and no bill."""
+
+
 class Observer(Protocol):
     """Asks the platform where jobs stand."""
 
@@ -96,8 +147,29 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
     calls_back: bool
     """Whether the platform was asked to call when a job ends; such a call is a hint and no more."""
 
+    @property
+    def prepared_before(self) -> int:
+        """Files that needed no upload, because the same content was there."""
+
     async def open(self) -> None:
         """Read what every row needs. What this raises dooms them all."""
+
+    @property
+    def workflow(self) -> Workflow:
+        """What the jobs are jobs of; known once it is open."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What tells this platform from another, for a ledger: ``platform``, ``host``, ``generation``.
+
+        Known once it is open. ``generation`` is that of the API, by which ids of jobs are known.
+        """
+
+    def requests_for(self, files: int) -> int:
+        """How many requests a job with so many files takes, looks at its status not counted."""
+
+    def adopt(self, remote_id: str, request: JobRequest) -> None:
+        """A job that an earlier process created for this request is to be started or settled here."""
 
     async def bind(self, request: JobRequest) -> BoundT:
         """Check a request against the workflow before any cost; raises InvalidInputs."""
@@ -124,3 +196,13 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
 
         Of a job that did not complete only the audit, and an audit that cannot be had is no error.
         """
+
+    def files_in(self, results: Any) -> Sequence[tuple[str, str]]:
+        """Display name and URL of each file that a job has left, in their order.
+
+        Args:
+            results: As in ``Collected``: they tell what is a file, where a value alone may be a link.
+        """
+
+    async def fetch(self, url: str, destination: Path) -> DownloadedFile:
+        """Fetch a file that a job has left to this path; whole, or not at all."""

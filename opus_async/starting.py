@@ -21,6 +21,7 @@ log = logging.getLogger("opus_async.lifecycle")
 
 LOOKS = (0.0, 0.1, 0.3, 0.6, 1.0)
 """When to look, as shares of the grace: most lost answers show at the first look."""
+FORBIDDEN = "It looks never started, and on_ambiguous='stop' forbids another try"
 LOOKS_NEEDED = 3
 """Looks that must succeed and agree before a job counts as never started."""
 FAILED_LOOK_WAIT = 1.0
@@ -60,13 +61,21 @@ class Starter(Generic[ReadyT]):
         self._policy = policy
         self._sleep = sleep
 
-    async def start(self, job_id: str, ready: ReadyT) -> None:
+    async def start(self, job_id: str, ready: ReadyT, *, again: bool = False) -> None:
         """Start the job; returns when it is known to run.
+
+        Args:
+            job_id: The job.
+            ready: What its start sends.
+            again: Whether an earlier process has given the order, :meth:`was_obeyed` said no, and this is
+                the one more that is allowed.
 
         Raises:
             AmbiguousExecution: It cannot be known.
             OpusError: It was refused.
         """
+        if again:
+            return await self._start_again(job_id, ready)
         try:
             return await self._platform.start(job_id, ready)
         except UncertainStart as uncertain:
@@ -77,13 +86,27 @@ class Starter(Generic[ReadyT]):
         if not first.may_resend:
             raise first.cause
         if self._policy.on_ambiguous == "stop":
-            raise _ambiguous(
-                "It looks never started, and on_ambiguous='stop' forbids another try", first.cause
-            )
+            raise _ambiguous(FORBIDDEN, first.cause)
         log.warning(
             "job %s: looks never started after %g s; ordering it again", job_id, self._policy.execute_grace
         )
         return await self._start_again(job_id, ready)
+
+    async def was_obeyed(self, job_id: str, cause: OpusError, *, may_order: bool = True) -> bool:
+        """Whether an order that an earlier process may have sent was obeyed.
+
+        False means that the job looks never started for the whole grace, and may be ordered (again).
+
+        Raises:
+            AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
+        """
+        if await self._runs(job_id, cause):
+            return True
+        if self._policy.on_ambiguous == "stop":
+            raise _ambiguous(FORBIDDEN, cause)
+        if not may_order:
+            raise _ambiguous("It still looks never started, and was ordered twice already", cause)
+        return False
 
     async def _start_again(self, job_id: str, ready: ReadyT) -> None:
         try:

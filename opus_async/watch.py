@@ -25,6 +25,7 @@ from opus_async.errors import (
     APIError,
     AuthenticationError,
     ConfigurationError,
+    HostDown,
     InvalidInputs,
     NotFound,
     OpusError,
@@ -63,6 +64,8 @@ class _Watched:
     """When it was last seen not terminal."""
     stranger: bool = False
     """Whether somebody else made it, if anybody did: it may not be there at all."""
+    until_waiting: bool = False
+    """Whether whoever waits wants to know at once when it waits for a person."""
     calls_back: bool = False
     """Whether the platform was asked to call when it ends."""
     scout: bool = False
@@ -93,6 +96,8 @@ class Watcher:
         observer: Who is asked.
         detect_lag: See :class:`opus_async.config.Limits`.
         patience: Seconds for which malformed or contradictory answers about a job are tolerated.
+        outage: Seconds for which the platform may be gone, or answer nothing but web pages: then a HostDown
+            ends the waiting. None: it is waited for as long as it takes.
         workers: Looks at once.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
     """
@@ -103,12 +108,14 @@ class Watcher:
         *,
         detect_lag: float,
         patience: float,
+        outage: float | None = None,
         workers: int = 32,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
         self._observer = observer
         self._pace = Pace(detect_lag)
         self._patience = patience
+        self._outage = outage
         self._workers = workers
         self._jitter = jitter
         self._heap: list[tuple[float, int, _Watched]] = []
@@ -138,7 +145,9 @@ class Watcher:
         kind: str = "",
         on_status: Callable[[JobStatus], None] | None = None,
         look_now: bool = False,
+        exists: bool = False,
         calls_back: bool = False,
+        until_waiting: bool = False,
     ) -> JobStatus:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
 
@@ -148,7 +157,9 @@ class Watcher:
             on_status: Called with every status seen, the terminal one included.
             look_now: Whether the job may have ended long ago: then it is asked about at once, and its run
                 time teaches nothing.
+            exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
+            until_waiting: Whether to return WAITING, too, as soon as that is seen.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -158,8 +169,9 @@ class Watcher:
         loop = asyncio.get_running_loop()
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
+        job.until_waiting = until_waiting
         if look_now:
-            job.kind, job.stranger = "", True
+            job.kind, job.stranger = "", not exists
         elif calls_back:
             self._expect_call(job)
         self._watched.setdefault(remote_id, []).append(job)
@@ -359,6 +371,8 @@ class Watcher:
             job.called, job.looks_in_vain = False, job.looks_in_vain + 1
         if status != JobStatus.WAITING:
             job.waiting_since = None
+        elif job.until_waiting:
+            job.done.set_result(status)
         elif job.waiting_since is None:
             job.waiting_since, job.parked = now, True
 
@@ -401,8 +415,16 @@ class Watcher:
             job.denials += 1
             if job.denials >= DENIALS:
                 job.done.set_exception(error)
-        elif _is_lasting(error) and now - job.trouble_since >= self._patience:
+        elif isinstance(error, HostDown):
+            if self._outage is not None:
+                job.done.set_exception(error)
+        elif _is_lasting(error) and now - job.trouble_since >= self._patience_with(error):
             job.done.set_exception(error)
+
+    def _patience_with(self, error: OpusError) -> float:
+        if isinstance(error, ProtocolError):  # it can be the page of something that stands in between
+            return max(self._patience, self._outage or 0.0)
+        return self._patience
 
     def _next(self, job: _Watched, now: float) -> float:
         times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()

@@ -155,6 +155,7 @@ OpusClient: service_key=None, *, base_url=None, api=None, limits=None, timeouts=
 OpusClient.run: workflow_id, inputs, *, title=None, description=None, key=None, timeout=None, version_id=None,
     version_number=None, callback=None
 OpusClient.run_many: workflow_id, rows, *, max_in_flight=None, callback=None
+OpusClient.lifecycle: workflow_id, *, memory=None, version_number=None, version_id=None, callback=None
 OpusClient.close:
 JobRequest: inputs, title=None, description=None, key=None, timeout=None, version_id=None, version_number=None
 UploadedFile: url, size, sha256=None
@@ -211,6 +212,7 @@ def test_the_signatures_are_the_promised_ones(contract):
                 "base": 0.25,
                 "cap": 20,
                 "execute_grace": 15,
+                "outage": None,
                 "on_ambiguous": "resend_once",
             },
         ),
@@ -306,14 +308,19 @@ TREE = {
     "NotFound": ("APIError",),
     "ValidationFailed": ("APIError",),
     "RateLimited": ("APIError",),
+    "QuotaExhausted": ("APIError",),
     "ServerError": ("APIError",),
     "ProtocolError": ("OpusError",),
     "TransportError": ("OpusError",),
+    "HostDown": ("TransportError",),
     "UploadError": ("OpusError",),
     "DownloadError": ("OpusError",),
     "JobFailed": ("OpusError",),
     "DeadlineExceeded": ("OpusError", "TimeoutError"),
     "AmbiguousExecution": ("OpusError",),
+    "ManifestError": ("OpusError", "ValueError"),
+    "LedgerError": ("OpusError",),
+    "LedgerBusy": ("LedgerError",),
     "OpusError": ("Exception",),
 }
 
@@ -329,6 +336,7 @@ def test_every_error_can_tell_its_job_and_stage():
     made = {
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
+        "HostDown": {"host": "operator.opus.com", "seconds": 60.0, "request_sent": False},
         "UploadError": {"filename": "a.pdf"},
         "DownloadError": {"destination": "a.pdf"},
     }

@@ -5,7 +5,7 @@
     errors        exit codes, and an error as a person reads it
     environment   .env
     connection    --api, the client and the event loop of one command
-    progress, display, live   what runs now: counted, and drawn as bars or as lines
+    display, live   what runs now, drawn as bars or as lines
     story         one job, told while it happens
     outcomes, downloads   how one job ended: its JSON, its files
     tables        text in columns

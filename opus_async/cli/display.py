@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from opus_async.cli.progress import Progress
-from opus_async.cli.words import duration, speeds
+from opus_async.batch.progress import Progress
+from opus_async.cli.words import duration, remaining, speeds, standing
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
+_LOOK_EVERY = 0.25
+"""Seconds between looks at whether a line is due."""
 
 
 class Display(Protocol):
@@ -35,6 +38,13 @@ class Display(Protocol):
 
     def close(self) -> None:
         """Show the end, and give the terminal back as it was."""
+
+
+class Board(Display, Protocol):
+    """A display beside which something can be said."""
+
+    def say(self, text: str) -> None:
+        """Say something at once; it stays. From any thread."""
 
 
 class Showing:
@@ -62,32 +72,56 @@ class Showing:
 
 
 class Lines:
-    """One plain line every few seconds; the first and the last always."""
+    """One plain line every few seconds, and one when the jobs begin; the first and the last always."""
 
-    period = LINE_EVERY
+    period = _LOOK_EVERY
 
-    def __init__(self, progress: Progress, title: str, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        title: str,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._progress = progress
         self._title = title
         self._stream = stream or sys.stderr
+        self._clock = clock
+        self._said_at = 0.0
+        self._following = progress.following
 
     def open(self) -> None:
         """Say the first line."""
-        self.draw()
+        self._line()
 
     def draw(self) -> None:
-        """Say a line."""
-        with suppress(BrokenPipeError):  # nobody reads the progress: no reason to stop the jobs
-            print(f"{self._title}: {line(self._progress)}", file=self._stream, flush=True)
+        """Say a line, if one is due."""
+        if self._progress.following != self._following or self._clock() - self._said_at >= LINE_EVERY:
+            self._line()
 
     def close(self) -> None:
         """Say the last line."""
-        self.draw()
+        self._line()
+
+    def say(self, text: str) -> None:
+        """Say something in a line of its own."""
+        with suppress(BrokenPipeError):  # nobody reads the progress: no reason to stop the jobs
+            print(f"{self._title}: {text}", file=self._stream, flush=True)
+
+    def _line(self) -> None:
+        self._following, self._said_at = self._progress.following, self._clock()
+        self.say(line(self._progress))
 
 
-def make(progress: Progress, title: str) -> Display:
-    """The display that suits stderr: bars on a terminal that can show them, else lines."""
-    if is_live(sys.stderr, os.environ) and find_spec("rich"):
+def make(progress: Progress, title: str, *, plain: bool = False) -> Board:
+    """The display that suits stderr: bars on a terminal that can show them, else lines.
+
+    Args:
+        progress: What is shown.
+        title: Of what.
+        plain: Draw lines even on a terminal, because a log goes there too.
+    """
+    if not plain and is_live(sys.stderr, os.environ) and find_spec("rich"):
         with suppress(ImportError):  # a broken installation of it is no reason to stop
             from opus_async.cli.live import Bars
 
@@ -104,10 +138,15 @@ def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 def line(progress: Progress) -> str:
     """How it stands, in one line."""
+    if progress.preparing:
+        return f"{duration(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()
     of = "" if progress.total is None else f"/{progress.total}"
-    words = [f"{progress.done}{of} done", f"{progress.failed} failed", f"{progress.in_flight} in flight"]
+    words = [f"{progress.done}{of} done", f"{progress.failed} failed", *standing(progress)]
     words += speeds(progress, rates.jobs, rates.bytes)
-    if rates.seconds_left:
-        words.append(f"about {duration(rates.seconds_left)} left")
-    return f"{duration(progress.elapsed)}: {', '.join(words)}"
+    if rates.left:
+        words.append(remaining(rates.left))
+    words += [str(trouble) for trouble in progress.troubles]
+    limit = progress.bottleneck()
+    told = f"; bottleneck: {limit}" if limit and not progress.troubles else ""
+    return f"{duration(progress.elapsed)}: {', '.join(words)}{told}"

@@ -8,8 +8,7 @@ import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable, Iterator
-from enum import IntEnum
+from collections.abc import Iterator
 
 from opus_async.cli.program import told
 from opus_async.errors import (
@@ -17,49 +16,35 @@ from opus_async.errors import (
     AuthenticationError,
     ConfigurationError,
     DeadlineExceeded,
+    HostDown,
     InvalidInputs,
     JobFailed,
     NotFound,
     OpusError,
     PermissionDenied,
+    QuotaExhausted,
     TransportError,
     ValidationFailed,
     first_error,
 )
+from opus_async.exits import Exit, first_of
+
+__all__ = [
+    "Exit",
+    "advice",
+    "complain",
+    "exit_code",
+    "first_of",
+    "hint",
+    "in_shell_words",
+    "report",
+    "start_logging",
+]
 
 READER_GONE = 141
 """128 + SIGPIPE: what a shell sees of any program whose reader has gone."""
 DOWNLOAD = "download"
 """The stage of an error after the end of a job: its outputs are here, their files are not."""
-
-
-class Exit(IntEnum):
-    """The exit codes; a contract."""
-
-    OK = 0
-    FAILED = 1
-    """Some jobs failed, or it could not be done."""
-    WRONG_USE = 2
-    HALTED = 3
-    NOT_ALLOWED = 4
-    """Key, permission or configuration."""
-    UNKNOWN = 5
-    """An outcome is unknown and needs a decision."""
-    SLO_FAILED = 6
-    INVALID_LOAD = 7
-    INTERRUPTED = 130
-
-
-_ORDER = (
-    Exit.INTERRUPTED,
-    Exit.NOT_ALLOWED,
-    Exit.WRONG_USE,
-    Exit.HALTED,
-    Exit.INVALID_LOAD,
-    Exit.SLO_FAILED,
-    Exit.UNKNOWN,
-    Exit.FAILED,
-)
 
 
 _CALL = re.compile(r"\bjobs\.(wait|results|audit)\([^()]*\)")
@@ -94,20 +79,14 @@ class Interrupted(KeyboardInterrupt):
         self.job_id = job_id
 
 
-def first_of(codes: Iterable[Exit]) -> Exit:
-    """Of several that apply, the one that counts."""
-    found = set(codes)
-    return next((code for code in _ORDER if code in found), Exit.OK)
-
-
-def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
+def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
     """What this error means for the shell."""
     match error:
         case KeyboardInterrupt():
             return Exit.INTERRUPTED
         case JobFailed():
             return Exit.FAILED
-        case ConfigurationError() | AuthenticationError() | PermissionDenied():
+        case ConfigurationError() | AuthenticationError() | PermissionDenied() | QuotaExhausted():
             return Exit.NOT_ALLOWED
         case OpusError(stage="watch") if error.job_id:  # it was ordered, whatever is denied now
             return Exit.UNKNOWN
@@ -120,6 +99,8 @@ def exit_code(error: BaseException) -> Exit:  # noqa: PLR0911 - a table
         # A job that was ordered goes on without us: how it ends is unknown here, and it will be billed.
         case DeadlineExceeded() if error.job_id and not _completed(error):
             return Exit.UNKNOWN
+        case HostDown():
+            return Exit.HALTED
         case TransportError(retryable=False):
             return Exit.NOT_ALLOWED
     return Exit.FAILED

@@ -8,8 +8,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from opus_async.cli.progress import DONE, Progress, Rates
-from opus_async.cli.words import duration, speeds
+from opus_async.batch.progress import DONE, Progress, Rates
+from opus_async.cli.words import duration, remaining, speeds, standing
 
 FRAMES_PER_SECOND = 4
 
@@ -22,9 +22,8 @@ class Bars:
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
         self._title = title
-        self._live = Live(
-            console=Console(stderr=True), auto_refresh=False, transient=True, redirect_stdout=False
-        )
+        self._console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def open(self) -> None:
         """Take the bottom of the terminal."""
@@ -39,17 +38,23 @@ class Bars:
         """Give the terminal back; what came of the jobs is told by others."""
         self._live.stop()
 
+    def say(self, text: str) -> None:
+        """Say something above the bars."""
+        self._console.print(Text(f"{self._title}: {text}"))
+
     def _frame(self) -> RenderableType:
         progress = self._progress
-        rates = progress.rates()
         head = Text.assemble((self._title, "bold"), f"  {duration(progress.elapsed)}")
+        if progress.preparing:
+            return head.append(f"  {progress.preparing}")
+        rates = progress.rates()
         if progress.total is not None:
-            head.append(f"  {progress.done} of {progress.total}")
+            head.append(f"  {progress.done:,} of {progress.total:,}")
         if progress.failed:
-            head.append(f"  {progress.failed} failed", "red")
-        if rates.seconds_left:
-            head.append(f"  about {duration(rates.seconds_left)} left", "dim")
-        return Group(head, self._bars(), self._foot(rates))
+            head.append(f"  {progress.failed:,} failed", "red")
+        if rates.left:
+            head.append(f"  {remaining(rates.left)}", "dim")
+        return Group(head, self._bars(), self._foot(rates), *self._troubles())
 
     def _bars(self) -> Table:
         progress = self._progress
@@ -60,19 +65,25 @@ class Bars:
         table.add_column(justify="right", style="cyan", min_width=4)
         table.expand = True
         # Without a known total a bar shows how many of those begun have come so far.
-        total = progress.total or progress.done + progress.in_flight
+        begun = progress.done + progress.in_flight
+        to_do, total = progress.to_do or begun, progress.total or begun
         for stage in progress.stages:
             now = progress.inside[stage]
-            count = f"{progress.passed[stage]}/{total}"
-            bar = ProgressBar(total=max(total, 1), completed=progress.passed[stage])
-            table.add_row(f"  {stage}", bar, count, f"{now} now" if now else "")
+            bar = ProgressBar(total=max(to_do, 1), completed=progress.passed[stage])
+            count = f"{progress.passed[stage]:,}/{to_do:,}"
+            table.add_row(f"  {stage}", bar, count, f"{now:,} now" if now else "")
         bar = ProgressBar(total=max(total, 1), completed=progress.done, complete_style="green")
-        table.add_row(f"  {DONE}", bar, f"{progress.done}/{total}", "")
+        table.add_row(f"  {DONE}", bar, f"{progress.done:,}/{total:,}", "")
         return table
 
     def _foot(self, rates: Rates) -> Text:
-        words = [
-            f"{self._progress.in_flight} in flight",
-            *speeds(self._progress, rates.jobs, rates.bytes),
-        ]
+        words = [*standing(self._progress), *speeds(self._progress, rates.jobs, rates.bytes)]
         return Text("  " + " · ".join(words), style="dim", no_wrap=True, overflow="ellipsis")
+
+    def _troubles(self) -> list[Text]:
+        """What holds the jobs up, and what keeps them from going faster."""
+        troubles = self._progress.troubles
+        if troubles:
+            return [Text(f"  {each}: {each.reason}", style="red", overflow="ellipsis") for each in troubles]
+        limit = self._progress.bottleneck()
+        return [Text(f"  bottleneck: {limit}", style="dim", overflow="ellipsis")] if limit else []

@@ -93,7 +93,9 @@ async def complete(
         outcome: Of the job.
         whose: Asks for something that knows the workspace of the files.
     """
-    remote = downloads.file_urls(outcome.results) if outcome.ok else {}
+    from opus_async.opus.protocol.output_files import file_urls
+
+    remote = file_urls(outcome.results) if outcome.ok else {}
     if options.download is None or not outcome.ok:
         return Ending(outcome, remote)
     if not remote:

@@ -300,6 +300,7 @@ class Api:
         headers = self._headers if body is None else self._json_headers
         request = Request(operation=call.operation, method=call.method, url=url, headers=headers, body=body)
         shown = without_query(url)
+        subject = shown if body is None else None  # one id whose status is always a 502 is not the host
 
         async def attempt(number: int) -> ValueT:
             try:
@@ -325,7 +326,12 @@ class Api:
         for denial in itertools.count(1):
             try:
                 return await self._retrier.call(
-                    call.operation, attempt, lane=lane, repeatable=call.repeatable, policy=policy
+                    call.operation,
+                    attempt,
+                    lane=lane,
+                    repeatable=call.repeatable,
+                    policy=policy,
+                    subject=subject,
                 )
             except AuthenticationError as error:
                 known = self._key_worked and call.repeatable

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from opus_async.config import (
     Limits,
@@ -27,10 +29,14 @@ from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
+from opus_async.opus.memory import UploadMemory
 from opus_async.opus.protocol.generations import dialects
-from opus_async.opus.run import Callback, OpusRun, Payload
+from opus_async.opus.run import LATEST, Callback, OpusRun, Payload
+from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
+from opus_async.platform import Memory
 from opus_async.stream import Engine, JobRows, JobStream
+from opus_async.transport.breaker import Breaker
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
@@ -62,6 +68,8 @@ class OpusClient:
         listeners: Callables, sync or async, that are told events.
 
     Attributes:
+        limits: As given.
+        retry: Likewise.
         workflows: Workflow schemas.
         jobs: The calls of a job one by one.
         files: Uploads and downloads.
@@ -90,17 +98,20 @@ class OpusClient:
         url = resolve_base_url(base_url)
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
-        self._policy = retry or RetryPolicy()
+        self.retry = retry or RetryPolicy()
         self._notify = Notifier(listeners)
         self._http = Http(self._timeouts, session=session)
         self._gate = Gate(
-            self._limits.api_concurrency, rate=self._limits.api_rate, poll_rate=self._limits.poll_rate
+            self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
         )
-        self._upload_slots = Gate(self._limits.upload_concurrency)
-        self._storage_gate = Gate(self._limits.upload_concurrency)
-        to_storage = Retrier(self._policy, self._storage_gate, notify=self._notify)
+        self._upload_slots = Gate(self.limits.upload_concurrency)
+        self._storage_gate = Gate(self.limits.upload_concurrency)
+        breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
+        storage_breaker = Breaker("file storage", self._storage_gate, self.retry, notify=self._notify)
+        self._breakers = (breaker, storage_breaker)
+        to_storage = Retrier(self.retry, self._storage_gate, breaker=storage_breaker, notify=self._notify)
         self._api = Api(
             dialects(
                 resolve_api(api),
@@ -108,7 +119,7 @@ class OpusClient:
                 plain_http=is_loopback(url),
             ),
             self._http,
-            Retrier(self._policy, self._gate, notify=self._notify),
+            Retrier(self.retry, self._gate, breaker=breaker, notify=self._notify),
             base_url=url,
             service_key=key,
             key_hint=key_problem(key),
@@ -120,14 +131,15 @@ class OpusClient:
             self._upload_slots,
             to_storage,
             timeouts=self._timeouts,
-            bandwidth=Bandwidth(self._limits.upload_bandwidth) if self._limits.upload_bandwidth else None,
+            bandwidth=Bandwidth(self.limits.upload_bandwidth) if self.limits.upload_bandwidth else None,
             notify=self._notify,
         )
         self._watcher = Watcher(
             self._api,
-            detect_lag=self._limits.detect_lag,
-            patience=self._policy.max_elapsed,
-            workers=self._limits.api_concurrency,
+            detect_lag=self.limits.detect_lag,
+            patience=self.retry.max_elapsed,
+            outage=self.retry.outage,
+            workers=self.limits.api_concurrency,
         )
         self._engines: weakref.WeakSet[Engine[Any, Any]] = weakref.WeakSet()
         self._closed = False
@@ -135,12 +147,12 @@ class OpusClient:
         self.jobs = Jobs(
             self._api,
             self._watcher,
-            policy=self._policy,
+            policy=self.retry,
             new_run=self._run_of,
             keep=self._engines.add,
             notify=self._notify,
         )
-        downloader = Downloader(
+        self._downloader = Downloader(
             self._api,
             self._http,
             self._upload_slots,
@@ -148,7 +160,7 @@ class OpusClient:
             timeouts=self._timeouts,
             notify=self._notify,
         )
-        self.files = Files(self._uploader, self._limits, downloader)
+        self.files = Files(self._uploader, self.limits, self._downloader)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
@@ -167,6 +179,8 @@ class OpusClient:
         self._closed = True
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
+        for breaker in self._breakers:
+            breaker.close()
         for gate in (self._gate, self._upload_slots, self._storage_gate):
             gate.close()  # first: from here on nothing is started
         try:
@@ -236,6 +250,41 @@ class OpusClient:
         )
         return await self._lifecycle(self._run_of(workflow_id, callback)).run(request)
 
+    def listening(self, listener: Listener) -> AbstractContextManager[None]:
+        """Tell this listener events, too, for as long as a ``with`` block lasts."""
+        return self._notify.listening(listener)
+
+    def lifecycle(
+        self,
+        workflow_id: str,
+        *,
+        memory: Memory | None = None,
+        version_number: int | None = None,
+        version_id: str | None = None,
+        callback: Callback | None = None,
+    ) -> Lifecycle[Any, Payload]:
+        """How jobs of one workflow run, for those who drive rows themselves: a durable batch, say.
+
+        ``run`` and ``run_many`` run every job this way. Await ``lifecycle.platform.open()`` once before
+        ``lifecycle.run(request)``: what it raises would meet every row. What is cached, the schema and the
+        uploads, lives as long as the value that is returned.
+
+        Args:
+            workflow_id: 16 characters, or a UUID.
+            memory: Where uploads are kept by content, so that a later process need not send them again.
+            version_number: Pins the workflow version of every row that names none.
+            version_id: Likewise, by UUID; wins.
+            callback: Instead of the client's.
+
+        Returns:
+            A :class:`~opus_async.lifecycle.Lifecycle`; its ``platform`` is what it runs on.
+
+        Raises:
+            ConfigurationError: The client is closed, or the callback is one that the API would refuse.
+        """
+        version = (version_number, version_id)
+        return self._lifecycle(self._run_of(workflow_id, callback, version=version, memory=memory))
+
     def run_many(
         self,
         workflow_id: str,
@@ -257,7 +306,7 @@ class OpusClient:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
             never raises: its outcome carries the error. What dooms every row raises.
         """
-        slots = self._limits.max_in_flight if max_in_flight is None else max_in_flight
+        slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         run = self._run_of(workflow_id, callback)
@@ -266,7 +315,14 @@ class OpusClient:
         self._engines.add(stream.engine)
         return stream
 
-    def _run_of(self, workflow_id: str | None, callback: Callback | None = None) -> OpusRun:
+    def _run_of(
+        self,
+        workflow_id: str | None,
+        callback: Callback | None = None,
+        *,
+        version: Version = LATEST,
+        memory: Memory | None = None,
+    ) -> OpusRun:
         self._check_open()
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
@@ -277,16 +333,18 @@ class OpusClient:
             self._api.check_callback(callback)
         return OpusRun(
             self._api,
-            UploadsOnce(self._uploader),
+            UploadsOnce(self._uploader, UploadMemory(memory, self._api) if memory is not None else None),
+            self._downloader,
             workflow_id,
+            version=version,
             callback=callback,
-            max_file_bytes=self._limits.max_file_bytes,
-            policy=self._policy,
+            max_file_bytes=self.limits.max_file_bytes,
+            policy=self.retry,
         )
 
     def _lifecycle(self, run: OpusRun) -> Lifecycle[Any, Payload]:
         return Lifecycle(
-            run, self._watcher, policy=self._policy, job_timeout=self._timeouts.job, notify=self._notify
+            run, self._watcher, policy=self.retry, job_timeout=self._timeouts.job, notify=self._notify
         )
 
     def _check_open(self) -> None:

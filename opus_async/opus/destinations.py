@@ -1,6 +1,6 @@
 """From where a caller wants a file to a path that it may have: checked before anything is sent.
 
-A URL only ever names a file inside the folder; see :mod:`~opus_async.opus.protocol.filenames`.
+A URL only ever names a file inside the folder; see :mod:`~opus_async.filenames`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.errors import InvalidInputs
-from opus_async.opus.protocol.filenames import safe_name
+from opus_async.filenames import safe_name
 from opus_async.transport.download import Destination, numbered
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))

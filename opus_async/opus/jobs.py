@@ -10,10 +10,11 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
+from opus_async.opus import late
 from opus_async.opus.api import Api
 from opus_async.opus.housekeeping import Housekeeping
 from opus_async.opus.protocol.dialect import InitiateFields
-from opus_async.opus.run import STAGES, OpusRun, late_results
+from opus_async.opus.run import STAGES, OpusRun
 from opus_async.starting import Starter
 from opus_async.stream import Engine, Stream
 from opus_async.transport.notify import Notifier
@@ -147,7 +148,7 @@ class Jobs(Housekeeping):
 
     async def results(self, job_id: str) -> JobResults:
         """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
-        return await late_results(self._api, job_id, patience=self._policy.max_elapsed)
+        return await late.results(self._api, job_id, patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""

@@ -1,6 +1,6 @@
 """One run of one Opus workflow: what :class:`opus_async.platform.Platform` asks, answered for Opus.
 
-Holds what is cached for the length of a run: the schema, the uploads, the looks of jobs.
+Holds what is cached for the length of a run: the schemas, the uploads, the looks of jobs.
 """
 
 from __future__ import annotations
@@ -9,29 +9,37 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, NotFound, OpusError, ValidationFailed, first_error
-from opus_async.models import JobRequest, JobResults, JobStatus, Workflow
+from opus_async.errors import OpusError, first_error
+from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
+from opus_async.opus import late
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
+from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
+from opus_async.opus.protocol.observed import checked_file_url
+from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.sources import inspect
 from opus_async.opus.standing import Looks, Version
 from opus_async.opus.uploads import UploadsOnce
 from opus_async.platform import Collected, Stages, Standing
+from opus_async.transport.download import Destination
 from opus_async.transport.files import Source
 
 log = logging.getLogger("opus_async.opus")
 
 STAGES = Stages(
-    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect="results"
+    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect=late.STAGE
 )
 LATEST: Version = (None, None)
-LAGGING_REPLICA = 3.0
-"""Seconds for which "no such results" is not believed of a job that was seen completed."""
+REQUESTS = 3
+"""Of a job without files: initiate, execute, results."""
+REQUESTS_PER_FILE = 2
+"""Presign and PUT."""
 Payload: TypeAlias = Mapping[str, Mapping[str, Any]]
 Callback: TypeAlias = str | CallbackReceiver
 
@@ -50,8 +58,10 @@ class OpusRun:
     Args:
         api: The calls.
         uploads: The uploads of this run.
+        downloader: Fetches the files that jobs leave.
         workflow_id: The workflow; None only to start or settle a job whose workflow is not known, under a
             policy that never starts again.
+        version: What a request that names no version gets.
         callback: A URL sent with execute, or who makes one per job; None sends the dialect's own choice.
         max_file_bytes: The largest file that is sent.
         policy: How long late results are waited for when the job has no deadline.
@@ -64,8 +74,10 @@ class OpusRun:
         self,
         api: Api,
         uploads: UploadsOnce,
+        downloader: Downloader,
         workflow_id: str | None,
         *,
+        version: Version = LATEST,
         callback: Callback | None,
         max_file_bytes: int,
         policy: RetryPolicy,
@@ -76,23 +88,44 @@ class OpusRun:
         self.workspaces: str | None = None
         self._api = api
         self._uploads = uploads
+        self._downloader = downloader
         self._workflow_id = workflow_id
+        self._version = version
         self._callback = callback
         self._max_file_bytes = max_file_bytes
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
         self._reading = asyncio.Lock()
         self._pinned: dict[str, Version] = {}
-        """The version of each job under way that asked for one."""
+        """The version of each job under way that has another than this run."""
         self._looks = Looks(api, self._make_shell if workflow_id else None)
 
+    @property
+    def prepared_before(self) -> int:
+        """Uploads that were not needed: the same content was sent in this run, or is remembered."""
+        return self._uploads.saved
+
     async def open(self) -> None:
-        """Read the schema of the latest version: what dooms every row shows here."""
-        await self._schema(LATEST)
+        """Read the schema of this run's version: what dooms every row shows here."""
+        await self._schema(self._version)
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow in this run's version, as ``open`` read it."""
+        return self._schemas[self._version]
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """Where the jobs run: ``host`` is the base URL, ``generation`` once it is open ``v0`` or ``v1``."""
+        return {"platform": "opus", "host": self._api.base_url, "generation": self._api.generation}
+
+    def requests_for(self, files: int) -> int:
+        """How many requests a job takes: of the API, and the PUTs to storage."""
+        return REQUESTS + REQUESTS_PER_FILE * files
 
     async def bind(self, request: JobRequest) -> BoundJob:
         """Check a row's inputs against the schema and the disk."""
-        return self.bind_to(await self._schema((request.version_number, request.version_id)), request)
+        return self.bind_to(await self._schema(self._version_of(request)), request)
 
     def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
         """Likewise, against a schema that is here already."""
@@ -122,19 +155,24 @@ class OpusRun:
     async def create(self, bound: BoundJob) -> str:
         """Initiate: an unbilled shell."""
         request = bound.request
+        number, version_id = self._version_of(request)
         job_id = await self._initiate(
             InitiateFields(
                 workflow_id=self._workflow_id,
                 title=request.title,
                 description=request.description,
-                version_id=request.version_id,
-                version_number=request.version_number,
+                version_id=version_id,
+                version_number=number,
             )
         )
-        version = (request.version_number, request.version_id)
-        if version != LATEST:
-            self._pinned[job_id] = version
+        self.adopt(job_id, request)
         return job_id
+
+    def adopt(self, remote_id: str, request: JobRequest) -> None:
+        """Remember the version of a job that was made for this request, in whatever process."""
+        version = self._version_of(request)
+        if version != self._version:
+            self._pinned[remote_id] = version
 
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
@@ -149,7 +187,7 @@ class OpusRun:
         Raises:
             TransportError: The platform cannot be asked any more; a later look would not go better.
         """
-        return await self._looks.standing(remote_id, self._pinned.get(remote_id, LATEST))
+        return await self._looks.standing(remote_id, self._pinned.get(remote_id, self._version))
 
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
@@ -159,13 +197,33 @@ class OpusRun:
         """Fetch the results of a completed job, the audit of any other."""
         self._pinned.pop(remote_id, None)
         if status == JobStatus.COMPLETED:
-            results = await late_results(self._api, remote_id, patience=self._policy.max_elapsed)
+            results = await late.results(self._api, remote_id, patience=self._policy.max_elapsed)
             return Collected(outputs=results.outputs, results=results.raw)
         try:
             return Collected(audit=await self._api.audit(remote_id))
         except OpusError as error:  # a failing audit must not hide the failure
             log.warning("job %s ended as %s; its audit could not be read: %s", remote_id, status, error)
             return Collected()
+
+    def files_in(self, results: Any) -> Sequence[tuple[str, str]]:
+        """Display name and ``fileUrl`` of each file among the results of a job, in their order."""
+        return [(name, url) for name, urls in file_urls(results).items() for url in urls]
+
+    async def fetch(self, url: str, destination: Path) -> DownloadedFile:
+        """Fetch a file that a job has left to this path; whole, or not at all.
+
+        Raises:
+            InvalidInputs: It is no ``fileUrl``.
+            DownloadError: Storage refused, or the disk did, or something has that path already.
+            OpusError: The platform gave no URL for it, or no complete answer came.
+        """
+        wanted = checked_file_url(url)
+        workspace_id = (await self._schema(self._version)).workspace_id
+        return await self._downloader.fetch(wanted, Destination(destination), workspace_id=workspace_id)
+
+    def _version_of(self, request: JobRequest) -> Version:
+        asked = (request.version_number, request.version_id)
+        return self._version if asked == LATEST else asked
 
     async def _schema(self, version: Version) -> Workflow:
         if version in self._schemas:
@@ -197,33 +255,3 @@ class OpusRun:
         )
         self._count_stray()
         return shell
-
-
-async def late_results(api: Api, job_id: str, *, patience: float) -> JobResults:
-    """The results of a completed job, which can come a little after the status does.
-
-    Raises:
-        DeadlineExceeded: They were not ready after ``patience`` seconds of waiting for them.
-        APIError: The platform went on denying that there are any.
-    """
-    waited, wait = 0.0, 0.25
-    while True:
-        try:
-            results = await api.results(job_id)
-        except (NotFound, ValidationFailed):
-            if waited >= LAGGING_REPLICA:
-                raise
-        else:
-            if results is not None:
-                return results
-        if waited >= patience:
-            raise DeadlineExceeded(
-                f"The job completed, but its results were not ready for {patience:g} s. It was billed: do "
-                f"not run it again; jobs.results({job_id!r}) can fetch them later.",
-                last_status=JobStatus.COMPLETED,
-                job_id=job_id,
-                stage=STAGES.collect,
-            )
-        await asyncio.sleep(wait)
-        waited += wait
-        wait = min(wait * 2, 5.0)

@@ -1,4 +1,4 @@
-"""Files on their way to the platform's storage: presign, PUT, and the same content only once per run.
+"""Files on their way to the platform's storage: presign, PUT, and the same content only once.
 
 A presigned URL is asked for when the slot of the upload is ours, directly before the PUT, so none expires in
 a queue. What a 403 means is not documented: the other choice of Content-Type is tried once, then a new URL.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,7 @@ from opus_async.errors import OpusError, UploadError
 from opus_async.events import RequestSent, UploadProgress
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
+from opus_async.opus.memory import Content, Sent, UploadMemory
 from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.http import Http, without_query
@@ -149,56 +151,75 @@ class Uploader:
 class UploadsOnce:
     """The uploads of one run: the same content, with the same name ending and place, is sent once.
 
+    Args:
+        uploader: Sends.
+        memory: What earlier runs have sent; None when nothing is remembered.
+
     Attributes:
         saved: Uploads that were not needed.
     """
 
-    def __init__(self, uploader: Uploader) -> None:
+    def __init__(self, uploader: Uploader, memory: UploadMemory | None = None) -> None:
         self.saved = 0
         self._uploader = uploader
-        self._sent: OrderedDict[tuple[object, ...], asyncio.Future[UploadedFile]] = OrderedDict()
+        self._memory = memory
+        self._sent: OrderedDict[Content, asyncio.Future[Sent]] = OrderedDict()
 
     async def send(self, source: Source, fields: PresignFields) -> UploadedFile:
         """Upload a file, or take an earlier upload of the same content, under way or done.
 
         Those who wait for an upload that fails get its error; when it is cancelled, the next in line tries.
         """
-        sha256 = await digest(source)
-        key = (
-            sha256,
-            source.size,
-            fields.extension,
-            fields.access_scope,
-            fields.workflow_id,
-            fields.workspace_id,
+        content = Content(
+            sha256=await digest(source),
+            size=source.size,
+            extension=fields.extension,
+            access_scope=fields.access_scope,
+            workflow_id=fields.workflow_id,
+            workspace_id=fields.workspace_id,
         )
-        while (other := self._sent.get(key)) is not None:
+        while (other := self._sent.get(content)) is not None:
             await asyncio.wait([other])
             if other.cancelled():
                 continue
             if (error := other.exception()) is not None:
                 raise copy.copy(error)
-            self.saved += 1
-            return other.result()
-        return await self._first(key, self._uploader.send(source, fields, sha256=sha256))
+            if other.result().is_fresh:
+                self.saved += 1
+                return other.result().file
+            if self._sent.get(content) is other:
+                del self._sent[content]
+        return await self._first(content, self._recall_or_send(content, source, fields))
 
-    async def _first(self, key: tuple[object, ...], sending: Awaitable[UploadedFile]) -> UploadedFile:
-        promise: asyncio.Future[UploadedFile] = asyncio.get_running_loop().create_future()
-        self._sent[key] = promise
+    async def _recall_or_send(self, content: Content, source: Source, fields: PresignFields) -> Sent:
+        if self._memory is not None:
+            recalled = await self._memory.recall(content)
+            if recalled is not None:
+                self.saved += 1
+                return recalled
+        uploaded = await self._uploader.send(source, fields, sha256=content.sha256)
+        sent = Sent(uploaded, time.time())
+        if self._memory is not None:
+            self._memory.keep(content, sent)
+        return sent
+
+    async def _first(self, content: Content, sending: Awaitable[Sent]) -> UploadedFile:
+        promise: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        self._sent[content] = promise
         try:
-            uploaded = await sending
+            sent = await sending
         except OpusError as error:
-            del self._sent[key]
+            del self._sent[content]
             promise.set_exception(copy.copy(error))
             promise.exception()  # nobody may have waited
             raise
         except BaseException:
-            del self._sent[key]
+            del self._sent[content]
             promise.cancel()  # the next in line becomes the first
             raise
-        promise.set_result(uploaded)
+        promise.set_result(sent)
         self._forget_oldest()
-        return uploaded
+        return sent.file
 
     def _forget_oldest(self) -> None:
         while len(self._sent) > REMEMBERED:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STATE_PATH = "/_simulator/state"
 KEY_HEADER = "x-service-key"
 _WORKFLOW_READS = ("workflow", "workflow_object", "variables_schema")
+_ON_A_PLAN = ("initiate", "execute")
 _LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Sign in</title></head><body>Sign in</body></html>\n"
 
 
@@ -128,6 +129,8 @@ class Gate:
         if operation.name in _WORKFLOW_READS and traits.PERMISSION_DENIED in self._dialect:
             message = 'The user of this API key lacks the permission "Workflow: Full"'
             raise Refusal(HTTPStatus.FORBIDDEN, message)
+        if operation.name in _ON_A_PLAN and traits.QUOTA_EXHAUSTED in self._dialect:
+            raise Refusal(HTTPStatus.PAYMENT_REQUIRED, "The quota of this organization is used up")
 
 
 def _endpoints(world: World) -> tuple[Endpoints, ...]:

@@ -61,6 +61,7 @@ ERRORS_AS_OBJECTS: Final = "errors_as_objects"
 ERRORS_BARE: Final = "errors_bare"
 BROWSER_ONLY: Final = "browser_only"
 PERMISSION_DENIED: Final = "permission_denied"
+QUOTA_EXHAUSTED: Final = "quota_exhausted"
 HTML_GATEWAY: Final = "html_gateway"
 PRESIGN_NEEDS_WORKFLOW: Final = "presign_needs_workflow"
 SCHEMA_GRAPH: Final = "schema_graph"
@@ -129,6 +130,7 @@ TRAITS: Final[dict[str, str]] = {
     ERRORS_BARE: 'an error is {"error": "..."}, without an envelope',
     BROWSER_ONLY: "every call answers 401: No auth cookie provided",
     PERMISSION_DENIED: "workflow details answer 403: the permission Workflow: Full is missing",
+    QUOTA_EXHAUSTED: "initiate and execute answer 402, the quota is used up: nobody has seen it yet",
     HTML_GATEWAY: "every call answers 200 with the HTML page of a log-in",
     PRESIGN_NEEDS_WORKFLOW: "a presign call with neither workflowId nor workspaceId is refused with 400",
     SCHEMA_GRAPH: "workflow details are the V2 graph, in snake_case",

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 from types import TracebackType
 
-from opus_async.errors import TransportError
+from opus_async.errors import OpusError, TransportError
 from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
 
 __all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
@@ -28,6 +28,8 @@ _PAUSE_FLOOR = 0.05
 _JITTER = 0.1
 _STORM_LASTS = 1.0
 """Seconds within which refusals are one storm, and slow the rate once."""
+_FULL = 1.0
+"""Seconds until a held gate is asked again whose slots are all on the wire: their answers tell as much."""
 
 
 class Lane(IntEnum):
@@ -57,7 +59,10 @@ class Gate:
         time: Callable[[], float] | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._slots = slots
+        self._slots = self._usable = slots
+        self._before_hold: float | None = None
+        """Requests a second before everybody was held."""
+        self._lets_polls = False
         self._time = time
         self._random = random
         self._in_use = 0
@@ -102,6 +107,11 @@ class Gate:
     def now(self) -> float:
         """The gate's clock."""
         return asyncio.get_running_loop().time() if self._time is None else self._time()
+
+    @property
+    def held(self) -> bool:
+        """Whether nobody gets a turn but by :meth:`let_one`."""
+        return self._before_hold is not None
 
     def slot(self, lane: Lane = Lane.WORK) -> _Turn:
         """Wait for a free slot, a token and the end of a pause; FIFO within a lane."""
@@ -148,10 +158,14 @@ class Gate:
         new = not lasts and (sent_at is None or sent_at >= self._storm_began)
         if new:
             self._storm_began = now
-        granted = self._meter.peak(now)
+        self._adaptive.refused(now, self._granted(now), new_storm=new)
+
+    def _granted(self, now: float) -> float:
+        """Requests a second that went well of late."""
+        peak = self._meter.peak(now)
         if self._adaptive.current is None:
-            granted = max(granted, self._slots)  # a first guess: few know their server after one second
-        self._adaptive.refused(now, granted, new_storm=new)
+            peak = max(peak, self._slots)  # a first guess: few know their server after one second
+        return peak
 
     def succeeded(self) -> None:
         """A request went well: climb back a little."""
@@ -173,17 +187,67 @@ class Gate:
         """Leave no timer behind; whoever still waits gets a TransportError (nothing was sent)."""
         self._closed = True
         self._disarm()
+        self.turn_away(_closed_error)
+
+    def turn_away(self, error: Callable[[], OpusError]) -> None:
+        """Whoever waits gets an error instead of a turn."""
         for queue in self._queues:
             for waiter in queue:
                 if not waiter.done():
-                    waiter.set_exception(_closed_error())
+                    waiter.set_exception(error())
             queue.clear()
+
+    def hold(self) -> None:
+        """Give no more turns until :meth:`resume`; those who come wait."""
+        self._before_hold = self._granted(self.now())
+        self._usable = 0
+        self._disarm()
+
+    def resume(self) -> None:
+        """End a hold: those who waited leave one by one, at a rate that climbs back to what it was."""
+        if self._before_hold is None:
+            return
+        now = self.now()
+        self._adaptive.restart(now, self._before_hold)
+        self._usable, self._before_hold = self._slots, None
+        self._follow_rate(now)
+        if self._bucket is not None:
+            self._bucket.hold(now)
+        self._dispatch()
+
+    def let_one(self) -> float:
+        """Give one turn in spite of a hold, within the rate; to a harmless request wherever one waits.
+
+        Looks through those who wait: not for every request.
+
+        Returns:
+            0 when one has its turn; else the seconds after which to try again.
+        """
+        if self._in_use >= self._slots:
+            return _FULL
+        now = self.now()
+        self._lets_polls = not self._lets_polls  # in turn: one lane may have nothing but a request in trouble
+        lanes = (Lane.POLL, Lane.WORK) if self._lets_polls else (Lane.WORK, Lane.POLL)
+        found = [(lane, waiter) for lane in lanes if (waiter := self._first(lane, harmless=True))]
+        if not found and (waiter := self._first(Lane.WORK, harmless=False)):
+            found = [(Lane.WORK, waiter)]
+        for lane, waiter in found:
+            if self._wait(lane, now) <= 0:
+                del self._queues[lane][waiter]
+                self._grant(lane, now)
+                waiter.set_result(None)
+                return 0.0
+        return min((self._wait(lane, now) for lane, _ in found), default=_FULL)
+
+    def _first(self, lane: Lane, *, harmless: bool) -> asyncio.Future[None] | None:
+        queue = self._queues[lane].items()
+        return next((waiter for waiter, mild in queue if mild is harmless and not waiter.done()), None)
 
     def enter_now(self, lane: Lane) -> bool:
         """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`."""
         if self._closed:
             raise _closed_error()
-        if self._in_use >= self._slots or self._queues[0] or self._queues[1]:
+        if self._in_use >= self._usable or self._queues[0] or self._queues[1]:
             return False
         now = self.now()
         if self._wait(lane, now) > 0:
@@ -191,13 +255,18 @@ class Gate:
         self._grant(lane, now)
         return True
 
-    async def enter(self, lane: Lane) -> None:
-        """Wait for a turn. Whoever gets one calls :meth:`leave`."""
+    async def enter(self, lane: Lane, *, harmless: bool = True) -> None:
+        """Wait for a turn. Whoever gets one calls :meth:`leave`.
+
+        Args:
+            lane: Where to queue.
+            harmless: Whether the request may be lost without harm; see :meth:`let_one`.
+        """
         if self.enter_now(lane):
             return
         queue = self._queues[lane]
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue[waiter] = None
+        queue[waiter] = harmless
         self._dispatch()
         try:
             await waiter
@@ -226,7 +295,7 @@ class Gate:
     def _dispatch(self) -> None:
         """Give turns to whoever may go now, and wake up when the next may."""
         now = self.now()
-        while self.waiting and self._in_use < self._slots:
+        while self.waiting and self._in_use < self._usable:
             lane = self._next_lane(now)
             if lane is None:
                 break
@@ -274,7 +343,7 @@ class Gate:
 
     def _arm(self, now: float) -> None:
         """One timer, for the moment when the next waiter may go. A full gate needs none: a release comes."""
-        if not self.waiting or self._in_use >= self._slots:
+        if not self.waiting or self._in_use >= self._usable:
             self._disarm()
             return
         wait = min(self._wait(lane, now) for lane in Lane if self._queues[lane])
@@ -345,7 +414,8 @@ class _Turn:
         self._gate.leave()
 
 
-_Queue = OrderedDict[asyncio.Future[None], None]
+_Queue = OrderedDict[asyncio.Future[None], bool]
+"""Who waits, in order -> whether the request is harmless."""
 
 
 def _closed_error() -> TransportError:

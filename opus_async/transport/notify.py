@@ -11,7 +11,8 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
 
 from opus_async.events import Event, Listener
 
@@ -35,12 +36,24 @@ class Notifier:
         self, listeners: Iterable[Listener] = (), *, backlog: int = BACKLOG, drain: float = DRAIN_SECONDS
     ) -> None:
         self._feeds = tuple(_Feed(listener, backlog) for listener in listeners)
+        self._backlog = backlog
         self._drain = drain
 
     @property
     def active(self) -> bool:
         """Whether anybody listens; if not, no event need be built."""
         return bool(self._feeds)
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Tell this listener, too, for as long as the block lasts."""
+        feed = _Feed(listener, self._backlog)
+        self._feeds = (*self._feeds, feed)
+        try:
+            yield
+        finally:
+            self._feeds = tuple(other for other in self._feeds if other is not feed)
+            feed.stop()
 
     def __call__(self, event: Event) -> None:
         """Tell everybody; never raises, never waits."""

@@ -28,6 +28,7 @@ from opus_async.transport.reading import off_loop
 _SHOWN_CHARS = 50
 """Of the name in the temporary one: 200 bytes at most, so that all of it stays below a file system's 255."""
 
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ADVICE = {
     errno.ENOSPC: "free some space, or give a folder on another disk",
     errno.EDQUOT: "free some space, or give a folder on another disk",
@@ -142,12 +143,7 @@ class PartFile:
         try:
             yield
         except OSError as error:
-            path, number = self._destination.path, error.errno or 0
-            reason = os.strerror(number) if number else str(error)
-            advice = _ADVICE.get(number, "check the disk and the path")
-            raise DownloadError(
-                f"{path} cannot be written ({reason}): {advice}", destination=str(path)
-            ) from None
+            raise unwritable(self._destination.path, error) from None
 
 
 class _HashingFile(io.BufferedWriter):
@@ -161,6 +157,18 @@ class _HashingFile(io.BufferedWriter):
         """Write all of it."""
         self.sha256.update(data)
         return super().write(data)
+
+
+def unwritable(path: Path, error: OSError) -> DownloadError:
+    """The error for a file that the system does not let us write; it says what to do."""
+    number = error.errno or 0
+    reason = os.strerror(number) if number else error.strerror or str(error)
+    advice = _ADVICE.get(number, "check the disk and the path")
+    return DownloadError(
+        f"{path} cannot be written ({reason}): {advice}",
+        destination=str(path),
+        disk_full=number in _DISK_FULL,
+    )
 
 
 def _move(part: Path, path: Path) -> None:

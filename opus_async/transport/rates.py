@@ -134,6 +134,8 @@ class AdaptiveRate:
     """Growth in a second of successes from there on, as a share of what it granted."""
     LEAST_CLIMB = 2.0
     """Requests a second, won back each second: a quiet client that met one 429 is not slow for minutes."""
+    RESTART = 0.1
+    """What is left of what the server granted right after an outage: it may be on its knees still."""
     FLOOR = 1.0
     """Requests a second that are always tried: slower, the end of a storm would not be noticed."""
     LIFT = 120.0
@@ -173,6 +175,13 @@ class AdaptiveRate:
         self._slowed = self._climbed = now
         share = max(1 - self._refused, self.DEEPEST)
         self.current = max(min(self._before * share, self.current or self._before), floor)
+
+    def restart(self, now: float, granted: float) -> None:
+        """Begin anew after an outage, low, to climb back to what the server granted before it."""
+        floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
+        self._goal = max(granted, floor, self._goal)
+        self._slowed = self._climbed = now
+        self.current = max(min(self._goal, self.current or self._goal) * self.RESTART, floor)
 
     def climb(self, now: float) -> None:
         """One success. Time alone is no evidence: a gap counts as one second at the most."""

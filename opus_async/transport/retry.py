@@ -22,10 +22,12 @@ from opus_async.errors import (
     NotFound,
     OpusError,
     ProtocolError,
+    QuotaExhausted,
     TransportError,
     UploadError,
 )
 from opus_async.events import Event, RequestRetried
+from opus_async.transport.breaker import Breaker
 from opus_async.transport.limits import Gate, Lane
 
 __all__ = ["FailureClass", "Retrier", "Schedule", "classify"]
@@ -76,8 +78,8 @@ _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.UNSENT, FailureClass.THROTTLED})
 def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
     """What this error says happened to the request."""
     match error:
-        case NotFound():
-            return FailureClass.REFUSED  # whatever the status: some answers say so with a 500
+        case NotFound() | QuotaExhausted():
+            return FailureClass.REFUSED  # whatever the status: some answers say so with a 500, or a 429
         case TransportError():
             return FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
         case UploadError(status=None) | DownloadError(status=None):
@@ -161,6 +163,7 @@ class Retrier:
     Args:
         policy: How often and how long.
         gate: Told of every answer; its pauses hold everybody.
+        breaker: Likewise, and holds the gate while the host is in trouble; None where nobody looks for that.
         notify: Called with a RequestRetried before each wait.
         clock: Measures attempts, in step with the gate's clock, which it is by default.
         sleep: Waits.
@@ -172,6 +175,7 @@ class Retrier:
         policy: RetryPolicy,
         gate: Gate,
         *,
+        breaker: Breaker | None = None,
         notify: Callable[[Event], None] | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -179,6 +183,7 @@ class Retrier:
     ) -> None:
         self._policy = policy
         self._gate = gate
+        self._breaker = breaker
         self._notify = notify
         self._clock = clock or gate.now
         self._sleep = sleep
@@ -192,6 +197,7 @@ class Retrier:
         lane: Lane = Lane.WORK,
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
+        subject: object = None,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
 
@@ -202,15 +208,18 @@ class Retrier:
             repeatable: Whether a second sending after a lost answer is harmless. If not, only failures
                 that prove that nothing was obeyed are repeated.
             policy: For this call alone.
+            subject: The same for all calls that ask the same, so that one thing alone that always fails is
+                not taken for the host; None for a call like no other.
 
         Raises:
+            HostDown: The host was given up, or is given up while this waits for it.
             OpusError: Of the last attempt; its message tells how many there were, over how long.
         """
-        number, began, schedule = 0, None, None
+        number, began, schedule, unclear = 0, None, None, False
         while True:
             number += 1
             if not self._gate.enter_now(lane):  # ``async with gate.slot(lane)``, at half its price
-                await self._gate.enter(lane)
+                await self._enter(lane, number, repeatable=repeatable, unclear=unclear)
             started = self._clock()
             try:
                 value = await attempt(number)
@@ -218,6 +227,8 @@ class Retrier:
                 failure = error
             else:
                 self._gate.succeeded()
+                if self._breaker is not None and self._breaker.failures:
+                    self._breaker.heard()
                 return value
             finally:
                 self._gate.leave()
@@ -226,18 +237,34 @@ class Retrier:
             if schedule is None:
                 schedule = Schedule(policy or self._policy, self._jitter)
             try:
-                wait, pause = self._judge(failure, schedule, took, started, repeatable=repeatable)
+                wait, pause = self._judge(
+                    failure, schedule, took, started, repeatable=repeatable, subject=subject or schedule
+                )
                 if wait is None:
                     _finish(failure, number, self._clock() - began)
                     raise failure
+                unclear = unclear or classify(failure) not in _MAY_FOLLOW_ANYTHING
                 self._tell(operation, failure, wait, number)
             finally:
                 del failure  # its traceback leads to this frame: no cycle
             if wait > pause:
                 await self._sleep(wait)
 
+    async def _enter(self, lane: Lane, number: int, *, repeatable: bool, unclear: bool) -> None:
+        if self._breaker is None:
+            await self._gate.enter(lane)
+        else:
+            await self._breaker.enter(lane, harmless=repeatable, attempt=number, request_sent=unclear)
+
     def _judge(
-        self, error: OpusError, schedule: Schedule, took: float, started: float, *, repeatable: bool
+        self,
+        error: OpusError,
+        schedule: Schedule,
+        took: float,
+        started: float,
+        *,
+        repeatable: bool,
+        subject: object,
     ) -> tuple[float | None, float]:
         """The wait (None: give up) and how much of it the gate sees to; tells the gate what came."""
         if _FINAL in vars(error):
@@ -251,23 +278,55 @@ class Retrier:
             self._gate.strained(sent_at=started)
         elif kind is FailureClass.GARBLED or isinstance(getattr(error, "status", None), int):
             self._gate.answered()
+        forgiven = self._ask_breaker(error, kind, asked, subject)
         if kind is FailureClass.REFUSED or not getattr(error, "retryable", True):
             return None, paused
         if kind is FailureClass.THROTTLED:
             return self._after_throttling(schedule, asked, paused), paused
         if not repeatable and kind not in _MAY_FOLLOW_ANYTHING:
             return None, paused
+        if forgiven:
+            return self._after_outage(schedule, asked, paused)
         return schedule.after_failure(took, asked, paused), paused
 
+    def _ask_breaker(
+        self, error: OpusError, kind: FailureClass, asked: float | None, subject: object
+    ) -> bool:
+        """Tell the breaker what came; returns whether it is the host's misfortune and not this request's."""
+        if self._breaker is None or not getattr(error, "retryable", True):
+            return False
+        if kind is FailureClass.REFUSED:
+            if isinstance(getattr(error, "status", None), int):
+                self._breaker.heard()
+            return False
+        if kind is FailureClass.THROTTLED:
+            return False
+        if kind is FailureClass.OVERLOADED and asked is not None:  # it is there, and says when: as with a 429
+            return 0 < self._gate.throttled_for < (self._policy.outage or 0)
+        return self._breaker.failed(_reason(error, kind), subject, unsent=kind is FailureClass.UNSENT)
+
+    def _after_outage(self, schedule: Schedule, asked: float | None, paused: float) -> tuple[float, float]:
+        """The wait after a failure that uses up nothing; while the breaker holds, it sees to that."""
+        if self._breaker is not None and self._breaker.holds:
+            return self._breaker.next_probe, self._breaker.next_probe
+        return max(schedule.after_throttling(None, paused), asked or 0.0), paused
+
     def _after_throttling(self, schedule: Schedule, asked: float | None, paused: float) -> float | None:
-        hopeless = self._gate.throttled_for >= schedule.patience and self._gate.pauses >= _LEAST_PAUSES
+        patience = self._policy.outage or schedule.patience
+        hopeless = self._gate.throttled_for >= patience and self._gate.pauses >= _LEAST_PAUSES
         return None if hopeless else schedule.after_throttling(asked, paused)
 
     def _tell(self, operation: str, error: OpusError, wait: float, number: int) -> None:
-        reason = f"{classify(error).value}: {_seen(error)}"
+        if self._breaker is not None and self._breaker.given_up:
+            return  # there is no other attempt: it is turned away
+        reason = _reason(error, classify(error))
         log.info("%s: attempt %d failed (%s); again in %.2f s", operation, number, reason, wait)
         if self._notify is not None and getattr(self._notify, "active", True):
             self._notify(RequestRetried(operation=operation, reason=reason, wait=wait, attempt=number))
+
+
+def _reason(error: OpusError, kind: FailureClass) -> str:
+    return f"{kind.value}: {_seen(error)}"
 
 
 def _seen(error: OpusError) -> str:

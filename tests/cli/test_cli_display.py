@@ -8,7 +8,7 @@ import io
 import pytest
 
 from opus_async.cli import display, tables, words
-from opus_async.cli.progress import Progress, reason_class
+from opus_async.batch.progress import Progress, reason_class
 from opus_async.events import JobStageChanged, RequestRetried, RequestSent, UploadProgress
 
 STAGES = ("schema", "upload", "watch")

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from command_line import leading_to
 
-from opus_async.cli import downloads, outcomes
+from opus_async.cli import outcomes
 from opus_async.errors import DownloadError
 from opus_async.models import JobOutcome, JobStatus
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 FILE = "https://files.opus.com/media/private/generated/output_1.pdf"
-LINK = "https://example.com/page"
 
 
 @pytest.fixture
@@ -120,56 +119,6 @@ def test_files_that_cannot_be_had_do_not_hide_the_outputs(opus, to, tmp_path, mo
     if more:
         assert (said.json["ok"], said.json["status"]) == (False, "COMPLETED")
         assert (said.json["error"]["type"], said.json["error"]["stage"]) == ("NotFound", "download")
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "urls"),
-    [
-        (FILE, "file", [FILE]),
-        (LINK, "file", [LINK]),
-        (LINK, "FILE", [LINK]),
-        ([FILE, LINK], "array_files", [FILE, LINK]),
-        ([FILE, FILE], "array", [FILE, FILE]),
-        (f'["{FILE}"]', "array", [FILE]),
-        ([FILE, LINK], "array", None),
-        ([FILE, 3], "array", None),
-        ([], "array", None),
-        (FILE, None, [FILE]),
-        ([FILE], None, [FILE]),
-        (LINK, None, None),
-        (FILE, "str", None),
-        (FILE, "json_string", None),
-        ("", "file", None),
-        (None, "file", None),
-        ("https://[", "file", None),
-        ("ftp://files.opus.com/a", "file", None),
-        ({"url": FILE}, "object", None),
-    ],
-)
-def test_which_outputs_are_files(value, kind, urls):
-    entry = value if kind is None else {"value": value, "type": kind, "displayName": "Report"}
-    name = "workflow_output_1" if kind is None else "Report"
-    found = downloads.file_urls({"jobResultsPayloadSchema": {"workflow_output_1": entry}})
-    assert found == ({} if urls is None else {name: urls})
-
-
-def test_names_are_those_of_the_outputs_also_where_two_have_the_same():
-    entries = {name: {"value": FILE, "type": "file", "displayName": "Report"} for name in ("one", "two")}
-    assert downloads.file_urls({"results": entries}) == {"Report": [FILE], "Report (two)": [FILE]}
-
-
-@pytest.mark.parametrize("results", [None, [], {}, [{"a": 1}], {"results": None}])
-def test_results_without_outputs_have_no_files(results):
-    assert downloads.file_urls(results) == {}
-
-
-def test_the_shape_of_the_older_pages_is_told_by_its_urls():
-    results = {
-        "jobExecutionId": "1",
-        "status": "COMPLETED",
-        "results": {"outputFiles": [FILE], "summary": LINK},
-    }
-    assert downloads.file_urls(results) == {"outputFiles": [FILE]}
 
 
 def test_an_output_called_files_is_not_lost():

@@ -24,11 +24,13 @@ from opus_async.errors import (
     ConfigurationError,
     DeadlineExceeded,
     DownloadError,
+    HostDown,
     InvalidInputs,
     JobFailed,
     NotFound,
     OpusError,
     PermissionDenied,
+    QuotaExhausted,
     ServerError,
     TransportError,
 )
@@ -295,6 +297,10 @@ def _api(kind, status):
     return kind("no", status=status)
 
 
+def _down():
+    return HostDown("x", host="operator.opus.com", seconds=600, request_sent=False)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -302,6 +308,7 @@ def _api(kind, status):
         (ConfigurationError("x"), Exit.NOT_ALLOWED),
         (_api(AuthenticationError, 401), Exit.NOT_ALLOWED),
         (_api(PermissionDenied, 403), Exit.NOT_ALLOWED),
+        (_api(QuotaExhausted, 402), Exit.NOT_ALLOWED),
         (InvalidInputs(["x"]), Exit.WRONG_USE),
         (_api(NotFound, 404), Exit.WRONG_USE),
         (errors.WrongUse("x"), Exit.WRONG_USE),
@@ -311,6 +318,8 @@ def _api(kind, status):
         (DeadlineExceeded("x", job_id="1", last_status=JobStatus.COMPLETED), Exit.FAILED),
         (TransportError("x", request_sent=True, job_id="1", stage="watch"), Exit.UNKNOWN),
         (TransportError("x", request_sent=False, retryable=False), Exit.NOT_ALLOWED),
+        (_down(), Exit.HALTED),
+        (_down().located(job_id="1", stage="watch"), Exit.UNKNOWN),
         (TransportError("x", request_sent=True), Exit.FAILED),
         (JobFailed("x", job_id="1", stage="watch"), Exit.FAILED),
         (DownloadError("x", destination="a", job_id="1", stage="download"), Exit.FAILED),

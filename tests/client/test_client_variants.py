@@ -18,6 +18,7 @@ from opus_async import (
     NotFound,
     PermissionDenied,
     ProtocolError,
+    QuotaExhausted,
 )
 from opus_async.simulator.traits import TRAITS
 from opus_async.simulator.workflows import Workflow
@@ -25,6 +26,7 @@ from opus_async.simulator.workflows import Workflow
 CLOSED = {
     "browser_only": AuthenticationError,
     "permission_denied": PermissionDenied,
+    "quota_exhausted": QuotaExhausted,
     "html_gateway": ProtocolError,
 }
 """Variants in which nothing can run, and how that is told."""
@@ -100,6 +102,7 @@ async def test_where_nothing_can_run_nothing_is_made_and_the_error_says_why(simu
     words = {
         "browser_only": "browsers only",
         "permission_denied": "Workflow: Full",
+        "quota_exhausted": "is used up",
         "html_gateway": "HTML page",
     }
     assert words[trait] in str(caught.value)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import OpusError
 from opus_async.lifecycle import Lifecycle
-from opus_async.models import JobRequest, JobStatus
+from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.platform import Collected, Stages, Standing
 from opus_async.transport.notify import Notifier
 from opus_async.watch import Watcher
@@ -23,12 +25,17 @@ class FakePlatform:
     stages = STAGES
     kind = "fake"
     observes_at_once = 1
+    workflow = Workflow(workflow_id="fake")
+    identity = {"platform": "fake", "host": "nowhere", "generation": "f0"}  # noqa: RUF012 - read only
 
     def __init__(self, *, step: float = 0.1, run_time: float = 5.0) -> None:
         self.step = step
         self.run_time = run_time
         self.stray_shells = 0
+        self.prepared_before = 0
         self.calls_back = False
+        self.adopted: dict[str, JobRequest] = {}
+        self.files: dict[str, bytes] = {}
         self.calls: list[tuple[str, Any]] = []
         self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
         self.started: dict[str, float] = {}
@@ -82,6 +89,23 @@ class FakePlatform:
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         await self._do("collect", (remote_id, status))
         return self.collected if status == JobStatus.COMPLETED else Collected(audit=self.collected.audit)
+
+    def requests_for(self, files: int) -> int:
+        return 2 + files
+
+    def adopt(self, remote_id: str, request: JobRequest) -> None:
+        self.adopted[remote_id] = request
+
+    def files_in(self, results):
+        """Values that are keys of ``files``."""
+        return [(name, value) for name, value in results.items() if value in self.files]
+
+    async def fetch(self, url: str, destination: Path) -> DownloadedFile:
+        await self._do("fetch", (url, destination))
+        content = self.files[url]
+        with destination.open("xb") as file:
+            file.write(content)
+        return DownloadedFile(destination, len(content), hashlib.sha256(content).hexdigest())
 
     def count(self, name: str) -> int:
         return sum(call == name for call, _ in self.calls)

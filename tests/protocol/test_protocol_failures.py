@@ -13,6 +13,7 @@ from opus_async.errors import (
     NotFound,
     PermissionDenied,
     ProtocolError,
+    QuotaExhausted,
     RateLimited,
     ServerError,
     ValidationFailed,
@@ -36,6 +37,7 @@ PAGE = b"""<!DOCTYPE html>
     [
         (400, ValidationFailed),
         (401, AuthenticationError),
+        (402, QuotaExhausted),
         (403, PermissionDenied),
         (404, NotFound),
         (405, APIError),
@@ -57,6 +59,61 @@ def test_the_status_decides_the_class(answer, status, kind):
     assert type(error) is kind
     assert error.status == status
     assert "why" in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Quota exceeded"},
+        {"message": "Your monthly quota has been exhausted.", "error": "Too Many Requests"},
+        {"message": ["You have exceeded your current quota, please check your plan"]},
+        {"error": {"code": "insufficient_quota", "message": "See your plan"}},
+        {"message": {"code": "PLAN_LIMIT_REACHED"}},
+        {"message": "Insufficient credits to run this job"},
+        {"message": "You are out of credits"},
+        {"message": "No credits left"},
+        {"message": "Usage limit reached"},
+        {"detail": "The organization has reached its spending limit"},
+    ],
+)
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_quota_that_is_used_up_is_told_by_words_that_can_mean_nothing_else(answer, body, status):
+    error = error_from(answer({"statusCode": status, **body}, status), 0.0)
+    assert type(error) is QuotaExhausted
+    assert error.status == status
+    assert "is used up" in error.message
+    assert error.detail in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Too many requests"},
+        {"message": "Quota exceeded for requests per minute"},
+        {"message": "Quota exceeded: rate of initiate"},
+        {"message": "Quota exceeded", "metadata": {"retryAfterSeconds": 2}},
+        {"scope": "workspace", "limit": 20, "active": 20},
+        {"message": "The limit is reached"},
+        {"message": "Your plan does not include this"},
+        {"message": "You may not see the quota of this organization"},
+        {"message": "Add credit for the author to the document"},
+        {"message": 'The user of this API key lacks the permission "Quota: Full"'},
+    ],
+)
+@pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (429, RateLimited)])
+def test_any_other_refusal_stays_what_its_status_says(answer, body, status, kind):
+    assert type(error_from(answer({"statusCode": status, **body}, status), 0.0)) is kind
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_words_of_a_quota_mean_nothing_with_another_status(answer, status):
+    assert not isinstance(error_from(answer({"message": "Quota exceeded"}, status), 0.0), QuotaExhausted)
+
+
+def test_a_budget_that_is_used_up_needs_no_words(answer):
+    error = error_from(answer(b"", 402), 0.0)
+    assert type(error) is QuotaExhausted
+    assert "Nothing will be accepted until it is raised" in error.message
 
 
 def test_trap_1_every_message_of_a_list_is_told(answer):

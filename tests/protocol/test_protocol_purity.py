@@ -8,7 +8,7 @@ from pathlib import Path
 from opus_async.opus import protocol
 
 HOME = Path(protocol.__file__).parent
-OURS = ("opus_async.errors", "opus_async.models", "opus_async.opus.protocol")
+OURS = ("opus_async.errors", "opus_async.input_names", "opus_async.models", "opus_async.opus.protocol")
 PURE = {
     *(
         "__future__",
@@ -17,7 +17,6 @@ PURE = {
         "dataclasses",
         "datetime",
         "decimal",
-        "difflib",
         "email",
         "enum",
         "functools",

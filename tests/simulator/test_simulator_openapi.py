@@ -266,10 +266,11 @@ SILENT = {
 }
 """What has no success in a dialect."""
 NOT_THE_API = {"browser_only", "html_gateway"}
+NO_JOBS = {"quota_exhausted"}
 
 
 @pytest.mark.parametrize("fail_share", [0, 1])
-@pytest.mark.parametrize("trait", [None, *sorted(TRAITS.keys() - NOT_THE_API)])
+@pytest.mark.parametrize("trait", [None, *sorted(TRAITS.keys() - NOT_THE_API - NO_JOBS)])
 async def test_every_dialect_is_described(serve, clock, tmp_path, trait, fail_share):
     api = await serve(
         clock=clock,
@@ -299,6 +300,14 @@ async def test_a_path_for_browsers_is_described(serve):
     for operation in DESCRIPTION.operations:
         await witness.call(operation.method, DESCRIPTION.example_path(operation))
         assert witness.statuses[operation.id] == {401}
+
+
+async def test_a_quota_that_is_used_up_is_described(serve):
+    witness = Witness(await serve(traits=frozenset({"quota_exhausted"})))
+    for name in ("initiate_job", "execute_job", "create_case", "execute_case"):
+        [operation] = [operation for operation in DESCRIPTION.operations if operation.id == name]
+        await witness.call("POST", DESCRIPTION.example_path(operation), {})
+        assert witness.statuses[name] == {402}
 
 
 async def test_a_page_of_something_else_is_no_answer_of_the_api(serve):

@@ -418,6 +418,17 @@ async def test_permission_denied_holds_for_the_reference_workflow(serve):
 
 
 @both
+async def test_quota_exhausted(serve, generation):
+    speaker = Speaker(await serve(traits=frozenset({"quota_exhausted"})), generation)
+    assert (await speaker.workflow()).status == 200
+    path = {"v0": "/job/initiate", "v1": "/api/v1/case"}[generation]
+    body = {"workflowId": TEXT_ID, "title": "a title", "description": "a description"}
+    for refused in (await speaker.api.post(path, body), await speaker.execute("1")):
+        assert (refused.status, refused.message) == (402, "The quota of this organization is used up")
+    assert speaker.api.simulator.state()["counters"]["jobs"] == 0
+
+
+@both
 async def test_html_gateway(serve, generation):
     api = await serve(traits=frozenset({"html_gateway"}))
     for reply in (await Speaker(api, generation).workflow(), await api.post("/job/initiate", {})):

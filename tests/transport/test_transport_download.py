@@ -545,6 +545,7 @@ async def test_a_disk_that_refuses_leaves_nothing(  # noqa: PLR0917 - fixtures
         await get(http, served, Destination(place.path, overwrite=True))
     error = caught.value
     assert (error.status, error.code, error.destination) == (None, None, str(place.path))
+    assert error.disk_full is (number in {errno.ENOSPC, errno.EDQUOT})
     assert str(place.path) in str(error)
     assert classify(error) is FailureClass.REFUSED
     monkeypatch.undo()

@@ -11,10 +11,10 @@ from typing import Any
 
 import aiofiles
 
+from opus_async.batch.progress import Progress
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.errors import Exit, exit_code, first_of
-from opus_async.cli.progress import Progress
 from opus_async.config import RetryPolicy
 from opus_async.models import JobOutcome, JobRequest
 from opus_async.opus.client import OpusClient

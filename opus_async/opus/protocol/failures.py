@@ -24,6 +24,7 @@ from opus_async.errors import (
     NotFound,
     PermissionDenied,
     ProtocolError,
+    QuotaExhausted,
     RateLimited,
     ServerError,
     ValidationFailed,
@@ -37,6 +38,7 @@ MAX_RETRY_AFTER = 300.0
 _CLASSES: Mapping[int, type[APIError]] = {
     400: ValidationFailed,
     401: AuthenticationError,
+    402: QuotaExhausted,
     403: PermissionDenied,
     404: NotFound,
     413: ValidationFailed,
@@ -62,6 +64,26 @@ _ADVICE: Mapping[int, tuple[str, str]] = {
         "Lower api_rate or max_in_flight, or try again later",
     ),
 }
+
+_QUOTA_ADVICE = (
+    "The plan's or the budget's limit is used up",
+    "Nothing will be accepted until it is raised: ask who administers the plan of your organization in Opus",
+)
+_MAY_SPEAK_OF_QUOTA = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+_LIMIT = r"(?:quota|credits?|(?:usage|plan|credit|budget|billing|spending|monthly|annual) limit)"
+_QUOTA_WORDS = re.compile(
+    rf"\b{_LIMIT} (?:(?:has|have) been |is |are |was )?(?:exceeded|exhausted|reached|used up|depleted)\b"
+    rf"|\b(?:exceeded|exhausted|reached|used up|out of) (?:(?:your|its|the|their|all) )?"
+    rf"(?:(?:current|monthly|annual) )?{_LIMIT}\b"
+    r"|\binsufficient (?:credits?|quota|funds|balance)\b"
+    r"|\bno (?:more )?credits? (?:left|remaining)\b"
+)
+"""What can mean nothing else. The vendor documents no such refusal: any word in doubt stays what its status
+says."""
+_RATE_WORDS = re.compile(
+    r"\bper (?:second|minute|hour|day)\b|\brate\b|\btoo many requests\b|\bconcurrent|\bactive\b"
+)
+"""Words of a limit that passes by itself, whatever else is said: other services call that a quota, too."""
 
 _RETIRED = "workflow details are no longer supported"
 _REQUEST_IDS = ("x-request-id", "x-amzn-requestid", "cf-ray", "x-amzn-trace-id")
@@ -113,8 +135,11 @@ def error_from(
     except ValueError:
         body, detail, code = None, excerpt_of_bytes(answer.body), None
     status = answer.status if status is None else status
+    wait = retry_after(answer.headers, body, now)
     kind = _CLASSES.get(status) or (ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError)
-    head, advice = _advice(status, detail, hint)
+    if status in _MAY_SPEAK_OF_QUOTA and wait is None and _speaks_of_quota(detail, code):
+        kind = QuotaExhausted
+    head, advice = _QUOTA_ADVICE if kind is QuotaExhausted else _advice(status, detail, hint)
     error = kind(
         _sentences(f"{head}: {detail}" if detail else head, advice),
         status=status,
@@ -125,7 +150,7 @@ def error_from(
         method=answer.method,
         url=answer.url.partition("?")[0],
     )
-    error.retry_after = retry_after(answer.headers, body, now)
+    error.retry_after = wait
     return error
 
 
@@ -259,6 +284,12 @@ def _code(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     return excerpt(str(value), 64) or None
+
+
+def _speaks_of_quota(detail: str, code: str | None) -> bool:
+    """Whether a refusal says that something is used up which no waiting brings back."""
+    said = re.sub(r"[\s_-]+", " ", f"{code or ''}. {detail}".lower())
+    return bool(_QUOTA_WORDS.search(said)) and not _RATE_WORDS.search(said)
 
 
 def _advice(status: int, detail: str, hint: str | None) -> tuple[str, str]:

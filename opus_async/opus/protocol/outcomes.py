@@ -105,6 +105,11 @@ def read_results(answer: Answer) -> JobResults | None:
     body = accepted(answer)
     if isinstance(body, dict) and _not_ready(body):
         return None
+    return results_in(body)
+
+
+def results_in(body: Any) -> JobResults:
+    """The outputs in a body that is known to hold results, in any shape seen."""
     return JobResults(values=tuple(_outputs(body)), raw=body)
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_names import InputNames
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.files import FileFacts, FileInspector, FileToSend, file_or_url, is_named_file
-from opus_async.opus.protocol.names import Names, label, quoted
+from opus_async.opus.protocol.names import label, name_problem, quoted
 from opus_async.opus.protocol.values import coerce
 
 __all__ = ["BoundInputs", "FileFacts", "FileInspector", "FileToSend", "bind"]
@@ -113,14 +114,14 @@ def _assigned(
     workflow: Workflow, inputs: Mapping[str, Any], problems: list[str]
 ) -> tuple[dict[str, Any], set[str]]:
     """Variable name -> what was given for it, and the variables that an ambiguous name may have meant."""
-    known = Names(workflow.inputs)
+    known = InputNames(workflow.inputs)
     given: dict[str, Any] = {}
     named_as: dict[str, str] = {}
     unclear: set[str] = set()
     for name, value in inputs.items():
         matches = known.matches(name)
         if len(matches) != 1:
-            problems.append(known.problem(name, matches))
+            problems.append(name_problem(known, name, matches))
             unclear.update(match.variable_name for match in matches)
             continue
         if value is None:

@@ -1,4 +1,4 @@
-"""From a URL to a file name that is safe on every system, whatever the URL says."""
+"""From a URL or any other text to a file name that is safe on every system, whatever the text says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_BYTES = 200
 FALLBACK = "file"
 
 _SEPARATORS = re.compile(r"[/\\]")
-_FORBIDDEN = re.compile(r'[<>:"|?*]')
+_FORBIDDEN = re.compile(r'[<>:"|?*/\\]')
 """Windows takes none of them; a colon also names a drive there, or a stream inside a file."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 """Devices on Windows, whatever their extension."""
@@ -19,19 +19,25 @@ _LONGEST_EXTENSION = 20
 
 
 def safe_name(url: str) -> str:
-    """The name of the file that a URL leads to: one component of a path, never empty, in any folder.
+    """The name of the file that a URL leads to, as :func:`safe_text` makes it safe.
 
-    The last segment of the path, percent-decoded once, in NFC, at most ``MAX_BYTES`` long with its extension
-    kept. What an operating system would take for more than a letter becomes ``_``; dots in front, which hide
-    or climb, and dots and spaces at the end, which Windows drops, go.
+    It is the last segment of the path, percent-decoded once.
     """
     try:
         segment = urlsplit(url).path.rpartition("/")[2]
     except ValueError:
         return FALLBACK
-    decoded = unicodedata.normalize("NFC", unquote(segment))
-    last = _SEPARATORS.split(decoded)[-1]
-    printable = "".join(char if char.isprintable() else "_" for char in last)
+    return safe_text(_SEPARATORS.split(unquote(segment))[-1])
+
+
+def safe_text(text: str) -> str:
+    """A text as one component of a path: never empty, in any folder, at most ``MAX_BYTES`` long.
+
+    In NFC; an extension is kept where it has to be cut. What an operating system would take for more than a
+    letter becomes ``_``; dots in front, which hide or climb, and dots and spaces at the end, which Windows
+    drops, go.
+    """
+    printable = "".join(char if char.isprintable() else "_" for char in unicodedata.normalize("NFC", text))
     name = _FORBIDDEN.sub("_", printable).lstrip(". ").rstrip(". ")
     if _RESERVED.fullmatch(name):
         name = f"_{name}"

@@ -1,4 +1,4 @@
-"""File names from URLs: one safe component, whatever the URL says."""
+"""File names from URLs and other texts: one safe component, whatever the text says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opus_async.opus.protocol.filenames import FALLBACK, MAX_BYTES, safe_name
+from opus_async.filenames import FALLBACK, MAX_BYTES, safe_name, safe_text
 
 HOST = "https://files.opus.com"
 RESERVED = ("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "COM1", "LPT9", "COM¹")
@@ -64,6 +64,24 @@ def test_the_name_of_a_url(path, name):
     assert safe_name(HOST + path) == name
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Summary (final)", "Summary (final)"),
+        ("Pages / Seiten", "Pages _ Seiten"),
+        ("..\\..\\etc", "_.._etc"),
+        ("100%25", "100%25"),
+        ("https://host/a.pdf?x=1", "https___host_a.pdf_x=1"),
+        ("nul", "_nul"),
+        (" . ", FALLBACK),
+        ("", FALLBACK),
+        ("ö" * 150, "ö" * 100),
+    ],
+)
+def test_the_name_of_any_other_text(text, name):
+    assert safe_text(text) == name
+
+
 @pytest.mark.parametrize("url", ["http://[x", "", "a.pdf?", "file:///etc/passwd", "https://h/a b.pdf", "\0"])
 def test_what_is_no_url_has_a_name_too(url):
     assert safe_name(url) in {FALLBACK, "a.pdf", "passwd", "a b.pdf"}
@@ -104,8 +122,8 @@ SEGMENTS = st.one_of(
 @example("a\u200d\u0301")
 @given(SEGMENTS)
 def test_whatever_a_url_says_the_name_is_one_safe_component(text):
-    for url in (text, f"{HOST}/{text}", f"{HOST}/media/{quote(text, safe='', errors='replace')}"):
-        name = safe_name(url)
+    urls = (text, f"{HOST}/{text}", f"{HOST}/media/{quote(text, safe='', errors='replace')}")
+    for name in (*map(safe_name, urls), safe_text(text)):
         assert name == unicodedata.normalize("NFC", name)
         assert 0 < len(name.encode()) <= MAX_BYTES
         for folder in ("/srv/out", "C:\\out", "."):

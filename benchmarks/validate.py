@@ -1,0 +1,114 @@
+"""What it costs to validate a manifest: seconds, and memory against a manifest of a tenth of the size.
+
+python benchmarks/validate.py [--rows 100000]
+
+Three manifests: one text a row; one document a row, every one a file of its own; one pattern a row that
+matches one file in a folder of as many as there are rows. Each is a CSV with a key and a remark. Every
+measurement runs in a process of its own, with the embedded simulator in another, and counts from the opening
+of the manifest to the last row checked. Memory is the peak of the whole process; what it has before the
+first row is told beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from opus_async import OpusClient
+from opus_async.batch.binding import Binding
+from opus_async.batch.manifest import open_manifest
+from opus_async.batch.validate import validate
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+WORKFLOWS = {"text": "T3xtOnlyWorkfl0w", "files": "D0cumentWorkfl0w", "patterns": "D0cumentWorkfl0w"}
+
+
+def cells(kind: str, number: int) -> tuple[str, str]:
+    """What fills the input of a row, and a remark."""
+    if kind == "text":
+        return f"Invoice {number} of a customer with a long name, due in thirty days", "remark"
+    return (f"documents/{number}.txt" if kind == "files" else f"documents/{number}.*"), "remark"
+
+
+def rows(kind: str, count: int) -> Iterator[tuple[str, ...]]:
+    """The header and the rows."""
+    yield "key", "Text" if kind == "text" else "Document", "Internal remark"
+    for number in range(count):
+        yield f"INV-{number}", *cells(kind, number)
+
+
+def megabytes() -> float:
+    """The most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform == "linux" else peak / 1024 / 1024
+
+
+async def measure(kind: str, path: Path) -> dict[str, float]:
+    """Validate one manifest."""
+    with SimulatorProcess(SimulatorConfig()) as simulator:
+        async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+            platform = opus.lifecycle(WORKFLOWS[kind]).platform
+            await platform.open()
+            before = megabytes()
+            began, busy = time.perf_counter(), time.process_time()
+            manifest = open_manifest(path)
+            found = await validate(manifest, Binding(platform.workflow, title="Invoice {key}"), platform)
+            seconds, cpu = time.perf_counter() - began, time.process_time() - busy
+    assert found.ok, found.errors[:3]
+    return {
+        "rows": found.rows,
+        "files": found.estimate.files,
+        "seconds": seconds,
+        "cpu": cpu,
+        "before": before,
+        "peak": megabytes(),
+    }
+
+
+def prepare(folder: Path, count: int) -> None:
+    """Documents, and a manifest of each kind and size."""
+    documents = folder / "documents"
+    documents.mkdir()
+    for number in range(count):
+        (documents / f"{number}.txt").write_bytes(b"A document.\n")
+    for kind in WORKFLOWS:
+        for size in (count // 10, count):
+            with (folder / f"{kind}-{size}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows(rows(kind, size))
+
+
+def main() -> None:
+    """Print a line for each manifest."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--one", nargs=2, metavar=("KIND", "MANIFEST"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        kind, path = arguments.one
+        print(json.dumps(asyncio.run(measure(kind, Path(path)))))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), arguments.rows)
+        for kind in WORKFLOWS:
+            for size in (arguments.rows // 10, arguments.rows):
+                command = [sys.executable, __file__, "--one", kind, f"{folder}/{kind}-{size}.csv"]
+                told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+                print(
+                    f"{kind:8} {told['rows']:>8,} rows {told['files']:>8,} files: {told['seconds']:6.2f} s "
+                    f"({told['seconds'] / told['rows'] * 1e6:4.0f} us a row), peak {told['peak']:4.0f} MB, "
+                    f"{told['before']:3.0f} MB of it before the first row",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Many jobs, durable: no row lost, no row billed twice. Knows ``platform.py``, and no platform.
+
+    batches     run, resume, retry, resolve: where to begin reading
+    options     what is asked for; fingerprint: whether it is still the same
+    opening     from what is asked for to a session at work
+    manifest/   files and folders, streamed as records
+    columns, binding, titles, cells, constants   which cell fills which input
+    keys, digests, freshness   what names a row, and whether its files are still what they were
+    validate, problems   every row checked before anything is sent
+    plan        from records to rows in the ledger
+    rows, ports   values, and what a batch needs of others
+    ledger/     the only memory: SQLite, and results.jsonl
+    session     one process at work, from an open ledger to its reports
+    runner, local   shards of rows, and the rows of one machine
+    halt, control, endings, causes   when to stop, how it ended, and why
+    outputs     result files
+    reading, summary, failures, export, status, report/   what is made of the ledger
+    progress, bottleneck   what runs now, for eyes
+
+The names below are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opus_async.batch.batches import resolve_batch, resume_batch, retry_batch, run_batch
+    from opus_async.batch.control import Control
+    from opus_async.batch.halt import Halt
+    from opus_async.batch.opening import RowsRefused, Watching
+    from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
+    from opus_async.batch.result import BatchResult
+    from opus_async.batch.rows import Counts, RowState
+
+_HOMES = {
+    "opus_async.batch.batches": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
+    "opus_async.batch.control": ("Control",),
+    "opus_async.batch.halt": ("Halt",),
+    "opus_async.batch.opening": ("RowsRefused", "Watching"),
+    "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
+    "opus_async.batch.result": ("BatchResult",),
+    "opus_async.batch.rows": ("Counts", "RowState"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BatchResult",
+    "Client",
+    "Control",
+    "Counts",
+    "Halt",
+    "Ledger",
+    "RateLimiter",
+    "RowState",
+    "RowsRefused",
+    "ShardRunner",
+    "Watching",
+    "resolve_batch",
+    "resume_batch",
+    "retry_batch",
+    "run_batch",
+]
+
+
+if not TYPE_CHECKING:  # a type checker must see that a misspelt name is none
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,219 @@
+"""Starting a batch, going on with it, trying failed rows again, deciding about unknown ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.control import DRAIN_SECONDS
+from opus_async.batch.halt import Halt
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.opening import Changes, Rules, Watching, begin, go_on
+from opus_async.batch.options import Order, Settings, Source
+from opus_async.batch.ports import Client
+from opus_async.batch.result import BatchResult
+from opus_async.batch.rows import RowState
+from opus_async.batch.session import write_reports
+from opus_async.errors import ManifestError
+
+
+async def run_batch(
+    client: Client,
+    manifest: str | PathLike[str],
+    *,
+    workflow_id: str,
+    out: str | PathLike[str],
+    key: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    version_number: int | None = None,
+    version_id: str | None = None,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    skip_invalid: bool = False,
+    accept_second_bill: bool = False,
+    max_in_flight: int = 500,
+    start_rate: float | None = None,
+    halt: str | Halt = "never",
+    timeout: float | None = None,
+    download_outputs: bool = False,
+    drain_seconds: float = DRAIN_SECONDS,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Run one job for every row of a manifest; no row is lost, and none is billed twice.
+
+    Whatever ends the process, :func:`resume_batch` goes on where the ledger in ``out`` stands.
+
+    Args:
+        client: An :class:`opus_async.OpusClient`, or whoever else answers :class:`~.ports.Client`.
+        manifest: A CSV, JSONL, XLSX or Parquet file, a folder, or a glob of documents.
+        workflow_id: The workflow.
+        out: The batch directory, made if need be; it must not hold a batch.
+        key: The column that names each row; None makes keys from content.
+        columns: Column -> input, where their names differ; an empty input ignores the column.
+        constants: Input -> value for every row that has none.
+        title: A template, e.g. ``"Invoice {Number}"``.
+        description: Likewise.
+        version_number: Pins the workflow's version.
+        version_id: Likewise, by UUID.
+        sheet: Of a workbook.
+        delimiter: Of a CSV; found out if None.
+        encoding: Likewise.
+        skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
+        accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
+        max_in_flight: Rows at work at once.
+        start_rate: Rows begun a second; None for no bound.
+        halt: ``now,fail=N``, ``soon,fail=N%``, ... or ``never``.
+        timeout: Seconds for one row until how it ends counts as unknown.
+        download_outputs: Whether files among the outputs are fetched into ``out``.
+        drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        watching: Who is told what meanwhile.
+
+    Returns:
+        How the batch stands; rows that failed raise nothing.
+
+    Raises:
+        ManifestError: It cannot be run as it is, or ``out`` holds a batch; nothing was sent.
+        LedgerError: There can be no ledger in ``out``.
+        OpusError: The workflow cannot be read.
+    """
+    order = Order(
+        workflow_id=workflow_id,
+        version_number=version_number,
+        version_id=version_id,
+        columns=columns or {},
+        constants=constants or {},
+        title=title,
+        description=description,
+        key=key,
+    )
+    source = Source.of(Path(manifest), sheet=sheet, delimiter=delimiter, encoding=encoding)
+    settings = Settings(
+        max_in_flight=max_in_flight,
+        start_rate=start_rate,
+        halt=halt if isinstance(halt, Halt) else Halt.parse(halt),
+        timeout=timeout,
+        download_outputs=download_outputs,
+        drain_seconds=drain_seconds,
+    )
+    rules = Rules(skip_invalid=skip_invalid, accept_second_bill=accept_second_bill)
+    return await begin(
+        client,
+        Path(out),
+        order,
+        source,
+        settings=settings,
+        rules=rules,
+        watching=watching or Watching(),
+    )
+
+
+async def resume_batch(
+    client: Client,
+    out: str | PathLike[str],
+    *,
+    manifest: str | PathLike[str] | None = None,
+    order: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Go on with a batch, from whatever state and after whatever death.
+
+    Args:
+        client: As in :func:`run_batch`; its key and limits may be others than before.
+        out: The batch directory.
+        manifest: Where the manifest is now; None for where it was. Rows that were added are taken up.
+        order: Fields of :class:`~.options.Order` that shall be others than before: only with ``force``.
+        settings: Fields of :class:`~.options.Settings` that shall be others than before.
+        force: Whether what changes results may be another now, for the rows not begun yet.
+        watching: Who is told what meanwhile.
+
+    Raises:
+        ManifestError: What changes results is another now.
+        LedgerError: There is no batch in ``out``, or its ledger cannot be used.
+        LedgerBusy: Another process works on it.
+        OpusError: The workflow cannot be read.
+    """
+    changes = Changes(manifest, order or {}, settings or {}, force)
+    return await go_on(client, Path(out), changes, watching or Watching())
+
+
+async def retry_batch(
+    client: Client,
+    out: str | PathLike[str],
+    *,
+    only: Sequence[str] = ("failed", "cancelled"),
+    accept_second_bill: bool = False,
+    manifest: str | PathLike[str] | None = None,
+    order: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Run rows that did not complete once more, each as a new job, and go on with the rest.
+
+    Args:
+        client: As in :func:`run_batch`.
+        out: The batch directory.
+        only: ``failed`` (those that the platform timed out included), ``cancelled``, ``unknown``.
+        accept_second_bill: Whether unknown rows may run again although they may have been billed.
+        manifest: As in :func:`resume_batch`, like the rest.
+        order: Likewise.
+        settings: Likewise.
+        force: Likewise.
+        watching: Likewise.
+
+    Raises:
+        ManifestError: Unknown rows without ``accept_second_bill``; and as in :func:`resume_batch`.
+    """
+    states = _states(only)
+    if RowState.UNKNOWN in states and not accept_second_bill:
+        raise ManifestError(
+            "Unknown rows may have been billed, and a second run that completes is billed again: look at "
+            "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
+            "--accept-second-bill."
+        )
+    changes = Changes(manifest, order or {}, settings or {}, force)
+    return await go_on(client, Path(out), changes, watching or Watching(), retry=states)
+
+
+async def resolve_batch(out: str | PathLike[str], decision: str, *, keys: Sequence[str] | None = None) -> int:
+    """Decide about rows whose outcome nobody can tell.
+
+    Args:
+        out: The batch directory.
+        decision: ``done`` (it ran, count it as completed), ``failed`` (it did not, leave it), or ``retry``
+            (it did not: the next resume runs it as a new job).
+        keys: Which rows; None for all that are unknown.
+
+    Returns:
+        How many rows were decided.
+
+    Raises:
+        ManifestError: There is no such row, or it is not unknown.
+        LedgerError: As in :func:`resume_batch`.
+    """
+    ledger = await SqliteLedger.open(Path(out))
+    try:
+        return await ledger.resolve(decision, keys=keys)
+    finally:
+        await ledger.close()
+        await asyncio.to_thread(write_reports, Path(out), print)
+
+
+def _states(only: Sequence[str]) -> tuple[RowState, ...]:
+    known = {
+        "failed": (RowState.FAILED, RowState.TIMED_OUT),
+        "cancelled": (RowState.CANCELLED,),
+        "unknown": (RowState.UNKNOWN,),
+    }
+    if strange := [name for name in only if name not in known]:
+        raise ManifestError(f"There are no {strange[0]!r} rows to retry: choose from {', '.join(known)}")
+    return tuple(state for name in only for state in known[name])

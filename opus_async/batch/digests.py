@@ -1,0 +1,100 @@
+"""The SHA-256 of files: read off the loop, a few at a time, and not again while a file has not changed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from opus_async.errors import InvalidInputs
+from opus_async.transport.reading import off_loop
+
+_CHUNK = 1024 * 1024
+_AT_ONCE = 4
+"""A disk gives no more to more readers, and the threads are shared with look-ups of names."""
+
+Known: TypeAlias = tuple[int, int, int, str]
+"""Size, time of the last change in nanoseconds, inode, SHA-256 in hex."""
+
+
+class DigestCache(Protocol):
+    """Keeps digests beyond this process."""
+
+    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, Known]:
+        """What was kept for these paths; nothing for those for which nothing was."""
+
+    def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
+        """Keep it. Losing it costs the time to read the file again."""
+
+
+class FileDigests:
+    """Hashes files.
+
+    Args:
+        cache: Where digests are kept; None to keep none.
+    """
+
+    def __init__(self, cache: DigestCache | None = None) -> None:
+        self._cache = cache
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(self, path: Path) -> str:
+        """The SHA-256 of a file in hex.
+
+        Raises:
+            InvalidInputs: It is missing, cannot be read, is no file, or changed while it was read.
+        """
+        name = str(path)
+        known = (await self._cache.recall_files([name])).get(name) if self._cache else None
+        async with self._room:
+            stop = threading.Event()
+            try:
+                found = await off_loop(lambda: _hashed(name, known, stop))
+            except asyncio.CancelledError:
+                stop.set()
+                raise
+            except (OSError, ValueError) as error:
+                raise InvalidInputs([_sentence(name, error)]) from None
+        if self._cache and found != known:
+            self._cache.keep_file(name, *found)
+        return found[3]
+
+
+def _hashed(path: str, known: Known | None, stop: threading.Event) -> Known:
+    """Read the file unless it is what is known of it; runs in a thread."""
+    if known is not None and _shape(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
+        return known
+    with open(path, "rb", buffering=0, opener=_at_once) as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            raise ValueError("is not a regular file: give the path of a file")
+        digest = hashlib.sha256()
+        size = 0
+        while not stop.is_set() and (chunk := file.read(_CHUNK)):
+            digest.update(chunk)
+            size += len(chunk)
+        if not stop.is_set() and (size, _shape(os.fstat(file.fileno()))) != (before.st_size, _shape(before)):
+            raise ValueError("changed while it was read: start again when it is written to its end")
+    return (*_shape(before), digest.hexdigest())
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting for anybody: a pipe must not hang us."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _shape(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _sentence(path: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {path!r}"
+    if isinstance(error, OSError):
+        return f"{path!r} cannot be read ({error.strerror or error}): check the path and its permissions"
+    return f"{path!r} {error}"

@@ -1,0 +1,79 @@
+"""What a batch will take, told before it begins: jobs, bytes, requests, and time as a range."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+RUN_SECONDS = (20.0, 120.0)
+"""How long one job is assumed to run where nothing is known of the workflow: most are in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What decides how fast a batch goes.
+
+    Attributes:
+        max_in_flight: Jobs that run at once.
+        rate: API requests a second; None for as many as are answered.
+        run_seconds: How long one job runs, from and to.
+    """
+
+    max_in_flight: int = 500
+    rate: float | None = None
+    run_seconds: tuple[float, float] = RUN_SECONDS
+
+
+ORDINARY = Pace()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a batch will take.
+
+    Attributes:
+        jobs: Rows that can be run.
+        files: Files to upload, each path once; the same content under two names is uploaded once and counts
+            twice here.
+        bytes: Of these files.
+        requests: That are sent at least; looks at the status of jobs are not among them.
+        seconds: From and to.
+        assumes: What the range rests on, in sentences.
+    """
+
+    jobs: int
+    files: int
+    bytes: int
+    requests: int
+    seconds: tuple[float, float]
+    assumes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Name -> value, for a machine."""
+        return asdict(self)
+
+
+def estimate(*, jobs: int, files: int, size: int, requests: int, pace: Pace) -> Estimate:
+    """Estimate.
+
+    The shortest time is that of the narrowest place, the longest that of all of them one after the other.
+    """
+    sending = requests / pace.rate if pace.rate else 0.0
+    shortest, longest = pace.run_seconds
+    rounds = jobs / pace.max_in_flight
+    low = max(sending, shortest * max(rounds, 1.0)) if jobs else 0.0
+    high = sending + longest * math.ceil(rounds)
+    rate = f"{pace.rate:g} requests a second" if pace.rate else "requests answered as fast as they are sent"
+    return Estimate(
+        jobs=jobs,
+        files=files,
+        bytes=size,
+        requests=requests,
+        seconds=(low, high),
+        assumes=(
+            f"a job runs {shortest:g} to {longest:g} s, {pace.max_in_flight:,} of them at once",
+            rate,
+            "no failures, no person to wait for, and no time for uploads but that of their requests",
+        ),
+    )

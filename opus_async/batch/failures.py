@@ -1,0 +1,162 @@
+"""``failures.jsonl``: the rows that ended without completing, as a manifest for a new batch.
+
+``batch run failures.jsonl --workflow ID`` runs them again, without the ``--map``, ``--set``, ``--title`` and
+``--key`` of the batch they come from, because a line has all of these in it:
+
+- a column that ``--map`` bound, or a folder's only column, has the display name of its input; where that
+  could mean several inputs, its variable name. Columns that ``--map`` left out are left out;
+- ``--set`` is a column like any other, in the rows that have no value of their own;
+- ``key``, ``title`` and ``description`` are what they were in the old batch, templates filled in;
+- file paths start at the batch directory, in which the file lies. Absolute ones and URLs are what they were.
+
+Everything else is under ``_opus``: ``index, job_id, status, error, stage``. A workflow with an input called
+``key`` keeps that for its input; the row's key is then under ``_opus``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.cells import listed
+from opus_async.batch.file_cells import is_url
+from opus_async.batch.formats import write_jsonl
+from opus_async.batch.reading import NOT_COMPLETED, LedgerReader, RowView
+from opus_async.batch.replacing import replaced
+from opus_async.batch.titles import Template, written
+from opus_async.input_names import folded
+
+FAILURES = "failures.jsonl"
+OURS = "_opus"
+
+_BY_NAME = frozenset({"variable name", "display name", "display name in another case"})
+"""How a column was bound that binds in the same way in any manifest; see ``columns.py``."""
+_TEXTS = ("title", "description")
+_LITERAL = frozenset({"folder", "glob"})
+"""Kinds of manifests whose cells are names of files to the letter."""
+
+
+def write(directory: Path) -> None:
+    """Write ``failures.jsonl`` into a batch directory from its ledger, whole or not at all; it can be empty.
+
+    Raises:
+        LedgerError: There is no ledger, or it cannot be read.
+        OSError: The file cannot be written.
+    """
+    with LedgerReader(directory) as ledger, replaced(directory / FAILURES) as file:
+        write_jsonl(file, lines(ledger))
+
+
+def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
+    """The lines of the file, in manifest order."""
+    given = _Given(ledger.facts, ledger.directory)
+    for row in ledger.rows(NOT_COMPLETED):
+        yield given.line(row)
+
+
+class _Given:
+    """What a row was given, said so that nothing but the workflow need be named again.
+
+    Args:
+        facts: Of the ledger.
+        directory: The batch directory.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], directory: Path) -> None:
+        columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
+        order = facts.get("order", {})
+        self._base = Path(facts["manifest"]["base"])
+        self._literal = facts["manifest"]["kind"] in _LITERAL
+        self._way = os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
+        self._names = {column["column"]: name for column, name in zip(columns, _names(columns), strict=True)}
+        self._files = {column["column"] for column in columns if column.get("file")}
+        self._texts = {
+            column["reserved"]: column["column"] for column in columns if column["reserved"] in _TEXTS
+        }
+        self._templates = {word: Template(order[word]) for word in _TEXTS if order.get(word)}
+        self._constants = _constants(facts.get("constants", {}), columns, self._names)
+        self._taken = set(self._constants)
+        for column in columns:
+            self._taken |= {column["input"], column["display_name"]}
+
+    def line(self, row: RowView) -> dict[str, Any]:
+        """The line of a row."""
+        given = {
+            name: self._moved(value) if column in self._files else value
+            for column, value in row.cells.items()
+            if (name := self._names.get(column, column)) is not None
+        }
+        ours = {
+            "index": row.index,
+            "job_id": row.remote_id,
+            "status": row.state.value.upper(),
+            "error": row.error,
+            "stage": row.stage,
+        }
+        for name, value in self._constants.items():
+            given.setdefault(name, value)
+        texts = {"key": row.key, **{word: text for word in _TEXTS if (text := self._text(word, row))}}
+        for word, text in texts.items():
+            if word in self._taken:
+                ours[word] = text
+            else:
+                given[word] = text
+        return {**given, OURS: ours}
+
+    def _text(self, word: str, row: RowView) -> str | None:
+        """The title, say, that the job of a row had."""
+        own = row.cells.get(self._texts.get(word, ""))
+        if own is not None and written(own).strip():
+            return written(own)
+        template = self._templates.get(word)
+        return template.fill(row.cells, key=row.key, index=row.index) if template else None
+
+    def _moved(self, value: Any) -> Any:
+        """A cell of files, so that relative paths start at the batch directory."""
+        if isinstance(value, list):
+            return [self._from_here(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        if self._literal:
+            return self._from_here(value)
+        path = value.strip()
+        items = listed(path)
+        one_url = is_url(path) and not any(letter.isspace() for letter in path)
+        if items == [path] or one_url or os.path.lexists(self._base / path):
+            return self._from_here(path)
+        return [self._from_here(item) for item in items]  # of a row whose cells could not be planned
+
+    def _from_here(self, item: Any) -> Any:
+        if not isinstance(item, str) or not item.strip() or is_url(item) or self._way == os.curdir:
+            return item
+        return os.path.join(self._way, item)  # noqa: PTH118 - a Path would drop the dots of a link's parent
+
+
+def _names(columns: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
+    """What each column is called in the new manifest; None to leave it out."""
+    shown = Counter(folded(column["display_name"]) for column in columns if column["input"])
+    for column in columns:
+        if column["ignored"] or column["reserved"]:  # reserved ones are written apart
+            yield None
+        elif column["input"] is None or column["how"] in _BY_NAME:
+            yield column["column"]
+        elif shown[folded(column["display_name"])] == 1:
+            yield column["display_name"]
+        else:
+            yield column["input"]
+
+
+def _constants(
+    given: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], names: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The constants, each under the name of the column that fills the same input in other rows."""
+    bound: dict[str, str] = {}
+    for column in columns:
+        name = names[column["column"]]
+        if column["input"] is not None and name is not None:
+            bound[folded(column["display_name"])] = name
+            bound[folded(column["input"])] = name
+    return {bound.get(folded(name), name): value for name, value in given.items()}

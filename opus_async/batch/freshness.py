@@ -1,0 +1,70 @@
+"""Whether a row's files are still what was planned: between planning and upload lie hours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from opus_async.errors import InvalidInputs
+
+Stamp = tuple[int, int, int, str]
+"""Size, mtime in nanoseconds, inode, SHA-256 in hex."""
+
+
+class Files(Protocol):
+    """The part of a ledger that is needed here."""
+
+    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, Stamp]:
+        """Path -> what it was when it was planned."""
+
+
+class Hasher(Protocol):
+    """Reads a file and tells its SHA-256."""
+
+    async def of(self, path: Path) -> str:
+        """SHA-256 in hex."""
+
+
+class Freshness:
+    """Compares files with what the ledger knows of them.
+
+    Args:
+        files: What they were.
+        hasher: Asked only where a file's stamp is another than it was.
+    """
+
+    def __init__(self, files: Files, hasher: Hasher) -> None:
+        self._files = files
+        self._hasher = hasher
+
+    async def check(self, paths: Sequence[Path]) -> None:
+        """Compare.
+
+        Raises:
+            InvalidInputs: One holds something else now; nothing was sent. What is missing is found by others.
+        """
+        if not paths:
+            return
+        known = await self._files.recall_files([str(path) for path in paths])
+        changed = []
+        for path in paths:
+            before = known.get(str(path))
+            if before is not None and await self._differs(path, before):
+                changed.append(
+                    f"'{path}' has changed since the batch was planned: 'batch retry' plans it anew, with what "
+                    "it holds now"
+                )
+        if changed:
+            raise InvalidInputs(changed)
+
+    async def _differs(self, path: Path, before: Stamp) -> bool:
+        try:
+            found = await asyncio.to_thread(os.stat, path)
+        except OSError:
+            return False
+        if (found.st_size, found.st_mtime_ns, found.st_ino) == before[:3]:
+            return False
+        return found.st_size != before[0] or await self._hasher.of(path) != before[3]

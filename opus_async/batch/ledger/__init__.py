@@ -1,0 +1,9 @@
+"""The ledger of a batch on one machine: a SQLite file that one thread writes, and ``results.jsonl`` beside it.
+
+It is the only memory of a batch. What is awaited here is on the disk when it returns, through kill -9 and
+power loss; see :class:`opus_async.batch.ports.Ledger` for what each call promises.
+"""
+
+from opus_async.batch.ledger.sqlite import SqliteLedger
+
+__all__ = ["SqliteLedger"]

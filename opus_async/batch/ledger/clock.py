@@ -1,0 +1,30 @@
+"""Time as the ledger writes it: a clock on the wall that is read once, and seconds that only go forward."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class SteadyClock:
+    """Seconds since the epoch, untouched by whoever sets the clock of the machine meanwhile.
+
+    Args:
+        wall: Seconds since the epoch; may jump.
+        monotonic: Seconds; may not.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self.restart()
+
+    def restart(self) -> None:
+        """Believe the clock on the wall anew, as a session does when it begins."""
+        self._began_at, self._began = self._wall(), self._monotonic()
+
+    def now(self) -> float:
+        """Now."""
+        return self._began_at + self._monotonic() - self._began

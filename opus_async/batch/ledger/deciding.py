@@ -1,0 +1,107 @@
+"""What a person decides between sessions: rows are tried again, and unknown ones settled."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from opus_async.batch.ledger.planning import Change
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.text import storable
+from opus_async.batch.ledger.transitions import When, added
+from opus_async.batch.rows import PROVED_FAILURES, RowState
+from opus_async.errors import ManifestError
+
+DECISIONS = ("done", "retry", "failed")
+RETRIED = PROVED_FAILURES | {RowState.UNKNOWN}
+"""States in which a row can be tried again; that of an unknown one may cost a second bill."""
+_NOTE = "resolved by a person"
+_TOLD = 20
+"""Keys that are named when they cannot be resolved; more are counted."""
+
+_ANEW = """
+UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL, orders = 0,
+    started_at = NULL, ordered_at = NULL, ended_at = NULL, timings = NULL, error = NULL, error_type = NULL,
+    cause = NULL, note = NULL
+"""
+_ALL_ANEW = f"{_ANEW} WHERE state = ?"
+_ONE_ANEW = f"{_ANEW} WHERE id = ?"
+_ALL_HISTORY = "INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', ? FROM rows WHERE state = ?"
+_ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
+_DONE = """
+UPDATE rows SET state = 'completed', ended_at = ?, note = ?, error = NULL, error_type = NULL, cause = NULL,
+    result_offset = ?, result_length = ?, result_digest = ?
+WHERE id = ?
+"""
+_FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?"
+_UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
+_BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
+_BY_ID = "SELECT position, key, remote_id FROM rows WHERE id = ?"
+
+
+def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
+    """Plan all rows of these states anew."""
+    change: Counter[RowState] = Counter()
+    for state in dict.fromkeys(states):
+        store.connection.execute(_ALL_HISTORY, (*when, "to be tried again", state))
+        count = store.connection.execute(_ALL_ANEW, (state,)).rowcount
+        change[state] -= count
+        change[RowState.PLANNED] += count
+    return change
+
+
+def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
+    """Ids of the unknown rows of these keys, or of all.
+
+    Raises:
+        ManifestError: A key is not in the ledger, or its row is not unknown; all of them are told.
+    """
+    if keys is None:
+        return [row for (row,) in store.connection.execute(_UNKNOWN)]
+    rows, problems = [], []
+    for key in dict.fromkeys(map(storable, keys)):
+        found = store.connection.execute(_BY_KEY, (key,)).fetchone()
+        if found is None:
+            problems.append(f"there is no row with the key {key!r}")
+        elif found[1] != RowState.UNKNOWN:
+            problems.append(f"row {key!r} is {found[1]}, not unknown")
+        else:
+            rows.append(found[0])
+    if problems:
+        more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
+        raise ManifestError(
+            "Only unknown rows can be resolved; none was. 'opus-async batch status' shows how many there are:",
+            [*problems[:_TOLD], *more],
+        )
+    return rows
+
+
+def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Change:
+    """Settle unknown rows."""
+    to = {"done": RowState.COMPLETED, "retry": RowState.PLANNED, "failed": RowState.FAILED}[decision]
+    for row in rows:
+        if to is RowState.COMPLETED:
+            line = added(_line(store.connection.execute(_BY_ID, (row,)).fetchone()), store)
+            store.connection.execute(_DONE, (when.at, _NOTE, *line, row))
+        elif to is RowState.PLANNED:
+            store.connection.execute(_ONE_ANEW, (row,))
+        else:
+            store.connection.execute(_FAILED, (when.at, _NOTE, row))
+        store.connection.execute(_ONE_HISTORY, (*when, row, to, _NOTE))
+    return {RowState.UNKNOWN: -len(rows), to: len(rows)}
+
+
+def _line(row: tuple[int, str, str | None]) -> bytes:
+    """Of ``results.jsonl``, for a row of which a person says that it is done: its outputs are not known here."""
+    position, key, remote_id = row
+    line: dict[str, Any] = {
+        "index": position,
+        "key": key,
+        "job_id": remote_id,
+        "status": "COMPLETED",
+        "outputs": {},
+        "timings": {},
+    }
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,33 @@
+"""Bringing files to the disk: what a power cut must not take."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+try:
+    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]  # macOS only
+except ImportError:
+    F_FULLFSYNC, fcntl = None, None
+
+OWNER_ONLY = 0o600
+"""What a batch sends and gets is nobody else's business."""
+
+
+def sync(descriptor: int) -> None:
+    """Wait until what was written to a file lies on the disk itself, not in its cache (macOS)."""
+    if F_FULLFSYNC is not None:
+        with suppress(OSError):  # a file system that knows it not
+            fcntl(descriptor, F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_path(path: Path) -> None:
+    """Likewise for a file that is not open, or for the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)

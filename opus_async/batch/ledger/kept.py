@@ -1,0 +1,54 @@
+"""What is kept beyond one process: facts of the batch, what the platform prepared, digests of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.text import storable
+
+FileFacts = tuple[int, int, int, str]
+"""Size in bytes, mtime in nanoseconds, inode, SHA-256 in hex."""
+
+_FACT = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
+_RECALL = "SELECT value FROM memory WHERE name = ?"
+_KEEP = "INSERT OR REPLACE INTO memory (name, value, at) VALUES (?, ?, ?)"
+_RECALL_FILE = "SELECT size, mtime_ns, inode, sha256 FROM files WHERE path = ?"
+_KEEP_FILE = "INSERT OR REPLACE INTO files (path, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?)"
+
+_SIGN, _RANGE = 1 << 63, 1 << 64
+"""A database's integers are signed; some file systems number their files up to 2 ** 64."""
+
+
+def keep_facts(facts: Mapping[str, str], store: Store) -> None:
+    """Keep facts, by name, as JSON."""
+    store.connection.executemany(_FACT, list(facts.items()))
+
+
+def recall(name: str, store: Store) -> str | None:
+    """What was kept under a name."""
+    found = store.connection.execute(_RECALL, (storable(name),)).fetchone()
+    return None if found is None else found[0]
+
+
+def keep(name: str, value: str, at: float, store: Store) -> None:
+    """Keep it."""
+    store.connection.execute(_KEEP, (storable(name), storable(value), at))
+
+
+def recall_files(paths: Sequence[str], store: Store) -> dict[str, FileFacts]:
+    """What is known of files, by path."""
+    found = {}
+    for path in paths:
+        known = store.connection.execute(_RECALL_FILE, (storable(path),)).fetchone()
+        if known is not None:
+            size, mtime_ns, inode, sha256 = known
+            found[path] = (size, mtime_ns, inode % _RANGE, sha256)
+    return found
+
+
+def keep_file(path: str, facts: FileFacts, store: Store) -> None:
+    """Keep what is known of a file."""
+    size, mtime_ns, inode, sha256 = facts
+    signed = (inode + _SIGN) % _RANGE - _SIGN
+    store.connection.execute(_KEEP_FILE, (storable(path), size, mtime_ns, signed, sha256))

@@ -1,0 +1,267 @@
+"""From the rows of a manifest to rows of the ledger: by key, whatever place they had before."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.text import storable, written
+from opus_async.batch.ports import Planned
+from opus_async.batch.rows import NewRow, RowState
+from opus_async.errors import InvalidInputs, ManifestError
+
+Change = Mapping[RowState, int]
+"""How many rows more, or less, are in a state."""
+
+_TOLD = 100
+"""Keys that are named, of those that changed or came again; more are only counted."""
+_REMEMBERED = 10_000
+"""Keys that came again, with how often they did. When there are more, they are looked for anew."""
+_AT_ONCE = 250
+"""Keys in one question: a thousand are too many for an old SQLite."""
+_INVALID = InvalidInputs.__name__
+
+_UNTOUCHED = "(state = 'planned' OR (state = 'failed' AND remote_id IS NULL AND orders = 0))"
+"""Nothing was ever ordered for the job that the row stands for now."""
+_KNOWN = f"""
+SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type IS '{_INVALID}'
+FROM rows WHERE key IN ({", ".join("?" * _AT_ONCE)})
+"""
+_NEW = """
+INSERT INTO rows (id, position, key, digest, state, ended_at, error, error_type, cause, plan)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
+_REPLACED = """
+UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?, plan = ?,
+    stage = NULL, remote_id = NULL, generation = NULL, status = NULL, started_at = NULL, timings = NULL, note = NULL
+WHERE id = ?
+"""
+_CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
+_HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
+_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_UNTOUCHED} GROUP BY state"
+_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_UNTOUCHED})"
+_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_UNTOUCHED}"
+
+
+@dataclass(slots=True)
+class _Known:
+    """A row that the ledger holds."""
+
+    id: int
+    index: int
+    digest: str
+    state: RowState
+    plan: int
+    untouched: bool
+    invalid: bool
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was planned as failed."""
+        return self.untouched and self.invalid and self.state is RowState.FAILED
+
+
+class _Place(NamedTuple):
+    """Where a row of the manifest goes."""
+
+    key: str
+    known: _Known | None
+
+
+class _Repeat(NamedTuple):
+    """How often a key came again, and at which row of the manifest last."""
+
+    number: int
+    index: int
+
+
+class _Writes:
+    """What a chunk of rows will write; nothing is written before the whole chunk is found good."""
+
+    def __init__(self) -> None:
+        self.new: list[tuple[object, ...]] = []
+        self.found_again: list[tuple[object, ...]] = []
+        self.replaced: list[tuple[object, ...]] = []
+        self.cells: list[tuple[int, str]] = []
+        self.history: list[tuple[object, ...]] = []
+        self.change: Counter[RowState] = Counter()
+
+    def execute(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(_NEW, self.new)
+        connection.executemany(_FOUND_AGAIN, self.found_again)
+        connection.executemany(_REPLACED, self.replaced)
+        connection.executemany(_CELLS, self.cells)
+        connection.executemany(_HISTORY, self.history)
+
+
+class Planning:
+    """One reading of a manifest, from its first row to its last.
+
+    Args:
+        store: Where the rows go.
+    """
+
+    def __init__(self, store: Store) -> None:
+        (last,) = store.connection.execute("SELECT coalesce(max(plan), 0) FROM rows").fetchone()
+        used = store.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").fetchone()
+        self._plan = last + 1
+        self._last_id = used[0] if used else 0
+        self._tally: Counter[str] = Counter()
+        self._changed: list[str] = []
+        self._repeated: list[tuple[str, int]] = []
+        self._repeats: dict[str, _Repeat] = {}
+
+    def take_up(self, rows: Sequence[NewRow], at: float, store: Store) -> Change:
+        """Plan some rows; those that are planned already are passed over.
+
+        Raises:
+            ManifestError: Rows that ask for different things were given the same key. Nothing is written, and
+                the planning is to be given up.
+        """
+        connection = store.connection
+        known = _Found(connection, [storable(row.key) for row in rows])
+        writes, problems = _Writes(), []
+        for row in rows:
+            try:
+                place = self._place(row, known)
+            except ManifestError as problem:
+                problems.append(problem.message)
+                continue
+            if place is None:
+                continue
+            if place.known is None:
+                known[place.key] = self._add(row, place.key, at, writes)
+            else:
+                self._update(row, place.key, place.known, at, writes)
+        if problems:
+            raise ManifestError("Some keys of the manifest are not unique; nothing was sent:", problems)
+        writes.execute(connection)
+        return writes.change
+
+    def end(self, store: Store) -> tuple[Planned, Change]:
+        """Take out what did not come, unless it was ever ordered; returns what became of all rows."""
+        gone = {
+            RowState(state): count
+            for state, count in store.connection.execute(_GONE, (self._plan,)).fetchall()
+        }
+        if gone:
+            store.connection.execute(_DELETE_CELLS, (self._plan,))
+            store.connection.execute(_DELETE_ROWS, (self._plan,))
+        planned = Planned(
+            new=self._tally["new"],
+            known=self._tally["known"],
+            replanned=self._tally["replanned"],
+            changed=tuple(self._changed),
+            changed_count=self._tally["changed"],
+            repeated=tuple(self._repeated),
+            repeated_count=self._tally["repeated"],
+            withdrawn=sum(gone.values()),
+        )
+        return planned, {state: -count for state, count in gone.items()}
+
+    def _place(self, row: NewRow, known: _Found) -> _Place | None:
+        """Where it goes; None if it is planned already."""
+        base = key = storable(row.key)
+        number = 1
+        while True:
+            found = known[key]
+            if found is None or found.plan != self._plan:
+                break
+            if found.index == row.index:
+                return None
+            if number == 1 and row.key_given and found.digest != row.digest:
+                raise ManifestError(
+                    f"key {row.key!r} is that of row {found.index} and of row {row.index} (counted from 0), which "
+                    f"ask for different things: give each a key of its own"
+                )
+            number = self._next_number(base, number, row.index)
+            key = f"{base}~{number}"
+        if number > 1:
+            self._repeat(base, key, _Repeat(number, row.index))
+        return _Place(key, found)
+
+    def _next_number(self, base: str, number: int, index: int) -> int:
+        last = self._repeats.get(base)
+        if number == 1 and last is not None and last.index < index:
+            return last.number + 1
+        return number + 1
+
+    def _repeat(self, base: str, key: str, repeat: _Repeat) -> None:
+        if len(self._repeats) >= _REMEMBERED:
+            self._repeats.clear()
+        self._repeats[base] = repeat
+        self._tally["repeated"] += 1
+        if len(self._repeated) < _TOLD:
+            self._repeated.append((key, repeat.index))
+
+    def _add(self, row: NewRow, key: str, at: float, writes: _Writes) -> _Known:
+        self._last_id += 1
+        self._tally["new"] += 1
+        state, *why = _standing(row, at)
+        writes.new.append((self._last_id, row.index, key, row.digest, state, *why, self._plan))
+        writes.cells.append((self._last_id, written(row.cells)))
+        writes.change[state] += 1
+        return _Known(self._last_id, row.index, row.digest, state, self._plan, True, row.problem is not None)
+
+    def _update(self, row: NewRow, key: str, known: _Known, at: float, writes: _Writes) -> None:
+        same = known.digest == row.digest
+        if known.untouched and (
+            not same or known.refused or (row.problem and known.state is RowState.PLANNED)
+        ):
+            self._tally["known" if same else "replanned"] += 1
+            self._replace(row, known, at, writes)
+        else:
+            self._tally["known" if same else "changed"] += 1
+            if not same and len(self._changed) < _TOLD:
+                self._changed.append(key)
+            writes.found_again.append((row.index, self._plan, known.id))
+        known.index, known.plan = row.index, self._plan
+
+    def _replace(self, row: NewRow, known: _Known, at: float, writes: _Writes) -> None:
+        state, *why = _standing(row, at)
+        writes.replaced.append((row.index, row.digest, state, *why, self._plan, known.id))
+        writes.cells.append((known.id, written(row.cells)))
+        if state is not known.state:
+            writes.history.append((at, known.id, state))
+        writes.change[known.state] -= 1
+        writes.change[state] += 1
+        known.digest, known.state, known.invalid = row.digest, state, row.problem is not None
+
+
+def _standing(row: NewRow, at: float) -> tuple[RowState, float | None, str | None, str | None, str | None]:
+    """State, end, error, its type and its cause of a row as it is planned."""
+    if row.problem is None:
+        return RowState.PLANNED, None, None, None, None
+    problem = storable(row.problem)
+    return RowState.FAILED, at, problem, _INVALID, problem
+
+
+class _Found:
+    """Rows by key: those of a chunk are looked for at once, others as they are asked for."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: Sequence[str]) -> None:
+        self._connection = connection
+        self._rows: dict[str, _Known | None] = dict.fromkeys(keys)
+        unique = list(self._rows)
+        for start in range(0, len(unique), _AT_ONCE):
+            self._rows |= self._look_for(unique[start : start + _AT_ONCE])
+
+    def __getitem__(self, key: str) -> _Known | None:
+        if key not in self._rows:
+            self._rows[key] = dict(self._look_for([key])).get(key)
+        return self._rows[key]
+
+    def __setitem__(self, key: str, row: _Known) -> None:
+        self._rows[key] = row
+
+    def _look_for(self, keys: Sequence[str]) -> Iterator[tuple[str, _Known]]:
+        padded = [*keys, *[keys[-1]] * (_AT_ONCE - len(keys))]
+        for key, row, index, digest, state, plan, untouched, invalid in self._connection.execute(
+            _KNOWN, padded
+        ):
+            yield key, _Known(row, index, digest, RowState(state), plan, bool(untouched), bool(invalid))

@@ -1,0 +1,44 @@
+"""The processes that worked on the batch, and how they stood every few seconds."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.text import storable, written
+from opus_async.batch.ledger.transitions import When
+from opus_async.batch.rows import Sample
+
+_BEGIN = "INSERT INTO sessions (began_at, pid, host, version, settings) VALUES (?, ?, ?, ?, ?)"
+_END = """
+UPDATE sessions SET ended_at = ?, ended_because = ?, exit_code = ?, stray_shells = ?, uploads_saved = ? WHERE id = ?
+"""
+_SAMPLE = "INSERT INTO samples (at, session, data) VALUES (?, ?, ?)"
+
+
+def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
+    """A session begins; returns its number."""
+    version = import_module(__name__.partition(".")[0]).__version__  # by name: no step up to the package
+    values = (at, os.getpid(), socket.gethostname(), version, written(settings))
+    number = store.connection.execute(_BEGIN, values).lastrowid
+    assert number is not None  # noqa: S101 - an INSERT has one
+    return number
+
+
+def end(
+    when: When, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int, store: Store
+) -> None:
+    """It ends."""
+    values = (when.at, storable(ended_because), exit_code, stray_shells, uploads_saved, when.session)
+    store.connection.execute(_END, values)
+
+
+def sampled(sample: Sample, when: When, store: Store) -> None:
+    """So it stands."""
+    values = asdict(sample) | {"inside": dict(sample.inside)}
+    store.connection.execute(_SAMPLE, (when.at, when.session, written(values)))

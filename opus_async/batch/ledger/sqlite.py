@@ -1,0 +1,352 @@
+"""The ledger as the event loop sees it; see :class:`opus_async.batch.ports.Ledger`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from opus_async.batch.ledger import deciding, handing_out, kept, sessions, transitions
+from opus_async.batch.ledger.clock import SteadyClock
+from opus_async.batch.ledger.filesystem import TypeOf, type_of
+from opus_async.batch.ledger.handing_out import HandingOut
+from opus_async.batch.ledger.kept import FileFacts
+from opus_async.batch.ledger.planning import Change, Planning
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.transitions import Look, When
+from opus_async.batch.ledger.writer import Work, Writer
+from opus_async.batch.ports import Planned
+from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.errors import LedgerError
+from opus_async.models import JobStatus
+
+_AT_ONCE = 500
+"""Rows in one operation: more would hold the interpreter for so long that the loop notices."""
+
+
+class SqliteLedger:
+    """A batch directory, open for writing by this process alone; made by :meth:`create` or :meth:`open`.
+
+    Belongs to the event loop it was made in.
+
+    Attributes:
+        memory: See :class:`opus_async.platform.Memory`.
+        recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they are
+            running again, and a session fetches what their jobs left, without a new bill.
+    """
+
+    def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
+        self.memory = _Memory(writer, clock)
+        self.recollected = store.recollected
+        self._writer = writer
+        self._clock = clock
+        self._facts: dict[str, Any] = dict(store.facts)
+        self._counts = Counter(store.counts)
+        self._published = store.published
+        self._planning: Planning
+        self._handing_out: HandingOut
+        self._session: int | None = None
+        self._ready: deque[Row] = deque()
+        self._leased: dict[int, RowState] = {}
+        """Rows that are being worked on, by number, and how they stand."""
+        self._next_look: float | None = None
+
+    @classmethod
+    async def create(
+        cls,
+        directory: Path,
+        facts: Mapping[str, Any],
+        *,
+        clock: SteadyClock | None = None,
+        file_system: TypeOf = type_of,
+    ) -> SqliteLedger:
+        """Begin a ledger. Until it is published, rows are planned into it, and no session begins.
+
+        Args:
+            directory: Made if it is not there.
+            facts: What is known of the batch, as JSON can hold it and without secrets.
+            clock: What time it is.
+            file_system: Tells the type of the file system of a folder.
+
+        Raises:
+            ManifestError: The directory holds a batch already, or the results of one.
+            LedgerBusy: Another process works on it.
+            LedgerError: It cannot be used; the message says what to do.
+        """
+        clock = clock or SteadyClock()
+        opening = partial(Store.create, directory, facts, at=clock.now(), file_system=file_system)
+        return cls(*await Writer.start(opening), clock)
+
+    @classmethod
+    async def open(
+        cls, directory: Path, *, clock: SteadyClock | None = None, file_system: TypeOf = type_of
+    ) -> SqliteLedger:
+        """Open the ledger of a directory, whatever became of those who had it before.
+
+        ``results.jsonl`` is cut off where the ledger says that it ends. When it is shorter than that, the rows
+        whose lines are gone are running again; see ``recollected``.
+
+        Raises:
+            LedgerBusy: Another process works on it.
+            LedgerError: There is no ledger, or it cannot be used; the message says what to do.
+        """
+        clock = clock or SteadyClock()
+        opening = partial(Store.open, directory, at=clock.now(), file_system=file_system)
+        return cls(*await Writer.start(opening), clock)
+
+    async def publish(self) -> None:
+        """Give a new ledger its name: from here on the batch can be resumed."""
+        await self._writer.run(Store.publish, alone=True)
+        self._published = True
+
+    async def close(self) -> None:
+        """Write what is left, and let others in. A ledger that was never published is removed."""
+        await self._writer.close()
+
+    def now(self) -> float:
+        """Seconds since the epoch, by a clock that does not jump within a session."""
+        return self._clock.now()
+
+    def counts(self) -> Counts:
+        """How many rows are in each state, what is not durable yet included."""
+        return Counts(**{state.value: self._counts[state] for state in RowState})
+
+    async def row(self, key: str) -> Row | None:
+        """A row as it stands; None if there is none of this key. It is not leased."""
+        return await self._writer.run(partial(handing_out.by_key, key))
+
+    # Facts
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known of the batch."""
+        return MappingProxyType(self._facts)
+
+    async def set_facts(self, **facts: Any) -> None:
+        """Add facts, or replace them."""
+        texts = {name: json.dumps(value) for name, value in facts.items()}
+        await self._writer.run(partial(kept.keep_facts, texts), lambda _: self._facts.update(facts))
+
+    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileFacts]:
+        """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
+        found: dict[str, FileFacts] = {}
+        for start in range(0, len(paths), _AT_ONCE):
+            found |= await self._writer.run(partial(kept.recall_files, paths[start : start + _AT_ONCE]))
+        return found
+
+    def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
+        """Keep the digest of a file, and what it was when it was taken."""
+        self._writer.post(partial(kept.keep_file, path, (size, mtime_ns, inode, sha256)))
+
+    # Planning
+
+    async def begin_plan(self) -> None:
+        """From here on rows are planned."""
+        self._planning = await self._writer.run(Planning)
+
+    async def plan(self, rows: Sequence[NewRow]) -> None:
+        """Take up rows of the manifest.
+
+        Raises:
+            ManifestError: A key was given to rows that ask for different things. The planning is to be given up.
+        """
+        for start in range(0, len(rows), _AT_ONCE):
+            chunk = rows[start : start + _AT_ONCE]
+            await self._writer.run(partial(self._planning.take_up, chunk, self.now()), self._changed)
+
+    async def end_plan(self) -> Planned:
+        """The manifest has ended: what did not come and was never ordered is taken out."""
+        planned, _ = await self._writer.run(self._planning.end, lambda ended: self._changed(ended[1]))
+        return planned
+
+    async def retry(self, states: Sequence[RowState]) -> int:
+        """Plan rows of these states anew, for a new job each; a session that runs already does not see them.
+
+        Args:
+            states: Of ``FAILED``, ``CANCELLED``, ``TIMED_OUT`` and ``UNKNOWN``: a new job for an unknown row can
+                be a second bill.
+
+        Returns:
+            How many rows they are.
+        """
+        if wrong := set(states) - deciding.RETRIED:
+            raise ValueError(f"rows that are {', '.join(sorted(wrong))} cannot be tried again")
+        change = await self._writer.run(partial(deciding.retry, states, self._when()), self._changed)
+        return change[RowState.PLANNED]
+
+    async def resolve(self, decision: str, *, keys: Sequence[str] | None = None) -> int:
+        """Settle unknown rows, as a person has found out.
+
+        Args:
+            decision: ``done`` (it is completed; its line of ``results.jsonl`` has no outputs), ``failed``, or
+                ``retry`` (it is planned for a new job).
+            keys: Of the rows; None for all that are unknown.
+
+        Returns:
+            How many rows were settled.
+
+        Raises:
+            ManifestError: A key is not in the ledger, or its row is not unknown: then none is settled.
+        """
+        if decision not in deciding.DECISIONS:
+            raise ValueError(f"{decision!r} is none of {', '.join(deciding.DECISIONS)}")
+        rows = await self._writer.run(partial(deciding.unknown_rows, keys))
+        for start in range(0, len(rows), _AT_ONCE):
+            chunk = rows[start : start + _AT_ONCE]
+            await self._writer.run(partial(deciding.resolve, decision, chunk, self._when()), self._changed)
+        return len(rows)
+
+    # Sessions
+
+    async def begin_session(self, settings: Mapping[str, Any]) -> int:
+        """A process begins to work on the batch; returns the session's number."""
+        if not self._published:
+            raise RuntimeError("publish() comes first: what is not published does not survive")
+        self._clock.restart()
+        began_at = self.now()
+
+        def begin(store: Store) -> tuple[int, HandingOut, float | None]:
+            handing = HandingOut(store, began_at)
+            number = sessions.begin(settings, began_at, store)
+            return number, handing, handing_out.next_look(store.connection)
+
+        number, _, _ = await self._writer.run(begin, self._begun)
+        return number
+
+    def _begun(self, begun: tuple[int, HandingOut, float | None]) -> None:
+        self._session, self._handing_out, self._next_look = begun
+        self._ready.clear()
+        self._leased.clear()
+
+    async def end_session(
+        self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
+    ) -> None:
+        """It stops."""
+        end = partial(sessions.end, self._when(), ended_because, exit_code, stray_shells, uploads_saved)
+        await self._writer.run(end)
+        self._session = None
+
+    def sample(self, sample: Sample) -> None:
+        """Keep how the session stands."""
+        self._writer.post(partial(sessions.sampled, sample, self._when()))
+
+    # Rows, handed out and given back
+
+    async def take(self, count: int) -> Sequence[Row]:
+        """Lease rows to be worked on; empty when there is none just now."""
+        wanted = count - len(self._ready)
+        if wanted > 0:
+            await self._writer.run(partial(self._handing_out.take, wanted, self.now()), self._handed_out)
+        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+
+    def _handed_out(self, taken: tuple[Sequence[Row], float | None]) -> None:
+        """Keep rows for the next who asks: the one who did may have been cancelled."""
+        rows, self._next_look = taken
+        self._ready.extend(rows)
+        self._leased.update((row.id, row.state) for row in rows)
+
+    def next_look(self) -> float | None:
+        """Seconds until a parked row is due; None when none is parked."""
+        return None if self._next_look is None else max(0.0, self._next_look - self.now())
+
+    def release(self, row: Row, *, timings: Mapping[str, float] | None = None) -> None:
+        """Give a row back as it stands, for a later session."""
+        if self._leased.pop(row.id, None) is not None and timings is not None:
+            self._writer.post(partial(transitions.spent, row.id, timings))
+
+    # What happens to a row
+
+    def begun(self, row: Row) -> None:
+        """A planned row was taken up."""
+        self._writer.post(partial(transitions.begun, row.id, self._when()))
+
+    def created(self, row: Row, remote_id: str, generation: str) -> None:
+        """A shell exists. Losing this costs a stray shell and no bill."""
+        self._writer.post(partial(transitions.created, row.id, remote_id, generation))
+
+    async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
+        """The order to start is about to leave."""
+        work = partial(transitions.ordering, row.id, remote_id, generation, self._when())
+        await self._move(row, RowState.ORDERING, work)
+
+    def ordered(self, row: Row) -> None:
+        """The platform has accepted it."""
+        if self._leased[row.id] in {RowState.ORDERING, RowState.UNKNOWN}:
+            self._writer.post(partial(transitions.running, row.id, self._when()))
+            self._stand(row, RowState.RUNNING)
+
+    def seen(self, row: Row, status: str) -> None:
+        """The platform shows another status than before; a row that waited, and does no more, is running."""
+        if self._leased[row.id] is RowState.WAITING and status != JobStatus.WAITING:
+            self._writer.post(partial(transitions.goes_on, row.id, status, self._when()))
+            self._stand(row, RowState.RUNNING)
+        else:
+            self._writer.post(partial(transitions.seen, row.id, status))
+
+    async def park(self, row: Row, *, status: str, look_in: float, timings: Mapping[str, float]) -> None:
+        """It waits for a person; look at it again after so many seconds."""
+        when = self._when()
+        look_at = when.at + look_in
+        look = Look(status, look_at, again=self._leased[row.id] is RowState.WAITING)
+        work = partial(transitions.parked, row.id, look, timings, when)
+        try:
+            await self._move(row, RowState.WAITING, work, lambda _: self._look_by(look_at))
+        finally:
+            self._leased.pop(row.id, None)
+
+    async def end(self, row: Row, ending: Ending) -> None:
+        """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
+        work = partial(transitions.ended, row.id, ending, self._when())
+        try:
+            await self._move(row, ending.state, work)
+        finally:
+            self._leased.pop(row.id, None)
+
+    async def _move(
+        self, row: Row, state: RowState, work: Work[None], deliver: Callable[[None], None] | None = None
+    ) -> None:
+        before = self._stand(row, state)
+        try:
+            await self._writer.run(work, deliver)
+        except LedgerError:
+            self._stand(row, before)
+            raise
+
+    def _stand(self, row: Row, state: RowState) -> RowState:
+        """Note how a leased row stands now; returns how it stood."""
+        before = self._leased[row.id]
+        self._leased[row.id] = state
+        self._changed({before: -1})
+        self._changed({state: 1})
+        return before
+
+    def _changed(self, change: Change) -> None:
+        for state, rows in change.items():
+            self._counts[state] += rows
+
+    def _look_by(self, look_at: float) -> None:
+        if self._next_look is None or look_at < self._next_look:
+            self._next_look = look_at
+
+    def _when(self) -> When:
+        return When(self._clock.now(), self._session)
+
+
+class _Memory:
+    """See :class:`opus_async.platform.Memory`."""
+
+    def __init__(self, writer: Writer, clock: SteadyClock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def recall(self, name: str) -> str | None:
+        """What was kept under this name."""
+        return await self._writer.run(partial(kept.recall, name))
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep it."""
+        self._writer.post(partial(kept.keep, name, value, self._clock.now()))

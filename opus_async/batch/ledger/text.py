@@ -1,0 +1,28 @@
+"""Text and JSON as a database can hold them, whatever came over the wire or stands in a file name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, overload
+
+
+@overload
+def storable(text: str) -> str: ...
+@overload
+def storable(text: None) -> None: ...
+def storable(text: str | None) -> str | None:
+    r"""The text itself; with halves of surrogate pairs as ``\udcff``, and the character zero as ``\x00``.
+
+    The first have no bytes, and after the second SQLite reads no further.
+    """
+    if text is None:
+        return None
+    if "\0" in text:
+        text = text.replace("\0", r"\x00")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def written(values: Mapping[str, Any]) -> str:
+    """JSON in ASCII: there is no text that it cannot hold."""
+    return json.dumps(dict(values))

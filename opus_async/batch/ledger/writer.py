@@ -1,0 +1,239 @@
+"""The one thread that writes. Many callers share one commit: a disk does some hundred a second, a batch needs more.
+
+Callers in the event loop queue what is to be done; the thread does all that is there in one transaction and
+then tells all who wait, in one call into the loop. An operation that nobody waits for rides along with the next
+one that somebody does, or goes alone after a moment.
+
+The first thing that fails ends it: the group is undone, and from then on every call raises the same error. What
+was committed stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+from opus_async.batch.ledger.store import Store
+from opus_async.errors import LedgerError, ManifestError
+
+T = TypeVar("T")
+Work = Callable[[Store], T]
+"""What is done in the thread. It may raise ManifestError, and then before it has written anything."""
+
+GROUP = 1000
+"""Operations in one transaction at most: more would hold the interpreter for so long that the loop notices."""
+PACE = 0.004
+"""Seconds from the beginning of one commit to the next at least. A commit costs the processor as much as some
+ten operations, so that company pays; compared with a job, which waits for two of them, this is nothing."""
+POSTS_WAIT = 0.1
+"""Seconds that operations nobody waits for wait for one that somebody does."""
+
+
+class _Operation(NamedTuple):
+    work: Work[Any]
+    future: asyncio.Future[Any] | None = None
+    deliver: Callable[[Any], None] | None = None
+    alone: bool = False
+
+
+class _Outcome(NamedTuple):
+    operation: _Operation
+    result: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """A store and its thread, in the hands of an event loop; made by :meth:`start`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Operation] = deque()
+        self._anything = threading.Event()
+        self._urgent = threading.Event()
+        self._last_commit = 0.0
+        self._error: LedgerError | None = None
+        self._told = False
+        self._stopping = False
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._thread: threading.Thread
+
+    @classmethod
+    async def start(cls, open_store: Callable[[], Store]) -> tuple[Writer, Store]:
+        """Open a store in a thread of its own.
+
+        Returns:
+            The writer, and the store: outside of the thread only what never changes of it may be read.
+
+        Raises:
+            OpusError: Whatever ``open_store`` raised.
+        """
+        writer = cls()
+        opened: asyncio.Future[Store] = writer._loop.create_future()
+        # A daemon: a program that ends without close() is no worse than a crash, and must not hang.
+        writer._thread = threading.Thread(
+            target=writer._run, args=(open_store, opened), name="opus_async ledger", daemon=True
+        )
+        writer._thread.start()
+        try:
+            return writer, await opened
+        except asyncio.CancelledError:
+            writer._stop()
+            raise
+
+    def post(self, work: Work[object], deliver: Callable[[Any], None] | None = None) -> None:
+        """Have something done soon, and do not wait for it.
+
+        Args:
+            work: What.
+            deliver: Called in the loop with the result.
+        """
+        self._check()
+        self._queue.append(_Operation(work, None, deliver))
+        if not self._anything.is_set():
+            self._anything.set()
+
+    async def run(
+        self, work: Work[T], deliver: Callable[[T], None] | None = None, *, alone: bool = False
+    ) -> T:
+        """Have something done, and wait until it is on the disk. It is done even if the caller is cancelled.
+
+        Args:
+            work: What.
+            deliver: Called in the loop with the result, before the caller goes on and whether or not he does.
+            alone: Outside of any transaction.
+        """
+        self._check()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.append(_Operation(work, future, deliver, alone))
+        self._hurry()
+        return await future
+
+    async def close(self) -> None:
+        """Do what is left, close the store and end the thread; a second call waits for the first.
+
+        Raises:
+            LedgerError: What was left could not be written, and nobody was told before.
+        """
+        self._stop()
+        await asyncio.shield(self._closed)
+        self._thread.join()
+        if self._error is not None and not self._told:
+            self._check()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            self._told = True
+            raise _again(self._error)
+        if self._stopping:
+            raise LedgerError("The ledger is closed: open it again to go on")
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._hurry()
+
+    def _hurry(self) -> None:
+        if not self._urgent.is_set():
+            self._urgent.set()
+        if not self._anything.is_set():
+            self._anything.set()
+
+    def _settle(self, outcomes: Iterable[_Outcome]) -> None:
+        """In the loop: hand out what became of a group."""
+        for operation, result, error in outcomes:
+            if error is None and operation.deliver is not None:
+                operation.deliver(result)
+            future = operation.future
+            if future is None or future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                self._told = True
+                future.set_exception(error)
+
+    # In the thread
+
+    def _run(self, open_store: Callable[[], Store], opened: asyncio.Future[Store]) -> None:
+        try:
+            store = open_store()
+        except Exception as error:  # noqa: BLE001 - for the caller, who waits in the loop
+            self._tell(opened, error=error)
+            return
+        self._tell(opened, store)
+        while True:
+            group = self._next()
+            if group:
+                self._call(self._settle, self._done(store, group))
+            elif self._stopping:
+                break
+        try:
+            store.close()
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._tell(self._closed, error=error)
+        else:
+            self._tell(self._closed)
+
+    def _next(self) -> list[_Operation]:
+        """Wait for the next group; it may be empty."""
+        self._anything.wait()
+        self._urgent.wait(POSTS_WAIT)
+        pause = self._last_commit + PACE - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        self._last_commit = time.monotonic()
+        self._anything.clear()  # before the queue is read: whoever comes now is either read or sets it again
+        self._urgent.clear()
+        group: list[_Operation] = []
+        while self._queue and len(group) < GROUP and not (group and self._queue[0].alone):
+            group.append(self._queue.popleft())
+            if group[0].alone:
+                break
+        if self._queue:
+            self._hurry()
+        return group
+
+    def _done(self, store: Store, group: list[_Operation]) -> list[_Outcome]:
+        if self._error is None:
+            try:
+                return self._in_one_commit(store, group)
+            except Exception as error:  # noqa: BLE001 - whatever it is: nothing may be ordered on it
+                self._error = store.give_up(error)
+        return [_Outcome(each, error=_again(self._error)) for each in group]
+
+    def _in_one_commit(self, store: Store, group: list[_Operation]) -> list[_Outcome]:
+        if group[0].alone:
+            return [_outcome(group[0], store)]
+        store.begin()
+        outcomes = [_outcome(each, store) for each in group]
+        store.commit()
+        return outcomes
+
+    def _tell(
+        self, future: asyncio.Future[Any], result: Any = None, *, error: Exception | None = None
+    ) -> None:
+        self._call(self._settle, [_Outcome(_Operation(_nothing, future), result, error)])
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _outcome(operation: _Operation, store: Store) -> _Outcome:
+    try:
+        return _Outcome(operation, operation.work(store))
+    except ManifestError as refused:
+        return _Outcome(operation, error=refused)
+
+
+def _again(error: LedgerError) -> LedgerError:
+    """The same error anew, for one of the many who are told: each adds a traceback of his own."""
+    return LedgerError(error.message, disk_full=error.disk_full)
+
+
+def _nothing(_: Store) -> None:
+    """What is done for one who waits for the thread alone."""

@@ -1,0 +1,269 @@
+"""The shard runner of one machine: each row through the lifecycle, in this loop and in a slot of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from statistics import median
+from typing import Any
+
+from opus_async.batch.control import Control, dooms_all
+from opus_async.batch.endings import broken, ended, merged
+from opus_async.batch.outputs import Outputs
+from opus_async.batch.ports import Ledger, RateLimiter
+from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
+from opus_async.errors import LedgerError, OpusError
+from opus_async.lifecycle import Lifecycle, Parked
+from opus_async.models import JobOutcome, JobRequest, JobStatus
+from opus_async.platform import Past
+
+log = logging.getLogger("opus_async.batch")
+
+SHARD = 128
+"""Rows leased at once: few enough to give back quickly, enough for one look into the ledger to pay."""
+LOOK_SOONEST, LOOK_LATEST = 5.0, 300.0
+LOOK_SHARE = 0.1
+"""Of the time that a row has waited for a person; within these bounds in seconds."""
+_REMEMBERED = 200
+
+RequestOf = Callable[[Row], Awaitable[JobRequest]]
+OnEnd = Callable[[Row, Ending], None]
+
+
+class _Phase(enum.IntEnum):
+    """How far a row has come here, as an interrupt cares."""
+
+    UNORDERED = 0
+    ORDERING = 1
+    """The order may leave any moment: to stop here would cost a grace to find out."""
+    RUNNING = 2
+    ENDING = 3
+
+
+class LocalShardRunner:
+    """See :class:`opus_async.batch.ports.ShardRunner`.
+
+    Args:
+        lifecycle: How a job runs.
+        ledger: Told of every step.
+        request_of: From a row to what is asked for.
+        control: Heeded; and told of what dooms every row.
+        max_in_flight: Rows that hold a slot at once.
+        limiter: Says when the next row may start; None for at once.
+        on_end: Told of every row that ended.
+        outputs: Fetches result files; None to leave them where they are.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle[Any, Any],
+        ledger: Ledger,
+        request_of: RequestOf,
+        control: Control,
+        *,
+        max_in_flight: int,
+        limiter: RateLimiter | None,
+        on_end: OnEnd,
+        outputs: Outputs | None = None,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._platform = lifecycle.platform
+        self._ledger = ledger
+        self._request_of = request_of
+        self._control = control
+        self._limiter = limiter
+        self._on_end = on_end
+        self._outputs = outputs
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._admission = asyncio.Lock()
+        self._working: dict[_Work, asyncio.Task[None]] = {}
+        self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that hold a slot."""
+        return len(self._working)
+
+    async def room(self) -> int:
+        """Wait until all rows of the last shard have begun."""
+        async with self._admission:
+            return SHARD
+
+    async def run(self, shard: Sequence[Row]) -> None:
+        """Run these rows until each has ended, is parked, or was given back."""
+        tasks: list[asyncio.Task[None]] = []
+        waiting = deque(shard)
+        try:
+            async with self._admission:
+                while waiting and await self._admitted(waiting[0]):
+                    tasks.append(self._begin(waiting.popleft()))
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for row in waiting:
+                self._ledger.release(row)
+
+    def drain(self) -> int:
+        """Give back what is not ordered yet and what is far from its end; returns how many rows go on."""
+        for work, task in list(self._working.items()):
+            if work.phase is _Phase.UNORDERED or (work.phase is _Phase.RUNNING and not self._ends_soon(work)):
+                task.cancel()
+        return sum(not task.cancelling() for task in self._working.values())
+
+    def leave(self) -> None:
+        """Give everything back as it stands."""
+        for task in self._working.values():
+            task.cancel()
+
+    async def _admitted(self, row: Row) -> bool:
+        """Wait for a slot and a turn, and take the slot; False when nothing more is to begin."""
+        await self._slots.acquire()
+        try:
+            if self._limiter and row.state is RowState.PLANNED and self._control.admitting:
+                await self._control.or_changed(self._limiter.admit(1))
+        except BaseException:
+            self._slots.release()
+            raise
+        if not self._control.admitting:
+            self._slots.release()
+        return self._control.admitting
+
+    def _begin(self, row: Row) -> asyncio.Task[None]:
+        work = _Work(row, self._ledger, self._platform.identity["generation"])
+        task = asyncio.get_running_loop().create_task(self._work(work), name=f"opus_async row {row.index}")
+        self._working[work] = task
+        task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
+        return task
+
+    def _finished(self, work: _Work) -> None:
+        del self._working[work]
+        self._slots.release()
+        if not work.settled:
+            self._ledger.release(work.row)
+
+    def _ends_soon(self, work: _Work) -> bool:
+        if work.ordered_at is None or not self._run_times:
+            return True  # nothing is known of it: that is for the clock to decide
+        age = asyncio.get_running_loop().time() - work.ordered_at
+        return median(self._run_times) - age <= self._control.drain_seconds
+
+    # One row
+
+    async def _work(self, work: _Work) -> None:
+        row = work.row
+        try:
+            if row.state is RowState.PLANNED:
+                self._ledger.begun(row)
+            ending = await self._ending(work)
+            if ending is not None:
+                work.phase = _Phase.ENDING
+                await self._ledger.end(row, ending)
+                work.settled = True
+                self._on_end(row, ending)
+        except LedgerError as error:
+            work.settled = True  # a ledger that takes nothing need not be told
+            self._control.doom(error)
+
+    async def _ending(self, work: _Work) -> Ending | None:
+        """How the row ended; None when it rests."""
+        row = work.row
+        try:
+            request = await self._request_of(row)
+            outcome = await self._lifecycle.run(
+                request, index=row.index, past=_past(row), journal=work, park=True
+            )
+            files = await self._fetch(row, outcome)
+        except Parked as parked:
+            await self._park(work, parked)
+            return None
+        except LedgerError:
+            raise
+        except OpusError as error:
+            if dooms_all(error, self._platform.stages):
+                log.warning("row %d: %s", row.index, error)
+                self._control.doom(error)
+                return None
+            return broken(row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
+        if outcome.error is not None and dooms_all(outcome.error, self._platform.stages):
+            self._control.doom(outcome.error)  # what it left is fetched when it is resumed
+            return None
+        self._learn(work)
+        return ended(row, outcome, stage=self._platform.stages.collect, files=files)
+
+    def _broken(self, work: _Work, error: OpusError) -> Ending:
+        return broken(
+            work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status
+        )
+
+    async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
+        if self._outputs is None or not outcome.ok:
+            return ()
+        try:
+            return await self._outputs.fetch(row.key, outcome.results)
+        except OpusError as error:
+            raise error.located(job_id=outcome.job_id) from None
+
+    async def _park(self, work: _Work, parked: Parked) -> None:
+        since = work.row.waiting_since
+        waited = 0.0 if since is None else max(0.0, self._ledger.now() - since)
+        await self._ledger.park(
+            work.row,
+            status=str(parked.status),
+            look_in=min(max(LOOK_SHARE * waited, LOOK_SOONEST), LOOK_LATEST),
+            timings=merged(work.row.timings, parked.timings),
+        )
+        work.settled = True
+
+    def _learn(self, work: _Work) -> None:
+        if work.ordered_at is not None:
+            self._run_times.append(asyncio.get_running_loop().time() - work.ordered_at)
+
+
+class _Work:
+    """One row being worked on: the journal of its job, and how far it is."""
+
+    __slots__ = ("_generation", "_ledger", "may_run", "ordered_at", "phase", "row", "settled", "status")
+
+    def __init__(self, row: Row, ledger: Ledger, generation: str) -> None:
+        self.row = row
+        self.may_run = row.state is not RowState.PLANNED
+        """Whether the order to start may have left, in whatever process."""
+        self.ordered_at: float | None = None
+        self.phase = _Phase.RUNNING if self.may_run else _Phase.UNORDERED
+        self.settled = False
+        """Whether the ledger knows how it stands, and need not be told that it was given back."""
+        self.status = row.status
+        self._ledger = ledger
+        self._generation = row.generation or generation
+
+    def created(self, remote_id: str) -> None:
+        self._ledger.created(self.row, remote_id, self._generation)
+
+    async def ordering(self, remote_id: str) -> None:
+        self.phase, self.may_run = _Phase.ORDERING, True
+        await self._ledger.ordering(self.row, remote_id, self._generation)
+
+    def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        self.phase = _Phase.RUNNING
+        self.ordered_at = asyncio.get_running_loop().time()
+        self._ledger.ordered(self.row)
+
+    def seen(self, status: JobStatus) -> None:
+        self.status = str(status)
+        self._ledger.seen(self.row, self.status)
+
+
+def _past(row: Row) -> Past:
+    ordered = row.state is not RowState.PLANNED
+    known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
+    return Past(
+        remote_id=row.remote_id,
+        ordered=ordered,
+        accepted=ordered and known_to_run,
+        may_order=row.state is not RowState.UNKNOWN,
+    )

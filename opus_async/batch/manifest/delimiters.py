@@ -1,0 +1,100 @@
+"""Which character separates the cells of a table in text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from opus_async.errors import ManifestError
+
+CANDIDATES = (",", ";", "\t", "|")
+_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+_EXCELS_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n|$)', re.IGNORECASE)
+_ROWS = 200
+"""How many rows are compared."""
+
+
+def told_delimiter(delimiter: str) -> str:
+    """The delimiter a caller named, by itself or in a word.
+
+    Raises:
+        ManifestError: It cannot be one.
+    """
+    character = _WORDS.get(delimiter.lower(), delimiter)
+    if len(character) != 1 or character in '"\r\n\0':
+        raise ManifestError(f"{delimiter!r} cannot separate cells: give one character, or the word tab")
+    return character
+
+
+def delimiter_line(text: str) -> str | None:
+    """What Excel's own first line ``sep=;`` names; None where there is no such line."""
+    found = _EXCELS_LINE.match(text)
+    return found[1] if found else None
+
+
+def guessed_delimiter(path: Path, text: str, *, complete: bool) -> str:
+    """The one that splits the header, and the rows just as often.
+
+    Args:
+        path: The file, for messages.
+        text: The first part of it.
+        complete: Whether that is all; else its last row may be cut off.
+
+    Returns:
+        One of :data:`CANDIDATES`; a comma if none splits the header.
+
+    Raises:
+        ManifestError: Two do it equally well.
+    """
+    tried = [(_fit(text, delimiter, complete=complete), delimiter) for delimiter in CANDIDATES]
+    fits = sorted(
+        (pair for pair in tried if pair[0].columns > 1), key=lambda pair: pair[0].rank, reverse=True
+    )
+    if not fits:
+        return ","
+    if len(fits) > 1 and fits[0][0].rank == fits[1][0].rank:
+        first, second = sorted((fits[0][1], fits[1][1]))
+        raise ManifestError(
+            f"{path.name}: cells may be separated by {first!r} or by {second!r}, both fit; say which with "
+            "--delimiter (in Python delimiter=...)"
+        )
+    return fits[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How well a delimiter fits: how many columns it makes, in which share of the rows, without an error."""
+
+    columns: int = 0
+    share: float = 0.0
+    clean: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        return self.clean, self.share, self.columns
+
+
+def _fit(text: str, delimiter: str, *, complete: bool) -> _Fit:
+    rows, clean = _first_rows(text, delimiter, complete=complete)
+    if not rows:
+        return _Fit()
+    columns = len(rows[0])
+    return _Fit(columns, sum(len(row) == columns for row in rows) / len(rows), clean)
+
+
+def _first_rows(text: str, delimiter: str, *, complete: bool) -> tuple[list[list[str]], bool]:
+    """Rows that are not blank, and whether they could be read to the end."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    try:
+        rows.extend(filter(any, islice(reader, _ROWS)))
+    except csv.Error as error:
+        cut_off = not complete and "unexpected end" in str(error)
+        return rows, cut_off
+    if not complete and len(rows) > 1:
+        rows.pop()  # it may be the one that was cut off
+    return rows, True

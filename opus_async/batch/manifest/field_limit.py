@@ -1,0 +1,33 @@
+"""The longest cell that the csv module takes: its limit is one for the whole process."""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST_CELL = 16 << 20
+"""Characters. A quote without its partner swallows the rest of a file, and that must end somewhere."""
+
+_lock = threading.Lock()
+_readers = 0
+_before = 0
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Allow cells of up to :data:`LONGEST_CELL` as long as anybody is in here, in whatever thread."""
+    global _before, _readers  # noqa: PLW0603 - what it guards is global too
+    with _lock:
+        if not _readers:
+            _before = csv.field_size_limit()
+            csv.field_size_limit(max(_before, LONGEST_CELL))
+        _readers += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _readers -= 1
+            if not _readers:
+                csv.field_size_limit(_before)

@@ -1,0 +1,68 @@
+"""The row that names the columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from opus_async.errors import ManifestError
+
+_DATUM = re.compile(r"[-+]?[\d.,:/ -]*\d[\d.,:/ %-]*")
+"""A number, a date or a time: what a column is hardly ever called."""
+_SHOWN = 5
+
+
+def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...]:
+    """Check the row that should name the columns.
+
+    Args:
+        path: The manifest, beside which files may lie that only data would name.
+        where: What to call the row: ``line 1``.
+        cells: What it holds.
+
+    Returns:
+        A name for each cell, without spaces around it; empty for a column without a name, which is well as
+        long as no row has a value there.
+
+    Raises:
+        ManifestError: Two columns of one name, no name at all, or a row of data.
+    """
+    names = tuple(cell.strip().strip("\ufeff").strip() for cell in cells)
+    named = [name for name in names if name]
+    if not named:
+        raise ManifestError(
+            f"{path.name}, {where}: no column has a name; name them after the workflow's inputs"
+        )
+    twice = [name for name, count in Counter(named).items() if count > 1]
+    if twice:
+        raise ManifestError(
+            f"{path.name}, {where}: {_quoted(twice)} stands there more than once; every column needs a name "
+            "of its own"
+        )
+    data = named if all(map(_DATUM.fullmatch, named)) else _files(path.parent, named)
+    if data:
+        raise ManifestError(
+            f"{path.name}, {where}: {_quoted(data)} looks like data, not like the name of a column; put a "
+            "line above it that names the columns (the inputs of the workflow)"
+        )
+    return names
+
+
+def _files(base: Path, names: Sequence[str]) -> list[str]:
+    """Those that name a file that is there."""
+    found = []
+    for name in names:
+        if Path(name).suffix:
+            try:
+                is_file = (base / name).is_file()
+            except (OSError, ValueError):  # too long for a name, or a zero byte
+                continue
+            found += [name] if is_file else []
+    return found
+
+
+def _quoted(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

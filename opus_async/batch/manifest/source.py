@@ -1,0 +1,89 @@
+"""The file of a manifest: opened for each reading, and held to be the one that was opened first."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from opus_async.errors import ManifestError
+
+HEAD_BYTES = 1 << 20
+"""How much of a file is looked at to tell how it is written."""
+
+
+class Source:
+    """A regular file, as it was when the manifest was opened.
+
+    Raises:
+        ManifestError: It is no regular file, or is empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with readable(path):
+            status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ManifestError(
+                f"{path} is no regular file, and a manifest is read more than once: save it to a file first"
+            )
+        if status.st_size == 0:
+            raise ManifestError(f"{path} is empty: a manifest has one row for each job")
+        self.size = status.st_size
+        self._stamp = _stamp(status)
+
+    def stamp(self) -> str:
+        """Size, time and inode as they are now."""
+        with readable(self.path):
+            return _stamp(self.path.stat())
+
+    def head(self) -> bytes:
+        """The first part of the file: :data:`HEAD_BYTES` of it, or all."""
+        with self.reading() as file:
+            return file.read(HEAD_BYTES)
+
+    @contextmanager
+    def reading(self) -> Iterator[BinaryIO]:
+        """Open the file to be read once.
+
+        Raises:
+            ManifestError: It cannot be read, or changed since the manifest was opened.
+        """
+        with readable(self.path), self.path.open("rb") as file:
+            self._compare(os.fstat(file.fileno()))
+            yield file
+            self._compare(os.fstat(file.fileno()))
+
+    def _compare(self, status: os.stat_result) -> None:
+        if _stamp(status) != self._stamp:
+            raise ManifestError(
+                f"{self.path} was changed while it was in use, so what was read of it cannot be trusted: "
+                "run the same command again once it is saved"
+            )
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Say in a sentence what the disk refuses.
+
+    Raises:
+        ManifestError: In place of every OSError.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path} does not exist (any more): check the path") from error
+    except PermissionError as error:
+        raise ManifestError(f"{error.filename or path} may not be read: check its permissions") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ManifestError(
+            f"{error.filename or path} cannot be read ({reason}): copy it to a local disk and try again"
+        ) from error
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"

@@ -1,0 +1,127 @@
+"""What a batch is asked to do: what changes its results, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from opus_async.batch.halt import Halt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What changes the results: it may not change between runs, unless that is forced.
+
+    Attributes:
+        workflow_id: The workflow.
+        version_number: Pins its version by number.
+        version_id: Pins it by UUID.
+        columns: Column of the manifest -> input; an empty input ignores the column.
+        constants: Input -> value for every row that has none.
+        title: Template of the jobs' titles, e.g. ``Invoice {Number}``.
+        description: Likewise.
+        key: The column that names each row; None makes keys from content.
+    """
+
+    workflow_id: str
+    version_number: int | None = None
+    version_id: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    title: str | None = None
+    description: str | None = None
+    key: str | None = None
+
+    def as_facts(self) -> dict[str, Any]:
+        """For the ledger."""
+        return {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """From the ledger."""
+        known = {entry.name for entry in fields(cls)}
+        return cls(**{name: value for name, value in facts.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the rows come from; may move between runs.
+
+    Attributes:
+        manifest: A file, a folder or a glob.
+        sheet: Of a workbook; None for the first.
+        delimiter: Of a CSV; None to find out.
+        encoding: Likewise.
+    """
+
+    manifest: str
+    sheet: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    @classmethod
+    def of(cls, manifest: str | Path, **more: Any) -> Self:
+        """With the place in full: the next run may start somewhere else."""
+        return cls(manifest=str(Path(manifest).expanduser().absolute()), **more)
+
+    def as_facts(self) -> dict[str, Any]:
+        """For the ledger."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """From the ledger."""
+        values: dict[str, Any] = {entry.name: facts.get(entry.name) for entry in fields(cls)}
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the work is done: may change from run to run.
+
+    Attributes:
+        max_in_flight: Rows that hold a slot at once.
+        start_rate: Rows begun a second; None for no bound.
+        halt: When so much fails that it makes no sense to go on.
+        timeout: Seconds for one row until it is unknown how it ends; None waits for ever.
+        download_outputs: Whether files among the outputs are fetched.
+        drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+    """
+
+    max_in_flight: int = 500
+    start_rate: float | None = None
+    halt: Halt = field(default_factory=Halt)
+    timeout: float | None = None
+    download_outputs: bool = False
+    drain_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.max_in_flight < 1:
+            raise ValueError(f"max_in_flight={self.max_in_flight} runs nothing: give 1 or more")
+        if self.start_rate is not None and not self.start_rate > 0:
+            raise ValueError(f"start_rate={self.start_rate} starts nothing: give more than 0 rows a second")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout={self.timeout} leaves no time: give more than 0 seconds")
+
+    def as_facts(self) -> dict[str, Any]:
+        """For the ledger."""
+        return {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """From the ledger."""
+        known = {entry.name for entry in fields(cls)}
+        values = {name: value for name, value in facts.items() if name in known}
+        return cls(**{**values, "halt": Halt.parse(values.get("halt", "never"))})
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """With other values for some; None leaves a value as it is."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Halt):
+        return str(value)
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,107 @@
+"""From a manifest to planned rows: checked, keyed, in the ledger. Nothing is sent here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from opus_async.batch.binding import Binding
+from opus_async.batch.digests import FileDigests
+from opus_async.batch.keys import row_key
+from opus_async.batch.manifest import Manifest, Record
+from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.rows import NewRow
+from opus_async.errors import InvalidInputs, ManifestError
+
+ItemT = TypeVar("ItemT")
+
+CHUNK = 256
+"""Rows whose files are read side by side, and that go into the ledger together."""
+
+OnProgress = Callable[[int], None]
+
+
+async def plan(
+    manifest: Manifest,
+    binding: Binding,
+    ledger: Ledger,
+    *,
+    digests: FileDigests,
+    problems: Mapping[int, str],
+    on_progress: OnProgress,
+) -> Planned:
+    """Plan every row of a manifest.
+
+    Args:
+        manifest: Streamed once.
+        binding: From cells to inputs, files and keys.
+        ledger: Where they go.
+        digests: Reads files, for keys that are made of content.
+        problems: Index of a row -> why it cannot be run: planned as failed.
+        on_progress: Told how many rows are planned so far.
+
+    Raises:
+        ManifestError: A row cannot be read, or the manifest changed while it was.
+    """
+    stamp = manifest.stamp()
+    await ledger.begin_plan()
+    planned = 0
+    for chunk in _chunks(manifest.records(), CHUNK):
+        rows = await asyncio.gather(
+            *(
+                _row(record, binding, manifest.base, digests, ledger, problem=problems.get(record.index))
+                for record in chunk
+            )
+        )
+        await ledger.plan(rows)
+        planned += len(rows)
+        on_progress(planned)
+    if manifest.stamp() != stamp:
+        raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
+    return await ledger.end_plan()
+
+
+async def _row(
+    record: Record,
+    binding: Binding,
+    base: Path,
+    digests: FileDigests,
+    ledger: Ledger,
+    *,
+    problem: str | None,
+) -> NewRow:
+    cells: Mapping[str, Any] = record.cells
+    try:
+        cells = binding.expand(record.cells, base)
+        paths = () if problem else binding.files(cells, base)
+        files = {path: await _digest(path, digests, ledger) for path in paths}
+    except InvalidInputs as error:
+        problem, files = problem or "; ".join(error.problems), {}
+    key = row_key(binding, cells, base, files)
+    return NewRow(
+        index=record.index,
+        key=key.key,
+        digest=key.digest,
+        cells=cells,
+        key_given=key.given,
+        problem=problem,
+    )
+
+
+async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:
+    """What a file holds; of one that is gone, what it held: to tidy up behind a batch makes no new rows."""
+    try:
+        return await digests.of(path)
+    except InvalidInputs:
+        known = (await ledger.recall_files([str(path)])).get(str(path))
+        if known is None:
+            raise
+        return known[3]
+
+
+def _chunks(items: Iterator[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
+    while chunk := list(islice(items, size)):
+        yield chunk

@@ -1,0 +1,80 @@
+"""What is wrong with a manifest or a row of it, as tables and JSON tell it; how messages quote names."""
+
+from __future__ import annotations
+
+import enum
+import re
+import shlex
+from dataclasses import dataclass, fields
+from typing import Any
+
+_MOST = 80
+_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
+
+
+class Severity(enum.StrEnum):
+    """Whether a problem keeps a row from being run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a row, with a column, or with the manifest as a whole.
+
+    Attributes:
+        message: What is wrong, in a sentence.
+        cause: The same for all rows with which the same is wrong: what they are counted by.
+        severity: Whether it keeps the row, or without a row all of them, from being run.
+        fix: What to do about it, with options of the command line as they are typed; None where the message
+            says it all.
+        index: The row's place in the manifest, from 0; None when it is about no single row.
+        where: The row in words, like ``line 18``.
+        key: The row's key, where one is given.
+        column: The column it is about.
+        input: The display name of the input it is about.
+        file: The file it is about, as the row names it.
+    """
+
+    message: str
+    cause: str
+    severity: Severity = Severity.ERROR
+    fix: str | None = None
+    index: int | None = None
+    where: str | None = None
+    key: str | None = None
+    column: str | None = None
+    input: str | None = None
+    file: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it keeps something from being run."""
+        return self.severity is Severity.ERROR
+
+    @property
+    def sentence(self) -> str:
+        """The message and the fix."""
+        return f"{self.message}: {self.fix}" if self.fix else self.message
+
+    def as_json(self) -> dict[str, Any]:
+        """Name -> value, for a machine."""
+        return {field.name: _sayable(getattr(self, field.name)) for field in fields(self)}
+
+
+def quoted(name: object) -> str:
+    """A name in a message: short, printable, a URL without its query."""
+    text = _QUERY.sub(r"\1?...", str(name))
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return f"'{text}'" if len(text) <= _MOST else f"'{text[: _MOST - 3]}...'"
+
+
+def _sayable(value: Any) -> Any:
+    """The value; of a text, as in the name of a file, without what UTF-8 cannot say."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def option(flag: str, name: str, value: str) -> str:
+    """An option that holds NAME=VALUE, as it is typed."""
+    return f"{flag} {shlex.quote(f'{name}={value}')}"

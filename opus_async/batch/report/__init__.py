@@ -1,0 +1,35 @@
+"""``report.html``: how a batch went, for people. Made anew from the ledger every time.
+
+One file that loads nothing and runs nothing, for light and dark screens and for paper.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opus_async.batch.replacing import replaced
+from opus_async.batch.report.figures import gather
+from opus_async.batch.report.page import page
+
+__all__ = ["REPORT", "write"]
+
+REPORT = "report.html"
+
+
+def write(directory: Path) -> Path:
+    """Write ``report.html`` into the directory, whole or not at all.
+
+    The batch may be in any state: not begun, at work, dead, done.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        LedgerError: There is no ledger, or it cannot be read.
+        OSError: The file cannot be written.
+    """
+    content = page(gather(directory))
+    path = directory / REPORT
+    with replaced(path) as file:
+        file.write(content)
+    return path

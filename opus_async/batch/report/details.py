@@ -1,0 +1,275 @@
+"""The second half of the report: where the time went, what failed, what was repeated, who worked on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from opus_async.batch.report import bars, words
+from opus_async.batch.report.bars import figure
+from opus_async.batch.report.figures import Example, Figures, Group, Session
+from opus_async.batch.report.markup import Column, code, isolated, paragraph, section, table, text
+from opus_async.batch.rows import RowState
+
+STATES = {
+    RowState.COMPLETED: "completed",
+    RowState.FAILED: "failed",
+    RowState.CANCELLED: "cancelled",
+    RowState.TIMED_OUT: "timed out",
+    RowState.UNKNOWN: "unknown",
+    RowState.ORDERING: "being ordered",
+    RowState.RUNNING: "running",
+    RowState.WAITING: "waiting for a person",
+    RowState.PLANNED: "not started",
+}
+_DOES = (
+    "checks the inputs",
+    "uploads the files",
+    "makes the job, unbilled",
+    "starts it",
+    "runs on the platform",
+    "fetches what it left",
+)
+"""What happens in the stages of every platform, in their order."""
+_SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
+"""Sessions that are told one by one when there are very many."""
+_MOST_ERROR = 320
+
+
+def stage_times(figures: Figures) -> str:
+    """Where the time of a row goes."""
+    if not figures.stages:
+        return section(
+            "stages", "Where the time goes", paragraph("No row has been through a stage yet.", "none")
+        )
+    does = dict(zip(figures.facts.get("stages", ()), _DOES, strict=False))
+    spent = sum(spread.mean * spread.rows for spread in figures.stages.values())
+    lines = [
+        (
+            code(name),
+            text(does.get(name, "")),
+            words.count(spread.rows),
+            words.duration(spread.mean),
+            words.duration(spread.median),
+            words.duration(spread.high),
+            words.share(spread.mean * spread.rows, spent),
+        )
+        for name, spread in figures.stages.items()
+    ]
+    columns = (
+        Column("Stage"),
+        Column("What happens"),
+        Column("Rows", "number"),
+        Column("Mean", "number"),
+        Column("Median", "number"),
+        Column("95th percentile", "number"),
+        Column("Share of time", "number"),
+    )
+    drawing = figure(
+        f"Time of a row in each stage; rows that {figures.timed}.",
+        [("mean", "mean"), ("whisker", "up to the 95th percentile")],
+        bars.stages(figures.stages),
+    )
+    return section("stages", "Where the time goes", drawing, table(columns, lines, label="Time by stage"))
+
+
+def failures(figures: Figures) -> str:
+    """What did not complete, by cause."""
+    total = figures.counts.not_completed
+    if not total:
+        return section("failures", "Failures by cause", paragraph("No row ended without completing.", "none"))
+    groups = "".join(_group(group, total) for group in figures.groups)
+    others = ""
+    if figures.other_causes:
+        causes = (
+            "1 more cause"
+            if figures.other_causes == 1
+            else f"{words.count(figures.other_causes)} more causes"
+        )
+        others = paragraph(f"{causes} account for {words.rows(figures.other_failures)}.", "note")
+    where = paragraph(
+        f"Every one of them is in {code('failures.jsonl')}, with its inputs. Rows are counted from 0, as in "
+        f"{code('results.jsonl')}.",
+        "note",
+    )
+    return section("failures", "Failures by cause", groups, others, where)
+
+
+def _group(group: Group, total: int) -> str:
+    kinds = ", ".join(f"{words.count(number)} {STATES[state]}" for state, number in group.states.items())
+    columns = (
+        Column("Row", "short"),
+        Column("Key"),
+        Column("State", "short"),
+        Column("Job"),
+        Column("Error", "error"),
+    )
+    lines = [
+        (*_named(row), text(STATES[row.state]), _job(row), isolated(row.error or words.NOTHING, _MOST_ERROR))
+        for row in group.examples
+    ]
+    return (
+        f'<article class="cause">\n<h3>{isolated(group.cause)}</h3>\n'
+        f"<p><b>{kinds}</b>, {words.share(group.count, total)} of the rows that did not complete"
+        f"{bars.meter(group.count, total)}</p>\n"
+        f"{table(columns, lines, label='Examples of this cause', kind='stack')}</article>\n"
+    )
+
+
+def _named(row: Example) -> tuple[str, str]:
+    return str(row.index), code(row.key)
+
+
+def _job(row: Example) -> str:
+    return code(row.job_id) if row.job_id else "none"
+
+
+def slowest(figures: Figures) -> str:
+    """The rows that took longest."""
+    if not figures.slowest:
+        return section("slowest", "Slowest rows", paragraph("No row has been timed yet.", "none"))
+    columns = (
+        Column("Row", "short"),
+        Column("Key"),
+        Column("Took", "number"),
+        Column("Most of it in", "short"),
+        Column("State", "short"),
+        Column("Job"),
+    )
+    lines = [
+        (
+            *_named(slow.row),
+            words.duration(slow.seconds),
+            f"{code(slow.stage)} {words.duration(slow.stage_seconds)}" if slow.stage else words.NOTHING,
+            text(STATES[slow.row.state]),
+            _job(slow.row),
+        )
+        for slow in figures.slowest
+    ]
+    return section("slowest", "Slowest rows", table(columns, lines, label="Slowest rows"))
+
+
+def throttling(figures: Figures) -> str:
+    """Retries, 429s, and what held the batch back."""
+    if not figures.sessions:
+        return section("retries", "Retries and throttling", paragraph("Nothing was sent yet.", "none"))
+    columns = (
+        Column("Session"),
+        Column("Requests", "number"),
+        Column("Retries", "number"),
+        Column("Share", "number"),
+        Column("Of them 429", "number"),
+        Column("Uploaded", "number"),
+    )
+    lines = [
+        (
+            str(session.view.id),
+            words.count(session.traffic.requests),
+            words.count(session.traffic.retries),
+            words.share(session.traffic.retries, session.traffic.requests),
+            words.count(session.traffic.throttled),
+            words.size(session.traffic.uploaded_bytes),
+        )
+        for session in _some(figures.sessions)
+    ]
+    return section(
+        "retries",
+        "Retries and throttling",
+        paragraph(_again(figures)),
+        _bottlenecks(figures.bottlenecks),
+        table(columns, lines, label="Retries by session"),
+    )
+
+
+def _again(figures: Figures) -> str:
+    if not figures.started_again and not figures.ordered_again:
+        return "No row was taken up or ordered more than once."
+    was = "was" if figures.started_again == 1 else "were"
+    return (
+        f"{words.rows(figures.started_again)} {was} taken up more than once; for "
+        f"{words.rows(figures.ordered_again)} a second order to start was made."
+    )
+
+
+def _bottlenecks(bottlenecks: Mapping[str, float]) -> str:
+    named = {words_of_it: part for words_of_it, part in bottlenecks.items() if words_of_it}
+    if not named:
+        return ""
+    items = "".join(
+        f"<li><b>{words.share(part, 1)}</b> {isolated(name)}</li>\n" for name, part in named.items()
+    )
+    return f"{paragraph('What limited the batch, as a share of the time:')}<ul>\n{items}</ul>\n"
+
+
+def duplicates(figures: Figures) -> str:
+    """What had to be sent only once."""
+    files, saved = figures.files, words.at_least(figures.uploads_saved, known=figures.all_told)
+    told = ["No upload was saved: as far as is known, no content came twice."]
+    if figures.uploads_saved:
+        told = [f"<b>{saved}</b> uploads were not needed: the same content had been uploaded before."]
+    if files.paths:
+        told.append(
+            f"The rows name {words.count(files.paths)} files ({words.size(files.size)}) with "
+            f"{words.count(files.contents)} different contents; {words.size(files.repeated)} are repetition."
+        )
+    if figures.identical:
+        asks = "asks" if figures.identical == 1 else "ask"
+        told.append(
+            f"{words.rows(figures.identical)} {asks} for exactly what an earlier row asks for. Each runs as "
+            "a job of its own, and is billed."
+        )
+    return section("duplicates", "Duplicates", *(paragraph(each) for each in told))
+
+
+def sessions(figures: Figures) -> str:
+    """The processes that worked on the batch."""
+    if not figures.sessions:
+        return section("sessions", "Sessions", paragraph("No process has worked on it yet.", "none"))
+    columns = (
+        Column("Session"),
+        Column("Began", "short"),
+        Column("Ended", "short"),
+        Column("Worked", "number"),
+        Column("How it ended"),
+        Column("Completed", "number"),
+        Column("Others", "number"),
+        Column("Process", "short"),
+    )
+    shown = _some(figures.sessions)
+    lines = [
+        (
+            str(session.view.id),
+            words.moment(session.view.began_at),
+            words.NOTHING if session.running else words.moment(session.ended),
+            words.duration(session.span.seconds),
+            _how(session),
+            words.count(session.completed),
+            words.count(session.not_completed),
+            f"{isolated(f'{session.view.pid}@{session.view.host}')}",
+        )
+        for session in shown
+    ]
+    left_out = len(figures.sessions) - len(shown)
+    note = (
+        f"{words.count(left_out)} sessions in between are not shown; the ledger has them." if left_out else ""
+    )
+    return section(
+        "sessions",
+        "Sessions",
+        table(columns, lines, label="Sessions"),
+        paragraph(note, "note") if note else "",
+    )
+
+
+def _some(found: Sequence[Session]) -> Sequence[Session]:
+    if len(found) <= _SESSIONS_FIRST + _SESSIONS_LAST:
+        return found
+    return [*found[:_SESSIONS_FIRST], *found[-_SESSIONS_LAST:]]
+
+
+def _how(session: Session) -> str:
+    if session.running:
+        return "is at work"
+    if session.died:
+        return "died without a word; its end is its last trace"
+    code_told = "" if session.view.exit_code is None else f" (exit {session.view.exit_code})"
+    return f"{isolated(session.view.ended_because or 'ended')}{code_told}"

@@ -1,0 +1,47 @@
+"""What a session leaves in the hands of who awaited it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.rows import Counts
+from opus_async.exits import Exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """How a batch stands when a session of it has ended.
+
+    Attributes:
+        directory: The batch directory.
+        counts: Rows by state.
+        exit_code: What the command line would end with.
+        ended_because: Why the session ended: ``finished``, or what ended it early.
+        summary: What ``summary.json`` holds.
+        error: What doomed all rows, where something did.
+    """
+
+    directory: Path
+    counts: Counts
+    exit_code: Exit
+    ended_because: str
+    summary: Mapping[str, Any] = field(repr=False)
+    error: Exception | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row is completed."""
+        return self.counts.completed == self.counts.total
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """The lines of ``results.jsonl`` one by one: ``index, key, job_id, status, outputs, timings``."""
+        path = self.directory / "results.jsonl"
+        if not path.exists():
+            return
+        with path.open("rb") as lines:
+            for line in lines:
+                yield json.loads(line)

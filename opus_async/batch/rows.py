@@ -1,0 +1,209 @@
+"""What a batch is made of: rows, their states, how they end. Frozen values, free of I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class RowState(enum.StrEnum):
+    """Where a row stands, as the ledger writes it."""
+
+    PLANNED = "planned"
+    """Nothing was ordered. Files may be uploaded, and a shell may be there to be used."""
+    ORDERING = "ordering"
+    """The intent to start it is durable; the order may have left."""
+    RUNNING = "running"
+    """The platform has accepted it; its results are not here yet."""
+    WAITING = "waiting"
+    """Parked: it waits for a person, and holds no slot."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+    """It failed on the platform, or it is proved that nothing was started."""
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    UNKNOWN = "unknown"
+    """How it ended cannot be told, or what it left cannot be had: a later look, or a person, decides."""
+
+
+IN_FLIGHT = frozenset({RowState.ORDERING, RowState.RUNNING, RowState.WAITING})
+"""States in which the platform may be at work, and a bill under way."""
+PROVED_FAILURES = frozenset({RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT})
+"""States that are known to cost nothing: such a row may be run again."""
+ENDED = PROVED_FAILURES | {RowState.COMPLETED, RowState.UNKNOWN}
+"""States that nothing but a resume, a retry or a decision changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A row as the manifest has it now, on its way into the ledger.
+
+    Attributes:
+        index: Its place in the manifest, from 0.
+        key: What names it; from a column, or from its content.
+        digest: SHA-256 in hex of what it asks for, file contents included: the same key with another digest
+            is a changed row.
+        cells: Column -> value, globs expanded, as JSON can hold it.
+        key_given: Whether the key stands in the manifest. One made from content gets ``~n`` when it comes
+            again; a given one may come again only with the same digest.
+        problem: Why it cannot be run at all; then it is planned as failed.
+    """
+
+    index: int
+    key: str
+    digest: str
+    cells: Mapping[str, Any]
+    key_given: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row as the ledger hands it out to be worked on.
+
+    Attributes:
+        id: The ledger's own number for it.
+        index: Its place in the manifest, from 0.
+        key: What names it.
+        cells: Column -> value.
+        state: Where it stood when it was handed out.
+        remote_id: The platform's id of its job; None before one exists.
+        generation: Of the platform's API, by which the id is known; None as long as there is no id.
+        status: The platform's last word on it; None when there was none.
+        orders: How many orders to start it were made durable.
+        attempts: How often it was taken up from the beginning, this time included.
+        started_at: When it was first taken up, in seconds since the epoch; None if never.
+        waiting_since: Since when it waits for a person; None when it does not.
+        timings: Seconds per stage that earlier processes spent on it.
+    """
+
+    id: int
+    index: int
+    key: str
+    cells: Mapping[str, Any] = field(repr=False)
+    state: RowState = RowState.PLANNED
+    remote_id: str | None = None
+    generation: str | None = None
+    status: str | None = None
+    orders: int = 0
+    attempts: int = 1
+    started_at: float | None = None
+    waiting_since: float | None = None
+    timings: Mapping[str, float] = field(default_factory=lambda: _NOTHING, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a row ended, or why it rests.
+
+    Attributes:
+        state: One of ``ENDED``.
+        status: The platform's terminal status; None when none is known.
+        stage: The platform's stage in which it ended.
+        remote_id: Its job, where there is one.
+        timings: Seconds per stage, and ``total``.
+        error: What went wrong, in sentences and without a secret; None when nothing did.
+        error_type: The name of the error's class.
+        cause: The same for all rows that failed for the same reason: what reports group by.
+        line: Its line of ``results.jsonl``, with the line end; only for a completed row.
+        files: Files that were fetched for it.
+    """
+
+    state: RowState
+    status: str | None = None
+    stage: str | None = None
+    remote_id: str | None = None
+    timings: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    error: str | None = None
+    error_type: str | None = None
+    cause: str | None = None
+    line: bytes | None = None
+    files: tuple[FetchedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedFile:
+    """A result file that lies in the batch directory.
+
+    Attributes:
+        name: The output's display name.
+        path: Relative to the batch directory, with forward slashes.
+        size: Bytes.
+        sha256: Hex digest, computed while it came in.
+    """
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows are in each state."""
+
+    planned: int = 0
+    ordering: int = 0
+    running: int = 0
+    waiting: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    unknown: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return self.planned + self.in_flight + self.ended
+
+    @property
+    def in_flight(self) -> int:
+        """Rows for which the platform may be at work."""
+        return self.ordering + self.running + self.waiting
+
+    @property
+    def ended(self) -> int:
+        """Rows that have an end, a good one or not."""
+        return self.completed + self.not_completed
+
+    @property
+    def not_completed(self) -> int:
+        """Rows that ended otherwise than completed."""
+        return self.failed + self.cancelled + self.timed_out + self.unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """How a session stood at one moment; every few seconds one goes into the ledger.
+
+    Attributes:
+        elapsed: Seconds since the session began.
+        in_flight: Rows that hold a slot.
+        waiting: Rows parked for a person.
+        completed: Rows of the batch that are completed, earlier sessions included.
+        not_completed: Rows that ended otherwise, likewise.
+        inside: Stage -> rows in it now.
+        requests: Requests answered in this session.
+        retries: Attempts that failed and were followed by another, in this session.
+        throttled: Of these, how many were turned away with 429.
+        uploaded_bytes: Of files, in this session.
+        bottleneck: What limits the batch now, in a few words; empty when nothing does.
+    """
+
+    elapsed: float
+    in_flight: int
+    waiting: int
+    completed: int
+    not_completed: int
+    inside: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    uploaded_bytes: int = 0
+    bottleneck: str = ""

@@ -1,0 +1,70 @@
+"""``opus-async batch``: many rows, durable; what goes on in :mod:`opus_async.batch`, at a terminal.
+
+run, resume, retry   work on a batch
+working              what they share: the client, the display, Ctrl-C, what is told in the end
+ordering, pacing     their arguments: what changes results, and what does not
+figures              numbers with units, for argparse
+validate, problems   check a manifest
+status, standing     how a batch stands, for people
+resolve, export, report   one verb each
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from typing import cast
+
+from opus_async.cli.parser import Command
+
+VERBS = {
+    "run": "run a job for every row of a manifest; whatever ends it, resume goes on",
+    "resume": "go on with a batch, from whatever state and after whatever death",
+    "retry": "run rows that failed once more, each as a new job",
+    "resolve": "decide about rows whose outcome nobody can tell",
+    "status": "see how a batch stands, also while it runs",
+    "export": "write inputs and outputs of all rows side by side",
+    "validate": "check a manifest against the workflow and the disk, before a cent is spent",
+    "report": "write the reports of a batch anew",
+}
+"""Word -> what it does, in the order of the help. The module has the name of the word."""
+
+_EPILOG = """\
+A batch directory holds ledger.db (the truth), results.jsonl, failures.jsonl, report.html and summary.json. No
+row is lost and none is executed twice, whatever ends the process: kill -9 and power cuts included.
+
+first steps:
+  opus-async batch validate invoices.csv --workflow WORKFLOW_ID
+  opus-async batch run invoices.csv --workflow WORKFLOW_ID --out invoices-batch
+  opus-async batch status invoices-batch                     from another terminal
+  opus-async batch resume invoices-batch                     after Ctrl-C, a crash, a full disk, an outage
+  opus-async batch export invoices-batch --format csv
+
+exit codes:
+  0 all rows completed   1 some failed   2 wrong use or a manifest that cannot be run   3 halted: by --halt, an
+  outage or a full disk   4 key, permission, quota or configuration   5 rows need a decision   130 interrupted
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verbs and their arguments."""
+    parser.epilog = _EPILOG
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for word, summary in VERBS.items():
+        verb = verbs.add_parser(
+            word,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _load(word).configure(verb)
+        verb.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the verb says."""
+    return _load(options.verb).run(options)
+
+
+def _load(word: str) -> Command:
+    return cast("Command", import_module(f"{__package__}.{word}"))

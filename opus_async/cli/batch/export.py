@@ -1,0 +1,47 @@
+"""``opus-async batch export``: inputs and outputs side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from opus_async.cli.batch import working
+from opus_async.cli.errors import Exit, WrongUse
+
+FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+
+_EPILOG = """\
+All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of the
+manifest, the outputs by display name, error and times. In CSV and XLSX no cell can be taken for a formula. It may
+be called while the batch runs.
+
+examples:
+  opus-async batch export invoices-batch --format xlsx
+  opus-async batch export invoices-batch --format csv --output - | head
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    add = parser.add_argument
+    add("directory", type=Path, metavar="DIR", help="the batch directory")
+    add("--format", required=True, choices=FORMATS, help="parquet takes pip install 'opus-async[parquet]'")
+    add("--output", type=Path, metavar="PATH", help="DIR/export.FORMAT by default; - is stdout, for csv and jsonl")
+    add("--parsed", action="store_true", help="outputs that are the text of a JSON object or list as what they hold")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write it."""
+    from opus_async.batch.export import STDOUT, STREAMED, export
+
+    working.existing(options.directory)
+    output = options.output or options.directory / f"export.{options.format}"
+    if output == STDOUT and options.format not in STREAMED:
+        raise WrongUse(f"{options.format} cannot be written to stdout: name a file with --output")
+    rows = export(options.directory, options.format, output, parsed=options.parsed)
+    if output != STDOUT:
+        print(output)
+    print(f"{rows:,} {'row' if rows == 1 else 'rows'}", file=sys.stderr)
+    return Exit.OK

@@ -1,0 +1,61 @@
+"""Numbers with units, for argparse."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opus_async.batch.halt import Halt
+
+_RATE = re.compile(r"(?P<number>\d+(\.\d+)?)(/(?P<unit>s|sec|m|min|h))?", re.ASCII)
+_SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+_BANDWIDTH = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[kmg]?)b?(/s)?", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+
+def rate(text: str) -> float:
+    """How often a second: ``20``, ``20/s``, ``600/m``, ``5000/h``."""
+    found = _RATE.fullmatch(text.replace(" ", ""))
+    value = float(found["number"]) / _SECONDS[found["unit"] or "s"] if found else 0.0
+    if not value:
+        raise argparse.ArgumentTypeError(f"give a rate like 20/s, 600/m or 5000/h, not {text!r}")
+    return value
+
+
+def bandwidth(text: str) -> float:
+    """Bytes a second: ``5M``, ``500k``, ``1.5MB/s``; k, M and G are thousands, millions, billions."""
+    found = _BANDWIDTH.fullmatch(text.replace(" ", ""))
+    value = float(found["number"]) * _BYTES[found["unit"].lower()] if found else 0.0
+    if not value:
+        raise argparse.ArgumentTypeError(f"give bytes a second like 5M or 500k, not {text!r}")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"give a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def patience(text: str) -> float:
+    """Seconds from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"give a number of seconds from 0, not {text!r}")
+    return value
+
+
+def halt(text: str) -> Halt:
+    """A halt policy."""
+    from opus_async.batch.halt import Halt
+
+    try:
+        return Halt.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

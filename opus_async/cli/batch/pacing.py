@@ -1,0 +1,120 @@
+"""The arguments that change no result: how much at once, when to stop, how long to wait. Another run may have others."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli import connection
+from opus_async.cli.batch import figures
+from opus_async.cli.outcomes import seconds
+
+if TYPE_CHECKING:
+    from opus_async.config import Limits, RetryPolicy
+
+OUTAGE = 600.0
+"""Seconds that a batch waits for a host that is gone: a restart and a dropped VPN pass, a night's work remains."""
+
+_LIMITS = {"upload_concurrency": "upload_concurrency", "rate": "api_rate", "bandwidth": "upload_bandwidth"}
+_RETRY = {"on_ambiguous": "on_ambiguous", "outage": "outage"}
+_SETTINGS = {
+    "max_in_flight": "max_in_flight",
+    "start_rate": "start_rate",
+    "halt": "halt",
+    "timeout": "timeout",
+    "download_outputs": "download_outputs",
+    "drain": "drain_seconds",
+}
+"""Option -> field. What is not given is None, and stays what it was."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add them. None has a default, so that a resume goes on with what the batch had."""
+    add_limits(parser)
+    group = parser.add_argument_group("when to stop, and how long to wait")
+    add = group.add_argument
+    add(
+        "--halt",
+        type=figures.halt,
+        metavar="POLICY",
+        help="now,fail=N leaves at once after N failures, soon,fail=N%% begins no more rows; never (the default)",
+    )
+    add(
+        "--timeout",
+        type=seconds,
+        metavar="S",
+        help="for one row, until its outcome counts as unknown (no limit)",
+    )
+    add(
+        "--outage",
+        type=seconds,
+        metavar="S",
+        help=f"how long a host may be silent, or answer 429 alone, before the batch stops ({OUTAGE:g})",
+    )
+    add(
+        "--drain",
+        type=figures.patience,
+        metavar="S",
+        help="how long Ctrl-C waits for jobs near their end (30)",
+    )
+    add(
+        "--on-ambiguous",
+        choices=("resend_once", "stop"),
+        help="after a lost answer to an order, when nothing shows that it was obeyed: order that same job once "
+        "more (resend_once, the default), or leave the row unknown (stop)",
+    )
+    parser.add_argument(
+        "--download-outputs",
+        action="store_true",
+        default=None,
+        help="fetch result files into DIR/outputs/<key>/",
+    )
+    parser.add_argument("--json", action="store_true", help="the summary as one JSON object on stdout")
+    connection.configure(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add how much happens at once."""
+    add = parser.add_argument_group("how much at once").add_argument
+    add("--max-in-flight", type=figures.count, metavar="N", help="rows at work at once (500)")
+    add("--upload-concurrency", type=figures.count, metavar="N", help="files on the wire at once (32)")
+    add("--rate", type=figures.rate, metavar="N/s", help="API requests a second, polls included: 20/s, 600/m")
+    add("--start-rate", type=figures.rate, metavar="N/s", help="rows begun a second")
+    add("--bandwidth", type=figures.bandwidth, metavar="B", help="of uploads, in bytes a second: 5M, 500k")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given of :class:`opus_async.batch.options.Settings`, and nothing else."""
+    return _given(options, _SETTINGS)
+
+
+def limits_of(options: argparse.Namespace, before: Mapping[str, Any] | None = None) -> Limits:
+    """How much the client does at once.
+
+    Args:
+        options: Of the command.
+        before: What it was when the batch was last worked on.
+    """
+    from opus_async.config import Limits
+
+    return Limits(**{**_known(before or {}, Limits), **_given(options, _LIMITS)})
+
+
+def retry_of(options: argparse.Namespace, before: Mapping[str, Any] | None = None) -> RetryPolicy:
+    """What the client does when a request fails; arguments as in :func:`limits_of`."""
+    from opus_async.config import RetryPolicy
+
+    return RetryPolicy(**{"outage": OUTAGE, **_known(before or {}, RetryPolicy), **_given(options, _RETRY)})
+
+
+def _given(options: argparse.Namespace, fields: Mapping[str, str]) -> dict[str, Any]:
+    named = ((field, getattr(options, option, None)) for option, field in fields.items())
+    return {field: value for field, value in named if value is not None}
+
+
+def _known(values: Mapping[str, Any], kind: type[Limits | RetryPolicy]) -> dict[str, Any]:
+    """Without what another version of this package has written, and what was not set."""
+    return {
+        name: value for name, value in values.items() if name in kind.model_fields and value is not None
+    }

@@ -1,0 +1,94 @@
+"""What ``batch validate`` found, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opus_async.cli.tables import columns
+from opus_async.cli.words import between, size
+
+if TYPE_CHECKING:
+    from opus_async.batch.columns import BoundColumn
+    from opus_async.batch.estimate import Estimate
+    from opus_async.batch.validate import Cause, Validation
+
+MOST_CAUSES = 20
+"""Kinds of problems that are shown; a person mends the most frequent first."""
+
+
+def table(validation: Validation, width: int | None) -> str:
+    """The whole of it: what each column fills, what is wrong, and what the rest will take.
+
+    Args:
+        validation: What was found.
+        width: Of the terminal; None to wrap nothing.
+    """
+    parts = [binding(validation.columns, width), found(validation.causes, width), verdict(validation)]
+    if validation.estimate.jobs and not validation.doomed:
+        parts.append(expected(validation.estimate))
+    return "\n\n".join(filter(None, parts))
+
+
+def binding(bound: Sequence[BoundColumn], width: int | None) -> str:
+    """What each column fills; empty for no columns."""
+    if not bound:
+        return ""
+    rows = [("COLUMN", "FILLS", "TYPE", "BOUND BY")]
+    rows += [
+        (column.column, _filled(column), column.input.type if column.input else "", column.how)
+        for column in bound
+    ]
+    return columns(rows, width=width)
+
+
+def found(causes: Sequence[Cause], width: int | None) -> str:
+    """What is wrong, each kind once, with its first row; empty for nothing."""
+    if not causes:
+        return ""
+    rows = [("", "ROWS", "FIRST", "WHAT IS WRONG", "WHAT TO DO")]
+    rows += [
+        (
+            str(cause.first.severity),
+            "" if cause.first.index is None else f"{cause.count:,}",
+            cause.first.where or "",
+            cause.first.message,
+            cause.first.fix or "",
+        )
+        for cause in causes[:MOST_CAUSES]
+    ]
+    left = causes[MOST_CAUSES:]
+    more = f"\n... and {len(left):,} more kinds of problems" if left else ""
+    return columns(rows, width=width) + more
+
+
+def verdict(validation: Validation) -> str:
+    """How many rows can be run."""
+    total = "1 row" if validation.rows == 1 else f"{validation.rows:,} rows"
+    if validation.doomed:
+        return f"{total}: none can be run as long as the manifest as a whole has errors."
+    if validation.ok:
+        return f"{total}: all can be run."
+    return f"{total}: {validation.valid:,} can be run, {validation.invalid:,} cannot."
+
+
+def expected(estimate: Estimate) -> str:
+    """What the valid rows will take, and what that rests on."""
+    jobs = "1 job" if estimate.jobs == 1 else f"{estimate.jobs:,} jobs"
+    files = "1 file" if estimate.files == 1 else f"{estimate.files:,} files"
+    upload = f"{files} of {size(estimate.bytes)} to upload, " if estimate.files else ""
+    return (
+        f"Expected: {jobs}, {upload}at least {estimate.requests:,} requests, {between(*estimate.seconds)}.\n"
+        f"Assumed: {'; '.join(estimate.assumes)}."
+    )
+
+
+def _filled(column: BoundColumn) -> str:
+    if column.problem:
+        return "cannot be used"
+    names = (
+        [column.input.display_name] if column.input else [f"the {column.reserved}"] if column.reserved else []
+    )
+    if column.is_key and column.reserved != "key":
+        names.append("the key")
+    return ", ".join(names) or "nothing"

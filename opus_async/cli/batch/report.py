@@ -1,0 +1,42 @@
+"""``opus-async batch report``: what is made of the ledger, made anew."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from opus_async.cli.batch import working
+from opus_async.cli.errors import Exit, WrongUse
+
+_EPILOG = """\
+report.html is one file that needs no network. Each run of a batch writes it in the end; this one writes it now,
+also while the batch runs, and after the process died.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the batch directory")
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the reports."""
+    from opus_async.batch import failures, report, summary
+
+    working.existing(options.directory)
+    for write in (failures.write, summary.write, report.write):
+        write(options.directory)
+    path = options.directory / "report.html"
+    print(path)
+    if options.open:
+        _show(path)
+    return Exit.OK
+
+
+def _show(path: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(path.absolute().as_uri()):
+        raise WrongUse(f"there is no browser to show it in: open {path} yourself")

@@ -1,0 +1,76 @@
+"""``opus-async batch resolve``: what only a person can decide."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import islice
+from pathlib import Path
+
+from opus_async.cli import connection
+from opus_async.cli.batch import standing, working
+from opus_async.cli.errors import Exit, complain, hint
+from opus_async.cli.program import told
+from opus_async.cli.tables import columns, terminal_width
+
+_SHOWN = 50
+
+_EPILOG = """\
+A row is unknown when its order may have been obeyed and nothing shows whether it was, or when it completed and
+its results cannot be had. 'batch resume' looks again; 'opus-async audit JOB' shows what a job has done. Then:
+
+  --as done     it ran: it counts as completed, with no outputs in results.jsonl
+  --as failed   it did not, and is to stay so
+  --as retry    it did not: the next resume runs it as a new job (which is a second bill if it did run)
+
+examples:
+  opus-async batch resolve invoices-batch --as done               lists the unknown rows, and decides nothing
+  opus-async batch resolve invoices-batch --as done 2031 2044
+  opus-async batch resolve invoices-batch --as retry --all
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    add = parser.add_argument
+    add("directory", type=Path, metavar="DIR", help="the batch directory")
+    add("keys", nargs="*", metavar="KEY", help="of the rows")
+    add("--as", dest="decision", required=True, choices=("done", "retry", "failed"), help="what is decided")
+    add("--all", action="store_true", help="of all rows that are unknown")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Decide."""
+    from opus_async.batch import resolve_batch
+    from opus_async.batch.status import look
+
+    working.existing(options.directory)
+    if bool(options.keys) == options.all:
+        _list_unknown(options)
+        return Exit.WRONG_USE
+    number = connection.drive(
+        resolve_batch(options.directory, options.decision, keys=None if options.all else options.keys)
+    )
+    print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {options.decision}", file=sys.stderr)
+    print(standing.as_text(look(options.directory)))
+    return Exit.OK
+
+
+def _list_unknown(options: argparse.Namespace) -> None:
+    """Show what there is to decide about, and ask."""
+    from opus_async.batch.reading import LedgerReader
+    from opus_async.batch.rows import RowState
+
+    with LedgerReader(options.directory) as ledger:
+        count = ledger.counts().unknown
+        rows = list(islice(ledger.rows([RowState.UNKNOWN]), _SHOWN))
+    if not rows:
+        complain("no row is unknown: there is nothing to decide")
+        return
+    shown = [("KEY", "JOB", "WHY"), *((row.key, row.remote_id or "-", row.error or "") for row in rows)]
+    print(columns(shown, width=terminal_width()))
+    more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
+    complain(f"{count:,} {'row is' if count == 1 else 'rows are'} unknown{more}: name their keys, or all with --all")
+    if rows[0].remote_id:
+        hint(f"What the first one has done: {told('audit', rows[0].remote_id)}")

@@ -1,0 +1,64 @@
+"""``opus-async batch resume``: go on with a batch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli.batch import ordering, pacing, working
+
+if TYPE_CHECKING:
+    from opus_async.batch import BatchResult, Watching
+    from opus_async.opus.client import OpusClient
+
+_EPILOG = """\
+Rows that may be running are looked at first; unknown ones are looked at again; then the rest is begun. What is
+not given stays as it was: limits and waits, host, generation of the API. The key, limits and paths may be others
+than before. What changes results (workflow, version, --map, --set, templates, --key) only with --force, and only
+for rows not begun yet. A manifest that has grown or was re-ordered is taken up by the keys of its rows.
+
+examples:
+  opus-async batch resume invoices-batch
+  opus-async batch resume invoices-batch --max-in-flight 100 --rate 10/s
+  opus-async batch resume invoices-batch --manifest moved/invoices.csv
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    add_going_on(parser)
+
+
+def add_going_on(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every verb that goes on with a batch."""
+    add = parser.add_argument
+    add("directory", type=Path, metavar="DIR", help="the batch directory")
+    add("--manifest", metavar="PATH", help="where the manifest is now, if it has moved")
+    add("--force", action="store_true", help="go on although something that changes results is another now")
+    ordering.add_order(parser)
+    pacing.configure(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Go on."""
+    facts = working.existing(options.directory)
+    working.lead_back(options, facts)
+
+    async def go_on(opus: OpusClient, watching: Watching) -> BatchResult:
+        from opus_async.batch import resume_batch
+
+        return await resume_batch(opus, options.directory, watching=watching, **changes(options))
+
+    return working.work(options, options.directory, go_on, facts=facts)
+
+
+def changes(options: argparse.Namespace) -> dict[str, Any]:
+    """What shall be other than it was."""
+    return {
+        "manifest": options.manifest,
+        "order": ordering.order_of(options),
+        "settings": pacing.settings_of(options),
+        "force": options.force,
+    }

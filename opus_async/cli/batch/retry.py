@@ -1,0 +1,69 @@
+"""``opus-async batch retry``: rows that did not complete, once more."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from opus_async.cli.batch import working
+from opus_async.cli.batch.resume import add_going_on, changes
+
+if TYPE_CHECKING:
+    from opus_async.batch import BatchResult, Watching
+    from opus_async.opus.client import OpusClient
+
+STATES = ("failed", "cancelled", "unknown")
+_DEFAULT = ("failed", "cancelled")
+
+_EPILOG = """\
+Each row runs as a new job; rows not begun yet go on with it. Failed and cancelled jobs are not billed. An unknown
+one may have been, and may still run: 'batch resume' looks at it again, 'batch resolve' decides about it.
+
+examples:
+  opus-async batch retry invoices-batch
+  opus-async batch retry invoices-batch --only failed
+  opus-async batch retry invoices-batch --only unknown --accept-second-bill
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "--only",
+        action="extend",
+        type=_states,
+        metavar="STATE",
+        help=f"{', '.join(STATES)}; several with commas (failed,cancelled). Failed ones include those that timed out",
+    )
+    parser.add_argument(
+        "--accept-second-bill", action="store_true", help="run unknown rows although they may have been billed"
+    )
+    add_going_on(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run them again."""
+    facts = working.existing(options.directory)
+    working.lead_back(options, facts)
+
+    async def again(opus: OpusClient, watching: Watching) -> BatchResult:
+        from opus_async.batch import retry_batch
+
+        return await retry_batch(
+            opus,
+            options.directory,
+            only=tuple(dict.fromkeys(options.only or _DEFAULT)),
+            accept_second_bill=options.accept_second_bill,
+            watching=watching,
+            **changes(options),
+        )
+
+    return working.work(options, options.directory, again, facts=facts)
+
+
+def _states(text: str) -> list[str]:
+    states = [word.strip() for word in text.split(",")]
+    if strange := [word for word in states if word not in STATES]:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(STATES)}, not {strange[0]!r}")
+    return states

@@ -1,0 +1,95 @@
+"""``opus-async batch run``: a job for every row of a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opus_async.cli.batch import ordering, pacing, working
+from opus_async.cli.errors import Exit, WrongUse, complain, hint
+from opus_async.cli.program import told
+
+if TYPE_CHECKING:
+    from opus_async.batch import BatchResult, RowsRefused, Watching
+    from opus_async.opus.client import OpusClient
+
+_EPILOG = """\
+A column fills the input of its own name: variable name or display name. 'batch validate' prints which fills
+which. Cells of files hold paths relative to the manifest; several, or a glob, make a list. Rows are named by
+--key COLUMN, by a column 'key', or by a digest of their content, never by their line.
+
+stdout gets the summary, stderr the progress. The first Ctrl-C begins no more rows and waits --drain seconds for
+jobs near their end; the second leaves at once. Either way 'batch resume DIR' goes on, and nothing runs twice.
+
+examples:
+  opus-async batch run invoices.csv --workflow B9uGJfZ3CFwOdMKH --out invoices-batch
+  opus-async batch run 'scans/**/*.pdf' --workflow B9uGJfZ3CFwOdMKH --out scans-batch --set Threshold=0.8
+  opus-async batch run claims.xlsx --workflow B9uGJfZ3CFwOdMKH --out claims --key Number --title 'Claim {Number}' \\
+      --map Scan=Document --halt soon,fail=5% --rate 20/s
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    ordering.add_manifest(parser)
+    add = parser.add_argument
+    add("--out", type=Path, metavar="DIR", help="the batch directory; must not hold a batch")
+    add("--skip-invalid", action="store_true", help="run the other rows when some cannot be; those are failed")
+    add(
+        "--accept-second-bill",
+        action="store_true",
+        help="also run rows of an earlier batch's failures.jsonl that may have been billed",
+    )
+    ordering.add_order(parser)
+    ordering.add_reading(parser)
+    pacing.configure(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it."""
+    from opus_async.batch import RowsRefused
+
+    manifest = ordering.manifest_of(options)
+    if options.out is None:
+        raise WrongUse(
+            "--out says where the batch lives: its ledger, its results, its report. For example: "
+            f"--out {ordering.folder_name(manifest)}"
+        )
+    order = ordering.order_of(options)
+
+    async def begin(opus: OpusClient, watching: Watching) -> BatchResult:
+        from opus_async.batch import run_batch
+
+        return await run_batch(
+            opus,
+            manifest,
+            workflow_id=options.workflow,
+            out=options.out,
+            **order,
+            **ordering.reading_of(options),
+            skip_invalid=options.skip_invalid,
+            accept_second_bill=options.accept_second_bill,
+            **pacing.settings_of(options),
+            watching=watching,
+        )
+
+    try:
+        return working.work(options, options.out, begin)
+    except RowsRefused as refused:
+        _tell_refused(refused, options, manifest)
+        return Exit.WRONG_USE
+
+
+def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: str) -> None:
+    """The problems as a table, and how to see all of them."""
+    from opus_async.cli.batch import problems
+
+    complain(refused.message.partition("\n")[0])
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    print(problems.found(refused.validation.causes, width), file=sys.stderr)
+    words = ("batch", "validate", manifest, *ordering.words(options), "--json", "problems.json")
+    hint(f"All of them, one by one: {told(*words, api=options.api)}")

@@ -1,0 +1,135 @@
+"""How a batch stands, for people: the figures, what did not complete and why, and what to do next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opus_async.cli.program import told
+from opus_async.cli.tables import columns, printable, terminal_width
+from opus_async.cli.words import between, coarse, duration
+
+if TYPE_CHECKING:
+    from opus_async.batch.reading import FailureGroup
+    from opus_async.batch.status import Status
+
+_MOST_CAUSES = 5
+_SHOWN = 120
+"""Letters of an error: the whole of it stands in failures.jsonl and in the report."""
+DIED = "died"
+
+
+def as_text(status: Status) -> str:
+    """The whole of it."""
+    parts = [headline(status), _figures(status), _work(status), _failures(status), _waiting(status)]
+    return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
+
+
+def headline(status: Status) -> str:
+    """What goes on with it, in one line."""
+    name = printable(str(status.directory))
+    if status.process is not None:
+        process, since = status.process, status.process.since
+        age = f" for {duration(max(time.time() - since, 0))}" if since is not None else ""
+        return f"{name}: at work{age} (process {process.pid} on {printable(process.host)})"
+    if status.session is None:
+        return f"{name}: planned, and not begun"
+    if status.ended_because == DIED:
+        return f"{name}: the process that worked on it died; nothing is lost"
+    took = duration(status.session.seen_at - status.session.began_at)
+    if status.counts.completed == status.counts.total:
+        return f"{name}: all rows are completed (last session {took})"
+    return f"{name}: {printable(status.ended_because or '')} (last session {took})"
+
+
+def _figures(status: Status) -> str:
+    counts = status.counts
+    remarks = {
+        "unknown": "nobody can tell how they ended: look again, or decide",
+        "waiting": "for a person to act in Opus",
+        "in flight": "" if status.process else "they go on remotely; a resume collects what they give",
+    }
+    numbers = {
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "timed out": counts.timed_out,
+        "unknown": counts.unknown,
+        "in flight": counts.ordering + counts.running,
+        "waiting": counts.waiting,
+        "not started": counts.planned,
+    }
+    width = len(f"{counts.total:,}")
+    rows = [
+        (f"  {name}", f"{number:{width},}", remarks.get(name, ""))
+        for name, number in numbers.items()
+        if number or name in {"completed", "failed"}
+    ]
+    return columns([*rows, ("  total", f"{counts.total:{width},}", "")], width=terminal_width())
+
+
+def _work(status: Status) -> str:
+    """How fast it goes, and what it waits for; empty when nobody works on it."""
+    words = []
+    if status.speed is not None:
+        words.append(f"{status.speed.rate:.1f} rows/s")
+    if status.seconds_left is not None:
+        least, most = status.seconds_left
+        words.append(f"at least {coarse(least)} left" if most is None else f"{between(least, most)} left")
+    words += [f"{number:,} in {stage}" for stage, number in status.inside.items() if number]
+    lines = [f"  {', '.join(words)}"] if words else []
+    if status.bottleneck and status.process is not None:
+        lines.append(f"  bottleneck: {status.bottleneck}")
+    return "\n".join(lines)
+
+
+def _failures(status: Status) -> str:
+    if not status.failures:
+        return ""
+    number = status.counts.not_completed
+    lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
+    for group in status.failures[:_MOST_CAUSES]:
+        lines.append(f"  {group.count:,} x {printable(group.cause)}")
+        lines += _examples(group)
+    if more := len(status.failures) - _MOST_CAUSES:
+        lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
+    return "\n".join(lines)
+
+
+def _examples(group: FailureGroup) -> Iterator[str]:
+    for row in group.examples[:1]:
+        error = printable(row.error or "")
+        short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
+        job = f", job {row.remote_id}" if row.remote_id else ""
+        yield f"      e.g. {printable(row.key)}{job}: {short}"
+
+
+def _waiting(status: Status) -> str:
+    if not status.waiting:
+        return ""
+    rows = [(f"  {row.key}", f"job {row.remote_id}", _since(row.waiting_since)) for row in status.waiting]
+    more = status.counts.waiting - len(rows)
+    lines = ["Waiting for a person to act in Opus:", columns(rows, width=terminal_width())]
+    return "\n".join([*lines, *([f"  ... and {more:,} more"] if more > 0 else [])])
+
+
+def _since(moment: float | None) -> str:
+    return "" if moment is None else f"for {duration(max(time.time() - moment, 0))}"
+
+
+def _files(status: Status) -> str:
+    if status.process is not None or status.session is None:
+        return ""
+    named = {"Results": "results.jsonl", "Failures": "failures.jsonl", "Report": "report.html"}
+    there = {what: path for what, name in named.items() if (path := status.directory / name).exists()}
+    if not status.counts.not_completed:
+        there.pop("Failures", None)
+    return columns([(f"{what}:", str(path)) for what, path in there.items()]) if there else ""
+
+
+def _next(status: Status) -> str:
+    if not status.steps:
+        return ""
+    steps = [f"  {step.why}:\n      {told(*step.words)}" for step in status.steps]
+    return "\n".join(["Next:", *steps])

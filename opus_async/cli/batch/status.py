@@ -1,0 +1,63 @@
+"""``opus-async batch status``: how a batch stands, from another terminal, while it runs or after it died."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opus_async.cli.batch import standing, working
+from opus_async.cli.errors import Exit
+
+if TYPE_CHECKING:
+    from opus_async.batch.status import Status
+
+_EVERY = 2.0
+"""Seconds between two looks of ``--watch``: each one reads the ledger."""
+_CLEAR = "\x1b[H\x1b[J"
+
+_EPILOG = """\
+It only reads, and disturbs nobody. Times left are a range, as far as the last minutes tell.
+
+examples:
+  opus-async batch status invoices-batch
+  opus-async batch status invoices-batch --watch
+  opus-async batch status invoices-batch --json | jq .completed
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the batch directory")
+    parser.add_argument("--json", action="store_true", help="one JSON object; with --watch one line for each look")
+    parser.add_argument("--watch", action="store_true", help="look again every 2 s until nobody works on it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look."""
+    from opus_async.batch.status import look
+    from opus_async.cli.display import is_live
+
+    working.existing(options.directory)
+    redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)
+    while True:
+        status = look(options.directory)
+        over = not options.watch or status.process is None
+        _show(status, options, redraw=redraw)
+        if over:
+            return Exit.OK
+        time.sleep(_EVERY)
+
+
+def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
+    from opus_async.batch.status import as_json
+
+    if options.json:
+        print(json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True)
+        return
+    print(f"{_CLEAR if redraw else ''}{standing.as_text(status)}", flush=True)

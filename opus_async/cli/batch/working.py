@@ -1,0 +1,172 @@
+"""Working on a batch at a terminal: the client, the display, Ctrl-C, and what is told in the end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opus_async.cli import connection, errors
+from opus_async.cli.batch import pacing, standing
+from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
+from opus_async.cli.program import told
+
+if TYPE_CHECKING:
+    from opus_async.batch import BatchResult, Control, Watching
+    from opus_async.batch.progress import Progress
+    from opus_async.opus.client import OpusClient
+
+Work = Callable[["OpusClient", "Watching"], Awaitable["BatchResult"]]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DONE = {"checked": "rows checked", "planned": "rows planned"}
+
+
+def work(
+    options: argparse.Namespace, directory: Path, doing: Work, *, facts: Mapping[str, Any] | None = None
+) -> Exit:
+    """Work on a batch, and tell what came of it.
+
+    Args:
+        options: Of the command.
+        directory: Of the batch.
+        doing: What is to be done.
+        facts: Of the ledger, when there is one already.
+
+    Raises:
+        Interrupted: Before any row was begun.
+        OpusError: Likewise: it cannot be begun.
+    """
+    result = connection.drive(_watched(options, directory, doing, facts or {}))
+    if result is None:
+        raise Interrupted(_nothing_begun(directory, anew=facts is None))
+    tell(result, options)
+    return result.exit_code
+
+
+async def _watched(
+    options: argparse.Namespace, directory: Path, doing: Work, facts: Mapping[str, Any]
+) -> BatchResult | None:
+    """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
+    from opus_async.batch import Control, Watching
+    from opus_async.batch.progress import Progress
+    from opus_async.cli import display
+
+    control, progress = Control(), Progress()
+    progress.preparing = "reading the workflow"
+    board = display.make(progress, directory.name, plain=options.debug)
+    watching = Watching(
+        control=control, progress=progress, notice=board.say, planning=partial(_prepare, progress)
+    )
+    client = facts.get("client", {})
+    limits = pacing.limits_of(options, client.get("limits"))
+    retry = pacing.retry_of(options, client.get("retry"))
+    with _interruptible(control, progress) as interrupted:
+        try:
+            async with connection.connect(options, limits=limits, retry=retry) as opus, display.Showing(board):
+                return await doing(opus, watching)
+        except asyncio.CancelledError:
+            if interrupted.is_set() and not progress.following:
+                return None
+            raise
+
+
+def _prepare(progress: Progress, what: str, rows: int) -> None:
+    progress.preparing = f"{rows:,} {_DONE.get(what, what)}"
+
+
+@contextmanager
+def _interruptible(control: Control, progress: Progress) -> Iterator[asyncio.Event]:
+    """Ctrl-C and SIGTERM: before a row was begun they end the command, then they drain, then they leave.
+
+    A third one goes the ordinary way, and cancels what is still done to leave.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    interrupted = asyncio.Event()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            if loop.remove_signal_handler(number):
+                signal.signal(number, handler)
+
+    def interrupt() -> None:
+        leaving = interrupted.is_set()
+        interrupted.set()
+        if progress.following:
+            control.interrupt()
+        elif task is not None:
+            task.cancel()
+        if leaving:
+            restore()
+
+    # Where there are no such handlers, in another thread say, Ctrl-C cancels the task: that leaves at once.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, interrupt)
+    try:
+        yield interrupted
+    finally:
+        restore()
+
+
+def _nothing_begun(directory: Path, *, anew: bool) -> str:
+    if anew:
+        return "no row was begun, and nothing is there to resume: run the same command again."
+    return f"no row was begun by this command; '{told('batch', 'resume', str(directory))}' goes on."
+
+
+def tell(result: BatchResult, options: argparse.Namespace) -> None:
+    """What came of it: on stdout how the batch stands, on stderr what ended it early."""
+    resume = told("batch", "resume", str(result.directory))
+    if options.json:
+        print(json.dumps(result.summary, indent=2, ensure_ascii=False))
+    else:
+        from opus_async.batch.status import look
+
+        print(standing.as_text(look(result.directory)))
+    if result.error is not None:
+        errors.report(result.error, debug=options.debug, api=options.api)
+        hint(f"No row failed for this. When it is mended, go on: {resume}")
+
+
+def existing(directory: Path) -> Mapping[str, Any]:
+    """The facts of the batch in a directory.
+
+    Raises:
+        WrongUse: There is none.
+        LedgerError: It cannot be read.
+    """
+    from opus_async.batch.reading import LEDGER, LedgerReader
+    from opus_async.errors import LedgerError
+
+    try:
+        with LedgerReader(directory) as ledger:
+            return dict(ledger.facts)
+    except LedgerError as error:
+        if (directory / LEDGER).exists():
+            raise
+        raise WrongUse(error.message) from None
+
+
+def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
+    """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
+
+    What the arguments and the environment name goes before.
+    """
+    import os
+
+    from opus_async.cli import environment
+
+    environment.load()
+    identity = facts.get("fingerprint", {})
+    if options.api is None:
+        options.api = identity.get("generation")
+    if not os.environ.get("OPUS_BASE_URL") and (host := identity.get("host")):
+        os.environ["OPUS_BASE_URL"] = host

@@ -1,0 +1,68 @@
+"""Which input a name means: by exact variable name, exact display name, or display name in any case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from opus_async.models import InputField
+
+LIKELY = 0.6
+"""How alike two names are at least, 0 to 1, of which one may be a slip of the other."""
+
+_SPACES = re.compile(r"[\s_-]+")
+
+
+class InputNames:
+    """The names by which the inputs of one workflow can be addressed.
+
+    A display name is not promised to be unique; the variable name is. The first rule that matches anything
+    decides: a display name written exactly beats one that differs only in case or surrounding space.
+
+    Attributes:
+        display_names: Those there are, each once, in the schema's order.
+    """
+
+    def __init__(self, inputs: Mapping[str, InputField]) -> None:
+        self._inputs = inputs
+        self._exact: dict[str, list[InputField]] = {}
+        self._folded: dict[str, list[InputField]] = {}
+        for field in inputs.values():
+            self._exact.setdefault(field.display_name, []).append(field)
+            self._folded.setdefault(folded(field.display_name), []).append(field)
+        self.display_names: Sequence[str] = tuple(self._exact)
+
+    def matches(self, name: Any) -> Sequence[InputField]:
+        """The inputs that a name can mean: one, or none, or too many."""
+        if not isinstance(name, str):
+            return ()
+        return self.exactly(name) or self._folded.get(folded(name)) or ()
+
+    def exactly(self, name: str) -> Sequence[InputField]:
+        """Likewise, of the names as they are written."""
+        known = self._inputs.get(name)
+        if known is not None:
+            return (known,)
+        return self._exact.get(name) or ()
+
+    def closest(self, name: str) -> str | None:
+        """The variable or display name that was most likely meant; None when none is like it."""
+        return closest(name, (*self._inputs, *self._exact))
+
+
+def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
+    """The known name that is most like this one, at least so much; case and kinds of space do not count."""
+    spellings = {_plain(spelling): spelling for spelling in known}
+    found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
+    return spellings[found[0]] if found else None
+
+
+def folded(name: str) -> str:
+    """A name without its case and surrounding space: two that are the same so can mean the same."""
+    return name.strip().casefold()
+
+
+def _plain(name: str) -> str:
+    return _SPACES.sub(" ", folded(name))

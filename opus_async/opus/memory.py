@@ -1,0 +1,96 @@
+"""Uploads remembered beyond this process: what lies in the platform's storage need not be sent again.
+
+How long the platform keeps a file is not documented, so what is a day old is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from opus_async.models import UploadedFile
+from opus_async.opus.api import Api
+from opus_async.platform import Memory
+from opus_async.transport.http import without_query
+
+LIFE = 24 * 3600.0
+"""Seconds for which an upload is believed to be there: our own caution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What two uploads have in common when one of them is enough: the bytes, and as what they lie where."""
+
+    sha256: str
+    size: int
+    extension: str
+    access_scope: str | None
+    workflow_id: str | None
+    workspace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An upload, and when it was: in seconds since the epoch, which outlive a process."""
+
+    file: UploadedFile
+    at: float
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be used. A clock that was set back or forth costs an upload at worst."""
+        return abs(time.time() - self.at) < LIFE
+
+
+class UploadMemory:
+    """Keeps uploads in a :class:`~opus_async.platform.Memory`, by content and by whose they are.
+
+    Args:
+        memory: Where; it may outlive keys, hosts and generations of the API.
+        api: Whose uploads.
+    """
+
+    def __init__(self, memory: Memory, api: Api) -> None:
+        self._memory = memory
+        self._api = api
+
+    async def recall(self, content: Content) -> Sent | None:
+        """The upload of this content; None when none is known that may be used."""
+        text = await self._memory.recall(self._name(content))
+        sent = None if text is None else _read(text, content)
+        return sent if sent is not None and sent.is_fresh else None
+
+    def keep(self, content: Content, sent: Sent) -> None:
+        """Keep it, unless its URL may be a secret or a loan: one with a query, a user or a password."""
+        url = sent.file.url
+        if without_query(url) == url:
+            value = {"url": url, "size": sent.file.size, "at": round(sent.at, 3)}
+            self._memory.keep(self._name(content), json.dumps(value))
+
+    def _name(self, content: Content) -> str:
+        return json.dumps(
+            [
+                "upload",
+                self._api.base_url,
+                self._api.generation,
+                content.workflow_id,
+                content.workspace_id,
+                content.access_scope,
+                content.extension,
+                content.size,
+                content.sha256,
+            ]
+        )
+
+
+def _read(text: str, content: Content) -> Sent | None:
+    """What was kept; None when it is nothing of ours, or of another size."""
+    try:
+        held = json.loads(text)
+        url, size, at = held["url"], held["size"], held["at"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(url, str) or size != content.size or not isinstance(at, int | float):
+        return None
+    return Sent(UploadedFile(url, content.size, content.sha256), at)

@@ -1,0 +1,484 @@
+"""Columns to inputs, cells to values, rows to requests."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from manifests import INVOICES, given, requested, workflow
+
+from opus_async.batch.binding import Binding
+from opus_async.batch.globs import Globs
+from opus_async.errors import InvalidInputs, ManifestError
+
+BASE = Path("/in")
+TWINS = workflow(given("Amount", variable="net"), given("Amount", variable="gross"), given("Note"))
+
+
+@pytest.fixture
+def invoices() -> Binding:
+    return Binding(INVOICES)
+
+
+# Columns
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "how"),
+    [
+        ("workflow_input_number", "Number", "variable name"),
+        ("Number", "Number", "display name"),
+        (" number ", "Number", "display name in another case"),
+        ("DUE DATE", "Due date", "display name in another case"),
+    ],
+)
+def test_a_column_binds_by_variable_display_name_and_display_name_in_any_case(invoices, column, name, how):
+    bound = invoices.column(column)
+    assert bound.input.display_name == name
+    assert bound.how == how
+    assert bound.problem is bound.warning is None
+
+
+def test_a_reserved_word_yields_to_an_exact_name_and_beats_a_name_in_another_case():
+    binding = Binding(workflow(given("title"), given("Key"), given("x", variable="description")))
+    assert binding.column("title").input.display_name == "title"
+    assert binding.column("description").input.display_name == "x"
+    assert binding.column("key").reserved == "key"
+    assert binding.column("key").is_key
+    assert binding.column("KEY").input.display_name == "Key"
+    assert binding.column("Title").input.display_name == "title"
+
+
+def test_a_variable_name_beats_a_display_name():
+    binding = Binding(workflow(given("b", variable="a"), given("a", variable="c")))
+    assert binding.column("a").input.display_name == "b"
+
+
+def test_map_renames_ignores_and_reaches_reserved_words():
+    binding = Binding(INVOICES, columns={"Nr": "number", "Number": "", "Subject": "title"})
+    assert binding.column("Nr").input.display_name == "Number"
+    assert binding.column("Number").ignored
+    assert requested(binding, {"Nr": "7", "Number": "ignored"}) == {"Number": "7"}
+    assert binding.request({"Subject": "A case"}, index=0, key="k", base=BASE).title == "A case"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"columns": {"Nr": "Numbr"}}, "'Numbr'; did you mean 'Number'?"),
+        ({"columns": {"Nr": "wholly else"}}, "the workflow takes 'Document', 'Pages'"),
+        ({"constants": {"Amont": "1"}}, "'Amont'; did you mean 'Amount'?"),
+        ({"constants": {"Amount": "1", "AMOUNT": "2"}}, "fills 'Amount' twice"),
+        ({"constants": {"Lines": "1; x"}}, "wants numbers"),
+        ({"title": "Invoice {Number"}, "a single '{'"),
+        ({"description": "a } b"}, "a single '}'"),
+        ({"title": "Invoice {}"}, "nothing between two braces"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused_at_once(options, told):
+    with pytest.raises(ManifestError) as refused:
+        Binding(INVOICES, **options)
+    assert told in str(refused.value)
+
+
+def test_a_display_name_of_two_inputs_is_a_question_for_the_user():
+    with pytest.raises(ManifestError, match="display name of 2 inputs"):
+        Binding(TWINS, constants={"Amount": "1"})
+    with pytest.raises(ManifestError, match="display name of 2 inputs"):
+        Binding(TWINS, columns={"Nr": "Amount"})
+    binding = Binding(TWINS)
+    bound = binding.column("Amount")
+    assert bound.suggestion == "--map Amount=net or --map Amount=gross"
+    with pytest.raises(InvalidInputs, match="display name of 2 inputs"):
+        binding.request({"Amount": "1"}, index=0, key="k", base=BASE)
+    with pytest.raises(ManifestError, match="--map Amount=net"):
+        binding.check(["Amount"])
+    assert Binding(TWINS, columns={"Amount": "gross"}).column("Amount").input.variable_name == "gross"
+
+
+def test_a_column_like_an_input_that_nothing_fills_is_an_error_with_its_fix(invoices):
+    [bound, _] = invoices.table(["Documnet", "Number"])
+    assert bound.problem == "column 'Documnet' fills no input, and nothing fills 'Document'"
+    assert bound.suggestion == "--map Documnet=Document, or --map Documnet= to leave the column out"
+    with pytest.raises(ManifestError, match="--map 'Due dat=Due date'"):
+        invoices.check(["Due dat"])
+
+
+def test_a_column_like_an_input_that_something_fills_is_left_out_with_a_warning(invoices):
+    bound = invoices.table(["Document", "Documents"])[1]
+    assert bound.problem is None
+    assert bound.warning == "column 'Documents' fills no input and is left out"
+    filled = Binding(INVOICES, constants={"Number": "7"}).table(["Numbers"])[0]
+    assert filled.problem is None
+    assert filled.warning
+    invoices.check(["Document", "Documents", "Remark"])
+
+
+def test_two_columns_of_one_input_are_an_error(invoices):
+    with pytest.raises(ManifestError) as refused:
+        invoices.check(["Number", "number"])
+    assert "columns 'Number' and 'number' both fill 'Number': --map Number= or --map number=" in str(refused.value)
+    with pytest.raises(InvalidInputs, match="fills 'Number' again"):
+        requested(invoices, {"Number": "1", "number": "2"})
+
+
+def test_a_required_input_that_nothing_fills_is_an_error_of_the_whole():
+    binding = Binding(workflow(given("Text", nullable=False), given("Number")))
+    with pytest.raises(ManifestError) as refused:
+        binding.check(["Number"])
+    assert "--map COLUMN=Text or --set Text=VALUE" in str(refused.value)
+    binding.check(["Text"])
+    Binding(binding.workflow, constants={"Text": "the same"}).check(["Number"])
+
+
+def test_a_column_like_a_required_input_is_told_once():
+    binding = Binding(workflow(given("Text", nullable=False)))
+    assert len([problem for problem in binding.problems(["Txt"]) if problem.is_error]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"columns": {"Numbr": "Amount"}}, "--map names the column 'Numbr'"),
+        ({"key": "Numbr"}, "--key names the column 'Numbr'"),
+        ({"title": "Nr. {Numbr}"}, "--title names the column 'Numbr'"),
+        ({"description": "Nr. {Numbr}"}, "--description names the column 'Numbr'"),
+    ],
+)
+def test_options_that_name_a_column_which_is_not_there(options, told):
+    with pytest.raises(ManifestError) as refused:
+        Binding(INVOICES, **options).check(["Number"])
+    assert f"{told}, which the manifest does not have: did you mean 'Number'?" in str(refused.value)
+
+
+def test_the_key_column_can_be_an_input_or_nothing_else():
+    both = Binding(INVOICES, key="Number")
+    assert both.column("Number").is_key
+    assert both.column("Number").input.display_name == "Number"
+    alone = Binding(INVOICES, key="Customer")
+    assert alone.table(["Customer"])[0].warning is None
+    assert alone.column("Customer").is_key
+    assert not alone.column("key").is_key
+    assert "--key names 'Customer'" in alone.column("key").warning
+
+
+def test_columns_without_end_are_no_table(invoices):
+    with pytest.raises(ManifestError, match="more than 10,000 different columns"):
+        for number in range(10_001):
+            invoices.column(f"c{number}")
+
+
+# Folders
+
+
+def test_a_folders_files_go_to_the_only_input_that_takes_files():
+    binding = Binding(workflow(given("Number"), given("Document", "file")), folder=True)
+    bound = binding.column("file")
+    assert bound.input.display_name == "Document"
+    assert bound.how == "the only input that takes files"
+    assert requested(binding, {"file": "a.pdf"}) == {"Document": BASE / "a.pdf"}
+
+
+def test_a_folder_for_several_inputs_of_files_shows_what_to_type():
+    with pytest.raises(ManifestError) as refused:
+        Binding(INVOICES, folder=True).check(["file"])
+    assert "several inputs take files: 'Document', 'Pages', 'Scans'" in str(refused.value)
+    assert "--map file=Document or --map file=Pages or --map file=Scans" in str(refused.value)
+    chosen = Binding(INVOICES, folder=True, columns={"file": "Pages"})
+    assert requested(chosen, {"file": "a.pdf"}) == {"Pages": [BASE / "a.pdf"]}
+
+
+def test_an_input_that_set_fills_is_no_choice_for_a_folder():
+    two = workflow(given("Document", "file"), given("Policy", "file"))
+    binding = Binding(two, folder=True, constants={"Policy": "policy.pdf"})
+    assert binding.column("file").input.display_name == "Document"
+
+
+def test_a_folder_for_a_workflow_without_files_is_refused():
+    with pytest.raises(ManifestError, match="no input takes a file"):
+        Binding(workflow(given("Number")), folder=True).check(["file"])
+
+
+def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
+    binding = Binding(INVOICES, folder=True, columns={"file": "Pages"})
+    for name in ("a; b.pdf", "[1].pdf", " c.pdf", "*.pdf", "https:\\x.pdf"):
+        expanded = binding.expand({"file": name}, tmp_path)
+        assert expanded == {"file": [name]}
+        assert requested(binding, expanded, tmp_path) == {"Pages": [tmp_path / name]}
+
+
+# Cells
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "value"),
+    [
+        ("Document", "docs/a.pdf", BASE / "docs/a.pdf"),
+        ("Document", " docs/a.pdf ", BASE / "docs/a.pdf"),
+        ("Document", "/else/a.pdf", Path("/else/a.pdf")),
+        ("Document", "../a.pdf", BASE / "../a.pdf"),
+        ("Document", "a; b.pdf", BASE / "a; b.pdf"),
+        ("Document", "https://files.example.com/a?b=c;d", "https://files.example.com/a?b=c;d"),
+        ("Document", 7, 7),
+        ("Pages", "a.pdf; b.pdf ;; c.pdf", [BASE / "a.pdf", BASE / "b.pdf", BASE / "c.pdf"]),
+        ("Pages", "a.pdf", [BASE / "a.pdf"]),
+        ("Pages", '["a; b.pdf", "https://x.example/y"]', [BASE / "a; b.pdf", "https://x.example/y"]),
+        ("Pages", ["a; b.pdf"], [BASE / "a; b.pdf"]),
+        ("Pages", "[a].pdf", [BASE / "[a].pdf"]),
+        ("Scans", "a.pdf; b.pdf", [BASE / "a.pdf", BASE / "b.pdf"]),
+        ("Labels", "red; green", ["red", "green"]),
+        ("Labels", "red", ["red"]),
+        ("Labels", '["red; green"]', '["red; green"]'),
+        ("Labels", ["red"], ["red"]),
+        ("Lines", "1; 2.5", [1, 2.5]),
+        ("Checks", "true; FALSE", [True, False]),
+        ("Number", "a; b", "a; b"),
+        ("Amount", "0.8", "0.8"),
+        ("Client", '{"id": 7}', '{"id": 7}'),
+    ],
+)
+def test_what_a_cell_means_for_its_input(invoices, column, cell, value):
+    assert requested(invoices, {column: cell}) == {column: value}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "told"),
+    [("Lines", "1; two", "'two'"), ("Lines", "1; true", "'true'"), ("Checks", "true; maybe", "'maybe'")],
+)
+def test_items_of_another_type_are_refused_with_their_column(invoices, column, cell, told):
+    with pytest.raises(InvalidInputs) as refused:
+        requested(invoices, {column: cell})
+    assert f"column '{column}'" in refused.value.problems[0]
+    assert told in refused.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "kept"),
+    [
+        ("Due date", datetime(2025, 11, 9), "2025-11-09"),
+        ("Due date", date(2025, 11, 9), "2025-11-09"),
+        ("Number", datetime(2025, 11, 9, 12, 30), "2025-11-09T12:30:00"),
+        ("Number", timedelta(hours=1), "1:00:00"),
+        ("Number", UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ("Amount", Decimal("12345678901234567890.10"), "12345678901234567890.10"),
+        ("Amount", Decimal("1E+3"), "1000"),
+        ("Amount", 0.8, 0.8),
+        ("Client", {"id": [1, {"day": date(2025, 1, 1)}]}, {"id": [1, {"day": "2025-01-01"}]}),
+        ("Labels", ("a", "b"), ["a", "b"]),
+    ],
+)
+def test_expanded_cells_are_json_without_loss(invoices, column, cell, kept):
+    expanded = invoices.expand({column: cell}, BASE)
+    assert expanded == {column: kept}
+    assert json.loads(json.dumps(expanded)) == expanded
+
+
+@pytest.mark.parametrize("cell", [float("nan"), Decimal("Infinity"), b"bytes", {"a": object()}])
+def test_what_json_cannot_hold_is_refused_in_a_column_that_counts_and_dropped_elsewhere(invoices, cell):
+    with pytest.raises(InvalidInputs, match="column 'Amount' holds"):
+        invoices.expand({"Amount": cell}, BASE)
+    assert invoices.expand({"Remark": cell, "Number": "7"}, BASE) == {"Number": "7"}
+
+
+def test_a_cell_nested_without_end_is_refused(invoices):
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(InvalidInputs, match="nested deeper"):
+        invoices.expand({"Client": deep}, BASE)
+
+
+# Patterns
+
+
+@pytest.fixture
+def documents(tmp_path) -> Path:
+    for name in ("docs/page 1.pdf", "docs/page 10.pdf", "docs/page 2.pdf", "docs/deep/er/x.pdf", "docs/y.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "docs/.hidden.pdf").touch()
+    (tmp_path / "docs/folder.pdf").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("docs/page*.pdf", ["docs/page 1.pdf", "docs/page 2.pdf", "docs/page 10.pdf"]),
+        ("docs/page ?.pdf", ["docs/page 1.pdf", "docs/page 2.pdf"]),
+        ("docs/page [2-9].pdf", ["docs/page 2.pdf"]),
+        ("docs/*.pdf", ["docs/page 1.pdf", "docs/page 2.pdf", "docs/page 10.pdf"]),
+        ("docs/.h*", ["docs/.hidden.pdf"]),
+        ("*/*.txt", ["docs/y.txt"]),
+        ("docs/**/x.pdf", ["docs/deep/er/x.pdf"]),
+        ("docs/page 1*.pdf; docs/y.t*", ["docs/page 1.pdf", "docs/page 10.pdf", "docs/y.txt"]),
+        ("https://files.example.com/*", ["https://files.example.com/*"]),
+        ("docs/missing.pdf", ["docs/missing.pdf"]),
+    ],
+)
+def test_patterns_become_lists_of_files_in_the_order_of_a_person(invoices, documents, pattern, found):
+    assert invoices.expand({"Pages": pattern}, documents) == {"Pages": found}
+
+
+def test_absolute_patterns_stay_absolute(invoices, documents):
+    whole = [str(documents / f"docs/page {number}.pdf") for number in (1, 2)]
+    assert invoices.expand({"Pages": f"{documents}/docs/page ?.pdf"}, documents)["Pages"] == whole
+    assert invoices.expand({"Pages": f"{documents}/d*/page ?.pdf"}, documents)["Pages"] == whole
+
+
+def test_a_pattern_for_one_file_must_match_one(invoices, documents):
+    assert invoices.expand({"Document": "docs/y*"}, documents) == {"Document": "docs/y.txt"}
+    with pytest.raises(InvalidInputs, match="'docs/page.*' for one file, and 3 files match"):
+        invoices.expand({"Document": "docs/page*"}, documents)
+
+
+@pytest.mark.parametrize("column", ["Document", "Pages"])
+@pytest.mark.parametrize("pattern", ["docs/*.png", "nowhere/*.pdf", "no*/x.pdf", "docs/[z].pdf"])
+def test_a_pattern_that_matches_nothing_names_column_and_pattern(invoices, documents, column, pattern):
+    with pytest.raises(InvalidInputs) as refused:
+        invoices.expand({column: pattern}, documents)
+    assert f"column '{column}' has the pattern '{pattern}', which matches no file" in refused.value.problems[0]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_itself(invoices, documents):
+    (documents / "scan[1].pdf").touch()
+    (documents / "scan1.pdf").touch()
+    assert invoices.expand({"Document": "scan[1].pdf"}, documents) == {"Document": "scan[1].pdf"}
+    assert invoices.expand({"Pages": "scan[1].pdf"}, documents) == {"Pages": ["scan[1].pdf"]}
+
+
+def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
+    globs = Globs()
+    (tmp_path / "a1.pdf").touch()
+    os.utime(tmp_path, (1, 1))  # long ago: the listing is kept
+    assert globs.expand("a*.pdf", tmp_path) == ["a1.pdf"]
+    (tmp_path / "a2.pdf").touch()
+    assert globs.expand("a*.pdf", tmp_path) == ["a1.pdf", "a2.pdf"]
+    (tmp_path / "a3.pdf").touch()  # a moment later: that listing was too fresh to be kept
+    assert globs.expand("a*.pdf", tmp_path) == ["a1.pdf", "a2.pdf", "a3.pdf"]
+
+
+def test_expanding_what_is_expanded_changes_nothing(invoices, documents):
+    cells = {"Pages": "docs/page*.pdf", "Document": "docs/y*", "Labels": "a; b", "Due date": date(2025, 1, 1)}
+    once = invoices.expand(cells, documents)
+    assert invoices.expand(once, documents) == once
+
+
+def test_the_files_of_a_row_in_the_order_of_its_columns(documents, monkeypatch):
+    monkeypatch.chdir(documents)
+    binding = Binding(INVOICES, constants={"Scans": "docs/y.txt"})
+    cells = binding.expand({"Pages": "docs/page 1*; https://x.example/y", "Document": "b.pdf"}, documents)
+    found = ["docs/page 1.pdf", "docs/page 10.pdf", "b.pdf", "docs/y.txt"]
+    assert binding.files(cells, documents) == [documents / name for name in found]
+    assert binding.files({**cells, "Scans": ["c.pdf"]}, documents)[-1] == documents / "c.pdf"
+
+
+# Constants
+
+
+def test_a_cell_wins_over_a_constant_and_an_empty_one_does_not():
+    binding = Binding(INVOICES, constants={"Amount": "0.5", "Labels": "a; b"})
+    assert requested(binding, {"Amount": "0.8"}) == {"Amount": "0.8", "Labels": ["a", "b"]}
+    assert requested(binding, {}) == {"Amount": "0.5", "Labels": ["a", "b"]}
+
+
+def test_files_of_constants_start_at_the_current_folder_and_can_be_bound_again_elsewhere(
+    documents, monkeypatch, tmp_path_factory
+):
+    monkeypatch.chdir(documents)
+    first = Binding(INVOICES, constants={"Pages": "docs/page ?.pdf", "Document": "docs/y.txt", "Amount": Decimal(1)})
+    kept = json.loads(json.dumps(dict(first.constants)))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    again = Binding(INVOICES, constants=kept)
+    assert requested(again, {}) == requested(first, {})
+    assert requested(again, {})["Document"] == documents / "docs/y.txt"
+    assert again.fingerprint() == first.fingerprint()
+
+
+def test_a_constant_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ManifestError, match="--set 'Pages' has the pattern"):
+        Binding(INVOICES, constants={"Pages": "*.pdf"})
+
+
+# Titles and the rest of a request
+
+
+@pytest.mark.parametrize(
+    ("template", "title"),
+    [
+        ("Invoice {Number} ({file})", "Invoice 17 (docs/a.pdf)"),
+        ("{NUMBER}/{key}/{index}/{row}", "17/k-1/4/5"),
+        ("{{{Number}}}", "{17}"),
+        ("{a.b!r:>9}", "strange"),
+        ("{Missing}x", "x"),
+        ("{long}", "one two"),
+        ("{Amount} {Pages}", "17 a.pdf; b.pdf"),
+        ("{Missing}", None),
+    ],
+)
+def test_title_templates(template, title):
+    binding = Binding(INVOICES, title=template, description=template)
+    cells = {"Number": "17", "file": "docs/a.pdf", "a.b!r:>9": "strange", "long": "one\n  two", "Amount": 17.0}
+    request = binding.request({**cells, "Pages": ["a.pdf", "b.pdf"]}, index=4, key="k-1", base=BASE)
+    assert request.title == request.description == title
+
+
+@pytest.mark.parametrize("template", ["{Number.__class__}", "{Number[0]}", "{Number!r}", "{Number:>9}", "{0}"])
+def test_templates_look_nothing_up_but_columns(template):
+    binding = Binding(INVOICES, title=template)
+    with pytest.raises(ManifestError, match="--title names the column"):
+        binding.check(["Number"])
+    assert binding.request({"Number": "7"}, index=0, key="k", base=BASE).title is None
+
+
+def test_names_that_every_row_has_need_no_column():
+    Binding(INVOICES, title="{key} {index} {row} {NUMBER}").check(["Number"])
+
+
+def test_a_title_of_its_own_wins_over_the_template():
+    binding = Binding(INVOICES, title="Invoice {Number}")
+    assert binding.request({"title": "Mine {Number}"}, index=0, key="k", base=BASE).title == "Mine {Number}"
+    assert binding.request({"title": " ", "Number": 7}, index=0, key="k", base=BASE).title == "Invoice 7"
+
+
+def test_a_title_is_fit_to_be_sent():
+    title = Binding(INVOICES, title="{file}").request({"file": "\udcff.pdf"}, index=0, key="k", base=BASE).title
+    assert title == "?.pdf"
+    assert title.encode()
+
+
+def test_key_timeout_and_version_go_along():
+    binding = Binding(INVOICES, timeout=60, version_number=3, version_id="v")
+    request = binding.request({"Number": "7", "key": "in the row"}, index=0, key="given", base=BASE)
+    assert (request.key, request.timeout, request.version_number, request.version_id) == ("given", 60, 3, "v")
+    assert request.title is request.description is None
+
+
+def test_the_fingerprint_is_json_and_changes_with_what_changes_results():
+    ways = [
+        {},
+        {"columns": {"Nr": "Number"}},
+        {"columns": {"Nr": ""}},
+        {"constants": {"Amount": "1"}},
+        {"constants": {"Document": "a.pdf"}},
+        {"title": "x"},
+        {"description": "x"},
+        {"key": "Nr"},
+        {"version_number": 1},
+        {"version_id": "1"},
+    ]
+    prints = {json.dumps(Binding(INVOICES, **options).fingerprint(), sort_keys=True) for options in ways}
+    assert len(prints) == len(ways)
+    assert Binding(INVOICES, timeout=9).fingerprint() == Binding(INVOICES).fingerprint()
+
+
+def test_no_message_shows_the_query_of_a_url():
+    with pytest.raises(ManifestError) as refused:
+        Binding(INVOICES, constants={"https://x.example/y?X-Amz-Signature=abc": "1"})
+    assert "abc" not in str(refused.value)

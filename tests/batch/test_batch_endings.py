@@ -1,0 +1,134 @@
+"""From what became of a job to how its row ended, and what failures have in common."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+
+import pytest
+
+from opus_async.batch.causes import cause_of
+from opus_async.batch.endings import broken, ended, merged
+from opus_async.batch.rows import FetchedFile, Row, RowState
+from opus_async.errors import (
+    AmbiguousExecution,
+    APIError,
+    DeadlineExceeded,
+    InvalidInputs,
+    JobFailed,
+    OpusError,
+    ProtocolError,
+    TransportError,
+    UploadError,
+    ValidationFailed,
+)
+from opus_async.models import JobOutcome, JobStatus
+from opus_async.platform import Stages
+
+STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
+ROW = Row(id=1, index=17, key="K17", cells={}, timings=MappingProxyType({"see": 2.0, "total": 3.0}))
+
+
+def outcome(status="COMPLETED", error=None, **more):
+    return JobOutcome(job_id="job-1", status=JobStatus(status), error=error, timings={"see": 1.0}, **more)
+
+
+def test_a_completed_row_has_its_line():
+    ending = ended(ROW, outcome(outputs={"Verdict": "PASS", "ü": [1]}), stage="take")
+    assert (ending.state, ending.status, ending.remote_id) == (RowState.COMPLETED, "COMPLETED", "job-1")
+    assert ending.line.endswith(b"\n")
+    assert json.loads(ending.line) == {
+        "index": 17,
+        "key": "K17",
+        "job_id": "job-1",
+        "status": "COMPLETED",
+        "outputs": {"Verdict": "PASS", "ü": [1]},
+        "timings": {"see": 3.0, "total": 3.0},
+    }
+
+
+def test_half_a_character_from_the_wire_does_not_break_the_line():
+    ending = ended(ROW, outcome(outputs={"Text": "\ud83d"}), stage="take")
+    assert json.loads(ending.line)["outputs"] == {"Text": "\ud83d"}
+
+
+def test_fetched_files_are_told():
+    file = FetchedFile(name="Report", path="outputs/K17/r.pdf", size=3, sha256="ab")
+    ending = ended(ROW, outcome(outputs={}), stage="take", files=(file,))
+    assert json.loads(ending.line)["files"] == [
+        {"name": "Report", "path": "outputs/K17/r.pdf", "size": 3, "sha256": "ab"}
+    ]
+    assert ending.files == (file,)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("FAILED", RowState.FAILED),
+        ("CANCELLED", RowState.CANCELLED),
+        ("TIMED_OUT", RowState.TIMED_OUT),
+        ("COMPLETED", RowState.UNKNOWN),
+    ],
+)
+def test_a_job_that_ended_otherwise(status, state):
+    error = JobFailed("no", job_id="job-1", stage="take")
+    ending = ended(ROW, outcome(status, error), stage="take")
+    assert (ending.state, ending.status, ending.line) == (state, status, None)
+    assert ending.error == "no"
+
+
+@pytest.mark.parametrize(
+    ("error", "ordered", "state"),
+    [
+        (InvalidInputs(["no file"], stage="look"), False, RowState.FAILED),
+        (UploadError("no", filename="a", stage="pack"), False, RowState.FAILED),
+        (DeadlineExceeded("late", stage="pack"), False, RowState.FAILED),
+        (ValidationFailed("refused", status=400, stage="go"), True, RowState.FAILED),
+        (TransportError("never left", request_sent=False, stage="go"), True, RowState.FAILED),
+        (InvalidInputs(["gone"], stage="look"), True, RowState.FAILED),
+        (AmbiguousExecution("who knows", stage="go"), True, RowState.UNKNOWN),
+        (DeadlineExceeded("late", stage="see"), True, RowState.UNKNOWN),
+        (DeadlineExceeded("late", stage="go"), True, RowState.UNKNOWN),
+        (ProtocolError("nonsense", stage="see"), True, RowState.UNKNOWN),
+        (OpusError("a surprise", stage="go"), True, RowState.UNKNOWN),
+        (OpusError("a surprise", stage="download"), True, RowState.UNKNOWN),
+    ],
+)
+def test_a_row_has_failed_only_when_it_is_proved_that_nothing_was_started(error, ordered, state):
+    assert broken(ROW, error, ordered=ordered, stages=STAGES, status=None).state is state
+
+
+def test_the_job_of_an_error_is_kept_and_its_cause_told():
+    error = AmbiguousExecution("job job-77 may run", job_id="job-77", stage="go")
+    ending = broken(ROW, error, ordered=True, stages=STAGES, status="PENDING")
+    assert (ending.remote_id, ending.status, ending.stage) == ("job-77", "PENDING", "go")
+    assert ending.error_type == "AmbiguousExecution"
+    assert ending.timings == ROW.timings
+
+
+def test_seconds_add_up_over_processes():
+    assert merged({"a": 1.0, "b": 2.0}, {"b": 0.5, "c": 1.0}) == {"a": 1.0, "b": 2.5, "c": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            InvalidInputs(["'Document' there is no file '/a/b/1.pdf'"]),
+            InvalidInputs(["'Document' there is no file '/c/2.pdf'"]),
+        ),
+        (
+            APIError("x", status=400, detail="job 77aa1234 is bad"),
+            APIError("y", status=400, detail="job 99bb5678 is bad"),
+        ),
+        (OpusError("took 12.5 s"), OpusError("took 3 s")),
+        (JobFailed("f1", failed_nodes=["OCR"]), JobFailed("f2", failed_nodes=["OCR"])),
+    ],
+)
+def test_failures_that_differ_only_in_names_and_numbers_have_one_cause(one, other):
+    assert cause_of(one) == cause_of(other)
+    assert cause_of(one) != cause_of(OpusError("something else"))
+
+
+def test_a_cause_is_short():
+    assert len(cause_of(OpusError("word " * 1000))) <= 160

@@ -1,0 +1,568 @@
+"""`batch export`: what is written can be read again, in every format, and nothing in it is a formula."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ledgers import START, make_ledger
+from python_calamine import CalamineWorkbook
+
+from opus_async.batch import formats
+from opus_async.batch.export import FORMATS, export
+from opus_async.batch.formats import (
+    CUT,
+    XLSX_CHARACTERS,
+    Column,
+    Kind,
+    Seen,
+    guarded,
+    sound,
+    unguarded,
+    write_csv,
+    write_jsonl,
+    write_xlsx,
+)
+from opus_async.errors import ConfigurationError, LedgerError
+
+ROWS = [
+    {"cells": {"Number": "17", "Amount": "1,5"}, "outputs": {"Verdict": "yes", "Score": 0.5}, "key": "a"},
+    {"cells": {"Number": "18", "Amount": "2"}, "state": "failed", "error": "node OCR failed", "key": "b"},
+    {"cells": {"Number": "19"}, "outputs": {"Verdict": "no", "Pages": 3}, "key": "c"},
+    {"cells": {"Number": "20"}, "state": "planned", "key": "d"},
+]
+HEAD = ["index", "key", "state", "status", "job_id", "Number", "Amount"]
+HEAD += ["Verdict", "Score", "Pages", "error", "started_at", "ended_at", "seconds"]
+
+
+def exported(directory, format, **options):  # noqa: A002 - as it is called
+    """Where the export of a batch lies."""
+    destination = directory / f"export.{format}"
+    export(directory, format, **options)
+    return destination
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_xlsx(path):
+    return CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+
+
+# Every format
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_row_is_there_in_manifest_order(tmp_path, format):  # noqa: A002 - as it is called
+    rows = [{"position": 2}, {"position": 0, "state": "unknown"}, {"position": 1, "state": "planned"}]
+    make_ledger(tmp_path, rows=rows)
+    assert export(tmp_path, format) == 3
+    path = tmp_path / f"export.{format}"
+    found = {
+        "csv": lambda: [(row["index"], row["state"]) for row in read_csv(path)],
+        "jsonl": lambda: [
+            (line["index"], line["state"]) for line in map(json.loads, path.read_bytes().splitlines())
+        ],
+        "xlsx": lambda: [(row[0], row[2]) for row in read_xlsx(path)[1:]],
+        "parquet": lambda: [(row["index"], row["state"]) for row in pq.read_table(path).to_pylist()],
+    }[format]()
+    assert [(int(index), state) for index, state in found] == [
+        (0, "unknown"),
+        (1, "planned"),
+        (2, "completed"),
+    ]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_batch_without_rows_can_be_exported(tmp_path, format):  # noqa: A002 - as it is called
+    make_ledger(tmp_path)
+    assert export(tmp_path, format) == 0
+    assert (tmp_path / f"export.{format}").exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_old_export_stays_until_the_new_one_is_whole(tmp_path, format):  # noqa: A002 - as it is called
+    make_ledger(tmp_path, rows=[{}, {}])
+    (tmp_path / "results.jsonl").write_bytes(b"")
+    destination = tmp_path / "mine"
+    destination.write_text("old")
+    with pytest.raises(LedgerError):
+        export(tmp_path, format, destination)
+    assert destination.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir() if "ledger" not in path.name) == [
+        "mine",
+        "results.jsonl",
+    ]
+
+
+def test_inputs_and_outputs_stand_side_by_side(tmp_path):
+    make_ledger(tmp_path, rows=ROWS)
+    rows = read_csv(exported(tmp_path, "csv"))
+    assert list(rows[0]) == HEAD
+    assert list(rows[0].values()) == [
+        *("0", "a", "completed", "COMPLETED", "job-0", "17", "1,5", "yes", "0.5", "", ""),
+        *("2025-10-09T08:53:20.000Z", "2025-10-09T08:53:23.000Z", "3.0"),
+    ]
+    assert rows[1]["error"] == "node OCR failed"
+    assert rows[1]["Verdict"] == ""
+    assert rows[2]["Pages"] == "3"
+    assert rows[3]["job_id"] == rows[3]["started_at"] == rows[3]["seconds"] == ""
+
+
+def test_names_that_come_twice_say_whose_they_are(tmp_path):
+    cells = {"key": "k", "Document": "a.pdf", "error": "e", "error (output)": "mine"}
+    outputs = {"Document": "done", "error": "none", "Document (output)": "x"}
+    make_ledger(tmp_path, rows=[{"cells": cells, "outputs": outputs, "key": "k"}])
+    (row,) = read_csv(exported(tmp_path, "csv"))
+    assert row["key"] == row["key (input)"] == "k"
+    assert (row["error (input)"], row["error (output)"], row["error"]) == ("e", "mine", "")
+    assert row["error (output 2)"] == "none"
+    assert row["Document"] == "a.pdf"
+    assert {row["Document (output)"], row["Document (output) (output)"]} == {"done", "x"}
+
+
+def test_rows_that_have_different_columns_share_one_head(tmp_path):
+    make_ledger(tmp_path, rows=[{"cells": {"A": 1}}, {"cells": {"B": 2}}])
+    rows = read_csv(exported(tmp_path, "csv"))
+    assert [(row["A"], row["B"]) for row in rows] == [("1", ""), ("", "2")]
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_text_that_holds_json_can_be_opened(tmp_path, format):  # noqa: A002 - as it is called
+    make_ledger(tmp_path, rows=[{"outputs": {"Found": '```json\n{"sum": [1, 2]}\n```', "Text": "plain"}}])
+    plain = exported(tmp_path, format).read_text("utf-8")
+    assert "```" in plain
+    opened = exported(tmp_path, format, parsed=True)
+    if format == "csv":
+        assert read_csv(opened)[0]["Found"] == '{"sum": [1, 2]}'
+    else:
+        assert json.loads(opened.read_bytes())["outputs"] == {"Found": {"sum": [1, 2]}, "Text": "plain"}
+
+
+def test_rows_that_were_decided_to_be_done_have_no_outputs(tmp_path):
+    row = {"state": "completed", "result_offset": None, "result_length": None, "result_digest": None}
+    make_ledger(tmp_path, rows=[row])
+    assert json.loads(exported(tmp_path, "jsonl").read_bytes())["outputs"] is None
+
+
+def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
+    make_ledger(tmp_path, rows=ROWS)
+    look_through = export.__globals__["_Exported"].look_through
+
+    def and_then_more_happens(self):
+        columns = look_through(self)
+        other = make_ledger(tmp_path / "other", rows=[{"key": "new"}])  # proves that it is written, too
+        (other / "results.jsonl").unlink()
+        import sqlite3
+
+        writer = sqlite3.connect(tmp_path / "ledger.db")
+        with writer:
+            writer.execute("UPDATE rows SET state = 'failed', error = 'later'")
+        writer.close()
+        return columns
+
+    monkeypatch.setattr(export.__globals__["_Exported"], "look_through", and_then_more_happens)
+    rows = read_csv(exported(tmp_path, "csv"))
+    assert [row["state"] for row in rows] == ["completed", "failed", "completed", "planned"]
+
+
+# CSV
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "   =1",
+        "\xa0=1",
+        "\ufeff=1",
+        "＝1",  # noqa: RUF001 - what Excel takes for = in some languages
+        "-",
+        "+",
+        "--1",
+        "-1 apples",
+        "-1,5",
+        "+49 30 1234",
+        "'=1",
+    ],
+)
+def test_what_looks_like_a_formula_gets_an_apostrophe(text):
+    assert guarded(text) == f"'{text}"
+    assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-5", "+3.2", "-.5", "-5.", "1e-5", "-1E+10", " -5 ", "a=b", "", "'quoted'", "5-3", "a@b.c", "’=1"],  # noqa: RUF001 - a quote
+)
+def test_numbers_and_other_texts_stay(text):
+    assert guarded(text) == text
+    assert unguarded(text) == text
+
+
+def test_no_cell_and_no_name_in_a_csv_is_a_formula(tmp_path):
+    make_ledger(
+        tmp_path,
+        rows=[
+            {"cells": {"=A": "=B"}, "outputs": {"@C": "+D", "n": -5, "f": -0.5}, "key": "-E", "error": "=F"}
+        ],
+    )
+    (row,) = read_csv(exported(tmp_path, "csv"))
+    assert row["'=A"] == "'=B"
+    assert row["'@C"] == "'+D"
+    assert (row["key"], row["error"], row["n"], row["f"]) == ("'-E", "'=F", "-5", "-0.5")
+
+
+def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path):
+    make_ledger(tmp_path, rows=[{"cells": {"Größe": "10 µm"}}])
+    content = exported(tmp_path, "csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfindex,")
+    assert "10 µm".encode() in content
+
+
+def test_on_stdout_there_is_no_mark_and_no_file(tmp_path, monkeypatch):
+    make_ledger(tmp_path, rows=ROWS)
+    stdout = SimpleNamespace(buffer=io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert export(tmp_path, "csv", Path("-")) == 4
+    assert stdout.buffer.getvalue().startswith(b"index,key")
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=io.BytesIO()))
+    assert export(tmp_path, "jsonl", Path("-")) == 4
+    assert sys.stdout.buffer.getvalue().count(b"\n") == 4
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("export*"))
+
+
+texts = st.text(max_size=20) | st.from_regex(r"[ \t\r\n']*[=+\-@][=+\-@0-9.]*", fullmatch=True)
+plain_texts = st.text(st.characters(codec="utf-8"), max_size=20) | texts.map(sound)
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+    | st.lists(st.integers() | st.text(max_size=5), max_size=3)
+    | st.dictionaries(st.text(max_size=5), st.booleans() | st.text(max_size=5), max_size=3)
+)
+
+
+def as_read(value):
+    """What a cell of a CSV says for a value."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return sound(value)
+    return sound(json.dumps(value, ensure_ascii=False))
+
+
+@settings(deadline=None, max_examples=60)
+@given(names=st.lists(texts, min_size=2, max_size=4), rows=st.lists(st.lists(values, min_size=4, max_size=4)))
+@example(
+    names=["a", "b"],
+    rows=[[None] * 4, ["\r", "\n", '"', ","], ["\0", "\ud800", " ", "'"], [-0.0, 1e300, 0, 10**30]],
+)
+def test_what_is_written_as_csv_can_be_read_again(names, rows):
+    file = io.BytesIO()
+    rows = [row[: len(names)] for row in rows]
+    write_csv(file, [Column(name, Kind.MIXED) for name in names], rows, mark=True)
+    read = list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
+    assert [[unguarded(cell) for cell in row] for row in read] == [
+        [sound(name) for name in names],
+        *([as_read(value) for value in row] for row in rows),
+    ]
+    for cell in (cell for row in read for cell in row):
+        assert cell.lstrip()[:1] not in {*"=@"}
+        assert cell[:1] not in {*"\t\r\n"} or not cell
+
+
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.text(max_size=8), values, max_size=4), max_size=6))
+@example([{"half": "\ud800"}])
+def test_what_is_written_as_jsonl_can_be_read_again(records):
+    file = io.BytesIO()
+    write_jsonl(file, records)
+    lines = file.getvalue().decode().split("\n")
+    assert lines.pop() == ""
+    assert [json.loads(line) for line in lines] == records
+
+
+def test_jsonl_keeps_every_type(tmp_path):
+    outputs = {"i": 10**30, "f": 0.1, "b": True, "n": None, "o": {"a": [1]}, "t": "0042"}
+    make_ledger(tmp_path, rows=[{"cells": {"list": ["a", "b"]}, "outputs": outputs}])
+    assert json.loads(exported(tmp_path, "jsonl").read_bytes()) == {
+        "index": 0,
+        "key": "key-0",
+        "state": "completed",
+        "status": "COMPLETED",
+        "job_id": "job-0",
+        "inputs": {"list": ["a", "b"]},
+        "outputs": outputs,
+        "error": None,
+        "started_at": "2025-10-09T08:53:20.000Z",
+        "ended_at": "2025-10-09T08:53:23.000Z",
+        "seconds": 3.0,
+    }
+
+
+# XLSX
+
+
+def test_a_sheet_opens_again_with_types(tmp_path):
+    outputs = {"n": 7, "f": 0.5, "b": True, "o": {"a": [1]}, "big": 2**53 + 1}
+    make_ledger(
+        tmp_path, rows=[{"cells": {"Formula": "=1+1", "Link": "http://x.invalid"}, "outputs": outputs}]
+    )
+    head, row = read_xlsx(exported(tmp_path, "xlsx"))
+    found = dict(zip(head, row, strict=True))
+    assert found["Formula"] == "=1+1"
+    assert found["Link"] == "http://x.invalid"
+    assert (found["n"], found["f"], found["b"]) == (7, 0.5, True)
+    assert found["o"] == '{"a": [1]}'
+    assert found["big"] == str(2**53 + 1)
+    assert found["started_at"] == "2025-10-09T08:53:20.000Z"
+
+
+def test_nothing_in_a_sheet_is_a_formula_or_a_link(tmp_path):
+    import zipfile
+
+    cells = {
+        "=A1": "=1+1",
+        "b": "{=1}",
+        "c": "http://x.invalid",
+        "d": "<r><t>markup</t></r>",
+        "e": "<r>&</r>",
+    }
+    make_ledger(tmp_path, rows=[{"cells": cells}])
+    path = exported(tmp_path, "xlsx")
+    with zipfile.ZipFile(path) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+        assert "hyperlink" not in sheet
+        assert "<f>" not in sheet
+    head, row = read_xlsx(path)
+    found = dict(zip(head, row, strict=True))
+    assert found["=A1"] == "=1+1"
+    assert found["d"].strip() == "<r><t>markup</t></r>"
+    assert found["e"].strip() == "<r>&</r>"
+
+
+@pytest.mark.parametrize("letter", ["x", "€", "𝄞"])
+def test_a_text_that_is_too_long_for_a_cell_is_cut_and_says_so(tmp_path, letter):
+    fits = letter * (XLSX_CHARACTERS // len(letter.encode("utf-16-le")) * 2)
+    make_ledger(tmp_path, rows=[{"outputs": {"long": fits + letter * 2, "fits": fits}}])
+    head, row = read_xlsx(exported(tmp_path, "xlsx"))
+    found = dict(zip(head, row, strict=True))
+    assert found["fits"] == fits
+    assert found["long"].endswith(CUT)
+    assert found["long"].removesuffix(CUT) == letter * (len(found["long"]) - len(CUT))
+    assert XLSX_CHARACTERS - 1 <= len(found["long"].encode("utf-16-le")) // 2 <= XLSX_CHARACTERS
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(plain_texts, min_size=1, max_size=8))
+@example(["_x0041_", "\x01", "a\nb", "tab\there", " space ", "<r>", "&amp;", "<r>x</r>"])
+def test_texts_in_a_sheet_can_be_read_again(cells):
+    file = io.BytesIO()
+    write_xlsx(file, [Column(str(number), Kind.TEXT) for number in range(len(cells))], [cells])
+    _, *rows = CalamineWorkbook.from_filelike(io.BytesIO(file.getvalue())).get_sheet_by_index(0).to_python()
+    found = [*(rows[0] if rows else []), *([""] * len(cells))]
+    for wrote, read in zip(cells, found, strict=False):
+        assert comparable(read) == comparable(wrote)
+
+
+def comparable(text):
+    """Without what XML itself does not keep (line ends) and the blank in front of what looks like markup."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix(" ")
+
+
+def test_more_rows_than_a_sheet_holds_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    make_ledger(tmp_path, rows=[{}, {}, {}])
+    monkeypatch.setitem(export.__globals__, "XLSX_ROWS", 2)
+    with pytest.raises(ConfigurationError, match="export to csv"):
+        export(tmp_path, "xlsx")
+    assert not list(tmp_path.glob("*xlsx*"))
+
+
+def test_more_columns_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
+    make_ledger(tmp_path, rows=ROWS)
+    monkeypatch.setattr(formats, "XLSX_COLUMNS", 5)
+    with pytest.raises(ConfigurationError, match="columns"):
+        export(tmp_path, "xlsx")
+    assert not list(tmp_path.glob("*xlsx*"))
+
+
+# Parquet
+
+
+def test_parquet_has_a_type_for_each_column(tmp_path):
+    first = {
+        "i": 1,
+        "f": 0.5,
+        "b": True,
+        "t": "x",
+        "o": {"a": 1},
+        "m": "text",
+        "w": 1,
+        "big": 2**64,
+        "none": None,
+    }
+    second = {"i": -(2**63), "f": 2, "b": None, "t": None, "o": [1], "m": 7, "w": 0.5, "big": 1}
+    make_ledger(tmp_path, rows=[{"outputs": first}, {"outputs": second}, {"state": "planned"}])
+    table = pq.read_table(exported(tmp_path, "parquet"))
+    types = dict(zip(table.schema.names, table.schema.types, strict=True))
+    assert types["index"] == types["i"] == pa.int64()
+    assert types["f"] == types["w"] == types["seconds"] == pa.float64()
+    assert types["b"] == pa.bool_()
+    assert {types[name] for name in ("key", "t", "o", "m", "big", "none", "Number")} == {pa.string()}
+    assert types["started_at"] == pa.timestamp("ms", tz="UTC")
+    one, two, three = table.to_pylist()
+    assert [json.loads(row["o"]) for row in (one, two)] == [{"a": 1}, [1]]
+    assert [json.loads(row["m"]) for row in (one, two)] == ["text", 7]
+    assert [json.loads(row["big"]) for row in (one, two)] == [2**64, 1]
+    assert (two["i"], two["f"], two["w"]) == (-(2**63), 2.0, 0.5)
+    assert one["started_at"] == datetime.fromtimestamp(START, UTC)
+    assert three["started_at"] is three["i"] is three["seconds"] is None
+
+
+@given(st.lists(values, max_size=5))
+def test_the_kind_of_a_column_holds_all_its_values(column):
+    seen = Seen()
+    for value in column:
+        seen.add(value)
+    there = [value for value in column if value is not None]
+    holds = {
+        Kind.INT: lambda value: type(value) is int and -(2**63) <= value < 2**63,
+        Kind.FLOAT: lambda value: type(value) in {int, float} and float(value) == value,
+        Kind.BOOL: lambda value: isinstance(value, bool),
+        Kind.TEXT: lambda value: isinstance(value, str),
+        Kind.MIXED: lambda _: True,
+    }[seen.kind]
+    assert all(map(holds, there))
+
+
+def test_half_a_character_stops_no_export(tmp_path):
+    make_ledger(tmp_path, rows=[{"cells": {"\ud800": "\ud800"}}])
+    for format in FORMATS:  # noqa: A001 - as it is called
+        export(tmp_path, format)
+    assert read_csv(tmp_path / "export.csv")[0]["\ufffd"] == "\ufffd"
+    assert read_xlsx(tmp_path / "export.xlsx")[0][5] == "\ufffd"
+    assert pq.read_table(tmp_path / "export.parquet").to_pylist()[0]["\ufffd"] == "\ufffd"
+    assert json.loads((tmp_path / "export.jsonl").read_bytes())["inputs"] == {"\ud800": "\ud800"}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("format", "module", "extra"), [("xlsx", "xlsxwriter", "cli"), ("parquet", "pyarrow", "parquet")]
+)
+def test_a_missing_library_is_named_with_what_to_install(tmp_path, monkeypatch, format, module, extra):  # noqa: A002
+    make_ledger(tmp_path, rows=ROWS)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError, match=rf"opus-async\[{extra}\]"):
+        export(tmp_path, format)
+    assert not list(tmp_path.glob("*export*"))
+
+
+@pytest.mark.parametrize("format", ["xlsx", "parquet"])
+def test_what_is_no_stream_cannot_go_to_stdout(tmp_path, format):  # noqa: A002 - as it is called
+    make_ledger(tmp_path)
+    with pytest.raises(ConfigurationError, match="name a file"):
+        export(tmp_path, format, Path("-"))
+
+
+def test_a_format_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="csv, jsonl, parquet, xlsx"):
+        export(tmp_path, "pdf")
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "folder"])
+def test_nothing_but_a_file_is_replaced(tmp_path, place):
+    make_ledger(tmp_path, rows=ROWS)
+    (tmp_path / "folder").mkdir()
+    destination = tmp_path / place
+    with pytest.raises(OSError, match="no file"):
+        export(tmp_path, "csv", destination)
+    assert destination.is_char_device() or destination.is_dir()
+
+
+# A hundred thousand rows
+
+MANY = """
+import re, resource, sys, time
+from pathlib import Path
+
+from opus_async.batch.export import export
+
+STATUS = Path("/proc/self/status")
+
+def peak():  # ru_maxrss begins with the parent's
+    if STATUS.exists():
+        return int(re.search(r"VmHWM:\\s+(\\d+)", STATUS.read_text())[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+small, large, format = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+export(small, format)
+before = peak()
+began = time.monotonic()
+rows = export(large, format)
+print(rows, before, peak(), time.monotonic() - began)
+"""
+
+
+@pytest.fixture(scope="session")
+def large_batch(tmp_path_factory):
+    """A function that makes a batch directory of so many rows, once for each number."""
+
+    def row(index):
+        return {
+            "cells": {"Number": str(index), "Document": f"in/{index}.pdf"},
+            "outputs": {"Verdict": f"{index} " + "x" * 200, "Score": index / 7, "Found": {"page": index}},
+        }
+
+    @functools.cache
+    def make(count):
+        return make_ledger(tmp_path_factory.mktemp("large"), rows=map(row, range(count)))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("format", "count"),
+    [
+        ("csv", 100_000),
+        ("jsonl", 20_000),
+        ("xlsx", 20_000),
+        ("parquet", 20_000),
+        *(pytest.param(each, 100_000, marks=pytest.mark.long) for each in FORMATS[1:]),
+    ],
+)
+@pytest.mark.timeout(300)
+def test_memory_does_not_follow_the_number_of_rows(large_batch, format, count, record_property):  # noqa: A002 - as it is called
+    small, large = large_batch(2_000), large_batch(count)
+    words = [sys.executable, "-c", MANY, str(small), str(large), format]
+    done = subprocess.run(words, capture_output=True, check=True, encoding="utf-8", timeout=280)
+    rows, before, after, seconds = done.stdout.split()
+    record_property("seconds", seconds)
+    assert int(rows) == count
+    assert int(after) - int(before) < 40, f"{before} MB, then {after} MB"
+    assert float(seconds) < count / 1000, "slow by a factor of ten even on a loaded machine"

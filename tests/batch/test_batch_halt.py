@@ -1,0 +1,135 @@
+"""When a batch stops for failures, and how a session is brought to its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from opus_async.batch.control import Control, Pace, Reason, dooms_all
+from opus_async.batch.halt import Halt
+from opus_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    HostDown,
+    InvalidInputs,
+    JobFailed,
+    LedgerError,
+    OpusError,
+    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    TransportError,
+)
+from opus_async.exits import Exit
+from opus_async.platform import Stages
+
+STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
+
+
+@pytest.mark.parametrize(
+    ("text", "when", "failures", "share"),
+    [
+        ("now,fail=1", "now", 1, None),
+        ("soon,fail=25", "soon", 25, None),
+        ("soon,fail=10%", "soon", None, 0.1),
+        ("now, fail=2.5%", "now", None, 0.025),
+        ("never", "soon", None, None),
+    ],
+)
+def test_the_grammar(text, when, failures, share):
+    halt = Halt.parse(text)
+    assert (halt.when, halt.failures, halt.share) == (when, failures, share)
+    assert Halt.parse(str(halt)) == halt
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "fail=1", "later,fail=1", "now,fail=0", "now,fail=1.5", "soon,fail=0%", "now,fail=101%"],
+)
+def test_what_is_no_policy_is_told_what_would_be_one(text):
+    with pytest.raises(ValueError, match=r"fail=N|between 0% and 100%"):
+        Halt.parse(text)
+
+
+def test_a_number_counts_failures_and_a_share_what_has_ended():
+    assert [Halt.parse("now,fail=2").reached(failed=n, ended=50) for n in (0, 1, 2, 3)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    tenth = Halt.parse("soon,fail=10%")
+    assert not tenth.reached(failed=1, ended=1)  # the first row is no sample
+    assert not tenth.reached(failed=2, ended=2)
+    assert tenth.reached(failed=3, ended=3)
+    assert not tenth.reached(failed=3, ended=31)
+    assert tenth.reached(failed=4, ended=31)
+    assert not Halt.parse("never").reached(failed=10**6, ended=10**6)
+
+
+async def test_the_first_interrupt_drains_and_the_second_leaves():
+    control = Control()
+    assert control.admitting
+    changed = asyncio.create_task(control.changed())
+    await asyncio.sleep(0)
+    control.interrupt()
+    await changed
+    assert (control.pace, control.admitting) == (Pace.DRAIN, False)
+    control.interrupt()
+    assert control.pace is Pace.LEAVE
+    assert control.reason == Reason("interrupted", Exit.INTERRUPTED)
+
+
+async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrupt():
+    control = Control()
+    control.end(Pace.LEAVE, Reason("first", Exit.HALTED))
+    control.end(Pace.FINISH, Reason("second", Exit.HALTED))
+    assert control.pace is Pace.LEAVE
+    assert control.reason.text == "first"
+    control.interrupt()
+    assert control.reason.text == "interrupted"
+
+
+def refusal(kind, **more):
+    return kind("no", status=400, **more)
+
+
+@pytest.mark.parametrize(
+    ("error", "doomed"),
+    [
+        (refusal(AuthenticationError), True),
+        (refusal(QuotaExhausted), True),
+        (refusal(PermissionDenied, stage="open"), True),
+        (refusal(PermissionDenied, stage="see"), False),
+        (refusal(RateLimited), True),
+        (refusal(ServerError), False),
+        (ConfigurationError("no"), True),
+        (HostDown("no", host="h", seconds=1, request_sent=False), True),
+        (TransportError("no", request_sent=False, retryable=False), True),
+        (TransportError("no", request_sent=True), False),
+        (LedgerError("no"), True),
+        (InvalidInputs(["no"]), False),
+        (JobFailed("no"), False),
+        (OpusError("no"), False),
+    ],
+)
+def test_what_dooms_every_row(error, doomed):
+    assert dooms_all(error, STAGES) is doomed
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "pace"),
+    [
+        (refusal(AuthenticationError), Exit.NOT_ALLOWED, Pace.DRAIN),
+        (refusal(QuotaExhausted), Exit.NOT_ALLOWED, Pace.DRAIN),
+        (refusal(RateLimited), Exit.HALTED, Pace.DRAIN),
+        (HostDown("no", host="h", seconds=1, request_sent=False), Exit.HALTED, Pace.LEAVE),
+        (LedgerError("no", disk_full=True), Exit.HALTED, Pace.LEAVE),
+    ],
+)
+async def test_what_a_doom_means_for_the_shell(error, exit_code, pace):
+    control = Control()
+    control.doom(error)
+    assert (control.reason.exit, control.pace, control.reason.error) == (exit_code, pace, error)

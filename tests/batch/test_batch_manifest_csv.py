@@ -1,0 +1,345 @@
+"""Tables in text, as spreadsheets, databases and people write them."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from opus_async.batch.manifest import open_manifest
+from opus_async.errors import ManifestError
+
+
+@pytest.fixture
+def table(tmp_path):
+    def opened(content: bytes | str, name: str = "orders.csv", **options):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return open_manifest(path, **options)
+
+    return opened
+
+
+def rows(manifest) -> list[dict]:
+    return [dict(record.cells) for record in manifest.records()]
+
+
+def problems(manifest) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        list(manifest.records())
+    return list(caught.value.problems) or [str(caught.value)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_byte_order_marks(table, end, mark):
+    manifest = table(mark + end.join(["key,Text", '1,"two', 'lines"', "", "2,x"]))
+    assert manifest.columns == ("key", "Text")
+    assert rows(manifest) == [{"key": "1", "Text": f"two{end}lines"}, {"key": "2", "Text": "x"}]
+    assert [record.where for record in manifest.records()] == ["line 2", "line 5"]
+    assert [record.index for record in manifest.records()] == [0, 1]
+    assert manifest.warnings == []
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_the_delimiter_is_found_and_told(table, delimiter):
+    manifest = table(delimiter.join(["key", "Text"]) + f"\n1{delimiter}2,5\n2{delimiter}3,5\n")
+    assert rows(manifest) == [{"key": "1", "Text": "2,5"}, {"key": "2", "Text": "3,5"}]
+    assert manifest.warnings == [f"cells are separated by {delimiter!r}"]
+
+
+def test_text_that_holds_other_delimiters_does_not_mislead(table):
+    content = 'file,note\n"a.pdf; b.pdf",x|y\n"c.pdf;d.pdf",x|y\n'
+    assert rows(table(content))[0] == {"file": "a.pdf; b.pdf", "note": "x|y"}
+
+
+def test_rows_decide_between_delimiters_that_both_split_the_header(table):
+    manifest = table("Name, first;City\nMeier;Bern\nMoser;Biel\n")
+    assert manifest.columns == ("Name, first", "City")
+
+
+def test_a_delimiter_that_cannot_be_told_is_asked_for(table):
+    content = "Name, first;City, canton\nA, B;C, D\n"
+    with pytest.raises(ManifestError, match="--delimiter"):
+        table("a;b, c\n1;2, 3\n")
+    assert table("a;b, c\n1;2, 3\n", delimiter=";").columns == ("a", "b, c")
+    assert table(content, delimiter=",").columns == ("Name", "first;City", "canton")
+
+
+def test_quotes_decide_between_delimiters(table):
+    assert table('"Name, first";Age\n"Meier, Hans";5\n').columns == ("Name, first", "Age")
+
+
+def test_a_single_column_needs_no_delimiter(table):
+    assert rows(table("Text\nhello\nworld\n")) == [{"Text": "hello"}, {"Text": "world"}]
+
+
+def test_tab_separated_files_may_hold_anything_else(table):
+    manifest = table("a;b\tc,d\n1;2\t3,4\n", name="orders.tsv")
+    assert rows(manifest) == [{"a;b": "1;2", "c,d": "3,4"}]
+    assert manifest.warnings == []
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_first_line_of_excel_names_the_delimiter(table, line, mark):
+    manifest = table(f"{mark}{line}\r\na;b,c\r\n1;2\r\n")
+    assert [(record.where, dict(record.cells)) for record in manifest.records()] == [
+        ("line 3", {"a": "1", "b,c": "2"})
+    ]
+
+
+@pytest.mark.parametrize("word", ["tab", "\\t", "TAB", "\t"])
+def test_a_delimiter_can_be_said_in_a_word(table, word):
+    assert table("a\tb\n1\t2\n", delimiter=word).columns == ("a", "b")
+
+
+@pytest.mark.parametrize("word", ["", '"', "\n", ";;"])
+def test_what_cannot_separate_cells(table, word):
+    with pytest.raises(ManifestError, match="cannot separate cells"):
+        table("a;b\n1;2\n", delimiter=word)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-8", b""),
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-16-be", codecs.BOM_UTF16_BE),
+        ("utf-32-le", codecs.BOM_UTF32_LE),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_encodings_of_unicode(table, encoding, mark, named):
+    options = {"encoding": encoding} if named else {}
+    manifest = table(mark + '"Größe, x",Text\n"ж",😀\n'.encode(encoding), **options)
+    assert rows(manifest) == [{"Größe, x": "ж", "Text": "😀"}]
+    assert manifest.warnings == []
+
+
+def test_windows_text_is_read_with_a_warning(table):
+    manifest = table("Größe;Preis\ngroß;5 €\n".encode("cp1252"))
+    assert rows(manifest) == [{"Größe": "groß", "Preis": "5 €"}]
+    assert any("cp1252" in warning for warning in manifest.warnings)
+
+
+def test_the_caller_knows_the_encoding_better(table):
+    manifest = table("Имя;Цена\nж;5\n".encode("cp1251"), encoding="cp1251")
+    assert rows(manifest) == [{"Имя": "ж", "Цена": "5"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "base64"])
+def test_an_encoding_that_is_none(table, encoding):
+    with pytest.raises(ManifestError, match="there is no encoding"):
+        table("a,b\n1,2\n", encoding=encoding)
+
+
+def test_text_that_is_neither_asks_for_its_encoding(table):
+    with pytest.raises(ManifestError, match="--encoding"):
+        table(b"a,b\n\x81\xfe,2\n")
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,\x00\n", "a,b\n1,2\n".encode("utf-16-le")])
+def test_zero_bytes_are_no_text(table, content):
+    with pytest.raises(ManifestError, match="zero bytes"):
+        table(content)
+
+
+def deep(end: str = "\n") -> str:
+    """More than the part that the encoding is told by."""
+    return f"key,Text{end}" + "".join(f"{number},{'x' * 100}{end}" for number in range(12_000))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_wrong_byte_deep_in_the_file_is_found(table, end):
+    manifest = table(deep(end).encode() + f"12000,caf\u00e9{end}".encode("cp1252"))
+    records = manifest.records()
+    with pytest.raises(
+        ManifestError, match=r"line 12002: byte 0xE9 is not utf-8.*--encoding cp1252"
+    ) as caught:
+        list(records)
+    assert "orders.csv" in str(caught.value)
+
+
+def test_a_wrong_byte_deep_in_wide_text_is_found(table):
+    content = codecs.BOM_UTF16_BE + deep("\r\n").encode("utf-16-be") + b"\xdc\x00\x00\n"
+    assert "line 12002: byte 0xDC is not utf-16" in problems(table(content))[0]
+
+
+def test_zeros_deep_in_the_file_are_a_damage(table):
+    assert "line 12002: a zero byte; the file is damaged" in problems(table(deep() + "\0" * 4096))[0]
+
+
+def test_fewer_cells_are_empty_ones_and_blank_rows_are_none(table):
+    manifest = table("a,b,c\n1\n\n,,\n1,,3\n,2,,,\n")
+    assert rows(manifest) == [{"a": "1"}, {"a": "1", "c": "3"}, {"b": "2"}]
+    assert [record.where for record in manifest.records()] == ["line 2", "line 5", "line 6"]
+
+
+def test_a_line_break_that_is_no_end_of_a_row(table):
+    assert rows(table('a,b\r\n1,"x\ry"\r\n')) == [{"a": "1", "b": "x\ry"}]
+    assert "line 2: a line break (CR) in the middle" in problems(table("a,b\r\n1,x\ry\r\n"))[0]
+
+
+def test_a_header_alone_is_no_rows(table):
+    manifest = table("a,b\n")
+    assert rows(manifest) == []
+    assert manifest.estimated_rows() == 0
+
+
+def test_all_rows_that_cannot_be_read_are_told_and_the_others_go_on(table):
+    manifest = table('a,b,\n1,2\n1,2,3\n4,5,,x\n6,"7" 8\n9,10\n11,"open\n')
+    seen = []
+    with pytest.raises(ManifestError) as caught:
+        for record in manifest.records():
+            seen.append((record.index, record.where, dict(record.cells)))
+    assert seen == [(0, "line 2", {"a": "1", "b": "2"}), (4, "line 6", {"a": "9", "b": "10"})]
+    assert str(caught.value).startswith("orders.csv: 4 rows cannot be read:")
+    nameless, wide, quote, unclosed = caught.value.problems
+    assert nameless.startswith("line 3: '3' stands in a column without a name")
+    assert wide.startswith("line 4: 4 cells, but the first row names 3 columns")
+    assert quote.startswith("line 5: inside a cell in double quotes")
+    assert unclosed.startswith("line 7: a double quote opens a cell here that is never closed")
+
+
+def test_of_many_problems_the_first_are_told_and_the_rest_counted(table):
+    told = problems(table("a,b\n" + "1,2,3\n" * 1_234))
+    assert len(told) == 51
+    assert told[0].startswith("line 2: ")
+    assert told[-1] == "and 1,184 more like these"
+
+
+@pytest.mark.parametrize("header", ["a,b,a", " a ,b,a"])
+def test_two_columns_of_one_name(table, header):
+    with pytest.raises(ManifestError, match="line 1: 'a' stands there more than once"):
+        table(f"{header}\n1,2,3\n")
+
+
+def test_columns_without_a_name_are_well_as_long_as_they_are_empty(table):
+    manifest = table(" a ,,b,\n1,,2,\n")
+    assert manifest.columns == ("a", "b")
+    assert rows(manifest) == [{"a": "1", "b": "2"}]
+
+
+def test_no_name_at_all(table):
+    with pytest.raises(ManifestError, match="no column has a name"):
+        table(" , \n1,2\n")
+
+
+@pytest.mark.parametrize("content", [" \n\n", "\ufeff", ",,\n,,\n"])
+def test_nothing_in_it(table, content):
+    with pytest.raises(ManifestError, match=r"is empty|no row that names"):
+        table(content)
+
+
+@pytest.mark.parametrize("content", ["1,2.5,2024-05-01\n2,3.5,2024-05-02\n", "docs/a.pdf\ndocs/b.pdf\n"])
+def test_data_where_names_should_be(table, tmp_path, content):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.pdf").touch()
+    with pytest.raises(ManifestError, match=r"looks like data.*put a line above it"):
+        table(content)
+
+
+def test_a_header_in_braces_is_no_json_and_a_long_one_no_file(table):
+    columns = ("{Vendor}", "x" * 300 + ".pdf", "y")
+    assert table(",".join(columns) + "\n1,2,3\n").columns == columns
+
+
+def test_a_header_that_cannot_be_read(table):
+    with pytest.raises(ManifestError, match="line 2: a double quote opens"):
+        table('\na,"b\n1,2\n')
+    with pytest.raises(ManifestError, match="line 1: byte 0xE9 is not utf-8"):
+        table(b"caf\xe9,b\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="line 2: byte 0xE9 is not utf-8"):
+        table(b'"a\n' + b"x" * (2 << 20) + b'\xe9",b\n')
+
+
+def test_names_that_hold_digits_or_dots_are_names(table):
+    assert table("2024,Amount,v1.2\n1,2,3\n").columns == ("2024", "Amount", "v1.2")
+
+
+def test_a_cell_may_be_long(table):
+    text = "x, " * 700_000  # the limit of the csv module is 131,072 characters
+    assert rows(table(f'a,b\n1,"{text}"\n')) == [{"a": "1", "b": text}]
+    assert csv.field_size_limit() == 131_072
+
+
+def test_a_quote_that_never_closes_ends_somewhere(table):
+    told = problems(table('a,b\n1,"open\n' + "2,x\n" * 4_500_000))
+    assert told[0].startswith("line 2: a cell of more than 16,777,216 characters; is a double quote opened")
+
+
+def test_values_are_text_as_it_stands(table):
+    manifest = table('a,b,c\n007, x ,"  "\n1e5,TRUE,"say ""hi"""\n')
+    assert rows(manifest) == [{"a": "007", "b": " x ", "c": "  "}, {"a": "1e5", "b": "TRUE", "c": 'say "hi"'}]
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | st.sampled_from(
+    ['"', '""', "\r", "\n", "\r\n", ",", ";", "a\nb", ' "x" ', "\ufeff", "\u2028", "\x0c", "=1+1"]
+)
+
+
+@given(
+    table_rows=st.lists(st.lists(cells, min_size=3, max_size=3), max_size=8),
+    delimiter=st.sampled_from(",;\t|"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+@example(table_rows=[["\n", "", ""]], delimiter=",", quoting=0, encoding="utf-8")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_csv_writes_comes_back(tmp_path, table_rows, delimiter, quoting, encoding):
+    columns = ("first", "second", "third")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting)
+    writer.writerow(columns)
+    starts = []
+    for row in table_rows:
+        starts.append(text.getvalue().count("\n") + 1)
+        writer.writerow(row)
+    path = tmp_path / "written.csv"
+    path.write_bytes(text.getvalue().encode(encoding))
+    written = [
+        (f"line {start}", {name: cell for name, cell in zip(columns, row, strict=True) if cell})
+        for start, row in zip(starts, table_rows, strict=True)
+    ]
+    read = [
+        (record.where, dict(record.cells)) for record in open_manifest(path, delimiter=delimiter).records()
+    ]
+    assert read == [(where, row) for where, row in written if row]
+
+
+@given(content=st.binary(max_size=300))
+@example(content=b'a,b\n1,"\n')
+@example(content=b"sep=\n")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
+    path = Path(tmp_path) / "anything.csv"
+    path.write_bytes(content)
+    with contextlib.suppress(ManifestError):
+        for record in open_manifest(path).records():
+            assert record.cells
+
+
+def test_a_hundred_thousand_rows_take_no_memory(table):
+    lines = [
+        f"k{number},{number},some text of row {number},docs/{number}.pdf,x\n" for number in range(100_000)
+    ]
+    manifest = table("key,n,Text,file,Note\n" + "".join(lines))
+    del lines
+    assert manifest.estimated_rows() == pytest.approx(100_000, rel=0.1)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in manifest.records())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 100_000
+    assert peak < 300_000

@@ -1,0 +1,190 @@
+"""JSON, one object on each line; also what an earlier batch left in ``failures.jsonl``."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from opus_async.batch.manifest import open_manifest
+from opus_async.errors import ManifestError
+
+
+@pytest.fixture
+def lines(tmp_path):
+    def opened(content: bytes | str, name: str = "orders.jsonl", **options):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return open_manifest(path, **options)
+
+    return opened
+
+
+def rows(manifest) -> list[dict]:
+    return [dict(record.cells) for record in manifest.records()]
+
+
+def test_rows_may_differ_and_hold_any_json(lines):
+    manifest = lines(
+        '{"key": "1", "n": 1, "x": [1, {"a": null}]}\r\n\n  {"key": "2", "ok": true, "o": {}} \n'
+    )
+    assert manifest.columns is None
+    assert [(record.index, record.where, dict(record.cells)) for record in manifest.records()] == [
+        (0, "line 1", {"key": "1", "n": 1, "x": [1, {"a": None}]}),
+        (1, "line 3", {"key": "2", "ok": True, "o": {}}),
+    ]
+
+
+def test_a_field_that_is_null_is_absent_and_empty_text_is_text(lines):
+    assert rows(lines('{"a": null, "b": "", "c": 0, "d": false}\n')) == [{"b": "", "c": 0, "d": False}]
+
+
+def test_integers_keep_every_digit(lines):
+    huge = 10**400 + 7
+    read = rows(lines(f'{{"a": {huge}, "b": 9007199254740993, "c": 1.5, "d": 1e3}}'))[0]
+    assert read == {"a": huge, "b": 9007199254740993, "c": 1.5, "d": 1000.0}
+    assert type(read["b"]) is int
+
+
+def test_what_an_earlier_batch_wrote_is_the_past_and_no_cell(lines):
+    past = {"index": 4, "job_id": "j-1", "status": "FAILED", "error": "x", "stage": "watch"}
+    manifest = lines(
+        json.dumps({"key": "1", "_opus": past}) + '\n{"key": "2"}\n{"key": "3", "_opus": null}\n'
+    )
+    assert [(dict(record.cells), record.past) for record in manifest.records()] == [
+        ({"key": "1"}, past),
+        ({"key": "2"}, None),
+        ({"key": "3"}, None),
+    ]
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE])
+def test_a_byte_order_mark_is_tolerated(lines, mark):
+    encoding = "utf-8" if mark == codecs.BOM_UTF8 else "utf-16-le"
+    assert rows(lines(mark + '{"a": "ж"}\n{"a": "😀"}\n'.encode(encoding))) == [{"a": "ж"}, {"a": "😀"}]
+
+
+def test_an_encoding_can_be_named(lines):
+    content = '{"a": "é"}\n'.encode("cp1252")
+    with pytest.raises(ManifestError, match="line 1: byte 0xE9 is not utf-8"):
+        lines(content)
+    assert rows(lines(content, encoding="cp1252")) == [{"a": "é"}]
+
+
+def test_a_wrong_byte_deep_in_the_file_is_found(lines):
+    manifest = lines(b'{"a": "' + b"x" * 100 + b'"}\n' + b'{"a": "b"}\n' * 200_000 + b'{"a": "\xe9"}\n')
+    with pytest.raises(ManifestError, match="line 200002: byte 0xE9 is not utf-8"):
+        list(manifest.records())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("[1]", "each line holds one"),
+        ('"text"', "each line holds one"),
+        ('{"a": 1, "a": 2}', "the field 'a' stands there twice"),
+        ('{"a": {"b": 1, "b": 1}}', "the field 'b' stands there twice"),
+        ('{"a": NaN}', "NaN is no JSON"),
+        ('{"a": -Infinity}', "-Infinity is no JSON"),
+        ('{"a": 1e999}', "1e999 is too large a number"),
+        ('{"a": ' + "1" * 5000 + "}", "an integer of thousands of digits"),
+        ('{"a": ' + "[" * 100_000 + "}", "nested too deep"),
+        ('{"a": "\\ud800"}', "half of a surrogate pair"),
+        ('{"": 1}', "a field has an empty name"),
+        ('{"_opus": "x"}', "'_opus' is reserved"),
+        ('{"a": 1', "does not end on this line"),
+        ("{", "does not end on this line"),
+        ('{"a": 1,}', "no JSON at column 9"),
+        ("{'a': 1}", "no JSON at column 2"),
+        ('{"a": 1} {"a": 2}', "no JSON at column 10"),
+    ],
+)
+def test_a_line_that_is_refused_is_named_and_the_others_go_on(lines, line, told):
+    manifest = lines(f'{{"a": 0}}\n{line}\n{{"a": 2}}\n')
+    seen = []
+    with pytest.raises(ManifestError) as caught:
+        for record in manifest.records():
+            seen.append((record.index, record.where))
+    assert seen == [(0, "line 1"), (2, "line 3")]
+    (problem,) = caught.value.problems
+    assert problem.startswith("line 2: ")
+    assert told in problem
+
+
+def test_both_halves_of_a_pair_are_a_character(lines):
+    assert rows(lines('{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}')) == [{"a": "😀", "b": "\\ud800"}]
+
+
+def test_an_array_is_refused_with_the_command_that_makes_lines_of_it(lines, tmp_path):
+    import subprocess
+
+    with pytest.raises(ManifestError) as caught:
+        lines(json.dumps([{"a": 1}, {"a": "é"}], indent=1), name="orders.json")
+    command = str(caught.value).rpartition("with: ")[2]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert rows(open_manifest(tmp_path / "orders.jsonl")) == [{"a": 1}, {"a": "é"}]
+
+
+def test_an_object_over_several_lines_is_told_so(lines):
+    with pytest.raises(ManifestError, match="without line breaks"):
+        rows(lines(json.dumps({"a": 1}, indent=1)))
+
+
+@pytest.mark.parametrize("content", ["\n \n", "\ufeff"])
+def test_nothing_in_it(lines, content):
+    with pytest.raises(ManifestError, match="is empty"):
+        lines(content)
+
+
+values = st.recursive(
+    st.booleans()
+    | st.integers(-(10**40), 10**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(
+    written=st.lists(
+        st.dictionaries(st.text(min_size=1, max_size=5), values, max_size=4), min_size=1, max_size=5
+    ),
+    plain=st.booleans(),
+)
+@example(written=[{"\u2028": "\x85\r"}], plain=False)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_json_writes_comes_back(tmp_path, written, plain):
+    written = [{name: value for name, value in row.items() if name != "_opus"} for row in written]
+    path = tmp_path / "written.jsonl"
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in written), "utf-8", newline=""
+    )
+    assert rows(open_manifest(path)) == written
+
+
+@given(content=st.binary(max_size=200).map(lambda content: b"{" + content))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
+    path = tmp_path / "anything.jsonl"
+    path.write_bytes(content)
+    with contextlib.suppress(ManifestError):
+        for record in open_manifest(path).records():
+            assert isinstance(record.cells, dict)
+
+
+def test_many_rows_take_no_memory(lines):
+    manifest = lines("".join(f'{{"key": "k{number}", "n": {number}}}\n' for number in range(50_000)))
+    assert manifest.estimated_rows() == pytest.approx(50_000, rel=0.1)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in manifest.records())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 50_000
+    assert peak < 300_000

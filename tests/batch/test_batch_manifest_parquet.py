@@ -1,0 +1,177 @@
+"""Parquet files, as other programs write them."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from opus_async.batch.manifest import open_manifest
+from opus_async.errors import ManifestError
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture
+def table(tmp_path):
+    def opened(columns, **options):
+        path = tmp_path / "orders.parquet"
+        pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), path, **options)
+        return open_manifest(path)
+
+    return opened
+
+
+def rows(manifest) -> list[dict]:
+    return [dict(record.cells) for record in manifest.records()]
+
+
+def test_values_keep_their_types(table):
+    manifest = table(
+        {
+            "text": ["x", None, "007"],
+            "large": pa.array(["x", None, ""], pa.large_string()),
+            "coded": pa.array(["a", None, "b"]).dictionary_encode(),
+            "whole": pa.array([2**64 - 1, None, 0], pa.uint64()),
+            "part": [1.5, None, 3.0],
+            "yes": [True, None, False],
+            "price": pa.array([Decimal("1.50"), None, Decimal("-0.10")], pa.decimal128(9, 2)),
+            "day": [date(2024, 5, 1), None, date(1, 1, 1)],
+            "at": pa.array([1_714_521_600_123_456_789, None, 0], pa.timestamp("ns")),
+            "in": pa.array([1_714_521_600, None, 0], pa.timestamp("s", tz="UTC")),
+            "hour": pa.array([3_600_000, None, 0], pa.time32("ms")),
+            "none": pa.nulls(3),
+        }
+    )
+    assert manifest.kind == "parquet"
+    assert manifest.columns is not None
+    assert manifest.columns[:2] == ("text", "large")
+    assert manifest.estimated_rows() == 3
+    read = list(manifest.records())
+    assert [(record.index, record.where) for record in read] == [(0, "row 1"), (1, "row 3")]
+    assert read[0].cells == {
+        "text": "x",
+        "large": "x",
+        "coded": "a",
+        "whole": 2**64 - 1,
+        "part": 1.5,
+        "yes": True,
+        "price": Decimal("1.50"),
+        "day": date(2024, 5, 1),
+        "at": datetime(2024, 5, 1, 0, 0, 0, 123456),  # noqa: DTZ001 - the column has no zone
+        "in": datetime(2024, 5, 1, tzinfo=UTC),
+        "hour": "01:00:00",
+    }
+    assert read[1].cells["large"] == ""
+    assert read[1].cells["text"] == "007"
+
+
+def test_nested_values_become_json(table):
+    inner = pa.struct([("n", pa.int64()), ("at", pa.timestamp("ns")), ("price", pa.decimal128(30, 3))])
+    columns = pa.table(
+        {
+            "list": pa.array([[1.5, None], []], pa.list_(pa.float64())),
+            "struct": pa.array([{"n": 1, "at": 0, "price": Decimal("2.500")}, None], inner),
+            "map": pa.array([[("k", [date(2024, 5, 1)])], None], pa.map_(pa.string(), pa.list_(pa.date32()))),
+            "deep": pa.array([[{"n": None, "at": None, "price": Decimal("7.000")}], None], pa.list_(inner)),
+            "exact": pa.array([[Decimal("123456789012345678.125")], None], pa.list_(pa.decimal128(30, 3))),
+        }
+    )
+    assert rows(table(columns)) == [
+        {
+            "list": [1.5, None],
+            "struct": {"n": 1, "at": "1970-01-01T00:00:00", "price": 2.5},
+            "map": {"k": ["2024-05-01"]},
+            "deep": [{"n": None, "at": None, "price": 7}],
+            "exact": ["123456789012345678.125"],
+        },
+        {"list": []},
+    ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"x"]),
+        pa.array([1], pa.duration("s")),
+        pa.array([[b"x"]]),
+        pa.array([{"a": b"x"}]),
+        pa.array([[(1, "x")]], pa.map_(pa.int64(), pa.string())),
+    ],
+)
+def test_a_type_that_no_input_can_take_is_refused_by_name(table, column):
+    with pytest.raises(ManifestError, match=r"no input can take the type of 'blob' \("):
+        table({"key": ["1"], "blob": column})
+
+
+def test_rows_that_cannot_be_used_are_told_and_the_others_go_on(table):
+    doubled = pa.array([None, [("k", 1), ("k", 2)], None, None], pa.map_(pa.string(), pa.int64()))
+    manifest = table({"key": ["1", "2", "3", "4"], "n": [float("nan"), 1.0, 2.0, float("inf")], "m": doubled})
+    seen = []
+    with pytest.raises(ManifestError) as caught:
+        for record in manifest.records():
+            seen.append((record.index, record.where))
+    assert seen == [(2, "row 3")]
+    first, second, third = caught.value.problems
+    assert first.startswith("row 1: column 'n': the value is nan")
+    assert second.startswith("row 2: column 'm': a map has the same key twice")
+    assert third.startswith("row 4: column 'n': the value is inf")
+
+
+def test_a_time_beyond_the_calendar(table):
+    manifest = table({"key": ["1"] * 1500, "at": pa.array([0] * 1499 + [2**62], pa.timestamp("us"))})
+    with pytest.raises(ManifestError, match="row 1001 or one of the 999 below it"):
+        list(manifest.records())
+
+
+def test_two_columns_of_one_name(table):
+    with pytest.raises(ManifestError, match="the name 'a' twice"):
+        table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
+    with pytest.raises(ManifestError, match="a column without a name"):
+        table({"": [1]})
+
+
+def test_a_file_that_was_cut_off(table, tmp_path):
+    table({"key": ["1"]})
+    whole = (tmp_path / "orders.parquet").read_bytes()
+    (tmp_path / "orders.parquet").write_bytes(whole[:-20])
+    with pytest.raises(ManifestError, match="damaged or cut off"):
+        open_manifest(tmp_path / "orders.parquet")
+
+
+def test_a_file_that_is_damaged_inside(table, tmp_path):
+    table({"key": [f"key {number}" for number in range(1000)]}, compression="gzip")
+    path = tmp_path / "orders.parquet"
+    content = bytearray(path.read_bytes())
+    content[100:400] = bytes(300)
+    path.write_bytes(content)
+    manifest = open_manifest(path)
+    with pytest.raises(ManifestError, match=r"orders\.parquet"):
+        list(manifest.records())
+
+
+def test_a_file_that_changes_while_it_is_read(table, tmp_path):
+    manifest = table({"key": ["1", "2"]})
+    records = manifest.records()
+    next(records)
+    with (tmp_path / "orders.parquet").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ManifestError, match="was changed"):
+        list(records)
+    manifest = table({"key": ["1", "2"]})
+    next(manifest.records())  # abandoned: the fixture looks for descriptors
+
+
+def test_many_rows_come_in_order(table):
+    manifest = table({"n": list(range(20_000))}, row_group_size=3_000)
+    assert [record.cells["n"] for record in manifest.records()] == list(range(20_000))
+
+
+def test_the_library_is_an_extra(table, tmp_path, monkeypatch):
+    table({"key": ["1"]})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ManifestError, match=r"pip install 'opus-async\[parquet\]'"):
+        open_manifest(tmp_path / "orders.parquet")

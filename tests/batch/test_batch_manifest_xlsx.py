@@ -1,0 +1,393 @@
+"""Workbooks, as Excel and its like write them, with all that Excel shows and a reader does not."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import zipfile
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from opus_async.batch.manifest import open_manifest
+from opus_async.batch.manifest.sheet_scan import column_letters, column_number
+from opus_async.errors import ManifestError
+
+xlsxwriter = pytest.importorskip("xlsxwriter")
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Writes a workbook: the function gets it, and its first sheet, called Orders."""
+
+    def written(fill):
+        path = tmp_path / "orders.xlsx"
+        with xlsxwriter.Workbook(path) as workbook:
+            fill(workbook, workbook.add_worksheet("Orders"))
+        return path
+
+    return written
+
+
+def filled(*rows, at=(0, 0)):
+    def fill(_, sheet):
+        for number, row in enumerate(rows):
+            sheet.write_row(at[0] + number, at[1], row)
+
+    return fill
+
+
+def rows(manifest) -> list[dict]:
+    return [dict(record.cells) for record in manifest.records()]
+
+
+def problems(manifest) -> tuple[str, ...]:
+    with pytest.raises(ManifestError) as caught:
+        list(manifest.records())
+    return caught.value.problems
+
+
+def edited(path: Path, part: str, edit) -> Path:
+    """The same workbook with one of its parts changed."""
+    with zipfile.ZipFile(path) as workbook:
+        parts = {name: workbook.read(name) for name in workbook.namelist()}
+    parts[part] = edit(parts[part])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as workbook:
+        for name, content in parts.items():
+            workbook.writestr(name, content)
+    return path
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def test_values_come_as_a_user_sees_them(book):
+    def fill(workbook, sheet):
+        as_day = workbook.add_format({"num_format": "yyyy-mm-dd"})
+        as_time = workbook.add_format({"num_format": "hh:mm"})
+        as_moment = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        as_span = workbook.add_format({"num_format": "[h]:mm:ss"})
+        names = ["id", "n", "part", "day", "at", "hour", "span", "ok", "no", "sum", "text", "none"]
+        sheet.write_row(0, 0, names)
+        sheet.write_string(1, 0, "007")
+        sheet.write_number(1, 1, 3.0)
+        sheet.write_number(1, 2, 0.1)
+        sheet.write_datetime(1, 3, date(2024, 5, 1), as_day)
+        sheet.write_datetime(1, 4, datetime(2024, 5, 1, 12, 30), as_moment)  # noqa: DTZ001 - Excel has no zones
+        sheet.write_datetime(1, 5, time(8, 5), as_time)
+        sheet.write_datetime(1, 6, timedelta(hours=30, seconds=7), as_span)
+        sheet.write_boolean(1, 7, True)
+        sheet.write_boolean(1, 8, False)
+        sheet.write_formula(1, 9, "=1+1", None, 2)
+        sheet.write_string(1, 10, "#N/A")
+        sheet.write_blank(1, 11, None, as_day)
+
+    manifest = open_manifest(book(fill))
+    (record,) = manifest.records()
+    assert record.where == "sheet 'Orders', row 2"
+    assert record.cells == {
+        "id": "007",
+        "n": 3,
+        "part": 0.1,
+        "day": date(2024, 5, 1),
+        "at": datetime(2024, 5, 1, 12, 30),  # noqa: DTZ001 - as above
+        "hour": "08:05:00",
+        "span": "30:00:07",
+        "ok": True,
+        "no": False,
+        "sum": 2,
+        "text": "#N/A",
+    }
+    assert type(record.cells["n"]) is int
+    assert manifest.warnings == []
+
+
+def test_the_header_is_the_first_row_that_is_not_blank(book):
+    path = book(filled(["key", "Größe", 2024], ["a", 1, 2], [], ["", "", ""], ["b"], at=(2, 3)))
+    manifest = open_manifest(path)
+    assert manifest.columns == ("key", "Größe", "2024")
+    assert [(record.index, record.where, dict(record.cells)) for record in manifest.records()] == [
+        (0, "sheet 'Orders', row 4", {"key": "a", "Größe": 1, "2024": 2}),
+        (1, "sheet 'Orders', row 7", {"key": "b"}),
+    ]
+    assert manifest.estimated_rows() == 4
+
+
+def test_the_first_visible_sheet_is_read_and_others_are_told(book):
+    def fill(workbook, sheet):
+        sheet.write_row(0, 0, ["hidden"])
+        workbook.add_chartsheet("Chart").activate()
+        for name in ("Ältere <&>", "Notes"):
+            workbook.add_worksheet(name).write_column(0, 0, ["Text", name])
+        sheet.hide()
+
+    path = book(fill)
+    manifest = open_manifest(path)
+    assert rows(manifest) == [{"Text": "Ältere <&>"}]
+    assert manifest.warnings == [
+        "sheet 'Ältere <&>' is read, not 'Notes'; to choose: --sheet (in Python sheet=...)"
+    ]
+    named = open_manifest(path, sheet="Notes")
+    assert rows(named) == [{"Text": "Notes"}]
+    assert named.warnings == []
+    assert open_manifest(path, sheet="Orders").columns == ("hidden",)
+    with pytest.raises(ManifestError, match="has no sheet 'Chart'; it has: Orders, Ältere <&>, Notes"):
+        open_manifest(path, sheet="Chart")
+
+
+def test_an_error_in_a_cell_is_no_empty_cell(book):
+    def fill(workbook, sheet):
+        sheet.write_row(0, 0, ["key", "a", "b"])
+        for row in range(1, 5):
+            sheet.write(row, 0, f"k{row}")
+        sheet.write_formula(2, 1, "=NA()", None, "#N/A")
+        sheet.write_formula(3, 1, "=1/0", None, "#DIV/0!")
+        sheet.write_formula(3, 2, "=1/0", None, "#DIV/0!")
+
+    manifest = open_manifest(book(fill))
+    seen = []
+    with pytest.raises(ManifestError) as caught:
+        for record in manifest.records():
+            seen.append((record.index, record.cells["key"]))
+    assert seen == [(0, "k1"), (3, "k4")]
+    assert caught.value.problems == (
+        "Orders!B3: the value is #N/A: mend the formula, or empty the cell",
+        "Orders!B4, Orders!C4: the value is #DIV/0!: mend the formula, or empty the cell",
+    )
+
+
+def test_an_error_below_all_values_is_found_too(book):
+    def fill(_, sheet):
+        sheet.write_column(0, 0, ["key", "a"])
+        sheet.write_formula(9, 0, "=NA()", None, "#N/A")
+
+    assert problems(open_manifest(book(fill)))[0].startswith("Orders!A10: the value is #N/A")
+
+
+def test_an_error_in_the_header(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key"])
+        sheet.write_formula(0, 1, "=NA()", None, "#N/A")
+
+    with pytest.raises(ManifestError, match=r"Orders!B1: the value is #N/A"):
+        open_manifest(book(fill))
+
+
+def test_countless_errors_are_told_at_once(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key"])
+        for row in range(1, 1200):
+            sheet.write_formula(row, 0, "=NA()", None, "#N/A")
+
+    told = problems(open_manifest(book(fill)))
+    assert len(told) == 51
+    assert told[-1] == "and 1,149 more like these"
+
+
+@pytest.mark.parametrize(
+    "cell", [b"<f>A1</f><v></v>", b"<f>A1</f><v/>", b"<f>A1</f>", b'<f t="shared" si="0"/>', b"<f/>"]
+)
+def test_a_formula_that_was_never_calculated_is_no_empty_cell(book, cell):
+    path = edited(book(filled(["key", "a"], ["x", 5.0])), SHEET, lambda xml: xml.replace(b"<v>5</v>", cell))
+    assert problems(open_manifest(path)) == (
+        "Orders!B2: a formula that was never calculated: open the file in Excel or LibreOffice and save it",
+    )
+
+
+def test_a_formula_with_an_empty_text_is_an_empty_cell(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key", "a"])
+        sheet.write(1, 0, "x")
+        sheet.write_formula(1, 1, '=IF(TRUE,"")', None, "y")
+
+    path = edited(book(fill), SHEET, lambda xml: xml.replace(b"<v>y</v>", b"<v></v>"))
+    assert rows(open_manifest(path)) == [{"key": "x"}]
+
+
+def test_names_with_a_prefix_are_the_same_names(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key", "a"])
+        sheet.write_row(1, 0, ["x", 5])
+        sheet.write_formula(2, 0, "=NA()", None, "#N/A")
+
+    def prefix(xml: bytes) -> bytes:
+        xml = xml.replace(b"xmlns=", b"xmlns:x=")
+        return re.sub(rb"<(/?)(?=[a-zA-Z])", rb"<\1x:", xml)
+
+    path = edited(book(fill), SHEET, prefix)
+    manifest = open_manifest(path)
+    assert next(manifest.records()).cells == {"key": "x", "a": 5}
+    assert problems(manifest)[0].startswith("Orders!A3: the value is #N/A")
+
+
+def test_a_value_beside_the_table_is_named(book):
+    manifest = open_manifest(book(filled(["key", "a"], ["x", 1, "", "see below"], ["y", 2])))
+    (problem,) = problems(manifest)
+    assert problem.startswith("Orders!D2: 'see below' stands in a column without a name: name it in row 1")
+
+
+def test_a_title_above_the_table_is_found_by_what_follows(book):
+    manifest = open_manifest(book(filled(["Orders of May"], ["key", "a"], ["x", 1])))
+    assert problems(manifest)[0].startswith(
+        "Orders!B2: 'a' stands in a column without a name: name it in row 1"
+    )
+
+
+def test_the_name_of_a_sheet_is_quoted_as_in_a_formula(book):
+    def fill(workbook, _):
+        workbook.add_worksheet("My orders").write_column(0, 1, ["a", 1])
+        workbook.get_worksheet_by_name("My orders").write(1, 2, "x")
+
+    assert problems(open_manifest(book(fill), sheet="My orders"))[0].startswith("'My orders'!C2: ")
+
+
+def test_hidden_rows_are_read_and_told(book):
+    def fill(_, sheet):
+        sheet.write_column(0, 0, ["key", "a", "b", "c"])
+        sheet.set_row(1, None, None, {"hidden": True})
+        sheet.set_row(2, None, None, {"hidden": True})
+
+    manifest = open_manifest(book(fill))
+    assert [row["key"] for row in rows(manifest)] == ["a", "b", "c"]
+    assert manifest.warnings == [
+        "2 hidden rows are read like the others, hidden by hand or by a filter; delete what is not to run"
+    ]
+
+
+def test_merged_cells_are_told(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key", "a"])
+        sheet.merge_range("A2:A3", "x")
+        sheet.write_column(1, 1, [1, 2])
+
+    manifest = open_manifest(book(fill))
+    assert rows(manifest) == [{"key": "x", "a": 1}, {"a": 2}]
+    assert manifest.warnings == ["Orders!A2:A3 is merged over rows: only the first row has the value"]
+
+
+def test_numbers_that_excel_cannot_keep_are_told_once(book):
+    manifest = open_manifest(
+        book(filled(["card"], [4111111111111111.0], [1234567890123456768.0], [1e15 - 1]))
+    )
+    assert rows(manifest) == [
+        {"card": 4111111111111111},
+        {"card": 1234567890123457000},
+        {"card": 999999999999999},
+    ]
+    (warning,) = manifest.warnings
+    assert warning.startswith("Orders!A2 has a number of more than 15 digits")
+    assert rows(manifest)
+    assert len(manifest.warnings) == 1
+
+
+@pytest.mark.parametrize("header", [["a", "b", "a"], ["a ", "a"]])
+def test_two_columns_of_one_name(book, header):
+    with pytest.raises(ManifestError, match="sheet 'Orders', row 1: 'a' stands there more than once"):
+        open_manifest(book(filled(header)))
+
+
+def test_data_where_names_should_be(book):
+    with pytest.raises(ManifestError, match="looks like data"):
+        open_manifest(book(filled([1, 2.5], [3, 4.5])))
+
+
+def test_an_empty_sheet(book):
+    with pytest.raises(ManifestError, match="sheet 'Orders' is empty"):
+        open_manifest(book(filled()))
+
+
+def test_a_header_alone_is_no_rows(book):
+    assert rows(open_manifest(book(filled(["key"])))) == []
+
+
+def test_a_value_in_the_far_corner_does_not_end_the_process(book):
+    def fill(_, sheet):
+        sheet.write_column(0, 0, ["key", "a"])
+        sheet.write("XFD1048576", "stray")
+
+    with pytest.raises(ManifestError, match="reaches to XFD1048576"):
+        open_manifest(book(fill))
+
+
+def test_a_workbook_with_macros_is_a_workbook(book):
+    path = book(filled(["key"], ["a"]))
+    assert rows(open_manifest(path.rename(path.with_suffix(".xlsm")))) == [{"key": "a"}]
+
+
+def test_a_workbook_that_changed_since_it_was_opened(book):
+    path = book(filled(["key"], ["a"]))
+    manifest = open_manifest(path)
+    edited(path, SHEET, lambda xml: xml + b" ")
+    with pytest.raises(ManifestError, match="was changed"):
+        next(manifest.records())
+    path.unlink()
+    with pytest.raises(ManifestError, match="does not exist"):
+        manifest.stamp()
+
+
+def test_a_workbook_in_use_can_be_read_twice_at_once(book):
+    manifest = open_manifest(book(filled(["key"], ["a"], ["b"])))
+    first, second = manifest.records(), manifest.records()
+    assert next(first) == next(second)
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels", SHEET])
+def test_a_workbook_without_one_of_its_parts(book, part):
+    path = edited(book(filled(["key"], ["a"])), part, lambda _: b"<x/>")
+    with pytest.raises(ManifestError):
+        rows(open_manifest(path))
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_damaged_workbook_is_read_or_refused(book, seed):
+    chance = random.Random(seed)
+    path = book(filled(["key", "a"], ["x", 1], ["y", 2.5]))
+
+    def damage(xml: bytes) -> bytes:
+        content = bytearray(xml)
+        for _ in range(chance.randrange(1, 6)):
+            content[chance.randrange(len(content))] = chance.choice(b'0123456789<>/"ABC -')
+        return bytes(content)
+
+    if seed % 3:
+        edited(path, chance.choice([SHEET, "xl/sharedStrings.xml", "xl/workbook.xml"]), damage)
+    else:
+        path.write_bytes(path.read_bytes()[: chance.randrange(20, path.stat().st_size)])
+    try:
+        assert len(rows(open_manifest(path))) < 20
+    except ManifestError:
+        return
+
+
+def test_the_library_is_an_extra(book, monkeypatch):
+    path = book(filled(["key"], ["a"]))
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(ManifestError, match=r"pip install 'opus-async\[cli\]'"):
+        open_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "letters"), [(1, "A"), (26, "Z"), (27, "AA"), (702, "ZZ"), (16384, "XFD")]
+)
+def test_letters_of_columns(number, letters):
+    assert column_letters(number) == letters
+    assert column_number(letters.encode()) == number
+
+
+def test_a_large_sheet_is_looked_through_in_pieces(book):
+    def fill(_, sheet):
+        sheet.write_row(0, 0, ["key", "n", "Text"])
+        for row in range(1, 30_001):
+            sheet.write_row(row, 0, [f"k{row}", row, "some text that is not short " * 2])
+        sheet.write_formula(15_000, 1, "=NA()", None, "#N/A")
+
+    manifest = open_manifest(book(fill))
+    assert manifest.estimated_rows() == 30_000
+    numbers = []
+    with pytest.raises(ManifestError) as caught:
+        for record in manifest.records():
+            numbers.append(record.cells["n"])
+    assert numbers == [row for row in range(1, 30_001) if row != 15_000]
+    assert len(caught.value.problems) == 1

@@ -1,0 +1,213 @@
+"""`batch status`: while it runs, when it has ended, after it died."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ledgers import START, make_ledger
+
+from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.batch.rows import Sample
+from opus_async.batch.status import LOOKS_BACK, as_json, look, speed_of
+from opus_async.errors import LedgerError
+
+OPEN = {"ended_at": None, "ended_because": None, "exit_code": None}
+
+
+def steady(rate, *, seconds=300, every=5, **more):
+    return [
+        {"elapsed": float(at), "completed": round(rate * at), **more} for at in range(0, seconds + 1, every)
+    ]
+
+
+def as_samples(pairs):
+    return [
+        Sample(elapsed=elapsed, in_flight=0, waiting=0, completed=done, not_completed=0)
+        for elapsed, done in pairs
+    ]
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A batch directory in which a process works."""
+    lock = DirectoryLock(tmp_path)
+    yield tmp_path
+    lock.release()
+
+
+def commands(status):
+    return [
+        " ".join(step.words[:1] if step.words == ("doctor",) else step.words[1:2] + step.words[3:])
+        for step in status.steps
+    ]
+
+
+def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
+    rows = [{"state": "completed"}] * 30 + [{"state": "running"}] * 5 + [{"state": "planned"}] * 65
+    rows.append({"state": "waiting", "waiting_since": START + 9})
+    make_ledger(
+        held,
+        rows=rows,
+        sessions=[{}, {**OPEN, "began_at": START}],
+        samples=steady(2, inside={"watch": 4, "collect": 1}, bottleneck="uploads", session=2),
+    )
+    status = look(held)
+    assert status.ended_because == "running"
+    assert status.process is not None
+    assert status.inside == {"watch": 4, "collect": 1}
+    assert status.bottleneck == "uploads"
+    assert status.speed is not None
+    assert status.speed.rate == pytest.approx(2)
+    assert status.seconds_left is not None
+    at_least, at_most = status.seconds_left
+    assert at_most is not None
+    assert at_least < 70 / 2 < at_most, "70 rows are left that wait for nobody"
+    assert at_most < 2 * at_least
+    assert [(row.key, row.waiting_since) for row in status.waiting] == [("key-100", START + 9)]
+    assert status.steps == ()
+
+
+def test_only_the_last_minutes_of_the_last_session_count(held):
+    slow = steady(1, seconds=600)
+    fast = [
+        {"elapsed": 600.0 + at, "completed": 600 + 10 * at, "session": 2}
+        for at in range(5, int(LOOKS_BACK) + 1, 5)
+    ]
+    make_ledger(
+        held, rows=[{"state": "planned"}], sessions=[{"began_at": START - 9}, OPEN], samples=[*slow, *fast]
+    )
+    status = look(held)
+    assert status.speed is not None
+    assert status.speed.rate == pytest.approx(10)
+
+
+def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
+    rows = [{"state": "completed"}, {"state": "running"}, {"state": "planned"}]
+    make_ledger(tmp_path, rows=rows, sessions=[OPEN], samples=steady(2, inside={"watch": 1}))
+    status = look(tmp_path)
+    assert status.ended_because == "died"
+    assert status.process is None
+    assert status.speed is None
+    assert status.seconds_left is None
+    assert status.inside == {}, "nobody is in any stage any more"
+    assert status.steps[0].words == ("batch", "resume", str(tmp_path))
+
+
+def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
+    make_ledger(tmp_path, rows=[{}, {}])
+    status = look(tmp_path)
+    assert status.ended_because == "done"
+    assert commands(status) == ["export --format csv"]
+
+
+@pytest.mark.parametrize(
+    ("states", "exit_code", "expected"),
+    [
+        (["planned"], 130, ["resume"]),
+        (["ordering"], 3, ["resume"]),
+        (["planned"], 4, ["doctor", "resume"]),
+        (["failed"], 1, ["retry --only failed"]),
+        (["timed_out"], 1, ["retry --only failed"]),
+        (["cancelled", "failed"], 1, ["retry --only failed", "retry --only cancelled"]),
+        (["unknown"], 5, ["resume", "resolve --as done", "resolve --as failed", "resolve --as retry"]),
+        (["waiting", "completed"], 130, ["resume", "export --format csv"]),
+        ([], 0, []),
+    ],
+)
+def test_the_next_steps_are_commands(tmp_path, states, exit_code, expected):
+    make_ledger(tmp_path, rows=[{"state": state} for state in states], sessions=[{"exit_code": exit_code}])
+    assert commands(look(tmp_path)) == expected
+
+
+def test_failures_come_by_cause_with_one_example_each(tmp_path):
+    rows = [{"state": "failed", "cause": "HTTP 500"}] * 3 + [{"state": "unknown", "cause": "no answer"}]
+    make_ledger(tmp_path, rows=rows)
+    groups = look(tmp_path).failures
+    assert [(group.cause, group.count, len(group.examples)) for group in groups] == [
+        ("HTTP 500", 3, 1),
+        ("no answer", 1, 1),
+    ]
+
+
+def test_before_the_first_session_there_is_a_status(tmp_path):
+    make_ledger(tmp_path, rows=[{"state": "planned"}], sessions=[])
+    status = look(tmp_path)
+    assert status.session is None
+    assert status.ended_because is None
+    assert commands(status) == ["resume"]
+    json.dumps(as_json(status))
+
+
+def test_while_it_is_planned_and_has_no_session_it_is_looked_at_too(held):
+    make_ledger(held, rows=[{"state": "planned"}], sessions=[])
+    status = look(held)
+    assert status.process is not None
+    assert status.steps == ()
+
+
+def test_programs_get_the_same_in_json(held):
+    rows = [{"state": "completed"}, {"state": "waiting", "waiting_since": START}]
+    rows += [{"state": "failed", "cause": "HTTP 500"}, {"state": "unknown", "cause": "HTTP 500"}]
+    make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2, inside={"watch": 1}))
+    told = json.loads(json.dumps(as_json(look(held)), allow_nan=False))
+    assert told["total"] == 4
+    assert told["completed"] == told["waiting"] == told["failed"] == told["unknown"] == 1
+    assert told["process"]["alive"] is True
+    assert told["ended_because"] == "running"
+    assert told["rows_per_second"] == pytest.approx(2)
+    assert told["inside"] == {"watch": 1}
+    assert told["waiting_rows"] == [
+        {"index": 1, "key": "key-1", "job_id": "job-1", "since": "2025-10-09T08:53:20.000Z"}
+    ]
+    assert told["failures"][0] | {"examples": []} == {
+        "cause": "HTTP 500",
+        "count": 2,
+        "failed": 1,
+        "unknown": 1,
+        "examples": [],
+    }
+    assert told["next"] == []
+
+
+def test_where_there_is_no_batch_it_says_so(tmp_path):
+    with pytest.raises(LedgerError, match="There is no batch"):
+        look(tmp_path)
+
+
+# The rate
+
+
+def test_few_ends_make_a_wide_range_and_many_a_narrow_one():
+    few = speed_of(as_samples([(0, 0), (50, 6), (100, 12)]))
+    many = speed_of(as_samples([(0, 0), (50, 6000), (100, 12000)]))
+    assert few is not None
+    assert many is not None
+    assert (few.high - few.low) / few.rate > 1
+    assert (many.high - many.low) / many.rate < 0.1
+
+
+def test_ups_and_downs_make_the_range_wide():
+    calm = speed_of(as_samples([(10 * at, 1000 * at) for at in range(11)]))
+    restless = speed_of(as_samples([(10 * at, 2000 * min(at, 5)) for at in range(11)]))
+    assert calm is not None
+    assert restless is not None
+    assert restless.high - restless.low > 2 * (calm.high - calm.low)
+
+
+@pytest.mark.parametrize("pairs", [[], [(0, 0)], [(0, 0), (0, 50)], [(0, 10), (60, 10)], [(0, 10), (60, 12)]])
+def test_what_tells_nothing_gives_no_rate(pairs):
+    assert speed_of(as_samples(pairs)) is None
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 1e5), st.integers(0, 10_000)), min_size=2, max_size=40))
+def test_the_rate_lies_in_its_range_whatever_was_seen(steps):
+    elapsed, done, pairs = 0.0, 0, []
+    for seconds, ended in steps:
+        elapsed, done = elapsed + seconds, done + ended
+        pairs.append((elapsed, done))
+    speed = speed_of(as_samples(pairs))
+    if speed is not None:
+        assert 0 <= speed.low <= speed.rate <= speed.high

@@ -1,0 +1,348 @@
+"""What a batch needs of a client: uploads remembered beyond a process, jobs taken over, files fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from client_tools import DOCUMENT, KEY, TEXT, document, sha256, text_payload
+
+from opus_async import ConfigurationError, JobRequest, NotFound, OpusError
+from opus_async.opus import memory as memory_room
+from opus_async.opus.memory import LIFE
+from opus_async.platform import Standing
+
+REPORT = "Rep0rtWithFiles1"
+DAY = 24 * 3600
+
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
+class Kept:
+    """A memory: names and values as text."""
+
+    def __init__(self):
+        self.texts: dict[str, str] = {}
+        self.recalled: list[str] = []
+
+    async def recall(self, name):
+        self.recalled.append(name)
+        await asyncio.sleep(0)
+        return self.texts.get(name)
+
+    def keep(self, name, value):
+        self.texts[name] = value
+
+    def aged(self, seconds):
+        for name, text in self.texts.items():
+            held = json.loads(text)
+            self.texts[name] = json.dumps({**held, "at": held["at"] - seconds})
+
+
+def puts(simulator):
+    return simulator.state(jobs="0")["counters"]["requests"].get("put", 0)
+
+
+async def run_all(opus, files, memory, **pins):
+    """Run a row per file; the platform it ran on, and the digests that the jobs read."""
+    lifecycle = opus.lifecycle(DOCUMENT, memory=memory, **pins)
+    await lifecycle.platform.open()
+    outcomes = await asyncio.gather(*(lifecycle.run(JobRequest({"Document": file})) for file in files))
+    return lifecycle.platform, [outcome.raise_for_status().outputs["SHA-256"] for outcome in outcomes]
+
+
+# Uploads
+
+
+async def test_a_second_process_with_the_same_memory_uploads_nothing(simulate, connect):
+    simulator, kept = await simulate(), Kept()
+    contents = [document(number) for number in range(5)]
+    files = [(f"{number}.txt", content) for number, content in enumerate(contents)]
+    first, digests = await run_all(connect(simulator), files, kept)
+    assert (puts(simulator), first.prepared_before, len(kept.texts)) == (5, 0, 5)
+    second, again = await run_all(connect(simulator), files + files, kept)
+    assert (puts(simulator), second.prepared_before) == (5, 10)
+    assert digests == [sha256(content) for content in contents]
+    assert again == digests * 2
+    assert simulator.state()["counters"]["requests"]["presign"] == 5
+
+
+async def test_rows_with_one_content_ask_the_memory_once(simulate, connect):
+    simulator, kept = await simulate(), Kept()
+    platform, _ = await run_all(connect(simulator), [(f"{n}.txt", b"same") for n in range(20)], kept)
+    assert (puts(simulator), platform.prepared_before, len(kept.recalled)) == (1, 19, 1)
+
+
+async def test_without_a_memory_each_run_uploads_anew(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    for _ in range(2):
+        await run_all(opus, [("a.txt", b"same"), ("b.txt", b"same")], None)
+    assert puts(simulator) == 2
+
+
+@pytest.mark.parametrize("other", [("a.csv", b"same"), ("a.txt", b"diff"), ("a.txt", b"longer")])
+async def test_another_content_or_another_ending_is_another_upload(simulate, connect, other):
+    simulator, kept = await simulate(), Kept()
+    opus = connect(simulator)
+    await run_all(opus, [("a.txt", b"same")], kept)
+    platform, _ = await run_all(opus, [other], kept)
+    assert (puts(simulator), platform.prepared_before, len(kept.texts)) == (2, 0, 2)
+
+
+async def test_another_workflow_and_another_host_are_other_uploads(simulate, connect):
+    one, two, kept = await simulate(), await simulate(), Kept()
+    await run_all(connect(one), [("a.txt", b"same")], kept)
+    await run_all(connect(two), [("a.txt", b"same")], kept)
+    lifecycle = connect(one).lifecycle(REPORT, memory=kept)
+    inputs = {"Document": ("a.txt", b"same"), "Text": "x"}
+    (await lifecycle.run(JobRequest(inputs))).raise_for_status()
+    assert (puts(one), puts(two), len(kept.texts)) == (2, 1, 3)
+
+
+async def test_what_one_generation_has_sent_is_unknown_to_the_other(simulate, connect, api):
+    simulator, kept = await simulate(), Kept()
+    await run_all(connect(simulator), [("a.txt", b"same")], kept)
+    await run_all(connect(simulator, api="v1" if api == "v0" else "v0"), [("a.txt", b"same")], kept)
+    assert puts(simulator) == 2
+
+
+@pytest.mark.parametrize(("age", "sent_again"), [(DAY - 60, 0), (DAY + 60, 1), (-DAY - 60, 1), (-60, 0)])
+async def test_an_upload_that_is_a_day_old_is_sent_again(simulate, connect, age, sent_again):
+    simulator, kept = await simulate(), Kept()
+    await run_all(connect(simulator), [("a.txt", b"same")], kept)
+    kept.aged(age)
+    await run_all(connect(simulator), [("a.txt", b"same")] * 3, kept)
+    assert puts(simulator) == 1 + sent_again
+    [text] = kept.texts.values()
+    assert (abs(time.time() - json.loads(text)["at"]) < 50) is bool(sent_again)
+
+
+async def test_a_run_that_lasts_longer_than_a_day_sends_again_too(simulate, connect, monkeypatch):
+    simulator, kept = await simulate(), Kept()
+    lifecycle = connect(simulator).lifecycle(DOCUMENT, memory=kept)
+    request = JobRequest({"Document": ("a.txt", b"same")})
+    for expected in (1, 1):
+        assert (await lifecycle.run(request)).ok
+        assert puts(simulator) == expected
+    tomorrow = time.time() + LIFE
+    monkeypatch.setattr(memory_room.time, "time", lambda: tomorrow)
+    outcomes = await asyncio.gather(*(lifecycle.run(request) for _ in range(5)))
+    assert all(outcome.ok for outcome in outcomes)
+    assert (puts(simulator), lifecycle.platform.prepared_before) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "[]", "null", '{"url": 3, "size": 4, "at": 1}', '{"url": "https://a", "at": 1}']
+)
+async def test_what_is_no_upload_in_the_memory_is_not_believed(simulate, connect, text):
+    simulator, kept = await simulate(), Kept()
+    await run_all(connect(simulator), [("a.txt", b"same")], kept)
+    kept.texts = dict.fromkeys(kept.texts, text)
+    _, digests = await run_all(connect(simulator), [("a.txt", b"same")], kept)
+    assert (puts(simulator), digests) == (2, [sha256(b"same")])
+
+
+@pytest.mark.parametrize(
+    ("url", "kept_ones"),
+    [
+        ("https://files.opus.com/media/a.txt", 1),
+        ("https://files.opus.com/media/a.txt?X-Amz-Signature=5ec3e7", 0),
+        ("https://files.opus.com/media/a.txt?", 0),
+        ("https://user:5ec3e7@files.opus.com/media/a.txt", 0),
+    ],
+)
+async def test_nothing_secret_is_kept(simulate, connect, monkeypatch, url, kept_ones):
+    simulator, kept = await simulate(), Kept()
+    opus = connect(simulator)
+    sent = opus._api.presign
+
+    async def presign(fields):
+        place = await sent(fields)
+        return type(place)(place.put_url, url)
+
+    monkeypatch.setattr(opus._api, "presign", presign)
+    lifecycle = opus.lifecycle(DOCUMENT, memory=kept)
+    for _ in range(2):
+        ready = await lifecycle.platform.prepare(
+            await lifecycle.platform.bind(JobRequest({"Document": ("a.txt", b"same")}))
+        )
+        assert [entry["value"] for entry in ready.values()] == [url]
+    assert puts(simulator) == 1, "known while this run lasts"
+    assert len(kept.texts) == kept_ones
+    told = str(kept.texts) + str(kept.recalled)
+    assert "5ec3e7" not in told
+    assert KEY[1:] not in told
+
+
+async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
+    from handmade_opus import xml_error
+
+    server = await handmade(script={"put": [xml_error(400, "EntityTooLarge")]})
+    kept = Kept()
+    uploads = connect(server, api="v0").lifecycle("w", memory=kept).platform._uploads
+    from opus_async.opus.protocol.dialect import PresignFields
+    from opus_async.transport.files import BytesSource
+
+    source, fields = BytesSource("a.txt", b"same"), PresignFields(extension=".txt")
+    with pytest.raises(OpusError, match="EntityTooLarge"):
+        await uploads.send(source, fields)
+    assert kept.texts == {}
+    assert (await uploads.send(source, fields)).url
+    assert len(kept.texts) == 1
+
+
+async def test_a_memory_that_fails_fails_the_row_and_no_other(simulate, connect):
+    class Broken(Kept):
+        async def recall(self, name):
+            if not self.recalled:
+                self.recalled.append(name)
+                raise OpusError("the ledger cannot be read")
+            return await super().recall(name)
+
+    simulator = await simulate()
+    lifecycle = connect(simulator).lifecycle(DOCUMENT, memory=Broken())
+    request = JobRequest({"Document": ("a.txt", b"same")})
+    with pytest.raises(OpusError, match="ledger cannot be read") as caught:
+        await lifecycle.run(request)
+    assert caught.value.stage == "upload"
+    assert (await lifecycle.run(request)).ok
+
+
+# What a batch needs of a client
+
+
+async def test_a_platform_that_is_open_tells_what_and_where_it_is(simulate, connect, api):
+    simulator = await simulate()
+    lifecycle = connect(simulator).lifecycle(DOCUMENT)
+    await lifecycle.platform.open()
+    assert lifecycle.platform.workflow.workflow_id == DOCUMENT
+    assert "Document" in [field.display_name for field in lifecycle.platform.workflow.inputs.values()]
+    assert lifecycle.platform.identity == {"platform": "opus", "host": simulator.base_url, "generation": api}
+
+
+async def test_the_generation_is_the_one_that_answered(simulate, connect, api):
+    simulator = await simulate(generations=api)
+    lifecycle = connect(simulator, api="auto").lifecycle(TEXT)
+    await lifecycle.platform.open()
+    assert lifecycle.platform.identity["generation"] == api
+
+
+@pytest.mark.parametrize("files", [0, 1, 3])
+async def test_the_requests_of_a_job_are_as_many_as_told(simulate, connect, files):
+    simulator = await simulate()
+    workflow = {0: TEXT, 1: DOCUMENT, 3: "P0stmanC0llecti0"}[files]
+    inputs = {
+        0: {"Text": "x"},
+        1: {"Document": ("a.txt", b"a")},
+        3: {"Files": [(f"{n}.txt", document(n)) for n in range(3)]},
+    }[files]
+    lifecycle = connect(simulator).lifecycle(workflow)
+    await lifecycle.platform.open()
+    before = simulator.state()["counters"]["requests"]
+    assert (await lifecycle.run(JobRequest(inputs))).ok
+    after = simulator.state()["counters"]["requests"]
+    asked = {name: number - before.get(name, 0) for name, number in after.items()}
+    looks = asked.pop("status")
+    assert looks >= 1
+    assert sum(asked.values()) == lifecycle.platform.requests_for(files)
+
+
+async def test_what_dooms_every_row_shows_when_it_is_opened(simulate, connect):
+    opus = connect(await simulate())
+    with pytest.raises(NotFound):
+        await opus.lifecycle("n0SuchWorkflow00").platform.open()
+    with pytest.raises(NotFound):
+        await opus.lifecycle(TEXT, version_number=99).platform.open()
+    await opus.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        opus.lifecycle(TEXT)
+
+
+async def test_a_pin_is_that_of_every_row_that_names_none(simulate, connect):
+    simulator = await simulate()
+    opus = connect(simulator)
+    one = (await opus.workflows.get(TEXT, version=1)).version_id
+    lifecycle = opus.lifecycle(TEXT, version_number=2)
+    await lifecycle.platform.open()
+    for request, expected in (
+        (JobRequest({"Text": "x"}), (2, None)),
+        (JobRequest({"Text": "x"}, version_number=1), (1, None)),
+        (JobRequest({"Text": "x"}, version_id=one), (None, one)),
+    ):
+        outcome = await lifecycle.run(request)
+        sent = simulator.state()["jobs"][outcome.job_id]["request"]
+        assert (sent.get("workflowVersionNumber"), sent.get("workflowVersionId")) == expected
+    by_id = opus.lifecycle(TEXT, version_id=one)
+    await by_id.platform.open()
+    outcome = await by_id.run(JobRequest({"Text": "x"}))
+    assert simulator.state()["jobs"][outcome.job_id]["request"]["workflowVersionId"] == one
+
+
+@pytest.mark.parametrize(("pin", "of_the_run"), [(1, None), (None, 2), (3, 2), (None, None)])
+async def test_a_job_of_an_earlier_process_is_compared_with_one_of_its_version(
+    simulate, connect, pin, of_the_run
+):
+    simulator = await simulate()
+    opus = connect(simulator)
+    number = pin or of_the_run
+    job_id = await opus.jobs.initiate(TEXT, version_number=number)
+    platform = opus.lifecycle(TEXT, version_number=of_the_run).platform
+    platform.adopt(job_id, JobRequest({"Text": "x"}, version_number=pin))
+    assert await platform.settle(job_id) is Standing.UNSTARTED
+    assert platform.stray_shells == 1
+    jobs = simulator.state()["jobs"]
+    assert {job["request"].get("workflowVersionNumber") for job in jobs.values()} == {number}
+    await platform.start(job_id, text_payload("x"))
+    assert await platform.settle(job_id) is Standing.RUNNING
+
+
+# Files that jobs leave
+
+
+async def left_by_a_job(opus):
+    lifecycle = opus.lifecycle(REPORT)
+    outcome = await lifecycle.run(JobRequest({"Document": ("a.txt", b"one\n"), "Text": "x"}))
+    return lifecycle.platform, outcome.raise_for_status()
+
+
+@pytest.mark.parametrize("trait", [None, "download_needs_workspace", "download_refuses_workspace"])
+async def test_files_that_a_job_left_are_found_and_fetched(simulate, connect, tmp_path, trait):
+    simulator = await simulate(traits=frozenset({trait} if trait else ()))
+    platform, outcome = await left_by_a_job(connect(simulator))
+    files = platform.files_in(outcome.results)
+    assert [name for name, _ in files] == ["Report", "Attachments", "Attachments"]
+    known = simulator.state()["jobs"][outcome.job_id]["output_files"]
+    for number, (_, url) in enumerate(files):
+        wanted = tmp_path / f"{number}.bin"
+        got = await platform.fetch(url, wanted)
+        assert got.path == wanted
+        assert got.sha256 == sha256(wanted.read_bytes()) == known[url]
+        assert got.size == wanted.stat().st_size
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+async def test_something_elses_file_is_never_overwritten(simulate, connect, tmp_path):
+    platform, outcome = await left_by_a_job(connect(await simulate()))
+    url = platform.files_in(outcome.results)[0][1]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    for name, make in (
+        ("file", lambda path: path.write_text("kept")),
+        ("link", lambda path: path.symlink_to(elsewhere)),
+        ("folder", lambda path: path.mkdir()),
+    ):
+        taken = tmp_path / name
+        make(taken)
+        with pytest.raises(OpusError, match=r"came to be|cannot be written"):
+            await platform.fetch(url, taken)
+    assert (tmp_path / "file").read_text() == elsewhere.read_text() == "kept"
+    assert list((tmp_path / "folder").iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "file", "link", "folder"}
+    with pytest.raises(OpusError, match="make its folder first"):
+        await platform.fetch(url, tmp_path / "none" / "a.txt")

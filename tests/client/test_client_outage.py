@@ -1,0 +1,205 @@
+"""The cable between a client and Opus is pulled, and put back: no row is lost, none is ordered twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from client_tools import DOCUMENT, TEXT, Remains, document, until
+
+from opus_async import HostDown, HostTroubled, OpusError
+from opus_async.transport import breaker
+from opus_async.transport.limits import AdaptiveRate
+
+PIECE = 65536
+
+
+@dataclass
+class Cable:
+    """Leads to a simulator's API, by a port of its own, as long as it is plugged in.
+
+    Attributes:
+        base_url: Where a client connects.
+        service_key: The simulator's.
+    """
+
+    base_url: str
+    service_key: str
+    _port: int
+    _to: int
+    _server: asyncio.Server | None = None
+    _ends: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @classmethod
+    async def to(cls, simulator) -> Cable:
+        cable = cls("", simulator.service_key, 0, urlsplit(simulator.base_url).port)
+        await cable.plug_in()
+        cable.base_url = f"http://127.0.0.1:{cable._port}"
+        return cable
+
+    async def plug_in(self) -> None:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def pull(self) -> None:
+        """Refuse new connections, reset those there are: whatever was on them is lost."""
+        if self._server is None:
+            return
+        self._server.close()
+        for end in list(self._ends):
+            end.transport.abort()
+        await self._server.wait_closed()
+        self._server = None
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, away = await asyncio.open_connection("127.0.0.1", self._to)
+        self._ends |= {writer, away}
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_copy(reader, away))
+                both.create_task(_copy(there, writer))
+        finally:
+            self._ends -= {writer, away}
+            for end in (writer, away):
+                end.transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(PIECE):
+            writer.write(piece)
+            await writer.drain()
+    writer.transport.abort()
+
+
+@pytest.fixture
+async def cable_to(simulate, connect) -> AsyncIterator[Callable[..., Awaitable[Cable]]]:
+    cables: list[Cable] = []
+
+    async def lay(simulator) -> Cable:
+        cables.append(await Cable.to(simulator))
+        return cables[-1]
+
+    yield lay
+    for cable in cables:
+        await cable.pull()
+
+
+@pytest.fixture(autouse=True)
+def _quick_breaker(monkeypatch):
+    monkeypatch.setattr(breaker, "OVER", 0.05)
+    monkeypatch.setattr(breaker, "FIRST_PROBE", 0.02)
+    monkeypatch.setattr(breaker, "LAST_PROBE", 0.1)
+    monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
+
+
+@pytest.fixture(params=["v0", "v1"])
+def api(request):
+    return request.param
+
+
+class Trouble:
+    """A listener."""
+
+    def __init__(self) -> None:
+        self.told: list[HostTroubled] = []
+
+    def __call__(self, event) -> None:
+        if isinstance(event, HostTroubled):
+            self.told.append(event)
+
+    @property
+    def down(self) -> bool:
+        return bool(self.told) and self.told[-1].down
+
+
+async def test_no_row_is_lost_and_none_ordered_twice_while_the_platform_is_gone(simulate, connect, cable_to):
+    simulator = await simulate(run_time="0.05-0.3", queue_time=0.02)
+    cable, trouble = await cable_to(simulator), Trouble()
+    opus = connect(
+        cable,
+        retry={"attempts": 3, "max_elapsed": 1, "outage": 60},
+        limits={"api_concurrency": 8},
+        listeners=[trouble],
+    )
+    rows = [{"Document": (f"{number}.txt", document(number))} for number in range(60)]
+
+    async def run():
+        return [outcome async for outcome in opus.run_many(DOCUMENT, rows, max_in_flight=30)]
+
+    reader = asyncio.create_task(run())
+    for enough in (5, 20, 40):
+        await until(lambda enough=enough: simulator.state()["counters"]["executions"] >= enough)
+        await cable.pull()
+        await until(lambda: trouble.down)
+        await cable.plug_in()
+        await until(lambda: not trouble.down)
+    outcomes = await reader
+    assert sorted(outcome.index for outcome in outcomes) == list(range(60))
+    assert [outcome.error for outcome in outcomes] == [None] * 60
+    assert {event.host for event in trouble.told} == {"127.0.0.1"}
+    assert len(trouble.told) >= 6
+    assert simulator.state()["counters"]["executed_twice"] == []
+    assert simulator.state()["counters"]["executions"] == 60
+
+
+async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_client_recovers(
+    simulate, connect, cable_to
+):
+    simulator = await simulate(run_time=1000)
+    cable, trouble = await cable_to(simulator), Trouble()
+    opus = connect(cable, retry={"outage": 0.5}, listeners=[trouble])
+    stream = opus.run_many(TEXT, [{"Text": str(number)} for number in range(20)])
+    async with stream:
+        first = asyncio.ensure_future(anext(stream))
+        await until(lambda: simulator.state()["counters"]["executions"] == 20)
+        await cable.pull()
+        outcomes = [await first, *[outcome async for outcome in stream]]
+    assert {type(outcome.error) for outcome in outcomes} == {HostDown}
+    for outcome in outcomes:
+        assert outcome.error.stage == "watch"
+        assert outcome.error.job_id == outcome.job_id
+        assert outcome.error.seconds >= 0.5
+        assert "status page" in str(outcome.error)
+    assert [event.reason.startswith("given up") for event in trouble.told] == [False, True]
+    await cable.plug_in()
+    await until(lambda: opus._breakers[0].next_probe == 0)
+    assert (await opus.workflows.get(TEXT)).inputs
+    assert not trouble.down
+
+
+async def test_without_an_outage_to_wait_for_a_watched_job_is_not_given_up(simulate, connect, cable_to):
+    simulator = await simulate(run_time=0.05)
+    cable, trouble = await cable_to(simulator), Trouble()
+    opus = connect(cable, retry={"max_elapsed": 0.2}, listeners=[trouble])
+    jobs = [await opus.jobs.initiate(TEXT) for _ in range(20)]
+    waiting = [asyncio.ensure_future(opus.jobs.wait(job_id)) for job_id in jobs]
+    await until(lambda: simulator.state()["counters"]["requests"].get("status", 0) >= 20)
+    await cable.pull()
+    await until(lambda: trouble.told and trouble.told[-1].reason.startswith("given up"))
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    await cable.plug_in()
+    await until(lambda: not trouble.down)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_closing_the_client_in_an_outage_wakes_everybody(simulate, connect, cable_to):
+    cable, trouble = await cable_to(await simulate()), Trouble()
+    remains = Remains()
+    opus = connect(cable, retry={"outage": 3600}, listeners=[trouble])
+    await opus.workflows.get(TEXT)
+    await cable.pull()
+    calls = [asyncio.ensure_future(opus.workflows.get(TEXT)) for _ in range(30)]
+    await until(lambda: trouble.down)
+    await opus.close()
+    for error in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(error, OpusError)
+        assert "closed" in str(error)
+    await remains.none()

@@ -1,0 +1,177 @@
+"""A job that an earlier process began, and what is told in time to be gone on with later."""
+
+from __future__ import annotations
+
+import pytest
+from fake_platform import FakePlatform, lifecycle_on
+from virtual_time import run_virtual
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import AmbiguousExecution, InvalidInputs, OpusError, TransportError, ValidationFailed
+from opus_async.events import JobStageChanged
+from opus_async.lifecycle import Parked
+from opus_async.models import JobRequest, JobStatus
+from opus_async.platform import Past, Standing, UncertainStart
+from opus_async.transport.notify import Notifier
+
+
+class WrittenDown:
+    """A journal that keeps what it is told, in order, and where the platform stood then."""
+
+    def __init__(self, platform: FakePlatform) -> None:
+        self.told: list[tuple[str, object]] = []
+        self.starts_when_ordering: list[int] = []
+        self._platform = platform
+
+    def created(self, remote_id: str) -> None:
+        self.told.append(("created", remote_id))
+
+    async def ordering(self, remote_id: str) -> None:
+        self.told.append(("ordering", remote_id))
+        self.starts_when_ordering.append(self._platform.count("start"))
+
+    def ordered(self, remote_id: str) -> None:
+        self.told.append(("ordered", remote_id))
+
+    def seen(self, status: JobStatus) -> None:
+        self.told.append(("seen", str(status)))
+
+
+def run(platform, request=None, *, policy=None, notify=None, **how):
+    async def main():
+        lifecycle, watcher = lifecycle_on(platform, policy=policy, notify=notify)
+        try:
+            return await lifecycle.run(request or JobRequest({}), **how)
+        finally:
+            await watcher.close()
+
+    return run_virtual(main())
+
+
+def steps(platform):
+    return [name for name, _ in platform.calls if name != "observe"]
+
+
+def test_the_journal_hears_of_an_order_before_it_leaves():
+    platform = FakePlatform()
+    journal = WrittenDown(platform)
+    assert run(platform, journal=journal).ok
+    assert journal.told == [
+        ("created", "job-0"),
+        ("ordering", "job-0"),
+        ("ordered", "job-0"),
+        ("seen", "IN_PROGRESS"),
+        ("seen", "COMPLETED"),
+    ]
+    assert journal.starts_when_ordering == [0]
+
+
+def test_nothing_is_ordered_when_the_journal_cannot_keep_it():
+    class Full(WrittenDown):
+        async def ordering(self, remote_id):
+            raise OpusError("the disk is full")
+
+    platform = FakePlatform()
+    with pytest.raises(OpusError, match="the disk is full"):
+        run(platform, journal=Full(platform))
+    assert platform.count("start") == 0
+
+
+def test_a_job_that_was_accepted_is_only_waited_for():
+    platform = FakePlatform(run_time=0)
+    platform.started["job-9"] = -100.0
+    outcome = run(
+        platform,
+        JobRequest({"of no": "interest"}, key="k"),
+        past=Past(remote_id="job-9", ordered=True, accepted=True),
+    )
+    assert outcome.ok
+    assert (outcome.job_id, outcome.key) == ("job-9", "k")
+    assert steps(platform) == ["collect"]
+
+
+def test_a_shell_of_an_earlier_process_is_used():
+    platform = FakePlatform()
+    request = JobRequest({"n": 5})
+    outcome = run(platform, request, past=Past(remote_id="job-3"))
+    assert outcome.job_id == "job-3"
+    assert steps(platform) == ["bind", "prepare", "start", "collect"]
+    assert platform.adopted == {"job-3": request}
+
+
+def test_an_order_that_was_obeyed_is_not_given_again():
+    platform = FakePlatform()
+    platform.standings = [Standing.RUNNING]
+    platform.started["job-3"] = 0.0
+    journal = WrittenDown(platform)
+    outcome = run(platform, past=Past(remote_id="job-3", ordered=True), journal=journal)
+    assert outcome.ok
+    assert steps(platform) == ["settle", "collect"]
+    assert journal.told[0] == ("ordered", "job-3")
+
+
+def test_an_order_that_looks_never_obeyed_is_given_once_more():
+    platform = FakePlatform()
+    journal = WrittenDown(platform)
+    assert run(platform, past=Past(remote_id="job-3", ordered=True), journal=journal).ok
+    assert platform.starts == {"job-3": 1}
+    assert platform.count("settle") == 5
+    assert ("ordering", "job-3") in journal.told
+
+
+def test_and_a_second_uncertain_answer_is_for_a_person():
+    platform = FakePlatform()
+    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    with pytest.raises(AmbiguousExecution):
+        run(platform, past=Past(remote_id="job-3", ordered=True))
+    assert platform.starts == {"job-3": 1}
+
+
+def test_a_refusal_of_the_second_order_may_mean_that_the_first_was_obeyed():
+    platform = FakePlatform()
+    platform.standings = [Standing.UNSTARTED] * 5 + [Standing.RUNNING]
+    platform.started["job-3"] = 0.0
+    platform.fail["start"] = lambda _: ValidationFailed("already executed", status=400)
+    assert run(platform, past=Past(remote_id="job-3", ordered=True)).ok
+
+
+@pytest.mark.parametrize(
+    ("policy", "may_order"), [(RetryPolicy(on_ambiguous="stop"), True), (RetryPolicy(), False)]
+)
+def test_nothing_is_given_again_where_that_is_forbidden(policy, may_order):
+    platform = FakePlatform()
+    with pytest.raises(AmbiguousExecution):
+        run(platform, policy=policy, past=Past(remote_id="job-3", ordered=True, may_order=may_order))
+    assert steps(platform) == ["settle"] * 5
+
+
+def test_inputs_that_are_gone_fail_a_job_only_when_it_was_proved_unstarted():
+    platform = FakePlatform()
+    platform.fail["bind"] = lambda _: InvalidInputs(["the file is gone"])
+    with pytest.raises(InvalidInputs):
+        run(platform, past=Past(remote_id="job-3", ordered=True))
+    assert steps(platform) == ["settle"] * 5 + ["bind"]
+
+    running = FakePlatform()
+    running.fail = platform.fail
+    running.standings = [Standing.RUNNING]
+    running.started["job-3"] = 0.0
+    assert run(running, past=Past(remote_id="job-3", ordered=True)).ok
+
+
+def test_a_job_that_waits_for_a_person_is_left_where_that_is_wanted():
+    told = []
+    platform = FakePlatform()
+
+    async def waiting(remote_ids):
+        return dict.fromkeys(remote_ids, JobStatus.WAITING)
+
+    platform.observe = waiting
+    journal = WrittenDown(platform)
+    with pytest.raises(Parked) as parked:
+        run(platform, journal=journal, park=True, notify=Notifier([told.append]))
+    assert parked.value.remote_id == "job-0"
+    assert parked.value.status == "WAITING"
+    assert parked.value.timings["see"] > 0
+    assert ("seen", "WAITING") in journal.told
+    assert [event.stage for event in told if isinstance(event, JobStageChanged)][-1] == "parked"

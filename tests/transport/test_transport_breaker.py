@@ -1,0 +1,956 @@
+"""A host that is gone: everything to it waits, one at a time finds out, and no request pays for it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import run_virtual
+from wire import answer, read_request
+
+from opus_async.config import RetryPolicy, Timeouts
+from opus_async.errors import (
+    APIError,
+    HostDown,
+    NotFound,
+    OpusError,
+    ProtocolError,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    TransportError,
+    UploadError,
+)
+from opus_async.events import HostTroubled, RequestRetried
+from opus_async.platform import Standing, UncertainStart
+from opus_async.starting import Starter
+from opus_async.transport import breaker as breaker_module
+from opus_async.transport.breaker import Breaker
+from opus_async.transport.http import Http, Request
+from opus_async.transport.limits import AdaptiveRate, Gate, Lane
+from opus_async.transport.retry import FailureClass, Retrier, classify
+from opus_async.transport.urls import without_query
+
+HOST = "operator.opus.com"
+HOUR = 3600.0
+LASTING = RetryPolicy(outage=HOUR)
+ONE_TRY = RetryPolicy(attempts=1)
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let virtual time pass until a condition holds."""
+    while not condition():  # noqa: ASYNC110 - the clock jumps, nothing sleeps
+        await asyncio.sleep(0.1)
+
+
+def unsent() -> OpusError:
+    return TransportError("the name cannot be resolved", request_sent=False)
+
+
+def broken() -> OpusError:
+    return TransportError("the connection broke", request_sent=True)
+
+
+def gateway() -> OpusError:
+    return ServerError("", status=502)
+
+
+def page() -> OpusError:
+    return ProtocolError("an HTML page where JSON was expected")
+
+
+def with_wait(error: OpusError, seconds: float) -> OpusError:
+    error.retry_after = seconds
+    return error
+
+
+class Host:
+    """One host behind a gate, a breaker and a retrier; it fails as told, and notes who asked when.
+
+    Attributes:
+        trouble: Makes the failure of every request; None while it is well.
+        takes: Seconds per request.
+        asked: When, and for what.
+        events: What a listener was told.
+    """
+
+    def __init__(
+        self,
+        policy: RetryPolicy = LASTING,
+        *,
+        slots: int = 64,
+        rate: float | None = None,
+        spread: float = 0.5,
+    ) -> None:
+        self.trouble: Callable[[], OpusError] | None = None
+        self.takes = 0.0
+        self.asked: list[tuple[float, str]] = []
+        self.events: list[object] = []
+        self.gate = Gate(slots, rate=rate, random=lambda: 0.0)
+        self.breaker = Breaker(HOST, self.gate, policy, notify=self.events.append, random=lambda: spread)
+        self.retrier = Retrier(policy, self.gate, breaker=self.breaker, notify=self.events.append)
+
+    async def ask(
+        self, what: str = "ask", *, fails: Callable[[], OpusError] | None = None, **options: object
+    ) -> str:
+        """Ask once, with retries; ``fails`` is this request's own trouble."""
+
+        async def attempt(_: int) -> str:
+            self.asked.append((clock(), what))
+            await asyncio.sleep(self.takes)
+            if trouble := fails or self.trouble:
+                raise trouble()
+            return what
+
+        return await self.retrier.call(what, attempt, **options)
+
+    async def row(self, name: str, requests: int = 3) -> str:
+        """What a row does: a few requests, one after the other."""
+        for _ in range(requests):
+            await self.ask(name)
+        return name
+
+    async def go_down(self, trouble: Callable[[], OpusError] = unsent) -> list[asyncio.Task[str]]:
+        """Fail until the breaker holds; returns requests that are held."""
+        self.trouble = trouble
+        tasks = [asyncio.create_task(self.ask(f"held {number}")) for number in range(8)]
+        await until(lambda: self.breaker.holds)
+        await asyncio.sleep(0)
+        return tasks
+
+    @property
+    def told(self) -> list[tuple[bool, str]]:
+        return [(event.down, event.reason) for event in self.events if isinstance(event, HostTroubled)]
+
+    def since(self, moment: float) -> list[tuple[float, str]]:
+        return [(when, what) for when, what in self.asked if when >= moment]
+
+    def close(self) -> None:
+        self.breaker.close()
+        self.gate.close()
+        assert self.gate.in_use == self.gate.waiting == 0
+
+
+def virtual(main: Callable[[Host], object], policy: RetryPolicy = LASTING, **options: object):
+    """Run a story of one host in virtual time; nothing of it may be left."""
+
+    async def run():
+        host = Host(policy, **options)
+        try:
+            return await main(host)
+        finally:
+            host.close()
+
+    return run_virtual(run())
+
+
+async def all_of(tasks) -> list[object]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# An outage that is waited for
+
+
+@pytest.mark.parametrize("trouble", [unsent, broken, gateway, page])
+def test_no_row_of_a_batch_fails_in_ten_minutes_without_a_host(trouble):
+    async def main(host):
+        host.takes = 0.05
+        rows = [asyncio.create_task(host.row(str(number))) for number in range(500)]
+        await asyncio.sleep(0.2)
+        host.trouble = trouble
+        gone = clock()
+        await asyncio.sleep(600)
+        assert not any(row.done() for row in rows)
+        probes = host.since(gone + 10)
+        assert len(probes) <= 5 + 600 / (breaker_module.LAST_PROBE * 0.75), "nobody is hammered"
+        host.trouble = None
+        back = clock()
+        assert await asyncio.gather(*rows) == [str(number) for number in range(500)]
+        assert clock() - back <= breaker_module.LAST_PROBE * 1.25 + 60
+
+    virtual(main)
+
+
+def test_those_who_waited_leave_one_by_one_at_a_rate_that_climbs():
+    async def main(host):
+        host.takes = 0.05
+        for _ in range(40):
+            await asyncio.gather(*(host.ask() for _ in range(32)))
+        held = await host.go_down()
+        held += [asyncio.create_task(host.ask("held")) for _ in range(600)]
+        await asyncio.sleep(300)
+        host.trouble = None
+        back = clock()
+        await asyncio.gather(*held)
+        times = [when for when, _ in host.since(back)][1:]
+        first, *_ = times
+        assert max(sum(first <= other < first + 0.01 for other in times) for first in times[:60]) <= 3
+        seconds = [sum(first + n <= when < first + n + 1 for when in times) for n in range(4)]
+        assert seconds == sorted(seconds)
+        assert seconds[0] < seconds[3] / 1.5
+        assert times[-1] - first < 15
+
+    virtual(main)
+
+
+def test_trouble_is_told_when_it_begins_and_when_it_ends(caplog):
+    async def main(host):
+        began = clock()
+        held = await host.go_down()
+        await asyncio.sleep(100)
+        host.trouble = None
+        await asyncio.gather(*held)
+        assert host.told == [
+            (True, "unsent: the name cannot be resolved"),
+            (False, "it answers again"),
+        ]
+        first, last = (event for event in host.events if isinstance(event, HostTroubled))
+        assert first.host == last.host == HOST
+        assert breaker_module.OVER <= first.seconds <= breaker_module.OVER + 2
+        assert last.seconds == pytest.approx(clock() - began, abs=2)
+
+    with caplog.at_level(logging.WARNING, "opus_async.transport"):
+        virtual(main)
+    assert (
+        f"{HOST} is not answering (unsent: the name cannot be resolved): requests to it wait" in caplog.text
+    )
+    assert f"{HOST}: it answers again, after" in caplog.text
+
+
+def test_probes_come_at_growing_intervals():
+    async def main(host):
+        held = await host.go_down()
+        down = clock()
+        await asyncio.sleep(200)
+        times = [when for when, _ in host.since(down)]
+        gaps = [later - earlier for earlier, later in pairwise([down, *times])]
+        assert gaps == pytest.approx([1, 2, 4, 8, 16, 30, 30, 30, 30, 30], abs=0.2)
+        host.trouble = None
+        await asyncio.gather(*held)
+
+    virtual(main)
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.0, 0.75), (0.5, 1.0), (1.0, 1.25)])
+def test_the_intervals_of_many_clients_differ(spread, expected):
+    async def main(host):
+        held = await host.go_down()
+        down = clock()
+        await until(lambda: len(host.since(down)) == 8)
+        before, last = (when for when, _ in host.asked[-2:])
+        assert last - before == pytest.approx(breaker_module.LAST_PROBE * expected)
+        host.trouble = None
+        await asyncio.gather(*held)
+
+    virtual(main, spread=spread)
+
+
+def test_a_probe_that_fails_uses_up_nothing_of_its_request():
+    async def main(host):
+        held = await host.go_down()
+        await asyncio.sleep(HOUR / 2)
+        [counted] = {sum(what == f"held {n}" for _, what in host.asked) > 8 for n in range(8)}
+        assert counted, "each was the probe more often than it has attempts"
+        host.trouble = None
+        assert sorted(await asyncio.gather(*held)) == sorted(f"held {number}" for number in range(8))
+
+    virtual(main)
+
+
+def test_a_look_without_retries_is_held_and_comes_late():
+    async def main(host):
+        held = await host.go_down()
+        look = asyncio.create_task(host.ask("look", lane=Lane.POLL, policy=ONE_TRY))
+        await asyncio.sleep(100)
+        assert not look.done()
+        host.trouble = None
+        assert await look == "look"
+        await asyncio.gather(*held)
+
+    virtual(main)
+
+
+# What is no outage
+
+
+def test_a_row_that_always_fails_ends_by_itself_while_others_are_answered():
+    async def main(host):
+        async def others():
+            while True:
+                await host.ask("other")
+                await asyncio.sleep(0.2)
+
+        busy = asyncio.create_task(others())
+        with pytest.raises(ServerError, match="gave up after 8 attempts"):
+            await host.ask("bad", fails=gateway)
+        busy.cancel()
+        await asyncio.wait([busy])
+        assert host.told == []
+
+    virtual(main)
+
+
+@pytest.mark.parametrize("trouble", [broken, gateway, page])
+@pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
+def test_a_row_that_always_fails_ends_by_itself_when_it_is_alone(trouble, policy):
+    async def main(host):
+        with pytest.raises(OpusError):
+            await host.ask("bad", fails=trouble)
+        assert len(host.asked) == 8
+        assert host.told == []
+
+    virtual(main, policy)
+
+
+@pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
+def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
+    async def main(host):
+        for _ in range(50):
+            with pytest.raises(ServerError):
+                await host.ask(fails=gateway, lane=Lane.POLL, policy=ONE_TRY, subject="/job/1/status")
+            await asyncio.sleep(5)
+        assert host.told == []
+        host.trouble = gateway
+        other = asyncio.create_task(host.ask("other", subject="/job/2/status"))
+        await asyncio.sleep(30)
+        assert host.told == [(True, "server error: HTTP 502")], "two are met by the same"
+        host.trouble = None
+        assert await other == "other"
+
+    virtual(main, policy)
+
+
+def test_failures_in_one_moment_are_no_outage():
+    async def main(host):
+        host.trouble = broken
+        host.takes = 1.0
+        tasks = [asyncio.create_task(host.ask()) for _ in range(60)]
+        await asyncio.sleep(1.0)
+        host.trouble = None
+        assert await asyncio.gather(*tasks) == ["ask"] * 60
+        assert host.told == []
+
+    virtual(main)
+
+
+@pytest.mark.parametrize("good", [None, NotFound("", status=404), APIError("", status=501)])
+def test_a_plain_no_shows_that_the_host_is_well(good):
+    async def main(host):
+        for _ in range(20):
+            for _ in range(7):
+                with pytest.raises(TransportError):
+                    await host.ask(fails=unsent, policy=ONE_TRY)
+                await asyncio.sleep(1)
+            await all_of([host.ask(fails=good and (lambda: copy.copy(good)))])
+        assert host.told == []
+
+    virtual(main, RetryPolicy())
+
+
+@pytest.mark.parametrize(
+    "neither",
+    [
+        RateLimited("", status=429),
+        with_wait(ServerError("", status=503), 1),
+        UploadError("the file changed", filename="a"),
+        TransportError("certificate", request_sent=False, retryable=False),
+    ],
+)
+def test_some_failures_say_nothing_of_the_host(neither):
+    async def main(host):
+        host.trouble = lambda: copy.copy(neither)
+        tasks = [asyncio.create_task(host.ask(policy=RetryPolicy(max_elapsed=20))) for _ in range(5)]
+        await all_of(tasks)
+        assert host.told == []
+        assert host.breaker.failures == 0
+        for _ in range(7):
+            host.breaker.failed("unsent", object(), unsent=True)
+        await asyncio.sleep(10)
+        await all_of([host.ask(policy=RetryPolicy(max_elapsed=1))])
+        assert host.breaker.failures == 7, "nor that it is well"
+
+    virtual(main, RetryPolicy())
+
+
+def test_a_failure_of_long_ago_says_nothing():
+    async def main(host):
+        with pytest.raises(TransportError):
+            await host.ask(fails=unsent, policy=RetryPolicy(attempts=7))
+        await asyncio.sleep(breaker_module.FORGOTTEN + 1)
+        with pytest.raises(TransportError):
+            await host.ask(fails=unsent, policy=RetryPolicy(attempts=7))
+        assert host.told == []
+
+    virtual(main, RetryPolicy())
+
+
+def test_a_quota_that_is_used_up_is_never_asked_for_again():
+    async def main(host):
+        with pytest.raises(QuotaExhausted):
+            await host.ask(fails=lambda: QuotaExhausted("", status=429))
+        assert len(host.asked) == 1
+        assert host.gate.pauses == 0
+
+    virtual(main)
+    for status in (402, 403, 429, 500):
+        assert classify(QuotaExhausted("", status=status)) is FailureClass.REFUSED
+
+
+# A single request, and many, without an outage to wait for
+
+
+@pytest.mark.parametrize("trouble", [unsent, broken, gateway, page])
+def test_a_single_request_has_its_own_attempts(trouble):
+    async def main(host):
+        began = clock()
+        with pytest.raises(OpusError, match="gave up after 8 attempts"):
+            await host.ask(fails=trouble)
+        assert clock() - began <= 60
+        assert len(host.asked) == 8
+
+    virtual(main, RetryPolicy())
+
+
+def test_nobody_is_held_for_longer_than_a_request_may_take():
+    policy = RetryPolicy(attempts=50)
+
+    async def main(host):
+        held = await host.go_down()
+        down = clock()
+        held += [asyncio.create_task(host.ask(f"more {number}")) for number in range(200)]
+        ended = await all_of(held)
+        assert clock() - down == pytest.approx(policy.max_elapsed, abs=0.2)
+        assert {type(error) for error in ended} == {HostDown}
+        assert host.told[-1] == (True, "given up, unsent: the name cannot be resolved")
+        now = clock()
+        refused = await all_of(host.ask("late") for _ in range(100))
+        assert {type(error) for error in refused} <= {HostDown, TransportError}
+        assert clock() == now
+
+    virtual(main, policy)
+
+
+def test_a_probe_pays_for_its_failure_where_no_outage_is_waited_for():
+    async def main(host):
+        ended = await all_of(await host.go_down())
+        spent = [error for error in ended if not isinstance(error, HostDown)]
+        assert spent
+        assert all("gave up after 8 attempts" in str(error) for error in spent)
+
+    virtual(main, RetryPolicy(max_elapsed=1000))
+
+
+# Given up
+
+
+def test_a_host_is_given_up_after_the_outage_and_probed_on():
+    async def main(host):
+        held = await host.go_down()
+        down = clock()
+        ended = await all_of(held)
+        assert clock() - down == pytest.approx(HOUR, abs=0.2)
+        for error in ended:
+            assert type(error) is HostDown
+            assert (error.host, error.retryable) == (HOST, False)
+            assert HOUR <= error.seconds <= HOUR + 10
+            assert "has given no good answer for 360" in str(error)
+            assert "VPN" in str(error)
+            assert "status page" in str(error)
+        assert host.told == [
+            (True, "unsent: the name cannot be resolved"),
+            (True, "given up, unsent: the name cannot be resolved"),
+        ]
+        probes = len(host.asked)
+        for _ in range(600):
+            with pytest.raises(HostDown):
+                await host.ask()
+            await asyncio.sleep(1)
+        assert 600 / (1.25 * breaker_module.LAST_PROBE) <= len(host.asked) - probes <= 30
+        host.trouble = None
+        await asyncio.sleep(60)
+        assert await host.ask("after") == "after"
+        assert host.told[-1] == (False, "it answers again")
+        assert await asyncio.gather(*(host.ask() for _ in range(50))) == ["ask"] * 50
+
+    virtual(main)
+
+
+def test_a_request_that_fails_on_a_host_given_up_is_no_second_probe():
+    async def main(host):
+        await all_of(await host.go_down(broken))
+        await asyncio.sleep(100)
+        host.takes = 2 * breaker_module.LAST_PROBE
+        before = len(host.asked)
+        retries = sum(isinstance(event, RequestRetried) for event in host.events)
+        with pytest.raises(HostDown) as caught:
+            await host.ask()
+        assert len(host.asked) - before == 1
+        assert caught.value.request_sent, "it left, and may have been obeyed"
+        assert sum(isinstance(event, RequestRetried) for event in host.events) == retries
+
+    virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sent"), [(unsent, False), (broken, True), (gateway, True), (page, True)]
+)
+def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble, sent):
+    async def main(host):
+        ended = await all_of(
+            [*await host.go_down(trouble), asyncio.create_task(host.ask("never sent", lane=Lane.WORK))][:8]
+        )
+        assert {error.request_sent for error in ended} == {sent}
+        said = "may have been obeyed" if sent else "nothing of this request was obeyed"
+        assert all(said in str(error) for error in ended)
+        now = clock()
+        while True:
+            with pytest.raises(HostDown) as caught:
+                await host.ask("new")
+            if host.since(now):
+                break
+            assert not caught.value.request_sent
+            await asyncio.sleep(1)
+
+    virtual(main)
+
+
+def test_what_was_known_of_a_host_is_out_of_date_when_nobody_asked_for_long():
+    async def main(host):
+        await all_of(await host.go_down())
+        await asyncio.sleep(breaker_module.FORGOTTEN + 60)
+        once = [unsent()]
+
+        async def attempt(_):
+            if once:
+                raise once.pop()
+            return "value"
+
+        assert await host.retrier.call("look", attempt) == "value", "it has its own attempts again"
+        assert host.told[-1] == (False, "nobody has asked it for a while")
+
+    virtual(main, RetryPolicy())
+
+
+# Who is the probe
+
+
+def test_an_order_is_never_the_probe_while_anybody_else_waits():
+    async def main(host):
+        held = await host.go_down(broken)
+        orders = [asyncio.create_task(host.ask("order", repeatable=False)) for _ in range(20)]
+        looks = [asyncio.create_task(host.ask("look", lane=Lane.POLL)) for _ in range(2)]
+        down = clock()
+        await asyncio.sleep(HOUR / 2)
+        asked = {what for _, what in host.since(down)}
+        assert "order" not in asked
+        assert "look" in asked
+        assert any(what.startswith("held") for what in asked), "each lane in turn"
+        host.trouble = None
+        await asyncio.gather(*held, *looks, *orders)
+
+    virtual(main)
+
+
+def test_an_order_is_the_probe_when_nobody_else_waits():
+    async def main(host):
+        await host.go_down()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+        order = asyncio.create_task(host.ask("order", repeatable=False))
+        host.trouble = None
+        assert await order == "order"
+
+    virtual(main)
+
+
+def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
+    async def main(host):
+        held = await host.go_down(gateway)
+        bad = asyncio.create_task(host.ask("bad", fails=gateway, lane=Lane.POLL, policy=ONE_TRY))
+        await asyncio.sleep(100)
+        host.trouble = None
+        await asyncio.gather(*held)
+        assert host.told[-1] == (False, "it answers again")
+        with pytest.raises(ServerError):
+            await bad
+
+    virtual(main)
+
+
+def test_a_probe_keeps_to_the_rate_and_to_a_pause():
+    async def main(host):
+        held = await host.go_down(gateway)
+        down = clock()
+        host.trouble = lambda: with_wait(RateLimited("", status=429), 100)
+        await asyncio.sleep(99)
+        [(refused, _)] = host.since(down)
+        host.trouble = None
+        await asyncio.gather(*held)
+        assert host.since(down)[1][0] - refused == pytest.approx(100, abs=0.1)
+
+    virtual(main)
+
+    async def slow(host):
+        held = await host.go_down()
+        down = clock()
+        await asyncio.sleep(60)
+        assert len(host.since(down)) <= 4
+        host.trouble = None
+        await asyncio.gather(*held)
+
+    virtual(slow, rate=1 / 20)
+
+
+def test_no_probe_goes_while_every_slot_is_on_the_wire():
+    async def main(host):
+        held = await host.go_down()
+        host.takes = 50
+        await until(lambda: host.gate.in_use == 2)
+        down = clock()
+        await asyncio.sleep(40)
+        assert len(host.since(down)) == 0
+        host.takes, host.trouble = 0.0, None
+        await asyncio.gather(*held)
+
+    virtual(main, slots=2)
+
+
+# An uncertain start
+
+
+def test_the_looks_that_decide_about_a_second_order_are_late_and_not_misled():
+    async def main(host):
+        orders = []
+
+        class Platform:
+            async def start(self, remote_id, ready):
+                orders.append(clock())
+                error = broken()
+                raise UncertainStart(error)
+
+            async def settle(self, remote_id):
+                await host.ask("look", policy=ONE_TRY)
+                return Standing.RUNNING
+
+        held = await host.go_down()
+        start = asyncio.create_task(Starter(Platform(), LASTING).start("1", None))
+        await asyncio.sleep(HOUR / 2)
+        assert not start.done()
+        host.trouble = None
+        await start
+        assert len(orders) == 1
+        await asyncio.gather(*held)
+
+    virtual(main)
+
+
+# 429, and 503 that ask for a wait
+
+
+def test_429_is_borne_for_as_long_as_an_outage():
+    async def main(host):
+        began = clock()
+        host.trouble = lambda: with_wait(RateLimited("", status=429), 10)
+        with pytest.raises(RateLimited):
+            await host.ask()
+        assert HOUR <= clock() - began <= HOUR + 60
+        assert host.told == []
+
+    virtual(main)
+
+
+def test_maintenance_that_says_for_how_long_uses_up_nothing():
+    async def main(host):
+        host.trouble = lambda: with_wait(ServerError("", status=503), 30)
+        rows = [asyncio.create_task(host.row(str(number))) for number in range(30)]
+        await asyncio.sleep(HOUR / 2)
+        assert not any(row.done() for row in rows)
+        host.trouble = None
+        await asyncio.gather(*rows)
+        assert host.told == []
+
+    virtual(main)
+
+
+@pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
+def test_a_503_of_one_row_alone_is_that_rows(policy):
+    async def main(host):
+        async def others():
+            while True:
+                await host.ask("other")
+                await asyncio.sleep(0.2)
+
+        began = clock()
+        busy = asyncio.create_task(others())
+        with pytest.raises(ServerError, match="gave up after"):
+            await host.ask("bad", fails=lambda: with_wait(ServerError("", status=503), 1))
+        assert clock() - began <= 60
+        busy.cancel()
+        await asyncio.wait([busy])
+
+    virtual(main, policy)
+
+
+# Cancelling and closing
+
+
+def test_whoever_is_held_can_be_cancelled_and_the_rest_goes_on():
+    async def main(host):
+        held = await host.go_down()
+        for task in held[:4]:
+            task.cancel()
+        await asyncio.sleep(100)
+        assert [task.cancelled() for task in held] == [True] * 4 + [False] * 4
+        assert host.gate.waiting == 4
+        for task in held[4:]:
+            task.cancel()
+        await asyncio.sleep(100)
+        host.trouble = None
+        assert await host.ask("new") == "new", "a probe is due, and this is it"
+
+    virtual(main)
+
+
+def test_a_probe_that_is_cancelled_is_followed_by_another():
+    async def main(host):
+        held = await host.go_down()
+        host.takes = 1000
+        await until(lambda: host.gate.in_use)
+        host.trouble, host.takes = None, 0.0
+        [probe] = {what for _, what in host.asked[-1:]}
+        held.pop(int(probe.removeprefix("held "))).cancel()
+        await asyncio.wait_for(asyncio.gather(*held), 30)
+
+    virtual(main)
+
+
+def test_closing_wakes_everybody_who_is_held_and_leaves_no_timer():
+    async def main(host):
+        held = await host.go_down()
+        host.breaker.close()
+        host.gate.close()
+        ended = await all_of(held)
+        assert {type(error) for error in ended} == {TransportError}
+        assert all("closed" in str(error) for error in ended)
+        assert host.breaker._probe_timer is host.breaker._patience_timer is None
+        with pytest.raises(TransportError, match="closed"):
+            await host.ask()
+        host.breaker.failed("broken", "late", unsent=True)
+        assert host.breaker._probe_timer is host.breaker._patience_timer is None
+
+    virtual(main)
+
+
+def test_a_closed_breaker_holds_nothing():
+    async def main(host):
+        host.breaker.close()
+        host.trouble = unsent
+        ended = await all_of(host.ask(policy=ONE_TRY) for _ in range(20))
+        await asyncio.sleep(10)
+        ended += await all_of(host.ask(policy=ONE_TRY) for _ in range(20))
+        assert not host.breaker.holds
+        assert host.told == []
+
+    virtual(main, RetryPolicy())
+
+
+visits = st.lists(
+    st.tuples(
+        st.floats(0, 40),  # arrives
+        st.sampled_from(Lane),
+        st.booleans(),  # repeatable
+        st.none() | st.floats(0, 40),  # is cancelled, after its arrival
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(
+    plan=visits,
+    gate=st.fixed_dictionaries({"slots": st.integers(1, 4), "rate": st.none() | st.floats(2, 50)}),
+    trouble=st.sampled_from([unsent, broken, gateway, page]),
+    window=st.tuples(st.floats(0, 30), st.floats(0.1, 200)),
+    policy=st.sampled_from([RetryPolicy(), RetryPolicy(outage=20), RetryPolicy(outage=HOUR)]),
+)
+def test_nobody_is_forgotten_whoever_comes_or_goes_whenever(plan, gate, trouble, window, policy):
+    async def main(host):
+        loop = asyncio.get_running_loop()
+
+        async def visit(arrives, lane, repeatable):
+            await asyncio.sleep(arrives)
+            return await host.ask(lane=lane, repeatable=repeatable)
+
+        host.takes = 0.1
+        begins, lasts = window
+        loop.call_later(begins, setattr, host, "trouble", trouble)
+        loop.call_later(begins + lasts, setattr, host, "trouble", None)
+        tasks = [asyncio.create_task(visit(*entry[:3])) for entry in plan]
+        for task, (arrives, *_, gives_up) in zip(tasks, plan, strict=True):
+            if gives_up is not None:
+                loop.call_later(arrives + gives_up, task.cancel)
+        for result in await all_of(tasks):  # hangs when a wake-up is lost
+            assert result == "ask" or isinstance(result, OpusError | asyncio.CancelledError)
+        await asyncio.sleep(begins + lasts + 100)
+        assert await host.ask("last") == "last"
+        assert not host.breaker.holds
+        assert host.gate.in_use == host.gate.waiting == 0
+
+    virtual(main, policy, **gate)
+
+
+# Real sockets
+
+
+class Cable:
+    """A server that can be unplugged: its port refuses, its connections are reset."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.answered = 0
+        self.busy = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def plug_in(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def unplug(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer(200, b"{}"))
+                await writer.drain()
+                self.answered += 1
+                if self.answered == 20:
+                    self.busy.set()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Trouble is noticed and probed at once, and the rate climbs back at once."""
+    monkeypatch.setattr(breaker_module, "OVER", 0.05)
+    monkeypatch.setattr(breaker_module, "FIRST_PROBE", 0.01)
+    monkeypatch.setattr(breaker_module, "LAST_PROBE", 0.05)
+    monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
+
+
+async def test_a_server_goes_away_and_comes_back_and_no_request_fails(quick):
+    cable, events, http = Cable(), [], Http(Timeouts())
+    changed = asyncio.Event()
+
+    def notify(event):
+        if isinstance(event, HostTroubled):
+            events.append(event)
+            changed.set()
+
+    policy = RetryPolicy(attempts=3, base=0.01, cap=0.02, outage=60)
+    gate = Gate(16)
+    breaker = Breaker("127.0.0.1", gate, policy, notify=notify)
+    retrier = Retrier(policy, gate, breaker=breaker, notify=notify)
+    await cable.plug_in()
+    url = f"http://127.0.0.1:{cable.port}/a"
+
+    async def attempt(_):
+        return (await http.send(Request("look", "GET", url, {}))).status
+
+    async def row():
+        return [await retrier.call("look", attempt) for _ in range(4)]
+
+    rows = [asyncio.create_task(row()) for _ in range(30)]
+    await cable.busy.wait()
+    await cable.unplug()
+    await changed.wait()
+    answered = cable.answered
+    assert not any(row.done() for row in rows)
+    changed.clear()
+    await cable.plug_in()
+    await changed.wait()
+    assert cable.answered == answered + 1
+    assert await asyncio.gather(*rows) == [[200] * 4] * 30
+    assert [event.down for event in events] == [True, False]
+    assert events[0].reason.startswith(("unsent: ", "broken: "))
+    await http.close()
+    breaker.close()
+    gate.close()
+    await cable.unplug()
+
+
+async def test_a_port_that_nobody_listens_on_is_given_up(quick):
+    cable, http = Cable(), Http(Timeouts())
+    await cable.plug_in()
+    await cable.unplug()
+    policy = RetryPolicy(base=0.01, cap=0.02, outage=0.3)
+    gate = Gate(16)
+    breaker = Breaker("127.0.0.1", gate, policy)
+    retrier = Retrier(policy, gate, breaker=breaker)
+    url = f"http://127.0.0.1:{cable.port}/a?X-Amz-Signature=f00d"
+
+    async def attempt(_):
+        return await http.send(Request("look", "GET", url, {}))
+
+    ended = await all_of(retrier.call("look", attempt) for _ in range(40))
+    assert {type(error) for error in ended} == {HostDown}
+    for error in ended:
+        assert not error.request_sent
+        assert f"unsent: GET {without_query(url)}: no connection to 127.0.0.1 (ECONNREFUSED" in str(error)
+        assert "f00d" not in str(error)
+    await http.close()
+    breaker.close()
+    gate.close()
+
+
+async def test_a_server_that_answers_nothing_but_pages_is_down_and_one_json_ends_it(quick, serve, http):
+    well, troubled = asyncio.Event(), asyncio.Event()
+
+    async def reply(served, reader, writer):
+        while True:
+            await read_request(served, reader)
+            writer.write(answer(200, b"{}") if well.is_set() else answer(502, b"<html>502</html>"))
+            await writer.drain()
+
+    served = await serve(reply)
+    policy = RetryPolicy(attempts=2, base=0.01, cap=0.02, outage=60)
+    gate = Gate(16)
+    breaker = Breaker("127.0.0.1", gate, policy, notify=lambda _: troubled.set())
+    retrier = Retrier(policy, gate, breaker=breaker)
+
+    async def attempt(_):
+        response = await http.send(Request("look", "GET", served.url, {}))
+        if response.status != 200:
+            raise ServerError("", status=response.status)
+        return response.body
+
+    tasks = [asyncio.create_task(retrier.call("look", attempt)) for _ in range(20)]
+    await troubled.wait()
+    assert breaker.holds
+    well.set()
+    assert await asyncio.gather(*tasks) == [b"{}"] * 20
+    assert not breaker.holds
+    breaker.close()
+    gate.close()
