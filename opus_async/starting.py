@@ -131,7 +131,7 @@ class Starter(Generic[ReadyT]):
             try:
                 standing = await self._platform.settle(job_id)
             except OpusError as error:
-                raise _ambiguous(f"The platform cannot be asked any more ({error.message})", cause) from None
+                raise _ambiguous(f"The platform cannot be asked any more ({error.message})", cause) from error
             if standing is Standing.RUNNING:
                 return True
             agreeing += standing is Standing.UNSTARTED

@@ -79,17 +79,22 @@ class Binding:
         """What a column is for, by its own name alone."""
         return self._columns.bound(name)
 
-    def table(self, columns: Sequence[str]) -> list[BoundColumn]:
-        """What each of these columns is for, and what is wrong with them side by side: to be shown."""
-        return self._columns.table(columns)
+    def table(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
+        """What each of these columns is for, and what is wrong with them side by side: to be shown.
+
+        Args:
+            columns: Their names.
+            scattered: Whether each row has some of them, so that two may fill the same input.
+        """
+        return self._columns.table(columns, scattered=scattered)
 
     def unfilled(self, columns: Sequence[str]) -> list[InputField]:
         """The required inputs that neither these columns nor ``--set`` fill."""
         return self._columns.unfilled(self.table(columns))
 
-    def problems(self, columns: Sequence[str]) -> Iterator[Problem]:
+    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns, before any row is looked at."""
-        yield from self._columns.problems(columns)
+        yield from self._columns.problems(columns, scattered=scattered)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():
                 if not is_column(name, columns):
@@ -135,6 +140,16 @@ class Binding:
         if problems:
             raise InvalidInputs(problems)
         return expanded
+
+    def kept(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """A row that cannot be expanded, as JSON can hold it: patterns as they are, all else as text."""
+        kept: dict[str, Any] = {}
+        for name, value in cells.items():
+            try:
+                kept[name] = plain(value, self.column(name).input)
+            except ValueError:
+                kept[name] = str(value)
+        return kept
 
     def request(self, cells: Mapping[str, Any], *, index: int, key: str, base: Path) -> JobRequest:
         """The request of one row. Nothing is looked up on the disk.

@@ -61,7 +61,7 @@ class Situation:
     trouble: Trouble | None = None
 
 
-def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:
+def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:  # noqa: PLR0911 - a table
     """What limits a batch, as it is shown; empty when nothing can be named.
 
     Args:
@@ -82,7 +82,7 @@ def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:
     if now.in_flight >= _NEARLY * settings.max_in_flight:
         return f"--max-in-flight {settings.max_in_flight} ({_busy_with(now, limits)})"
     if not now.planned:
-        rows = "1 row" if now.in_flight == 1 else f"{now.in_flight:,} rows"
+        rows = "row" if now.in_flight == 1 else f"{now.in_flight:,} rows"
         return f"the last {rows} ({_busy_with(now, limits)})"
     if settings.start_rate is not None:
         return f"--start-rate {settings.start_rate:g}/s"
@@ -108,7 +108,9 @@ def _busy_with(now: Situation, limits: Limits) -> str:
     calling = now.in_flight - now.at_work - now.preparing
     if now.at_work >= max(calling, now.preparing):
         return "the platform is at work"
-    return "files are on the way" if now.preparing >= calling else f"{limits.api_concurrency} requests at once"
+    return (
+        "files are on the way" if now.preparing >= calling else f"{limits.api_concurrency} requests at once"
+    )
 
 
 def _persons(waiting: int) -> str:

@@ -64,6 +64,7 @@ class BoundColumn:
             "input": self.input.variable_name if self.input else None,
             "display_name": self.input.display_name if self.input else None,
             "reserved": self.reserved,
+            "file": self.input is not None and takes_files(self.input),
             "is_key": self.is_key,
             "ignored": self.ignored,
             "how": self.how,
@@ -118,8 +119,13 @@ class Columns:
             known = self._bound[column] = self._with_key(self._bind(column))
         return known
 
-    def table(self, columns: Sequence[str]) -> list[BoundColumn]:
-        """What each of these columns is for, and what is wrong with them side by side."""
+    def table(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
+        """What each of these columns is for, and what is wrong with them side by side.
+
+        Args:
+            columns: Their names.
+            scattered: Whether each row has some of them, so that two may fill the same input.
+        """
         first: dict[str, str] = {}
         for bound in map(self.bound, columns):
             if bound.slot is not None:
@@ -127,11 +133,12 @@ class Columns:
         free = [
             field for name, field in self._inputs.items() if name not in first and name not in self._filled
         ]
-        return [self._beside_others(self.bound(column), first, free) for column in columns]
+        table = [self._beside_others(self.bound(column), free) for column in columns]
+        return table if scattered else [_alone(bound, first) for bound in table]
 
-    def problems(self, columns: Sequence[str]) -> Iterator[Problem]:
+    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns."""
-        table = self.table(columns)
+        table = self.table(columns, scattered=scattered)
         for bound in table:
             if message := bound.problem or bound.warning:
                 named = bound.input or bound.meant
@@ -232,17 +239,8 @@ class Columns:
             bound, warning=f"column {quoted(bound.column)} is left out: --key names {quoted(self._key)}"
         )
 
-    def _beside_others(
-        self, bound: BoundColumn, first: Mapping[str, str], free: Sequence[InputField]
-    ) -> BoundColumn:
-        if bound.slot is not None and first[bound.slot] != bound.column:
-            other = first[bound.slot]
-            target = quoted(bound.input.display_name if bound.input else bound.slot)
-            return replace(
-                bound,
-                problem=f"columns {quoted(other)} and {quoted(bound.column)} both fill {target}",
-                suggestion=f"{option('--map', other, '')} or {option('--map', bound.column, '')}",
-            )
+    def _beside_others(self, bound: BoundColumn, free: Sequence[InputField]) -> BoundColumn:
+        """A column that fills nothing, held against the inputs that nothing fills."""
         if bound.how != _UNBOUND or bound.problem:
             return bound
         spellings = {name: field for field in free for name in (field.variable_name, field.display_name)}
@@ -263,6 +261,19 @@ class Columns:
         return (
             field.display_name if len(self._names.matches(field.display_name)) == 1 else field.variable_name
         )
+
+
+def _alone(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
+    """A column, held against the first one that fills the same."""
+    other = first[bound.slot] if bound.slot is not None else bound.column
+    if other == bound.column:
+        return bound
+    target = quoted(bound.input.display_name if bound.input else bound.slot)
+    return replace(
+        bound,
+        problem=f"columns {quoted(other)} and {quoted(bound.column)} both fill {target}",
+        suggestion=f"{option('--map', other, '')} or {option('--map', bound.column, '')}",
+    )
 
 
 def absent(flag: str, column: str, columns: Sequence[str]) -> Problem:

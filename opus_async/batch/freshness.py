@@ -54,8 +54,8 @@ class Freshness:
             before = known.get(str(path))
             if before is not None and await self._differs(path, before):
                 changed.append(
-                    f"'{path}' has changed since the batch was planned: 'batch retry' plans it anew, with what "
-                    "it holds now"
+                    f"'{path}' has changed since the batch was planned: 'batch retry' plans it anew, with "
+                    "what it holds now"
                 )
         if changed:
             raise InvalidInputs(changed)

@@ -50,7 +50,7 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
     Args:
         binding: Tells what a column is.
-        cells: Column -> value, expanded.
+        cells: Column -> value, expanded where that can be done.
         base: The folder that relative files start at.
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
     """
@@ -108,7 +108,7 @@ def safe_folder(key: str) -> str:
     """
     if _FOLDER.fullmatch(key):
         return key
-    readable = _UNSAFE.sub("-", key.lower()).lstrip("-.~")[:_READABLE].rstrip("-.")
+    readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
     mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_SHORT]
     return f"{readable or 'key'}+{mark}"
 
@@ -139,4 +139,4 @@ def _canonical(value: Any) -> Any:
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()

@@ -27,6 +27,8 @@ SHARD = 128
 LOOK_SOONEST, LOOK_LATEST = 5.0, 300.0
 LOOK_SHARE = 0.1
 """Of the time that a row has waited for a person; within these bounds in seconds."""
+MOST_ORDERS = 2
+"""Orders after which a row that nobody can tell of is for a person to decide."""
 _REMEMBERED = 200
 
 RequestOf = Callable[[Row], Awaitable[JobRequest]]
@@ -189,16 +191,21 @@ class LocalShardRunner:
                 self._control.doom(error)
                 return None
             return broken(row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
-        if outcome.error is not None and dooms_all(outcome.error, self._platform.stages):
-            self._control.doom(outcome.error)  # what it left is fetched when it is resumed
+        if outcome.error is not None and (doom := self._doom_of(outcome.error)):
+            self._control.doom(doom)  # what it left is fetched when it is resumed
             return None
         self._learn(work)
         return ended(row, outcome, stage=self._platform.stages.collect, files=files)
 
+    def _doom_of(self, error: OpusError) -> OpusError | None:
+        """What of it would meet every row; None if nothing would."""
+        for found in (error, error.__cause__):  # why nobody could be asked about an uncertain order, say
+            if isinstance(found, OpusError) and dooms_all(found, self._platform.stages):
+                return found
+        return None
+
     def _broken(self, work: _Work, error: OpusError) -> Ending:
-        return broken(
-            work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status
-        )
+        return broken(work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
 
     async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
         if self._outputs is None or not outcome.ok:
@@ -265,5 +272,5 @@ def _past(row: Row) -> Past:
         remote_id=row.remote_id,
         ordered=ordered,
         accepted=ordered and known_to_run,
-        may_order=row.state is not RowState.UNKNOWN,
+        may_order=row.state is not RowState.UNKNOWN or row.orders < MOST_ORDERS,
     )

@@ -111,12 +111,12 @@ async def begin(
     try:
         lifecycle = await _lifecycle(client, order, ledger.memory)
         binding = _binding(order, lifecycle, manifest.kind)
-        validation, problems = await _checked(manifest, binding, lifecycle, rules, watching)
-        await _planned(manifest, binding, ledger, problems, watching)
+        problems = await _checked(manifest, binding, lifecycle, rules, watching)
+        columns = await _planned(manifest, binding, ledger, problems, watching)
         await ledger.set_facts(
             order=order.as_facts(),
             fingerprint=fingerprint(order, lifecycle.platform),
-            binding=[column.as_json() for column in validation.columns],
+            binding=columns,
             constants=dict(binding.constants),
             stages=_stages(lifecycle),
             settings=settings.as_facts(),
@@ -174,8 +174,8 @@ async def go_on(
         await _same(facts["fingerprint"], order, lifecycle, watching, force=changes.force)
         binding = _binding(order, lifecycle, rows.kind)
         if rows.to_plan is not None:
-            await _planned(rows.to_plan, binding, ledger, {}, watching)
-            await ledger.set_facts(manifest=_manifest_facts(rows.to_plan, rows.source))
+            columns = await _planned(rows.to_plan, binding, ledger, {}, watching)
+            await ledger.set_facts(manifest=_manifest_facts(rows.to_plan, rows.source), binding=columns)
         await ledger.set_facts(
             order=order.as_facts(),
             fingerprint=fingerprint(order, lifecycle.platform),
@@ -284,7 +284,7 @@ async def _checked(
     lifecycle: Lifecycle[Any, Any],
     rules: Rules,
     watching: Watching,
-) -> tuple[Validation, dict[int, str]]:
+) -> dict[int, str]:
     """Check every row before anything is sent; of those that may stay behind, index -> problem."""
     refused: dict[int, str] = {}
 
@@ -311,7 +311,7 @@ async def _checked(
             [_told(problem) for problem in validation.errors[:_SHOWN]],
             validation,
         )
-    return validation, refused
+    return refused
 
 
 def _told(problem: Problem) -> str:
@@ -325,8 +325,9 @@ async def _planned(
     ledger: SqliteLedger,
     problems: Mapping[int, str],
     watching: Watching,
-) -> None:
-    planned = await plan(
+) -> list[dict[str, Any]]:
+    """Plan all rows; returns what each column is for."""
+    planned, columns = await plan(
         manifest,
         binding,
         ledger,
@@ -336,6 +337,7 @@ async def _planned(
     )
     for sentence in _remarks(planned):
         watching.notice(sentence)
+    return [column.as_json() for column in binding.table(columns)]
 
 
 def _remarks(planned: Planned) -> list[str]:

@@ -32,7 +32,7 @@ async def plan(
     digests: FileDigests,
     problems: Mapping[int, str],
     on_progress: OnProgress,
-) -> Planned:
+) -> tuple[Planned, Sequence[str]]:
     """Plan every row of a manifest.
 
     Args:
@@ -43,12 +43,16 @@ async def plan(
         problems: Index of a row -> why it cannot be run: planned as failed.
         on_progress: Told how many rows are planned so far.
 
+    Returns:
+        What became of the rows, and the columns that any of them has, in the order of their appearance.
+
     Raises:
         ManifestError: A row cannot be read, or the manifest changed while it was.
     """
     stamp = manifest.stamp()
     await ledger.begin_plan()
     planned = 0
+    columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
         rows = await asyncio.gather(
             *(
@@ -57,11 +61,13 @@ async def plan(
             )
         )
         await ledger.plan(rows)
+        for record in chunk:
+            columns.update(dict.fromkeys(record.cells))
         planned += len(rows)
         on_progress(planned)
     if manifest.stamp() != stamp:
         raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
-    return await ledger.end_plan()
+    return await ledger.end_plan(), list(columns)
 
 
 async def _row(

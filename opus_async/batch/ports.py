@@ -52,8 +52,9 @@ class Ledger(Protocol):
     more may be ordered.
     """
 
-    memory: Memory
-    """What the platform prepared in this batch, in whatever process."""
+    @property
+    def memory(self) -> Memory:
+        """What the platform prepared in this batch, in whatever process."""
 
     def now(self) -> float:
         """Seconds since the epoch, by a clock that does not jump within a session."""

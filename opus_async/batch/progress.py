@@ -50,6 +50,7 @@ class Progress:
     Attributes:
         preparing: What is done before the first row is begun, in words; empty from then on.
         following: Whether it follows a batch: then rows are being run.
+        on_begin: Called when it begins to follow one.
         to_do: Rows that were left when this session began; None when that is not known.
         passed: Stage -> jobs that have left it for the next.
         inside: Stage -> jobs that are in it now.
@@ -67,6 +68,7 @@ class Progress:
         self.stages = tuple(stages)
         self.preparing = ""
         self.following = False
+        self.on_begin: Callable[[], None] = lambda: None
         self.to_do = total
         self.passed: Counter[str] = Counter()
         self.inside: Counter[str] = Counter()
@@ -105,6 +107,7 @@ class Progress:
         self._total = now.total
         self.to_do = now.total - now.ended
         self._begin()
+        self.on_begin()
 
     def __call__(self, event: Event) -> None:
         """Count one event."""

@@ -158,7 +158,7 @@ async def validate(
         error_count=tally.counts[Severity.ERROR],
         warning_count=tally.counts[Severity.WARNING],
         causes=sorted(tally.causes.values(), key=_urgency),
-        columns=binding.table(work.columns),
+        columns=binding.table(work.columns, scattered=manifest.columns is None),
         estimate=estimate(
             jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
         ),
@@ -249,9 +249,9 @@ class _Work:
                     await asyncio.sleep(0)
                     turn = time.monotonic()
         on_progress(self.rows)
-        if not self.columns:
+        if self.rows and not self.columns:
             self.columns = tuple(found)
-            self._add(*self._binding.problems(self.columns))
+            self._add(*self._binding.problems(self.columns, scattered=True))
         if not self.rows and not self._tally.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from types import TracebackType
@@ -20,8 +19,6 @@ from opus_async.cli.words import duration, remaining, speeds, standing
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
-_LOOK_EVERY = 0.25
-"""Seconds between looks at whether a line is due."""
 
 
 class Display(Protocol):
@@ -74,43 +71,30 @@ class Showing:
 class Lines:
     """One plain line every few seconds, and one when the jobs begin; the first and the last always."""
 
-    period = _LOOK_EVERY
+    period = LINE_EVERY
 
-    def __init__(
-        self,
-        progress: Progress,
-        title: str,
-        stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, progress: Progress, title: str, stream: TextIO | None = None) -> None:
         self._progress = progress
         self._title = title
         self._stream = stream or sys.stderr
-        self._clock = clock
-        self._said_at = 0.0
-        self._following = progress.following
 
     def open(self) -> None:
         """Say the first line."""
-        self._line()
+        self._progress.on_begin = self.draw
+        self.draw()
 
     def draw(self) -> None:
-        """Say a line, if one is due."""
-        if self._progress.following != self._following or self._clock() - self._said_at >= LINE_EVERY:
-            self._line()
+        """Say a line."""
+        self.say(line(self._progress))
 
     def close(self) -> None:
         """Say the last line."""
-        self._line()
+        self.draw()
 
     def say(self, text: str) -> None:
         """Say something in a line of its own."""
         with suppress(BrokenPipeError):  # nobody reads the progress: no reason to stop the jobs
             print(f"{self._title}: {text}", file=self._stream, flush=True)
-
-    def _line(self) -> None:
-        self._following, self._said_at = self._progress.following, self._clock()
-        self.say(line(self._progress))
 
 
 def make(progress: Progress, title: str, *, plain: bool = False) -> Board:

@@ -19,6 +19,9 @@ from opus_async.errors import (
     HostDown,
     InvalidInputs,
     JobFailed,
+    LedgerBusy,
+    LedgerError,
+    ManifestError,
     NotFound,
     OpusError,
     PermissionDenied,
@@ -92,8 +95,10 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
             return Exit.UNKNOWN
         case OpusError(stage="results" | "download") if error.job_id:
             return Exit.FAILED
-        case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound():
+        case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError() | LedgerBusy():
             return Exit.WRONG_USE
+        case LedgerError(disk_full=True):
+            return Exit.HALTED
         case AmbiguousExecution():
             return Exit.UNKNOWN
         # A job that was ordered goes on without us: how it ends is unknown here, and it will be billed.

@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "run one job and print its outputs as JSON",
     "wait": "wait for a job, whoever started it, and print its outputs as JSON",
     "audit": "see what a job did, node by node, and what failed",
+    "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
 }
 """Word -> what it does, in the order of the help. The module has the name of the word."""
 
@@ -34,6 +35,7 @@ first steps:
   opus-async workflow show WORKFLOW_ID                       what does a workflow want?
   opus-async run WORKFLOW_ID --file Document=invoice.pdf     run one job
   opus-async wait JOB                                        go on waiting for it, and print what it gave
+  opus-async batch run invoices.csv --workflow WORKFLOW_ID --out invoices-batch     run thousands
 
 environment (also read from .env in the current directory; the environment wins):
   OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
@@ -42,8 +44,8 @@ environment (also read from .env in the current directory; the environment wins)
   OPUS_CALLBACK_URL  an HTTPS URL that Opus calls when a job ends
 
 exit codes:
-  0 all well   1 some jobs failed   2 wrong use or bad inputs   4 key, permission or configuration
-  5 the outcome is unknown and needs a decision   130 interrupted
+  0 all well   1 some jobs failed   2 wrong use or bad inputs   3 a batch was halted
+  4 key, permission or configuration   5 the outcome is unknown and needs a decision   130 interrupted
 """
 
 

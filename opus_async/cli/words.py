@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from opus_async.batch.progress import Left, Progress
+if TYPE_CHECKING:
+    from opus_async.batch.progress import Left, Progress
 
 _MEGA = 1_000_000
 _MINUTE, _HOUR = 60, 3600
@@ -52,7 +54,7 @@ def coarse(seconds: float) -> str:
     """A span of time that nobody knows exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
     if _TEN * _MINUTE <= seconds < _HOUR:
         return f"{round(seconds / _MINUTE)} min"
-    return duration(seconds if seconds < _MINUTE else round(seconds / _TEN) * _TEN)
+    return duration(max(seconds, 1) if seconds < _MINUTE else round(seconds / _TEN) * _TEN)
 
 
 def precise(seconds: float) -> str:

@@ -45,12 +45,10 @@ class Chromium:
         their_in, self._out = os.pipe()
         self._in, their_out = os.pipe()
         command = [PROGRAM, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-        self._process = subprocess.Popen(
-            # the browser reads from descriptor 3 and writes to 4, whatever the numbers of ours are
-            ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{their_in} 4>&{their_out}', *command],
-            pass_fds=(their_in, their_out),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+        self._process = subprocess.Popen(  # the browser reads from descriptor 3 and writes to 4
+            ["/bin/sh", "-c", 'exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null', *command],
+            stdin=their_in,
+            stdout=their_out,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -96,7 +94,7 @@ class Chromium:
             self._note(answer)
 
     def open(self, path: Path, *, width: int = 1200, height: int = 900, dark: bool = False) -> None:
-        """Load a file as it looks on a screen of this width."""
+        """Load a file as it looks on a screen of this width, in pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -104,8 +102,8 @@ class Chromium:
             deviceScaleFactor=1,
             mobile=False,
         )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", media="screen", features=[scheme])
+        self._scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", media="screen", features=[self._scheme])
         self.call("Page.navigate", url=path.as_uri())
         deadline = time.monotonic() + PATIENCE
         while self.value("document.readyState") != "complete" or self.value("location.href") != path.as_uri():
@@ -124,11 +122,24 @@ class Chromium:
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         return base64.b64decode(shot["data"])
 
+    def on_paper(self) -> None:
+        """Go on showing what was opened, as it looks on paper of the same width."""
+        self.call("Emulation.setEmulatedMedia", media="print", features=[self._scheme])
+
     def printed(self) -> bytes:
-        """The page on paper, as PDF; the screen goes on being dark if it was."""
-        self.call("Emulation.setEmulatedMedia", media="")
+        """What was opened, as PDF."""
+        self.on_paper()
         paper = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
         return base64.b64decode(paper["data"])
+
+    def point_at(self, x: float, y: float) -> None:
+        """Move the pointer there, and wait until the page shows it."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.next_frame()
+
+    def next_frame(self) -> None:
+        """Wait until the page has been drawn anew."""
+        self.value("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
 
     def _next(self) -> Any:
         deadline = time.monotonic() + PATIENCE

@@ -38,7 +38,9 @@ INVOICES = workflow(
 )
 
 
-def requested(binding: Binding, cells: dict[str, Any], base: Path = Path("/in"), **row: Any) -> dict[str, Any]:
+def requested(
+    binding: Binding, cells: dict[str, Any], base: Path = Path("/in"), **row: Any
+) -> dict[str, Any]:
     """The inputs of a row by their display names."""
     request = binding.request(cells, base=base, **{"index": 0, "key": "k", **row})
     return {binding.workflow.inputs[name].display_name: value for name, value in request.inputs.items()}

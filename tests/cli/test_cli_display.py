@@ -7,11 +7,14 @@ import io
 
 import pytest
 
+from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, RequestSent, UploadProgress
+from opus_async.batch.options import Settings
+from opus_async.batch.progress import Left, Progress, reason_class
+from opus_async.batch.rows import Counts
 from opus_async.cli import display, tables, words
-from opus_async.batch.progress import Progress, reason_class
-from opus_async.events import JobStageChanged, RequestRetried, RequestSent, UploadProgress
 
 STAGES = ("schema", "upload", "watch")
+ALL_STAGES = ("schema", "upload", "initiate", "execute", "watch", "results")
 
 
 class Clock:
@@ -25,6 +28,10 @@ def moved(index, stage, status=None):
     return JobStageChanged(index=index, key=None, job_id=None, stage=stage, status=status)
 
 
+def answered(operation, status=200):
+    return RequestSent(operation=operation, method="GET", url="", status=status, seconds=0.1, attempt=1)
+
+
 @pytest.fixture
 def clock():
     return Clock()
@@ -33,6 +40,22 @@ def clock():
 @pytest.fixture
 def progress(clock):
     return Progress(STAGES, 10, clock)
+
+
+class Batch:
+    """Counts of a whole batch, as a ledger has them."""
+
+    def __init__(self, progress, settings=None, limits=None, **counts):
+        self.counts = Counts(**counts)
+        progress.follow(
+            stages=ALL_STAGES,
+            counts=lambda: self.counts,
+            settings=settings or Settings(),
+            limits=limits or Limits(),
+        )
+
+
+# Counting
 
 
 def test_jobs_are_counted_by_stage(progress):
@@ -50,17 +73,70 @@ def test_jobs_are_counted_by_stage(progress):
     assert progress.passed["schema"] == 2
 
 
+def test_a_parked_job_is_in_no_stage_until_it_is_looked_at_again(progress):
+    progress(moved(0, "watch"))
+    progress(moved(0, "parked"))
+    assert (progress.in_flight, progress.inside["watch"], progress.passed["watch"]) == (0, 0, 0)
+    progress(moved(0, "watch"))
+    assert progress.inside["watch"] == 1
+
+
 def test_bytes_requests_and_retries_are_counted(progress):
     for sent in (10, 60, 5, 100):  # the third is a new attempt
         progress(UploadProgress(filename="a", sent=sent, size=100))
     assert progress.sent_bytes == 160
-    progress(RequestSent(operation="put", method="PUT", url="", status=200, seconds=0.1, attempt=1))
+    progress(answered("put"))
     progress(RequestRetried(operation="put", reason="throttled: HTTP 429", wait=1, attempt=1))
     progress(RequestRetried(operation="put", reason="broken: PUT http://x: it broke", wait=1, attempt=2))
     assert progress.requests == {"put": 1}
     assert progress.retries == {"throttled: HTTP 429": 1, "broken": 1}
     assert progress.throttled == 1
     assert reason_class("unsent") == "unsent"
+
+
+def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
+    progress = Progress(clock=clock)
+    assert (progress.total, progress.following) == (None, False)
+    begun = []
+    progress.on_begin = lambda: begun.append(progress.total)
+    clock.now = 30
+    batch = Batch(progress, planned=70, running=10, completed=15, failed=3, unknown=2)
+    assert begun == [100]
+    assert (progress.total, progress.done, progress.completed, progress.failed) == (100, 20, 15, 5)
+    assert progress.to_do == 80
+    assert progress.elapsed == 0  # planning is over
+    progress(moved(7, "watch"))
+    progress(moved(7, "done", "COMPLETED"))
+    batch.counts = Counts(planned=70, running=7, waiting=2, completed=16, failed=3, unknown=2)
+    assert (progress.done, progress.waiting, progress.passed["watch"]) == (21, 2, 1)
+
+
+def test_a_host_in_trouble_is_named_for_as_long_as_it_is(progress, clock):
+    clock.now = 100
+    progress(HostTroubled(host="b.example", down=True, reason="broken: it broke", seconds=3))
+    progress(HostTroubled(host="a.example", down=True, reason="unsent: no connection", seconds=40))
+    clock.now += 5
+    assert [str(each) for each in progress.troubles] == [
+        "a.example has not answered for 45 s",
+        "b.example has not answered for 8 s",
+    ]
+    assert progress.troubles[0].reason == "unsent: no connection"
+    progress(HostTroubled(host="a.example", down=False, reason="it answers again", seconds=45))
+    assert [each.host for each in progress.troubles] == ["b.example"]
+
+
+# How fast, and how long
+
+
+def run_at(progress, batch, clock, *, seconds, rate):
+    """Let rows complete at a rate, and look four times a second."""
+    done = batch.counts.completed
+    for step in range(1, int(seconds * 4) + 1):
+        clock.now += 0.25
+        now = done + int(step * rate / 4)
+        batch.counts = Counts(planned=batch.counts.total - now, completed=now)
+        rates = progress.rates()
+    return rates
 
 
 def test_rates_look_back_ten_seconds(progress, clock):
@@ -70,7 +146,105 @@ def test_rates_look_back_ten_seconds(progress, clock):
         clock.now += 5
         rates = progress.rates()
     assert rates.jobs == pytest.approx(0.2)
-    assert rates.seconds_left == pytest.approx(30)
+    assert rates.left.least == rates.left.most == pytest.approx(30)
+
+
+def test_nothing_is_said_of_the_time_left_before_three_percent(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=1000, completed=500)
+    assert run_at(progress, batch, clock, seconds=29, rate=1).left is None
+    assert run_at(progress, batch, clock, seconds=1, rate=1).left is not None
+
+
+def test_the_time_left_is_a_range_until_it_is_steady(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=10_000)
+    run_at(progress, batch, clock, seconds=60, rate=10)
+    left = run_at(progress, batch, clock, seconds=60, rate=20).left
+    rest = 10_000 - 1800
+    assert left.least == pytest.approx(rest / 20, rel=0.02)
+    assert left.most == pytest.approx(rest / 15, rel=0.02)
+    assert not left.steady
+    left = run_at(progress, batch, clock, seconds=300, rate=20).left
+    assert left.steady
+    assert left.least == pytest.approx((rest - 6000) / 20, rel=0.02)
+
+
+def test_when_nothing_ends_any_more_nobody_knows_the_end(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=1000)
+    run_at(progress, batch, clock, seconds=60, rate=5)
+    left = run_at(progress, batch, clock, seconds=60, rate=0).left
+    assert left.most is None
+    assert left.least == pytest.approx(280, rel=0.02)
+
+
+def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=100)
+    clock.now = 10
+    batch.counts = Counts(waiting=40, planned=10, completed=50)
+    assert progress.rates().left.least == pytest.approx(2)
+    batch.counts = Counts(waiting=50, completed=50)
+    assert progress.rates().left is None
+
+
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        (Left(720, 1500), "12-25 min left"),
+        (Left(720, 740), "about 12 min left"),
+        (Left(90, 90), "about 1 min 30 s left"),
+        (Left(0.1, 0.1), "about 1 s left"),
+        (Left(20.4, 44.2), "20-45 s left"),
+        (Left(45, 200), "45 s to 4 min left"),
+        (Left(5400, 10_800), "1.5-3 h left"),
+        (Left(720, None), "at least 12 min left"),
+    ],
+)
+def test_times_left_are_told_as_people_tell_them(left, text):
+    assert words.remaining(left) == text
+
+
+# What limits it
+
+
+def test_the_bottleneck_of_a_batch_is_seen_from_its_events(clock):
+    progress = Progress(clock=clock)
+    assert progress.bottleneck() == ""
+    settings = Settings(max_in_flight=4)
+    batch = Batch(progress, settings, Limits(api_rate=10), planned=100)
+    for index in range(4):
+        progress(moved(index, "watch"))
+    batch.counts = Counts(planned=96, running=4)
+    clock.now = 10
+    assert progress.bottleneck() == "--max-in-flight 4 (the platform is at work)"
+    for _ in range(95):
+        progress(answered("status"))
+    for _ in range(50):
+        progress(answered("put"))
+    assert progress.bottleneck() == "--rate 10/s"
+    for _ in range(5):
+        progress(answered("status", 429))
+    assert progress.bottleneck() == "the platform's rate limit (429)"
+    progress(HostTroubled(host="a.example", down=True, reason="", seconds=40))
+    assert progress.bottleneck() == "a.example has not answered for 40 s"
+
+
+def test_rows_that_prepare_are_begun_though_the_ledger_still_calls_them_planned(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, Settings(start_rate=2), planned=2)
+    progress(moved(0, "upload"))
+    assert progress.bottleneck() == "--start-rate 2/s"
+    progress(moved(1, "upload"))
+    assert progress.bottleneck() == "the last 2 rows (files are on the way)"
+    batch.counts = Counts(waiting=2)
+    progress(moved(0, "parked"))
+    progress(moved(1, "parked"))
+    assert progress.bottleneck() == "2 rows wait for a person"
+
+
+# Drawing
 
 
 def test_a_line_says_how_it_stands(progress, clock):
@@ -86,6 +260,58 @@ def test_a_line_says_how_it_stands(progress, clock):
     assert first.startswith("demo: 0 s: 0/10 done, 0 failed, 0 in flight")
     assert last.startswith("demo: 10 s: 1/10 done, 0 failed, 1 in flight, 0.1 jobs/s")
     assert last.endswith("about 1 min 30 s left")
+
+
+def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
+    stream = io.StringIO()
+    progress = Progress(clock=clock)
+    progress.preparing = "12,000 rows checked"
+    lines = display.Lines(progress, "invoices", stream)
+    lines.open()
+    clock.now = 4
+    lines.draw()
+    batch = Batch(progress, planned=88, running=1, waiting=1, completed=8, failed=2)
+    progress(moved(0, "watch"))
+    lines.say("a notice")
+    progress(HostTroubled(host="a.example", down=True, reason="", seconds=40))
+    lines.draw()
+    batch.counts = Counts(completed=100)
+    prepared, still, begun, notice, troubled = stream.getvalue().splitlines()
+    assert prepared == "invoices: 0 s: 12,000 rows checked"
+    assert still == "invoices: 4 s: 12,000 rows checked"
+    assert begun.startswith("invoices: 0 s: 10/100 done, 2 failed, 0 in flight, 1 waits for a person")
+    assert notice == "invoices: a notice"
+    assert troubled.endswith("0 retries, a.example has not answered for 40 s")
+
+
+def test_bars_show_a_batch(clock):
+    from rich.console import Console
+
+    from opus_async.cli.live import Bars
+
+    progress = Progress(clock=clock)
+    progress.preparing = "12,000 rows checked"
+    bars = Bars(progress, "invoices")
+
+    def drawn():
+        console = Console(file=io.StringIO(), width=90)
+        console.print(bars._frame())
+        return console.file.getvalue()
+
+    assert drawn().strip() == "invoices  0 s  12,000 rows checked"
+    Batch(progress, Settings(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
+    progress(moved(0, "watch"))
+    progress(moved(1, "watch"))
+    frame = drawn()
+    assert "invoices  0 s  10 of 1,200  2 failed" in frame
+    assert [line.split()[0] for line in frame.splitlines()[1:8]] == [*ALL_STAGES, "done"]
+    assert "0/1,190 2 now" in " ".join(frame.split())
+    assert "10/1,200" in frame
+    assert "2 in flight · 2 wait for a person · 0.0 jobs/s" in frame
+    assert "bottleneck: --max-in-flight 2 (the platform is at work)" in frame
+    progress(HostTroubled(host="a.example", down=True, reason="unsent: no connection", seconds=40))
+    assert "a.example has not answered for 40 s: unsent: no connection" in drawn()
+    assert "bottleneck" not in drawn()
 
 
 async def test_a_display_is_drawn_again_and_again_and_closed_on_errors():
@@ -141,6 +367,16 @@ def test_where_it_is_live(stream, environ, live):
 )
 def test_durations(seconds, text):
     assert words.duration(seconds) == text
+
+
+def test_sizes():
+    assert [words.size(number) for number in (812, 1_500, 2_440_000, 4.2e9, 3e12)] == [
+        "812 B",
+        "1.5 kB",
+        "2.4 MB",
+        "4.2 GB",
+        "3.0 TB",
+    ]
 
 
 def test_columns_line_up_wrap_the_last_and_show_no_control_characters():

@@ -1,4 +1,4 @@
-"""The ledger of a batch on one machine: a SQLite file that one thread writes, and ``results.jsonl`` beside it.
+"""The ledger of a batch on one machine: a SQLite file that one thread writes, and ``results.jsonl``.
 
 It is the only memory of a batch. What is awaited here is on the disk when it returns, through kill -9 and
 power loss; see :class:`opus_async.batch.ports.Ledger` for what each call promises.

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from opus_async.batch.ledger.ending import added
 from opus_async.batch.ledger.planning import Change
+from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
-from opus_async.batch.ledger.transitions import When, added
 from opus_async.batch.rows import PROVED_FAILURES, RowState
 from opus_async.errors import ManifestError
 
@@ -22,13 +23,15 @@ _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""
 
 _ANEW = """
-UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL, orders = 0,
-    started_at = NULL, ordered_at = NULL, ended_at = NULL, timings = NULL, error = NULL, error_type = NULL,
-    cause = NULL, note = NULL
+UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
+    orders = 0, started_at = NULL, ordered_at = NULL, ended_at = NULL, timings = NULL,
+    error = NULL, error_type = NULL, cause = NULL, note = NULL
 """
 _ALL_ANEW = f"{_ANEW} WHERE state = ?"
 _ONE_ANEW = f"{_ANEW} WHERE id = ?"
-_ALL_HISTORY = "INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', ? FROM rows WHERE state = ?"
+_ALL_HISTORY = """
+INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', ? FROM rows WHERE state = ?
+"""
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
 _DONE = """
 UPDATE rows SET state = 'completed', ended_at = ?, note = ?, error = NULL, error_type = NULL, cause = NULL,
@@ -72,7 +75,7 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
     if problems:
         more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
         raise ManifestError(
-            "Only unknown rows can be resolved; none was. 'opus-async batch status' shows how many there are:",
+            "Nothing was resolved, because only rows that are unknown can be:",
             [*problems[:_TOLD], *more],
         )
     return rows
@@ -94,7 +97,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
 
 
 def _line(row: tuple[int, str, str | None]) -> bytes:
-    """Of ``results.jsonl``, for a row of which a person says that it is done: its outputs are not known here."""
+    """Of ``results.jsonl``, for a row that is done because a person says so: its outputs are not known."""
     position, key, remote_id = row
     line: dict[str, Any] = {
         "index": position,

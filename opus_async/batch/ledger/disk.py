@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 try:
-    from fcntl import F_FULLFSYNC, fcntl  # type: ignore[attr-defined, unused-ignore]  # macOS only
+    import fcntl
 except ImportError:
-    F_FULLFSYNC, fcntl = None, None
+    fcntl = None  # type: ignore[assignment]  # not on this system
 
 OWNER_ONLY = 0o600
 """What a batch sends and gets is nobody else's business."""
@@ -17,9 +17,9 @@ OWNER_ONLY = 0o600
 
 def sync(descriptor: int) -> None:
     """Wait until what was written to a file lies on the disk itself, not in its cache (macOS)."""
-    if F_FULLFSYNC is not None:
+    if hasattr(fcntl, "F_FULLFSYNC"):
         with suppress(OSError):  # a file system that knows it not
-            fcntl(descriptor, F_FULLFSYNC)
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
 

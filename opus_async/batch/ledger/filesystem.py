@@ -1,4 +1,4 @@
-"""Whether a folder lies on a disk of this machine: a ledger shares memory and locks with those who read it."""
+"""Whether a folder lies on a disk of this machine: a ledger shares memory and locks with its readers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _NETWORK = frozenset(
 )
 """Seen in mount tables, with or without ``fuse.`` before them.
 
-``9p`` and ``virtiofs`` are not among them: virtual machines and sandboxes mount what is their own disk so. What
-matters, shared memory, is asked of SQLite itself when the ledger is opened.
+``9p`` and ``virtiofs`` are not among them: virtual machines and sandboxes mount what is their own disk so.
+Whether memory can be shared there is asked of SQLite itself when the ledger is opened.
 """
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _MAC_MOUNT = re.compile(r"^.+? on (?P<point>.+) \((?P<kind>[^,)]+)[^)]*\)$")
@@ -34,7 +34,7 @@ TypeOf = Callable[[Path], str | None]
 
 
 def type_of(directory: Path) -> str | None:
-    """What kind of file system a folder lies on, in the words of the mount table; None if it cannot be told."""
+    """What file system a folder lies on, in the words of the mount table; None if it cannot be told."""
     return of_mounts(directory.resolve(), _mounts())
 
 

@@ -1,4 +1,4 @@
-"""Which rows are to be worked on, in which order. A take costs by the rows it returns, however many there are.
+"""Which rows are to be worked on, in which order. A take costs by what it returns, not by what there is.
 
 What is handed out is only remembered here, in the writer thread: by cursors that never go back. A row that is
 due for a look loses its time as it is handed out, so that it is not due again before it is parked again.
@@ -19,22 +19,27 @@ LONGEST_REST = 3600.0
 """Seconds. A look that is due later than that when a session begins was set by a clock that has jumped, or is
 taken for it: to look once too often costs one request."""
 
-_ROW = """
-SELECT rows.id, position, key, cells.cells, state, remote_id, generation, status, orders, attempts, started_at,
-       waiting_since, timings
+_ROWS = """
+SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, remote_id, generation, status,
+                                   orders, attempts, started_at, waiting_since, timings))
 FROM rows JOIN cells ON cells.row = rows.id
 """
+"""As one value; :mod:`opus_async.batch.ledger.steps` tells what it costs to be asked row by row."""
 _MAY_RUN = """
 SELECT id FROM rows WHERE state IN ('ordering', 'running') OR (state = 'unknown' AND remote_id IS NOT NULL)
 ORDER BY CASE state WHEN 'ordering' THEN 0 WHEN 'running' THEN 1 ELSE 2 END, position, id
 """
-_STILL_MAY_RUN = f"{_ROW} WHERE rows.id = ? AND state IN ('ordering', 'running', 'unknown')"
-_DUE = f"{_ROW} WHERE look_at <= ? ORDER BY look_at LIMIT ?"
-_PLANNED = (
-    f"{_ROW} WHERE state = 'planned' AND (position, rows.id) > (?, ?) ORDER BY position, rows.id LIMIT ?"
-)
-_BY_KEY = f"{_ROW} WHERE key = ?"
-_HANDED_OUT = "UPDATE rows SET look_at = NULL WHERE id = ?"
+_STILL_MAY_RUN = f"""{_ROWS}
+WHERE rows.id IN (SELECT value FROM json_each(?)) AND state IN ('ordering', 'running', 'unknown')
+"""  # noqa: S608 - words of ours
+_NEXT_DUE = "SELECT id FROM rows WHERE look_at <= ? ORDER BY look_at LIMIT ?"
+_DUE = _ROWS + f"WHERE rows.id IN ({_NEXT_DUE})"
+_NEXT_PLANNED = """
+SELECT id FROM rows WHERE state = 'planned' AND (position, id) > (?, ?) ORDER BY position, id LIMIT ?
+"""
+_PLANNED = _ROWS + f"WHERE rows.id IN ({_NEXT_PLANNED})"
+_BY_KEY = _ROWS + "WHERE key = ?"
+_HANDED_OUT = "UPDATE rows SET look_at = NULL WHERE id IN (SELECT value FROM json_each(?))"
 _NEXT_LOOK = "SELECT look_at FROM rows WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1"
 _LOOK_NOW = "UPDATE rows SET look_at = ? WHERE state = 'waiting' AND (look_at IS NULL OR look_at > ?)"
 
@@ -68,16 +73,22 @@ class HandingOut:
     def _left_by_others(self, connection: sqlite3.Connection, count: int) -> list[Row]:
         rows: list[Row] = []
         while self._may_run and len(rows) < count:
-            rows += map(_row, connection.execute(_STILL_MAY_RUN, (self._may_run.pop(),)))
+            wanted = self._may_run[len(rows) - count :]
+            del self._may_run[len(rows) - count :]
+            wanted.reverse()
+            found = {row.id: row for row in _rows(connection, _STILL_MAY_RUN, json.dumps(list(wanted)))}
+            rows += (found[row] for row in wanted if row in found)
         return rows
 
     def _due(self, connection: sqlite3.Connection, count: int, now: float) -> list[Row]:
-        rows = [_row(values) for values in connection.execute(_DUE, (now, count))]
-        connection.executemany(_HANDED_OUT, [(row.id,) for row in rows])
+        rows = _rows(connection, _DUE, now, count)
+        if rows:
+            connection.execute(_HANDED_OUT, (json.dumps([row.id for row in rows]),))
         return rows
 
     def _planned(self, connection: sqlite3.Connection, count: int) -> list[Row]:
-        rows = [_row(values) for values in connection.execute(_PLANNED, (self._position, self._id, count))]
+        rows = _rows(connection, _PLANNED, self._position, self._id, count)
+        rows.sort(key=lambda row: (row.index, row.id))
         if rows:
             self._position, self._id = rows[-1].index, rows[-1].id
         return rows
@@ -91,11 +102,15 @@ def next_look(connection: sqlite3.Connection) -> float | None:
 
 def by_key(key: str, store: Store) -> Row | None:
     """A row as it stands."""
-    found = store.connection.execute(_BY_KEY, (storable(key),)).fetchone()
-    return None if found is None else _row(found)
+    return next(iter(_rows(store.connection, _BY_KEY, storable(key))), None)
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _rows(connection: sqlite3.Connection, statement: str, *values: object) -> list[Row]:
+    (text,) = connection.execute(statement, values).fetchone()
+    return [_row(found) for found in json.loads(text)]
+
+
+def _row(values: list[Any]) -> Row:
     (
         row,
         position,

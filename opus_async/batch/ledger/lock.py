@@ -1,8 +1,8 @@
 """One process at a time works on a batch directory; a second one is told by whom it is held.
 
-The lock (``flock``) is the system's: it goes with the process that held it, however that died, and the file that
-stays is no obstacle. Where there is no ``flock``, SQLite's own lock on an empty database takes its place: that
-works wherever a ledger does.
+The lock (``flock``) is the system's: it goes with the process that held it, however that died, and the file
+that stays is no obstacle. Where there is no ``flock``, SQLite's own lock on an empty database takes its
+place: that works wherever a ledger does.
 """
 
 from __future__ import annotations
@@ -49,13 +49,16 @@ class DirectoryLock:
         self._database: sqlite3.Connection | None = None
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
         try:
-            if not self._take(path):
-                raise _busy(directory, _holder(path))
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, _myself())
+            taken = self._take(path)
+            if taken:
+                os.ftruncate(self._descriptor, 0)
+                os.write(self._descriptor, _myself())
         except BaseException:
             self._let_go()
             raise
+        if not taken:
+            self._let_go()
+            raise _busy(directory, _holder(path))
 
     def release(self) -> None:
         """Let others in."""

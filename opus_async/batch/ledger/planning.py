@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,24 +28,26 @@ _INVALID = InvalidInputs.__name__
 _UNTOUCHED = "(state = 'planned' OR (state = 'failed' AND remote_id IS NULL AND orders = 0))"
 """Nothing was ever ordered for the job that the row stands for now."""
 _KNOWN = f"""
-SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type IS '{_INVALID}'
-FROM rows WHERE key IN ({", ".join("?" * _AT_ONCE)})
-"""
+SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type IS '{_INVALID}' FROM rows WHERE key
+"""  # noqa: S608 - words of ours
+_KNOWN_ONE = f"{_KNOWN} = ?"
+_KNOWN_MANY = f"{_KNOWN} IN ({', '.join('?' * _AT_ONCE)})"
 _NEW = """
 INSERT INTO rows (id, position, key, digest, state, ended_at, error, error_type, cause, plan)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
 _REPLACED = """
-UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?, plan = ?,
-    stage = NULL, remote_id = NULL, generation = NULL, status = NULL, started_at = NULL, timings = NULL, note = NULL
+UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?,
+    plan = ?, stage = NULL, remote_id = NULL, generation = NULL, status = NULL, started_at = NULL,
+    timings = NULL, note = NULL
 WHERE id = ?
 """
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
-_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_UNTOUCHED} GROUP BY state"
-_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_UNTOUCHED})"
-_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_UNTOUCHED}"
+_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_UNTOUCHED} GROUP BY state"  # noqa: S608 - likewise
+_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_UNTOUCHED})"  # noqa: S608 - likewise
+_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_UNTOUCHED}"  # noqa: S608 - likewise
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class _Repeat(NamedTuple):
     """How often a key came again, and at which row of the manifest last."""
 
     number: int
-    index: int
+    at_index: int
 
 
 class _Writes:
@@ -176,8 +178,8 @@ class Planning:
                 return None
             if number == 1 and row.key_given and found.digest != row.digest:
                 raise ManifestError(
-                    f"key {row.key!r} is that of row {found.index} and of row {row.index} (counted from 0), which "
-                    f"ask for different things: give each a key of its own"
+                    f"key {row.key!r} is that of row {found.index} and of row {row.index} (counted from 0), "
+                    f"which ask for different things: give each a key of its own"
                 )
             number = self._next_number(base, number, row.index)
             key = f"{base}~{number}"
@@ -187,7 +189,7 @@ class Planning:
 
     def _next_number(self, base: str, number: int, index: int) -> int:
         last = self._repeats.get(base)
-        if number == 1 and last is not None and last.index < index:
+        if number == 1 and last is not None and last.at_index < index:
             return last.number + 1
         return number + 1
 
@@ -197,7 +199,7 @@ class Planning:
         self._repeats[base] = repeat
         self._tally["repeated"] += 1
         if len(self._repeated) < _TOLD:
-            self._repeated.append((key, repeat.index))
+            self._repeated.append((key, repeat.at_index))
 
     def _add(self, row: NewRow, key: str, at: float, writes: _Writes) -> _Known:
         self._last_id += 1
@@ -249,19 +251,22 @@ class _Found:
         self._rows: dict[str, _Known | None] = dict.fromkeys(keys)
         unique = list(self._rows)
         for start in range(0, len(unique), _AT_ONCE):
-            self._rows |= self._look_for(unique[start : start + _AT_ONCE])
+            asked = unique[start : start + _AT_ONCE]
+            padded = [*asked, *[asked[-1]] * (_AT_ONCE - len(asked))]
+            self._rows |= self._read(_KNOWN_MANY, padded)
 
     def __getitem__(self, key: str) -> _Known | None:
         if key not in self._rows:
-            self._rows[key] = dict(self._look_for([key])).get(key)
+            self._rows[key] = self._read(_KNOWN_ONE, [key]).get(key)
         return self._rows[key]
 
     def __setitem__(self, key: str, row: _Known) -> None:
         self._rows[key] = row
 
-    def _look_for(self, keys: Sequence[str]) -> Iterator[tuple[str, _Known]]:
-        padded = [*keys, *[keys[-1]] * (_AT_ONCE - len(keys))]
-        for key, row, index, digest, state, plan, untouched, invalid in self._connection.execute(
-            _KNOWN, padded
-        ):
-            yield key, _Known(row, index, digest, RowState(state), plan, bool(untouched), bool(invalid))
+    def _read(self, statement: str, keys: Sequence[str]) -> dict[str, _Known]:
+        return {
+            key: _Known(row, index, digest, RowState(state), plan, bool(untouched), bool(invalid))
+            for key, row, index, digest, state, plan, untouched, invalid in self._connection.execute(
+                statement, keys
+            )
+        }

@@ -1,6 +1,7 @@
 """``results.jsonl``: lines are appended, brought to the disk, and only then recorded in the ledger.
 
-The ledger says how long the file is. What lies beyond is the tail of a crash and is cut off when it is opened.
+The ledger says how long the file is. What lies beyond is the tail of a crash, and is cut off when it is
+opened.
 """
 
 from __future__ import annotations

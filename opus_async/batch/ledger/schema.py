@@ -1,4 +1,4 @@
-"""What the file holds. Tables and views explain themselves: any SQLite tool shows these comments by ``.schema``.
+"""What the file holds. Tables and views explain themselves: SQLite tools show these comments (``.schema``).
 
 Columns are only ever added, with a new version; the views are a promise to users.
 """
@@ -130,7 +130,7 @@ CREATE VIEW v_failures AS
     FROM rows WHERE state IN ('failed', 'cancelled', 'timed_out', 'unknown') ORDER BY position, id;
 
 CREATE VIEW v_stage_seconds AS
-    -- Where the time goes: seconds that rows spent in each stage, in the platform's order. rows: how many rows
+    -- Where the time goes: seconds that rows spent in each stage, in the platform's order. rows: how many
     -- went through it; total, mean, min, max: seconds. The stage named total is a row from end to end: the
     -- other stages are parts of it.
     SELECT spent.key AS stage, count(*) AS rows, sum(spent.value) AS total, avg(spent.value) AS mean,

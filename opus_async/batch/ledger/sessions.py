@@ -7,18 +7,28 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
+from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable, written
-from opus_async.batch.ledger.transitions import When
 from opus_async.batch.rows import Sample
 
 _BEGIN = "INSERT INTO sessions (began_at, pid, host, version, settings) VALUES (?, ?, ?, ?, ?)"
 _END = """
-UPDATE sessions SET ended_at = ?, ended_because = ?, exit_code = ?, stray_shells = ?, uploads_saved = ? WHERE id = ?
+UPDATE sessions SET ended_at = ?, ended_because = ?, exit_code = ?, stray_shells = ?, uploads_saved = ?
+WHERE id = ?
 """
 _SAMPLE = "INSERT INTO samples (at, session, data) VALUES (?, ?, ?)"
+
+
+class Story(NamedTuple):
+    """What is told of a session when it ends."""
+
+    ended_because: str
+    exit_code: int
+    stray_shells: int
+    uploads_saved: int
 
 
 def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
@@ -30,12 +40,10 @@ def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
     return number
 
 
-def end(
-    when: When, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int, store: Store
-) -> None:
+def end(when: When, story: Story, store: Store) -> None:
     """It ends."""
-    values = (when.at, storable(ended_because), exit_code, stray_shells, uploads_saved, when.session)
-    store.connection.execute(_END, values)
+    because, *numbers = story
+    store.connection.execute(_END, (when.at, storable(because), *numbers, when.session))
 
 
 def sampled(sample: Sample, when: When, store: Store) -> None:

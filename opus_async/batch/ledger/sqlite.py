@@ -10,14 +10,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from opus_async.batch.ledger import deciding, handing_out, kept, sessions, transitions
+from opus_async.batch.ledger import deciding, handing_out, kept, sessions, steps
 from opus_async.batch.ledger.clock import SteadyClock
+from opus_async.batch.ledger.ending import end
 from opus_async.batch.ledger.filesystem import TypeOf, type_of
 from opus_async.batch.ledger.handing_out import HandingOut
 from opus_async.batch.ledger.kept import FileFacts
+from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Change, Planning
+from opus_async.batch.ledger.sessions import Story
+from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.transitions import Look, When
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
@@ -35,8 +38,8 @@ class SqliteLedger:
 
     Attributes:
         memory: See :class:`opus_async.platform.Memory`.
-        recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they are
-            running again, and a session fetches what their jobs left, without a new bill.
+        recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
+            are running again, and a session fetches what their jobs left, without a new bill.
     """
 
     def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
@@ -78,7 +81,7 @@ class SqliteLedger:
             LedgerError: It cannot be used; the message says what to do.
         """
         clock = clock or SteadyClock()
-        opening = partial(Store.create, directory, facts, at=clock.now(), file_system=file_system)
+        opening = partial(create, directory, facts, at=clock.now(), file_system=file_system)
         return cls(*await Writer.start(opening), clock)
 
     @classmethod
@@ -87,15 +90,15 @@ class SqliteLedger:
     ) -> SqliteLedger:
         """Open the ledger of a directory, whatever became of those who had it before.
 
-        ``results.jsonl`` is cut off where the ledger says that it ends. When it is shorter than that, the rows
-        whose lines are gone are running again; see ``recollected``.
+        ``results.jsonl`` is cut off where the ledger says that it ends. When it is shorter than that, the
+        rows whose lines are gone are running again; see ``recollected``.
 
         Raises:
             LedgerBusy: Another process works on it.
             LedgerError: There is no ledger, or it cannot be used; the message says what to do.
         """
         clock = clock or SteadyClock()
-        opening = partial(Store.open, directory, at=clock.now(), file_system=file_system)
+        opening = partial(reopen, directory, at=clock.now(), file_system=file_system)
         return cls(*await Writer.start(opening), clock)
 
     async def publish(self) -> None:
@@ -152,7 +155,7 @@ class SqliteLedger:
         """Take up rows of the manifest.
 
         Raises:
-            ManifestError: A key was given to rows that ask for different things. The planning is to be given up.
+            ManifestError: A key was given to rows that ask for different things; the planning is at an end.
         """
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
@@ -167,8 +170,8 @@ class SqliteLedger:
         """Plan rows of these states anew, for a new job each; a session that runs already does not see them.
 
         Args:
-            states: Of ``FAILED``, ``CANCELLED``, ``TIMED_OUT`` and ``UNKNOWN``: a new job for an unknown row can
-                be a second bill.
+            states: Of ``FAILED``, ``CANCELLED``, ``TIMED_OUT`` and ``UNKNOWN``: a new job for an unknown row
+                can be a second bill.
 
         Returns:
             How many rows they are.
@@ -226,8 +229,8 @@ class SqliteLedger:
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
     ) -> None:
         """It stops."""
-        end = partial(sessions.end, self._when(), ended_because, exit_code, stray_shells, uploads_saved)
-        await self._writer.run(end)
+        story = Story(ended_because, exit_code, stray_shells, uploads_saved)
+        await self._writer.run(partial(sessions.end, self._when(), story))
         self._session = None
 
     def sample(self, sample: Sample) -> None:
@@ -256,53 +259,55 @@ class SqliteLedger:
     def release(self, row: Row, *, timings: Mapping[str, float] | None = None) -> None:
         """Give a row back as it stands, for a later session."""
         if self._leased.pop(row.id, None) is not None and timings is not None:
-            self._writer.post(partial(transitions.spent, row.id, timings))
+            self._writer.step(steps.spent(row.id, timings))
 
     # What happens to a row
 
     def begun(self, row: Row) -> None:
         """A planned row was taken up."""
-        self._writer.post(partial(transitions.begun, row.id, self._when()))
+        self._writer.step(steps.begun(row.id, self._when()))
 
     def created(self, row: Row, remote_id: str, generation: str) -> None:
         """A shell exists. Losing this costs a stray shell and no bill."""
-        self._writer.post(partial(transitions.created, row.id, remote_id, generation))
+        self._writer.step(steps.created(row.id, remote_id, generation))
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         """The order to start is about to leave."""
-        work = partial(transitions.ordering, row.id, remote_id, generation, self._when())
-        await self._move(row, RowState.ORDERING, work)
+        step = steps.ordering(row.id, self._when(), remote_id, generation)
+        await self._move(row, RowState.ORDERING, partial(Store.step, step=step))
 
     def ordered(self, row: Row) -> None:
         """The platform has accepted it."""
-        if self._leased[row.id] in {RowState.ORDERING, RowState.UNKNOWN}:
-            self._writer.post(partial(transitions.running, row.id, self._when()))
+        if self._leased.get(row.id) in {RowState.ORDERING, RowState.UNKNOWN}:
+            self._writer.step(steps.running(row.id, self._when()))
             self._stand(row, RowState.RUNNING)
 
     def seen(self, row: Row, status: str) -> None:
         """The platform shows another status than before; a row that waited, and does no more, is running."""
-        if self._leased[row.id] is RowState.WAITING and status != JobStatus.WAITING:
-            self._writer.post(partial(transitions.goes_on, row.id, status, self._when()))
+        state = self._leased.get(row.id)
+        if state is RowState.WAITING and status != JobStatus.WAITING:
+            self._writer.step(steps.goes_on(row.id, self._when(), status))
             self._stand(row, RowState.RUNNING)
-        else:
-            self._writer.post(partial(transitions.seen, row.id, status))
+        elif state is not None:
+            self._writer.step(steps.seen(row.id, status))
 
     async def park(self, row: Row, *, status: str, look_in: float, timings: Mapping[str, float]) -> None:
         """It waits for a person; look at it again after so many seconds."""
         when = self._when()
         look_at = when.at + look_in
-        look = Look(status, look_at, again=self._leased[row.id] is RowState.WAITING)
-        work = partial(transitions.parked, row.id, look, timings, when)
+        again = self._leased[row.id] is RowState.WAITING
+        step = steps.parked(row.id, when, status, timings, look_at, again=again)
         try:
-            await self._move(row, RowState.WAITING, work, lambda _: self._look_by(look_at))
+            await self._move(
+                row, RowState.WAITING, partial(Store.step, step=step), lambda _: self._look_by(look_at)
+            )
         finally:
             self._leased.pop(row.id, None)
 
     async def end(self, row: Row, ending: Ending) -> None:
         """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
-        work = partial(transitions.ended, row.id, ending, self._when())
         try:
-            await self._move(row, ending.state, work)
+            await self._move(row, ending.state, partial(end, row.id, self._when(), ending))
         finally:
             self._leased.pop(row.id, None)
 

@@ -1,108 +1,227 @@
-"""What each step of a row changes, as SQL; many steps are one statement.
+"""The steps of a row: what each says, and what it changes, as SQL. Many steps are one statement.
 
-Python's ``sqlite3`` gives up the interpreter in every single statement and has to win it back from an event loop
-that is busy, which waits for nobody: measured, ten statements a row doubled what the ledger costs and let rows
-wait for seconds. So the steps of a group come as one JSON array, and triggers on a temporary view tell SQLite
-what each kind of step means.
+Python's ``sqlite3`` gives up the interpreter in every single statement, and has to win it back from an event
+loop that is busy and waits for nobody. Measured: ten statements a row doubled what the ledger cost, and let
+rows wait for seconds. So the steps of a group come as one JSON array of arrays, and triggers on a temporary
+view tell SQLite what each means.
 """
 
 from __future__ import annotations
 
-VIEW = "CREATE TEMP VIEW step AS SELECT NULL AS kind, NULL AS row, NULL AS step"
-TAKE = """
-INSERT INTO step (kind, row, step)
-SELECT json_extract(value, '$.kind'), json_extract(value, '$.row'), value FROM json_each(?)
-"""
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-_PARKED = """
-        UPDATE rows SET
-            state = 'waiting',
-            session = json_extract(NEW.step, '$.session'),
-            status = json_extract(NEW.step, '$.status'),
-            look_at = json_extract(NEW.step, '$.look_at'),
-            waiting_since = coalesce(waiting_since, json_extract(NEW.step, '$.at')),
-            timings = json_extract(NEW.step, '$.timings')
-        WHERE id = NEW.row;
+from opus_async.batch.ledger.text import storable
+from opus_async.batch.rows import Ending
+
+Step = tuple[Any, ...]
+"""Its name, the row's number, and what else its function below says."""
+
+
+class When(NamedTuple):
+    """When something happened, and in which session; None between sessions."""
+
+    at: float
+    session: int | None
+
+
+class Line(NamedTuple):
+    """Where a line of ``results.jsonl`` stands."""
+
+    offset: int
+    length: int
+    digest: str
+
+
+class _Meaning(NamedTuple):
+    """What follows the row in a step, in order, and what becomes of the row."""
+
+    says: tuple[str, ...]
+    sql: str
+    is_change: bool = True
+    """Whether the row's state changes, and history is to remember that."""
+
+
+def begun(row: int, when: When) -> Step:
+    """It is taken up: for the first time, or again after a death."""
+    return ("begun", row, *when)
+
+
+_BEGUN = _Meaning(
+    ("at", "session"),
     """
+    UPDATE rows SET session = :session, attempts = attempts + (started_at IS NULL),
+        started_at = coalesce(started_at, :at)
+    WHERE id = :row;
+    """,
+    is_change=False,
+)
+
+
+def created(row: int, remote_id: str, generation: str) -> Step:
+    """It has a shell."""
+    return ("created", row, storable(remote_id), generation)
+
+
+_CREATED = _Meaning(
+    ("remote_id", "generation"),
+    "UPDATE rows SET remote_id = :remote_id, generation = :generation WHERE id = :row;",
+    is_change=False,
+)
+
+
+def ordering(row: int, when: When, remote_id: str, generation: str) -> Step:
+    """Its order is about to leave."""
+    return ("ordering", row, *when, storable(remote_id), generation)
+
+
+_ORDERING = _Meaning(
+    ("at", "session", "remote_id", "generation"),
+    """
+    UPDATE rows SET state = 'ordering', session = :session, remote_id = :remote_id, generation = :generation,
+        orders = orders + 1, ordered_at = :at
+    WHERE id = :row;
+    """,
+)
+
+
+def running(row: int, when: When) -> Step:
+    """The platform has accepted it."""
+    return ("running", row, *when)
+
+
+_RUNNING = _Meaning(
+    ("at", "session"), "UPDATE rows SET state = 'running', session = :session WHERE id = :row;"
+)
+
+
+def seen(row: int, status: str) -> Step:
+    """The platform shows another status."""
+    return ("seen", row, storable(status))
+
+
+_SEEN = _Meaning(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
+
+
+def spent(row: int, timings: Mapping[str, float]) -> Step:
+    """So much time went into it."""
+    return ("spent", row, dict(timings))
+
+
+_SPENT = _Meaning(("timings",), "UPDATE rows SET timings = :timings WHERE id = :row;", is_change=False)
+
+
+def parked(
+    row: int, when: When, status: str, timings: Mapping[str, float], look_at: float, *, again: bool
+) -> Step:
+    """It waits for a person; ``again`` if it did before this look."""
+    return ("parked_again" if again else "parked", row, *when, storable(status), dict(timings), look_at)
+
+
+_PARKED = _Meaning(
+    ("at", "session", "status", "timings", "look_at"),
+    """
+    UPDATE rows SET state = 'waiting', session = :session, status = :status, timings = :timings,
+        look_at = :look_at, waiting_since = coalesce(waiting_since, :at)
+    WHERE id = :row;
+    """,
+)
+
+
+def goes_on(row: int, when: When, status: str) -> Step:
+    """The person it waited for has done what was to do."""
+    return ("goes_on", row, *when, storable(status))
+
+
+_GOES_ON = _Meaning(
+    ("at", "session", "status"),
+    """
+    UPDATE rows SET state = 'running', session = :session, status = :status, waiting_since = NULL
+    WHERE id = :row;
+    """,
+)
+
+
+def ended(row: int, when: When, ending: Ending, line: Line | None) -> Step:
+    """It has ended."""
+    return (
+        "ended",
+        row,
+        *when,
+        ending.state,
+        ending.stage,
+        storable(ending.status),
+        storable(ending.remote_id),
+        dict(ending.timings),
+        storable(ending.error),
+        ending.error_type,
+        storable(ending.cause),
+        *(line or (None, None, None)),
+    )
+
+
+_ENDED = _Meaning(
+    (
+        *(
+            "at",
+            "session",
+            "state",
+            "stage",
+            "status",
+            "remote_id",
+            "timings",
+            "error",
+            "error_type",
+            "cause",
+        ),
+        *("offset", "length", "digest"),
+    ),
+    """
+    UPDATE rows SET state = :state, session = :session, stage = :stage, timings = :timings, ended_at = :at,
+        status = CASE WHEN :state = 'unknown' THEN coalesce(:status, status) ELSE :status END,
+        remote_id = coalesce(:remote_id, remote_id), look_at = NULL, waiting_since = NULL, note = NULL,
+        error = :error, error_type = :error_type, cause = :cause,
+        result_offset = :offset, result_length = :length, result_digest = :digest
+    WHERE id = :row;
+    """,
+)
+
 _MEANINGS = {
-    "begun": """
-        UPDATE rows SET
-            session = json_extract(NEW.step, '$.session'),
-            attempts = attempts + (started_at IS NULL),
-            started_at = coalesce(started_at, json_extract(NEW.step, '$.at'))
-        WHERE id = NEW.row;
-    """,
-    "created": """
-        UPDATE rows SET
-            remote_id = json_extract(NEW.step, '$.remote_id'),
-            generation = json_extract(NEW.step, '$.generation')
-        WHERE id = NEW.row;
-    """,
-    "ordering": """
-        UPDATE rows SET
-            state = 'ordering',
-            remote_id = json_extract(NEW.step, '$.remote_id'),
-            generation = json_extract(NEW.step, '$.generation'),
-            orders = orders + 1,
-            session = json_extract(NEW.step, '$.session'),
-            ordered_at = json_extract(NEW.step, '$.at')
-        WHERE id = NEW.row;
-    """,
-    "running": """
-        UPDATE rows SET state = 'running', session = json_extract(NEW.step, '$.session') WHERE id = NEW.row;
-    """,
-    "goes_on": """
-        UPDATE rows SET
-            state = 'running',
-            session = json_extract(NEW.step, '$.session'),
-            status = json_extract(NEW.step, '$.status'),
-            waiting_since = NULL
-        WHERE id = NEW.row;
-    """,
-    "seen": """
-        UPDATE rows SET status = json_extract(NEW.step, '$.status') WHERE id = NEW.row;
-    """,
-    "spent": """
-        UPDATE rows SET timings = json_extract(NEW.step, '$.timings') WHERE id = NEW.row;
-    """,
+    "begun": _BEGUN,
+    "created": _CREATED,
+    "ordering": _ORDERING,
+    "running": _RUNNING,
+    "seen": _SEEN,
+    "spent": _SPENT,
     "parked": _PARKED,
-    "parked_again": _PARKED,
-    "ended": """
-        UPDATE rows SET
-            state = json_extract(NEW.step, '$.state'),
-            session = json_extract(NEW.step, '$.session'),
-            stage = json_extract(NEW.step, '$.stage'),
-            status = CASE WHEN json_extract(NEW.step, '$.state') = 'unknown'
-                          THEN coalesce(json_extract(NEW.step, '$.status'), status)
-                          ELSE json_extract(NEW.step, '$.status') END,
-            remote_id = coalesce(json_extract(NEW.step, '$.remote_id'), remote_id),
-            ended_at = json_extract(NEW.step, '$.at'),
-            look_at = NULL,
-            waiting_since = NULL,
-            timings = json_extract(NEW.step, '$.timings'),
-            error = json_extract(NEW.step, '$.error'),
-            error_type = json_extract(NEW.step, '$.error_type'),
-            cause = json_extract(NEW.step, '$.cause'),
-            note = NULL,
-            result_offset = json_extract(NEW.step, '$.offset'),
-            result_length = json_extract(NEW.step, '$.length'),
-            result_digest = json_extract(NEW.step, '$.digest')
-        WHERE id = NEW.row;
-    """,
+    "parked_again": _PARKED._replace(is_change=False),
+    "goes_on": _GOES_ON,
+    "ended": _ENDED,
 }
-_REMEMBERED = """
+_REMEMBER = """
     INSERT INTO history (at, session, row, state)
-    SELECT json_extract(NEW.step, '$.at'), json_extract(NEW.step, '$.session'), NEW.row, state
-    FROM rows WHERE id = NEW.row;
+    SELECT :at, :session, id, state FROM rows WHERE id = :row;
 """
-"""For the kinds that change the state."""
-_CHANGES_STATE = frozenset({"ordering", "running", "goes_on", "parked", "ended"})
+_NAMED = re.compile(r":(\w+)")
+
+TAKE_STEPS = """
+INSERT INTO step (name, row, step)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), value FROM json_each(?)
+"""
 
 
-def triggers() -> list[str]:
-    """One for each kind of step."""
-    return [
-        f"CREATE TEMP TRIGGER step_{kind} INSTEAD OF INSERT ON step WHEN NEW.kind = '{kind}' "
-        f"BEGIN {meaning} {_REMEMBERED if kind in _CHANGES_STATE else ''} END"
-        for kind, meaning in _MEANINGS.items()
-    ]
+def definitions() -> list[str]:
+    """The view that takes steps, and a trigger for each. They belong to a connection, not to the file."""
+    view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step"
+    return [view, *(_trigger(name, meaning) for name, meaning in _MEANINGS.items())]
+
+
+def _trigger(name: str, meaning: _Meaning) -> str:
+    places = {said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(meaning.says, 2)}
+    places["row"] = "NEW.row"
+    body = meaning.sql + (_REMEMBER if meaning.is_change else "")
+    body = _NAMED.sub(lambda found: places[found[1]], body)
+    return (
+        f"CREATE TEMP TRIGGER step_{name} INSTEAD OF INSERT ON step WHEN NEW.name = '{name}' BEGIN {body} END"
+    )

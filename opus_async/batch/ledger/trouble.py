@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from opus_async.errors import LedgerError
@@ -38,6 +40,15 @@ def explained(error: Exception, path: Path) -> LedgerError:
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error, path)
     return LedgerError(f"{path} cannot be used any more: {type(error).__name__}: {error}. {_NOTHING_LOST}")
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Raise what the system or SQLite raises as our error."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise explained(error, path) from None
 
 
 def _of_system(error: OSError, path: Path) -> LedgerError:

@@ -1,11 +1,11 @@
-"""The one thread that writes. Many callers share one commit: a disk does some hundred a second, a batch needs more.
+"""The one thread that writes. Many callers share one commit: a disk does some hundred of them a second.
 
 Callers in the event loop queue what is to be done; the thread does all that is there in one transaction and
-then tells all who wait, in one call into the loop. An operation that nobody waits for rides along with the next
-one that somebody does, or goes alone after a moment.
+then tells all who wait, in one call into the loop. What nobody waits for rides along with the next that
+somebody does, or goes alone after a moment.
 
-The first thing that fails ends it: the group is undone, and from then on every call raises the same error. What
-was committed stays.
+The first thing that fails ends it: the group is undone, and from then on every call raises the same error.
+What was committed stays.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from opus_async.batch.ledger.steps import Step
 from opus_async.batch.ledger.store import Store
 from opus_async.errors import LedgerError, ManifestError
 
@@ -26,7 +28,7 @@ Work = Callable[[Store], T]
 """What is done in the thread. It may raise ManifestError, and then before it has written anything."""
 
 GROUP = 1000
-"""Operations in one transaction at most: more would hold the interpreter for so long that the loop notices."""
+"""Operations in one transaction at most: more would hold the interpreter until the loop notices."""
 PACE = 0.004
 """Seconds from the beginning of one commit to the next at least. A commit costs the processor as much as some
 ten operations, so that company pays; compared with a job, which waits for two of them, this is nothing."""
@@ -34,14 +36,16 @@ POSTS_WAIT = 0.1
 """Seconds that operations nobody waits for wait for one that somebody does."""
 
 
-class _Operation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Operation:
     work: Work[Any]
     future: asyncio.Future[Any] | None = None
     deliver: Callable[[Any], None] | None = None
     alone: bool = False
 
 
-class _Outcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Outcome:
     operation: _Operation
     result: Any = None
     error: Exception | None = None
@@ -52,7 +56,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[_Operation] = deque()
+        self._queue: deque[Step | _Operation] = deque()
         self._anything = threading.Event()
         self._urgent = threading.Event()
         self._last_commit = 0.0
@@ -84,6 +88,13 @@ class Writer:
         except asyncio.CancelledError:
             writer._stop()
             raise
+
+    def step(self, step: Step) -> None:
+        """Have a step of a row written soon, and do not wait for it."""
+        self._check()
+        self._queue.append(step)
+        if not self._anything.is_set():
+            self._anything.set()
 
     def post(self, work: Work[object], deliver: Callable[[Any], None] | None = None) -> None:
         """Have something done soon, and do not wait for it.
@@ -144,14 +155,15 @@ class Writer:
 
     def _settle(self, outcomes: Iterable[_Outcome]) -> None:
         """In the loop: hand out what became of a group."""
-        for operation, result, error in outcomes:
+        for outcome in outcomes:
+            operation, error = outcome.operation, outcome.error
             if error is None and operation.deliver is not None:
-                operation.deliver(result)
+                operation.deliver(outcome.result)
             future = operation.future
             if future is None or future.done():
                 continue
             if error is None:
-                future.set_result(result)
+                future.set_result(outcome.result)
             else:
                 self._told = True
                 future.set_exception(error)
@@ -178,7 +190,7 @@ class Writer:
         else:
             self._tell(self._closed)
 
-    def _next(self) -> list[_Operation]:
+    def _next(self) -> list[Step | _Operation]:
         """Wait for the next group; it may be empty."""
         self._anything.wait()
         self._urgent.wait(POSTS_WAIT)
@@ -188,30 +200,23 @@ class Writer:
         self._last_commit = time.monotonic()
         self._anything.clear()  # before the queue is read: whoever comes now is either read or sets it again
         self._urgent.clear()
-        group: list[_Operation] = []
-        while self._queue and len(group) < GROUP and not (group and self._queue[0].alone):
+        group: list[Step | _Operation] = []
+        while self._queue and len(group) < GROUP and not (group and _is_alone(self._queue[0])):
             group.append(self._queue.popleft())
-            if group[0].alone:
+            if _is_alone(group[0]):
                 break
         if self._queue:
             self._hurry()
         return group
 
-    def _done(self, store: Store, group: list[_Operation]) -> list[_Outcome]:
+    def _done(self, store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
         if self._error is None:
             try:
-                return self._in_one_commit(store, group)
+                return _in_one_commit(store, group)
             except Exception as error:  # noqa: BLE001 - whatever it is: nothing may be ordered on it
                 self._error = store.give_up(error)
-        return [_Outcome(each, error=_again(self._error)) for each in group]
-
-    def _in_one_commit(self, store: Store, group: list[_Operation]) -> list[_Outcome]:
-        if group[0].alone:
-            return [_outcome(group[0], store)]
-        store.begin()
-        outcomes = [_outcome(each, store) for each in group]
-        store.commit()
-        return outcomes
+        waiting = (each for each in group if isinstance(each, _Operation))
+        return [_Outcome(each, error=_again(self._error)) for each in waiting]
 
     def _tell(
         self, future: asyncio.Future[Any], result: Any = None, *, error: Exception | None = None
@@ -221,6 +226,24 @@ class Writer:
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _is_alone(item: Step | _Operation) -> bool:
+    return isinstance(item, _Operation) and item.alone
+
+
+def _in_one_commit(store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
+    if isinstance(group[0], _Operation) and group[0].alone:
+        return [_outcome(group[0], store)]
+    outcomes = []
+    store.begin()
+    for item in group:
+        if isinstance(item, _Operation):
+            outcomes.append(_outcome(item, store))
+        else:
+            store.step(item)
+    store.commit()
+    return outcomes
 
 
 def _outcome(operation: _Operation, store: Store) -> _Outcome:

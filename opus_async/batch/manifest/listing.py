@@ -176,7 +176,7 @@ def _folders_below(base: Path, below: str, listing: Listing) -> Iterator[str]:
             listing.pass_over("linked folders", path)
         elif entry.name.startswith("."):
             listing.pass_over("hidden folders", path)
-        elif (base / path / _LEDGER).exists():
+        elif os.path.exists(base / path / _LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
             listing.pass_over("directories of batches", path)
         else:
             yield path

@@ -41,8 +41,8 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
-        return max(self.ended - self.began, 0.0)
+        """How long it is drawn: a second at the least, or a session of no time could not be seen."""
+        return max(self.ended - self.began, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,6 @@ class Stretch:
 
     def x(self, at: float) -> float:
         """Where a moment of this session lies."""
-        if not self.span.seconds:
-            return self.left
         part = (at - self.span.began) / self.span.seconds
         return self.left + min(max(part, 0.0), 1.0) * (self.right - self.left)
 
@@ -97,7 +95,7 @@ class TimeAxis:
 
     def __init__(self, spans: Sequence[Span], left: float, right: float) -> None:
         pauses = [later.began - earlier.ended for earlier, later in itertools.pairwise(spans)]
-        active = sum(span.seconds for span in spans) or 1.0
+        active = sum(span.seconds for span in spans)
         to_scale = (right - left) / (active + sum(max(pause, 0.0) for pause in pauses))
         most = min(_BREAK, _BREAKS_SHARE * (right - left) / max(len(pauses), 1))
         widths = [min(max(pause * to_scale, _LEAST_BREAK), most) for pause in pauses]

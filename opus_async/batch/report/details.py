@@ -240,7 +240,7 @@ def sessions(figures: Figures) -> str:
             str(session.view.id),
             words.moment(session.view.began_at),
             words.NOTHING if session.running else words.moment(session.ended),
-            words.duration(session.span.seconds),
+            words.duration(session.seconds),
             _how(session),
             words.count(session.completed),
             words.count(session.not_completed),

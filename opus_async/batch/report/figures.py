@@ -126,6 +126,11 @@ class Session:
         return self.view.ended_at is None and not self.running
 
     @property
+    def seconds(self) -> float:
+        """How long it worked."""
+        return max(self.ended - self.view.began_at, 0.0)
+
+    @property
     def span(self) -> Span:
         """It on the clock."""
         return Span(self.view.id, self.view.began_at, self.ended)
@@ -221,7 +226,7 @@ class Figures:
     @property
     def worked(self) -> float:
         """Seconds that sessions worked."""
-        return sum(session.span.seconds for session in self.sessions)
+        return sum(session.seconds for session in self.sessions)
 
     @property
     def rows_per_hour(self) -> float | None:

@@ -23,8 +23,8 @@ class Column:
 
     Attributes:
         title: Its heading.
-        kind: A class of the style sheet: ``number`` is right-aligned, ``code`` is for ids, ``prose`` may
-            break.
+        kind: A class of the style sheet: ``number`` stands to the right, ``short`` is not broken into lines,
+            ``error`` takes the room that is left, and ``prose`` is all the rest.
     """
 
     title: str

@@ -39,8 +39,8 @@ class Column:
 
     @property
     def seconds(self) -> float:
-        """How long it is; a second at the least, for a rate over less than that tells nothing."""
-        return max(self.ended - self.began, 1.0)
+        """How long it is."""
+        return self.ended - self.began
 
 
 class Throughput:
@@ -58,8 +58,7 @@ class Throughput:
         columns = self._columns.get(session)
         if not columns or not columns[0].began <= at <= columns[-1].ended:
             return
-        seconds = columns[0].ended - columns[0].began
-        place = int((at - columns[0].began) / seconds) if seconds else 0
+        place = int((at - columns[0].began) / columns[0].seconds)
         column = columns[min(place, len(columns) - 1)]
         if completed:
             column.completed += 1
@@ -110,7 +109,7 @@ class Lines:
     """The same for all sessions."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        bucket = max(sum(span.seconds for span in spans) / BUCKETS, 1e-3)
+        bucket = sum(span.seconds for span in spans) / BUCKETS
         self._of = {span.session: Line(span, bucket) for span in spans}
 
     def add(self, session: int, at: float, value: int) -> None:

@@ -1,6 +1,6 @@
 """``opus-async batch``: many rows, durable; what goes on in :mod:`opus_async.batch`, at a terminal.
 
-run, resume, retry   work on a batch
+begin (the verb run), resume, retry   work on a batch
 working              what they share: the client, the display, Ctrl-C, what is told in the end
 ordering, pacing     their arguments: what changes results, and what does not
 figures              numbers with units, for argparse
@@ -27,7 +27,9 @@ VERBS = {
     "validate": "check a manifest against the workflow and the disk, before a cent is spent",
     "report": "write the reports of a batch anew",
 }
-"""Word -> what it does, in the order of the help. The module has the name of the word."""
+"""Word -> what it does, in the order of the help."""
+_MODULES = {"run": "begin"}
+"""Word -> its module, where that has another name: one called run would hide the function below."""
 
 _EPILOG = """\
 A batch directory holds ledger.db (the truth), results.jsonl, failures.jsonl, report.html and summary.json. No
@@ -41,8 +43,9 @@ first steps:
   opus-async batch export invoices-batch --format csv
 
 exit codes:
-  0 all rows completed   1 some failed   2 wrong use or a manifest that cannot be run   3 halted: by --halt, an
-  outage or a full disk   4 key, permission, quota or configuration   5 rows need a decision   130 interrupted
+  0 all rows completed   1 some failed   2 wrong use, or a manifest that cannot be run
+  3 halted by --halt, an outage or a full disk   4 key, permission, quota or configuration
+  5 rows need a decision   130 interrupted
 """
 
 
@@ -67,4 +70,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _load(word: str) -> Command:
-    return cast("Command", import_module(f"{__package__}.{word}"))
+    return cast("Command", import_module(f"{__package__}.{_MODULES.get(word, word)}"))

@@ -12,9 +12,9 @@ from opus_async.cli.errors import Exit, WrongUse
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 
 _EPILOG = """\
-All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of the
-manifest, the outputs by display name, error and times. In CSV and XLSX no cell can be taken for a formula. It may
-be called while the batch runs.
+All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of
+the manifest, the outputs by display name, error and times. In CSV and XLSX no cell can be taken for a
+formula. It may be called while the batch runs.
 
 examples:
   opus-async batch export invoices-batch --format xlsx
@@ -28,8 +28,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="the batch directory")
     add("--format", required=True, choices=FORMATS, help="parquet takes pip install 'opus-async[parquet]'")
-    add("--output", type=Path, metavar="PATH", help="DIR/export.FORMAT by default; - is stdout, for csv and jsonl")
-    add("--parsed", action="store_true", help="outputs that are the text of a JSON object or list as what they hold")
+    add(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="DIR/export.FORMAT by default; - is stdout, for csv and jsonl",
+    )
+    add(
+        "--parsed",
+        action="store_true",
+        help="outputs that are the text of a JSON object or list as what they hold",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The arguments that change the results of a batch: which cell fills which input, titles, keys, the version."""
+"""The arguments that change results: which cell fills which input, titles, keys, the version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
         "manifest",
         nargs="+",
         metavar="MANIFEST",
-        help="CSV, JSONL, XLSX or Parquet with a row for each job; or a folder, or a glob in quotes, of documents",
+        help="CSV, JSONL, XLSX or Parquet, a row for each job; or a folder or a quoted glob of documents",
     )
     parser.add_argument(
         "--workflow", required=True, metavar="ID", help="the workflow: 16 characters, or a UUID"
@@ -63,8 +63,8 @@ def manifest_of(options: argparse.Namespace) -> str:
     first, *more = options.manifest
     if more:
         raise WrongUse(
-            f"one manifest, please, and these are {len(more) + 1}: {first}, {more[0]} ... A pattern of documents "
-            "has to stand in quotes, so that the shell leaves it alone: 'documents/*.pdf'"
+            f"one manifest, please, and these are {len(more) + 1}: {first}, {more[0]} ... A pattern of "
+            "documents has to stand in quotes, so that the shell leaves it alone: 'documents/*.pdf'"
         )
     return str(first)
 
@@ -83,7 +83,7 @@ def order_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, {})}
 
 
-def reading_of(options: argparse.Namespace) -> dict[str, str]:
+def reading_of(options: argparse.Namespace) -> dict[str, Any]:
     """What was given of how the manifest is read."""
     return {name: value for name in READING if (value := getattr(options, name)) is not None}
 

@@ -1,4 +1,4 @@
-"""The arguments that change no result: how much at once, when to stop, how long to wait. Another run may have others."""
+"""The arguments that change no result: how much at once, when to stop, how long to wait."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy
 
 OUTAGE = 600.0
-"""Seconds that a batch waits for a host that is gone: a restart and a dropped VPN pass, a night's work remains."""
+"""Seconds that a batch waits for a host that is gone: a restart passes, a dropped VPN is put up again."""
 
 _LIMITS = {"upload_concurrency": "upload_concurrency", "rate": "api_rate", "bandwidth": "upload_bandwidth"}
 _RETRY = {"on_ambiguous": "on_ambiguous", "outage": "outage"}
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--halt",
         type=figures.halt,
         metavar="POLICY",
-        help="now,fail=N leaves at once after N failures, soon,fail=N%% begins no more rows; never (the default)",
+        help="now,fail=N: leave at once after N failures; soon,fail=N%%: begin no more rows; never (default)",
     )
     add(
         "--timeout",
@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--on-ambiguous",
         choices=("resend_once", "stop"),
-        help="after a lost answer to an order, when nothing shows that it was obeyed: order that same job once "
+        help="when the answer to an order was lost and nothing shows that it was obeyed: order that job once "
         "more (resend_once, the default), or leave the row unknown (stop)",
     )
     parser.add_argument(
@@ -115,6 +115,4 @@ def _given(options: argparse.Namespace, fields: Mapping[str, str]) -> dict[str, 
 
 def _known(values: Mapping[str, Any], kind: type[Limits | RetryPolicy]) -> dict[str, Any]:
     """Without what another version of this package has written, and what was not set."""
-    return {
-        name: value for name, value in values.items() if name in kind.model_fields and value is not None
-    }
+    return {name: value for name, value in values.items() if name in kind.model_fields and value is not None}

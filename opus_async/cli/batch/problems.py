@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli.tables import columns
-from opus_async.cli.words import between, size
+from opus_async.cli.words import coarse, size
 
 if TYPE_CHECKING:
     from opus_async.batch.columns import BoundColumn
@@ -74,11 +74,13 @@ def verdict(validation: Validation) -> str:
 
 def expected(estimate: Estimate) -> str:
     """What the valid rows will take, and what that rests on."""
+    low, high = estimate.seconds
     jobs = "1 job" if estimate.jobs == 1 else f"{estimate.jobs:,} jobs"
     files = "1 file" if estimate.files == 1 else f"{estimate.files:,} files"
     upload = f"{files} of {size(estimate.bytes)} to upload, " if estimate.files else ""
     return (
-        f"Expected: {jobs}, {upload}at least {estimate.requests:,} requests, {between(*estimate.seconds)}.\n"
+        f"Expected: {jobs}, {upload}at least {estimate.requests:,} requests, "
+        f"{coarse(low)} to {coarse(high)}.\n"
         f"Assumed: {'; '.join(estimate.assumes)}."
     )
 

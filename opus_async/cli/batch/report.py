@@ -9,8 +9,8 @@ from opus_async.cli.batch import working
 from opus_async.cli.errors import Exit, WrongUse
 
 _EPILOG = """\
-report.html is one file that needs no network. Each run of a batch writes it in the end; this one writes it now,
-also while the batch runs, and after the process died.
+report.html is one file that needs no network. Each run of a batch writes it in the end; this writes it now,
+while the batch runs, or after the process died.
 """
 
 

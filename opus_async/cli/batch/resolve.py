@@ -16,8 +16,9 @@ from opus_async.cli.tables import columns, terminal_width
 _SHOWN = 50
 
 _EPILOG = """\
-A row is unknown when its order may have been obeyed and nothing shows whether it was, or when it completed and
-its results cannot be had. 'batch resume' looks again; 'opus-async audit JOB' shows what a job has done. Then:
+A row is unknown when its order may have been obeyed and nothing shows whether it was, or when it completed
+and its results cannot be had. 'batch resume' looks again; 'opus-async audit JOB' shows what a job has done.
+Then:
 
   --as done     it ran: it counts as completed, with no outputs in results.jsonl
   --as failed   it did not, and is to stay so
@@ -71,6 +72,7 @@ def _list_unknown(options: argparse.Namespace) -> None:
     shown = [("KEY", "JOB", "WHY"), *((row.key, row.remote_id or "-", row.error or "") for row in rows)]
     print(columns(shown, width=terminal_width()))
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
-    complain(f"{count:,} {'row is' if count == 1 else 'rows are'} unknown{more}: name their keys, or all with --all")
+    are = "1 row is" if count == 1 else f"{count:,} rows are"
+    complain(f"{are} unknown{more}: name keys to decide about, or all with --all")
     if rows[0].remote_id:
         hint(f"What the first one has done: {told('audit', rows[0].remote_id)}")

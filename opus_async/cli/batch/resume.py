@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from opus_async.opus.client import OpusClient
 
 _EPILOG = """\
-Rows that may be running are looked at first; unknown ones are looked at again; then the rest is begun. What is
-not given stays as it was: limits and waits, host, generation of the API. The key, limits and paths may be others
-than before. What changes results (workflow, version, --map, --set, templates, --key) only with --force, and only
-for rows not begun yet. A manifest that has grown or was re-ordered is taken up by the keys of its rows.
+Rows that may be running are looked at first; unknown ones are looked at again; then the rest is begun. What
+is not given stays as it was: limits and waits, host, generation of the API. The key, limits and paths may be
+others than before. What changes results (workflow, version, --map, --set, templates, --key) only with
+--force, and only for rows not begun yet. A manifest that has grown or was re-ordered is taken up by the
+keys of its rows.
 
 examples:
   opus-async batch resume invoices-batch

@@ -16,8 +16,8 @@ STATES = ("failed", "cancelled", "unknown")
 _DEFAULT = ("failed", "cancelled")
 
 _EPILOG = """\
-Each row runs as a new job; rows not begun yet go on with it. Failed and cancelled jobs are not billed. An unknown
-one may have been, and may still run: 'batch resume' looks at it again, 'batch resolve' decides about it.
+Each row runs as a new job; rows not begun yet go on with it. Failed and cancelled jobs are not billed. An
+unknown one may have been, and may still run: 'batch resume' looks at it again, 'batch resolve' decides.
 
 examples:
   opus-async batch retry invoices-batch
@@ -34,10 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_states,
         metavar="STATE",
-        help=f"{', '.join(STATES)}; several with commas (failed,cancelled). Failed ones include those that timed out",
+        help=f"{', '.join(STATES)}; several with commas (failed,cancelled); what timed out is failed",
     )
     parser.add_argument(
-        "--accept-second-bill", action="store_true", help="run unknown rows although they may have been billed"
+        "--accept-second-bill",
+        action="store_true",
+        help="run unknown rows although they may be billed",
     )
     add_going_on(parser)
 

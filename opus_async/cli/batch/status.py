@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
     parser.add_argument("directory", type=Path, metavar="DIR", help="the batch directory")
-    parser.add_argument("--json", action="store_true", help="one JSON object; with --watch one line for each look")
+    parser.add_argument("--json", action="store_true", help="one JSON object; with --watch one a line")
     parser.add_argument("--watch", action="store_true", help="look again every 2 s until nobody works on it")
 
 
@@ -58,6 +58,8 @@ def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
     from opus_async.batch.status import as_json
 
     if options.json:
-        print(json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True)
+        print(
+            json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True
+        )
         return
     print(f"{_CLEAR if redraw else ''}{standing.as_text(status)}", flush=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from opus_async.batch.problems import Problem
     from opus_async.batch.validate import Validation
 
+STDOUT = Path("-")
+
 _EPILOG = """\
-Every row is checked: columns and types, missing files, their types and sizes, keys that come twice. Files are
-looked at and not read, and nothing is sent but the question for the workflow. stdout gets which column fills
-which input, the problems by kind, and what the rest will take; --json gets every single problem. Exit code 2 when
-any row cannot be run.
+Every row is checked: columns and types, missing files, their types and sizes, keys that come twice. Files
+are looked at and not read, and nothing is sent but the question for the workflow. stdout gets which column
+fills which input, the problems by kind, and what the rest will take; --json gets every single problem. The
+exit code is 2 when a row cannot be run.
 
 examples:
   opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH
@@ -37,8 +39,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     ordering.add_manifest(parser)
     add = parser.add_argument
-    add("--json", type=Path, metavar="FILE", help="every problem, and the rest, as one JSON object; - is stdout")
-    add("--accept-second-bill", action="store_true", help="as in run: rows of a failures.jsonl are no problem then")
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="every problem, and the rest, as one JSON object; - for stdout",
+    )
+    add(
+        "--accept-second-bill",
+        action="store_true",
+        help="rows that may have been billed are no problem",
+    )
     ordering.add_order(parser)
     ordering.add_reading(parser)
     pacing.add_limits(parser)
@@ -81,3 +92,59 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
             on_problem=told.add,
             on_progress=tell,
         )
+
+
+class Problems:
+    """Writes every problem as it is found, then the rest: one JSON object, a line for each problem.
+
+    Args:
+        stream: Where to; None writes nothing.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._count = 0
+
+    def add(self, problem: Problem) -> None:
+        """Write one."""
+        self._write(f"{self._before()}{_as_json(problem.as_json())}")
+        self._count += 1
+
+    def end(self, validation: Validation) -> None:
+        """Write the rest."""
+        rest = {
+            name: value for name, value in validation.as_json().items() if name not in {"errors", "warnings"}
+        }
+        begun = "\n" if self._count else self._before()
+        self._write(f"{begun}], {_as_json(rest)[1:]}\n")
+
+    def _before(self) -> str:
+        return ",\n" if self._count else '{"problems": [\n'
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(text)
+
+
+@contextmanager
+def _told(destination: Path | None) -> Iterator[Problems]:
+    """Where the problems go: nowhere, to stdout, or to a file that is there whole or not at all.
+
+    Raises:
+        WrongUse: The file cannot be written.
+    """
+    if destination is None or destination == STDOUT:
+        yield Problems(None if destination is None else sys.stdout)
+        return
+    from opus_async.batch.replacing import replaced
+
+    try:
+        with replaced(destination) as file, TextIOWrapper(file, "utf-8", write_through=True) as text:
+            yield Problems(text)
+            text.detach()
+    except OSError as error:
+        raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -18,6 +17,8 @@ from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
 
 if TYPE_CHECKING:
+    import asyncio
+
     from opus_async.batch import BatchResult, Control, Watching
     from opus_async.batch.progress import Progress
     from opus_async.opus.client import OpusClient
@@ -54,6 +55,8 @@ async def _watched(
     options: argparse.Namespace, directory: Path, doing: Work, facts: Mapping[str, Any]
 ) -> BatchResult | None:
     """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
+    import asyncio
+
     from opus_async.batch import Control, Watching
     from opus_async.batch.progress import Progress
     from opus_async.cli import display
@@ -69,7 +72,10 @@ async def _watched(
     retry = pacing.retry_of(options, client.get("retry"))
     with _interruptible(control, progress) as interrupted:
         try:
-            async with connection.connect(options, limits=limits, retry=retry) as opus, display.Showing(board):
+            async with (
+                connection.connect(options, limits=limits, retry=retry) as opus,
+                display.Showing(board),
+            ):
                 return await doing(opus, watching)
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.following:
@@ -87,6 +93,8 @@ def _interruptible(control: Control, progress: Progress) -> Iterator[asyncio.Eve
 
     A third one goes the ordinary way, and cancels what is still done to leave.
     """
+    import asyncio
+
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     interrupted = asyncio.Event()

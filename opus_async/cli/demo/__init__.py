@@ -2,7 +2,7 @@
 
 documents, contents, pdf, png   real files that open
 folder                          where they go
-running                         the jobs, and every answer held against its file
+running                         the batch, and every answer held against its file
 summary                         what came of it, in numbers
 """
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"demo: {summary.described(made)} in {options.out / folder.DOCUMENTS}", file=sys.stderr)
     demo = running.Demo(
         made,
-        options.out / folder.RESULTS,
+        options.out,
         faults=options.faults,
         seed=options.seed,
         max_in_flight=options.max_in_flight,
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         raise Interrupted(
             f"{demo.progress.done} of {options.jobs} jobs had ended. The simulator is gone, and the other "
-            f"jobs with it; what was done is in {options.out / folder.RESULTS}."
+            f"jobs with it; what was done is in {options.out}."
         ) from None
     except running.SimulatorStartError as error:
         raise Failed(str(error)) from None

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opus_async.batch.ledger.lock import LOCK
+from opus_async.batch.reading import LEDGER, RESULTS, LedgerReader, process_at_work
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
+from opus_async.config import is_loopback
+from opus_async.errors import LedgerError
 
-RESULTS = "results.jsonl"
 DOCUMENTS = "documents"
-_LEDGER = "ledger.db"
+MANIFEST = "manifest.csv"
+REPORT = "report.html"
+_MADE = (
+    MANIFEST,
+    RESULTS,
+    REPORT,
+    "failures.jsonl",
+    "summary.json",
+    LEDGER,
+    f"{LEDGER}-wal",
+    f"{LEDGER}-shm",
+    LOCK,
+)
+"""What a demo makes, its documents aside."""
 
 
 def prepare(folder: Path) -> None:
@@ -22,6 +38,8 @@ def prepare(folder: Path) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             _check_ours(folder)
             documents.remove_ours(folder / DOCUMENTS)
+            for name in _MADE:
+                (folder / name).unlink(missing_ok=True)
         (folder / DOCUMENTS).mkdir(parents=True, exist_ok=True)
         (folder / RESULTS).write_bytes(b"")  # together with the documents this marks the folder as a demo's
     except OSError as error:
@@ -30,8 +48,21 @@ def prepare(folder: Path) -> None:
 
 def _check_ours(folder: Path) -> None:
     marked = (folder / RESULTS).is_file() and (folder / DOCUMENTS).is_dir()
-    if not marked or (folder / _LEDGER).exists():  # a batch has results too, and a ledger
+    if not marked or ((folder / LEDGER).exists() and not _is_a_demos(folder)):
         raise WrongUse(
             f"{folder} is not empty and was not made by a demo: nothing was touched. "
             "Choose another folder with --out."
         )
+    if process_at_work(folder) is not None:
+        raise WrongUse(f"another demo is at work in {folder}: choose another folder with --out")
+
+
+def _is_a_demos(folder: Path) -> bool:
+    """Whether the ledger there is of our own manifest, run on this machine: then it is worth nothing."""
+    try:
+        with LedgerReader(folder) as ledger:
+            facts = ledger.facts
+    except LedgerError:
+        return False
+    host, path = facts.get("fingerprint", {}).get("host", ""), facts.get("manifest", {}).get("path")
+    return is_loopback(host) and path == str((folder / MANIFEST).absolute())

@@ -1,24 +1,25 @@
-"""The demo's jobs: through the client like anybody's, and every answer held against its file."""
+"""The demo's jobs: a batch like anybody's, and every answer held against its file."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import aiofiles
-
+from opus_async.batch import BatchResult, Watching, run_batch
 from opus_async.batch.progress import Progress
+from opus_async.batch.reading import NOT_COMPLETED, LedgerReader
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
-from opus_async.cli.errors import Exit, exit_code, first_of
+from opus_async.cli.demo.folder import MANIFEST
+from opus_async.cli.errors import Exit, first_of
 from opus_async.config import RetryPolicy
-from opus_async.models import JobOutcome, JobRequest
 from opus_async.opus.client import OpusClient
-from opus_async.opus.run import STAGES
 from opus_async.simulator import SimulatorConfig, SimulatorProcess, SimulatorStartError
 
 __all__ = ["Demo", "Findings", "SimulatorStartError"]
@@ -33,7 +34,7 @@ GRACE = 2.0
 where an accepted run may be queued; the simulator shows one at once, and the demo has an audience."""
 BASE, CAP = 0.1, 2.0
 """Backoff in seconds, likewise."""
-_LARGEST_EXAMPLES = 5
+_MOST_FAILURES = 5
 
 
 @dataclass
@@ -45,12 +46,12 @@ class Findings:
         completed: Jobs whose results came.
         failures: Key and reason of those that gave none; the first few.
         failed: How many gave none.
-        codes: What the failures mean for the exit code.
+        code: What the batch means for the exit code.
         mismatches: One sentence for each answer that does not fit its file.
         verified: Answers that fit.
         job_seconds: Of each completed job.
         stage_seconds: Stage -> seconds over all completed jobs.
-        wall: Seconds from the first row to the last outcome.
+        wall: Seconds that the batch took.
         stray_shells: Job shells made and never started, unbilled.
         progress: Requests, retries, bytes.
         counters: What the simulator counted on its side.
@@ -65,7 +66,7 @@ class Findings:
     completed: int = 0
     failures: list[str] = field(default_factory=list)
     failed: int = 0
-    codes: set[Exit] = field(default_factory=set)
+    code: Exit = Exit.OK
     mismatches: list[str] = field(default_factory=list)
     verified: int = 0
     job_seconds: list[float] = field(default_factory=list)
@@ -82,26 +83,19 @@ class Findings:
     @property
     def exit_code(self) -> Exit:
         """0 only when every job completed, every answer fits and nothing ran twice."""
-        codes = set(self.codes)
+        codes = {self.code}
         if self.failed or self.mismatches or self.executed_twice or self.verified != len(self.documents):
             codes.add(Exit.FAILED)
         return first_of(codes)
 
-    def take(self, outcome: JobOutcome, document: Document) -> None:
-        """Judge one outcome."""
-        if not outcome.ok:
-            self.failed += 1
-            if outcome.error is not None:
-                self.codes.add(exit_code(outcome.error))
-            if len(self.failures) < _LARGEST_EXAMPLES:
-                self.failures.append(f"{outcome.key}: {outcome.error or outcome.status}")
-            return
+    def take(self, line: Mapping[str, Any]) -> None:
+        """Judge one line of ``results.jsonl``."""
         self.completed += 1
-        self.job_seconds.append(outcome.timings["total"])
+        self.job_seconds.append(line["timings"]["total"])
         for stage in self.progress.stages:
             spent = self.stage_seconds.get(stage, 0.0)
-            self.stage_seconds[stage] = spent + outcome.timings.get(stage, 0.0)
-        wrong = list(differences(document, outcome.outputs))
+            self.stage_seconds[stage] = spent + line["timings"].get(stage, 0.0)
+        wrong = list(differences(self.documents[line["index"]], line["outputs"]))
         self.mismatches += wrong
         self.verified += not wrong
 
@@ -115,11 +109,11 @@ def differences(document: Document, outputs: Mapping[str, Any]) -> Iterator[str]
 
 
 class Demo:
-    """Runs one job per document against a simulator of its own.
+    """Runs a batch, one row per document, against a simulator of its own.
 
     Args:
         documents: What to send.
-        results: The file for one JSON line per completed job.
+        folder: The batch directory.
         faults: The simulator's fault profile.
         seed: What every draw depends on.
         max_in_flight: Jobs at once.
@@ -130,7 +124,7 @@ class Demo:
     def __init__(
         self,
         documents: Sequence[Document],
-        results: Path,
+        folder: Path,
         *,
         faults: str,
         seed: int,
@@ -138,9 +132,10 @@ class Demo:
         fail_share: float,
         plain: bool,
     ) -> None:
-        self.progress = Progress(stages_in_order(), len(documents))
+        self.progress = Progress()
+        self.progress.preparing = "starting the simulator"
         self._documents = documents
-        self._results = results
+        self._folder = folder
         self._max_in_flight = max_in_flight
         self._plain = plain
         self._findings = Findings(documents, self.progress, faults, seed)
@@ -158,31 +153,33 @@ class Demo:
 
         Raises:
             SimulatorStartError: The simulator did not come up.
+            OpusError: What doomed all jobs.
         """
+        _write_manifest(self._folder, self._documents)
         async with SimulatorProcess(self._config) as simulator:
-            await self._run_jobs(simulator)
+            result = await self._run_batch(simulator)
             state = await asyncio.to_thread(simulator.state, jobs="0")
         self._findings.counters = state["counters"]
+        if result.error is not None:
+            raise result.error
+        await asyncio.to_thread(self._judge, result)
         return self._findings
 
-    async def _run_jobs(self, simulator: SimulatorProcess) -> None:
+    async def _run_batch(self, simulator: SimulatorProcess) -> BatchResult:
         faults = self._config.faults
         title = "demo" if faults == "none" else f"demo, faults {faults}"
-        shown = display.Lines(self.progress, title) if self._plain else display.make(self.progress, title)
-        clock = asyncio.get_running_loop().time
-        async with (
-            aiofiles.open(self._results, "w", encoding="utf-8") as lines,  # a slow disk is no slow loop
-            self._client(simulator) as opus,
-            display.Showing(shown),
-        ):
-            began = clock()
-            async with opus.run_many(WORKFLOW, self._rows(), max_in_flight=self._max_in_flight) as outcomes:
-                async for outcome in outcomes:
-                    self._findings.take(outcome, self._documents[outcome.index])
-                    if outcome.ok:
-                        await lines.write(_line(outcome))
-            self._findings.wall = clock() - began
-            self._findings.stray_shells = outcomes.stray_shells
+        board = display.make(self.progress, title, plain=self._plain)
+        async with self._client(simulator) as opus, display.Showing(board):
+            return await run_batch(
+                opus,
+                self._folder / MANIFEST,
+                workflow_id=WORKFLOW,
+                out=self._folder,
+                max_in_flight=self._max_in_flight,
+                watching=Watching(
+                    progress=self.progress, notice=board.say, planning=partial(_prepare, self.progress)
+                ),
+            )
 
     def _client(self, simulator: SimulatorProcess) -> OpusClient:
         return OpusClient(
@@ -190,34 +187,31 @@ class Demo:
             base_url=simulator.base_url,
             api="v0",
             retry=RetryPolicy(execute_grace=GRACE, base=BASE, cap=CAP),
-            listeners=[self.progress],
         )
 
-    def _rows(self) -> Iterator[JobRequest]:
-        for index, document in enumerate(self._documents):
-            yield JobRequest(
-                {
-                    "Document": document.path,
-                    "Threshold": THRESHOLD if index % 2 else None,
-                    "Note": None if index % 3 else f"Demo document {index + 1}",
-                },
-                title=document.path.name,
-                key=document.path.name,
-            )
+    def _judge(self, result: BatchResult) -> None:
+        findings = self._findings
+        for line in result.results():
+            findings.take(line)
+        findings.code, findings.failed = result.exit_code, result.counts.not_completed
+        findings.wall = result.summary["wall_seconds"]
+        findings.stray_shells = result.summary["stray_shells"]
+        with LedgerReader(self._folder) as ledger:
+            some = islice(ledger.rows(NOT_COMPLETED), _MOST_FAILURES)
+            findings.failures += [f"{row.key}: {row.error or row.status}" for row in some]
 
 
-def stages_in_order() -> tuple[str, ...]:
-    """The names of the stages that an Opus job goes through."""
-    return (STAGES.bind, STAGES.prepare, STAGES.create, STAGES.start, STAGES.watch, STAGES.collect)
+def _write_manifest(folder: Path, documents: Sequence[Document]) -> None:
+    """A row for each document; of the two inputs that may be left out, some have none."""
+    with (folder / MANIFEST).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("key", "title", "Document", "Threshold", "Note"))
+        for index, document in enumerate(documents):
+            path = document.path
+            threshold = THRESHOLD if index % 2 else ""
+            note = "" if index % 3 else f"Demo document {index + 1}"
+            rows.writerow((path.name, path.name, path.relative_to(folder).as_posix(), threshold, note))
 
 
-def _line(outcome: JobOutcome) -> str:
-    line = {
-        "index": outcome.index,
-        "key": outcome.key,
-        "job_id": outcome.job_id,
-        "status": outcome.status,
-        "outputs": dict(outcome.outputs),
-        "timings": {stage: round(spent, 4) for stage, spent in outcome.timings.items()},
-    }
-    return json.dumps(line, ensure_ascii=False) + "\n"
+def _prepare(progress: Progress, what: str, rows: int) -> None:
+    progress.preparing = f"{rows:,} documents {what}"

@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from opus_async.batch.reading import RESULTS
 from opus_async.cli.demo.documents import Document
-from opus_async.cli.demo.folder import DOCUMENTS, RESULTS
+from opus_async.cli.demo.folder import DOCUMENTS, REPORT
 from opus_async.cli.demo.running import WORKFLOW, Findings
 from opus_async.cli.program import NAME, told
 from opus_async.cli.tables import columns, terminal_width
@@ -90,9 +91,11 @@ def _next(findings: Findings, out: Path) -> list[str]:
     other = "flaky" if findings.faults == "none" else "hostile"
     return [
         f"Results: {out / RESULTS}, one line per completed job",
+        f"Report:  {out / REPORT}",
         f"Files:   {out / DOCUMENTS}",
         "",
         "Next:",
+        f"  {told('batch', 'export', str(out), '--format', 'csv')}",
         f"  {told('demo', '--faults', other)}",
         f"  {told('simulate', '--', NAME, 'run', WORKFLOW)} \\",  # which finds the inner one itself
         f"      --file Document={some}",

@@ -21,14 +21,15 @@ A column fills the input of its own name: variable name or display name. 'batch 
 which. Cells of files hold paths relative to the manifest; several, or a glob, make a list. Rows are named by
 --key COLUMN, by a column 'key', or by a digest of their content, never by their line.
 
-stdout gets the summary, stderr the progress. The first Ctrl-C begins no more rows and waits --drain seconds for
-jobs near their end; the second leaves at once. Either way 'batch resume DIR' goes on, and nothing runs twice.
+stdout gets the summary, stderr the progress. The first Ctrl-C begins no more rows and waits --drain seconds
+for jobs near their end; the second leaves at once. Either way 'batch resume DIR' goes on, and nothing runs
+twice.
 
 examples:
   opus-async batch run invoices.csv --workflow B9uGJfZ3CFwOdMKH --out invoices-batch
   opus-async batch run 'scans/**/*.pdf' --workflow B9uGJfZ3CFwOdMKH --out scans-batch --set Threshold=0.8
-  opus-async batch run claims.xlsx --workflow B9uGJfZ3CFwOdMKH --out claims --key Number --title 'Claim {Number}' \\
-      --map Scan=Document --halt soon,fail=5% --rate 20/s
+  opus-async batch run claims.xlsx --workflow B9uGJfZ3CFwOdMKH --out claims --key Number \\
+      --title 'Claim {Number}' --map Scan=Document --halt soon,fail=5% --rate 20/s
 """
 
 
@@ -38,7 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ordering.add_manifest(parser)
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", help="the batch directory; must not hold a batch")
-    add("--skip-invalid", action="store_true", help="run the other rows when some cannot be; those are failed")
+    add(
+        "--skip-invalid",
+        action="store_true",
+        help="run the others when some rows cannot be; those are failed",
+    )
     add(
         "--accept-second-bill",
         action="store_true",

@@ -1,0 +1,599 @@
+"""``report.html``: what it says in every state a batch can be in, and what it never says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+import time
+import tracemalloc
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from ledgers import START, make_ledger
+
+from opus_async.batch import report
+from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.batch.reading import Process
+from opus_async.batch.report import words
+from opus_async.errors import LedgerError
+
+_VOID = {"meta", "br", "hr", "link", "img"}
+_DRAWN_CLOSED = {"rect", "path"}
+
+
+class Page(HTMLParser):
+    """A report, read as strictly as an XML file: each element is closed where it has to be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.commands: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in _VOID:
+            self._open.append(tag)
+        if self._open[-2:] == ["pre", "code"]:
+            self.commands.append("")
+
+    def handle_startendtag(self, tag, attributes):
+        assert tag in _DRAWN_CLOSED
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+        if self._open[-2:] == ["pre", "code"]:
+            self.commands[-1] += data
+
+    @property
+    def said(self) -> str:
+        """All of its text, on one line, with plain blanks."""
+        return " ".join("".join(self.words).replace("\N{NO-BREAK SPACE}", " ").split())
+
+    def of(self, tag: str, kind: str = "") -> list[dict[str, str | None]]:
+        return [
+            attributes
+            for name, attributes in self.elements
+            if name == tag and kind in {"", *(attributes.get("class") or "").split()}
+        ]
+
+
+def page_of(directory: Path) -> Page:
+    path = report.write(directory)
+    assert path == directory / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def execute(directory: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(directory / "ledger.db")
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def rows(**states: int) -> list[dict[str, object]]:
+    return [{"state": state} for state, number in states.items() for _ in range(number)]
+
+
+# What it says
+
+
+def test_a_manager_reads_one_sentence(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=37, failed=2, unknown=1))
+    page = page_of(made)
+    assert "37 of 40 rows completed; 3 need a look." in page.said
+    assert "! Needs a look" in page.said
+
+
+def test_a_batch_that_completed_says_so_and_asks_for_nothing_but_its_export(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=12))
+    page = page_of(made)
+    assert "All 12 rows completed." in page.said
+    assert "✓ Complete" in page.said
+    assert page.commands == [f"opus-async batch export {made} --format xlsx"]
+    assert page.of("header")[0]["class"] == "good"
+
+
+def test_a_batch_whose_process_was_killed_says_so_and_how_to_go_on(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=5, running=2, ordering=1, waiting=1, planned=3),
+        sessions=[{"ended_at": None, "ended_because": None, "exit_code": None}],
+    )
+    page = page_of(made)
+    assert (
+        "5 of 12 rows completed; 3 are under way, 1 waits for a person and 3 are still to begin." in page.said
+    )
+    assert "stopped without a word: it was killed, or its machine went down" in page.said
+    assert page.commands[0] == f"opus-async batch resume {made}"
+    assert "died without a word" in page.said
+    assert "≥" not in page.said  # nothing is known of what only an end tells: that is a dash, no number
+
+
+def test_a_batch_at_work_says_that_it_runs(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=5, running=2, planned=3, failed=1),
+        sessions=[{"began_at": time.time() - 60, "ended_at": None, "ended_because": None, "exit_code": None}],
+    )
+    lock = DirectoryLock(made)
+    try:
+        page = page_of(made)
+    finally:
+        lock.release()
+    assert (
+        "5 of 11 rows completed so far; 1 needs a look, 2 are in flight and 3 are still to begin."
+        in page.said
+    )
+    assert "● Running" in page.said
+    assert page.commands == [
+        f"opus-async batch status {made}",
+        f"opus-async batch report {made}",
+        f"opus-async batch export {made} --format xlsx",
+    ]
+    assert "is at work" in page.said
+
+
+def test_a_lock_of_another_machine_is_told_with_what_cannot_be_known(tmp_path, monkeypatch):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=5, planned=3),
+        sessions=[{"ended_at": None, "ended_because": None, "exit_code": None}],
+    )
+    elsewhere = Process(812, "another-machine.example", START, None)
+    monkeypatch.setattr("opus_async.batch.report.figures.process_at_work", lambda directory: elsewhere)
+    page = page_of(made)
+    assert "process 812 on another-machine.example: from here nobody can tell if it lives" in page.said
+    assert f"opus-async batch resume {made}" in page.commands
+
+
+def test_unknown_rows_are_looked_at_again_and_then_decided(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=1, unknown=2))
+    assert page_of(made).commands == [
+        f"opus-async batch resume {made}",
+        f"opus-async batch resolve {made} --as done",
+        f"opus-async batch resolve {made} --as failed",
+        f"opus-async batch resolve {made} --as retry",
+        f"opus-async batch export {made} --format xlsx",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("states", "options"),
+    [
+        ({"failed": 2}, " --only failed"),
+        ({"timed_out": 1}, " --only failed"),
+        ({"cancelled": 1}, " --only cancelled"),
+        ({"failed": 1, "cancelled": 1}, ""),
+    ],
+)
+def test_failures_are_tried_again_with_the_one_command_that_takes_them_all(tmp_path, states, options):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=1, **states))
+    assert page_of(made).commands[0] == f"opus-async batch retry {made}{options}"
+
+
+def test_a_refused_key_is_looked_into_before_anything_else(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(planned=12),
+        sessions=[{"ended_because": "the key was refused", "exit_code": 4}],
+    )
+    page = page_of(made)
+    assert "All 12 rows are planned; nothing has been ordered yet." in page.said
+    assert "The last session ended early: the key was refused." in page.said
+    assert page.commands == ["opus-async doctor", f"opus-async batch resume {made}"]
+
+
+def test_commands_can_be_typed_as_they_are_wherever_the_directory_lies(tmp_path, monkeypatch):
+    made = make_ledger(tmp_path / "März  $HOME & 'co'", rows=rows(completed=1))
+    monkeypatch.chdir(tmp_path)
+    (command,) = page_of(Path(made.name)).commands
+    assert shlex.split(command) == ["opus-async", "batch", "export", str(made), "--format", "xlsx"]
+
+
+def test_key_figures(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[
+            {"timings": {"watch": float(second), "total": second + 1.0}, "attempts": 2 if second == 3 else 1}
+            for second in range(1, 101)
+        ],
+        sessions=[
+            {"ended_at": START + 1800, "stray_shells": 2, "uploads_saved": 30},
+            {"began_at": START + 9000, "ended_at": START + 10_800, "stray_shells": 1, "uploads_saved": 4},
+        ],
+        samples=[
+            {"elapsed": 5, "in_flight": 3, "requests": 100, "retries": 1},
+            {"elapsed": 900, "in_flight": 3, "requests": 1000, "retries": 20, "throttled": 7},
+            {"elapsed": 5, "at": START + 9005, "session": 2, "requests": 200, "uploaded_bytes": 3_000_000},
+        ],
+    )
+    execute(made, "INSERT INTO downloads VALUES(1, 'Report', 'outputs/a/r.pdf', 41000, '0')")
+    said = page_of(made).said
+    for figure in (
+        "Wall time1 hin 2 sessions, 3 h from first to last",
+        "Completed per hour100of wall time",
+        "Run time, median51 sof a row",
+        "Run time, 95th percentile1 min 36 s",
+        "Requests1,20012.0 for each row that ended",
+        "Retries201.7 % of the requests",
+        "Turned away with 4297among the retries",
+        "Rows taken up1011 row more than once",
+        "Uploaded3.0 MB",
+        "Uploads saved34",
+        "Stray shells3",
+        "Downloads1files, 41.0 kB in all",
+    ):
+        assert figure in said
+
+
+def test_the_time_of_each_stage_is_told_in_the_order_of_the_platform(tmp_path):
+    timings = {"collect": 0.5, "prepare": 2.0, "watch": 7.5, "strange": 1.0, "total": 11.0}
+    made = make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 4 + [{"state": "failed"}])
+    said = page_of(made).said
+    stages = [
+        "prepareuploads the files42 s2 s2 s18.2 %",
+        "watchruns on the platform47.50 s",
+        "collectfetches what it left40.50 s",
+        "strange4",
+    ]
+    places = [said.index(stage) for stage in stages]
+    assert places == sorted(places)
+
+
+def test_failures_stand_under_their_cause_with_a_few_examples(tmp_path):
+    failing = [
+        {"state": "failed", "cause": "HTTP 422: the value of … is too long", "error": f"'Remarks' of row {n}"}
+        for n in range(9)
+    ]
+    other = [{"state": "timed_out", "cause": "the platform gave up", "remote_id": None}]
+    made = make_ledger(tmp_path / "b", rows=[*rows(completed=5), *other, *failing])
+    said = page_of(made).said
+    first, second = said.index("HTTP 422: the value of … is too long"), said.index("the platform gave up")
+    assert first < second
+    assert "9 failed, 90 % of the rows that did not complete" in said
+    assert "1 timed out, 10 % of the rows that did not complete" in said
+    assert "'Remarks' of row 2" in said
+    assert "'Remarks' of row 3" not in said
+    assert "6key-6failedjob-6'Remarks' of row 0" in said
+    assert "5key-5timed outnone" in said
+
+
+def test_very_many_causes_are_summed_up(tmp_path):
+    failing = [{"state": "failed", "cause": f"cause {n}"} for n in range(300)]
+    page = page_of(make_ledger(tmp_path / "b", rows=failing))
+    assert "288 more causes account for 288 rows." in page.said
+    assert len(page.of("article", "cause")) == 12
+
+
+def test_the_slowest_rows_say_where_their_time_went(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[{"timings": {"prepare": 1.0, "watch": 2.0 * n, "total": 2.0 * n + 1}} for n in range(1, 31)],
+    )
+    said = page_of(made).said
+    table = said[said.index("Slowest rows") : said.index("Retries and throttling")]
+    assert "29key-291 min 01 swatch 1 minute".removesuffix("ute") in table
+    assert "20key-20" in table
+    assert "19key-19" not in table
+
+
+def test_what_limited_the_batch_is_told_as_a_share_of_its_time(tmp_path):
+    samples = [{"elapsed": n, "bottleneck": "the rate limit" if n < 3 else ""} for n in range(4)]
+    said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1), samples=samples)).said
+    assert "as a share of the time: 75 % the rate limit" in said
+
+
+def test_duplicates_are_told(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[{"digest": "d"}, {"digest": "d"}, {"digest": "d"}, {"digest": "e"}],
+        sessions=[{"uploads_saved": 3, "ended_at": None}, {"uploads_saved": 4}],
+    )
+    for path, size, digest in (("a.pdf", 1000, "x"), ("b.pdf", 1000, "x"), ("c.pdf", 500, "y")):
+        execute(made, "INSERT INTO files VALUES(?, ?, 0, 0, ?)", path, size, digest)
+    said = page_of(made).said
+    assert "≥ 7 uploads were not needed" in said
+    assert "3 files (2.5 kB) with 2 different contents; 1.0 kB are repetition." in said
+    assert "2 rows ask for exactly what an earlier row asks for." in said
+
+
+def test_each_session_is_told(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[{"session": 1}, {"session": 2}, {"session": 2}, {"session": 2, "state": "failed"}],
+        sessions=[
+            {
+                "ended_at": START + 60,
+                "ended_because": "interrupted",
+                "exit_code": 130,
+                "pid": 17,
+                "host": "night",
+            },
+            {"began_at": START + 120, "ended_at": START + 180, "ended_because": "finished", "exit_code": 1},
+        ],
+    )
+    said = page_of(made).said
+    assert "12025-10-09 08:53:202025-10-09 08:54:201 mininterrupted (exit 130)1017@night" in said
+    assert "22025-10-09 08:55:202025-10-09 08:56:201 minfinished (exit 1)214711@workstation" in said
+
+
+def test_hundreds_of_sessions_make_no_endless_table(tmp_path):
+    sessions = [{"began_at": START + 100 * n, "ended_at": START + 100 * n + 60} for n in range(300)]
+    made = make_ledger(tmp_path / "b", rows=rows(completed=30), sessions=sessions)
+    page = page_of(made)
+    assert "260 sessions in between are not shown" in page.said
+    assert len(page.text) < 300_000
+
+
+def test_the_configuration_is_told(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=1),
+        facts={
+            "settings": {"max_in_flight": 500, "download_outputs": True, "timeout": None},
+            "binding": [
+                {"column": "Doc", "input": "workflow_input_1", "display_name": "Document", "how": "--map"}
+            ],
+        },
+        sessions=[{"settings": {"max_in_flight": 500}}, {"settings": {"max_in_flight": 200}}],
+    )
+    said = page_of(made).said
+    assert "workflow_idB9uGJfZ3CFwOdMKH" in said
+    assert "max_in_flight500" in said
+    assert "download_outputsyes" in said
+    assert "timeout" not in said
+    assert "DocDocumentworkflow_input_1--map" in said
+    assert "Session 2: max_in_flight 500 → 200" in said
+
+
+# Small and strange batches
+
+
+@pytest.mark.parametrize(
+    ("states", "sessions", "word"),
+    [
+        ({}, [], "This batch has no rows."),
+        ({}, None, "This batch has no rows."),
+        ({"completed": 1}, None, "The only row completed."),
+        ({"planned": 1}, [], "The only row is planned; nothing has been ordered yet."),
+        ({"planned": 7}, [], "All 7 rows are planned; nothing has been ordered yet."),
+        ({"failed": 1}, None, "The only row did not complete; 1 needs a look."),
+        ({"failed": 40}, None, "None of 40 rows completed; 40 need a look."),
+        ({"completed": 2, "waiting": 1}, None, "2 of 3 rows completed; 1 waits for a person."),
+    ],
+)
+def test_small_batches_look_sensible(tmp_path, states, sessions, word):
+    page = page_of(make_ledger(tmp_path / "b", rows=rows(**states), sessions=sessions))
+    assert word in page.said
+    assert not re.search(r"\bnan\b|\binf\b|\bNone\b(?! of)|0 rows of", page.said)
+
+
+def test_a_session_of_no_time_at_all_is_drawn(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[{"ended_at": START, "timings": {"total": 0.0}}],
+        sessions=[{"ended_at": START, "began_at": START}],
+        samples=[{"elapsed": 0, "in_flight": 1}],
+    )
+    execute(made, "DELETE FROM history")
+    page = page_of(made)
+    drawn = [each for each in page.of("rect", "completed") if "y" in each and "%" not in str(each["width"])]
+    assert [float(str(each["width"])) > 200 for each in drawn] == [True, True]  # a column, in two sizes
+    assert f"Completed per hour{words.NOTHING}" in page.said
+
+
+def test_a_directory_without_a_ledger_is_refused_and_gets_no_report(tmp_path):
+    with pytest.raises(LedgerError, match="There is no batch in"):
+        report.write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_is_replaced_whole_or_not_at_all(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=1))
+    (made / "report.html").write_text("the one of yesterday")
+    before = set(made.iterdir())
+    page_of(made)
+    assert {path for path in made.iterdir() if not path.name.startswith("ledger.db-")} == before
+    (made / "report.html").unlink()
+    (made / "report.html").mkdir()
+    with pytest.raises(OSError, match="no file"):
+        report.write(made)
+    assert not list(made.glob("*.part")) + list(made.glob(".*.part"))
+
+
+def test_the_ledger_is_not_changed(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=3))
+    before = (made / "ledger.db").read_bytes()
+    report.write(made)
+    assert (made / "ledger.db").read_bytes() == before
+
+
+# What is foreign, and what is secret
+
+EVIL = (
+    "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;\u202egnp.exe\u2066\x07\x00</style><!-- ]]>"
+)
+
+
+def evil_batch(directory: Path) -> Path:
+    row = {
+        "error": EVIL + "x" * 10_000,
+        "error_type": EVIL,
+        "cause": EVIL,
+        "remote_id": EVIL,
+        "status": EVIL,
+        "stage": EVIL,
+        "timings": {EVIL: 2.0, "total": 2.0},
+    }
+    return make_ledger(
+        directory,
+        rows=[{**row, "key": f"{EVIL}{n}", "state": "failed"} for n in range(3)],
+        sessions=[
+            {"host": EVIL, "version": EVIL, "ended_because": EVIL, "settings": {EVIL: EVIL}},
+            {"settings": {EVIL: [EVIL]}},
+        ],
+        samples=[{"elapsed": 1, "in_flight": 2, "bottleneck": EVIL}],
+        facts={
+            "fingerprint": {"workflow_id": EVIL, EVIL: {EVIL: EVIL}},
+            "settings": {EVIL: EVIL},
+            "manifest": {"path": EVIL, EVIL: [EVIL]},
+            "binding": [{"column": EVIL, "input": EVIL, "display_name": EVIL, "how": EVIL}],
+            "stages": [EVIL, "watch"],
+            EVIL: EVIL,
+        },
+    )
+
+
+def test_texts_of_others_stay_texts(tmp_path):
+    page = page_of(evil_batch(tmp_path / "<b onclick=x>&"))
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "img", "b onclick=x", "iframe", "object", "a", "link", "form"}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in page.said  # as it is, to be read
+    assert r"\u202egnp.exe" in page.said
+    for sign in "\u202e\u2066\x07\x00":
+        assert sign not in page.text
+
+
+def test_long_errors_are_cut(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=[{"state": "failed", "error": "é" * 10_000}])
+    said = page_of(made).said
+    assert 200 < said.count("é") < 500
+
+
+def test_half_a_character_is_no_reason_to_fail(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=rows(completed=1), facts={"settings": {"title": "a\ud83dz"}})
+    assert r"a\ud83dz" in page_of(made).said
+
+
+SECRET = "_" + "0123456789abcdef" * 6
+SIGNED = "https://s3.example/b/o.pdf?X-Amz-Algorithm=A&X-Amz-Signature=5f3a99"
+
+
+def test_no_secret_is_told_even_if_one_came_into_the_ledger(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[{"state": "failed", "cause": f"refused {SECRET}", "error": f"{SECRET} at {SIGNED}"}],
+        facts={
+            "settings": {"service_key": "hush", "callback": "https://me.example/cb?token=hush", "apiToken": 5}
+        },
+    )
+    page = page_of(made)
+    for secret in (SECRET, SECRET[1:], "5f3a99", "hush", "X-Amz"):
+        assert secret not in page.text
+    assert "https://s3.example/b/o.pdf?…" in page.said
+    assert "service_key(not shown)" in page.said
+
+
+def test_nothing_in_it_can_reach_a_network(tmp_path):
+    page = page_of(evil_batch(tmp_path / "b"))
+    for _, attributes in page.elements:
+        assert not attributes.keys() & {
+            "src",
+            "href",
+            "xlink:href",
+            "srcset",
+            "action",
+            "style",
+            "background",
+        }
+    style = page.text[page.text.index("<style>") : page.text.index("</style>")]
+    assert not re.search(r"@import|url\((?!#)|https?:", style)
+    (policy,) = [each["content"] for each in page.of("meta") if each.get("http-equiv")]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_each_drawing_says_in_words_what_it_shows(tmp_path):
+    made = make_ledger(
+        tmp_path / "b",
+        rows=rows(completed=20, failed=2),
+        samples=[{"elapsed": n, "in_flight": 5, "waiting": n % 2} for n in range(30)],
+    )
+    page = page_of(made)
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    drawings = [each for each in page.of("svg") if each.get("role") == "img"]
+    assert len(drawings) == 7  # states, and three charts in two sizes
+    for drawing in drawings:
+        assert set((drawing["aria-labelledby"] or "").split()) <= set(names)
+    for others in page.of("svg"):
+        assert others.get("role") == "img" or others.get("aria-hidden") == "true"
+    assert "The most at once was 5, and 1 waited for a person" in page.said
+
+
+# Size, time and memory
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """100,000 rows in two sessions, with 20,000 samples."""
+    sessions = [
+        {"ended_at": START + 50_000, "ended_because": None},
+        {"began_at": START + 90_000, "ended_at": START + 140_000},
+    ]
+    made = make_ledger(tmp_path_factory.mktemp("large") / "b", sessions=sessions)
+    execute(
+        made,
+        """
+        WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99999)
+        INSERT INTO rows(position, key, digest, state, remote_id, orders, attempts, session, ended_at,
+                         timings, error, error_type, cause)
+        SELECT n, 'INV-' || n, hex(n), CASE WHEN n % 63 THEN 'completed' ELSE 'failed' END, 'job-' || n, 1, 1,
+               1 + (n >= 50000), 1760000000.0 + n + CASE WHEN n >= 50000 THEN 40000 ELSE 0 END,
+               json_object('bind', 0.001, 'prepare', n % 7 * 0.1, 'create', 0.2, 'start', 0.1,
+                           'watch', 20.0 + n % 100, 'collect', 0.1, 'total', 20.401 + n % 100 + n % 7 * 0.1),
+               CASE WHEN n % 63 THEN NULL ELSE hex(zeroblob(2000)) END, 'JobFailed',
+               'cause ' || (n % 40)
+        FROM numbers
+        """,
+    )
+    execute(
+        made,
+        """
+        WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 19999)
+        INSERT INTO samples(at, session, data)
+        SELECT 1760000000.0 + n * 5 + CASE WHEN n >= 10000 THEN 40000 ELSE 0 END, 1 + (n >= 10000),
+               json_object('in_flight', CASE WHEN n = 7777 THEN 9999 ELSE 400 + n % 50 END, 'waiting', n % 3,
+                           'requests', n * 90, 'retries', n, 'throttled', n / 9)
+        FROM numbers
+        """,
+    )
+    return made
+
+
+def test_a_hundred_thousand_rows_take_a_moment_and_a_small_file(large):
+    began = time.process_time()
+    page = page_of(large)
+    assert time.process_time() - began < 6  # seconds; about 1 on a quiet machine
+    assert "98,412 of 100,000 rows completed; 1,588 need a look." in page.said
+    assert "The most at once was 9,999" in page.said
+    assert len(page.text) < 300_000
+    for kind in ("in-flight", "waiting"):
+        outlines = [each["d"] or "" for each in page.of("path", kind)]
+        assert len(outlines) == 4  # two sessions in two sizes
+        assert sum(outline.count("L") + 1 for outline in outlines[:2]) <= 160
+
+
+def test_memory_does_not_follow_the_rows(large):
+    report.write(large)
+    tracemalloc.start()
+    try:
+        report.write(large)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000

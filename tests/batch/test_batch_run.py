@@ -1,0 +1,399 @@
+"""Whole batches on a simulator in this loop: what runs, what is left, and what a second run makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from batch_tools import (
+    DOCUMENT,
+    REPORT,
+    TEXT,
+    Notes,
+    ask,
+    content,
+    documents,
+    lines,
+    sha256,
+    states,
+    texts,
+    until,
+)
+
+from opus_async.batch import local, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.errors import LedgerBusy, LedgerError, ManifestError
+from opus_async.exits import Exit
+
+
+async def test_every_row_has_one_right_result(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path / "in", 40)
+    result = await run_batch(
+        connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out", max_in_flight=8
+    )
+    assert result.ok
+    assert (result.exit_code, result.ended_because) == (Exit.OK, "finished")
+    found = {line["key"]: line for line in lines(tmp_path / "out" / "results.jsonl")}
+    assert len(found) == 40
+    for index in range(40):
+        line = found[f"K{index}"]
+        assert set(line) == {"index", "key", "job_id", "status", "outputs", "timings"}
+        assert (line["index"], line["status"]) == (index, "COMPLETED")
+        assert line["outputs"]["SHA-256"] == sha256(content(index))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["total"], summary["completed"], summary["exit_code"]) == (40, 40, 0)
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+    assert list(result.results()) == lines(tmp_path / "out" / "results.jsonl")
+    assert simulator.state()["counters"]["executed_twice"] == []
+
+
+async def test_no_more_rows_are_in_flight_than_allowed(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=0.1)
+    client = connect(simulator)
+    most = 0
+
+    def watch(_):
+        nonlocal most
+        running = [job for job in simulator.world.jobs if job.run is not None]
+        now = simulator.world.clock()
+        most = max(most, sum(job.status(now) != "COMPLETED" for job in running))
+
+    with client.listening(watch):
+        manifest = texts(tmp_path / "m.csv", map(str, range(60)))
+        await run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=7)
+    assert 3 <= most <= 7
+
+
+async def test_a_batch_that_is_done_is_done_at_once_and_needs_no_network(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    nowhere = connect(simulator, base_url="http://127.0.0.1:9")
+    result = await resume_batch(nowhere, tmp_path / "out")
+    assert (result.ok, result.exit_code) == (True, Exit.OK)
+
+
+async def test_a_directory_with_a_ledger_is_not_begun_again(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    with pytest.raises(ManifestError, match="opus-async batch resume"):
+        await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+
+
+async def test_bad_rows_are_told_before_anything_is_sent(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path / "in", 3)
+    (tmp_path / "in" / "1.txt").unlink()
+    with pytest.raises(ManifestError, match=r"1 of 3 rows .* nothing was sent[\s\S]*1\.txt"):
+        await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "ledger.db").exists()
+    assert not simulator.world.jobs
+
+    result = await run_batch(
+        connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out", skip_invalid=True
+    )
+    assert result.exit_code == Exit.FAILED
+    assert states(tmp_path / "out") == {"completed": 2, "failed": 1}
+    [failure] = lines(tmp_path / "out" / "failures.jsonl")
+    assert (failure["key"], failure["_opus"]["status"], failure["_opus"]["job_id"]) == ("K1", "FAILED", None)
+    assert "1.txt" in failure["_opus"]["error"]
+
+
+async def test_identical_rows_all_run_and_are_told(simulate, connect, tmp_path):
+    simulator = await simulate()
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", ["same", "other", "same", "same"])
+    await run_batch(
+        connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", watching=notes.watching
+    )
+    keys = [key for (key,) in ask(tmp_path / "out", "SELECT key FROM rows ORDER BY position")]
+    assert keys[2:] == [f"{keys[0]}~2", f"{keys[0]}~3"]
+    assert notes.said("2 rows are identical to earlier ones")
+    assert len(lines(tmp_path / "out" / "results.jsonl")) == 4
+
+
+async def test_a_manifest_may_grow_and_change_its_order(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    before = {line["outputs"]["Text"]: line["job_id"] for line in lines(tmp_path / "out" / "results.jsonl")}
+    texts(manifest, ["new", "c", "a", "b", "newer"])
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert result.ok
+    after = {line["outputs"]["Text"]: line["job_id"] for line in lines(tmp_path / "out" / "results.jsonl")}
+    assert set(after) == {"a", "b", "c", "new", "newer"}
+    assert {text: after[text] for text in before} == before
+    assert len(simulator.world.jobs) == 5
+
+
+async def test_a_manifest_that_moves_with_its_files_is_the_same(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path / "in", 4, keys=False)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    (tmp_path / "in").rename(tmp_path / "moved")
+    result = await resume_batch(
+        connect(simulator), tmp_path / "out", manifest=tmp_path / "moved" / "manifest.csv"
+    )
+    assert result.ok
+    assert result.counts.total == 4
+    assert len(simulator.world.jobs) == 4
+
+
+async def test_files_that_were_tidied_away_make_no_new_rows(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path / "in", 3, keys=False)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    for index in range(3):
+        (tmp_path / "in" / f"{index}.txt").unlink()
+    (tmp_path / "in" / "3.txt").write_bytes(content(3))
+    with manifest.open("a") as file:
+        file.write("3.txt\n")
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert (result.ok, result.counts.total) == (True, 4)
+
+
+async def test_what_changes_results_needs_force(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", title="A {Text}")
+    texts(manifest, ["a", "b", "c"])
+    with pytest.raises(ManifestError, match=r"title was 'A \{Text\}', and is 'B' now"):
+        await resume_batch(connect(simulator), tmp_path / "out", order={"title": "B"})
+    assert (await resume_batch(connect(simulator), tmp_path / "out", order={"title": "B"}, force=True)).ok
+    titles = sorted(job.request["title"] for job in simulator.world.jobs)
+    assert titles == ["A a", "A b", "B"]
+
+
+async def test_settings_may_change_from_run_to_run(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=5)
+    texts(manifest, ["a", "b"])
+    await resume_batch(connect(simulator), tmp_path / "out", settings={"max_in_flight": 2})
+    [(first,), (second,)] = ask(tmp_path / "out", "SELECT settings FROM sessions ORDER BY id")
+    assert json.loads(first)["max_in_flight"] == 5
+    assert json.loads(second)["max_in_flight"] == 2
+
+
+async def test_failed_rows_are_retried_as_new_jobs(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=0.5, seed=3)
+    manifest = texts(tmp_path / "m.csv", map(str, range(20)))
+    first = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    failed = first.counts.failed
+    assert 0 < failed < 20
+    assert first.exit_code == Exit.FAILED
+    failures = lines(tmp_path / "out" / "failures.jsonl")
+    assert len(failures) == failed
+    assert all(line["_opus"]["status"] == "FAILED" and line["_opus"]["job_id"] for line in failures)
+    for _ in range(12):
+        result = await retry_batch(connect(simulator), tmp_path / "out")
+        if result.ok:
+            break
+    assert result.ok
+    assert lines(tmp_path / "out" / "failures.jsonl") == []
+    assert len(lines(tmp_path / "out" / "results.jsonl")) == 20
+    assert simulator.state()["counters"]["executed_twice"] == []
+
+
+async def test_failures_are_a_manifest_of_a_new_batch(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=0.5, seed=3)
+    manifest = documents(tmp_path / "in", 10)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    failed = lines(tmp_path / "out" / "failures.jsonl")
+    assert failed
+    again = await run_batch(
+        connect(simulator),
+        tmp_path / "out" / "failures.jsonl",
+        workflow_id=DOCUMENT,
+        out=tmp_path / "again",
+    )
+    assert again.counts.total == len(failed)
+
+
+async def test_two_processes_do_not_share_a_directory(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=30)
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    first = asyncio.create_task(
+        run_batch(
+            connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", watching=notes.watching
+        )
+    )
+    await until(lambda: (tmp_path / "out" / "ledger.db").exists() and states(tmp_path / "out").get("running"))
+    with pytest.raises(LedgerBusy, match=r"process \d+"):
+        await resume_batch(connect(simulator), tmp_path / "out")
+    notes.control.interrupt()
+    notes.control.interrupt()
+    assert (await first).exit_code == Exit.INTERRUPTED
+
+
+async def test_there_is_nothing_to_resume_in_an_empty_directory(simulate, connect, tmp_path):
+    with pytest.raises(LedgerError, match="no batch"):
+        await resume_batch(connect(await simulate()), tmp_path)
+
+
+async def test_an_interrupt_gives_back_what_has_not_begun_and_a_resume_goes_on(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=0.3)
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", map(str, range(30)))
+    running = asyncio.create_task(
+        run_batch(
+            connect(simulator),
+            manifest,
+            workflow_id=TEXT,
+            out=tmp_path / "out",
+            max_in_flight=5,
+            watching=notes.watching,
+        )
+    )
+    await until(lambda: len(simulator.world.jobs) >= 8)
+    notes.control.interrupt()
+    result = await running
+    assert (result.exit_code, result.ended_because) == (Exit.INTERRUPTED, "interrupted")
+    assert result.counts.planned > 0
+    assert result.counts.in_flight == 0  # those under way were near their end, and were waited for
+    assert notes.said("Waiting at most 30 s for")
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert len(simulator.world.jobs) == 30
+
+
+async def test_a_second_interrupt_leaves_at_once_and_a_resume_collects(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=2)
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", map(str, range(6)))
+    running = asyncio.create_task(
+        run_batch(
+            connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", watching=notes.watching
+        )
+    )
+    await until(
+        lambda: (tmp_path / "out" / "ledger.db").exists() and states(tmp_path / "out").get("running") == 6
+    )
+    notes.control.interrupt()
+    notes.control.interrupt()
+    result = await asyncio.wait_for(running, 1.5)
+    assert result.counts.in_flight == 6
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert simulator.state()["counters"]["executed_twice"] == []
+    assert len(simulator.world.jobs) == 6
+
+
+async def test_cancelling_the_awaiting_task_leaves_the_batch_resumable(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=1)
+    manifest = texts(tmp_path / "m.csv", map(str, range(4)))
+    running = asyncio.create_task(
+        run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    )
+    await until(
+        lambda: (tmp_path / "out" / "ledger.db").exists() and states(tmp_path / "out").get("running") == 4
+    )
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert len(simulator.world.jobs) == 4
+
+
+@pytest.mark.parametrize(("halt", "leaves"), [("now,fail=1", True), ("soon,fail=1", False)])
+async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
+    simulator = await simulate(fail_share=1.0)
+    manifest = texts(tmp_path / "m.csv", map(str, range(50)))
+    result = await run_batch(
+        connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=5, halt=halt
+    )
+    assert result.exit_code == Exit.HALTED
+    assert result.ended_because.startswith(f"--halt {halt}: ")
+    assert result.counts.planned > 30
+    if not leaves:
+        assert result.counts.in_flight == 0
+
+
+async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "LOOK_SOONEST", 0.5)
+    simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
+    manifest = texts(tmp_path / "m.csv", map(str, range(30)))
+    client = connect(simulator)
+    parked = set()
+
+    def watch(event):
+        if getattr(event, "stage", None) == "parked":
+            parked.add(event.index)
+
+    with client.listening(watch):
+        result = await run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=2)
+    assert result.ok
+    assert len(parked) > 5  # with two slots they would have waited for each other
+
+
+async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=1)
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    result = await run_batch(
+        connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.4
+    )
+    assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 2)
+    assert {line["_opus"]["status"] for line in lines(tmp_path / "out" / "failures.jsonl")} == {"UNKNOWN"}
+    with pytest.raises(ManifestError, match="--accept-second-bill"):
+        await run_batch(
+            connect(simulator), tmp_path / "out" / "failures.jsonl", workflow_id=TEXT, out=tmp_path / "new"
+        )
+    with pytest.raises(ManifestError, match="--accept-second-bill"):
+        await retry_batch(connect(simulator), tmp_path / "out", only=["unknown"])
+    result = await resume_batch(connect(simulator), tmp_path / "out", settings={"timeout": 60})
+    assert result.ok
+    assert len(simulator.world.jobs) == 2
+
+
+@pytest.mark.parametrize(
+    ("decision", "becomes"),
+    [
+        ("done", ("completed", "completed")),
+        ("failed", ("failed", "failed")),
+        ("retry", ("planned", "completed")),
+    ],
+)
+async def test_unknown_rows_are_decided(simulate, connect, tmp_path, decision, becomes):
+    state, then = becomes
+    simulator = await simulate(run_time=1)
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    assert await resolve_batch(tmp_path / "out", decision) == 1
+    assert states(tmp_path / "out") == {state: 1}
+    await resume_batch(connect(simulator), tmp_path / "out", settings={"timeout": 60})
+    assert states(tmp_path / "out") == {then: 1}
+    with pytest.raises(ManifestError):
+        await resolve_batch(tmp_path / "out", decision, keys=["no such key"])
+
+
+async def test_result_files_are_fetched(simulate, connect, tmp_path):
+    simulator = await simulate(keep_files=tmp_path / "stored")
+    source = tmp_path / "in"
+    source.mkdir()
+    manifest = source / "m.csv"
+    (source / "a.pdf").write_bytes(b"%PDF-1.4 a")
+    manifest.write_text("key,Document,Text\n../x,a.pdf,hello\n")
+    result = await run_batch(
+        connect(simulator), manifest, workflow_id=REPORT, out=tmp_path / "out", download_outputs=True
+    )
+    assert result.ok, lines(tmp_path / "out" / "failures.jsonl")
+    [line] = lines(tmp_path / "out" / "results.jsonl")
+    assert line["files"]
+    for file in line["files"]:
+        path = tmp_path / "out" / file["path"]
+        assert path.resolve().is_relative_to((tmp_path / "out" / "outputs").resolve())
+        assert sha256(path.read_bytes()) == file["sha256"]
+
+
+async def test_the_same_content_is_sent_once(simulate, connect, tmp_path):
+    simulator = await simulate()
+    source = tmp_path / "in"
+    source.mkdir()
+    for index in range(5):
+        (source / f"{index}.txt").write_bytes(b"the same")
+    manifest = source / "m.csv"
+    manifest.write_text("Document,Note\n" + "".join(f"{index}.txt,{index}\n" for index in range(5)))
+    result = await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    assert result.ok
+    assert result.summary["duplicate_uploads_saved"] == 4

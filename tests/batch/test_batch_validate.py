@@ -1,0 +1,540 @@
+"""Every row against the live workflow and the disk, before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+from batch_tools import DOCUMENT, TEXT
+from manifests import csv, jsonl
+
+from opus_async.batch.binding import Binding
+from opus_async.batch.estimate import Pace, estimate
+from opus_async.batch.manifest import Manifest, open_manifest
+from opus_async.batch.problems import Problem
+from opus_async.batch.seen import Seen
+from opus_async.batch.validate import Validation, validate
+from opus_async.cli.batch.problems import table
+from opus_async.errors import AuthenticationError, ManifestError, OpusError
+from opus_async.platform import Platform
+
+MODERN = "M0dernTypesWrkfl"
+ALL_TYPES = "B9uGJfZ3CFwOdMKH"
+Opened = Callable[..., Awaitable[Platform[Any, Any]]]
+
+
+@pytest.fixture
+async def opened(simulate, connect) -> Opened:
+    """The platform of a workflow on a simulator, opened."""
+
+    async def start(workflow: str = DOCUMENT) -> Platform[Any, Any]:
+        simulator = await simulate()
+        platform = connect(simulator).lifecycle(workflow).platform
+        await platform.open()
+        platform.simulator = simulator
+        return platform
+
+    return start
+
+
+async def checked(platform: Platform[Any, Any], manifest: Path, **options: Any) -> Validation:
+    """Validate a manifest; ``binding`` holds what the binding takes."""
+    opened = open_manifest(manifest)
+    binding = Binding(
+        platform.workflow, folder=opened.kind in {"folder", "glob"}, **options.pop("binding", {})
+    )
+    return await validate(opened, binding, platform, **options)
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    """A folder with documents."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/Invoice 1.pdf").write_bytes(b"x" * 10)
+    (tmp_path / "docs/b.txt").write_bytes(b"x" * 20)
+    (tmp_path / "docs/empty.pdf").touch()
+    (tmp_path / "docs/film.mov").write_bytes(b"x")
+    (tmp_path / "docs/folder.pdf").mkdir()
+    os.mkfifo(tmp_path / "docs/pipe.pdf")
+    with (tmp_path / "docs/huge.pdf").open("wb") as file:
+        file.truncate(11 * 1024 * 1024)
+    return tmp_path
+
+
+def only(found: Validation) -> Problem:
+    """The one error there is."""
+    assert found.error_count == 1, [problem.sentence for problem in found.errors]
+    return found.errors[0]
+
+
+# Rows that can be run
+
+
+async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
+    platform = await opened()
+    manifest = csv(
+        place / "m.csv",
+        "key,Document,Threshold,title",
+        "1,docs/Invoice 1.pdf,0.5,First",
+        "2,docs/b.txt,,",
+        "3,docs/b.txt,1,",
+    )
+    found = await checked(platform, manifest)
+    assert found.ok
+    assert not found.doomed
+    assert (found.rows, found.valid, found.invalid, found.error_count, found.warning_count) == (3, 3, 0, 0, 0)
+    assert (found.estimate.jobs, found.estimate.files, found.estimate.bytes) == (3, 2, 30)
+    assert found.estimate.requests == 2 * platform.requests_for(1) + platform.requests_for(0)
+    assert [bound.how for bound in found.columns] == [
+        "reserved word",
+        "display name",
+        "display name",
+        "reserved word",
+    ]
+    counters = platform.simulator.state()["counters"]
+    assert counters["jobs"] == counters["uploads"] == 0
+    assert sum(counters["requests"].values()) == 1, "the schema, and nothing more"
+
+
+async def test_every_kind_of_input_from_text(opened, place):
+    manifest = csv(
+        place / "m.csv",
+        "TextInput,NumberInput,FileInput(Single),BoolInput,ListInput,ObjectInput,DateInput,FileInput(Multiple)",
+        'x,0.8,docs/b.txt,yes,a; b,"{""a"": 1}",2025-11-09,docs/b.txt; docs/I*.pdf',
+        'x,7,docs/b.txt,false,"[1, 2]",{},2025-11-09,docs/*.txt',
+    )
+    found = await checked(await opened(ALL_TYPES), manifest)
+    assert found.ok, found.errors
+    assert found.estimate.files == 2
+
+
+async def test_a_workbook_with_numbers_and_dates(opened, place):
+    workbook = xlsxwriter.Workbook(place / "m.xlsx", {"remove_timezone": True})
+    sheet = workbook.add_worksheet()
+    sheet.write_row(0, 0, ["key", "Profile", "Count", "Invoices", "Due date"])
+    sheet.write_row(1, 0, [17, "{}", 3, "docs/*.txt"])
+    sheet.write_datetime(1, 4, date(2025, 11, 9), workbook.add_format({"num_format": "yyyy-mm-dd"}))
+    workbook.close()
+    found = await checked(await opened(MODERN), place / "m.xlsx")
+    assert found.ok, found.errors
+    assert found.rows == 1
+
+
+async def test_a_folder(opened, tmp_path):
+    for number in range(5):
+        (tmp_path / f"[{number}]; *.txt").write_bytes(b"xx")
+    found = await checked(await opened(), tmp_path)
+    assert found.ok, found.errors
+    assert (found.rows, found.estimate.files, found.estimate.bytes) == (5, 5, 10)
+
+
+# Rows that cannot
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "fix"),
+    [
+        ("docs/none.pdf,", "'Document' there is no file", None),
+        ("docs/invoice 1.PDF,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
+        (r"docs\b.txt,", "'Document' there is no file", "write 'docs/b.txt'"),
+        (r"docs\B.TXT,", "'Document' there is no file", "did you mean 'b.txt'?"),
+        ("docs/empty.pdf,", "'Document' the file 'empty.pdf' is empty", None),
+        ("docs/film.mov,", "'Document' the file 'film.mov' is of an unsupported type", None),
+        ("docs/folder.pdf,", "not a regular file", None),
+        ("docs/pipe.pdf,", "not a regular file", None),
+        ("docs/huge.pdf,", "more than the limit", None),
+        ("docs/*.txt; docs/b.txt,", "has the pattern", None),
+        ("docs/*.pdf,", "and 3 files match it", None),
+        ("docs/b.txt,much", "'Threshold' wants a finite number, got 'much'", None),
+        (",0.5", "'Document' is missing", "fill column 'Document', or --set Document=VALUE"),
+    ],
+)
+async def test_what_is_wrong_with_a_row(opened, place, row, message, fix):
+    manifest = csv(place / "m.csv", "Document,Threshold,key", "docs/b.txt,,good", f"{row},bad")
+    found = await checked(await opened(), manifest)
+    problem = only(found)
+    assert message in problem.message
+    assert problem.fix == fix
+    assert (problem.index, problem.where, problem.key) == (1, "line 3", "bad")
+    assert problem.input == ("Threshold" if "Threshold" in message else "Document")
+    assert (problem.column is None) == ("missing" in message)
+    assert (found.rows, found.valid, found.invalid, found.doomed) == (2, 1, 1, False)
+    assert found.estimate.jobs == 1
+
+
+async def test_a_problem_names_the_file_as_the_row_does(opened, place):
+    manifest = csv(place / "m.csv", "Profile,Count,Invoices", "{},1,docs/b.txt; docs/none.pdf; docs/B.txt")
+    problem = only(await checked(await opened(MODERN), manifest))
+    assert problem.column == problem.input == "Invoices"
+    assert problem.file == "docs/none.pdf"
+
+
+async def test_a_path_from_the_current_folder_is_recognised(opened, place, monkeypatch):
+    (place / "tables").mkdir()
+    monkeypatch.chdir(place)
+    manifest = csv(place / "tables/m.csv", "Document", "docs/b.txt")
+    problem = only(await checked(await opened(), manifest))
+    assert "it is in the current folder, and paths start at the manifest's" in problem.fix
+
+
+async def test_all_that_is_wrong_with_a_row_is_told(opened, place):
+    manifest = csv(place / "m.csv", "key,Document,Threshold", f"{'x' * 201},docs/none.pdf,much")
+    found = await checked(await opened(), manifest)
+    assert [problem.input for problem in found.errors] == [None, "Document", "Threshold"]
+    assert (found.invalid, found.error_count) == (1, 3)
+
+
+async def test_a_file_of_set_that_is_not_there_is_told(opened, place, monkeypatch):
+    monkeypatch.chdir(place)
+    manifest = csv(place / "m.csv", "Threshold", "1", "2")
+    found = await checked(await opened(), manifest, binding={"constants": {"Document": "docs/none.pdf"}})
+    assert found.invalid == 2
+    assert [cause.count for cause in found.causes] == [2]
+
+
+# Keys and rows that come again
+
+
+async def test_the_same_key_with_other_cells_is_an_error_and_with_the_same_a_warning(opened, place):
+    manifest = csv(place / "m.csv", "key,Text", "1,a", "2,b", "1,a", "1,c", "3,a")
+    found = await checked(await opened(TEXT), manifest)
+    problem = only(found)
+    assert problem.message == "line 2 has the key '1', too, and asks for something else"
+    assert (problem.where, problem.key, problem.index) == ("line 5", "1", 3)
+    [warning] = found.warnings
+    assert warning.where == "line 4"
+    assert "the same as line 2, key '1' included: they are run once" in warning.message
+    assert (found.rows, found.valid, found.estimate.jobs) == (5, 4, 3)
+
+
+async def test_rows_without_keys_that_are_identical_are_run_again_with_a_warning(opened, place):
+    manifest = csv(place / "m.csv", "Text,Remark", "a,x", "a,y", "a,x")
+    found = await checked(await opened(TEXT), manifest)
+    assert found.ok
+    [warning] = [problem for problem in found.warnings if problem.index is not None]
+    assert warning.message == "the same as line 2: it is run, and billed, once more"
+    assert warning.where == "line 4"
+    assert found.estimate.jobs == 3
+
+
+async def test_rows_that_differ_in_what_is_left_out_alone_are_identical(opened, place):
+    manifest = csv(place / "m.csv", "Text,Remark", "a,x", "a,y")
+    found = await checked(await opened(TEXT), manifest, binding={"columns": {"Remark": ""}})
+    assert found.ok
+    assert "the same as line 2" in found.warnings[0].message
+
+
+async def test_an_empty_cell_in_the_column_of_key(opened, place):
+    manifest = csv(place / "m.csv", "Nr,Text", "1,a", ",b")
+    problem = only(await checked(await opened(TEXT), manifest, binding={"key": "Nr"}))
+    assert problem.message == "column 'Nr' is empty, and --key takes the key from it"
+    assert problem.where == "line 3"
+
+
+# Rows of an earlier batch
+
+
+async def test_only_proved_failures_of_an_earlier_batch_may_be_run_again(opened, place):
+    statuses = ["FAILED", "CANCELLED", "TIMED_OUT", "UNKNOWN", "COMPLETED", "RUNNING", "failed", None, 7]
+    rows = [{"Text": "a", "key": str(n), "_opus": {"status": status}} for n, status in enumerate(statuses)]
+    manifest = jsonl(place / "failures.jsonl", *rows, {"Text": "a", "key": "x", "_opus": {}})
+    platform = await opened(TEXT)
+    found = await checked(platform, manifest)
+    assert [problem.index for problem in found.errors] == [3, 4, 5, 6, 7, 8, 9]
+    assert "'UNKNOWN': its job may have run, and be billed" in found.errors[0].message
+    assert "--accept-second-bill" in found.errors[0].fix
+    assert len(found.causes) == 1
+    assert (await checked(platform, manifest, accept_second_bill=True)).ok
+
+
+# The manifest as a whole
+
+
+async def test_what_is_wrong_with_the_columns_is_told_once_and_dooms_all_rows(opened, place):
+    rows = (f"docs/b.txt,{number}" for number in range(50))
+    found = await checked(await opened(), csv(place / "m.csv", "Documnet,Threshold", *rows))
+    problem = only(found)
+    assert problem.message == "column 'Documnet' fills no input, and nothing fills 'Document'"
+    assert problem.fix.startswith("--map Documnet=Document")
+    assert (problem.column, problem.input, problem.index) == ("Documnet", "Document", None)
+    assert found.doomed
+    assert (found.rows, found.valid, found.estimate.jobs) == (50, 0, 0)
+
+
+async def test_rows_are_checked_though_the_columns_are_wrong(opened, place):
+    manifest = csv(place / "m.csv", "Document,Treshold", "docs/none.pdf,1", "docs/b.txt,1")
+    found = await checked(await opened(), manifest)
+    assert [problem.column for problem in found.errors] == ["Treshold", "Document"]
+    assert (found.doomed, found.invalid) == (True, 1)
+
+
+async def test_columns_that_come_with_the_rows_are_judged_in_the_end(opened, place):
+    manifest = jsonl(
+        place / "m.jsonl",
+        {"Text": "a"},
+        {"text": "b", "Remark": "x"},
+        {"TEXT": "c", "Remark": "y"},
+    )
+    platform = await opened(TEXT)
+    found = await checked(platform, manifest)
+    assert found.ok, "no row has two of them"
+    assert [bound.column for bound in found.columns] == ["Text", "text", "Remark", "TEXT"]
+    assert [problem.message for problem in found.warnings] == [
+        "column 'Remark' fills no input and is left out"
+    ]
+
+
+async def test_a_row_that_fills_an_input_twice_is_an_error_without_a_header_too(opened, place):
+    manifest = jsonl(place / "m.jsonl", {"Text": "a"}, {"text": "b", "Text": "c"})
+    problem = only(await checked(await opened(TEXT), manifest))
+    assert problem.message == "column 'Text' fills 'Text' again"
+    assert problem.where == "line 2"
+
+
+async def test_slips_in_columns_and_templates_show_without_a_header(opened, place):
+    manifest = jsonl(place / "m.jsonl", {"Document": "docs/b.txt", "Treshold": 1, "Nr": 2})
+    found = await checked(await opened(), manifest, binding={"title": "{Nr} {Nmu}", "key": "Key"})
+    told = [problem.message for problem in found.errors]
+    assert told == [
+        "column 'Key' is empty, and --key takes the key from it",
+        "column 'Treshold' fills no input, and nothing fills 'Threshold'",
+        "--key names the column 'Key', which the manifest does not have",
+        "--title names the column 'Nmu', which the manifest does not have",
+    ]
+    assert found.doomed
+
+
+async def test_rows_that_cannot_be_read_doom_the_manifest_and_the_others_are_checked(opened, place):
+    (place / "m.jsonl").write_text(
+        '{"Document": "docs/b.txt"}\n{"Document": \n{"Document": "docs/none.pdf"}\n'
+    )
+    found = await checked(await opened(), place / "m.jsonl")
+    assert found.doomed
+    assert any("line 2" in problem.message for problem in found.errors)
+    assert any(problem.file == "docs/none.pdf" for problem in found.errors)
+    assert found.valid == 1
+
+
+class Listed:
+    """A manifest in memory."""
+
+    def __init__(self, *rows: dict[str, Any], base: Path = Path("/"), columns: Any = None) -> None:
+        self.path, self.kind, self.base, self.columns = base / "m", "csv", base, columns
+        self.warnings = ["the delimiter was guessed"]
+        self.rows = rows
+
+    def records(self):
+        from opus_async.batch.manifest import Record
+
+        for index, cells in enumerate(self.rows):
+            yield Record(index=index, where=f"line {index + 2}", cells=cells)
+
+    def stamp(self) -> str:
+        return ""
+
+    def estimated_rows(self) -> int:
+        return len(self.rows)
+
+
+async def listed(platform: Platform[Any, Any], manifest: Manifest, **options: Any) -> Validation:
+    return await validate(manifest, Binding(platform.workflow), platform, **options)
+
+
+async def test_no_rows_are_an_error_and_what_was_assumed_a_warning(opened):
+    found = await listed(await opened(TEXT), Listed(columns=("Text",)))
+    assert only(found).message == "the manifest has no rows"
+    assert found.doomed
+    assert [problem.message for problem in found.warnings] == ["the delimiter was guessed"]
+
+
+async def test_a_manifest_that_changes_while_it_is_read_is_told(opened):
+    class Changed(Listed):
+        def records(self):
+            yield from super().records()
+            raise ManifestError("m.csv was changed while it was in use")
+
+    found = await listed(await opened(TEXT), Changed({"Text": "a"}, columns=("Text",)))
+    assert only(found).message == "m.csv was changed while it was in use"
+    assert found.doomed
+
+
+# How it is done
+
+
+async def test_of_many_problems_some_are_kept_and_all_are_counted_and_told(opened, place):
+    lines = [f"docs/none-{number}.pdf,{'much' if number % 2 else 1}" for number in range(300)]
+    manifest = csv(place / "m.csv", "Document,Threshold", *lines, *["docs/b.txt,1"] * 40)
+    told: list[Problem] = []
+    found = await checked(await opened(), manifest, limit=10, on_problem=told.append)
+    assert len(found.errors) == len(found.warnings) == 10
+    assert (found.error_count, found.warning_count) == (450, 39)
+    assert [cause.count for cause in found.causes] == [300, 150, 39]
+    assert [cause.cause for cause in found.causes[:2]] == [
+        "Document: there is no file …",
+        "Threshold: wants a finite number, got …",
+    ]
+    assert found.causes[0].first.where == "line 2"
+    assert len(told) == 489
+
+
+async def test_the_loop_has_its_turn_and_progress_is_told(opened):
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    told: list[int] = []
+    platform = await opened(TEXT)
+    manifest = Listed(*({"Text": f"text {number}"} for number in range(5000)), columns=("Text",))
+    task = asyncio.create_task(other())
+    found = await listed(platform, manifest, on_progress=told.append)
+    task.cancel()
+    assert found.rows == told[-1] == 5000
+    assert told == sorted(told)
+    assert turns >= 2
+
+
+async def test_memory_does_not_follow_the_rows(opened):
+    class Many(Listed):
+        def __init__(self, count: int) -> None:
+            super().__init__(columns=("Text", "key"))
+            self.count = count
+
+        def records(self):
+            from opus_async.batch.manifest import Record
+
+            for index in range(self.count):
+                cells = {"Text": f"the text of row {index}, {'x' * 200}", "key": f"INV-{index}"}
+                yield Record(index=index, where=f"line {index + 2}", cells=cells)
+
+    async def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            assert (await listed(platform, Many(count))).ok
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    platform = await opened(TEXT)
+    await peak(500)
+    small = await peak(500)
+    assert await peak(5000) < small + 100_000, "5000 rows hold more than a megabyte of text"
+
+
+async def test_a_cancelled_validation_leaves_nothing_open(opened, place):
+    platform = await opened()
+    manifest = csv(place / "m.csv", "Document", *["docs/b.txt"] * 5000)
+    begun = asyncio.Event()
+    task = asyncio.create_task(checked(platform, manifest, on_progress=lambda _: begun.set()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_dooms_every_row_is_raised(opened, place, monkeypatch):
+    platform = await opened(TEXT)
+
+    async def refused(request: Any) -> None:
+        raise AuthenticationError("The key was refused", status=401)
+
+    monkeypatch.setattr(platform, "bind", refused)
+    with pytest.raises(AuthenticationError):
+        await checked(platform, csv(place / "m.csv", "Text", "a"))
+
+
+async def test_no_room_for_temporary_files_is_told(opened, place, monkeypatch):
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Seen, "row", full)
+    with pytest.raises(OpusError, match="make room in the folder for temporary files"):
+        await checked(await opened(TEXT), csv(place / "m.csv", "Text", "a"))
+
+
+def test_more_rows_than_fit_into_memory_are_told_apart():
+    seen = Seen()
+    try:
+        for number in range(200_000):
+            assert seen.row(f"key {number}", number.to_bytes(16, "big"), f"line {number}") is None
+        again = seen.row("key 123456", b"other", "line 999999")
+        assert again is not None
+        assert again.where == "line 123456"
+        assert again.content == (123456).to_bytes(16, "big")
+        assert seen.row(b"key 123456", b"", "by digest") is None
+        assert seen.file("a.pdf")
+        assert not seen.file("a.pdf")
+    finally:
+        seen.close()
+
+
+# Estimates
+
+
+def test_an_estimate_is_the_narrowest_place_at_least_and_all_of_them_at_most():
+    pace = Pace(max_in_flight=100, rate=10, run_seconds=(10, 60))
+    told = estimate(jobs=1000, files=0, size=0, requests=5000, pace=pace)
+    assert told.seconds == (500, 500 + 600)
+    assert estimate(jobs=1000, files=0, size=0, requests=500, pace=pace).seconds == (100, 50 + 600)
+    assert estimate(jobs=7, files=0, size=0, requests=35, pace=pace).seconds == (10, 3.5 + 60)
+    assert estimate(jobs=0, files=0, size=0, requests=0, pace=pace).seconds == (0, 0)
+    assert "10 requests a second" in told.assumes[1]
+
+
+# For eyes and machines
+
+
+async def test_a_table_shows_the_binding_each_kind_of_problem_and_the_verdict(opened, place):
+    rows = ["docs/none.pdf,1", "docs/other.pdf,1", "docs/b.txt,much", "docs/b.txt,1"]
+    found = await checked(await opened(), csv(place / "m.csv", "Document,Threshold", *rows))
+    shown = table(found, None)
+    assert "Document   Document   file   display name" in shown
+    assert any(line.split()[:4] == ["error", "2", "line", "2"] for line in shown.splitlines())
+    assert "4 rows: 1 can be run, 3 cannot." in shown
+    assert "Expected: 1 job, 1 file of 20 B to upload, at least 5 requests, 20 s to 2 min 00 s." in shown
+    assert max(len(line) for line in table(found, 80).splitlines()[:12]) <= 80
+    assert "\n\n\n" not in shown
+
+
+async def test_a_table_of_a_doomed_manifest_expects_nothing(opened, place):
+    found = await checked(await opened(), csv(place / "m.csv", "Document,Treshold", "docs/b.txt,1"))
+    shown = table(found, None)
+    assert "1 row: none can be run" in shown
+    assert "Expected" not in shown
+
+
+async def test_what_was_found_can_be_written_as_json(opened, place):
+    manifest = csv(place / "m.csv", "key,Document,Remark", "1,docs/none.pdf,x", "2,docs/b.txt,x")
+    found = await checked(await opened(), manifest)
+    told = json.loads(json.dumps(found.as_json()))
+    assert (told["ok"], told["doomed"], told["rows"], told["valid"], told["invalid"]) == (
+        False,
+        False,
+        2,
+        1,
+        1,
+    )
+    [error] = told["errors"]
+    assert error["severity"] == "error"
+    assert error["file"] == "docs/none.pdf"
+    assert error["where"] == "line 2"
+    assert told["causes"][0]["count"] == 1
+    assert told["columns"][1]["display_name"] == "Document"
+    assert told["estimate"]["jobs"] == 1
+
+
+def test_a_problem_with_a_name_that_is_no_text_can_be_written():
+    told = Problem(message="m", cause="c", file="\udcff.pdf").as_json()
+    assert json.dumps(told, ensure_ascii=False).encode()
