@@ -104,7 +104,7 @@ def main() -> None:
                 told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
                 print(
                     f"{kind:8} {told['rows']:>8,} rows {told['files']:>8,} files: {told['seconds']:6.2f} s "
-                    f"({told['cpu'] / told['rows'] * 1e6:4.0f} us of CPU a row), peak {told['peak']:4.0f} MB, "
+                    f"({told['cpu'] / told['rows'] * 1e6:4.0f} us CPU a row), peak {told['peak']:4.0f} MB, "
                     f"{told['before']:3.0f} MB of it before the first row",
                     flush=True,
                 )

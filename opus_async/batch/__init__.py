@@ -4,17 +4,17 @@
     options     what is asked for; fingerprint: whether it is still the same
     opening     from what is asked for to a session at work
     manifest/   files and folders, streamed as records
-    columns, binding, titles, cells, constants   which cell fills which input
+    columns, binding, titles, cells, file_cells, globs, constants   which cell fills which input
     keys, digests, freshness   what names a row, and whether its files are still what they were
-    validate, problems   every row checked before anything is sent
+    validate, row_check, seen, estimate, file_hints, problems   every row checked before anything is sent
     plan        from records to rows in the ledger
     rows, ports   values, and what a batch needs of others
     ledger/     the only memory: SQLite, and results.jsonl
     session     one process at work, from an open ledger to its reports
     runner, local   shards of rows, and the rows of one machine
-    halt, control, endings, causes   when to stop, how it ended, and why
+    halt, rate, control, endings, causes   when to stop, how it ended, and why
     outputs     result files
-    reading, summary, failures, export, status, report/   what is made of the ledger
+    reading, summary, failures, export, formats, status, report/, result   what is made of the ledger
     progress, bottleneck   what runs now, for eyes
 
 The names below are loaded when first used.

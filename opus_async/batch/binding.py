@@ -231,18 +231,6 @@ class Binding:
             if not ((bound := self.column(name)).is_key or bound.ignored or bound.reserved == "key")
         }
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What changes results, as JSON can hold it: a batch may be gone on with by the same only."""
-        return {
-            "columns": dict(sorted(self._mapping.items())),
-            "constants": self._set.fingerprint(),
-            "title": self._title.text if self._title else None,
-            "description": self._description.text if self._description else None,
-            "key": self.key_column,
-            "version_number": self._version_number,
-            "version_id": self._version_id,
-        }
-
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
             return self._files.given(field, value, base)

@@ -31,7 +31,6 @@ class Constants:
         self.files: dict[str, list[Path]] = {}
         self.kept: dict[str, Any] = {}
         self._reader = FileCells()
-        self._marks: dict[str, list[str]] = {}
         names = InputNames(workflow.inputs)
         problems: list[str] = []
         for name, value in given.items():
@@ -48,10 +47,6 @@ class Constants:
         if problems:
             raise ManifestError("The constants do not fit the workflow; nothing was sent:", problems)
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Name as given -> value; files by their names, since folders can move."""
-        return {name: self._marks.get(name, value) for name, value in sorted(self.kept.items())}
-
     def _take(self, name: str, field: InputField, value: Any) -> None:
         if not takes_files(field):
             self.kept[name] = plain(value, field)
@@ -64,7 +59,6 @@ class Constants:
         given = self._reader.given(field, expanded, here)
         parts = given if isinstance(given, list) else [given]
         self.kept[name] = list(map(str, parts)) if given is parts else str(given)
-        self._marks[name] = [part.name if isinstance(part, Path) else str(part) for part in parts]
         self.values[field.variable_name] = given
         self.files[field.variable_name] = [part for part in parts if isinstance(part, Path)]
 

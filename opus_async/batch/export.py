@@ -19,7 +19,7 @@ from opus_async.batch.formats import (
     write_parquet,
     write_xlsx,
 )
-from opus_async.batch.reading import LedgerReader, RowView
+from opus_async.batch.reading import LEDGER, LedgerReader, RowView
 from opus_async.batch.replacing import replaced
 from opus_async.errors import ConfigurationError
 from opus_async.json_text import parsed as parsed_text
@@ -190,5 +190,5 @@ def _opened(destination: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replaced(destination) as file:
+    with replaced(destination, private=(destination.parent / LEDGER).exists()) as file:
         yield file

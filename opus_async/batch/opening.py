@@ -110,7 +110,7 @@ async def begin(
     ledger = await SqliteLedger.create(directory, {})
     try:
         lifecycle = await _lifecycle(client, order, ledger.memory)
-        binding = _binding(order, lifecycle, manifest.kind)
+        binding = _binding(order, lifecycle, manifest.kind, order.constants)
         problems = await _checked(manifest, binding, lifecycle, rules, watching)
         columns = await _planned(manifest, binding, ledger, problems, watching)
         await ledger.set_facts(
@@ -172,7 +172,9 @@ async def go_on(
             return await _as_it_stands(directory)
         lifecycle = await _lifecycle(client, order, ledger.memory)
         await _same(facts["fingerprint"], order, lifecycle, watching, force=changes.force)
-        binding = _binding(order, lifecycle, rows.kind)
+        # Files among the constants have full paths there: this process may have begun in another folder.
+        constants = changes.order.get("constants") or facts["constants"]
+        binding = _binding(order, lifecycle, rows.kind, constants)
         if rows.to_plan is not None:
             columns = await _planned(rows.to_plan, binding, ledger, {}, watching)
             await ledger.set_facts(manifest=_manifest_facts(rows.to_plan, rows.source), binding=columns)
@@ -215,7 +217,7 @@ async def examine(
     lifecycle = await _lifecycle(client, order, None)
     return await validate(
         manifest,
-        _binding(order, lifecycle, manifest.kind),
+        _binding(order, lifecycle, manifest.kind, order.constants),
         lifecycle.platform,
         accept_second_bill=accept_second_bill,
         on_problem=on_problem,
@@ -378,11 +380,13 @@ async def _lifecycle(client: Client, order: Order, memory: Memory | None) -> Lif
     return lifecycle
 
 
-def _binding(order: Order, lifecycle: Lifecycle[Any, Any], kind: str) -> Binding:
+def _binding(
+    order: Order, lifecycle: Lifecycle[Any, Any], kind: str, constants: Mapping[str, Any]
+) -> Binding:
     return Binding(
         lifecycle.platform.workflow,
         columns=order.columns,
-        constants=order.constants,
+        constants=constants,
         title=order.title,
         description=order.description,
         key=order.key,
@@ -444,6 +448,7 @@ async def _work(client: Client, crew: Crew) -> BatchResult:
     crew.progress.follow(
         stages=_stages(crew.lifecycle),
         counts=crew.ledger.counts,
+        admitting=lambda: control.admitting,
         settings=crew.settings,
         limits=client.limits,
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from opus_async.batch.binding import Binding
 from opus_async.batch.digests import FileDigests
-from opus_async.batch.keys import row_key
+from opus_async.batch.keys import given_key, row_key
 from opus_async.batch.manifest import Manifest, Record
 from opus_async.batch.ports import Ledger, Planned
 from opus_async.batch.rows import NewRow
@@ -79,20 +79,22 @@ async def _row(
     *,
     problem: str | None,
 ) -> NewRow:
-    cells: Mapping[str, Any] = record.cells
+    files: dict[Path, str] = {}
+    cells: Mapping[str, Any] = binding.kept(record.cells)
     try:
-        cells = binding.expand(record.cells, base)
-        paths = () if problem else binding.files(cells, base)
-        files = {path: await _digest(path, digests, ledger) for path in paths}
+        given_key(binding, record.cells)
+        if problem is None:
+            cells = binding.expand(record.cells, base)
+            files = {path: await _digest(path, digests, ledger) for path in binding.files(cells, base)}
     except InvalidInputs as error:
-        problem, files = problem or "; ".join(error.problems), {}
+        problem = problem or "; ".join(error.problems)
     key = row_key(binding, cells, base, files)
     return NewRow(
         index=record.index,
         key=key.key,
         digest=key.digest,
         cells=cells,
-        key_given=key.given,
+        key_given=key.given and problem is None,  # a row that is not run may have another's key
         problem=problem,
     )
 

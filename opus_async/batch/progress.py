@@ -80,6 +80,7 @@ class Progress:
         self._limits = Limits()
         self._ended = Counts()  # of this session, as long as no batch is followed
         self._counts: Callable[[], Counts] = lambda: self._ended
+        self._admitting: Callable[[], bool] = lambda: True
         self._turned_away = 0
         self._clock = clock
         self._stage_of: dict[int, str] = {}  # of jobs in flight only
@@ -88,20 +89,27 @@ class Progress:
         self._begin()
 
     def follow(
-        self, *, stages: Sequence[str], counts: Callable[[], Counts], settings: Settings, limits: Limits
+        self,
+        *,
+        stages: Sequence[str],
+        counts: Callable[[], Counts],
+        admitting: Callable[[], bool],
+        settings: Settings,
+        limits: Limits,
     ) -> None:
         """A session of a batch begins.
 
         Args:
             stages: The platform's stage names, in the order of :class:`opus_async.platform.Stages`.
             counts: How many rows of the whole batch are in each state; cheap.
+            admitting: Whether rows may still be begun.
             settings: How the batch is worked on.
             limits: Of the client.
         """
         self.stages = tuple(stages)
         self.preparing = ""
         self.following = True
-        self._counts = counts
+        self._counts, self._admitting = counts, admitting
         self._settings, self._limits = settings, limits
         now = counts()
         self._total = now.total
@@ -154,6 +162,11 @@ class Progress:
         return len(self._stage_of)
 
     @property
+    def ending(self) -> bool:
+        """Whether no more rows are begun, although some are left."""
+        return not self._admitting()
+
+    @property
     def throttled(self) -> int:
         """Attempts that were turned away with 429 and followed by another."""
         return sum(number for reason, number in self.retries.items() if "429" in reason)
@@ -189,8 +202,8 @@ class Progress:
         )
 
     def bottleneck(self) -> str:
-        """What limits the batch now, in a few words; empty when nothing does, or no batch is followed."""
-        if not self.following:
+        """What limits the batch now, in a few words; empty when nothing does, or no batch is run on."""
+        if not self.following or self.ending:
             return ""
         rates, counts, troubles = self.rates(), self._counts(), self.troubles
         now = Situation(
@@ -227,7 +240,7 @@ class Progress:
 
     def _left(self, now: _Moment) -> Left | None:
         """From the rate over minutes, and over the last third of that time."""
-        if self._total is None or self.to_do is None:
+        if self._total is None or self.to_do is None or self.ending:
             return None
         ended, rest = now.done - self._first.done, self._total - now.done - self.waiting
         if rest <= 0 or ended < 1 or ended < self.to_do * _TELLING:

@@ -15,8 +15,12 @@ _SHOWN_CHARS = 50
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
+def replaced(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
     """Write a file that takes the place of any other of its name when the block ends well.
+
+    Args:
+        path: Where it is to be.
+        private: Whether it is for its owner alone, as what lies in a batch directory is.
 
     Raises:
         OSError: It cannot be written, or what is at the path is no file. What was there stays.
@@ -26,6 +30,8 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     part = path.with_name(f".{path.name[:_SHOWN_CHARS]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
+            if private:
+                part.chmod(0o600)
             yield file
         _to_the_disk(part)
         part.replace(path)

@@ -201,7 +201,7 @@ class _Work:
         columns: Those there are, in the order in which they came.
         rows: So far.
         valid: Of them.
-        jobs: Valid ones that are run: of identical rows with the same key, one.
+        jobs: Of valid rows.
         files: To upload, each path once.
         bytes: Of these files.
         requests: That the jobs take.
@@ -272,7 +272,7 @@ class _Work:
             self._add(repeat)
         if checked.ok and not (repeat and repeat.is_error):
             self.valid += 1
-            if checked.cells is not None and not (repeat and checked.key):
+            if checked.cells is not None:
                 self._count(checked.cells)
 
     def _repeat(self, record: Record, checked: Checked) -> Problem | None:
@@ -284,12 +284,10 @@ class _Work:
         if earlier is None:
             return None
         severity, fix = Severity.WARNING, None
-        if checked.key is None:
-            message = f"the same as {earlier.where}: it is run, and billed, once more"
+        if checked.key is None or content == earlier.content:
+            named = "" if checked.key is None else f", key {quoted(checked.key)} included"
+            message = f"the same as {earlier.where}{named}: it is run, and billed, once more"
             cause, fix = "identical to an earlier row, and run once more", "take it out unless that is wanted"
-        elif content == earlier.content:
-            message = f"the same as {earlier.where}, key {quoted(checked.key)} included: they are run once"
-            cause = "identical to an earlier row with its key, and not run again"
         else:
             message = f"{earlier.where} has the key {quoted(checked.key)}, too, and asks for something else"
             cause, fix = "a key that comes twice", "give each row a key of its own"

@@ -128,7 +128,9 @@ def line(progress: Progress) -> str:
     of = "" if progress.total is None else f"/{progress.total}"
     words = [f"{progress.done}{of} done", f"{progress.failed} failed", *standing(progress)]
     words += speeds(progress, rates.jobs, rates.bytes)
-    if rates.left:
+    if progress.ending:
+        words.append("ending")
+    elif rates.left:
         words.append(remaining(rates.left))
     words += [str(trouble) for trouble in progress.troubles]
     limit = progress.bottleneck()

@@ -10,7 +10,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator
 
-from opus_async.cli.program import told
+from opus_async.cli.program import NAME, called, told
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -58,6 +58,7 @@ _PYTHON = (
     (re.compile(r" or pass service_key=\.\.\."), ""),
     (re.compile(r"\bapi='(\w+)'"), r"--api \1"),
     (re.compile(r"\bapi=(?!\w)"), "--api"),
+    (re.compile(r"; RetryPolicy\.outage sets how long a host is waited for"), ""),
 )
 """What a program would be told to write -> what is typed."""
 
@@ -183,6 +184,7 @@ def in_shell_words(text: str, job_id: str | None, api: str | None) -> str:
     """A message for the authors of programs, with our commands and options where it names theirs."""
     for pattern, words in _PYTHON:
         text = pattern.sub(words, text)
+    text = text.replace(f"'{NAME} batch ", f"'{called()} batch ")
     if job_id is None:
         return text
     return _CALL.sub(lambda call: f"'{told(_COMMANDS[call[1]], job_id, api=api)}'", text)

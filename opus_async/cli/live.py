@@ -52,7 +52,9 @@ class Bars:
             head.append(f"  {progress.done:,} of {progress.total:,}")
         if progress.failed:
             head.append(f"  {progress.failed:,} failed", "red")
-        if rates.left:
+        if progress.ending:
+            head.append("  ending", "yellow")
+        elif rates.left:
             head.append(f"  {remaining(rates.left)}", "dim")
         return Group(head, self._bars(), self._foot(rates), *self._troubles())
 

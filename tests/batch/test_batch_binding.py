@@ -409,7 +409,6 @@ def test_files_of_constants_start_at_the_current_folder_and_can_be_bound_again_e
     again = Binding(INVOICES, constants=kept)
     assert requested(again, {}) == requested(first, {})
     assert requested(again, {})["Document"] == documents / "docs/y.txt"
-    assert again.fingerprint() == first.fingerprint()
 
 
 def test_a_constant_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch):
@@ -480,24 +479,6 @@ def test_key_timeout_and_version_go_along():
     request = binding.request({"Number": "7", "key": "in the row"}, index=0, key="given", base=BASE)
     assert (request.key, request.timeout, request.version_number, request.version_id) == ("given", 60, 3, "v")
     assert request.title is request.description is None
-
-
-def test_the_fingerprint_is_json_and_changes_with_what_changes_results():
-    ways = [
-        {},
-        {"columns": {"Nr": "Number"}},
-        {"columns": {"Nr": ""}},
-        {"constants": {"Amount": "1"}},
-        {"constants": {"Document": "a.pdf"}},
-        {"title": "x"},
-        {"description": "x"},
-        {"key": "Nr"},
-        {"version_number": 1},
-        {"version_id": "1"},
-    ]
-    prints = {json.dumps(Binding(INVOICES, **options).fingerprint(), sort_keys=True) for options in ways}
-    assert len(prints) == len(ways)
-    assert Binding(INVOICES, timeout=9).fingerprint() == Binding(INVOICES).fingerprint()
 
 
 def test_no_message_shows_the_query_of_a_url():

@@ -212,8 +212,8 @@ async def test_the_same_key_with_other_cells_is_an_error_and_with_the_same_a_war
     assert (problem.where, problem.key, problem.index) == ("line 5", "1", 3)
     [warning] = found.warnings
     assert warning.where == "line 4"
-    assert "the same as line 2, key '1' included: they are run once" in warning.message
-    assert (found.rows, found.valid, found.estimate.jobs) == (5, 4, 3)
+    assert "the same as line 2, key '1' included: it is run, and billed, once more" in warning.message
+    assert (found.rows, found.valid, found.estimate.jobs) == (5, 4, 4)
 
 
 async def test_rows_without_keys_that_are_identical_are_run_again_with_a_warning(opened, place):

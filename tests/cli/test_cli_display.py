@@ -47,9 +47,11 @@ class Batch:
 
     def __init__(self, progress, settings=None, limits=None, **counts):
         self.counts = Counts(**counts)
+        self.admitting = True
         progress.follow(
             stages=ALL_STAGES,
             counts=lambda: self.counts,
+            admitting=lambda: self.admitting,
             settings=settings or Settings(),
             limits=limits or Limits(),
         )
@@ -177,6 +179,19 @@ def test_when_nothing_ends_any_more_nobody_knows_the_end(clock):
     left = run_at(progress, batch, clock, seconds=60, rate=0).left
     assert left.most is None
     assert left.least == pytest.approx(280, rel=0.02)
+
+
+def test_a_batch_that_begins_no_more_rows_has_no_time_left(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=100)
+    clock.now = 10
+    batch.counts = Counts(planned=50, completed=50)
+    assert progress.rates().left is not None
+    batch.admitting = False
+    assert progress.ending
+    assert progress.rates().left is None
+    assert progress.bottleneck() == ""
+    assert display.line(progress).endswith("0 retries, ending")
 
 
 def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):

@@ -17,6 +17,7 @@ from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 import opus_async
 from opus_async.cli import connection, errors, main, parser, program
 from opus_async.cli import environment as dotenv
+from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
 from opus_async.errors import (
     AmbiguousExecution,
@@ -27,6 +28,9 @@ from opus_async.errors import (
     HostDown,
     InvalidInputs,
     JobFailed,
+    LedgerBusy,
+    LedgerError,
+    ManifestError,
     NotFound,
     OpusError,
     PermissionDenied,
@@ -55,6 +59,8 @@ HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_as
         ("wait",),
         ("audit",),
         ("simulate",),
+        ("batch",),
+        *(("batch", verb) for verb in VERBS),
     ],
 )
 def test_every_help_names_its_command_and_exits_with_0(opus, words):
@@ -89,7 +95,15 @@ def test_version(opus):
     [
         (),
         ("fly",),
+        ("batch",),
+        ("batch", "fly"),
         ("batch", "run"),
+        ("batch", "run", "a.csv", "--workflow", "W", "--max-in-flight", "0"),
+        ("batch", "run", "a.csv", "--workflow", "W", "--halt", "later"),
+        ("batch", "resume"),
+        ("batch", "retry", "d", "--only", "completed"),
+        ("batch", "resolve", "d", "k"),
+        ("batch", "export", "d"),
         ("workflow",),
         ("workflow", "show"),
         ("run",),
@@ -319,6 +333,10 @@ def _down():
         (TransportError("x", request_sent=True, job_id="1", stage="watch"), Exit.UNKNOWN),
         (TransportError("x", request_sent=False, retryable=False), Exit.NOT_ALLOWED),
         (_down(), Exit.HALTED),
+        (ManifestError("x", ["row 1"]), Exit.WRONG_USE),
+        (LedgerBusy("x", pid=17, host="here"), Exit.WRONG_USE),
+        (LedgerError("x", disk_full=True), Exit.HALTED),
+        (LedgerError("x"), Exit.FAILED),
         (_down().located(job_id="1", stage="watch"), Exit.UNKNOWN),
         (TransportError("x", request_sent=True), Exit.FAILED),
         (JobFailed("x", job_id="1", stage="watch"), Exit.FAILED),
@@ -391,6 +409,7 @@ def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
         ),
         ("Set OPUS_SERVICE_KEY or pass service_key=...; a proxy", "Set OPUS_SERVICE_KEY; a proxy"),
         ("OPUS_API='v9' is no generation", "OPUS_API='v9' is no generation"),
+        ("then go on; RetryPolicy.outage sets how long a host is waited for", "then go on"),
     ],
 )
 def test_nobody_at_a_shell_is_told_to_write_python(written, read):
@@ -478,7 +497,8 @@ def test_the_demo_tells_its_next_commands_as_it_was_called(tmp_path, on_path):
         check=True,
     )
     _, _, following = done.stdout.partition("Next:\n")
-    faults, simulate, _, doctor = following.splitlines()
+    export, faults, simulate, _, doctor = following.splitlines()
+    assert export == f"  {name} batch export opus-demo --format csv"
     assert faults == f"  {name} demo --faults flaky"
     assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
     assert doctor == f"  {name} doctor"
@@ -490,6 +510,9 @@ def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, mon
         monkeypatch.setenv("PATH", path)
         monkeypatch.setattr(sys, "argv", [str(ours)])
         assert program.told("wait", "a b", api="v1") == f"'{ours}' wait 'a b' --api v1"
+    assert errors.in_shell_words("'opus-async batch resume d' goes on", None, None) == (
+        f"''{ours}' batch resume d' goes on"
+    )
     monkeypatch.setenv("PATH", str(ours.parent))
     assert program.told("doctor") == "opus-async doctor"
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "__main__.py")])

@@ -15,6 +15,7 @@ from opus_async.cli import connection, errors
 from opus_async.cli.batch import pacing, standing
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
+from opus_async.errors import HostDown
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,7 +71,7 @@ async def _watched(
     client = facts.get("client", {})
     limits = pacing.limits_of(options, client.get("limits"))
     retry = pacing.retry_of(options, client.get("retry"))
-    with _interruptible(control, progress) as interrupted:
+    with _interruptible(control, progress, board.say) as interrupted:
         try:
             async with (
                 connection.connect(options, limits=limits, retry=retry) as opus,
@@ -88,7 +89,9 @@ def _prepare(progress: Progress, what: str, rows: int) -> None:
 
 
 @contextmanager
-def _interruptible(control: Control, progress: Progress) -> Iterator[asyncio.Event]:
+def _interruptible(
+    control: Control, progress: Progress, say: Callable[[str], None]
+) -> Iterator[asyncio.Event]:
     """Ctrl-C and SIGTERM: before a row was begun they end the command, then they drain, then they leave.
 
     A third one goes the ordinary way, and cancels what is still done to leave.
@@ -105,13 +108,14 @@ def _interruptible(control: Control, progress: Progress) -> Iterator[asyncio.Eve
                 signal.signal(number, handler)
 
     def interrupt() -> None:
-        leaving = interrupted.is_set()
+        again = interrupted.is_set()
         interrupted.set()
         if progress.following:
             control.interrupt()
+            say("Leaving." if again else "Ctrl-C again leaves at once.")
         elif task is not None:
             task.cancel()
-        if leaving:
+        if again:
             restore()
 
     # Where there are no such handlers, in another thread say, Ctrl-C cancels the task: that leaves at once.
@@ -142,6 +146,8 @@ def tell(result: BatchResult, options: argparse.Namespace) -> None:
     if result.error is not None:
         errors.report(result.error, debug=options.debug, api=options.api)
         hint(f"No row failed for this. When it is mended, go on: {resume}")
+        if isinstance(result.error, HostDown):
+            hint("With --outage SECONDS it is waited for longer.")
 
 
 def existing(directory: Path) -> Mapping[str, Any]:

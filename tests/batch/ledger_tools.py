@@ -1,0 +1,140 @@
+"""What the tests of the ledger share: rows to plan, endings, a clock to turn, a look at the file itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger.clock import SteadyClock
+from opus_async.batch.ports import Planned
+from opus_async.batch.rows import Ending, NewRow, Row, RowState
+
+START = 1_760_000_000.0
+TIMINGS = {"upload": 0.25, "watch": 2.0, "total": 2.5}
+
+
+class Hands:
+    """The hands of two clocks: the one on the wall can be turned, the other only goes on."""
+
+    def __init__(self) -> None:
+        self.wall = START
+        self.ticks = 50.0
+
+    def clock(self) -> SteadyClock:
+        return SteadyClock(lambda: self.wall, lambda: self.ticks)
+
+    def go_on(self, seconds: float) -> None:
+        self.wall += seconds
+        self.ticks += seconds
+
+
+def new_row(index: int, key: str | None = None, **given: Any) -> NewRow:
+    """A row; its digest follows from its cells if none is given."""
+    cells = given.pop("cells", {"Number": str(index)})
+    digest = given.pop("digest", json.dumps(cells))
+    return NewRow(
+        index=index,
+        key=f"key-{index}" if key is None else key,
+        digest=digest,
+        cells=cells,
+        **({"key_given": True} | given),
+    )
+
+
+def new_rows(count: int) -> list[NewRow]:
+    return [new_row(index) for index in range(count)]
+
+
+async def plan(ledger: SqliteLedger, rows: Iterable[NewRow]) -> Planned:
+    await ledger.begin_plan()
+    await ledger.plan(list(rows))
+    return await ledger.end_plan()
+
+
+@asynccontextmanager
+async def created(
+    directory: Path, rows: int | Sequence[NewRow] = 0, **given: Any
+) -> AsyncIterator[SqliteLedger]:
+    """A published ledger, with so many planned rows or with these."""
+    ledger = await SqliteLedger.create(directory, given.pop("facts", {}), **given)
+    try:
+        await plan(ledger, new_rows(rows) if isinstance(rows, int) else rows)
+        await ledger.publish()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def opened(directory: Path, **given: Any) -> AsyncIterator[SqliteLedger]:
+    ledger = await SqliteLedger.open(directory, **given)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+def line_of(row: Row, outputs: Mapping[str, Any] | None = None) -> bytes:
+    line = {"index": row.index, "key": row.key, "job_id": f"job-{row.key}", "status": "COMPLETED"}
+    return json.dumps({**line, "outputs": dict(outputs or {}), "timings": TIMINGS}).encode() + b"\n"
+
+
+def completed(row: Row, outputs: Mapping[str, Any] | None = None) -> Ending:
+    return Ending(
+        state=RowState.COMPLETED,
+        status="COMPLETED",
+        stage="results",
+        remote_id=f"job-{row.key}",
+        timings=TIMINGS,
+        line=line_of(row, outputs),
+    )
+
+
+def not_completed(state: RowState, **given: Any) -> Ending:
+    ending: dict[str, Any] = {
+        "status": None if state is RowState.UNKNOWN else state.upper(),
+        "stage": "watch",
+    }
+    ending |= {"error": f"it is {state}", "error_type": "JobFailed", "cause": f"the job is {state}"}
+    return Ending(state=state, **(ending | given))
+
+
+async def order(ledger: SqliteLedger, row: Row) -> None:
+    """As far as the platform's acceptance."""
+    ledger.begun(row)
+    ledger.created(row, f"job-{row.key}", "v0")
+    await ledger.ordering(row, f"job-{row.key}", "v0")
+    ledger.ordered(row)
+
+
+async def complete(ledger: SqliteLedger, row: Row) -> None:
+    await order(ledger, row)
+    ledger.seen(row, "IN_PROGRESS")
+    ledger.seen(row, "COMPLETED")
+    await ledger.end(row, completed(row))
+
+
+async def flushed(ledger: SqliteLedger) -> None:
+    """What nobody waits for goes with what somebody waits for."""
+    await ledger.row("")
+
+
+def select(directory: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What any SQLite tool would see, while the ledger is open or not."""
+    with closing(sqlite3.connect(directory / "ledger.db")) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def columns(directory: Path, key: str, *names: str) -> tuple[Any, ...]:
+    """Some columns of a row."""
+    (found,) = select(directory, f"SELECT {', '.join(names)} FROM rows WHERE key = ?", key)
+    return found
+
+
+def results(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "results.jsonl").read_bytes().splitlines()]

@@ -1,0 +1,653 @@
+"""The ledger through a batch: sessions, what is handed out and in which order, and what each step leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from dataclasses import fields
+
+import pytest
+from ledger_tools import (
+    START,
+    TIMINGS,
+    Hands,
+    columns,
+    complete,
+    completed,
+    created,
+    flushed,
+    new_row,
+    new_rows,
+    not_completed,
+    opened,
+    order,
+    plan,
+    results,
+    select,
+)
+
+from opus_async import __version__
+from opus_async.batch import ports
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.rows import Counts, FetchedFile, Row, RowState, Sample
+from opus_async.errors import LedgerError, ManifestError
+
+
+async def test_it_is_a_ledger(tmp_path):
+    async with created(tmp_path) as ledger:
+        kept: ports.Ledger = ledger  # mypy holds the signatures; this the names
+        missing = {name for name in vars(ports.Ledger) if not name.startswith("_")} - set(dir(kept))
+    assert not missing
+
+
+async def test_a_row_from_plan_to_completion(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        session = await ledger.begin_session({"max_in_flight": 5})
+        (row,) = await ledger.take(10)
+        assert row == Row(id=row.id, index=0, key="key-0", cells={"Number": "0"}, attempts=1)
+        hands.go_on(1)
+        ledger.begun(row)
+        hands.go_on(1)
+        ledger.created(row, "job-1", "v0")
+        await ledger.ordering(row, "job-1", "v0")
+        assert columns(tmp_path, "key-0", "state", "remote_id", "generation", "orders", "ordered_at") == (
+            ("ordering", "job-1", "v0", 1, START + 2)
+        )
+        hands.go_on(1)
+        ledger.ordered(row)
+        ledger.seen(row, "IN_PROGRESS")
+        await flushed(ledger)
+        assert columns(tmp_path, "key-0", "state", "status") == ("running", "IN_PROGRESS")
+        hands.go_on(3)
+        await ledger.end(row, completed(row, {"Verdict": "good"}))
+        found = await ledger.row("key-0")
+        assert ledger.counts() == Counts(completed=1)
+    assert found is not None
+    assert (found.state, found.status, found.attempts) == (RowState.COMPLETED, "COMPLETED", 1)
+    assert found.timings == TIMINGS
+    assert (found.started_at, found.orders) == (START + 1, 1)
+    assert columns(tmp_path, "key-0", "ended_at", "stage", "session", "error") == (
+        (START + 6, "results", session, None)
+    )
+    (line,) = results(tmp_path)
+    assert (line["key"], line["outputs"]) == ("key-0", {"Verdict": "good"})
+    assert select(tmp_path, "SELECT at, session, row, state, note FROM history ORDER BY id") == [
+        (START + 2, session, row.id, "ordering", None),
+        (START + 3, session, row.id, "running", None),
+        (START + 6, session, row.id, "completed", None),
+    ]
+
+
+async def test_what_is_awaited_is_in_the_file_when_it_returns(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.ordering(row, "job-1", "v0")
+        assert columns(tmp_path, "key-0", "state") == ("ordering",)
+        await ledger.end(row, completed(row))
+        assert columns(tmp_path, "key-0", "state") == ("completed",)
+        assert len(results(tmp_path)) == 1
+
+
+async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        ledger.begun(row)
+        async with asyncio.timeout(10):
+            while columns(tmp_path, "key-0", "started_at") == (None,):
+                await asyncio.sleep(0.01)
+
+
+async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        first = await ledger.begin_session({"max_in_flight": 5})
+        hands.go_on(60)
+        await ledger.end_session(ended_because="finished", exit_code=0, stray_shells=2, uploads_saved=3)
+    hands.go_on(60)
+    async with opened(tmp_path, clock=hands.clock()) as ledger:
+        second = await ledger.begin_session({})
+    assert (first, second) == (1, 2)
+    host, pid = socket.gethostname(), os.getpid()
+    assert select(tmp_path, "SELECT * FROM sessions ORDER BY id") == [
+        (1, START, START + 60, pid, host, __version__, '{"max_in_flight": 5}', "finished", 0, 2, 3),
+        (2, START + 120, None, pid, host, __version__, "{}", None, None, None, None),
+    ]
+
+
+async def test_nothing_is_worked_on_before_the_ledger_is_published(tmp_path):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    with pytest.raises(RuntimeError, match="publish"):
+        await ledger.begin_session({})
+    await ledger.close()
+
+
+# What is handed out
+
+
+async def test_rows_are_handed_out_once_in_manifest_order(tmp_path):
+    async with created(tmp_path, [new_row(index) for index in (4, 0, 3, 1, 2)]) as ledger:
+        await ledger.begin_session({})
+        taken = [row.index for count in (2, 2, 2, 2) for row in await ledger.take(count)]
+    assert taken == [0, 1, 2, 3, 4]
+
+
+async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 8, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(7)
+        await ledger.ordering(rows[5], "job-5", "v0")
+        await order(ledger, rows[4])
+        await ledger.end(rows[3], not_completed(RowState.UNKNOWN, remote_id="job-3"))
+        await ledger.end(rows[2], not_completed(RowState.UNKNOWN))  # no job is known: only a person can tell
+        await ledger.park(rows[1], status="WAITING", look_in=10, timings={})
+        await ledger.park(rows[0], status="WAITING", look_in=900, timings={})
+    hands.go_on(60)
+    async with opened(tmp_path, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        taken = [(row.index, row.state) for _ in range(6) for row in await ledger.take(1)]
+        assert taken == [
+            (5, RowState.ORDERING),
+            (4, RowState.RUNNING),
+            (3, RowState.UNKNOWN),
+            (1, RowState.WAITING),
+            (6, RowState.PLANNED),
+            (7, RowState.PLANNED),
+        ]
+        assert ledger.next_look() == pytest.approx(840)
+
+
+async def test_a_take_may_cross_from_one_kind_to_the_next(tmp_path):
+    async with created(tmp_path, 4) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(2)
+        for row in rows:
+            await order(ledger, row)
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        assert [row.index for row in await ledger.take(3)] == [0, 1, 2]
+        assert [row.index for row in await ledger.take(3)] == [3]
+        assert list(await ledger.take(3)) == []
+
+
+async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        ledger.seen(row, "IN_PROGRESS")
+        ledger.release(row, timings={"upload": 1.5})
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+    assert row == Row(
+        id=row.id,
+        index=0,
+        key="key-0",
+        cells={"Number": "0"},
+        state=RowState.RUNNING,
+        remote_id="job-key-0",
+        generation="v0",
+        status="IN_PROGRESS",
+        orders=1,
+        attempts=1,
+        started_at=START,
+        timings={"upload": 1.5},
+    )
+
+
+async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        ledger.begun(row)
+        ledger.created(row, "shell-1", "v1")
+        ledger.release(row)
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+    assert (row.state, row.remote_id, row.generation, row.orders) == (RowState.PLANNED, "shell-1", "v1", 0)
+
+
+async def test_a_row_given_back_is_for_a_later_session(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(2):
+            ledger.release(row)
+        assert list(await ledger.take(2)) == []
+        assert ledger.counts() == Counts(planned=2)
+        await ledger.begin_session({})
+        assert [row.index for row in await ledger.take(2)] == [0, 1]
+
+
+async def test_rows_taken_by_one_who_was_cancelled_go_to_the_next(tmp_path):
+    async with created(tmp_path, 4) as ledger:
+        await ledger.begin_session({})
+        taking = asyncio.create_task(ledger.take(3))
+        await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert [row.index for row in await ledger.take(2)] == [0, 1]
+        assert [row.index for row in await ledger.take(9)] == [2, 3]
+
+
+async def test_takes_at_once_never_share_a_row(tmp_path):
+    async with created(tmp_path, 500) as ledger:
+        await ledger.begin_session({})
+        shards = await asyncio.gather(*(ledger.take(7) for _ in range(80)))
+    taken = [row.index for shard in shards for row in shard]
+    assert sorted(taken) == list(range(500))
+
+
+async def test_an_attempt_counts_when_a_row_is_taken_up_and_once_however_often_it_is_resumed(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+        ledger.begun(row)
+        await flushed(ledger)
+        assert select(tmp_path, "SELECT attempts FROM rows ORDER BY position") == [(1,), (0,)]
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+        assert row.attempts == 1
+        ledger.begun(row)
+        await ledger.end(row, not_completed(RowState.FAILED))
+        assert await ledger.retry([RowState.FAILED]) == 1
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+        assert (row.attempts, row.started_at) == (2, None)
+        ledger.begun(row)
+        await flushed(ledger)
+    assert select(tmp_path, "SELECT attempts FROM rows ORDER BY position") == [(2,), (0,)]
+
+
+# Rows that wait for a person
+
+
+async def test_a_parked_row_is_handed_out_once_for_each_look(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        assert ledger.next_look() is None
+        await ledger.park(row, status="WAITING", look_in=30, timings={"watch": 2.0})
+        assert ledger.counts() == Counts(waiting=1)
+        assert ledger.next_look() == pytest.approx(30)
+        assert list(await ledger.take(1)) == []
+        hands.go_on(31)
+        assert ledger.next_look() == 0
+        (again,) = await ledger.take(1)
+        assert ledger.next_look() is None
+        assert list(await ledger.take(1)) == []
+        assert (again.state, again.waiting_since, again.timings) == (RowState.WAITING, START, {"watch": 2.0})
+        ledger.seen(again, "WAITING")
+        await ledger.park(again, status="WAITING", look_in=60, timings={"watch": 3.0})
+        hands.go_on(61)
+        (again,) = await ledger.take(1)
+    assert again.waiting_since == START
+    assert select(tmp_path, "SELECT state FROM history ORDER BY id") == [
+        ("ordering",),
+        ("running",),
+        ("waiting",),
+    ]
+
+
+async def test_the_row_that_is_due_first_is_the_next_look(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 3, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(3)
+        for row, seconds in zip(rows, (50, 20, 80), strict=True):
+            await ledger.park(row, status="WAITING", look_in=seconds, timings={})
+        assert ledger.next_look() == pytest.approx(20)
+        hands.go_on(21)
+        await ledger.take(3)
+        assert ledger.next_look() == pytest.approx(29)
+
+
+async def test_a_row_whose_person_has_acted_is_running(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.park(row, status="WAITING", look_in=1, timings={})
+        hands.go_on(2)
+        (row,) = await ledger.take(1)
+        ledger.seen(row, "IN_PROGRESS")
+        assert ledger.counts() == Counts(running=1)
+        await flushed(ledger)
+        assert columns(tmp_path, "key-0", "state", "status", "waiting_since") == (
+            "running",
+            "IN_PROGRESS",
+            None,
+        )
+        await ledger.end(row, completed(row))
+        assert ledger.counts() == Counts(completed=1)
+        assert ledger.next_look() is None
+
+
+async def test_a_row_that_was_being_looked_at_when_the_process_died_is_due_at_once(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.park(row, status="WAITING", look_in=5, timings={})
+        hands.go_on(6)
+        await ledger.take(1)
+    async with opened(tmp_path, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        assert [row.state for row in await ledger.take(1)] == [RowState.WAITING]
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+async def test_a_clock_that_jumps_bends_nothing_within_a_session(tmp_path, jump):
+    hands = Hands()
+    async with created(tmp_path, 2, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        row, other = await ledger.take(2)
+        await ledger.park(row, status="WAITING", look_in=30, timings={})
+        hands.wall += jump
+        hands.ticks += 10
+        assert ledger.next_look() == pytest.approx(20)
+        assert ledger.now() == START + 10
+        await complete(ledger, other)
+        hands.ticks += 21
+        assert [row.index for row in await ledger.take(1)] == [0]
+    assert columns(tmp_path, "key-1", "started_at", "ended_at") == (START + 10, START + 10)
+
+
+async def test_a_look_far_ahead_was_set_by_a_clock_that_was_wrong(tmp_path):
+    hands = Hands()
+    hands.wall = START + 365 * 86_400
+    async with created(tmp_path, 1, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.park(row, status="WAITING", look_in=60, timings={})
+    hands.wall = START
+    async with opened(tmp_path, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        assert ledger.next_look() == 0
+        assert len(await ledger.take(1)) == 1
+
+
+# How rows end
+
+
+async def test_each_end_is_kept_with_its_reason(tmp_path):
+    states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN]
+    async with created(tmp_path, 4) as ledger:
+        await ledger.begin_session({})
+        for row, state in zip(await ledger.take(4), states, strict=True):
+            await order(ledger, row)
+            await ledger.end(row, not_completed(state, timings=TIMINGS))
+        assert ledger.counts() == Counts(failed=1, cancelled=1, timed_out=1, unknown=1)
+    assert select(
+        tmp_path, "SELECT state, status, stage, error, error_type, cause FROM rows ORDER BY id"
+    ) == [
+        (state, status, "watch", f"it is {state}", "JobFailed", f"the job is {state}")
+        for state, status in zip(states, ["FAILED", "CANCELLED", "TIMED_OUT", None], strict=True)
+    ]
+    assert results(tmp_path) == []
+
+
+async def test_an_end_without_a_job_keeps_the_id_that_is_known(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        await ledger.end(row, not_completed(RowState.FAILED, remote_id=None))
+    assert columns(tmp_path, "key-0", "remote_id") == ("job-key-0",)
+
+
+async def test_an_unknown_end_keeps_the_platforms_last_word(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        for row, state in zip(await ledger.take(2), (RowState.UNKNOWN, RowState.FAILED), strict=True):
+            await order(ledger, row)
+            ledger.seen(row, "IN_PROGRESS")
+            await ledger.end(row, not_completed(state, status=None))
+    assert columns(tmp_path, "key-0", "status") == ("IN_PROGRESS",)
+    assert columns(tmp_path, "key-1", "status") == (None,)  # proved never started
+
+
+async def test_fetched_files_are_recorded_with_the_end(tmp_path):
+    files = (FetchedFile(name="Report", path="outputs/key-0/a.pdf", size=7, sha256="ab"),)
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.end(row, Ending_with(completed(row), files))
+    assert select(tmp_path, "SELECT * FROM downloads") == [(1, "Report", "outputs/key-0/a.pdf", 7, "ab")]
+
+
+def Ending_with(ending, files):
+    return type(ending)(
+        **{each.name: getattr(ending, each.name) for each in fields(ending)} | {"files": files}
+    )
+
+
+async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await complete(ledger, row)
+        ledger.seen(row, "IN_PROGRESS")
+        ledger.ordered(row)
+        ledger.release(row, timings={"upload": 9.0})
+        with pytest.raises(KeyError):
+            await ledger.end(row, completed(row))
+        await flushed(ledger)
+        assert ledger.counts() == Counts(completed=1)
+    assert columns(tmp_path, "key-0", "state", "status") == ("completed", "COMPLETED")
+    assert len(results(tmp_path)) == 1
+
+
+async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        ending = asyncio.create_task(ledger.end(row, completed(row)))
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+        ledger.release(row)
+    assert columns(tmp_path, "key-0", "state") == ("completed",)
+    assert len(results(tmp_path)) == 1
+
+
+async def test_counts_are_exact_before_anything_is_durable(tmp_path):
+    async with created(tmp_path, 3) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(3)
+        ordering = asyncio.create_task(ledger.ordering(rows[0], "job", "v0"))
+        await asyncio.sleep(0)
+        assert ledger.counts() == Counts(planned=2, ordering=1)
+        await ordering
+        ledger.ordered(rows[0])
+        assert ledger.counts() == Counts(planned=2, running=1)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(planned=2, running=1)
+
+
+async def test_samples_are_kept(tmp_path):
+    hands = Hands()
+    sample = Sample(elapsed=5, in_flight=3, waiting=1, completed=2, not_completed=0, inside={"watch": 3})
+    async with created(tmp_path, clock=hands.clock()) as ledger:
+        session = await ledger.begin_session({})
+        hands.go_on(5)
+        ledger.sample(sample)
+    ((at, of, data),) = select(tmp_path, "SELECT at, session, data FROM samples")
+    assert (at, of) == (START + 5, session)
+    assert Sample(**json.loads(data)) == sample
+
+
+# What is tried again, and what a person decides
+
+
+async def ended_in_every_way(ledger: SqliteLedger) -> None:
+    """Row 0 completed, 1 failed, 2 cancelled, 3 timed out, 4 and 5 unknown, 6 planned."""
+    await ledger.begin_session({})
+    rows = await ledger.take(6)
+    states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN, RowState.UNKNOWN]
+    await complete(ledger, rows[0])
+    for row, state in zip(rows[1:], states, strict=True):
+        await order(ledger, row)
+        await ledger.end(row, not_completed(state, timings=TIMINGS))
+    await ledger.end_session(ended_because="finished", exit_code=5, stray_shells=0, uploads_saved=0)
+
+
+async def test_a_row_that_is_tried_again_starts_from_nothing(tmp_path):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        assert await ledger.retry([RowState.FAILED, RowState.CANCELLED]) == 2
+        assert ledger.counts() == Counts(planned=3, completed=1, timed_out=1, unknown=2)
+        await ledger.begin_session({})
+        rows = [row for row in await ledger.take(9) if row.state is RowState.PLANNED]
+    assert [row.index for row in rows] == [1, 2, 6]
+    assert rows[0] == Row(id=2, index=1, key="key-1", cells={"Number": "1"}, attempts=2)
+    emptied = columns(tmp_path, "key-1", "error", "error_type", "cause", "stage", "ended_at", "ordered_at")
+    assert emptied == (None,) * 6
+    assert [
+        state for (state,) in select(tmp_path, "SELECT state FROM history WHERE row = 2 ORDER BY id")
+    ] == [*("ordering", "running", "failed", "planned")]
+
+
+@pytest.mark.parametrize("state", [RowState.COMPLETED, RowState.RUNNING, RowState.PLANNED])
+async def test_what_may_have_been_billed_is_not_tried_again(tmp_path, state):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        with pytest.raises(ValueError, match=state):
+            await ledger.retry([RowState.FAILED, state])
+        assert ledger.counts().failed == 1
+
+
+async def test_an_unknown_row_that_is_done_gets_its_line(tmp_path):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        assert await ledger.resolve("done", keys=["key-4"]) == 1
+        assert ledger.counts().unknown == 1
+    _, line = results(tmp_path)
+    assert line == {
+        "index": 4,
+        "key": "key-4",
+        "job_id": "job-key-4",
+        "status": "COMPLETED",
+        "outputs": {},
+        "timings": {},
+    }
+    assert columns(tmp_path, "key-4", "state", "note", "error") == ("completed", "resolved by a person", None)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts().completed == 2
+
+
+async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        assert await ledger.resolve("failed", keys=["key-4", "key-4"]) == 1
+        assert await ledger.resolve("retry") == 1
+        assert ledger.counts() == Counts(planned=2, completed=1, failed=2, cancelled=1, timed_out=1)
+        assert await ledger.resolve("done") == 0
+    assert columns(tmp_path, "key-4", "state", "note", "error") == (
+        ("failed", "resolved by a person", "it is unknown")
+    )
+    assert columns(tmp_path, "key-5", "state", "remote_id", "orders") == ("planned", None, 0)
+
+
+async def test_what_is_not_unknown_cannot_be_resolved_and_then_nothing_is(tmp_path):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        with pytest.raises(ManifestError, match="not unknown") as caught:
+            await ledger.resolve("done", keys=["key-4", "nobody", "key-0"])
+        assert ledger.counts().unknown == 2
+    assert caught.value.problems == (
+        "there is no row with the key 'nobody'",
+        "row 'key-0' is completed, not unknown",
+    )
+
+
+async def test_a_decision_that_is_none_is_refused(tmp_path):
+    async with created(tmp_path) as ledger:
+        with pytest.raises(ValueError, match="done, retry, failed"):
+            await ledger.resolve("maybe")
+
+
+# What is kept beside the rows
+
+
+async def test_facts_are_kept_and_replaced(tmp_path):
+    hands = Hands()
+    async with created(tmp_path, facts={"settings": {"rate": 5}}, clock=hands.clock()) as ledger:
+        assert ledger.facts == {"schema_version": 1, "created_at": START, "settings": {"rate": 5}}
+        await ledger.set_facts(settings={"rate": 6}, stages=["upload", "watch"])
+        assert ledger.facts["settings"] == {"rate": 6}
+    async with opened(tmp_path) as ledger:
+        assert ledger.facts["stages"] == ["upload", "watch"]
+        assert ledger.facts["settings"] == {"rate": 6}
+
+
+async def test_the_platform_remembers(tmp_path):
+    async with created(tmp_path) as ledger:
+        ledger.memory.keep("sha256:ab", "https://files.example/1")
+        ledger.memory.keep("sha256:ab", "https://files.example/2")
+        assert await ledger.memory.recall("sha256:ab") == "https://files.example/2"
+        assert await ledger.memory.recall("sha256:cd") is None
+    async with opened(tmp_path) as ledger:
+        assert await ledger.memory.recall("sha256:ab") == "https://files.example/2"
+
+
+async def test_digests_of_files_are_kept_whatever_the_file_system_calls_them(tmp_path):
+    largest, odd = (1 << 64) - 1, b"caf\xe9.pdf".decode(errors="surrogateescape")
+    async with created(tmp_path) as ledger:
+        ledger.keep_file("/a.pdf", 10, 1_760_000_000_123_456_789, largest, "ab")
+        ledger.keep_file(odd, 11, 5, 1 << 63, "cd")
+        known = await ledger.recall_files(["/a.pdf", "/b.pdf", odd])
+    assert known == {
+        "/a.pdf": (10, 1_760_000_000_123_456_789, largest, "ab"),
+        odd: (11, 5, 1 << 63, "cd"),
+    }
+
+
+async def test_a_new_ledger_keeps_files_before_it_is_published(tmp_path):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
+    await plan(ledger, new_rows(2))
+    await ledger.publish()
+    await ledger.close()
+    async with opened(tmp_path) as ledger:
+        assert await ledger.recall_files(["/a.pdf"]) == {"/a.pdf": (1, 2, 3, "ab")}
+        assert ledger.counts() == Counts(planned=2)
+
+
+@pytest.mark.parametrize("odd", ["half \ud83d of a pair", "zero \x00 inside", "déjà vu ✓", 'a "quote"\n', ""])
+async def test_any_text_can_be_kept(tmp_path, odd):
+    rows = [new_row(0, f"key {odd}", cells={odd: odd}), new_row(1, problem=f"no file {odd}")]
+    async with created(tmp_path, rows) as ledger:
+        await ledger.begin_session({"odd": odd})
+        (row,) = await ledger.take(2)
+        assert row.cells == {odd: odd}
+        await ledger.ordering(row, f"job {odd}", "v0")
+        ledger.seen(row, odd)
+        ledger.memory.keep(odd, odd)
+        await ledger.end(row, not_completed(RowState.FAILED, error=odd, cause=odd, status=odd))
+        await ledger.end_session(ended_because=odd, exit_code=1, stray_shells=0, uploads_saved=0)
+        assert await ledger.row(f"key {odd}") is not None
+        again = await plan(ledger, rows)
+        assert (again.known, again.new) == (2, 0)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(failed=2)
+
+
+async def test_a_closed_ledger_says_so(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.close()
+        with pytest.raises(LedgerError, match="closed"):
+            await ledger.begin_session({})
+        with pytest.raises(LedgerError, match="closed"):
+            ledger.memory.keep("a", "b")
+        await ledger.close()

@@ -1,0 +1,541 @@
+"""Durable batches at a shell: what is typed, told and left behind. Ctrl-C is in test_cli_batch_signals.py."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import shlex
+import stat
+import sys
+
+import pytest
+from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
+from command_line import WRONG_KEY, Terminal, leading_to
+
+from opus_async.batch.reading import LedgerReader
+from opus_async.cli.batch import figures, ordering
+from opus_async.cli.errors import WrongUse
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def following(said):
+    """The commands that are told as the next steps."""
+    return [
+        line.strip() for line in said.out.partition("Next:\n")[2].splitlines() if line.startswith("      ")
+    ]
+
+
+def typed(opus, told, **options):
+    """Type what was told."""
+    program, *words = shlex.split(told)
+    assert program == "opus-async"
+    return opus(*words, **options)
+
+
+def executions(process):
+    return process.state(jobs="0")["counters"]
+
+
+@pytest.fixture(scope="module")
+def failing():
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def endless():
+    """Jobs that never end while a test looks."""
+    with SimulatorProcess(SimulatorConfig(run_time=600)) as process:
+        yield process
+
+
+# Run
+
+
+def test_every_row_gets_its_result_and_the_directory_what_was_promised(opus, to, tmp_path):
+    notes(tmp_path, 5)
+    said = opus("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", env=to)
+    assert said.code == 0, said
+    assert said.out.startswith("b: all rows are completed")
+    assert "completed  5" in said.out
+    assert following(said) == ["opus-async batch export b --format csv"]
+    for line in lines(tmp_path / "b" / "results.jsonl"):
+        assert list(line) == ["index", "key", "job_id", "status", "outputs", "timings"]
+        content = (tmp_path / "docs" / f"note-{line['index']}.txt").read_bytes()
+        assert line["outputs"]["SHA-256"] == hashlib.sha256(content).hexdigest()
+    names = {path.name for path in (tmp_path / "b").iterdir()}
+    assert names >= {"ledger.db", "results.jsonl", "failures.jsonl", "report.html", "summary.json"}
+    assert stat.S_IMODE((tmp_path / "b" / "ledger.db").stat().st_mode) == 0o600
+
+
+def test_the_progress_is_plain_lines_on_stderr(opus, to, tmp_path):
+    texts(tmp_path, 3)
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env={**to, "CI": "true"})
+    assert said.code == 0
+    assert "\x1b" not in said.err + said.out
+    first, begun, *_, last = said.err.splitlines()
+    assert first == "b: 0 s: reading the workflow"
+    assert begun.startswith("b: 0 s: 0/3 done, 0 failed, 0 in flight")
+    assert "3/3 done" in last
+
+
+def test_the_summary_is_one_json_object(opus, to, tmp_path):
+    texts(tmp_path, 2)
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", "--json", env=to)
+    assert said.code == 0
+    assert said.json == json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert (said.json["total"], said.json["completed"], said.json["ended_because"]) == (2, 2, "finished")
+
+
+def test_a_glob_in_quotes_is_a_manifest_and_without_quotes_it_is_explained(opus, to, tmp_path):
+    notes(tmp_path, 3)
+    into = ("--workflow", DOCUMENT, "--out", "b")
+    said = opus("batch", "run", "docs/note-0.txt", "docs/note-1.txt", "docs/note-2.txt", *into, env=to)
+    assert said.code == 2
+    assert "these are 3: docs/note-0.txt, docs/note-1.txt ..." in said.err
+    assert "in quotes" in said.err
+    said = opus("batch", "run", "docs/note-[01].txt", *into, "--set", "Threshold=0.8", "--json", env=to)
+    assert (said.code, said.json["completed"]) == (0, 2), said.err
+    with LedgerReader(tmp_path / "b") as ledger:
+        assert ledger.facts["constants"] == {"Threshold": "0.8"}
+
+
+def test_a_missing_out_is_proposed(opus, tmp_path):
+    for manifest, out in (
+        ("a/invoices.csv", "invoices-batch"),
+        ("docs/*.pdf", "docs-batch"),
+        ("*.x", "my-batch"),
+    ):
+        said = opus("batch", "run", manifest, "--workflow", "W")
+        assert said.code == 2
+        assert f"For example: --out {out}\n" in said.err
+
+
+def test_a_directory_with_a_batch_is_refused_and_resume_is_named(opus, to, tmp_path):
+    texts(tmp_path, 1)
+    words = ("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b")
+    assert opus(*words, env=to).code == 0
+    said = opus(*words, env=to)
+    assert said.code == 2
+    assert "'opus-async batch resume b' goes on with it" in said.err
+
+
+def test_options_reach_the_jobs(opus, to, simulator, tmp_path):
+    (tmp_path / "odd.csv").write_text("Nummer;Inhalt;Rest\n17;hällo;x\n", "cp1252")
+    before = set(simulator.state()["jobs"])
+    said = opus(
+        *(
+            "batch",
+            "run",
+            "odd.csv",
+            "--workflow",
+            TEXT,
+            "--out",
+            "b",
+            "--key",
+            "Nummer",
+            "--map",
+            "Inhalt=Text",
+        ),
+        *(
+            "--map",
+            "Rest=",
+            "--title",
+            "Text {Nummer}",
+            "--description",
+            "of {Inhalt}",
+            "--encoding",
+            "cp1252",
+        ),
+        *("--max-in-flight", 3, "--upload-concurrency", 2, "--rate", "600/m", "--bandwidth", "5M"),
+        *("--start-rate", "50/s", "--halt", "soon,fail=5%", "--timeout", 60, "--outage", 30, "--drain", 4),
+        *("--on-ambiguous", "stop", "--delimiter", ";"),
+        env=to,
+    )
+    assert said.code == 0, said.err
+    (line,) = lines(tmp_path / "b" / "results.jsonl")
+    assert (line["key"], line["outputs"]["Text"]) == ("17", "hällo")
+    jobs = simulator.state()["jobs"]
+    (job_id,) = set(jobs) - before
+    assert jobs[job_id]["title"] == "Text 17"
+    with LedgerReader(tmp_path / "b") as ledger:
+        settings, client = ledger.facts["settings"], ledger.facts["client"]
+    assert settings == {
+        "max_in_flight": 3,
+        "start_rate": 50.0,
+        "halt": "soon,fail=5%",
+        "timeout": 60.0,
+        "download_outputs": False,
+        "drain_seconds": 4.0,
+    }
+    limits, retry = client["limits"], client["retry"]
+    assert (limits["upload_concurrency"], limits["api_rate"], limits["upload_bandwidth"]) == (
+        2,
+        10,
+        5_000_000,
+    )
+    assert (retry["on_ambiguous"], retry["outage"]) == ("stop", 30)
+
+
+def test_failures_have_the_code_1_and_can_be_retried(opus, failing, tmp_path):
+    texts(tmp_path, 3)
+    env = leading_to(failing)
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=env)
+    assert said.code == 1
+    assert "3 rows did not complete:" in said.out
+    retry = "opus-async batch retry b --only failed"
+    assert following(said) == [retry]
+    failures = lines(tmp_path / "b" / "failures.jsonl")
+    assert [line["Text"] for line in failures] == ["text 0", "text 1", "text 2"]
+    again = typed(opus, retry + " --json", env=env)
+    assert (again.code, again.json["failed"], again.json["attempts"]) == (1, 3, 6)
+    assert "3 rows are run again" in again.err
+
+
+def test_a_halt_has_the_code_3_and_tells_how_to_go_on(opus, failing, tmp_path):
+    texts(tmp_path, 30)
+    words = ("--max-in-flight", 2, "--halt", "now,fail=2")
+    said = opus(
+        "batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", *words, env=leading_to(failing)
+    )
+    assert said.code == 3
+    assert said.out.startswith("b: --halt now,fail=2: 2 of 2 rows failed")
+    assert following(said)[0] == "opus-async batch resume b"
+
+
+# Rows that cannot be run
+
+
+def test_bad_rows_are_a_table_and_nothing_is_sent(opus, to, simulator, tmp_path):
+    notes(tmp_path, 3)
+    (tmp_path / "docs" / "note-1.txt").unlink()
+    before = executions(simulator)
+    said = opus("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", env=to)
+    assert said.code == 2
+    assert "1 of 3 rows cannot be run; nothing was sent" in said.err
+    assert "WHAT IS WRONG" in said.err
+    assert executions(simulator) == before
+    assert not (tmp_path / "b" / "ledger.db").exists()
+    told = said.err.partition("All of them, one by one: ")[2].strip()
+    assert typed(opus, told, env=to).code == 2
+    (problem,) = json.loads((tmp_path / "problems.json").read_text())["problems"]
+    assert problem["file"] == "docs/note-1.txt"
+
+
+def test_bad_rows_can_stay_behind(opus, to, tmp_path):
+    notes(tmp_path, 3)
+    (tmp_path / "docs" / "note-1.txt").unlink()
+    words = ("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", "--skip-invalid", "--json")
+    said = opus(*words, env=to)
+    assert (said.code, said.json["completed"], said.json["failed"]) == (1, 2, 1)
+
+
+def test_a_manifest_that_is_not_there_has_the_code_2(opus, to):
+    said = opus("batch", "run", "gone.csv", "--workflow", TEXT, "--out", "b", env=to)
+    assert said.code == 2
+    assert "gone.csv does not exist" in said.err
+
+
+def test_validate_shows_what_fills_what_and_what_it_will_take(opus, to, tmp_path):
+    notes(tmp_path, 3)
+    words = ("batch", "validate", "notes.csv", "--workflow", DOCUMENT)
+    said = opus(*words, env=to)
+    assert said.code == 0
+    assert "COLUMN" in said.out
+    assert "3 rows: all can be run." in said.out
+    assert "Expected: 3 jobs, 3 files" in said.out
+    narrow = opus(*words, "--max-in-flight", 1, "--rate", "2/s", env=to)
+    assert "1 of them at once; 2 requests a second" in narrow.out
+
+
+def test_validate_streams_every_problem_as_json(opus, to, tmp_path):
+    with (tmp_path / "many.csv").open("w") as file:
+        file.write("Document\n" + "".join(f"gone-{number}.txt\n" for number in range(1500)))
+    words = ("batch", "validate", "many.csv", "--workflow", DOCUMENT, "--json")
+    said = opus(*words, "-", env=to)
+    assert said.code == 2
+    assert len(said.json["problems"]) == said.json["error_count"] == 1500
+    assert said.json["problems"][-1]["file"] == "gone-1499.txt"
+    assert "errors" not in said.json
+    filed = opus(*words, "all.json", env=to)
+    assert filed.code == 2
+    assert json.loads((tmp_path / "all.json").read_text()) == said.json
+    assert "1,500" in filed.out
+    assert opus(*words, "nowhere/all.json", env=to).code == 2
+    good = texts(tmp_path, 2)
+    said = opus("batch", "validate", good, "--workflow", TEXT, "--json", "-", env=to)
+    assert (said.code, said.json["ok"], said.json["problems"]) == (0, True, [])
+
+
+# A wrong key
+
+
+def test_a_wrong_key_stops_before_anything_is_planned(opus, to, tmp_path):
+    texts(tmp_path, 2)
+    env = {**to, "OPUS_SERVICE_KEY": WRONG_KEY}
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=env)
+    assert said.code == 4
+    assert "'opus-async doctor' checks key" in said.err
+    assert not (tmp_path / "b" / "ledger.db").exists()
+
+
+# Going on
+
+
+def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
+    """By the generation and the host in the ledger, whatever the environment says of the generation."""
+    texts(tmp_path, 3)
+    env = leading_to(endless)
+    words = ("--api", "v1", "--upload-concurrency", 5, "--timeout", 1)
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", *words, env=env)
+    assert said.code == 5, said
+    assert "unknown" in said.out
+    key = {"OPUS_SERVICE_KEY": env["OPUS_SERVICE_KEY"], "OPUS_API": "v0"}
+    said = opus("batch", "resume", "b", "--max-in-flight", 7, "--json", env=key)
+    assert (said.code, said.json["unknown"]) == (5, 3), said.err
+    with LedgerReader(tmp_path / "b") as ledger:
+        assert ledger.facts["client"]["limits"]["upload_concurrency"] == 5
+        assert ledger.facts["settings"]["max_in_flight"] == 7
+        assert ledger.facts["settings"]["timeout"] == 1
+    assert executions(endless)["executed_twice"] == []
+    other = opus("batch", "resume", "b", "--api", "v0", env=key)
+    assert other.code == 2
+    assert "generation was 'v1', and is 'v0' now" in other.err
+
+
+def test_what_changes_results_needs_force(opus, endless, tmp_path):
+    texts(tmp_path, 1)
+    env = leading_to(endless)
+    words = ("--workflow", TEXT, "--out", "b", "--timeout", 1)
+    assert opus("batch", "run", "texts.csv", *words, env=env).code == 5
+    said = opus("batch", "resume", "b", "--title", "Text {key}", env=env)
+    assert said.code == 2
+    assert "--force" in said.err
+    said = opus("batch", "resume", "b", "--title", "Text {key}", "--force", env=env)
+    assert said.code == 5
+    assert "Going on although something changed: title" in said.err
+
+
+def test_a_finished_batch_answers_at_once_and_takes_up_new_rows(opus, to, tmp_path):
+    texts(tmp_path, 2)
+    assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
+    assert opus("batch", "resume", "b", env=to).code == 0
+    texts(tmp_path, 4, name="moved.csv")
+    said = opus("batch", "resume", "b", "--manifest", "moved.csv", "--json", env=to)
+    assert (said.code, said.json["completed"], said.json["attempts"]) == (0, 4, 4)
+
+
+@pytest.mark.parametrize("verb", ["resume", "retry", "status", "report"])
+def test_a_directory_without_a_batch_has_the_code_2(opus, to, tmp_path, verb):
+    said = opus("batch", verb, "nowhere", env=to)
+    assert said.code == 2
+    assert "There is no batch in nowhere" in said.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_second_run_on_one_directory_is_refused_and_told_the_first(opus, endless, tmp_path):
+    texts(tmp_path, 1)
+    env = leading_to(endless)
+    with beginning(tmp_path, "texts.csv", TEXT, env=env) as first:
+        going_on(first)
+        said = opus("batch", "resume", "b", env=env)
+        assert said.code == 2
+        assert str(first.pid) in said.err
+
+
+def test_a_ledger_that_is_none_is_told_with_the_code_1(opus, to, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "ledger.db").write_text("this is no database, and long enough to be looked at" * 99)
+    said = opus("batch", "status", "b", env=to)
+    assert said.code == 1
+    assert "ledger.db" in said.err
+
+
+# Unknown rows
+
+
+@pytest.fixture
+def undecided(opus, endless, tmp_path):
+    """A batch with three rows of which nobody knows how they ended; gives its environment."""
+    texts(tmp_path, 3, keys=True)
+    env = leading_to(endless)
+    words = ("--workflow", TEXT, "--out", "b", "--timeout", 1)
+    assert opus("batch", "run", "texts.csv", *words, env=env).code == 5
+    return env
+
+
+def test_unknown_rows_are_listed_and_decided_about(opus, undecided, tmp_path):
+    listed = opus("batch", "resolve", "b", "--as", "done")
+    assert listed.code == 2
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["KEY", "k0", "k1", "k2"]
+    assert "3 rows are unknown: name keys" in listed.err
+    assert "opus-async audit " in listed.err
+    assert opus("batch", "resolve", "b", "--as", "done", "k0", "--all").code == 2
+    wrong = opus("batch", "resolve", "b", "--as", "done", "k9")
+    assert (wrong.code, "there is no row with the key 'k9'" in wrong.err) == (2, True)
+    done = opus("batch", "resolve", "b", "--as", "done", "k0")
+    assert (done.code, "1 row decided: done" in done.err) == (0, True)
+    failed = opus("batch", "resolve", "b", "--as", "failed", "k1")
+    assert failed.code == 0
+    again = opus("batch", "resolve", "b", "--as", "retry", "--all")
+    assert again.code == 0
+    status = opus("batch", "status", "b", "--json").json
+    assert (status["completed"], status["failed"], status["planned"], status["unknown"]) == (1, 1, 1, 0)
+    nothing = opus("batch", "resolve", "b", "--as", "done")
+    assert (nothing.code, "nothing to decide" in nothing.err) == (2, True)
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert (summary["completed"], summary["not_started"]) == (1, 1)
+
+
+def test_unknown_rows_are_not_run_again_by_accident(opus, undecided, endless):
+    refused = opus("batch", "retry", "b", "--only", "failed,unknown", env=undecided)
+    assert refused.code == 2
+    assert "--accept-second-bill" in refused.err
+    before = len(executions(endless)["executed_twice"])
+    words = ("retry", "b", "--only", "unknown", "--only", "failed", "--accept-second-bill", "--json")
+    said = opus("batch", *words, env=undecided)
+    assert (said.code, said.json["unknown"], said.json["attempts"]) == (5, 3, 6)
+    assert len(executions(endless)["executed_twice"]) == before  # new jobs, not the same once more
+
+
+# Looking at it
+
+
+def test_status_while_it_runs_and_afterwards(opus, endless, tmp_path):
+    texts(tmp_path, 2)
+    with beginning(tmp_path, "texts.csv", TEXT, env=leading_to(endless)) as process:
+        going_on(process)
+        said = opus("batch", "status", "b")
+        assert said.code == 0
+        assert f"(process {process.pid} on " in said.out
+        assert "not started" not in said.out or "in flight" in said.out
+        machine = opus("batch", "status", "b", "--json").json
+        assert machine["process"]["pid"] == process.pid
+        assert machine["ended_because"] == "running"
+    said = opus("batch", "status", "b")
+    assert said.out.startswith("b: the process that worked on it died; nothing is lost")
+    assert following(said) == ["opus-async batch resume b"]
+
+
+def test_watching_ends_with_the_batch(opus, to, tmp_path):
+    texts(tmp_path, 2)
+    opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
+    said = opus("batch", "status", "b", "--watch", "--json")
+    assert (said.code, said.json["completed"]) == (0, 2)
+    assert said.out.count("\n") == 1
+    drawn, code = Terminal("batch", "status", "b", "--watch", cwd=tmp_path).read()
+    assert code == 0
+    assert drawn.startswith("\x1b[H\x1b[J")
+
+
+def test_export_goes_to_stdout_or_to_a_file(opus, to, tmp_path):
+    texts(tmp_path, 3, keys=True)
+    opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
+    said = opus("batch", "export", "b", "--format", "csv", "--output", "-")
+    assert (said.code, said.err) == (0, "3 rows\n")
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert [row["key"] for row in rows] == ["k0", "k1", "k2"]
+    assert [row["Text (output)"] for row in rows] == ["text 0", "text 1", "text 2"]
+    for form, path in (
+        ("xlsx", "b/export.xlsx"),
+        ("parquet", "b/export.parquet"),
+        ("jsonl", "b/export.jsonl"),
+    ):
+        said = opus("batch", "export", "b", "--format", form)
+        assert (said.code, said.out) == (0, f"{path}\n"), said.err
+        assert (tmp_path / path).stat().st_size
+    assert opus("batch", "export", "b", "--format", "xlsx", "--output", "-").code == 2
+
+
+def test_reports_are_made_anew_and_shown(opus, to, tmp_path):
+    texts(tmp_path, 1)
+    opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
+    for name in ("report.html", "summary.json", "failures.jsonl"):
+        (tmp_path / "b" / name).unlink()
+    shown = tmp_path / "shown"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!{sys.executable}\nimport sys\nopen("{shown}", "w").write(sys.argv[1])\n')
+    browser.chmod(0o755)
+    said = opus("batch", "report", "b", "--open", env={"BROWSER": f"{browser} %s"})
+    assert (said.code, said.out) == (0, "b/report.html\n"), said.err
+    assert shown.read_text() == (tmp_path / "b" / "report.html").as_uri()
+    assert json.loads((tmp_path / "b" / "summary.json").read_text())["completed"] == 1
+    assert (tmp_path / "b" / "failures.jsonl").read_text() == ""
+
+
+def test_a_terminal_gets_a_bar_per_stage_and_notices_above_them(to, tmp_path):
+    (tmp_path / "twice.csv").write_text("Text\nsame\nsame\n")
+    words = ("batch", "run", "twice.csv", "--workflow", TEXT, "--out", "b")
+    drawn, code = Terminal(*words, cwd=tmp_path, **to).read()
+    assert code == 0
+    for stage in ("schema", "upload", "initiate", "execute", "watch", "results", "done"):
+        assert f"  {stage}" in drawn
+    assert "b: 1 rows are identical" in drawn or "b: line 3: the same as line 2" in drawn
+    assert "bottleneck: the last " in drawn
+    assert drawn.rstrip().endswith("opus-async batch export b --format csv")
+    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h")  # the cursor is back
+
+
+# Figures
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [
+        (figures.rate, "20", 20),
+        (figures.rate, "20/s", 20),
+        (figures.rate, "600/m", 10),
+        (figures.rate, "600 / min", 10),
+        (figures.rate, "5400/h", 1.5),
+        (figures.bandwidth, "5M", 5_000_000),
+        (figures.bandwidth, "500k", 500_000),
+        (figures.bandwidth, "1.5 MB/s", 1_500_000),
+        (figures.bandwidth, "4096", 4096),
+        (figures.count, "7", 7),
+        (figures.patience, "0", 0),
+    ],
+)
+def test_figures_are_read(read, text, value):
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (figures.rate, "0"),
+        (figures.rate, "fast"),
+        (figures.rate, "20/day"),
+        (figures.rate, "-1"),
+        (figures.bandwidth, "5 MiB"),
+        (figures.bandwidth, "0k"),
+        (figures.count, "0"),
+        (figures.count, "1.5"),
+        (figures.count, "²"),
+        (figures.patience, "-1"),
+        (figures.patience, "inf"),
+        (figures.patience, "nan"),
+        (figures.halt, "later"),
+    ],
+)
+def test_figures_that_are_none_are_refused_with_what_would_be_one(read, text):
+    with pytest.raises(argparse.ArgumentTypeError, match="give|use"):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["Text", "=x", " =x"])
+def test_a_pair_has_a_name(text):
+    with pytest.raises(WrongUse, match="--map wants COLUMN=INPUT"):
+        ordering._pairs([text], "--map", "COLUMN=INPUT")
+
+
+def test_pairs_keep_what_stands_after_the_first_sign():
+    assert ordering._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
+    with pytest.raises(WrongUse, match="names 'a' twice"):
+        ordering._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
