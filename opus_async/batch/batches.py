@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,8 @@ from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
 from opus_async.batch.session import write_reports
 from opus_async.errors import ManifestError
+
+log = logging.getLogger("opus_async.batch")
 
 
 async def run_batch(
@@ -205,7 +208,7 @@ async def resolve_batch(out: str | PathLike[str], decision: str, *, keys: Sequen
         return await ledger.resolve(decision, keys=keys)
     finally:
         await ledger.close()
-        await asyncio.to_thread(write_reports, Path(out), print)
+        await asyncio.to_thread(write_reports, Path(out), log.warning)
 
 
 def _states(only: Sequence[str]) -> tuple[RowState, ...]:

@@ -211,8 +211,6 @@ class Gate:
         self._adaptive.restart(now, self._before_hold)
         self._usable, self._before_hold = self._slots, None
         self._follow_rate(now)
-        if self._bucket is not None:
-            self._bucket.hold(now)
         self._dispatch()
 
     def let_one(self) -> float:

@@ -280,6 +280,45 @@ def test_a_look_without_retries_is_held_and_comes_late():
     virtual(main)
 
 
+def test_a_single_request_waits_for_a_host_that_cannot_be_reached():
+    async def main(host):
+        host.trouble = unsent
+        alone = asyncio.create_task(host.ask())
+        await asyncio.sleep(HOUR / 2)
+        host.trouble = None
+        assert await alone == "ask"
+
+    virtual(main)
+
+
+def test_a_plain_no_ends_an_outage():
+    async def main(host):
+        held = await host.go_down()
+        host.trouble = lambda: NotFound("", status=404)
+        assert {type(error) for error in await all_of(held)} == {NotFound}
+        assert host.told[-1] == (False, "it answers again")
+
+    virtual(main)
+
+
+def test_an_outage_that_is_over_leaves_nothing_behind_for_the_next():
+    async def main(host):
+        for _ in range(2):
+            for lasts, ending in ((HOUR / 2, str), (HOUR + 60, HostDown)):
+                held = await host.go_down()
+                await asyncio.sleep(lasts)
+                host.trouble = None
+                ended = await all_of(held)
+                assert {type(end) for end in ended} == {ending}
+                await asyncio.sleep(60)
+                assert await host.ask() == "ask"
+                await asyncio.sleep(HOUR)
+                assert not host.told[-1][0]
+        assert [down for down, _ in host.told] == [True, False, True, True, False] * 2
+
+    virtual(main)
+
+
 # What is no outage
 
 
@@ -481,6 +520,18 @@ def test_a_host_is_given_up_after_the_outage_and_probed_on():
         assert await host.ask("after") == "after"
         assert host.told[-1] == (False, "it answers again")
         assert await asyncio.gather(*(host.ask() for _ in range(50))) == ["ask"] * 50
+
+    virtual(main)
+
+
+def test_of_many_who_come_to_a_host_given_up_one_is_the_probe():
+    async def main(host):
+        await all_of(await host.go_down())
+        await asyncio.sleep(100)
+        before = len(host.asked)
+        ended = await all_of(host.ask(policy=ONE_TRY) for _ in range(50))
+        assert {type(error) for error in ended} == {HostDown}
+        assert len(host.asked) - before == 1
 
     virtual(main)
 

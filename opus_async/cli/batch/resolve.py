@@ -9,10 +9,11 @@ from pathlib import Path
 
 from opus_async.cli import connection
 from opus_async.cli.batch import standing, working
-from opus_async.cli.errors import Exit, complain, hint
+from opus_async.cli.errors import Exit, WrongUse, complain, hint
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, terminal_width
 
+_DECISIONS = ("done", "retry", "failed")
 _SHOWN = 50
 
 _EPILOG = """\
@@ -37,7 +38,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="the batch directory")
     add("keys", nargs="*", metavar="KEY", help="of the rows")
-    add("--as", dest="decision", required=True, choices=("done", "retry", "failed"), help="what is decided")
+    add(
+        "--as",
+        dest="decided",
+        required=True,
+        nargs="+",
+        metavar=("DECISION", "KEY"),
+        help="done, retry or failed; keys may stand behind it",
+    )
     add("--all", action="store_true", help="of all rows that are unknown")
 
 
@@ -47,13 +55,15 @@ def run(options: argparse.Namespace) -> int:
     from opus_async.batch.status import look
 
     working.existing(options.directory)
-    if bool(options.keys) == options.all:
+    decision, *behind = options.decided
+    keys = [*options.keys, *behind]
+    if decision not in _DECISIONS:
+        raise WrongUse(f"--as says done, retry or failed, not {decision!r}")
+    if bool(keys) == options.all:
         _list_unknown(options)
         return Exit.WRONG_USE
-    number = connection.drive(
-        resolve_batch(options.directory, options.decision, keys=None if options.all else options.keys)
-    )
-    print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {options.decision}", file=sys.stderr)
+    number = connection.drive(resolve_batch(options.directory, decision, keys=keys or None))
+    print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
     print(standing.as_text(look(options.directory)))
     return Exit.OK
 

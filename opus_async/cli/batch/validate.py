@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from opus_async.cli import connection
 from opus_async.cli.batch import ordering, pacing, problems
@@ -98,11 +97,11 @@ class Problems:
     """Writes every problem as it is found, then the rest: one JSON object, a line for each problem.
 
     Args:
-        stream: Where to; None writes nothing.
+        write: Takes the text, piece by piece.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
         self._count = 0
 
     def add(self, problem: Problem) -> None:
@@ -121,10 +120,6 @@ class Problems:
     def _before(self) -> str:
         return ",\n" if self._count else '{"problems": [\n'
 
-    def _write(self, text: str) -> None:
-        if self._stream is not None:
-            self._stream.write(text)
-
 
 @contextmanager
 def _told(destination: Path | None) -> Iterator[Problems]:
@@ -134,14 +129,13 @@ def _told(destination: Path | None) -> Iterator[Problems]:
         WrongUse: The file cannot be written.
     """
     if destination is None or destination == STDOUT:
-        yield Problems(None if destination is None else sys.stdout)
+        yield Problems(sys.stdout.write if destination else lambda _: None)
         return
     from opus_async.batch.replacing import replaced
 
     try:
-        with replaced(destination) as file, TextIOWrapper(file, "utf-8", write_through=True) as text:
-            yield Problems(text)
-            text.detach()
+        with replaced(destination) as file:
+            yield Problems(lambda text: file.write(text.encode(errors="replace")))
     except OSError as error:
         raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None
 

@@ -1,0 +1,228 @@
+"""The runner with a platform and a ledger made of plain Python, on a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fake_platform import FakePlatform, lifecycle_on
+from plain_ledger import PlainLedger
+from virtual_time import run_virtual
+
+from opus_async.batch.control import Control, Pace
+from opus_async.batch.halt import Halt
+from opus_async.batch.local import SHARD, LocalShardRunner
+from opus_async.batch.ports import Ledger
+from opus_async.batch.rate import StartRate
+from opus_async.batch.rows import RowState
+from opus_async.batch.runner import Failures, Runner
+from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
+from opus_async.exits import Exit
+from opus_async.models import JobRequest, JobStatus
+from opus_async.platform import UncertainStart
+
+
+class Session:
+    """A runner on a ledger, and what came of it."""
+
+    def __init__(self, ledger: PlainLedger, platform: FakePlatform | None = None, **options) -> None:
+        self.ledger: Ledger = ledger
+        self.platform = platform or FakePlatform()
+        self.control = Control(drain_seconds=options.pop("drain_seconds", 30.0))
+        self.drained: list[int] = []
+        self.took = 0.0
+        self._halt = Halt.parse(options.pop("halt", "never"))
+        self._options = {"max_in_flight": 10, "limiter": None, **options}
+
+    def run(self, *meanwhile) -> None:
+        """Run to the end; ``meanwhile`` are pairs of seconds and what to do then."""
+
+        async def main():
+            lifecycle, watcher = lifecycle_on(self.platform)
+            loop = asyncio.get_running_loop()
+            for seconds, act in meanwhile:
+                loop.call_later(seconds, act)
+
+            async def request_of(row):
+                return JobRequest({"n": row.index}, key=row.key)
+
+            shards = LocalShardRunner(
+                lifecycle,
+                self.ledger,
+                request_of,
+                self.control,
+                on_end=Failures(self._halt, self.control),
+                **self._options,
+            )
+            runner = Runner(self.ledger, shards, self.control, on_drain=self.drained.append)
+            began = loop.time()
+            try:
+                await runner.run()
+            finally:
+                await watcher.close()
+            self.took = loop.time() - began
+
+        run_virtual(main())
+
+    @property
+    def states(self) -> dict[str, int]:
+        counts = self.ledger.counts()
+        return {name: getattr(counts, name) for name in counts.__slots__ if getattr(counts, name)}
+
+
+def test_all_rows_run_and_no_more_at_once_than_there_are_slots():
+    session = Session(PlainLedger(3 * SHARD), FakePlatform(step=0.1, run_time=5))
+    session.run()
+    assert session.states == {"completed": 3 * SHARD}
+    rounds = 3 * SHARD / 10
+    assert session.took == pytest.approx(rounds * 5.6, rel=0.25)
+    assert set(session.platform.starts.values()) == {1}
+
+
+def test_rows_start_no_faster_than_the_limiter_lets_them():
+    session = Session(
+        PlainLedger(40), FakePlatform(step=0, run_time=0), max_in_flight=40, limiter=StartRate(4.0)
+    )
+    session.run()
+    assert session.states == {"completed": 40}
+    assert session.took >= 39 / 4.0 - 0.3
+
+
+def test_an_interrupt_waits_for_what_is_near_its_end_and_for_nothing_else():
+    session = Session(PlainLedger(200), FakePlatform(step=0.01, run_time=20), drain_seconds=8)
+    session.run((50, session.control.interrupt))
+    assert session.states["planned"] == 200 - 30
+    assert session.states["completed"] == 20  # the third round had just been half its way
+    assert session.states["running"] == 10
+    assert session.drained == [0]
+    assert session.took < 51
+
+    near = Session(PlainLedger(200), FakePlatform(step=0.01, run_time=20), drain_seconds=8)
+    near.run((57, near.control.interrupt))
+    assert near.states["completed"] == 30
+    assert near.drained == [10]
+    assert near.took < 57 + 8
+
+
+def test_a_second_interrupt_leaves_at_once():
+    session = Session(PlainLedger(50), FakePlatform(step=0.01, run_time=20))
+    session.run((19, session.control.interrupt), (19.2, session.control.interrupt))
+    assert session.took < 19.3
+    assert session.states == {"running": 10, "planned": 40}
+
+
+def test_what_is_not_ordered_yet_is_given_back_with_its_shell():
+    platform = FakePlatform(step=5, run_time=1)
+    session = Session(PlainLedger(30), platform)
+    session.run((3, session.control.interrupt))
+    assert session.states == {"planned": 30}
+    assert platform.count("start") == 0
+
+
+def test_an_order_under_way_is_waited_for():
+    platform = FakePlatform(step=5, run_time=1)
+    session = Session(PlainLedger(30), platform)
+    session.run((18, session.control.interrupt))  # bind, prepare and create took 15 s
+    assert session.states == {"completed": 10, "planned": 20}
+
+
+def test_a_row_goes_on_where_another_session_left_it():
+    ledger, platform = PlainLedger(10), FakePlatform(step=0.01, run_time=20)
+    first = Session(ledger, platform)
+    first.run((5, first.control.interrupt), (5, first.control.interrupt))
+    assert first.states == {"running": 10}
+    ledger.again()
+    platform.started = dict.fromkeys(platform.started, -100.0)
+    second = Session(ledger, platform)
+    second.run()
+    assert second.states == {"completed": 10}
+    assert set(platform.starts.values()) == {1}
+
+
+def test_a_full_disk_stops_everything_and_orders_nothing_more():
+    ledger, platform = PlainLedger(100), FakePlatform(step=0.1, run_time=3)
+    session = Session(ledger, platform)
+
+    def fill():
+        ledger.full = True
+
+    session.run((5, fill))
+    assert session.control.reason.exit is Exit.HALTED
+    assert session.control.reason.text == "the disk is full"
+    assert platform.count("start") == ledger.counts().completed + ledger.counts().running
+
+
+def test_a_refused_key_stops_the_batch_and_fails_no_row():
+    platform = FakePlatform(step=0.01, run_time=1)
+    platform.fail["create"] = lambda bound: (
+        AuthenticationError("no", status=401) if bound["n"] >= 20 else None
+    )
+    session = Session(PlainLedger(100), platform)
+    session.run()
+    assert session.control.reason.exit is Exit.NOT_ALLOWED
+    assert set(session.states) == {"completed", "planned"}
+
+
+def test_rows_that_fail_by_themselves_stop_nobody():
+    platform = FakePlatform(step=0.01, run_time=1)
+    platform.fail["start"] = lambda remote_id: (
+        ValidationFailed("no", status=400) if remote_id.endswith("3") else None
+    )
+    session = Session(PlainLedger(50), platform)
+    session.run()
+    assert session.states == {"completed": 45, "failed": 5}
+
+
+def test_a_surprise_is_that_rows_alone():
+    platform = FakePlatform(step=0.01, run_time=1)
+    platform.fail["prepare"] = lambda bound: ZeroDivisionError("oh") if bound["n"] == 7 else None
+    session = Session(PlainLedger(20), platform)
+    session.run()
+    assert session.states == {"completed": 19, "failed": 1}
+    assert "ZeroDivisionError" in session.ledger.endings[7].error
+
+
+def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again():
+    platform = FakePlatform(step=0.01, run_time=1)
+    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    platform.fail["settle"] = lambda _: None
+    session = Session(PlainLedger(1), platform)
+    session.run()
+    assert session.states == {"unknown": 1}
+    assert platform.starts == {"job-0": 2}  # once more, and not again
+
+
+@pytest.mark.parametrize(("halt", "in_flight"), [("soon,fail=3", 0), ("now,fail=3", 7)])
+def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight):
+    platform = FakePlatform(step=0.01, run_time=20)
+    platform.fail["bind"] = lambda inputs: ServerError("no", status=500) if inputs["n"] in {0, 1, 2} else None
+    session = Session(PlainLedger(100), platform, halt=halt)
+    session.run()
+    assert session.control.pace is (Pace.FINISH if halt.startswith("soon") else Pace.LEAVE)
+    assert session.ledger.counts().failed == 3
+    assert session.ledger.counts().in_flight <= in_flight
+    assert session.ledger.counts().planned >= 80
+
+
+def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
+    platform = FakePlatform(step=0.01, run_time=1)
+    looks = []
+    observe = platform.observe
+
+    async def some_wait(remote_ids):
+        now = asyncio.get_running_loop().time()
+        seen = dict(await observe(remote_ids))
+        for remote_id in remote_ids:
+            if int(remote_id.partition("-")[2]) < 15 and now < 3600:
+                looks.append(remote_id)
+                seen[remote_id] = JobStatus.WAITING
+        return seen
+
+    platform.observe = some_wait
+    session = Session(PlainLedger(60), platform, max_in_flight=5)
+    session.run()
+    assert session.states == {"completed": 60}
+    ended = [number for what, number in session.ledger.told if what == "completed"]
+    assert set(ended[:45]) == set(range(15, 60))  # the others were not held up
+    assert len(looks) < 15 * 60
+    assert session.ledger.rows[0].state is RowState.COMPLETED
