@@ -14,6 +14,7 @@ SAYS = {
     "folder.py": ['"document": "note-029.txt"'],
     "web_service.py": ["200 {", "422 {", "left before the answer"],
     "limits_and_listeners.py": ["jobs     {<COMPLETED>: 40}"],
+    "batch.py": ["finished: 30 of 30 rows completed", "R-29 ", "report.html"],
     "callbacks.py": ["callbacks off: 100 completed", "callbacks on : 100 completed", "accepted=100"],
 }
 

@@ -262,7 +262,8 @@ class _Work:
 
     def seen(self, status: JobStatus) -> None:
         self.status = str(status)
-        self._ledger.seen(self.row, self.status)
+        if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
+            self._ledger.seen(self.row, self.status)
 
 
 def _past(row: Row) -> Past:

@@ -125,8 +125,8 @@ def line(progress: Progress) -> str:
     if progress.preparing:
         return f"{duration(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()
-    of = "" if progress.total is None else f"/{progress.total}"
-    words = [f"{progress.done}{of} done", f"{progress.failed} failed", *standing(progress)]
+    of = "" if progress.total is None else f"/{progress.total:,}"
+    words = [f"{progress.done:,}{of} done", f"{progress.failed:,} failed", *standing(progress)]
     words += speeds(progress, rates.jobs, rates.bytes)
     if progress.ending:
         words.append("ending")

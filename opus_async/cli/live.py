@@ -80,12 +80,15 @@ class Bars:
 
     def _foot(self, rates: Rates) -> Text:
         words = [*standing(self._progress), *speeds(self._progress, rates.jobs, rates.bytes)]
-        return Text("  " + " · ".join(words), style="dim", no_wrap=True, overflow="ellipsis")
+        return _line(" · ".join(words), "dim")
 
     def _troubles(self) -> list[Text]:
-        """What holds the jobs up, and what keeps them from going faster."""
-        troubles = self._progress.troubles
-        if troubles:
-            return [Text(f"  {each}: {each.reason}", style="red", overflow="ellipsis") for each in troubles]
+        """What holds the jobs up, or else what keeps them from going faster."""
+        if troubles := self._progress.troubles:
+            return [_line(f"{trouble}: {trouble.reason}", "red") for trouble in troubles]
         limit = self._progress.bottleneck()
-        return [Text(f"  bottleneck: {limit}", style="dim", overflow="ellipsis")] if limit else []
+        return [_line(f"bottleneck: {limit}", "dim")] if limit else []
+
+
+def _line(text: str, style: str) -> Text:
+    return Text(f"  {text}", style=style, no_wrap=True, overflow="ellipsis")

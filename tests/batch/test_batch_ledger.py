@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from dataclasses import fields
+from dataclasses import replace
 
 import pytest
 from ledger_tools import (
@@ -96,10 +96,12 @@ async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await ledger.take(1)
+        written = asyncio.Event()
         ledger.begun(row)
+        ledger._writer.post(lambda _: None, lambda _: written.set())
         async with asyncio.timeout(10):
-            while columns(tmp_path, "key-0", "started_at") == (None,):
-                await asyncio.sleep(0.01)
+            await written.wait()
+        assert columns(tmp_path, "key-0", "attempts") == (1,)
 
 
 async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
@@ -422,14 +424,8 @@ async def test_fetched_files_are_recorded_with_the_end(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await ledger.take(1)
-        await ledger.end(row, Ending_with(completed(row), files))
+        await ledger.end(row, replace(completed(row), files=files))
     assert select(tmp_path, "SELECT * FROM downloads") == [(1, "Report", "outputs/key-0/a.pdf", 7, "ab")]
-
-
-def Ending_with(ending, files):
-    return type(ending)(
-        **{each.name: getattr(ending, each.name) for each in fields(ending)} | {"files": files}
-    )
 
 
 async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):

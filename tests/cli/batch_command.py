@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from command_line import SECONDS, command, environment
+
+from opus_async.batch.reading import LedgerReader
 
 DOCUMENT, TEXT = "D0cumentWorkfl0w", "T3xtOnlyWorkfl0w"
 
@@ -29,13 +31,18 @@ def texts(home: Path, count: int, *, name: str = "texts.csv", keys: bool = False
     return name
 
 
-@contextmanager
 def beginning(
     home: Path, manifest: str, workflow: str, *words: object, env: dict[str, str]
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that runs a batch in ``b``; it is killed in the end, if it is still there."""
+    return batch(home, "run", manifest, "--workflow", workflow, "--out", "b", *words, env=env)
+
+
+@contextmanager
+def batch(home: Path, *words: object, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process of any verb, likewise."""
     process = subprocess.Popen(
-        command("batch", "run", manifest, "--workflow", workflow, "--out", "b", *words),
+        command("batch", *words),
         cwd=home,
         env=environment(**env),
         stderr=subprocess.PIPE,
@@ -60,6 +67,9 @@ def heard(process: subprocess.Popen[str], text: str) -> str:
     return said
 
 
-def going_on(process: subprocess.Popen[str]) -> None:
-    """Wait until rows are run."""
+def going_on(process: subprocess.Popen[str], home: Path) -> None:
+    """Wait until a row runs."""
     heard(process, " done, ")
+    with LedgerReader(home / "b") as ledger:
+        while not ledger.counts().running:
+            assert process.poll() is None

@@ -7,12 +7,13 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shlex
 import stat
 
 import pytest
 from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
-from command_line import WRONG_KEY, Terminal, leading_to
+from command_line import SECONDS, WRONG_KEY, Terminal, leading_to
 
 from opus_async.batch.reading import LedgerReader
 from opus_async.cli.batch import figures, ordering
@@ -115,6 +116,12 @@ def test_a_missing_out_is_proposed(opus, tmp_path):
         said = opus("batch", "run", manifest, "--workflow", "W")
         assert said.code == 2
         assert f"For example: --out {out}\n" in said.err
+
+
+def test_an_out_that_is_no_folder_is_refused(opus, tmp_path):
+    texts(tmp_path, 1)
+    said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "texts.csv")
+    assert (said.code, "--out: texts.csv is there, and is no folder" in said.err) == (2, True)
 
 
 def test_a_directory_with_a_batch_is_refused_and_resume_is_named(opus, to, tmp_path):
@@ -285,6 +292,40 @@ def test_a_wrong_key_stops_before_anything_is_planned(opus, to, tmp_path):
     assert not (tmp_path / "b" / "ledger.db").exists()
 
 
+# What meets every row
+
+
+def test_an_exhausted_quota_stops_at_once_and_fails_no_row(opus, tmp_path):
+    texts(tmp_path, 5)
+    with SimulatorProcess(SimulatorConfig(traits=frozenset({"quota_exhausted"}))) as process:
+        words = ("--workflow", TEXT, "--out", "b", "--json")
+        said = opus("batch", "run", "texts.csv", *words, env=leading_to(process))
+    assert said.code == 4
+    assert (said.json["failed"], said.json["not_started"]) == (0, 5)
+    assert "HTTP 402" in said.err
+    assert said.err.rstrip().endswith("When it is mended, go on: opus-async batch resume b")
+
+
+def test_a_host_that_is_gone_halts_the_batch_when_it_was_waited_for(opus, tmp_path):
+    texts(tmp_path, 5)
+    words = ("--max-in-flight", 2, "--outage", 1)
+    with SimulatorProcess(SimulatorConfig(run_time=1)) as simulator:
+        env = leading_to(simulator)
+        with beginning(tmp_path, "texts.csv", TEXT, *words, env=env) as process:
+            going_on(process, tmp_path)
+            simulator.stop()
+            said = process.stderr.read()
+            assert process.wait(SECONDS) == 3
+    assert "b: 127.0.0.1 does not answer (unsent: " in said
+    assert re.search(r"^b: 127\.0\.0\.1 is given up, after \d+ s$", said, re.MULTILINE)
+    assert "127.0.0.1 has given no good answer for" in said
+    assert "opus-async wait" not in said  # the resume does that
+    assert "RetryPolicy" not in said
+    assert "go on: opus-async batch resume b\nWith --outage SECONDS it is waited for longer." in said
+    status = opus("batch", "status", "b", "--json").json
+    assert (status["failed"], status["unknown"]) == (0, 0)
+
+
 # Going on
 
 
@@ -299,6 +340,7 @@ def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
     key = {"OPUS_SERVICE_KEY": env["OPUS_SERVICE_KEY"], "OPUS_API": "v0"}
     said = opus("batch", "resume", "b", "--max-in-flight", 7, "--json", env=key)
     assert (said.code, said.json["unknown"]) == (5, 3), said.err
+    assert said.err.startswith(f"opus-async: asking {env['OPUS_BASE_URL']}, where the batch was begun\n")
     with LedgerReader(tmp_path / "b") as ledger:
         assert ledger.facts["client"]["limits"]["upload_concurrency"] == 5
         assert ledger.facts["settings"]["max_in_flight"] == 7
@@ -343,7 +385,7 @@ def test_a_second_run_on_one_directory_is_refused_and_told_the_first(opus, endle
     texts(tmp_path, 1)
     env = leading_to(endless)
     with beginning(tmp_path, "texts.csv", TEXT, env=env) as first:
-        going_on(first)
+        going_on(first, tmp_path)
         said = opus("batch", "resume", "b", env=env)
         assert said.code == 2
         assert str(first.pid) in said.err
@@ -411,7 +453,7 @@ def test_unknown_rows_are_not_run_again_by_accident(opus, undecided, endless):
 def test_status_while_it_runs_and_afterwards(opus, endless, tmp_path):
     texts(tmp_path, 2)
     with beginning(tmp_path, "texts.csv", TEXT, env=leading_to(endless)) as process:
-        going_on(process)
+        going_on(process, tmp_path)
         said = opus("batch", "status", "b")
         assert said.code == 0
         assert f"(process {process.pid} on " in said.out

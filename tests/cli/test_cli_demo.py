@@ -11,8 +11,10 @@ import subprocess
 import time
 
 import pytest
+from batch.ledgers import make_ledger
 from command_line import SECONDS, Terminal, command, environment
 
+from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.cli.demo import documents, folder, running
 from opus_async.cli.errors import WrongUse
 
@@ -53,6 +55,18 @@ def test_results_have_a_line_for_every_document(finished):
         assert line["outputs"]["Size"] == len(content)
 
 
+def test_it_leaves_a_batch_directory_with_a_report(finished, opus):
+    out, done = finished
+    assert "Report:  opus-demo/report.html" in done.stdout
+    assert "<html" in (out / "report.html").read_text()
+    assert json.loads((out / "summary.json").read_text())["completed"] == 20
+    assert (out / "failures.jsonl").read_text() == ""
+    assert opus("batch", "status", out, "--json").json["completed"] == 20
+    assert (out / "manifest.csv").read_text().splitlines()[1] == (
+        "contract-00001.txt,contract-00001.txt,documents/contract-00001.txt,,Demo document 1"
+    )
+
+
 def test_without_a_terminal_there_are_plain_lines_on_stderr(finished):
     _, done = finished
     assert "\x1b" not in done.stdout + done.stderr
@@ -83,6 +97,32 @@ def test_a_folder_that_is_not_a_demos_is_not_touched(tmp_path, names):
     with pytest.raises(WrongUse, match="nothing was touched"):
         folder.prepare(tmp_path)
     assert all((tmp_path / name).read_text() == "mine" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("host", "manifest"),
+    [("https://operator.opus.com", "manifest.csv"), ("http://127.0.0.1:8000", "invoices.csv")],
+)
+def test_a_batch_of_somebody_is_not_touched(tmp_path, host, manifest):
+    facts = {"fingerprint": {"host": host}, "manifest": {"path": str(tmp_path / manifest)}}
+    make_ledger(tmp_path, facts=facts)
+    (tmp_path / "documents").mkdir()
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    with pytest.raises(WrongUse, match="nothing was touched"):
+        folder.prepare(tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_a_demo_at_work_is_not_disturbed(tmp_path):
+    facts = {"fingerprint": {"host": "http://127.0.0.1:8000"}}
+    make_ledger(tmp_path, facts={**facts, "manifest": {"path": str(tmp_path / "manifest.csv")}})
+    (tmp_path / "documents").mkdir()
+    lock = DirectoryLock(tmp_path)
+    with pytest.raises(WrongUse, match="another demo is at work"):
+        folder.prepare(tmp_path)
+    lock.release()
+    folder.prepare(tmp_path)
+    assert not (tmp_path / "ledger.db").exists()
 
 
 def test_a_foreign_folder_has_the_code_2(opus, tmp_path):

@@ -138,7 +138,8 @@ class SqliteLedger:
         """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
         found: dict[str, FileFacts] = {}
         for start in range(0, len(paths), _AT_ONCE):
-            found |= await self._writer.run(partial(kept.recall_files, paths[start : start + _AT_ONCE]))
+            chunk = paths[start : start + _AT_ONCE]
+            found |= await self._writer.run(partial(kept.recall_files, chunk), patient=True)
         return found
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
@@ -316,7 +317,7 @@ class SqliteLedger:
     ) -> None:
         before = self._stand(row, state)
         try:
-            await self._writer.run(work, deliver)
+            await self._writer.run(work, deliver, patient=True)
         except LedgerError:
             self._stand(row, before)
             raise
@@ -350,7 +351,7 @@ class _Memory:
 
     async def recall(self, name: str) -> str | None:
         """What was kept under this name."""
-        return await self._writer.run(partial(kept.recall, name))
+        return await self._writer.run(partial(kept.recall, name), patient=True)
 
     def keep(self, name: str, value: str) -> None:
         """Keep it."""

@@ -30,8 +30,15 @@ Work = Callable[[Store], T]
 GROUP = 1000
 """Operations in one transaction at most: more would hold the interpreter until the loop notices."""
 PACE = 0.004
-"""Seconds from the beginning of one commit to the next at least. A commit costs the processor as much as some
-ten operations, so that company pays; compared with a job, which waits for two of them, this is nothing."""
+"""Seconds from the beginning of one commit to the next at least: company costs little more."""
+LONGEST_PACE = 0.1
+DUTY = 0.015
+"""Share of a processor that commits may take in the long run: beyond it each waits for more company, up to
+``LONGEST_PACE`` seconds. A job waits for two of them, and lasts for seconds at least."""
+CREDIT = 0.02
+"""Seconds of a processor that a burst of commits may take before any of them waits."""
+CROWD = 500
+"""Operations that are company enough: then nothing is waited for."""
 POSTS_WAIT = 0.1
 """Seconds that operations nobody waits for wait for one that somebody does."""
 
@@ -59,7 +66,10 @@ class Writer:
         self._queue: deque[Step | _Operation] = deque()
         self._anything = threading.Event()
         self._urgent = threading.Event()
+        self._at_once = threading.Event()
         self._last_commit = 0.0
+        self._spent = 0.0
+        """Seconds of a processor that commits took, less what their share has given back since."""
         self._error: LedgerError | None = None
         self._told = False
         self._stopping = False
@@ -93,8 +103,7 @@ class Writer:
         """Have a step of a row written soon, and do not wait for it."""
         self._check()
         self._queue.append(step)
-        if not self._anything.is_set():
-            self._anything.set()
+        self._wake()
 
     def post(self, work: Work[object], deliver: Callable[[Any], None] | None = None) -> None:
         """Have something done soon, and do not wait for it.
@@ -105,22 +114,29 @@ class Writer:
         """
         self._check()
         self._queue.append(_Operation(work, None, deliver))
-        if not self._anything.is_set():
-            self._anything.set()
+        self._wake()
 
     async def run(
-        self, work: Work[T], deliver: Callable[[T], None] | None = None, *, alone: bool = False
+        self,
+        work: Work[T],
+        deliver: Callable[[T], None] | None = None,
+        *,
+        patient: bool = False,
+        alone: bool = False,
     ) -> T:
         """Have something done, and wait until it is on the disk. It is done even if the caller is cancelled.
 
         Args:
             work: What.
             deliver: Called in the loop with the result, before the caller goes on and whether or not he does.
+            patient: Whether it may wait for company: for what every row asks for.
             alone: Outside of any transaction.
         """
         self._check()
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.append(_Operation(work, future, deliver, alone))
+        if not patient:
+            self._at_once.set()
         self._hurry()
         return await future
 
@@ -145,13 +161,19 @@ class Writer:
 
     def _stop(self) -> None:
         self._stopping = True
+        self._at_once.set()
         self._hurry()
 
     def _hurry(self) -> None:
         if not self._urgent.is_set():
             self._urgent.set()
+        self._wake()
+
+    def _wake(self) -> None:
         if not self._anything.is_set():
             self._anything.set()
+        if len(self._queue) >= CROWD:
+            self._at_once.set()
 
     def _settle(self, outcomes: Iterable[_Outcome]) -> None:
         """In the loop: hand out what became of a group."""
@@ -180,7 +202,9 @@ class Writer:
         while True:
             group = self._next()
             if group:
+                began = time.thread_time()
                 self._call(self._settle, self._done(store, group))
+                self._spent += time.thread_time() - began
             elif self._stopping:
                 break
         try:
@@ -192,14 +216,16 @@ class Writer:
 
     def _next(self) -> list[Step | _Operation]:
         """Wait for the next group; it may be empty."""
-        self._anything.wait()
-        self._urgent.wait(POSTS_WAIT)
-        pause = self._last_commit + PACE - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        self._last_commit = time.monotonic()
+        if not self._stopping:
+            self._anything.wait()
+            self._urgent.wait(POSTS_WAIT)
+            self._at_once.wait(max(0.0, self._last_commit + self._pace() - time.monotonic()))
+        now = time.monotonic()
+        self._spent = max(0.0, self._spent - (now - self._last_commit) * DUTY)
+        self._last_commit = now
         self._anything.clear()  # before the queue is read: whoever comes now is either read or sets it again
         self._urgent.clear()
+        self._at_once.clear()
         group: list[Step | _Operation] = []
         while self._queue and len(group) < GROUP and not (group and _is_alone(self._queue[0])):
             group.append(self._queue.popleft())
@@ -208,6 +234,9 @@ class Writer:
         if self._queue:
             self._hurry()
         return group
+
+    def _pace(self) -> float:
+        return min(max((self._spent - CREDIT) / DUTY, PACE), LONGEST_PACE)
 
     def _done(self, store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
         if self._error is None:

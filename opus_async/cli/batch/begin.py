@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
             "--out says where the batch lives: its ledger, its results, its report. For example: "
             f"--out {ordering.folder_name(manifest)}"
         )
+    if options.out.exists() and not options.out.is_dir():
+        raise WrongUse(f"--out: {options.out} is there, and is no folder")
     order = ordering.order_of(options)
 
     async def begin(opus: OpusClient, watching: Watching) -> BatchResult:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +17,24 @@ from opus_async.cli import connection, errors
 from opus_async.cli.batch import pacing, standing
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
-from opus_async.errors import HostDown
+from opus_async.cli.words import duration
+from opus_async.errors import HostDown, OpusError
+from opus_async.events import HostTroubled
 
 if TYPE_CHECKING:
     import asyncio
 
     from opus_async.batch import BatchResult, Control, Watching
     from opus_async.batch.progress import Progress
+    from opus_async.cli.display import Board
+    from opus_async.events import Event
     from opus_async.opus.client import OpusClient
 
 Work = Callable[["OpusClient", "Watching"], Awaitable["BatchResult"]]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GIVEN_UP = "given up, "
+"""How the reason of a HostTroubled begins when nothing is kept waiting any more."""
 _DONE = {"checked": "rows checked", "planned": "rows planned"}
 
 
@@ -45,15 +53,18 @@ def work(
         Interrupted: Before any row was begun.
         OpusError: Likewise: it cannot be begun.
     """
-    result = connection.drive(_watched(options, directory, doing, facts or {}))
+    try:
+        result = connection.drive(_watched(options, directory.absolute().name, doing, facts or {}))
+    except KeyboardInterrupt:
+        raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
-        raise Interrupted(_nothing_begun(directory, anew=facts is None))
+        raise Interrupted(_goes_on(directory, "no row was begun by this command"))
     tell(result, options)
     return result.exit_code
 
 
 async def _watched(
-    options: argparse.Namespace, directory: Path, doing: Work, facts: Mapping[str, Any]
+    options: argparse.Namespace, title: str, doing: Work, facts: Mapping[str, Any]
 ) -> BatchResult | None:
     """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
     import asyncio
@@ -64,17 +75,18 @@ async def _watched(
 
     control, progress = Control(), Progress()
     progress.preparing = "reading the workflow"
-    board = display.make(progress, directory.name, plain=options.debug)
+    board = display.make(progress, title, plain=options.debug)
     watching = Watching(
         control=control, progress=progress, notice=board.say, planning=partial(_prepare, progress)
     )
     client = facts.get("client", {})
     limits = pacing.limits_of(options, client.get("limits"))
     retry = pacing.retry_of(options, client.get("retry"))
+    trouble = partial(_tell_trouble, board)
     with _interruptible(control, progress, board.say) as interrupted:
         try:
             async with (
-                connection.connect(options, limits=limits, retry=retry) as opus,
+                connection.connect(options, limits=limits, retry=retry, listeners=[trouble]) as opus,
                 display.Showing(board),
             ):
                 return await doing(opus, watching)
@@ -86,6 +98,18 @@ async def _watched(
 
 def _prepare(progress: Progress, what: str, rows: int) -> None:
     progress.preparing = f"{rows:,} {_DONE.get(what, what)}"
+
+
+def _tell_trouble(board: Board, event: Event) -> None:
+    """Say once when a host is gone, given up or back: a log that is read later has it."""
+    if not isinstance(event, HostTroubled):
+        return
+    if not event.down:
+        board.say(f"{event.host} answers again, after {duration(event.seconds)}")
+    elif event.reason.startswith(_GIVEN_UP):
+        board.say(f"{event.host} is given up, after {duration(event.seconds)}")
+    else:
+        board.say(f"{event.host} does not answer ({event.reason}); what needs it waits")
 
 
 @contextmanager
@@ -128,10 +152,12 @@ def _interruptible(
         restore()
 
 
-def _nothing_begun(directory: Path, *, anew: bool) -> str:
-    if anew:
+def _goes_on(directory: Path, what: str) -> str:
+    from opus_async.batch.reading import LEDGER
+
+    if not (directory / LEDGER).exists():
         return "no row was begun, and nothing is there to resume: run the same command again."
-    return f"no row was begun by this command; '{told('batch', 'resume', str(directory))}' goes on."
+    return f"{what}; '{told('batch', 'resume', str(directory))}' goes on."
 
 
 def tell(result: BatchResult, options: argparse.Namespace) -> None:
@@ -144,10 +170,18 @@ def tell(result: BatchResult, options: argparse.Namespace) -> None:
 
         print(standing.as_text(look(result.directory)))
     if result.error is not None:
-        errors.report(result.error, debug=options.debug, api=options.api)
+        errors.report(_of_no_row(result.error), debug=options.debug, api=options.api)
         hint(f"No row failed for this. When it is mended, go on: {resume}")
         if isinstance(result.error, HostDown):
             hint("With --outage SECONDS it is waited for longer.")
+
+
+def _of_no_row(error: Exception) -> Exception:
+    """The error without the job it was met at: what to do about that one is for the resume."""
+    error = copy(error)
+    if isinstance(error, OpusError):
+        error.job_id = error.stage = None
+    return error
 
 
 def existing(directory: Path) -> Mapping[str, Any]:
@@ -177,10 +211,13 @@ def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
     import os
 
     from opus_async.cli import environment
+    from opus_async.config import DEFAULT_BASE_URL
 
     environment.load()
     identity = facts.get("fingerprint", {})
     if options.api is None:
         options.api = identity.get("generation")
-    if not os.environ.get("OPUS_BASE_URL") and (host := identity.get("host")):
+    host = identity.get("host")
+    if host and host != DEFAULT_BASE_URL and not os.environ.get("OPUS_BASE_URL"):
         os.environ["OPUS_BASE_URL"] = host
+        print(f"opus-async: asking {host}, where the batch was begun", file=sys.stderr)

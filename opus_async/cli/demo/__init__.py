@@ -17,7 +17,7 @@ from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted
 
 PROFILES = ("none", "flaky", "storm", "hostile")
-JOBS, IN_FLIGHT, OUT = 200, 50, "opus-demo"
+JOBS, IN_FLIGHT, OUT = 200, 64, "opus-demo"
 
 _EPILOG = """\
 The simulator is a process of its own on this machine: no key is needed, no request leaves it. The documents

@@ -14,18 +14,8 @@ from opus_async.errors import LedgerError
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"
 REPORT = "report.html"
-_MADE = (
-    MANIFEST,
-    RESULTS,
-    REPORT,
-    "failures.jsonl",
-    "summary.json",
-    LEDGER,
-    f"{LEDGER}-wal",
-    f"{LEDGER}-shm",
-    LOCK,
-)
-"""What a demo makes, its documents aside."""
+_MADE = (MANIFEST, RESULTS, REPORT, "failures.jsonl", "summary.json", f"{LEDGER}*", f"{LOCK}*")
+"""Patterns of what a demo makes, its documents aside."""
 
 
 def prepare(folder: Path) -> None:
@@ -38,8 +28,8 @@ def prepare(folder: Path) -> None:
         if folder.is_dir() and any(folder.iterdir()):
             _check_ours(folder)
             documents.remove_ours(folder / DOCUMENTS)
-            for name in _MADE:
-                (folder / name).unlink(missing_ok=True)
+            for path in [path for pattern in _MADE for path in folder.glob(pattern)]:
+                path.unlink()
         (folder / DOCUMENTS).mkdir(parents=True, exist_ok=True)
         (folder / RESULTS).write_bytes(b"")  # together with the documents this marks the folder as a demo's
     except OSError as error:

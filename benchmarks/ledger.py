@@ -1,0 +1,167 @@
+"""What the ledger of a batch costs, and how fast it is. Times on the wall, and CPU seconds of this process.
+
+python benchmarks/ledger.py [--rows 100000] [--in-flight 500] [--directory DIR]
+
+Everything that a batch of so many rows asks of it and nothing else: planning, every step of every row (taken
+up, shell, order, accepted, two statuses, end with a line of results), and opening it again when all is done.
+Rates move with the disk: every acknowledged step is on it. ``cpu`` is what a batch pays; the part ``loop`` is
+paid in the event loop, the rest in the writer's thread, most of it without holding up the interpreter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.rows import Ending, NewRow, Row, RowState
+
+CHUNK = 256
+SHARD = 128
+TIMINGS = {"upload": 0.1, "initiate": 0.2, "execute": 0.12, "watch": 2.0, "results": 0.1, "total": 2.6}
+OUTPUTS = {"Verdict": "approved", "Amount": 1234.5, "Reasons": ["complete", "signed", "within the limit"]}
+
+
+@contextmanager
+def timed(what: str, rows: int) -> Iterator[None]:
+    """Print what the block took."""
+    wall, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
+    yield
+    wall, cpu, loop = time.perf_counter() - wall, time.process_time() - cpu, time.thread_time() - loop
+    each = 1e6 / rows
+    print(
+        f"{what:34} {wall:7.2f} s   {rows / wall:9,.0f} rows/s   "
+        f"cpu {cpu * each:6.1f} us/row (loop {loop * each:.1f})"
+    )
+
+
+def memory() -> float:
+    """The most this process has held, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def manifest(start: int, end: int) -> list[NewRow]:
+    """Rows with three columns."""
+    return [
+        NewRow(
+            index=index,
+            key=f"{index:064x}",
+            digest=f"{index:064x}",
+            cells={"Document": f"documents/{index}.pdf", "Amount": str(index), "Title": f"Invoice {index}"},
+        )
+        for index in range(start, end)
+    ]
+
+
+async def plan(ledger: SqliteLedger, rows: int) -> None:
+    await ledger.begin_plan()
+    for start in range(0, rows, CHUNK):
+        await ledger.plan(manifest(start, min(rows, start + CHUNK)))
+    await ledger.end_plan()
+
+
+async def run(ledger: SqliteLedger, in_flight: int) -> None:
+    """Every row from its beginning to its end, so many at once."""
+    shard: list[Row] = []
+
+    async def worker() -> None:
+        while True:
+            if not shard:
+                shard.extend(await ledger.take(SHARD))
+            if not shard:
+                return
+            await one(ledger, shard.pop())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(in_flight):
+            group.create_task(worker())
+
+
+async def one(ledger: SqliteLedger, row: Row) -> None:
+    job = f"job-{row.index:08d}"
+    ledger.begun(row)
+    ledger.created(row, job, "v0")
+    await ledger.ordering(row, job, "v0")
+    ledger.ordered(row)
+    ledger.seen(row, "IN_PROGRESS")
+    ledger.seen(row, "COMPLETED")
+    line = {"index": row.index, "key": row.key, "job_id": job, "status": "COMPLETED", "outputs": OUTPUTS}
+    await ledger.end(
+        row,
+        Ending(
+            state=RowState.COMPLETED,
+            status="COMPLETED",
+            stage="results",
+            remote_id=job,
+            timings=TIMINGS,
+            line=json.dumps(line | {"timings": TIMINGS}).encode() + b"\n",
+        ),
+    )
+
+
+async def acknowledge(ledger: SqliteLedger, rows: Sequence[Row], times: int) -> None:
+    """One awaited transition after the other, of each row."""
+
+    async def worker(row: Row) -> None:
+        for _ in range(times):
+            await ledger.ordering(row, "job", "v0")
+
+    async with asyncio.TaskGroup() as group:
+        for row in rows:
+            group.create_task(worker(row))
+
+
+async def measure(directory: Path, rows: int, in_flight: int) -> None:
+    with timed("plan, and bring to the disk", rows):
+        ledger = await SqliteLedger.create(directory / "batch", {"fingerprint": {}})
+        await plan(ledger, rows)
+        await ledger.publish()
+    await ledger.begin_session({})
+    with timed(f"all steps of a row, {in_flight} in flight", rows):
+        await run(ledger, in_flight)
+    with timed("close", rows):
+        await ledger.close()
+    with timed("open again, find nothing left", rows):
+        ledger = await SqliteLedger.open(directory / "batch")
+        await ledger.begin_session({})
+        assert not await ledger.take(SHARD)
+        assert ledger.counts().completed == rows
+    with timed("plan the same manifest again", rows):
+        await plan(ledger, rows)
+    await ledger.close()
+
+    ledger = await SqliteLedger.create(directory / "transitions", {})
+    await plan(ledger, in_flight)
+    await ledger.publish()
+    await ledger.begin_session({})
+    taken = await ledger.take(in_flight)
+    with timed(f"acknowledged steps, {in_flight} at once", in_flight * 100):
+        await acknowledge(ledger, taken, 100)
+    await ledger.close()
+    print(f"memory at most: {memory():.0f} MB")
+
+
+def main() -> None:
+    """Print a line for each part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--in-flight", type=int, default=500)
+    parser.add_argument(
+        "--directory", type=Path, help="on the disk to be measured; default: a temporary folder"
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+        asyncio.run(measure(Path(directory), arguments.rows, arguments.in_flight))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A process that works on a ledger until it is killed: what the crash tests and the lock tests start.
+
+python ledger_child.py work DIR    ends rows as fast as it can, and prints each that was acknowledged
+python ledger_child.py hold DIR    opens the ledger, says so, and waits
+python ledger_child.py fill DIR N  may write files of N bytes at most, ends rows until it cannot, and says why
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+from pathlib import Path
+
+from ledger_tools import completed, not_completed
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.rows import Row, RowState
+from opus_async.errors import LedgerError
+
+AT_ONCE = 100
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+async def work(directory: Path) -> None:
+    ledger = await SqliteLedger.open(directory)
+    await ledger.begin_session({})
+    say("working")
+
+    async def worker() -> None:
+        while rows := await ledger.take(3):
+            for row in rows:
+                await one(ledger, row)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(worker())
+    await ledger.end_session(ended_because="finished", exit_code=0, stray_shells=0, uploads_saved=0)
+    await ledger.close()
+
+
+async def one(ledger: SqliteLedger, row: Row) -> None:
+    if row.state is RowState.PLANNED:
+        ledger.begun(row)
+        ledger.created(row, f"job-{row.key}", "v0")
+        await ledger.ordering(row, f"job-{row.key}", "v0")
+        say("ordering", row.key)
+        ledger.ordered(row)
+        ledger.seen(row, "IN_PROGRESS")
+    if row.index % 5 == 4:
+        await ledger.end(row, not_completed(RowState.FAILED))
+        say("failed", row.key)
+    else:
+        await ledger.end(row, completed(row, {"Text": "x" * (row.index % 700)}))
+        say("completed", row.key)
+
+
+async def hold(directory: Path) -> None:
+    await SqliteLedger.open(directory)
+    say("holding")
+    await asyncio.Event().wait()
+
+
+async def fill(directory: Path, largest: str) -> None:
+    ledger = await SqliteLedger.open(directory)
+    await ledger.begin_session({})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest), int(largest)))
+    try:
+        while True:
+            for row in await ledger.take(5):
+                await ledger.end(row, completed(row, {"Text": "x" * 1000}))
+                say("completed", row.key)
+    except LedgerError as error:
+        say("error", json.dumps([error.disk_full, str(error)]))
+    await ledger.close()
+
+
+if __name__ == "__main__":
+    asyncio.run({"work": work, "hold": hold, "fill": fill}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))

@@ -1,0 +1,99 @@
+"""kill -9 at any moment: what was acknowledged is there, and nothing is there twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from ledger_tools import created, opened, results, select
+
+from opus_async.batch.rows import RowState
+
+CHILD = Path(__file__).with_name("ledger_child.py")
+ROWS = 2500
+
+
+def start(*arguments):
+    path = os.pathsep.join((str(CHILD.parent), str(CHILD.parents[2])))
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+    )
+
+
+def lines_until_killed(directory, after):
+    """Let a child work, kill it when it has said so many lines, and return what it said."""
+    with start("work", directory) as child:
+        said = [line for _, line in zip(range(after), child.stdout, strict=False)]
+        os.killpg(child.pid, signal.SIGKILL)
+        said += child.stdout.readlines()
+    return [line.split() for line in (b"".join(said)).decode().splitlines() if line.count(" ") == 1]
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+async def test_what_was_acknowledged_survives_any_death(tmp_path, kills):
+    async with created(tmp_path, ROWS):
+        pass
+    acknowledged: dict[str, set[str]] = {"ordering": set(), "completed": set(), "failed": set()}
+    for _ in range(kills):
+        for word, key in lines_until_killed(tmp_path, after=random.randint(1, 2 * ROWS // kills)):
+            acknowledged[word].add(key)
+        check(tmp_path, acknowledged)
+    assert len(acknowledged["completed"]) > kills
+    with start("work", tmp_path) as child:
+        child.communicate()
+    async with opened(tmp_path) as ledger:
+        counts = ledger.counts()
+    assert (counts.completed, counts.failed) == (ROWS * 4 // 5, ROWS // 5)
+    assert sorted(line["key"] for line in results(tmp_path)) == sorted(
+        f"key-{index}" for index in range(ROWS) if index % 5 != 4
+    )
+    assert select(tmp_path, "SELECT max(orders) FROM rows") == [(1,)]
+
+
+def check(directory, acknowledged):
+    """As the next session will find it, and as a reader finds it who comes before that."""
+    assert select(directory, "PRAGMA integrity_check") == [("ok",)]
+    rows = dict(select(directory, "SELECT key, state FROM rows"))
+    assert len(rows) == ROWS
+    assert {rows[key] for key in acknowledged["completed"]} <= {RowState.COMPLETED}
+    assert {rows[key] for key in acknowledged["failed"]} <= {RowState.FAILED}
+    assert RowState.PLANNED not in {rows[key] for key in acknowledged["ordering"]}
+    content = (directory / "results.jsonl").read_bytes()
+    recorded = select(
+        directory,
+        "SELECT key, result_offset, result_length FROM rows WHERE state = 'completed' ORDER BY result_offset",
+    )
+    end = 0
+    for key, offset, length in recorded:
+        assert offset == end
+        assert json.loads(content[offset : offset + length])["key"] == key
+        end += length
+    assert end <= len(content)
+
+
+async def test_a_new_ledger_that_was_killed_while_it_was_planned_is_no_obstacle(tmp_path):
+    for name in ("ledger.db.new", "ledger.db.new-journal"):
+        (tmp_path / name).write_bytes(b"half of something")
+    async with created(tmp_path, 3):
+        assert not [path for path in tmp_path.iterdir() if ".new" in path.name]
+
+
+async def test_a_process_that_dies_without_closing_is_followed_by_the_next(tmp_path):
+    async with created(tmp_path, 3):
+        pass
+    with start("hold", tmp_path) as child:
+        assert child.stdout.readline() == b"holding\n"
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts().planned == 3

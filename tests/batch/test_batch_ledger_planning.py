@@ -1,0 +1,241 @@
+"""From a manifest to rows: by key, again and again, whatever was done to the manifest meanwhile."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from ledger_tools import (
+    columns,
+    complete,
+    created,
+    new_row,
+    new_rows,
+    not_completed,
+    opened,
+    order,
+    plan,
+    select,
+)
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger import planning as room
+from opus_async.batch.ports import Planned
+from opus_async.batch.rows import Counts, RowState
+from opus_async.errors import ManifestError
+
+
+def keys(directory):
+    return [key for (key,) in select(directory, "SELECT key FROM rows ORDER BY position, id")]
+
+
+async def test_new_rows_are_planned(tmp_path):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    assert await plan(ledger, new_rows(1200)) == Planned(new=1200)
+    assert ledger.counts() == Counts(planned=1200)
+    await ledger.publish()
+    await ledger.close()
+    assert keys(tmp_path) == [f"key-{index}" for index in range(1200)]
+    assert select(tmp_path, "SELECT cells FROM cells WHERE row = 3") == [('{"Number": "2"}',)]
+
+
+async def test_an_empty_manifest_is_a_batch_of_no_rows(tmp_path):
+    async with created(tmp_path) as ledger:
+        assert ledger.counts() == Counts()
+        await ledger.begin_session({})
+        assert list(await ledger.take(10)) == []
+
+
+async def test_planning_the_same_rows_twice_over_is_harmless(tmp_path):
+    rows = [*new_rows(3), *(new_row(index, "same", cells={}, key_given=False) for index in (3, 4, 5))]
+    ledger = await SqliteLedger.create(tmp_path, {})
+    await ledger.begin_plan()
+    await ledger.plan(rows)
+    await ledger.plan(rows[2:])
+    await ledger.plan([new_row(6, "same", cells={}, key_given=False)])
+    await ledger.plan(rows)
+    planned = await ledger.end_plan()
+    await ledger.publish()
+    await ledger.close()
+    assert (planned.new, planned.known) == (7, 0)
+    assert keys(tmp_path) == ["key-0", "key-1", "key-2", "same", "same~2", "same~3", "same~4"]
+
+
+async def test_rows_that_are_identical_are_all_run(tmp_path):
+    rows = [new_row(index, "a", cells={}, key_given=index % 2 == 0) for index in range(4)]
+    ledger = await SqliteLedger.create(tmp_path, {})
+    planned = await plan(ledger, rows)
+    await ledger.publish()
+    await ledger.close()
+    assert planned == Planned(new=4, repeated=(("a~2", 1), ("a~3", 2), ("a~4", 3)), repeated_count=3)
+    async with opened(tmp_path) as ledger:
+        again = await plan(ledger, rows)
+    assert (again.new, again.known, again.repeated_count) == (0, 4, 3)
+    assert keys(tmp_path) == ["a", "a~2", "a~3", "a~4"]
+
+
+async def test_a_key_that_looks_like_a_repetition_takes_no_ones_place(tmp_path):
+    rows = [
+        new_row(0, "a~2"),
+        new_row(1, "a", cells={}),
+        new_row(2, "a", cells={}),
+        new_row(3, "a", cells={}),
+    ]
+    async with created(tmp_path, rows):
+        pass
+    assert keys(tmp_path) == ["a~2", "a", "a~3", "a~4"]
+
+
+async def test_thousands_of_repetitions_are_counted_and_some_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_REMEMBERED", 5)  # fewer than there are keys that come again
+    rows = [new_row(index, f"key-{index % 50}", cells={}, key_given=False) for index in range(1000)]
+    ledger = await SqliteLedger.create(tmp_path, {})
+    planned = await plan(ledger, rows)
+    await ledger.close()
+    assert (planned.new, planned.repeated_count, len(planned.repeated)) == (1000, 950, 100)
+
+
+async def test_one_key_for_different_rows_is_refused_and_all_of_them_are_named(tmp_path):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    await ledger.begin_plan()
+    rows = [new_row(0, "a"), new_row(1, "b"), new_row(2, "a"), new_row(3, "b")]
+    with pytest.raises(ManifestError, match="not unique") as caught:
+        await ledger.plan(rows)
+    await ledger.close()
+    assert [("'a'" in problem, "row 0 and of row 2" in problem) for problem in caught.value.problems] == [
+        (True, True),
+        (False, False),
+    ]
+    assert not (tmp_path / "ledger.db.new").exists()
+
+
+async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
+    async with created(tmp_path, 3) as ledger:
+        await ledger.begin_session({})
+        await complete(ledger, (await ledger.take(1))[0])
+    grown = [
+        new_row(0, "new", cells={}),
+        *(new_row(3 - at, f"key-{at}", cells={"Number": str(at)}) for at in range(3)),
+    ]
+    async with opened(tmp_path) as ledger:
+        planned = await plan(ledger, grown)
+        assert ledger.counts() == Counts(planned=3, completed=1)
+        await ledger.begin_session({})
+        assert [row.key for row in await ledger.take(9)] == ["new", "key-2", "key-1"]
+    assert planned == Planned(new=1, known=3)
+    assert keys(tmp_path) == ["new", "key-2", "key-1", "key-0"]
+
+
+async def test_a_row_that_asks_for_something_else_is_planned_anew_if_nothing_was_ordered(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+        ledger.begun(row)
+        ledger.created(row, "shell", "v0")
+    async with opened(tmp_path) as ledger:
+        planned = await plan(ledger, [new_row(0, cells={"Number": "other"}), new_row(1)])
+        assert planned == Planned(replanned=1, known=1)
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+    assert row.cells == {"Number": "other"}
+    assert row.remote_id is None  # the shell bears the title of what was asked for before
+
+
+async def test_a_row_that_was_ordered_keeps_what_it_has_and_is_named(tmp_path):
+    async with created(tmp_path, 4) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(4)
+        await complete(ledger, rows[0])
+        await ledger.ordering(rows[1], "job-1", "v0")
+        await order(ledger, rows[2])
+        await ledger.end(rows[2], not_completed(RowState.FAILED))
+    async with opened(tmp_path) as ledger:
+        planned = await plan(ledger, [new_row(index, cells={"Number": "other"}) for index in range(4)])
+        assert planned == Planned(changed=("key-0", "key-1", "key-2"), changed_count=3, replanned=1)
+        assert ledger.counts() == Counts(completed=1, ordering=1, failed=1, planned=1)
+        found = await ledger.row("key-2")
+    assert found is not None
+    assert found.cells == {"Number": "2"}
+
+
+async def test_rows_that_left_the_manifest_are_withdrawn_unless_they_were_ordered(tmp_path):
+    async with created(tmp_path, [*new_rows(4), new_row(4, problem="no such file")]) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(2)
+        await complete(ledger, rows[0])
+        await ledger.end(rows[1], not_completed(RowState.FAILED, remote_id=None))  # before any order
+    async with opened(tmp_path) as ledger:
+        planned = await plan(ledger, [new_row(2)])
+        assert planned == Planned(known=1, withdrawn=3)
+        assert ledger.counts() == Counts(completed=1, planned=1)
+        await plan(ledger, new_rows(5))
+    assert keys(tmp_path) == [f"key-{index}" for index in range(5)]
+    assert select(tmp_path, "SELECT max(id) FROM rows") == [(8,)]  # no number is used for another row
+
+
+async def test_a_plan_that_was_broken_off_withdraws_nothing(tmp_path):
+    async with created(tmp_path, 3):
+        pass
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_plan()
+        await ledger.plan([new_row(7)])
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(planned=4)
+        assert (await plan(ledger, new_rows(3))).withdrawn == 1
+
+
+async def test_a_row_that_cannot_be_run_is_planned_as_failed(tmp_path):
+    rows = [new_row(0), new_row(1, problem="there is no file 'a.pdf'")]
+    async with created(tmp_path, rows) as ledger:
+        assert ledger.counts() == Counts(planned=1, failed=1)
+        await ledger.begin_session({})
+        assert [row.index for row in await ledger.take(9)] == [0]
+    assert columns(tmp_path, "key-1", "state", "error", "error_type", "cause", "remote_id", "orders") == (
+        ("failed", "there is no file 'a.pdf'", "InvalidInputs", "there is no file 'a.pdf'", None, 0)
+    )
+
+
+async def test_a_row_that_was_mended_is_planned_and_one_that_broke_is_not(tmp_path):
+    async with created(tmp_path, [new_row(0, problem="no file"), new_row(1), new_row(2, problem="no file")]):
+        pass
+    async with opened(tmp_path) as ledger:
+        planned = await plan(
+            ledger, [new_row(0), new_row(1, problem="gone"), new_row(2, problem="still no file")]
+        )
+        assert planned == Planned(known=3)
+        assert ledger.counts() == Counts(planned=1, failed=2)
+    assert select(tmp_path, "SELECT state, error FROM rows ORDER BY id") == [
+        ("planned", None),
+        ("failed", "gone"),
+        ("failed", "still no file"),
+    ]
+    assert select(tmp_path, "SELECT row, state, note FROM history ORDER BY id") == [
+        (1, "planned", "planned again"),
+        (2, "failed", "planned again"),
+    ]
+
+
+async def test_a_row_that_failed_at_work_stays_failed_when_it_is_planned_again(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.end(row, not_completed(RowState.FAILED, error_type="UploadError"))
+    async with opened(tmp_path) as ledger:
+        assert await plan(ledger, new_rows(1)) == Planned(known=1)
+        assert ledger.counts() == Counts(failed=1)
+
+
+async def test_planning_takes_no_more_memory_for_more_rows(tmp_path):
+    async def peak(rows: int) -> int:
+        ledger = await SqliteLedger.create(tmp_path / str(rows), {})
+        await ledger.begin_plan()
+        tracemalloc.start()
+        for start in range(0, rows, 250):
+            await ledger.plan([new_row(index) for index in range(start, start + 250)])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        await ledger.close()
+        return peak
+
+    await peak(500)  # what is loaded once
+    assert await peak(10_000) < 1.5 * await peak(1_000)

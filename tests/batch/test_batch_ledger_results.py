@@ -1,0 +1,108 @@
+"""``results.jsonl`` and the ledger agree, whatever happened to one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import pytest
+from ledger_tools import columns, complete, completed, created, not_completed, opened, results, select
+
+from opus_async.batch.rows import Counts, RowState
+from opus_async.errors import LedgerError
+
+
+async def with_completed(directory, rows, of):
+    """So many rows completed of so many; returns the content of results.jsonl."""
+    async with created(directory, of) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(rows):
+            await complete(ledger, row)
+    return (directory / "results.jsonl").read_bytes()
+
+
+async def test_offset_length_and_digest_find_each_line(tmp_path):
+    content = await with_completed(tmp_path, 5, of=5)
+    found = select(tmp_path, "SELECT key, result_offset, result_length, result_digest FROM rows")
+    for key, offset, length, digest in found:
+        line = content[offset : offset + length]
+        assert f'"{key}"'.encode() in line
+        assert line.endswith(b"\n")
+        assert hashlib.sha256(line).hexdigest() == digest
+    assert sum(length for _, _, length, _ in found) == len(content)
+
+
+@pytest.mark.parametrize("tail", [b'{"index": 9, "ke', b'{"index": 9}\n{"index": 10}\n', b"\0" * 5000])
+async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
+    content = await with_completed(tmp_path, 2, of=3)
+    with (tmp_path / "results.jsonl").open("ab") as file:
+        file.write(tail)
+    async with opened(tmp_path) as ledger:
+        assert (tmp_path / "results.jsonl").read_bytes() == content
+        assert ledger.recollected == 0
+        await ledger.begin_session({})
+        await complete(ledger, (await ledger.take(1))[0])
+    assert [line["key"] for line in results(tmp_path)] == ["key-0", "key-1", "key-2"]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("torn", [0, 7])
+async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kept, torn):
+    content = await with_completed(tmp_path, 3, of=3)
+    whole = b"".join(content.splitlines(keepends=True)[:kept])
+    (tmp_path / "results.jsonl").write_bytes(content[: len(whole) + torn])
+    with caplog.at_level(logging.WARNING):
+        async with opened(tmp_path) as ledger:
+            assert ledger.recollected == 3 - kept
+            assert ledger.counts() == Counts(completed=kept, running=3 - kept)
+            await ledger.begin_session({})
+            rows = await ledger.take(9)
+            assert [(row.index, row.status) for row in rows] == [(at, "COMPLETED") for at in range(kept, 3)]
+            for row in rows:
+                await ledger.end(row, completed(row))
+    assert f"lines of {3 - kept} completed rows" in caplog.text
+    assert (tmp_path / "results.jsonl").read_bytes() == content
+    async with opened(tmp_path) as ledger:
+        assert (ledger.recollected, ledger.counts()) == (0, Counts(completed=3))
+
+
+async def test_a_file_that_was_moved_away_is_made_again(tmp_path):
+    content = await with_completed(tmp_path, 2, of=2)
+    (tmp_path / "results.jsonl").unlink()
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(9):
+            await ledger.end(row, completed(row))
+    assert (tmp_path / "results.jsonl").read_bytes() == content
+
+
+async def test_a_row_done_because_a_person_said_so_is_unknown_again_without_its_line(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.end(row, not_completed(RowState.UNKNOWN))
+        await ledger.resolve("done")
+    (tmp_path / "results.jsonl").write_bytes(b"")
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(unknown=1)
+    assert columns(tmp_path, "key-0", "note") == ("its line was missing from results.jsonl",)
+
+
+async def test_a_file_that_was_edited_is_not_gone_on_with(tmp_path):
+    content = await with_completed(tmp_path, 3, of=3)
+    (tmp_path / "results.jsonl").write_bytes(content.replace(b"COMPLETED", b"completed, I say"))
+    with pytest.raises(LedgerError, match="was changed after it was written") as caught:
+        await opened(tmp_path).__aenter__()
+    assert "'key-" in str(caught.value)
+    assert "move it away" in str(caught.value)
+    (tmp_path / "results.jsonl").write_bytes(content)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(completed=3)
+
+
+async def test_lines_of_any_size_go_with_one_group(tmp_path):
+    async with created(tmp_path, 3) as ledger:
+        await ledger.begin_session({})
+        for size, row in zip((1, 3_000_000, 10), await ledger.take(3), strict=True):
+            await ledger.end(row, completed(row, {"Text": "x" * size}))
+    assert [len(line["outputs"]["Text"]) for line in results(tmp_path)] == [1, 3_000_000, 10]

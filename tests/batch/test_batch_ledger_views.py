@@ -1,0 +1,161 @@
+"""What users and their tools see of the file: views, comments, permissions, no secrets, query plans."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import stat
+from contextlib import closing
+
+import pytest
+from ledger_tools import Hands, complete, created, new_row, new_rows, not_completed, order, select
+from ledgers import TABLES as TABLES_AGREED
+
+from opus_async.batch.ledger import handing_out, schema
+from opus_async.batch.rows import RowState, Sample
+
+
+def names(directory, table):
+    with closing(sqlite3.connect(directory / "ledger.db")) as connection:
+        return [column[0] for column in connection.execute(f"SELECT * FROM {table}").description]
+
+
+@pytest.fixture
+async def batch(tmp_path):
+    """Two rows completed, one failed, one unknown, one planned; a sample."""
+    hands = Hands()
+    facts = {"stages": ["upload", "initiate", "watch"]}
+    async with created(tmp_path, 5, facts=facts, clock=hands.clock()) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(4)
+        await complete(ledger, rows[0])
+        await complete(ledger, rows[1])
+        for row, state in zip(rows[2:], (RowState.FAILED, RowState.UNKNOWN), strict=True):
+            await order(ledger, row)
+            timings = {"upload": 0.75, "total": 0.75}
+            await ledger.end(row, not_completed(state, remote_id="job", timings=timings))
+        hands.go_on(4)
+        ledger.sample(
+            Sample(
+                elapsed=4.0,
+                in_flight=3,
+                waiting=0,
+                completed=2,
+                not_completed=2,
+                requests=40,
+                retries=2,
+                throttled=1,
+                uploaded_bytes=12_345,
+            )
+        )
+    return tmp_path
+
+
+def test_how_many_rows_are_in_each_state(batch):
+    assert names(batch, "v_status") == ["state", "rows", "share"]
+    assert select(batch, "SELECT * FROM v_status") == [
+        ("completed", 2, 0.4),
+        ("failed", 1, 0.2),
+        ("planned", 1, 0.2),
+        ("unknown", 1, 0.2),
+    ]
+
+
+def test_which_rows_failed_and_why(batch):
+    assert names(batch, "v_failures") == [
+        *("position", "key", "state", "status", "stage", "error_type", "cause", "error", "remote_id")
+    ]
+    assert select(batch, "SELECT * FROM v_failures") == [
+        (2, "key-2", "failed", "FAILED", "watch", "JobFailed", "the job is failed", "it is failed", "job"),
+        (3, "key-3", "unknown", None, "watch", "JobFailed", "the job is unknown", "it is unknown", "job"),
+    ]
+
+
+def test_where_the_time_goes(batch):
+    assert names(batch, "v_stage_seconds") == ["stage", "rows", "total", "mean", "min", "max"]
+    assert select(batch, "SELECT * FROM v_stage_seconds") == [
+        ("upload", 4, 2.0, 0.5, 0.25, 0.75),
+        ("watch", 2, 4.0, 2.0, 2.0, 2.0),
+        ("total", 4, 6.5, 1.625, 0.75, 2.5),
+    ]
+
+
+def test_how_the_batch_went(batch):
+    assert names(batch, "v_timeline") == [
+        *("at", "session", "elapsed", "in_flight", "waiting", "completed", "not_completed"),
+        *("requests", "retries", "throttled", "uploaded_bytes"),
+    ]
+    assert select(batch, "SELECT * FROM v_timeline") == [
+        ("2025-10-09T08:53:24Z", 1, 4.0, 3, 0, 2, 2, 40, 2, 1, 12_345)
+    ]
+
+
+async def test_views_of_an_empty_batch_are_empty(tmp_path):
+    async with created(tmp_path):
+        pass
+    for view in ("v_status", "v_failures", "v_stage_seconds", "v_timeline"):
+        assert select(tmp_path, f"SELECT * FROM {view}") == []
+
+
+def test_the_file_explains_itself(batch):
+    told = dict(select(batch, "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"))
+    tables = {name for name in told if not name.startswith("sqlite_")}
+    assert {"v_status", "v_failures", "v_stage_seconds", "v_timeline", "rows", "meta"} <= tables
+    assert [name for name in tables if "-- " not in told[name]] == []
+
+
+def test_the_tables_are_those_that_the_readers_expect():
+    def shape(statements):
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.executescript(statements)
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            return {
+                name: [column[1:3] for column in connection.execute(f"PRAGMA table_info({name})")]
+                for (name,) in tables
+                if not name.startswith("sqlite_")
+            }
+
+    assert shape(schema.TABLES) == shape(TABLES_AGREED)
+
+
+async def test_what_a_batch_sends_and_gets_is_its_owners_alone(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        await complete(ledger, (await ledger.take(1))[0])
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(
+        (".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm", "results.jsonl"), 0o600
+    )
+
+
+async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
+    rows = [new_row(0, cells={"Document": "a.pdf", "Link": "https://files.example/a.pdf"}), *new_rows(3)[1:]]
+    async with created(tmp_path, rows, facts={"settings": {"rate": 5}}) as ledger:
+        await ledger.begin_session({"rate": 5})
+        ledger.memory.keep("sha256:ab", "https://files.example/b.pdf")
+        ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
+        taken = await ledger.take(3)
+        await complete(ledger, taken[0])
+        await order(ledger, taken[1])
+        await ledger.end(taken[1], not_completed(RowState.FAILED))
+        await ledger.park(taken[2], status="WAITING", look_in=1, timings={})
+        content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"https://files.example/b.pdf" in content
+    assert re.findall(rb"https?://[^\s\"']*\?", content) == []
+    assert re.findall(rb"(?i)x-amz-|signature|x-service-key", content) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (handing_out._NEXT_PLANNED, "rows_planned"),
+        (handing_out._NEXT_DUE, "rows_to_look_at"),
+        (handing_out._NEXT_LOOK, "rows_to_look_at"),
+    ],
+)
+def test_what_is_asked_at_every_take_walks_an_index(batch, statement, index):
+    values = [0] * statement.count("?")
+    plan = " ".join(detail for *_, detail in select(batch, f"EXPLAIN QUERY PLAN {statement}", *values))
+    assert index in plan
+    assert "TEMP B-TREE" not in plan  # nothing is sorted
+    assert "SCAN" not in plan or "LIMIT 1" in statement
