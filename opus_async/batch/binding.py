@@ -224,12 +224,19 @@ class Binding:
         return next((value for name, value in cells.items() if self.column(name).is_key), None)
 
     def content(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """The cells that tell a row from others: all but keys and what ``--map`` leaves out."""
-        return {
-            name: value
-            for name, value in cells.items()
-            if not ((bound := self.column(name)).is_key or bound.ignored or bound.reserved == "key")
-        }
+        """The cells that say what the job is to do: those that fill an input, and are not its key alone.
+
+        What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows.
+        """
+        return {name: value for name, value in cells.items() if self.column(name).input is not None}
+
+    def content_name(self, column: str) -> str:
+        """What names the input of a column in a digest: renaming the column changes nothing."""
+        target = self.column(column).input
+        if target is None:
+            return column
+        alike = sum(other.display_name == target.display_name for other in self.workflow.inputs.values())
+        return target.display_name if alike == 1 else target.variable_name
 
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):

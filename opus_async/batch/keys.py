@@ -45,8 +45,8 @@ class RowKey:
 def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
     """Name an expanded row. One whose own key cannot be one is named by its content.
 
-    The digest is that of the cells which are neither keys nor left out by ``--map``. The order of columns
-    does not count, and of a file its extension and content alone.
+    The digest is that of the cells which fill inputs, by the names of these. The order of columns does not
+    count, nor whether a number was stored as text, and of a file its extension and content alone.
 
     Args:
         binding: Tells what a column is.
@@ -58,9 +58,9 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
     for column, value in binding.content(cells).items():
         parts = binding.file_parts(column, value, base)
         if parts is None:
-            content[column] = _canonical(value)
+            content[binding.content_name(column)] = _written(value)
         else:
-            content[column] = {"files": [_file_mark(part, files) for part in parts]}
+            content[binding.content_name(column)] = {"files": [_file_mark(part, files) for part in parts]}
     digest = hashlib.sha256(_text(content)).hexdigest()
     try:
         given = given_key(binding, cells)
@@ -71,7 +71,9 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
     """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
-    content = {column: _canonical(value) for column, value in binding.content(cells).items()}
+    content = {
+        binding.content_name(column): _written(value) for column, value in binding.content(cells).items()
+    }
     return hashlib.blake2b(_text(content), digest_size=16).digest()
 
 
@@ -125,6 +127,14 @@ def _file_mark(part: Any, files: Mapping[Path, str]) -> Any:
     if not isinstance(part, Path):
         return _canonical(part)
     return [part.suffix.lower(), files.get(part) or str(part)]
+
+
+def _written(value: Any) -> Any:
+    """A cell as a CSV would hold it: what a workbook stores as a number is text there."""
+    value = _canonical(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _canonical(value: Any) -> Any:

@@ -31,6 +31,9 @@ from opus_async.errors import ManifestError, OpusError
 from opus_async.lifecycle import Lifecycle
 from opus_async.platform import Memory
 
+LARGE_SHARE = 0.5
+"""Of the rows that have run: when so many are missing while new ones came, their keys may have changed."""
+FOLDERS = frozenset({"folder", "glob"})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 
@@ -176,7 +179,7 @@ async def go_on(
         constants = changes.order.get("constants") or facts["constants"]
         binding = _binding(order, lifecycle, rows.kind, constants)
         if rows.to_plan is not None:
-            columns = await _planned(rows.to_plan, binding, ledger, {}, watching)
+            columns = await _planned(rows.to_plan, binding, ledger, {}, watching, force=changes.force)
             await ledger.set_facts(manifest=_manifest_facts(rows.to_plan, rows.source), binding=columns)
         await ledger.set_facts(
             order=order.as_facts(),
@@ -327,8 +330,16 @@ async def _planned(
     ledger: SqliteLedger,
     problems: Mapping[int, str],
     watching: Watching,
+    *,
+    force: bool = True,
 ) -> list[dict[str, Any]]:
-    """Plan all rows; returns what each column is for."""
+    """Plan all rows; returns what each column is for.
+
+    Raises:
+        ManifestError: It looks as if rows that have run had only changed their keys; not with ``force``.
+    """
+    before = ledger.counts()
+    ran = before.in_flight + before.completed + before.unknown
     planned, columns = await plan(
         manifest,
         binding,
@@ -339,6 +350,16 @@ async def _planned(
     )
     for sentence in _remarks(planned):
         watching.notice(sentence)
+    suspicious = ran and planned.new and planned.missing >= LARGE_SHARE * ran
+    if (
+        suspicious and not force and manifest.kind not in FOLDERS
+    ):  # documents are taken out once they are done
+        raise ManifestError(
+            f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
+            "are new: it looks as if the same rows had got other keys (another column, another way of "
+            "writing), and they would be billed again. Nothing was sent. Put the manifest back, or run the "
+            "new rows with --force."
+        )
     return [column.as_json() for column in binding.table(columns)]
 
 
@@ -392,7 +413,7 @@ def _binding(
         key=order.key,
         version_number=order.version_number,
         version_id=order.version_id,
-        folder=kind in {"folder", "glob"},
+        folder=kind in FOLDERS,
     )
 
 

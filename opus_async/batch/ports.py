@@ -31,8 +31,9 @@ class Planned:
         changed_count: How many they are.
         repeated: ``(key, index)`` of rows identical to an earlier one, which got ``~n``; the first hundred.
         repeated_count: How many they are.
-        withdrawn: Rows that are not in the manifest any more and had nothing ordered: taken out. Only told
-            when planning ends.
+        withdrawn: Rows that are not in the manifest any more and had nothing ordered: taken out. This and
+            the next are only told when planning ends.
+        missing: Rows that are not in the manifest any more and have run, or may have: they stay.
     """
 
     new: int = 0
@@ -43,6 +44,7 @@ class Planned:
     repeated: tuple[tuple[str, int], ...] = ()
     repeated_count: int = 0
     withdrawn: int = 0
+    missing: int = 0
 
 
 class Ledger(Protocol):

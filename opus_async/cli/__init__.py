@@ -10,6 +10,7 @@
     outcomes, downloads   how one job ended: its JSON, its files
     tables        text in columns
     audit, demo, doctor, run, simulate, wait, workflow   one command each
+    batch/        durable batches, a module for each verb
 
 Nothing here is imported from below. aiohttp, pydantic and rich are imported when a command needs them, so
 that ``--help`` answers at once. stdout carries data, stderr progress.

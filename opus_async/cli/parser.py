@@ -26,7 +26,7 @@ COMMANDS = {
     "audit": "see what a job did, node by node, and what failed",
     "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
 }
-"""Word -> what it does, in the order of the help. The module has the name of the word."""
+"""Word -> what it does, in the order of the help. The module, or package, has the name of the word."""
 
 _EPILOG = """\
 first steps:

@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that cannot be written to, a file that is no ledger, a network file system."""
+"""A disk that is full, a folder that may not be written to, a file that is no ledger, a network disk."""
 
 from __future__ import annotations
 

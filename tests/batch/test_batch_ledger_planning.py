@@ -166,7 +166,7 @@ async def test_rows_that_left_the_manifest_are_withdrawn_unless_they_were_ordere
         await ledger.end(rows[1], not_completed(RowState.FAILED, remote_id=None))  # before any order
     async with opened(tmp_path) as ledger:
         planned = await plan(ledger, [new_row(2)])
-        assert planned == Planned(known=1, withdrawn=3)
+        assert planned == Planned(known=1, withdrawn=3, missing=1)
         assert ledger.counts() == Counts(completed=1, planned=1)
         await plan(ledger, new_rows(5))
     assert keys(tmp_path) == [f"key-{index}" for index in range(5)]

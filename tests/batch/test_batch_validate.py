@@ -217,7 +217,7 @@ async def test_the_same_key_with_other_cells_is_an_error_and_with_the_same_a_war
 
 
 async def test_rows_without_keys_that_are_identical_are_run_again_with_a_warning(opened, place):
-    manifest = csv(place / "m.csv", "Text,Remark", "a,x", "a,y", "a,x")
+    manifest = csv(place / "m.csv", "Text,Remark", "a,x", "b,x", "a,y")
     found = await checked(await opened(TEXT), manifest)
     assert found.ok
     [warning] = [problem for problem in found.warnings if problem.index is not None]

@@ -46,6 +46,7 @@ WHERE id = ?
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
 _GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_UNTOUCHED} GROUP BY state"  # noqa: S608 - likewise
+_MISSING = "SELECT count(*) FROM rows WHERE plan <> ?"
 _DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_UNTOUCHED})"  # noqa: S608 - likewise
 _DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_UNTOUCHED}"  # noqa: S608 - likewise
 
@@ -163,6 +164,7 @@ class Planning:
             repeated=tuple(self._repeated),
             repeated_count=self._tally["repeated"],
             withdrawn=sum(gone.values()),
+            missing=store.connection.execute(_MISSING, (self._plan,)).fetchone()[0],
         )
         return planned, {state: -count for state, count in gone.items()}
 
@@ -222,6 +224,10 @@ class Planning:
             if not same and len(self._changed) < _TOLD:
                 self._changed.append(key)
             writes.found_again.append((row.index, self._plan, known.id))
+            if (
+                known.state is RowState.PLANNED
+            ):  # its title, say, may be another, although it asks for the same
+                writes.cells.append((known.id, written(row.cells)))
         known.index, known.plan = row.index, self._plan
 
     def _replace(self, row: NewRow, known: _Known, at: float, writes: _Writes) -> None:

@@ -9,7 +9,7 @@ view tell SQLite what each means.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opus_async.batch.ledger.text import storable
@@ -204,6 +204,13 @@ _REMEMBER = """
     SELECT :at, :session, id, state FROM rows WHERE id = :row;
 """
 _NAMED = re.compile(r":(\w+)")
+
+
+def worth_writing(steps: Sequence[Step]) -> list[Step]:
+    """Steps of one group, without those that a later one of them makes up for: a shell is ordered at once."""
+    ordered = {step[1] for step in steps if step[0] == "ordering"}
+    return [step for step in steps if step[0] != "created" or step[1] not in ordered]
+
 
 TAKE_STEPS = """
 INSERT INTO step (name, row, step)

@@ -13,7 +13,7 @@ from opus_async.batch.ledger import database
 from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results import ResultsFile
-from opus_async.batch.ledger.steps import TAKE_STEPS, Step
+from opus_async.batch.ledger.steps import TAKE_STEPS, Step, worth_writing
 from opus_async.batch.ledger.trouble import explained, explaining
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
@@ -54,7 +54,7 @@ class Store:
         assert self._connection is not None  # noqa: S101 - whoever makes a store connects it
         if self._steps:
             steps, self._steps = self._steps, []
-            self._connection.execute(TAKE_STEPS, (json.dumps(steps),))
+            self._connection.execute(TAKE_STEPS, (json.dumps(worth_writing(steps)),))
         return self._connection
 
     @property

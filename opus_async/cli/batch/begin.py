@@ -98,5 +98,7 @@ def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: s
     complain(refused.message.partition("\n")[0])
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     print(problems.found(refused.validation.causes, width), file=sys.stderr)
-    words = ("batch", "validate", manifest, *ordering.words(options), "--json", "problems.json")
+    words = ["batch", "validate", manifest, *ordering.words(options), "--json", "problems.json"]
+    if options.accept_second_bill:
+        words.append("--accept-second-bill")
     hint(f"All of them, one by one: {told(*words, api=options.api)}")

@@ -11,6 +11,7 @@ from opus_async.cli import connection
 from opus_async.cli.errors import WrongUse
 
 READING = ("sheet", "delimiter", "encoding")
+_ORDER = ("key", "title", "description", "version_number", "version_id")
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
@@ -88,10 +89,10 @@ def reading_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name in READING if (value := getattr(options, name)) is not None}
 
 
-def words(options: argparse.Namespace, *names: str) -> list[str]:
-    """Options as they were typed, to be typed again: these, and all of this module."""
+def words(options: argparse.Namespace) -> list[str]:
+    """The options of this module as they were typed, to be typed again."""
     said: list[str] = []
-    for name in ("workflow", *names, *READING, "key", "title", "description", "version_number", "version_id"):
+    for name in ("workflow", *READING, *_ORDER):
         if (value := getattr(options, name)) is not None:
             said += [f"--{name.replace('_', '-')}", str(value)]
     for flag, values in (("--map", options.map), ("--set", options.set)):

@@ -18,7 +18,7 @@ from opus_async.cli.batch import pacing, standing
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
 from opus_async.cli.words import duration
-from opus_async.errors import HostDown, OpusError
+from opus_async.errors import HostDown, LedgerError, OpusError
 from opus_async.events import HostTroubled
 
 if TYPE_CHECKING:
@@ -192,7 +192,6 @@ def existing(directory: Path) -> Mapping[str, Any]:
         LedgerError: It cannot be read.
     """
     from opus_async.batch.reading import LEDGER, LedgerReader
-    from opus_async.errors import LedgerError
 
     try:
         with LedgerReader(directory) as ledger:
@@ -206,7 +205,7 @@ def existing(directory: Path) -> Mapping[str, Any]:
 def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
     """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
 
-    What the arguments and the environment name goes before.
+    ``--api`` goes before, and so does ``OPUS_BASE_URL``; ``OPUS_API`` is for batches that begin.
     """
     import os
 
