@@ -3,6 +3,7 @@
     batches     run, resume, retry, resolve: where to begin reading
     options     what is asked for; fingerprint: whether it is still the same
     opening     from what is asked for to a session at work
+    intake      from a manifest to rows in the ledger, and what a person is told of it
     manifest/   files and folders, streamed as records
     columns, binding, titles, cells, file_cells, globs, constants   which cell fills which input
     keys, digests, freshness   what names a row, and whether its files are still what they were
@@ -10,6 +11,7 @@
     plan        from records to rows in the ledger
     rows, ports   values, and what a batch needs of others
     ledger/     the only memory: SQLite, and results.jsonl
+    watching    who is told what meanwhile
     session     one process at work, from an open ledger to its reports
     runner, local   shards of rows, and the rows of one machine
     halt, rate, control, endings, causes   when to stop, how it ended, and why
@@ -29,19 +31,21 @@ if TYPE_CHECKING:
     from opus_async.batch.batches import resolve_batch, resume_batch, retry_batch, run_batch
     from opus_async.batch.control import Control
     from opus_async.batch.halt import Halt
-    from opus_async.batch.opening import RowsRefused, Watching
+    from opus_async.batch.intake import RowsRefused
     from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
     from opus_async.batch.result import BatchResult
     from opus_async.batch.rows import Counts, RowState
+    from opus_async.batch.watching import Watching
 
 _HOMES = {
     "opus_async.batch.batches": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
     "opus_async.batch.control": ("Control",),
     "opus_async.batch.halt": ("Halt",),
-    "opus_async.batch.opening": ("RowsRefused", "Watching"),
+    "opus_async.batch.intake": ("RowsRefused",),
     "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
     "opus_async.batch.result": ("BatchResult",),
     "opus_async.batch.rows": ("Counts", "RowState"),
+    "opus_async.batch.watching": ("Watching",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -12,12 +12,13 @@ from typing import Any
 from opus_async.batch.control import DRAIN_SECONDS
 from opus_async.batch.halt import Halt
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.opening import Changes, Rules, Watching, begin, go_on
-from opus_async.batch.options import Order, Settings, Source
+from opus_async.batch.opening import Changes, begin, go_on
+from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
 from opus_async.batch.session import write_reports
+from opus_async.batch.watching import Watching
 from opus_async.errors import ManifestError
 
 log = logging.getLogger("opus_async.batch")

@@ -24,7 +24,7 @@ log = logging.getLogger("opus_async.batch")
 
 SHARD = 128
 """Rows leased at once: few enough to give back quickly, enough for one look into the ledger to pay."""
-LOOK_SOONEST, LOOK_LATEST = 5.0, 300.0
+LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
 LOOK_SHARE = 0.1
 """Of the time that a row has waited for a person; within these bounds in seconds."""
 MOST_ORDERS = 2

@@ -78,6 +78,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is tolerated of a manifest: rows that cannot be run, and rows that may be billed again."""
+
+    skip_invalid: bool = False
+    accept_second_bill: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How the work is done: may change from run to run.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from opus_async.batch.progress import Progress
 from opus_async.batch.rate import StartRate
 from opus_async.batch.rows import Counts, Row, RowState, Sample
 from opus_async.batch.runner import Failures, Runner
+from opus_async.batch.watching import Notice
 from opus_async.errors import LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.lifecycle import Lifecycle
@@ -35,8 +35,6 @@ SAMPLE_EVERY = 5.0
 SAMPLE_EARLY = 1.0
 """Likewise in the first minute: a short batch has a chart, too."""
 _MINUTE = 60.0
-
-Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

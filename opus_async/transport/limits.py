@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random as random_module
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import IntEnum
 from types import TracebackType
 
@@ -226,9 +226,7 @@ class Gate:
         now = self.now()
         self._lets_polls = not self._lets_polls  # in turn: one lane may have nothing but a request in trouble
         lanes = (Lane.POLL, Lane.WORK) if self._lets_polls else (Lane.WORK, Lane.POLL)
-        found = [(lane, waiter) for lane in lanes if (waiter := self._first(lane, harmless=True))]
-        if not found and (waiter := self._first(Lane.WORK, harmless=False)):
-            found = [(Lane.WORK, waiter)]
+        found = self._firsts(lanes, harmless=True) or self._firsts(lanes, harmless=False)
         for lane, waiter in found:
             if self._wait(lane, now) <= 0:
                 del self._queues[lane][waiter]
@@ -236,6 +234,11 @@ class Gate:
                 waiter.set_result(None)
                 return 0.0
         return min((self._wait(lane, now) for lane, _ in found), default=_FULL)
+
+    def _firsts(self, lanes: Iterable[Lane], *, harmless: bool) -> list[tuple[Lane, asyncio.Future[None]]]:
+        """Of each lane the first who waits and is harmless, or is not."""
+        firsts = ((lane, self._first(lane, harmless=harmless)) for lane in lanes)
+        return [(lane, waiter) for lane, waiter in firsts if waiter is not None]
 
     def _first(self, lane: Lane, *, harmless: bool) -> asyncio.Future[None] | None:
         queue = self._queues[lane].items()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -138,3 +141,17 @@ def columns(directory: Path, key: str, *names: str) -> tuple[Any, ...]:
 
 def results(directory: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (directory / "results.jsonl").read_bytes().splitlines()]
+
+
+CHILD = Path(__file__).with_name("ledger_child.py")
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    """A process of ``ledger_child.py``, in a group of its own."""
+    path = os.pathsep.join((str(CHILD.parent), str(CHILD.parents[2])))
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+    )

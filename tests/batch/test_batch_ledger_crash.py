@@ -6,28 +6,14 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from ledger_tools import created, opened, results, select
+from ledger_tools import created, opened, results, select, start
 
 from opus_async.batch.rows import RowState
 
-CHILD = Path(__file__).with_name("ledger_child.py")
 ROWS = 2500
-
-
-def start(*arguments):
-    path = os.pathsep.join((str(CHILD.parent), str(CHILD.parents[2])))
-    return subprocess.Popen(
-        [sys.executable, str(CHILD), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,
-    )
 
 
 def lines_until_killed(directory, after):

@@ -14,8 +14,19 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from ledger_tools import columns, complete, completed, created, new_rows, opened, order, plan, results, select
-from test_batch_ledger_crash import start
+from ledger_tools import (
+    columns,
+    complete,
+    completed,
+    created,
+    new_rows,
+    opened,
+    order,
+    plan,
+    results,
+    select,
+    start,
+)
 
 from opus_async.batch.ledger import SqliteLedger, filesystem, lock, trouble
 from opus_async.batch.ledger.results import ResultsFile
@@ -213,6 +224,17 @@ async def test_what_nobody_waits_for_and_cannot_be_written_is_told_when_it_is_cl
     with pytest.raises(LedgerError, match="no room"):
         await ledger.close()
     await ledger.close()  # once told is enough
+
+
+async def test_a_ledger_that_cannot_be_brought_to_the_disk_is_not_published(tmp_path, monkeypatch):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    await plan(ledger, new_rows(3))
+    monkeypatch.setattr("opus_async.batch.ledger.store.sync_path", lambda _: fail())
+    with pytest.raises(LedgerError) as caught:
+        await ledger.publish()
+    assert caught.value.disk_full
+    await ledger.close()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 # A folder or a file that cannot be used

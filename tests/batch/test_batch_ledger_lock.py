@@ -9,8 +9,7 @@ import signal
 import socket
 
 import pytest
-from ledger_tools import created, opened
-from test_batch_ledger_crash import start
+from ledger_tools import created, opened, start
 
 from opus_async.batch.ledger import SqliteLedger, lock
 from opus_async.errors import LedgerBusy, LedgerError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 
 import pytest
-from ledger_tools import columns, complete, completed, created, not_completed, opened, results, select
+from ledger_tools import columns, complete, completed, created, not_completed, opened, order, results, select
 
 from opus_async.batch.rows import Counts, RowState
 from opus_async.errors import LedgerError
@@ -30,6 +31,35 @@ async def test_offset_length_and_digest_find_each_line(tmp_path):
         assert line.endswith(b"\n")
         assert hashlib.sha256(line).hexdigest() == digest
     assert sum(length for _, _, length, _ in found) == len(content)
+
+
+async def test_lines_are_on_the_disk_before_the_ledger_says_so(tmp_path, monkeypatch):
+    found = []
+
+    def sync(descriptor):
+        state, offset = columns(tmp_path, "key-0", "state", "result_offset")
+        found.append((state == "completed", offset, len(results(tmp_path))))
+        os.fsync(descriptor)
+
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        monkeypatch.setattr("opus_async.batch.ledger.results.sync", sync)
+        await ledger.end(row, completed(row))
+        assert found == [(False, None, 1)]
+        assert columns(tmp_path, "key-0", "state", "result_offset") == ("completed", 0)
+
+
+async def test_what_is_committed_survives_a_power_cut(tmp_path):
+    def settings(store):
+        names = ("journal_mode", "synchronous")
+        return [store.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    async with created(tmp_path) as ledger:
+        assert await ledger._writer.run(settings) == ["wal", 2]  # 2 is FULL: each commit waits for the disk
+    async with opened(tmp_path) as ledger:
+        assert await ledger._writer.run(settings) == ["wal", 2]
 
 
 @pytest.mark.parametrize("tail", [b'{"index": 9, "ke', b'{"index": 9}\n{"index": 10}\n', b"\0" * 5000])

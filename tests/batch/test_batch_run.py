@@ -155,6 +155,44 @@ async def test_rows_that_look_like_those_that_ran_are_not_billed_again_by_accide
     assert (result.ok, result.counts.total) == (True, 7)
 
 
+async def test_rows_that_ran_under_a_key_and_ask_for_something_else_now_are_told(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("key,Text\n1,a\n2,b\n")
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    manifest.write_text("key,Text\n1,a\n2,other\n3,c\n")
+    with pytest.raises(ManifestError, match=r"1 rows have run and ask for something else now \(2\)"):
+        await resume_batch(connect(simulator), tmp_path / "out")
+    result = await resume_batch(connect(simulator), tmp_path / "out", force=True)
+    assert (result.ok, result.counts.total) == (True, 3)
+    texts_now = {line["key"]: line["outputs"]["Text"] for line in lines(tmp_path / "out" / "results.jsonl")}
+    assert texts_now == {"1": "a", "2": "b", "3": "c"}
+
+
+async def test_failed_rows_are_retried_when_the_manifest_is_gone(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=1.0)
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    manifest.unlink()
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert len(simulator.world.jobs) == 2
+    assert result.counts.failed == 1
+
+
+async def test_lines_that_are_lost_are_fetched_again_without_a_bill(simulate, connect, tmp_path):
+    simulator = await simulate()
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    results = tmp_path / "out" / "results.jsonl"
+    results.write_bytes(results.read_bytes().splitlines(keepends=True)[0])
+    result = await resume_batch(connect(simulator), tmp_path / "out", watching=notes.watching)
+    assert result.ok
+    assert notes.said("2 lines are missing from results.jsonl")
+    assert {line["outputs"]["Text"] for line in lines(results)} == {"a", "b", "c"}
+    assert len(simulator.world.jobs) == 3
+
+
 async def test_a_manifest_that_moves_with_its_files_is_the_same(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 4, keys=False)
@@ -261,7 +299,7 @@ async def test_there_is_nothing_to_resume_in_an_empty_directory(simulate, connec
         await resume_batch(connect(await simulate()), tmp_path)
 
 
-async def test_an_interrupt_gives_back_what_has_not_begun_and_a_resume_goes_on(simulate, connect, tmp_path):
+async def test_trap_36_an_interrupt_leaves_a_ledger_with_which_a_resume_goes_on(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.3)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
@@ -282,6 +320,7 @@ async def test_an_interrupt_gives_back_what_has_not_begun_and_a_resume_goes_on(s
     assert result.counts.planned > 0
     assert result.counts.in_flight == 0  # those under way were near their end, and were waited for
     assert notes.said("Waiting at most 30 s for")
+    assert ask(tmp_path / "out", "PRAGMA integrity_check") == [("ok",)]
     assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
     assert len(simulator.world.jobs) == 30
 

@@ -417,6 +417,7 @@ def test_unknown_rows_are_listed_and_decided_about(opus, undecided, tmp_path):
     assert listed.code == 2
     assert [line.split()[0] for line in listed.out.splitlines()] == ["KEY", "k0", "k1", "k2"]
     assert "3 rows are unknown: name keys" in listed.err
+    assert "jobs.wait" not in listed.out + opus("batch", "status", "b").out
     assert "opus-async audit " in listed.err
     assert opus("batch", "resolve", "b", "--as", "done", "k0", "--all").code == 2
     assert "done, retry or failed" in opus("batch", "resolve", "b", "--as", "well", "k0").err

@@ -224,9 +224,8 @@ class Planning:
             if not same and len(self._changed) < _TOLD:
                 self._changed.append(key)
             writes.found_again.append((row.index, self._plan, known.id))
-            if (
-                known.state is RowState.PLANNED
-            ):  # its title, say, may be another, although it asks for the same
+            if known.state is RowState.PLANNED:
+                # Its title, say, may be another, although it asks for the same.
                 writes.cells.append((known.id, written(row.cells)))
         known.index, known.plan = row.index, self._plan
 

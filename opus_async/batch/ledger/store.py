@@ -111,8 +111,8 @@ class Store:
         Lines that were written stay: whether a commit that failed has reached the disk is only known when the
         ledger is opened again, and then they are recorded, or cut off.
         """
-        if self._connection is not None and self._connection.in_transaction:
-            with suppress(sqlite3.Error):
+        if self._connection is not None:
+            with suppress(sqlite3.Error):  # there may be no transaction, or no connection any more
                 self._connection.execute("ROLLBACK")
         return explained(error, self.directory / LEDGER)
 

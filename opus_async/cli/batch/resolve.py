@@ -6,12 +6,16 @@ import argparse
 import sys
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opus_async.cli import connection
 from opus_async.cli.batch import standing, working
-from opus_async.cli.errors import Exit, WrongUse, complain, hint
+from opus_async.cli.errors import Exit, WrongUse, complain, hint, in_shell_words
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, terminal_width
+
+if TYPE_CHECKING:
+    from opus_async.batch.reading import RowView
 
 _DECISIONS = ("done", "retry", "failed")
 _SHOWN = 50
@@ -79,10 +83,14 @@ def _list_unknown(options: argparse.Namespace) -> None:
     if not rows:
         complain("no row is unknown: there is nothing to decide")
         return
-    shown = [("KEY", "JOB", "WHY"), *((row.key, row.remote_id or "-", row.error or "") for row in rows)]
-    print(columns(shown, width=terminal_width()))
+    shown = [(row.key, row.remote_id or "-", _why(row)) for row in rows]
+    print(columns([("KEY", "JOB", "WHY"), *shown], width=terminal_width()))
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
     are = "1 row is" if count == 1 else f"{count:,} rows are"
     complain(f"{are} unknown{more}: name keys to decide about, or all with --all")
     if rows[0].remote_id:
         hint(f"What the first one has done: {told('audit', rows[0].remote_id)}")
+
+
+def _why(row: RowView) -> str:
+    return in_shell_words(row.error or "", row.remote_id, None)

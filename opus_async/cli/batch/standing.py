@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opus_async.cli.errors import in_shell_words
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
@@ -90,7 +91,7 @@ def _failures(status: Status) -> str:
     number = status.counts.not_completed
     lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
-        lines.append(f"  {group.count:,} x {printable(group.cause)}")
+        lines.append(f"  {group.count:,} x {printable(in_shell_words(group.cause, 'JOB', None))}")
         lines += _examples(group)
     if more := len(status.failures) - _MOST_CAUSES:
         lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
@@ -99,7 +100,7 @@ def _failures(status: Status) -> str:
 
 def _examples(group: FailureGroup) -> Iterator[str]:
     for row in group.examples[:1]:
-        error = printable(row.error or "")
+        error = printable(in_shell_words(row.error or "", row.remote_id, None))
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
         yield f"      e.g. {printable(row.key)}{job}: {short}"

@@ -1,0 +1,210 @@
+"""From a manifest to rows in the ledger: found, checked, planned; and what a person is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.binding import Binding
+from opus_async.batch.digests import FileDigests
+from opus_async.batch.manifest import Manifest, open_manifest
+from opus_async.batch.options import Rules, Source
+from opus_async.batch.plan import plan
+from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.problems import Problem
+from opus_async.batch.validate import Validation, validate
+from opus_async.batch.watching import Watching
+from opus_async.errors import ManifestError
+from opus_async.platform import Platform
+
+LARGE_SHARE = 0.5
+"""Of the rows that have run: when so many are missing while new ones came, their keys may have changed."""
+FOLDERS = frozenset({"folder", "glob"})
+_SHOWN = 20
+"""Problems that an error quotes; all of them are in its validation."""
+
+
+class RowsRefused(ManifestError):
+    """Some rows cannot be run as they are, and nothing was sent.
+
+    Attributes:
+        validation: What is wrong with which.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str], validation: Validation) -> None:
+        super().__init__(message, problems)
+        self.validation = validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where the rows of a batch come from this time.
+
+    Attributes:
+        source: Where the manifest is.
+        kind: What it is.
+        base: The folder that relative file cells start at.
+        to_plan: The manifest, if it is to be planned again; None if the ledger knows it as it is, or it is
+            gone.
+    """
+
+    source: Source
+    kind: str
+    base: Path
+    to_plan: Manifest | None
+
+
+def found(
+    facts: Mapping[str, Any], moved: str | PathLike[str] | None, watching: Watching, *, anew: bool
+) -> Found:
+    """Where the rows of a batch that is there come from this time.
+
+    Args:
+        facts: What the ledger knows of its manifest.
+        moved: Where it is now; None for where it was.
+        watching: Told when it is gone.
+        anew: Whether to plan it again although it is the same.
+
+    Raises:
+        ManifestError: There is none where it was said to be.
+    """
+    source = Source.from_facts(facts)
+    if moved is not None:
+        source = replace(source, manifest=Source.of(Path(moved)).manifest)
+    try:
+        manifest = opened(source)
+    except ManifestError as error:
+        if moved is not None:
+            raise
+        watching.notice(f"The manifest cannot be read ({error.message}); going on with the rows planned.")
+        return Found(source=source, kind=facts["kind"], base=Path(facts["base"]), to_plan=None)
+    known = manifest.stamp() == facts["stamp"] and not anew
+    return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=None if known else manifest)
+
+
+def opened(source: Source) -> Manifest:
+    """Open a manifest."""
+    return open_manifest(
+        source.manifest, sheet=source.sheet, delimiter=source.delimiter, encoding=source.encoding
+    )
+
+
+def manifest_facts(manifest: Manifest, source: Source) -> dict[str, Any]:
+    """What the ledger shall know of it."""
+    return {
+        **source.as_facts(),
+        "path": str(manifest.path),
+        "kind": manifest.kind,
+        "base": str(manifest.base),
+        "stamp": manifest.stamp(),
+    }
+
+
+async def checked(
+    manifest: Manifest,
+    binding: Binding,
+    platform: Platform[Any, Any],
+    rules: Rules,
+    watching: Watching,
+) -> dict[int, str]:
+    """Check every row before anything is sent; of those that may stay behind, index -> problem."""
+    refused: dict[int, str] = {}
+
+    def note(problem: Problem) -> None:
+        if rules.skip_invalid and problem.is_error and problem.index is not None:
+            refused.setdefault(problem.index, problem.sentence)
+
+    validation = await validate(
+        manifest,
+        binding,
+        platform,
+        accept_second_bill=rules.accept_second_bill,
+        on_problem=note,
+        on_progress=lambda rows: watching.planning("checked", rows),
+    )
+    for cause in validation.causes:
+        if not cause.first.is_error:
+            more = f" (and {cause.count - 1:,} more like it)" if cause.count > 1 else ""
+            watching.notice(f"{_told(cause.first)}{more}")
+    if validation.doomed or (validation.invalid and not rules.skip_invalid):
+        raise RowsRefused(
+            f"{validation.invalid:,} of {validation.rows:,} rows cannot be run; nothing was sent. Mend them, "
+            "or let the others run with --skip-invalid:",
+            [_told(problem) for problem in validation.errors[:_SHOWN]],
+            validation,
+        )
+    return refused
+
+
+def _told(problem: Problem) -> str:
+    where = f"{problem.where}: " if problem.where else ""
+    return f"{where}{problem.sentence}"
+
+
+async def planned_in(
+    manifest: Manifest,
+    binding: Binding,
+    ledger: Ledger,
+    problems: Mapping[int, str],
+    watching: Watching,
+    *,
+    force: bool = True,
+) -> list[dict[str, Any]]:
+    """Plan all rows; returns what each column is for.
+
+    Raises:
+        ManifestError: Rows that have run ask for something else now, or it looks as if they had only changed
+            their keys; not with ``force``.
+    """
+    before = ledger.counts()
+    ran = before.in_flight + before.completed + before.unknown
+    planned, columns = await plan(
+        manifest,
+        binding,
+        ledger,
+        digests=FileDigests(ledger),
+        problems=problems,
+        on_progress=lambda rows: watching.planning("planned", rows),
+    )
+    for sentence in _remarks(planned):
+        watching.notice(sentence)
+    if not force and (doubt := _doubt(planned, ran, manifest.kind)):
+        raise ManifestError(f"{doubt} Nothing was sent.")
+    return [column.as_json() for column in binding.table(columns)]
+
+
+def _remarks(planned: Planned) -> list[str]:
+    said = []
+    if planned.repeated_count:
+        key, index = planned.repeated[0]
+        said.append(
+            f"{planned.repeated_count:,} rows are identical to earlier ones (the first is row {index + 1}, "
+            f"key {key}): each runs, and is billed, on its own, under a key that ends in ~2, ~3 ..."
+        )
+    if planned.withdrawn:
+        said.append(
+            f"{planned.withdrawn:,} rows are not in the manifest any more and had not begun: taken out."
+        )
+    return said
+
+
+def _doubt(planned: Planned, ran: int, kind: str) -> str | None:
+    """Why rows might be billed again, or results be of something else; None when nothing says so."""
+    if planned.changed_count:
+        some = ", ".join(planned.changed[:3])
+        return (
+            f"{planned.changed_count:,} rows have run and ask for something else now ({some}): give them "
+            "another key to run them again, or let them keep the result they have with --force."
+        )
+    if kind in FOLDERS:  # documents are taken out once they are done
+        return None
+    if ran and planned.new and planned.missing >= LARGE_SHARE * ran:
+        return (
+            f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
+            "are new: it looks as if the same rows had got other keys (another column, another way of writing), "
+            "and they would be billed again. Put the manifest back, or run the new rows with --force."
+        )
+    return None

@@ -1,0 +1,30 @@
+"""Who is told what while a batch is worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from opus_async.batch.control import Control
+from opus_async.batch.progress import Progress
+
+Notice = Callable[[str], None]
+"""Told in a sentence what a person should know while it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """Who is told what while a batch is worked on; all of it is optional.
+
+    Attributes:
+        control: Ends it early.
+        progress: Counts what happens, to be drawn.
+        notice: Told in a sentence what a person should know.
+        planning: Told what is done before the first row starts (``checked``, ``planned``), and of how many
+            rows so far.
+    """
+
+    control: Control = field(default_factory=Control)
+    progress: Progress | None = None
+    notice: Notice = lambda _: None
+    planning: Callable[[str, int], None] = lambda _what, _rows: None

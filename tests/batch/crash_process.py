@@ -1,0 +1,80 @@
+"""A batch of one row whose process ends, as by a power cut, at one exact step.
+
+python crash_process.py STEP MANIFEST DIR WORKFLOW_ID
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from batch_process import client
+
+from opus_async.batch import resume_batch, run_batch
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.opus.api import Api
+from opus_async.opus.run import OpusRun
+from opus_async.testing import quick_polls
+
+CRASHED = 77
+
+
+def crash(*_: Any) -> None:
+    os._exit(CRASHED)
+
+
+def before(owner: type, name: str) -> None:
+    setattr(owner, name, crash)
+
+
+def after(owner: type, name: str, settle: float = 0.3) -> None:
+    """End when it has returned and what it posted had time to reach the disk."""
+    work: Callable[..., Awaitable[Any]] = getattr(owner, name)
+
+    async def crashing(*args: Any, **kwargs: Any) -> Any:
+        await work(*args, **kwargs)
+        await asyncio.sleep(settle)
+        crash()
+
+    setattr(owner, name, crashing)
+
+
+def before_ordering() -> None:
+    async def crashing(*_: Any) -> None:
+        await asyncio.sleep(0.3)  # what was posted of the shell reaches the disk
+        crash()
+
+    SqliteLedger.ordering = crashing  # type: ignore[method-assign]
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "before anything": lambda: before(OpusRun, "prepare"),
+    "files are uploaded": lambda: after(OpusRun, "prepare"),
+    "a shell exists, nobody knows": lambda: after(OpusRun, "create"),
+    "a shell is known": before_ordering,
+    "the intent is durable": lambda: before(OpusRun, "start"),
+    "the order has left": lambda: after(OpusRun, "start", 0.0),
+    "it is known to run": lambda: after(Api, "observe"),
+    "results are here": lambda: after(OpusRun, "collect"),
+    "the row has ended": lambda: after(SqliteLedger, "end"),
+    "the session has ended": lambda: after(SqliteLedger, "end_session"),
+    "the ledger is closed": lambda: after(SqliteLedger, "close"),
+}
+
+
+async def main(step: str, manifest: str, directory: Path, workflow_id: str) -> None:
+    STEPS[step]()
+    async with client() as opus:
+        if (directory / "ledger.db").exists():
+            await resume_batch(opus, directory)
+        else:
+            await run_batch(opus, manifest, workflow_id=workflow_id, out=directory)
+
+
+if __name__ == "__main__":
+    with quick_polls(0.05):
+        asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]))

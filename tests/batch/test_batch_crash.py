@@ -1,0 +1,84 @@
+"""A process that ends at one exact step, and what the next one makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from batch_tools import DOCUMENT, ask, content, documents, lines, sha256
+from crash_process import CRASHED, STEPS
+
+from opus_async.batch import resume_batch
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+PROCESS = Path(__file__).with_name("crash_process.py")
+
+LEFT = {
+    "before anything": ("planned", None, 1),
+    "files are uploaded": ("planned", None, 1),
+    "a shell exists, nobody knows": ("planned", None, 2),
+    "a shell is known": ("planned", "an id", 1),
+    "the intent is durable": ("ordering", "an id", 1),
+    "the order has left": ("ordering", "an id", 1),
+    "it is known to run": ("running", "an id", 1),
+    "results are here": ("running", "an id", 1),
+    "the row has ended": ("completed", "an id", 1),
+    "the session has ended": ("completed", "an id", 1),
+    "the ledger is closed": ("completed", "an id", 1),
+}
+"""Step -> the row's state then, its job, and how many jobs there are when all is done."""
+
+
+def crashed(step: str, manifest: Path, directory: Path, simulator: SimulatorProcess) -> None:
+    environment = {
+        **os.environ,
+        "OPUS_SERVICE_KEY": simulator.service_key,
+        "OPUS_BASE_URL": simulator.base_url,
+    }
+    process = subprocess.run(
+        [sys.executable, str(PROCESS), step, str(manifest), str(directory), DOCUMENT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == CRASHED, process.stdout + process.stderr
+
+
+def test_every_step_is_tried():
+    assert set(LEFT) == set(STEPS)
+
+
+@pytest.mark.parametrize("step", LEFT)
+async def test_trap_35_after_a_crash_the_stored_id_is_used_and_what_was_ordered_only_looked_at(
+    connect, tmp_path, step
+):
+    state, job, jobs = LEFT[step]
+    manifest = documents(tmp_path / "in", 1)
+    with SimulatorProcess(SimulatorConfig(run_time=0.3, queue_time=0)) as simulator:
+        await asyncio.to_thread(crashed, step, manifest, tmp_path / "out", simulator)
+        [(found, remote_id, orders)] = ask(tmp_path / "out", "SELECT state, remote_id, orders FROM rows")
+        assert (found, remote_id is not None) == (state, job is not None)
+        requests = simulator.state()["counters"]["requests"]
+        result = await resume_batch(connect(simulator), tmp_path / "out")
+        assert result.ok
+        counters = simulator.state()["counters"]
+        made = len(simulator.state(jobs="1")["jobs"])
+    assert counters["executed_twice"] == []
+    sent = {name: number - requests.get(name, 0) for name, number in counters["requests"].items()}
+    if state in {"running", "completed"}:
+        assert not {name for name in ("presign", "initiate", "execute") if sent.get(name)}
+    if job is not None and state == "planned":
+        assert not sent.get("initiate")
+    if step != "before anything":
+        assert not sent.get("presign"), "what was uploaded is uploaded again"
+    assert made <= jobs + (1 if state == "ordering" else 0)  # and one never executed, to compare with
+    [line] = lines(tmp_path / "out" / "results.jsonl")
+    assert line["outputs"]["SHA-256"] == sha256(content(0))
+    assert ask(tmp_path / "out", "PRAGMA integrity_check") == [("ok",)]
+    assert orders == {"planned": 0}.get(state, 1)
