@@ -204,7 +204,8 @@ def _doubt(planned: Planned, ran: int, kind: str) -> str | None:
     if ran and planned.new and planned.missing >= LARGE_SHARE * ran:
         return (
             f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
-            "are new: it looks as if the same rows had got other keys (another column, another way of writing), "
-            "and they would be billed again. Put the manifest back, or run the new rows with --force."
+            "are new: it looks as if the same rows had got other keys (another column, another way of "
+            "writing), and they would be billed again. Put the manifest back, or run the new rows with "
+            "--force."
         )
     return None

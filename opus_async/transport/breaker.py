@@ -34,8 +34,6 @@ FORGOTTEN = 300.0
 FIRST_PROBE = 1.0
 LAST_PROBE = 30.0
 """Seconds between probes, at first and at most: an end is noticed soon, and nobody is hammered."""
-_SOON = 0.001
-"""Seconds: where the rate says "in a nanosecond", a timer would fire over and over in the same instant."""
 _JITTER = 0.25
 """Of the wait between probes, either way: many clients lose one host in the same instant."""
 
@@ -192,7 +190,7 @@ class Breaker:
         if wait <= 0:
             self._interval = min(self._interval * 2, LAST_PROBE)
             wait = self._spread(self._interval)
-        self._probe_at = self._gate.now() + max(wait, _SOON)
+        self._probe_at = self._gate.now() + wait
         self._arm()
 
     def _arm(self) -> None:

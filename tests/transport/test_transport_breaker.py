@@ -294,6 +294,7 @@ def test_a_single_request_waits_for_a_host_that_cannot_be_reached():
 def test_a_plain_no_ends_an_outage():
     async def main(host):
         held = await host.go_down()
+        await until(lambda: host.gate.waiting == len(held))
         host.trouble = lambda: NotFound("", status=404)
         assert {type(error) for error in await all_of(held)} == {NotFound}
         assert host.told[-1] == (False, "it answers again")
@@ -724,7 +725,7 @@ def test_429_is_borne_for_as_long_as_an_outage():
 def test_maintenance_that_says_for_how_long_uses_up_nothing():
     async def main(host):
         host.trouble = lambda: with_wait(ServerError("", status=503), 30)
-        rows = [asyncio.create_task(host.row(str(number))) for number in range(30)]
+        rows = [asyncio.create_task(host.row(str(number))) for number in range(2)]
         await asyncio.sleep(HOUR / 2)
         assert not any(row.done() for row in rows)
         host.trouble = None
@@ -769,6 +770,18 @@ def test_whoever_is_held_can_be_cancelled_and_the_rest_goes_on():
         await asyncio.sleep(100)
         host.trouble = None
         assert await host.ask("new") == "new", "a probe is due, and this is it"
+
+    virtual(main)
+
+
+def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
+    async def main(host):
+        held = await host.go_down()
+        await until(lambda: host.gate.waiting == len(held))
+        for task in held:
+            task.cancel()
+        assert host.gate.let_one() > 0
+        await all_of(held)
 
     virtual(main)
 
