@@ -18,14 +18,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from batch_process import GRACE
 
 from opus_async.batch import resolve_batch
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 PROCESS = Path(__file__).with_name("batch_process.py")
 DOCUMENTS = "D0cumentWorkfl0w"
-LONGEST = 120
+LONGEST = 900
 """Seconds for the last run, which nobody kills."""
 
 
@@ -69,7 +68,12 @@ class Batch:
 
     def run_to_the_end(self) -> int:
         process = self.start()
-        said, complaint = process.communicate(timeout=LONGEST)
+        try:
+            said, complaint = process.communicate(timeout=LONGEST)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
         assert process.returncode in {0, 1, 5}, said + complaint
         return process.returncode
 
@@ -113,7 +117,7 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
                 break  # done before all the kills were used
         await decided(batch)
         counters = simulator.state()["counters"]
-    assert killed >= min(kills, 5), "the batch was over before it could be killed"
+    assert killed >= kills // 2, "the batch was over before it could be killed"
     assert counters["executed_twice"] == []
 
     lines = batch.lines("results.jsonl")
@@ -128,7 +132,6 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
     stored = (batch.directory / "ledger.db").read_bytes()
     assert simulator.service_key.encode() not in stored
     assert b"X-Amz-Signature" not in stored
-    assert GRACE > 1
 
 
 @pytest.mark.timeout(400)
@@ -139,4 +142,4 @@ async def test_twenty_kills_under_hostile_faults(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_two_hundred_kills_under_hostile_faults(tmp_path):
-    await killed_again_and_again(tmp_path, rows=3000, kills=200, seed=44)
+    await killed_again_and_again(tmp_path, rows=2000, kills=200, seed=44)
