@@ -158,10 +158,13 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
     async def _order(self, run: _Run, ready: ReadyT, *, again: bool) -> None:
         run.enter(self.platform.stages.start)
-        if run.journal:
-            await run.journal.ordering(run.known_id)
-        run.ordered = True
-        await self._starter.start(run.known_id, ready, again=again)
+
+        async def before_order() -> None:
+            if run.journal:
+                await run.journal.ordering(run.known_id)
+            run.ordered = True
+
+        await self._starter.start(run.known_id, ready, again=again, before_order=before_order)
         if run.journal:
             run.journal.ordered(run.known_id)
 

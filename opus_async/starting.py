@@ -31,6 +31,10 @@ FAILED_LOOK_WAIT = 1.0
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
 
 
+async def _nothing() -> None:
+    return
+
+
 class Startable(Protocol[ReadyT_contra]):
     """The part of a platform that is needed here."""
 
@@ -61,7 +65,14 @@ class Starter(Generic[ReadyT]):
         self._policy = policy
         self._sleep = sleep
 
-    async def start(self, job_id: str, ready: ReadyT, *, again: bool = False) -> None:
+    async def start(
+        self,
+        job_id: str,
+        ready: ReadyT,
+        *,
+        again: bool = False,
+        before_order: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
         """Start the job; returns when it is known to run.
 
         Args:
@@ -69,11 +80,13 @@ class Starter(Generic[ReadyT]):
             ready: What its start sends.
             again: Whether an earlier process has given the order, :meth:`was_obeyed` said no, and this is
                 the one more that is allowed.
+            before_order: Awaited before every order that is sent.
 
         Raises:
             AmbiguousExecution: It cannot be known.
             OpusError: It was refused.
         """
+        await before_order()
         if again:
             return await self._start_again(job_id, ready)
         try:
@@ -90,6 +103,7 @@ class Starter(Generic[ReadyT]):
         log.warning(
             "job %s: looks never started after %g s; ordering it again", job_id, self._policy.execute_grace
         )
+        await before_order()
         return await self._start_again(job_id, ready)
 
     async def was_obeyed(self, job_id: str, cause: OpusError, *, may_order: bool = True) -> bool:

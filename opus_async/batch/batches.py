@@ -126,6 +126,7 @@ async def resume_batch(
     order: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
+    accept_second_bill: bool = False,
     watching: Watching | None = None,
 ) -> BatchResult:
     """Go on with a batch, from whatever state and after whatever death.
@@ -137,6 +138,8 @@ async def resume_batch(
         order: Fields of :class:`~.options.Order` that shall be others than before: only with ``force``.
         settings: Fields of :class:`~.options.Settings` that shall be others than before.
         force: Whether what changes results may be another now, for the rows not begun yet.
+        accept_second_bill: Whether rows may run that look like ones that have run: their keys or files are
+            others than they were.
         watching: Who is told what meanwhile.
 
     Raises:
@@ -145,7 +148,7 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
-    changes = Changes(manifest, order or {}, settings or {}, force)
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill)
     return await go_on(client, Path(out), changes, watching or Watching())
 
 
@@ -167,7 +170,8 @@ async def retry_batch(
         client: As in :func:`run_batch`.
         out: The batch directory.
         only: ``failed`` (those that the platform timed out included), ``cancelled``, ``unknown``.
-        accept_second_bill: Whether unknown rows may run again although they may have been billed.
+        accept_second_bill: Whether unknown rows may run again although they may have been billed, and rows
+            that look like ones that have run.
         manifest: As in :func:`resume_batch`, like the rest.
         order: Likewise.
         settings: Likewise.
@@ -184,11 +188,17 @@ async def retry_batch(
             "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
             "--accept-second-bill."
         )
-    changes = Changes(manifest, order or {}, settings or {}, force)
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill)
     return await go_on(client, Path(out), changes, watching or Watching(), retry=states)
 
 
-async def resolve_batch(out: str | PathLike[str], decision: str, *, keys: Sequence[str] | None = None) -> int:
+async def resolve_batch(
+    out: str | PathLike[str],
+    decision: str,
+    *,
+    keys: Sequence[str] | None = None,
+    accept_second_bill: bool = False,
+) -> int:
     """Decide about rows whose outcome nobody can tell.
 
     Args:
@@ -196,6 +206,8 @@ async def resolve_batch(out: str | PathLike[str], decision: str, *, keys: Sequen
         decision: ``done`` (it ran, count it as completed), ``failed`` (it did not, leave it), or ``retry``
             (it did not: the next resume runs it as a new job).
         keys: Which rows; None for all that are unknown.
+        accept_second_bill: Whether a row that the platform shows as completed may be called failed, or run
+            again: it was billed.
 
     Returns:
         How many rows were decided.
@@ -206,7 +218,7 @@ async def resolve_batch(out: str | PathLike[str], decision: str, *, keys: Sequen
     """
     ledger = await SqliteLedger.open(Path(out))
     try:
-        return await ledger.resolve(decision, keys=keys)
+        return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill)
     finally:
         await ledger.close()
         await asyncio.to_thread(write_reports, Path(out), log.warning)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from opus_async.batch.binding import Binding
@@ -15,13 +17,13 @@ from opus_async.batch.options import Rules, Source
 from opus_async.batch.plan import plan
 from opus_async.batch.ports import Ledger, Planned
 from opus_async.batch.problems import Problem
+from opus_async.batch.rows import RowState
 from opus_async.batch.validate import Validation, validate
 from opus_async.batch.watching import Watching
 from opus_async.errors import ManifestError
 from opus_async.platform import Platform
 
-LARGE_SHARE = 0.5
-"""Of the rows that have run: when so many are missing while new ones came, their keys may have changed."""
+NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 FOLDERS = frozenset({"folder", "glob"})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
@@ -49,12 +51,14 @@ class Found:
         base: The folder that relative file cells start at.
         to_plan: The manifest, if it is to be planned again; None if the ledger knows it as it is, or it is
             gone.
+        same: Whether it is, by its stamp, what was planned before.
     """
 
     source: Source
     kind: str
     base: Path
     to_plan: Manifest | None
+    same: bool = True
 
 
 def found(
@@ -81,8 +85,9 @@ def found(
             raise
         watching.notice(f"The manifest cannot be read ({error.message}); going on with the rows planned.")
         return Found(source=source, kind=facts["kind"], base=Path(facts["base"]), to_plan=None)
-    known = manifest.stamp() == facts["stamp"] and not anew
-    return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=None if known else manifest)
+    same = manifest.stamp() == facts["stamp"]
+    to_plan = None if same and not anew else manifest
+    return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 
 
 def opened(source: Source) -> Manifest:
@@ -148,31 +153,50 @@ async def planned_in(
     manifest: Manifest,
     binding: Binding,
     ledger: Ledger,
-    problems: Mapping[int, str],
     watching: Watching,
     *,
-    force: bool = True,
+    problems: Mapping[int, str] = NO_PROBLEMS,
+    rules: Rules,
+    force: bool = False,
+    same: bool = False,
+    retry: Sequence[RowState] = (),
 ) -> list[dict[str, Any]]:
-    """Plan all rows; returns what each column is for.
+    """Plan all rows, for the ledger to confirm; returns what each column is for.
+
+    Args:
+        manifest: What is planned.
+        binding: From its cells to inputs.
+        ledger: Where.
+        watching: Who is told.
+        problems: Index -> problem of rows that are planned as failed.
+        rules: Whether rows may run that may have been billed.
+        force: Whether rows that have run may keep results of something else.
+        same: Whether the manifest is, by its stamp, what was planned before.
+        retry: As in :func:`opus_async.batch.plan.plan`.
 
     Raises:
-        ManifestError: Rows that have run ask for something else now, or it looks as if they had only changed
-            their keys; not with ``force``.
+        ManifestError: It cannot be planned, or rows that have run would run again. Nothing was changed.
     """
-    before = ledger.counts()
-    ran = before.in_flight + before.completed + before.unknown
-    planned, columns = await plan(
-        manifest,
-        binding,
-        ledger,
-        digests=FileDigests(ledger),
-        problems=problems,
-        on_progress=lambda rows: watching.planning("planned", rows),
-    )
+    try:
+        planned, columns = await plan(
+            manifest,
+            binding,
+            ledger,
+            digests=FileDigests(ledger),
+            problems=problems,
+            accept_second_bill=rules.accept_second_bill,
+            retry=retry,
+            on_progress=lambda rows: watching.planning("planned", rows),
+        )
+        if not force:
+            _refuse_changed(planned)
+        if not rules.accept_second_bill:
+            _refuse_second_bill(planned, manifest.kind, same=same)
+    except BaseException:
+        await asyncio.shield(ledger.abandon_plan())
+        raise
     for sentence in _remarks(planned):
         watching.notice(sentence)
-    if not force and (doubt := _doubt(planned, ran, manifest.kind)):
-        raise ManifestError(f"{doubt} Nothing was sent.")
     return [column.as_json() for column in binding.table(columns)]
 
 
@@ -184,6 +208,8 @@ def _remarks(planned: Planned) -> list[str]:
             f"{planned.repeated_count:,} rows are identical to earlier ones (the first is row {index + 1}, "
             f"key {key}): each runs, and is billed, on its own, under a key that ends in ~2, ~3 ..."
         )
+    if planned.missing:
+        said.append(f"{planned.missing:,} rows that have run are not in the manifest any more: they stay.")
     if planned.withdrawn:
         said.append(
             f"{planned.withdrawn:,} rows are not in the manifest any more and had not begun: taken out."
@@ -191,21 +217,29 @@ def _remarks(planned: Planned) -> list[str]:
     return said
 
 
-def _doubt(planned: Planned, ran: int, kind: str) -> str | None:
-    """Why rows might be billed again, or results be of something else; None when nothing says so."""
+def _refuse_changed(planned: Planned) -> None:
+    """Raise ManifestError where rows that have run ask for something else now under the same key."""
     if planned.changed_count:
         some = ", ".join(planned.changed[:3])
-        return (
-            f"{planned.changed_count:,} rows have run and ask for something else now ({some}): give them "
-            "another key to run them again, or let them keep the result they have with --force."
-        )
-    if kind in FOLDERS:  # documents are taken out once they are done
-        return None
-    if ran and planned.new and planned.missing >= LARGE_SHARE * ran:
-        return (
-            f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
-            "are new: it looks as if the same rows had got other keys (another column, another way of "
-            "writing), and they would be billed again. Put the manifest back, or run the new rows with "
+        raise ManifestError(
+            f"{planned.changed_count:,} rows have run and ask for something else now ({some}); nothing was "
+            "sent. Give them another key to run them again, or let them keep the result they have with "
             "--force."
         )
-    return None
+
+
+def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
+    """Raise ManifestError where it looks as if rows that have run would run again under other keys."""
+    way_out = "Put it back as it was, or run them, and pay again, with --accept-second-bill."
+    edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
+    if edited > 0:
+        raise ManifestError(
+            f"{edited:,} rows that have run name files that hold something else now: they would run, and be "
+            f"billed, again. Nothing was sent. {way_out}"
+        )
+    if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
+        raise ManifestError(
+            f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
+            "are new: the same rows may have got other keys (another column, another way of writing), and "
+            f"would be billed again. Nothing was sent. {way_out}"
+        )

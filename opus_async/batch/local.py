@@ -6,9 +6,9 @@ import asyncio
 import enum
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from opus_async.batch.control import Control, dooms_all
 from opus_async.batch.endings import broken, ended, merged
@@ -28,10 +28,20 @@ LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
 LOOK_SHARE = 0.1
 """Of the time that a row has waited for a person; within these bounds in seconds."""
 MOST_ORDERS = 2
-"""Orders after which a row that nobody can tell of is for a person to decide."""
+"""Orders for one job; whether the last was obeyed, when nothing shows it, is for a person to decide."""
 _REMEMBERED = 200
 
-RequestOf = Callable[[Row], Awaitable[JobRequest]]
+
+class Requests(Protocol):
+    """From rows to what is asked for."""
+
+    async def of(self, row: Row) -> JobRequest:
+        """The request of a row; raises InvalidInputs where its files are not what was planned."""
+
+    async def check(self, row: Row) -> None:
+        """Raise InvalidInputs where the files of a row are not what was planned."""
+
+
 OnEnd = Callable[[Row, Ending], None]
 
 
@@ -51,7 +61,7 @@ class LocalShardRunner:
     Args:
         lifecycle: How a job runs.
         ledger: Told of every step.
-        request_of: From a row to what is asked for.
+        requests: From a row to what is asked for.
         control: Heeded; and told of what dooms every row.
         max_in_flight: Rows that hold a slot at once.
         limiter: Says when the next row may start; None for at once.
@@ -63,7 +73,7 @@ class LocalShardRunner:
         self,
         lifecycle: Lifecycle[Any, Any],
         ledger: Ledger,
-        request_of: RequestOf,
+        requests: Requests,
         control: Control,
         *,
         max_in_flight: int,
@@ -74,7 +84,7 @@ class LocalShardRunner:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
         self._ledger = ledger
-        self._request_of = request_of
+        self._requests = requests
         self._control = control
         self._limiter = limiter
         self._on_end = on_end
@@ -136,7 +146,7 @@ class LocalShardRunner:
         return self._control.admitting
 
     def _begin(self, row: Row) -> asyncio.Task[None]:
-        work = _Work(row, self._ledger, self._platform.identity["generation"])
+        work = _Work(row, self._ledger, self._requests, self._platform.identity["generation"])
         task = asyncio.get_running_loop().create_task(self._work(work), name=f"opus_async row {row.index}")
         self._working[work] = task
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
@@ -173,24 +183,30 @@ class LocalShardRunner:
 
     async def _ending(self, work: _Work) -> Ending | None:
         """How the row ended; None when it rests."""
-        row = work.row
         try:
-            request = await self._request_of(row)
-            outcome = await self._lifecycle.run(
-                request, index=row.index, past=_past(row), journal=work, park=True
-            )
-            files = await self._fetch(row, outcome)
+            return await self._run(work)
         except Parked as parked:
             await self._park(work, parked)
             return None
         except LedgerError:
             raise
         except OpusError as error:
-            if dooms_all(error, self._platform.stages):
-                log.warning("row %d: %s", row.index, error)
-                self._control.doom(error)
+            if doom := self._doom_of(error):
+                log.warning("row %d: %s", work.row.index, doom)
+                self._control.doom(doom)
                 return None
-            return broken(row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
+            return self._broken(work, error)
+        except Exception as error:
+            log.exception("row %d: unexpected", work.row.index)
+            surprise = OpusError(f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async")
+            return self._broken(work, surprise)
+
+    async def _run(self, work: _Work) -> Ending | None:
+        row = work.row
+        outcome = await self._lifecycle.run(
+            await self._requests.of(row), index=row.index, past=_past(row), journal=work, park=True
+        )
+        files = await self._fetch(row, outcome)
         if outcome.error is not None and (doom := self._doom_of(outcome.error)):
             self._control.doom(doom)  # what it left is fetched when it is resumed
             return None
@@ -234,9 +250,19 @@ class LocalShardRunner:
 class _Work:
     """One row being worked on: the journal of its job, and how far it is."""
 
-    __slots__ = ("_generation", "_ledger", "may_run", "ordered_at", "phase", "row", "settled", "status")
+    __slots__ = (
+        "_generation",
+        "_ledger",
+        "_requests",
+        "may_run",
+        "ordered_at",
+        "phase",
+        "row",
+        "settled",
+        "status",
+    )
 
-    def __init__(self, row: Row, ledger: Ledger, generation: str) -> None:
+    def __init__(self, row: Row, ledger: Ledger, requests: Requests, generation: str) -> None:
         self.row = row
         self.may_run = row.state is not RowState.PLANNED
         """Whether the order to start may have left, in whatever process."""
@@ -246,12 +272,15 @@ class _Work:
         """Whether the ledger knows how it stands, and need not be told that it was given back."""
         self.status = row.status
         self._ledger = ledger
+        self._requests = requests
         self._generation = row.generation or generation
 
     def created(self, remote_id: str) -> None:
         self._ledger.created(self.row, remote_id, self._generation)
 
     async def ordering(self, remote_id: str) -> None:
+        if self.row.state is not RowState.PLANNED:  # hours may lie between: what was uploaded is sent again
+            await self._requests.check(self.row)
         self.phase, self.may_run = _Phase.ORDERING, True
         await self._ledger.ordering(self.row, remote_id, self._generation)
 
@@ -273,5 +302,5 @@ def _past(row: Row) -> Past:
         remote_id=row.remote_id,
         ordered=ordered,
         accepted=ordered and known_to_run,
-        may_order=row.state is not RowState.UNKNOWN or row.orders < MOST_ORDERS,
+        may_order=row.orders < MOST_ORDERS,
     )

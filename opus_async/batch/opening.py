@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch import failures
 from opus_async.batch.binding import Binding
 from opus_async.batch.estimate import Pace
 from opus_async.batch.fingerprint import differences, fingerprint
@@ -39,12 +40,14 @@ class Changes:
         order: What changes results; only with ``force``.
         settings: What does not.
         force: See there.
+        accept_second_bill: Whether rows may run again that have run, or may have.
     """
 
     manifest: str | PathLike[str] | None = None
     order: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
+    accept_second_bill: bool = False
 
 
 async def begin(
@@ -69,8 +72,8 @@ async def begin(
         lifecycle = await _lifecycle(client, order, ledger.memory)
         binding = _binding(order, lifecycle, manifest.kind, order.constants)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
-        columns = await planned_in(manifest, binding, ledger, problems, watching)
-        await ledger.set_facts(
+        columns = await planned_in(manifest, binding, ledger, watching, problems=problems, rules=rules)
+        await ledger.confirm_plan(
             order=order.as_facts(),
             fingerprint=fingerprint(order, lifecycle.platform),
             binding=columns,
@@ -78,6 +81,7 @@ async def begin(
             stages=_stages(lifecycle),
             settings=settings.as_facts(),
             manifest=manifest_facts(manifest, source),
+            rules=rules.as_facts(),
             client=_client_facts(client),
         )
         await ledger.publish()
@@ -130,16 +134,31 @@ async def go_on(
             await ledger.close()
             return await _as_it_stands(directory)
         lifecycle = await _lifecycle(client, order, ledger.memory)
-        await _same(facts["fingerprint"], order, lifecycle, watching, force=changes.force)
+        _same(facts["fingerprint"], order, lifecycle, watching, counts=ledger.counts(), force=changes.force)
         # Files among the constants have full paths there: this process may have begun in another folder.
         constants = changes.order.get("constants") or facts["constants"]
         binding = _binding(order, lifecycle, rows.kind, constants)
         if retry:
-            number = await ledger.retry(retry)
-            watching.notice(f"{number:,} rows are run again, each as a new job.")
-        if rows.to_plan is not None:
-            columns = await planned_in(rows.to_plan, binding, ledger, {}, watching, force=changes.force)
-            await ledger.set_facts(manifest=manifest_facts(rows.to_plan, rows.source), binding=columns)
+            told = sum(getattr(ledger.counts(), str(state)) for state in retry)
+            watching.notice(f"{told:,} rows are run again, each as a new job.")
+        if rows.to_plan is None:
+            await ledger.retry(retry)
+        else:
+            columns = await planned_in(
+                rows.to_plan,
+                binding,
+                ledger,
+                watching,
+                rules=Rules(
+                    accept_second_bill=changes.accept_second_bill or facts["rules"]["accept_second_bill"]
+                ),
+                force=changes.force,
+                same=rows.same,
+                retry=retry,
+            )
+            await ledger.confirm_plan(manifest=manifest_facts(rows.to_plan, rows.source), binding=columns)
+        if retry:  # until they have ended again, nobody may take them for proved failures
+            await asyncio.to_thread(failures.write, directory)
         await ledger.set_facts(
             order=order.as_facts(),
             fingerprint=fingerprint(order, lifecycle.platform),
@@ -221,16 +240,27 @@ def _binding(
     )
 
 
-async def _same(
+def _same(
     before: Mapping[str, Any],
     order: Order,
     lifecycle: Lifecycle[Any, Any],
     watching: Watching,
     *,
+    counts: Counts,
     force: bool,
 ) -> None:
-    """Whether what changes results is what it was."""
-    other = differences(before, fingerprint(order, lifecycle.platform))
+    """Whether what changes results is what it was; and jobs are asked about where they were made."""
+    now = fingerprint(order, lifecycle.platform)
+    moved = differences(
+        *({name: facts.get(name) for name in lifecycle.platform.identity} for facts in (before, now))
+    )
+    if moved and (counts.in_flight or counts.unknown):
+        raise ManifestError(
+            f"{counts.in_flight + counts.unknown:,} rows have jobs elsewhere, whose ids mean nothing here; "
+            "nothing was sent. Resume where they were made, or decide about them first ('batch resolve'):",
+            moved,
+        )
+    other = differences(before, now)
     if not other:
         return
     if not force:

@@ -84,6 +84,10 @@ class Rules:
     skip_invalid: bool = False
     accept_second_bill: bool = False
 
+    def as_facts(self) -> dict[str, Any]:
+        """For the ledger."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ from opus_async.batch.digests import FileDigests
 from opus_async.batch.keys import given_key, row_key
 from opus_async.batch.manifest import Manifest, Record
 from opus_async.batch.ports import Ledger, Planned
-from opus_async.batch.rows import NewRow
+from opus_async.batch.row_check import doubt_about
+from opus_async.batch.rows import NewRow, RowState
 from opus_async.errors import InvalidInputs, ManifestError
 
 ItemT = TypeVar("ItemT")
@@ -31,9 +33,11 @@ async def plan(
     *,
     digests: FileDigests,
     problems: Mapping[int, str],
+    accept_second_bill: bool,
+    retry: Sequence[RowState] = (),
     on_progress: OnProgress,
 ) -> tuple[Planned, Sequence[str]]:
-    """Plan every row of a manifest.
+    """Plan every row of a manifest. Nothing of it counts until the ledger is told to confirm the plan.
 
     Args:
         manifest: Streamed once.
@@ -41,6 +45,9 @@ async def plan(
         ledger: Where they go.
         digests: Reads files, for keys that are made of content.
         problems: Index of a row -> why it cannot be run: planned as failed.
+        accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
+            unknown, for a person to decide.
+        retry: States whose rows are to run again, each as a new job.
         on_progress: Told how many rows are planned so far.
 
     Returns:
@@ -51,6 +58,8 @@ async def plan(
     """
     stamp = manifest.stamp()
     await ledger.begin_plan()
+    if retry:
+        await ledger.retry(retry)
     planned = 0
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
@@ -60,6 +69,8 @@ async def plan(
                 for record in chunk
             )
         )
+        if not accept_second_bill:
+            rows = [_doubted(row, record) for row, record in zip(rows, chunk, strict=True)]
         await ledger.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -97,6 +108,11 @@ async def _row(
         key_given=key.given and problem is None,  # a row that is not run may have another's key
         problem=problem,
     )
+
+
+def _doubted(row: NewRow, record: Record) -> NewRow:
+    doubt = doubt_about(record)
+    return row if doubt is None else replace(row, doubtful=doubt, problem=None)
 
 
 async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:

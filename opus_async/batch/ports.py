@@ -33,7 +33,10 @@ class Planned:
         repeated_count: How many they are.
         withdrawn: Rows that are not in the manifest any more and had nothing ordered: taken out. This and
             the next are only told when planning ends.
-        missing: Rows that are not in the manifest any more and have run, or may have: they stay.
+        missing: Rows that were in the manifest at the last plan, are not any more, and have run, or may have:
+            they stay.
+        edited: New rows with the very cells of one that is missing and has run, or may have: the same row
+            with other contents of its files. Only told when planning ends.
     """
 
     new: int = 0
@@ -45,6 +48,7 @@ class Planned:
     repeated_count: int = 0
     withdrawn: int = 0
     missing: int = 0
+    edited: int = 0
 
 
 class Ledger(Protocol):
@@ -62,13 +66,23 @@ class Ledger(Protocol):
         """Seconds since the epoch, by a clock that does not jump within a session."""
 
     async def begin_plan(self) -> None:
-        """From here on rows are planned; those that do not come before :meth:`end_plan` are withdrawn."""
+        """From here on rows are planned; those that do not come before :meth:`end_plan` are withdrawn.
+
+        Nothing of it is durable, and nothing is handed out, until either :meth:`confirm_plan` or
+        :meth:`abandon_plan` has returned. To close the ledger abandons it.
+        """
 
     async def plan(self, rows: Sequence[NewRow]) -> None:
         """Take up rows of the manifest. Planning the same row twice over is harmless."""
 
     async def end_plan(self) -> Planned:
-        """The manifest has ended."""
+        """The manifest has ended; nothing is confirmed yet."""
+
+    async def confirm_plan(self, **facts: Any) -> None:
+        """Make the plan durable, and these facts of the batch with it: all of it, or nothing."""
+
+    async def abandon_plan(self) -> None:
+        """Leave everything as it was before :meth:`begin_plan`, the counts included."""
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, tuple[int, int, int, str]]:
         """Path -> size, mtime in ns, inode and SHA-256 in hex of files that were read for a plan."""

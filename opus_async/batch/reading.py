@@ -400,7 +400,7 @@ def process_at_work(directory: Path) -> Process | None:
         pid, host, since = int(told["pid"]), str(told["host"]), told.get("since")
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    held = _is_held(path)
+    held = _is_held(directory)
     if held is None and host == socket.gethostname():
         held = _lives(pid)
     return None if held is False else Process(pid, host, since, held)
@@ -416,9 +416,9 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _is_held(path: Path) -> bool | None:
+def _is_held(directory: Path) -> bool | None:
     """Whether the lock is held; None where there are no locks. The number can be another process's by now."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

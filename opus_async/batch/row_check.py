@@ -49,6 +49,14 @@ class _Row:
     given: Collection[str]
 
 
+def doubt_about(record: Record) -> str | None:
+    """Why a row of an earlier batch may have been billed, or may yet; None where it is proved otherwise."""
+    if record.past is None or record.past.get("status") in _PROVED:
+        return None
+    status = quoted(record.past["status"]) if record.past.get("status") else "without a status"
+    return f"an earlier batch left this row {status}: its job may have run, and be billed"
+
+
 class RowCheck:
     """Checks the rows of one manifest, one after the other.
 
@@ -115,12 +123,11 @@ class RowCheck:
 
     def _billed(self, row: _Row) -> Iterator[Problem]:
         """A row of an earlier batch that may have cost something, or may yet."""
-        past = row.record.past
-        if past is None or self._accept_second_bill or past.get("status") in _PROVED:
+        doubt = doubt_about(row.record)
+        if doubt is None or self._accept_second_bill:
             return
-        status = quoted(past["status"]) if past.get("status") else "without a status"
         yield Problem(
-            message=f"an earlier batch left this row {status}: its job may have run, and be billed",
+            message=doubt,
             cause="it is not proved that the row cost nothing so far",
             fix="look at its job first; --accept-second-bill runs such rows all the same",
             index=row.record.index,

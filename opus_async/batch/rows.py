@@ -52,6 +52,8 @@ class NewRow:
         key_given: Whether the key stands in the manifest. One made from content gets ``~n`` when it comes
             again; a given one may come again only with the same digest.
         problem: Why it cannot be run at all; then it is planned as failed.
+        doubtful: Why it may have been billed already, by an earlier batch; then it is planned as unknown,
+            for a person to decide.
     """
 
     index: int
@@ -60,6 +62,7 @@ class NewRow:
     cells: Mapping[str, Any]
     key_given: bool = False
     problem: str | None = None
+    doubtful: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ def _outputs(crew: Crew) -> Outputs | None:
 
 
 class _Requests:
-    """From a row to its request."""
+    """From a row to its request; see :class:`opus_async.batch.local.Requests`."""
 
     def __init__(self, crew: Crew) -> None:
         self._binding = crew.binding
@@ -124,13 +124,18 @@ class _Requests:
         self._timeout = crew.settings.timeout
         self._freshness = Freshness(crew.ledger, FileDigests())
 
-    async def __call__(self, row: Row) -> JobRequest:
+    async def of(self, row: Row) -> JobRequest:
+        """The request of a row."""
         if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
             return JobRequest({}, key=row.key, timeout=self._timeout)
         request = self._binding.request(row.cells, index=row.index, key=row.key, base=self._base)
         if row.state is RowState.PLANNED:
-            await self._freshness.check(self._binding.files(row.cells, self._base))
+            await self.check(row)
         return request if self._timeout is None else replace(request, timeout=self._timeout)
+
+    async def check(self, row: Row) -> None:
+        """Raise InvalidInputs where its files are not what was planned."""
+        await self._freshness.check(self._binding.files(row.cells, self._base))
 
 
 def _tell_drain(crew: Crew, going_on: int) -> None:
@@ -182,14 +187,16 @@ async def _end(crew: Crew) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
     counts = crew.ledger.counts()
     platform = crew.lifecycle.platform
-    with suppress(LedgerError):
-        await crew.ledger.end_session(
-            ended_because=ended_because(crew.control.reason),
-            exit_code=exit_code(crew.control.reason, counts),
-            stray_shells=platform.stray_shells,
-            uploads_saved=platform.prepared_before,
-        )
-    await crew.ledger.close()
+    try:
+        with suppress(LedgerError):
+            await crew.ledger.end_session(
+                ended_because=ended_because(crew.control.reason),
+                exit_code=exit_code(crew.control.reason, counts),
+                stray_shells=platform.stray_shells,
+                uploads_saved=platform.prepared_before,
+            )
+    finally:  # whoever cancels a second time must not keep the next process out
+        await asyncio.shield(crew.ledger.close())
     await asyncio.to_thread(write_reports, crew.directory, crew.notice)
     return counts
 
@@ -204,7 +211,8 @@ def exit_code(reason: Reason | None, counts: Counts) -> Exit:
     codes = [] if reason is None else [reason.exit]
     if counts.unknown:
         codes.append(Exit.UNKNOWN)
-    if counts.not_completed > counts.unknown:
+    left_over = reason is None and (counts.planned or counts.in_flight)  # nothing explains it: no good end
+    if counts.not_completed > counts.unknown or left_over:
         codes.append(Exit.FAILED)
     return first_of(codes)
 

@@ -56,7 +56,9 @@ def new_rows(count: int) -> list[NewRow]:
 async def plan(ledger: SqliteLedger, rows: Iterable[NewRow]) -> Planned:
     await ledger.begin_plan()
     await ledger.plan(list(rows))
-    return await ledger.end_plan()
+    planned = await ledger.end_plan()
+    await ledger.confirm_plan()
+    return planned
 
 
 @asynccontextmanager

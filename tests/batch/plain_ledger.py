@@ -45,6 +45,7 @@ class PlainLedger:
         self._todo = list(reversed(self.rows))
         self._parked: dict[int, float] = {}
         self._states = Counter({RowState.PLANNED: rows})
+        self._before: tuple[dict[int, Row], list[int], Counter[RowState]] | None = None
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -52,7 +53,7 @@ class PlainLedger:
     # Planning and sessions
 
     async def begin_plan(self) -> None:
-        return
+        self._before = dict(self.rows), list(self._todo), self._states.copy()
 
     async def plan(self, rows: Sequence[NewRow]) -> None:
         for new in rows:
@@ -62,6 +63,14 @@ class PlainLedger:
 
     async def end_plan(self) -> Planned:
         return Planned(new=len(self.rows))
+
+    async def confirm_plan(self, **facts: Any) -> None:
+        self._before = None
+
+    async def abandon_plan(self) -> None:
+        if self._before is not None:
+            self.rows, self._todo, self._states = self._before
+            self._before = None
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, tuple[int, int, int, str]]:
         return {}

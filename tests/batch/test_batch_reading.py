@@ -408,6 +408,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
         await writing.begin_plan()
         await writing.plan([new_row(2), new_row(0), new_row(1)])
         await writing.end_plan()
+        await writing.confirm_plan()
         await writing.publish()
         session = await writing.begin_session({"max_in_flight": 5})
         first, second = await writing.take(2)

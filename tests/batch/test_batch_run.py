@@ -138,23 +138,6 @@ async def test_a_column_of_remarks_makes_no_new_rows(simulate, connect, tmp_path
     assert len(simulator.world.jobs) == 2
 
 
-async def test_rows_that_look_like_those_that_ran_are_not_billed_again_by_accident(
-    simulate, connect, tmp_path
-):
-    simulator = await simulate()
-    manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
-    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
-    texts(manifest, ["A", "B", "C"])
-    with pytest.raises(ManifestError, match=r"3 rows that have run are not in the manifest .* billed again"):
-        await resume_batch(connect(simulator), tmp_path / "out")
-    assert len(simulator.world.jobs) == 3
-    texts(manifest, ["a", "b", "c", "d"])
-    assert (await resume_batch(connect(simulator), tmp_path / "out")).counts.total == 4
-    texts(manifest, ["A", "B", "C"])
-    result = await resume_batch(connect(simulator), tmp_path / "out", force=True)
-    assert (result.ok, result.counts.total) == (True, 7)
-
-
 async def test_rows_that_ran_under_a_key_and_ask_for_something_else_now_are_told(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = tmp_path / "m.csv"

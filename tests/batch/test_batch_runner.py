@@ -22,6 +22,14 @@ from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import UncertainStart
 
 
+class Requests:
+    async def of(self, row):
+        return JobRequest({"n": row.index}, key=row.key)
+
+    async def check(self, row):
+        return
+
+
 class Session:
     """A runner on a ledger, and what came of it."""
 
@@ -43,13 +51,10 @@ class Session:
             for seconds, act in meanwhile:
                 loop.call_later(seconds, act)
 
-            async def request_of(row):
-                return JobRequest({"n": row.index}, key=row.key)
-
             shards = LocalShardRunner(
                 lifecycle,
                 self.ledger,
-                request_of,
+                Requests(),
                 self.control,
                 on_end=Failures(self._halt, self.control),
                 **self._options,

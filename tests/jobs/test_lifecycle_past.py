@@ -66,6 +66,15 @@ def test_the_journal_hears_of_an_order_before_it_leaves():
     assert journal.starts_when_ordering == [0]
 
 
+def test_the_journal_hears_of_a_second_order_too():
+    platform = FakePlatform()
+    answers = iter([UncertainStart(TransportError("lost", request_sent=True)), None])
+    platform.fail["start"] = lambda _: next(answers)
+    journal = WrittenDown(platform)
+    assert run(platform, journal=journal).ok
+    assert journal.starts_when_ordering == [0, 1]
+
+
 def test_nothing_is_ordered_when_the_journal_cannot_keep_it():
     class Full(WrittenDown):
         async def ordering(self, remote_id):

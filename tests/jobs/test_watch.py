@@ -13,6 +13,7 @@ from virtual_time import run_virtual
 
 from opus_async.errors import (
     AuthenticationError,
+    HostDown,
     InvalidInputs,
     NotFound,
     OpusError,
@@ -184,6 +185,40 @@ def test_answers_that_make_no_sense_are_tolerated_for_a_while_only(error):
             began = now()
             with pytest.raises(type(error)):
                 await watcher.wait("long")
+            assert 60 <= now() - began <= 120
+
+    run_virtual(main())
+
+
+def test_a_platform_that_is_gone_is_waited_for_without_end_or_for_as_long_as_was_said():
+    down = HostDown("gone", host="operator.opus.com", seconds=120, request_sent=False)
+
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [down] * 200
+        async with watching(opus, patience=10) as watcher:
+            assert await watcher.wait("1") == JobStatus.COMPLETED
+        opus.answers["2"] = [down]
+        async with watching(opus, patience=10, outage=3600) as watcher:
+            with pytest.raises(HostDown):
+                await watcher.wait("2")
+
+    run_virtual(main())
+
+
+def test_web_pages_instead_of_answers_are_borne_for_as_long_as_an_outage():
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [ProtocolError("an HTML page")] * 1000
+        opus.answers["2"] = [NotFound("no such job", status=404)] * 1000
+        async with watching(opus, patience=60, outage=3600) as watcher:
+            began = now()
+            with pytest.raises(ProtocolError):
+                await watcher.wait("1")
+            assert 3600 <= now() - began <= 3700
+            began = now()
+            with pytest.raises(NotFound):
+                await watcher.wait("2")
             assert 60 <= now() - began <= 120
 
     run_virtual(main())

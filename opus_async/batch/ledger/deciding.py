@@ -14,24 +14,33 @@ from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import PROVED_FAILURES, RowState
 from opus_async.errors import ManifestError
+from opus_async.models import JobStatus
 
 DECISIONS = ("done", "retry", "failed")
 RETRIED = PROVED_FAILURES | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
-_NOTE = "resolved by a person"
+RESOLVED = "resolved by a person"
 _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""
 
 _ANEW = """
 UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
-    orders = 0, started_at = NULL, ordered_at = NULL, ended_at = NULL, timings = NULL,
-    error = NULL, error_type = NULL, cause = NULL, note = NULL
+    orders_before = orders_before + orders, orders = 0, retries = retries + 1, started_at = NULL,
+    ordered_at = NULL, ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL,
+    note = NULL
 """
 _ALL_ANEW = f"{_ANEW} WHERE state = ?"
 _ONE_ANEW = f"{_ANEW} WHERE id = ?"
-_ALL_HISTORY = """
-INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', ? FROM rows WHERE state = ?
-"""
+_RETRIED_NOTE = "to be tried again"
+_WAS_JOB = "? || coalesce('; was job ' || remote_id, '')"
+_ALL_HISTORY = f"""
+INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
+FROM rows WHERE state = ?
+"""  # noqa: S608 - words of ours
+_ONE_ANEW_HISTORY = f"""
+INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
+FROM rows WHERE id = ?
+"""  # noqa: S608 - likewise
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
 _DONE = """
 UPDATE rows SET state = 'completed', ended_at = ?, note = ?, error = NULL, error_type = NULL, cause = NULL,
@@ -41,6 +50,7 @@ WHERE id = ?
 _FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?"
 _UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
 _BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
+_STATUS = "SELECT key, status FROM rows WHERE id = ?"
 _BY_ID = "SELECT position, key, remote_id FROM rows WHERE id = ?"
 
 
@@ -48,7 +58,7 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
     """Plan all rows of these states anew."""
     change: Counter[RowState] = Counter()
     for state in dict.fromkeys(states):
-        store.connection.execute(_ALL_HISTORY, (*when, "to be tried again", state))
+        store.connection.execute(_ALL_HISTORY, (*when, _RETRIED_NOTE, state))
         count = store.connection.execute(_ALL_ANEW, (state,)).rowcount
         change[state] -= count
         change[RowState.PLANNED] += count
@@ -73,12 +83,32 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
         else:
             rows.append(found[0])
     if problems:
-        more = [f"and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
         raise ManifestError(
-            "Nothing was resolved, because only rows that are unknown can be:",
-            [*problems[:_TOLD], *more],
+            "Nothing was resolved, because only rows that are unknown can be:", _some(problems)
         )
     return rows
+
+
+def refuse_billed(rows: Sequence[int], store: Store) -> None:
+    """Raise if one of these rows is known to have run to its end: then a new job is a second bill.
+
+    Raises:
+        ManifestError: It names the rows.
+    """
+    found = (store.connection.execute(_STATUS, (row,)).fetchone() for row in rows)
+    billed = [f"row {key!r}" for key, status in found if status == JobStatus.COMPLETED]
+    if billed:
+        raise ManifestError(
+            "Nothing was resolved: the platform showed the jobs of these rows as COMPLETED, so they are "
+            "billed, and a row that is run again is billed again. Settle them as 'done', or accept that with "
+            "--accept-second-bill:",
+            _some(billed),
+        )
+
+
+def _some(problems: Sequence[str]) -> list[str]:
+    more = [f"and {len(problems) - _TOLD:,} more"] if len(problems) > _TOLD else []
+    return [*problems[:_TOLD], *more]
 
 
 def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Change:
@@ -87,12 +117,14 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
     for row in rows:
         if to is RowState.COMPLETED:
             line = added(_line(store.connection.execute(_BY_ID, (row,)).fetchone()), store)
-            store.connection.execute(_DONE, (when.at, _NOTE, *line, row))
+            store.connection.execute(_DONE, (when.at, RESOLVED, *line, row))
         elif to is RowState.PLANNED:
+            store.connection.execute(_ONE_ANEW_HISTORY, (*when, RESOLVED, row))
             store.connection.execute(_ONE_ANEW, (row,))
+            continue
         else:
-            store.connection.execute(_FAILED, (when.at, _NOTE, row))
-        store.connection.execute(_ONE_HISTORY, (*when, row, to, _NOTE))
+            store.connection.execute(_FAILED, (when.at, RESOLVED, row))
+        store.connection.execute(_ONE_HISTORY, (*when, row, to, RESOLVED))
     return {RowState.UNKNOWN: -len(rows), to: len(rows)}
 
 

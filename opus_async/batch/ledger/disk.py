@@ -24,6 +24,14 @@ def sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
+def make_directory(path: Path) -> None:
+    """Make a folder and those above it that are not there, so that a power cut does not take them."""
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in reversed(new):
+        sync_path(each.parent)
+
+
 def sync_path(path: Path) -> None:
     """Likewise for a file that is not open, or for the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)

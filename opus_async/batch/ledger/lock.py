@@ -1,8 +1,8 @@
 """One process at a time works on a batch directory; a second one is told by whom it is held.
 
-The lock (``flock``) is the system's: it goes with the process that held it, however that died, and the file
-that stays is no obstacle. Where there is no ``flock``, SQLite's own lock on an empty database takes its
-place: that works wherever a ledger does.
+The lock (``flock``, on the directory itself: no file can be taken from under it) is the system's: it goes
+with the process that held it, however that died. The file ``.lock`` only tells who it is. Where there is no
+``flock``, SQLite's own lock on an empty database takes its place: that works wherever a ledger does.
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ except ImportError:
     flock = None  # type: ignore[assignment]  # not on this system
 
 LOCK = ".lock"
-_NO_LOCKS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
+_NO_LOCKS = frozenset(
+    {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EBADF, errno.EINVAL, errno.EISDIR}
+)
+"""The last three where files can be locked, and directories cannot."""
 _SHOWN_BYTES = 4096
 _READ_TRIES, _READ_PAUSE = 20, 0.005
 """Whoever has just taken the lock has not yet written who it is."""
+_TAKE_TRIES = 4
+"""Who only looks whether the lock is held has it for some microseconds."""
 
 
 class DirectoryLock:
@@ -45,38 +50,42 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        path = directory / LOCK
+        self._path = directory / LOCK
+        self._myself = _myself()
         self._database: sqlite3.Connection | None = None
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+        self._descriptor: int | None = None
         try:
-            taken = self._take(path)
+            taken = self._take(directory)
             if taken:
-                os.ftruncate(self._descriptor, 0)
-                os.write(self._descriptor, _myself())
+                _write(self._path, self._myself)
         except BaseException:
             self._let_go()
             raise
         if not taken:
             self._let_go()
-            raise _busy(directory, _holder(path))
+            raise _busy(directory, _holder(self._path))
+
+    def name_holder(self) -> None:
+        """Say again who holds it, if the file that says so was removed."""
+        if not self._path.exists():
+            with suppress(OSError):  # the lock holds all the same
+                _write(self._path, self._myself)
 
     def release(self) -> None:
         """Let others in."""
         with suppress(OSError):  # what it says is for others to read, and no more
-            os.ftruncate(self._descriptor, 0)
+            _write(self._path, b"")
         self._let_go()
 
-    def _take(self, path: Path) -> bool:
+    def _take(self, directory: Path) -> bool:
         try:
             if flock is not None:
-                flock(self._descriptor, LOCK_EX | LOCK_NB)
-                return True
-        except BlockingIOError:
-            return False
+                self._descriptor = os.open(directory, os.O_RDONLY)
+                return _locked(self._descriptor)
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-        return self._take_database(path.with_name(f"{LOCK}.db"))
+        return self._take_database(directory / f"{LOCK}.db")
 
     def _take_database(self, path: Path) -> bool:
         self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -91,7 +100,29 @@ class DirectoryLock:
     def _let_go(self) -> None:
         if self._database is not None:
             self._database.close()
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file or a directory; False if another one has."""
+    for left in reversed(range(_TAKE_TRIES)):
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(_READ_PAUSE)
+        else:
+            return True
+    return False
+
+
+def _write(path: Path, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
+    try:
+        os.write(descriptor, text)
+    finally:
+        os.close(descriptor)
 
 
 def _myself() -> bytes:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger.disk import make_directory
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results import ResultsFile
@@ -30,16 +32,17 @@ _LAST_LINE = """
 SELECT key, result_offset, result_length, result_digest FROM rows WHERE result_offset + result_length <= ?
 ORDER BY result_offset DESC LIMIT 1
 """
-_LOST_HISTORY = """
+_LOST_STATE = f"CASE WHEN remote_id IS NULL OR note = '{RESOLVED}' THEN 'unknown' ELSE 'running' END"
+"""That a job is done, as a person said, is no proof that there is one."""
+_LOST_HISTORY = f"""
 INSERT INTO history (at, row, state, note)
-SELECT ?, id, CASE WHEN remote_id IS NULL THEN 'unknown' ELSE 'running' END, ?
-FROM rows WHERE result_offset + result_length > ?
-"""
-_LOST = """
-UPDATE rows SET state = CASE WHEN remote_id IS NULL THEN 'unknown' ELSE 'running' END, note = ?,
+SELECT ?, id, {_LOST_STATE}, ? FROM rows WHERE result_offset + result_length > ?
+"""  # noqa: S608 - words of ours
+_LOST = f"""
+UPDATE rows SET state = {_LOST_STATE}, note = ?,
     ended_at = NULL, result_offset = NULL, result_length = NULL, result_digest = NULL
 WHERE result_offset + result_length > ?
-"""
+"""  # noqa: S608 - likewise
 _LOST_NOTE = "its line was missing from results.jsonl"
 
 
@@ -57,11 +60,12 @@ def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system:
         LedgerError: The directory cannot be used.
     """
     with explaining(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
     with _locked(directory, file_system) as store:
         with explaining(directory / NEW_LEDGER):
             _refuse_used(directory)
             store.remove_new()
+            store.remove_stale()
             store.make()
             store.facts = {"schema_version": SCHEMA_VERSION, "created_at": at, **facts}
             values = [(name, json.dumps(value)) for name, value in store.facts.items()]
@@ -88,7 +92,10 @@ def reopen(directory: Path, *, at: float, file_system: TypeOf) -> Store:
         store.open()
         with explaining(path):
             store.facts = _facts(store.connection, path)
+            store.connection.execute("BEGIN IMMEDIATE")  # whoever might write lines does so in one, too
+            store.session = store.newest_session()
             store.recollected = _continue_results(store.connection, store.results, at)
+            store.connection.execute("COMMIT")
             store.counts = {RowState(state): rows for state, rows in store.connection.execute(_COUNTS)}
         return store
 
@@ -168,15 +175,13 @@ def _continue_results(connection: sqlite3.Connection, results: ResultsFile, at: 
     """Make file and ledger agree: what is longer is cut off, rows whose lines are gone are running again.
 
     Returns:
-        How many rows these are. What their jobs left can be fetched again, without a new bill; a row that has
-        no job, because a person said that it was done, is unknown again.
+        How many rows these are. What their jobs left can be fetched again, without a new bill; a row that is
+        completed because a person said so is unknown again.
     """
-    size = results.size
+    size = results.measured()
     results.cut(_end_of_last_line(results, connection.execute(_LAST_LINE, (size,)).fetchone()))
-    connection.execute("BEGIN IMMEDIATE")
     connection.execute(_LOST_HISTORY, (at, _LOST_NOTE, size))
     lost = connection.execute(_LOST, (_LOST_NOTE, size)).rowcount
-    connection.execute("COMMIT")
     if lost:
         log.warning(
             "%s lacks the lines of %d completed rows (it was shortened, or is not where it was): what their "

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable, written
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import NewRow, RowState
-from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.errors import AmbiguousExecution, InvalidInputs, ManifestError
 
 Change = Mapping[RowState, int]
 """How many rows more, or less, are in a state."""
@@ -24,11 +24,17 @@ _REMEMBERED = 10_000
 _AT_ONCE = 250
 """Keys in one question: a thousand are too many for an old SQLite."""
 _INVALID = InvalidInputs.__name__
+_DOUBTFUL = AmbiguousExecution.__name__
 
-_UNTOUCHED = "(state = 'planned' OR (state = 'failed' AND remote_id IS NULL AND orders = 0))"
+_NO_ORDER = "remote_id IS NULL AND orders = 0"
+_DOUBTED = f"(state = 'unknown' AND {_NO_ORDER} AND session IS NULL AND error_type IS '{_DOUBTFUL}')"
+"""It was planned as unknown, and stands as it was planned."""
+_UNTOUCHED = f"(state = 'planned' OR (state = 'failed' AND {_NO_ORDER}) OR {_DOUBTED})"
 """Nothing was ever ordered for the job that the row stands for now."""
+_NEVER_ORDERED = f"({_UNTOUCHED} AND orders_before = 0)"
+"""Nor for any that it had before it was tried again."""
 _KNOWN = f"""
-SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type IS '{_INVALID}' FROM rows WHERE key
+SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type, retries FROM rows WHERE key
 """  # noqa: S608 - words of ours
 _KNOWN_ONE = f"{_KNOWN} = ?"
 _KNOWN_MANY = f"{_KNOWN} IN ({', '.join('?' * _AT_ONCE)})"
@@ -39,16 +45,24 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
 _REPLACED = """
 UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?,
-    plan = ?, stage = NULL, remote_id = NULL, generation = NULL, status = NULL, started_at = NULL,
-    timings = NULL, note = NULL
+    plan = ?, session = NULL, stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
+    started_at = NULL, timings = NULL, note = NULL
 WHERE id = ?
 """
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
-_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_UNTOUCHED} GROUP BY state"  # noqa: S608 - likewise
-_MISSING = "SELECT count(*) FROM rows WHERE plan <> ?"
-_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_UNTOUCHED})"  # noqa: S608 - likewise
-_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_UNTOUCHED}"  # noqa: S608 - likewise
+_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_NEVER_ORDERED} GROUP BY state"  # noqa: S608 - likewise
+_MISSING = "SELECT count(*) FROM rows WHERE plan = ? - 1"
+"""Those that the last plan had: what was missing then was told then."""
+_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_NEVER_ORDERED})"  # noqa: S608 - likewise
+_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_NEVER_ORDERED}"  # noqa: S608 - likewise
+_EDITED = """
+SELECT count(*) FROM cells WHERE row > ? AND cells IN (
+    SELECT gone.cells FROM rows JOIN cells AS gone ON gone.row = rows.id
+    WHERE plan <> ? AND state IN ('ordering', 'running', 'waiting', 'completed', 'unknown')
+)
+"""
+"""Rows of now that have the cells of rows that are missing and have run, or may have."""
 
 
 @dataclass(slots=True)
@@ -61,12 +75,40 @@ class _Known:
     state: RowState
     plan: int
     untouched: bool
-    invalid: bool
+    error_type: str | None
+    retries: int
 
     @property
     def refused(self) -> bool:
         """Whether it was planned as failed."""
-        return self.untouched and self.invalid and self.state is RowState.FAILED
+        return self.untouched and self.error_type == _INVALID and self.state is RowState.FAILED
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it was planned as unknown."""
+        return self.untouched and self.state is RowState.UNKNOWN
+
+    def stands(self, row: NewRow) -> bool:
+        """Whether a row that asks for the same leaves it as it is."""
+        if not self.untouched:
+            return True
+        if self.refused:
+            return False
+        if row.problem is not None:
+            return self.state is not RowState.PLANNED
+        if row.doubtful is not None:  # a person who had it tried again has decided
+            return self.state is not RowState.PLANNED or self.retries > 0
+        return not self.doubted
+
+
+class _Standing(NamedTuple):
+    """How a row stands as it is planned."""
+
+    state: RowState
+    ended_at: float | None = None
+    error: str | None = None
+    error_type: str | None = None
+    cause: str | None = None
 
 
 class _Place(NamedTuple):
@@ -113,7 +155,7 @@ class Planning:
         (last,) = store.connection.execute("SELECT coalesce(max(plan), 0) FROM rows").fetchone()
         used = store.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").fetchone()
         self._plan = last + 1
-        self._last_id = used[0] if used else 0
+        self._first_id = self._last_id = used[0] if used else 0
         self._tally: Counter[str] = Counter()
         self._changed: list[str] = []
         self._repeated: list[tuple[str, int]] = []
@@ -155,6 +197,10 @@ class Planning:
         if gone:
             store.connection.execute(_DELETE_CELLS, (self._plan,))
             store.connection.execute(_DELETE_ROWS, (self._plan,))
+        (missing,) = store.connection.execute(_MISSING, (self._plan,)).fetchone()
+        edited = 0
+        if missing and self._tally["new"]:
+            (edited,) = store.connection.execute(_EDITED, (self._first_id, self._plan)).fetchone()
         planned = Planned(
             new=self._tally["new"],
             known=self._tally["known"],
@@ -164,7 +210,8 @@ class Planning:
             repeated=tuple(self._repeated),
             repeated_count=self._tally["repeated"],
             withdrawn=sum(gone.values()),
-            missing=store.connection.execute(_MISSING, (self._plan,)).fetchone()[0],
+            missing=missing,
+            edited=edited,
         )
         return planned, {state: -count for state, count in gone.items()}
 
@@ -206,17 +253,15 @@ class Planning:
     def _add(self, row: NewRow, key: str, at: float, writes: _Writes) -> _Known:
         self._last_id += 1
         self._tally["new"] += 1
-        state, *why = _standing(row, at)
-        writes.new.append((self._last_id, row.index, key, row.digest, state, *why, self._plan))
+        now = _standing(row, at)
+        writes.new.append((self._last_id, row.index, key, row.digest, *now, self._plan))
         writes.cells.append((self._last_id, written(row.cells)))
-        writes.change[state] += 1
-        return _Known(self._last_id, row.index, row.digest, state, self._plan, True, row.problem is not None)
+        writes.change[now.state] += 1
+        return _Known(self._last_id, row.index, row.digest, now.state, self._plan, True, now.error_type, 0)
 
     def _update(self, row: NewRow, key: str, known: _Known, at: float, writes: _Writes) -> None:
         same = known.digest == row.digest
-        if known.untouched and (
-            not same or known.refused or (row.problem and known.state is RowState.PLANNED)
-        ):
+        if not known.stands(row) or (known.untouched and not same):
             self._tally["known" if same else "replanned"] += 1
             self._replace(row, known, at, writes)
         else:
@@ -224,28 +269,32 @@ class Planning:
             if not same and len(self._changed) < _TOLD:
                 self._changed.append(key)
             writes.found_again.append((row.index, self._plan, known.id))
-            if known.state is RowState.PLANNED:
+            if known.state is RowState.PLANNED or known.doubted:
                 # Its title, say, may be another, although it asks for the same.
                 writes.cells.append((known.id, written(row.cells)))
         known.index, known.plan = row.index, self._plan
 
     def _replace(self, row: NewRow, known: _Known, at: float, writes: _Writes) -> None:
-        state, *why = _standing(row, at)
-        writes.replaced.append((row.index, row.digest, state, *why, self._plan, known.id))
+        if known.retries and row.problem is None:
+            row = replace(row, doubtful=None)  # a person who had it tried again has decided
+        now = _standing(row, at)
+        writes.replaced.append((row.index, row.digest, *now, self._plan, known.id))
         writes.cells.append((known.id, written(row.cells)))
-        if state is not known.state:
-            writes.history.append((at, known.id, state))
+        if now.state is not known.state:
+            writes.history.append((at, known.id, now.state))
         writes.change[known.state] -= 1
-        writes.change[state] += 1
-        known.digest, known.state, known.invalid = row.digest, state, row.problem is not None
+        writes.change[now.state] += 1
+        known.digest, known.state, known.error_type = row.digest, now.state, now.error_type
 
 
-def _standing(row: NewRow, at: float) -> tuple[RowState, float | None, str | None, str | None, str | None]:
-    """State, end, error, its type and its cause of a row as it is planned."""
-    if row.problem is None:
-        return RowState.PLANNED, None, None, None, None
-    problem = storable(row.problem)
-    return RowState.FAILED, at, problem, _INVALID, problem
+def _standing(row: NewRow, at: float) -> _Standing:
+    if row.problem is not None:
+        problem = storable(row.problem)
+        return _Standing(RowState.FAILED, at, problem, _INVALID, problem)
+    if row.doubtful is not None:
+        doubt = storable(row.doubtful)
+        return _Standing(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt)
+    return _Standing(RowState.PLANNED)
 
 
 class _Found:
@@ -270,8 +319,8 @@ class _Found:
 
     def _read(self, statement: str, keys: Sequence[str]) -> dict[str, _Known]:
         return {
-            key: _Known(row, index, digest, RowState(state), plan, bool(untouched), bool(invalid))
-            for key, row, index, digest, state, plan, untouched, invalid in self._connection.execute(
-                statement, keys
+            key: _Known(row, index, digest, RowState(state), plan, bool(untouched), error_type, retries)
+            for key, row, index, digest, state, plan, untouched, error_type, retries in (
+                self._connection.execute(statement, keys)
             )
         }

@@ -36,6 +36,11 @@ class ResultsFile:
         """What stands there."""
         return os.pread(self._descriptor, length, offset)
 
+    def measured(self) -> int:
+        """How long it is by now, before anything is added."""
+        self.size = self._written = os.fstat(self._descriptor).st_size
+        return self.size
+
     def cut(self, size: int) -> None:
         """Cut off what lies beyond."""
         if self._written > size:

@@ -37,6 +37,7 @@ def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
     values = (at, os.getpid(), socket.gethostname(), version, written(settings))
     number = store.connection.execute(_BEGIN, values).lastrowid
     assert number is not None  # noqa: S101 - an INSERT has one
+    store.session = number
     return number
 
 

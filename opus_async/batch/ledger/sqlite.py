@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -50,7 +51,7 @@ class SqliteLedger:
         self._facts: dict[str, Any] = dict(store.facts)
         self._counts = Counter(store.counts)
         self._published = store.published
-        self._planning: Planning
+        self._planning: _OpenPlan | None = None
         self._handing_out: HandingOut
         self._session: int | None = None
         self._ready: deque[Row] = deque()
@@ -103,12 +104,19 @@ class SqliteLedger:
 
     async def publish(self) -> None:
         """Give a new ledger its name: from here on the batch can be resumed."""
+        self._refuse_while_planning()
         await self._writer.run(Store.publish, alone=True)
         self._published = True
 
     async def close(self) -> None:
-        """Write what is left, and let others in. A ledger that was never published is removed."""
-        await self._writer.close()
+        """Write what is left, and let others in. A ledger that was never published is removed.
+
+        A plan that was not confirmed is abandoned.
+        """
+        try:
+            await self._writer.close()
+        finally:
+            self._planning_abandoned()
 
     def now(self) -> float:
         """Seconds since the epoch, by a clock that does not jump within a session."""
@@ -149,23 +157,74 @@ class SqliteLedger:
     # Planning
 
     async def begin_plan(self) -> None:
-        """From here on rows are planned."""
-        self._planning = await self._writer.run(Planning)
+        """From here on rows are planned, and nothing of it is durable before :meth:`confirm_plan`."""
+        self._refuse_while_planning()
+        if self._session is not None:
+            raise RuntimeError("end_session() comes first: what happens to its rows must be durable")
+
+        def begin(store: Store) -> Planning:
+            store.hold()
+            return Planning(store)
+
+        await self._writer.run(begin, self._planning_begun, alone=True)
+
+    def _planning_begun(self, planning: Planning) -> None:
+        self._planning = _OpenPlan(planning, self._counts.copy(), self._facts.copy())
 
     async def plan(self, rows: Sequence[NewRow]) -> None:
         """Take up rows of the manifest.
 
         Raises:
-            ManifestError: A key was given to rows that ask for different things; the planning is at an end.
+            ManifestError: A key was given to rows that ask for different things; the planning is to be
+                abandoned.
         """
+        planning = self._open_planning()
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
-            await self._writer.run(partial(self._planning.take_up, chunk, self.now()), self._changed)
+            await self._writer.run(partial(planning.take_up, chunk, self.now()), self._changed)
 
     async def end_plan(self) -> Planned:
-        """The manifest has ended: what did not come and was never ordered is taken out."""
-        planned, _ = await self._writer.run(self._planning.end, lambda ended: self._changed(ended[1]))
+        """The manifest has ended: what did not come and was never ordered is taken out, once confirmed."""
+        planning = self._open_planning()
+        planned, _ = await self._writer.run(planning.end, lambda ended: self._changed(ended[1]))
         return planned
+
+    async def confirm_plan(self, **facts: Any) -> None:
+        """Make the plan durable, and these facts with it: all of it, or nothing."""
+        self._open_planning()
+        texts = {name: json.dumps(value) for name, value in facts.items()}
+
+        def confirm(store: Store) -> None:
+            kept.keep_facts(texts, store)
+            store.confirm()
+
+        def confirmed(_: None) -> None:
+            self._planning = None
+            self._facts.update(facts)
+
+        await self._writer.run(confirm, confirmed, alone=True)
+
+    async def abandon_plan(self) -> None:
+        """Leave everything as it was before :meth:`begin_plan`; harmless when no plan is open."""
+        try:
+            await self._writer.run(Store.abandon, self._planning_abandoned, alone=True)
+        except LedgerError:
+            self._planning_abandoned()
+            raise
+
+    def _planning_abandoned(self, _: None = None) -> None:
+        if self._planning is not None:
+            self._counts, self._facts = self._planning.counts, self._planning.facts
+            self._planning = None
+
+    def _open_planning(self) -> Planning:
+        if self._planning is None:
+            raise RuntimeError("begin_plan() comes first")
+        return self._planning.planning
+
+    def _refuse_while_planning(self) -> None:
+        if self._planning is not None:
+            raise RuntimeError("confirm_plan() or abandon_plan() comes first: nothing else is durable")
 
     async def retry(self, states: Sequence[RowState]) -> int:
         """Plan rows of these states anew, for a new job each; a session that runs already does not see them.
@@ -182,23 +241,30 @@ class SqliteLedger:
         change = await self._writer.run(partial(deciding.retry, states, self._when()), self._changed)
         return change[RowState.PLANNED]
 
-    async def resolve(self, decision: str, *, keys: Sequence[str] | None = None) -> int:
+    async def resolve(
+        self, decision: str, *, keys: Sequence[str] | None = None, accept_second_bill: bool = False
+    ) -> int:
         """Settle unknown rows, as a person has found out.
 
         Args:
             decision: ``done`` (it is completed; its line of ``results.jsonl`` has no outputs), ``failed``, or
                 ``retry`` (it is planned for a new job).
             keys: Of the rows; None for all that are unknown.
+            accept_second_bill: Whether rows whose job was seen to be completed may be settled as ``failed``
+                (such rows are tried again without a question) or ``retry``.
 
         Returns:
             How many rows were settled.
 
         Raises:
-            ManifestError: A key is not in the ledger, or its row is not unknown: then none is settled.
+            ManifestError: A key is not in the ledger, or its row is not unknown, or has certainly been
+                billed: then none is settled.
         """
         if decision not in deciding.DECISIONS:
             raise ValueError(f"{decision!r} is none of {', '.join(deciding.DECISIONS)}")
         rows = await self._writer.run(partial(deciding.unknown_rows, keys))
+        if decision != "done" and not accept_second_bill:
+            await self._writer.run(partial(deciding.refuse_billed, rows))
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
             await self._writer.run(partial(deciding.resolve, decision, chunk, self._when()), self._changed)
@@ -210,6 +276,7 @@ class SqliteLedger:
         """A process begins to work on the batch; returns the session's number."""
         if not self._published:
             raise RuntimeError("publish() comes first: what is not published does not survive")
+        self._refuse_while_planning()
         self._clock.restart()
         began_at = self.now()
 
@@ -242,6 +309,7 @@ class SqliteLedger:
 
     async def take(self, count: int) -> Sequence[Row]:
         """Lease rows to be worked on; empty when there is none just now."""
+        self._refuse_while_planning()
         wanted = count - len(self._ready)
         if wanted > 0:
             await self._writer.run(partial(self._handing_out.take, wanted, self.now()), self._handed_out)
@@ -340,6 +408,15 @@ class SqliteLedger:
 
     def _when(self) -> When:
         return When(self._clock.now(), self._session)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenPlan:
+    """A plan that is not confirmed, and what there was before it."""
+
+    planning: Planning
+    counts: Counter[RowState]
+    facts: dict[str, Any]
 
 
 class _Memory:

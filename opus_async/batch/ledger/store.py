@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ LEDGER = "ledger.db"
 NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
 RESULTS = "results.jsonl"
-_SIDE_FILES = ("", "-journal", "-wal", "-shm")
+_SIDE_FILES = ("-journal", "-wal", "-shm")
+_NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
 
 
 class Store:
@@ -36,6 +37,8 @@ class Store:
         facts: What table ``meta`` held when it was opened.
         counts: How many rows were in each state then.
         recollected: How many completed rows had lost their lines of ``results.jsonl``, and are running again.
+        session: The newest session in the ledger as far as this process knows: its own, or the last one
+            before it. Whoever finds another one there has lost the batch to another process.
     """
 
     def __init__(self, directory: Path, lock: DirectoryLock) -> None:
@@ -43,10 +46,13 @@ class Store:
         self.facts: Mapping[str, Any] = {}
         self.counts: Mapping[RowState, int] = {}
         self.recollected = 0
+        self.session = 0
         self._lock = lock
         self._connection: sqlite3.Connection | None = None
         self._results: ResultsFile | None = None
         self._steps: list[Step] = []
+        self._held = False
+        """Whether groups are no transactions of their own, but part of one that is confirmed or abandoned."""
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -94,16 +100,64 @@ class Store:
         self._steps.append(step)
 
     def begin(self) -> None:
-        """Begin a group of changes."""
+        """Begin a group of changes.
+
+        Raises:
+            LedgerError: Another process works on the batch by now.
+        """
+        if self._held:
+            return
         self.connection.execute("BEGIN IMMEDIATE")
+        self.check_session()
 
     def commit(self) -> None:
         """Bring the lines of the group, then its changes, to the disk."""
         connection = self.connection
+        self._lock.name_holder()
+        if self._held:
+            return
         if self._results is not None:
             with explaining(self._results.path):
                 self._results.write()
         connection.execute("COMMIT")
+
+    def hold(self) -> None:
+        """Let all groups from here on be one, until it is confirmed or abandoned."""
+        self.begin()
+        self._held = True
+
+    def confirm(self) -> None:
+        """Bring what was held to the disk, all of it or nothing."""
+        self._held = False
+        self.commit()
+
+    def abandon(self) -> None:
+        """Undo what was held, if anything is."""
+        if self._held:
+            self._steps.clear()
+            self.connection.execute("ROLLBACK")
+            self._held = False
+
+    def newest_session(self) -> int:
+        """The number of the session that was begun last; 0 if there was none."""
+        (newest,) = self.connection.execute(_NEWEST_SESSION).fetchone()
+        return int(newest)
+
+    def check_session(self) -> None:
+        """Make sure, in a transaction, that no other process has begun to work on the batch meanwhile.
+
+        The lock keeps others out; this is for where it could not: on a file system whose locks do not hold,
+        or in a copy of the folder that was put in its place.
+
+        Raises:
+            LedgerError: One has.
+        """
+        newest = self.newest_session()
+        if newest != self.session:
+            raise LedgerError(
+                f"Another process has taken over the batch in {self.directory} (its session {newest}): this "
+                f"one orders nothing more, and what it has ordered is with the other one"
+            )
 
     def give_up(self, error: Exception) -> LedgerError:
         """Undo the group, and say what went wrong.
@@ -130,5 +184,12 @@ class Store:
 
     def remove_new(self) -> None:
         """Remove what is left of a ledger that was never published."""
-        for suffix in _SIDE_FILES:
-            (self.directory / f"{NEW_LEDGER}{suffix}").unlink(missing_ok=True)
+        self._remove(f"{NEW_LEDGER}{suffix}" for suffix in ("", *_SIDE_FILES))
+
+    def remove_stale(self) -> None:
+        """Remove what is left beside a ledger that is gone: SQLite would read it into the next one."""
+        self._remove(f"{LEDGER}{suffix}" for suffix in _SIDE_FILES)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self.directory / name).unlink(missing_ok=True)

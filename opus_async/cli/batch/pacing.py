@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--download-outputs",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         default=None,
         help="fetch result files into DIR/outputs/<key>/",
     )

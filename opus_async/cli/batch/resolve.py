@@ -51,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="done, retry or failed; keys may stand behind it",
     )
     add("--all", action="store_true", help="of all rows that are unknown")
+    add(
+        "--accept-second-bill",
+        action="store_true",
+        help="call rows failed, or run them again, that the platform shows as completed: they were billed",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -66,7 +71,14 @@ def run(options: argparse.Namespace) -> int:
     if bool(keys) == options.all:
         _list_unknown(options)
         return Exit.WRONG_USE
-    number = connection.drive(resolve_batch(options.directory, decision, keys=keys or None))
+    number = connection.drive(
+        resolve_batch(
+            options.directory,
+            decision,
+            keys=keys or None,
+            accept_second_bill=options.accept_second_bill,
+        )
+    )
     print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
     print(standing.as_text(look(options.directory)))
     return Exit.OK

@@ -38,6 +38,11 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
     add("directory", type=Path, metavar="DIR", help="the batch directory")
     add("--manifest", metavar="PATH", help="where the manifest is now, if it has moved")
     add("--force", action="store_true", help="go on although something that changes results is another now")
+    add(
+        "--accept-second-bill",
+        action="store_true",
+        help="run rows that have run, or may have, although they may be billed again",
+    )
     ordering.add_order(parser)
     pacing.configure(parser)
 
@@ -62,4 +67,5 @@ def changes(options: argparse.Namespace) -> dict[str, Any]:
         "order": ordering.order_of(options),
         "settings": pacing.settings_of(options),
         "force": options.force,
+        "accept_second_bill": options.accept_second_bill,
     }

@@ -36,11 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="STATE",
         help=f"{', '.join(STATES)}; several with commas (failed,cancelled); what timed out is failed",
     )
-    parser.add_argument(
-        "--accept-second-bill",
-        action="store_true",
-        help="run unknown rows although they may be billed",
-    )
     add_going_on(parser)
 
 

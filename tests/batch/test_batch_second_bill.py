@@ -1,0 +1,205 @@
+"""What could make a row that has run be run, and billed, again: all of it is refused, or needs to be said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from batch_tools import DOCUMENT, TEXT, Notes, ask, content, documents, lines, states, texts, until
+
+from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch, session
+from opus_async.errors import ManifestError
+from opus_async.exits import Exit
+
+
+async def test_rows_with_other_keys_are_refused_every_time_until_it_is_accepted(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    texts(manifest, ["a", "B ", "c"])
+    for force in (False, True, False):
+        with pytest.raises(ManifestError, match=r"1 rows that have run are not in .*--accept-second-bill"):
+            await resume_batch(connect(simulator), tmp_path / "out", force=force)
+    assert len(simulator.world.jobs) == 3
+    texts(manifest, ["a", "b", "c", "d"])
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).counts.total == 4
+    texts(manifest, ["a", "B", "c", "d"])
+    result = await resume_batch(connect(simulator), tmp_path / "out", accept_second_bill=True)
+    assert (result.ok, result.counts.total) == (True, 5)
+    texts(manifest, ["a", "B", "c", "d", "e"])  # what is missing since then was accepted
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).counts.total == 6
+
+
+async def test_a_manifest_that_was_refused_leaves_nothing_behind(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text("".join(f'{{"Text": "wrong {row}"}}\n' for row in range(300)) + "{broken\n")
+    with pytest.raises(ManifestError, match="line 301"):
+        await resume_batch(connect(simulator), tmp_path / "out", manifest=wrong)
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert (result.ok, result.counts.total) == (True, 2)
+    assert len(simulator.world.jobs) == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "folder"])
+async def test_documents_that_were_edited_after_they_ran(simulate, connect, tmp_path, kind):
+    simulator = await simulate(fail_share=0.3, seed=4)
+    manifest = documents(tmp_path / "in", 10, keys=False)
+    if kind == "folder":
+        manifest.unlink()
+        manifest = tmp_path / "in"
+    first = await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    assert first.counts.failed
+    ran = len(simulator.world.jobs)
+    for index in range(10):
+        (tmp_path / "in" / f"{index}.txt").write_bytes(content(index) + b"edited")
+    with pytest.raises(ManifestError, match=r"name files that hold something else now"):
+        await retry_batch(connect(simulator), tmp_path / "out")
+    assert len(simulator.world.jobs) == ran
+    assert states(tmp_path / "out") == {
+        "completed": first.counts.completed,
+        "failed": first.counts.failed,
+    }
+    accepted = await retry_batch(connect(simulator), tmp_path / "out", accept_second_bill=True)
+    assert accepted.counts.total >= 10 + first.counts.completed
+
+
+async def test_rows_that_may_have_been_billed_stay_unknown_in_another_batch(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=1)
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    failures = tmp_path / "out" / "failures.jsonl"
+    again = await run_batch(
+        connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again", skip_invalid=True
+    )
+    assert (again.counts.unknown, again.exit_code) == (2, Exit.UNKNOWN)
+    assert {line["_opus"]["status"] for line in lines(tmp_path / "again" / "failures.jsonl")} == {"UNKNOWN"}
+    await retry_batch(connect(simulator), tmp_path / "again")
+    failures.touch()
+    await resume_batch(connect(simulator), tmp_path / "again")
+    assert states(tmp_path / "again") == {"unknown": 2}
+    assert len(simulator.world.jobs) == 2
+    result = await run_batch(
+        connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "third", accept_second_bill=True
+    )
+    assert result.ok
+    failures.touch()
+    assert (await resume_batch(connect(simulator), tmp_path / "third")).ok
+
+
+async def test_a_job_that_completed_is_not_called_failed(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    ledger = tmp_path / "out" / "ledger.db"
+    import sqlite3
+
+    with sqlite3.connect(ledger) as database:
+        database.execute("UPDATE rows SET state = 'unknown', status = 'COMPLETED', result_offset = NULL")
+    database.close()
+    for decision in ("failed", "retry"):
+        with pytest.raises(ManifestError, match="--accept-second-bill"):
+            await resolve_batch(tmp_path / "out", decision)
+    assert await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True) == 1
+
+
+async def test_failures_of_before_are_not_offered_while_they_run_again(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=1.0, run_time=0.5)
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    assert len(lines(tmp_path / "out" / "failures.jsonl")) == 2
+    running = asyncio.create_task(retry_batch(connect(simulator), tmp_path / "out", watching=notes.watching))
+    await until(lambda: len(simulator.world.jobs) == 4)
+    assert lines(tmp_path / "out" / "failures.jsonl") == []
+    await running
+
+
+async def test_jobs_are_not_asked_about_where_they_were_not_made(simulate, connect, tmp_path):
+    simulator, other = await simulate(run_time=30), await simulate()
+    notes = Notes()
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    running = asyncio.create_task(
+        run_batch(
+            connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", watching=notes.watching
+        )
+    )
+    await until(
+        lambda: (tmp_path / "out" / "ledger.db").exists() and states(tmp_path / "out").get("running") == 2
+    )
+    notes.control.interrupt()
+    notes.control.interrupt()
+    await running
+    for force in (False, True):
+        with pytest.raises(ManifestError, match="2 rows have jobs elsewhere"):
+            await resume_batch(connect(other), tmp_path / "out", force=force)
+
+
+async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=0.5)
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    for _ in range(3):
+        running = asyncio.create_task(
+            resume_batch(connect(simulator), tmp_path / "out")
+            if (tmp_path / "out" / "ledger.db").exists()
+            else run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+        )
+        await until(lambda: (tmp_path / "out" / "ledger.db").exists() and states(tmp_path / "out"))
+        await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert len(simulator.world.jobs) <= 4  # shells at most, beside the two jobs
+    assert simulator.state()["counters"]["executed_twice"] == []
+
+
+async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monkeypatch):
+    from opus_async.batch import local
+
+    simulator = await simulate()
+
+    def broken(*_, **__):
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr(local, "ended", broken)
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 1)
+    monkeypatch.undo()
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert len(simulator.world.jobs) == 1
+
+
+def test_rows_that_are_left_without_a_reason_are_no_good_end():
+    from opus_async.batch import Counts
+
+    assert session.exit_code(None, Counts(completed=3, running=1)) is Exit.FAILED
+    assert session.exit_code(None, Counts(completed=3)) is Exit.OK
+
+
+async def test_an_edited_file_is_not_ordered_under_the_key_of_the_old_one(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path / "in", 1)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    [(job,)] = ask(tmp_path / "out", "SELECT remote_id FROM rows")
+    simulator.world.jobs.remove(simulator.world.jobs.find(job))
+    shell = await connect(simulator).jobs.initiate(DOCUMENT)
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "out" / "ledger.db") as database:
+        database.execute(
+            "UPDATE rows SET state = 'ordering', remote_id = ?, status = NULL, result_offset = NULL, "
+            "result_length = NULL, orders = 1",
+            (shell,),
+        )
+    database.close()
+    (tmp_path / "out" / "results.jsonl").write_bytes(b"")
+    (tmp_path / "in" / "0.txt").write_bytes(b"something else")
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.failed, result.counts.completed) == (1, 0)
+    [failure] = lines(tmp_path / "out" / "failures.jsonl")
+    assert "has changed since the batch was planned" in failure["_opus"]["error"]
