@@ -158,6 +158,7 @@ async def planned_in(
     problems: Mapping[int, str] = NO_PROBLEMS,
     rules: Rules,
     force: bool = False,
+    pay_again: bool = False,
     same: bool = False,
     retry: Sequence[RowState] = (),
 ) -> list[dict[str, Any]]:
@@ -169,8 +170,9 @@ async def planned_in(
         ledger: Where.
         watching: Who is told.
         problems: Index -> problem of rows that are planned as failed.
-        rules: Whether rows may run that may have been billed.
+        rules: Whether rows of an earlier batch may run that may have been billed.
         force: Whether rows that have run may keep results of something else.
+        pay_again: Whether rows may run that look like rows of this batch that have run.
         same: Whether the manifest is, by its stamp, what was planned before.
         retry: As in :func:`opus_async.batch.plan.plan`.
 
@@ -190,7 +192,7 @@ async def planned_in(
         )
         if not force:
             _refuse_changed(planned)
-        if not rules.accept_second_bill:
+        if not pay_again:
             _refuse_second_bill(planned, manifest.kind, same=same)
     except BaseException:
         await asyncio.shield(ledger.abandon_plan())
@@ -234,8 +236,8 @@ def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
     if edited > 0:
         raise ManifestError(
-            f"{edited:,} rows that have run name files that hold something else now: they would run, and be "
-            f"billed, again. Nothing was sent. {way_out}"
+            f"{edited:,} rows that have run come again under other keys, because their files hold something "
+            f"else now or --key is another: they would be billed again. Nothing was sent. {way_out}"
         )
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(

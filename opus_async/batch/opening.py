@@ -124,7 +124,7 @@ async def go_on(
         if ledger.recollected:
             watching.notice(
                 f"{ledger.recollected:,} lines are missing from results.jsonl: what their jobs gave is "
-                "fetched again, without a new bill."
+                "looked for again, without a new bill."
             )
         facts = ledger.facts
         order = Order.from_facts({**facts["order"], **changes.order})
@@ -138,11 +138,17 @@ async def go_on(
         # Files among the constants have full paths there: this process may have begun in another folder.
         constants = changes.order.get("constants") or facts["constants"]
         binding = _binding(order, lifecycle, rows.kind, constants)
-        if retry:
-            told = sum(getattr(ledger.counts(), str(state)) for state in retry)
-            watching.notice(f"{told:,} rows are run again, each as a new job.")
+        again = sum(getattr(ledger.counts(), str(state)) for state in retry)
+        asked = {
+            "order": order.as_facts(),
+            "fingerprint": fingerprint(order, lifecycle.platform),
+            "constants": dict(binding.constants),
+            "settings": settings.as_facts(),
+            "client": _client_facts(client),
+        }
         if rows.to_plan is None:
             await ledger.retry(retry)
+            await ledger.set_facts(**asked)
         else:
             columns = await planned_in(
                 rows.to_plan,
@@ -153,19 +159,16 @@ async def go_on(
                     accept_second_bill=changes.accept_second_bill or facts["rules"]["accept_second_bill"]
                 ),
                 force=changes.force,
+                pay_again=changes.accept_second_bill,
                 same=rows.same,
                 retry=retry,
             )
-            await ledger.confirm_plan(manifest=manifest_facts(rows.to_plan, rows.source), binding=columns)
+            await ledger.confirm_plan(
+                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, **asked
+            )
         if retry:  # until they have ended again, nobody may take them for proved failures
+            watching.notice(f"{again:,} rows are run again, each as a new job.")
             await asyncio.to_thread(failures.write, directory)
-        await ledger.set_facts(
-            order=order.as_facts(),
-            fingerprint=fingerprint(order, lifecycle.platform),
-            constants=dict(binding.constants),
-            settings=settings.as_facts(),
-            client=_client_facts(client),
-        )
         crew = Crew(
             directory=directory,
             ledger=ledger,

@@ -2,6 +2,7 @@
 
 python ledger_child.py work DIR    ends rows as fast as it can, and prints each that was acknowledged
 python ledger_child.py hold DIR    opens the ledger, says so, and waits
+python ledger_child.py plan DIR    plans other rows than the ledger has, says how many, and waits
 python ledger_child.py fill DIR N  may write files of N bytes at most, ends rows until it cannot, and says why
 """
 
@@ -13,13 +14,15 @@ import resource
 import sys
 from pathlib import Path
 
-from ledger_tools import completed, not_completed
+from ledger_tools import completed, new_row, not_completed
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.rows import Row, RowState
 from opus_async.errors import LedgerError
 
 AT_ONCE = 100
+PLANNED = 50_000
+"""Enough for SQLite to write some of them to the file before they are confirmed."""
 
 
 def say(*words: object) -> None:
@@ -66,6 +69,16 @@ async def hold(directory: Path) -> None:
     await asyncio.Event().wait()
 
 
+async def replan(directory: Path) -> None:
+    ledger = await SqliteLedger.open(directory)
+    await ledger.begin_plan()
+    for start in range(0, PLANNED, 500):
+        await ledger.plan([new_row(index, f"other-{index}") for index in range(start, start + 500)])
+    await ledger.end_plan()
+    say("planned", ledger.counts().planned)
+    await asyncio.Event().wait()
+
+
 async def fill(directory: Path, largest: str) -> None:
     ledger = await SqliteLedger.open(directory)
     await ledger.begin_session({})
@@ -81,4 +94,5 @@ async def fill(directory: Path, largest: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"work": work, "hold": hold, "fill": fill}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))
+    modes = {"work": work, "hold": hold, "plan": replan, "fill": fill}
+    asyncio.run(modes[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))

@@ -509,9 +509,13 @@ async def test_a_row_that_is_tried_again_starts_from_nothing(tmp_path):
     assert rows[0] == Row(id=2, index=1, key="key-1", cells={"Number": "1"}, attempts=2)
     emptied = columns(tmp_path, "key-1", "error", "error_type", "cause", "stage", "ended_at", "ordered_at")
     assert emptied == (None,) * 6
-    assert [
-        state for (state,) in select(tmp_path, "SELECT state FROM history WHERE row = 2 ORDER BY id")
-    ] == [*("ordering", "running", "failed", "planned")]
+    assert select(tmp_path, "SELECT state, note FROM history WHERE row = 2 ORDER BY id") == [
+        ("ordering", None),
+        ("running", None),
+        ("failed", None),
+        ("planned", "to be tried again; was job job-key-1"),
+    ]
+    assert columns(tmp_path, "key-1", "orders", "orders_before", "retries") == (0, 1, 1)
 
 
 @pytest.mark.parametrize("state", [RowState.COMPLETED, RowState.RUNNING, RowState.PLANNED])
@@ -553,6 +557,36 @@ async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
         ("failed", "resolved by a person", "it is unknown")
     )
     assert columns(tmp_path, "key-5", "state", "remote_id", "orders") == ("planned", None, 0)
+    assert select(tmp_path, "SELECT note FROM history WHERE row = 6 ORDER BY id DESC LIMIT 1") == [
+        ("resolved by a person; was job job-key-5",)
+    ]
+
+
+@pytest.mark.parametrize("decision", ["failed", "retry"])
+@pytest.mark.parametrize("keys", [None, ["key-0", "key-1"]])
+async def test_a_row_that_was_seen_completed_is_not_run_again_by_mistake(tmp_path, decision, keys):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(2):
+            await order(ledger, row)
+            status = "COMPLETED" if row.index else None
+            await ledger.end(row, not_completed(RowState.UNKNOWN, status=status))
+        with pytest.raises(ManifestError, match="--accept-second-bill") as caught:
+            await ledger.resolve(decision, keys=keys)
+        assert caught.value.problems == ("row 'key-1'",)
+        assert ledger.counts() == Counts(unknown=2)
+        assert await ledger.resolve(decision, keys=["key-0"]) == 1
+        assert await ledger.resolve(decision, keys=["key-1"], accept_second_bill=True) == 1
+
+
+async def test_a_row_that_was_seen_completed_may_be_done(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        await ledger.end(row, not_completed(RowState.UNKNOWN, status="COMPLETED"))
+        assert await ledger.resolve("done") == 1
+        assert ledger.counts() == Counts(completed=1)
 
 
 async def test_what_is_not_unknown_cannot_be_resolved_and_then_nothing_is(tmp_path):

@@ -83,3 +83,16 @@ async def test_a_process_that_dies_without_closing_is_followed_by_the_next(tmp_p
             os.killpg(child.pid, signal.SIGKILL)
     async with opened(tmp_path) as ledger:
         assert ledger.counts().planned == 3
+
+
+async def test_a_plan_that_was_never_confirmed_leaves_no_trace_when_its_process_is_killed(tmp_path):
+    async with created(tmp_path, 3):
+        pass
+    with start("plan", tmp_path) as child:
+        assert child.stdout.readline() == b"planned 50000\n"
+        assert select(tmp_path, "SELECT count(*) FROM rows") == [(3,)]  # nor for who reads meanwhile
+        os.killpg(child.pid, signal.SIGKILL)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts().planned == 3
+    assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+    assert select(tmp_path, "SELECT key FROM rows ORDER BY id") == [("key-0",), ("key-1",), ("key-2",)]

@@ -28,7 +28,7 @@ from ledger_tools import (
     start,
 )
 
-from opus_async.batch.ledger import SqliteLedger, filesystem, lock, trouble
+from opus_async.batch.ledger import SqliteLedger, disk, filesystem, lock, trouble
 from opus_async.batch.ledger.results import ResultsFile
 from opus_async.batch.rows import Counts
 from opus_async.errors import LedgerError, ManifestError
@@ -287,6 +287,32 @@ async def test_a_folder_that_holds_a_batch_is_not_planned_into(tmp_path):
     with pytest.raises(ManifestError, match="batch resume"):
         await SqliteLedger.create(tmp_path, {})
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+async def test_what_is_left_beside_a_ledger_that_was_removed_does_not_come_back(tmp_path):
+    async with created(tmp_path, 500) as old:
+        await old.begin_session({})
+        for name in ("ledger.db-wal", "ledger.db-shm"):
+            shutil.copy(tmp_path / name, tmp_path / f"kept-{name}")
+    for name in ("ledger.db-wal", "ledger.db-shm"):
+        (tmp_path / f"kept-{name}").rename(tmp_path / name)
+    (tmp_path / "ledger.db-journal").write_bytes(b"half of something")
+    (tmp_path / "ledger.db").unlink()
+    async with created(tmp_path, 2) as ledger:
+        assert ledger.counts() == Counts(planned=2)
+    assert select(tmp_path, "SELECT count(*) FROM rows") == [(2,)]
+    assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_the_names_of_new_folders_are_brought_to_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(disk, "sync_path", synced.append)
+    async with created(tmp_path / "a" / "b"):
+        pass
+    assert synced == [tmp_path, tmp_path / "a"]
+    async with created(tmp_path / "a" / "c"):
+        pass
+    assert synced[2:] == [tmp_path / "a"]
 
 
 async def test_results_that_belong_to_no_ledger_are_not_touched(tmp_path):

@@ -9,7 +9,7 @@ import signal
 import socket
 
 import pytest
-from ledger_tools import created, opened, start
+from ledger_tools import columns, complete, created, flushed, opened, order, results, start
 
 from opus_async.batch.ledger import SqliteLedger, lock
 from opus_async.errors import LedgerBusy, LedgerError
@@ -87,3 +87,68 @@ async def test_a_lock_that_the_system_refuses_is_an_error_that_says_so(tmp_path,
     monkeypatch.setattr(lock, "flock", broken)
     with pytest.raises(LedgerError, match="check the disk"):
         await SqliteLedger.open(tmp_path)
+
+
+async def test_the_lock_holds_when_the_file_that_names_its_holder_is_removed(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(LedgerBusy, match="has not said who it is"):
+            await SqliteLedger.open(tmp_path)
+        await ledger.begin_session({})
+        with pytest.raises(LedgerBusy) as caught:
+            await SqliteLedger.open(tmp_path)
+    assert caught.value.pid == os.getpid()
+
+
+async def test_who_only_looks_at_the_lock_keeps_nobody_out(tmp_path, monkeypatch):
+    async with created(tmp_path, 1):
+        pass
+    calls = []
+
+    def looked_at(*_):
+        calls.append(1)
+        if len(calls) == 1:
+            raise BlockingIOError(errno.EWOULDBLOCK, "held")
+
+    monkeypatch.setattr(lock, "flock", looked_at)
+    async with opened(tmp_path):
+        assert len(calls) == 2
+
+
+@pytest.fixture
+def no_lock(monkeypatch):
+    """A file system whose locks hold nobody back."""
+    monkeypatch.setattr(lock, "flock", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_lock")
+async def test_who_lost_the_batch_to_another_process_orders_nothing_more(tmp_path):
+    async with created(tmp_path, 4) as first:
+        await first.begin_session({})
+        one, two, three = await first.take(3)
+        await complete(first, one)
+        await order(first, two)
+        await flushed(first)
+        async with opened(tmp_path) as second:
+            await flushed(first)  # that it is open is no session
+            await second.begin_session({})
+            with pytest.raises(LedgerError, match="Another process has taken over"):
+                await first.ordering(three, "job", "v0")
+            with pytest.raises(LedgerError, match="taken over"):
+                first.begun(three)
+            rows = await second.take(9)
+            assert [row.key for row in rows] == ["key-1", "key-2", "key-3"]
+            for row in rows:
+                await complete(second, row)
+    assert columns(tmp_path, "key-2", "orders", "remote_id") == (1, "job-key-2")
+    assert [line["key"] for line in results(tmp_path)] == ["key-0", "key-1", "key-2", "key-3"]
+
+
+@pytest.mark.usefixtures("no_lock")
+async def test_who_opened_the_batch_before_another_began_to_work_decides_nothing(tmp_path):
+    async with created(tmp_path, 1), opened(tmp_path) as late, opened(tmp_path) as other:
+        await other.begin_session({})
+        with pytest.raises(LedgerError, match="taken over"):
+            await late.begin_plan()
+        with pytest.raises(LedgerError, match="taken over"):
+            await late.begin_session({})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 
 import pytest
@@ -22,7 +23,7 @@ from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger import planning as room
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, RowState
-from opus_async.errors import ManifestError
+from opus_async.errors import LedgerError, ManifestError
 
 
 def keys(directory):
@@ -183,6 +184,243 @@ async def test_a_plan_that_was_broken_off_withdraws_nothing(tmp_path):
     async with opened(tmp_path) as ledger:
         assert ledger.counts() == Counts(planned=3)
         assert (await plan(ledger, new_rows(3))).withdrawn == 0
+
+
+# A plan is one thing
+
+
+async def everything(ledger):
+    """What a plan could have changed."""
+    tables = ("rows", "cells", "history", "meta", "files", "memory")
+
+    def read(store):
+        return {table: store.connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+
+    return await ledger._writer.run(read), ledger.counts(), dict(ledger.facts)
+
+
+async def planned_otherwise(ledger):
+    """Rows changed, added and withdrawn, others tried again, files and facts kept; nothing confirmed."""
+    await ledger.begin_plan()
+    await ledger.retry([RowState.FAILED])
+    await ledger.plan(
+        [new_row(0), new_row(1, cells={"Number": "x"}), *(new_row(at) for at in range(7, 2000))]
+    )
+    ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
+    await ledger.set_facts(settings=2)
+    planned = await ledger.end_plan()
+    assert (planned.new, planned.withdrawn, ledger.counts().completed) == (1993, 3, 1)
+
+
+async def ledger_with_a_past(directory):
+    async with created(directory, 5, facts={"settings": 1}) as ledger:
+        await ledger.begin_session({})
+        done, failed = await ledger.take(2)
+        await complete(ledger, done)
+        await order(ledger, failed)
+        await ledger.end(failed, not_completed(RowState.FAILED))
+
+
+async def test_a_plan_that_is_abandoned_changes_nothing(tmp_path):
+    await ledger_with_a_past(tmp_path)
+    async with opened(tmp_path) as ledger:
+        before = await everything(ledger)
+        await planned_otherwise(ledger)
+        assert await everything(ledger) != before
+        await ledger.abandon_plan()
+        assert await everything(ledger) == before
+        await ledger.abandon_plan()  # there is none: harmless
+        assert await plan(ledger, new_rows(5)) == Planned(known=5)
+        await ledger.begin_session({})
+        assert [row.key for row in await ledger.take(9)] == ["key-2", "key-3", "key-4"]
+
+
+async def test_a_plan_that_is_open_when_the_ledger_is_closed_is_abandoned(tmp_path):
+    await ledger_with_a_past(tmp_path)
+    async with opened(tmp_path) as ledger:
+        before = await everything(ledger)
+        await planned_otherwise(ledger)
+        await ledger.close()
+        assert (ledger.counts(), dict(ledger.facts)) == before[1:]
+    async with opened(tmp_path) as ledger:
+        assert await everything(ledger) == before
+
+
+async def test_a_plan_and_its_facts_are_confirmed_at_once(tmp_path):
+    await ledger_with_a_past(tmp_path)
+    async with opened(tmp_path) as ledger:
+        await planned_otherwise(ledger)
+        assert select(tmp_path, "SELECT count(*) FROM rows") == [(5,)]  # as others see it
+        await ledger.confirm_plan(settings=3, manifest={"path": "b.csv"})
+        assert (ledger.facts["settings"], ledger.facts["manifest"]) == (3, {"path": "b.csv"})
+        assert select(tmp_path, "SELECT count(*) FROM rows") == [(1995,)]
+        assert select(tmp_path, "SELECT value FROM meta WHERE name = 'settings'") == [("3",)]
+        after = await everything(ledger)
+        await ledger.abandon_plan()
+        assert await everything(ledger) == after
+    async with opened(tmp_path) as ledger:
+        assert await everything(ledger) == after
+
+
+async def test_a_first_plan_can_be_abandoned_and_made_anew(tmp_path):
+    ledger = await SqliteLedger.create(tmp_path, {})
+    await ledger.begin_plan()
+    await ledger.plan(new_rows(3))
+    await ledger.abandon_plan()
+    assert ledger.counts() == Counts()
+    assert await plan(ledger, new_rows(2)) == Planned(new=2)
+    await ledger.publish()
+    await ledger.close()
+    assert keys(tmp_path) == ["key-0", "key-1"]
+
+
+async def test_a_refused_key_can_be_followed_by_another_plan(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_plan()
+        await ledger.plan([new_row(5)])
+        with pytest.raises(ManifestError):
+            await ledger.plan([new_row(6, "a"), new_row(7, "a")])
+        await ledger.abandon_plan()
+        assert await plan(ledger, new_rows(2)) == Planned(known=2)
+
+
+async def test_a_plan_that_cannot_be_confirmed_is_not_there(tmp_path):
+    def limit(store):
+        (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
+        store.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    async with created(tmp_path, 2) as ledger:
+        await ledger._writer.run(limit)
+        await ledger.begin_plan()
+        with pytest.raises(LedgerError, match="no room"):
+            await ledger.plan([new_row(at) for at in range(2, 2000)])
+        with pytest.raises(LedgerError, match="no room"):
+            await ledger.abandon_plan()
+        assert ledger.counts() == Counts(planned=2)
+    assert keys(tmp_path) == ["key-0", "key-1"]
+
+
+async def test_a_planning_that_is_cancelled_at_any_moment_can_be_abandoned(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        for steps in range(8):
+            planning = asyncio.create_task(plan(ledger, new_rows(1200)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            planning.cancel()
+            await asyncio.gather(planning, return_exceptions=True)
+            await ledger.abandon_plan()
+            assert ledger.counts() == Counts(planned=2)
+        assert await plan(ledger, new_rows(2)) == Planned(known=2)
+
+
+async def test_while_a_plan_is_open_nothing_else_begins(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        with pytest.raises(RuntimeError, match="begin_plan"):
+            await ledger.confirm_plan()
+        with pytest.raises(RuntimeError, match="begin_plan"):
+            await ledger.plan(new_rows(1))
+        await ledger.begin_session({})
+        with pytest.raises(RuntimeError, match="end_session"):
+            await ledger.begin_plan()
+        await ledger.end_session(ended_because="finished", exit_code=0, stray_shells=0, uploads_saved=0)
+        await ledger.begin_plan()
+        for begins in (
+            ledger.begin_plan,
+            ledger.publish,
+            lambda: ledger.begin_session({}),
+            lambda: ledger.take(1),
+        ):
+            with pytest.raises(RuntimeError, match="confirm_plan"):
+                await begins()
+
+
+# Rows that were tried again, edited, or may have been billed by an earlier batch
+
+
+@pytest.mark.parametrize("state", [RowState.FAILED, RowState.UNKNOWN])
+async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_planned_anew(tmp_path, state):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        row, _ = await ledger.take(2)
+        await order(ledger, row)
+        await ledger.end(row, not_completed(state))
+    async with opened(tmp_path) as ledger:
+        assert await ledger.retry([state]) == 1
+        assert await plan(ledger, [new_row(9)]) == Planned(new=1, withdrawn=1, missing=1)
+        assert ledger.counts() == Counts(planned=2)
+        mended = await plan(ledger, [new_row(0, cells={"Number": "mended"})])
+        assert (mended.replanned, mended.changed_count) == (1, 0)  # a new job may ask for something else
+        await ledger.begin_session({})
+        (row,) = await ledger.take(9)
+        assert (row.cells, row.orders, row.attempts) == ({"Number": "mended"}, 0, 2)
+        await ledger.end(row, not_completed(RowState.FAILED, remote_id=None))  # before its order
+    async with opened(tmp_path) as ledger:
+        assert await plan(ledger, []) == Planned(missing=1)
+    assert columns(tmp_path, "key-0", "orders", "orders_before") == (0, 1)
+
+
+async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited(tmp_path):
+    cells = {"File": "a.pdf"}
+    rows = [new_row(at, f"old-{at}", cells=cells | {"n": at}) for at in range(7)]
+    ends = [RowState.COMPLETED, RowState.FAILED, RowState.UNKNOWN, RowState.ORDERING, RowState.RUNNING]
+    async with created(tmp_path, rows) as ledger:
+        await ledger.begin_session({})
+        for row, state in zip(await ledger.take(5), ends, strict=True):
+            if state is RowState.COMPLETED:
+                await complete(ledger, row)
+            elif state is RowState.ORDERING:
+                await ledger.ordering(row, "job", "v0")
+            else:
+                await order(ledger, row)
+                if state is not RowState.RUNNING:
+                    await ledger.end(row, not_completed(state))
+    async with opened(tmp_path) as ledger:
+        again = [new_row(at, f"new-{at}", cells=cells | {"n": at}) for at in range(6)]
+        planned = await plan(ledger, [*again, rows[6], new_row(8, "another", cells={"n": 0})])
+        assert planned == Planned(new=7, known=1, withdrawn=1, missing=5, edited=4)
+        assert (await plan(ledger, rows)).edited == 0  # they are not new, and nothing is missing
+
+
+async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_person(tmp_path):
+    doubtful = new_row(1, doubtful="batch B ordered it and cannot tell")
+    rows = [new_row(0), doubtful, new_row(2, problem="no file", doubtful="as above")]
+    async with created(tmp_path, rows) as ledger:
+        assert ledger.counts() == Counts(planned=1, unknown=1, failed=1)
+        await ledger.begin_session({})
+        assert [row.index for row in await ledger.take(9)] == [0]
+    found = columns(tmp_path, "key-1", "state", "error", "error_type", "remote_id", "orders")
+    assert found == ("unknown", "batch B ordered it and cannot tell", "AmbiguousExecution", None, 0)
+    async with opened(tmp_path) as ledger:
+        assert (await plan(ledger, rows)).known == 3
+        assert ledger.counts() == Counts(planned=1, unknown=1, failed=1)
+        assert (await plan(ledger, new_rows(3))).known == 3  # nobody doubts any more
+        assert ledger.counts() == Counts(planned=3)
+        await plan(ledger, rows)
+        assert ledger.counts() == Counts(planned=1, unknown=1, failed=1)
+        assert (await plan(ledger, [new_row(0)])).withdrawn == 2
+
+
+async def test_a_doubtful_row_that_a_person_lets_run_stays_planned(tmp_path):
+    doubtful = new_row(0, doubtful="who knows")
+    async with created(tmp_path, [doubtful]) as ledger:
+        assert await ledger.retry([RowState.UNKNOWN]) == 1
+        await plan(ledger, [doubtful])
+        await plan(ledger, [new_row(0, cells={"Number": "x"}, doubtful="who knows")])
+        assert ledger.counts() == Counts(planned=1)
+
+
+async def test_doubt_does_not_touch_what_was_ordered_here(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        done, unknown = await ledger.take(2)
+        await complete(ledger, done)
+        await order(ledger, unknown)
+        await ledger.end(unknown, not_completed(RowState.UNKNOWN, error_type="AmbiguousExecution"))
+    async with opened(tmp_path) as ledger:
+        for doubtful in ("who knows", None):
+            rows = [new_row(at, doubtful=doubtful) for at in range(2)]
+            assert await plan(ledger, rows) == Planned(known=2)
+            assert ledger.counts() == Counts(completed=1, unknown=1)
 
 
 async def test_a_row_that_cannot_be_run_is_planned_as_failed(tmp_path):

@@ -136,3 +136,19 @@ async def test_lines_of_any_size_go_with_one_group(tmp_path):
         for size, row in zip((1, 3_000_000, 10), await ledger.take(3), strict=True):
             await ledger.end(row, completed(row, {"Text": "x" * size}))
     assert [len(line["outputs"]["Text"]) for line in results(tmp_path)] == [1, 3_000_000, 10]
+
+
+async def test_a_row_that_has_a_job_and_was_done_because_a_person_said_so_is_unknown_again(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(2):
+            await order(ledger, row)
+            await ledger.end(row, not_completed(RowState.UNKNOWN) if row.index else completed(row))
+        await ledger.resolve("done")
+    (tmp_path / "results.jsonl").write_bytes(b"")
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(unknown=1, running=1)
+    assert columns(tmp_path, "key-1", "state", "remote_id") == ("unknown", "job-key-1")
+    assert select(tmp_path, "SELECT state FROM history WHERE row = 2 ORDER BY id DESC LIMIT 1") == [
+        ("unknown",)
+    ]

@@ -55,7 +55,7 @@ async def test_documents_that_were_edited_after_they_ran(simulate, connect, tmp_
     ran = len(simulator.world.jobs)
     for index in range(10):
         (tmp_path / "in" / f"{index}.txt").write_bytes(content(index) + b"edited")
-    with pytest.raises(ManifestError, match=r"name files that hold something else now"):
+    with pytest.raises(ManifestError, match=r"their files hold something else"):
         await retry_batch(connect(simulator), tmp_path / "out")
     assert len(simulator.world.jobs) == ran
     assert states(tmp_path / "out") == {
