@@ -18,7 +18,6 @@ from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
 from opus_async.batch.problems import Problem
-from opus_async.batch.progress import Progress
 from opus_async.batch.reading import LEDGER, LedgerReader
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import Counts, RowState
@@ -92,9 +91,7 @@ async def begin(
             binding=binding,
             base=manifest.base,
             settings=settings,
-            control=watching.control,
-            progress=watching.progress or Progress(),
-            notice=watching.notice,
+            watching=watching,
         )
     except BaseException:
         await ledger.close()
@@ -176,9 +173,7 @@ async def go_on(
             binding=binding,
             base=rows.base,
             settings=settings,
-            control=watching.control,
-            progress=watching.progress or Progress(),
-            notice=watching.notice,
+            watching=watching,
         )
     except BaseException:
         await ledger.close()

@@ -22,7 +22,7 @@ from opus_async.batch.progress import Progress
 from opus_async.batch.rate import StartRate
 from opus_async.batch.rows import Counts, Row, RowState, Sample
 from opus_async.batch.runner import Failures, Runner
-from opus_async.batch.watching import Notice
+from opus_async.batch.watching import Notice, Watching
 from opus_async.errors import LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.lifecycle import Lifecycle
@@ -48,9 +48,7 @@ class Crew:
         binding: From a row to a request.
         base: The folder that relative file cells start at.
         settings: How the work is done.
-        control: Ends it early.
-        progress: Counts what happens; listens to the client.
-        notice: Told in a sentence what a person should know while it runs.
+        watching: Who ends it early, who counts what happens, who is told.
     """
 
     directory: Path
@@ -59,9 +57,22 @@ class Crew:
     binding: Binding
     base: Path
     settings: Settings
-    control: Control
-    progress: Progress
-    notice: Notice
+    watching: Watching
+
+    @property
+    def control(self) -> Control:
+        """Ends it early."""
+        return self.watching.control
+
+    @property
+    def progress(self) -> Progress:
+        """Counts what happens; listens to the client."""
+        return self.watching.progress
+
+    @property
+    def notice(self) -> Notice:
+        """Told in a sentence what a person should know while it runs."""
+        return self.watching.notice
 
 
 async def work(crew: Crew) -> Counts:

@@ -25,6 +25,6 @@ class Watching:
     """
 
     control: Control = field(default_factory=Control)
-    progress: Progress | None = None
+    progress: Progress = field(default_factory=Progress)
     notice: Notice = lambda _: None
     planning: Callable[[str, int], None] = lambda _what, _rows: None
