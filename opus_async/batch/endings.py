@@ -9,6 +9,7 @@ from typing import Any
 from opus_async.batch.causes import cause_of
 from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
+from opus_async.lifecycle import PARKED
 from opus_async.models import JobOutcome, JobStatus
 from opus_async.platform import Stages
 
@@ -93,6 +94,11 @@ def merged(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, f
         stage: round(before.get(stage, 0.0) + now.get(stage, 0.0), 4)
         for stage in dict.fromkeys((*before, *now))
     }
+
+
+def with_wait(timings: Mapping[str, float], waited: float) -> dict[str, float]:
+    """Seconds per stage of a row that was parked, with the time for which nobody looked after it."""
+    return {**timings, PARKED: waited, "total": timings.get("total", 0.0) + waited}
 
 
 def result_line(

@@ -7,11 +7,12 @@ import enum
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any, Protocol
 
 from opus_async.batch.control import Control, dooms_all
-from opus_async.batch.endings import broken, ended, merged
+from opus_async.batch.endings import broken, ended, merged, with_wait
 from opus_async.batch.outputs import Outputs
 from opus_async.batch.ports import Ledger, RateLimiter
 from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
@@ -211,6 +212,8 @@ class LocalShardRunner:
             self._control.doom(doom)  # what it left is fetched when it is resumed
             return None
         self._learn(work)
+        if row.waiting_since is not None:
+            row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
         return ended(row, outcome, stage=self._platform.stages.collect, files=files)
 
     def _doom_of(self, error: OpusError) -> OpusError | None:

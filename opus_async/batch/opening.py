@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -66,6 +67,7 @@ async def begin(
             "a new one name another directory (--out)."
         )
     manifest = await asyncio.to_thread(opened, source)
+    made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
     try:
         lifecycle = await _lifecycle(client, order, ledger.memory)
@@ -94,9 +96,20 @@ async def begin(
             watching=watching,
         )
     except BaseException:
-        await ledger.close()
+        await asyncio.shield(ledger.close())
+        _tidy(directory, made=made)
         raise
     return await _work(client, crew)
+
+
+def _tidy(directory: Path, *, made: bool) -> None:
+    """Leave nothing behind of a batch that never was."""
+    if (directory / LEDGER).exists():
+        return
+    with suppress(OSError):
+        (directory / ".lock").unlink(missing_ok=True)
+        if made:
+            directory.rmdir()
 
 
 async def go_on(

@@ -374,6 +374,9 @@ async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_p
         result = await run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=2)
     assert result.ok
     assert len(parked) > 5  # with two slots they would have waited for each other
+    for line in lines(tmp_path / "out" / "results.jsonl"):
+        if line["index"] in parked:
+            assert 1 < line["timings"]["parked"] < line["timings"]["total"]
 
 
 async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simulate, connect, tmp_path):

@@ -203,3 +203,24 @@ async def test_an_edited_file_is_not_ordered_under_the_key_of_the_old_one(simula
     assert (result.counts.failed, result.counts.completed) == (1, 0)
     [failure] = lines(tmp_path / "out" / "failures.jsonl")
     assert "has changed since the batch was planned" in failure["_opus"]["error"]
+
+
+async def test_a_refused_manifest_leaves_no_directory(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = texts(tmp_path / "m.csv", [""])
+    with pytest.raises(ManifestError):
+        await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ManifestError):
+        await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "mine")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+async def test_a_retry_uploads_anew(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=1.0)
+    manifest = documents(tmp_path / "in", 2)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    before = simulator.state()["counters"]["uploads"]
+    await retry_batch(connect(simulator), tmp_path / "out")
+    assert simulator.state()["counters"]["uploads"] == before + 2

@@ -62,6 +62,8 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
         count = store.connection.execute(_ALL_ANEW, (state,)).rowcount
         change[state] -= count
         change[RowState.PLANNED] += count
+    # What the platform prepared may be why they failed: it is prepared anew, which costs time and no bill.
+    store.connection.execute("DELETE FROM memory")
     return change
 
 

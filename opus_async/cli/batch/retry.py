@@ -51,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
             opus,
             options.directory,
             only=tuple(dict.fromkeys(options.only or _DEFAULT)),
-            accept_second_bill=options.accept_second_bill,
             watching=watching,
             **changes(options),
         )
