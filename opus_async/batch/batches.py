@@ -87,6 +87,8 @@ async def run_batch(
         LedgerError: There can be no ledger in ``out``.
         OpusError: The workflow cannot be read.
     """
+    _check_mapping("columns", columns, "{'Column': 'Input'}")
+    _check_mapping("constants", constants, "{'Input': 'value'}")
     order = Order(
         workflow_id=workflow_id,
         version_number=version_number,
@@ -224,7 +226,19 @@ async def resolve_batch(
         await asyncio.to_thread(write_reports, Path(out), log.warning)
 
 
+def _check_mapping(name: str, given: object, example: str) -> None:
+    """Raise ManifestError where something else was given for a mapping."""
+    if given is None or isinstance(given, Mapping):
+        return
+    if isinstance(given, str) and "=" in given:
+        left, _, right = given.partition("=")
+        example = f"{{{left.strip()!r}: {right.strip()!r}}}"
+    raise ManifestError(f"{name} wants a mapping and got {given!r}: pass {name}={example}")
+
+
 def _states(only: Sequence[str]) -> tuple[RowState, ...]:
+    if isinstance(only, str):
+        raise ManifestError(f"only wants several names and got {only!r}: pass only=({only!r},)")
     known = {
         "failed": (RowState.FAILED, RowState.TIMED_OUT),
         "cancelled": (RowState.CANCELLED,),

@@ -34,6 +34,23 @@ class Trouble:
         return f"{self.host} has not answered for {self.seconds:.0f} s"
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Looks at jobs that were answered, and not with how the job stands.
+
+    Attributes:
+        number: Of the last seconds.
+        status: The HTTP status that most of them got.
+    """
+
+    number: int
+    status: int
+
+    def __str__(self) -> str:
+        looks = "1 look at a job is" if self.number == 1 else f"{self.number:,} looks at jobs are"
+        return f"{looks} answered with HTTP {self.status}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What a session is seen to do.
@@ -48,6 +65,7 @@ class Situation:
         turned_away: Share of the answers that were 429, 0 to 1.
         sent: Bytes of files a second.
         trouble: The host that has not answered for the longest time; None when all do.
+        unread: The looks at jobs that told nothing, when these are most; None otherwise.
     """
 
     in_flight: int = 0
@@ -59,6 +77,7 @@ class Situation:
     turned_away: float = 0.0
     sent: float = 0.0
     trouble: Trouble | None = None
+    unread: Unread | None = None
 
 
 def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:  # noqa: PLR0911 - a table
@@ -71,6 +90,8 @@ def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:  # no
     """
     if now.trouble is not None:
         return str(now.trouble)
+    if now.unread is not None:
+        return str(now.unread)
     if now.turned_away >= _MANY_TURNED_AWAY:
         return "the platform's rate limit (429)"
     if limits.api_rate is not None and now.requests >= _NEARLY * limits.api_rate:

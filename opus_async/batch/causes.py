@@ -11,6 +11,8 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PATHS = re.compile(r"(?<![\w.])(?:[\w.~-]*/)+[\w.~-]*")
 _IDS = re.compile(r"\b(?=[\w-]*\d)[\w-]{8,}\b")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+_GAP = re.compile(r"…|\bN\b")
+"""What stands in a cause for what is different from row to row."""
 
 
 def cause_of(error: OpusError) -> str:
@@ -28,8 +30,20 @@ def cause_of(error: OpusError) -> str:
     return _cut(_plain(error.message.partition("\n")[0]))
 
 
+def as_told(cause: str, error: str | None) -> str:
+    """A cause as people read it: what was left out of it is told where it is the same in all rows.
+
+    Args:
+        cause: Of a group of rows.
+        error: What went wrong with each of them; None when it is not the same in all.
+    """
+    if error is None or not _GAP.search(cause) or "\n" in error or len(error) > _MOST:
+        return cause
+    return error
+
+
 def _plain(text: str) -> str:
-    for pattern, word in ((_QUOTED, "…"), (_PATHS, "…"), (_IDS, "…"), (_NUMBERS, "#")):
+    for pattern, word in ((_QUOTED, "…"), (_PATHS, "…"), (_IDS, "…"), (_NUMBERS, "N")):
         text = pattern.sub(word, text)
     return text
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
+from opus_async.batch.failures import constants
 from opus_async.batch.formats import (
     XLSX_ROWS,
     Column,
@@ -30,6 +31,8 @@ STREAMED = frozenset({"csv", "jsonl"})
 """Formats that can go to stdout."""
 STDOUT = Path("-")
 
+_T = TypeVar("_T")
+
 _BEFORE = (
     Column("index", Kind.INT),
     Column("key", Kind.TEXT),
@@ -37,6 +40,7 @@ _BEFORE = (
     Column("status", Kind.TEXT),
     Column("job_id", Kind.TEXT),
 )
+_FILES = Column("files", Kind.TEXT)
 _AFTER = (
     Column("error", Kind.TEXT),
     Column("started_at", Kind.TIME),
@@ -54,11 +58,15 @@ def export(
 ) -> int:
     """Write inputs and outputs of all rows of a batch, those without a result included.
 
-    The columns: ``index, key, state, status, job_id``, the columns of the manifest, the outputs by display
-    name, ``error, started_at, ended_at, seconds``. Of a name that comes twice, one of the manifest is
-    followed by ``(input)``, one of an output by ``(output)``. ``seconds`` is the time that processes spent
-    on the row. How each format holds what is told in :mod:`opus_async.batch.formats`; JSONL has the same
-    fields with the inputs under ``inputs`` and the outputs under ``outputs`` (null where there is no result).
+    The columns: ``index, key, state, status, job_id``, the columns of the manifest in its order, the inputs
+    that only ``--set`` fills, the outputs by display name, ``files`` if any were downloaded, ``error,
+    started_at, ended_at, seconds``. A row without a value of its own has that of ``--set``, with which it
+    ran. ``files`` are paths that start at the batch directory, a list in JSONL and else joined by ``; ``.
+
+    Of a name that comes twice, one of the manifest is followed by ``(input)``, one of an output by
+    ``(output)``. ``seconds`` is the time that processes spent on the row. How each format holds what is told
+    in :mod:`opus_async.batch.formats`; JSONL has the same fields with the inputs under ``inputs`` and the
+    outputs under ``outputs`` (null where there is no result).
 
     The rows are those of one moment, whatever goes on meanwhile. Memory does not follow their number.
 
@@ -117,18 +125,21 @@ class _Exported:
     def __init__(self, ledger: LedgerReader, *, parsed: bool) -> None:
         self._ledger = ledger
         self._parsed = parsed
+        self._constants = constants(ledger.facts)
+        self._files = [_FILES] if ledger.has_files() else []
         self._inputs: dict[str, Seen] = {}
         self._outputs: dict[str, Seen] = {}
 
     def look_through(self) -> list[Column]:
         """Read all rows once; returns the columns that hold them, in order."""
         for row in self._ledger.rows():
-            _note(self._inputs, row.cells)
+            _note(self._inputs, self._inputs_of(row))
             _note(self._outputs, self._outputs_of(row) or {})
-        taken = {column.name for column in (*_BEFORE, *_AFTER)}
+        self._inputs = self._in_order(self._inputs)
+        taken = {column.name for column in (*_BEFORE, *self._files, *_AFTER)}
         inputs = [Column(_free(name, "input", taken), seen.kind) for name, seen in self._inputs.items()]
         outputs = [Column(_free(name, "output", taken), seen.kind) for name, seen in self._outputs.items()]
-        return [*_BEFORE, *inputs, *outputs, *_AFTER]
+        return [*_BEFORE, *inputs, *outputs, *self._files, *_AFTER]
 
     def rows(self) -> Iterator[Sequence[Any]]:
         """All rows, their values in the order of the columns; only after :meth:`look_through`."""
@@ -136,9 +147,10 @@ class _Exported:
             outputs = self._outputs_of(row) or {}
             yield (
                 *(row.index, row.key, row.state.value, row.status, row.remote_id),
-                *map(row.cells.get, self._inputs),
+                *map(self._inputs_of(row).get, self._inputs),
                 *map(outputs.get, self._outputs),
-                *(row.error, row.started_at, row.ended_at, row.timings.get("total")),
+                *("; ".join(self._ledger.files_of(row)) or None for _ in self._files),
+                *(row.reason, row.started_at, row.ended_at, row.timings.get("total")),
             )
 
     def records(self) -> Iterator[Mapping[str, Any]]:
@@ -150,13 +162,29 @@ class _Exported:
                 "state": row.state.value,
                 "status": row.status,
                 "job_id": row.remote_id,
-                "inputs": row.cells,
+                "inputs": self._in_order(self._inputs_of(row)),
                 "outputs": self._outputs_of(row),
-                "error": row.error,
+                **{column.name: self._ledger.files_of(row) for column in self._files},
+                "error": row.reason,
                 "started_at": iso(row.started_at),
                 "ended_at": iso(row.ended_at),
                 "seconds": row.timings.get("total"),
             }
+
+    def _inputs_of(self, row: RowView) -> Mapping[str, Any]:
+        """What the row ran with: its cells, and the constants where it has none."""
+        filled = {
+            constant.columns[0] if constant.columns else constant.name: constant.value
+            for constant in self._constants
+            if constant.fills(row.cells)
+        }
+        return {**filled, **row.cells}
+
+    def _in_order(self, inputs: Mapping[str, _T]) -> dict[str, _T]:
+        """The columns of the manifest in its order, then the others."""
+        known = [column["column"] for column in self._ledger.facts.get("binding", ())]
+        names = [name for name in known if name in inputs]
+        return {name: inputs[name] for name in dict.fromkeys((*names, *inputs))}
 
     def _outputs_of(self, row: RowView) -> Mapping[str, Any] | None:
         result = self._ledger.result_of(row)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,40 @@ def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
         yield given.line(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """What ``--set`` gives an input in the rows that have no value of their own for it.
+
+    Attributes:
+        name: Of the input, as it was given.
+        value: As JSON holds it.
+        columns: The columns of the manifest that fill the same input.
+    """
+
+    name: str
+    value: Any
+    columns: tuple[str, ...]
+
+    def fills(self, cells: Mapping[str, Any]) -> bool:
+        """Whether a row of these cells ran with it."""
+        return not any(column in cells for column in self.columns)
+
+
+def constants(facts: Mapping[str, Any]) -> list[Constant]:
+    """The constants of a batch, from the facts of its ledger."""
+    columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
+    found = []
+    for name, value in facts.get("constants", {}).items():
+        same = (
+            column["column"]
+            for column in columns
+            if column["input"] is not None
+            and folded(name) in {folded(column["input"]), folded(column["display_name"])}
+        )
+        found.append(Constant(name, value, tuple(same)))
+    return found
+
+
 class _Given:
     """What a row was given, said so that nothing but the workflow need be named again.
 
@@ -77,8 +112,8 @@ class _Given:
             column["reserved"]: column["column"] for column in columns if column["reserved"] in _TEXTS
         }
         self._templates = {word: Template(order[word]) for word in _TEXTS if order.get(word)}
-        self._constants = _constants(facts.get("constants", {}), columns, self._names)
-        self._taken = set(self._constants)
+        self._constants = constants(facts)
+        self._taken = set(map(self._name, self._constants))
         for column in columns:
             self._taken |= {column["input"], column["display_name"]}
 
@@ -93,11 +128,12 @@ class _Given:
             "index": row.index,
             "job_id": row.remote_id,
             "status": row.state.value.upper(),
-            "error": row.error,
+            "error": row.reason,
             "stage": row.stage,
         }
-        for name, value in self._constants.items():
-            given.setdefault(name, value)
+        for constant in self._constants:
+            if constant.fills(row.cells):
+                given.setdefault(self._name(constant), constant.value)
         texts = {"key": row.key, **{word: text for word in _TEXTS if (text := self._text(word, row))}}
         for word, text in texts.items():
             if word in self._taken:
@@ -105,6 +141,11 @@ class _Given:
             else:
                 given[word] = text
         return {**given, OURS: ours}
+
+    def _name(self, constant: Constant) -> str:
+        """What its column is called in the new manifest."""
+        name = self._names[constant.columns[-1]] if constant.columns else None
+        return constant.name if name is None else name
 
     def _text(self, word: str, row: RowView) -> str | None:
         """The title, say, that the job of a row had."""
@@ -147,16 +188,3 @@ def _names(columns: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
             yield column["display_name"]
         else:
             yield column["input"]
-
-
-def _constants(
-    given: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], names: Mapping[str, str | None]
-) -> dict[str, Any]:
-    """The constants, each under the name of the column that fills the same input in other rows."""
-    bound: dict[str, str] = {}
-    for column in columns:
-        name = names[column["column"]]
-        if column["input"] is not None and name is not None:
-            bound[folded(column["display_name"])] = name
-            bound[folded(column["input"])] = name
-    return {bound.get(folded(name), name): value for name, value in given.items()}

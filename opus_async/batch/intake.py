@@ -27,6 +27,9 @@ NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 FOLDERS = frozenset({"folder", "glob"})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
+_IN_PYTHON = (
+    "In Python, --map is columns={...}, --set is constants={...}, --skip-invalid is skip_invalid=True."
+)
 
 
 class RowsRefused(ManifestError):
@@ -39,6 +42,7 @@ class RowsRefused(ManifestError):
     def __init__(self, message: str, problems: Sequence[str], validation: Validation) -> None:
         super().__init__(message, problems)
         self.validation = validation
+        self.add_note(_IN_PYTHON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +139,34 @@ async def checked(
             more = f" (and {cause.count - 1:,} more like it)" if cause.count > 1 else ""
             watching.notice(f"{_told(cause.first)}{more}")
     if validation.doomed or (validation.invalid and not rules.skip_invalid):
-        raise RowsRefused(
-            f"{validation.invalid:,} of {validation.rows:,} rows cannot be run; nothing was sent. Mend them, "
-            "or let the others run with --skip-invalid:",
-            [_told(problem) for problem in validation.errors[:_SHOWN]],
-            validation,
-        )
+        raise RowsRefused(_refusal(validation), _quoted(validation), validation)
     return refused
+
+
+def _refusal(validation: Validation) -> str:
+    """Why nothing can be run as it is: first what is wrong with the manifest as a whole."""
+    if validation.doomed:
+        worst = next(cause.first for cause in validation.causes if _of_the_whole(cause.first))
+        return f"The manifest cannot be run: {worst.sentence} (nothing was sent):"
+    way_out = "Mend them, or let the others run with --skip-invalid:" if validation.valid else "Mend them:"
+    return f"{validation.invalid:,} of {_rows(validation.rows)} cannot be run; nothing was sent. {way_out}"
+
+
+def _quoted(validation: Validation) -> list[str]:
+    """The first problems, those of the manifest as a whole before those of its rows."""
+    first = sorted(validation.errors, key=lambda problem: not _of_the_whole(problem))[:_SHOWN]
+    quoted = [_told(problem) for problem in first]
+    if more := validation.error_count - len(quoted):
+        quoted.append(f"... and {more:,} more (opus-async batch validate lists all)")
+    return quoted
+
+
+def _of_the_whole(problem: Problem) -> bool:
+    return problem.is_error and problem.index is None
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
 
 
 def _told(problem: Problem) -> str:
@@ -206,17 +231,33 @@ def _remarks(planned: Planned) -> list[str]:
     said = []
     if planned.repeated_count:
         key, index = planned.repeated[0]
+        rows = (
+            "1 row is identical to an earlier one"
+            if planned.repeated_count == 1
+            else f"{planned.repeated_count:,} rows are identical to earlier ones"
+        )
         said.append(
-            f"{planned.repeated_count:,} rows are identical to earlier ones (the first is row {index + 1}, "
-            f"key {key}): each runs, and is billed, on its own, under a key that ends in ~2, ~3 ..."
+            f"{rows} (the first is row {index + 1}, key {key}): each runs, and is billed, on its own, under "
+            "a key that ends in ~2, ~3 ..."
         )
     if planned.missing:
-        said.append(f"{planned.missing:,} rows that have run are not in the manifest any more: they stay.")
+        stay = "it stays" if planned.missing == 1 else "they stay"
+        said.append(f"{_gone(planned.missing)} any more: {stay}.")
     if planned.withdrawn:
+        are = "is" if planned.withdrawn == 1 else "are"
         said.append(
-            f"{planned.withdrawn:,} rows are not in the manifest any more and had not begun: taken out."
+            f"{_rows(planned.withdrawn)} {are} not in the manifest any more and had not begun: taken out."
         )
     return said
+
+
+def _gone(number: int) -> str:
+    return _rows_that(number, "that has run is not in the manifest", "that have run are not in the manifest")
+
+
+def _rows_that(number: int, one: str, many: str) -> str:
+    """So many rows, with what they do."""
+    return f"{_rows(number)} {one if number == 1 else many}"
 
 
 def _refuse_changed(planned: Planned) -> None:
@@ -224,9 +265,9 @@ def _refuse_changed(planned: Planned) -> None:
     if planned.changed_count:
         some = ", ".join(planned.changed[:3])
         raise ManifestError(
-            f"{planned.changed_count:,} rows have run and ask for something else now ({some}); nothing was "
-            "sent. Give them another key to run them again, or let them keep the result they have with "
-            "--force."
+            f"{_rows_that(planned.changed_count, 'has run and asks', 'have run and ask')} for something else "
+            f"now ({some}); nothing was sent. Give them another key to run them again, or let them keep the "
+            "result they have with --force."
         )
 
 
@@ -236,12 +277,13 @@ def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
     if edited > 0:
         raise ManifestError(
-            f"{edited:,} rows that have run come again under other keys, because their files hold something "
-            f"else now or --key is another: they would be billed again. Nothing was sent. {way_out}"
+            f"{_rows_that(edited, 'that has run comes', 'that have run come')} again under other keys, "
+            "because their files hold something else now or --key is another: they would be billed again. "
+            f"Nothing was sent. {way_out}"
         )
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(
-            f"{planned.missing:,} rows that have run are not in the manifest any more, and {planned.new:,} "
-            "are new: the same rows may have got other keys (another column, another way of writing), and "
+            f"{_gone(planned.missing)} any more, and {_rows_that(planned.new, 'is', 'are')} new: "
+            "the same rows may have got other keys (another column, another way of writing), and "
             f"would be billed again. Nothing was sent. {way_out}"
         )

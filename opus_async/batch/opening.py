@@ -133,7 +133,7 @@ async def go_on(
     try:
         if ledger.recollected:
             watching.notice(
-                f"{ledger.recollected:,} lines are missing from results.jsonl: what their jobs gave is "
+                f"Lines are missing from results.jsonl ({ledger.recollected:,}): what their jobs gave is "
                 "looked for again, without a new bill."
             )
         facts = ledger.facts

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from opus_async.batch.bottleneck import LOOKS_BACK, Situation, Trouble, bottleneck
+from opus_async.batch.bottleneck import LOOKS_BACK, Situation, Trouble, Unread, bottleneck
 from opus_async.batch.options import Settings
 from opus_async.batch.rows import Counts
 from opus_async.config import Limits
@@ -33,7 +33,10 @@ _TELLING = 0.03
 """Share of the jobs that must have ended before their rate tells anything of the rest."""
 _TO_STORAGE = frozenset({"put", "get"})
 """Operations that are no requests of the API, and held by other limits."""
+_LOOK = "status"
 _TURNED_AWAY = 429
+_REFUSED = 400
+"""The first HTTP status that says nothing of a job."""
 
 
 class Progress:
@@ -51,6 +54,7 @@ class Progress:
         preparing: What is done before the first row is begun, in words; empty from then on.
         following: Whether it follows a batch: then rows are being run.
         on_begin: Called when it begins to follow one.
+        why_ending: Why no more rows are begun, in words; empty when nobody says so.
         to_do: Rows that were left when this session began; None when that is not known.
         passed: Stage -> jobs that have left it for the next.
         inside: Stage -> jobs that are in it now.
@@ -69,6 +73,7 @@ class Progress:
         self.preparing = ""
         self.following = False
         self.on_begin: Callable[[], None] = lambda: None
+        self.why_ending: Callable[[], str] = lambda: ""
         self.to_do = total
         self.passed: Counter[str] = Counter()
         self.inside: Counter[str] = Counter()
@@ -82,6 +87,8 @@ class Progress:
         self._counts: Callable[[], Counts] = lambda: self._ended
         self._admitting: Callable[[], bool] = lambda: True
         self._turned_away = 0
+        self._unknown_before = 0
+        self._looks: deque[tuple[float, int]] = deque()  # when and how those at jobs were answered
         self._clock = clock
         self._stage_of: dict[int, str] = {}  # of jobs in flight only
         self._sent_of: dict[str, int] = {}  # of files on the wire only
@@ -113,7 +120,8 @@ class Progress:
         self._settings, self._limits = settings, limits
         now = counts()
         self._total = now.total
-        self.to_do = now.total - now.ended
+        self._unknown_before = now.unknown
+        self.to_do = now.total - self.done
         self._begin()
         self.on_begin()
 
@@ -124,6 +132,8 @@ class Progress:
         elif isinstance(event, RequestSent):
             self.requests[event.operation] += 1
             self._turned_away += event.status == _TURNED_AWAY
+            if event.operation == _LOOK:
+                self._note_look(event.status)
         elif isinstance(event, RequestRetried):
             self.retries[reason_class(event.reason)] += 1
         elif isinstance(event, JobStageChanged):
@@ -143,13 +153,19 @@ class Progress:
 
     @property
     def failed(self) -> int:
-        """Jobs that ended in any other way."""
-        return self._counts().not_completed
+        """Jobs that are known to have ended in any other way."""
+        counts = self._counts()
+        return counts.not_completed - counts.unknown
+
+    @property
+    def unknown(self) -> int:
+        """Jobs of which nobody can tell how they ended; a resume looks at them again."""
+        return self._counts().unknown
 
     @property
     def done(self) -> int:
-        """Jobs that ended, in whatever way."""
-        return self._counts().ended
+        """Jobs of which it is known how they ended: it never falls, as unknown ones are looked at again."""
+        return self.completed + self.failed
 
     @property
     def waiting(self) -> int:
@@ -216,6 +232,7 @@ class Progress:
             turned_away=rates.turned_away,
             sent=rates.bytes,
             trouble=troubles[0] if troubles else None,
+            unread=self._unread(),
         )
         return bottleneck(now, self._settings, self._limits)
 
@@ -242,7 +259,8 @@ class Progress:
         """From the rate over minutes, and over the last third of that time."""
         if self._total is None or self.to_do is None or self.ending:
             return None
-        ended, rest = now.done - self._first.done, self._total - now.done - self.waiting
+        given_up = max(self.unknown - self._unknown_before, 0)  # those from before are looked at again
+        ended, rest = now.done - self._first.done, self._total - now.done - self.waiting - given_up
         if rest <= 0 or ended < 1 or ended < self.to_do * _TELLING:
             return None
         long = self._at(now.at - _MOST)
@@ -285,6 +303,26 @@ class Progress:
             self._troubles[event.host] = (self._clock() - event.seconds, event.reason)
         else:
             self._troubles.pop(event.host, None)
+
+    def _note_look(self, status: int) -> None:
+        now = self._clock()
+        self._looks.append((now, status))
+        while self._looks[0][0] < now - LOOKS_BACK:
+            self._looks.popleft()
+
+    def _unread(self) -> Unread | None:
+        """The looks at jobs that told nothing, when most of the latest did not; 429 is told on its own."""
+        since = self._clock() - LOOKS_BACK
+        answers = Counter(status for at, status in self._looks if at >= since)
+        refused = {
+            status: number
+            for status, number in answers.items()
+            if status >= _REFUSED and status != _TURNED_AWAY
+        }
+        number = sum(refused.values())
+        if 2 * number <= answers.total():
+            return None
+        return Unread(number, max(refused, key=refused.__getitem__))
 
     def _count_bytes(self, event: UploadProgress) -> None:
         before = self._sent_of.pop(event.filename, 0)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
+from opus_async.batch.causes import as_told
+from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.lock import LOCK
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.trouble import explained
@@ -93,6 +95,11 @@ class RowView:
     plan: int | None
     cells: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def reason(self) -> str | None:
+        """What went wrong; of a row that a person called failed, that this was so."""
+        return reason(self.state, self.note, self.error)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
@@ -151,12 +158,14 @@ class FailureGroup:
         count: How many they are.
         states: How many of them are in which state.
         examples: The first of them in manifest order.
+        told: The cause as people read it.
     """
 
     cause: str
     count: int
     states: Mapping[RowState, int]
     examples: tuple[RowView, ...]
+    told: str
 
 
 _COLUMNS = tuple(each.name for each in fields(RowView))
@@ -164,13 +173,23 @@ _SELECTED = ", ".join(
     {"index": "rows.position", "cells": "cells.cells"}.get(name, f"rows.{name}") for name in _COLUMNS
 )
 _ROWS = f"SELECT {_SELECTED} FROM rows LEFT JOIN cells ON cells.row = rows.id"  # noqa: S608 - names of ours
-_CAUSE = "coalesce(rows.cause, rows.error_type, 'no reason was recorded')"
+DECIDED = "a person decided that it failed"
+_BY_A_PERSON = f"rows.state = 'failed' AND rows.note = '{RESOLVED}'"
+CAUSE = (
+    f"CASE WHEN {_BY_A_PERSON} THEN '{DECIDED}' "
+    "ELSE coalesce(rows.cause, rows.error_type, 'no reason was recorded') END"
+)
+"""What failures are grouped by, in SQL."""
 _WITHOUT_RESULT = f"rows.state IN ({', '.join(repr(state.value) for state in sorted(NOT_COMPLETED))})"
-_CAUSES = f"SELECT {_CAUSE}, state, count(*) FROM rows WHERE {_WITHOUT_RESULT} GROUP BY 1, 2"  # noqa: S608 - likewise
+_CAUSES = f"SELECT {CAUSE}, state, count(*) FROM rows WHERE {_WITHOUT_RESULT} GROUP BY 1, 2"  # noqa: S608 - likewise
+_SAME_ERRORS = f"""
+SELECT {CAUSE}, min(error) FROM rows WHERE {_WITHOUT_RESULT}
+GROUP BY 1 HAVING count(error) = count(*) AND min(error) = max(error)
+"""  # noqa: S608 - likewise
 _EXAMPLES = f"""
 SELECT cause, id FROM (
-    SELECT {_CAUSE} AS cause, id, position,
-           row_number() OVER (PARTITION BY {_CAUSE} ORDER BY position, id) AS place
+    SELECT {CAUSE} AS cause, id, position,
+           row_number() OVER (PARTITION BY {CAUSE} ORDER BY position, id) AS place
     FROM rows WHERE {_WITHOUT_RESULT})
 WHERE place <= ? ORDER BY position, id
 """  # noqa: S608 - likewise
@@ -302,11 +321,27 @@ class LedgerReader:
         for cause, state, count in self._select(_CAUSES):
             states.setdefault(cause, {})[RowState(state)] = count
         examples = self._examples(limit_examples)
+        same: dict[str, str] = dict(self._select(_SAME_ERRORS))
         groups = [
-            FailureGroup(cause, sum(counts.values()), counts, tuple(examples.get(cause, ())))
+            FailureGroup(
+                cause=cause,
+                count=sum(counts.values()),
+                states=counts,
+                examples=tuple(examples.get(cause, ())),
+                told=as_told(cause, same.get(cause)),
+            )
             for cause, counts in states.items()
         ]
         return tuple(sorted(groups, key=lambda group: (-group.count, group.cause)))
+
+    def has_files(self) -> bool:
+        """Whether a result file of any row lies in the batch directory."""
+        ((found,),) = self._select("SELECT EXISTS (SELECT 1 FROM downloads)")
+        return bool(found)
+
+    def files_of(self, row: RowView) -> list[str]:
+        """Its result files that lie in the batch directory, as paths relative to that."""
+        return [path for (path,) in self._select("SELECT path FROM downloads WHERE row = ?", (row.id,))]
 
     def result_of(self, row: RowView) -> dict[str, Any] | None:
         """A row's line of ``results.jsonl``; None for a row that has none.
@@ -378,6 +413,13 @@ class LedgerReader:
             raise explained(error, self._path) from None
         except ValueError as error:
             raise LedgerError(f"{self._path} holds what this version cannot read ({error})") from None
+
+
+def reason(state: RowState, note: str | None, error: str | None) -> str | None:
+    """What went wrong with a row; of one that a person called failed, that this was so."""
+    if state is not RowState.FAILED or note != RESOLVED:
+        return error
+    return f"{DECIDED}; until then: {error}" if error else DECIDED
 
 
 def _nothing_there(directory: Path) -> str:

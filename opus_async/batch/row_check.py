@@ -13,12 +13,14 @@ from opus_async.batch.file_cells import takes_files
 from opus_async.batch.file_hints import FileHints
 from opus_async.batch.keys import given_key
 from opus_async.batch.manifest import Record
-from opus_async.batch.problems import Problem, option, quoted
+from opus_async.batch.problems import Problem, Severity, option, quoted
 from opus_async.batch.rows import PROVED_FAILURES
 from opus_async.errors import InvalidInputs
 from opus_async.models import InputField
 from opus_async.platform import Platform
 
+_TOO_LARGE = "split or compress it"
+"""How the message about a file that is too large ends: what to do has a place of its own."""
 _PROVED = frozenset(state.upper() for state in PROVED_FAILURES)
 
 
@@ -117,9 +119,28 @@ class RowCheck:
                 sentences += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
         found = [*self._billed(row), *(self._problem(sentence, row) for sentence in sentences)]
-        return Checked(
-            ok=not found, cells=cells, key=key, problems=[problem for problem in found if problem is not None]
-        )
+        told = [problem for problem in found if problem is not None]
+        return Checked(ok=not found, cells=cells, key=key, problems=[*told, *self._patterns(row)])
+
+    def _patterns(self, row: _Row) -> Iterator[Problem]:
+        """Cells that name one file and were taken as patterns: a ``?`` may be a letter that was lost."""
+        for column, path in row.cells.items():
+            target, given = self._binding.column(column).input, row.record.cells.get(column)
+            if target is None or not target.takes_file or not isinstance(given, str) or path is given:
+                continue
+            if path != given.strip() and path != given:
+                yield Problem(
+                    message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
+                    cause=f"{target.display_name}: a pattern that means one file",
+                    severity=Severity.WARNING,
+                    fix="write the path itself, unless a pattern is meant",
+                    index=row.record.index,
+                    where=row.record.where,
+                    key=row.key,
+                    column=column,
+                    input=target.display_name,
+                    file=path,
+                )
 
     def _billed(self, row: _Row) -> Iterator[Problem]:
         """A row of an earlier batch that may have cost something, or may yet."""
@@ -144,6 +165,8 @@ class RowCheck:
         if target is not None and column is not None:
             if takes_files(target):
                 file, fix = self._file(row.cells[column], sentence)
+                if sentence.endswith(f"; {_TOO_LARGE}"):
+                    sentence, fix = sentence.removesuffix(f"; {_TOO_LARGE}"), _TOO_LARGE
         elif target is not None and target.variable_name not in row.given:
             if target.variable_name in self._unfilled:
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
@@ -29,6 +30,8 @@ LOOKS_BACK = 300.0
 _SLICES = 5
 _LEAST_ENDED = 5
 """Ends below which they tell nothing of the others."""
+_FRESH = 10.0
+"""Seconds after which a sample tells nothing of the stages that rows are in."""
 _SHOWN = 10
 """Rows that wait for a person, of those that are listed."""
 
@@ -78,8 +81,10 @@ class Status:
             before the first.
         speed: None unless it runs and enough was seen.
         seconds_left: At least and at most, until all but the rows that wait for a person have ended; the
-            most is None when nobody can say. None unless it runs and enough was seen.
-        inside: Stage -> rows in it, by the last sample; empty when nobody works on it.
+            most is None when nobody can say. None unless it runs, enough was seen and such rows are left.
+        inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
+            it, and when nothing recent is known that fits the counts.
+        inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
         bottleneck: What limits it, by the last sample.
         waiting: The first rows that wait for a person.
         failures: Rows that ended without completing, by reason, with one example each.
@@ -96,10 +101,16 @@ class Status:
     speed: Speed | None
     seconds_left: tuple[float, float | None] | None
     inside: Mapping[str, int]
+    inside_at: float | None
     bottleneck: str
     waiting: tuple[RowView, ...]
     failures: tuple[FailureGroup, ...]
     steps: tuple[Step, ...]
+
+    @property
+    def rest_waits(self) -> bool:
+        """Whether all rows that have no end wait for a person."""
+        return bool(self.counts.waiting) and not _rest(self.counts)
 
 
 def look(directory: Path) -> Status:
@@ -117,6 +128,7 @@ def look(directory: Path) -> Status:
         samples = _recent(ledger, session) if works else ()
         speed = speed_of([each.sample for each in samples])
         last = samples[-1].sample if samples else None
+        seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
         ended_because = _ending(session, works=works)
         return Status(
             directory=directory,
@@ -128,7 +140,8 @@ def look(directory: Path) -> Status:
             ended_because=ended_because,
             speed=speed,
             seconds_left=_left(counts, speed),
-            inside=last.inside if last else {},
+            inside=seen.sample.inside if seen else {},
+            inside_at=seen.at if seen else None,
             bottleneck=last.bottleneck if last else "",
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
@@ -172,7 +185,9 @@ def as_json(status: Status) -> dict[str, Any]:
         "rows_per_second": status.speed and round(status.speed.rate, 3),
         "seconds_left": status.seconds_left and list(status.seconds_left),
         "inside": dict(status.inside),
+        "inside_at": iso(status.inside_at),
         "bottleneck": status.bottleneck,
+        "waiting_rows_shown": len(status.waiting),
         "waiting_rows": [
             {"index": row.index, "key": row.key, "job_id": row.remote_id, "since": iso(row.waiting_since)}
             for row in status.waiting
@@ -214,10 +229,22 @@ def _unrest(samples: Sequence[Sample], seconds: float) -> float:
     return stdev(rates) / math.sqrt(len(rates)) if len(rates) > 1 else 0.0
 
 
+def _tells_stages(seen: SampleView, counts: Counts) -> bool:
+    """Whether a sample is recent and can be true of these counts."""
+    inside = sum(seen.sample.inside.values())
+    # Rows that hold a slot can still be planned: their files are on the way.
+    return 0 < inside <= _rest(counts) and abs(time.time() - seen.at) <= _FRESH
+
+
+def _rest(counts: Counts) -> int:
+    """Rows that are to end and need no person for it."""
+    return counts.total - counts.ended - counts.waiting
+
+
 def _left(counts: Counts, speed: Speed | None) -> tuple[float, float | None] | None:
-    if speed is None:
+    rest = _rest(counts)
+    if speed is None or not rest:
         return None
-    rest = counts.total - counts.ended - counts.waiting
     return round(rest / speed.high, 1), round(rest / speed.low, 1) if speed.low else None
 
 
@@ -234,9 +261,10 @@ def _steps(directory: Path, counts: Counts, session: SessionView | None) -> list
     if counts.unknown:
         decide = ("batch", "resolve", place, "--as")
         steps += [
-            Step("or decide that the unknown rows are done", (*decide, "done")),
-            Step("or that they failed", (*decide, "failed")),
-            Step("or that they never ran, and shall run", (*decide, "retry")),
+            Step("list the unknown rows, to decide about some of them", (*decide, "done")),
+            Step("or decide that all of them are done", (*decide, "done", "--all")),
+            Step("or that all of them failed", (*decide, "failed", "--all")),
+            Step("or that none of them ever ran, and all shall run", (*decide, "retry", "--all")),
         ]
     if counts.failed or counts.timed_out:
         steps.append(Step("run failed rows again", ("batch", "retry", place, "--only", "failed")))
@@ -254,6 +282,7 @@ def _process_as_json(process: Process | None) -> dict[str, Any] | None:
 def _failure_as_json(group: FailureGroup) -> dict[str, Any]:
     return {
         "cause": group.cause,
+        "told": group.told,
         "count": group.count,
         **{state.value: count for state, count in group.states.items()},
         "examples": [
@@ -262,7 +291,7 @@ def _failure_as_json(group: FailureGroup) -> dict[str, Any]:
                 "key": row.key,
                 "job_id": row.remote_id,
                 "stage": row.stage,
-                "error": row.error,
+                "error": row.reason,
             }
             for row in group.examples
         ],

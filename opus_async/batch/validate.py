@@ -40,11 +40,13 @@ class Cause:
         cause: What they have in common.
         first: The first of them.
         count: How many they are.
+        other: One of them that says something else of another row; None when all say the same.
     """
 
     cause: str
     first: Problem
     count: int = 0
+    other: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,10 @@ class _Tally:
         cause = problem.cause
         if (problem.severity, cause) not in self.causes and len(self.causes) >= _MOST_CAUSES:
             cause = _OTHER
-        self.causes.setdefault((problem.severity, cause), Cause(cause, problem)).count += 1
+        kind = self.causes.setdefault((problem.severity, cause), Cause(cause, problem))
+        kind.count += 1
+        if kind.other is None and cause != _OTHER and problem.message != kind.first.message:
+            kind.other = problem
         if self._on_problem is not None:
             self._on_problem(problem)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opus_async.batch.control import Control
+from opus_async.batch.control import Control, Pace
 from opus_async.batch.progress import Progress
+from opus_async.exits import Exit
 
 Notice = Callable[[str], None]
 """Told in a sentence what a person should know while it runs."""
@@ -28,3 +29,21 @@ class Watching:
     progress: Progress = field(default_factory=Progress)
     notice: Notice = lambda _: None
     planning: Callable[[str, int], None] = lambda _what, _rows: None
+
+
+def why_ending(control: Control) -> str:
+    """Why no more rows are begun, and what is waited for, to be shown; empty as long as they are."""
+    if control.reason is None:
+        return ""
+    why = control.reason.text
+    if control.reason.exit is Exit.HALTED and why.startswith("--halt "):
+        why = f"halted: {why.partition(': ')[2]}"
+    return f"{why}; {_WAITING[control.pace]}"
+
+
+_WAITING = {
+    Pace.RUN: "going on",
+    Pace.FINISH: "waiting for those in flight",
+    Pace.DRAIN: "waiting for those near the end",
+    Pace.LEAVE: "leaving",
+}

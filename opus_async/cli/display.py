@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from opus_async.batch.progress import Progress
-from opus_async.cli.words import duration, remaining, speeds, standing
+from opus_async.cli.words import duration, ending, remaining, speeds, standing
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
@@ -77,6 +77,7 @@ class Lines:
         self._progress = progress
         self._title = title
         self._stream = stream or sys.stderr
+        self._prepared = ""
 
     def open(self) -> None:
         """Say the first line."""
@@ -85,11 +86,13 @@ class Lines:
 
     def draw(self) -> None:
         """Say a line."""
+        self._prepared = self._progress.preparing
         self.say(line(self._progress))
 
     def close(self) -> None:
-        """Say the last line."""
-        self.draw()
+        """Say the last line, unless nothing was begun and it would say again what is prepared."""
+        if not self._prepared or self._prepared != self._progress.preparing:
+            self.draw()
 
     def say(self, text: str) -> None:
         """Say something in a line of its own."""
@@ -126,10 +129,13 @@ def line(progress: Progress) -> str:
         return f"{duration(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()
     of = "" if progress.total is None else f"/{progress.total:,}"
-    words = [f"{progress.done:,}{of} done", f"{progress.failed:,} failed", *standing(progress)]
+    words = [f"{progress.done:,}{of} done", f"{progress.failed:,} failed"]
+    if progress.unknown:
+        words.append(f"{progress.unknown:,} unknown")
+    words += standing(progress)
     words += speeds(progress, rates.jobs, rates.bytes)
     if progress.ending:
-        words.append("ending")
+        words.append(ending(progress))
     elif rates.left:
         words.append(remaining(rates.left))
     words += [str(trouble) for trouble in progress.troubles]

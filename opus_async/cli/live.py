@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opus_async.batch.progress import DONE, Progress, Rates
-from opus_async.cli.words import duration, remaining, speeds, standing
+from opus_async.cli.words import duration, ending, remaining, speeds, standing
 
 FRAMES_PER_SECOND = 4
 
@@ -52,8 +52,10 @@ class Bars:
             head.append(f"  {progress.done:,} of {progress.total:,}")
         if progress.failed:
             head.append(f"  {progress.failed:,} failed", "red")
+        if progress.unknown:
+            head.append(f"  {progress.unknown:,} unknown", "yellow")
         if progress.ending:
-            head.append("  ending", "yellow")
+            head.append(f"  {ending(progress)}", "yellow")
         elif rates.left:
             head.append(f"  {remaining(rates.left)}", "dim")
         return Group(head, self._bars(), self._foot(rates), *self._troubles())

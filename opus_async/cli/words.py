@@ -29,6 +29,16 @@ def standing(progress: Progress) -> list[str]:
     return [f"{progress.in_flight:,} in flight", *([f"{waits} for a person"] if waiting else [])]
 
 
+def rows(number: int) -> str:
+    """``1 row``, ``1,200 rows``."""
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
+def ending(progress: Progress) -> str:
+    """That no more jobs are begun, and why."""
+    return progress.why_ending() or "ending"
+
+
 def remaining(left: Left) -> str:
     """``about 1 min 30 s left``; a range while it is not steady: ``12-25 min left``."""
     if left.most is None:

@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from opus_async.batch.formats import (
     write_jsonl,
     write_xlsx,
 )
+from opus_async.cli.batch import export as command
+from opus_async.cli.errors import WrongUse, advice, exit_code
 from opus_async.errors import ConfigurationError, LedgerError
 
 ROWS = [
@@ -141,6 +144,70 @@ def test_rows_that_have_different_columns_share_one_head(tmp_path):
     assert [(row["A"], row["B"]) for row in rows] == [("1", ""), ("", "2")]
 
 
+def bound(name, variable=None):
+    return {"column": name, "input": variable, "display_name": name if variable else None, "ignored": False}
+
+
+def test_columns_stand_as_in_the_manifest_whichever_the_first_row_has(tmp_path):
+    facts = {"binding": [bound("A", "v1"), bound("B"), bound("C", "v2")]}
+    rows = [{"cells": {"C": "3", "X": "9"}}, {"cells": {"B": "2", "A": "1", "C": "4"}}]
+    make_ledger(tmp_path, rows=rows, facts=facts)
+    assert list(read_csv(exported(tmp_path, "csv"))[0])[5:9] == ["A", "B", "C", "X"]
+    second = exported(tmp_path, "jsonl").read_bytes().splitlines()[1]
+    assert list(json.loads(second)["inputs"]) == ["A", "B", "C"]
+
+
+def test_a_constant_stands_in_the_rows_that_ran_with_it(tmp_path):
+    facts = {
+        "binding": [bound("Amount", "v1"), bound("amount", "v1"), bound("Number")],
+        "constants": {"v1": "0.5", "Currency": "EUR"},
+    }
+    rows = [{"cells": {"Number": "1"}}, {"cells": {"Amount": "7"}}, {"cells": {"amount": "8"}}]
+    rows.append({"cells": {}, "state": "failed"})
+    make_ledger(tmp_path, rows=rows, facts=facts)
+    found = read_csv(exported(tmp_path, "csv"))
+    assert list(found[0])[5:9] == ["Amount", "amount", "Number", "Currency"]
+    assert [(row["Amount"], row["amount"]) for row in found] == [
+        ("0.5", ""),
+        ("7", ""),
+        ("", "8"),
+        ("0.5", ""),
+    ]
+    assert {row["Currency"] for row in found} == {"EUR"}
+    first, *_ = exported(tmp_path, "jsonl").read_bytes().splitlines()
+    assert json.loads(first)["inputs"] == {"Amount": "0.5", "Number": "1", "Currency": "EUR"}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_files_that_were_fetched_are_named(tmp_path, format):  # noqa: A002 - as it is called
+    make_ledger(tmp_path, rows=[{"cells": {"files": "mine"}}, {}])
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    with connection:
+        for path in ("outputs/b/2.pdf", "outputs/b/1.pdf"):
+            connection.execute("INSERT INTO downloads VALUES (1, 'Report', ?, 3, 'digest')", (path,))
+    connection.close()
+    path = exported(tmp_path, format)
+    found = {
+        "csv": lambda: [row["files"] or None for row in read_csv(path)],
+        "jsonl": lambda: [json.loads(line)["files"] for line in path.read_bytes().splitlines()],
+        "xlsx": lambda: [row[read_xlsx(path)[0].index("files")] or None for row in read_xlsx(path)[1:]],
+        "parquet": lambda: [row["files"] for row in pq.read_table(path).to_pylist()],
+    }[format]()
+    both = ["outputs/b/1.pdf", "outputs/b/2.pdf"]
+    assert found == ([both, []] if format == "jsonl" else ["; ".join(both), None])
+    if format == "csv":
+        assert [row["files (input)"] for row in read_csv(path)] == ["mine", ""]
+
+
+def test_a_format_whose_library_is_missing_is_wrong_use_and_no_case_for_doctor(tmp_path, monkeypatch):
+    make_ledger(tmp_path, rows=[{}])
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    options = SimpleNamespace(directory=tmp_path, format="xlsx", output=None, parsed=False)
+    with pytest.raises(WrongUse, match=r"pip install 'opus-async\[cli\]'") as caught:
+        command.run(options)
+    assert (exit_code(caught.value), advice(caught.value)) == (2, None)
+
+
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
 def test_text_that_holds_json_can_be_opened(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{"outputs": {"Found": '```json\n{"sum": [1, 2]}\n```', "Text": "plain"}}])
@@ -167,8 +234,6 @@ def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
         columns = look_through(self)
         other = make_ledger(tmp_path / "other", rows=[{"key": "new"}])  # proves that it is written, too
         (other / "results.jsonl").unlink()
-        import sqlite3
-
         writer = sqlite3.connect(tmp_path / "ledger.db")
         with writer:
             writer.execute("UPDATE rows SET state = 'failed', error = 'later'")

@@ -223,6 +223,14 @@ def test_constants_fill_rows_that_have_no_value_under_the_name_of_the_column(tmp
     assert inputs(second) == {"limit": 5, "Other": ["/abs/a.pdf"]}
 
 
+def test_a_constant_stays_out_of_a_row_that_fills_its_input_from_another_column(tmp_path):
+    binding = [column("Limit", input="v1"), column("limit", input="v1", shown="Limit", how="--map")]
+    facts = {"binding": binding, "constants": {"Limit": 5}}
+    rows = [{"state": "failed", "cells": {"Limit": "9"}}]
+    (line,) = written(make_ledger(tmp_path, rows=rows, facts=facts))
+    assert inputs(line) == {"Limit": "9"}
+
+
 # All the way round
 
 

@@ -296,6 +296,35 @@ def test_what_limited_the_batch_is_told_as_a_share_of_its_time(tmp_path):
     assert "as a share of the time: 75 % the rate limit" in said
 
 
+def test_what_limited_the_batch_is_told_once_for_all_numbers(tmp_path):
+    limits = ["the last 5 rows (10 requests at once)", "the last 2 rows (10 requests at once)"]
+    limits += ["the last row (10 requests at once)", "127.0.0.1:80 has not answered for 12 s"]
+    limits += ["127.0.0.2:81 has not answered for 3 s", "the last row (the platform is at work)"]
+    limits += ["1 row waits for a person", "1,200 rows wait for a person"]
+    samples = [{"elapsed": n, "bottleneck": limit} for n, limit in enumerate(limits)]
+    said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1), samples=samples)).said
+    assert (
+        "37.5 % the last 1-5 rows (10 requests at once) 25 % 1-1,200 rows wait for a person "
+        "12.5 % 127.0.0.1:80 has not answered for 12 s 12.5 % 127.0.0.2:81 has not answered for 3 s "
+        "12.5 % the last row (the platform is at work)"
+    ) in said
+
+
+def test_the_time_that_people_took_is_called_so(tmp_path):
+    timings = {"watch": 1.0, "parked": 60.0, "total": 61.0}
+    page = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 2))
+    assert "waits for a personrests on the platform until somebody acts there2" in page.said
+    assert "waits for a person 1 min" in page.said, "among the slowest rows"
+    assert "parked" not in page.text
+
+
+def test_a_row_that_a_person_called_failed_says_so(tmp_path):
+    row = {"state": "failed", "note": "resolved by a person", "error": "no answer"}
+    said = page_of(make_ledger(tmp_path / "b", rows=[row])).said
+    assert "a person decided that it failed 1 failed, 100 %" in said
+    assert "a person decided that it failed; until then: no answer" in said
+
+
 def test_duplicates_are_told(tmp_path):
     made = make_ledger(
         tmp_path / "b",
@@ -344,6 +373,7 @@ def test_the_configuration_is_told(tmp_path):
         rows=rows(completed=1),
         facts={
             "settings": {"max_in_flight": 500, "download_outputs": True, "timeout": None},
+            "fingerprint": {"workflow_id": "B9uGJfZ3CFwOdMKH", "columns": {"Betrag": ""}, "title": ""},
             "binding": [
                 {"column": "Doc", "input": "workflow_input_1", "display_name": "Document", "how": "--map"}
             ],
@@ -353,6 +383,8 @@ def test_the_configuration_is_told(tmp_path):
     said = page_of(made).said
     assert "workflow_idB9uGJfZ3CFwOdMKH" in said
     assert "max_in_flight500" in said
+    assert "columns.Betragleft out" in said
+    assert "titleempty" in said
     assert "download_outputsyes" in said
     assert "timeout" not in said
     assert "DocDocumentworkflow_input_1--map" in said

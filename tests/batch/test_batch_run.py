@@ -21,7 +21,7 @@ from batch_tools import (
     until,
 )
 
-from opus_async.batch import local, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch import RowsRefused, local, resolve_batch, resume_batch, retry_batch, run_batch
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
 
@@ -101,6 +101,48 @@ async def test_bad_rows_are_told_before_anything_is_sent(simulate, connect, tmp_
     assert "1.txt" in failure["_opus"]["error"]
 
 
+async def test_what_is_wrong_with_the_manifest_itself_is_told_first(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = documents(tmp_path, 30)
+    for index in range(30):
+        (tmp_path / f"{index}.txt").unlink()
+    manifest.write_text(manifest.read_text() + "K30,manifest.csv\n")
+    order = {"workflow_id": DOCUMENT, "out": tmp_path / "out"}
+    for skip in (True, False):
+        with pytest.raises(RowsRefused) as refused:
+            await run_batch(connect(simulator), manifest, **order, title="{Nmu}", skip_invalid=skip)
+        said = refused.value.message.splitlines()
+        assert said[0].startswith("The manifest cannot be run: --title names the column 'Nmu'")
+        assert "--title names the column 'Nmu'" in said[1]
+        assert "skip-invalid" not in refused.value.message
+        assert "skip_invalid=True" in refused.value.__notes__[0]
+    with pytest.raises(RowsRefused, match="or let the others run with --skip-invalid") as refused:
+        await run_batch(connect(simulator), manifest, **order)
+    problems = refused.value.problems
+    assert len(problems) == 21
+    assert (
+        problems[-1]
+        == f"... and {refused.value.validation.error_count - 20} more (opus-async batch validate lists all)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"columns": "Datei=Document"}, "pass columns={'Datei': 'Document'}"),
+        ({"columns": ["Datei"]}, "pass columns={'Column': 'Input'}"),
+        ({"constants": "Threshold=1"}, "pass constants={'Threshold': '1'}"),
+    ],
+)
+async def test_arguments_that_are_no_mappings_are_told_apart(simulate, connect, tmp_path, given, told):
+    client = connect(await simulate())
+    with pytest.raises(ManifestError) as refused:
+        await run_batch(client, tmp_path / "m.csv", workflow_id=TEXT, out=tmp_path / "out", **given)
+    assert told in refused.value.message
+    with pytest.raises(ManifestError, match=r"pass only=\('failed',\)"):
+        await retry_batch(client, tmp_path / "out", only="failed")
+
+
 async def test_identical_rows_all_run_and_are_told(simulate, connect, tmp_path):
     simulator = await simulate()
     notes = Notes()
@@ -144,7 +186,7 @@ async def test_rows_that_ran_under_a_key_and_ask_for_something_else_now_are_told
     manifest.write_text("key,Text\n1,a\n2,b\n")
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     manifest.write_text("key,Text\n1,a\n2,other\n3,c\n")
-    with pytest.raises(ManifestError, match=r"1 rows have run and ask for something else now \(2\)"):
+    with pytest.raises(ManifestError, match=r"1 row has run and asks for something else now \(2\)"):
         await resume_batch(connect(simulator), tmp_path / "out")
     result = await resume_batch(connect(simulator), tmp_path / "out", force=True)
     assert (result.ok, result.counts.total) == (True, 3)
@@ -171,7 +213,7 @@ async def test_lines_that_are_lost_are_fetched_again_without_a_bill(simulate, co
     results.write_bytes(results.read_bytes().splitlines(keepends=True)[0])
     result = await resume_batch(connect(simulator), tmp_path / "out", watching=notes.watching)
     assert result.ok
-    assert notes.said("2 lines are missing from results.jsonl")
+    assert notes.said("Lines are missing from results.jsonl (2)")
     assert {line["outputs"]["Text"] for line in lines(results)} == {"a", "b", "c"}
     assert len(simulator.world.jobs) == 3
 

@@ -18,7 +18,7 @@ async def test_rows_with_other_keys_are_refused_every_time_until_it_is_accepted(
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     texts(manifest, ["a", "B ", "c"])
     for force in (False, True, False):
-        with pytest.raises(ManifestError, match=r"1 rows that have run are not in .*--accept-second-bill"):
+        with pytest.raises(ManifestError, match=r"1 row that has run is not in .*--accept-second-bill"):
             await resume_batch(connect(simulator), tmp_path / "out", force=force)
     assert len(simulator.world.jobs) == 3
     texts(manifest, ["a", "b", "c", "d"])

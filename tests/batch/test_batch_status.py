@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
+from opus_async.batch.export import export
+from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.rows import Sample
 from opus_async.batch.status import LOOKS_BACK, as_json, look, speed_of
+from opus_async.cli.batch.standing import as_text
 from opus_async.errors import LedgerError
 
+DECIDE_ALL = [f"resolve --as {decision} --all" for decision in ("done", "failed", "retry")]
 OPEN = {"ended_at": None, "ended_because": None, "exit_code": None}
 
 
@@ -21,6 +28,14 @@ def steady(rate, *, seconds=300, every=5, **more):
     return [
         {"elapsed": float(at), "completed": round(rate * at), **more} for at in range(0, seconds + 1, every)
     ]
+
+
+INSIDE = {"watch": 4, "collect": 1}
+
+
+def seen_now(inside, *, ago=0.0):
+    """What makes a sample that tells of rows in stages, and how long ago."""
+    return {"at": time.time() - ago, "inside": inside}
 
 
 def as_samples(pairs):
@@ -52,12 +67,16 @@ def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
         held,
         rows=rows,
         sessions=[{}, {**OPEN, "began_at": START}],
-        samples=steady(2, inside={"watch": 4, "collect": 1}, bottleneck="uploads", session=2),
+        samples=[
+            {**sample, **seen_now(INSIDE, ago=300 - sample["elapsed"])}
+            for sample in steady(2, bottleneck="uploads", session=2)
+        ],
     )
     status = look(held)
     assert status.ended_because == "running"
     assert status.process is not None
-    assert status.inside == {"watch": 4, "collect": 1}
+    assert status.inside == INSIDE
+    assert status.inside_at == pytest.approx(time.time(), abs=10)
     assert status.bottleneck == "uploads"
     assert status.speed is not None
     assert status.speed.rate == pytest.approx(2)
@@ -112,7 +131,7 @@ def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
         (["failed"], 1, ["retry --only failed"]),
         (["timed_out"], 1, ["retry --only failed"]),
         (["cancelled", "failed"], 1, ["retry --only failed", "retry --only cancelled"]),
-        (["unknown"], 5, ["resume", "resolve --as done", "resolve --as failed", "resolve --as retry"]),
+        (["unknown"], 5, ["resume", "resolve --as done", *DECIDE_ALL]),
         (["waiting", "completed"], 130, ["resume", "export --format csv"]),
         ([], 0, []),
     ],
@@ -151,25 +170,99 @@ def test_while_it_is_planned_and_has_no_session_it_is_looked_at_too(held):
 def test_programs_get_the_same_in_json(held):
     rows = [{"state": "completed"}, {"state": "waiting", "waiting_since": START}]
     rows += [{"state": "failed", "cause": "HTTP 500"}, {"state": "unknown", "cause": "HTTP 500"}]
-    make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2, inside={"watch": 1}))
+    make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
     told = json.loads(json.dumps(as_json(look(held)), allow_nan=False))
     assert told["total"] == 4
     assert told["completed"] == told["waiting"] == told["failed"] == told["unknown"] == 1
     assert told["process"]["alive"] is True
     assert told["ended_because"] == "running"
     assert told["rows_per_second"] == pytest.approx(2)
-    assert told["inside"] == {"watch": 1}
+    assert (told["inside"], told["inside_at"]) == ({}, None)
+    assert (told["waiting"], told["waiting_rows_shown"]) == (1, 1)
     assert told["waiting_rows"] == [
         {"index": 1, "key": "key-1", "job_id": "job-1", "since": "2025-10-09T08:53:20.000Z"}
     ]
     assert told["failures"][0] | {"examples": []} == {
         "cause": "HTTP 500",
+        "told": "HTTP 500",
         "count": 2,
         "failed": 1,
         "unknown": 1,
         "examples": [],
     }
     assert told["next"] == []
+
+
+@pytest.mark.parametrize(
+    ("inside", "ago"),
+    [({"watch": 4}, 60), ({"watch": 6}, 0), ({}, 0)],
+    ids=["long ago", "more than can be at work", "nothing"],
+)
+def test_stages_that_cannot_be_true_now_are_not_told(held, inside, ago):
+    rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2 + [{"state": "waiting"}]
+    samples = [{"elapsed": 9.0, **seen_now(inside, ago=ago)}]
+    make_ledger(held, rows=rows, sessions=[OPEN], samples=samples)
+    status = look(held)
+    assert (status.inside, status.inside_at) == ({}, None)
+
+
+def test_when_only_people_can_go_on_no_time_is_left_to_tell(held):
+    rows = [{"state": "completed"}] * 9 + [{"state": "waiting", "waiting_since": START}] * 12
+    make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
+    status = look(held)
+    assert status.speed is not None
+    assert status.seconds_left is None
+    said = as_text(status)
+    assert "the rest waits for a person" in said
+    assert " s left" not in said
+    told = as_json(status)
+    assert (told["waiting"], told["waiting_rows_shown"], len(told["waiting_rows"])) == (12, 10, 10)
+
+
+def test_stages_are_told_as_of_their_moment(held):
+    rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2
+    make_ledger(held, rows=rows, sessions=[OPEN], samples=[{"elapsed": 9.0, **seen_now(INSIDE, ago=2)}])
+    assert re.search(
+        r"^  by stage, [2-9] s ago: 4 in watch, 1 in collect$", as_text(look(held)), re.MULTILINE
+    )
+
+
+def test_a_report_that_was_made_before_the_last_activity_is_not_pointed_to(tmp_path):
+    make_ledger(tmp_path, rows=[{}, {"state": "failed"}, {"state": "running"}], sessions=[OPEN])
+    report = tmp_path / "report.html"
+    for name in ("report.html", "failures.jsonl"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (START - 60, START - 60))
+    said = as_text(look(tmp_path))
+    assert said.count(f"'opus-async batch report {tmp_path}' makes it anew") == 2
+    assert str(report) not in said
+    os.utime(report, (START + 60, START + 60))
+    assert re.search(rf"^Report: +{re.escape(str(report))}$", as_text(look(tmp_path)), re.MULTILINE)
+
+
+def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
+    same = {"state": "unknown", "cause": "No outcome after N s", "error": "No outcome after 30 s"}
+    other = {"state": "failed", "cause": "HTTP N", "error": "HTTP 500"}
+    make_ledger(tmp_path, rows=[same, same, other, {**other, "error": "HTTP 502"}])
+    assert [group.told for group in look(tmp_path).failures] == ["HTTP N", "No outcome after 30 s"]
+    said = as_text(look(tmp_path))
+    assert "  2 x No outcome after 30 s\n      e.g. key-0, job job-0\n" in said
+    assert "  2 x HTTP N\n      e.g. key-2, job job-2: HTTP 500\n" in said
+
+
+def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_path):
+    row = {"state": "failed", "cause": "no answer", "error": "no answer in 9 s"}
+    make_ledger(
+        tmp_path, rows=[row, {**row, "note": RESOLVED}, {**row, "state": "unknown", "note": RESOLVED}]
+    )
+    first, second = look(tmp_path).failures
+    assert (first.cause, first.count) == ("no answer", 2)
+    assert (second.cause, second.count) == ("a person decided that it failed", 1)
+    reason = "a person decided that it failed; until then: no answer in 9 s"
+    assert [each["error"] for each in as_json(look(tmp_path))["failures"][1]["examples"]] == [reason]
+    export(tmp_path, "jsonl")
+    lines = (tmp_path / "export.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["error"] for line in lines] == ["no answer in 9 s", reason, "no answer in 9 s"]
 
 
 def test_where_there_is_no_batch_it_says_so(tmp_path):

@@ -143,18 +143,26 @@ async def test_a_folder(opened, tmp_path):
 @pytest.mark.parametrize(
     ("row", "message", "fix"),
     [
-        ("docs/none.pdf,", "'Document' there is no file", None),
+        ("docs/none.pdf,", "'Document' there is no file", "put it there, or correct the path"),
+        ("docs/Invioce 1.pdf,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
+        ("docs/Invoice 1.pd,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
+        ("docs/Invoice 2.pdf,", "'Document' there is no file", "put it there, or correct the path"),
         ("docs/invoice 1.PDF,", "'Document' there is no file", "did you mean 'Invoice 1.pdf'?"),
         (r"docs\b.txt,", "'Document' there is no file", "write 'docs/b.txt'"),
         (r"docs\B.TXT,", "'Document' there is no file", "did you mean 'b.txt'?"),
-        ("docs/empty.pdf,", "'Document' the file 'empty.pdf' is empty", None),
+        (
+            "docs/empty.pdf,",
+            "'Document' the file 'empty.pdf' is empty",
+            "put its content there, or take the row out",
+        ),
         ("docs/film.mov,", "'Document' the file 'film.mov' is of an unsupported type", None),
-        ("docs/folder.pdf,", "not a regular file", None),
-        ("docs/pipe.pdf,", "not a regular file", None),
-        ("docs/huge.pdf,", "more than the limit", None),
+        ("docs/folder.pdf,", "not a regular file", "name a file in this folder"),
+        ("docs/pipe.pdf,", "not a regular file", "name an ordinary file"),
+        ("docs/huge.pdf,", "more than the limit", "split or compress it"),
         ("docs/*.txt; docs/b.txt,", "has the pattern", None),
         ("docs/*.pdf,", "and 3 files match it", None),
         ("docs/b.txt,much", "'Threshold' wants a finite number, got 'much'", None),
+        ('docs/b.txt,"0,2"', "'Threshold' wants a finite number, got '0,2': write 0.2", None),
         (",0.5", "'Document' is missing", "fill column 'Document', or --set Document=VALUE"),
     ],
 )
@@ -169,6 +177,28 @@ async def test_what_is_wrong_with_a_row(opened, place, row, message, fix):
     assert (problem.column is None) == ("missing" in message)
     assert (found.rows, found.valid, found.invalid, found.doomed) == (2, 1, 1, False)
     assert found.estimate.jobs == 1
+
+
+async def test_a_pattern_that_means_one_file_is_run_and_told(opened, place):
+    (place / "docs/[1] c.txt").write_bytes(b"x")
+    manifest = csv(place / "m.csv", "Document", "docs/?.txt", "docs/b.txt ", "docs/[1] c.txt")
+    found = await checked(await opened(), manifest)
+    assert (found.ok, found.valid) == (True, 3)
+    told = [problem for problem in found.warnings if problem.input == "Document"]
+    assert [(problem.where, problem.message) for problem in told] == [
+        ("line 2", "'docs/?.txt' is taken as a pattern and means 'docs/b.txt'")
+    ]
+
+
+async def test_two_examples_are_shown_of_values_that_differ(opened, place):
+    rows = ('docs/b.txt,"0,2"', 'docs/b.txt,"0,2"', 'docs/b.txt,"1,5"', "docs/none.pdf,", "docs/none.pdf,")
+    found = await checked(
+        await opened(),
+        csv(place / "m.csv", "Document,Threshold,key", *(f"{row},{index}" for index, row in enumerate(rows))),
+    )
+    shown = table(found, None)
+    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5')" in shown
+    assert "none.pdf'  put it there" in shown
 
 
 async def test_a_problem_names_the_file_as_the_row_does(opened, place):

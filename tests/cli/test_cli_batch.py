@@ -213,6 +213,7 @@ def test_a_halt_has_the_code_3_and_tells_how_to_go_on(opus, failing, tmp_path):
     )
     assert said.code == 3
     assert said.out.startswith("b: --halt now,fail=2: 2 of 2 rows failed")
+    assert "halted: 2 of 2 rows failed; leaving" in said.err
     assert following(said)[0] == "opus-async batch resume b"
 
 
@@ -233,6 +234,16 @@ def test_bad_rows_are_a_table_and_nothing_is_sent(opus, to, simulator, tmp_path)
     assert typed(opus, told, env=to).code == 2
     (problem,) = json.loads((tmp_path / "problems.json").read_text())["problems"]
     assert problem["file"] == "docs/note-1.txt"
+
+
+def test_a_manifest_that_is_wrong_as_a_whole_is_told_so_with_skip_invalid_too(opus, to, tmp_path):
+    notes(tmp_path, 3)
+    words = ("--skip-invalid", "--title", "{Nmu}")
+    said = opus("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", *words, env=to)
+    assert said.code == 2
+    assert "The manifest cannot be run: --title names the column 'Nmu'" in " ".join(said.err.split())
+    assert "skip-invalid" not in said.err
+    assert said.err.count("reading the workflow") <= 1
 
 
 def test_bad_rows_can_stay_behind(opus, to, tmp_path):

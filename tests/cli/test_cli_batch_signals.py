@@ -19,7 +19,7 @@ from opus_async.batch.options import Settings
 from opus_async.batch.progress import Progress
 from opus_async.batch.rows import Counts
 from opus_async.cli import main
-from opus_async.cli.batch.working import _interruptible
+from opus_async.cli.batch.working import Voice, _interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -64,7 +64,7 @@ def test_the_first_signal_drains_and_resume_goes_on(opus, slow, tmp_path, number
         process.send_signal(number)
         said = heard(process, "near the end")
         assert "Waiting at most 30 s for" in said
-        assert "Ctrl-C again leaves at once" in said
+        assert said.rstrip().endswith("Ctrl-C again leaves at once.")
         code, out, rest = ended(process)
     assert code == Exit.INTERRUPTED
     assert out.startswith("b: interrupted")
@@ -168,10 +168,12 @@ async def test_a_third_goes_the_way_it_would_have_gone_without_us():
     )
     before = signal.signal(signal.SIGTERM, lambda *_: others.append("third"))
     try:
-        with _interruptible(control, progress, said.append) as interrupted:
+        voice = Voice(said.append)
+        with _interruptible(control, progress, voice) as interrupted:
             os.kill(os.getpid(), signal.SIGTERM)
             await interrupted.wait()
             assert (control.pace, others) == (Pace.DRAIN, [])
+            voice("Interrupted: so it is.")
             os.kill(os.getpid(), signal.SIGTERM)
             await control.changed()
             assert (control.pace, others) == (Pace.LEAVE, [])
@@ -180,7 +182,7 @@ async def test_a_third_goes_the_way_it_would_have_gone_without_us():
             assert others == ["third"]
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert said == ["Ctrl-C again leaves at once.", "Leaving."]
+    assert said == ["Interrupted: so it is. Ctrl-C again leaves at once.", "Leaving."]
 
 
 def test_where_no_signal_can_be_handled_a_batch_runs_all_the_same(simulator, tmp_path, monkeypatch):

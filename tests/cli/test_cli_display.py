@@ -8,10 +8,13 @@ import io
 import pytest
 
 from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, RequestSent, UploadProgress
+from opus_async.batch.control import Control, Pace, Reason
 from opus_async.batch.options import Settings
 from opus_async.batch.progress import Left, Progress, reason_class
 from opus_async.batch.rows import Counts
+from opus_async.batch.watching import why_ending
 from opus_async.cli import display, tables, words
+from opus_async.exits import Exit
 
 STAGES = ("schema", "upload", "watch")
 ALL_STAGES = ("schema", "upload", "initiate", "execute", "watch", "results")
@@ -104,13 +107,14 @@ def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
     clock.now = 30
     batch = Batch(progress, planned=70, running=10, completed=15, failed=3, unknown=2)
     assert begun == [100]
-    assert (progress.total, progress.done, progress.completed, progress.failed) == (100, 20, 15, 5)
-    assert progress.to_do == 80
+    assert (progress.total, progress.done, progress.completed, progress.failed) == (100, 18, 15, 3)
+    assert progress.unknown == 2
+    assert progress.to_do == 82  # unknown rows are looked at again
     assert progress.elapsed == 0  # planning is over
     progress(moved(7, "watch"))
     progress(moved(7, "done", "COMPLETED"))
     batch.counts = Counts(planned=70, running=7, waiting=2, completed=16, failed=3, unknown=2)
-    assert (progress.done, progress.waiting, progress.passed["watch"]) == (21, 2, 1)
+    assert (progress.done, progress.waiting, progress.passed["watch"]) == (19, 2, 1)
 
 
 def test_a_host_in_trouble_is_named_for_as_long_as_it_is(progress, clock):
@@ -192,6 +196,62 @@ def test_a_batch_that_begins_no_more_rows_has_no_time_left(clock):
     assert progress.rates().left is None
     assert progress.bottleneck() == ""
     assert display.line(progress).endswith("0 retries, ending")
+    progress.why_ending = lambda: "halted: 3 of 4 rows failed; waiting for those in flight"
+    assert display.line(progress).endswith(
+        "0 retries, halted: 3 of 4 rows failed; waiting for those in flight"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pace", "reason", "said"),
+    [
+        (
+            Pace.FINISH,
+            Reason("--halt soon,fail=3: 3 of 4 rows failed", Exit.HALTED),
+            "halted: 3 of 4 rows failed; waiting for those in flight",
+        ),
+        (Pace.LEAVE, Reason("the disk is full", Exit.HALTED), "the disk is full; leaving"),
+        (Pace.DRAIN, Reason("interrupted", Exit.INTERRUPTED), "interrupted; waiting for those near the end"),
+    ],
+)
+async def test_why_no_more_rows_are_begun(pace, reason, said):
+    control = Control()
+    assert why_ending(control) == ""
+    control.end(pace, reason)
+    assert why_ending(control) == said
+
+
+def test_unknown_rows_are_no_failed_ones_and_no_number_goes_back(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=30)
+    batch.counts = Counts(failed=28, unknown=2)
+    assert display.line(progress).startswith("0 s: 28/30 done, 28 failed, 2 unknown, 0 in flight")
+    assert progress.rates().left is None
+    again = Progress(clock=clock)
+    resumed = Batch(again, failed=28, unknown=2)
+    assert (again.done, again.to_do) == (28, 2)
+    resumed.counts = Counts(failed=28, unknown=1, completed=1)
+    assert (again.done, again.unknown) == (29, 1)
+
+
+def test_looks_that_tell_nothing_are_named(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, planned=6)
+    for index in range(6):
+        progress(moved(index, "watch"))
+    for _ in range(3):
+        progress(answered("status"))
+    for _ in range(3):
+        progress(answered("status", 404))
+        progress(answered("execute", 500))
+    assert "looks" not in progress.bottleneck()
+    progress(answered("status", 503))
+    assert progress.bottleneck() == "4 looks at jobs are answered with HTTP 404"
+    assert display.line(progress).endswith("bottleneck: 4 looks at jobs are answered with HTTP 404")
+    clock.now += 60
+    assert "looks" not in progress.bottleneck()
+    progress(answered("status", 404))
+    assert progress.bottleneck() == "1 look at a job is answered with HTTP 404"
 
 
 def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):
@@ -299,6 +359,19 @@ def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
     assert troubled.endswith("0 retries, a.example has not answered for 40 s")
 
 
+def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
+    stream = io.StringIO()
+    progress = Progress(clock=clock)
+    progress.preparing = "reading the workflow"
+    lines = display.Lines(progress, "invoices", stream)
+    lines.open()
+    lines.close()
+    assert stream.getvalue() == "invoices: 0 s: reading the workflow\n"
+    progress.preparing = f"{words.rows(1)} checked"
+    lines.close()
+    assert stream.getvalue().endswith("invoices: 0 s: 1 row checked\n")
+
+
 def test_bars_show_a_batch(clock):
     from rich.console import Console
 
@@ -314,7 +387,7 @@ def test_bars_show_a_batch(clock):
         return console.file.getvalue()
 
     assert drawn().strip() == "invoices  0 s  12,000 rows checked"
-    Batch(progress, Settings(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
+    batch = Batch(progress, Settings(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
     progress(moved(0, "watch"))
     progress(moved(1, "watch"))
     frame = drawn()
@@ -327,6 +400,9 @@ def test_bars_show_a_batch(clock):
     progress(HostTroubled(host="a.example", down=True, reason="unsent: no connection", seconds=40))
     assert "a.example has not answered for 40 s: unsent: no connection" in drawn()
     assert "bottleneck" not in drawn()
+    batch.counts = Counts(planned=1188, waiting=1, unknown=1, completed=8, failed=2)
+    batch.admitting, progress.why_ending = False, lambda: "halted"
+    assert "10 of 1,200  2 failed  1 unknown  halted" in drawn()
 
 
 async def test_a_display_is_drawn_again_and_again_and_closed_on_errors():

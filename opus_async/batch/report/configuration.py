@@ -54,7 +54,12 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         yield name or "value", json.dumps(value, ensure_ascii=False)
     elif value is not None:
-        yield name or "value", str(value)
+        yield name or "value", str(value) or _nothing(name)
+
+
+def _nothing(name: str) -> str:
+    """What an empty text means: a column that ``--map`` gives to nothing is left out."""
+    return "left out" if name.startswith("columns.") else "empty"
 
 
 def _binding(bound: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from opus_async.batch.report.bars import figure
 from opus_async.batch.report.figures import Example, Figures, Group, Session
 from opus_async.batch.report.markup import Column, code, isolated, paragraph, section, table, text
 from opus_async.batch.rows import RowState
+from opus_async.lifecycle import PARKED
 
 STATES = {
     RowState.COMPLETED: "completed",
@@ -30,6 +31,7 @@ _DOES = (
     "fetches what it left",
 )
 """What happens in the stages of every platform, in their order."""
+_WAITS, _WAITS_SHORT = "waits for a person", "for a person"
 _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 """Sessions that are told one by one when there are very many."""
 _MOST_ERROR = 320
@@ -42,10 +44,11 @@ def stage_times(figures: Figures) -> str:
             "stages", "Where the time goes", paragraph("No row has been through a stage yet.", "none")
         )
     does = dict(zip(figures.facts.get("stages", ()), _DOES, strict=False))
+    does[PARKED] = "rests on the platform until somebody acts there"
     spent = sum(spread.mean * spread.rows for spread in figures.stages.values())
     lines = [
         (
-            code(name),
+            _stage(name),
             text(does.get(name, "")),
             words.count(spread.rows),
             words.duration(spread.mean),
@@ -67,9 +70,15 @@ def stage_times(figures: Figures) -> str:
     drawing = figure(
         f"Time of a row in each stage; rows that {figures.timed}.",
         [("mean", "mean"), ("whisker", "up to the 95th percentile")],
-        bars.stages(figures.stages),
+        bars.stages(
+            {_WAITS_SHORT if name == PARKED else name: spread for name, spread in figures.stages.items()}
+        ),
     )
     return section("stages", "Where the time goes", drawing, table(columns, lines, label="Time by stage"))
+
+
+def _stage(name: str) -> str:
+    return text(_WAITS) if name == PARKED else code(name)
 
 
 def failures(figures: Figures) -> str:
@@ -139,7 +148,7 @@ def slowest(figures: Figures) -> str:
         (
             *_named(slow.row),
             words.duration(slow.seconds),
-            f"{code(slow.stage)} {words.duration(slow.stage_seconds)}" if slow.stage else words.NOTHING,
+            f"{_stage(slow.stage)} {words.duration(slow.stage_seconds)}" if slow.stage else words.NOTHING,
             text(STATES[slow.row.state]),
             _job(slow.row),
         )

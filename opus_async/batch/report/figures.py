@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.reading import LedgerReader, Process, SessionView, process_at_work
+from opus_async.batch.reading import CAUSE, LedgerReader, Process, SessionView, process_at_work, reason
 from opus_async.batch.report.axes import Span
+from opus_async.batch.report.limits import merged
 from opus_async.batch.report.timeline import Column, Lines, Throughput
 from opus_async.batch.rows import ENDED, Counts, RowState
 
@@ -53,7 +54,7 @@ class Example:
         key: What names it.
         state: Where it stands.
         job_id: The platform's id; None when no job came to be.
-        error: What went wrong, cut.
+        error: What went wrong, cut, or that a person called it failed.
     """
 
     index: int
@@ -65,7 +66,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that did not complete for the same reason."""
+    """Rows that did not complete for the same reason; ``cause`` is that reason as people read it."""
 
     cause: str
     count: int
@@ -189,6 +190,7 @@ class Figures:
         in_flight: Rows that held a slot, over time.
         waiting: Rows parked for a person, over time.
         bottlenecks: What limited the batch -> share of the samples that say so; empty words are nothing.
+            What differs only in numbers is told once.
         files: What was uploaded, or need not be.
         downloads: What was fetched.
     """
@@ -284,10 +286,12 @@ _STAGES = """
 SELECT DISTINCT json_each.key
 FROM (SELECT timings FROM rows WHERE timings IS NOT NULL LIMIT 1000) AS some, json_each(some.timings)
 """
-_ROW = f"rows.position, rows.key, rows.state, rows.remote_id, substr(rows.error, 1, {_ERROR_CHARS})"
+_ROW = (
+    f"rows.position, rows.key, rows.state, rows.remote_id, rows.note, substr(rows.error, 1, {_ERROR_CHARS})"
+)
 _EXAMPLES = f"""
 SELECT {_ROW} FROM rows
-WHERE coalesce(cause, error_type, 'no reason was recorded') = ?
+WHERE {CAUSE} = ?
   AND state IN ('failed', 'cancelled', 'timed_out', 'unknown')
 ORDER BY position, id LIMIT {EXAMPLES}
 """  # noqa: S608 - names of ours
@@ -402,7 +406,7 @@ class _Reader(LedgerReader):
         ]
         examples = [*shown, *([] for _ in found[GROUPS:])]
         return [
-            Group(group.cause, group.count, group.states, some)
+            Group(group.told, group.count, group.states, some)
             for group, some in zip(found, examples, strict=True)
         ]
 
@@ -421,12 +425,12 @@ class _Reader(LedgerReader):
 
     def _bottlenecks(self) -> dict[str, float]:
         counts: dict[str, int] = dict(self._select(_BOTTLENECKS))
-        return {words: number / sum(counts.values()) for words, number in counts.items()}
+        return {words: number / sum(counts.values()) for words, number in merged(counts).items()}
 
 
 def _example(values: tuple[Any, ...]) -> Example:
-    index, key, state, job_id, error = values
-    return Example(index, key, RowState(state), job_id, error)
+    index, key, state, job_id, note, error = values
+    return Example(index, key, RowState(state), job_id, reason(RowState(state), note, error))
 
 
 def _slow(values: tuple[Any, ...]) -> SlowRow:

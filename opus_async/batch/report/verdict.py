@@ -163,7 +163,8 @@ def _deciding(figures: Figures) -> Iterator[Step]:
     yield Step(
         f"If the {rows(unknown)} that {_verb(unknown, 'is', 'are')} unknown stay so, find their jobs in the "
         "platform by the ids below and decide: done if they completed there, failed if they did not, retry "
-        "if they did not and the next resume shall run them as new jobs.",
+        "if they did not and the next resume shall run them as new jobs. As they stand, the commands "
+        "list the unknown rows and decide nothing: add the keys of rows, or --all.",
         tuple(_command(figures, "resolve", "--as", answer) for answer in ("done", "failed", "retry")),
     )
 

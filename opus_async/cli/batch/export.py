@@ -8,12 +8,14 @@ from pathlib import Path
 
 from opus_async.cli.batch import working
 from opus_async.cli.errors import Exit, WrongUse
+from opus_async.errors import ConfigurationError
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 
 _EPILOG = """\
 All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of
-the manifest, the outputs by display name, error and times. In CSV and XLSX no cell can be taken for a
+the manifest (with what --set filled), the outputs by display name, files that were downloaded (paths that
+start at DIR), error and times. In CSV and XLSX no cell can be taken for a
 formula. It may be called while the batch runs.
 
 examples:
@@ -49,7 +51,10 @@ def run(options: argparse.Namespace) -> int:
     output = options.output or options.directory / f"export.{options.format}"
     if output == STDOUT and options.format not in STREAMED:
         raise WrongUse(f"{options.format} cannot be written to stdout: name a file with --output")
-    rows = export(options.directory, options.format, output, parsed=options.parsed)
+    try:
+        rows = export(options.directory, options.format, output, parsed=options.parsed)
+    except ConfigurationError as error:  # of the format, or of a library for it: nothing to ask the platform
+        raise WrongUse(error.message) from None
     if output != STDOUT:
         print(output)
     print(f"{rows:,} {'row' if rows == 1 else 'rows'}", file=sys.stderr)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli.tables import columns
-from opus_async.cli.words import coarse, size
+from opus_async.cli.words import coarse, rows, size
 
 if TYPE_CHECKING:
     from opus_async.batch.columns import BoundColumn
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_CAUSES = 20
 """Kinds of problems that are shown; a person mends the most frequent first."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def table(validation: Validation, width: int | None) -> str:
@@ -34,37 +36,46 @@ def binding(bound: Sequence[BoundColumn], width: int | None) -> str:
     """What each column fills; empty for no columns."""
     if not bound:
         return ""
-    rows = [("COLUMN", "FILLS", "TYPE", "BOUND BY")]
-    rows += [
+    lines = [("COLUMN", "FILLS", "TYPE", "BOUND BY")]
+    lines += [
         (column.column, _filled(column), column.input.type if column.input else "", column.how)
         for column in bound
     ]
-    return columns(rows, width=width)
+    return columns(lines, width=width)
 
 
 def found(causes: Sequence[Cause], width: int | None) -> str:
     """What is wrong, each kind once, with its first row; empty for nothing."""
     if not causes:
         return ""
-    rows = [("", "ROWS", "FIRST", "WHAT IS WRONG", "WHAT TO DO")]
-    rows += [
+    lines = [("", "ROWS", "FIRST", "WHAT IS WRONG", "WHAT TO DO")]
+    lines += [
         (
             str(cause.first.severity),
             "" if cause.first.index is None else f"{cause.count:,}",
             cause.first.where or "",
-            cause.first.message,
+            f"{cause.first.message}{_another(cause)}",
             cause.first.fix or "",
         )
         for cause in causes[:MOST_CAUSES]
     ]
     left = causes[MOST_CAUSES:]
     more = f"\n... and {len(left):,} more kinds of problems" if left else ""
-    return columns(rows, width=width) + more
+    return columns(lines, width=width) + more
+
+
+def _another(cause: Cause) -> str:
+    """What a second row has that is wrong in the same way; empty when it is no other value."""
+    if cause.other is None or not cause.other.where:
+        return ""
+    first = _QUOTED.findall(cause.first.message)
+    value = next((value for value in _QUOTED.findall(cause.other.message) if value not in first), None)
+    return f" ({cause.other.where}: {value})" if value else ""
 
 
 def verdict(validation: Validation) -> str:
     """How many rows can be run."""
-    total = "1 row" if validation.rows == 1 else f"{validation.rows:,} rows"
+    total = rows(validation.rows)
     if validation.doomed:
         return f"{total}: none can be run as long as the manifest as a whole has errors."
     if validation.ok:

@@ -12,6 +12,8 @@ from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opus_async.batch.reading import FailureGroup
     from opus_async.batch.status import Status
 
@@ -19,6 +21,10 @@ _MOST_CAUSES = 5
 _SHOWN = 120
 """Letters of an error: the whole of it stands in failures.jsonl and in the report."""
 DIED = "died"
+_CLOCKS = 1.0
+"""Seconds by which the times of files and those in the ledger can differ."""
+_MADE_IN_THE_END = ("Failures", "Report")
+"""Files that tell nothing of what happened after they were made."""
 
 
 def as_text(status: Status) -> str:
@@ -73,13 +79,18 @@ def _figures(status: Status) -> str:
 def _work(status: Status) -> str:
     """How fast it goes, and what it waits for; empty when nobody works on it."""
     words = []
-    if status.speed is not None:
+    if status.process is not None and status.rest_waits:
+        words.append("the rest waits for a person")
+    elif status.speed is not None:
         words.append(f"{status.speed.rate:.1f} rows/s")
     if status.seconds_left is not None:
         least, most = status.seconds_left
         words.append(f"at least {coarse(least)} left" if most is None else f"{between(least, most)} left")
-    words += [f"{number:,} in {stage}" for stage, number in status.inside.items() if number]
     lines = [f"  {', '.join(words)}"] if words else []
+    if status.inside_at is not None:
+        stages = ", ".join(f"{number:,} in {stage}" for stage, number in status.inside.items() if number)
+        ago = duration(max(time.time() - status.inside_at, 0))
+        lines.append(f"  by stage, {ago} ago: {stages}")
     if status.bottleneck and status.process is not None:
         lines.append(f"  bottleneck: {status.bottleneck}")
     return "\n".join(lines)
@@ -91,7 +102,7 @@ def _failures(status: Status) -> str:
     number = status.counts.not_completed
     lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
-        lines.append(f"  {group.count:,} x {printable(in_shell_words(group.cause, 'JOB', None))}")
+        lines.append(f"  {group.count:,} x {printable(in_shell_words(group.told, 'JOB', None))}")
         lines += _examples(group)
     if more := len(status.failures) - _MOST_CAUSES:
         lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
@@ -100,10 +111,11 @@ def _failures(status: Status) -> str:
 
 def _examples(group: FailureGroup) -> Iterator[str]:
     for row in group.examples[:1]:
-        error = printable(in_shell_words(row.error or "", row.remote_id, None))
+        error = printable(in_shell_words(row.reason or "", row.remote_id, None))
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
-        yield f"      e.g. {printable(row.key)}{job}: {short}"
+        why = "" if row.reason == group.told else f": {short}"
+        yield f"      e.g. {printable(row.key)}{job}{why}"
 
 
 def _waiting(status: Status) -> str:
@@ -126,7 +138,18 @@ def _files(status: Status) -> str:
     there = {what: path for what, name in named.items() if (path := status.directory / name).exists()}
     if not status.counts.not_completed:
         there.pop("Failures", None)
-    return columns([(f"{what}:", str(path)) for what, path in there.items()]) if there else ""
+    lines = [
+        (f"{what}:", f"'{told('batch', 'report', str(status.directory))}' makes it anew")
+        if what in _MADE_IN_THE_END and _is_behind(path, status.session.seen_at)
+        else (f"{what}:", str(path))
+        for what, path in there.items()
+    ]
+    return columns(lines) if lines else ""
+
+
+def _is_behind(path: Path, seen_at: float) -> bool:
+    """Whether a file was made before the last thing that a session did."""
+    return path.stat().st_mtime < seen_at - _CLOCKS
 
 
 def _next(status: Status) -> str:

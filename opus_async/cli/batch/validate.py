@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection
+from opus_async.cli import connection, words
 from opus_async.cli.batch import ordering, pacing, problems
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
@@ -78,7 +78,7 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
     progress.preparing = "reading the workflow"
 
     def tell(rows: int) -> None:
-        progress.preparing = f"{rows:,} rows checked"
+        progress.preparing = f"{words.rows(rows)} checked"
 
     board = display.make(progress, "validate", plain=options.debug)
     async with connection.connect(options, limits=limits) as opus, display.Showing(board):

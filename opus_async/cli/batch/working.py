@@ -17,7 +17,7 @@ from opus_async.cli import connection, errors
 from opus_async.cli.batch import pacing, standing
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
-from opus_async.cli.words import duration
+from opus_async.cli.words import duration, rows
 from opus_async.errors import HostDown, LedgerError, OpusError
 from opus_async.events import HostTroubled
 
@@ -35,7 +35,7 @@ Work = Callable[["OpusClient", "Watching"], Awaitable["BatchResult"]]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GIVEN_UP = "given up, "
 """How the reason of a HostTroubled begins when nothing is kept waiting any more."""
-_DONE = {"checked": "rows checked", "planned": "rows planned"}
+_SECOND = "Ctrl-C again leaves at once."
 
 
 def work(
@@ -71,19 +71,22 @@ async def _watched(
 
     from opus_async.batch import Control, Watching
     from opus_async.batch.progress import Progress
+    from opus_async.batch.watching import why_ending
     from opus_async.cli import display
 
     control, progress = Control(), Progress()
     progress.preparing = "reading the workflow"
     board = display.make(progress, title, plain=options.debug)
+    progress.why_ending = partial(why_ending, control)
+    voice = Voice(board.say)
     watching = Watching(
-        control=control, progress=progress, notice=board.say, planning=partial(_prepare, progress)
+        control=control, progress=progress, notice=voice, planning=partial(_prepare, progress)
     )
     client = facts.get("client", {})
     limits = pacing.limits_of(options, client.get("limits"))
     retry = pacing.retry_of(options, client.get("retry"))
     trouble = partial(_tell_trouble, board)
-    with _interruptible(control, progress, board.say) as interrupted:
+    with _interruptible(control, progress, voice) as interrupted:
         try:
             async with (
                 connection.connect(options, limits=limits, retry=retry, listeners=[trouble]) as opus,
@@ -96,8 +99,28 @@ async def _watched(
             raise
 
 
-def _prepare(progress: Progress, what: str, rows: int) -> None:
-    progress.preparing = f"{rows:,} {_DONE.get(what, what)}"
+class Voice:
+    """Says what a person should know while it runs.
+
+    Args:
+        say: Says it.
+
+    Attributes:
+        last_words: Said with the next sentence, after it, and once.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.last_words = ""
+        self._say = say
+
+    def __call__(self, text: str) -> None:
+        """Say it."""
+        after, self.last_words = self.last_words, ""
+        self._say(f"{text} {after}" if after else text)
+
+
+def _prepare(progress: Progress, what: str, number: int) -> None:
+    progress.preparing = f"{rows(number)} {what}"
 
 
 def _tell_trouble(board: Board, event: Event) -> None:
@@ -113,14 +136,14 @@ def _tell_trouble(board: Board, event: Event) -> None:
 
 
 @contextmanager
-def _interruptible(
-    control: Control, progress: Progress, say: Callable[[str], None]
-) -> Iterator[asyncio.Event]:
+def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterator[asyncio.Event]:
     """Ctrl-C and SIGTERM: before a row was begun they end the command, then they drain, then they leave.
 
     A third one goes the ordinary way, and cancels what is still done to leave.
     """
     import asyncio
+
+    from opus_async.batch.control import Pace
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -136,7 +159,11 @@ def _interruptible(
         interrupted.set()
         if progress.following:
             control.interrupt()
-            say("Leaving." if again else "Ctrl-C again leaves at once.")
+            if control.pace is Pace.LEAVE:
+                voice.last_words = ""
+                voice("Leaving.")
+            else:  # what is waited for is told first, as soon as it is known
+                voice.last_words = _SECOND
         elif task is not None:
             task.cancel()
         if again:

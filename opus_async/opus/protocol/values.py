@@ -33,6 +33,7 @@ from opus_async.opus.protocol.plain import (
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}(\.0*)?")
 _DIGITS = re.compile(r"[+-]?[0-9]{1,4000}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,20},[0-9]{1,20}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -95,7 +96,7 @@ def as_float(value: Any) -> float | int:
     else:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"wants a finite number, got {shown(value)}")
+        raise ValueError(f"wants a finite number, got {shown(value)}{_with_a_point(value)}")
     return number
 
 
@@ -150,6 +151,13 @@ def as_json_text(value: Any) -> str:
         _parsed(value)
         return sendable(value)
     return json.dumps(jsonable(value, exact_ints=True), ensure_ascii=False, allow_nan=False)
+
+
+def _with_a_point(value: Any) -> str:
+    """What to write for a number with a decimal comma."""
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
+        return f": write {value.strip().replace(',', '.')}"
+    return ""
 
 
 def _parsed(text: str) -> Any:
