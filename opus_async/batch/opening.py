@@ -157,7 +157,8 @@ async def go_on(
             "client": _client_facts(client),
         }
         if rows.to_plan is None:
-            await ledger.retry(retry)
+            if retry:
+                await ledger.retry(retry)
             await ledger.set_facts(**asked)
         else:
             columns = await planned_in(

@@ -118,7 +118,7 @@ class Trouble:
 
 
 async def test_no_row_is_lost_and_none_ordered_twice_while_the_platform_is_gone(simulate, connect, cable_to):
-    simulator = await simulate(run_time="0.05-0.3", queue_time=0.02)
+    simulator = await simulate(run_time="0.4-0.8", queue_time=0.02)
     cable, trouble = await cable_to(simulator), Trouble()
     opus = connect(
         cable,
@@ -132,12 +132,12 @@ async def test_no_row_is_lost_and_none_ordered_twice_while_the_platform_is_gone(
         return [outcome async for outcome in opus.run_many(DOCUMENT, rows, max_in_flight=30)]
 
     reader = asyncio.create_task(run())
-    for enough in (5, 20, 40):
-        await until(lambda enough=enough: simulator.state()["counters"]["executions"] >= enough)
+    for enough in (5, 15, 35):  # rows enough are left to notice the third, however late that is seen
+        await until(lambda enough=enough: simulator.state()["counters"]["executions"] >= enough, 30)
         await cable.pull()
-        await until(lambda: trouble.down)
+        await until(lambda: trouble.down, 30)
         await cable.plug_in()
-        await until(lambda: not trouble.down)
+        await until(lambda: not trouble.down, 30)
     outcomes = await reader
     assert sorted(outcome.index for outcome in outcomes) == list(range(60))
     assert [outcome.error for outcome in outcomes] == [None] * 60
@@ -156,7 +156,7 @@ async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_clien
     stream = opus.run_many(TEXT, [{"Text": str(number)} for number in range(20)])
     async with stream:
         first = asyncio.ensure_future(anext(stream))
-        await until(lambda: simulator.state()["counters"]["executions"] == 20)
+        await until(lambda: simulator.state()["counters"]["executions"] == 20, 30)
         await cable.pull()
         outcomes = [await first, *[outcome async for outcome in stream]]
     assert {type(outcome.error) for outcome in outcomes} == {HostDown}
@@ -167,7 +167,7 @@ async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_clien
         assert "status page" in str(outcome.error)
     assert [event.reason.startswith("given up") for event in trouble.told] == [False, True]
     await cable.plug_in()
-    await until(lambda: opus._breakers[0].next_probe == 0)
+    await until(lambda: opus._breakers[0].next_probe == 0, 30)
     assert (await opus.workflows.get(TEXT)).inputs
     assert not trouble.down
 
@@ -178,13 +178,13 @@ async def test_without_an_outage_to_wait_for_a_watched_job_is_not_given_up(simul
     opus = connect(cable, retry={"max_elapsed": 0.2}, listeners=[trouble])
     jobs = [await opus.jobs.initiate(TEXT) for _ in range(20)]
     waiting = [asyncio.ensure_future(opus.jobs.wait(job_id)) for job_id in jobs]
-    await until(lambda: simulator.state()["counters"]["requests"].get("status", 0) >= 20)
+    await until(lambda: simulator.state()["counters"]["requests"].get("status", 0) >= 20, 30)
     await cable.pull()
-    await until(lambda: trouble.told and trouble.told[-1].reason.startswith("given up"))
+    await until(lambda: trouble.told and trouble.told[-1].reason.startswith("given up"), 30)
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     await cable.plug_in()
-    await until(lambda: not trouble.down)
+    await until(lambda: not trouble.down, 30)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -197,7 +197,7 @@ async def test_closing_the_client_in_an_outage_wakes_everybody(simulate, connect
     await opus.workflows.get(TEXT)
     await cable.pull()
     calls = [asyncio.ensure_future(opus.workflows.get(TEXT)) for _ in range(30)]
-    await until(lambda: trouble.down)
+    await until(lambda: trouble.down, 30)
     await opus.close()
     for error in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(error, OpusError)
