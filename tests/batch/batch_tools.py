@@ -9,9 +9,8 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from opus_async import Limits, RetryPolicy, Timeouts
 from opus_async.batch import Control, Watching
@@ -94,69 +93,6 @@ class Notes:
 
     def said(self, words: str) -> bool:
         return any(words in note for note in self.told)
-
-
-class Cable:
-    """The way to a server, which can be cut, and on which the key can be made another."""
-
-    def __init__(self, port: int) -> None:
-        self.swap: tuple[bytes, bytes] | None = None
-        self._port = port
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    @property
-    def base_url(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        await self.mend()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.cut()
-
-    async def mend(self) -> None:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        """End every connection, and take no more."""
-        if self._server is not None:
-            self._server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._port)
-            try:
-                await asyncio.wait(
-                    [
-                        asyncio.create_task(self._pump(reader, back)),
-                        asyncio.create_task(self._pump(there, writer)),
-                    ],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            finally:
-                back.close()
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self._tasks.discard(task)
-            writer.transport.abort()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data.replace(*self.swap) if self.swap else data)
-                await writer.drain()
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:

@@ -9,14 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from batch_tools import (
     DOCUMENT,
     QUICK,
     TEXT,
-    Cable,
     Notes,
     ask,
     content,
@@ -27,6 +25,7 @@ from batch_tools import (
     texts,
     until,
 )
+from cable import Cable
 
 from opus_async.batch import local, resume_batch, retry_batch, run_batch
 from opus_async.errors import AuthenticationError, HostDown, ManifestError, PermissionDenied, QuotaExhausted
@@ -36,7 +35,7 @@ OTHER_KEY = "_" + "0b" * 48
 
 
 def cable_to(simulator) -> Cable:
-    return Cable(urlsplit(simulator.base_url).port)
+    return Cable(simulator, host="localhost")
 
 
 def at_work(directory: Path) -> bool:
@@ -106,10 +105,10 @@ async def test_a_host_that_is_gone_for_a_while_costs_time_and_no_row(
         )
         await until(lambda: len(simulator.world.jobs) > 10)
         monkeypatch.setattr(socket, "getaddrinfo", gone)
-        await cable.cut()
+        await cable.pull()
         await asyncio.sleep(7)  # longer than any request is tried by itself
         assert not running.done()
-        await cable.mend()
+        await cable.plug_in()
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         result = await asyncio.wait_for(running, 60)
     assert result.ok
@@ -125,12 +124,12 @@ async def test_a_host_that_stays_away_stops_the_batch_and_a_resume_goes_on(simul
             run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=6)
         )
         await until(lambda: len(simulator.world.jobs) > 10)
-        await cable.cut()
+        await cable.pull()
         result = await asyncio.wait_for(running, 60)
         assert result.exit_code == Exit.HALTED
         assert isinstance(result.error, HostDown)
         assert result.counts.failed == 0
-        await cable.mend()
+        await cable.plug_in()
         result = await resume_batch(connect(simulator, base_url=cable.base_url), tmp_path / "out")
     assert result.ok
     assert simulator.state()["counters"]["executed_twice"] == []
