@@ -1,6 +1,7 @@
 """Many jobs, durable: no row lost, no row billed twice. Knows ``platform.py``, and no platform.
 
     batches     run, resume, retry, resolve: where to begin reading
+    layout      what lies in a batch directory, by name
     options     what is asked for; fingerprint: whether it is still the same
     opening     from what is asked for to a session at work
     intake      from a manifest to rows in the ledger, and what a person is told of it

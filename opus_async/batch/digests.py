@@ -67,7 +67,7 @@ class FileDigests:
 
 def _hashed(path: str, known: Known | None, stop: threading.Event) -> Known:
     """Read the file unless it is what is known of it; runs in a thread."""
-    if known is not None and _shape(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
+    if known is not None and shape(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
         return known
     with open(path, "rb", buffering=0, opener=_at_once) as file:
         before = os.fstat(file.fileno())
@@ -78,9 +78,9 @@ def _hashed(path: str, known: Known | None, stop: threading.Event) -> Known:
         while not stop.is_set() and (chunk := file.read(_CHUNK)):
             digest.update(chunk)
             size += len(chunk)
-        if not stop.is_set() and (size, _shape(os.fstat(file.fileno()))) != (before.st_size, _shape(before)):
+        if not stop.is_set() and (size, shape(os.fstat(file.fileno()))) != (before.st_size, shape(before)):
             raise ValueError("changed while it was read: start again when it is written to its end")
-    return (*_shape(before), digest.hexdigest())
+    return (*shape(before), digest.hexdigest())
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -88,7 +88,8 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _shape(found: os.stat_result) -> tuple[int, int, int]:
+def shape(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells that a file is not what it was, without reading it: size, time of the last change, inode."""
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 

@@ -20,7 +20,8 @@ from opus_async.batch.formats import (
     write_parquet,
     write_xlsx,
 )
-from opus_async.batch.reading import LEDGER, LedgerReader, RowView
+from opus_async.batch.layout import LEDGER
+from opus_async.batch.reading import LedgerReader, RowView
 from opus_async.batch.replacing import replaced
 from opus_async.errors import ConfigurationError
 from opus_async.json_text import parsed as parsed_text

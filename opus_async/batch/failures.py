@@ -25,19 +25,18 @@ from typing import Any
 from opus_async.batch.cells import listed
 from opus_async.batch.file_cells import is_url
 from opus_async.batch.formats import write_jsonl
+from opus_async.batch.layout import FAILURES
+from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.reading import NOT_COMPLETED, LedgerReader, RowView
 from opus_async.batch.replacing import replaced
 from opus_async.batch.titles import Template, written
 from opus_async.input_names import folded
 
-FAILURES = "failures.jsonl"
 OURS = "_opus"
 
 _BY_NAME = frozenset({"variable name", "display name", "display name in another case"})
 """How a column was bound that binds in the same way in any manifest; see ``columns.py``."""
 _TEXTS = ("title", "description")
-_LITERAL = frozenset({"folder", "glob"})
-"""Kinds of manifests whose cells are names of files to the letter."""
 
 
 def write(directory: Path) -> None:
@@ -104,7 +103,7 @@ class _Given:
         columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
         order = facts.get("order", {})
         self._base = Path(facts["manifest"]["base"])
-        self._literal = facts["manifest"]["kind"] in _LITERAL
+        self._literal = facts["manifest"]["kind"] in FOLDERS
         self._way = os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
         self._names = {column["column"]: name for column, name in zip(columns, _names(columns), strict=True)}
         self._files = {column["column"] for column in columns if column.get("file")}

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
+from opus_async.batch.digests import DigestCache, FileDigests, Known, shape
 from opus_async.errors import InvalidInputs
-
-Stamp = tuple[int, int, int, str]
-"""Size, mtime in nanoseconds, inode, SHA-256 in hex."""
-
-
-class Files(Protocol):
-    """The part of a ledger that is needed here."""
-
-    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, Stamp]:
-        """Path -> what it was when it was planned."""
-
-
-class Hasher(Protocol):
-    """Reads a file and tells its SHA-256."""
-
-    async def of(self, path: Path) -> str:
-        """SHA-256 in hex."""
 
 
 class Freshness:
@@ -36,7 +19,7 @@ class Freshness:
         hasher: Asked only where a file's stamp is another than it was.
     """
 
-    def __init__(self, files: Files, hasher: Hasher) -> None:
+    def __init__(self, files: DigestCache, hasher: FileDigests) -> None:
         self._files = files
         self._hasher = hasher
 
@@ -60,11 +43,11 @@ class Freshness:
         if changed:
             raise InvalidInputs(changed)
 
-    async def _differs(self, path: Path, before: Stamp) -> bool:
+    async def _differs(self, path: Path, before: Known) -> bool:
         try:
             found = await asyncio.to_thread(os.stat, path)
         except OSError:
             return False
-        if (found.st_size, found.st_mtime_ns, found.st_ino) == before[:3]:
+        if shape(found) == before[:3]:
             return False
         return found.st_size != before[0] or await self._hasher.of(path) != before[3]

@@ -12,7 +12,7 @@ from typing import Any
 
 from opus_async.batch.binding import Binding
 from opus_async.batch.digests import FileDigests
-from opus_async.batch.manifest import Manifest, open_manifest
+from opus_async.batch.manifest import FOLDERS, Manifest, open_manifest
 from opus_async.batch.options import Rules, Source
 from opus_async.batch.plan import plan
 from opus_async.batch.ports import Ledger, Planned
@@ -24,7 +24,6 @@ from opus_async.errors import ManifestError
 from opus_async.platform import Platform
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
-FOLDERS = frozenset({"folder", "glob"})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 _IN_PYTHON = (

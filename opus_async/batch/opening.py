@@ -14,12 +14,14 @@ from opus_async.batch import failures
 from opus_async.batch.binding import Binding
 from opus_async.batch.estimate import Pace
 from opus_async.batch.fingerprint import differences, fingerprint
-from opus_async.batch.intake import FOLDERS, checked, found, manifest_facts, opened, planned_in
+from opus_async.batch.intake import checked, found, manifest_facts, opened, planned_in
+from opus_async.batch.layout import LEDGER, LOCK
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
 from opus_async.batch.problems import Problem
-from opus_async.batch.reading import LEDGER, LedgerReader
+from opus_async.batch.reading import LedgerReader
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import Counts, RowState
 from opus_async.batch.session import Crew, ended_because, exit_code, work
@@ -75,15 +77,11 @@ async def begin(
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
         columns = await planned_in(manifest, binding, ledger, watching, problems=problems, rules=rules)
         await ledger.confirm_plan(
-            order=order.as_facts(),
-            fingerprint=fingerprint(order, lifecycle.platform),
+            **_asked(client, order, lifecycle, binding, settings=settings),
             binding=columns,
-            constants=dict(binding.constants),
             stages=_stages(lifecycle),
-            settings=settings.as_facts(),
             manifest=manifest_facts(manifest, source),
             rules=rules.as_facts(),
-            client=_client_facts(client),
         )
         await ledger.publish()
         crew = Crew(
@@ -107,7 +105,7 @@ def _tidy(directory: Path, *, made: bool) -> None:
     if (directory / LEDGER).exists():
         return
     with suppress(OSError):
-        (directory / ".lock").unlink(missing_ok=True)
+        (directory / LOCK).unlink(missing_ok=True)
         if made:
             directory.rmdir()
 
@@ -149,13 +147,7 @@ async def go_on(
         constants = changes.order.get("constants") or facts["constants"]
         binding = _binding(order, lifecycle, rows.kind, constants)
         again = sum(getattr(ledger.counts(), str(state)) for state in retry)
-        asked = {
-            "order": order.as_facts(),
-            "fingerprint": fingerprint(order, lifecycle.platform),
-            "constants": dict(binding.constants),
-            "settings": settings.as_facts(),
-            "client": _client_facts(client),
-        }
+        asked = _asked(client, order, lifecycle, binding, settings=settings)
         if rows.to_plan is None:
             if retry:
                 await ledger.retry(retry)
@@ -284,9 +276,17 @@ def _same(
     watching.notice(f"Going on although something changed: {'; '.join(other)}.")
 
 
-def _client_facts(client: Client) -> dict[str, Any]:
-    """How the client was set up, for whoever goes on with the batch; nothing of it changes results."""
-    return {"limits": client.limits.model_dump(), "retry": client.retry.model_dump()}
+def _asked(
+    client: Client, order: Order, lifecycle: Lifecycle[Any, Any], binding: Binding, *, settings: Settings
+) -> dict[str, Any]:
+    """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
+    return {
+        "order": order.as_facts(),
+        "fingerprint": fingerprint(order, lifecycle.platform),
+        "constants": dict(binding.constants),
+        "settings": settings.as_facts(),
+        "client": {"limits": client.limits.model_dump(), "retry": client.retry.model_dump()},
+    }
 
 
 # The work

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from opus_async.batch.control import DRAIN_SECONDS
 from opus_async.batch.halt import Halt
 
 
@@ -107,7 +108,7 @@ class Settings:
     halt: Halt = field(default_factory=Halt)
     timeout: float | None = None
     download_outputs: bool = False
-    drain_seconds: float = 30.0
+    drain_seconds: float = DRAIN_SECONDS
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:

@@ -16,15 +16,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.causes import as_told
+from opus_async.batch.layout import LEDGER, LOCK, RESULTS
 from opus_async.batch.ledger.deciding import RESOLVED
-from opus_async.batch.ledger.lock import LOCK
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.trouble import explained
 from opus_async.batch.rows import ENDED, Counts, RowState, Sample
 from opus_async.errors import LedgerError
 
-LEDGER = "ledger.db"
-RESULTS = "results.jsonl"
 NOT_COMPLETED = ENDED - {RowState.COMPLETED}
 """States of rows that have an end and no result."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.layout import RESULTS
 from opus_async.batch.rows import Counts
 from opus_async.exits import Exit
 
@@ -39,7 +40,7 @@ class BatchResult:
 
     def results(self) -> Iterator[dict[str, Any]]:
         """The lines of ``results.jsonl`` one by one: ``index, key, job_id, status, outputs, timings``."""
-        path = self.directory / "results.jsonl"
+        path = self.directory / RESULTS
         if not path.exists():
             return
         with path.open("rb") as lines:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.formats import iso
+from opus_async.batch.layout import SUMMARY
 from opus_async.batch.reading import LedgerReader, SessionView, process_at_work
 from opus_async.batch.replacing import replaced
 
-SUMMARY = "summary.json"
 DIED = "died"
 """Why a session ended that could not say so itself."""
 RUNNING = "running"

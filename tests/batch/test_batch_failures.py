@@ -10,7 +10,8 @@ import pytest
 from ledgers import make_ledger
 
 from opus_async.batch.binding import Binding
-from opus_async.batch.failures import FAILURES, write
+from opus_async.batch.failures import write
+from opus_async.batch.layout import FAILURES
 from opus_async.batch.manifest import open_manifest
 from opus_async.errors import LedgerError
 from opus_async.models import InputField, Workflow

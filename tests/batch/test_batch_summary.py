@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
+from opus_async.batch.layout import SUMMARY
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.rows import RowState
-from opus_async.batch.summary import SUMMARY, summarise, write
+from opus_async.batch.summary import summarise, write
 from opus_async.errors import LedgerError
 
 DIED = {

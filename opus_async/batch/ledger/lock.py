@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.layout import LOCK
 from opus_async.batch.ledger.disk import OWNER_ONLY
 from opus_async.errors import LedgerBusy
 
@@ -26,7 +27,6 @@ try:
 except ImportError:
     flock = None  # type: ignore[assignment]  # not on this system
 
-LOCK = ".lock"
 _NO_LOCKS = frozenset(
     {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EBADF, errno.EINVAL, errno.EISDIR}
 )

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.layout import LEDGER, RESULTS
 from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.disk import make_directory
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results import ResultsFile
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
-from opus_async.batch.ledger.store import LEDGER, NEW_LEDGER, RESULTS, Store
+from opus_async.batch.ledger.store import NEW_LEDGER, Store
 from opus_async.batch.ledger.trouble import explaining
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError, ManifestError

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.layout import LEDGER, RESULTS
 from opus_async.batch.ledger import database
 from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.ledger.lock import DirectoryLock
@@ -18,10 +19,8 @@ from opus_async.batch.ledger.trouble import explained, explaining
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
 
-LEDGER = "ledger.db"
 NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
-RESULTS = "results.jsonl"
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
 

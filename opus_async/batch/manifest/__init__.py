@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from opus_async.batch.manifest.opening import open_manifest
-from opus_async.batch.manifest.values import FILE_COLUMN, Manifest, Record
+from opus_async.batch.manifest.values import FILE_COLUMN, FOLDERS, Manifest, Record
 
-__all__ = ["FILE_COLUMN", "Manifest", "Record", "open_manifest"]
+__all__ = ["FILE_COLUMN", "FOLDERS", "Manifest", "Record", "open_manifest"]

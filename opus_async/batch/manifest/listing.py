@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opus_async.batch.layout import FAILURES, LEDGER, REPORT, RESULTS, SUMMARY
 from opus_async.batch.manifest.source import readable
 from opus_async.errors import ManifestError
 
 ANY_DEPTH = "**"
 _MAGIC = re.compile(r"[*?[]")
 _DIGITS = re.compile(r"[0-9]+")
-_LEDGER = "ledger.db"
-_OURS = frozenset({"results.jsonl", "failures.jsonl", "report.html", "summary.json"})
+_OURS = frozenset({RESULTS, FAILURES, REPORT, SUMMARY})
 _LITTER = frozenset({"thumbs.db", "desktop.ini"})
 _OFFICE_LOCK = "~$"
 MOST_DEEPER = 10_000
@@ -96,7 +96,7 @@ def files_deeper(base: Path) -> int:
         folders[:] = [name for name in folders if not name.startswith(".")]
         if folder == os.fspath(base):
             continue
-        if _LEDGER in files:
+        if LEDGER in files:
             folders.clear()
             continue
         count += sum(not name.startswith(".") for name in files)
@@ -144,7 +144,7 @@ def _reason_to_pass(entry: os.DirEntry[str], part: str) -> str | None:
     name = entry.name
     if name.lower() in _LITTER or name.startswith(_OFFICE_LOCK):
         return "files that a system or Office leaves behind"
-    if name.startswith(_LEDGER) or name in _OURS:
+    if name.startswith(LEDGER) or name in _OURS:
         return "files that a batch writes"
     if name.startswith(".") and not part.startswith("."):
         return "hidden files"
@@ -176,7 +176,7 @@ def _folders_below(base: Path, below: str, listing: Listing) -> Iterator[str]:
             listing.pass_over("linked folders", path)
         elif entry.name.startswith("."):
             listing.pass_over("hidden folders", path)
-        elif os.path.exists(base / path / _LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
+        elif os.path.exists(base / path / LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
             listing.pass_over("directories of batches", path)
         else:
             yield path

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+FOLDERS = frozenset({"folder", "glob"})
+"""Kinds of manifests whose rows are files, and whose cells are their names to the letter."""
 FILE_COLUMN = "file"
 """The only column of a folder or glob: the file's path relative to ``base``. One job for each file."""
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opus_async.batch.layout import REPORT
 from opus_async.batch.replacing import replaced
 from opus_async.batch.report.figures import gather
 from opus_async.batch.report.page import page
 
 __all__ = ["REPORT", "write"]
-
-REPORT = "report.html"
 
 
 def write(directory: Path) -> Path:

@@ -24,11 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the reports."""
     from opus_async.batch import failures, report, summary
+    from opus_async.batch.layout import REPORT
 
     working.existing(options.directory)
     for write in (failures.write, summary.write, report.write):
         write(options.directory)
-    path = options.directory / "report.html"
+    path = options.directory / REPORT
     print(path)
     if options.open:
         _show(path)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opus_async.batch.layout import FAILURES, REPORT, RESULTS
 from opus_async.cli.errors import in_shell_words
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, printable, terminal_width
@@ -134,7 +135,7 @@ def _since(moment: float | None) -> str:
 def _files(status: Status) -> str:
     if status.process is not None or status.session is None:
         return ""
-    named = {"Results": "results.jsonl", "Failures": "failures.jsonl", "Report": "report.html"}
+    named = {"Results": RESULTS, "Failures": FAILURES, "Report": REPORT}
     there = {what: path for what, name in named.items() if (path := status.directory / name).exists()}
     if not status.counts.not_completed:
         there.pop("Failures", None)

@@ -180,7 +180,7 @@ def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterat
 
 
 def _goes_on(directory: Path, what: str) -> str:
-    from opus_async.batch.reading import LEDGER
+    from opus_async.batch.layout import LEDGER
 
     if not (directory / LEDGER).exists():
         return "no row was begun, and nothing is there to resume: run the same command again."
@@ -218,7 +218,8 @@ def existing(directory: Path) -> Mapping[str, Any]:
         WrongUse: There is none.
         LedgerError: It cannot be read.
     """
-    from opus_async.batch.reading import LEDGER, LedgerReader
+    from opus_async.batch.layout import LEDGER
+    from opus_async.batch.reading import LedgerReader
 
     try:
         with LedgerReader(directory) as ledger:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.ledger.lock import LOCK
-from opus_async.batch.reading import LEDGER, RESULTS, LedgerReader, process_at_work
+from opus_async.batch.layout import FAILURES, LEDGER, LOCK, REPORT, RESULTS, SUMMARY
+from opus_async.batch.reading import LedgerReader, process_at_work
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
 from opus_async.config import is_loopback
@@ -13,8 +13,7 @@ from opus_async.errors import LedgerError
 
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"
-REPORT = "report.html"
-_MADE = (MANIFEST, RESULTS, REPORT, "failures.jsonl", "summary.json", f"{LEDGER}*", f"{LOCK}*")
+_MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*")
 """Patterns of what a demo makes, its documents aside."""
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from opus_async.batch.reading import RESULTS
+from opus_async.batch.layout import REPORT, RESULTS
 from opus_async.cli.demo.documents import Document
-from opus_async.cli.demo.folder import DOCUMENTS, REPORT
+from opus_async.cli.demo.folder import DOCUMENTS
 from opus_async.cli.demo.running import WORKFLOW, Findings
 from opus_async.cli.program import NAME, told
 from opus_async.cli.tables import columns, terminal_width
