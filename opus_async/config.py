@@ -85,13 +85,15 @@ class RetryPolicy(_Settings):
         base: The first backoff, in seconds; each next is twice as long, with full jitter.
         cap: No backoff is longer than this, in seconds.
         execute_grace: Seconds over which the platform is asked, at least three times, whether an execute
-            with a lost answer was obeyed.
+            with a lost answer was obeyed; twice as long after a second one, four times after a third.
         outage: Seconds for which a host may be gone (no name, no connection, nothing but 5xx or web pages) or
             answer nothing but 429 before it is given up; until then requests wait for it and use up neither
             attempts nor time. None: each request ends by its own attempts and ``max_elapsed``, and none is
             kept from trying for longer than that.
-        on_ambiguous: What to do when it looks, after the grace, exactly like a job never started:
-            ``resend_once`` sends the same job id once more; ``stop`` raises AmbiguousExecution.
+        on_ambiguous: What to do when an execute got no clear answer and the job looks, after the grace,
+            exactly like one never started: ``resend`` sends the same job id again, up to three orders in
+            all, each after a proof of its own; ``resend_once`` up to two; ``stop`` raises
+            AmbiguousExecution, also where the platform refused, because a refusal proves nothing.
     """
 
     attempts: PositiveInt = 8
@@ -100,7 +102,7 @@ class RetryPolicy(_Settings):
     cap: Seconds = 20
     execute_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 15
     outage: Seconds | None = None
-    on_ambiguous: Literal["resend_once", "stop"] = "resend_once"
+    on_ambiguous: Literal["resend", "resend_once", "stop"] = "resend"
 
 
 _KEY_SHAPE = re.compile(r"_[0-9a-fA-F]{96}")

@@ -103,7 +103,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             Parked: It waits for a person; only with ``park``.
         """
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
-        run.job_id, run.ordered = past.remote_id, past.ordered
+        run.job_id, run.ordered = past.remote_id, past.orders > 0
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if _timeout_problem(timeout):
             timeout = None  # it is refused below, with the rest
@@ -124,6 +124,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         except asyncio.CancelledError as cancelled:
             self._name_what_is_left(run, cancelled)
             raise
+        finally:
+            if run.job_id is not None:
+                self.platform.release(run.job_id)
         return run.finish()
 
     async def _start(self, run: _Run, request: JobRequest, past: Past) -> bool:
@@ -131,7 +134,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         platform, stages = self.platform, self.platform.stages
         if past.remote_id is not None:
             platform.adopt(past.remote_id, request)
-        if past.ordered and await self._was_obeyed(run, may_order=past.may_order):
+        if past.orders and await self._was_obeyed(run, past.orders):
             return False
         run.enter(stages.bind)
         if problems := _problems(request):
@@ -142,21 +145,21 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         if run.job_id is None:
             run.enter(stages.create)
             run.made(await platform.create(bound))
-        await self._order(run, ready, again=past.ordered)
+        await self._order(run, ready, orders=past.orders)
         return True
 
-    async def _was_obeyed(self, run: _Run, *, may_order: bool) -> bool:
-        """Whether the order of an earlier process was obeyed; if not, it may be given once more."""
+    async def _was_obeyed(self, run: _Run, orders: int) -> bool:
+        """Whether an order of an earlier process was obeyed; if not, one more may be given."""
         run.enter(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
-        if not await self._starter.was_obeyed(run.known_id, lost, may_order=may_order):
+        if not await self._starter.was_obeyed(run.known_id, lost, orders=orders):
             run.ordered = False
             return False
         if run.journal:
             run.journal.ordered(run.known_id)
         return True
 
-    async def _order(self, run: _Run, ready: ReadyT, *, again: bool) -> None:
+    async def _order(self, run: _Run, ready: ReadyT, *, orders: int) -> None:
         run.enter(self.platform.stages.start)
 
         async def before_order() -> None:
@@ -164,7 +167,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 await run.journal.ordering(run.known_id)
             run.ordered = True
 
-        await self._starter.start(run.known_id, ready, again=again, before_order=before_order)
+        await self._starter.start(run.known_id, ready, orders=orders, before_order=before_order)
         if run.journal:
             run.journal.ordered(run.known_id)
 

@@ -38,11 +38,24 @@ class Standing(enum.Enum):
     """What one look at a job tells after its start became uncertain."""
 
     RUNNING = "running"
-    """Something differs from a job never started: it was started."""
+    """It was started, beyond doubt."""
+    DIFFERENT = "different"
+    """It shows something that a job never started does not, seen only once so far. From then on nothing
+    proves any more that it was never started."""
     UNSTARTED = "unstarted"
     """It looks exactly like a job never started. One look proves nothing: it may be queued."""
     UNCLEAR = "unclear"
     """The look itself failed."""
+
+
+class StartAnswer(enum.Enum):
+    """What came back to an order to start that is neither a clear yes nor a proof that it was not obeyed."""
+
+    LOST = "lost"
+    """No complete answer, or a failure of a server: it may have been obeyed."""
+    REFUSED = "refused"
+    """Somebody said no. That proves nothing by itself: a proxy may have repeated an order that was obeyed.
+    Never answered with another order."""
 
 
 class UncertainStart(Exception):
@@ -50,14 +63,13 @@ class UncertainStart(Exception):
 
     Attributes:
         cause: What was seen instead of a clear answer.
-        may_resend: False when the platform said in its own words that it did not start: then the cause is
-            raised if no look shows the opposite, and nothing is sent again.
+        answer: Which kind it is: that decides what may follow, see :mod:`opus_async.starting`.
     """
 
-    def __init__(self, cause: OpusError, *, may_resend: bool = True) -> None:
+    def __init__(self, cause: OpusError, answer: StartAnswer = StartAnswer.LOST) -> None:
         super().__init__(str(cause))
         self.cause = cause
-        self.may_resend = may_resend
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +93,13 @@ class Past:
 
     Attributes:
         remote_id: Its id; None when none exists.
-        ordered: Whether the order to start may have left.
-        accepted: Whether it is known to have been obeyed.
-        may_order: Whether it may be ordered once more if it looks never started; else that is for a person
-            to decide.
+        orders: How many orders to start it may have left.
+        accepted: Whether one of them is known to have been obeyed.
     """
 
     remote_id: str | None = None
-    ordered: bool = False
+    orders: int = 0
     accepted: bool = False
-    may_order: bool = True
 
 
 NO_PAST = Past()
@@ -171,6 +180,9 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
     def adopt(self, remote_id: str, request: JobRequest) -> None:
         """A job that an earlier process created for this request is to be started or settled here."""
 
+    def release(self, remote_id: str) -> None:
+        """The lifecycle is done with this job, created or adopted: what is kept of it can go."""
+
     async def bind(self, request: JobRequest) -> BoundT:
         """Check a request against the workflow before any cost; raises InvalidInputs."""
 
@@ -184,12 +196,16 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
         """Start the job, and its bill. Sent once.
 
         Raises:
-            UncertainStart: It may or may not have been obeyed.
-            OpusError: It was refused.
+            UncertainStart: It may or may not have been obeyed, a refusal included.
+            OpusError: Proved not obeyed: no byte of it left, or it was turned away unread (429).
         """
 
     async def settle(self, remote_id: str) -> Standing:
-        """Look once whether an uncertain start was obeyed."""
+        """Look once whether an uncertain start was obeyed.
+
+        Raises:
+            OpusError: The platform cannot be asked any more; a later look would not go better.
+        """
 
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch what a job with this terminal status has left.

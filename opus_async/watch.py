@@ -47,6 +47,11 @@ SCOUTS = 3
 """Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
 LOOKS_AFTER_CALL = 5
 """Looks that soon follow a call about a job that has not ended yet, each wait twice the one before."""
+CONFIRM_AFTER = 0.5
+"""Seconds until the look that has to agree before a bad end is believed: a lagging replica must not end a job
+that goes on."""
+CONFIRMATIONS = 5
+"""Looks that show one bad end after another, no two alike, after which the last is believed."""
 EARLY_CALLS = 1000
 """Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
 
@@ -87,6 +92,9 @@ class _Watched:
     troubles: int = 0
     denials: int = 0
     heard: JobStatus | None = field(default=None)
+    bad_end: JobStatus | None = None
+    """The bad end that the last look showed, and that another one has to confirm."""
+    bad_ends: int = 0
 
 
 class Watcher:
@@ -359,6 +367,8 @@ class Watcher:
 
     def _status(self, job: _Watched, status: JobStatus, now: float) -> None:
         job.trouble_since, job.troubles, job.denials = None, 0, 0
+        if self._is_doubtful(job, status):
+            return
         if job.on_status and (status != job.heard or status.is_terminal):
             job.on_status(status)
         job.heard = status
@@ -375,6 +385,15 @@ class Watcher:
             job.done.set_result(status)
         elif job.waiting_since is None:
             job.waiting_since, job.parked = now, True
+
+    def _is_doubtful(self, job: _Watched, status: JobStatus) -> bool:
+        """Whether this is a bad end that another look has to confirm first."""
+        if not status.is_terminal or status == JobStatus.COMPLETED:
+            job.bad_end, job.bad_ends = None, 0
+            return False
+        before, job.bad_end = job.bad_end, status
+        job.bad_ends += 1
+        return status != before and job.bad_ends < CONFIRMATIONS
 
     def _learn(self, job: _Watched, now: float) -> None:
         told, anew = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL, False
@@ -430,7 +449,9 @@ class Watcher:
         times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()
         waiting_for = None if job.waiting_since is None else now - job.waiting_since
         job.resting = self._rests(job)
-        if 0 < job.looks_in_vain <= LOOKS_AFTER_CALL:  # the call can be a little ahead of the status
+        if job.bad_end is not None and not job.troubles:
+            wait = CONFIRM_AFTER
+        elif 0 < job.looks_in_vain <= LOOKS_AFTER_CALL:  # the call can be a little ahead of the status
             wait = pace.LAG_FLOOR * 2.0 ** (job.looks_in_vain - 1)
         elif job.resting:
             wait = self._pace.rest(now - job.started, times, self._crowds[job.kind], waiting_for)

@@ -35,6 +35,7 @@ class FakePlatform:
         self.prepared_before = 0
         self.calls_back = False
         self.adopted: dict[str, JobRequest] = {}
+        self.released: list[str] = []
         self.files: dict[str, bytes] = {}
         self.calls: list[tuple[str, Any]] = []
         self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
@@ -95,6 +96,9 @@ class FakePlatform:
 
     def adopt(self, remote_id: str, request: JobRequest) -> None:
         self.adopted[remote_id] = request
+
+    def release(self, remote_id: str) -> None:
+        self.released.append(remote_id)
 
     def files_in(self, results):
         """Values that are keys of ``files``."""

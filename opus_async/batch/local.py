@@ -28,8 +28,6 @@ SHARD = 128
 LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
 LOOK_SHARE = 0.1
 """Of the time that a row has waited for a person; within these bounds in seconds."""
-MOST_ORDERS = 2
-"""Orders for one job; whether the last was obeyed, when nothing shows it, is for a person to decide."""
 _REMEMBERED = 200
 
 
@@ -303,7 +301,6 @@ def _past(row: Row) -> Past:
     known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
     return Past(
         remote_id=row.remote_id,
-        ordered=ordered,
+        orders=max(row.orders, 1) if ordered else 0,
         accepted=ordered and known_to_run,
-        may_order=row.orders < MOST_ORDERS,
     )

@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from opus_async.config import RetryPolicy
@@ -21,7 +22,6 @@ from opus_async.errors import (
     ConfigurationError,
     OpusError,
     ProtocolError,
-    RateLimited,
     TransportError,
 )
 from opus_async.events import RequestSent
@@ -35,9 +35,9 @@ from opus_async.opus.protocol.dialect import (
     PresignedUpload,
     PresignFields,
 )
-from opus_async.opus.protocol.failures import RetiredPath
+from opus_async.opus.protocol.failures import RetiredPath, json_of
 from opus_async.opus.protocol.observed import PresignedDownload
-from opus_async.platform import UncertainStart
+from opus_async.platform import StartAnswer, UncertainStart
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Lane
 from opus_async.transport.notify import Notifier
@@ -200,12 +200,11 @@ class Api:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
 
         Raises:
-            UncertainStart: It may or may not have been obeyed.
-            OpusError: It was refused.
+            UncertainStart: It may or may not have been obeyed, whatever was answered.
+            OpusError: Proved not obeyed: nothing was sent, or nothing but 429 came back.
         """
         dialect = await self.dialect()
         call = dialect.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
-        throttled = False
 
         def read(answer: Answer) -> None:
             try:
@@ -215,31 +214,25 @@ class Api:
                     raise
                 # A success that says no inside: from whatever lies behind, which may have begun.
                 self._without_secrets(error, call.secret)
-                raise UncertainStart(error, may_resend=False) from error
-
-        def failed(error: OpusError) -> None:
-            nonlocal throttled
-            throttled = throttled or isinstance(error, RateLimited)
+                raise UncertainStart(error, StartAnswer.REFUSED) from error
 
         try:
-            await self._send(call, read, on_failure=failed)
+            await self._send(call, read)
         except OpusError as error:
-            if isinstance(error, AuthenticationError) and self._key_worked:
-                await self._see_that_the_key_works(job_id)
-                raise UncertainStart(error) from error  # it was a fluke, of nobody knows whom
-            if classify(error) in _UNCERTAIN:
-                raise UncertainStart(error) from error
-            if throttled and isinstance(error, APIError):  # perhaps a 429 was obeyed, and this is "already"
-                raise UncertainStart(error, may_resend=False) from error
-            raise
+            if _proves_not_obeyed(error):
+                raise
+            fluke = isinstance(error, AuthenticationError) and self._key_worked
+            refused = classify(error) is FailureClass.REFUSED and not fluke
+            raise UncertainStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
 
-    async def _see_that_the_key_works(self, job_id: str) -> None:
-        try:
-            await self.status(job_id)
-        except AuthenticationError:
-            raise
-        except OpusError as error:
-            log.debug("job %s: %s", job_id, error)
+    async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
+        """Ask once where a job stands, and keep all that the answer shows."""
+        dialect = await self.dialect()
+
+        def read(answer: Answer) -> tuple[JobStatus, Any]:
+            return dialect.read_status(answer), json_of(answer)
+
+        return await self._send(dialect.status(job_id), read, policy=ONE_TRY)
 
     async def status(
         self, job_id: str, *, lane: Lane = Lane.WORK, policy: RetryPolicy | None = None
@@ -393,7 +386,10 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
         )
 
 
-_UNCERTAIN = frozenset(
-    {FailureClass.BROKEN, FailureClass.OVERLOADED, FailureClass.SERVER, FailureClass.GARBLED}
-)
-"""Failures of ``execute`` after which it may be running."""
+def _proves_not_obeyed(error: OpusError) -> bool:
+    """Whether an order that failed so cannot have been obeyed: no byte of it left, or it was a 429."""
+    if isinstance(error, APIError):
+        return error.status == HTTPStatus.TOO_MANY_REQUESTS
+    if isinstance(error, TransportError):
+        return not error.request_sent
+    return not isinstance(error, ProtocolError)  # wrong inputs or settings, found before anything was sent

@@ -24,7 +24,7 @@ from opus_async.opus.protocol.observed import checked_file_url
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.sources import inspect
-from opus_async.opus.standing import Looks, Version
+from opus_async.opus.standing import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
 from opus_async.opus.uploads import UploadsOnce
 from opus_async.platform import Collected, Stages, Standing
 from opus_async.transport.download import Destination
@@ -36,6 +36,7 @@ STAGES = Stages(
     bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect=late.STAGE
 )
 LATEST: Version = (None, None)
+_NOTHING_ASKED = JobRequest({})
 REQUESTS = 3
 """Of a job without files: initiate, execute, results."""
 REQUESTS_PER_FILE = 2
@@ -96,8 +97,8 @@ class OpusRun:
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
         self._reading = asyncio.Lock()
-        self._pinned: dict[str, Version] = {}
-        """The version of each job under way that has another than this run."""
+        self._requests: dict[str, JobRequest] = {}
+        """What each job under way was made for: its version, and what its answers may quote."""
         self._looks = Looks(api, self._make_shell if workflow_id else None)
 
     @property
@@ -169,10 +170,13 @@ class OpusRun:
         return job_id
 
     def adopt(self, remote_id: str, request: JobRequest) -> None:
-        """Remember the version of a job that was made for this request, in whatever process."""
-        version = self._version_of(request)
-        if version != self._version:
-            self._pinned[remote_id] = version
+        """Remember what a job was made for, in whatever process, until it is released."""
+        self._requests[remote_id] = request
+
+    def release(self, remote_id: str) -> None:
+        """Forget a job that is done with here."""
+        self._requests.pop(remote_id, None)
+        self._looks.forget(remote_id)
 
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Execute: the bill."""
@@ -185,9 +189,12 @@ class OpusRun:
         """Compare the job with one that was never executed; see :mod:`opus_async.opus.standing`.
 
         Raises:
+            AuthenticationError: The key is refused, whatever is asked.
             TransportError: The platform cannot be asked any more; a later look would not go better.
         """
-        return await self._looks.standing(remote_id, self._pinned.get(remote_id, self._version))
+        request = self._requests.get(remote_id, _NOTHING_ASKED)
+        given = [text for text in (request.title, request.description) if text]
+        return await self._looks.standing(remote_id, self._version_of(request), given=given)
 
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
@@ -195,7 +202,6 @@ class OpusRun:
 
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch the results of a completed job, the audit of any other."""
-        self._pinned.pop(remote_id, None)
         if status == JobStatus.COMPLETED:
             results = await late.results(self._api, remote_id, patience=self._policy.max_elapsed)
             return Collected(outputs=results.outputs, results=results.raw)
@@ -247,8 +253,8 @@ class OpusRun:
         shell = await self._initiate(
             InitiateFields(
                 workflow_id=self._workflow_id,
-                title="opus_async: never executed",
-                description="Unbilled. Made once to learn what a job looks like that was never executed.",
+                title=SHELL_TITLE,
+                description=SHELL_DESCRIPTION,
                 version_number=number,
                 version_id=version_id,
             )

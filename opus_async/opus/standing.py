@@ -1,22 +1,22 @@
 """Whether a job runs, told from how it looks: compared with a job that was never executed.
 
-Only what a job shows is evidence. That it is in progress, or that a node has run, is believed at once. Any
-other difference from a shell never executed is believed when both look the same twice in a row: what a
-gateway or a lagging replica answers must not strand a job as running.
+Only what a job shows is evidence, and what a job never executed shows is learned before anything is believed
+to show a run. A status that no such job shows, or nodes at work where such a job has none, are believed at
+once. Any other difference is believed when it is seen twice in a row: what a gateway or a lagging replica
+answers must not strand a job as running. Seen once, it forbids to say that the job was never started.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from opus_async.errors import NotFound, OpusError, TransportError
-from opus_async.models import AuditLog, JobStatus
+from opus_async.errors import AuthenticationError, NotFound, OpusError, TransportError
+from opus_async.models import JobStatus
 from opus_async.opus.api import ONE_TRY, Api
+from opus_async.opus.protocol.snapshots import Baseline, Snapshot
 from opus_async.platform import Standing
 
 log = logging.getLogger("opus_async.opus")
@@ -24,10 +24,17 @@ log = logging.getLogger("opus_async.opus")
 Version: TypeAlias = tuple[int | None, str | None]
 """Version number and version id; (None, None) is the latest."""
 
-LONG_ID = 6
-"""Characters from which an id is looked for as it is; a shorter one could be part of a word."""
-_NUMBERS = re.compile(r"\d+")
+SHELL_TITLE = "opus_async: never executed"
+SHELL_DESCRIPTION = "Unbilled. Made once to learn what a job looks like that was never executed."
+_SHELL_TEXTS = (SHELL_TITLE, SHELL_DESCRIPTION)
 _NO_WORDS = frozenset({"", "null"})
+_MOVED = frozenset(
+    {JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED}
+    | {JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT}
+)
+_MOVED_FOR_SURE = _MOVED - {JobStatus.WAITING}
+"""Where it cannot be learned what a job never executed shows: it may wait for its order."""
+_SHOWN = 5
 
 
 class Looks:
@@ -35,113 +42,105 @@ class Looks:
 
     Args:
         api: Asks.
-        make_shell: Makes a job of a version that is never executed; None where that cannot be done: then
-            a job without evidence of running counts as unstarted.
+        make_shell: Makes a job of a version that is never executed; None where that cannot be done: then a
+            job counts as unstarted unless its status or its nodes say that it moved.
     """
 
     def __init__(self, api: Api, make_shell: Callable[[Version], Awaitable[str]] | None) -> None:
         self._api = api
         self._make_shell = make_shell
         self._shells: dict[Version, str] = {}
-        self._unstarted: dict[Version, _Look] = {}
-        self._odd: dict[str, tuple[_Look, _Look]] = {}
-        """Of each job in question, the last look and the shell's, if they differed."""
+        self._baselines: dict[Version, Baseline] = {}
+        self._odd: dict[str, Snapshot] = {}
+        """Of each job in question, the last look if it differed from a shell."""
         self._learning = asyncio.Lock()
 
-    async def standing(self, job_id: str, version: Version) -> Standing:
+    async def standing(self, job_id: str, version: Version, *, given: Sequence[str] = ()) -> Standing:
         """Look once.
 
+        Args:
+            job_id: The job.
+            version: Of the workflow, that the job was made with.
+            given: Texts that it was made with.
+
         Raises:
+            AuthenticationError: The key is refused, whatever is asked.
             TransportError: The platform cannot be asked any more; a later look would not go better.
         """
-        look = await self._look(job_id)
+        before = self._odd.pop(job_id, None)
+        look = await self._look(job_id, given)
         if look is None:
             return Standing.UNCLEAR
-        if look.shows_a_run:
-            return Standing.RUNNING
         if self._make_shell is None:
-            return Standing.UNSTARTED
-        return self._compared(job_id, look, version, await self._learn(version))
-
-    def _compared(self, job_id: str, look: _Look, version: Version, unstarted: _Look | None) -> Standing:
-        before = self._odd.pop(job_id, None)
-        if unstarted is None:
-            return Standing.UNCLEAR
-        if look == unstarted:
-            return Standing.UNSTARTED
-        if before is not None and before == (look, unstarted):
+            moved = look.status in _MOVED_FOR_SURE or look.worked
+            return Standing.RUNNING if moved else Standing.UNSTARTED
+        baseline = self._baselines.get(version) or await self._learn(version)
+        if baseline is None:
+            return Standing.RUNNING if look.status.is_terminal else Standing.UNCLEAR
+        if self._moved(look, baseline):
             return Standing.RUNNING
-        self._odd[job_id] = (look, unstarted)
-        self._unstarted.pop(version, None)  # it may be the shell that was seen wrongly: it is looked at again
-        return Standing.UNCLEAR
+        return await self._compared(job_id, look, version, baseline, before)
 
-    async def _learn(self, version: Version) -> _Look | None:
-        """What an unstarted job of this version looks like, from two looks that agree."""
+    async def _compared(
+        self, job_id: str, look: Snapshot, version: Version, baseline: Baseline, before: Snapshot | None
+    ) -> Standing:
+        """What a look tells that shows no run by itself; ``before`` is the last one, if it was odd."""
+        if not baseline.differences(look):
+            return Standing.UNSTARTED
+        # It may be the shell that changed, or was seen wrongly: it is looked at again.
+        baseline = await self._learn(version) or baseline
+        different = baseline.differences(look)
+        if not different:
+            return Standing.UNSTARTED
+        log.info("job %s differs from one never executed in: %s", job_id, ", ".join(different[:_SHOWN]))
+        if look == before:
+            return Standing.RUNNING
+        self._odd[job_id] = look
+        return Standing.DIFFERENT
+
+    def forget(self, job_id: str) -> None:
+        """Nobody asks about this job any more."""
+        self._odd.pop(job_id, None)
+
+    def _moved(self, look: Snapshot, baseline: Baseline) -> bool:
+        """Whether a job shows beyond doubt that it was started: as no job of this platform does before."""
+        seen = {status for known in self._baselines.values() for status in known.statuses}
+        return (look.status in _MOVED and look.status not in seen) or (look.worked and not baseline.worked)
+
+    async def _learn(self, version: Version) -> Baseline | None:
+        """What an unstarted job of this version looks like, from two more looks whose statuses agree."""
         assert self._make_shell is not None  # noqa: S101 - asked only where there is one
         async with self._learning:  # jobs whose answers were lost together share one shell
-            if version in self._unstarted:
-                return self._unstarted[version]
             try:
                 if version not in self._shells:
                     self._shells[version] = await self._make_shell(version)
             except OpusError as error:
                 log.warning("What a job never executed looks like could not be learned: %s", error)
                 return None
-            first = await self._look(self._shells[version])
-            if first is not None and first == await self._look(self._shells[version]):
-                self._unstarted[version] = first
-            return self._unstarted.get(version)
+            shell = self._shells[version]
+            first, second = [await self._look(shell, _SHELL_TEXTS) for _ in range(2)]
+            if first is None or second is None or first.status.raw != second.status.raw:
+                return None
+            baseline = self._baselines.setdefault(version, Baseline(first))
+            for look in (first, second):
+                baseline.learn(look)
+            return baseline
 
-    async def _look(self, job_id: str) -> _Look | None:
+    async def _look(self, job_id: str, given: Sequence[str]) -> Snapshot | None:
+        """What a job shows now; None when that could not be read."""
         try:
-            status = await self._api.status(job_id, policy=ONE_TRY)
+            status, body = await self._api.status_and_body(job_id)
             if status == JobStatus.UNKNOWN and status.raw.strip() in _NO_WORDS:
                 return None  # an answer without a status tells nothing
             try:
                 audit = await self._api.audit(job_id, policy=ONE_TRY)
             except NotFound:
-                return _Look.of(job_id, status, None)
+                audit = None
+        except AuthenticationError:
+            await self._api.status(job_id)  # raises it again, unless it was a fluke
+            return None
         except OpusError as error:
             if isinstance(error, TransportError) and not error.retryable:
                 raise  # a closed client, say: no later look will tell more
             return None
-        return _Look.of(job_id, status, audit)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What is the same for all jobs that were never executed: no times, and no numbers in texts."""
-
-    status: str
-    raw_status: str
-    audited: bool
-    running_node: str | None
-    nodes: tuple[tuple[str, str | None], ...]
-    executed: tuple[str, ...]
-    failed: tuple[str, ...]
-    actions: tuple[str, ...]
-
-    @classmethod
-    def of(cls, job_id: str, status: JobStatus, audit: AuditLog | None) -> _Look:
-        seen = audit or AuditLog()
-
-        def without_id(text: str) -> str:
-            whole = text.replace(job_id, "#") if len(job_id) >= LONG_ID else text
-            return _NUMBERS.sub("#", whole)
-
-        return cls(
-            status=str(status),
-            raw_status=status.raw,
-            audited=audit is not None,
-            running_node=seen.running_node and without_id(seen.running_node),
-            nodes=tuple((without_id(node.name), node.status) for node in seen.nodes),
-            executed=seen.executed_nodes,
-            failed=seen.failed_nodes,
-            actions=tuple(without_id(entry.action) for entry in seen.trail),
-        )
-
-    @property
-    def shows_a_run(self) -> bool:
-        """Whether this can be no job that was never executed."""
-        moving = self.status not in {JobStatus.PENDING, JobStatus.UNKNOWN}
-        return moving or bool(self.executed or self.failed or self.running_node)
+        return Snapshot.of(job_id, status, body, audit, given=given)

@@ -11,7 +11,7 @@ from opus_async.errors import AmbiguousExecution, InvalidInputs, OpusError, Tran
 from opus_async.events import JobStageChanged
 from opus_async.lifecycle import Parked
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import Past, Standing, UncertainStart
+from opus_async.platform import Past, Standing, StartAnswer, UncertainStart
 from opus_async.transport.notify import Notifier
 
 
@@ -92,7 +92,7 @@ def test_a_job_that_was_accepted_is_only_waited_for():
     outcome = run(
         platform,
         JobRequest({"of no": "interest"}, key="k"),
-        past=Past(remote_id="job-9", ordered=True, accepted=True),
+        past=Past(remote_id="job-9", orders=1, accepted=True),
     )
     assert outcome.ok
     assert (outcome.job_id, outcome.key) == ("job-9", "k")
@@ -113,7 +113,7 @@ def test_an_order_that_was_obeyed_is_not_given_again():
     platform.standings = [Standing.RUNNING]
     platform.started["job-3"] = 0.0
     journal = WrittenDown(platform)
-    outcome = run(platform, past=Past(remote_id="job-3", ordered=True), journal=journal)
+    outcome = run(platform, past=Past(remote_id="job-3", orders=1), journal=journal)
     assert outcome.ok
     assert steps(platform) == ["settle", "collect"]
     assert journal.told[0] == ("ordered", "job-3")
@@ -122,50 +122,65 @@ def test_an_order_that_was_obeyed_is_not_given_again():
 def test_an_order_that_looks_never_obeyed_is_given_once_more():
     platform = FakePlatform()
     journal = WrittenDown(platform)
-    assert run(platform, past=Past(remote_id="job-3", ordered=True), journal=journal).ok
+    assert run(platform, past=Past(remote_id="job-3", orders=1), journal=journal).ok
     assert platform.starts == {"job-3": 1}
     assert platform.count("settle") == 5
     assert ("ordering", "job-3") in journal.told
 
 
-def test_and_a_second_uncertain_answer_is_for_a_person():
+@pytest.mark.parametrize(("before", "here"), [(1, 2), (2, 1)])
+def test_the_orders_of_all_processes_together_are_three_at_most(before, here):
     platform = FakePlatform()
     platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
     with pytest.raises(AmbiguousExecution):
-        run(platform, past=Past(remote_id="job-3", ordered=True))
-    assert platform.starts == {"job-3": 1}
+        run(platform, past=Past(remote_id="job-3", orders=before))
+    assert platform.starts == {"job-3": here}
 
 
-def test_a_refusal_of_the_second_order_may_mean_that_the_first_was_obeyed():
+def test_a_refusal_of_a_later_order_may_mean_that_an_earlier_one_was_obeyed():
     platform = FakePlatform()
     platform.standings = [Standing.UNSTARTED] * 5 + [Standing.RUNNING]
     platform.started["job-3"] = 0.0
-    platform.fail["start"] = lambda _: ValidationFailed("already executed", status=400)
-    assert run(platform, past=Past(remote_id="job-3", ordered=True)).ok
+    refusal = ValidationFailed("already executed", status=400)
+    platform.fail["start"] = lambda _: UncertainStart(refusal, StartAnswer.REFUSED)
+    assert run(platform, past=Past(remote_id="job-3", orders=1)).ok
 
 
 @pytest.mark.parametrize(
-    ("policy", "may_order"), [(RetryPolicy(on_ambiguous="stop"), True), (RetryPolicy(), False)]
+    ("on_ambiguous", "orders"), [("stop", 1), ("resend_once", 2), ("resend", 3), ("resend", 7)]
 )
-def test_nothing_is_given_again_where_that_is_forbidden(policy, may_order):
+def test_nothing_is_given_again_where_that_is_forbidden(on_ambiguous, orders):
     platform = FakePlatform()
+    policy = RetryPolicy(on_ambiguous=on_ambiguous)
     with pytest.raises(AmbiguousExecution):
-        run(platform, policy=policy, past=Past(remote_id="job-3", ordered=True, may_order=may_order))
+        run(platform, policy=policy, past=Past(remote_id="job-3", orders=orders))
     assert steps(platform) == ["settle"] * 5
+
+
+def test_a_job_is_released_however_its_run_ends():
+    good, bad, nothing = FakePlatform(), FakePlatform(), FakePlatform()
+    assert run(good).ok
+    bad.fail["prepare"] = lambda _: OpusError("no")
+    with pytest.raises(OpusError):
+        run(bad, past=Past(remote_id="job-3"))
+    nothing.fail["create"] = bad.fail["prepare"]
+    with pytest.raises(OpusError):
+        run(nothing)
+    assert (good.released, bad.released, nothing.released) == (["job-0"], ["job-3"], [])
 
 
 def test_inputs_that_are_gone_fail_a_job_only_when_it_was_proved_unstarted():
     platform = FakePlatform()
     platform.fail["bind"] = lambda _: InvalidInputs(["the file is gone"])
     with pytest.raises(InvalidInputs):
-        run(platform, past=Past(remote_id="job-3", ordered=True))
+        run(platform, past=Past(remote_id="job-3", orders=1))
     assert steps(platform) == ["settle"] * 5 + ["bind"]
 
     running = FakePlatform()
     running.fail = platform.fail
     running.standings = [Standing.RUNNING]
     running.started["job-3"] = 0.0
-    assert run(running, past=Past(remote_id="job-3", ordered=True)).ok
+    assert run(running, past=Past(remote_id="job-3", orders=1)).ok
 
 
 def test_a_job_that_waits_for_a_person_is_left_where_that_is_wanted():

@@ -60,9 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--on-ambiguous",
-        choices=("resend_once", "stop"),
-        help="when the answer to an order was lost and nothing shows that it was obeyed: order that job once "
-        "more (resend_once, the default), or leave the row unknown (stop)",
+        choices=("resend", "resend_once", "stop"),
+        help="when the answer to an order was lost and nothing shows that it was obeyed: order that job "
+        "again, up to twice (resend, the default) or once (resend_once), or leave the row unknown (stop)",
     )
     parser.add_argument(
         "--download-outputs",

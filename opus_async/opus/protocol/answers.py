@@ -21,6 +21,10 @@ _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
 _ABOUT_THE_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATUS = re.compile(r"[0-9]{3}")
+_ENVELOPE_ERRORS = frozenset({"error", "fail", "failure", "ko", "nok"})
+_ENVELOPE_WORDS = ("message", "error", "errors", "code", "detail", "msg", "reason")
+JOB_NAMES = ("jobExecutionId", "job_execution_id", "caseId", "case_id")
+"""Fields in which an answer names the job that it is about."""
 
 
 def accepted(answer: Answer) -> Any:
@@ -29,6 +33,19 @@ def accepted(answer: Answer) -> Any:
     Raises:
         APIError: The status says no, or a ``statusCode`` of 400 or more or ``success: false`` inside a 2xx
             does.
+        ProtocolError: It is no JSON, or an error of whoever stands in between (:func:`is_error_envelope`).
+    """
+    body = body_of_success(answer)
+    if is_error_envelope(body):
+        raise unusable(answer, "that tells of an error in answering, not of what was asked for")
+    return body
+
+
+def body_of_success(answer: Answer) -> Any:
+    """The JSON of a 2xx without a code that disagrees; an error envelope included.
+
+    Raises:
+        APIError: As :func:`accepted` does.
         ProtocolError: It is no JSON.
     """
     if answer.status not in _SUCCESS:
@@ -37,6 +54,21 @@ def accepted(answer: Answer) -> Any:
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body
+
+
+def is_error_envelope(body: Any) -> bool:
+    """Whether this is a gateway's ``{"status": "error", "message": ...}``, which speaks of no job.
+
+    ``error`` and ``fail`` are words of such envelopes (JSend) and of no documented status of a job; where the
+    answer names a job, or has no words beside, it is taken for a status all the same.
+    """
+    return (
+        isinstance(body, dict)
+        and isinstance(word := body.get("status"), str)
+        and word.strip().lower() in _ENVELOPE_ERRORS
+        and any(name in body for name in _ENVELOPE_WORDS)
+        and not any(name in body for name in JOB_NAMES)
+    )
 
 
 def pick(mapping: Mapping[str, Any], *names: str) -> Any:

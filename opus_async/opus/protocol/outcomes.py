@@ -10,7 +10,15 @@ from http import HTTPStatus
 from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
-from opus_async.opus.protocol.answers import accepted, pick, refused, text, unusable
+from opus_async.opus.protocol.answers import (
+    accepted,
+    body_of_success,
+    is_error_envelope,
+    pick,
+    refused,
+    text,
+    unusable,
+)
 from opus_async.opus.protocol.dialect import Answer
 
 _WORDS: Mapping[str, JobStatus] = {
@@ -29,6 +37,8 @@ _WORDS: Mapping[str, JobStatus] = {
     "finished": JobStatus.COMPLETED,
     "error": JobStatus.FAILED,
 }
+_OF_THE_REQUEST = ("success", "ok")
+"""What an envelope around ``data`` says of the request, and not of the job."""
 _GAPS = re.compile(r"[\s_-]+")
 _ABSENT = object()
 
@@ -51,14 +61,14 @@ def read_executed(answer: Answer) -> None:
     """Return when the start was accepted. What the answer echoes is not looked at.
 
     Raises:
-        APIError: It was refused: by the status, by an inner ``statusCode``, by ``success: false``, or by an
-            ``error`` without a ``success``.
+        APIError: It was refused: by the status, by an inner ``statusCode``, by ``success: false``, by an
+            ``error`` without a ``success``, or by ``status: error``.
         ProtocolError: The answer is no JSON object, so that nothing is known.
     """
-    body = accepted(answer)
+    body = body_of_success(answer)
     if not isinstance(body, dict):
         raise unusable(answer, "that does not say whether the job was started")
-    if body.get("error") and not body.get("success"):
+    if is_error_envelope(body) or (body.get("error") and not body.get("success")):
         raise refused(answer)
 
 
@@ -73,8 +83,9 @@ def read_status(answer: Answer) -> JobStatus:
     found = body
     if isinstance(body, dict):
         found = _status_in(body)
-        if found is _ABSENT and isinstance(body.get("data"), dict):
-            found = _status_in(body["data"])
+        inner = body.get("data")
+        if isinstance(inner, dict) and (found is _ABSENT or found in _OF_THE_REQUEST):
+            found = _status_in(inner)
     elif not isinstance(body, str):
         found = _ABSENT
     if found is _ABSENT:

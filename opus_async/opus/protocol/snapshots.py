@@ -1,0 +1,201 @@
+"""What a job shows, made comparable with what another job shows: the evidence whether a start was obeyed.
+
+Everything that the answers hold is compared (counts, lists, nodes, unknown fields, whether a time is there),
+except what names the job, tells the hour, or was given when the job was made. What is missing and what is
+null are not the same: a difference only ever forbids a second order, so that in doubt there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from opus_async.models import AuditLog, JobStatus
+from opus_async.opus.protocol.answers import JOB_NAMES
+
+GIVEN_FIELDS = frozenset({"title", "description", "initialinput", "jobtitle", "casetitle", "jobname", "name"})
+"""Fields of a job that say what it was made with, without underscores and in lower case; looked for where an
+answer describes the job itself, not deeper."""
+_WRAPPERS = frozenset({"data", "job", "case"})
+_STATUS_FIELDS = frozenset({"status", "state"})
+_STATUS_PLACES = (["status"], ["status", "data"])
+_TIME_WORDS = frozenset(
+    {"at", "time", "timestamp", "date", "since", "until", "expires", "expiry", "created", "updated"}
+    | {"started", "finished", "ended", "elapsed", "duration", "age", "seconds", "ms", "millis"}
+)
+_ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "token", "nonce", "etag"})
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+_EPOCH_FROM = 1e9
+"""A number from here on is a moment, in seconds (2001) or finer."""
+_SHORT_NUMBER = 1000
+"""A number below this counts something, even under the name of an id."""
+_SHORT_TEXT = 6
+"""A text shorter than this is replaced only where it stands alone: it could be part of a word."""
+_VARYING: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<id>"),
+    (
+        re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?(?:Z|[+-]\d\d:?\d\d))?)?"),
+        "<time>",
+    ),
+    (re.compile(r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b"), "<time>"),
+    (re.compile(r"\b[0-9a-fA-F]{16,}\b"), "<id>"),
+    (re.compile(r"\d{6,}"), "<number>"),
+)
+"""What differs between two jobs that are alike, wherever a text holds it."""
+
+Leaves = Mapping[str, Any]
+"""Path -> value, of everything in an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one job shows.
+
+    Attributes:
+        status: Where it stands.
+        worked: Whether a node has run, runs or failed, as the audit tells.
+        leaves: Everything that both answers show, made comparable.
+    """
+
+    status: JobStatus
+    worked: bool
+    leaves: Leaves = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        job_id: str,
+        status: JobStatus,
+        status_body: Any,
+        audit: AuditLog | None,
+        *,
+        given: Sequence[str] = (),
+    ) -> Snapshot:
+        """Take it from the two answers.
+
+        Args:
+            job_id: The job asked about.
+            status: As read.
+            status_body: The whole answer that it was read from.
+            audit: None where there is none (404).
+            given: Texts that the job was made with, which an answer may quote: title, description.
+        """
+        names = tuple(dict.fromkeys((job_id, quote(job_id, safe=""))))
+        made = _Comparable(names, tuple(text for text in given if text))
+        leaves = dict(made.leaves("status", status_body))
+        leaves["audited"] = audit is not None
+        if audit is not None:
+            leaves |= made.leaves("audit", audit.raw)
+        worked = audit is not None and bool(audit.executed_nodes or audit.failed_nodes or audit.running_node)
+        return cls(status, worked, leaves)
+
+
+class Baseline:
+    """What a job that was never executed shows, learned from several looks at one.
+
+    What varied between them (a nonce, the load of a server) tells nothing and is not compared; the status
+    always is.
+    """
+
+    def __init__(self, first: Snapshot) -> None:
+        self.statuses = {first.status}
+        self._latest = first
+        self._unstable: set[str] = set()
+
+    @property
+    def worked(self) -> bool:
+        """Whether even such a job shows nodes that have run."""
+        return self._latest.worked
+
+    def learn(self, look: Snapshot) -> None:
+        """Take in another look at the same job."""
+        self._unstable |= {path for path in _differing(self._latest, look) if not _is_status(path)}
+        self.statuses.add(look.status)
+        self._latest = look
+
+    def differences(self, look: Snapshot) -> list[str]:
+        """Paths at which a job shows something else than the last look at this one; empty if it is alike."""
+        return [path for path in _differing(self._latest, look) if path not in self._unstable]
+
+
+def _differing(one: Snapshot, other: Snapshot) -> list[str]:
+    missing = object()
+    paths = dict.fromkeys((*one.leaves, *other.leaves))
+    return [path for path in paths if one.leaves.get(path, missing) != other.leaves.get(path, missing)]
+
+
+def _is_status(path: str) -> bool:
+    """Whether a path is where the status of the job stands."""
+    *places, name = path.split("/")
+    return path == "status" or (name in _STATUS_FIELDS and places in _STATUS_PLACES)
+
+
+class _Comparable:
+    """Turns answers about one job into leaves.
+
+    Args:
+        names: The job's id, as it is written.
+        given: Texts that it was made with.
+    """
+
+    def __init__(self, names: Sequence[str], given: Sequence[str]) -> None:
+        self._whole = {**dict.fromkeys(names, "<job>"), **dict.fromkeys(given, "<given>")}
+        self._parts = [
+            (re.compile(_in_a_text(text)), mark)
+            for text, mark in sorted(self._whole.items(), key=lambda item: -len(item[0]))
+        ]
+
+    def leaves(self, path: str, body: Any) -> Iterator[tuple[str, Any]]:
+        """Path and value of everything in an answer."""
+        return self._walk(path, "", body, about_job=True)
+
+    def _walk(self, path: str, name: str, value: Any, *, about_job: bool) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                plain = key.replace("_", "").lower()
+                if about_job and plain in GIVEN_FIELDS:
+                    continue
+                shown = self._text(key).replace("/", "|")
+                yield from self._walk(
+                    f"{path}/{shown}", key, inner, about_job=about_job and plain in _WRAPPERS
+                )
+        elif isinstance(value, list) and value:
+            for number, inner in enumerate(value):
+                yield from self._walk(f"{path}/{number}", name, inner, about_job=False)
+        else:
+            yield path, self._leaf(name, value)
+
+    def _leaf(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, bool | dict | list):
+            return repr(value)  # the text keeps null, false, {} and [] apart
+        if name in JOB_NAMES:
+            return "<job>"
+        words = {word.lower() for word in _WORDS.findall(name)}
+        if isinstance(value, str):
+            if words & _TIME_WORDS and any(char.isdigit() for char in value):
+                return "<time>"
+            text = self._text(value)
+            unique = len(text) >= _SHORT_TEXT and any(char.isdigit() for char in text)
+            return "<id>" if unique and words & _ID_WORDS and text[0] != "<" else text
+        if str(value) in self._whole:
+            return self._whole[str(value)]
+        if value and (words & _TIME_WORDS or abs(value) >= _EPOCH_FROM):
+            return "<time>"
+        return "<id>" if words & _ID_WORDS and abs(value) >= _SHORT_NUMBER else value
+
+    def _text(self, value: str) -> str:
+        if value in self._whole:
+            return self._whole[value]
+        for pattern, mark in (*self._parts, *_VARYING):
+            value = pattern.sub(mark, value)
+        return value
+
+
+def _in_a_text(text: str) -> str:
+    """A pattern for a text inside another one."""
+    pattern = re.escape(text)
+    return pattern if len(text) >= _SHORT_TEXT else rf"(?<!\w){pattern}(?!\w)"
