@@ -213,7 +213,7 @@ def test_the_signatures_are_the_promised_ones(contract):
                 "cap": 20,
                 "execute_grace": 15,
                 "outage": None,
-                "on_ambiguous": "resend_once",
+                "on_ambiguous": "resend",
             },
         ),
     ],

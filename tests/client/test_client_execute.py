@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from client_tools import DOCUMENT, TEXT, document, sha256, text_payload, until
@@ -446,3 +447,89 @@ async def test_execute_on_its_own_is_as_careful(simulate_apart, connect):
     jobs = (await asyncio.to_thread(simulator.state))["jobs"]
     for job_id, status in ended.items():
         assert jobs[job_id]["executions"] == (0 if status is None else 1)
+
+
+# What a look tells
+
+
+def _shows(server, *words):
+    """Statuses of the job that was executed, in turn; any other job is told as it is."""
+    turns = itertools.cycle(words)
+
+    def status(seen):
+        job = server.jobs[seen.target.split("/")[-2]]
+        return said(200, status=next(turns)) if job.executions else OK
+
+    return status
+
+
+async def test_difference_that_comes_and_goes_forbids_a_second_order(handmade, connect):
+    # Two replicas take turns: one shows the queued run, the other what it showed before.
+    server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=10**6)
+    server.script["status"] = [_shows(server, "QUEUED", "PENDING")] * 1000
+    with pytest.raises(AmbiguousExecution, match="differed"):
+        await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)
+    assert server.counts["execute"] == 1
+
+
+async def test_difference_that_lasts_is_a_run(handmade, connect):
+    server = await handmade(script={"execute": [RESET_AFTER]})
+    server.script["status"] = [_shows(server, "QUEUED"), *[_shows(server, "QUEUED")] * 5]
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)).ok
+    assert server.counts["execute"] == 1
+
+
+UNSTARTED_AS = ["WAITING", "IN_PROGRESS", "READY_FOR_INPUT"]
+
+
+@pytest.mark.parametrize("word", UNSTARTED_AS)
+async def test_status_that_a_job_never_executed_shows_is_no_run(handmade, connect, word):
+    server = await handmade(script={"execute": [RESET_BEFORE]})
+
+    def status(seen):
+        job = server.jobs[seen.target.split("/")[-2]]
+        return OK if job.executions else said(200, status=word)
+
+    server.script["status"] = [status] * 1000
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)).ok
+    assert server.counts["execute"] == 2
+    assert server.executed_twice == []
+
+
+EVIDENCE = {
+    "a count": {"nb_executed_nodes": 1},
+    "a node": {"audit": {"nodes_execution_data": {"Input": {}}}},
+    "a list that got shorter": {"remaining_nodes_to_execute": ["Output"]},
+    "a field nobody knows": {"attempt": 1},
+    "a time": {"queuedAt": "2026-11-29T08:00:00Z"},
+}
+
+
+@pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=EVIDENCE.keys())
+async def test_anything_that_a_job_shows_beyond_a_job_never_executed_is_evidence(handmade, connect, evidence):
+    server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=8)
+    shell = {"nb_executed_nodes": 0, "remaining_nodes_to_execute": ["Input", "Output"], "createdAt": 1}
+
+    def audit(seen):
+        job = server.jobs[seen.target.split("/")[-2]]
+        shown = {**shell, "title": job.request["title"], "createdAt": 1795939200000 + id(job) % 1000}
+        return said(200, **{**shown, **(evidence if job.executions else {})})
+
+    server.script["audit"] = [audit] * 1000
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, title="Mine", timeout=20)).ok
+    assert server.counts["execute"] == 1
+
+
+async def test_error_page_of_a_gateway_ends_no_job(handmade, connect):
+    page = said(200, status="error", message="upstream timed out")
+    server = await handmade(script={"status": [page] * 2, "results": [page]})
+    outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)
+    assert outcome.outputs["SHA-256"] == sha256(b"x")
+
+
+async def test_order_with_a_clear_yes_takes_four_requests(handmade, connect):
+    server = await handmade()
+    opus = connect(server, retry=GRACE)
+    stream = opus.run_many(TEXT, [{"Input": str(row)} for row in range(5)])
+    assert all([outcome.ok async for outcome in stream])
+    assert server.counts == {"workflow": 1, "initiate": 5, "execute": 5, "status": 5, "results": 5}

@@ -426,3 +426,65 @@ def test_run_times_remember_the_newest_and_order_them(samples):
     assert times.quantile(0) == newest[0]
     assert times.quantile(1) == newest[-1]
     assert times.known == (len(samples) >= ENOUGH)
+
+
+BAD_ENDS = [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT]
+
+
+@pytest.mark.parametrize("bad", BAD_ENDS)
+def test_bad_end_is_believed_when_a_second_look_a_moment_later_agrees(bad):
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [bad, bad]
+        seen = []
+        async with watching(opus) as watcher:
+            assert await watcher.wait("1", look_now=True, on_status=seen.append) == bad
+        first, second = opus.moments["1"]
+        assert 0.3 < second - first < 1.5
+        assert seen == [bad]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("bad", BAD_ENDS)
+def test_bad_end_that_a_second_look_does_not_show_is_none(bad):
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [bad, JobStatus.IN_PROGRESS, bad]
+        seen = []
+        async with watching(opus) as watcher:
+            assert await watcher.wait("1", look_now=True, on_status=seen.append) == JobStatus.COMPLETED
+        assert seen == [JobStatus.IN_PROGRESS, JobStatus.COMPLETED]
+
+    run_virtual(main())
+
+
+def test_bad_end_is_not_confirmed_by_a_look_that_failed():
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [JobStatus.FAILED, ServerError("no", status=502), JobStatus.COMPLETED]
+        async with watching(opus) as watcher:
+            assert await watcher.wait("1", look_now=True) == JobStatus.COMPLETED
+
+    run_virtual(main())
+
+
+def test_bad_ends_that_never_agree_are_believed_in_the_end():
+    async def main():
+        opus = FakeOpus()
+        opus.answers["1"] = [JobStatus.FAILED, JobStatus.CANCELLED] * 50
+        async with watching(opus) as watcher:
+            assert (await watcher.wait("1", look_now=True)).is_terminal
+        assert opus.asked["1"] < 10
+
+    run_virtual(main())
+
+
+def test_good_end_needs_no_second_look():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            assert await watcher.wait("1", look_now=True) == JobStatus.COMPLETED
+        assert opus.asked["1"] == 1
+
+    run_virtual(main())

@@ -122,11 +122,10 @@ def test_an_upload_without_two_urls_is_a_protocol_error_that_quotes_neither(v0, 
         {"success": True, "jobPayloadSchemaInstance": {"workflow_input_abc123def": "some text"}},
         {"statusCode": 200, "message": "Job Started"},
         {"statusCode": "201", "message": "Job Started"},
-        {"statusCode": None},
+        {"jobExecutionId": "2514"},
         {"success": True, "error": None},
         {"success": True, "error": {"warning": "slow"}},
         {"message": "Job Started"},
-        {},
     ],
 )
 def test_an_accepted_start_returns(v0, answer, body, status):
@@ -151,6 +150,8 @@ def test_trap_10_an_inner_status_is_an_execute_error(v0, answer, inner, kind):
         {"error": {"reason": "no credit"}},
         {"error": "no credit", "success": None},
         {"success": False, "statusCode": 200, "message": "no credit"},
+        {"status": "error", "message": "no credit"},
+        {"status": "fail", "error": "no credit"},
     ],
 )
 def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
@@ -159,7 +160,12 @@ def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
     assert caught.value.status == 201
 
 
-@pytest.mark.parametrize("body", [[], None, "ok", 1, b"", b"<html>OK</html>", b'{"success": tr'])
+NO_WORD_OF_A_START = [{}, {"statusCode": None}, {"uptime": 3}, {"data": {"success": True}}]
+
+
+@pytest.mark.parametrize(
+    "body", [[], None, "ok", 1, b"", b"<html>OK</html>", b'{"success": tr', *NO_WORD_OF_A_START]
+)
 def test_a_start_that_says_nothing_is_a_protocol_error(v0, answer, body):
     with pytest.raises(ProtocolError):
         v0.read_executed(answer(body, 201))
@@ -228,6 +234,27 @@ def test_an_answer_without_a_status_is_a_protocol_error(v0, answer, body):
 def test_an_error_inside_a_200_is_no_status_of_the_job(v0, answer):
     with pytest.raises(ServerError):
         v0.read_status(answer({"statusCode": 500, "status": "error", "message": "m"}))
+
+
+@pytest.mark.parametrize("word", ["error", "Error", "fail", " FAIL "])
+@pytest.mark.parametrize(
+    "words", [{"message": "upstream timed out"}, {"error": "x"}, {"code": 504}, {"detail": None}]
+)
+@pytest.mark.parametrize("read", ["read_status", "read_results", "read_audit"])
+def test_error_envelope_of_a_gateway_is_no_answer_about_a_job(v0, answer, read, words, word):
+    with pytest.raises(ProtocolError, match="error in answering"):
+        getattr(v0, read)(answer({"status": word, **words}))
+
+
+@pytest.mark.parametrize("body", [{"status": "error"}, {"status": "error", "message": "m", "caseId": "7"}])
+def test_status_word_error_of_a_job_is_a_failure(v0, answer, body):
+    assert v0.read_status(answer(body)) == "FAILED"
+
+
+@pytest.mark.parametrize("word", ["success", "ok"])
+def test_status_of_a_request_is_not_the_status_of_the_job_inside(v0, answer, word):
+    assert v0.read_status(answer({"status": word, "data": {"status": "IN PROGRESS"}})) == "IN_PROGRESS"
+    assert v0.read_status(answer({"status": "success"})) == "COMPLETED"
 
 
 @pytest.mark.parametrize("code", [99, 200, 399, 600, 10**30, "x", "4000", True, [], 500.0])

@@ -11,6 +11,7 @@ from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol.answers import (
+    JOB_NAMES,
     accepted,
     body_of_success,
     is_error_envelope,
@@ -41,6 +42,8 @@ _OF_THE_REQUEST = ("success", "ok")
 """What an envelope around ``data`` says of the request, and not of the job."""
 _GAPS = re.compile(r"[\s_-]+")
 _ABSENT = object()
+_SAYS_YES = ("success", "statusCode", "message", "status", *JOB_NAMES, "jobPayloadSchemaInstance")
+"""What an accepted start says at least one of; any other 2xx can be from whoever stands in between."""
 
 _SCHEMAS = ("jobResultsPayloadSchema", "job_results_payload_schema")
 _HOLDERS = (*_SCHEMAS, "results")
@@ -70,6 +73,8 @@ def read_executed(answer: Answer) -> None:
         raise unusable(answer, "that does not say whether the job was started")
     if is_error_envelope(body) or (body.get("error") and not body.get("success")):
         raise refused(answer)
+    if not any(body.get(name) for name in _SAYS_YES):
+        raise unusable(answer, "that does not say whether the job was started")
 
 
 def read_status(answer: Answer) -> JobStatus:

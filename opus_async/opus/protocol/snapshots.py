@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -171,16 +172,21 @@ class _Comparable:
 
     def _leaf(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, bool | dict | list):
-            return repr(value)  # the text keeps null, false, {} and [] apart
+            return f"<{value!r}>"  # in marks, so that null, false, {}, [] and their texts stay apart
         if name in JOB_NAMES:
             return "<job>"
         words = {word.lower() for word in _WORDS.findall(name)}
-        if isinstance(value, str):
-            if words & _TIME_WORDS and any(char.isdigit() for char in value):
-                return "<time>"
-            text = self._text(value)
-            unique = len(text) >= _SHORT_TEXT and any(char.isdigit() for char in text)
-            return "<id>" if unique and words & _ID_WORDS and text[0] != "<" else text
+        return self._short(words, value) if isinstance(value, str) else self._number(words, value)
+
+    def _short(self, words: AbstractSet[str], value: str) -> str:
+        has_digits = any(char.isdigit() for char in value)
+        if has_digits and words & _TIME_WORDS:
+            return "<time>"
+        text = self._text(value)
+        unique = has_digits and len(text) >= _SHORT_TEXT and not text.startswith("<")
+        return "<id>" if unique and words & _ID_WORDS else text
+
+    def _number(self, words: AbstractSet[str], value: float) -> Any:
         if str(value) in self._whole:
             return self._whole[str(value)]
         if value and (words & _TIME_WORDS or abs(value) >= _EPOCH_FROM):
