@@ -93,7 +93,7 @@ class Looks:
         if not different:
             return Standing.UNSTARTED
         log.info("job %s differs from one never executed in: %s", job_id, ", ".join(different[:_SHOWN]))
-        if look == before:
+        if before is not None and not before.differences(look):
             return Standing.RUNNING
         self._odd[job_id] = look
         return Standing.DIFFERENT

@@ -194,7 +194,7 @@ def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again():
     session = Session(PlainLedger(1), platform)
     session.run()
     assert session.states == {"unknown": 1}
-    assert platform.starts == {"job-0": 2}  # once more, and not again
+    assert platform.starts == {"job-0": 3}  # as often as one job may be ordered, and not again
 
 
 @pytest.mark.parametrize(("halt", "in_flight"), [("soon,fail=3", 0), ("now,fail=3", 7)])

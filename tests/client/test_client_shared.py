@@ -10,7 +10,8 @@ import warnings
 import pytest
 
 from opus_async import ConfigurationError, InvalidInputs, OpusClient, OpusError, UploadError
-from opus_async.models import AuditEntry, AuditLog, JobStatus
+from opus_async.models import JobStatus
+from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.standing import Looks
 from opus_async.platform import Standing
 from opus_async.simulator import Simulator, SimulatorConfig
@@ -112,14 +113,14 @@ class Asked:
         self.looks = looks
         self.now = {}
 
-    async def status(self, job_id, *, policy):
+    async def status_and_body(self, job_id):
         script = self.looks[job_id]
         self.now[job_id] = script.pop(0) if len(script) > 1 else script[0]
-        return self.now[job_id][0]
+        status = self.now[job_id][0]
+        return status, {"status": status.raw}
 
     async def audit(self, job_id, *, policy):
-        actions = self.now[job_id][1]
-        return AuditLog(trail=tuple(AuditEntry(timestamp="", actor="", action=a) for a in actions))
+        return audit_of({"auditTrail": [{"action": action} for action in self.now[job_id][1]]})
 
 
 def looks_at(api):
@@ -140,23 +141,30 @@ async def standings(looks, job_id, count):
 
 async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():
     api = Asked(shell=[PENDING], job=[PENDING, OTHER, PENDING, BLIP, PENDING])
-    assert Standing.RUNNING not in await standings(looks_at(api), "job", 5)
+    assert await standings(looks_at(api), "job", 5) == [
+        Standing.UNSTARTED,
+        Standing.DIFFERENT,
+        Standing.UNSTARTED,
+        Standing.UNCLEAR,
+        Standing.UNSTARTED,
+    ]
 
 
 async def test_one_odd_look_at_the_shell_does_not_strand_every_job():
-    api = Asked(shell=[OTHER, PENDING, BLIP, PENDING, PENDING], job=[PENDING])
+    api = Asked(shell=[BLIP, PENDING, PENDING, OTHER, PENDING], job=[PENDING])
     seen = await standings(looks_at(api), "job", 6)
     assert Standing.RUNNING not in seen
+    assert Standing.DIFFERENT not in seen
     assert seen[-1] is Standing.UNSTARTED
 
 
 async def test_a_difference_that_stays_means_that_it_runs():
     api = Asked(shell=[PENDING], job=[OTHER])
-    assert (await standings(looks_at(api), "job", 2))[-1] is Standing.RUNNING
+    assert await standings(looks_at(api), "job", 2) == [Standing.DIFFERENT, Standing.RUNNING]
 
 
 async def test_ids_in_the_audit_are_no_difference():
-    shell = (JobStatus.PENDING, ("job # created",))
+    shell = (JobStatus.PENDING, ("job shell created",))
     job_id = "00000000-0000-4000-8000-0000000000aa"
     api = Asked(shell=[shell], **{job_id: [(JobStatus.PENDING, (f"job {job_id} created",))]})
     assert await standings(looks_at(api), job_id, 1) == [Standing.UNSTARTED]

@@ -59,12 +59,16 @@ class Snapshot:
     Attributes:
         status: Where it stands.
         worked: Whether a node has run, runs or failed, as the audit tells.
-        leaves: Everything that both answers show, made comparable.
+        names: The job's id, in the ways it is written.
+        given: Texts that the job was made with, which an answer may quote: title, description.
+        answers: The whole answers that told the status and the audit; None for an audit that is not there.
     """
 
     status: JobStatus
     worked: bool
-    leaves: Leaves = field(repr=False)
+    names: tuple[str, ...]
+    given: tuple[str, ...]
+    answers: tuple[Any, AuditLog | None] = field(repr=False)
 
     @classmethod
     def of(
@@ -83,16 +87,20 @@ class Snapshot:
             status: As read.
             status_body: The whole answer that it was read from.
             audit: None where there is none (404).
-            given: Texts that the job was made with, which an answer may quote: title, description.
+            given: Texts that the job was made with.
         """
-        names = tuple(dict.fromkeys((job_id, quote(job_id, safe=""))))
-        made = _Comparable(names, tuple(text for text in given if text))
-        leaves = dict(made.leaves("status", status_body))
-        leaves["audited"] = audit is not None
-        if audit is not None:
-            leaves |= made.leaves("audit", audit.raw)
         worked = audit is not None and bool(audit.executed_nodes or audit.failed_nodes or audit.running_node)
-        return cls(status, worked, leaves)
+        names = tuple(dict.fromkeys((job_id, quote(job_id, safe=""))))
+        texts = tuple(dict.fromkeys(text for text in given if text))
+        return cls(status, worked, names, texts, (status_body, audit))
+
+    def differences(self, other: Snapshot) -> list[str]:
+        """Paths at which two jobs show something else, what names either of them and its texts aside."""
+        comparable = _Comparable((*self.names, *other.names), (*self.given, *other.given))
+        missing = object()
+        mine, others = comparable.leaves(self), comparable.leaves(other)
+        paths = dict.fromkeys((*mine, *others))
+        return [path for path in paths if mine.get(path, missing) != others.get(path, missing)]
 
 
 class Baseline:
@@ -114,19 +122,13 @@ class Baseline:
 
     def learn(self, look: Snapshot) -> None:
         """Take in another look at the same job."""
-        self._unstable |= {path for path in _differing(self._latest, look) if not _is_status(path)}
+        self._unstable |= {path for path in self._latest.differences(look) if not _is_status(path)}
         self.statuses.add(look.status)
         self._latest = look
 
     def differences(self, look: Snapshot) -> list[str]:
         """Paths at which a job shows something else than the last look at this one; empty if it is alike."""
-        return [path for path in _differing(self._latest, look) if path not in self._unstable]
-
-
-def _differing(one: Snapshot, other: Snapshot) -> list[str]:
-    missing = object()
-    paths = dict.fromkeys((*one.leaves, *other.leaves))
-    return [path for path in paths if one.leaves.get(path, missing) != other.leaves.get(path, missing)]
+        return [path for path in self._latest.differences(look) if path not in self._unstable]
 
 
 def _is_status(path: str) -> bool:
@@ -136,11 +138,12 @@ def _is_status(path: str) -> bool:
 
 
 class _Comparable:
-    """Turns answers about one job into leaves.
+    """Turns what jobs show into leaves that can be compared.
 
     Args:
-        names: The job's id, as it is written.
-        given: Texts that it was made with.
+        names: The ids of both jobs, in the ways they are written: replaced in the answers of both, since an
+            id can be a number or a word that stands there for something else.
+        given: Texts that they were made with.
     """
 
     def __init__(self, names: Sequence[str], given: Sequence[str]) -> None:
@@ -150,9 +153,14 @@ class _Comparable:
             for text, mark in sorted(self._whole.items(), key=lambda item: -len(item[0]))
         ]
 
-    def leaves(self, path: str, body: Any) -> Iterator[tuple[str, Any]]:
-        """Path and value of everything in an answer."""
-        return self._walk(path, "", body, about_job=True)
+    def leaves(self, seen: Snapshot) -> Leaves:
+        """Path and value of everything that a job shows."""
+        status, audit = seen.answers
+        leaves = dict(self._walk("status", "", status, about_job=True))
+        leaves["audited"] = audit is not None
+        if audit is not None:
+            leaves.update(self._walk("audit", "", audit.raw, about_job=True))
+        return leaves
 
     def _walk(self, path: str, name: str, value: Any, *, about_job: bool) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value:
