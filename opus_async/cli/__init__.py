@@ -9,6 +9,7 @@
     story         one job, told while it happens
     outcomes, downloads   how one job ended: its JSON, its files
     tables        text in columns
+    streams       stdout and stderr, without what a terminal must not see
     audit, demo, doctor, run, simulate, wait, workflow   one command each
     batch/        durable batches, a module for each verb
 
@@ -36,16 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see :mod:`opus_async.cli.errors`.
     """
     from opus_async.cli.errors import READER_GONE
+    from opus_async.cli.streams import safe_streams
 
-    _write_anything()
-    try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError, ValueError):  # the interpreter flushes once more when it ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
-    return code
+    with safe_streams():
+        try:
+            code = _run(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            with suppress(OSError, ValueError):  # the interpreter flushes once more when it ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
+        return code
 
 
 def _run(argv: list[str]) -> int:
@@ -71,10 +73,3 @@ def _run(argv: list[str]) -> int:
         if isinstance(error, BrokenPipeError):
             raise
         return errors.report(error, debug=options.debug, api=getattr(options, "api", None))
-
-
-def _write_anything() -> None:
-    """A terminal that cannot show a character gets a question mark, not a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TextIO, cast
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -9,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opus_async.batch.progress import DONE, Progress, Rates
+from opus_async.cli.streams import SafeStream, controls, escaped
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
 
 FRAMES_PER_SECOND = 4
@@ -22,12 +26,15 @@ class Bars:
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
         self._title = title
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=controls(sys.stderr), highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def open(self) -> None:
         """Take the bottom of the terminal."""
         self._live.start()
+        sys.stderr = cast(
+            "TextIO", SafeStream(sys.stderr)
+        )  # while it draws, what others write goes through the console
         self.draw()
 
     def draw(self) -> None:
@@ -40,13 +47,13 @@ class Bars:
 
     def say(self, text: str) -> None:
         """Say something above the bars."""
-        self._console.print(Text(f"{self._title}: {text}"))
+        self._console.print(Text(escaped(f"{self._title}: {text}")))
 
     def _frame(self) -> RenderableType:
         progress = self._progress
-        head = Text.assemble((self._title, "bold"), f"  {duration(progress.elapsed)}")
+        head = Text.assemble((escaped(self._title), "bold"), f"  {duration(progress.elapsed)}")
         if progress.preparing:
-            return head.append(f"  {progress.preparing}")
+            return head.append(escaped(f"  {progress.preparing}"))
         rates = progress.rates()
         if progress.total is not None:
             head.append(f"  {progress.done:,} of {progress.total:,}")
@@ -93,4 +100,4 @@ class Bars:
 
 
 def _line(text: str, style: str) -> Text:
-    return Text(f"  {text}", style=style, no_wrap=True, overflow="ellipsis")
+    return Text(escaped(f"  {text}"), style=style, no_wrap=True, overflow="ellipsis")

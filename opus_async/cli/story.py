@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from opus_async.cli.streams import controls
 from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried
 
 TICK = 0.25
@@ -119,7 +120,8 @@ class Story:
         if self.stage in {"", DONE}:
             return
         if self._live:
-            self._write(_ERASE + self._line(self.stage, self._what))
+            self._erase()
+            self._write(self._line(self.stage, self._what))
             self._drawn = True
         else:
             self._say(self.stage, self._what)
@@ -127,7 +129,7 @@ class Story:
     def close(self) -> None:
         """Take the line that ticks away."""
         if self._drawn:
-            self._write(_ERASE)
+            self._erase()
             self._drawn = False
 
     def _say(self, stage: str, what: str) -> None:
@@ -138,6 +140,11 @@ class Story:
         line = f"{self._clock() - self._began:7.1f} s  {stage and f'{stage:<10}'}{what}".rstrip()
         room = shutil.get_terminal_size().columns - 1
         return f"{line[: room - 1]}…" if self._live and len(line) > room else line
+
+    def _erase(self) -> None:
+        with suppress(OSError):
+            controls(self._stream).write(_ERASE)
+            self._stream.flush()
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # nobody reads it: no reason to stop a job

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import standing, working
 from opus_async.cli.errors import Exit
+from opus_async.cli.streams import controls
 
 if TYPE_CHECKING:
     from opus_async.batch.status import Status
@@ -62,4 +63,6 @@ def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
             json.dumps(as_json(status), indent=None if options.watch else 2, ensure_ascii=False), flush=True
         )
         return
-    print(f"{_CLEAR if redraw else ''}{standing.as_text(status)}", flush=True)
+    if redraw:
+        controls(sys.stdout).write(_CLEAR)
+    print(standing.as_text(status), flush=True)

@@ -1,0 +1,111 @@
+r"""What may reach a terminal: everything that the command line writes passes through here.
+
+Names, keys, outputs and errors come from platforms and disks, and may hold characters that a terminal obeys
+(C0, C1, and the escape sequences that begin with them), that turn the order of letters around, or that cannot
+be seen. They are written as ``\u001b``: readable, and in a JSON text the same character again.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
+    "\xad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the soft hyphen, and what turns text around
+    "\u2028\u2029"  # other ends of a line
+    "\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # what cannot be seen
+    "]"
+)
+
+
+def escaped(text: str) -> str:
+    r"""The text with every character that a terminal must not see written as ``\uXXXX``."""
+    return _UNSAFE.sub(_as_json_writes_it, text)
+
+
+def _as_json_writes_it(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
+
+
+class SafeStream:
+    """A text stream that writes nothing unsafe; in everything else the stream that it stands for.
+
+    Args:
+        raw: That stream.
+
+    Attributes:
+        raw: For our own control sequences alone.
+    """
+
+    def __init__(self, raw: TextIO) -> None:
+        self.raw = raw
+
+    def write(self, text: str) -> int:
+        """Write it, escaped; returns the length of the text."""
+        self.raw.write(escaped(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write them, escaped."""
+        for line in lines:
+            self.write(line)
+
+    @property
+    def buffer(self) -> Any:
+        """For bytes: as they are into a file or a pipe, escaped on a terminal."""
+        return _SafeBytes(self) if self.raw.isatty() else self.raw.buffer
+
+    def __iter__(self) -> Iterator[str]:
+        """For type checkers: nobody reads from it."""
+        return iter(self.raw)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+class _SafeBytes:
+    """Where bytes of text go that a person looks at."""
+
+    def __init__(self, stream: SafeStream) -> None:
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+
+    def write(self, content: bytes) -> int:
+        self._stream.write(self._decode(bytes(content)))
+        return len(content)
+
+    def flush(self) -> None:
+        self._stream.raw.flush()
+
+
+def controls(stream: Any) -> TextIO:
+    """Where our own control sequences go."""
+    return stream.raw if isinstance(stream, SafeStream) else stream
+
+
+@contextmanager
+def safe_streams() -> Iterator[None]:
+    """Let nothing unsafe out on stdout and stderr meanwhile.
+
+    A terminal that cannot show a character gets a question mark, not a traceback.
+    """
+    out, err = sys.stdout, sys.stderr
+    for stream in (out, err):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _safe(out), _safe(err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def _safe(stream: Any) -> Any:
+    return stream if stream is None or isinstance(stream, SafeStream) else SafeStream(stream)
