@@ -26,6 +26,7 @@ from opus_async.errors import (
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobOutcome, JobRequest
 from opus_async.platform import BoundT, Platform, ReadyT
+from opus_async.tasks import start_soon
 
 RowT = TypeVar("RowT")
 ItemT = TypeVar("ItemT")
@@ -80,7 +81,7 @@ class Engine(Generic[RowT, ItemT]):
     def start(self) -> None:
         """Begin taking rows; does nothing when begun or ended."""
         if self._supervisor is None and not self._ended:
-            self._supervisor = asyncio.get_running_loop().create_task(self._run(), name="opus_async stream")
+            self._supervisor = start_soon(self._run(), name="opus_async stream")
             self._supervisor.add_done_callback(self._finish)  # also runs when cancelled before its first step
 
     async def next(self) -> ItemT:

@@ -22,6 +22,7 @@ from opus_async.errors import (
 )
 from opus_async.exits import Exit
 from opus_async.platform import Stages
+from opus_async.tasks import start_soon
 
 DRAIN_SECONDS = 30.0
 """How long an interrupted session waits, at most, for jobs that are near their end."""
@@ -80,7 +81,7 @@ class Control:
 
     async def or_changed(self, wait: Coroutine[Any, Any, None]) -> None:
         """Wait for this, but no longer than until the pace rises."""
-        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self.changed())]
+        tasks = [start_soon(wait), start_soon(self.changed())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 
 from opus_async.events import Event, Listener
+from opus_async.tasks import start_soon
 
 log = logging.getLogger("opus_async.transport")
 
@@ -119,7 +120,7 @@ class _Feed:
             return
         self._waiting.append(item)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+            self._task = start_soon(self._work())
 
     async def _work(self) -> None:
         try:
