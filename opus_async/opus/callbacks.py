@@ -20,9 +20,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opus_async.errors import ConfigurationError
+from opus_async.opus.connection_guard import MAX_CONNECTIONS, ConnectionGuard
 from opus_async.opus.protocol.excerpts import CALLBACK_MARK
 from opus_async.transport.rates import TokenBucket
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import ssl
 
     from aiohttp import web
+    from aiohttp.typedefs import Handler
 
 CALLS_PER_SECOND = 20_000.0
 """Genuine calls a second that are listened to: thousands of jobs can end together."""
@@ -136,11 +138,31 @@ class CallbackReceiver:
         app.router.add_post("/{token}", self._handle)
         return app
 
+    def _guarded_app(self, guard: Callable[[], ConnectionGuard]) -> web.Application:
+        """An application that tells which of its connections have come to a request."""
+        from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
+
+        @web.middleware
+        async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+            guard().begun(request.transport)
+            try:
+                return await handler(request)
+            finally:
+                guard().answered(request.transport)
+
+        app = self._new_app()
+        app.middlewares.append(tell)
+        return app
+
     @asynccontextmanager
     async def listening(
         self, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
     ) -> AsyncIterator[str]:
         """Listen without an application of the caller's; gives the public URL.
+
+        Anybody may reach it, so its connections are bounded in number, bytes and seconds; see
+        :mod:`opus_async.opus.connection_guard`. Mounted into an application of yours, the receiver bounds
+        bodies alone: what its connections may cost is for that application's server to say.
 
         Args:
             host: The address to listen at.
@@ -150,20 +172,26 @@ class CallbackReceiver:
         from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
 
         runner = web.AppRunner(
-            self._new_app(),
+            self._guarded_app(lambda: guard),
             access_log=None,  # its lines would show tokens
             shutdown_timeout=1.0,
             lingering_time=0,  # the rest of a body that is too large is not waited for
         )
         await runner.setup()
+        guard = ConnectionGuard(cast("Callable[[], asyncio.Protocol]", runner.server))
         ours = self.public_url is None
         try:
-            await web.TCPSite(runner, host, port, ssl_context=ssl_context).start()
+            server = await asyncio.get_running_loop().create_server(
+                guard, host, port, ssl=ssl_context, reuse_address=True, backlog=MAX_CONNECTIONS
+            )
             if ours:
                 scheme = "http" if ssl_context is None else "https"
                 shown = f"[{host}]" if ":" in host else host
-                self.public_url = f"{scheme}://{shown}:{runner.addresses[0][1]}"
-            yield self.public_url or ""
+                self.public_url = f"{scheme}://{shown}:{server.sockets[0].getsockname()[1]}"
+            try:
+                yield self.public_url or ""
+            finally:
+                server.close()
         finally:
             if ours:
                 self.public_url = None  # nobody listens there any more
