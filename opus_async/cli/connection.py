@@ -58,7 +58,7 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
     """
     from opus_async.opus.client import OpusClient
 
-    environment.load()
+    environment.load(options.env_file)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         client = OpusClient(api=generation(options), **settings)

@@ -9,7 +9,9 @@ import io
 import json
 import re
 import shlex
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
@@ -360,6 +362,19 @@ def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
     other = opus("batch", "resume", "b", "--api", "v0", env=key)
     assert other.code == 2
     assert "generation was 'v1', and is 'v0' now" in other.err
+
+
+def test_a_batch_directory_alone_leads_the_key_to_no_other_machine(opus, to, tmp_path):
+    texts(tmp_path, 1)
+    assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
+    with closing(sqlite3.connect(tmp_path / "b" / "ledger.db")) as ledger, ledger:
+        there = (to["OPUS_BASE_URL"], "https://evil.test")
+        ledger.execute("UPDATE meta SET value = replace(value, ?, ?)", there)
+    for verb in ("resume", "retry"):
+        said = opus("batch", verb, "b", env={"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]})
+        assert said.code == 4
+        assert "evil.test" in said.err
+        assert "OPUS_BASE_URL" in said.err
 
 
 def test_what_changes_results_needs_force(opus, endless, tmp_path):
