@@ -11,10 +11,12 @@ from opus_async.batch.cells import array, plain
 from opus_async.batch.columns import BoundColumn, Columns, absent
 from opus_async.batch.constants import Constants
 from opus_async.batch.file_cells import FileCells, takes_files
+from opus_async.batch.outside import Fence
 from opus_async.batch.problems import Problem, quoted
 from opus_async.batch.titles import Template, is_column, on_one_line, written
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.models import InputField, JobRequest, Workflow
+from opus_async.transport.confined import Confined
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -35,6 +37,8 @@ class Binding:
         version_number: Pins the version of the workflow.
         version_id: Likewise; wins.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
+        allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
+            what it was told.
 
     Attributes:
         workflow: As given.
@@ -59,6 +63,7 @@ class Binding:
         version_number: int | None = None,
         version_id: str | None = None,
         folder: bool = False,
+        allow_outside: bool = True,
     ) -> None:
         self.workflow = workflow
         self.key_column = key
@@ -67,6 +72,8 @@ class Binding:
         self._version_number = version_number
         self._version_id = version_id
         self._files = FileCells(literal=folder)
+        self._allow_outside = allow_outside
+        self._fences: dict[Path, Fence] = {}
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self._set = Constants(workflow, constants)
@@ -219,6 +226,26 @@ class Binding:
         given = self._files.given(field, value, base)
         return given if isinstance(given, list) else [given]
 
+    def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
+        """The files that an expanded row names outside of a folder, where that is not allowed.
+
+        Files of ``--set`` are none of them: a person named each.
+
+        Returns:
+            Column and path, as the row names it.
+        """
+        if self._allow_outside:
+            return []
+        fence = self._fences.get(base)
+        if fence is None:
+            fence = self._fences[base] = Fence(base)
+        found = []
+        for name, value in cells.items():
+            named = value if isinstance(value, list) else [value]
+            parts = self.file_parts(name, value, base) or ()
+            found += [(name, str(named[place])) for place in fence.strays(parts)]
+        return found
+
     def key_cell(self, cells: Mapping[str, Any]) -> Any:
         """What names the row in the manifest; None when nothing does."""
         return next((value for name, value in cells.items() if self.column(name).is_key), None)
@@ -240,8 +267,16 @@ class Binding:
 
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
-            return self._files.given(field, value, base)
+            given = self._files.given(field, value, base)
+            return given if self._allow_outside else _confined(given, base)
         return array(value, field) if field.type == "array" else value
+
+
+def _confined(given: Any, base: Path) -> Any:
+    """Paths that are looked at once more when their files are taken up."""
+    if isinstance(given, list):
+        return [_confined(part, base) for part in given]
+    return Confined(str(given), str(base)) if isinstance(given, Path) else given
 
 
 def _template(flag: str, text: str | None) -> Template | None:

@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="rows that may have been billed are no problem",
     )
+    ordering.add_outside(parser)
     ordering.add_order(parser)
     ordering.add_reading(parser)
     pacing.add_limits(parser)
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 async def _validated(options: argparse.Namespace, manifest: str, told: Problems) -> Validation:
     from opus_async.batch.estimate import Pace
     from opus_async.batch.opening import examine
-    from opus_async.batch.options import Order, Source
+    from opus_async.batch.options import Order, Rules, Source
     from opus_async.batch.progress import Progress
     from opus_async.cli import display
 
@@ -86,7 +87,7 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
             opus,
             Order(workflow_id=options.workflow, **ordering.order_of(options)),
             Source.of(manifest, **ordering.reading_of(options)),
-            accept_second_bill=options.accept_second_bill,
+            rules=Rules(accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside),
             pace=Pace(max_in_flight=options.max_in_flight or Pace().max_in_flight, rate=limits.api_rate),
             on_problem=told.add,
             on_progress=tell,
