@@ -1,4 +1,4 @@
-"""What a manifest may name: files in its own folder, by whatever way, and others only where a person says so."""
+"""What a manifest may name: files in its own folder, by whatever way, and others where a person says so."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ async def test_a_file_outside_of_the_folder_keeps_a_manifest_from_running(
 
 
 @pytest.mark.parametrize("cell", ["file://{}/private/secret.txt", "~/secret.txt", "$HOME/x.txt", "a.txt\0"])
-async def test_other_ways_to_write_a_path_lead_nowhere(simulate, connect, home, tmp_path, monkeypatch, cell):
+async def test_other_ways_to_write_a_path_lead_nowhere(simulate, connect, home, monkeypatch, cell):
+    tmp_path = home.parent
     monkeypatch.setenv("HOME", str(tmp_path / "private"))
     simulator = await simulate()
     path = manifest(home, cell.format(tmp_path))
@@ -136,8 +137,9 @@ async def test_the_refusal_tells_how_many_files_and_the_first_names(simulate, co
 
 @pytest.mark.parametrize("pattern", ["home", "home/*", "home/*.txt", "home/*/*.txt", "home/docs/*"])
 async def test_a_folder_or_pattern_ends_where_its_person_named_it(
-    simulate, connect, home, tmp_path, pattern, monkeypatch
+    simulate, connect, home, pattern, monkeypatch
 ):
+    tmp_path = home.parent
     (home / "docs" / "twice.txt").rename(home / "docs" / "c.txt")
     monkeypatch.chdir(tmp_path)
     simulator = await simulate()

@@ -14,6 +14,7 @@ from opus_async.cli import connection, words
 from opus_async.cli.batch import ordering, pacing, problems
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
+from opus_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opus_async.batch.problems import Problem
@@ -59,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check it."""
     manifest = ordering.manifest_of(options)
-    with _told(options.json) as told:
+    with _told(options.json, manifest) as told:
         validation = connection.drive(_validated(options, manifest, told))
         told.end(validation)
     if options.json != STDOUT:
@@ -123,19 +124,24 @@ class Problems:
 
 
 @contextmanager
-def _told(destination: Path | None) -> Iterator[Problems]:
+def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
     """Where the problems go: nowhere, to stdout, or to a file that is there whole or not at all.
 
     Raises:
-        WrongUse: The file cannot be written.
+        WrongUse: The file cannot be written, or is the manifest or a batch's.
     """
     if destination is None or destination == STDOUT:
         yield Problems(sys.stdout.write if destination else lambda _: None)
         return
+    from opus_async.batch import destinations
     from opus_async.batch.replacing import replaced
 
     try:
-        with replaced(destination) as file:
+        destinations.check(destination, [Path(manifest)])
+    except ConfigurationError as error:
+        raise WrongUse(f"--json: {error.message}") from None
+    try:
+        with replaced(destination, private=False) as file:
             yield Problems(lambda text: file.write(text.encode(errors="replace")))
     except OSError as error:
         raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None
