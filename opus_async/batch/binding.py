@@ -227,9 +227,14 @@ class Binding:
         return given if isinstance(given, list) else [given]
 
     def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
-        """The files that an expanded row names outside of a folder, where that is not allowed.
+        """The files that a row names outside of a folder, where that is not allowed.
 
         Files of ``--set`` are none of them: a person named each.
+
+        Args:
+            cells: Column -> value. Not expanded, patterns are found that begin outside, before they are
+                followed; expanded, all the rest.
+            base: The folder.
 
         Returns:
             Column and path, as the row names it.
@@ -241,9 +246,11 @@ class Binding:
             fence = self._fences[base] = Fence(base)
         found = []
         for name, value in cells.items():
-            named = value if isinstance(value, list) else [value]
-            parts = self.file_parts(name, value, base) or ()
-            found += [(name, str(named[place])) for place in fence.strays(parts)]
+            field = self.column(name).input
+            if field is not None and takes_files(field):
+                named = self._files.named(field, value)
+                parts = self.file_parts(name, value, base) or ()
+                found += [(name, str(named[place])) for place in fence.strays(parts)]
         return found
 
     def key_cell(self, cells: Mapping[str, Any]) -> Any:

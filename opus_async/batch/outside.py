@@ -79,7 +79,7 @@ class Outside:
     @property
     def summary(self) -> str:
         """How many, the first few names, and the way out."""
-        more = ", ..." if self.count > len(self.names) else ""
+        more = f" and {self.count - len(self.names):,} more" if self.count > len(self.names) else ""
         files = "1 file lies" if self.count == 1 else f"{self.count:,} files lie"
         return (
             f"{files} outside of the manifest's folder: {', '.join(map(quoted, self.names))}{more}. "

@@ -96,6 +96,7 @@ async def _row(
     try:
         given_key(binding, record.cells)
         if problem is None:
+            refuse_outside(binding, record.cells, base)
             cells = binding.expand(record.cells, base)
             refuse_outside(binding, cells, base)
             files = {path: await _digest(path, digests, ledger) for path in binding.files(cells, base)}

@@ -104,8 +104,9 @@ class RowCheck:
         cells: Mapping[str, Any] | None = None
         key: str | None = None
         sentences: list[str] = []
+        strays = self._binding.outside(record.cells, self._base)
         try:
-            cells = self._binding.expand(record.cells, self._base)
+            cells = None if strays else self._binding.expand(record.cells, self._base)
         except InvalidInputs as error:
             sentences += error.problems
         try:
@@ -113,7 +114,8 @@ class RowCheck:
         except InvalidInputs as error:
             sentences += error.problems
         given: Collection[str] = ()
-        strays = [] if cells is None else self._binding.outside(cells, self._base)
+        if cells is not None:
+            strays = self._binding.outside(cells, self._base)
         if cells is not None and not strays:  # of a file that may not be read, nothing else is told
             try:
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
