@@ -62,6 +62,14 @@ class Loaded:
     unread: str | None = None
 
 
+def load_for(options: argparse.Namespace) -> Loaded:
+    """Load what a command is to know, once: a pipe gives nothing a second time. See :func:`load`."""
+    if "env_loaded" not in options:
+        options.env_loaded = load(options.env_file)
+    loaded: Loaded = options.env_loaded
+    return loaded
+
+
 def load(named: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> Loaded:
     """Add to the environment what the file sets and the environment does not.
 

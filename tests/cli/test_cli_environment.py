@@ -218,7 +218,9 @@ def test_an_env_file_that_cannot_be_read_is_told_where_the_key_is_missing(unread
 
 
 def test_an_env_file_that_cannot_be_read_has_the_code_2(opus, to, unreadable):
-    assert opus(*SHOW, env=to).code == 0
+    shown = opus(*SHOW, env=to)
+    assert shown.code == 0
+    assert shown.err.startswith("opus-async: .env cannot be read (")
     doctor = opus("doctor", env=to)
     assert (doctor.code, "cannot be read" in doctor.out) == (0, True)
     said = opus(*SHOW)
@@ -242,6 +244,19 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path):
     env_file.load(path, environ)
     writer.join()
     assert environ == {"OPUS_API": "v1"}
+
+
+def test_a_named_pipe_is_read_once_by_a_command(opus, to, tmp_path):
+    (tmp_path / "t.csv").write_text("Text\nx\n")
+    assert opus("batch", "run", "t.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
+    (tmp_path / "t.csv").write_text("Text\nx\ny\n")
+    os.mkfifo(tmp_path / "pipe")
+    text = "".join(f"{name}={value}\n" for name, value in to.items())
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,))
+    writer.start()
+    said = opus("batch", "resume", "b", "--env-file", "pipe")
+    writer.join()
+    assert said.code == 0, said
 
 
 def test_what_an_env_file_holds_for_others_is_not_complained_about(opus, to, dotenv):

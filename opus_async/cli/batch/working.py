@@ -245,7 +245,7 @@ def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
     from opus_async.cli import environment
     from opus_async.config import DEFAULT_BASE_URL, is_loopback
 
-    environment.load(options.env_file)
+    environment.load_for(options)
     identity = facts.get("fingerprint", {})
     if options.api is None:
         options.api = identity.get("generation")

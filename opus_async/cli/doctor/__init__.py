@@ -62,7 +62,7 @@ def _examined(options: argparse.Namespace) -> list[Check]:
     from opus_async.errors import ConfigurationError
 
     try:
-        loaded = environment.load(options.env_file)
+        loaded = environment.load_for(options)
     except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
         return [*local.examine(options), local.env_file_refused(error)]
     return [*local.examine(options), *local.env_file(loaded), *drive(network.examine(options))]
