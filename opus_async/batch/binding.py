@@ -158,7 +158,9 @@ class Binding:
                 kept[name] = str(value)
         return kept
 
-    def request(self, cells: Mapping[str, Any], *, index: int, key: str, base: Path) -> JobRequest:
+    def request(
+        self, cells: Mapping[str, Any], *, index: int, key: str, base: Path, to_send: bool = False
+    ) -> JobRequest:
         """The request of one row. Nothing is looked up on the disk.
 
         Args:
@@ -166,6 +168,8 @@ class Binding:
             index: The row's place in the manifest, from 0.
             key: What names it.
             base: The folder that relative files start at.
+            to_send: Whether its files are about to be sent: then, when they are taken up, it is looked once
+                more that they lie in the folder.
 
         Raises:
             InvalidInputs: A column cannot be used, two fill one input, or a list has items of another type
@@ -185,7 +189,9 @@ class Binding:
                 problems.append(f"column {quoted(name)} fills {quoted(bound.input.display_name)} again")
             else:
                 try:
-                    inputs[bound.input.variable_name] = self._given(bound.input, value, base)
+                    given = self._given(bound.input, value, base)
+                    confined = to_send and not self._allow_outside
+                    inputs[bound.input.variable_name] = _confined(given, base) if confined else given
                 except ValueError as error:
                     problems.append(f"column {quoted(name)} {error}")
         if problems:
@@ -274,8 +280,7 @@ class Binding:
 
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
-            given = self._files.given(field, value, base)
-            return given if self._allow_outside else _confined(given, base)
+            return self._files.given(field, value, base)
         return array(value, field) if field.type == "array" else value
 
 

@@ -140,7 +140,9 @@ class _Requests:
         """The request of a row."""
         if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
             return JobRequest({}, key=row.key, timeout=self._timeout)
-        request = self._binding.request(row.cells, index=row.index, key=row.key, base=self._base)
+        request = self._binding.request(
+            row.cells, index=row.index, key=row.key, base=self._base, to_send=True
+        )
         if row.state is RowState.PLANNED:
             refuse_outside(self._binding, row.cells, self._base)
             await self.check(row)

@@ -247,6 +247,21 @@ async def test_a_link_that_comes_after_planning_is_not_followed(simulate, connec
     assert "outside" in lines(out / "failures.jsonl")[0]["_opus"]["error"]
 
 
+async def test_a_link_that_comes_after_every_other_look_is_not_followed(
+    simulate, connect, home, tmp_path, monkeypatch
+):
+    """When a file is taken up it is looked once more, whatever was found before."""
+    monkeypatch.setattr(Fence, "_holds", lambda *_: True)
+    simulator = await simulate()
+    out = tmp_path / "out"
+    result = await run_batch(
+        connect(simulator), manifest(home, "link.txt", "a.txt"), workflow_id=DOCUMENT, out=out
+    )
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert len(sent(simulator)) == 1
+    assert "lies outside of the folder" in lines(out / "failures.jsonl")[0]["_opus"]["error"]
+
+
 @pytest.mark.parametrize("swap", ["the file", "its folder"])
 def test_a_link_that_comes_between_two_looks_is_not_followed(home, tmp_path, monkeypatch, swap):
     wanted = home / "docs" / "b.txt"
