@@ -16,7 +16,9 @@
     session     one process at work, from an open ledger to its reports
     runner, local   shards of rows, and the rows of one machine
     halt, rate, control, endings, causes   when to stop, how it ended, and why
+    outside     files that a manifest may not name by itself
     outputs     result files
+    destinations   where nothing is written that a person names
     reading, summary, failures, export, formats, status, report/, result   what is made of the ledger
     progress, bottleneck   what runs now, for eyes
 

@@ -42,6 +42,7 @@ async def run_batch(
     encoding: str | None = None,
     skip_invalid: bool = False,
     accept_second_bill: bool = False,
+    allow_outside: bool = False,
     max_in_flight: int = 500,
     start_rate: float | None = None,
     halt: str | Halt = "never",
@@ -71,6 +72,8 @@ async def run_batch(
         encoding: Likewise.
         skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
         accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
+        allow_outside: Whether the manifest may name files outside of its folder: any file that this process
+            may read would be sent. A resume need not say it again.
         max_in_flight: Rows at work at once.
         start_rate: Rows begun a second; None for no bound.
         halt: ``now,fail=N``, ``soon,fail=N%``, ... or ``never``.
@@ -108,7 +111,9 @@ async def run_batch(
         download_outputs=download_outputs,
         drain_seconds=drain_seconds,
     )
-    rules = Rules(skip_invalid=skip_invalid, accept_second_bill=accept_second_bill)
+    rules = Rules(
+        skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
+    )
     return await begin(
         client,
         Path(out),
@@ -129,6 +134,7 @@ async def resume_batch(
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
     accept_second_bill: bool = False,
+    allow_outside: bool = False,
     watching: Watching | None = None,
 ) -> BatchResult:
     """Go on with a batch, from whatever state and after whatever death.
@@ -142,6 +148,7 @@ async def resume_batch(
         force: Whether what changes results may be another now, for the rows not begun yet.
         accept_second_bill: Whether rows may run that look like ones that have run: their keys or files are
             others than they were.
+        allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
         watching: Who is told what meanwhile.
 
     Raises:
@@ -150,7 +157,7 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
-    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill)
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
     return await go_on(client, Path(out), changes, watching or Watching())
 
 
@@ -164,6 +171,7 @@ async def retry_batch(
     order: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
+    allow_outside: bool = False,
     watching: Watching | None = None,
 ) -> BatchResult:
     """Run rows that did not complete once more, each as a new job, and go on with the rest.
@@ -178,6 +186,7 @@ async def retry_batch(
         order: Likewise.
         settings: Likewise.
         force: Likewise.
+        allow_outside: Likewise.
         watching: Likewise.
 
     Raises:
@@ -190,7 +199,7 @@ async def retry_batch(
             "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
             "--accept-second-bill."
         )
-    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill)
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
     return await go_on(client, Path(out), changes, watching or Watching(), retry=states)
 
 

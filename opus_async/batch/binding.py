@@ -11,10 +11,12 @@ from opus_async.batch.cells import array, plain
 from opus_async.batch.columns import BoundColumn, Columns, absent
 from opus_async.batch.constants import Constants
 from opus_async.batch.file_cells import FileCells, takes_files
+from opus_async.batch.outside import Fence
 from opus_async.batch.problems import Problem, quoted
 from opus_async.batch.titles import Template, is_column, on_one_line, written
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.models import InputField, JobRequest, Workflow
+from opus_async.transport.confined import Confined
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -35,6 +37,8 @@ class Binding:
         version_number: Pins the version of the workflow.
         version_id: Likewise; wins.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
+        allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
+            what it was told.
 
     Attributes:
         workflow: As given.
@@ -59,6 +63,7 @@ class Binding:
         version_number: int | None = None,
         version_id: str | None = None,
         folder: bool = False,
+        allow_outside: bool = True,
     ) -> None:
         self.workflow = workflow
         self.key_column = key
@@ -67,6 +72,8 @@ class Binding:
         self._version_number = version_number
         self._version_id = version_id
         self._files = FileCells(literal=folder)
+        self._allow_outside = allow_outside
+        self._fences: dict[Path, Fence] = {}
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self._set = Constants(workflow, constants)
@@ -151,7 +158,9 @@ class Binding:
                 kept[name] = str(value)
         return kept
 
-    def request(self, cells: Mapping[str, Any], *, index: int, key: str, base: Path) -> JobRequest:
+    def request(
+        self, cells: Mapping[str, Any], *, index: int, key: str, base: Path, to_send: bool = False
+    ) -> JobRequest:
         """The request of one row. Nothing is looked up on the disk.
 
         Args:
@@ -159,6 +168,8 @@ class Binding:
             index: The row's place in the manifest, from 0.
             key: What names it.
             base: The folder that relative files start at.
+            to_send: Whether its files are about to be sent: then, when they are taken up, it is looked once
+                more that they lie in the folder.
 
         Raises:
             InvalidInputs: A column cannot be used, two fill one input, or a list has items of another type
@@ -178,7 +189,9 @@ class Binding:
                 problems.append(f"column {quoted(name)} fills {quoted(bound.input.display_name)} again")
             else:
                 try:
-                    inputs[bound.input.variable_name] = self._given(bound.input, value, base)
+                    given = self._given(bound.input, value, base)
+                    confined = to_send and not self._allow_outside
+                    inputs[bound.input.variable_name] = _confined(given, base) if confined else given
                 except ValueError as error:
                     problems.append(f"column {quoted(name)} {error}")
         if problems:
@@ -219,6 +232,33 @@ class Binding:
         given = self._files.given(field, value, base)
         return given if isinstance(given, list) else [given]
 
+    def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
+        """The files that a row names outside of a folder, where that is not allowed.
+
+        Files of ``--set`` are none of them: a person named each.
+
+        Args:
+            cells: Column -> value. Not expanded, patterns are found that begin outside, before they are
+                followed; expanded, all the rest.
+            base: The folder.
+
+        Returns:
+            Column and path, as the row names it.
+        """
+        if self._allow_outside:
+            return []
+        fence = self._fences.get(base)
+        if fence is None:
+            fence = self._fences[base] = Fence(base)
+        found = []
+        for name, value in cells.items():
+            field = self.column(name).input
+            if field is not None and takes_files(field):
+                named = self._files.named(field, value)
+                parts = self.file_parts(name, value, base) or ()
+                found += [(name, str(named[place])) for place in fence.strays(parts)]
+        return found
+
     def key_cell(self, cells: Mapping[str, Any]) -> Any:
         """What names the row in the manifest; None when nothing does."""
         return next((value for name, value in cells.items() if self.column(name).is_key), None)
@@ -242,6 +282,13 @@ class Binding:
         if takes_files(field):
             return self._files.given(field, value, base)
         return array(value, field) if field.type == "array" else value
+
+
+def _confined(given: Any, base: Path) -> Any:
+    """Paths that are looked at once more when their files are taken up."""
+    if isinstance(given, list):
+        return [_confined(part, base) for part in given]
+    return Confined(str(given), str(base)) if isinstance(given, Path) else given
 
 
 def _template(flag: str, text: str | None) -> Template | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
+from opus_async.batch import destinations
 from opus_async.batch.failures import constants
 from opus_async.batch.formats import (
     XLSX_ROWS,
@@ -20,7 +21,6 @@ from opus_async.batch.formats import (
     write_parquet,
     write_xlsx,
 )
-from opus_async.batch.layout import LEDGER
 from opus_async.batch.reading import LedgerReader, RowView
 from opus_async.batch.replacing import replaced
 from opus_async.errors import ConfigurationError
@@ -74,8 +74,9 @@ def export(
     Args:
         directory: Of the batch.
         format: One of :data:`FORMATS`.
-        destination: Replaced when the new one is whole; ``-`` is stdout, for CSV (then without a byte order
-            mark) and JSONL; ``DIRECTORY/export.FORMAT`` when absent.
+        destination: Replaced when the new one is whole, a link itself and not what it leads to; never a file
+            of a batch. ``-`` is stdout, for CSV (then without a byte order mark) and JSONL;
+            ``DIRECTORY/export.FORMAT`` when absent. Its permissions follow the umask.
         parsed: Whether outputs that are the text of a JSON object or array are taken for what they hold.
 
     Returns:
@@ -83,7 +84,8 @@ def export(
 
     Raises:
         LedgerError: There is no ledger, or it or the results cannot be read.
-        ConfigurationError: There is no such format, its library is missing, or it cannot hold that much.
+        ConfigurationError: There is no such format, its library is missing, it cannot hold that much, or the
+            destination is a file of a batch.
         OSError: The destination cannot be written.
     """
     if format not in FORMATS:
@@ -92,6 +94,8 @@ def export(
     if destination == STDOUT and format not in STREAMED:
         raise ConfigurationError(f"{format} cannot be written to stdout: name a file")
     with LedgerReader(directory) as ledger, ledger.one_moment():
+        if destination != STDOUT:
+            destinations.check(destination, destinations.kept_by(ledger, destination))
         total = ledger.counts().total
         if format == "xlsx" and total > XLSX_ROWS:
             raise ConfigurationError(
@@ -219,5 +223,5 @@ def _opened(destination: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replaced(destination, private=(destination.parent / LEDGER).exists()) as file:
+    with replaced(destination, private=False) as file:
         yield file

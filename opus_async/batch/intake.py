@@ -27,7 +27,8 @@ NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 _IN_PYTHON = (
-    "In Python, --map is columns={...}, --set is constants={...}, --skip-invalid is skip_invalid=True."
+    "In Python, --map is columns={...}, --set is constants={...}, --skip-invalid is skip_invalid=True, "
+    "--allow-outside is allow_outside=True."
 )
 
 
@@ -154,8 +155,9 @@ def _refusal(validation: Validation) -> str:
 def _quoted(validation: Validation) -> list[str]:
     """The first problems, those of the manifest as a whole before those of its rows."""
     first = sorted(validation.errors, key=lambda problem: not _of_the_whole(problem))[:_SHOWN]
-    quoted = [_told(problem) for problem in first]
-    if more := validation.error_count - len(quoted):
+    summary = [validation.outside.summary] if validation.outside.count > 1 else []
+    quoted = [*summary, *(_told(problem) for problem in first)]
+    if more := validation.error_count - len(first):
         quoted.append(f"... and {more:,} more (opus-async batch validate lists all)")
     return quoted
 

@@ -43,6 +43,7 @@ class Changes:
         settings: What does not.
         force: See there.
         accept_second_bill: Whether rows may run again that have run, or may have.
+        allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
     """
 
     manifest: str | PathLike[str] | None = None
@@ -50,6 +51,7 @@ class Changes:
     settings: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
     accept_second_bill: bool = False
+    allow_outside: bool = False
 
 
 async def begin(
@@ -73,7 +75,7 @@ async def begin(
     ledger = await SqliteLedger.create(directory, {})
     try:
         lifecycle = await _lifecycle(client, order, ledger.memory)
-        binding = _binding(order, lifecycle, manifest.kind, order.constants)
+        binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
         columns = await planned_in(manifest, binding, ledger, watching, problems=problems, rules=rules)
         await ledger.confirm_plan(
@@ -145,29 +147,29 @@ async def go_on(
         _same(facts["fingerprint"], order, lifecycle, watching, counts=ledger.counts(), force=changes.force)
         # Files among the constants have full paths there: this process may have begun in another folder.
         constants = changes.order.get("constants") or facts["constants"]
-        binding = _binding(order, lifecycle, rows.kind, constants)
+        rules = _rules(facts["rules"], changes)
+        binding = _binding(order, lifecycle, rows.kind, constants, rules)
         again = sum(getattr(ledger.counts(), str(state)) for state in retry)
         asked = _asked(client, order, lifecycle, binding, settings=settings)
+        kept = {**facts["rules"], "allow_outside": rules.allow_outside}
         if rows.to_plan is None:
             if retry:
                 await ledger.retry(retry)
-            await ledger.set_facts(**asked)
+            await ledger.set_facts(rules=kept, **asked)
         else:
             columns = await planned_in(
                 rows.to_plan,
                 binding,
                 ledger,
                 watching,
-                rules=Rules(
-                    accept_second_bill=changes.accept_second_bill or facts["rules"]["accept_second_bill"]
-                ),
+                rules=rules,
                 force=changes.force,
                 pay_again=changes.accept_second_bill,
                 same=rows.same,
                 retry=retry,
             )
             await ledger.confirm_plan(
-                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, **asked
+                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, rules=kept, **asked
             )
         if retry:  # until they have ended again, nobody may take them for proved failures
             watching.notice(f"{again:,} rows are run again, each as a new job.")
@@ -192,7 +194,7 @@ async def examine(
     order: Order,
     source: Source,
     *,
-    accept_second_bill: bool,
+    rules: Rules,
     pace: Pace,
     on_problem: Callable[[Problem], object] | None,
     on_progress: Callable[[int], object] | None,
@@ -202,9 +204,9 @@ async def examine(
     lifecycle = await _lifecycle(client, order, None)
     return await validate(
         manifest,
-        _binding(order, lifecycle, manifest.kind, order.constants),
+        _binding(order, lifecycle, manifest.kind, order.constants, rules),
         lifecycle.platform,
-        accept_second_bill=accept_second_bill,
+        accept_second_bill=rules.accept_second_bill,
         on_problem=on_problem,
         on_progress=on_progress,
         pace=pace,
@@ -229,7 +231,7 @@ async def _lifecycle(client: Client, order: Order, memory: Memory | None) -> Lif
 
 
 def _binding(
-    order: Order, lifecycle: Lifecycle[Any, Any], kind: str, constants: Mapping[str, Any]
+    order: Order, lifecycle: Lifecycle[Any, Any], kind: str, constants: Mapping[str, Any], rules: Rules
 ) -> Binding:
     return Binding(
         lifecycle.platform.workflow,
@@ -241,6 +243,15 @@ def _binding(
         version_number=order.version_number,
         version_id=order.version_id,
         folder=kind in FOLDERS,
+        allow_outside=rules.allow_outside,
+    )
+
+
+def _rules(before: Mapping[str, Any], changes: Changes) -> Rules:
+    """What is tolerated this time. Before there was a word for it, files outside of the folder were."""
+    return Rules(
+        accept_second_bill=changes.accept_second_bill or before["accept_second_bill"],
+        allow_outside=changes.allow_outside or before.get("allow_outside", True),
     )
 
 

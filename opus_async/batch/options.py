@@ -80,10 +80,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What is tolerated of a manifest: rows that cannot be run, and rows that may be billed again."""
+    """What is tolerated of a manifest.
+
+    Attributes:
+        skip_invalid: Rows that cannot be run.
+        accept_second_bill: Rows that may be billed again.
+        allow_outside: Files outside of its folder. Part of what was asked for: a resume keeps it.
+    """
 
     skip_invalid: bool = False
     accept_second_bill: bool = False
+    allow_outside: bool = False
 
     def as_facts(self) -> dict[str, Any]:
         """For the ledger."""

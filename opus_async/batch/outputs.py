@@ -8,6 +8,8 @@ and stays where it is as long as it cannot be had again.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,7 +124,14 @@ def file_names(files: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _clear(home: Path) -> None:
-    """Make a row's folder, on the disk, without what an earlier process left unfinished in it."""
+    """Make a row's folder, on the disk, without what an earlier process left unfinished in it.
+
+    Raises:
+        OSError: It cannot be, or it or the one above is a link: that could lead anywhere.
+    """
+    for folder in (home.parent, home):
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
     _make(home)
     unfinished = home / _UNFINISHED
     if unfinished.is_dir() and not unfinished.is_symlink():

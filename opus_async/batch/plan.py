@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opus_async.batch import outside
 from opus_async.batch.binding import Binding
 from opus_async.batch.digests import FileDigests
 from opus_async.batch.keys import given_key, row_key
@@ -95,7 +96,9 @@ async def _row(
     try:
         given_key(binding, record.cells)
         if problem is None:
+            refuse_outside(binding, record.cells, base)
             cells = binding.expand(record.cells, base)
+            refuse_outside(binding, cells, base)
             files = {path: await _digest(path, digests, ledger) for path in binding.files(cells, base)}
     except InvalidInputs as error:
         problem = problem or "; ".join(error.problems)
@@ -108,6 +111,12 @@ async def _row(
         key_given=key.given and problem is None,  # a row that is not run may have another's key
         problem=problem,
     )
+
+
+def refuse_outside(binding: Binding, cells: Mapping[str, Any], base: Path) -> None:
+    """Raise InvalidInputs where a row names files outside of its manifest's folder, and may not."""
+    if strays := binding.outside(cells, base):
+        raise InvalidInputs([f"{outside.sentence(path)}: {outside.WAY_OUT}" for _, path in strays])
 
 
 def _doubted(row: NewRow, record: Record) -> NewRow:

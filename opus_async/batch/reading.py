@@ -341,6 +341,15 @@ class LedgerReader:
         """Its result files that lie in the batch directory, as paths relative to that."""
         return [path for (path,) in self._select("SELECT path FROM downloads WHERE row = ?", (row.id,))]
 
+    def inputs_with(self, inode: int) -> list[Path]:
+        """The files that rows name and that had this number on their disk, when they were read."""
+        signed = (inode + (1 << 63)) % (1 << 64) - (1 << 63)  # as the ledger keeps it
+        return [Path(path) for (path,) in self._select("SELECT path FROM files WHERE inode = ?", (signed,))]
+
+    def outputs_with(self, size: int) -> list[str]:
+        """The result files of this size, from the batch directory."""
+        return [path for (path,) in self._select("SELECT path FROM downloads WHERE size = ?", (size,))]
+
     def result_of(self, row: RowView) -> dict[str, Any] | None:
         """A row's line of ``results.jsonl``; None for a row that has none.
 

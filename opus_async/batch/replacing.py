@@ -1,4 +1,8 @@
-"""A file that is there whole or not at all: under a temporary name until it is on the disk, then renamed."""
+"""A file that is there whole or not at all: under a temporary name until it is on the disk, then renamed.
+
+No link is followed: the temporary file is made where nothing was, and the renaming takes the place of a link
+itself, not of what it leads to.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from typing import BinaryIO
 
 _SHOWN_CHARS = 50
 """Of the name in the temporary one, so that all of it stays below a file system's 255 bytes."""
+OWNER_ONLY, ANYBODY = 0o600, 0o666
+"""Less what the umask takes away."""
 
 
 @contextmanager
@@ -20,7 +26,7 @@ def replaced(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
 
     Args:
         path: Where it is to be.
-        private: Whether it is for its owner alone, as what lies in a batch directory is.
+        private: Whether it is for its owner alone; else its permissions follow the umask.
 
     Raises:
         OSError: It cannot be written, or what is at the path is no file. What was there stays.
@@ -28,20 +34,20 @@ def replaced(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
     if path.exists() and not path.is_file():  # a device, say: a rename would take its place for good
         raise FileExistsError(errno.EEXIST, "there is something of that name that is no file", str(path))
     part = path.with_name(f".{path.name[:_SHOWN_CHARS]}.{secrets.token_hex(8)}.part")
+    mode = OWNER_ONLY if private else ANYBODY
     try:
-        with part.open("xb") as file:
-            if private:
-                part.chmod(0o600)
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, mode)) as file:
             yield file
-        _to_the_disk(part)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
         _to_the_disk(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _to_the_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _to_the_disk(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

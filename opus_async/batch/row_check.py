@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch import outside
 from opus_async.batch.binding import Binding
 from opus_async.batch.causes import cause_of
 from opus_async.batch.file_cells import takes_files
@@ -33,12 +34,14 @@ class Checked:
         cells: Expanded; None where that failed.
         key: As the row gives it; None where it gives none.
         problems: What is wrong, but for what is said of its columns already.
+        outside: The files that it names outside of the manifest's folder and may not.
     """
 
     ok: bool
     cells: Mapping[str, Any] | None = None
     key: str | None = None
     problems: Sequence[Problem] = field(default_factory=list)
+    outside: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,9 @@ class RowCheck:
         cells: Mapping[str, Any] | None = None
         key: str | None = None
         sentences: list[str] = []
+        strays = self._binding.outside(record.cells, self._base)
         try:
-            cells = self._binding.expand(record.cells, self._base)
+            cells = None if strays else self._binding.expand(record.cells, self._base)
         except InvalidInputs as error:
             sentences += error.problems
         try:
@@ -111,6 +115,8 @@ class RowCheck:
             sentences += error.problems
         given: Collection[str] = ()
         if cells is not None:
+            strays = self._binding.outside(cells, self._base)
+        if cells is not None and not strays:  # of a file that may not be read, nothing else is told
             try:
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
                 given = request.inputs.keys()
@@ -118,9 +124,19 @@ class RowCheck:
             except InvalidInputs as error:
                 sentences += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
-        found = [*self._billed(row), *(self._problem(sentence, row) for sentence in sentences)]
+        found = [
+            *self._billed(row),
+            *self._outside(row, strays),
+            *(self._problem(sentence, row) for sentence in sentences),
+        ]
         told = [problem for problem in found if problem is not None]
-        return Checked(ok=not found, cells=cells, key=key, problems=[*told, *self._patterns(row)])
+        return Checked(
+            ok=not found,
+            cells=cells,
+            key=key,
+            problems=[*told, *self._patterns(row)],
+            outside=[path for _, path in strays],
+        )
 
     def _patterns(self, row: _Row) -> Iterator[Problem]:
         """Cells that name one file and were taken as patterns: a ``?`` may be a letter that was lost."""
@@ -141,6 +157,22 @@ class RowCheck:
                     input=target.display_name,
                     file=path,
                 )
+
+    def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
+        """Files that a manifest may not name by itself."""
+        for column, path in strays:
+            target = self._binding.column(column).input
+            yield Problem(
+                message=outside.sentence(path),
+                cause=f"{target.display_name}: {outside.CAUSE}" if target else outside.CAUSE,
+                fix=outside.WAY_OUT,
+                index=row.record.index,
+                where=row.record.where,
+                key=row.key,
+                column=column,
+                input=target.display_name if target else None,
+                file=path,
+            )
 
     def _billed(self, row: _Row) -> Iterator[Problem]:
         """A row of an earlier batch that may have cost something, or may yet."""

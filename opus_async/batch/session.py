@@ -18,6 +18,7 @@ from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.local import LocalShardRunner
 from opus_async.batch.options import Settings
 from opus_async.batch.outputs import Outputs
+from opus_async.batch.plan import refuse_outside
 from opus_async.batch.progress import Progress
 from opus_async.batch.rate import StartRate
 from opus_async.batch.rows import Counts, Row, RowState, Sample
@@ -140,8 +141,11 @@ class _Requests:
         """The request of a row."""
         if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
             return JobRequest({}, key=row.key, timeout=self._timeout)
-        request = self._binding.request(row.cells, index=row.index, key=row.key, base=self._base)
+        request = self._binding.request(
+            row.cells, index=row.index, key=row.key, base=self._base, to_send=True
+        )
         if row.state is RowState.PLANNED:
+            refuse_outside(self._binding, row.cells, self._base)
             await self.check(row)
         return request if self._timeout is None else replace(request, timeout=self._timeout)
 

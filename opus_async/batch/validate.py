@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opus_async.batch.binding import Binding
@@ -18,6 +18,7 @@ from opus_async.batch.columns import BoundColumn
 from opus_async.batch.estimate import ORDINARY, Estimate, Pace, estimate
 from opus_async.batch.keys import cells_digest
 from opus_async.batch.manifest import Manifest, Record
+from opus_async.batch.outside import Outside
 from opus_async.batch.problems import Problem, Severity, quoted
 from opus_async.batch.row_check import Checked, RowCheck
 from opus_async.batch.seen import Seen
@@ -65,6 +66,7 @@ class Validation:
         columns: What each column is for.
         estimate: What the valid rows will take.
         doomed: Whether there are errors of no single row: then none can be run.
+        outside: The files outside of the manifest's folder, where they are not allowed.
     """
 
     rows: int
@@ -77,6 +79,7 @@ class Validation:
     columns: Sequence[BoundColumn]
     estimate: Estimate
     doomed: bool
+    outside: Outside = field(default_factory=Outside)
 
     @property
     def invalid(self) -> int:
@@ -109,6 +112,7 @@ class Validation:
                 }
                 for cause in self.causes
             ],
+            "outside": {"count": self.outside.count, "files": self.outside.names},
             "columns": [column.as_json() for column in self.columns],
             "estimate": self.estimate.as_json(),
         }
@@ -165,6 +169,7 @@ async def validate(
             jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
         ),
         doomed=tally.doomed,
+        outside=work.outside,
     )
 
 
@@ -210,6 +215,7 @@ class _Work:
         files: To upload, each path once.
         bytes: Of these files.
         requests: That the jobs take.
+        outside: Files that rows name and may not.
     """
 
     def __init__(
@@ -223,6 +229,7 @@ class _Work:
     ) -> None:
         self.columns: Sequence[str] = manifest.columns or ()
         self.rows = self.valid = self.jobs = self.files = self.bytes = self.requests = 0
+        self.outside = Outside()
         self._manifest = manifest
         self._binding = binding
         self._platform = platform
@@ -272,6 +279,9 @@ class _Work:
     async def _row(self, record: Record) -> None:
         checked = await self._check.check(record)
         self._add(*checked.problems)
+        for path in checked.outside:
+            if self._seen.file(path):
+                self.outside.add(path)
         repeat = self._repeat(record, checked)
         if repeat is not None:
             self._add(repeat)

@@ -3,7 +3,7 @@
     parser        the words and the modules behind them
     program       how it was called
     errors        exit codes, and an error as a person reads it
-    environment   .env
+    environment   .env and --env-file: what is taken from them, and what they may not do
     connection    --api, the client and the event loop of one command
     display, live   what runs now, drawn as bars or as lines
     story         one job, told while it happens

@@ -58,7 +58,12 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
     """
     from opus_async.opus.client import OpusClient
 
-    environment.load()
+    loaded = environment.load_for(options)
+    if loaded.unread:
+        print(
+            f"opus-async: {loaded.path} cannot be read ({loaded.unread}); going on without it",
+            file=sys.stderr,
+        )
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         client = OpusClient(api=generation(options), **settings)

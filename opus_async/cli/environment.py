@@ -1,43 +1,173 @@
-"""``.env`` of the current directory: for the command line only, and only names that are ours."""
+"""``.env`` of the current folder, or the file that ``--env-file`` names: for the command line only.
+
+Only the names below are taken: a proxy, say, is not. The environment wins, name by name.
+
+A folder can come from somebody else, with a ``.env`` in it. That one may lead nowhere with a key that it does
+not hold itself; a file that a person names may. Nothing is filled in from the environment (``${NAME}``): a
+value could carry any variable away.
+"""
 
 from __future__ import annotations
 
+import argparse
+import io
+import logging
 import os
-import re
-from collections.abc import Iterable, Iterator, MutableMapping
+import stat
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.tables import printable
+from opus_async.errors import ConfigurationError
 
-_LINE = re.compile(
-    r"""\s*(?:export\s+)?
-        (?P<name>(?:OPUS|OPERATIVUS)_[A-Z0-9_]+)\s*=\s*
-        (?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>.*?))
-        \s*(?:(?<=\s)\#.*)?""",
-    re.VERBOSE,
-)
+ENV_FILE = Path(".env")
+KEY = "OPUS_SERVICE_KEY"
+PLACES = ("OPUS_BASE_URL", "OPUS_CALLBACK_URL")
+"""Where the key, and what it opens, is sent."""
+NAMES = (KEY, *PLACES, "OPUS_API")
+MOST_BYTES = 1024 * 1024
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file in UTF-16 begins, as the ``>`` of Windows PowerShell writes it."""
+_FLAG = "--env-file"
 
 
-def load(path: Path = Path(".env"), environ: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Add what ``.env`` sets to the environment, which wins; returns the names that were added.
+def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: object = None) -> None:
+    """Add ``--env-file``."""
+    parser.add_argument(
+        _FLAG,
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help="read OPUS_... names from this file instead of .env; its hosts may get the key"
+        if shown
+        else argparse.SUPPRESS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of the file.
+
+    Attributes:
+        path: Of it.
+        names: That it has added to the environment.
+        unread: Why it could not be read; None where it could, or is not there.
+    """
+
+    path: Path
+    names: tuple[str, ...] = ()
+    unread: str | None = None
+
+
+def load_for(options: argparse.Namespace) -> Loaded:
+    """Load what a command is to know, once: a pipe gives nothing a second time. See :func:`load`."""
+    if "env_loaded" not in options:
+        options.env_loaded = load(options.env_file)
+    loaded: Loaded = options.env_loaded
+    return loaded
+
+
+def load(named: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> Loaded:
+    """Add to the environment what the file sets and the environment does not.
+
+    Args:
+        named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
+        environ: The environment.
 
     Raises:
-        WrongUse: The file is there and cannot be read.
+        WrongUse: A named file cannot be read; or ``.env`` cannot, and there is no key without it.
+        ConfigurationError: ``.env`` names a host, and the key that would go there is not its own.
     """
+    path = ENV_FILE if named is None else named
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        found = _read(path, named=named is not None)
     except FileNotFoundError:
-        return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    added = [(name, value) for name, value in settings(lines) if name not in environ]
+        if named is None:
+            return Loaded(path)
+        raise WrongUse(f"{_FLAG}: there is no file {path}") from None
+    except (OSError, ValueError) as error:
+        reason = str(getattr(error, "strerror", None) or error)
+        if named is None and environ.get(KEY, "").strip():
+            return Loaded(path, unread=reason)
+        raise WrongUse(f"{path} cannot be read: {reason}") from None
+    added = {name: value for name, value in found.items() if name not in environ}
+    if named is None:
+        _refuse_strangers(path, found, added, environ)
     environ.update(added)
-    return tuple(dict(added))
+    return Loaded(path, tuple(added))
 
 
-def settings(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The settings in lines like ``export OPUS_SERVICE_KEY="..."  # comment``."""
-    for line in lines:
-        if match := _LINE.fullmatch(line):
-            value = next(filter(None, match.group("double", "single", "bare")), "")
-            yield match["name"], value
+def _refuse_strangers(
+    path: Path, found: Mapping[str, str], added: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    """Raise ConfigurationError where the file would have a key sent somewhere that it does not hold itself.
+
+    A key of its own counts only if it is the one that is used: the environment's goes before.
+    """
+    key = environ.get(KEY, "").strip()
+    if not key or found.get(KEY, "").strip() == key:
+        return
+    from opus_async.config import DEFAULT_BASE_URL
+
+    for name in PLACES:
+        place = added.get(name, "").strip()
+        if place and place.rstrip("/") != DEFAULT_BASE_URL:
+            raise ConfigurationError(
+                f"{path} in this folder sets {name} to {_host(place)}, and the service key comes from the "
+                f"environment: it is not sent where a file says that may be anybody's; nothing was sent. If "
+                f"the file is yours, say {_FLAG} {path}, or put {KEY} into it, too"
+            )
+
+
+def _host(place: str) -> str:
+    """What of a URL may be shown: its path can be a secret."""
+    try:
+        host = urlsplit(place).hostname
+    except ValueError:
+        host = None
+    return printable(host or "something that is no URL")[:100]
+
+
+def _read(path: Path, *, named: bool) -> dict[str, str]:
+    """The settings in the file that are ours.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is no text, or no such file; the text completes "cannot be read: ...".
+    """
+    text = _decoded(_content(path, named=named))
+    try:
+        from dotenv import dotenv_values
+    except ImportError:
+        raise ValueError("that takes pip install 'opus-async[cli]'") from None
+    log = logging.getLogger("dotenv")  # it warns of lines that are none: they can be anybody's
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name in NAMES if (value := values.get(name)) is not None}
+
+
+def _content(path: Path, *, named: bool) -> bytes:
+    """What the file holds. A pipe that a person names is read to its end; nobody is waited for otherwise."""
+    waiting = 0 if named else getattr(os, "O_NONBLOCK", 0)
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
+            raise ValueError("it is no file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not in UTF-8: save it as UTF-8") from None
+    if "\0" in text:
+        raise ValueError("it holds a NUL character, so it is no text: save it as UTF-8")
+    return text

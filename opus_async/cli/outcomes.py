@@ -71,6 +71,10 @@ def make_folder(options: argparse.Namespace) -> None:
     """
     if options.download is None:
         return
+    from opus_async.batch.destinations import is_of_a_batch
+
+    if is_of_a_batch(options.download):
+        raise WrongUse(f"--download: {options.download} is the directory of a batch: name another folder")
     try:
         options.download.mkdir(parents=True, exist_ok=True)
     except OSError as error:

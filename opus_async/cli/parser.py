@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from opus_async.cli import program
+from opus_async.cli import environment, program
 
 SIMULATE = "simulate"
-_DEBUG = "--debug"
+_DEBUG, _ENV_FILE = "--debug", "--env-file"
 
 COMMANDS = {
     "demo": "see it work: 200 real documents through an embedded Opus; needs no key and no network",
@@ -37,7 +37,7 @@ first steps:
   opus-async wait JOB                                        go on waiting for it, and print what it gave
   opus-async batch run invoices.csv --workflow WORKFLOW_ID --out invoices-batch     run thousands
 
-environment (also read from .env in the current directory; the environment wins):
+environment (also read from .env in the current directory, or --env-file FILE; the environment wins):
   OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
   OPUS_BASE_URL      another host than https://operator.opus.com
   OPUS_API           the generation of the API: v0 (the default), v1, or auto for the first that answers
@@ -66,10 +66,13 @@ def load(word: str) -> Command:
 
 def delegated(argv: Sequence[str]) -> list[str] | None:
     """The arguments of ``simulate``, which has a parser of its own; None when this is another command."""
-    for position, word in enumerate(argv):
+    words = iter(argv)
+    for word in words:
         if word == SIMULATE:
-            return list(argv[position + 1 :])
-        if word != _DEBUG:
+            return list(words)
+        if word == _ENV_FILE:
+            next(words, None)
+        elif word != _DEBUG and not word.startswith(f"{_ENV_FILE}="):
             return None
     return None
 
@@ -86,6 +89,7 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"{program.NAME} {__version__}")
     _add_debug(parser, default=False)
+    environment.add_option(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for word, summary in COMMANDS.items():
         command = commands.add_parser(
@@ -97,8 +101,9 @@ def build() -> argparse.ArgumentParser:
         if word == SIMULATE:  # listed here, parsed there
             continue
         load(word).configure(command)
-        # Without a default of its own, so that it does not undo a --debug before the command.
+        # Without defaults of their own, so that they do not undo what stands before the command.
         _add_debug(command, default=argparse.SUPPRESS)
+        environment.add_option(command, default=argparse.SUPPRESS)
     return parser
 
 

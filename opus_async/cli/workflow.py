@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import connection
+from opus_async.cli import connection, environment
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.program import told
@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
     connection.configure(show)
     show.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    environment.add_option(show, shown=False, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:

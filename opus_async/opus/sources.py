@@ -30,7 +30,7 @@ def inspect(value: Any, filename: str | None) -> FileFacts:
 
 def _source(value: Any, filename: str | None) -> PathSource | BytesSource | FileObjectSource:
     if isinstance(value, str | os.PathLike):
-        return _path_source(Path(value), filename)
+        return _path_source(value, filename)
     named = filename or getattr(value, "name", None)  # a temporary file's name is a number
     if not named or not isinstance(named, str):
         raise ValueError('it has no file name, which tells the type: give one, like "invoice.pdf"')
@@ -39,13 +39,14 @@ def _source(value: Any, filename: str | None) -> PathSource | BytesSource | File
     return FileObjectSource(Path(named).name, value)
 
 
-def _path_source(path: Path, filename: str | None) -> PathSource:
+def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:
+    shown = repr(str(Path(path)))
     try:
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
-        if not path.exists():
-            raise ValueError(f"there is no file {str(path)!r}") from None
+        if not Path(path).exists():
+            raise ValueError(f"there is no file {shown}") from None
         raise
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{str(path)!r} cannot be read: permission denied")
+        raise ValueError(f"{shown} cannot be read: permission denied")
     return source

@@ -38,6 +38,7 @@ _ADVICE = {
     errno.EROFS: "give a folder that can be written to",
     errno.ENOENT: "make its folder first",
     errno.ENOTDIR: "make its folder first",
+    errno.ELOOP: "it or a folder of it is a link, and none is followed: take it away",
     errno.EISDIR: "there is a folder of that name: give another name",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower the concurrency",

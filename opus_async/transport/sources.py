@@ -16,6 +16,7 @@ import weakref
 from typing import IO, Protocol
 
 from opus_async.errors import UploadError
+from opus_async.transport.confined import Confined
 from opus_async.transport.reading import FileReading, Reading, changed, identity_of, off_loop, unreadable
 
 _HASH_CHUNK = 1024 * 1024
@@ -93,14 +94,14 @@ class PathSource:
     """A file, as it is now: one that is changed, truncated or replaced later is refused.
 
     Raises:
-        UploadError: It is missing, unreadable or no regular file.
+        UploadError: It is missing, unreadable, no regular file, or outside of the folder it is confined to.
     """
 
     def __init__(self, path: str | os.PathLike[str], filename: str | None = None) -> None:
         self._path = os.fspath(path)
         self.filename = os.path.basename(self._path) if filename is None else filename  # noqa: PTH119 - a str
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - a str
+            found = path.stat() if isinstance(path, Confined) else os.stat(self._path)  # noqa: PTH116 - a str
         except (OSError, ValueError) as error:
             raise UploadError(unreadable(self._path, error), filename=self.filename) from None
         if not stat.S_ISREG(found.st_mode):

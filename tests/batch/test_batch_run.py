@@ -293,12 +293,11 @@ async def test_failures_are_a_manifest_of_a_new_batch(simulate, connect, tmp_pat
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
     failed = lines(tmp_path / "out" / "failures.jsonl")
     assert failed
-    again = await run_batch(
-        connect(simulator),
-        tmp_path / "out" / "failures.jsonl",
-        workflow_id=DOCUMENT,
-        out=tmp_path / "again",
-    )
+    manifest = tmp_path / "out" / "failures.jsonl"
+    options = {"workflow_id": DOCUMENT, "out": tmp_path / "again"}
+    with pytest.raises(RowsRefused, match="--allow-outside"):  # its files lie where the old manifest does
+        await run_batch(connect(simulator), manifest, **options)
+    again = await run_batch(connect(simulator), manifest, **options, allow_outside=True)
     assert again.counts.total == len(failed)
 
 

@@ -9,7 +9,9 @@ import io
 import json
 import re
 import shlex
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
@@ -362,6 +364,19 @@ def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
     assert "generation was 'v1', and is 'v0' now" in other.err
 
 
+def test_a_batch_directory_alone_leads_the_key_to_no_other_machine(opus, to, tmp_path):
+    texts(tmp_path, 1)
+    assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
+    with closing(sqlite3.connect(tmp_path / "b" / "ledger.db")) as ledger, ledger:
+        there = (to["OPUS_BASE_URL"], "https://evil.test")
+        ledger.execute("UPDATE meta SET value = replace(value, ?, ?)", there)
+    for verb in ("resume", "retry"):
+        said = opus("batch", verb, "b", env={"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]})
+        assert said.code == 4
+        assert "evil.test" in said.err
+        assert "OPUS_BASE_URL" in said.err
+
+
 def test_what_changes_results_needs_force(opus, endless, tmp_path):
     texts(tmp_path, 1)
     env = leading_to(endless)
@@ -593,3 +608,40 @@ def test_pairs_keep_what_stands_after_the_first_sign():
     assert ordering._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
     with pytest.raises(WrongUse, match="names 'a' twice"):
         ordering._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
+
+
+# Files outside of the manifest's folder
+
+
+def test_files_outside_of_the_folder_are_told_by_number_and_name_and_taken_where_allowed(
+    opus, to, simulator, tmp_path
+):
+    before = len(simulator.state()["uploads"])
+    (tmp_path / "in").mkdir()
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(f"not for {number}, and not for this test's neighbours")
+    rows = "".join(f"../{number}.txt\n" for number in range(5))
+    (tmp_path / "in" / "m.csv").write_text(f"Document\n{rows}")
+    words = ("in/m.csv", "--workflow", DOCUMENT)
+    told = "5 files lie outside of the manifest's folder: '../0.txt', '../1.txt', '../2.txt' and 2 more."
+    validated = opus("batch", "validate", *words, env=to)
+    assert (validated.code, told in validated.out) == (2, True), validated
+    assert "--allow-outside, if it is meant" in validated.out
+    refused = opus("batch", "run", *words, "--out", "b", env=to)
+    assert (refused.code, told in refused.err) == (2, True), refused
+    assert not (tmp_path / "b").exists()
+    assert len(simulator.state()["uploads"]) == before
+    assert opus("batch", "validate", *words, "--allow-outside", env=to).code == 0
+    assert opus("batch", "run", *words, "--out", "b", "--allow-outside", env=to).code == 0
+    assert len(simulator.state()["uploads"]) == before + 5
+
+
+def test_a_row_that_was_not_allowed_runs_with_a_retry_that_allows_it(opus, to, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "a.txt").write_text("a file that lies outside of its manifest's folder")
+    (tmp_path / "in" / "m.csv").write_text("key,Document\none,../a.txt\n")
+    words = ("batch", "run", "in/m.csv", "--workflow", DOCUMENT, "--out", "b", "--skip-invalid")
+    assert opus(*words, env=to).code == 1
+    for verb in ("resume", "retry"):
+        assert opus("batch", verb, "b", env=to).code == 1
+    assert opus("batch", "retry", "b", "--allow-outside", env=to).code == 0

@@ -1,4 +1,4 @@
-"""The way in: help, versions, wrong use, the import budget, .env, secrets."""
+"""The way in: help, versions, wrong use, the import budget, secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -16,7 +15,6 @@ from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 
 import opus_async
 from opus_async.cli import connection, errors, main, parser, program
-from opus_async.cli import environment as dotenv
 from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
 from opus_async.errors import (
@@ -182,13 +180,6 @@ def test_debug_shows_the_traceback_wherever_it_stands(opus):
         assert "Traceback" in opus(*words).err
 
 
-def test_the_command_line_reads_env_files_and_the_environment_wins(opus, to, tmp_path):
-    lines = [f"export {name}='{value}'  # of the simulator" for name, value in to.items()]
-    (tmp_path / ".env").write_text("\n".join(["# ours", "PATH=/nowhere", *lines]))
-    assert opus("workflow", "show", "T3xtOnlyWorkfl0w").code == 0
-    assert opus("workflow", "show", "T3xtOnlyWorkfl0w", env={"OPUS_SERVICE_KEY": WRONG_KEY}).code == 4
-
-
 TALKING = [
     ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x"),
     ("workflow", "show", "T3xtOnlyWorkfl0w"),
@@ -266,45 +257,6 @@ def test_simulate_leads_a_command_to_the_one_generation_it_serves(opus):
     said = opus("simulate", "--api", "v1", "--", *command("workflow", "show", "T3xtOnlyWorkfl0w"))
     assert said.code == 0, said.err
     assert "export OPUS_API=v1" in said.err
-
-
-def test_an_env_file_that_cannot_be_read_has_the_code_2(opus, tmp_path):
-    (tmp_path / ".env").write_bytes(b"OPUS_SERVICE_KEY=\xff\xfe")
-    said = opus("workflow", "show", "W")
-    assert said.code == 2
-    assert ".env" in said.err
-
-
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("OPUS_SERVICE_KEY=_abc", "_abc"),
-        ("  export  OPUS_SERVICE_KEY = _abc  ", "_abc"),
-        ('OPUS_SERVICE_KEY="_a b#c" # comment', "_a b#c"),
-        ("OPUS_SERVICE_KEY='_a\"b'", '_a"b'),
-        ("OPUS_SERVICE_KEY=_abc # comment", "_abc"),
-        ("OPUS_SERVICE_KEY=_a#c", "_a#c"),
-        ("OPUS_SERVICE_KEY=", ""),
-        ("OPUS_SERVICE_KEY=a=b", "a=b"),
-        ("#OPUS_SERVICE_KEY=_abc", None),
-        ("PATH=/nowhere", None),
-        ("MY_OPUS_SERVICE_KEY=x", None),
-        ("OPUS_SERVICE_KEY", None),
-        ("", None),
-    ],
-)
-def test_lines_of_an_env_file(line, value):
-    expected = {} if value is None else {"OPUS_SERVICE_KEY": value}
-    assert dict(dotenv.settings([line])) == expected
-
-
-def test_an_env_file_adds_only_what_is_not_set(tmp_path):
-    path = tmp_path / ".env"
-    path.write_text("\ufeffOPUS_API=v0\r\nOPUS_BASE_URL=https://a.test\r\n", "utf-8")
-    environ = {"OPUS_API": "mine"}
-    assert dotenv.load(path, environ) == ("OPUS_BASE_URL",)
-    assert environ == {"OPUS_API": "mine", "OPUS_BASE_URL": "https://a.test"}
-    assert dotenv.load(Path(tmp_path / "none"), environ) == ()
 
 
 def _api(kind, status):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError, ServerError, ValidationFailed
 from opus_async.opus.protocol.dialect import Answer
 from opus_async.opus.protocol.observed import PresignedDownload, checked_file_url, download, read_download
+from opus_async.opus.protocol.v0 import V0
+from opus_async.opus.protocol.v1 import V1
 
 FILE = "https://files.opus.com/media/private/uploaded/media_0002.pdf"
 PLACE = "https://example-bucket.s3.eu-central-1.amazonaws.com/a%28b%29.pdf?X-Amz-Signature=00aa"
@@ -66,6 +69,37 @@ def test_what_is_no_file_url_is_refused(url):
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_place_is_read_in_every_shape(answer, body, expected, status):
     assert read_download(answer(body, status)) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://bucket.s3.amazonaws.com/a.pdf?X-Amz-Signature=00aa", "over plain http"),
+        ("HTTP://127.0.0.1:9000/a.pdf?X-Amz-Signature=00aa", "over plain http"),
+        ("https://user:00aa@bucket.test/a.pdf", "a user or a password"),
+        ("https://user@bucket.test/a.pdf", "a user or a password"),
+        ("https://bucket.test\\@evil.test/a.pdf?00aa", "a user or a password"),
+        ("https://bucket.test\\.evil.test/a.pdf?00aa", "whose host cannot be told"),
+        ("https://bucket.test:99x/a.pdf?00aa", "whose host cannot be told"),
+        ("https://bucket.test:99999/a.pdf?00aa", "whose host cannot be told"),
+        ("https://bu%63ket.test/a.pdf?00aa", "whose host cannot be told"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_download, V0().read_presigned, V1().read_presigned])
+def test_a_presigned_url_that_is_less_safe_than_the_api_is_not_used(answer, read, url, words):
+    with pytest.raises(ProtocolError, match=words) as caught:
+        read(answer({"presignedUrl": url, "fileUrl": FILE}, 201))
+    assert not caught.value.retryable
+    assert "00aa" not in f"{caught.value} {caught.value.body}"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9000/a?X=1", "http://[::1]:9/a", "https://h.test/a", PLACE]
+)
+@pytest.mark.parametrize("read", [read_download, V0().read_presigned, V1().read_presigned])
+def test_a_presigned_url_over_http_is_used_where_the_api_is_asked_so_too(answer, read, url):
+    asked = replace(answer({"presignedUrl": url, "fileUrl": FILE}), url="http://127.0.0.1:8000/job/file")
+    assert url in asdict(read(asked)).values()
 
 
 def test_a_place_shows_no_secret(answer):

@@ -457,6 +457,19 @@ async def test_a_link_is_replaced_and_not_followed(serve, http, tmp_path, place,
     assert not exists or secret.read_bytes() == b"before"
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, place, monkeypatch, there):
+    monkeypatch.setattr(part.secrets, "token_hex", lambda _: "00")
+    victim = folder.parent / "victim"
+    if there:
+        victim.write_text("precious")
+    place.path.with_name(f".{place.path.name}.00.part").symlink_to(victim)
+    with pytest.raises(DownloadError):
+        await part.PartFile.open(place)
+    assert victim.exists() is there
+    assert not there or victim.read_text() == "precious"
+
+
 @pytest.mark.parametrize("links", [True, False])
 async def test_many_at_once_to_one_name_replace_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, links, monkeypatch

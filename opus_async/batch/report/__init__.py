@@ -16,7 +16,7 @@ __all__ = ["REPORT", "write"]
 
 
 def write(directory: Path) -> Path:
-    """Write ``report.html`` into the directory, whole or not at all.
+    """Write ``report.html`` into the directory, whole or not at all. Its permissions follow the umask.
 
     The batch may be in any state: not begun, at work, dead, done.
 
@@ -29,6 +29,6 @@ def write(directory: Path) -> Path:
     """
     content = page(gather(directory))
     path = directory / REPORT
-    with replaced(path) as file:
+    with replaced(path, private=False) as file:  # it is made to be passed on
         file.write(content)
     return path

@@ -15,6 +15,7 @@ import argparse
 from importlib import import_module
 from typing import cast
 
+from opus_async.cli import environment
 from opus_async.cli.parser import Command
 
 VERBS = {
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
         _load(word).configure(verb)
         verb.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        environment.add_option(verb, shown=False, default=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:

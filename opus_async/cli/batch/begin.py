@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 A column fills the input of its own name: variable name or display name. 'batch validate' prints which fills
-which. Cells of files hold paths relative to the manifest; several, or a glob, make a list. Rows are named by
---key COLUMN, by a column 'key', or by a digest of their content, never by their line.
+which. Cells of files hold paths relative to the manifest's folder, and in it; several, or a glob, make a
+list. Rows are named by --key COLUMN, by a column 'key', or by a digest of their content, never by their line.
 
 stdout gets the summary, stderr the progress. The first Ctrl-C begins no more rows and waits --drain seconds
 for jobs near their end; the second leaves at once. Either way 'batch resume DIR' goes on, and nothing runs
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also run rows of an earlier batch's failures.jsonl that may have been billed",
     )
+    ordering.add_outside(parser)
     ordering.add_order(parser)
     ordering.add_reading(parser)
     pacing.configure(parser)
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
             **ordering.reading_of(options),
             skip_invalid=options.skip_invalid,
             accept_second_bill=options.accept_second_bill,
+            allow_outside=options.allow_outside,
             **pacing.settings_of(options),
             watching=watching,
         )
@@ -98,6 +100,8 @@ def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: s
     complain(refused.message.partition("\n")[0])
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     print(problems.found(refused.validation.causes, width), file=sys.stderr)
+    if refused.validation.outside.count:
+        hint(f"{refused.validation.outside.summary}.")
     words = ["batch", "validate", manifest, *ordering.words(options), "--json", "problems.json"]
     if options.accept_second_bill:
         words.append("--accept-second-bill")

@@ -35,6 +35,15 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoding", metavar="E", help="of a CSV or JSONL, e.g. cp1252")
 
 
+def add_outside(parser: argparse.ArgumentParser) -> None:
+    """Add what a manifest is trusted with."""
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="let cells name files outside of the manifest's folder: any file of yours, if they say so",
+    )
+
+
 def add_order(parser: argparse.ArgumentParser) -> None:
     """Add what changes results."""
     group = parser.add_argument_group("from a row to a job")
@@ -95,6 +104,8 @@ def words(options: argparse.Namespace) -> list[str]:
     for name in ("workflow", *READING, *_ORDER):
         if (value := getattr(options, name)) is not None:
             said += [f"--{name.replace('_', '-')}", str(value)]
+    if options.allow_outside:
+        said.append("--allow-outside")
     for flag, values in (("--map", options.map), ("--set", options.set)):
         for value in values:
             said += [flag, value]

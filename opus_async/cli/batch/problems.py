@@ -26,7 +26,13 @@ def table(validation: Validation, width: int | None) -> str:
         validation: What was found.
         width: Of the terminal; None to wrap nothing.
     """
-    parts = [binding(validation.columns, width), found(validation.causes, width), verdict(validation)]
+    outside = f"{validation.outside.summary}." if validation.outside.count else ""
+    parts = [
+        binding(validation.columns, width),
+        found(validation.causes, width),
+        outside,
+        verdict(validation),
+    ]
     if validation.estimate.jobs and not validation.doomed:
         parts.append(expected(validation.estimate))
     return "\n\n".join(filter(None, parts))

@@ -43,6 +43,7 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run rows that have run, or may have, although they may be billed again",
     )
+    ordering.add_outside(parser)
     ordering.add_order(parser)
     pacing.configure(parser)
 
@@ -68,4 +69,5 @@ def changes(options: argparse.Namespace) -> dict[str, Any]:
         "settings": pacing.settings_of(options),
         "force": options.force,
         "accept_second_bill": options.accept_second_bill,
+        "allow_outside": options.allow_outside,
     }

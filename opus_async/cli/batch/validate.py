@@ -14,6 +14,7 @@ from opus_async.cli import connection, words
 from opus_async.cli.batch import ordering, pacing, problems
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
+from opus_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from opus_async.batch.problems import Problem
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="rows that may have been billed are no problem",
     )
+    ordering.add_outside(parser)
     ordering.add_order(parser)
     ordering.add_reading(parser)
     pacing.add_limits(parser)
@@ -58,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check it."""
     manifest = ordering.manifest_of(options)
-    with _told(options.json) as told:
+    with _told(options.json, manifest) as told:
         validation = connection.drive(_validated(options, manifest, told))
         told.end(validation)
     if options.json != STDOUT:
@@ -69,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 async def _validated(options: argparse.Namespace, manifest: str, told: Problems) -> Validation:
     from opus_async.batch.estimate import Pace
     from opus_async.batch.opening import examine
-    from opus_async.batch.options import Order, Source
+    from opus_async.batch.options import Order, Rules, Source
     from opus_async.batch.progress import Progress
     from opus_async.cli import display
 
@@ -86,7 +88,7 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
             opus,
             Order(workflow_id=options.workflow, **ordering.order_of(options)),
             Source.of(manifest, **ordering.reading_of(options)),
-            accept_second_bill=options.accept_second_bill,
+            rules=Rules(accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside),
             pace=Pace(max_in_flight=options.max_in_flight or Pace().max_in_flight, rate=limits.api_rate),
             on_problem=told.add,
             on_progress=tell,
@@ -122,19 +124,24 @@ class Problems:
 
 
 @contextmanager
-def _told(destination: Path | None) -> Iterator[Problems]:
+def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
     """Where the problems go: nowhere, to stdout, or to a file that is there whole or not at all.
 
     Raises:
-        WrongUse: The file cannot be written.
+        WrongUse: The file cannot be written, or is the manifest or a batch's.
     """
     if destination is None or destination == STDOUT:
         yield Problems(sys.stdout.write if destination else lambda _: None)
         return
+    from opus_async.batch import destinations
     from opus_async.batch.replacing import replaced
 
     try:
-        with replaced(destination) as file:
+        destinations.check(destination, [Path(manifest)])
+    except ConfigurationError as error:
+        raise WrongUse(f"--json: {error.message}") from None
+    try:
+        with replaced(destination, private=False) as file:
             yield Problems(lambda text: file.write(text.encode(errors="replace")))
     except OSError as error:
         raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None

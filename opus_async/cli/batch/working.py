@@ -17,8 +17,9 @@ from opus_async.cli import connection, errors
 from opus_async.cli.batch import pacing, standing
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
+from opus_async.cli.tables import printable
 from opus_async.cli.words import duration, rows
-from opus_async.errors import HostDown, LedgerError, OpusError
+from opus_async.errors import ConfigurationError, HostDown, LedgerError, OpusError
 from opus_async.events import HostTroubled
 
 if TYPE_CHECKING:
@@ -234,17 +235,26 @@ def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
     """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
 
     ``--api`` goes before, and so does ``OPUS_BASE_URL``; ``OPUS_API`` is for batches that begin.
+
+    Raises:
+        ConfigurationError: Only the ledger names the host, and it is another machine's: a directory can come
+            from somebody else, who may not lead the key there.
     """
     import os
 
     from opus_async.cli import environment
-    from opus_async.config import DEFAULT_BASE_URL
+    from opus_async.config import DEFAULT_BASE_URL, is_loopback
 
-    environment.load()
+    environment.load_for(options)
     identity = facts.get("fingerprint", {})
     if options.api is None:
         options.api = identity.get("generation")
     host = identity.get("host")
     if host and host != DEFAULT_BASE_URL and not os.environ.get("OPUS_BASE_URL"):
+        if not is_loopback(host):
+            raise ConfigurationError(
+                f"The batch was begun at {printable(host)}, says its directory, and nobody else does: "
+                "nothing was sent. If the key belongs there, set OPUS_BASE_URL to it"
+            )
         os.environ["OPUS_BASE_URL"] = host
         print(f"opus-async: asking {host}, where the batch was begun", file=sys.stderr)

@@ -43,7 +43,8 @@ def make(folder: Path, count: int, seed: int) -> Iterator[Document]:
         chance = Random(f"{seed}/{index}")  # noqa: S311 - repeatable, nothing secret
         content = maker(chance, index + 1, wanted_size(chance))
         path = folder / f"{name}-{index + 1:05}.{extension}"
-        path.write_bytes(content)
+        with path.open("xb") as file:  # no link is followed
+            file.write(content)
         yield Document(path, extension.upper(), len(content), hashlib.sha256(content).hexdigest())
 
 
@@ -55,5 +56,5 @@ def wanted_size(chance: Random) -> int:
 def remove_ours(folder: Path) -> None:
     """Delete what an earlier demo made; whatever has another name stays."""
     for path in folder.iterdir():
-        if _OURS.fullmatch(path.name) and path.is_file():
+        if _OURS.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
             path.unlink()

@@ -30,13 +30,15 @@ def prepare(folder: Path) -> None:
             for path in [path for pattern in _MADE for path in folder.glob(pattern)]:
                 path.unlink()
         (folder / DOCUMENTS).mkdir(parents=True, exist_ok=True)
-        (folder / RESULTS).write_bytes(b"")  # together with the documents this marks the folder as a demo's
+        with (folder / RESULTS).open("xb"):  # together with the documents this marks the folder as a demo's
+            pass
     except OSError as error:
         raise WrongUse(f"{error.filename or folder} cannot be used: {error.strerror}") from None
 
 
 def _check_ours(folder: Path) -> None:
-    marked = (folder / RESULTS).is_file() and (folder / DOCUMENTS).is_dir()
+    made = folder / DOCUMENTS
+    marked = (folder / RESULTS).is_file() and made.is_dir() and not made.is_symlink()
     if not marked or ((folder / LEDGER).exists() and not _is_a_demos(folder)):
         raise WrongUse(
             f"{folder} is not empty and was not made by a demo: nothing was touched. "

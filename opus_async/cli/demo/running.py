@@ -203,7 +203,7 @@ class Demo:
 
 def _write_manifest(folder: Path, documents: Sequence[Document]) -> None:
     """A row for each document; of the two inputs that may be left out, some have none."""
-    with (folder / MANIFEST).open("w", encoding="utf-8", newline="") as file:
+    with (folder / MANIFEST).open("x", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("key", "title", "Document", "Threshold", "Note"))
         for index, document in enumerate(documents):

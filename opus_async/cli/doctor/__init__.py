@@ -44,11 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Examine everything."""
-    from opus_async.cli.doctor import local, network
     from opus_async.cli.doctor.checks import State
 
-    taken = environment.load()
-    checks = [*local.examine(taken, options), *drive(network.examine(options))]
+    checks = _examined(options)
     bad = sum(check.state is State.BAD for check in checks)
     if options.json:
         found = {"ok": not bad, "checks": [check.as_json() for check in checks]}
@@ -57,6 +55,17 @@ def run(options: argparse.Namespace) -> int:
         print(_table(checks))
         print(_verdict(bad))
     return Exit.NOT_ALLOWED if bad else Exit.OK
+
+
+def _examined(options: argparse.Namespace) -> list[Check]:
+    from opus_async.cli.doctor import local, network
+    from opus_async.errors import ConfigurationError
+
+    try:
+        loaded = environment.load_for(options)
+    except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
+        return [*local.examine(options), local.env_file_refused(error)]
+    return [*local.examine(options), *local.env_file(loaded), *drive(network.examine(options))]
 
 
 def _table(checks: list[Check]) -> str:

@@ -9,13 +9,14 @@ import resource
 import sys
 import urllib.request
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
 from urllib.parse import urlsplit
 
 from opus_async.cli import connection
 from opus_async.cli.doctor.checks import Check, bad, good, risk
+from opus_async.cli.environment import Loaded
 from opus_async.config import (
     Limits,
     is_loopback,
@@ -35,16 +36,9 @@ MARGIN = 64
 """Open files besides connections: the program's own, its libraries', name look-ups, results."""
 
 
-def examine(taken_from_file: Sequence[str], options: argparse.Namespace) -> Iterator[Check]:
-    """Everything here.
-
-    Args:
-        taken_from_file: The names that ``.env`` has set.
-        options: The command's.
-    """
+def examine(options: argparse.Namespace) -> Iterator[Check]:
+    """Everything here; ``options`` are the command's."""
     yield versions()
-    if taken_from_file:
-        yield good(".env", f"sets {', '.join(taken_from_file)}")
     yield key()
     yield base_url()
     yield api(options)
@@ -65,6 +59,20 @@ def versions() -> Check:
     if "rich" not in found:
         return risk("versions", finding, "pip install 'opus-async[cli]' for live bars instead of plain lines")
     return good("versions", finding)
+
+
+def env_file(loaded: Loaded) -> Iterator[Check]:
+    """What ``.env``, or the file that was named instead, has to do with it."""
+    name = str(loaded.path)
+    if loaded.unread:
+        yield risk(name, f"cannot be read: {loaded.unread}", "remove or mend it, if it is meant to be read")
+    elif loaded.names:
+        yield good(name, f"sets {', '.join(loaded.names)}")
+
+
+def env_file_refused(error: ConfigurationError) -> Check:
+    """That it would lead a key astray."""
+    return bad(".env", error.message, "remove it, if it is not yours")
 
 
 def key() -> Check:

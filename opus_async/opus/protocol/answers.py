@@ -25,6 +25,7 @@ _ENVELOPE_ERRORS = frozenset({"error", "fail", "failure", "ko", "nok"})
 _ENVELOPE_WORDS = ("message", "error", "errors", "code", "detail", "msg", "reason")
 JOB_NAMES = ("jobExecutionId", "job_execution_id", "caseId", "case_id")
 """Fields in which an answer names the job that it is about."""
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
 def accepted(answer: Answer) -> Any:
@@ -118,15 +119,47 @@ def read_presigned(answer: Answer) -> PresignedUpload:
 
     Raises:
         APIError: The answer means no.
-        ProtocolError: One of the two URLs is missing or is none.
+        ProtocolError: One of the two URLs is missing or is none, or nothing may be sent to the first.
     """
     body = accepted(answer)
     for place in layers(body):
-        put_url = http_url(pick(place, "presignedUrl", "presigned_url"))
+        put_url = presigned_url(place, answer)
         file_url = http_url(pick(place, "fileUrl", "file_url"))
         if put_url and file_url:
             return PresignedUpload(put_url, file_url)
     raise unusable(answer, "without a usable presignedUrl and fileUrl")
+
+
+def presigned_url(place: Mapping[str, Any], answer: Answer) -> str | None:
+    """Where a file may be sent to, or fetched from; None where no URL is named.
+
+    Whoever names it decides who gets the file. So it is not less safe than the API that was asked: over https
+    if that was, and without what two readers could take for two different hosts.
+
+    Raises:
+        ProtocolError: Nothing may be sent there. Not worth asking again.
+    """
+    url = http_url(pick(place, "presignedUrl", "presigned_url"))
+    doubt = None if url is None else _doubt_about(url, answer)
+    if doubt is None:
+        return url
+    error = unusable(answer, f"with a presigned URL {doubt}, so no byte of the file was moved")
+    error.retryable = False
+    raise error
+
+
+def _doubt_about(url: str, answer: Answer) -> str | None:
+    """Why a presigned URL is not used; completes "a presigned URL ..."."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and urlsplit(answer.url).scheme != "http":
+        return "over plain http, although the API was asked over https"
+    if "@" in parts.netloc:
+        return "with a user or a password in it"
+    try:
+        told = _AUTHORITY.fullmatch(parts.netloc) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        told = False
+    return None if told else "whose host cannot be told"
 
 
 def unusable(answer: Answer, why: str) -> ProtocolError:

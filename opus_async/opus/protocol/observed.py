@@ -58,11 +58,11 @@ def read_download(answer: Answer) -> PresignedDownload:
 
     Raises:
         APIError: The answer means no.
-        ProtocolError: There is no URL in it, or one that is none.
+        ProtocolError: There is no URL in it, or one that is none, or from which nothing may be fetched.
     """
     body = answers.accepted(answer)
     for place in answers.layers(body):
-        get_url = answers.http_url(answers.pick(place, "presignedUrl", "presigned_url"))
+        get_url = answers.presigned_url(place, answer)
         if get_url:
             return PresignedDownload(
                 get_url,

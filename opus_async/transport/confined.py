@@ -1,0 +1,74 @@
+"""A file that has to lie in a folder: by its path, links included, and still so when it is taken up.
+
+Between the look at a path and its opening, a link can come to be anywhere in it. So the file is reached from
+the folder step by step, none of which follows a link; what was found that way is told by device and inode,
+and :class:`~opus_async.transport.sources.PathSource` holds whatever it opens later against that.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", 0)
+"""To pass through a folder takes no permission to list it, where the system can tell the two apart."""
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Confined(os.PathLike[str]):
+    """A path, and the folder that its file has to lie in.
+
+    Attributes:
+        path: Absolute. Links inside the folder may be followed as long as they stay in it.
+        folder: Absolute; whoever names it is believed, so it may be a link.
+    """
+
+    path: str
+    folder: str
+
+    def __fspath__(self) -> str:
+        """The path."""
+        return self.path
+
+    def stat(self) -> os.stat_result:
+        """What lies there.
+
+        Raises:
+            ValueError: It lies outside; completes "cannot be read (...)".
+            OSError: There is nothing, or a link came to be on the way.
+        """
+        folder, real = os.path.realpath(self.folder), os.path.realpath(self.path)
+        if not lies_in(real, folder):
+            raise ValueError(f"it lies outside of the folder {self.folder}")
+        try:
+            found = _reached(folder, *Path(real).relative_to(folder).parts)
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTOR:
+                raise
+            found = os.lstat(real)
+        if stat.S_ISLNK(found.st_mode):
+            raise ValueError(f"it has just become a link, which may lead outside of {self.folder}")
+        return found
+
+
+def lies_in(real: str, folder: str) -> bool:
+    """Whether a path is that of a folder, or of something in it; both without links."""
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _reached(folder: str, *names: str) -> os.stat_result:
+    """What is found from a folder over these names; a link among them is not followed."""
+    *steps, last = names or (os.curdir,)
+    here = os.open(folder, _STEP)
+    try:
+        for step in steps:
+            there = os.open(step, _STEP, dir_fd=here)
+            os.close(here)
+            here = there
+        return os.stat(last, dir_fd=here, follow_symlinks=False)
+    finally:
+        os.close(here)
