@@ -154,6 +154,13 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
     async def open(self) -> None:
         """Read what every row needs. What this raises dooms them all."""
 
+    async def reopen(self) -> None:
+        """Read again what every row needs, whether or not it is known: tells whether others would fail, too.
+
+        Raises:
+            OpusError: They would: the platform cannot be used as it is.
+        """
+
     @property
     def workflow(self) -> Workflow:
         """What the jobs are jobs of; known once it is open."""

@@ -54,6 +54,9 @@ class FakePlatform:
     async def open(self) -> None:
         await self._do("open", None)
 
+    async def reopen(self) -> None:
+        await self._do("reopen", None)
+
     async def bind(self, request: JobRequest) -> dict[str, Any]:
         await self._do("bind", request.inputs)
         return dict(request.inputs)

@@ -171,6 +171,9 @@ class ShardRunner(Protocol):
     def leave(self) -> None:
         """Give everything back as it stands, at once."""
 
+    async def conclude(self) -> None:
+        """No more rows come: end, or give back, what was put aside until others told more."""
+
 
 class Client(Protocol):
     """What a platform's client offers to a batch."""

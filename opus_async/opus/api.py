@@ -372,7 +372,7 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
     """Tell of failures after which a request may have been obeyed."""
 
     def failed(error: OpusError) -> None:
-        if classify(error) not in {FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}:
+        if classify(error) not in _NOT_OBEYED:
             tell()
 
     return failed
@@ -393,6 +393,9 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
         )
 
 
+_NOT_OBEYED = frozenset(
+    {FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}
+)
 _UNCERTAIN = frozenset(
     {FailureClass.BROKEN, FailureClass.OVERLOADED, FailureClass.SERVER, FailureClass.GARBLED}
 )

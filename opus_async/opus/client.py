@@ -37,6 +37,7 @@ from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.platform import Memory
 from opus_async.stream import Engine, JobRows, JobStream
 from opus_async.transport.breaker import Breaker
+from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
@@ -107,11 +108,8 @@ class OpusClient:
             self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
         )
         self._upload_slots = Gate(self.limits.upload_concurrency)
-        self._storage_gate = Gate(self.limits.upload_concurrency)
-        breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
-        storage_breaker = Breaker("file storage", self._storage_gate, self.retry, notify=self._notify)
-        self._breakers = (breaker, storage_breaker)
-        to_storage = Retrier(self.retry, self._storage_gate, breaker=storage_breaker, notify=self._notify)
+        self._breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
+        self._storage = Hosts(self.retry, self.limits.upload_concurrency, self._notify)
         self._api = Api(
             dialects(
                 resolve_api(api),
@@ -119,7 +117,7 @@ class OpusClient:
                 plain_http=is_loopback(url),
             ),
             self._http,
-            Retrier(self.retry, self._gate, breaker=breaker, notify=self._notify),
+            Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
             base_url=url,
             service_key=key,
             key_hint=key_problem(key),
@@ -129,7 +127,7 @@ class OpusClient:
             self._api,
             self._http,
             self._upload_slots,
-            to_storage,
+            self._storage.at,
             timeouts=self._timeouts,
             bandwidth=Bandwidth(self.limits.upload_bandwidth) if self.limits.upload_bandwidth else None,
             notify=self._notify,
@@ -156,7 +154,7 @@ class OpusClient:
             self._api,
             self._http,
             self._upload_slots,
-            to_storage,
+            self._storage.at,
             timeouts=self._timeouts,
             notify=self._notify,
         )
@@ -179,9 +177,9 @@ class OpusClient:
         self._closed = True
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
-        for breaker in self._breakers:
-            breaker.close()
-        for gate in (self._gate, self._upload_slots, self._storage_gate):
+        self._breaker.close()
+        self._storage.close()
+        for gate in (self._gate, self._upload_slots):
             gate.close()  # first: from here on nothing is started
         try:
             for engine in list(self._engines):

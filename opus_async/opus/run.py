@@ -109,6 +109,11 @@ class OpusRun:
         """Read the schema of this run's version: what dooms every row shows here."""
         await self._schema(self._version)
 
+    async def reopen(self) -> None:
+        """Read the schema of this run's version again: whether the platform still takes this key."""
+        number, version_id = self._version
+        await self._api.workflow(self.kind, version=number, version_id=version_id)
+
     @property
     def workflow(self) -> Workflow:
         """The workflow in this run's version, as ``open`` read it."""

@@ -17,6 +17,7 @@ from typing import IO, Protocol
 
 from opus_async.errors import UploadError
 from opus_async.transport.reading import FileReading, Reading, changed, identity_of, off_loop, unreadable
+from opus_async.transport.shortage import patiently
 
 _HASH_CHUNK = 1024 * 1024
 _HASH_INLINE = 64 * 1024
@@ -47,7 +48,7 @@ async def digest(source: Source) -> str:
     Raises:
         UploadError: It changed or cannot be read.
     """
-    return await source.digest()
+    return await patiently(source.digest)
 
 
 class BytesSource:
@@ -102,7 +103,7 @@ class PathSource:
         try:
             found = os.stat(self._path)  # noqa: PTH116 - a str
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+            raise unreadable(self._path, self.filename, error) from None
         if not stat.S_ISREG(found.st_mode):
             raise UploadError(
                 f"{self._path} is not a regular file: give the path of a file", filename=self.filename
@@ -138,7 +139,7 @@ class PathSource:
                 self._path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
             )
         except OSError as error:
-            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+            raise unreadable(self._path, self.filename, error) from None
         return FileReading(number, self.filename, self._identity)
 
     def _hash(self, stop: threading.Event) -> str:
@@ -229,7 +230,7 @@ class FileObjectSource:
                 finally:
                     shared.file.seek(shared.start)
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+            raise unreadable(self.filename, self.filename, error) from None
 
     def check(self) -> None:
         """Compare the size with what it was."""
@@ -237,7 +238,7 @@ class FileObjectSource:
             with self._shared.lock:
                 size = self._size()
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+            raise unreadable(self.filename, self.filename, error) from None
         if size != self.size:
             raise changed(self.filename)
 
