@@ -180,7 +180,11 @@ class Client(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """How much happens at once: kept in the ledger, and told where it limits a batch."""
+        """How much happens at once: told where it limits a batch."""
+
+    @property
+    def asked_limits(self) -> Limits:
+        """How much was asked for, whatever this machine allows: kept in the ledger."""
 
     @property
     def retry(self) -> RetryPolicy:

@@ -56,9 +56,12 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
     Raises:
         ConfigurationError: Something of that cannot be used.
     """
+    from opus_async.config import Limits
     from opus_async.opus.client import OpusClient
+    from opus_async.transport import open_files
 
     environment.load()
+    open_files.raise_to(open_files.needed(settings.get("limits") or Limits()))
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         client = OpusClient(api=generation(options), **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -36,6 +37,7 @@ from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.platform import Memory
 from opus_async.stream import Engine, JobRows, JobStream
+from opus_async.transport import open_files
 from opus_async.transport.breaker import Breaker
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
@@ -69,14 +71,16 @@ class OpusClient:
         listeners: Callables, sync or async, that are told events.
 
     Attributes:
-        limits: As given.
-        retry: Likewise.
+        limits: As given, or lower: as far as this process may open files.
+        asked_limits: As given.
+        retry: As given.
         workflows: Workflow schemas.
         jobs: The calls of a job one by one.
         files: Uploads and downloads.
 
     Raises:
-        ConfigurationError: No key, a base URL that is none, or a callback that the API would refuse.
+        ConfigurationError: No key, a base URL that is none, a callback that the API would refuse, or too few
+            files that this process may have open.
     """
 
     def __init__(
@@ -99,7 +103,10 @@ class OpusClient:
         url = resolve_base_url(base_url)
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self.limits = limits or Limits()
+        self.asked_limits = limits or Limits()
+        self.limits, lowered = open_files.fitted(self.asked_limits, soft=open_files.allowed())
+        if lowered:
+            warnings.warn(lowered, UserWarning, stacklevel=2)
         self._timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._notify = Notifier(listeners)
