@@ -54,6 +54,9 @@ LOOKS_AT_A_NO = 2
 """Times that a generation must seem absent: one odd page must not decide for the life of a client."""
 DENIAL_WAIT = 0.2
 """Seconds before the second try, twice that before the third."""
+REACH = 25.0
+"""Seconds after which a host that never answered is given up: a wrong URL is no outage to be waited for. A
+command that begins and ends around it is done within 30."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For looks that are repeated by their own schedule: the next look is the retry."""
 
@@ -96,6 +99,8 @@ class Api:
         self._notify = notify
         self._key = service_key
         self._key_worked = False
+        self._reached = False
+        """Whether anything was ever answered at the base URL."""
         self._headers = {"x-service-key": service_key, "Accept": "application/json"}
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
 
@@ -305,6 +310,7 @@ class Api:
         async def attempt(number: int) -> ValueT:
             try:
                 response = await self._http.send(request)
+                self._reached = True
                 self._tell(call, shown, response, number)
                 answer = Answer(
                     status=response.status,
@@ -332,6 +338,7 @@ class Api:
                     repeatable=call.repeatable,
                     policy=policy,
                     subject=subject,
+                    reach=None if self._reached else REACH,
                 )
             except AuthenticationError as error:
                 known = self._key_worked and call.repeatable

@@ -198,7 +198,7 @@ class Retrier:
         self._sleep = sleep
         self._jitter = jitter
 
-    async def call(
+    async def call(  # noqa: C901 - one loop, and what may follow an attempt
         self,
         operation: str,
         attempt: Callable[[int], Awaitable[ValueT]],
@@ -207,6 +207,7 @@ class Retrier:
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
         subject: object = None,
+        reach: float | None = None,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
 
@@ -219,6 +220,8 @@ class Retrier:
             policy: For this call alone.
             subject: The same for all calls that ask the same, so that one thing alone that always fails is
                 not taken for the host; None for a call like no other.
+            reach: Seconds after which a host is given up to which no connection came to be, whatever the
+                policy's ``outage``; None for no such bound.
 
         Raises:
             HostDown: The host was given up, or is given up while this waits for it.
@@ -256,6 +259,8 @@ class Retrier:
                 wait, pause = self._judge(
                     failure, schedule, took, started, repeatable=repeatable, subject=subject or schedule
                 )
+                if reach is not None and not unclear and classify(failure) is FailureClass.UNSENT:
+                    wait = _within(wait, reach - (self._clock() - began) - took)
                 if wait is None:
                     _finish(failure, number, self._clock() - began)
                     raise failure
@@ -351,6 +356,11 @@ def _seen(error: OpusError) -> str:
         code = getattr(error, "code", None)
         return f"HTTP {status} {code}" if code else f"HTTP {status}"
     return error.message.partition("\n")[0]
+
+
+def _within(wait: float | None, left: float) -> float | None:
+    """This wait, if there is time left for it; None to give up."""
+    return wait if wait is not None and wait <= left else None
 
 
 def _finish(error: OpusError, number: int, seconds: float) -> None:
