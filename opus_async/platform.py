@@ -134,6 +134,9 @@ class Observer(Protocol):
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once, without retries; an id that could not be read maps to what went wrong."""
 
+    async def is_well(self) -> bool:
+        """Whether the platform answers as it should when it is asked about no job in particular."""
+
 
 class Platform(Observer, Protocol[BoundT, ReadyT]):
     """One platform, for one run of one workflow."""

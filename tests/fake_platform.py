@@ -78,6 +78,9 @@ class FakePlatform:
         await self._do("settle", remote_id)
         return self.standings.pop(0) if self.standings else Standing.UNSTARTED
 
+    async def is_well(self) -> bool:
+        return False
+
     async def observe(self, remote_ids):
         self.calls.append(("observe", tuple(remote_ids)))
         await asyncio.sleep(0.01)

@@ -164,6 +164,16 @@ class Api:
             return error
         return False
 
+    async def is_well(self) -> bool:
+        """Whether the generation spoken answers here, asked once and about no job that there is."""
+        try:
+            dialect = await self.dialect()
+            nowhere = await self._send(dialect.nowhere(), _as_it_is, policy=ONE_TRY)
+            speaks = functools.partial(dialect.speaks, nowhere=nowhere)
+            return await self._send(dialect.probe(), speaks, policy=ONE_TRY)
+        except OpusError:
+            return False
+
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
         """Read a workflow's schema as it is now, at whichever path still tells it."""
         dialect = await self.dialect()

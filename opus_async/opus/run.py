@@ -198,6 +198,10 @@ class OpusRun:
         """Look once where these jobs stand."""
         return await self._api.observe(remote_ids)
 
+    async def is_well(self) -> bool:
+        """Whether the platform answers as it should when it is asked about no job in particular."""
+        return await self._api.is_well()
+
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch the results of a completed job, the audit of any other."""
         self._pinned.pop(remote_id, None)
