@@ -439,9 +439,7 @@ class Watcher:
         return _is_lasting(error) or (self._outage is not None and isinstance(error, APIError))
 
     def _patience_with(self, error: OpusError) -> float:
-        if isinstance(error, ProtocolError) or not _is_lasting(
-            error
-        ):  # it can be the page of something that stands in between
+        if isinstance(error, ProtocolError) or not _is_lasting(error):  # of something in between, maybe
             return max(self._patience, self._outage or 0.0)
         return self._patience
 

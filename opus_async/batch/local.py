@@ -272,7 +272,7 @@ class LocalShardRunner:
         outcome = await self._lifecycle.run(
             await self._requests.of(row), index=row.index, past=_past(row), journal=work, park=True
         )
-        if outcome.error is not None and outcome.error.shortage:
+        if outcome.error is not None and out_of(outcome.error):
             raise outcome.error
         files = await self._fetch(row, outcome)
         if files:
