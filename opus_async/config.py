@@ -9,9 +9,10 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -88,8 +89,9 @@ class RetryPolicy(_Settings):
             with a lost answer was obeyed; twice as long after a second one, four times after a third.
         outage: Seconds for which a host may be gone (no name, no connection, nothing but 5xx or web pages) or
             answer nothing but 429 before it is given up; until then requests wait for it and use up neither
-            attempts nor time. None: each request ends by its own attempts and ``max_elapsed``, and none is
-            kept from trying for longer than that.
+            attempts nor time. One that never answered this client is given up within 30 s all the same.
+            None: each request ends by its own attempts and ``max_elapsed``, and none is kept from trying for
+            longer than that.
         on_ambiguous: What to do when an execute got no clear answer and the job looks, after the grace,
             exactly like one never started: ``resend`` sends the same job id again, up to three orders in
             all, each after a proof of its own; ``resend_once`` up to two; ``stop`` raises
@@ -150,22 +152,20 @@ def resolve_base_url(url: str | None, environ: Mapping[str, str] = os.environ) -
     """The host to talk to, from the argument, ``OPUS_BASE_URL`` or the vendor's; without trailing slash.
 
     Raises:
-        ConfigurationError: It is no http(s) URL, or carries a query or credentials.
+        ConfigurationError: It can never work: no http(s) URL, no host or port that can be, an unfilled
+            placeholder; or it carries a query or credentials.
     """
     found = (url if url is not None else environ.get("OPUS_BASE_URL", "")).strip() or DEFAULT_BASE_URL
     try:
         parts = urlsplit(found)
-        _ = parts.port  # raises ValueError for a port that is none
-    except ValueError as error:
-        raise ConfigurationError(
-            f"The base URL cannot be read ({error}); expected like {DEFAULT_BASE_URL}"
-        ) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(
-            f"The base URL must begin with https:// and name a host, like {DEFAULT_BASE_URL}"
-        )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError("The base URL must have no user, password, query or fragment in it")
+    except ValueError:
+        raise _no_base_url("has brackets that hold no IPv6 address", "correct it") from None
+    try:
+        port = parts.port
+    except ValueError:
+        raise _no_base_url("names a port that is none", "give one from 1 to 65535, or leave it out") from None
+    if problem := _url_problem(found, parts, port):
+        raise _no_base_url(*problem)
     if parts.scheme == "http" and not is_loopback(found):
         warnings.warn(
             f"The service key will cross the network unencrypted to {parts.hostname}: use https.",
@@ -173,6 +173,61 @@ def resolve_base_url(url: str | None, environ: Mapping[str, str] = os.environ) -
             stacklevel=3,
         )
     return found.rstrip("/")
+
+
+_PLACEHOLDER = re.compile(r"[${}<>]|%[A-Za-z_]+%")
+_HOST = re.compile(
+    r"(?=.{1,253}\.?$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
+_FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+
+
+def _url_problem(found: str, parts: SplitResult, port: int | None) -> tuple[str, str] | None:  # noqa: PLR0911 - a table
+    """Why no request to this URL can ever be answered, and what to do; None when nothing shows."""
+    if _PLACEHOLDER.search(found):
+        return "holds a placeholder that nothing has filled in", "put the host's own name there"
+    if not found.isprintable() or " " in found or "\\" in found:
+        return "holds a space, a backslash or a control character", "take it out"
+    if parts.scheme not in {"http", "https"}:
+        return "must begin with https:// and name a host", "correct it"
+    if not parts.netloc:
+        return "names no host: two slashes follow the colon, and the host follows them", "correct it"
+    if "@" in parts.netloc or "?" in found or "#" in found:
+        return "must have no user, password, query or fragment in it", "take that out"
+    if not found.isascii():
+        return "holds characters that are not ASCII", "write the host in ASCII (xn--...)"
+    if parts.netloc.endswith(":") or port == 0:
+        return "names port 0 or none after the colon", "give a port from 1 to 65535, or leave it out"
+    return _host_problem(parts)
+
+
+def _host_problem(parts: SplitResult) -> tuple[str, str] | None:
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
+        with suppress(ValueError):
+            ip_address(host)
+            return None
+    elif _HOST.fullmatch(host) and not (_FOUR_NUMBERS.fullmatch(host) and not _is_address(host)):
+        return None
+    return (
+        "names no host that can be: a name of letters, digits, dots and hyphens, or an address",
+        "correct it",
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_base_url(problem: str, fix: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The base URL {problem}; {fix}, so that it looks like {DEFAULT_BASE_URL}. Nothing was sent"
+    )
 
 
 def resolve_api(api: str | None, environ: Mapping[str, str] = os.environ) -> str:

@@ -31,6 +31,7 @@ Every message says what to do next. No message holds a secret: URLs come without
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ class OpusError(Exception):
         job_id: The job this is about; None where no job came to be.
         stage: The stage of the lifecycle, in the platform's own words (for Opus: ``schema``, ``upload``,
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
+        shortage: What this machine had none left of (``open files``, ``memory``, ``threads``): nothing was
+            sent, and nothing is wrong with what was asked. None as a rule.
     """
+
+    shortage: str | None = None
 
     def __init__(self, message: str, *, job_id: str | None = None, stage: str | None = None) -> None:
         super().__init__(message)
@@ -186,10 +191,33 @@ class ProtocolError(OpusError):
         self.body = body
 
 
+class Obstacle(StrEnum):
+    """What stood between a request and its answer: what tells whether others would meet it, too."""
+
+    NETWORK = "network"
+    """No connection, a broken one, no answer in time."""
+    CERTIFICATE = "certificate"
+    """The host's certificate is not trusted, or it speaks no TLS."""
+    PROXY = "proxy"
+    """The proxy refuses."""
+    CLOSED = "closed"
+    """The client, or its session, is closed or another event loop's."""
+    REDIRECT = "redirect"
+    """The answer sends elsewhere, where nothing is sent."""
+    TOO_LARGE = "too large"
+    """The answer is larger than what is read."""
+    REQUEST = "request"
+    """The request itself cannot be sent: a URL or a header that is none."""
+    SHORTAGE = "shortage"
+    """This machine has no open files, memory or threads left for it."""
+
+
 class TransportError(OpusError):
     """No complete answer came: a refused or broken connection, a time-out.
 
     Attributes:
+        obstacle: What stood in the way.
+        storage: Whether it was met on the way to file storage, whose address is one file's alone.
         request_sent: Whether the server may have seen the request. False only when no byte of it can
             have left: then repeating it is safe whatever it does.
         retryable: Whether the same request may go better a moment later. False for what only a person can
@@ -205,6 +233,7 @@ class TransportError(OpusError):
         *,
         request_sent: bool,
         retryable: bool = True,
+        obstacle: Obstacle = Obstacle.NETWORK,
         attempt: int = 1,
         method: str = "",
         url: str = "",
@@ -212,6 +241,8 @@ class TransportError(OpusError):
         stage: str | None = None,
     ) -> None:
         super().__init__(message, job_id=job_id, stage=stage)
+        self.obstacle = obstacle
+        self.storage = False
         self.request_sent = request_sent
         self.retryable = retryable
         self.attempt = attempt
@@ -225,14 +256,24 @@ class HostDown(TransportError):
     Attributes:
         host: Which host.
         seconds: How long it was silent.
+        answered: Whether it had answered this client before.
     """
 
     def __init__(
-        self, message: str, *, host: str, seconds: float, request_sent: bool, method: str = "", url: str = ""
+        self,
+        message: str,
+        *,
+        host: str,
+        seconds: float,
+        request_sent: bool,
+        answered: bool = True,
+        method: str = "",
+        url: str = "",
     ) -> None:
         super().__init__(message, request_sent=request_sent, retryable=False, method=method, url=url)
         self.host = host
         self.seconds = seconds
+        self.answered = answered
 
 
 class UploadError(OpusError):
@@ -271,7 +312,8 @@ class DownloadError(OpusError):
         status: The HTTP status of storage's answer; None when it was not storage that refused.
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
         expired: Whether storage said that the presigned URL has expired.
-        disk_full: Whether the disk has no room left: make some, then fetch it again.
+        disk_full: Whether the disk has no room left, or lets no file grow further: make some, then fetch it
+            again.
     """
 
     def __init__(

@@ -143,6 +143,9 @@ class Observer(Protocol):
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once, without retries; an id that could not be read maps to what went wrong."""
 
+    async def is_well(self) -> bool:
+        """Whether the platform answers as it should when it is asked about no job in particular."""
+
 
 class Platform(Observer, Protocol[BoundT, ReadyT]):
     """One platform, for one run of one workflow."""
@@ -162,6 +165,13 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
 
     async def open(self) -> None:
         """Read what every row needs. What this raises dooms them all."""
+
+    async def reopen(self) -> None:
+        """Read again what every row needs, whether or not it is known: tells whether others would fail, too.
+
+        Raises:
+            OpusError: They would: the platform cannot be used as it is.
+        """
 
     @property
     def workflow(self) -> Workflow:

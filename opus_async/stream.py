@@ -17,15 +17,19 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from opus_async.errors import (
     AuthenticationError,
+    ConfigurationError,
+    DownloadError,
+    HostDown,
     InvalidInputs,
-    NotFound,
     OpusError,
-    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
     first_error,
 )
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobOutcome, JobRequest
 from opus_async.platform import BoundT, Platform, ReadyT
+from opus_async.scope import Inquiry, Scope, scope_of
 from opus_async.tasks import start_soon
 
 RowT = TypeVar("RowT")
@@ -246,6 +250,7 @@ class JobRows(Generic[BoundT, ReadyT]):
     def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
         self.platform = platform
         self.lifecycle = lifecycle
+        self._inquiry = Inquiry(platform.reopen)
 
     async def open(self) -> None:
         """Read what every row needs."""
@@ -264,11 +269,19 @@ class JobRows(Generic[BoundT, ReadyT]):
         try:
             return await self.lifecycle.run(row, index=index)
         except OpusError as error:
-            if self._dooms_all(error):
+            if await self._dooms_all(error):
                 raise Doom(error) from error
             return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
 
-    def _dooms_all(self, error: OpusError) -> bool:
-        if isinstance(error, AuthenticationError):
+    async def _dooms_all(self, error: OpusError) -> bool:
+        """Whether every other row would meet it, too; one that may know more of its job has an outcome."""
+        if error.shortage:
             return True
-        return isinstance(error, PermissionDenied | NotFound) and error.stage == self.platform.stages.bind
+        if isinstance(error, HostDown | RateLimited | QuotaExhausted):
+            return False
+        scope = scope_of(error, self.platform.stages)
+        if scope is Scope.ASK_AND_OTHERS_TELL:
+            return isinstance(error, AuthenticationError)
+        if scope is Scope.ASK:
+            return await self._inquiry.refusal() is not None
+        return scope is Scope.EVERY_ROW and not isinstance(error, ConfigurationError | DownloadError)

@@ -46,6 +46,9 @@ DENIALS = 3
 """Consecutive denials that are believed (401, 403, 404 of a job we did not make): one can be a gateway's."""
 SCOUTS = 3
 """Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
+OWN_TROUBLE = 30.0
+"""Seconds after which answers about one job that nobody can read are its own trouble, if the platform answers
+well otherwise: longer than a node of it takes to be replaced."""
 LOOKS_AFTER_CALL = 5
 """Looks that soon follow a call about a job that has not ended yet, each wait twice the one before."""
 CONFIRM_AFTER = 0.5
@@ -358,7 +361,7 @@ class Watcher:
                 continue
             what = seen.get(job.remote_id) or ProtocolError("The platform said nothing of this job")
             if isinstance(what, OpusError):
-                self._trouble(job, what, now)
+                await self._trouble(job, what, now)
             else:
                 self._status(job, what, now)
             if not job.done.done():
@@ -422,7 +425,7 @@ class Watcher:
             if due < job.due:
                 self._schedule(job, due)
 
-    def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
+    async def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
         job.troubles += 1
         if job.trouble_since is None:
             job.trouble_since = now
@@ -438,11 +441,25 @@ class Watcher:
         elif isinstance(error, HostDown):
             if self._outage is not None:
                 job.done.set_exception(error)
-        elif _is_lasting(error) and now - job.trouble_since >= self._patience_with(error):
-            job.done.set_exception(error)
+        else:
+            lasting = now - job.trouble_since
+            worn_out = self._wears_out(error) and lasting >= self._patience_with(error)
+            if (worn_out or await self._is_its_own(error, lasting)) and not job.done.done():
+                job.done.set_exception(error)
+
+    async def _is_its_own(self, error: OpusError, lasting: float) -> bool:
+        """Whether only one job is answered like that: then no waiting for the platform will help it."""
+        answered = not isinstance(error, TransportError) or error.request_sent
+        if lasting < OWN_TROUBLE or not answered or not _is_lasting(error):
+            return False
+        return await self._observer.is_well()
+
+    def _wears_out(self, error: OpusError) -> bool:
+        """Whether it is borne for a while only: what fails for every job ends by the host, if it may end."""
+        return _is_lasting(error) or (self._outage is not None and isinstance(error, APIError))
 
     def _patience_with(self, error: OpusError) -> float:
-        if isinstance(error, ProtocolError):  # it can be the page of something that stands in between
+        if isinstance(error, ProtocolError) or not _is_lasting(error):  # of something in between, maybe
             return max(self._patience, self._outage or 0.0)
         return self._patience
 

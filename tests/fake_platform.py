@@ -55,6 +55,9 @@ class FakePlatform:
     async def open(self) -> None:
         await self._do("open", None)
 
+    async def reopen(self) -> None:
+        await self._do("reopen", None)
+
     async def bind(self, request: JobRequest) -> dict[str, Any]:
         await self._do("bind", request.inputs)
         return dict(request.inputs)
@@ -75,6 +78,9 @@ class FakePlatform:
     async def settle(self, remote_id: str) -> Standing:
         await self._do("settle", remote_id)
         return self.standings.pop(0) if self.standings else Standing.UNSTARTED
+
+    async def is_well(self) -> bool:
+        return False
 
     async def observe(self, remote_ids):
         self.calls.append(("observe", tuple(remote_ids)))

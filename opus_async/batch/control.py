@@ -10,7 +10,6 @@ from typing import Any
 
 from opus_async.errors import (
     AuthenticationError,
-    ConfigurationError,
     DownloadError,
     HostDown,
     LedgerError,
@@ -18,10 +17,8 @@ from opus_async.errors import (
     PermissionDenied,
     QuotaExhausted,
     RateLimited,
-    TransportError,
 )
 from opus_async.exits import Exit
-from opus_async.platform import Stages
 from opus_async.tasks import start_soon
 
 DRAIN_SECONDS = 30.0
@@ -110,20 +107,6 @@ class Control:
         self.end(pace, Reason(_named(error), _exit_of(error), error))
 
 
-def dooms_all(error: OpusError, stages: Stages) -> bool:
-    """Whether an error of one row would be every row's."""
-    match error:
-        case PermissionDenied():  # one job that may not be looked at is that job's trouble
-            return error.stage not in {stages.watch, stages.collect}
-        case AuthenticationError() | QuotaExhausted() | ConfigurationError():
-            return True
-        case HostDown() | RateLimited() | LedgerError() | TransportError(retryable=False):
-            return True
-        case DownloadError():
-            return error.disk_full
-    return False
-
-
 _NAMES: tuple[tuple[type[OpusError], str], ...] = (
     (AuthenticationError, "the key was refused"),
     (PermissionDenied, "a permission is missing"),
@@ -135,6 +118,8 @@ _NAMES: tuple[tuple[type[OpusError], str], ...] = (
 
 
 def _named(error: OpusError) -> str:
+    if error.shortage:
+        return f"this machine has no {error.shortage} left"
     if isinstance(error, LedgerError | DownloadError) and error.disk_full:
         return "the disk is full"
     known = (name for kind, name in _NAMES if isinstance(error, kind))
@@ -143,4 +128,4 @@ def _named(error: OpusError) -> str:
 
 def _exit_of(error: OpusError) -> Exit:
     stopped = isinstance(error, HostDown | RateLimited | LedgerError | DownloadError)
-    return Exit.HALTED if stopped else Exit.NOT_ALLOWED
+    return Exit.HALTED if stopped or error.shortage else Exit.NOT_ALLOWED

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
 from opus_async.transport.reading import off_loop
+from opus_async.transport.shortage import patiently
 
 _CHUNK = 1024 * 1024
 _AT_ONCE = 4
@@ -54,7 +55,7 @@ class FileDigests:
         async with self._room:
             stop = threading.Event()
             try:
-                found = await off_loop(lambda: _hashed(name, known, stop))
+                found = await patiently(lambda: off_loop(lambda: _hashed(name, known, stop)))
             except asyncio.CancelledError:
                 stop.set()
                 raise

@@ -11,16 +11,20 @@ from dataclasses import replace
 from statistics import median
 from typing import Any, Protocol
 
-from opus_async.batch.control import Control, dooms_all
+from opus_async.batch.control import Control, Pace
+from opus_async.batch.doubts import Doubts
 from opus_async.batch.endings import broken, ended, merged, with_wait
+from opus_async.batch.outputs import STAGE as DOWNLOAD
 from opus_async.batch.outputs import Outputs
 from opus_async.batch.ports import Ledger, RateLimiter
 from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
 from opus_async.errors import LedgerError, OpusError
 from opus_async.lifecycle import Lifecycle, Parked
 from opus_async.models import JobOutcome, JobRequest, JobStatus
-from opus_async.platform import Past
+from opus_async.platform import Past, Stages
+from opus_async.scope import Inquiry, Scope, scope_of
 from opus_async.tasks import start_soon
+from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
 
@@ -30,6 +34,8 @@ LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
 LOOK_SHARE = 0.1
 """Of the time that a row has waited for a person; within these bounds in seconds."""
 _REMEMBERED = 200
+_ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
+_OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
 
 
 class Requests(Protocol):
@@ -93,6 +99,8 @@ class LocalShardRunner:
         self._admission = asyncio.Lock()
         self._working: dict[_Work, asyncio.Task[None]] = {}
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._doubts: Doubts[_Work] = Doubts()
+        self._inquiry = Inquiry(self._platform.reopen)
 
     @property
     def in_flight(self) -> int:
@@ -132,6 +140,19 @@ class LocalShardRunner:
         for task in self._working.values():
             task.cancel()
 
+    async def conclude(self) -> None:
+        """End the rows in doubt whose trouble was their own, and give the others back as they stand."""
+        try:
+            if self._control.pace is Pace.RUN:
+                common = self._doubts.conclude(has_run=self._ledger.counts().completed > 0)
+                if common is not None:
+                    self._control.doom(common)
+            await self._end_doubted()
+        except LedgerError as error:
+            self._control.doom(error)
+        for work in self._doubts.left():
+            self._ledger.release(work.row)
+
     async def _admitted(self, row: Row) -> bool:
         """Wait for a slot and a turn, and take the slot; False when nothing more is to begin."""
         await self._slots.acquire()
@@ -146,7 +167,14 @@ class LocalShardRunner:
         return self._control.admitting
 
     def _begin(self, row: Row) -> asyncio.Task[None]:
-        work = _Work(row, self._ledger, self._requests, self._platform.identity["generation"])
+        work = _Work(
+            row,
+            self._ledger,
+            self._requests,
+            self._doubts,
+            stages=self._platform.stages,
+            generation=self._platform.identity["generation"],
+        )
         task = start_soon(self._work(work), name=f"opus_async row {row.index}")
         self._working[work] = task
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
@@ -167,47 +195,88 @@ class LocalShardRunner:
     # One row
 
     async def _work(self, work: _Work) -> None:
-        row = work.row
         try:
-            if row.state is RowState.PLANNED:
-                self._ledger.begun(row)
+            if work.row.state is RowState.PLANNED:
+                self._ledger.begun(work.row)
             ending = await self._ending(work)
             if ending is not None:
-                work.phase = _Phase.ENDING
-                await self._ledger.end(row, ending)
-                work.settled = True
-                self._on_end(row, ending)
+                await self._end(work, ending)
+            await self._end_doubted()
         except LedgerError as error:
             work.settled = True  # a ledger that takes nothing need not be told
             self._control.doom(error)
 
+    async def _end(self, work: _Work, ending: Ending) -> None:
+        work.phase = _Phase.ENDING
+        await self._ledger.end(work.row, ending)
+        work.settled = True
+        self._on_end(work.row, ending)
+
+    async def _end_doubted(self) -> None:
+        """End the rows whose trouble turned out to be their own."""
+        for work, error in self._doubts.own():
+            await self._end(work, self._broken(work, error))
+
     async def _ending(self, work: _Work) -> Ending | None:
-        """How the row ended; None when it rests."""
-        try:
-            return await self._run(work)
-        except Parked as parked:
-            await self._park(work, parked)
-            return None
-        except LedgerError:
-            raise
-        except OpusError as error:
-            if doom := self._doom_of(error):
-                log.warning("row %d: %s", work.row.index, doom)
-                self._control.doom(doom)
+        """How the row ended; None when it rests, is put aside, or the session ends for it."""
+        waits = Waits()
+        while True:
+            try:
+                return await self._run(work)
+            except Parked as parked:
+                await self._park(work, parked)
                 return None
-            return self._broken(work, error)
-        except Exception as error:
-            log.exception("row %d: unexpected", work.row.index)
+            except LedgerError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
+                what = out_of(error)
+                if what is None:
+                    return await self._judged(work, error)
+                failure = error
+            if not await self._rested(work, what, failure, waits):
+                return None
+
+    async def _rested(self, work: _Work, what: str, error: Exception, waits: Waits) -> bool:
+        """Wait until this machine may have room again; whether the row is to go on from where it stands."""
+        wait = waits.next_wait()
+        log.info("row %d: no %s left (%s); again in %s s", work.row.index, what, error, wait)
+        if wait is None:
+            shortage = error if isinstance(error, OpusError) and error.shortage else _shortage(what)
+            self._control.doom(shortage)
+            return False
+        work.phase = _Phase.RUNNING if work.may_run else _Phase.UNORDERED
+        await self._control.or_changed(asyncio.sleep(wait))
+        return self._control.pace < Pace.DRAIN
+
+    async def _judged(self, work: _Work, error: Exception) -> Ending | None:
+        """How a row ends that met this; None when every row would meet it, or others have to tell."""
+        if not isinstance(error, OpusError):
+            log.error("row %d: unexpected", work.row.index, exc_info=error)
             surprise = OpusError(f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async")
             return self._broken(work, surprise)
+        if doom := await self._doom_of(error):
+            log.warning("row %d: %s", work.row.index, doom)
+            self._control.doom(doom)
+            return None
+        if scope_of(error, self._platform.stages) in _OTHERS_TELL:
+            log.warning("row %d: %s; whether others meet it will show", work.row.index, error)
+            work.settled = True
+            if self._doubts.add(work, error):
+                self._control.doom(error)
+            return None
+        return self._broken(work, error)
 
     async def _run(self, work: _Work) -> Ending | None:
         row = work.row
         outcome = await self._lifecycle.run(
             await self._requests.of(row), index=row.index, past=_past(row), journal=work, park=True
         )
+        if outcome.error is not None and out_of(outcome.error):
+            raise outcome.error
         files = await self._fetch(row, outcome)
-        if outcome.error is not None and (doom := self._doom_of(outcome.error)):
+        if files:
+            self._doubts.passed(DOWNLOAD)
+        if outcome.error is not None and (doom := await self._doom_of(outcome.error)):
             self._control.doom(doom)  # what it left is fetched when it is resumed
             return None
         self._learn(work)
@@ -215,10 +284,13 @@ class LocalShardRunner:
             row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
         return ended(row, outcome, stage=self._platform.stages.collect, files=files)
 
-    def _doom_of(self, error: OpusError) -> OpusError | None:
-        """What of it would meet every row; None if nothing would."""
+    async def _doom_of(self, error: OpusError) -> OpusError | None:
+        """What of it would meet every row, as far as can be known now; None if nothing would."""
         for found in (error, error.__cause__):  # why nobody could be asked about an uncertain order, say
-            if isinstance(found, OpusError) and dooms_all(found, self._platform.stages):
+            if not isinstance(found, OpusError):
+                continue
+            scope = scope_of(found, self._platform.stages)
+            if scope is Scope.EVERY_ROW or (scope in _ASK and await self._inquiry.refusal()):
                 return found
         return None
 
@@ -253,9 +325,12 @@ class _Work:
     """One row being worked on: the journal of its job, and how far it is."""
 
     __slots__ = (
+        "_doubts",
         "_generation",
         "_ledger",
         "_requests",
+        "_stages",
+        "_taken_over",
         "may_run",
         "ordered_at",
         "phase",
@@ -264,8 +339,18 @@ class _Work:
         "status",
     )
 
-    def __init__(self, row: Row, ledger: Ledger, requests: Requests, generation: str) -> None:
+    def __init__(
+        self,
+        row: Row,
+        ledger: Ledger,
+        requests: Requests,
+        doubts: Doubts[_Work],
+        *,
+        stages: Stages,
+        generation: str,
+    ) -> None:
         self.row = row
+        """As it stands by now."""
         self.may_run = row.state is not RowState.PLANNED
         """Whether the order to start may have left, in whatever process."""
         self.ordered_at: float | None = None
@@ -275,26 +360,41 @@ class _Work:
         self.status = row.status
         self._ledger = ledger
         self._requests = requests
+        self._doubts = doubts
+        self._stages = stages
+        self._taken_over = row.state is not RowState.PLANNED
         self._generation = row.generation or generation
 
     def created(self, remote_id: str) -> None:
         self._ledger.created(self.row, remote_id, self._generation)
+        self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
+        self._doubts.passed(self._stages.prepare, self._stages.create)
 
     async def ordering(self, remote_id: str) -> None:
-        if self.row.state is not RowState.PLANNED:  # hours may lie between: what was uploaded is sent again
+        if self._taken_over:  # hours may lie between: what was uploaded is sent again
             await self._requests.check(self.row)
         self.phase, self.may_run = _Phase.ORDERING, True
         await self._ledger.ordering(self.row, remote_id, self._generation)
+        self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
+        self._doubts.passed(self._stages.prepare)
 
     def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
         self.ordered_at = asyncio.get_running_loop().time()
         self._ledger.ordered(self.row)
+        self.row = replace(self.row, state=RowState.RUNNING)
+        self._doubts.passed(self._stages.start)
 
     def seen(self, status: JobStatus) -> None:
         self.status = str(status)
         if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
             self._ledger.seen(self.row, self.status)
+
+
+def _shortage(what: str) -> OpusError:
+    error = OpusError(f"This machine has no {what} left, and that does not pass: {advice(what)}")
+    error.shortage = what
+    return error
 
 
 def _past(row: Row) -> Past:

@@ -296,7 +296,7 @@ def _asked(
         "fingerprint": fingerprint(order, lifecycle.platform),
         "constants": dict(binding.constants),
         "settings": settings.as_facts(),
-        "client": {"limits": client.limits.model_dump(), "retry": client.retry.model_dump()},
+        "client": {"limits": client.asked_limits.model_dump(), "retry": client.retry.model_dump()},
     }
 
 

@@ -171,13 +171,20 @@ class ShardRunner(Protocol):
     def leave(self) -> None:
         """Give everything back as it stands, at once."""
 
+    async def conclude(self) -> None:
+        """No more rows come: end, or give back, what was put aside until others told more."""
+
 
 class Client(Protocol):
     """What a platform's client offers to a batch."""
 
     @property
     def limits(self) -> Limits:
-        """How much happens at once: kept in the ledger, and told where it limits a batch."""
+        """How much happens at once: told where it limits a batch."""
+
+    @property
+    def asked_limits(self) -> Limits:
+        """How much was asked for, whatever this machine allows: kept in the ledger."""
 
     @property
     def retry(self) -> RetryPolicy:

@@ -69,6 +69,7 @@ class Runner:
             await self._admit()
             while self._running:
                 await self._one_ended(None)
+            await self._shards.conclude()
         finally:
             heeding.cancel()
             for task in self._running:

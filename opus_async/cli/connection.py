@@ -56,7 +56,9 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
     Raises:
         ConfigurationError: Something of that cannot be used.
     """
+    from opus_async.config import Limits
     from opus_async.opus.client import OpusClient
+    from opus_async.transport import open_files
 
     loaded = environment.load_for(options)
     if loaded.unread:
@@ -64,6 +66,7 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
             f"opus-async: {loaded.path} cannot be read ({loaded.unread}); going on without it",
             file=sys.stderr,
         )
+    open_files.raise_to(open_files.needed(settings.get("limits") or Limits()))
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         client = OpusClient(api=generation(options), **settings)

@@ -16,7 +16,6 @@ from opus_async.errors import (
     AuthenticationError,
     ConfigurationError,
     DeadlineExceeded,
-    HostDown,
     InvalidInputs,
     JobFailed,
     LedgerBusy,
@@ -105,11 +104,9 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
         # A job that was ordered goes on without us: how it ends is unknown here, and it will be billed.
         case DeadlineExceeded() if error.job_id and not _completed(error):
             return Exit.UNKNOWN
-        case HostDown():
-            return Exit.HALTED
-        case TransportError(retryable=False):
+        case TransportError():  # nothing was ordered, and the host cannot be reached
             return Exit.NOT_ALLOWED
-    return Exit.FAILED
+    return Exit.NOT_ALLOWED if _shortage(error) else Exit.FAILED
 
 
 def report(error: BaseException, *, debug: bool, api: str | None = None) -> Exit:
@@ -204,7 +201,7 @@ def start_logging(*, debug: bool) -> None:
     logger.propagate = False
 
 
-def _explained(error: BaseException) -> str:
+def _explained(error: BaseException) -> str:  # noqa: PLR0911 - a table
     match error:
         case Interrupted():
             return f"interrupted; {error}"
@@ -217,7 +214,17 @@ def _explained(error: BaseException) -> str:
         case OSError() if error.strerror:
             named = f"{error.filename}: " if error.filename else ""
             return f"{named}{error.strerror}"
+    if short := _shortage(error):
+        return short
     return f"{type(error).__name__}: {error} (this is a bug: run it again with --debug and report the trace)"
+
+
+def _shortage(error: BaseException) -> str | None:
+    """The sentence for a shortage of this machine; None when it is none."""
+    from opus_async.transport.shortage import advice, out_of
+
+    what = out_of(error)
+    return None if what is None else f"this machine has no {what} left: {advice(what)}"
 
 
 def _completed(error: DeadlineExceeded) -> bool:

@@ -20,6 +20,7 @@ from opus_async.errors import (
     APIError,
     AuthenticationError,
     ConfigurationError,
+    Obstacle,
     OpusError,
     ProtocolError,
     TransportError,
@@ -54,6 +55,9 @@ LOOKS_AT_A_NO = 2
 """Times that a generation must seem absent: one odd page must not decide for the life of a client."""
 DENIAL_WAIT = 0.2
 """Seconds before the second try, twice that before the third."""
+REACH = 25.0
+"""Seconds after which a host that never answered is given up: a wrong URL is no outage to be waited for. A
+command that begins and ends around it is done within 30."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For looks that are repeated by their own schedule: the next look is the retry."""
 
@@ -96,6 +100,8 @@ class Api:
         self._notify = notify
         self._key = service_key
         self._key_worked = False
+        self._reached = False
+        """Whether anything was ever answered at the base URL."""
         self._headers = {"x-service-key": service_key, "Accept": "application/json"}
         self._json_headers = {**self._headers, "Content-Type": "application/json"}
 
@@ -158,6 +164,16 @@ class Api:
         except OpusError as error:
             return error
         return False
+
+    async def is_well(self) -> bool:
+        """Whether the generation spoken answers here, asked once and about no job that there is."""
+        try:
+            dialect = await self.dialect()
+            nowhere = await self._send(dialect.nowhere(), _as_it_is, policy=ONE_TRY)
+            speaks = functools.partial(dialect.speaks, nowhere=nowhere)
+            return await self._send(dialect.probe(), speaks, policy=ONE_TRY)
+        except OpusError:
+            return False
 
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
         """Read a workflow's schema as it is now, at whichever path still tells it."""
@@ -222,7 +238,7 @@ class Api:
             if _proves_not_obeyed(error):
                 raise
             fluke = isinstance(error, AuthenticationError) and self._key_worked
-            refused = classify(error) is FailureClass.REFUSED and not fluke
+            refused = _is_a_refusal(error) and not fluke
             raise UncertainStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
@@ -298,6 +314,7 @@ class Api:
         async def attempt(number: int) -> ValueT:
             try:
                 response = await self._http.send(request)
+                self._reached = True
                 self._tell(call, shown, response, number)
                 answer = Answer(
                     status=response.status,
@@ -325,6 +342,7 @@ class Api:
                     repeatable=call.repeatable,
                     policy=policy,
                     subject=subject,
+                    reach=None if self._reached else REACH,
                 )
             except AuthenticationError as error:
                 known = self._key_worked and call.repeatable
@@ -365,7 +383,7 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
     """Tell of failures after which a request may have been obeyed."""
 
     def failed(error: OpusError) -> None:
-        if classify(error) not in {FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}:
+        if classify(error) not in _NOT_OBEYED:
             tell()
 
     return failed
@@ -384,6 +402,18 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
             f"Version {asked} of workflow {workflow.workflow_id} was asked for, and the schema of version "
             f"{told} came: this server ignores the version. Leave it out, or use the other generation (api=)"
         )
+
+
+_NOT_OBEYED = frozenset(
+    {FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}
+)
+"""Failures after which a request cannot have been obeyed, where a refusal is believed."""
+
+
+def _is_a_refusal(error: OpusError) -> bool:
+    """Whether somebody said no to an order, or sent it elsewhere; a no proves nothing by itself."""
+    redirected = isinstance(error, TransportError) and error.obstacle is Obstacle.REDIRECT
+    return redirected or classify(error) is FailureClass.REFUSED
 
 
 def _proves_not_obeyed(error: OpusError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -36,7 +37,9 @@ from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.platform import Memory
 from opus_async.stream import Engine, JobRows, JobStream
+from opus_async.transport import open_files
 from opus_async.transport.breaker import Breaker
+from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
@@ -68,14 +71,16 @@ class OpusClient:
         listeners: Callables, sync or async, that are told events.
 
     Attributes:
-        limits: As given.
-        retry: Likewise.
+        limits: As given, or lower: as far as this process may open files.
+        asked_limits: As given.
+        retry: As given.
         workflows: Workflow schemas.
         jobs: The calls of a job one by one.
         files: Uploads and downloads.
 
     Raises:
-        ConfigurationError: No key, a base URL that is none, or a callback that the API would refuse.
+        ConfigurationError: No key, a base URL that is none, a callback that the API would refuse, or too few
+            files that this process may have open.
     """
 
     def __init__(
@@ -98,7 +103,10 @@ class OpusClient:
         url = resolve_base_url(base_url)
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self.limits = limits or Limits()
+        self.asked_limits = limits or Limits()
+        self.limits, lowered = open_files.fitted(self.asked_limits, soft=open_files.allowed())
+        if lowered:
+            warnings.warn(lowered, UserWarning, stacklevel=2)
         self._timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._notify = Notifier(listeners)
@@ -107,11 +115,8 @@ class OpusClient:
             self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
         )
         self._upload_slots = Gate(self.limits.upload_concurrency)
-        self._storage_gate = Gate(self.limits.upload_concurrency)
-        breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
-        storage_breaker = Breaker("file storage", self._storage_gate, self.retry, notify=self._notify)
-        self._breakers = (breaker, storage_breaker)
-        to_storage = Retrier(self.retry, self._storage_gate, breaker=storage_breaker, notify=self._notify)
+        self._breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
+        self._storage = Hosts(self.retry, self.limits.upload_concurrency, self._notify)
         self._api = Api(
             dialects(
                 resolve_api(api),
@@ -119,7 +124,7 @@ class OpusClient:
                 plain_http=is_loopback(url),
             ),
             self._http,
-            Retrier(self.retry, self._gate, breaker=breaker, notify=self._notify),
+            Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
             base_url=url,
             service_key=key,
             key_hint=key_problem(key),
@@ -129,7 +134,7 @@ class OpusClient:
             self._api,
             self._http,
             self._upload_slots,
-            to_storage,
+            self._storage.at,
             timeouts=self._timeouts,
             bandwidth=Bandwidth(self.limits.upload_bandwidth) if self.limits.upload_bandwidth else None,
             notify=self._notify,
@@ -156,7 +161,7 @@ class OpusClient:
             self._api,
             self._http,
             self._upload_slots,
-            to_storage,
+            self._storage.at,
             timeouts=self._timeouts,
             notify=self._notify,
         )
@@ -179,9 +184,9 @@ class OpusClient:
         self._closed = True
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
-        for breaker in self._breakers:
-            breaker.close()
-        for gate in (self._gate, self._upload_slots, self._storage_gate):
+        self._breaker.close()
+        self._storage.close()
+        for gate in (self._gate, self._upload_slots):
             gate.close()  # first: from here on nothing is started
         try:
             for engine in list(self._engines):

@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 
 from opus_async.config import Timeouts
-from opus_async.errors import DownloadError, ValidationFailed
+from opus_async.errors import DownloadError, TransportError, ValidationFailed
 from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.observed import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
 from opus_async.transport.download import Destination, Received, get_file
+from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
 from opus_async.transport.limits import Gate
 from opus_async.transport.notify import Notifier
-from opus_async.transport.retry import Retrier
 
 log = logging.getLogger("opus_async.opus")
 
@@ -32,18 +32,18 @@ class Downloader:
         api: For the presigned URL.
         http: For the GET.
         slots: How many files are on the wire at once.
-        retrier: Repeats a GET, and slows down when storage asks for it.
+        storage: Who repeats a GET, and slows down when storage asks for it.
         timeouts: ``upload_stall``, which is meant for both directions.
         notify: Where events go.
     """
 
     def __init__(
-        self, api: Api, http: Http, slots: Gate, retrier: Retrier, *, timeouts: Timeouts, notify: Notifier
+        self, api: Api, http: Http, slots: Gate, storage: Storage, *, timeouts: Timeouts, notify: Notifier
     ) -> None:
         self._api = api
         self._http = http
         self._slots = slots
-        self._retrier = retrier
+        self._storage = storage
         self._timeouts = timeouts
         self._notify = notify
         self._by_workspace = True
@@ -116,4 +116,8 @@ class Downloader:
                 )
             return got
 
-        return await self._retrier.call("get", attempt)
+        try:
+            return await self._storage(place.get_url).call("get", attempt)
+        except TransportError as error:
+            error.storage = True
+            raise

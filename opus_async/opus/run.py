@@ -110,6 +110,11 @@ class OpusRun:
         """Read the schema of this run's version: what dooms every row shows here."""
         await self._schema(self._version)
 
+    async def reopen(self) -> None:
+        """Read the schema of this run's version again: whether the platform still takes this key."""
+        number, version_id = self._version
+        await self._api.workflow(self.kind, version=number, version_id=version_id)
+
     @property
     def workflow(self) -> Workflow:
         """The workflow in this run's version, as ``open`` read it."""
@@ -199,6 +204,10 @@ class OpusRun:
     async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
         return await self._api.observe(remote_ids)
+
+    async def is_well(self) -> bool:
+        """Whether the platform answers as it should when it is asked about no job in particular."""
+        return await self._api.is_well()
 
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch the results of a completed job, the audit of any other."""

@@ -15,17 +15,17 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from opus_async.config import Timeouts
-from opus_async.errors import OpusError, UploadError
+from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.events import RequestSent, UploadProgress
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.memory import Content, Sent, UploadMemory
 from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
+from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
 from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
-from opus_async.transport.retry import Retrier
 
 log = logging.getLogger("opus_async.opus")
 
@@ -46,7 +46,7 @@ class Uploader:
         api: For presign.
         http: For the PUT.
         slots: ``upload_concurrency``.
-        retrier: Repeats a PUT, and slows down when storage asks for it.
+        storage: Who repeats a PUT, and slows down when storage asks for it.
         timeouts: ``upload_stall``.
         bandwidth: Shared by all uploads; None for no bound.
         notify: Where events go.
@@ -57,7 +57,7 @@ class Uploader:
         api: Api,
         http: Http,
         slots: Gate,
-        retrier: Retrier,
+        storage: Storage,
         *,
         timeouts: Timeouts,
         bandwidth: Bandwidth | None,
@@ -66,7 +66,7 @@ class Uploader:
         self._api = api
         self._http = http
         self._slots = slots
-        self._retrier = retrier
+        self._storage = storage
         self._timeouts = timeouts
         self._bandwidth = bandwidth
         self._notify = notify
@@ -134,7 +134,11 @@ class Uploader:
                     )
                 )
 
-        await self._retrier.call("put", attempt)
+        try:
+            await self._storage(place.put_url).call("put", attempt)
+        except TransportError as error:
+            error.storage = True
+            raise
 
     def _teller(self, source: Source, on_progress: Progress | None) -> Progress | None:
         if not self._notify.active:

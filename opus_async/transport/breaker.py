@@ -48,8 +48,11 @@ class Breaker:
             up: then they get a HostDown, and single ones go on probing.
         notify: Told a HostTroubled when trouble begins, when the host is given up, and when it is over.
         random: A source of numbers in [0, 1).
+        certain: Whether the host is known to be the right one. If not, and before it has answered anybody,
+            one subject that cannot reach it is not enough to blame it.
 
     Attributes:
+        answered: Whether it ever gave a good answer, or a plain no.
         failures: In a row, of those that blame the host; 0 while all is well.
         given_up: Whether requests are no longer held, but refused.
     """
@@ -62,7 +65,9 @@ class Breaker:
         *,
         notify: Callable[[Event], None] | None = None,
         random: Callable[[], float] = random_module.random,
+        certain: bool = True,
     ) -> None:
+        self.answered = False
         self.failures = 0
         self.given_up = False
         self._host = host
@@ -71,6 +76,7 @@ class Breaker:
         self._forgives = policy.outage is not None
         self._notify = notify
         self._random = random
+        self._certain = certain
         self._reason = ""
         self._first_subject: object = None
         self._several = False
@@ -94,6 +100,7 @@ class Breaker:
         """The host gave a good answer, or a plain no: it is well."""
         if self.holds:
             self._end("it answers again")
+        self.answered = True
         self.failures = 0
 
     def failed(self, reason: str, subject: object, *, unsent: bool) -> bool:
@@ -116,7 +123,7 @@ class Breaker:
         self.failures += 1
         self._failed_at, self._reason = now, reason
         self._several = self._several or subject != self._first_subject
-        blamed = self.holds or self._several or unsent
+        blamed = self.holds or self._several or (unsent and (self._certain or self.answered))
         if blamed and self.failures >= FAILURES and now - self._began >= OVER:
             self._begin()
         return blamed and (self._forgives or self.given_up)
@@ -225,6 +232,7 @@ class Breaker:
             host=self._host,
             seconds=seconds,
             request_sent=request_sent,
+            answered=self.answered,
         )
 
     def _tell(self, *, down: bool, reason: str) -> None:

@@ -12,11 +12,11 @@ import ssl
 
 import aiohttp
 
-from opus_async.errors import TransportError
+from opus_async.errors import Obstacle, TransportError
+from opus_async.transport.shortage import advice, out_of
 from opus_async.transport.urls import without_query
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
-_OPEN_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _SERVER_ERROR = 500
 
 
@@ -31,14 +31,23 @@ def explain(
     shown = without_query(url)
     unsent = _never_left(error, clock)
     if unsent is not None:
-        message, retryable = unsent
-        return TransportError(
-            f"{method} {shown}: {message}", request_sent=False, retryable=retryable, method=method, url=shown
+        message, obstacle, retryable = unsent
+        failure = TransportError(
+            f"{method} {shown}: {message}",
+            request_sent=False,
+            retryable=retryable,
+            obstacle=obstacle,
+            method=method,
+            url=shown,
         )
+        failure.shortage = out_of(error) if obstacle is Obstacle.SHORTAGE else None
+        return failure
+    too_large = isinstance(error, AnswerTooLarge)
     return TransportError(
         f"{method} {shown}: {_lost(error, clock)}",
         request_sent=True,
-        retryable=not isinstance(error, AnswerTooLarge),
+        retryable=not too_large,
+        obstacle=Obstacle.TOO_LARGE if too_large else Obstacle.NETWORK,
         method=method,
         url=shown,
     )
@@ -46,40 +55,43 @@ def explain(
 
 def _never_left(  # noqa: C901, PLR0911 - a table
     error: Exception, clock: aiohttp.ClientTimeout | None
-) -> tuple[str, bool] | None:
-    """The message, and whether to try again, of an error that proves that no byte was sent."""
+) -> tuple[str, Obstacle, bool] | None:
+    """Of an error that proves that no byte was sent: the message, the obstacle, whether to try again."""
+    network = Obstacle.NETWORK
     match error:
         case aiohttp.ConnectionTimeoutError():
             within = f" within {clock.connect:g} s" if clock and clock.connect else ""
-            return f"no connection{within}; check the network, or raise Timeouts.connect", True
+            return f"no connection{within}; check the network, or raise Timeouts.connect", network, True
+        case aiohttp.ClientConnectorError() | RuntimeError() if what := out_of(error):
+            return f"this machine has no {what} left; {advice(what)}", Obstacle.SHORTAGE, True
         case aiohttp.ClientHttpProxyError():
             return (
                 f"the proxy refused the tunnel (HTTP {error.status}); check HTTPS_PROXY and its password",
+                Obstacle.PROXY,
                 error.status >= _SERVER_ERROR,
             )
         case aiohttp.ClientConnectorCertificateError():
-            return _certificate(error.certificate_error, error.host), False
+            return _certificate(error.certificate_error, error.host), Obstacle.CERTIFICATE, False
         case aiohttp.ClientProxyConnectionError():
-            return f"the proxy cannot be reached ({_reason(error)}); check HTTPS_PROXY and HTTP_PROXY", True
+            message = f"the proxy cannot be reached ({_reason(error)}); check HTTPS_PROXY and HTTP_PROXY"
+            return message, network, True
         case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} cannot be resolved; check the spelling and the network", True
+            message = f"the name {error.host} cannot be resolved; check the spelling and the network"
+            return message, network, True
         case aiohttp.ClientConnectorSSLError():
             return _handshake(error)
-        case aiohttp.ClientConnectorError() if error.os_error.errno in _OPEN_FILES:
-            return "too many open files; raise the limit (ulimit -n) or lower the concurrency", True
         case aiohttp.ClientConnectorError():
-            return (
-                f"no connection to {error.host} ({_reason(error)}); check the base URL and the network",
-                True,
-            )
+            message = f"no connection to {error.host} ({_reason(error)}); check the base URL and the network"
+            return message, network, True
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return "this is no http(s) URL", False
+            return "this is no http(s) URL", Obstacle.REQUEST, False
         case aiohttp.ClientError() | OSError():
             return None
         case ValueError():
-            return "a header, the method or the URL holds a character that HTTP does not allow", False
+            message = "a header, the method or the URL holds a character that HTTP does not allow"
+            return message, Obstacle.REQUEST, False
         case RuntimeError():
-            return "the session is closed, or belongs to another event loop", False
+            return "the session is closed, or belongs to another event loop", Obstacle.CLOSED, False
     return None
 
 
@@ -106,14 +118,16 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa
     return f"the exchange failed ({type(error).__name__})"
 
 
-def _handshake(error: aiohttp.ClientConnectorSSLError) -> tuple[str, bool]:
+def _handshake(error: aiohttp.ClientConnectorSSLError) -> tuple[str, Obstacle, bool]:
     reason = _reason(error)
     if reason in _NO_TLS:
         return (
             f"{error.host} does not speak TLS there ({reason}); check scheme and port of the base URL",
+            Obstacle.CERTIFICATE,
             False,
         )
-    return f"the TLS handshake with {error.host} failed ({reason}); check the network", True
+    message = f"the TLS handshake with {error.host} failed ({reason}); check the network"
+    return message, Obstacle.NETWORK, True
 
 
 def _certificate(error: Exception, host: str) -> str:

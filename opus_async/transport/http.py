@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from opus_async.config import Timeouts
-from opus_async.errors import TransportError
+from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.failures import AnswerTooLarge, explain
 from opus_async.transport.proxies import Proxies
@@ -260,7 +260,10 @@ class Http:
         if self._session is None:
             if self._closed:
                 raise TransportError(
-                    "The client is closed: make a new one", request_sent=False, retryable=False
+                    "The client is closed: make a new one",
+                    request_sent=False,
+                    retryable=False,
+                    obstacle=Obstacle.CLOSED,
                 )
             self._proxies = Proxies()
             self._session = aiohttp.ClientSession(
@@ -303,6 +306,7 @@ def _parse(method: str, url: str) -> URL:
         f"{method} {shown}: this is no http(s) URL",
         request_sent=False,
         retryable=False,
+        obstacle=Obstacle.REQUEST,
         method=method,
         url=shown,
     )
@@ -368,6 +372,7 @@ def _redirect_refused(method: str, url: str, what: str) -> TransportError:
         f"{method} {shown} {what} (check the base URL)",
         request_sent=True,
         retryable=False,
+        obstacle=Obstacle.REDIRECT,
         method=method,
         url=shown,
     )

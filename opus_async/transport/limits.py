@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import IntEnum
 from types import TracebackType
 
-from opus_async.errors import OpusError, TransportError
+from opus_async.errors import Obstacle, OpusError, TransportError
 from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
 
 __all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
@@ -424,4 +424,5 @@ def _closed_error() -> TransportError:
         "The client was closed while this request waited for its turn; nothing was sent",
         request_sent=False,
         retryable=False,
+        obstacle=Obstacle.CLOSED,
     )

@@ -24,11 +24,12 @@ from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from opus_async.errors import DownloadError
 from opus_async.transport.reading import off_loop
+from opus_async.transport.shortage import advice, out_of
 
 _SHOWN_CHARS = 50
 """Of the name in the temporary one: 200 bytes at most, so that all of it stays below a file system's 255."""
 
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ADVICE = {
     errno.ENOSPC: "free some space, or give a folder on another disk",
     errno.EDQUOT: "free some space, or give a folder on another disk",
@@ -41,8 +42,6 @@ _ADVICE = {
     errno.ELOOP: "it or a folder of it is a link, and none is followed: take it away",
     errno.EISDIR: "there is a folder of that name: give another name",
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.EMFILE: "raise the limit of open files (ulimit -n), or lower the concurrency",
-    errno.ENFILE: "raise the limit of open files (ulimit -n), or lower the concurrency",
 }
 
 
@@ -106,7 +105,12 @@ class PartFile:
     async def discard(self) -> None:
         """Close and remove it; goes on in its thread when cancelled."""
         self._given_up = True
-        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.discard_now))
+        try:
+            discarding = asyncio.get_running_loop().run_in_executor(None, self.discard_now)
+        except RuntimeError:  # no thread can be started: better to block for a moment than to leave it
+            self.discard_now()
+        else:
+            await asyncio.shield(discarding)
 
     def discard_now(self) -> None:
         """Do so in this thread, after whatever another one does with it now."""
@@ -164,12 +168,15 @@ def unwritable(path: Path, error: OSError) -> DownloadError:
     """The error for a file that the system does not let us write; it says what to do."""
     number = error.errno or 0
     reason = os.strerror(number) if number else error.strerror or str(error)
-    advice = _ADVICE.get(number, "check the disk and the path")
-    return DownloadError(
-        f"{path} cannot be written ({reason}): {advice}",
+    what = out_of(error)
+    fix = _ADVICE.get(number, "check the disk and the path") if what is None else advice(what)
+    refusal = DownloadError(
+        f"{path} cannot be written ({reason}): {fix}",
         destination=str(path),
         disk_full=number in _DISK_FULL,
     )
+    refusal.shortage = what
+    return refusal
 
 
 def _move(part: Path, path: Path) -> None:

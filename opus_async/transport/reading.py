@@ -10,9 +10,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from opus_async.errors import UploadError
+from opus_async.transport.shortage import advice, out_of
 
 ResultT = TypeVar("ResultT")
 
@@ -81,7 +82,7 @@ class FileReading:
         try:
             return os.pread(self._number, size, offset)
         except OSError as error:
-            raise UploadError(unreadable(self._filename, error), filename=self._filename) from None
+            raise unreadable(self._filename, self._filename, error) from None
         finally:
             with self._lock:
                 self._reading = False
@@ -106,7 +107,12 @@ async def off_loop(
     function: Callable[[], ResultT], undo: Callable[[ResultT], object] | None = None
 ) -> ResultT:
     """Run in the loop's executor. ``undo`` is called with a result that came after a cancel."""
-    future = asyncio.get_running_loop().run_in_executor(None, function)
+    late = _Late(function, undo)
+    try:
+        future = asyncio.get_running_loop().run_in_executor(None, late.run)
+    except RuntimeError:  # no thread could be started; another one may still take it up
+        late.give_up()
+        raise
     if undo is None:
         return await future
     try:
@@ -114,6 +120,37 @@ async def off_loop(
     except asyncio.CancelledError:
         future.add_done_callback(lambda done: None if done.exception() else undo(done.result()))
         raise
+
+
+class _Late(Generic[ResultT]):
+    """A function in the executor's queue that may be given up: what it opened is closed then.
+
+    An executor that cannot start a thread raises, and yet leaves the function to the threads it has.
+    """
+
+    def __init__(self, function: Callable[[], ResultT], undo: Callable[[ResultT], object] | None) -> None:
+        self._function = function
+        self._undo = undo
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._done: list[ResultT] = []
+
+    def run(self) -> ResultT:
+        result = self._function()
+        with self._lock:
+            self._done.append(result)
+            self._close()
+        return result
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._given_up = True
+            self._close()
+
+    def _close(self) -> None:
+        if self._given_up and self._undo is not None:
+            while self._done:
+                self._undo(self._done.pop())
 
 
 def changed(filename: str) -> UploadError:
@@ -130,7 +167,17 @@ def identity_of(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def unreadable(name: str, error: Exception) -> str:
-    """The sentence for a file that cannot be opened or read."""
+def unreadable(name: str, filename: str, error: Exception) -> UploadError:
+    """The error for a file that cannot be opened or read.
+
+    Args:
+        name: How messages name it.
+        filename: As the caller named it.
+        error: What the system said.
+    """
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{name} cannot be read ({reason}): check the path and its permissions"
+    what = out_of(error)
+    fix = "check the path and its permissions" if what is None else advice(what)
+    refusal = UploadError(f"{name} cannot be read ({reason}): {fix}", filename=filename)
+    refusal.shortage = what
+    return refusal

@@ -29,6 +29,7 @@ from opus_async.errors import (
 from opus_async.events import Event, RequestRetried
 from opus_async.transport.breaker import Breaker
 from opus_async.transport.limits import Gate, Lane
+from opus_async.transport.shortage import Waits
 
 __all__ = ["FailureClass", "Retrier", "Schedule", "classify"]
 
@@ -55,6 +56,8 @@ slow its own gate down for a storm elsewhere."""
 class FailureClass(Enum):
     """What happened to a request. The value is the word used in events and logs."""
 
+    SHORTAGE = "shortage"
+    """This machine had no room for it: nothing of it left, and nobody else is to blame."""
     UNSENT = "unsent"
     """No byte of it left: repeating is safe whatever it does."""
     BROKEN = "broken"
@@ -71,12 +74,18 @@ class FailureClass(Enum):
     """A plain no, or a failure that has nothing to do with the network: the same again would fail again."""
 
 
-_MAY_FOLLOW_ANYTHING = frozenset({FailureClass.UNSENT, FailureClass.THROTTLED})
+_MAY_FOLLOW_ANYTHING = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED})
 """Failures after which even an order that starts a bill may be sent again."""
+
+
+_FINAL_CLASSES = frozenset({FailureClass.REFUSED, FailureClass.SHORTAGE})
+"""Failures that no further attempt follows; of a shortage, once it has lasted for too long."""
 
 
 def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
     """What this error says happened to the request."""
+    if error.shortage:
+        return FailureClass.SHORTAGE
     match error:
         case NotFound() | QuotaExhausted():
             return FailureClass.REFUSED  # whatever the status: some answers say so with a 500, or a 429
@@ -189,7 +198,7 @@ class Retrier:
         self._sleep = sleep
         self._jitter = jitter
 
-    async def call(
+    async def call(  # noqa: C901 - one loop, and what may follow an attempt
         self,
         operation: str,
         attempt: Callable[[int], Awaitable[ValueT]],
@@ -198,6 +207,7 @@ class Retrier:
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
         subject: object = None,
+        reach: float | None = None,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
 
@@ -210,12 +220,15 @@ class Retrier:
             policy: For this call alone.
             subject: The same for all calls that ask the same, so that one thing alone that always fails is
                 not taken for the host; None for a call like no other.
+            reach: Seconds after which a host is given up to which no connection came to be, whatever the
+                policy's ``outage``; None for no such bound.
 
         Raises:
             HostDown: The host was given up, or is given up while this waits for it.
             OpusError: Of the last attempt; its message tells how many there were, over how long.
         """
         number, began, schedule, unclear = 0, None, None, False
+        shortage = Waits(self._policy.outage or self._policy.max_elapsed)
         while True:
             number += 1
             if not self._gate.enter_now(lane):  # ``async with gate.slot(lane)``, at half its price
@@ -227,19 +240,27 @@ class Retrier:
                 failure = error
             else:
                 self._gate.succeeded()
-                if self._breaker is not None and self._breaker.failures:
+                if self._breaker is not None and (self._breaker.failures or not self._breaker.answered):
                     self._breaker.heard()
                 return value
             finally:
                 self._gate.leave()
             took = self._clock() - started
             began = started if began is None else began
+            if failure.shortage and (lasting := shortage.next_wait()) is not None:
+                self._tell(operation, failure, lasting, number)
+                del failure
+                number -= 1  # it was no attempt: nothing left
+                await self._sleep(lasting)
+                continue
             if schedule is None:
                 schedule = Schedule(policy or self._policy, self._jitter)
             try:
                 wait, pause = self._judge(
                     failure, schedule, took, started, repeatable=repeatable, subject=subject or schedule
                 )
+                if reach is not None and not unclear and classify(failure) is FailureClass.UNSENT:
+                    wait = _within(wait, reach - (self._clock() - began) - took)
                 if wait is None:
                     _finish(failure, number, self._clock() - began)
                     raise failure
@@ -279,7 +300,7 @@ class Retrier:
         elif kind is FailureClass.GARBLED or isinstance(getattr(error, "status", None), int):
             self._gate.answered()
         forgiven = self._ask_breaker(error, kind, asked, subject)
-        if kind is FailureClass.REFUSED or not getattr(error, "retryable", True):
+        if kind in _FINAL_CLASSES or not getattr(error, "retryable", True):
             return None, paused
         if kind is FailureClass.THROTTLED:
             return self._after_throttling(schedule, asked, paused), paused
@@ -293,7 +314,7 @@ class Retrier:
         self, error: OpusError, kind: FailureClass, asked: float | None, subject: object
     ) -> bool:
         """Tell the breaker what came; returns whether it is the host's misfortune and not this request's."""
-        if self._breaker is None or not getattr(error, "retryable", True):
+        if self._breaker is None or not getattr(error, "retryable", True) or kind is FailureClass.SHORTAGE:
             return False
         if kind is FailureClass.REFUSED:
             if isinstance(getattr(error, "status", None), int):
@@ -335,6 +356,11 @@ def _seen(error: OpusError) -> str:
         code = getattr(error, "code", None)
         return f"HTTP {status} {code}" if code else f"HTTP {status}"
     return error.message.partition("\n")[0]
+
+
+def _within(wait: float | None, left: float) -> float | None:
+    """This wait, if there is time left for it; None to give up."""
+    return wait if wait is not None and wait <= left else None
 
 
 def _finish(error: OpusError, number: int, seconds: float) -> None:

@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from opus_async.errors import UploadError
 from opus_async.transport.confined import Confined
 from opus_async.transport.reading import FileReading, Reading, changed, identity_of, off_loop, unreadable
+from opus_async.transport.shortage import patiently
 
 _HASH_CHUNK = 1024 * 1024
 _HASH_INLINE = 64 * 1024
@@ -48,7 +49,7 @@ async def digest(source: Source) -> str:
     Raises:
         UploadError: It changed or cannot be read.
     """
-    return await source.digest()
+    return await patiently(source.digest)
 
 
 class BytesSource:
@@ -103,7 +104,7 @@ class PathSource:
         try:
             found = path.stat() if isinstance(path, Confined) else os.stat(self._path)  # noqa: PTH116 - a str
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+            raise unreadable(self._path, self.filename, error) from None
         if not stat.S_ISREG(found.st_mode):
             raise UploadError(
                 f"{self._path} is not a regular file: give the path of a file", filename=self.filename
@@ -139,7 +140,7 @@ class PathSource:
                 self._path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
             )
         except OSError as error:
-            raise UploadError(unreadable(self._path, error), filename=self.filename) from None
+            raise unreadable(self._path, self.filename, error) from None
         return FileReading(number, self.filename, self._identity)
 
     def _hash(self, stop: threading.Event) -> str:
@@ -230,7 +231,7 @@ class FileObjectSource:
                 finally:
                     shared.file.seek(shared.start)
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+            raise unreadable(self.filename, self.filename, error) from None
 
     def check(self) -> None:
         """Compare the size with what it was."""
@@ -238,7 +239,7 @@ class FileObjectSource:
             with self._shared.lock:
                 size = self._size()
         except (OSError, ValueError) as error:
-            raise UploadError(unreadable(self.filename, error), filename=self.filename) from None
+            raise unreadable(self.filename, self.filename, error) from None
         if size != self.size:
             raise changed(self.filename)
 

@@ -6,21 +6,14 @@ import asyncio
 
 import pytest
 
-from opus_async.batch.control import Control, Pace, Reason, dooms_all
+from opus_async.batch.control import Control, Pace, Reason
 from opus_async.batch.halt import Halt
 from opus_async.errors import (
     AuthenticationError,
-    ConfigurationError,
     HostDown,
-    InvalidInputs,
-    JobFailed,
     LedgerError,
-    OpusError,
-    PermissionDenied,
     QuotaExhausted,
     RateLimited,
-    ServerError,
-    TransportError,
 )
 from opus_async.exits import Exit
 from opus_async.platform import Stages
@@ -94,29 +87,6 @@ async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrup
 
 def refusal(kind, **more):
     return kind("no", status=400, **more)
-
-
-@pytest.mark.parametrize(
-    ("error", "doomed"),
-    [
-        (refusal(AuthenticationError), True),
-        (refusal(QuotaExhausted), True),
-        (refusal(PermissionDenied, stage="open"), True),
-        (refusal(PermissionDenied, stage="see"), False),
-        (refusal(RateLimited), True),
-        (refusal(ServerError), False),
-        (ConfigurationError("no"), True),
-        (HostDown("no", host="h", seconds=1, request_sent=False), True),
-        (TransportError("no", request_sent=False, retryable=False), True),
-        (TransportError("no", request_sent=True), False),
-        (LedgerError("no"), True),
-        (InvalidInputs(["no"]), False),
-        (JobFailed("no"), False),
-        (OpusError("no"), False),
-    ],
-)
-def test_what_dooms_every_row(error, doomed):
-    assert dooms_all(error, STAGES) is doomed
 
 
 @pytest.mark.parametrize(

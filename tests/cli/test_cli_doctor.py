@@ -107,11 +107,15 @@ def test_names_from_the_env_file_are_told_without_values(opus, to, tmp_path):
     assert to["OPUS_SERVICE_KEY"][1:] not in said.out
 
 
-def test_too_few_open_files(monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 4096))
-    check = local.open_files(Limits())
-    assert check.state is State.BAD
-    assert "ulimit -n" in check.fix
+@pytest.mark.parametrize(
+    ("hard", "state"),
+    [(4096, State.GOOD), (resource.RLIM_INFINITY, State.GOOD), (100, State.RISK), (20, State.BAD)],
+)
+def test_few_open_files_are_bad_when_nothing_works_with_them(monkeypatch, hard, state):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (20, hard))
+    check = local.file_limit(Limits())
+    assert check.state is state
+    assert state is State.GOOD or "ulimit -n" in check.fix
 
 
 def through(simulator, *kept):

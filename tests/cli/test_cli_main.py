@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -284,13 +285,16 @@ def _down():
         (DeadlineExceeded("x", job_id="1", last_status=JobStatus.COMPLETED), Exit.FAILED),
         (TransportError("x", request_sent=True, job_id="1", stage="watch"), Exit.UNKNOWN),
         (TransportError("x", request_sent=False, retryable=False), Exit.NOT_ALLOWED),
-        (_down(), Exit.HALTED),
+        (_down(), Exit.NOT_ALLOWED),
         (ManifestError("x", ["row 1"]), Exit.WRONG_USE),
         (LedgerBusy("x", pid=17, host="here"), Exit.WRONG_USE),
         (LedgerError("x", disk_full=True), Exit.HALTED),
         (LedgerError("x"), Exit.FAILED),
         (_down().located(job_id="1", stage="watch"), Exit.UNKNOWN),
-        (TransportError("x", request_sent=True), Exit.FAILED),
+        (TransportError("x", request_sent=True), Exit.NOT_ALLOWED),
+        (TransportError("x", request_sent=False, job_id="1", stage="execute"), Exit.NOT_ALLOWED),
+        (RuntimeError("can't start new thread"), Exit.NOT_ALLOWED),
+        (OSError(errno.EMFILE, "Too many open files"), Exit.NOT_ALLOWED),
         (JobFailed("x", job_id="1", stage="watch"), Exit.FAILED),
         (DownloadError("x", destination="a", job_id="1", stage="download"), Exit.FAILED),
         (_api(NotFound, 404).located(job_id="1", stage="download"), Exit.FAILED),

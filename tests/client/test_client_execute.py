@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 from client_tools import DOCUMENT, TEXT, document, sha256, text_payload, until
@@ -20,6 +21,7 @@ from handmade_opus import (
     TRUNCATED,
     TRUNCATED_BEFORE,
     html,
+    redirect,
     said,
 )
 
@@ -33,6 +35,7 @@ from opus_async import (
     QuotaExhausted,
     RequestRetried,
     ServerError,
+    TransportError,
     ValidationFailed,
 )
 
@@ -196,6 +199,22 @@ async def test_refusal_is_looked_at_and_then_believed(handmade, connect, status,
     assert server.counts["execute"] == 1
     looks = [seen for seen in server.of("status") if seen.target.endswith("/job-1/status")]
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize("obeyed", [True, False])
+async def test_order_that_is_sent_elsewhere_is_looked_at_and_never_repeated(handmade, connect, obeyed):
+    answer = redirect(302, "https://elsewhere.example.com/login")
+    if obeyed:
+        answer = replace(answer, obeyed=True)
+    server = await handmade(script={"execute": [answer]}, running_for=1)
+    run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
+    if obeyed:
+        assert (await run).ok
+    else:
+        with pytest.raises(TransportError, match="redirected"):
+            await run
+    assert server.counts["execute"] == 1
+    assert server.counts["status"] >= 1
 
 
 @pytest.mark.parametrize("status", REFUSALS)

@@ -195,7 +195,7 @@ class Presigner:
 def uploader(api, http):
     notify = Notifier()
     retrier = Retrier(QUICK, Gate(4), notify=notify)
-    return Uploader(api, http, Gate(4), retrier, timeouts=Timeouts(), bandwidth=None, notify=notify)
+    return Uploader(api, http, Gate(4), lambda _: retrier, timeouts=Timeouts(), bandwidth=None, notify=notify)
 
 
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])

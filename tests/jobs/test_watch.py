@@ -16,8 +16,10 @@ from opus_async.errors import (
     HostDown,
     InvalidInputs,
     NotFound,
+    Obstacle,
     OpusError,
     ProtocolError,
+    RateLimited,
     ServerError,
     TransportError,
 )
@@ -38,7 +40,11 @@ class FakeOpus:
         self.open: set[str] = set()
         self.answers: dict[str, list[JobStatus | OpusError]] = {}
         self.most_at_once = 0
+        self.well = False
         self._latency = latency
+
+    async def is_well(self):
+        return self.well
 
     async def observe(self, remote_ids):
         assert len(remote_ids) <= self.observes_at_once
@@ -202,6 +208,43 @@ def test_a_platform_that_is_gone_is_waited_for_without_end_or_for_as_long_as_was
         async with watching(opus, patience=10, outage=3600) as watcher:
             with pytest.raises(HostDown):
                 await watcher.wait("2")
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtocolError("an HTML page"),
+        TransportError("elsewhere", request_sent=True, retryable=False, obstacle=Obstacle.REDIRECT),
+        TransportError("too large", request_sent=True, retryable=False, obstacle=Obstacle.TOO_LARGE),
+    ],
+)
+def test_answers_that_are_odd_for_one_job_alone_are_borne_for_half_a_minute(error):
+    async def main():
+        opus = FakeOpus()
+        opus.well = True
+        opus.answers["1"] = [error] * 1000
+        async with watching(opus, patience=600, outage=3600) as watcher:
+            began = now()
+            with pytest.raises(type(error)):
+                await watcher.wait("1")
+            assert 30 <= now() - began <= 70
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", [ServerError("down", status=500), RateLimited("slow", status=429)])
+def test_failures_of_one_job_alone_are_borne_for_as_long_as_an_outage(error):
+    async def main():
+        opus = FakeOpus()
+        opus.well = True
+        opus.answers["1"] = [error] * 1000
+        async with watching(opus, patience=60, outage=600) as watcher:
+            began = now()
+            with pytest.raises(type(error)):
+                await watcher.wait("1")
+            assert 600 <= now() - began <= 700
 
     run_virtual(main())
 

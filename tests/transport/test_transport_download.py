@@ -558,9 +558,12 @@ async def test_a_disk_that_refuses_leaves_nothing(  # noqa: PLR0917 - fixtures
         await get(http, served, Destination(place.path, overwrite=True))
     error = caught.value
     assert (error.status, error.code, error.destination) == (None, None, str(place.path))
-    assert error.disk_full is (number in {errno.ENOSPC, errno.EDQUOT})
+    assert error.disk_full is (number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
     assert str(place.path) in str(error)
-    assert classify(error) is FailureClass.REFUSED
+    short = number == errno.EMFILE
+    assert (error.shortage, classify(error)) == (
+        ("open files", FailureClass.SHORTAGE) if short else (None, FailureClass.REFUSED)
+    )
     monkeypatch.undo()
     assert names(folder) == []
 

@@ -11,6 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opus_async.errors import LedgerError
+from opus_async.transport.shortage import advice, out_of
+
+try:
+    import resource
+except ImportError:
+    resource = None  # type: ignore[assignment]  # not on this system
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No room on the disk, in the user's quota, or below the limit of file sizes (``ulimit -f``)."""
@@ -35,6 +41,8 @@ def explained(error: Exception, path: Path) -> LedgerError:
     """
     if isinstance(error, LedgerError):
         return error
+    if what := out_of(error):
+        return _short(path, what)
     if isinstance(error, OSError):
         return _of_system(error, path)
     if isinstance(error, sqlite3.Error):
@@ -85,6 +93,14 @@ def _of_sqlite(error: sqlite3.Error, path: Path) -> LedgerError:
     return LedgerError(f"{path} cannot be used ({error}). {_NOTHING_LOST}")
 
 
+def _short(path: Path, what: str) -> LedgerError:
+    error = LedgerError(
+        f"{path} cannot be used: this machine has no {what} left; {advice(what)}, then go on. {_NOTHING_LOST}"
+    )
+    error.shortage = what
+    return error
+
+
 def _full(path: Path, reason: str) -> LedgerError:
     return LedgerError(
         f"There is no room to write {path} ({reason}): make some, then resume. {_NOTHING_LOST}",
@@ -100,7 +116,19 @@ def _not_writable(path: Path, reason: str) -> LedgerError:
 
 
 def _no_room(directory: Path) -> bool:
+    """Whether a file in this folder cannot grow: the disk is full, or the largest is as large as may be."""
     try:
-        return shutil.disk_usage(directory).free < _ALMOST_NOTHING
+        if shutil.disk_usage(directory).free < _ALMOST_NOTHING:
+            return True
+        largest = max((found.stat().st_size for found in directory.iterdir() if found.is_file()), default=0)
     except OSError:
         return False
+    return largest + _ALMOST_NOTHING > _largest_allowed()
+
+
+def _largest_allowed() -> float:
+    """Bytes that a file of this process may have (``ulimit -f``)."""
+    if resource is None:
+        return float("inf")
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft

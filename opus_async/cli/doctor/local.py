@@ -27,13 +27,12 @@ from opus_async.config import (
 )
 from opus_async.errors import ConfigurationError
 from opus_async.opus.protocol import calls
+from opus_async.transport import open_files
 from opus_async.transport.urls import without_query
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "python-backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)
 """Older ones send an empty body again after a broken connection, and storage says 200 to it."""
-MARGIN = 64
-"""Open files besides connections: the program's own, its libraries', name look-ups, results."""
 
 
 def examine(options: argparse.Namespace) -> Iterator[Check]:
@@ -44,7 +43,7 @@ def examine(options: argparse.Namespace) -> Iterator[Check]:
     yield api(options)
     yield callback_url()
     yield proxy()
-    yield open_files(Limits())
+    yield file_limit(Limits())
 
 
 def versions() -> Check:
@@ -137,17 +136,19 @@ def proxy() -> Check:
     return good("proxy", f"{named}; exempt: {exempt or 'nothing'}")
 
 
-def open_files(limits: Limits) -> Check:
-    """Whether the limit of open files allows what runs at once."""
+def file_limit(limits: Limits) -> Check:
+    """Whether the limit of open files allows what runs at once; a command raises its own as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # An upload has a connection and a file.
-    needed = limits.api_concurrency + 2 * limits.upload_concurrency + MARGIN
-    if soft in {resource.RLIM_INFINITY, -1} or soft >= needed:
-        return good("open files", f"{soft:,} allowed, {needed} needed with the default limits")
-    how = f"ulimit -n {needed * 2}"
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        how += " (needs an administrator), or lower api_concurrency and upload_concurrency"
-    return bad("open files", f"{soft:,} allowed, {needed} needed with the default limits", how)
+    needed = open_files.needed(limits)
+    finding = f"{soft:,} allowed, {needed} needed with the default limits"
+    if {soft, hard} & {resource.RLIM_INFINITY, -1} or hard >= needed:
+        return good("open files", finding)
+    how = f"ulimit -n {needed} (needs an administrator)"
+    try:
+        open_files.fitted(limits, soft=hard)
+    except ConfigurationError:
+        return bad("open files", finding, how)
+    return risk("open files", f"{finding}: less is done at once", f"{how}, or leave it so: nothing fails")
 
 
 def _is_here() -> bool:

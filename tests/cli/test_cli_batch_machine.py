@@ -1,0 +1,83 @@
+"""Batches on a machine that has little: few open files, small files, a host that is not there."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+
+import pytest
+from command_line import command, environment
+
+WORKFLOW = "Rep0rtWithFiles1"
+LIMITED = """
+import resource, sys
+name, soft = sys.argv[1], int(sys.argv[2])
+resource.setrlimit(getattr(resource, name), (soft, soft))
+from opus_async.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def limited(name, soft, *words, cwd, env, seconds=120):
+    """Run a command in a process that has no more than so much."""
+    python = command()[0]
+    done = subprocess.run(
+        [python, "-c", LIMITED, name, str(soft), *map(str, words)],
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def manifest_of(home, rows):
+    (home / "docs").mkdir()
+    lines = ["key,Document,Text"]
+    for row in range(rows):
+        (home / "docs" / f"{row}.txt").write_text(f"document {row}\n" * 50)
+        lines.append(f"k{row},docs/{row}.txt,text {row}")
+    (home / "m.csv").write_text("\n".join(lines) + "\n")
+    return "m.csv"
+
+
+def test_200_rows_with_files_complete_with_128_open_files_and_one_notice(to, tmp_path):
+    words = ("batch", "run", manifest_of(tmp_path, 200), "--workflow", WORKFLOW, "--out", "b")
+    code, _, err = limited("RLIMIT_NOFILE", 128, *words, "--download-outputs", "--json", cwd=tmp_path, env=to)
+    assert code == 0, err
+    assert err.count("This process may have 128 files open") == 1
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert (summary["completed"], summary["failed"]) == (200, 0)
+    assert len(list((tmp_path / "b" / "outputs").iterdir())) == 200
+
+
+def test_too_few_open_files_for_anything_begin_no_batch(to, tmp_path):
+    words = ("batch", "run", manifest_of(tmp_path, 2), "--workflow", WORKFLOW, "--out", "b")
+    code, _, err = limited("RLIMIT_NOFILE", 32, *words, cwd=tmp_path, env=to)
+    assert code == 4
+    assert "ulimit -n" in err
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="not on this system")
+def test_files_that_may_not_grow_halt_the_batch_and_fail_no_row(to, tmp_path, opus):
+    words = ("batch", "run", manifest_of(tmp_path, 120), "--workflow", WORKFLOW, "--out", "b")
+    code, _, err = limited("RLIMIT_FSIZE", 300_000, *words, cwd=tmp_path, env=to)
+    assert code == 3, err
+    assert "No row failed for this" in err
+    assert (tmp_path / "b" / "failures.jsonl").read_text() == ""
+    assert opus("batch", "resume", "b", env=to).code == 0
+
+
+@pytest.mark.parametrize("url", ["https://${HOST}", "https://a b", "http:/x", "https://a.example:99999"])
+def test_a_base_url_that_can_never_work_is_refused_at_once(tmp_path, to, url):
+    words = ("batch", "run", manifest_of(tmp_path, 1), "--workflow", WORKFLOW, "--out", "b")
+    code, _, err = limited(
+        "RLIMIT_NOFILE", 256, *words, cwd=tmp_path, env={**to, "OPUS_BASE_URL": url}, seconds=20
+    )
+    assert code == 4
+    assert "The base URL" in err
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,186 @@
+"""Whose trouble an error is: the table, and who is asked where it does not tell."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fake_platform import STAGES, FakePlatform
+from test_stream import stream_of
+from virtual_time import run_virtual
+
+from opus_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DownloadError,
+    HostDown,
+    InvalidInputs,
+    JobFailed,
+    LedgerError,
+    NotFound,
+    Obstacle,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    TransportError,
+    UploadError,
+    ValidationFailed,
+)
+from opus_async.scope import Inquiry, Scope, scope_of
+
+BIND, PREPARE, CREATE, START = STAGES.bind, STAGES.prepare, STAGES.create, STAGES.start
+WATCH, COLLECT = STAGES.watch, STAGES.collect
+
+
+def refusal(kind, stage):
+    return kind("no", status=400, stage=stage)
+
+
+def down(*, answered=True, storage=False):
+    error = HostDown("no", host="h", seconds=1, request_sent=False, answered=answered)
+    error.storage = storage
+    return error
+
+
+def lost(obstacle, *, sent=False, storage=False, stage=CREATE):
+    error = TransportError("no", request_sent=sent, retryable=False, obstacle=obstacle, stage=stage)
+    error.storage = storage
+    return error
+
+
+def short():
+    error = UploadError("no", filename="a")
+    error.shortage = "open files"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "scope"),
+    [
+        (LedgerError("no"), Scope.EVERY_ROW),
+        (ConfigurationError("no"), Scope.EVERY_ROW),
+        (DownloadError("no", destination="a", disk_full=True), Scope.EVERY_ROW),
+        (DownloadError("no", destination="a"), Scope.ROW),
+        (refusal(AuthenticationError, WATCH), Scope.ASK),
+        (refusal(AuthenticationError, CREATE), Scope.ASK_AND_OTHERS_TELL),
+        (refusal(RateLimited, COLLECT), Scope.ASK),
+        (refusal(RateLimited, START), Scope.ASK_AND_OTHERS_TELL),
+        (refusal(QuotaExhausted, START), Scope.EVERY_ROW),
+        (refusal(QuotaExhausted, COLLECT), Scope.ASK),
+        (refusal(PermissionDenied, BIND), Scope.ASK),
+        (refusal(NotFound, BIND), Scope.ASK),
+        (refusal(PermissionDenied, CREATE), Scope.OTHERS_TELL),
+        (refusal(PermissionDenied, START), Scope.OTHERS_TELL),
+        (refusal(PermissionDenied, WATCH), Scope.ROW),
+        (refusal(PermissionDenied, "download"), Scope.ROW),
+        (refusal(NotFound, START), Scope.ROW),
+        (refusal(ValidationFailed, START), Scope.ROW),
+        (refusal(ServerError, CREATE), Scope.ROW),
+        (down(), Scope.EVERY_ROW),
+        (down(storage=True), Scope.EVERY_ROW),
+        (down(answered=False, storage=True), Scope.OTHERS_TELL),
+        (lost(Obstacle.CERTIFICATE), Scope.EVERY_ROW),
+        (lost(Obstacle.PROXY), Scope.EVERY_ROW),
+        (lost(Obstacle.CLOSED), Scope.EVERY_ROW),
+        (lost(Obstacle.CERTIFICATE, storage=True), Scope.OTHERS_TELL),
+        (lost(Obstacle.NETWORK, storage=True), Scope.OTHERS_TELL),
+        (lost(Obstacle.NETWORK, storage=True, sent=True), Scope.ROW),
+        (lost(Obstacle.REQUEST, storage=True), Scope.ROW),
+        (lost(Obstacle.REDIRECT, sent=True), Scope.ASK_AND_OTHERS_TELL),
+        (lost(Obstacle.REDIRECT, sent=True, stage=COLLECT), Scope.ASK),
+        (lost(Obstacle.TOO_LARGE, sent=True), Scope.ROW),
+        (lost(Obstacle.REQUEST), Scope.ROW),
+        (TransportError("no", request_sent=True), Scope.ROW),
+        (ProtocolError("no", stage=COLLECT), Scope.ROW),
+        (InvalidInputs(["no"]), Scope.ROW),
+        (JobFailed("no"), Scope.ROW),
+        (OpusError("no"), Scope.ROW),
+        (short(), Scope.ROW),
+    ],
+)
+def test_an_error_is_the_rows_or_every_rows_by_what_it_is_and_where(error, scope):
+    assert scope_of(error, STAGES) is scope
+
+
+def test_those_who_ask_at_once_share_one_answer():
+    asked = []
+
+    async def ask():
+        asked.append(1)
+        await asyncio.sleep(0.1)
+        raise AuthenticationError("no", status=401)
+
+    async def main():
+        inquiry = Inquiry(ask)
+        answers = await asyncio.gather(*(inquiry.refusal() for _ in range(100)))
+        assert {type(answer) for answer in answers} == {AuthenticationError}
+        assert len(asked) == 1
+        await asyncio.sleep(5)
+        await inquiry.refusal()
+        assert len(asked) == 2
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        ("collect", lambda: refusal(AuthenticationError, None)),
+        ("collect", lambda: lost(Obstacle.TOO_LARGE, sent=True, stage=None)),
+        ("collect", lambda: lost(Obstacle.REDIRECT, sent=True, stage=None)),
+        ("bind", lambda: refusal(NotFound, None)),
+        ("start", lambda: refusal(PermissionDenied, None)),
+    ],
+)
+def test_a_stream_goes_on_when_one_rows_answers_are_odd(at, error):
+    async def main():
+        platform = FakePlatform()
+
+        def only_the_third(what):
+            job = what[0] if isinstance(what, tuple) else what
+            number = job.get("n") if isinstance(job, dict) else int(job.partition("-")[2])
+            return error() if number == 3 else None
+
+        platform.fail[at] = only_the_third
+        stream, _ = stream_of(platform, [{"n": number} for number in range(8)])
+        outcomes = {outcome.index: outcome async for outcome in stream}
+        assert sorted(outcomes) == list(range(8))
+        assert not outcomes[3].ok
+        assert sum(outcome.ok for outcome in outcomes.values()) == 7
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        ("create", lambda: refusal(AuthenticationError, None)),
+        ("create", lambda: lost(Obstacle.CERTIFICATE, stage=None)),
+        ("prepare", short),
+    ],
+)
+def test_a_stream_raises_what_every_row_would_meet(at, error):
+    async def main():
+        platform = FakePlatform()
+        platform.fail[at] = lambda _: error()
+        stream, _ = stream_of(platform, [{"n": number} for number in range(8)])
+        with pytest.raises(type(error())):
+            async for _ in stream:
+                pass
+
+    run_virtual(main())
+
+
+def test_a_stream_raises_that_the_schema_is_refused_once_the_platform_says_so_of_all():
+    async def main():
+        platform = FakePlatform()
+        platform.fail["bind"] = platform.fail["reopen"] = lambda _: refusal(PermissionDenied, None)
+        stream, _ = stream_of(platform, [{"n": number} for number in range(8)])
+        with pytest.raises(PermissionDenied):
+            async for _ in stream:
+                pass
+
+    run_virtual(main())

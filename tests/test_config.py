@@ -1,0 +1,65 @@
+"""What can be seen of a setting before anything is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from opus_async.config import resolve_base_url
+from opus_async.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("${HOST}", "placeholder"),
+        ("https://${HOST}", "placeholder"),
+        ("https://{host}/", "placeholder"),
+        ("https://<host>", "placeholder"),
+        ("https://%HOST%", "placeholder"),
+        ("https://a b", "space"),
+        ("https://a.example\tx", "space"),
+        ("https://a.example\x1b", "control"),
+        ("https://a.example\u202e", "control"),
+        ("https:\\\\a.example", "backslash"),
+        ("https://a.example:99999", "port"),
+        ("https://a.example:0", "port"),
+        ("https://a.example:", "port"),
+        ("https://a.example:secret", "port"),
+        ("https://::1", "port"),
+        ("https://", "names no host"),
+        ("http:/x", "two slashes"),
+        ("https:///x", "names no host"),
+        ("operator.opus.com", "https://"),
+        ("ftp://a.example", "https://"),
+        ("https://u:secret@a.example", "user"),
+        ("https://@a.example", "user"),
+        ("https://a.example?", "query"),
+        ("https://bücher.example", "ASCII"),
+        ("https://[::1", "brackets"),
+        ("https://[x]", "brackets|names no host"),
+        ("https://a..b", "names no host"),
+        ("https://-a", "names no host"),
+        ("https://999.1.1.1", "names no host"),
+        ("https://*.example.com", "names no host"),
+    ],
+)
+def test_a_base_url_that_can_never_work_is_refused_with_the_reason(url, problem):
+    with pytest.raises(ConfigurationError, match=problem) as refused:
+        resolve_base_url(url, {})
+    assert "secret" not in str(refused.value)
+    assert "like https://operator.opus.com" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1]:8000",
+        "http://127.0.0.1:8000",
+        "https://operator.opus.com",
+        "https://my_host:8443/base",
+        "HTTPS://Host.example.",
+        "https://xn--bcher-kva.example",
+    ],
+)
+def test_a_base_url_that_may_work_is_left_as_it_is(url):
+    assert resolve_base_url(f" {url}/ ", {}) == url

@@ -1,0 +1,81 @@
+"""Storage hosts, each on its own: one that is odd holds up nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from virtual_time import run_virtual
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import HostDown, TransportError
+from opus_async.transport.breaker import Breaker
+from opus_async.transport.hosts import MOST, Hosts
+from opus_async.transport.limits import Gate
+from opus_async.transport.retry import Retrier
+
+POLICY = RetryPolicy(outage=600)
+
+
+def refusing(_):
+    raise TransportError("no such name", request_sent=False)
+
+
+async def refuse(number):
+    return refusing(number)
+
+
+async def fine(_):
+    return "stored"
+
+
+def test_a_host_that_never_answered_anybody_is_given_up_by_its_one_request():
+    async def main():
+        hosts = Hosts(POLICY, 4, lambda _: None)
+        with pytest.raises(TransportError) as caught:
+            await hosts.at("https://odd.example/a?X-Amz-Signature=s").call("put", refuse)
+        assert not isinstance(caught.value, HostDown)
+        assert await hosts.at("https://usual.example/b").call("put", fine) == "stored"
+        hosts.close()
+
+    run_virtual(main())
+
+
+def test_a_host_that_has_answered_is_waited_for_as_long_as_an_outage():
+    async def main():
+        hosts = Hosts(POLICY, 4, lambda _: None)
+        usual = hosts.at("https://usual.example/a")
+        assert await usual.call("put", fine) == "stored"
+        with pytest.raises(HostDown) as caught:
+            await usual.call("put", refuse)
+        assert caught.value.answered
+        assert caught.value.seconds >= 600
+        hosts.close()
+
+    run_virtual(main())
+
+
+def test_no_more_hosts_are_told_apart_than_there_is_room_for():
+    async def main():
+        hosts = Hosts(POLICY, 4, lambda _: None)
+        first = hosts.at("https://0.example/a")
+        assert hosts.at("https://0.EXAMPLE/b") is first
+        found = {id(hosts.at(f"https://{number}.example/a")) for number in range(10 * MOST)}
+        assert len(found) <= MOST + 1
+        assert hosts.at("https://0.example/c") is first
+        hosts.close()
+
+    run_virtual(main())
+
+
+def test_a_host_to_which_no_connection_comes_to_be_is_given_up_by_its_reach_whatever_an_outage_may_last():
+    async def main():
+        gate = Gate(4)
+        breaker = Breaker("operator.opus.com", gate, POLICY)
+        retrier = Retrier(POLICY, gate, breaker=breaker)
+        began = gate.now()
+        with pytest.raises(TransportError, match="gave up after"):
+            await retrier.call("schema", refuse, reach=25.0)
+        assert gate.now() - began <= 25
+        breaker.close()
+        gate.close()
+
+    run_virtual(main())
