@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--outage",
         type=seconds,
         metavar="S",
-        help=f"how long a host may be silent, or answer 429 alone, before the batch stops ({OUTAGE:g})",
+        help=f"how long a host that has answered may be silent, or answer 429 alone ({OUTAGE:g})",
     )
     add(
         "--drain",
