@@ -76,6 +76,22 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What a person wants of a job that is to be tried again: it is asked first; see :mod:`.retrying`.
+
+    Attributes:
+        unbilled: Whether it is known to have ended badly or never to have started, or a person said so: then
+            a platform that knows no such job any more contradicts nothing.
+        other_inputs: Whether its row asks for something else by now: then its results are not the row's.
+        accept_second_bill: Whether a new job may be made although this one may have been billed.
+    """
+
+    unbilled: bool = False
+    other_inputs: bool = False
+    accept_second_bill: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """How far an earlier process came with a job.
 
@@ -85,15 +101,24 @@ class Past:
         accepted: Whether it is known to have been obeyed.
         may_order: Whether it may be ordered once more if it looks never started; else that is for a person
             to decide.
+        elsewhere: Whether it was made for another version or workflow than jobs are made for now: then it is
+            never ordered, and a new one is made if it proves never started.
+        retry: Given for a job that is to be tried again.
     """
 
     remote_id: str | None = None
     ordered: bool = False
     accepted: bool = False
     may_order: bool = True
+    elsewhere: bool = False
+    retry: Retry | None = None
 
 
 NO_PAST = Past()
+
+
+class IdTaken(Exception):
+    """Raised by a journal, with the id: it is another job's, and must not be ordered for this one."""
 
 
 class Journal(Protocol):
@@ -103,7 +128,14 @@ class Journal(Protocol):
         """A shell exists. Losing this costs a stray shell and no bill."""
 
     async def ordering(self, remote_id: str) -> None:
-        """The order to start is about to leave: it does when this has returned."""
+        """The order to start is about to leave: it does when this has returned.
+
+        Raises:
+            IdTaken: It is another job's id.
+        """
+
+    def gave_way(self, remote_id: str) -> None:
+        """This job is done with: a new one takes its place. Losing this costs that it is asked once more."""
 
     def ordered(self, remote_id: str) -> None:
         """The job is known to run."""

@@ -122,6 +122,16 @@ class Starter(Generic[ReadyT]):
             raise _ambiguous("It still looks never started, and was ordered twice already", cause)
         return False
 
+    async def looks_started(self, job_id: str, cause: OpusError) -> bool:
+        """Whether a job shows that it was ever started, whatever the policy allows to do about it.
+
+        False means that it looks never started for the whole grace.
+
+        Raises:
+            AmbiguousExecution: It cannot be known.
+        """
+        return await self._runs(job_id, cause)
+
     async def _start_again(self, job_id: str, ready: ReadyT) -> None:
         try:
             await self._platform.start(job_id, ready)

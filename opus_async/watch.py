@@ -66,6 +66,8 @@ class _Watched:
     """Whether somebody else made it, if anybody did: it may not be there at all."""
     until_waiting: bool = False
     """Whether whoever waits wants to know at once when it waits for a person."""
+    until_seen: bool = False
+    """Whether whoever waits wants to know any status at once."""
     calls_back: bool = False
     """Whether the platform was asked to call when it ends."""
     scout: bool = False
@@ -148,6 +150,7 @@ class Watcher:
         exists: bool = False,
         calls_back: bool = False,
         until_waiting: bool = False,
+        until_seen: bool = False,
     ) -> JobStatus:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
 
@@ -160,6 +163,7 @@ class Watcher:
             exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
             until_waiting: Whether to return WAITING, too, as soon as that is seen.
+            until_seen: Whether to return any status, as soon as one is seen.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -169,7 +173,7 @@ class Watcher:
         loop = asyncio.get_running_loop()
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
-        job.until_waiting = until_waiting
+        job.until_waiting, job.until_seen = until_waiting, until_seen
         if look_now:
             job.kind, job.stranger = "", not exists
         elif calls_back:
@@ -367,6 +371,9 @@ class Watcher:
             self._learn(job, now)
             return
         job.seen = now
+        if job.until_seen:
+            job.done.set_result(status)
+            return
         if job.called or job.looks_in_vain:
             job.called, job.looks_in_vain = False, job.looks_in_vain + 1
         if status != JobStatus.WAITING:

@@ -15,11 +15,12 @@ from opus_async.batch.control import Control, dooms_all
 from opus_async.batch.endings import broken, ended, merged, with_wait
 from opus_async.batch.outputs import Outputs
 from opus_async.batch.ports import Ledger, RateLimiter
-from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
+from opus_async.batch.rows import PROVED_FAILURES, Ending, FetchedFile, Row, RowState
 from opus_async.errors import LedgerError, OpusError
 from opus_async.lifecycle import Lifecycle, Parked
 from opus_async.models import JobOutcome, JobRequest, JobStatus
-from opus_async.platform import Past
+from opus_async.platform import IdTaken, Past, Retry
+from opus_async.retrying import GaveWay
 
 log = logging.getLogger("opus_async.batch")
 
@@ -68,6 +69,8 @@ class LocalShardRunner:
         limiter: Says when the next row may start; None for at once.
         on_end: Told of every row that ended.
         outputs: Fetches result files; None to leave them where they are.
+        accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
+            been billed.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class LocalShardRunner:
         limiter: RateLimiter | None,
         on_end: OnEnd,
         outputs: Outputs | None = None,
+        accept_second_bill: bool = False,
     ) -> None:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
@@ -90,6 +94,7 @@ class LocalShardRunner:
         self._limiter = limiter
         self._on_end = on_end
         self._outputs = outputs
+        self._accept_second_bill = accept_second_bill
         self._slots = asyncio.Semaphore(max_in_flight)
         self._admission = asyncio.Lock()
         self._working: dict[_Work, asyncio.Task[None]] = {}
@@ -203,10 +208,12 @@ class LocalShardRunner:
             return self._broken(work, surprise)
 
     async def _run(self, work: _Work) -> Ending | None:
+        try:
+            outcome = await self._job(work)
+        except GaveWay:
+            work.give_way()
+            outcome = await self._job(work)
         row = work.row
-        outcome = await self._lifecycle.run(
-            await self._requests.of(row), index=row.index, past=_past(row), journal=work, park=True
-        )
         files = await self._fetch(row, outcome)
         if outcome.error is not None and (doom := self._doom_of(outcome.error)):
             self._control.doom(doom)  # what it left is fetched when it is resumed
@@ -215,6 +222,12 @@ class LocalShardRunner:
         if row.waiting_since is not None:
             row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
         return ended(row, outcome, stage=self._platform.stages.collect, files=files)
+
+    async def _job(self, work: _Work) -> JobOutcome:
+        row = work.row
+        past = _past(row, accept_second_bill=self._accept_second_bill)
+        request = await self._requests.of(row)
+        return await self._lifecycle.run(request, index=row.index, past=past, journal=work, park=True)
 
     def _doom_of(self, error: OpusError) -> OpusError | None:
         """What of it would meet every row; None if nothing would."""
@@ -255,6 +268,7 @@ class _Work:
 
     __slots__ = (
         "_generation",
+        "_here",
         "_ledger",
         "_requests",
         "may_run",
@@ -267,15 +281,16 @@ class _Work:
 
     def __init__(self, row: Row, ledger: Ledger, requests: Requests, generation: str) -> None:
         self.row = row
-        self.may_run = row.state is not RowState.PLANNED
+        self.may_run = row.state is not RowState.PLANNED or row.asks_first
         """Whether the order to start may have left, in whatever process."""
         self.ordered_at: float | None = None
-        self.phase = _Phase.RUNNING if self.may_run else _Phase.UNORDERED
+        self.phase = _Phase.UNORDERED if row.state is RowState.PLANNED else _Phase.RUNNING
         self.settled = False
         """Whether the ledger knows how it stands, and need not be told that it was given back."""
         self.status = row.status
         self._ledger = ledger
         self._requests = requests
+        self._here = generation
         self._generation = row.generation or generation
 
     def created(self, remote_id: str) -> None:
@@ -284,8 +299,23 @@ class _Work:
     async def ordering(self, remote_id: str) -> None:
         if self.row.state is not RowState.PLANNED:  # hours may lie between: what was uploaded is sent again
             await self._requests.check(self.row)
+        before = self.phase, self.may_run
         self.phase, self.may_run = _Phase.ORDERING, True
-        await self._ledger.ordering(self.row, remote_id, self._generation)
+        try:
+            await self._ledger.ordering(self.row, remote_id, self._generation)
+        except IdTaken:
+            self.phase, self.may_run = before
+            raise
+
+    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Its job is done with; a new one is to be made."""
+        self._ledger.gave_way(self.row)
+        self.row = self.row.without_job()
+        self._generation, self.status = self._here, None
+        self.phase, self.may_run = _Phase.UNORDERED, False
 
     def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
@@ -298,12 +328,21 @@ class _Work:
             self._ledger.seen(self.row, self.status)
 
 
-def _past(row: Row) -> Past:
-    ordered = row.state is not RowState.PLANNED
+def _past(row: Row, *, accept_second_bill: bool) -> Past:
+    retry = None
+    if row.asks_first:
+        retry = Retry(
+            unbilled=row.retried_from in PROVED_FAILURES,
+            other_inputs=row.other_inputs,
+            accept_second_bill=accept_second_bill,
+        )
+    ordered = row.state is not RowState.PLANNED or row.asks_first
     known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
     return Past(
         remote_id=row.remote_id,
         ordered=ordered,
         accepted=ordered and known_to_run,
         may_order=row.orders < MOST_ORDERS,
+        elsewhere=row.elsewhere,
+        retry=retry,
     )

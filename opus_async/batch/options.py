@@ -86,8 +86,8 @@ class Rules:
     accept_second_bill: bool = False
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """For the ledger. A second bill is accepted for one command: that is not kept."""
+        return {"skip_invalid": self.skip_invalid}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,8 +69,8 @@ async def plan(
                 for record in chunk
             )
         )
-        if not accept_second_bill:
-            rows = [_doubted(row, record) for row, record in zip(rows, chunk, strict=True)]
+        pairs = zip(rows, chunk, strict=True)
+        rows = [_doubted(row, record, accepted=accept_second_bill) for row, record in pairs]
         await ledger.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -110,9 +110,11 @@ async def _row(
     )
 
 
-def _doubted(row: NewRow, record: Record) -> NewRow:
+def _doubted(row: NewRow, record: Record, *, accepted: bool) -> NewRow:
     doubt = doubt_about(record)
-    return row if doubt is None else replace(row, doubtful=doubt, problem=None)
+    if doubt is None:
+        return row
+    return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)
 
 
 async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:

@@ -13,7 +13,7 @@ from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import PROVED_FAILURES, RowState
-from opus_async.errors import ManifestError
+from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus
 
 DECISIONS = ("done", "retry", "failed")
@@ -24,15 +24,21 @@ _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""
 
 _ANEW = """
-UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
-    orders_before = orders_before + orders, orders = 0, retries = retries + 1, started_at = NULL,
-    ordered_at = NULL, ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL,
-    note = NULL
+UPDATE rows SET state = 'planned', retried_from = ?, stage = NULL, retries = retries + 1, started_at = NULL,
+    ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL, note = NULL,
+    orders_before = orders_before + CASE WHEN remote_id IS NULL THEN orders ELSE 0 END,
+    orders = CASE WHEN remote_id IS NULL THEN 0 ELSE orders END,
+    remote_id = CASE WHEN orders > 0 THEN remote_id END,
+    generation = CASE WHEN orders > 0 THEN generation END
+"""
+"""A job that was ordered stays with its row, to be asked first; a shell that was not is left."""
+_LEFT = """
+UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE state = ? AND orders = 0)
 """
 _ALL_ANEW = f"{_ANEW} WHERE state = ?"
 _ONE_ANEW = f"{_ANEW} WHERE id = ?"
 _RETRIED_NOTE = "to be tried again"
-_WAS_JOB = "? || coalesce('; was job ' || remote_id, '')"
+_WAS_JOB = "? || coalesce('; its job ' || CASE WHEN orders > 0 THEN remote_id END || ' is asked first', '')"
 _ALL_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
 FROM rows WHERE state = ?
@@ -40,6 +46,21 @@ FROM rows WHERE state = ?
 _ONE_ANEW_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
 FROM rows WHERE id = ?
+"""  # noqa: S608 - likewise
+_ACCEPTED = """
+state = 'planned' AND doubt IS NOT NULL AND orders = 0 AND orders_before = 0
+    AND (retries = 0 OR retried_from = 'unknown')
+"""
+"""Rows that run because a second bill was accepted for them, and that were not ordered yet."""
+_DOUBTED_NOTE = "a second bill is not accepted this time"
+_DOUBT_HISTORY = f"""
+INSERT INTO history (at, row, state, note) SELECT ?, id, 'unknown', ? FROM rows WHERE {_ACCEPTED}
+"""  # noqa: S608 - likewise
+_DOUBT_JOBS = f"UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE {_ACCEPTED})"  # noqa: S608 - likewise
+_DOUBT = f"""
+UPDATE rows SET state = 'unknown', ended_at = ?, error = doubt, error_type = ?, cause = doubt, session = NULL,
+    remote_id = NULL, generation = NULL, retried_from = NULL
+WHERE {_ACCEPTED}
 """  # noqa: S608 - likewise
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
 _DONE = """
@@ -59,12 +80,24 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
     change: Counter[RowState] = Counter()
     for state in dict.fromkeys(states):
         store.connection.execute(_ALL_HISTORY, (*when, _RETRIED_NOTE, state))
-        count = store.connection.execute(_ALL_ANEW, (state,)).rowcount
+        store.connection.execute(_LEFT, (state,))
+        count = store.connection.execute(_ALL_ANEW, (state, state)).rowcount
         change[state] -= count
         change[RowState.PLANNED] += count
     # What the platform prepared may be why they failed: it is prepared anew, which costs time and no bill.
     store.connection.execute("DELETE FROM memory")
     return change
+
+
+def doubt_again(at: float, store: Store) -> Change:
+    """Leave rows that an earlier batch may have billed to a person, unless one has decided or they were ordered.
+
+    That a second bill is accepted holds for the command it is said to.
+    """
+    store.connection.execute(_DOUBT_HISTORY, (at, _DOUBTED_NOTE))
+    store.connection.execute(_DOUBT_JOBS)
+    count = store.connection.execute(_DOUBT, (at, AmbiguousExecution.__name__)).rowcount
+    return {RowState.PLANNED: -count, RowState.UNKNOWN: count}
 
 
 def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
@@ -122,7 +155,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
             store.connection.execute(_DONE, (when.at, RESOLVED, *line, row))
         elif to is RowState.PLANNED:
             store.connection.execute(_ONE_ANEW_HISTORY, (*when, RESOLVED, row))
-            store.connection.execute(_ONE_ANEW, (row,))
+            store.connection.execute(_ONE_ANEW, (RowState.FAILED, row))
             continue
         else:
             store.connection.execute(_FAILED, (when.at, RESOLVED, row))
