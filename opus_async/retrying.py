@@ -19,8 +19,8 @@ each other
 the host is down, the key is refused                   that is no answer about this job
 =====================================================  ====================================================
 
-Where nobody can tell, and where a job that completed or runs is not of what the row asks for by now, an error is
-raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
+Where nobody can tell, and where a job that completed or runs is not of what the row asks for by now, an error
+is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class LocalShardRunner:
         try:
             outcome = await self._job(work)
         except GaveWay:
-            work.give_way()
+            work.begin_anew()
             outcome = await self._job(work)
         row = work.row
         files = await self._fetch(row, outcome)
@@ -271,6 +271,7 @@ class _Work:
         "_here",
         "_ledger",
         "_requests",
+        "_unchecked",
         "may_run",
         "ordered_at",
         "phase",
@@ -291,13 +292,15 @@ class _Work:
         self._ledger = ledger
         self._requests = requests
         self._here = generation
+        self._unchecked = row.state is not RowState.PLANNED
+        """Whether its files were not looked at since it was handed out."""
         self._generation = row.generation or generation
 
     def created(self, remote_id: str) -> None:
         self._ledger.created(self.row, remote_id, self._generation)
 
     async def ordering(self, remote_id: str) -> None:
-        if self.row.state is not RowState.PLANNED:  # hours may lie between: what was uploaded is sent again
+        if self._unchecked:  # hours may lie between: what was uploaded is sent again
             await self._requests.check(self.row)
         before = self.phase, self.may_run
         self.phase, self.may_run = _Phase.ORDERING, True
@@ -307,11 +310,13 @@ class _Work:
             self.phase, self.may_run = before
             raise
 
-    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
-        self.give_way()
+    def begin_anew(self) -> None:
+        """Its job gave way, and the row is worked on from its request on."""
+        if self.row.remote_id is not None:
+            self.gave_way(self.row.remote_id)
+        self._unchecked = False
 
-    def give_way(self) -> None:
-        """Its job is done with; a new one is to be made."""
+    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self._ledger.gave_way(self.row)
         self.row = self.row.without_job()
         self._generation, self.status = self._here, None

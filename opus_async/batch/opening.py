@@ -179,8 +179,8 @@ async def go_on(
             )
         if retry:  # until they have ended again, nobody may take them for proved failures
             watching.notice(
-                f"{again:,} rows are tried again: the job of each is asked first, and one that ended badly or "
-                "never started gets a new one."
+                f"{again:,} rows are tried again: the job of each is asked first, and one that ended badly "
+                "or never started gets a new one."
             )
             await asyncio.to_thread(failures.write, directory)
         crew = Crew(
@@ -262,17 +262,21 @@ def _reachable(strangers: Sequence[Strangers], world: Mapping[str, Any], *, acce
     running = [found for found in strangers if not found.retried]
     if running:
         raise ManifestError(
-            f"{sum(found.rows for found in running):,} rows have jobs elsewhere, whose ids mean nothing here; "
+            f"{_rows_of(running):,} rows have jobs elsewhere, whose ids mean nothing here; "
             "nothing was sent. Resume where they were made, or decide about them first ('batch resolve'):",
             _moved(running, world),
         )
     if strangers and not accept_second_bill:
         raise ManifestError(
-            f"{sum(found.rows for found in strangers):,} rows to be tried again have jobs elsewhere, which "
+            f"{_rows_of(strangers):,} rows to be tried again have jobs elsewhere, which "
             "cannot be asked here what became of them; nothing was sent. Go on where they were made, or give "
             "them new jobs, which may be billed a second time, with --accept-second-bill:",
             _moved(strangers, world),
         )
+
+
+def _rows_of(strangers: Sequence[Strangers]) -> int:
+    return sum(found.rows for found in strangers)
 
 
 def _moved(strangers: Sequence[Strangers], world: Mapping[str, Any]) -> list[str]:
@@ -286,7 +290,7 @@ def _moved(strangers: Sequence[Strangers], world: Mapping[str, Any]) -> list[str
 
 
 async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], changes: Changes) -> None:
-    """Let rows run that may have been billed, or not, as this command says and whatever an earlier one said."""
+    """Let rows run that may have been billed, or not, as this command says whatever an earlier one said."""
     if changes.accept_second_bill:
         await ledger.leave_strangers(world)
     else:

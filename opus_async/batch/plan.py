@@ -47,7 +47,7 @@ async def plan(
         problems: Index of a row -> why it cannot be run: planned as failed.
         accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
             unknown, for a person to decide.
-        retry: States whose rows are to run again, each as a new job.
+        retry: States whose rows are to be tried again.
         on_progress: Told how many rows are planned so far.
 
     Returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.batch.ledger.ending import added
@@ -20,6 +20,11 @@ DECISIONS = ("done", "retry", "failed")
 RETRIED = PROVED_FAILURES | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
 RESOLVED = "resolved by a person"
+STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED})
+"""Statuses of jobs that are billed, or will be unless they end badly."""
+ACCEPTED = "accepted"
+"""How it is told that an order was answered with a clear yes, or found obeyed."""
+_ENDED_BADLY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
 _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""
 
@@ -72,6 +77,8 @@ _FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?
 _UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
 _BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
 _STATUS = "SELECT key, status FROM rows WHERE id = ?"
+_STORY = "SELECT row, state FROM history WHERE state IN ('planned', 'running', 'waiting') ORDER BY id"
+"""In one reading: there is no index by row."""
 _BY_ID = "SELECT position, key, remote_id FROM rows WHERE id = ?"
 
 
@@ -90,7 +97,7 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
 
 
 def doubt_again(at: float, store: Store) -> Change:
-    """Leave rows that an earlier batch may have billed to a person, unless one has decided or they were ordered.
+    """Leave rows to a person that an earlier batch may have billed, unless they were ordered.
 
     That a second bill is accepted holds for the command it is said to.
     """
@@ -124,20 +131,46 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
     return rows
 
 
-def refuse_billed(rows: Sequence[int], store: Store) -> None:
-    """Raise if one of these rows is known to have run to its end: then a new job is a second bill.
+def started(rows: Sequence[int], store: Store) -> dict[str, str]:
+    """Of these unknown rows, those whose jobs are known to have been started: key -> how that is known.
+
+    A bad end that was seen since is no bill.
+    """
+    accepted = _accepted(rows, store)
+    found: dict[str, str] = {}
+    for row in rows:
+        key, status = store.connection.execute(_STATUS, (row,)).fetchone()
+        if status in STARTED:
+            found[key] = status
+        elif row in accepted and status not in _ENDED_BADLY:
+            found[key] = ACCEPTED
+    return found
+
+
+def _accepted(rows: Sequence[int], store: Store) -> set[int]:
+    """Those whose order was accepted, as far as their history tells."""
+    wanted = set(rows)
+    accepted: set[int] = set()
+    for row, state in store.connection.execute(_STORY):
+        if row in wanted and state == RowState.PLANNED:
+            accepted.discard(row)
+        elif row in wanted:
+            accepted.add(row)
+    return accepted
+
+
+def refuse_started(found: Mapping[str, str]) -> None:
+    """Raise if there is any: then a new job may be a second bill.
 
     Raises:
         ManifestError: It names the rows.
     """
-    found = (store.connection.execute(_STATUS, (row,)).fetchone() for row in rows)
-    billed = [f"row {key!r}" for key, status in found if status == JobStatus.COMPLETED]
-    if billed:
+    if found:
         raise ManifestError(
-            "Nothing was resolved: the platform showed the jobs of these rows as COMPLETED, so they are "
-            "billed, and a row that is run again is billed again. Settle them as 'done', or accept that with "
-            "--accept-second-bill:",
-            _some(billed),
+            "Nothing was resolved: the jobs of these rows were started, so they are billed or will be, and a "
+            "row that is run again is billed again. 'batch resume' waits for them and collects what they "
+            "give; settle a row as 'done' if it ran, or accept a second bill with --accept-second-bill:",
+            _some([f"row {key!r}: {how}" for key, how in found.items()]),
         )
 
 

@@ -21,8 +21,8 @@ LONGEST_REST = 3600.0
 taken for it: to look once too often costs one request."""
 
 _ROWS = """
-SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation, status,
-                                   orders, attempts, started_at, waiting_since, timings, retried_from,
+SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
+                                   status, orders, attempts, started_at, waiting_since, timings, retried_from,
                                    jobs.world, jobs.digest IS NOT rows.digest))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
@@ -154,6 +154,6 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         waiting_since=waiting_since,
         timings=json.loads(timings) if timings else {},
         retried_from=None if retried_from is None else RowState(retried_from),
-        elsewhere=world is not None and same is not None and world not in same,
+        elsewhere=remote_id is not None and same is not None and world not in same,
         other_inputs=world is not None and bool(other_inputs),
     )

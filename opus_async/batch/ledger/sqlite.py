@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from opus_async.batch.ledger.planning import Change, Planning
 from opus_async.batch.ledger.sessions import Story
 from opus_async.batch.ledger.steps import Here, When
 from opus_async.batch.ledger.store import Claim, Store
-from opus_async.batch.ledger.worlds import Strangers
+from opus_async.batch.ledger.worlds import Job, Strangers
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
@@ -31,6 +31,8 @@ from opus_async.errors import LedgerError
 from opus_async.models import JobStatus
 from opus_async.platform import IdTaken
 
+Ask = Callable[[Sequence[Job]], Awaitable[Mapping[str, str]]]
+"""From jobs of rows to the keys of those that were started, each with how that shows."""
 _AT_ONCE = 500
 """Rows in one operation: more would hold the interpreter for so long that the loop notices."""
 
@@ -271,29 +273,39 @@ class SqliteLedger:
     # Decisions
 
     async def resolve(
-        self, decision: str, *, keys: Sequence[str] | None = None, accept_second_bill: bool = False
+        self,
+        decision: str,
+        *,
+        keys: Sequence[str] | None = None,
+        accept_second_bill: bool = False,
+        ask: Ask | None = None,
     ) -> int:
         """Settle unknown rows, as a person has found out.
 
         Args:
             decision: ``done`` (it is completed; its line of ``results.jsonl`` has no outputs), ``failed``, or
-                ``retry`` (it is planned for a new job).
+                ``retry`` (it is planned anew, and its job is asked first).
             keys: Of the rows; None for all that are unknown.
-            accept_second_bill: Whether rows whose job was seen to be completed may be settled as ``failed``
-                (such rows are tried again without a question) or ``retry``.
+            accept_second_bill: Whether rows whose job is known to have been started may be settled as
+                ``failed`` (such rows are tried again without a question) or ``retry``.
+            ask: Tells which of these rows, by key and job, the platform shows as started, and how; None to
+                go by what the ledger shows.
 
         Returns:
             How many rows were settled.
 
         Raises:
-            ManifestError: A key is not in the ledger, or its row is not unknown, or has certainly been
-                billed: then none is settled.
+            ManifestError: A key is not in the ledger, or its row is not unknown, or its job was started: then
+                none is settled.
         """
         if decision not in deciding.DECISIONS:
             raise ValueError(f"{decision!r} is none of {', '.join(deciding.DECISIONS)}")
         rows = await self._writer.run(partial(deciding.unknown_rows, keys))
         if decision != "done" and not accept_second_bill:
-            await self._writer.run(partial(deciding.refuse_billed, rows))
+            started: Mapping[str, str] = await self._writer.run(partial(deciding.started, rows))
+            if ask is not None and not started:
+                started = await ask(await self._writer.run(partial(worlds.jobs_of, rows)))
+            deciding.refuse_started(started)
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
             await self._writer.run(partial(deciding.resolve, decision, chunk, self._when()), self._changed)

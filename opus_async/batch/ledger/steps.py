@@ -71,7 +71,8 @@ _CLAIM = """
     SELECT :remote_id, :place, :world, id, digest FROM rows WHERE id = :row;
 """
 _IS_ITS = """
-    EXISTS (SELECT 1 FROM jobs WHERE remote_id = :remote_id AND place = :place AND row = :row AND NOT gave_way)
+    EXISTS (SELECT 1 FROM jobs
+            WHERE remote_id = :remote_id AND place = :place AND row = :row AND NOT gave_way)
 """
 """Whether the id is the row's, and not one that it, or another row, has or had."""
 

@@ -1,6 +1,7 @@
 """From the ledgers of older releases to those of this one, in the transaction in which they are opened.
 
-The version is raised with it: a release that knows nothing of jobs that are asked first would order them again.
+The version is raised with it: a release that knows nothing of jobs that are asked first would order them
+again.
 """
 
 from __future__ import annotations
@@ -10,18 +11,15 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from opus_async.batch.ledger.schema import SCHEMA_VERSION, TABLES
+from opus_async.batch.ledger.schema import JOBS, SCHEMA_VERSION
 from opus_async.batch.world import world_of
 
 UPGRADED = frozenset({1})
 """Versions that are brought up to this one."""
 
-_NEW_TABLES = [
-    table for table in TABLES.split(";") if "CREATE TABLE worlds" in table or "CREATE TABLE jobs" in table
-]
 _NEW_COLUMNS = ("retried_from TEXT", "doubt TEXT")
 _WORLD = "INSERT INTO worlds (id, place, facts) VALUES (1, 1, ?)"
-_JOBS = """
+_FILL_JOBS = """
 INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
 SELECT remote_id, 1, 1, id, digest FROM rows WHERE remote_id IS NOT NULL ORDER BY orders DESC, id
 """
@@ -40,12 +38,12 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
     """
     if facts["schema_version"] not in UPGRADED:
         return dict(facts)
-    for table in _NEW_TABLES:
+    for table in JOBS:
         connection.execute(table)
     for column in _NEW_COLUMNS:
         connection.execute(f"ALTER TABLE rows ADD COLUMN {column}")
     connection.execute(_WORLD, (json.dumps(world_of(facts.get("fingerprint", {}))),))
-    connection.execute(_JOBS)
+    connection.execute(_FILL_JOBS)
     connection.execute(_DOUBTS)
     connection.execute(_VERSION, (json.dumps(SCHEMA_VERSION),))
     return {**facts, "schema_version": SCHEMA_VERSION}

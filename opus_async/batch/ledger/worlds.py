@@ -1,4 +1,7 @@
-"""Where jobs were made, and which of them mean nothing where this process works; see :mod:`opus_async.batch.world`."""
+"""Where jobs were made, and which of them mean nothing where this process works.
+
+What a world is, :mod:`opus_async.batch.world` tells.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,10 @@ GROUP BY 1, 2
 """  # noqa: S608 - words of ours
 _RETRIED_ELSEWHERE = f"""
 SELECT rows.id FROM {_JOBS} WHERE jobs.place <> ? AND retried_from IS NOT NULL AND state = 'planned'
+"""  # noqa: S608 - likewise
+_JOBS_OF = f"""
+SELECT key, rows.remote_id, jobs.world FROM {_JOBS}
+WHERE rows.id IN (SELECT value FROM json_each(?)) ORDER BY position
 """  # noqa: S608 - likewise
 _LEAVE_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note)
@@ -67,6 +74,21 @@ class Strangers:
     retried: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The job of a row.
+
+    Attributes:
+        key: Of the row.
+        remote_id: The platform's id of it.
+        world: Where it was made.
+    """
+
+    key: str
+    remote_id: str
+    world: Mapping[str, Any]
+
+
 def enter(world: Mapping[str, Any], store: Store) -> Entered:
     """Work in a world from here on."""
     known = _known(store)
@@ -102,6 +124,13 @@ def leave_strangers(world: Mapping[str, Any], when: When, store: Store) -> None:
     rows = [row for (row,) in store.connection.execute(_RETRIED_ELSEWHERE, (place,))]
     store.connection.execute(_LEAVE, (json.dumps(rows),))
     store.connection.execute(_LEAVE_JOBS, (place, json.dumps(rows)))
+
+
+def jobs_of(rows: Sequence[int], store: Store) -> list[Job]:
+    """The jobs of those of these rows that have one, in manifest order."""
+    worlds = {number: facts for number, _, facts in _known(store)}
+    found = store.connection.execute(_JOBS_OF, (json.dumps(list(rows)),)).fetchall()
+    return [Job(key, remote_id, worlds[world]) for key, remote_id, world in found]
 
 
 def _known(store: Store) -> list[tuple[int, int, dict[str, Any]]]:
