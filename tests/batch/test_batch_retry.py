@@ -1,4 +1,4 @@
-"""Rows that are tried again: their old jobs are asked first, in whatever process, and nothing is billed twice."""
+"""Rows that are tried again: their old jobs are asked first, in whatever process; and ids of elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from batch_tools import DOCUMENT, TEXT, Notes, ask, documents, lines, states, texts, until
+from batch_tools import DOCUMENT, TEXT, Notes, ask, documents, lines, recover, states, texts, until
 
 from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch
 from opus_async.errors import ManifestError
@@ -35,12 +35,6 @@ def executions(simulator):
         for text in job.inputs.values():
             started[text] += job.executions
     return started
-
-
-def recover(simulator, job_id):
-    """A person ran the failed node again, and it went well."""
-    job = simulator.world.jobs.find(job_id)
-    job.run = replace(job.run, failing_node=None)
 
 
 def go_on(simulator, job_id, seconds):
@@ -281,3 +275,69 @@ async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path
     for world in (simulator.world, other.world):
         assert not any(world.jobs.find(shell).executions for shell in shells.values())
     assert result.summary["stray_shells"] >= 2
+
+
+@pytest.mark.parametrize("earlier", ["another row of this process", "a row of an earlier process"])
+async def test_an_id_that_comes_again_starts_no_job_twice(simulate, connect, tmp_path, monkeypatch, earlier):
+    simulator = await simulate()
+    if earlier.endswith("earlier process"):
+        await run_batch(
+            connect(simulator), keyed(tmp_path / "m.csv", {"0": "0"}), workflow_id=TEXT, out=tmp_path / "out"
+        )
+    first = simulator.world.jobs
+    opened = first.open
+    asked = []
+
+    def cached(*args, **kwargs):
+        """What a cache in between answers: every other time an id that was there before."""
+        asked.append(args)
+        known = list(first)
+        return known[0] if known and len(asked) % 2 else opened(*args, **kwargs)
+
+    monkeypatch.setattr(first, "open", cached)
+    rows = {str(row): str(row) for row in range(8)}
+    begin = resume_batch if earlier.endswith("earlier process") else run_batch
+    more = {} if begin is resume_batch else {"workflow_id": TEXT, "out": tmp_path / "out"}
+    target = tmp_path / "out" if begin is resume_batch else tmp_path / "m.csv"
+    keyed(tmp_path / "m.csv", rows)
+    assert (await begin(connect(simulator), target, **more)).ok
+    assert executions(simulator) == dict.fromkeys(rows, 1)
+    assert len(set(jobs_of(tmp_path / "out").values())) == 8
+
+
+async def test_a_platform_that_gives_out_one_id_for_ever_orders_it_once(
+    simulate, connect, tmp_path, monkeypatch
+):
+    simulator = await simulate()
+    opened = simulator.world.jobs.open
+    monkeypatch.setattr(
+        simulator.world.jobs,
+        "open",
+        lambda *args, **kwargs: next(iter(simulator.world.jobs), None) or opened(*args, **kwargs),
+    )
+    manifest = keyed(tmp_path / "m.csv", {"a": "A", "b": "B"})
+    result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert sum(executions(simulator).values()) == 1
+    [failure] = lines(tmp_path / "out" / "failures.jsonl")
+    assert "the id of another job" in failure["_opus"]["error"]
+
+
+async def test_a_ledger_of_version_1_is_gone_on_with(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.db", isolation_level=None)) as database:
+        database.executescript(
+            """
+            DROP TABLE jobs; DROP TABLE worlds;
+            UPDATE meta SET value = '1' WHERE name = 'schema_version';
+            UPDATE meta SET value = '{"skip_invalid": false, "accept_second_bill": true}'
+            WHERE name = 'rules';
+            ALTER TABLE rows DROP COLUMN retried_from;
+            ALTER TABLE rows DROP COLUMN doubt;
+            """
+        )
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert executions(simulator) == {"A": 1, "B": 2}
+    assert ask(tmp_path / "out", "SELECT value FROM meta WHERE name = 'schema_version'") == [("2",)]
