@@ -31,6 +31,7 @@ from opus_async.errors import (
     OpusError,
     PermissionDenied,
     ProtocolError,
+    ServerError,
     TransportError,
 )
 from opus_async.models import JobStatus
@@ -163,7 +164,8 @@ class Watcher:
             exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
             until_waiting: Whether to return WAITING, too, as soon as that is seen.
-            until_seen: Whether to return any status, as soon as one is seen.
+            until_seen: Whether to return any status, as soon as one is seen; and to give up on a job whose
+                status is nothing but a failure of the server, which may be so for ever.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -425,11 +427,14 @@ class Watcher:
         elif isinstance(error, HostDown):
             if self._outage is not None:
                 job.done.set_exception(error)
-        elif _is_lasting(error) and now - job.trouble_since >= self._patience_with(error):
+        elif self._is_believed(job, error) and now - job.trouble_since >= self._patience_with(error):
             job.done.set_exception(error)
 
+    def _is_believed(self, job: _Watched, error: OpusError) -> bool:
+        return _is_lasting(error) or (job.until_seen and isinstance(error, ServerError))
+
     def _patience_with(self, error: OpusError) -> float:
-        if isinstance(error, ProtocolError):  # it can be the page of something that stands in between
+        if isinstance(error, ProtocolError | ServerError):  # it can be something that stands in between
             return max(self._patience, self._outage or 0.0)
         return self._patience
 

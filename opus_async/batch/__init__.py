@@ -2,7 +2,7 @@
 
     batches     run, resume, retry, resolve: where to begin reading
     layout      what lies in a batch directory, by name
-    options     what is asked for; fingerprint: whether it is still the same
+    options     what is asked for; fingerprint: whether it is still the same; world: where jobs are made
     opening     from what is asked for to a session at work
     intake      from a manifest to rows in the ledger, and what a person is told of it
     manifest/   files and folders, streamed as records
@@ -16,6 +16,7 @@
     session     one process at work, from an open ledger to its reports
     runner, local   shards of rows, and the rows of one machine
     halt, rate, control, endings, causes   when to stop, how it ended, and why
+    resolving   what the platform shows of rows that a person decides about
     outputs     result files
     reading, summary, failures, export, formats, status, report/, result   what is made of the ledger
     progress, bottleneck   what runs now, for eyes

@@ -24,6 +24,7 @@ from opus_async.retrying import GaveWay
 GONE = NotFound("no such job", status=404)
 DENIED = PermissionDenied("not for you", status=403)
 GARBAGE = ProtocolError("no status in it")
+BROKEN = ServerError("always", status=500)
 
 UNKNOWN, PROVED = Retry(), Retry(unbilled=True)
 ACCEPTED = Retry(accept_second_bill=True)
@@ -99,7 +100,7 @@ def test_a_job_that_proves_never_started_gives_way(policy):
         ask(JobStatus.PENDING, standings=[Standing.UNSTARTED] * 9, policy=policy)
 
 
-@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE])
+@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
 def test_a_job_that_cannot_be_asked_is_for_a_person(error):
     with pytest.raises(type(error)) as caught:
         ask(error)
@@ -111,13 +112,13 @@ def test_a_job_that_is_gone_gives_way_where_it_was_known_to_cost_nothing():
         ask(GONE, PROVED)
 
 
-@pytest.mark.parametrize("error", [DENIED, GARBAGE])
+@pytest.mark.parametrize("error", [DENIED, GARBAGE, BROKEN])
 def test_what_was_known_before_does_not_replace_an_answer(error):
     with pytest.raises(type(error)):
         ask(error, PROVED)
 
 
-@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE])
+@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
 def test_a_job_that_cannot_be_asked_gives_way_where_a_second_bill_is_accepted(error):
     with pytest.raises(GaveWay):
         ask(error, ACCEPTED)
