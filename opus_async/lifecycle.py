@@ -2,6 +2,9 @@
 
 bind -> prepare (files) -> create (an unbilled shell) -> start (the bill) -> watch -> collect
 
+An id is used for one job alone, and only where it was made: one that comes again is refused and another shell
+made, and one that was made for another version or workflow is never ordered.
+
 With a :class:`~opus_async.platform.Journal` each step that must outlive the process is told in time, and with
 the :class:`~opus_async.platform.Past` of a job an earlier process's work is gone on with.
 """
@@ -15,10 +18,11 @@ from types import MappingProxyType
 from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError
+from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
 from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
-from opus_async.platform import NO_PAST, BoundT, Collected, Journal, Past, Platform, ReadyT
+from opus_async.platform import NO_PAST, BoundT, Collected, IdTaken, Journal, Past, Platform, ReadyT, Retry
+from opus_async.retrying import GaveWay, OldJobs, give_way_if_accepted
 from opus_async.starting import Starter
 from opus_async.transport.notify import Notifier
 from opus_async.watch import Watcher
@@ -27,6 +31,8 @@ log = logging.getLogger("opus_async.lifecycle")
 
 PARKED = "parked"
 """The stage that events tell of a job that is left to wait for a person."""
+MOST_SHELLS = 5
+"""Shells made for one job: an id that is another job's comes from a cache in between, and soon no more."""
 
 
 class Parked(Exception):
@@ -73,6 +79,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self.platform = platform
         self._watcher = watcher
         self._starter = Starter(platform, policy)
+        self._old_jobs = OldJobs(watcher, self._starter)
+        self._in_use: set[str] = set()
+        """Ids of the jobs under way here."""
         self._job_timeout = job_timeout
         self._notify = notify
 
@@ -101,18 +110,22 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage.
             Parked: It waits for a person; only with ``park``.
+            GaveWay: The job of the past is done with, and may be run anew; only with ``past.retry``.
         """
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
         run.job_id, run.ordered = past.remote_id, past.orders > 0
+        if past.remote_id is not None:
+            self._in_use.add(past.remote_id)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if _timeout_problem(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                ordered_here = not past.accepted and await self._start(run, request, past)
-                await self._wait(run, look_now=not ordered_here, park=park)
-                run.collected = await self._collect(run)
-        except Parked:
+                ordered_here = await self._get_to_run(run, request, past)
+                if not run.ended:
+                    await self._wait(run, look_now=not ordered_here, park=park)
+                run.collected = await self._collect(run, past)
+        except (Parked, GaveWay):
             raise
         except OpusError as error:
             run.error = error.located(job_id=run.job_id, stage=run.stage)
@@ -126,27 +139,80 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             raise
         finally:
             if run.job_id is not None:
-                self.platform.release(run.job_id)
+                self._leave(run.job_id)
         return run.finish()
 
-    async def _start(self, run: _Run, request: JobRequest, past: Past) -> bool:
+    async def _get_to_run(self, run: _Run, request: JobRequest, past: Past) -> bool:
         """Get the job to run, whatever was done before; returns whether it was ordered here."""
+        if past.retry is not None:
+            await self._ask(run, request, past.retry, accepted=past.accepted)
+            return False
+        return not past.accepted and await self._start(run, request, past)
+
+    async def _ask(self, run: _Run, request: JobRequest, retry: Retry, *, accepted: bool) -> None:
+        """Ask the job of a row that is tried again; returns if it is the row's job after all."""
+        self.platform.adopt(run.known_id, request)
+        run.enter(self.platform.stages.watch)
+        status = await self._old_jobs.ask(run.known_id, retry, accepted=accepted)
+        if run.journal:
+            run.journal.ordered(run.known_id)
+        if status.is_terminal:
+            run.saw(status)
+
+    async def _start(self, run: _Run, request: JobRequest, past: Past) -> bool:
+        """Get a job to run that is not known to; returns whether it was ordered here."""
         platform, stages = self.platform, self.platform.stages
+        orders = past.orders
         if past.remote_id is not None:
             platform.adopt(past.remote_id, request)
         if past.orders and await self._was_obeyed(run, past.orders):
             return False
+        if past.elsewhere and run.job_id is not None:
+            platform.stray_shells += not past.orders
+            self._give_way(run)
         run.enter(stages.bind)
         if problems := _problems(request):
             raise InvalidInputs(problems)
         bound = await platform.bind(request)
         run.enter(stages.prepare)
         ready = await platform.prepare(bound)
-        if run.job_id is None:
-            run.enter(stages.create)
-            run.made(await platform.create(bound))
-        await self._order(run, ready, orders=past.orders)
-        return True
+        for _ in range(MOST_SHELLS):
+            try:
+                if run.job_id is None:
+                    await self._create(run, bound)
+                    orders = 0
+                await self._order(run, ready, orders=orders)
+            except IdTaken as taken:
+                log.warning("job %s: this id came for another job, too; making a new one", taken)
+            else:
+                return True
+        raise ProtocolError(
+            f"The platform gave out the id of another job {MOST_SHELLS} times when a new one was to be made; "
+            "nothing was started. Is there a proxy in between that keeps answers?",
+            stage=stages.create,
+        )
+
+    async def _create(self, run: _Run, bound: BoundT) -> None:
+        run.enter(self.platform.stages.create)
+        job_id = await self.platform.create(bound)
+        if job_id in self._in_use:
+            raise IdTaken(job_id)
+        self._in_use.add(job_id)
+        run.made(job_id)
+
+    def _give_way(self, run: _Run) -> None:
+        """The job that was there is no use; a new one is made."""
+        if run.journal:
+            run.journal.gave_way(run.known_id)
+        self._forget(run)
+
+    def _forget(self, run: _Run) -> None:
+        self._leave(run.known_id)
+        run.job_id = None
+
+    def _leave(self, job_id: str) -> None:
+        self._in_use.discard(job_id)
+        self.platform.release(job_id)
 
     async def _was_obeyed(self, run: _Run, orders: int) -> bool:
         """Whether an order of an earlier process was obeyed; if not, one more may be given."""
@@ -164,7 +230,11 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
         async def before_order() -> None:
             if run.journal:
-                await run.journal.ordering(run.known_id)
+                try:
+                    await run.journal.ordering(run.known_id)
+                except IdTaken:
+                    self._forget(run)
+                    raise
             run.ordered = True
 
         await self._starter.start(run.known_id, ready, orders=orders, before_order=before_order)
@@ -200,9 +270,14 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         cancelled.add_note(left)
         log.warning("Cancelled. %s", left)
 
-    async def _collect(self, run: _Run) -> Collected:
+    async def _collect(self, run: _Run, past: Past) -> Collected:
         run.enter(self.platform.stages.collect)
-        return await self.platform.collect(run.known_id, run.known_status)
+        try:
+            return await self.platform.collect(run.known_id, run.known_status)
+        except OpusError as error:
+            if past.retry is not None:
+                give_way_if_accepted(past.retry, error)
+            raise
 
     def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
         if run.ended:

@@ -88,6 +88,22 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """What a person wants of a job that is to be tried again: it is asked first; see :mod:`.retrying`.
+
+    Attributes:
+        unbilled: Whether it is known to have ended badly or never to have started, or a person said so: then
+            a platform that knows no such job any more contradicts nothing.
+        other_inputs: Whether its row asks for something else by now: then its results are not the row's.
+        accept_second_bill: Whether a new job may be made although this one may have been billed.
+    """
+
+    unbilled: bool = False
+    other_inputs: bool = False
+    accept_second_bill: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """How far an earlier process came with a job.
 
@@ -95,14 +111,23 @@ class Past:
         remote_id: Its id; None when none exists.
         orders: How many orders to start it may have left.
         accepted: Whether one of them is known to have been obeyed.
+        elsewhere: Whether it was made for another version or workflow than jobs are made for now: then it is
+            never ordered, and a new one is made if it proves never started.
+        retry: Given for a job that is to be tried again.
     """
 
     remote_id: str | None = None
     orders: int = 0
     accepted: bool = False
+    elsewhere: bool = False
+    retry: Retry | None = None
 
 
 NO_PAST = Past()
+
+
+class IdTaken(Exception):
+    """Raised by a journal, with the id: it is another job's, and must not be ordered for this one."""
 
 
 class Journal(Protocol):
@@ -112,7 +137,14 @@ class Journal(Protocol):
         """A shell exists. Losing this costs a stray shell and no bill."""
 
     async def ordering(self, remote_id: str) -> None:
-        """The order to start is about to leave: it does when this has returned."""
+        """The order to start is about to leave: it does when this has returned.
+
+        Raises:
+            IdTaken: It is another job's id.
+        """
+
+    def gave_way(self, remote_id: str) -> None:
+        """This job is done with: a new one takes its place. Losing this costs that it is asked once more."""
 
     def ordered(self, remote_id: str) -> None:
         """The job is known to run."""

@@ -191,6 +191,19 @@ class Starter(Generic[ReadyT]):
             return f"Order {orders} to start it was refused, and order {orders - 1} may have been obeyed late"
         return f"It looks never started, after {orders} orders, and no more are sent for one job"
 
+    async def looks_started(self, job_id: str, cause: OpusError) -> bool:
+        """Whether a job shows that it was ever started, whatever the policy allows to do about it.
+
+        False means that it looks never started for the whole grace.
+
+        Raises:
+            AmbiguousExecution: It cannot be known.
+        """
+        shown = await self._look(job_id, UncertainStart(cause), 1)
+        if shown not in {Shown.STARTED, Shown.NOT_STARTED}:
+            raise _ambiguous(self._why(StartAnswer.LOST, shown, 1), cause)
+        return shown is Shown.STARTED
+
     async def _look(self, job_id: str, uncertain: UncertainStart, orders: int) -> Shown:
         """Look at the job until it is clear what it shows, or the time for that is up."""
         grace = self._policy.execute_grace * 2 ** (orders - 1)

@@ -31,6 +31,7 @@ from opus_async.errors import (
     OpusError,
     PermissionDenied,
     ProtocolError,
+    ServerError,
     TransportError,
 )
 from opus_async.models import JobStatus
@@ -75,6 +76,8 @@ class _Watched:
     """Whether somebody else made it, if anybody did: it may not be there at all."""
     until_waiting: bool = False
     """Whether whoever waits wants to know at once when it waits for a person."""
+    until_seen: bool = False
+    """Whether whoever waits wants to know any status at once."""
     calls_back: bool = False
     """Whether the platform was asked to call when it ends."""
     scout: bool = False
@@ -160,6 +163,7 @@ class Watcher:
         exists: bool = False,
         calls_back: bool = False,
         until_waiting: bool = False,
+        until_seen: bool = False,
     ) -> JobStatus:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
 
@@ -172,6 +176,8 @@ class Watcher:
             exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
             until_waiting: Whether to return WAITING, too, as soon as that is seen.
+            until_seen: Whether to return any status, as soon as one is seen; and to give up on a job whose
+                status is nothing but a failure of the server, which may be so for ever.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -181,7 +187,7 @@ class Watcher:
         loop = asyncio.get_running_loop()
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
-        job.until_waiting = until_waiting
+        job.until_waiting, job.until_seen = until_waiting, until_seen
         if look_now:
             job.kind, job.stranger = "", not exists
         elif calls_back:
@@ -381,6 +387,9 @@ class Watcher:
             self._learn(job, now)
             return
         job.seen = now
+        if job.until_seen:
+            job.done.set_result(status)
+            return
         if job.called or job.looks_in_vain:
             job.called, job.looks_in_vain = False, job.looks_in_vain + 1
         if status != JobStatus.WAITING:
@@ -443,7 +452,7 @@ class Watcher:
                 job.done.set_exception(error)
         else:
             lasting = now - job.trouble_since
-            worn_out = self._wears_out(error) and lasting >= self._patience_with(error)
+            worn_out = self._wears_out(job, error) and lasting >= self._patience_with(error)
             if (worn_out or await self._is_its_own(error, lasting)) and not job.done.done():
                 job.done.set_exception(error)
 
@@ -454,9 +463,12 @@ class Watcher:
             return False
         return await self._observer.is_well()
 
-    def _wears_out(self, error: OpusError) -> bool:
+    def _wears_out(self, job: _Watched, error: OpusError) -> bool:
         """Whether it is borne for a while only: what fails for every job ends by the host, if it may end."""
-        return _is_lasting(error) or (self._outage is not None and isinstance(error, APIError))
+        bounded = (self._outage is not None and isinstance(error, APIError)) or (
+            job.until_seen and isinstance(error, ServerError)
+        )
+        return bounded or _is_lasting(error)
 
     def _patience_with(self, error: OpusError) -> float:
         if isinstance(error, ProtocolError) or not _is_lasting(error):  # of something in between, maybe

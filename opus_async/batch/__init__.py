@@ -2,7 +2,7 @@
 
     batches     run, resume, retry, resolve: where to begin reading
     layout      what lies in a batch directory, by name
-    options     what is asked for; fingerprint: whether it is still the same
+    options     what is asked for; fingerprint: whether it is still the same; world: where jobs are made
     opening     from what is asked for to a session at work
     intake      from a manifest to rows in the ledger, and what a person is told of it
     manifest/   files and folders, streamed as records
@@ -17,6 +17,7 @@
     runner, local   shards of rows, and the rows of one machine
     halt, rate, control, endings, causes   when to stop, how it ended, and why
     outside     files that a manifest may not name by itself
+    resolving   what the platform shows of rows that a person decides about
     outputs     result files
     destinations   where nothing is written that a person names
     reading, summary, failures, export, formats, status, report/, result   what is made of the ledger

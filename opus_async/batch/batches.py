@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.opening import Changes, begin, go_on
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
+from opus_async.batch.resolving import started
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
 from opus_async.batch.session import write_reports
@@ -146,8 +148,9 @@ async def resume_batch(
         order: Fields of :class:`~.options.Order` that shall be others than before: only with ``force``.
         settings: Fields of :class:`~.options.Settings` that shall be others than before.
         force: Whether what changes results may be another now, for the rows not begun yet.
-        accept_second_bill: Whether rows may run that look like ones that have run: their keys or files are
-            others than they were.
+        accept_second_bill: Whether rows may run that may have been billed already: their keys or files are
+            others than they were, an earlier batch left them unknown, their old jobs cannot be asked. It
+            holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
         watching: Who is told what meanwhile.
 
@@ -174,14 +177,19 @@ async def retry_batch(
     allow_outside: bool = False,
     watching: Watching | None = None,
 ) -> BatchResult:
-    """Run rows that did not complete once more, each as a new job, and go on with the rest.
+    """Try rows again that did not complete, and go on with the rest.
+
+    The old job of each is asked first: one that has completed meanwhile is collected, one that runs is waited
+    for, and only one that ended badly or never started gives way to a new one. Where that cannot be told the
+    row is unknown.
 
     Args:
         client: As in :func:`run_batch`.
         out: The batch directory.
         only: ``failed`` (those that the platform timed out included), ``cancelled``, ``unknown``.
-        accept_second_bill: Whether unknown rows may run again although they may have been billed, and rows
-            that look like ones that have run.
+        accept_second_bill: Whether unknown rows may be tried again, rows run anew whose old jobs cannot be
+            asked, and rows run that look like ones that have run: all of these may be billed twice. It holds
+            for this call.
         manifest: As in :func:`resume_batch`, like the rest.
         order: Likewise.
         settings: Likewise.
@@ -209,27 +217,33 @@ async def resolve_batch(
     *,
     keys: Sequence[str] | None = None,
     accept_second_bill: bool = False,
+    client: Client | None = None,
 ) -> int:
     """Decide about rows whose outcome nobody can tell.
 
     Args:
         out: The batch directory.
         decision: ``done`` (it ran, count it as completed), ``failed`` (it did not, leave it), or ``retry``
-            (it did not: the next resume runs it as a new job).
+            (it did not: the next resume asks its job once more, and runs it as a new one unless it ran).
         keys: Which rows; None for all that are unknown.
-        accept_second_bill: Whether a row that the platform shows as completed may be called failed, or run
-            again: it was billed.
+        accept_second_bill: Whether a row whose job was started may be called failed, or tried again: it is
+            billed, or will be.
+        client: Asks the platform which of the jobs it shows as started; None to go by what the ledger shows.
 
     Returns:
         How many rows were decided.
 
     Raises:
-        ManifestError: There is no such row, or it is not unknown.
+        ManifestError: There is no such row, or it is not unknown, or its job was started.
         LedgerError: As in :func:`resume_batch`.
+        OpusError: The client cannot ask the platform; nothing was decided.
     """
     ledger = await SqliteLedger.open(Path(out))
+    ask = None
+    if client is not None:
+        ask = partial(started, client, ledger.facts["order"]["workflow_id"])
     try:
-        return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill)
+        return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill, ask=ask)
     finally:
         await ledger.close()
         await asyncio.to_thread(write_reports, Path(out), log.warning)

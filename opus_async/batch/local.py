@@ -17,11 +17,12 @@ from opus_async.batch.endings import broken, ended, merged, with_wait
 from opus_async.batch.outputs import STAGE as DOWNLOAD
 from opus_async.batch.outputs import Outputs
 from opus_async.batch.ports import Ledger, RateLimiter
-from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
+from opus_async.batch.rows import PROVED_FAILURES, Ending, FetchedFile, Row, RowState
 from opus_async.errors import LedgerError, OpusError
 from opus_async.lifecycle import Lifecycle, Parked
 from opus_async.models import JobOutcome, JobRequest, JobStatus
-from opus_async.platform import Past, Stages
+from opus_async.platform import IdTaken, Past, Retry, Stages
+from opus_async.retrying import GaveWay
 from opus_async.scope import Inquiry, Scope, scope_of
 from opus_async.tasks import start_soon
 from opus_async.transport.shortage import Waits, advice, out_of
@@ -73,6 +74,8 @@ class LocalShardRunner:
         limiter: Says when the next row may start; None for at once.
         on_end: Told of every row that ended.
         outputs: Fetches result files; None to leave them where they are.
+        accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
+            been billed.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class LocalShardRunner:
         limiter: RateLimiter | None,
         on_end: OnEnd,
         outputs: Outputs | None = None,
+        accept_second_bill: bool = False,
     ) -> None:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
@@ -95,6 +99,7 @@ class LocalShardRunner:
         self._limiter = limiter
         self._on_end = on_end
         self._outputs = outputs
+        self._accept_second_bill = accept_second_bill
         self._slots = asyncio.Semaphore(max_in_flight)
         self._admission = asyncio.Lock()
         self._working: dict[_Work, asyncio.Task[None]] = {}
@@ -267,10 +272,12 @@ class LocalShardRunner:
         return self._broken(work, error)
 
     async def _run(self, work: _Work) -> Ending | None:
+        try:
+            outcome = await self._job(work)
+        except GaveWay:
+            work.begin_anew()
+            outcome = await self._job(work)
         row = work.row
-        outcome = await self._lifecycle.run(
-            await self._requests.of(row), index=row.index, past=_past(row), journal=work, park=True
-        )
         if outcome.error is not None and out_of(outcome.error):
             raise outcome.error
         files = await self._fetch(row, outcome)
@@ -283,6 +290,12 @@ class LocalShardRunner:
         if row.waiting_since is not None:
             row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
         return ended(row, outcome, stage=self._platform.stages.collect, files=files)
+
+    async def _job(self, work: _Work) -> JobOutcome:
+        row = work.row
+        past = _past(row, accept_second_bill=self._accept_second_bill)
+        request = await self._requests.of(row)
+        return await self._lifecycle.run(request, index=row.index, past=past, journal=work, park=True)
 
     async def _doom_of(self, error: OpusError) -> OpusError | None:
         """What of it would meet every row, as far as can be known now; None if nothing would."""
@@ -327,10 +340,11 @@ class _Work:
     __slots__ = (
         "_doubts",
         "_generation",
+        "_here",
         "_ledger",
         "_requests",
         "_stages",
-        "_taken_over",
+        "_unchecked",
         "may_run",
         "ordered_at",
         "phase",
@@ -351,10 +365,10 @@ class _Work:
     ) -> None:
         self.row = row
         """As it stands by now."""
-        self.may_run = row.state is not RowState.PLANNED
+        self.may_run = row.state is not RowState.PLANNED or row.asks_first
         """Whether the order to start may have left, in whatever process."""
         self.ordered_at: float | None = None
-        self.phase = _Phase.RUNNING if self.may_run else _Phase.UNORDERED
+        self.phase = _Phase.UNORDERED if row.state is RowState.PLANNED else _Phase.RUNNING
         self.settled = False
         """Whether the ledger knows how it stands, and need not be told that it was given back."""
         self.status = row.status
@@ -362,7 +376,9 @@ class _Work:
         self._requests = requests
         self._doubts = doubts
         self._stages = stages
-        self._taken_over = row.state is not RowState.PLANNED
+        self._here = generation
+        self._unchecked = row.state is not RowState.PLANNED
+        """Whether its files were not looked at since it was handed out."""
         self._generation = row.generation or generation
 
     def created(self, remote_id: str) -> None:
@@ -371,12 +387,29 @@ class _Work:
         self._doubts.passed(self._stages.prepare, self._stages.create)
 
     async def ordering(self, remote_id: str) -> None:
-        if self._taken_over:  # hours may lie between: what was uploaded is sent again
+        if self._unchecked:  # hours may lie between: what was uploaded is sent again
             await self._requests.check(self.row)
+        before = self.phase, self.may_run
         self.phase, self.may_run = _Phase.ORDERING, True
-        await self._ledger.ordering(self.row, remote_id, self._generation)
+        try:
+            await self._ledger.ordering(self.row, remote_id, self._generation)
+        except IdTaken:
+            self.phase, self.may_run = before
+            raise
         self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
         self._doubts.passed(self._stages.prepare)
+
+    def begin_anew(self) -> None:
+        """Its job gave way, and the row is worked on from its request on."""
+        if self.row.remote_id is not None:
+            self.gave_way(self.row.remote_id)
+        self._unchecked = False
+
+    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        self._ledger.gave_way(self.row)
+        self.row = self.row.without_job()
+        self._generation, self.status = self._here, None
+        self.phase, self.may_run = _Phase.UNORDERED, False
 
     def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
@@ -397,11 +430,20 @@ def _shortage(what: str) -> OpusError:
     return error
 
 
-def _past(row: Row) -> Past:
-    ordered = row.state is not RowState.PLANNED
+def _past(row: Row, *, accept_second_bill: bool) -> Past:
+    retry = None
+    if row.asks_first:
+        retry = Retry(
+            unbilled=row.retried_from in PROVED_FAILURES,
+            other_inputs=row.other_inputs,
+            accept_second_bill=accept_second_bill,
+        )
+    ordered = row.state is not RowState.PLANNED or row.asks_first
     known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
     return Past(
         remote_id=row.remote_id,
         orders=max(row.orders, 1) if ordered else 0,
         accepted=ordered and known_to_run,
+        elsewhere=row.elsewhere,
+        retry=retry,
     )

@@ -17,6 +17,7 @@ from opus_async.batch.fingerprint import differences, fingerprint
 from opus_async.batch.intake import checked, found, manifest_facts, opened, planned_in
 from opus_async.batch.layout import LEDGER, LOCK
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger.worlds import Strangers
 from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
@@ -28,6 +29,7 @@ from opus_async.batch.session import Crew, ended_because, exit_code, work
 from opus_async.batch.summary import summarise
 from opus_async.batch.validate import Validation, validate
 from opus_async.batch.watching import Watching
+from opus_async.batch.world import PLACE, world_of
 from opus_async.errors import ManifestError, OpusError
 from opus_async.lifecycle import Lifecycle
 from opus_async.platform import Memory
@@ -94,6 +96,8 @@ async def begin(
             base=manifest.base,
             settings=settings,
             watching=watching,
+            world=world_of(fingerprint(order, lifecycle.platform)),
+            accept_second_bill=rules.accept_second_bill,
         )
     except BaseException:
         await asyncio.shield(ledger.close())
@@ -127,7 +131,7 @@ async def go_on(
         directory: Of the batch.
         changes: What shall be other than it was.
         watching: Who is told.
-        retry: States whose rows are run again, each as a new job.
+        retry: States whose rows are tried again: the job of each is asked first.
     """
     ledger = await SqliteLedger.open(directory)
     try:
@@ -144,18 +148,23 @@ async def go_on(
             await ledger.close()
             return await _as_it_stands(directory)
         lifecycle = await _lifecycle(client, order, ledger.memory)
-        _same(facts["fingerprint"], order, lifecycle, watching, counts=ledger.counts(), force=changes.force)
+        asked = fingerprint(order, lifecycle.platform)
+        world = world_of(asked)
+        strangers = await ledger.strangers(world, retried=retry)
+        _reachable(strangers, world, accept_second_bill=changes.accept_second_bill)
+        _same(facts["fingerprint"], asked, watching, force=changes.force)
         # Files among the constants have full paths there: this process may have begun in another folder.
         constants = changes.order.get("constants") or facts["constants"]
         rules = _rules(facts["rules"], changes)
         binding = _binding(order, lifecycle, rows.kind, constants, rules)
         again = sum(getattr(ledger.counts(), str(state)) for state in retry)
-        asked = _asked(client, order, lifecycle, binding, settings=settings)
-        kept = {**facts["rules"], "allow_outside": rules.allow_outside}
+        kept = _asked(client, order, lifecycle, binding, settings=settings)
+        kept["rules"] = {**facts["rules"], **rules.as_facts()}
         if rows.to_plan is None:
             if retry:
                 await ledger.retry(retry)
-            await ledger.set_facts(rules=kept, **asked)
+            await _mind_second_bills(ledger, world, changes)
+            await ledger.set_facts(**kept)
         else:
             columns = await planned_in(
                 rows.to_plan,
@@ -168,11 +177,15 @@ async def go_on(
                 same=rows.same,
                 retry=retry,
             )
+            await _mind_second_bills(ledger, world, changes)
             await ledger.confirm_plan(
-                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, rules=kept, **asked
+                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, **kept
             )
         if retry:  # until they have ended again, nobody may take them for proved failures
-            watching.notice(f"{again:,} rows are run again, each as a new job.")
+            watching.notice(
+                f"{again:,} rows are tried again: the job of each is asked first, and one that ended badly "
+                "or never started gets a new one."
+            )
             await asyncio.to_thread(failures.write, directory)
         crew = Crew(
             directory=directory,
@@ -182,6 +195,8 @@ async def go_on(
             base=rows.base,
             settings=settings,
             watching=watching,
+            world=world,
+            accept_second_bill=changes.accept_second_bill,
         )
     except BaseException:
         await ledger.close()
@@ -250,31 +265,53 @@ def _binding(
 def _rules(before: Mapping[str, Any], changes: Changes) -> Rules:
     """What is tolerated this time. Before there was a word for it, files outside of the folder were."""
     return Rules(
-        accept_second_bill=changes.accept_second_bill or before["accept_second_bill"],
+        accept_second_bill=changes.accept_second_bill,
         allow_outside=changes.allow_outside or before.get("allow_outside", True),
     )
 
 
-def _same(
-    before: Mapping[str, Any],
-    order: Order,
-    lifecycle: Lifecycle[Any, Any],
-    watching: Watching,
-    *,
-    counts: Counts,
-    force: bool,
-) -> None:
-    """Whether what changes results is what it was; and jobs are asked about where they were made."""
-    now = fingerprint(order, lifecycle.platform)
-    moved = differences(
-        *({name: facts.get(name) for name in lifecycle.platform.identity} for facts in (before, now))
-    )
-    if moved and (counts.in_flight or counts.unknown):
+def _reachable(strangers: Sequence[Strangers], world: Mapping[str, Any], *, accept_second_bill: bool) -> None:
+    """Raise ManifestError where jobs would have to be asked about that were made elsewhere."""
+    running = [found for found in strangers if not found.retried]
+    if running:
         raise ManifestError(
-            f"{counts.in_flight + counts.unknown:,} rows have jobs elsewhere, whose ids mean nothing here; "
+            f"{_rows_of(running):,} rows have jobs elsewhere, whose ids mean nothing here; "
             "nothing was sent. Resume where they were made, or decide about them first ('batch resolve'):",
-            moved,
+            _moved(running, world),
         )
+    if strangers and not accept_second_bill:
+        raise ManifestError(
+            f"{_rows_of(strangers):,} rows to be tried again have jobs elsewhere, which "
+            "cannot be asked here what became of them; nothing was sent. Go on where they were made, or give "
+            "them new jobs, which may be billed a second time, with --accept-second-bill:",
+            _moved(strangers, world),
+        )
+
+
+def _rows_of(strangers: Sequence[Strangers]) -> int:
+    return sum(found.rows for found in strangers)
+
+
+def _moved(strangers: Sequence[Strangers], world: Mapping[str, Any]) -> list[str]:
+    return [
+        sentence
+        for found in strangers
+        for sentence in differences(
+            *({name: facts.get(name) for name in PLACE} for facts in (found.world, world))
+        )
+    ]
+
+
+async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], changes: Changes) -> None:
+    """Let rows run that may have been billed, or not, as this command says whatever an earlier one said."""
+    if changes.accept_second_bill:
+        await ledger.leave_strangers(world)
+    else:
+        await ledger.doubt_again()
+
+
+def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: Watching, *, force: bool) -> None:
+    """Whether what changes results is what it was."""
     other = differences(before, now)
     if not other:
         return

@@ -93,8 +93,8 @@ class Rules:
     allow_outside: bool = False
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """For the ledger. A second bill is accepted for one command: that is not kept."""
+        return {"skip_invalid": self.skip_invalid, "allow_outside": self.allow_outside}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

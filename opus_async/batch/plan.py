@@ -48,7 +48,7 @@ async def plan(
         problems: Index of a row -> why it cannot be run: planned as failed.
         accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
             unknown, for a person to decide.
-        retry: States whose rows are to run again, each as a new job.
+        retry: States whose rows are to be tried again.
         on_progress: Told how many rows are planned so far.
 
     Returns:
@@ -70,8 +70,8 @@ async def plan(
                 for record in chunk
             )
         )
-        if not accept_second_bill:
-            rows = [_doubted(row, record) for row, record in zip(rows, chunk, strict=True)]
+        pairs = zip(rows, chunk, strict=True)
+        rows = [_doubted(row, record, accepted=accept_second_bill) for row, record in pairs]
         await ledger.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -119,9 +119,11 @@ def refuse_outside(binding: Binding, cells: Mapping[str, Any], base: Path) -> No
         raise InvalidInputs([f"{outside.sentence(path)}: {outside.WAY_OUT}" for _, path in strays])
 
 
-def _doubted(row: NewRow, record: Record) -> NewRow:
+def _doubted(row: NewRow, record: Record, *, accepted: bool) -> NewRow:
     doubt = doubt_about(record)
-    return row if doubt is None else replace(row, doubtful=doubt, problem=None)
+    if doubt is None:
+        return row
+    return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)
 
 
 async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.world import NO_WORLD
 from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.lifecycle import Lifecycle
@@ -90,8 +91,13 @@ class Ledger(Protocol):
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
         """Remember what a file held."""
 
-    async def begin_session(self, settings: Mapping[str, Any]) -> int:
-        """A process begins to work on the batch; returns the session's number."""
+    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
+        """A process begins to work on the batch; returns the session's number.
+
+        Args:
+            settings: How the work is done.
+            world: Where jobs are made; see :mod:`opus_async.batch.world`.
+        """
 
     async def end_session(
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
@@ -119,7 +125,15 @@ class Ledger(Protocol):
         """A shell exists. Losing this costs a stray shell and no bill."""
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
-        """The order to start is about to leave."""
+        """The order to start is about to leave.
+
+        Raises:
+            IdTaken: The ledger has this id already, for another row or for a job that gave way to a new one:
+                nothing was written.
+        """
+
+    def gave_way(self, row: Row) -> None:
+        """Its job is done with, and a new one is to be made. Losing this costs that it is asked once more."""
 
     def ordered(self, row: Row) -> None:
         """The platform has accepted it."""
@@ -140,7 +154,7 @@ class Ledger(Protocol):
         """How many rows are in each state, what is not durable yet included."""
 
     async def retry(self, states: Sequence[RowState]) -> int:
-        """Plan rows of these states anew, for a new job each; returns how many."""
+        """Plan rows of these states anew; returns how many. Each keeps its job, to be asked first."""
 
     async def close(self) -> None:
         """Write what is left and let others in."""

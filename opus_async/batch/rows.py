@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -54,6 +54,7 @@ class NewRow:
         problem: Why it cannot be run at all; then it is planned as failed.
         doubtful: Why it may have been billed already, by an earlier batch; then it is planned as unknown,
             for a person to decide.
+        accepted: Whether a second bill is accepted for it, this time; then it is planned all the same.
     """
 
     index: int
@@ -63,6 +64,7 @@ class NewRow:
     key_given: bool = False
     problem: str | None = None
     doubtful: str | None = None
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,10 @@ class Row:
         started_at: When it was first taken up, in seconds since the epoch; None if never.
         waiting_since: Since when it waits for a person; None when it does not.
         timings: Seconds per stage that earlier processes spent on it.
+        retried_from: How it had ended when a person wanted it tried again (``FAILED`` where that was said of
+            an unknown one): its job, if it has one, is asked before another is made. None once that is done.
+        elsewhere: Whether its job was made in another world than this session works in.
+        other_inputs: Whether its job was made for something else than the row asks for now.
     """
 
     id: int
@@ -98,6 +104,30 @@ class Row:
     started_at: float | None = None
     waiting_since: float | None = None
     timings: Mapping[str, float] = field(default_factory=lambda: _NOTHING, repr=False)
+    retried_from: RowState | None = None
+    elsewhere: bool = False
+    other_inputs: bool = False
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether its job is asked what became of it before anything else."""
+        if self.remote_id is None:
+            return False
+        return self.retried_from is not None or (self.other_inputs and self.state is RowState.UNKNOWN)
+
+    def without_job(self) -> Row:
+        """As it is when its job is done with, and a new one is to be made."""
+        return replace(
+            self,
+            state=RowState.PLANNED,
+            remote_id=None,
+            generation=None,
+            status=None,
+            orders=0,
+            retried_from=None,
+            elsewhere=False,
+            other_inputs=False,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

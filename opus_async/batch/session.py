@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from opus_async.batch.rate import StartRate
 from opus_async.batch.rows import Counts, Row, RowState, Sample
 from opus_async.batch.runner import Failures, Runner
 from opus_async.batch.watching import Notice, Watching
-from opus_async.errors import LedgerError, OpusError
+from opus_async.errors import InvalidInputs, LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobRequest
@@ -51,6 +52,8 @@ class Crew:
         base: The folder that relative file cells start at.
         settings: How the work is done.
         watching: Who ends it early, who counts what happens, who is told.
+        world: Where its jobs are made; see :mod:`.world`.
+        accept_second_bill: Whether this session may run rows again that may have been billed.
     """
 
     directory: Path
@@ -60,6 +63,8 @@ class Crew:
     base: Path
     settings: Settings
     watching: Watching
+    world: Mapping[str, Any]
+    accept_second_bill: bool = False
 
     @property
     def control(self) -> Control:
@@ -87,7 +92,7 @@ async def work(crew: Crew) -> Counts:
     """
     ledger, control = crew.ledger, crew.control
     try:
-        await ledger.begin_session(crew.settings.as_facts())
+        await ledger.begin_session(crew.settings.as_facts(), world=crew.world)
         await _run(crew)
     except LedgerError as error:
         control.doom(error)
@@ -110,6 +115,7 @@ async def _run(crew: Crew) -> None:
         limiter=StartRate(crew.settings.start_rate) if crew.settings.start_rate else None,
         on_end=Failures(crew.settings.halt, crew.control),
         outputs=_outputs(crew),
+        accept_second_bill=crew.accept_second_bill,
     )
     runner = Runner(crew.ledger, shards, crew.control, on_drain=lambda going_on: _tell_drain(crew, going_on))
     sampling = start_soon(_sample(crew, shards), name="opus_async samples")
@@ -141,10 +147,15 @@ class _Requests:
         """The request of a row."""
         if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
             return JobRequest({}, key=row.key, timeout=self._timeout)
-        request = self._binding.request(
-            row.cells, index=row.index, key=row.key, base=self._base, to_send=True
-        )
-        if row.state is RowState.PLANNED:
+        try:
+            request = self._binding.request(
+                row.cells, index=row.index, key=row.key, base=self._base, to_send=True
+            )
+        except InvalidInputs:
+            if not row.asks_first:
+                raise
+            request = JobRequest({}, key=row.key)  # its job is asked, whatever the row says now
+        if row.state is RowState.PLANNED and not row.asks_first:
             refuse_outside(self._binding, row.cells, self._base)
             await self.check(row)
         return request if self._timeout is None else replace(request, timeout=self._timeout)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,9 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"did not come true within {seconds} s: {condition}"
         await asyncio.sleep(0.005)
+
+
+def recover(simulator: Any, job_id: str) -> None:
+    """A person ran the failed node of this job again, and it went well."""
+    job = simulator.world.jobs.find(job_id)
+    job.run = replace(job.run, failing_node=None)

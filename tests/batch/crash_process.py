@@ -1,6 +1,8 @@
 """A batch of one row whose process ends, as by a power cut, at one exact step.
 
 python crash_process.py STEP MANIFEST DIR WORKFLOW_ID
+
+Where DIR holds a batch, its rows are tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from batch_process import client
 
-from opus_async.batch import resume_batch, run_batch
+from opus_async.batch import retry_batch, run_batch
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.opus.api import Api
 from opus_async.opus.run import OpusRun
@@ -23,7 +25,7 @@ from opus_async.testing import quick_polls
 CRASHED = 77
 
 
-def crash(*_: Any) -> None:
+def crash(*_: Any, **__: Any) -> None:
     os._exit(CRASHED)
 
 
@@ -66,11 +68,24 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 
 
+RETRY_STEPS: dict[str, Callable[[], None]] = {
+    "the row is planned anew": lambda: before(SqliteLedger, "begin_session"),
+    "its job is about to be asked": lambda: before(Api, "observe"),
+    "its job was asked": lambda: after(Api, "observe"),
+    "its job gave way": lambda: before(OpusRun, "create"),
+    "a new shell exists, nobody knows": lambda: after(OpusRun, "create"),
+    "a new shell is known": before_ordering,
+    "the new intent is durable": lambda: before(OpusRun, "start"),
+    "the new order has left": lambda: after(OpusRun, "start", 0.0),
+    "results of the old job are here": lambda: after(OpusRun, "collect"),
+}
+
+
 async def main(step: str, manifest: str, directory: Path, workflow_id: str) -> None:
-    STEPS[step]()
+    (STEPS | RETRY_STEPS)[step]()
     async with client() as opus:
         if (directory / "ledger.db").exists():
-            await resume_batch(opus, directory)
+            await retry_batch(opus, directory)
         else:
             await run_batch(opus, manifest, workflow_id=workflow_id, out=directory)
 

@@ -109,12 +109,13 @@ def not_completed(state: RowState, **given: Any) -> Ending:
     return Ending(state=state, **(ending | given))
 
 
-async def order(ledger: SqliteLedger, row: Row) -> None:
-    """As far as the platform's acceptance."""
+async def order(ledger: SqliteLedger, row: Row, *, accepted: bool = True) -> None:
+    """As far as the platform's acceptance, or as the loss of its answer."""
     ledger.begun(row)
     ledger.created(row, f"job-{row.key}", "v0")
     await ledger.ordering(row, f"job-{row.key}", "v0")
-    ledger.ordered(row)
+    if accepted:
+        ledger.ordered(row)
 
 
 async def complete(ledger: SqliteLedger, row: Row) -> None:

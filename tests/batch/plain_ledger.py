@@ -10,7 +10,9 @@ from typing import Any
 
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
+from opus_async.platform import IdTaken
 
 
 class PlainMemory:
@@ -44,6 +46,7 @@ class PlainLedger:
         self._remember = remember
         self._todo = list(reversed(self.rows))
         self._parked: dict[int, float] = {}
+        self._jobs: dict[str, int] = {}
         self._states = Counter({RowState.PLANNED: rows})
         self._before: tuple[dict[int, Row], list[int], Counter[RowState]] | None = None
 
@@ -78,7 +81,7 @@ class PlainLedger:
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
         return
 
-    async def begin_session(self, settings: Mapping[str, Any]) -> int:
+    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
         return 1
 
     async def end_session(self, **how: Any) -> None:
@@ -107,13 +110,24 @@ class PlainLedger:
         self._tell("begun", row)
 
     def created(self, row: Row, remote_id: str, generation: str) -> None:
-        self._set(row, remote_id=remote_id, generation=generation)
+        if self._jobs.setdefault(remote_id, row.id) == row.id:
+            self._set(row, remote_id=remote_id, generation=generation)
         self._tell("created", row)
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         self._check()
+        if self._jobs.setdefault(remote_id, row.id) != row.id:
+            raise IdTaken(remote_id)
         self._set(row, remote_id=remote_id, generation=generation, orders=row.orders + 1)
         self._move(row, RowState.ORDERING)
+
+    def gave_way(self, row: Row) -> None:
+        job = self.rows[row.id].remote_id
+        if job is not None:
+            self._jobs[job] = -1  # nobody's any more
+        self._move(row, RowState.PLANNED)
+        self.rows[row.id] = self.rows[row.id].without_job()
+        self._tell("gave way", row)
 
     def ordered(self, row: Row) -> None:
         self._move(row, RowState.RUNNING)

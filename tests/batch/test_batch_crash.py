@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from batch_tools import DOCUMENT, ask, content, documents, lines, sha256
-from crash_process import CRASHED, STEPS
+from batch_tools import DOCUMENT, ask, content, documents, lines, recover, sha256
+from crash_process import CRASHED, RETRY_STEPS, STEPS
 
-from opus_async.batch import resume_batch
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.batch import resume_batch, run_batch
+from opus_async.simulator import Simulator, SimulatorConfig, SimulatorProcess
 
 PROCESS = Path(__file__).with_name("crash_process.py")
 
@@ -33,7 +33,7 @@ LEFT = {
 """Step -> the row's state then, its job, and how many jobs there are when all is done."""
 
 
-def crashed(step: str, manifest: Path, directory: Path, simulator: SimulatorProcess) -> None:
+def crashed(step: str, manifest: Path, directory: Path, simulator: Simulator | SimulatorProcess) -> None:
     environment = {
         **os.environ,
         "OPUS_SERVICE_KEY": simulator.service_key,
@@ -82,3 +82,47 @@ async def test_trap_35_after_a_crash_the_stored_id_is_used_and_what_was_ordered_
     assert line["outputs"]["SHA-256"] == sha256(content(0))
     assert ask(tmp_path / "out", "PRAGMA integrity_check") == [("ok",)]
     assert orders == {"planned": 0}.get(state, 1)
+
+
+AFTER_A_RETRY = {
+    "the row is planned anew": "the old job",
+    "its job is about to be asked": "the old job",
+    "its job was asked": "the old job",
+    "its job gave way": "no job",
+    "a new shell exists, nobody knows": "no job",
+    "a new shell is known": "another job",
+    "the new intent is durable": "another job",
+    "the new order has left": "another job",
+    "results of the old job are here": "the old job",
+}
+"""Step of a retry -> what the row has then."""
+
+
+def test_every_step_of_a_retry_is_tried():
+    assert set(AFTER_A_RETRY) == set(RETRY_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("step", "recovered"),
+    [(step, False) for step in AFTER_A_RETRY if not step.startswith("results")]
+    + [(step, True) for step, job in AFTER_A_RETRY.items() if job == "the old job"],
+)
+async def test_a_crash_in_a_retry_loses_no_job_that_was_not_asked(connect, tmp_path, step, recovered):
+    """The first job fails, and the second would: what recovers was run again by a person meanwhile."""
+    manifest = documents(tmp_path / "in", 1)
+    async with Simulator(SimulatorConfig(run_time=0.1, queue_time=0, fail_share=1.0)) as simulator:
+        await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+        [(old,)] = ask(tmp_path / "out", "SELECT remote_id FROM rows")
+        if recovered:
+            recover(simulator, old)
+        await asyncio.to_thread(crashed, step, manifest, tmp_path / "out", simulator)
+        [(job,)] = ask(tmp_path / "out", "SELECT remote_id FROM rows")
+        assert {None: "no job", old: "the old job"}.get(job, "another job") == AFTER_A_RETRY[step]
+        result = await resume_batch(connect(simulator), tmp_path / "out")
+        executions = {job.job_id: job.executions for job in simulator.world.jobs if job.executions}
+    if recovered:
+        assert result.ok
+        assert executions == {old: 1}
+    else:
+        assert result.counts.failed == 1
+        assert sorted(executions.values()) == [1, 1]

@@ -33,6 +33,7 @@ from opus_async.batch import ports
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.rows import Counts, FetchedFile, Row, RowState, Sample
 from opus_async.errors import LedgerError, ManifestError
+from opus_async.platform import IdTaken
 
 
 async def test_it_is_a_ledger(tmp_path):
@@ -493,12 +494,12 @@ async def ended_in_every_way(ledger: SqliteLedger) -> None:
     states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN, RowState.UNKNOWN]
     await complete(ledger, rows[0])
     for row, state in zip(rows[1:], states, strict=True):
-        await order(ledger, row)
+        await order(ledger, row, accepted=state is not RowState.UNKNOWN)
         await ledger.end(row, not_completed(state, timings=TIMINGS))
     await ledger.end_session(ended_because="finished", exit_code=5, stray_shells=0, uploads_saved=0)
 
 
-async def test_a_row_that_is_tried_again_starts_from_nothing(tmp_path):
+async def test_a_row_that_is_tried_again_keeps_its_job_and_nothing_else(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         assert await ledger.retry([RowState.FAILED, RowState.CANCELLED]) == 2
@@ -506,16 +507,93 @@ async def test_a_row_that_is_tried_again_starts_from_nothing(tmp_path):
         await ledger.begin_session({})
         rows = [row for row in await ledger.take(9) if row.state is RowState.PLANNED]
     assert [row.index for row in rows] == [1, 2, 6]
-    assert rows[0] == Row(id=2, index=1, key="key-1", cells={"Number": "1"}, attempts=2)
-    emptied = columns(tmp_path, "key-1", "error", "error_type", "cause", "stage", "ended_at", "ordered_at")
-    assert emptied == (None,) * 6
+    assert rows[0] == Row(
+        id=2,
+        index=1,
+        key="key-1",
+        cells={"Number": "1"},
+        attempts=2,
+        remote_id="job-key-1",
+        generation="v0",
+        status="FAILED",
+        orders=1,
+        retried_from=RowState.FAILED,
+    )
+    assert [row.asks_first for row in rows] == [True, True, False]
+    emptied = columns(tmp_path, "key-1", "error", "error_type", "cause", "stage", "ended_at")
+    assert emptied == (None,) * 5
     assert select(tmp_path, "SELECT state, note FROM history WHERE row = 2 ORDER BY id") == [
         ("ordering", None),
         ("running", None),
         ("failed", None),
-        ("planned", "to be tried again; was job job-key-1"),
+        ("planned", "to be tried again; its job job-key-1 is asked first"),
     ]
-    assert columns(tmp_path, "key-1", "orders", "orders_before", "retries") == (0, 1, 1)
+    assert columns(tmp_path, "key-1", "orders", "orders_before", "retries") == (1, 0, 1)
+
+
+async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
+    async with created(tmp_path, 7) as ledger:
+        await ended_in_every_way(ledger)
+        await ledger.retry([RowState.FAILED])
+        await ledger.begin_session({})
+        rows = {row.index: row for row in await ledger.take(9)}
+        ledger.gave_way(rows[1])
+        for row in (rows[1], rows[6]):
+            with pytest.raises(IdTaken, match="job-key-1"):
+                await ledger.ordering(row, "job-key-1", "v0")
+        assert ledger.counts() == Counts(planned=2, completed=1, cancelled=1, timed_out=1, unknown=2)
+        await ledger.ordering(rows[1], "another", "v0")
+    assert columns(tmp_path, "key-1", "state", "remote_id", "orders", "orders_before") == (
+        ("ordering", "another", 1, 1)
+    )
+    assert columns(tmp_path, "key-6", "state", "remote_id", "orders") == ("planned", None, 0)
+
+
+async def test_an_id_that_comes_for_two_rows_at_once_is_that_of_the_first(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        one, two = await ledger.take(2)
+        ledger.created(one, "same", "v0")
+        ledger.created(two, "same", "v0")
+        ordered = await asyncio.gather(
+            ledger.ordering(one, "same", "v0"),
+            ledger.ordering(two, "same", "v0"),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in ordered] == [type(None), IdTaken]
+        assert ledger.counts() == Counts(planned=1, ordering=1)
+        await ledger.ordering(one, "same", "v0")  # once more, for the same row
+    assert select(tmp_path, "SELECT remote_id, orders FROM rows ORDER BY id") == [("same", 2), (None, 0)]
+    assert select(tmp_path, "SELECT row, state FROM history") == [(1, "ordering"), (1, "ordering")]
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        rows = await ledger.take(2)
+        with pytest.raises(IdTaken):
+            await ledger.ordering(rows[1], "same", "v0")
+
+
+async def test_a_job_belongs_where_it_was_made(tmp_path):
+    here = {"host": "here", "workflow_id": "w", "live_version": 1}
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({}, world=here)
+        shell, running = await ledger.take(2)
+        ledger.created(shell, "1", "v0")
+        await ledger.ordering(running, "2", "v0")
+    for world, elsewhere, strangers in (
+        (here, False, 0),
+        ({**here, "live_version": None}, False, 0),
+        ({**here, "live_version": 2}, True, 0),
+        ({**here, "workflow_id": "v"}, True, 0),
+        ({**here, "host": "there"}, True, 1),
+    ):
+        async with opened(tmp_path) as ledger:
+            assert sum(found.rows for found in await ledger.strangers(world)) == strangers
+            await ledger.begin_session({}, world=world)
+            assert [row.elsewhere for row in await ledger.take(2)] == [elsewhere] * 2
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({}, world={**here, "host": "there"})
+        _, other = await ledger.take(2)
+        await ledger.ordering(other, "2", "v0")  # an id there is another job's than the same one here
 
 
 @pytest.mark.parametrize("state", [RowState.COMPLETED, RowState.RUNNING, RowState.PLANNED])
@@ -556,27 +634,65 @@ async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
     assert columns(tmp_path, "key-4", "state", "note", "error") == (
         ("failed", "resolved by a person", "it is unknown")
     )
-    assert columns(tmp_path, "key-5", "state", "remote_id", "orders") == ("planned", None, 0)
+    assert columns(tmp_path, "key-5", "state", "remote_id", "orders", "retried_from") == (
+        ("planned", "job-key-5", 1, "failed")
+    )
     assert select(tmp_path, "SELECT note FROM history WHERE row = 6 ORDER BY id DESC LIMIT 1") == [
-        ("resolved by a person; was job job-key-5",)
+        ("resolved by a person; its job job-key-5 is asked first",)
     ]
 
 
 @pytest.mark.parametrize("decision", ["failed", "retry"])
 @pytest.mark.parametrize("keys", [None, ["key-0", "key-1"]])
-async def test_a_row_that_was_seen_completed_is_not_run_again_by_mistake(tmp_path, decision, keys):
+@pytest.mark.parametrize("status", ["COMPLETED", "IN_PROGRESS", "WAITING", "PENDING", None])
+async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path, decision, keys, status):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         for row in await ledger.take(2):
-            await order(ledger, row)
-            status = "COMPLETED" if row.index else None
-            await ledger.end(row, not_completed(RowState.UNKNOWN, status=status))
+            await order(ledger, row, accepted=row.index == 1)
+            await ledger.end(row, not_completed(RowState.UNKNOWN, status=status if row.index else None))
         with pytest.raises(ManifestError, match="--accept-second-bill") as caught:
             await ledger.resolve(decision, keys=keys)
-        assert caught.value.problems == ("row 'key-1'",)
+        how = "accepted" if status in {None, "PENDING"} else status
+        assert caught.value.problems == (f"row 'key-1': {how}",)
         assert ledger.counts() == Counts(unknown=2)
         assert await ledger.resolve(decision, keys=["key-0"]) == 1
         assert await ledger.resolve(decision, keys=["key-1"], accept_second_bill=True) == 1
+
+
+async def test_what_the_platform_shows_is_heeded_as_what_the_ledger_shows(tmp_path):
+    asked = []
+
+    async def ask(jobs):
+        asked.append([(job.key, job.remote_id, job.world["host"]) for job in jobs])
+        return {"key-1": "IN_PROGRESS"}
+
+    async with created(tmp_path, 3) as ledger:
+        await ledger.begin_session({}, world={"host": "here"})
+        for row in await ledger.take(2):
+            await order(ledger, row, accepted=False)
+            await ledger.end(row, not_completed(RowState.UNKNOWN))
+        for decision in ("failed", "retry"):
+            with pytest.raises(ManifestError, match="were started") as caught:
+                await ledger.resolve(decision, ask=ask)
+            assert caught.value.problems == ("row 'key-1': IN_PROGRESS",)
+        assert ledger.counts() == Counts(planned=1, unknown=2)
+        assert await ledger.resolve("done", keys=["key-0"], ask=ask) == 1
+        assert await ledger.resolve("retry", keys=["key-1"], accept_second_bill=True, ask=ask) == 1
+    assert asked == [[("key-0", "job-key-0", "here"), ("key-1", "job-key-1", "here")]] * 2
+
+
+async def test_a_bad_end_that_was_seen_is_no_start_that_costs(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await order(ledger, row)
+        await ledger.end(row, not_completed(RowState.FAILED))
+        await ledger.retry([RowState.FAILED])
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.end(row, not_completed(RowState.UNKNOWN))  # it could not be asked
+        assert await ledger.resolve("retry") == 1
 
 
 async def test_a_row_that_was_seen_completed_may_be_done(tmp_path):
@@ -613,7 +729,7 @@ async def test_a_decision_that_is_none_is_refused(tmp_path):
 async def test_facts_are_kept_and_replaced(tmp_path):
     hands = Hands()
     async with created(tmp_path, facts={"settings": {"rate": 5}}, clock=hands.clock()) as ledger:
-        assert ledger.facts == {"schema_version": 1, "created_at": START, "settings": {"rate": 5}}
+        assert ledger.facts == {"schema_version": 2, "created_at": START, "settings": {"rate": 5}}
         await ledger.set_facts(settings={"rate": 6}, stages=["upload", "watch"])
         assert ledger.facts["settings"] == {"rate": 6}
     async with opened(tmp_path) as ledger:

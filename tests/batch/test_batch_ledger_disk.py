@@ -361,7 +361,7 @@ async def test_a_ledger_with_a_hole_in_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("version", "told"),
-    [("2", "newer.*pip install --upgrade"), ("0", "older.*that version"), ('"x"', "no sense")],
+    [("3", "newer.*pip install --upgrade"), ("0", "older.*that version"), ('"x"', "no sense")],
 )
 async def test_a_ledger_of_another_version(tmp_path, version, told):
     async with created(tmp_path, 1):

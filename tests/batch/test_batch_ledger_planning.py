@@ -352,7 +352,9 @@ async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_plann
         assert (mended.replanned, mended.changed_count) == (1, 0)  # a new job may ask for something else
         await ledger.begin_session({})
         (row,) = await ledger.take(9)
-        assert (row.cells, row.orders, row.attempts) == ({"Number": "mended"}, 0, 2)
+        assert (row.cells, row.orders, row.attempts) == ({"Number": "mended"}, 1, 2)
+        assert (row.remote_id, row.asks_first, row.other_inputs) == ("job-key-0", True, True)
+        ledger.gave_way(row)
         await ledger.end(row, not_completed(RowState.FAILED, remote_id=None))  # before its order
     async with opened(tmp_path) as ledger:
         assert await plan(ledger, []) == Planned(missing=1)

@@ -204,7 +204,7 @@ def test_failures_have_the_code_1_and_can_be_retried(opus, failing, tmp_path):
     assert [line["Text"] for line in failures] == ["text 0", "text 1", "text 2"]
     again = typed(opus, retry + " --json", env=env)
     assert (again.code, again.json["failed"], again.json["attempts"]) == (1, 3, 6)
-    assert "3 rows are run again" in again.err
+    assert "3 rows are tried again" in again.err
 
 
 def test_a_halt_has_the_code_3_and_tells_how_to_go_on(opus, failing, tmp_path):
@@ -451,9 +451,13 @@ def test_unknown_rows_are_listed_and_decided_about(opus, undecided, tmp_path):
     assert (wrong.code, "there is no row with the key 'k9'" in wrong.err) == (2, True)
     done = opus("batch", "resolve", "b", "--as", "done", "k0")
     assert (done.code, "1 row decided: done" in done.err) == (0, True)
-    failed = opus("batch", "resolve", "b", "k1", "--as", "failed")
+    for decision in ("failed", "retry"):
+        started = opus("batch", "resolve", "b", "k1", "--as", decision)
+        assert started.code == 2
+        assert re.search(r"row 'k1': (IN_PROGRESS|accepted)", started.err), started.err
+    failed = opus("batch", "resolve", "b", "k1", "--as", "failed", "--accept-second-bill")
     assert failed.code == 0
-    again = opus("batch", "resolve", "b", "--as", "retry", "--all")
+    again = opus("batch", "resolve", "b", "--as", "retry", "--all", "--accept-second-bill")
     assert again.code == 0
     status = opus("batch", "status", "b", "--json").json
     assert (status["completed"], status["failed"], status["planned"], status["unknown"]) == (1, 1, 1, 0)
@@ -467,11 +471,25 @@ def test_unknown_rows_are_not_run_again_by_accident(opus, undecided, endless):
     refused = opus("batch", "retry", "b", "--only", "failed,unknown", env=undecided)
     assert refused.code == 2
     assert "--accept-second-bill" in refused.err
-    before = len(executions(endless)["executed_twice"])
+    before, ordered = len(executions(endless)["executed_twice"]), executions(endless)["executions"]
     words = ("retry", "b", "--only", "unknown", "--only", "failed", "--accept-second-bill", "--json")
     said = opus("batch", *words, env=undecided)
     assert (said.code, said.json["unknown"], said.json["attempts"]) == (5, 3, 6)
-    assert len(executions(endless)["executed_twice"]) == before  # new jobs, not the same once more
+    assert len(executions(endless)["executed_twice"]) == before
+    assert executions(endless)["executions"] == ordered  # they run, and are waited for
+
+
+def test_what_the_platform_shows_is_asked_before_a_row_is_resolved(opus, undecided, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "b" / "ledger.db")) as database, database:
+        database.execute("UPDATE rows SET status = NULL")
+        database.execute("DELETE FROM history WHERE state = 'running'")  # the answer was lost
+    refused = opus("batch", "resolve", "b", "--as", "retry", "k0", env=undecided)
+    assert (refused.code, "row 'k0': IN_PROGRESS" in refused.err) == (2, True)
+    unreachable = {**undecided, "OPUS_BASE_URL": "http://127.0.0.1:9"}
+    offline = opus("batch", "resolve", "b", "--as", "retry", "k0", env=unreachable)
+    assert (offline.code, "the ledger decides" in offline.err) == (0, True)
+    keyless = opus("batch", "resolve", "b", "--as", "retry", "k1")
+    assert (keyless.code, "the ledger decides" in keyless.err) == (0, True)
 
 
 # Looking at it

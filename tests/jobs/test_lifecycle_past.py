@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fake_platform import FakePlatform, lifecycle_on
 from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import AmbiguousExecution, InvalidInputs, OpusError, TransportError, ValidationFailed
+from opus_async.errors import (
+    AmbiguousExecution,
+    InvalidInputs,
+    OpusError,
+    ProtocolError,
+    TransportError,
+    ValidationFailed,
+)
 from opus_async.events import JobStageChanged
-from opus_async.lifecycle import Parked
+from opus_async.lifecycle import MOST_SHELLS, Parked
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import Past, Standing, StartAnswer, UncertainStart
+from opus_async.platform import IdTaken, Past, Standing, StartAnswer, UncertainStart
 from opus_async.transport.notify import Notifier
 
 
@@ -29,6 +38,9 @@ class WrittenDown:
     async def ordering(self, remote_id: str) -> None:
         self.told.append(("ordering", remote_id))
         self.starts_when_ordering.append(self._platform.count("start"))
+
+    def gave_way(self, remote_id: str) -> None:
+        self.told.append(("gave way", remote_id))
 
     def ordered(self, remote_id: str) -> None:
         self.told.append(("ordered", remote_id))
@@ -199,3 +211,85 @@ def test_a_job_that_waits_for_a_person_is_left_where_that_is_wanted():
     assert parked.value.timings["see"] > 0
     assert ("seen", "WAITING") in journal.told
     assert [event.stage for event in told if isinstance(event, JobStageChanged)][-1] == "parked"
+
+
+def test_a_shell_of_another_version_is_left_and_a_new_one_made():
+    platform = FakePlatform()
+    journal = WrittenDown(platform)
+    outcome = run(
+        platform, JobRequest({"n": 5}), past=Past(remote_id="job-3", elsewhere=True), journal=journal
+    )
+    assert outcome.job_id == "job-5"
+    assert platform.starts == {"job-5": 1}
+    assert journal.told[:3] == [("gave way", "job-3"), ("created", "job-5"), ("ordering", "job-5")]
+    assert platform.stray_shells == 1
+
+
+def test_an_ordered_job_of_another_version_is_not_ordered_again():
+    platform = FakePlatform()
+    past = Past(remote_id="job-3", orders=1, elsewhere=True)
+    assert run(platform, JobRequest({"n": 5}), past=past).job_id == "job-5"
+    assert steps(platform) == ["settle"] * 5 + ["bind", "prepare", "create", "start", "collect"]
+    assert platform.starts == {"job-5": 1}
+
+    obeyed = FakePlatform()
+    obeyed.standings = [Standing.RUNNING]
+    obeyed.started["job-3"] = 0.0
+    assert run(obeyed, past=past).job_id == "job-3"
+    assert obeyed.starts == {}
+
+
+class Knows(WrittenDown):
+    """A journal to which some ids are known as those of other jobs."""
+
+    def __init__(self, platform: FakePlatform, *known: str) -> None:
+        super().__init__(platform)
+        self.known = known
+
+    async def ordering(self, remote_id: str) -> None:
+        await super().ordering(remote_id)
+        if remote_id in self.known:
+            raise IdTaken(remote_id)
+
+
+def handing_out(*ids: str) -> FakePlatform:
+    platform, left = FakePlatform(), list(ids)
+
+    async def create(bound):
+        platform.calls.append(("create", bound))
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    platform.create = create
+    return platform
+
+
+def test_an_id_that_is_another_jobs_is_refused_and_a_new_shell_made():
+    platform = handing_out("old", "old", "new")
+    outcome = run(platform, journal=Knows(platform, "old"))
+    assert outcome.job_id == "new"
+    assert platform.starts == {"new": 1}
+
+
+def test_ids_of_other_jobs_alone_are_an_error_before_any_order():
+    platform = handing_out("old")
+    with pytest.raises(ProtocolError, match="proxy") as caught:
+        run(platform, journal=Knows(platform, "old"))
+    assert caught.value.stage == platform.stages.create
+    assert platform.starts == {}
+    assert platform.count("create") == MOST_SHELLS
+
+
+def test_two_jobs_under_way_never_have_the_same_id():
+    platform = handing_out("same", "same", "other")
+
+    async def main():
+        lifecycle, watcher = lifecycle_on(platform)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(lifecycle.run(JobRequest({}))) for _ in range(2)]
+            return {task.result().job_id for task in tasks}
+        finally:
+            await watcher.close()
+
+    assert run_virtual(main()) == {"same", "other"}
+    assert platform.starts == {"same": 1, "other": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.batch.ledger.ending import added
@@ -13,26 +13,37 @@ from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import PROVED_FAILURES, RowState
-from opus_async.errors import ManifestError
+from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus
 
 DECISIONS = ("done", "retry", "failed")
 RETRIED = PROVED_FAILURES | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
 RESOLVED = "resolved by a person"
+STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED})
+"""Statuses of jobs that are billed, or will be unless they end badly."""
+ACCEPTED = "accepted"
+"""How it is told that an order was answered with a clear yes, or found obeyed."""
+_ENDED_BADLY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
 _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""
 
 _ANEW = """
-UPDATE rows SET state = 'planned', stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
-    orders_before = orders_before + orders, orders = 0, retries = retries + 1, started_at = NULL,
-    ordered_at = NULL, ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL,
-    note = NULL
+UPDATE rows SET state = 'planned', retried_from = ?, stage = NULL, retries = retries + 1, started_at = NULL,
+    ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL, note = NULL,
+    orders_before = orders_before + CASE WHEN remote_id IS NULL THEN orders ELSE 0 END,
+    orders = CASE WHEN remote_id IS NULL THEN 0 ELSE orders END,
+    remote_id = CASE WHEN orders > 0 THEN remote_id END,
+    generation = CASE WHEN orders > 0 THEN generation END
+"""
+"""A job that was ordered stays with its row, to be asked first; a shell that was not is left."""
+_LEFT = """
+UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE state = ? AND orders = 0)
 """
 _ALL_ANEW = f"{_ANEW} WHERE state = ?"
 _ONE_ANEW = f"{_ANEW} WHERE id = ?"
 _RETRIED_NOTE = "to be tried again"
-_WAS_JOB = "? || coalesce('; was job ' || remote_id, '')"
+_WAS_JOB = "? || coalesce('; its job ' || CASE WHEN orders > 0 THEN remote_id END || ' is asked first', '')"
 _ALL_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
 FROM rows WHERE state = ?
@@ -40,6 +51,21 @@ FROM rows WHERE state = ?
 _ONE_ANEW_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
 FROM rows WHERE id = ?
+"""  # noqa: S608 - likewise
+_ACCEPTED = """
+state = 'planned' AND doubt IS NOT NULL AND orders = 0 AND orders_before = 0
+    AND (retries = 0 OR retried_from = 'unknown')
+"""
+"""Rows that run because a second bill was accepted for them, and that were not ordered yet."""
+_DOUBTED_NOTE = "a second bill is not accepted this time"
+_DOUBT_HISTORY = f"""
+INSERT INTO history (at, row, state, note) SELECT ?, id, 'unknown', ? FROM rows WHERE {_ACCEPTED}
+"""  # noqa: S608 - likewise
+_DOUBT_JOBS = f"UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE {_ACCEPTED})"  # noqa: S608 - likewise
+_DOUBT = f"""
+UPDATE rows SET state = 'unknown', ended_at = ?, error = doubt, error_type = ?, cause = doubt, session = NULL,
+    remote_id = NULL, generation = NULL, retried_from = NULL
+WHERE {_ACCEPTED}
 """  # noqa: S608 - likewise
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
 _DONE = """
@@ -51,6 +77,8 @@ _FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?
 _UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
 _BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
 _STATUS = "SELECT key, status FROM rows WHERE id = ?"
+_STORY = "SELECT row, state FROM history WHERE state IN ('planned', 'running', 'waiting') ORDER BY id"
+"""In one reading: there is no index by row."""
 _BY_ID = "SELECT position, key, remote_id FROM rows WHERE id = ?"
 
 
@@ -59,12 +87,24 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
     change: Counter[RowState] = Counter()
     for state in dict.fromkeys(states):
         store.connection.execute(_ALL_HISTORY, (*when, _RETRIED_NOTE, state))
-        count = store.connection.execute(_ALL_ANEW, (state,)).rowcount
+        store.connection.execute(_LEFT, (state,))
+        count = store.connection.execute(_ALL_ANEW, (state, state)).rowcount
         change[state] -= count
         change[RowState.PLANNED] += count
     # What the platform prepared may be why they failed: it is prepared anew, which costs time and no bill.
     store.connection.execute("DELETE FROM memory")
     return change
+
+
+def doubt_again(at: float, store: Store) -> Change:
+    """Leave rows to a person that an earlier batch may have billed, unless they were ordered.
+
+    That a second bill is accepted holds for the command it is said to.
+    """
+    store.connection.execute(_DOUBT_HISTORY, (at, _DOUBTED_NOTE))
+    store.connection.execute(_DOUBT_JOBS)
+    count = store.connection.execute(_DOUBT, (at, AmbiguousExecution.__name__)).rowcount
+    return {RowState.PLANNED: -count, RowState.UNKNOWN: count}
 
 
 def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
@@ -91,20 +131,46 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
     return rows
 
 
-def refuse_billed(rows: Sequence[int], store: Store) -> None:
-    """Raise if one of these rows is known to have run to its end: then a new job is a second bill.
+def started(rows: Sequence[int], store: Store) -> dict[str, str]:
+    """Of these unknown rows, those whose jobs are known to have been started: key -> how that is known.
+
+    A bad end that was seen since is no bill.
+    """
+    accepted = _accepted(rows, store)
+    found: dict[str, str] = {}
+    for row in rows:
+        key, status = store.connection.execute(_STATUS, (row,)).fetchone()
+        if status in STARTED:
+            found[key] = status
+        elif row in accepted and status not in _ENDED_BADLY:
+            found[key] = ACCEPTED
+    return found
+
+
+def _accepted(rows: Sequence[int], store: Store) -> set[int]:
+    """Those whose order was accepted, as far as their history tells."""
+    wanted = set(rows)
+    accepted: set[int] = set()
+    for row, state in store.connection.execute(_STORY):
+        if row in wanted and state == RowState.PLANNED:
+            accepted.discard(row)
+        elif row in wanted:
+            accepted.add(row)
+    return accepted
+
+
+def refuse_started(found: Mapping[str, str]) -> None:
+    """Raise if there is any: then a new job may be a second bill.
 
     Raises:
         ManifestError: It names the rows.
     """
-    found = (store.connection.execute(_STATUS, (row,)).fetchone() for row in rows)
-    billed = [f"row {key!r}" for key, status in found if status == JobStatus.COMPLETED]
-    if billed:
+    if found:
         raise ManifestError(
-            "Nothing was resolved: the platform showed the jobs of these rows as COMPLETED, so they are "
-            "billed, and a row that is run again is billed again. Settle them as 'done', or accept that with "
-            "--accept-second-bill:",
-            _some(billed),
+            "Nothing was resolved: the jobs of these rows were started, so they are billed or will be, and a "
+            "row that is run again is billed again. 'batch resume' waits for them and collects what they "
+            "give; settle a row as 'done' if it ran, or accept a second bill with --accept-second-bill:",
+            _some([f"row {key!r}: {how}" for key, how in found.items()]),
         )
 
 
@@ -122,7 +188,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
             store.connection.execute(_DONE, (when.at, RESOLVED, *line, row))
         elif to is RowState.PLANNED:
             store.connection.execute(_ONE_ANEW_HISTORY, (*when, RESOLVED, row))
-            store.connection.execute(_ONE_ANEW, (row,))
+            store.connection.execute(_ONE_ANEW, (RowState.FAILED, row))
             continue
         else:
             store.connection.execute(_FAILED, (when.at, RESOLVED, row))

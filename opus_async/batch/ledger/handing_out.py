@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from opus_async.batch.ledger.store import Store
@@ -20,9 +21,11 @@ LONGEST_REST = 3600.0
 taken for it: to look once too often costs one request."""
 
 _ROWS = """
-SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, remote_id, generation, status,
-                                   orders, attempts, started_at, waiting_since, timings))
+SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
+                                   status, orders, attempts, started_at, waiting_since, timings, retried_from,
+                                   jobs.world, jobs.digest IS NOT rows.digest))
 FROM rows JOIN cells ON cells.row = rows.id
+LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
 """As one value; :mod:`opus_async.batch.ledger.steps` tells what it costs to be asked row by row."""
 _MAY_RUN = """
@@ -50,9 +53,11 @@ class HandingOut:
     Args:
         store: Where they are.
         now: In seconds since the epoch.
+        same: Numbers of the worlds whose jobs may be ordered here.
     """
 
-    def __init__(self, store: Store, now: float) -> None:
+    def __init__(self, store: Store, now: float, same: frozenset[int]) -> None:
+        self._same = same
         self._may_run = array("q", (row for (row,) in store.connection.execute(_MAY_RUN)))
         self._may_run.reverse()  # taken from the end
         self._position, self._id = -1, -1
@@ -76,22 +81,25 @@ class HandingOut:
             wanted = self._may_run[len(rows) - count :]
             del self._may_run[len(rows) - count :]
             wanted.reverse()
-            found = {row.id: row for row in _rows(connection, _STILL_MAY_RUN, json.dumps(list(wanted)))}
+            found = {row.id: row for row in self._rows(connection, _STILL_MAY_RUN, json.dumps(list(wanted)))}
             rows += (found[row] for row in wanted if row in found)
         return rows
 
     def _due(self, connection: sqlite3.Connection, count: int, now: float) -> list[Row]:
-        rows = _rows(connection, _DUE, now, count)
+        rows = self._rows(connection, _DUE, now, count)
         if rows:
             connection.execute(_HANDED_OUT, (json.dumps([row.id for row in rows]),))
         return rows
 
     def _planned(self, connection: sqlite3.Connection, count: int) -> list[Row]:
-        rows = _rows(connection, _PLANNED, self._position, self._id, count)
+        rows = self._rows(connection, _PLANNED, self._position, self._id, count)
         rows.sort(key=lambda row: (row.index, row.id))
         if rows:
             self._position, self._id = rows[-1].index, rows[-1].id
         return rows
+
+    def _rows(self, connection: sqlite3.Connection, statement: str, *values: object) -> list[Row]:
+        return _rows(connection, statement, values, self._same)
 
 
 def next_look(connection: sqlite3.Connection) -> float | None:
@@ -102,15 +110,17 @@ def next_look(connection: sqlite3.Connection) -> float | None:
 
 def by_key(key: str, store: Store) -> Row | None:
     """A row as it stands."""
-    return next(iter(_rows(store.connection, _BY_KEY, storable(key))), None)
+    return next(iter(_rows(store.connection, _BY_KEY, (storable(key),), None)), None)
 
 
-def _rows(connection: sqlite3.Connection, statement: str, *values: object) -> list[Row]:
+def _rows(
+    connection: sqlite3.Connection, statement: str, values: Sequence[object], same: frozenset[int] | None
+) -> list[Row]:
     (text,) = connection.execute(statement, values).fetchone()
-    return [_row(found) for found in json.loads(text)]
+    return [_row(found, same) for found in json.loads(text)]
 
 
-def _row(values: list[Any]) -> Row:
+def _row(values: list[Any], same: frozenset[int] | None) -> Row:
     (
         row,
         position,
@@ -125,6 +135,9 @@ def _row(values: list[Any]) -> Row:
         started_at,
         waiting_since,
         timings,
+        retried_from,
+        world,
+        other_inputs,
     ) = values
     return Row(
         id=row,
@@ -140,4 +153,7 @@ def _row(values: list[Any]) -> Row:
         started_at=started_at,
         waiting_since=waiting_since,
         timings=json.loads(timings) if timings else {},
+        retried_from=None if retried_from is None else RowState(retried_from),
+        elsewhere=remote_id is not None and same is not None and world not in same,
+        other_inputs=world is not None and bool(other_inputs),
     )

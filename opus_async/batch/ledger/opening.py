@@ -20,6 +20,7 @@ from opus_async.batch.ledger.results import ResultsFile
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.store import NEW_LEDGER, Store
 from opus_async.batch.ledger.trouble import explaining
+from opus_async.batch.ledger.upgrading import UPGRADED, upgrade
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError, ManifestError
 
@@ -94,6 +95,7 @@ def reopen(directory: Path, *, at: float, file_system: TypeOf) -> Store:
         with explaining(path):
             store.facts = _facts(store.connection, path)
             store.connection.execute("BEGIN IMMEDIATE")  # whoever might write lines does so in one, too
+            store.facts = upgrade(store.connection, store.facts)
             store.session = store.newest_session()
             store.recollected = _continue_results(store.connection, store.results, at)
             store.connection.execute("COMMIT")
@@ -158,7 +160,7 @@ def _facts(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
             f"{path} is no ledger of opus-async, or a damaged one: its table meta makes no sense. Put it "
             f"back from a backup together with {RESULTS}"
         ) from None
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION and version not in UPGRADED:
         raise LedgerError(_other_version(path, version))
     return facts
 

@@ -31,24 +31,28 @@ _DOUBTED = f"(state = 'unknown' AND {_NO_ORDER} AND session IS NULL AND error_ty
 """It was planned as unknown, and stands as it was planned."""
 _UNTOUCHED = f"(state = 'planned' OR (state = 'failed' AND {_NO_ORDER}) OR {_DOUBTED})"
 """Nothing was ever ordered for the job that the row stands for now."""
-_NEVER_ORDERED = f"({_UNTOUCHED} AND orders_before = 0)"
-"""Nor for any that it had before it was tried again."""
+_NEVER_ORDERED = f"({_UNTOUCHED} AND orders = 0 AND orders_before = 0)"
+"""Nor for any that it has or had before it was tried again."""
+_ASKS_FIRST = "(state = 'planned' AND retried_from IS NOT NULL AND remote_id IS NOT NULL)"
+"""It is to be tried again, and keeps its job until that was asked."""
 _KNOWN = f"""
-SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type, retries FROM rows WHERE key
+SELECT key, id, position, digest, state, plan, {_UNTOUCHED}, error_type, retries, {_ASKS_FIRST} FROM rows
+WHERE key
 """  # noqa: S608 - words of ours
 _KNOWN_ONE = f"{_KNOWN} = ?"
 _KNOWN_MANY = f"{_KNOWN} IN ({', '.join('?' * _AT_ONCE)})"
 _NEW = """
-INSERT INTO rows (id, position, key, digest, state, ended_at, error, error_type, cause, plan)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rows (id, position, key, digest, state, ended_at, error, error_type, cause, doubt, plan)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
-_REPLACED = """
+_REPLACED = f"""
 UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?,
-    plan = ?, session = NULL, stage = NULL, remote_id = NULL, generation = NULL, status = NULL,
-    started_at = NULL, timings = NULL, note = NULL
+    doubt = ?, plan = ?, session = NULL, stage = NULL, started_at = NULL, timings = NULL, note = NULL,
+    remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
+    generation = CASE WHEN {_ASKS_FIRST} THEN generation END, status = CASE WHEN {_ASKS_FIRST} THEN status END
 WHERE id = ?
-"""
+"""  # noqa: S608 - likewise
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
 _GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_NEVER_ORDERED} GROUP BY state"  # noqa: S608 - likewise
@@ -77,6 +81,7 @@ class _Known:
     untouched: bool
     error_type: str | None
     retries: int
+    asks_first: bool = False
 
     @property
     def refused(self) -> bool:
@@ -92,11 +97,13 @@ class _Known:
         """Whether a row that asks for the same leaves it as it is."""
         if not self.untouched:
             return True
+        if self.asks_first:  # whatever is wrong with it now, its job is asked
+            return True
         if self.refused:
             return False
         if row.problem is not None:
             return self.state is not RowState.PLANNED
-        if row.doubtful is not None:  # a person who had it tried again has decided
+        if row.doubtful is not None and not row.accepted:  # a person who had it tried again has decided
             return self.state is not RowState.PLANNED or self.retries > 0
         return not self.doubted
 
@@ -109,6 +116,7 @@ class _Standing(NamedTuple):
     error: str | None = None
     error_type: str | None = None
     cause: str | None = None
+    doubt: str | None = None
 
 
 class _Place(NamedTuple):
@@ -275,6 +283,8 @@ class Planning:
         known.index, known.plan = row.index, self._plan
 
     def _replace(self, row: NewRow, known: _Known, at: float, writes: _Writes) -> None:
+        if known.asks_first:
+            row = replace(row, problem=None)
         if known.retries and row.problem is None:
             row = replace(row, doubtful=None)  # a person who had it tried again has decided
         now = _standing(row, at)
@@ -291,10 +301,10 @@ def _standing(row: NewRow, at: float) -> _Standing:
     if row.problem is not None:
         problem = storable(row.problem)
         return _Standing(RowState.FAILED, at, problem, _INVALID, problem)
-    if row.doubtful is not None:
-        doubt = storable(row.doubtful)
-        return _Standing(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt)
-    return _Standing(RowState.PLANNED)
+    doubt = storable(row.doubtful)
+    if doubt is not None and not row.accepted:
+        return _Standing(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt, doubt)
+    return _Standing(RowState.PLANNED, doubt=doubt)
 
 
 class _Found:
@@ -319,8 +329,18 @@ class _Found:
 
     def _read(self, statement: str, keys: Sequence[str]) -> dict[str, _Known]:
         return {
-            key: _Known(row, index, digest, RowState(state), plan, bool(untouched), error_type, retries)
-            for key, row, index, digest, state, plan, untouched, error_type, retries in (
+            key: _Known(
+                row,
+                index,
+                digest,
+                RowState(state),
+                plan,
+                bool(untouched),
+                error_type,
+                retries,
+                bool(asks_first),
+            )
+            for key, row, index, digest, state, plan, untouched, error_type, retries, asks_first in (
                 self._connection.execute(statement, keys)
             )
         }

@@ -5,7 +5,32 @@ Columns are only ever added, with a new version; the views are a promise to user
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Older ones are brought up to it when they are opened for writing, by :mod:`.upgrading`."""
+
+JOBS = (
+    """
+CREATE TABLE worlds (
+    -- Where jobs were made: host, generation of the API, workflow and its version.
+    id INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL, -- the first of the worlds in which ids name the same jobs: host, generation
+    facts TEXT NOT NULL     -- JSON
+)
+""",
+    """
+CREATE TABLE jobs (
+    -- Every id that the platform gave out for a row: it is used for no other row, and only where it was made.
+    remote_id TEXT NOT NULL,
+    place INTEGER NOT NULL, -- of worlds
+    world INTEGER NOT NULL, -- in which it was made
+    row INTEGER NOT NULL,
+    digest TEXT,            -- of the row, when it was made: what it was made for
+    gave_way INTEGER NOT NULL DEFAULT 0,    -- 1 once the row is done with it
+    PRIMARY KEY (remote_id, place)
+) WITHOUT ROWID
+""",
+)
+"""New in version 2."""
 
 TABLES = """
 CREATE TABLE meta (
@@ -62,7 +87,10 @@ CREATE TABLE rows (
     result_offset INTEGER,  -- its line of results.jsonl, in bytes
     result_length INTEGER,
     result_digest TEXT,     -- SHA-256 of that line
-    plan INTEGER            -- the planning that saw it last
+    plan INTEGER,           -- the planning that saw it last
+    retried_from TEXT,      -- how it had ended when a person wanted it tried again (failed where that was
+                            -- said of an unknown one): its job is asked before another is made; then NULL
+    doubt TEXT              -- why an earlier batch may have billed it: it runs only while that is accepted
 );
 CREATE INDEX rows_in_order ON rows (position);
 CREATE INDEX rows_planned ON rows (position) WHERE state = 'planned';
@@ -117,7 +145,7 @@ CREATE TABLE downloads (
     sha256 TEXT,
     PRIMARY KEY (row, path)
 ) WITHOUT ROWID;
-"""
+""" + "".join(f"{table.rstrip()};\n" for table in JOBS)
 
 VIEWS = """
 CREATE VIEW v_status AS

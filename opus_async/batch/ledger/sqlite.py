@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from opus_async.batch.ledger import deciding, handing_out, kept, sessions, steps
+from opus_async.batch.ledger import deciding, handing_out, kept, sessions, steps, worlds
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ledger.ending import end
 from opus_async.batch.ledger.filesystem import TypeOf, type_of
@@ -20,14 +20,19 @@ from opus_async.batch.ledger.kept import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Change, Planning
 from opus_async.batch.ledger.sessions import Story
-from opus_async.batch.ledger.steps import When
-from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.steps import Here, When
+from opus_async.batch.ledger.store import Claim, Store
+from opus_async.batch.ledger.worlds import Job, Strangers
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
 from opus_async.models import JobStatus
+from opus_async.platform import IdTaken
 
+Ask = Callable[[Sequence[Job]], Awaitable[Mapping[str, str]]]
+"""From jobs of rows to the keys of those that were started, each with how that shows."""
 _AT_ONCE = 500
 """Rows in one operation: more would hold the interpreter for so long that the loop notices."""
 
@@ -53,6 +58,7 @@ class SqliteLedger:
         self._published = store.published
         self._planning: _OpenPlan | None = None
         self._handing_out: HandingOut
+        self._here: Here
         self._session: int | None = None
         self._ready: deque[Row] = deque()
         self._leased: dict[int, RowState] = {}
@@ -227,7 +233,9 @@ class SqliteLedger:
             raise RuntimeError("confirm_plan() or abandon_plan() comes first: nothing else is durable")
 
     async def retry(self, states: Sequence[RowState]) -> int:
-        """Plan rows of these states anew, for a new job each; a session that runs already does not see them.
+        """Plan rows of these states anew; a session that runs already does not see them.
+
+        A job that was ordered stays with its row, and is asked first.
 
         Args:
             states: Of ``FAILED``, ``CANCELLED``, ``TIMED_OUT`` and ``UNKNOWN``: a new job for an unknown row
@@ -241,30 +249,63 @@ class SqliteLedger:
         change = await self._writer.run(partial(deciding.retry, states, self._when()), self._changed)
         return change[RowState.PLANNED]
 
+    async def doubt_again(self) -> None:
+        """Leave rows to a person that only run because a second bill was accepted, some other time."""
+        await self._writer.run(partial(deciding.doubt_again, self.now()), self._changed)
+
+    # Where jobs were made
+
+    async def strangers(
+        self, world: Mapping[str, Any], *, retried: Sequence[RowState] = ()
+    ) -> Sequence[Strangers]:
+        """Rows whose jobs are to be asked about, and are not known where that world is.
+
+        Args:
+            world: See :mod:`opus_async.batch.world`.
+            retried: States whose rows are to be tried again.
+        """
+        return await self._writer.run(partial(worlds.strangers, world, retried))
+
+    async def leave_strangers(self, world: Mapping[str, Any]) -> None:
+        """Give rows that are to be tried again new jobs, where the old ones cannot be asked in that world."""
+        await self._writer.run(partial(worlds.leave_strangers, world, self._when()))
+
+    # Decisions
+
     async def resolve(
-        self, decision: str, *, keys: Sequence[str] | None = None, accept_second_bill: bool = False
+        self,
+        decision: str,
+        *,
+        keys: Sequence[str] | None = None,
+        accept_second_bill: bool = False,
+        ask: Ask | None = None,
     ) -> int:
         """Settle unknown rows, as a person has found out.
 
         Args:
             decision: ``done`` (it is completed; its line of ``results.jsonl`` has no outputs), ``failed``, or
-                ``retry`` (it is planned for a new job).
+                ``retry`` (it is planned anew, and its job is asked first).
             keys: Of the rows; None for all that are unknown.
-            accept_second_bill: Whether rows whose job was seen to be completed may be settled as ``failed``
-                (such rows are tried again without a question) or ``retry``.
+            accept_second_bill: Whether rows whose job is known to have been started may be settled as
+                ``failed`` (such rows are tried again without a question) or ``retry``.
+            ask: Tells which of these rows, by key and job, the platform shows as started, and how; None to
+                go by what the ledger shows.
 
         Returns:
             How many rows were settled.
 
         Raises:
-            ManifestError: A key is not in the ledger, or its row is not unknown, or has certainly been
-                billed: then none is settled.
+            ManifestError: A key is not in the ledger, or its row is not unknown, or its job was started: then
+                none is settled.
         """
         if decision not in deciding.DECISIONS:
             raise ValueError(f"{decision!r} is none of {', '.join(deciding.DECISIONS)}")
         rows = await self._writer.run(partial(deciding.unknown_rows, keys))
         if decision != "done" and not accept_second_bill:
-            await self._writer.run(partial(deciding.refuse_billed, rows))
+            started: Mapping[str, str] = await self._writer.run(partial(deciding.started, rows))
+            if ask is not None and not started:
+                started = await ask(await self._writer.run(partial(worlds.jobs_of, rows)))
+            deciding.refuse_started(started)
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
             await self._writer.run(partial(deciding.resolve, decision, chunk, self._when()), self._changed)
@@ -272,7 +313,7 @@ class SqliteLedger:
 
     # Sessions
 
-    async def begin_session(self, settings: Mapping[str, Any]) -> int:
+    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
         """A process begins to work on the batch; returns the session's number."""
         if not self._published:
             raise RuntimeError("publish() comes first: what is not published does not survive")
@@ -280,16 +321,17 @@ class SqliteLedger:
         self._clock.restart()
         began_at = self.now()
 
-        def begin(store: Store) -> tuple[int, HandingOut, float | None]:
-            handing = HandingOut(store, began_at)
+        def begin(store: Store) -> _Session:
+            entered = worlds.enter(world, store)
+            handing = HandingOut(store, began_at, entered.same)
             number = sessions.begin(settings, began_at, store)
-            return number, handing, handing_out.next_look(store.connection)
+            return _Session(number, entered.here, handing, handing_out.next_look(store.connection))
 
-        number, _, _ = await self._writer.run(begin, self._begun)
-        return number
+        return (await self._writer.run(begin, self._begun)).number
 
-    def _begun(self, begun: tuple[int, HandingOut, float | None]) -> None:
-        self._session, self._handing_out, self._next_look = begun
+    def _begun(self, begun: _Session) -> None:
+        self._session, self._here = begun.number, begun.here
+        self._handing_out, self._next_look = begun.handing_out, begun.next_look
         self._ready.clear()
         self._leased.clear()
 
@@ -338,16 +380,37 @@ class SqliteLedger:
 
     def created(self, row: Row, remote_id: str, generation: str) -> None:
         """A shell exists. Losing this costs a stray shell and no bill."""
-        self._writer.step(steps.created(row.id, remote_id, generation))
+        self._writer.step(steps.created(row.id, remote_id, generation, self._here))
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
-        """The order to start is about to leave."""
-        step = steps.ordering(row.id, self._when(), remote_id, generation)
-        await self._move(row, RowState.ORDERING, partial(Store.step, step=step))
+        """The order to start is about to leave.
+
+        Raises:
+            IdTaken: The id is another job's: nothing was written.
+        """
+        step = steps.ordering(row.id, self._when(), remote_id, generation, self._here)
+        before, claim = self._leased[row.id], Claim()
+
+        def settle(_: None) -> None:
+            if claim.refused:
+                self._changed({RowState.ORDERING: -1})
+                self._changed({before: 1})
+                if row.id in self._leased:  # it can have been given back meanwhile
+                    self._leased[row.id] = before
+
+        await self._move(row, RowState.ORDERING, partial(Store.step, step=step, claim=claim), settle)
+        if claim.refused:
+            raise IdTaken(remote_id)
+
+    def gave_way(self, row: Row) -> None:
+        """Its job is done with, and a new one is to be made."""
+        if row.id in self._leased:
+            self._writer.step(steps.gave_way(row.id, self._when()))
+            self._stand(row, RowState.PLANNED)
 
     def ordered(self, row: Row) -> None:
-        """The platform has accepted it."""
-        if self._leased.get(row.id) in {RowState.ORDERING, RowState.UNKNOWN}:
+        """The platform has accepted it, whether in this session or in an earlier one."""
+        if self._leased.get(row.id) in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
             self._writer.step(steps.running(row.id, self._when()))
             self._stand(row, RowState.RUNNING)
 
@@ -417,6 +480,16 @@ class _OpenPlan:
     planning: Planning
     counts: Counter[RowState]
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session as it begins."""
+
+    number: int
+    here: Here
+    handing_out: HandingOut
+    next_look: float | None
 
 
 class _Memory:

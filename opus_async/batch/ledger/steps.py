@@ -34,6 +34,13 @@ class Line(NamedTuple):
     digest: str
 
 
+class Here(NamedTuple):
+    """Where a session works: numbers of table worlds."""
+
+    world: int
+    place: int
+
+
 class _Meaning(NamedTuple):
     """What follows the row in a step, in order, and what becomes of the row."""
 
@@ -59,30 +66,73 @@ _BEGUN = _Meaning(
 )
 
 
-def created(row: int, remote_id: str, generation: str) -> Step:
-    """It has a shell."""
-    return ("created", row, storable(remote_id), generation)
+_CLAIM = """
+    INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
+    SELECT :remote_id, :place, :world, id, digest FROM rows WHERE id = :row;
+"""
+_IS_ITS = """
+    EXISTS (SELECT 1 FROM jobs
+            WHERE remote_id = :remote_id AND place = :place AND row = :row AND NOT gave_way)
+"""
+"""Whether the id is the row's, and not one that it, or another row, has or had."""
+
+
+def created(row: int, remote_id: str, generation: str, here: Here) -> Step:
+    """It has a shell; one whose id is another's is passed over."""
+    return ("created", row, storable(remote_id), generation, *here)
 
 
 _CREATED = _Meaning(
-    ("remote_id", "generation"),
-    "UPDATE rows SET remote_id = :remote_id, generation = :generation WHERE id = :row;",
+    ("remote_id", "generation", "world", "place"),
+    f"""
+    {_CLAIM}
+    UPDATE rows SET remote_id = :remote_id, generation = :generation WHERE id = :row AND {_IS_ITS};
+    """,  # noqa: S608 - words of ours
     is_change=False,
 )
 
 
-def ordering(row: int, when: When, remote_id: str, generation: str) -> Step:
-    """Its order is about to leave."""
-    return ("ordering", row, *when, storable(remote_id), generation)
+def ordering(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
+    """Its order is about to leave; one whose id is another's is refused, see :data:`REFUSED`."""
+    return ("ordering", row, *when, storable(remote_id), generation, *here)
 
 
+REFUSED = "refused"
+"""A temporary table of rows whose last order was refused, and nothing written of it."""
 _ORDERING = _Meaning(
-    ("at", "session", "remote_id", "generation"),
-    """
+    ("at", "session", "remote_id", "generation", "world", "place"),
+    f"""
+    {_CLAIM}
+    INSERT OR IGNORE INTO {REFUSED} (row) SELECT :row WHERE NOT {_IS_ITS};
     UPDATE rows SET state = 'ordering', session = :session, remote_id = :remote_id, generation = :generation,
         orders = orders + 1, ordered_at = :at
+    WHERE id = :row AND id NOT IN (SELECT row FROM {REFUSED});
+    INSERT INTO history (at, session, row, state)
+    SELECT :at, :session, id, state FROM rows
+    WHERE id = :row AND id NOT IN (SELECT row FROM {REFUSED});
+    """,  # noqa: S608 - likewise
+    is_change=False,
+)
+
+
+def gave_way(row: int, when: When) -> Step:
+    """Its job is done with, and a new one is to be made."""
+    return ("gave_way", row, *when)
+
+
+_GAVE_WAY = _Meaning(
+    ("at", "session"),
+    """
+    INSERT INTO history (at, session, row, state, note)
+    SELECT :at, :session, id, 'planned', 'a new job takes the place of ' || remote_id FROM rows
+    WHERE id = :row AND remote_id IS NOT NULL;
+    UPDATE jobs SET gave_way = 1
+    WHERE remote_id = (SELECT remote_id FROM rows WHERE id = :row) AND row = :row;
+    UPDATE rows SET state = 'planned', session = :session, remote_id = NULL, generation = NULL, status = NULL,
+        orders_before = orders_before + orders, orders = 0, ordered_at = NULL, retried_from = NULL
     WHERE id = :row;
     """,
+    is_change=False,
 )
 
 
@@ -92,7 +142,8 @@ def running(row: int, when: When) -> Step:
 
 
 _RUNNING = _Meaning(
-    ("at", "session"), "UPDATE rows SET state = 'running', session = :session WHERE id = :row;"
+    ("at", "session"),
+    "UPDATE rows SET state = 'running', session = :session, retried_from = NULL WHERE id = :row;",
 )
 
 
@@ -123,7 +174,7 @@ _PARKED = _Meaning(
     ("at", "session", "status", "timings", "look_at"),
     """
     UPDATE rows SET state = 'waiting', session = :session, status = :status, timings = :timings,
-        look_at = :look_at, waiting_since = coalesce(waiting_since, :at)
+        look_at = :look_at, waiting_since = coalesce(waiting_since, :at), retried_from = NULL
     WHERE id = :row;
     """,
 )
@@ -181,6 +232,7 @@ _ENDED = _Meaning(
     UPDATE rows SET state = :state, session = :session, stage = :stage, timings = :timings, ended_at = :at,
         status = CASE WHEN :state = 'unknown' THEN coalesce(:status, status) ELSE :status END,
         remote_id = coalesce(:remote_id, remote_id), look_at = NULL, waiting_since = NULL, note = NULL,
+        retried_from = NULL,
         error = :error, error_type = :error_type, cause = :cause,
         result_offset = :offset, result_length = :length, result_digest = :digest
     WHERE id = :row;
@@ -191,6 +243,7 @@ _MEANINGS = {
     "begun": _BEGUN,
     "created": _CREATED,
     "ordering": _ORDERING,
+    "gave_way": _GAVE_WAY,
     "running": _RUNNING,
     "seen": _SEEN,
     "spent": _SPENT,
@@ -221,7 +274,8 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), value FROM json
 def definitions() -> list[str]:
     """The view that takes steps, and a trigger for each. They belong to a connection, not to the file."""
     view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step"
-    return [view, *(_trigger(name, meaning) for name, meaning in _MEANINGS.items())]
+    refused = f"CREATE TEMP TABLE {REFUSED} (row INTEGER PRIMARY KEY)"
+    return [refused, view, *(_trigger(name, meaning) for name, meaning in _MEANINGS.items())]
 
 
 def _trigger(name: str, meaning: _Meaning) -> str:

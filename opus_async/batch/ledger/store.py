@@ -14,7 +14,7 @@ from opus_async.batch.ledger import database
 from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results import ResultsFile
-from opus_async.batch.ledger.steps import TAKE_STEPS, Step, worth_writing
+from opus_async.batch.ledger.steps import REFUSED, TAKE_STEPS, Step, worth_writing
 from opus_async.batch.ledger.trouble import explained, explaining
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
@@ -23,6 +23,21 @@ NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
+_REFUSED = f"SELECT row FROM {REFUSED}"  # noqa: S608 - a word of ours
+_FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - likewise
+
+
+class Claim:
+    """Whether an order may leave: known once its step is written.
+
+    Attributes:
+        refused: Whether its id is another job's, and nothing was written.
+    """
+
+    __slots__ = ("refused",)
+
+    def __init__(self) -> None:
+        self.refused = False
 
 
 class Store:
@@ -50,6 +65,8 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._results: ResultsFile | None = None
         self._steps: list[Step] = []
+        self._claims: dict[int, Claim] = {}
+        """Of the rows among these steps that are about to be ordered."""
         self._held = False
         """Whether groups are no transactions of their own, but part of one that is confirmed or abandoned."""
 
@@ -60,7 +77,17 @@ class Store:
         if self._steps:
             steps, self._steps = self._steps, []
             self._connection.execute(TAKE_STEPS, (json.dumps(worth_writing(steps)),))
+            if self._claims:
+                self._settle_claims(self._connection)
         return self._connection
+
+    def _settle_claims(self, connection: sqlite3.Connection) -> None:
+        claims, self._claims = self._claims, {}
+        refused = connection.execute(_REFUSED).fetchall()
+        if refused:
+            connection.execute(_FORGET_REFUSED)
+        for (row,) in refused:
+            claims[row].refused = True
 
     @property
     def results(self) -> ResultsFile:
@@ -94,9 +121,16 @@ class Store:
             sync_path(self.directory)
         self.open()
 
-    def step(self, step: Step) -> None:
-        """Take a step: it is written, with others, before anything else is done or the group ends."""
+    def step(self, step: Step, claim: Claim | None = None) -> None:
+        """Take a step: it is written, with others, before anything else is done or the group ends.
+
+        Args:
+            step: What.
+            claim: Of a row that is about to be ordered; settled when the group is written.
+        """
         self._steps.append(step)
+        if claim is not None:
+            self._claims[step[1]] = claim
 
     def begin(self) -> None:
         """Begin a group of changes.
@@ -134,6 +168,7 @@ class Store:
         """Undo what was held, if anything is."""
         if self._held:
             self._steps.clear()
+            self._claims.clear()
             self.connection.execute("ROLLBACK")
             self._held = False
 

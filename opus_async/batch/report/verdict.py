@@ -177,7 +177,7 @@ def _again(figures: Figures) -> Iterator[Step]:
     what = {"failed": "failed", "cancelled": f"{_verb(cancelled, 'was', 'were')} cancelled"}
     yield Step(
         f"Once the causes below are dealt with, run the {rows(failed + cancelled)} that "
-        f"{what.get(only, 'failed or were cancelled')} once more, each as a new job.",
+        f"{what.get(only, 'failed or were cancelled')} once more. Their old jobs are asked first.",
         (_command(figures, "retry", *(("--only", only) if only else ())),),
     )
 

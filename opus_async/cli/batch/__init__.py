@@ -21,7 +21,7 @@ from opus_async.cli.parser import Command
 VERBS = {
     "run": "run a job for every row of a manifest; whatever ends it, resume goes on",
     "resume": "go on with a batch, from whatever state and after whatever death",
-    "retry": "run rows that failed once more, each as a new job",
+    "retry": "try rows that failed once more, each as a new job unless the old one ran after all",
     "resolve": "decide about rows whose outcome nobody can tell",
     "status": "see how a batch stands, also while it runs",
     "export": "write inputs and outputs of all rows side by side",

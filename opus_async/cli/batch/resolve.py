@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.batch import standing, working
@@ -16,6 +18,7 @@ from opus_async.cli.tables import columns, terminal_width
 
 if TYPE_CHECKING:
     from opus_async.batch.reading import RowView
+    from opus_async.config import RetryPolicy
 
 _DECISIONS = ("done", "retry", "failed")
 _SHOWN = 50
@@ -27,7 +30,10 @@ Then:
 
   --as done     it ran: it counts as completed, with no outputs in results.jsonl
   --as failed   it did not, and is to stay so
-  --as retry    it did not: the next resume runs it as a new job (which is a second bill if it did run)
+  --as retry    it did not: the next resume asks its job once more, and makes a new one unless it ran
+
+A row whose job was started, as the ledger or the platform shows, is refused as failed and as retry. Without a
+key, or where the platform cannot be asked, the ledger alone decides.
 
 examples:
   opus-async batch resolve invoices-batch --as done               lists the unknown rows, and decides nothing
@@ -54,16 +60,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--accept-second-bill",
         action="store_true",
-        help="call rows failed, or run them again, that the platform shows as completed: they were billed",
+        help="call rows failed, or try them again, whose jobs were started: they are billed, or will be",
     )
+    connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Decide."""
-    from opus_async.batch import resolve_batch
     from opus_async.batch.status import look
 
-    working.existing(options.directory)
+    facts = working.existing(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
     if decision not in _DECISIONS:
@@ -71,17 +77,44 @@ def run(options: argparse.Namespace) -> int:
     if bool(keys) == options.all:
         _list_unknown(options)
         return Exit.WRONG_USE
-    number = connection.drive(
-        resolve_batch(
-            options.directory,
-            decision,
-            keys=keys or None,
-            accept_second_bill=options.accept_second_bill,
-        )
-    )
+    number = connection.drive(_decide(options, facts, decision, keys))
     print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
     print(standing.as_text(look(options.directory)))
     return Exit.OK
+
+
+async def _decide(
+    options: argparse.Namespace, facts: Mapping[str, Any], decision: str, keys: Sequence[str]
+) -> int:
+    """Decide, by what the platform shows where it can be asked; returns about how many rows."""
+    from opus_async.batch import resolve_batch
+    from opus_async.errors import LedgerError, ManifestError, OpusError
+
+    decide = partial(
+        resolve_batch,
+        options.directory,
+        decision,
+        keys=keys or None,
+        accept_second_bill=options.accept_second_bill,
+    )
+    if decision == "done" or options.accept_second_bill:
+        return await decide()
+    try:
+        working.lead_back(options, facts)
+        async with connection.connect(options, retry=_soon()) as client:
+            return await decide(client=client)
+    except (LedgerError, ManifestError):
+        raise
+    except OpusError as error:
+        print(f"opus-async: the platform was not asked, the ledger decides: {error.message}", file=sys.stderr)
+    return await decide()
+
+
+def _soon() -> RetryPolicy:
+    """A person waits, and the ledger can answer."""
+    from opus_async.config import RetryPolicy
+
+    return RetryPolicy(attempts=3, max_elapsed=10, cap=2)
 
 
 def _list_unknown(options: argparse.Namespace) -> None:

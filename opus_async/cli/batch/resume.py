@@ -41,7 +41,7 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
     add(
         "--accept-second-bill",
         action="store_true",
-        help="run rows that have run, or may have, although they may be billed again",
+        help="run rows that have run, or may have, although they may be billed again; for this command alone",
     )
     ordering.add_outside(parser)
     ordering.add_order(parser)

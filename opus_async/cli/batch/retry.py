@@ -1,4 +1,4 @@
-"""``opus-async batch retry``: rows that did not complete, once more."""
+"""``opus-async batch retry``: rows that did not complete, once more; their old jobs are asked first."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ STATES = ("failed", "cancelled", "unknown")
 _DEFAULT = ("failed", "cancelled")
 
 _EPILOG = """\
-Each row runs as a new job; rows not begun yet go on with it. Failed and cancelled jobs are not billed. An
-unknown one may have been, and may still run: 'batch resume' looks at it again, 'batch resolve' decides.
+The old job of each row is asked first: one that has completed meanwhile is collected, one that runs is waited
+for, and only one that ended badly or never started gives way to a new job. Where that cannot be told the row
+is unknown. Rows not begun yet go on with it. An unknown job may have been billed, and may still run: 'batch
+resume' looks at it again, 'batch resolve' decides. --accept-second-bill holds for this command alone.
 
 examples:
   opus-async batch retry invoices-batch

@@ -1,0 +1,49 @@
+"""From the ledgers of older releases to those of this one, in the transaction in which they are opened.
+
+The version is raised with it: a release that knows nothing of jobs that are asked first would order them
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from opus_async.batch.ledger.schema import JOBS, SCHEMA_VERSION
+from opus_async.batch.world import world_of
+
+UPGRADED = frozenset({1})
+"""Versions that are brought up to this one."""
+
+_NEW_COLUMNS = ("retried_from TEXT", "doubt TEXT")
+_WORLD = "INSERT INTO worlds (id, place, facts) VALUES (1, 1, ?)"
+_FILL_JOBS = """
+INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
+SELECT remote_id, 1, 1, id, digest FROM rows WHERE remote_id IS NOT NULL ORDER BY orders DESC, id
+"""
+"""Two rows could have one job: then it is that of the one that ordered it."""
+_DOUBTS = """
+UPDATE rows SET doubt = error WHERE state = 'unknown' AND remote_id IS NULL AND orders = 0
+    AND session IS NULL AND error_type = 'AmbiguousExecution'
+"""
+_VERSION = "UPDATE meta SET value = ? WHERE name = 'schema_version'"
+
+
+def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring a ledger up to this version; returns its facts.
+
+    Where its jobs were made is what it says of itself: an older release kept no more.
+    """
+    if facts["schema_version"] not in UPGRADED:
+        return dict(facts)
+    for table in JOBS:
+        connection.execute(table)
+    for column in _NEW_COLUMNS:
+        connection.execute(f"ALTER TABLE rows ADD COLUMN {column}")
+    connection.execute(_WORLD, (json.dumps(world_of(facts.get("fingerprint", {}))),))
+    connection.execute(_FILL_JOBS)
+    connection.execute(_DOUBTS)
+    connection.execute(_VERSION, (json.dumps(SCHEMA_VERSION),))
+    return {**facts, "schema_version": SCHEMA_VERSION}

@@ -1,0 +1,37 @@
+"""Where a job was made: an id means nothing elsewhere, and no shell is started as one of another version.
+
+A world is a mapping of plain values: the place (``platform, host, generation``), within which an id names one
+job, and the workflow and its version there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+PLACE = ("platform", "host", "generation")
+"""What an id is good for."""
+_WORK = ("workflow_id", "version_number", "version_id", "live_version", "live_version_id")
+_TOLD = frozenset({"live_version", "live_version_id"})
+"""What a platform may leave unsaid: that is no difference."""
+NO_WORLD: Mapping[str, Any] = MappingProxyType({})
+
+
+def world_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The world that a batch with this fingerprint works in."""
+    return {name: fingerprint.get(name) for name in (*PLACE, *_WORK)}
+
+
+def place_of(world: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where ids name the same jobs."""
+    return tuple(world.get(name) for name in PLACE)
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a shell of the one may be ordered in the other."""
+    return not any(_differs(name, one.get(name), other.get(name)) for name in (*PLACE, *_WORK))
+
+
+def _differs(name: str, one: Any, other: Any) -> bool:
+    return one != other and not (name in _TOLD and None in {one, other})

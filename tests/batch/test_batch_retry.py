@@ -1,0 +1,343 @@
+"""Rows that are tried again: their old jobs are asked first, in whatever process; and ids of elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from batch_tools import DOCUMENT, TEXT, Notes, ask, documents, lines, recover, states, texts, until
+
+from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.errors import ManifestError
+from opus_async.exits import Exit
+
+
+def keyed(path, rows):
+    """A CSV with a key and a text a row."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["key", "Text"], *rows.items()])
+    return path
+
+
+def jobs_of(directory):
+    return dict(ask(directory, "SELECT key, remote_id FROM rows"))
+
+
+def executions(simulator):
+    """Text of a row -> how often any job was started for it."""
+    started = Counter()
+    for job in simulator.world.jobs:
+        for text in job.inputs.values():
+            started[text] += job.executions
+    return started
+
+
+def go_on(simulator, job_id, seconds):
+    """Likewise, but it works for so long from now on."""
+    job = simulator.world.jobs.find(job_id)
+    job.run = replace(
+        job.run, failing_node=None, accepted_at=simulator.world.clock(), queue=0.0, work=seconds
+    )
+
+
+async def failed(simulate, connect, tmp_path, rows, **changes):
+    simulator = await simulate(fail_share=1.0)
+    manifest = keyed(tmp_path / "m.csv", rows)
+    result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", **changes)
+    assert result.counts.failed == len(rows)
+    return simulator
+
+
+async def test_a_retry_collects_what_completed_watches_what_runs_and_orders_the_rest(
+    simulate, connect, tmp_path
+):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B", "c": "C"})
+    before = jobs_of(tmp_path / "out")
+    recover(simulator, before["a"])
+    go_on(simulator, before["b"], 0.5)
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (2, 1)
+    after = jobs_of(tmp_path / "out")
+    assert (after["a"], after["b"], after["c"] != before["c"]) == (before["a"], before["b"], True)
+    assert executions(simulator) == {"A": 1, "B": 1, "C": 2}
+    assert {line["key"]: line["job_id"] for line in lines(tmp_path / "out" / "results.jsonl")} == {
+        key: before[key] for key in "ab"
+    }
+    assert ask(tmp_path / "out", "SELECT orders, orders_before FROM rows WHERE key = 'c'") == [(1, 1)]
+
+
+async def test_a_row_whose_files_are_gone_is_collected_if_its_job_completed(simulate, connect, tmp_path):
+    simulator = await simulate(fail_share=1.0)
+    manifest = documents(tmp_path / "in", 2)
+    await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
+    recover(simulator, jobs_of(tmp_path / "out")["K0"])
+    for index in range(2):
+        (tmp_path / "in" / f"{index}.txt").unlink()
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert len(simulator.world.jobs) == 2
+
+
+@pytest.mark.parametrize("accept", [False, True])
+async def test_a_job_that_the_platform_has_forgotten(simulate, connect, tmp_path, accept):
+    simulator = await simulate(run_time=30)
+    manifest = keyed(tmp_path / "m.csv", {"unknown": "A"})
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    simulator.world.jobs.remove(simulator.world.jobs.find(jobs_of(tmp_path / "out")["unknown"]))
+    notes = Notes()
+    notes.control.interrupt()  # planned anew, and nothing is begun
+    await retry_batch(
+        connect(simulator),
+        tmp_path / "out",
+        only=["unknown"],
+        accept_second_bill=True,
+        watching=notes.watching,
+    )
+    assert states(tmp_path / "out") == {"planned": 1}
+    result = await resume_batch(
+        connect(simulator), tmp_path / "out", accept_second_bill=accept, settings={"timeout": 1}
+    )
+    assert result.counts.unknown == 1
+    assert len(simulator.world.jobs) == accept  # without a word from this command nothing is ordered
+
+
+async def test_a_proved_failure_that_the_platform_has_forgotten_is_run_again(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
+    simulator.world.jobs.remove(simulator.world.jobs.find(jobs_of(tmp_path / "out")["a"]))
+    await retry_batch(connect(simulator), tmp_path / "out")
+    assert len(simulator.world.jobs) == 1
+    assert states(tmp_path / "out") == {"failed": 1}
+
+
+async def test_an_edited_row_never_gets_the_results_of_what_it_asked_for_before(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    keyed(tmp_path / "m.csv", {"a": "AA", "b": "BB"})
+    await retry_batch(connect(simulator), tmp_path / "out")
+    assert executions(simulator) == {"A": 1, "B": 1, "BB": 1}
+    assert dict(ask(tmp_path / "out", "SELECT key, state FROM rows")) == {"a": "unknown", "b": "failed"}
+    resumed = await resume_batch(connect(simulator), tmp_path / "out")
+    assert (resumed.counts.unknown, resumed.exit_code) == (1, Exit.UNKNOWN)
+    await retry_batch(connect(simulator), tmp_path / "out", only=["unknown"], accept_second_bill=True)
+    assert executions(simulator)["AA"] == 1
+    assert lines(tmp_path / "out" / "results.jsonl") == []
+
+
+async def test_rows_that_were_called_failed_are_asked_before_they_are_run_again(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=1)
+    manifest = keyed(tmp_path / "m.csv", {"a": "A"})
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    for decision in ("failed", "retry"):
+        with pytest.raises(ManifestError, match="--accept-second-bill"):
+            await resolve_batch(tmp_path / "out", decision)
+    await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True)
+    result = await retry_batch(connect(simulator), tmp_path / "out", settings={"timeout": 30})
+    assert result.ok
+    assert executions(simulator) == {"A": 1}
+
+
+async def test_a_client_asks_the_platform_before_a_row_is_resolved(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=30)
+    manifest = keyed(tmp_path / "m.csv", {"a": "A"})
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.db")) as database, database:
+        database.execute("UPDATE rows SET status = NULL")
+        database.execute("DELETE FROM history WHERE state = 'running'")  # the answer was lost
+    with pytest.raises(ManifestError, match="were started"):
+        await resolve_batch(tmp_path / "out", "retry", client=connect(simulator))
+    assert await resolve_batch(tmp_path / "out", "retry") == 1
+
+
+async def test_jobs_that_cannot_be_asked_elsewhere_are_not_run_again_there(simulate, connect, tmp_path):
+    await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    other = await simulate()
+    for _ in range(2):
+        with pytest.raises(ManifestError, match="2 rows to be tried again have jobs elsewhere"):
+            await retry_batch(connect(other), tmp_path / "out", force=True)
+        await resume_batch(connect(other), tmp_path / "out", force=True)  # nothing to do: the world moves on
+    result = await retry_batch(connect(other), tmp_path / "out", force=True, accept_second_bill=True)
+    assert result.ok
+    assert executions(other) == {"A": 1, "B": 1}
+
+
+async def test_rows_taken_in_with_a_second_bill_are_doubted_again_by_the_next_command(
+    simulate, connect, tmp_path
+):
+    simulator = await simulate(run_time=30)
+    manifest = texts(tmp_path / "m.csv", ["a", "b"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    failures = tmp_path / "out" / "failures.jsonl"
+    notes = Notes()
+    notes.control.interrupt()
+    await run_batch(
+        connect(simulator),
+        failures,
+        workflow_id=TEXT,
+        out=tmp_path / "again",
+        accept_second_bill=True,
+        watching=notes.watching,
+    )
+    assert states(tmp_path / "again") == {"planned": 2}
+    assert (await resume_batch(connect(simulator), tmp_path / "again")).exit_code is Exit.UNKNOWN
+    assert states(tmp_path / "again") == {"unknown": 2}
+    assert b"accept_second_bill" not in (tmp_path / "again" / "ledger.db").read_bytes()
+    assert len(simulator.world.jobs) == 2
+    await resolve_batch(tmp_path / "again", "retry")  # a person has decided about these very rows
+    result = await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 0.3})
+    assert len(simulator.world.jobs) == 4
+    assert result.counts.unknown == 2
+
+
+async def test_a_retry_of_many_rows_asks_side_by_side(simulate, connect, tmp_path):
+    rows = {f"K{row}": f"text {row}" for row in range(300)}
+    simulator = await failed(simulate, connect, tmp_path, rows)
+    for job_id in jobs_of(tmp_path / "out").values():
+        recover(simulator, job_id)
+    notes = Notes()
+    running = asyncio.create_task(retry_batch(connect(simulator), tmp_path / "out", watching=notes.watching))
+    await until(lambda: states(tmp_path / "out").get("completed"))
+    notes.control.interrupt()
+    notes.control.interrupt()
+    await running
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert result.ok
+    assert set(executions(simulator).values()) == {1}
+
+
+# An id is used where it was made, and for one row
+
+
+async def with_shells(simulator, client, tmp_path, monkeypatch):
+    """A batch of two rows whose shells are known, and of which nothing is ordered."""
+    from opus_async.batch.ledger import SqliteLedger
+
+    reached = asyncio.Event()
+
+    async def never(*_):
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteLedger, "ordering", never)
+        running = asyncio.create_task(
+            run_batch(
+                client,
+                keyed(tmp_path / "m.csv", {"a": "A", "b": "B"}),
+                workflow_id=TEXT,
+                out=tmp_path / "out",
+            )
+        )
+        await until(lambda: len(simulator.world.jobs) == 2)
+        await until(
+            lambda: (
+                (tmp_path / "out" / "ledger.db").exists() and None not in jobs_of(tmp_path / "out").values()
+            )
+        )
+        assert reached.is_set()
+        running.cancel()
+        await asyncio.wait([running])
+    return jobs_of(tmp_path / "out")
+
+
+async def test_a_shell_is_used_where_it_was_made(simulate, connect, tmp_path, monkeypatch):
+    simulator = await simulate()
+    shells = await with_shells(simulator, connect(simulator), tmp_path, monkeypatch)
+    assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
+    assert jobs_of(tmp_path / "out") == shells
+    assert len(simulator.world.jobs) == 2
+
+
+@pytest.mark.parametrize("moved", ["host", "generation", "version", "workflow"])
+async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path, monkeypatch, moved):
+    simulator = await simulate()
+    shells = await with_shells(simulator, connect(simulator), tmp_path, monkeypatch)
+    other, client, order = simulator, connect(simulator), {}
+    if moved == "host":
+        other = await simulate()
+        client = connect(other)
+        others = [await client.jobs.initiate(TEXT) for _ in shells]  # the same ids, of somebody else's jobs
+        assert set(others) == set(shells.values())
+    elif moved == "generation":
+        client = connect(simulator, api="v1")
+    elif moved == "version":
+        order = {"version_number": 3}  # the very one that was live: it need not be the next time
+    else:
+        order = {"workflow_id": DOCUMENT, "columns": {"Text": ""}}
+    with pytest.raises(ManifestError, match="--force"):
+        await resume_batch(client, tmp_path / "out", order=order)
+    result = await resume_batch(client, tmp_path / "out", order=order, force=True)
+    assert not set(shells.values()) & set(jobs_of(tmp_path / "out").values())
+    for world in (simulator.world, other.world):
+        assert not any(world.jobs.find(shell).executions for shell in shells.values())
+    assert result.summary["stray_shells"] >= 2
+
+
+@pytest.mark.parametrize("earlier", ["another row of this process", "a row of an earlier process"])
+async def test_an_id_that_comes_again_starts_no_job_twice(simulate, connect, tmp_path, monkeypatch, earlier):
+    simulator = await simulate()
+    if earlier.endswith("earlier process"):
+        await run_batch(
+            connect(simulator), keyed(tmp_path / "m.csv", {"0": "0"}), workflow_id=TEXT, out=tmp_path / "out"
+        )
+    first = simulator.world.jobs
+    opened = first.open
+    asked = []
+
+    def cached(*args, **kwargs):
+        """What a cache in between answers: every other time an id that was there before."""
+        asked.append(args)
+        known = list(first)
+        return known[0] if known and len(asked) % 2 else opened(*args, **kwargs)
+
+    monkeypatch.setattr(first, "open", cached)
+    rows = {str(row): str(row) for row in range(8)}
+    begin = resume_batch if earlier.endswith("earlier process") else run_batch
+    more = {} if begin is resume_batch else {"workflow_id": TEXT, "out": tmp_path / "out"}
+    target = tmp_path / "out" if begin is resume_batch else tmp_path / "m.csv"
+    keyed(tmp_path / "m.csv", rows)
+    assert (await begin(connect(simulator), target, **more)).ok
+    assert executions(simulator) == dict.fromkeys(rows, 1)
+    assert len(set(jobs_of(tmp_path / "out").values())) == 8
+
+
+async def test_a_platform_that_gives_out_one_id_for_ever_orders_it_once(
+    simulate, connect, tmp_path, monkeypatch
+):
+    simulator = await simulate()
+    opened = simulator.world.jobs.open
+    monkeypatch.setattr(
+        simulator.world.jobs,
+        "open",
+        lambda *args, **kwargs: next(iter(simulator.world.jobs), None) or opened(*args, **kwargs),
+    )
+    manifest = keyed(tmp_path / "m.csv", {"a": "A", "b": "B"})
+    result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert sum(executions(simulator).values()) == 1
+    [failure] = lines(tmp_path / "out" / "failures.jsonl")
+    assert "the id of another job" in failure["_opus"]["error"]
+
+
+async def test_a_ledger_of_version_1_is_gone_on_with(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.db", isolation_level=None)) as database:
+        database.executescript(
+            """
+            DROP TABLE jobs; DROP TABLE worlds;
+            UPDATE meta SET value = '1' WHERE name = 'schema_version';
+            UPDATE meta SET value = '{"skip_invalid": false, "accept_second_bill": true}'
+            WHERE name = 'rules';
+            ALTER TABLE rows DROP COLUMN retried_from;
+            ALTER TABLE rows DROP COLUMN doubt;
+            """
+        )
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert executions(simulator) == {"A": 1, "B": 2}
+    assert ask(tmp_path / "out", "SELECT value FROM meta WHERE name = 'schema_version'") == [("2",)]

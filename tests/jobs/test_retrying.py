@@ -1,0 +1,158 @@
+"""A job whose row is tried again: what it shows when it is asked, and what follows."""
+
+from __future__ import annotations
+
+import pytest
+from fake_platform import FakePlatform, lifecycle_on
+from test_lifecycle_past import WrittenDown
+from virtual_time import run_virtual
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import (
+    AmbiguousExecution,
+    HostDown,
+    NotFound,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    ServerError,
+)
+from opus_async.models import JobRequest, JobStatus
+from opus_async.platform import Past, Retry, Standing
+from opus_async.retrying import GaveWay
+
+GONE = NotFound("no such job", status=404)
+DENIED = PermissionDenied("not for you", status=403)
+GARBAGE = ProtocolError("no status in it")
+BROKEN = ServerError("always", status=500)
+
+UNKNOWN, PROVED = Retry(), Retry(unbilled=True)
+ACCEPTED = Retry(accept_second_bill=True)
+
+
+def ask(
+    shown, retry=UNKNOWN, *, accepted=False, standings=(), policy=None, journal=None, then=None, collect=None
+):
+    """Run a job of the past that shows this when it is asked, and then COMPLETED if it runs."""
+    platform = FakePlatform()
+    platform.standings = list(standings)
+    left = [shown, *([JobStatus.COMPLETED] if then is None else [then])]
+    if collect is not None:
+        platform.fail["collect"] = lambda _: collect
+
+    async def observe(remote_ids):
+        platform.calls.append(("observe", tuple(remote_ids)))
+        now = left[0]
+        if not isinstance(now, OpusError) and len(left) > 1:
+            left.pop(0)
+        return dict.fromkeys(remote_ids, now)
+
+    platform.observe = observe
+
+    async def main():
+        lifecycle, watcher = lifecycle_on(platform, policy=policy)
+        try:
+            return await lifecycle.run(
+                JobRequest({"n": 1}),
+                past=Past(remote_id="job-9", orders=1, accepted=accepted, retry=retry),
+                journal=journal and journal(platform),
+            )
+        finally:
+            await watcher.close()
+            assert not {"bind", "create", "start"} & {name for name, _ in platform.calls}
+
+    return run_virtual(main())
+
+
+@pytest.mark.parametrize("retry", [UNKNOWN, PROVED, ACCEPTED])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_job_that_has_completed_is_collected(retry, accepted):
+    outcome = ask(JobStatus.COMPLETED, retry, accepted=accepted)
+    assert (outcome.ok, outcome.job_id, outcome.outputs["Answer"]) == (True, "job-9", 42)
+
+
+@pytest.mark.parametrize("retry", [UNKNOWN, PROVED, ACCEPTED])
+@pytest.mark.parametrize("shown", [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.WAITING])
+def test_a_job_that_runs_is_waited_for(retry, shown):
+    told = []
+
+    def journal(platform):
+        kept = WrittenDown(platform)
+        told.append(kept.told)
+        return kept
+
+    assert ask(shown, retry, accepted=True, journal=journal).ok
+    assert ask(shown, retry, standings=[Standing.RUNNING], journal=journal).ok
+    for each in told:
+        assert each[0] == ("ordered", "job-9")
+
+
+@pytest.mark.parametrize("shown", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_job_that_ended_badly_gives_way(shown, accepted):
+    with pytest.raises(GaveWay):
+        ask(shown, accepted=accepted, then=shown)
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(on_ambiguous="stop")])
+def test_a_job_that_proves_never_started_gives_way(policy):
+    with pytest.raises(GaveWay):
+        ask(JobStatus.PENDING, standings=[Standing.UNSTARTED] * 9, policy=policy)
+
+
+@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
+def test_a_job_that_cannot_be_asked_is_for_a_person(error):
+    with pytest.raises(type(error)) as caught:
+        ask(error)
+    assert caught.value.stage == FakePlatform.stages.watch
+
+
+def test_a_job_that_is_gone_gives_way_where_it_was_known_to_cost_nothing():
+    with pytest.raises(GaveWay):
+        ask(GONE, PROVED)
+
+
+@pytest.mark.parametrize("error", [DENIED, GARBAGE, BROKEN])
+def test_what_was_known_before_does_not_replace_an_answer(error):
+    with pytest.raises(type(error)):
+        ask(error, PROVED)
+
+
+@pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
+def test_a_job_that_cannot_be_asked_gives_way_where_a_second_bill_is_accepted(error):
+    with pytest.raises(GaveWay):
+        ask(error, ACCEPTED)
+
+
+@pytest.mark.parametrize("retry", [UNKNOWN, PROVED])
+def test_looks_that_tell_nothing_are_for_a_person(retry):
+    unclear = [Standing.UNCLEAR] * 900
+    with pytest.raises(AmbiguousExecution):
+        ask(JobStatus.PENDING, retry, standings=unclear)
+    with pytest.raises(GaveWay):
+        ask(JobStatus.PENDING, ACCEPTED, standings=unclear)
+
+
+def test_an_outage_is_no_answer_about_one_job():
+    down = HostDown("gone", host="h", seconds=1.0, request_sent=True)
+    outcome = ask(JobStatus.COMPLETED, ACCEPTED, collect=down)
+    assert (outcome.status, outcome.error) == ("COMPLETED", down)
+
+
+def test_results_that_cannot_be_had_cost_a_second_bill_only_where_that_is_accepted():
+    lost = ServerError("no results", status=500)
+    outcome = ask(JobStatus.COMPLETED, collect=lost)
+    assert (outcome.ok, outcome.status, outcome.error) == (False, "COMPLETED", lost)
+    with pytest.raises(GaveWay):
+        ask(JobStatus.COMPLETED, ACCEPTED, collect=lost)
+
+
+@pytest.mark.parametrize("shown", [JobStatus.COMPLETED, JobStatus.IN_PROGRESS])
+def test_a_job_for_other_inputs_is_not_the_rows(shown):
+    other = Retry(unbilled=True, other_inputs=True)
+    with pytest.raises(AmbiguousExecution, match="asks for something else now"):
+        ask(shown, other, accepted=True)
+    with pytest.raises(GaveWay):
+        ask(shown, Retry(other_inputs=True, accept_second_bill=True), accepted=True)
+    with pytest.raises(GaveWay):
+        ask(JobStatus.FAILED, other, accepted=True, then=JobStatus.FAILED)
