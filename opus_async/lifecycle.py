@@ -60,6 +60,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         policy: What to do with an uncertain start; see :mod:`opus_async.starting`.
         job_timeout: Seconds for a job whose request names none; None waits for ever.
         notify: Where stage changes go.
+        in_use: Ids of the jobs under way, shared by all that runs jobs there; None for its own.
 
     Attributes:
         platform: Whose jobs.
@@ -74,14 +75,14 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         policy: RetryPolicy,
         job_timeout: float | None,
         notify: Notifier,
+        in_use: set[str] | None = None,
     ) -> None:
         self.abandoned: list[str] = []
         self.platform = platform
         self._watcher = watcher
         self._starter = Starter(platform, policy)
         self._old_jobs = OldJobs(watcher, self._starter)
-        self._in_use: set[str] = set()
-        """Ids of the jobs under way here."""
+        self._in_use: set[str] = set() if in_use is None else in_use
         self._job_timeout = job_timeout
         self._notify = notify
 

@@ -110,6 +110,8 @@ class OpusClient:
         self._timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._notify = Notifier(listeners)
+        self._in_use: set[str] = set()
+        """Ids of the jobs under way: two at once must not be one."""
         self._http = Http(self._timeouts, session=session)
         self._gate = Gate(
             self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
@@ -349,7 +351,12 @@ class OpusClient:
 
     def _lifecycle(self, run: OpusRun) -> Lifecycle[Any, Payload]:
         return Lifecycle(
-            run, self._watcher, policy=self.retry, job_timeout=self._timeouts.job, notify=self._notify
+            run,
+            self._watcher,
+            policy=self.retry,
+            job_timeout=self._timeouts.job,
+            notify=self._notify,
+            in_use=self._in_use,
         )
 
     def _check_open(self) -> None:

@@ -101,6 +101,21 @@ async def test_an_id_that_is_a_number_is_an_id_and_an_empty_one_is_none(opus):
         await opus.jobs.wait(" ")
 
 
+async def test_runs_of_one_client_never_have_the_same_job(simulator, opus, monkeypatch):
+    """As behind a cache that answers every other request to make a job with what it answered before."""
+    jobs, asked = simulator.world.jobs, []
+    opened = jobs.open
+
+    def cached(*args, **kwargs):
+        asked.append(args)
+        return list(jobs)[-1] if len(asked) % 2 == 0 else opened(*args, **kwargs)
+
+    monkeypatch.setattr(jobs, "open", cached)
+    outcomes = await asyncio.gather(*(opus.run(TEXT, {"Text": str(row)}) for row in range(4)))
+    assert len({outcome.job_id for outcome in outcomes}) == 4
+    assert simulator.state()["counters"]["executed_twice"] == []
+
+
 async def test_no_slots_is_no_run(opus):
     with pytest.raises(ConfigurationError, match="max_in_flight=0"):
         opus.run_many(TEXT, [], max_in_flight=0)
