@@ -13,6 +13,7 @@ import ssl
 import aiohttp
 
 from opus_async.errors import TransportError
+from opus_async.transport.connections import TwoAnswers
 from opus_async.transport.urls import without_query
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
@@ -95,6 +96,8 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa
         case TimeoutError():
             within = f" within {clock.total:g} s" if clock and clock.total else " in time"
             return f"no complete answer{within}; the server may have seen the request"
+        case TwoAnswers():
+            return "two answers came to one request, and which is its own cannot be told"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection before it answered"
         case aiohttp.ClientPayloadError():

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import APIError, ProtocolError
+from opus_async.opus.protocol import belonging
 from opus_async.opus.protocol.dialect import Answer, PresignedUpload
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
-from opus_async.opus.protocol.failures import error_from, json_of, request_of
+from opus_async.opus.protocol.failures import error_from, json_of, json_or_none, request_of
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
@@ -30,10 +31,13 @@ def accepted(answer: Answer) -> Any:
         APIError: The status says no, or a ``statusCode`` of 400 or more or ``success: false`` inside a 2xx
             does.
         ProtocolError: It is no JSON.
+        MixedUpAnswer: It is about something else than was asked for, whatever it says of that.
     """
     if answer.status not in _SUCCESS:
+        belonging.check(answer, json_or_none(answer))
         raise error_from(answer)
     body = json_of(answer)
+    belonging.check(answer, body)
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body
@@ -102,7 +106,7 @@ def unusable(answer: Answer, why: str) -> ProtocolError:
     return ProtocolError(
         f"{request_of(answer)} answered HTTP {answer.status} with JSON {why}. "
         "The API may have changed: look for a newer opus-async, and report the body of this error.",
-        body=excerpt_of_bytes(answer.body),
+        body=excerpt_of_bytes(answer.body, mask=answer.mask),
     )
 
 
