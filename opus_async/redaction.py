@@ -15,12 +15,13 @@ from __future__ import annotations
 import binascii
 import re
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html.entities import html5
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Mask: TypeAlias = Callable[[str], str]
 """From a text to the same text without secrets."""
@@ -57,17 +58,18 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 """ASCII alone: any other letter could change the length of the text."""
 _WRITTEN = re.compile(
     r"%([0-9A-Fa-f]{2})"
-    r"|\\(?:u00|u\{0*|x)([0-9A-Fa-f]{2})\}?"
-    r"|&\#0*([0-9]{1,7});?"
+    r"|\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
     r"|&\#[xX]0*([0-9A-Fa-f]{1,6});?"
+    r"|&\#0*([0-9]{1,7});?"
     r"|&([A-Za-z][A-Za-z0-9]{1,31};)"
 )
 """One character written as several."""
 _BETWEEN = re.compile(
     r"(?:\\+[nrtfvb]|\\+|</?[A-Za-z]{1,10}\s{0,8}/?>"
-    r"|[\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff])+"
+    r"|[\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]"
+    r"|\xc2\xad|\xe1\xa0\x8e|\xe2\x80[\x8b-\x8f\xa8-\xaf]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf)+"
 )
-"""What wrapping, escaping and highlighting put between the characters of a text."""
+"""What wrapping, escaping and highlighting put between the characters of a text; also as bytes of UTF-8."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}")
 """The shortest that can hold ``RUN`` bytes."""
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -92,7 +94,7 @@ _WORDS = frozenset(
 )
 """Long words of paths that are no secret; to mask them in every sentence would make it unreadable."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_SEPARATORS = re.compile(r"[-_.~]+")
+_SEPARATORS = re.compile(r"[-_.~/:,+@ ]+")
 
 _SIGNED = (
     # the query of a URL that was written in another way than it is sent
@@ -175,6 +177,9 @@ class Secrets:
         hints = frozenset[tuple[bytes]]().union(*(secret.hints for secret in secrets))
         return cls(secrets, hints, tuple(_bytes(whole) for secret in secrets for whole in secret.wholes))
 
+    def __repr__(self) -> str:
+        return f"<{len(self.each)} secrets>"
+
     def mask(self, text: str) -> str:
         """The text with a label in the place of each secret, in whatever form it stands there."""
         if len(text) < _SHORTEST or not _may_be_in(text, self):
@@ -192,7 +197,7 @@ class Redactor:
     def __init__(self, *secrets: Secret) -> None:
         self._own = secrets
         self._recent: OrderedDict[str, Secret] = OrderedDict()
-        self._all = Secrets.of(*secrets)
+        self._all: Secrets | None = None
 
     def remember_callback(self, url: str) -> None:
         """Mask a callback URL of single jobs, too, until ``REMEMBERED`` others came after it."""
@@ -202,10 +207,12 @@ class Redactor:
         self._recent[url] = callback_secret(url)
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
-        self._all = Secrets.of(*self._own, *self._recent.values())
+        self._all = None  # put together when it is needed
 
     def known(self, *more: Secret) -> Secrets:
         """All that are to be masked, and these."""
+        if self._all is None:
+            self._all = Secrets.of(*self._own, *self._recent.values())
         return Secrets.of(*self._all.each, *more) if more else self._all
 
 
@@ -269,10 +276,10 @@ def _is_token(part: str) -> bool:
     if len(part) < RUN:  # short: letters and digits, and not a version or a year
         return any(char.isdigit() for char in part[1:]) and sum(char.isalpha() for char in part) > 1
     return not all(
-        (part.isdigit() and len(part) < RUN)
-        or (_WORD.fullmatch(part) is not None and (len(part) <= _LONGEST_WORD or part.lower() in _WORDS))
-        for part in _SEPARATORS.split(part)
-        if part
+        (word.isdigit() and len(word) < RUN)
+        or (_WORD.fullmatch(word) is not None and (len(word) <= _LONGEST_WORD or word.lower() in _WORDS))
+        for word in _SEPARATORS.split(unquote(part))
+        if word
     )
 
 
@@ -339,13 +346,13 @@ def _nothing(_: re.Match[str]) -> str:
 
 
 def _char(match: re.Match[str]) -> str | None:
-    """The character that is written so; None for one that no secret can hold."""
-    percent, escape, decimal, hexadecimal, name = match.groups()
+    """The character, or the byte, that is written so; None where it is none."""
+    *in_hex, decimal, name = match.groups()
     if name:
         char = html5.get(name)
         return char if char is not None and len(char) == 1 else None
-    code = int(decimal) if decimal else int(percent or escape or hexadecimal, 16)
-    return chr(code) if code < 128 else None  # noqa: PLR2004 - ASCII: keys and URLs are
+    code = int(decimal) if decimal else int(next(filter(None, in_hex)), 16)
+    return chr(code) if code <= sys.maxunicode else None
 
 
 # Where a secret stands
@@ -402,13 +409,13 @@ def _from_base64(written: bytes) -> bytes:
 
 def _may_be_in(text: str, secrets: Secrets) -> bool:
     data = _bytes(text)
-    if _ESCAPES.search(data) is not None or (not text.isascii() and _ODD.search(text) is not None):
+    if _has_escapes(data) or (not text.isascii() and _ODD.search(text) is not None):
         return True
     return _may_hold(data, secrets, _BASE64_DEPTH, escapes=False)
 
 
 def _may_hold(data: bytes, secrets: Secrets, depth: int, *, escapes: bool = True) -> bool:
-    if escapes and any(_ESCAPES.search(run) is not None for run in _PRINTABLE.findall(data)):
+    if escapes and any(map(_has_escapes, _PRINTABLE.findall(data))):
         return True
     dense = data.translate(None, _JUNK)
     lower = dense.lower()
@@ -419,6 +426,11 @@ def _may_hold(data: bytes, secrets: Secrets, depth: int, *, escapes: bool = True
         for run in _WORDS_OR_BASE64.findall(dense)
         for offset in range(4)
     )
+
+
+def _has_escapes(data: bytes) -> bool:
+    """Whether something may be written in another way, also where it is wrapped in the middle."""
+    return _ESCAPES.search(data.translate(None, _JUNK)) is not None
 
 
 def _hinted(lower: bytes, hints: frozenset[tuple[bytes]]) -> bool:
