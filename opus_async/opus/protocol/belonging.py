@@ -9,7 +9,8 @@ among the outputs of a job any name may stand for anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,19 +18,23 @@ from opus_async.errors import MixedUpAnswer
 from opus_async.opus.protocol.dialect import Answer
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
-_OF_JOB = frozenset({"jobexecutionid", "caseid"})
-_OF_JOB_ALONE = frozenset({"jobexecutionid"})
+_OF_JOB = "jobexecutionid"
+_OF_CASE = "caseid"
+_OF_A_JOB = (_OF_JOB, _OF_CASE)
 _OF_WORKFLOW = frozenset({"workflowid", "referenceentityid"})
-_LENGTHS = frozenset({6, 7, 10, 11, 14, 16, 17, 19})
-"""Of those names, with and without separators: other names are not looked at twice."""
-_HEADERS = ("x-job-execution-id", "job-execution-id", "x-case-id", "case-id")
+_LONGEST_NAME = 40
+_HEADERS = ("x-job-execution-id", "x-case-id")
 _OF_ITSELF = ("id", "_id")
 
-_AROUND_JOB = ("data", "job", "case", "audit")
-_RESULTS = ("jobResultsPayloadSchema", "job_results_payload_schema", "results")
+_AROUND_JOB = frozenset({"data", "job", "case", "audit"})
+_JOB_ITSELF = frozenset({"job", "case"})
+_RESULTS = frozenset({"jobResultsPayloadSchema", "job_results_payload_schema", "results"})
 _AROUND_WORKFLOW = ("workflow", "data")
-_ENVELOPE = frozenset(
-    {*_AROUND_JOB, *_RESULTS, "status", "state", "success", "message", "error", "statusCode", "auditTrail"}
+_ENVELOPE = (
+    _AROUND_JOB
+    | _RESULTS
+    | {"status", "state", "success", "message", "error", "statusCode"}
+    | {"auditTrail", "nodes_execution_data", "nodesExecutionData"}
 )
 """Beside none of these, what is called a case can be an output: people name them."""
 _MARKS = frozenset({"type", "displayName", "display_name"})
@@ -70,7 +75,7 @@ def check_id(answer: Answer, named: str) -> None:
         MixedUpAnswer: It is another one.
     """
     if answer.job_id is not None:
-        _compare(answer, answer.job_id, iter([[named]]))
+        _compare(answer, answer.job_id, [[named]])
 
 
 def is_same(named: str, asked: str) -> bool:
@@ -83,7 +88,7 @@ def is_same(named: str, asked: str) -> bool:
     return named == asked or (named.lower() == asked.lower() and _UUID.fullmatch(asked) is not None)
 
 
-def _compare(answer: Answer, asked: str, places: Iterator[list[str]]) -> None:
+def _compare(answer: Answer, asked: str, places: Iterable[list[str]]) -> None:
     """One of the ids of a place must be what was asked about: generations of the API number a job each."""
     for named in places:
         if named and not any(is_same(each, asked) for each in named):
@@ -97,36 +102,38 @@ def _compare(answer: Answer, asked: str, places: Iterator[list[str]]) -> None:
             )
 
 
-def _jobs_named(answer: Answer, body: Any) -> Iterator[list[str]]:
-    headers = answer.headers
-    yield [found for name in _HEADERS if (found := _id(headers.get(name)))]
-    if not isinstance(body, dict):
-        return
-    enveloped = len(body) == 1 or not _ENVELOPE.isdisjoint(body)
-    yield _ids(body, _OF_JOB if enveloped else _OF_JOB_ALONE)
-    if "statusCode" in body and isinstance(path := body.get("path"), str):
-        asked_for = _PATH_OF_JOB.search(path)
-        yield [unquote(asked_for[1])] if asked_for else []
-    for name in _AROUND_JOB:
-        inner = body.get(name)
-        if isinstance(inner, dict):
-            own = [found for key in _OF_ITSELF if (found := _id(inner.get(key)))]
-            yield [*_ids(inner, _OF_JOB), *(own if name in {"job", "case"} else ())]
-            yield from _beside_outputs(inner)
-    yield from _beside_outputs(body)
+def _jobs_named(answer: Answer, body: Any) -> list[list[str]]:
+    """The ids that an answer names jobs by, place by place. Every poll comes through here."""
+    places = [[found] for name in _HEADERS if (found := _id(answer.headers.get(name)))]
+    if isinstance(body, dict):
+        _add_jobs(places, body)
+        if "statusCode" in body and isinstance(path := body.get("path"), str):
+            asked_for = _PATH_OF_JOB.search(path)
+            places += [[unquote(asked_for[1])]] if asked_for else []
+    return places
 
 
-def _beside_outputs(layer: Mapping[str, Any]) -> Iterator[list[str]]:
-    """The ids inside of ``results``, where they stand beside outputs without being one."""
-    for name in _RESULTS:
-        inner = layer.get(name)
-        if isinstance(inner, dict) and _is_around_outputs(inner):
-            yield _ids(inner, _OF_JOB)
+def _add_jobs(places: list[list[str]], layer: Mapping[str, Any], *, is_job: bool = False) -> None:
+    """Add the ids of one layer of an answer, and of what it wraps."""
+    enveloped = is_job or len(layer) == 1 or not _ENVELOPE.isdisjoint(layer)
+    ids = [found for key in _OF_ITSELF if (found := _id(layer.get(key)))] if is_job else []
+    for key, value in layer.items():
+        name = _folded(key)
+        if name == _OF_JOB or (name == _OF_CASE and enveloped):
+            ids += filter(None, [_id(value)])
+        elif not isinstance(value, dict):
+            continue
+        elif key in _RESULTS:
+            places.append(_ids(value, _OF_A_JOB) if _is_around_outputs(value) else [])
+        elif key in _AROUND_JOB:
+            _add_jobs(places, value, is_job=key in _JOB_ITSELF)
+    if ids:
+        places.append(ids)
 
 
 def _is_around_outputs(results: Mapping[str, Any]) -> bool:
     """Whether a bare value in it is none of the outputs, because those are wrapped, or objects."""
-    return any(name in results for name in _RESULTS) or any(
+    return not _RESULTS.isdisjoint(results) or any(
         isinstance(entry, dict) and "value" in entry and not _MARKS.isdisjoint(entry)
         for entry in results.values()
     )
@@ -146,15 +153,16 @@ def _workflows_named(body: Any, asked: str, depth: int = 2) -> Iterator[list[str
             yield from _workflows_named(body.get(name), asked, depth - 1)
 
 
-def _ids(layer: Mapping[str, Any], names: frozenset[str]) -> list[str]:
+def _ids(layer: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """The ids under these names, however they are spelt."""
     return [
-        found
-        for key, value in layer.items()
-        if len(key) in _LENGTHS
-        and key.lower().replace("_", "").replace("-", "") in names
-        and (found := _id(value)) is not None
+        found for key, value in layer.items() if _folded(key) in names and (found := _id(value)) is not None
     ]
+
+
+@lru_cache(maxsize=1024)  # the same few names in every answer; bounded, since the wire chooses them
+def _folded(key: str) -> str:
+    return key[:_LONGEST_NAME].lower().replace("_", "").replace("-", "")
 
 
 def _id(value: Any) -> str | None:
