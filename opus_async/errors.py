@@ -14,6 +14,7 @@
     │   ├── QuotaExhausted           402: the plan's or the budget's limit is used up
     │   └── ServerError              5xx
     ├── ProtocolError                the platform answered, and the answer makes no sense
+    │   └── MixedUpAnswer            the answer is about another job than was asked about
     ├── TransportError               no complete answer came
     │   └── HostDown                 nothing of a host answered for longer than it is worth waiting
     ├── UploadError                  a file could not be sent, or storage refused it
@@ -210,6 +211,22 @@ class Obstacle(StrEnum):
     """The request itself cannot be sent: a URL or a header that is none."""
     SHORTAGE = "shortage"
     """This machine has no open files, memory or threads left for it."""
+
+
+class MixedUpAnswer(ProtocolError):
+    """The answer is about another job, or another workflow, than was asked about.
+
+    Asked again on a new connection before it is raised. After an ``execute`` nothing is known.
+
+    Attributes:
+        asked: The id that was asked about.
+        named: The id that the answer names.
+    """
+
+    def __init__(self, message: str, *, asked: str, named: str, body: str = "") -> None:
+        super().__init__(message, body=body)
+        self.asked = asked
+        self.named = named
 
 
 class TransportError(OpusError):

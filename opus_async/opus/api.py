@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from opus_async.errors import (
     APIError,
     AuthenticationError,
     ConfigurationError,
+    MixedUpAnswer,
     Obstacle,
     OpusError,
     ProtocolError,
@@ -28,6 +29,7 @@ from opus_async.errors import (
 from opus_async.events import RequestSent
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import observed
+from opus_async.opus.protocol.calls import UNUSED_CALLBACK
 from opus_async.opus.protocol.dialect import (
     Answer,
     Call,
@@ -39,6 +41,7 @@ from opus_async.opus.protocol.dialect import (
 from opus_async.opus.protocol.failures import RetiredPath, json_of
 from opus_async.opus.protocol.observed import PresignedDownload
 from opus_async.platform import StartAnswer, UncertainStart
+from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Lane
 from opus_async.transport.notify import Notifier
@@ -58,6 +61,11 @@ DENIAL_WAIT = 0.2
 REACH = 25.0
 """Seconds after which a host that never answered is given up: a wrong URL is no outage to be waited for. A
 command that begins and ends around it is done within 30."""
+NO_JOB = "0"
+"""Stands for the job of a call that is about none."""
+_NO_SECRETS = frozenset({None, UNUSED_CALLBACK})
+_OURS = frozenset({"job_id", "stage", "method", "url", "asked", "filename", "destination"})
+"""Texts of an error that we wrote."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For looks that are repeated by their own schedule: the next look is the retry."""
 
@@ -72,6 +80,9 @@ class Api:
         base_url: Without trailing slash.
         service_key: Goes into the header of every call here, and nowhere else.
         key_hint: What looks wrong with the key, to be said when it is refused.
+        redactor: Knows the secrets of the client.
+        callback_urls: The URLs that a job may have been told to call, by its id; of a receiver, which makes
+            one for each.
         notify: Where events go.
     """
 
@@ -86,6 +97,8 @@ class Api:
         base_url: str,
         service_key: str,
         key_hint: str | None,
+        redactor: Redactor,
+        callback_urls: Callable[[str], Iterable[str]],
         notify: Notifier,
     ) -> None:
         self._candidates = dialects
@@ -98,7 +111,8 @@ class Api:
         self._retrier = retrier
         self._key_hint = key_hint
         self._notify = notify
-        self._key = service_key
+        self._redactor = redactor
+        self._callback_urls = callback_urls
         self._key_worked = False
         self._reached = False
         """Whether anything was ever answered at the base URL."""
@@ -130,6 +144,10 @@ class Api:
         """
         for dialect in self._candidates:
             dialect.callback(url)
+
+    def keep_quiet_about(self, callback_url: str) -> None:
+        """Mask a callback URL of single jobs in whatever is quoted to us."""
+        self._redactor.remember_callback(callback_url)
 
     async def _first_that_answers(self) -> Dialect:
         if self._dialect is not None:  # another call was first
@@ -323,9 +341,14 @@ class Api:
                     method=call.method,
                     url=shown,
                     attempt=number,
+                    job_id=call.job_id,
+                    workflow_id=call.workflow_id,
+                    mask=self._mask_of(call),
                 )
                 value = read(answer)
             except OpusError as error:
+                if isinstance(error, MixedUpAnswer):
+                    self._http.distrust(url)
                 self._without_secrets(error, call.secret)
                 if on_failure:
                     on_failure(error)
@@ -356,13 +379,30 @@ class Api:
         if self._key_hint and self._key_hint not in error.message:
             error.message = f"{error.message} Hint: {self._key_hint}."
 
+    def _mask_of(self, call: Call) -> Mask:
+        """Takes the secrets of the client and of the call's job out of what came back on it."""
+        known: Secrets | None = None
+
+        def mask(text: str) -> str:
+            nonlocal known
+            if known is None:  # most answers are a plain yes, of which nothing is masked
+                urls = {*self._callback_urls(call.job_id or NO_JOB), call.secret} - _NO_SECRETS
+                known = self._redactor.known(*(callback_secret(url) for url in urls if url))
+            return known.mask(text)
+
+        return mask
+
+    def without_secrets(self, error: OpusError) -> None:
+        """Whatever its shape, a secret that somebody quotes must not come into an error."""
+        self._without_secrets(error, None)
+
     def _without_secrets(self, error: OpusError, callback_url: str | None) -> None:
-        """Whatever its shape, a secret that the platform quotes must not come into an error."""
-        for secret, shown in ((self._key, "<service key>"), (callback_url, "<callback URL>")):
-            for name in ("message", "detail", "body"):
-                text = getattr(error, name, None)
-                if secret and isinstance(text, str) and secret in text:
-                    setattr(error, name, text.replace(secret, shown))
+        urls = {callback_url} - _NO_SECRETS
+        known = self._redactor.known(*(callback_secret(url) for url in urls if url))
+        said = vars(error)
+        for name, value in said.items():
+            if isinstance(value, str) and name not in _OURS:
+                said[name] = known.mask(value)
         error.args = (error.message,)
 
     def _tell(self, call: Call, url: str, response: Response, attempt: int) -> None:

@@ -36,6 +36,7 @@ from opus_async.opus.run import LATEST, Callback, OpusRun, Payload
 from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.platform import Memory
+from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.stream import Engine, JobRows, JobStream
 from opus_async.transport import open_files
 from opus_async.transport.breaker import Breaker
@@ -130,6 +131,8 @@ class OpusClient:
             base_url=url,
             service_key=key,
             key_hint=key_problem(key),
+            redactor=_redactor(key, callback),
+            callback_urls=self._callback_urls,
             notify=self._notify,
         )
         self._uploader = Uploader(
@@ -338,6 +341,7 @@ class OpusClient:
             self._receivers.add(callback)
         elif callback is not None:
             self._api.check_callback(callback)
+            self._api.keep_quiet_about(callback)
         return OpusRun(
             self._api,
             UploadsOnce(self._uploader, UploadMemory(memory, self._api) if memory is not None else None),
@@ -348,6 +352,14 @@ class OpusClient:
             max_file_bytes=self.limits.max_file_bytes,
             policy=self.retry,
         )
+
+    def _callback_urls(self, job_id: str) -> Iterable[str]:
+        """Where the receivers of this client are called about a job."""
+        return [
+            receiver.url_for(job_id, self._api.platform)
+            for receiver in list(self._receivers)
+            if receiver.public_url is not None
+        ]
 
     def _lifecycle(self, run: OpusRun) -> Lifecycle[Any, Payload]:
         return Lifecycle(
@@ -362,6 +374,12 @@ class OpusClient:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("This client is closed; make a new one.")
+
+
+def _redactor(key: str, callback: Callback | None) -> Redactor:
+    """Knows the key, the callback URL, and that of the environment, which other runs may have sent."""
+    urls = {callback if isinstance(callback, str) else None, resolve_callback(None)} - {None, ""}
+    return Redactor(secret_text(key, KEY_LABEL), *(callback_secret(url) for url in urls if url))
 
 
 def _check_settings(**settings: tuple[Any, type]) -> None:

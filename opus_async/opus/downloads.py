@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 from opus_async.config import Timeouts
-from opus_async.errors import DownloadError, TransportError, ValidationFailed
+from opus_async.errors import DownloadError, OpusError, TransportError, ValidationFailed
 from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
@@ -96,13 +96,17 @@ class Downloader:
 
     async def _get(self, place: PresignedDownload, destination: Destination) -> Received:
         async def attempt(number: int) -> Received:
-            got = await get_file(
-                self._http,
-                place.get_url,
-                destination,
-                expected_size=place.size,
-                stall=self._timeouts.upload_stall,
-            )
+            try:
+                got = await get_file(
+                    self._http,
+                    place.get_url,
+                    destination,
+                    expected_size=place.size,
+                    stall=self._timeouts.upload_stall,
+                )
+            except OpusError as error:
+                self._api.without_secrets(error)
+                raise
             if self._notify.active:
                 self._notify(
                     RequestSent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
@@ -145,7 +146,8 @@ class Housekeeping:
         Returns:
             The id of the copy. Not repeated after a lost answer, which can have left one.
         """
-        return await self._api.job_call(housekeeping.duplicate(job_id), housekeeping.read_duplicate)
+        read = functools.partial(housekeeping.read_duplicate, of=job_id)
+        return await self._api.job_call(housekeeping.duplicate(job_id), read)
 
     async def delete(self, job_id: str) -> None:
         """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""

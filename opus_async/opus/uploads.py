@@ -113,15 +113,19 @@ class Uploader:
         self, place: PresignedUpload, source: Source, content_type: str | None, tell: Progress | None
     ) -> None:
         async def attempt(number: int) -> None:
-            response = await put_file(
-                self._http,
-                place.put_url,
-                source,
-                content_type=content_type,
-                stall=self._timeouts.upload_stall,
-                bandwidth=self._bandwidth,
-                on_progress=tell,
-            )
+            try:
+                response = await put_file(
+                    self._http,
+                    place.put_url,
+                    source,
+                    content_type=content_type,
+                    stall=self._timeouts.upload_stall,
+                    bandwidth=self._bandwidth,
+                    on_progress=tell,
+                )
+            except OpusError as error:
+                self._api.without_secrets(error)
+                raise
             if self._notify.active:
                 self._notify(
                     RequestSent(

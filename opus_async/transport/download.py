@@ -79,7 +79,7 @@ async def get_file(
     try:
         reception = _Reception(url, part, expected_size)
         response = await http.get(url, headers=_HEADERS, stall=stall, begin=reception.begin)
-        _check_status(response, destination.path)
+        _check_status(response, url, destination.path)
         await reception.end()
         path, sha256 = await part.finish()
     except BaseException:
@@ -159,10 +159,10 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _check_status(response: Response, path: Path) -> None:
+def _check_status(response: Response, url: str, path: Path) -> None:
     if response.status == _WHOLE:
         return
-    reason = read_refusal(response.body)
+    reason = read_refusal(response.body, url)
     advice = _EXPIRED if reason.expired else _ADVICE.get(reason.code or "", "")
     if response.status in _REDIRECT:
         advice = "it was redirected, and a presigned URL is followed nowhere"

@@ -13,6 +13,7 @@ import ssl
 import aiohttp
 
 from opus_async.errors import Obstacle, TransportError
+from opus_async.transport.connections import TwoAnswers
 from opus_async.transport.shortage import advice, out_of
 from opus_async.transport.urls import without_query
 
@@ -107,6 +108,8 @@ def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa
         case TimeoutError():
             within = f" within {clock.total:g} s" if clock and clock.total else " in time"
             return f"no complete answer{within}; the server may have seen the request"
+        case TwoAnswers():
+            return "two answers came to one request, and which is its own cannot be told"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection before it answered"
         case aiohttp.ClientPayloadError():

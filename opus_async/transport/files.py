@@ -113,7 +113,7 @@ async def put_file(
         body = _FileBody(source, reading, bandwidth, on_progress)
         response = await _put(http, url, body, content_type=content_type, stall=stall)
         if response.status not in _OK:
-            raise _refused(source.filename, response)
+            raise _refused(source.filename, response, url)
         if body.left:
             raise _answered_early(url, source.size - body.left, source)
         return response
@@ -218,8 +218,8 @@ class _FileBody(Body):
             log.exception("on_progress raised for %s and is not called again", self._source.filename)
 
 
-def _refused(filename: str, response: Response) -> UploadError:
-    reason = read_refusal(response.body)
+def _refused(filename: str, response: Response, url: str) -> UploadError:
+    reason = read_refusal(response.body, url)
     advice = _EXPIRED if reason.expired else _ADVICE.get(reason.code or "", "")
     if response.status in _REDIRECT:
         advice = "it was redirected, and a presigned URL is followed nowhere: ask for a new one"

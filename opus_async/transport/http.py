@@ -22,6 +22,7 @@ from yarl import URL
 from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
+from opus_async.transport.connections import Connections
 from opus_async.transport.failures import AnswerTooLarge, explain
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
@@ -107,7 +108,8 @@ class Http:
     Args:
         timeouts: ``connect`` and ``request`` are used here.
         session: The caller's own session, used as it is (its pool limit, proxies and cookies included) and
-            never closed here.
+            never closed here. Its pool is aiohttp's: it does not look whether a connection at rest has
+            something to read, so that an answer that names no job can be another's.
         max_answer_bytes: A larger answer is refused, counted after decompression.
     """
 
@@ -207,6 +209,16 @@ class Http:
             headers=headers,
         )
 
+    def distrust(self, url: str) -> None:
+        """Begin with new connections to the host of this URL: an answer that came over one was another's.
+
+        Those of a caller's session are its own connector's business: which one an answer came over is not
+        told, and none can be taken out of the pool.
+        """
+        connector = None if self._session is None else self._session.connector
+        if isinstance(connector, Connections):
+            connector.distrust(URL(url, encoded=True))
+
     async def close(self) -> None:
         """Close our own connections; a caller's session stays open. May be called twice."""
         self._closed = True
@@ -267,7 +279,7 @@ class Http:
                 )
             self._proxies = Proxies()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=Connections(
                     limit=0,
                     enable_cleanup_closed=_NEEDS_CLEANUP_CLOSED,
                     timeout_ceil_threshold=_NEVER_ROUND,

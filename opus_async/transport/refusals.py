@@ -6,6 +6,8 @@ import html
 import re
 from dataclasses import dataclass
 
+from opus_async.redaction import Secrets, mask_signatures, presigned_secret
+
 _READ_BYTES = 64 * 1024
 _LONGEST_TEXT = 300
 
@@ -31,18 +33,25 @@ class Refusal:
         return ": ".join(filter(None, (self.code, self.words))) or "without a reason"
 
 
-def read_refusal(body: bytes) -> Refusal:
-    """The reason in the body of an answer; of any body, however wrong."""
+def read_refusal(body: bytes, url: str) -> Refusal:
+    """The reason in the body of an answer; of any body, however wrong.
+
+    Args:
+        body: The answer.
+        url: What was asked, whose query is a secret: storage tells what it has signed.
+    """
     text = body[:_READ_BYTES].decode("utf-8", "replace")
-    return Refusal(_tag(text, "Code"), _tag(text, "Message"))
+    signed = Secrets.of(presigned_secret(url))
+    return Refusal(_tag(text, "Code", signed), _tag(text, "Message", signed))
 
 
-def _tag(text: str, name: str) -> str | None:
+def _tag(text: str, name: str, signed: Secrets) -> str | None:
     """The text of an XML element. No parser: the page may be hostile, and two texts are all we want."""
     found = re.search(rf"<{name}>([^<]*)</{name}>", text)
     if found is None:
         return None
-    words = " ".join(html.unescape(found[1]).split())
+    words = mask_signatures(signed.mask(found[1]))
+    words = " ".join(html.unescape(words).split())
     words = re.sub(r"\?\S+", "?...", words)
     words = re.sub(r"(?i)(x-amz-[a-z-]+=)\S+", r"\1...", words)
     return words[:_LONGEST_TEXT] or None

@@ -19,6 +19,7 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import (
     APIError,
     DownloadError,
+    MixedUpAnswer,
     NotFound,
     OpusError,
     ProtocolError,
@@ -316,9 +317,9 @@ class Retrier:
         """Tell the breaker what came; returns whether it is the host's misfortune and not this request's."""
         if self._breaker is None or not getattr(error, "retryable", True) or kind is FailureClass.SHORTAGE:
             return False
-        if kind is FailureClass.REFUSED:
-            if isinstance(getattr(error, "status", None), int):
-                self._breaker.heard()
+        if kind is FailureClass.REFUSED or isinstance(error, MixedUpAnswer):
+            if kind is not FailureClass.REFUSED or isinstance(getattr(error, "status", None), int):
+                self._breaker.heard()  # it is there, though it may speak of something else
             return False
         if kind is FailureClass.THROTTLED:
             return False

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import json
 import logging
+import re
 import traceback
+from urllib.parse import quote
 
 import pytest
 from client_tools import DOCUMENT, KEY, TEXT, document
-from handmade_opus import redirect, xml_error
+from handmade_opus import Reply, redirect, said, xml_error
 
 from opus_async import (
     AmbiguousExecution,
     AuthenticationError,
+    CallbackReceiver,
     JobRequest,
     OpusClient,
     OpusError,
@@ -162,6 +167,112 @@ async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
     assert KEY not in "".join(map(repr, parts))
 
 
+HOOK_SECRET = "Zm9vYmFy7uQ3xK9pLwR2sT4v"
+HOOK = f"https://hooks.example.com/services/T01/B02/{HOOK_SECRET}"
+QUOTED = {
+    "whole": HOOK,
+    "cut": "x" * 280 + HOOK,
+    "without a host": f"path {HOOK.partition('.com')[2]} refused",
+    "last part": f"no {HOOK_SECRET} here",
+    "percent": quote(HOOK, safe=""),
+    "JSON": json.dumps({"callbackUrl": HOOK}).replace("/", "\\/"),
+    "HTML": "".join(f"&#x{ord(char):x};" for char in HOOK),
+    "base64": base64.b64encode(f"at {HOOK}".encode()).decode(),
+    "wrapped": "\n".join(HOOK[at : at + 6] for at in range(0, len(HOOK), 6)),
+    "key": KEY.upper(),
+    "key in base64": base64.b64encode(KEY.encode()).decode(),
+}
+ENDING = {
+    "initiate": lambda words: [said(400, message=words)],
+    "execute": lambda words: [said(400, message={"reason": words}, code=words)] * 9,
+    "status": lambda words: [said(400, message=[words, words])] * 9,
+    "results": lambda words: [said(500, message="no", error=words)] * 9,
+    "presign": lambda words: [Reply(502, f"<html><body>{words}</body></html>".encode())] * 9,
+    "put": lambda words: [xml_error(400, "InvalidRequest", words)] * 9,
+    "workflow": lambda words: [Reply(200, words.encode())] * 9,
+}
+
+
+@pytest.mark.parametrize("operation", ENDING)
+@pytest.mark.parametrize("form", QUOTED)
+async def test_a_secret_that_anybody_quotes_comes_into_no_error_log_or_event(
+    handmade, connect, everything_logged, operation, form
+):
+    server = await handmade(script={operation: ENDING[operation](QUOTED[form])}, file_input=True)
+    events = []
+    opus = connect(
+        server,
+        callback=HOOK,
+        retry={"execute_grace": 0.02, "max_elapsed": 0.2, "attempts": 2, "base": 0.01},
+        timeouts={"job": 3},
+        listeners=[events.append],
+    )
+    with pytest.raises(OpusError) as caught:
+        (await opus.run(TEXT, {"Input": ("a.txt", b"x")})).raise_for_status()
+    nothing_of(HOOK_SECRET, told_by(caught.value), everything_logged.getvalue(), repr(events))
+    nothing_of(KEY, told_by(caught.value), everything_logged.getvalue(), repr(events))
+
+
+def nothing_of(secret, *texts):
+    """No run of eight characters of a secret, also where it is in base64 or without its white space."""
+    coded = base64.b64encode(secret.encode()).decode()
+    for text in texts:
+        dense = re.sub(r"\s|\\\\n", "", text).lower()
+        for known in (secret.lower(), coded[4:-4].lower()):
+            assert not [run for at in range(len(known) - 8) if (run := known[at : at + 9]) in dense]
+
+
+async def test_an_audit_holds_no_secret_and_results_are_the_users_own(handmade, connect, everything_logged):
+    node = {"execution_status": "FAILED", "error": f"POST {HOOK}: 500", "execution_output": [{"url": HOOK}]}
+    audit = {"failed_nodes": [f"call {HOOK}"], "audit": {"nodes_execution_data": {f"call {HOOK}": node}}}
+    server = await handmade(
+        script={"status": [said(200, status="FAILED")] * 9, "audit": [said(200, **audit)] * 9}
+    )
+    opus = connect(server, callback=HOOK)
+    outcome = await opus.run(TEXT, {"Input": "x"})
+    shown = repr([outcome, outcome.audit, outcome.audit.raw, [node.outputs for node in outcome.audit.nodes]])
+    nothing_of(HOOK_SECRET, shown, told_by(outcome.error), everything_logged.getvalue())
+    assert "call <callback URL> (POST <callback URL>: 500)" in str(outcome.error)
+
+    server.script = {"results": [said(200, results={"Link": HOOK})]}
+    assert (await opus.run(TEXT, {"Input": "x"})).outputs["Link"] == HOOK
+
+
+async def test_a_status_that_nobody_knows_is_shown_without_a_secret(handmade, connect):
+    server = await handmade(script={"status": [said(200, status=f"calling {HOOK}")]})
+    opus = connect(server, callback=HOOK)
+    status = await opus.jobs.status(await opus.jobs.initiate(TEXT))
+    assert repr(status) == "<UNKNOWN 'calling <callback URL>'>"
+
+
+async def test_callback_urls_of_single_jobs_and_of_the_environment_are_secrets_too(
+    handmade, connect, monkeypatch
+):
+    of_one_job, from_before = HOOK.replace("T01", "T02"), f"https://old.example.com/{'q7' * 12}"
+    monkeypatch.setenv("OPUS_CALLBACK_URL", from_before)
+    server = await handmade(script={"status": [said(400, message=f"no {of_one_job} nor {from_before}")] * 9})
+    opus = connect(server, callback="https://me.example.com/hook", retry={"attempts": 1, "max_elapsed": 0.1})
+    with pytest.raises(OpusError) as caught:
+        await opus.run(TEXT, {"Input": "x"}, callback=of_one_job)
+    nothing_of(HOOK_SECRET, told_by(caught.value))
+    nothing_of("q7" * 12, told_by(caught.value))
+
+
+async def test_the_token_of_a_job_is_a_secret_on_every_call_about_it(handmade, connect):
+    receiver = CallbackReceiver("https://me.example.com/opus")
+    server = await handmade()
+    opus = connect(server, callback=receiver, retry={"attempts": 1, "max_elapsed": 0.1})
+    job_id = (await opus.run(TEXT, {"Input": "x"})).job_id
+    url = server.of("execute")[0].json["callbackUrl"]
+    proof = url.rpartition(".")[2]
+    for written in (url, url.upper(), base64.b64encode(url.encode()).decode(), "\n".join(url)):
+        server.script["status"] = [said(400, message=f"cannot reach {written}, trying again")]
+        with pytest.raises(OpusError) as caught:
+            await opus.jobs.status(job_id)
+        nothing_of(proof, told_by(caught.value))
+        assert "trying again" in str(caught.value)
+
+
 # Other hosts
 
 
@@ -172,7 +283,9 @@ async def test_trap_7_the_key_follows_no_redirect_to_another_origin(handmade, co
     away = redirect(status, f"{elsewhere.base_url}/job/initiate")
     server = await handmade(script={operation: [away] * 200}, file_input=operation == "presign")
     opus = connect(
-        server, retry={"execute_grace": 0.02, "max_elapsed": 0.5, "attempts": 3}, timeouts={"job": 0.5}
+        server,
+        retry={"execute_grace": 0.02, "max_elapsed": 0.5, "attempts": 3},
+        timeouts={"job": 0.5 if operation == "status" else 10},
     )
     given = ("a.txt", b"x") if operation == "presign" else "x"
     with pytest.raises(OpusError) as caught:

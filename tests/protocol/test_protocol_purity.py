@@ -8,7 +8,13 @@ from pathlib import Path
 from opus_async.opus import protocol
 
 HOME = Path(protocol.__file__).parent
-OURS = ("opus_async.errors", "opus_async.input_names", "opus_async.models", "opus_async.opus.protocol")
+OURS = (
+    "opus_async.errors",
+    "opus_async.input_names",
+    "opus_async.models",
+    "opus_async.opus.protocol",
+    "opus_async.redaction",
+)
 PURE = {
     *(
         "__future__",

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import APIError, ProtocolError
+from opus_async.opus.protocol import belonging
 from opus_async.opus.protocol.dialect import Answer, PresignedUpload
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
-from opus_async.opus.protocol.failures import error_from, json_of, request_of
+from opus_async.opus.protocol.failures import error_from, json_of, json_or_none, request_of
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
@@ -48,10 +49,13 @@ def body_of_success(answer: Answer) -> Any:
     Raises:
         APIError: As :func:`accepted` does.
         ProtocolError: It is no JSON.
+        MixedUpAnswer: It is about something else than was asked for, whatever it says of that.
     """
     if answer.status not in _SUCCESS:
+        belonging.check(answer, json_or_none(answer))
         raise error_from(answer)
     body = json_of(answer)
+    belonging.check(answer, body)
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body
@@ -167,7 +171,7 @@ def unusable(answer: Answer, why: str) -> ProtocolError:
     return ProtocolError(
         f"{request_of(answer)} answered HTTP {answer.status} with JSON {why}. "
         "The API may have changed: look for a newer opus-async, and report the body of this error.",
-        body=excerpt_of_bytes(answer.body),
+        body=excerpt_of_bytes(answer.body, mask=answer.mask),
     )
 
 

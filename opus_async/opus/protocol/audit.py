@@ -2,7 +2,8 @@
 
 Three are documented: the old textual ``auditTrail``, and node by node in snake_case (v0) or camelCase (v1).
 An audit explains a failure that is known already, so that nothing in it may raise: what cannot be read is
-left out and stays in ``raw``.
+left out and stays in ``raw``. It goes into errors, logs and reports, so the secrets of whoever asked are
+masked in all of it; the results of a job, which are the user's own data, are handed on as they are.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
 from opus_async.opus.protocol.answers import accepted, identifier, pick, text
 from opus_async.opus.protocol.dialect import Answer
-from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.excerpts import as_it_is, excerpt
 from opus_async.opus.protocol.moments import MILLISECONDS_FROM, epoch, number
 from opus_async.opus.protocol.outcomes import variables
+from opus_async.redaction import Mask, mask_values
 
 _NAMES = ("name", "node_name", "nodeName", "label", "display_name", "displayName", "id", "node_id", "nodeId")
 _ERRORS = ("error", "error_message", "errorMessage", "execution_error", "executionError", "failure_reason")
@@ -32,17 +34,19 @@ def read_audit(answer: Answer) -> AuditLog:
         APIError: The answer means no.
         ProtocolError: It is no JSON.
     """
-    return audit_of(accepted(answer))
+    return audit_of(accepted(answer), answer.mask)
 
 
-def audit_of(body: Any) -> AuditLog:
+def audit_of(body: Any, mask: Mask = as_it_is) -> AuditLog:
     """Likewise, of what is at hand already; what makes no sense is an empty audit with its ``raw``."""
+    body = mask_values(body, mask)
     audit = pick(body, "audit", "data") if isinstance(body, dict) else body
     places = [place for place in (body, audit) if isinstance(place, dict)]
     listed = audit if isinstance(audit, list) else _first(places, "auditTrail", "audit_trail")
     told = _first(places, "nodes_execution_data", "nodesExecutionData")
     named = _named(places, "failed_nodes", "failedNodes")
-    nodes = tuple(sorted(_nodes(listed if told is None else told, frozenset(named)), key=_by_start))
+    listing = listed if told is None else told
+    nodes = tuple(sorted(_nodes(listing, frozenset(named), mask), key=_by_start))
     failed = [*named, *(node.name for node in nodes if node.status in NODE_FAILED)]
     executed = _named(places, "executed_nodes", "executedNodes")
     executed = executed or [node.name for node in nodes if node.status in _OVER]
@@ -60,19 +64,19 @@ def audit_of(body: Any) -> AuditLog:
     )
 
 
-def _nodes(data: Any, failed: frozenset[str]) -> Iterator[AuditNode]:
+def _nodes(data: Any, failed: frozenset[str], mask: Mask) -> Iterator[AuditNode]:
     """The nodes, which are a mapping by name or a list of objects that hold theirs."""
     if isinstance(data, dict):
         for name, entry in data.items():
-            yield _node(name, entry if isinstance(entry, dict) else {}, failed)
+            yield _node(name, entry if isinstance(entry, dict) else {}, failed, mask)
     elif isinstance(data, list):
         for entry in data:
             name = _name(entry) if isinstance(entry, dict) and "action" not in entry else None
             if name is not None:
-                yield _node(name, entry, failed)
+                yield _node(name, entry, failed, mask)
 
 
-def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str]) -> AuditNode:
+def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str], mask: Mask) -> AuditNode:
     status = (text(pick(entry, "execution_status", "executionStatus", "status", "state")) or "").upper()
     if not status and name in failed:  # v1 tells of a node's end in the list of failed ones alone
         status = "FAILED"
@@ -85,7 +89,7 @@ def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str]) -> AuditN
         status=status or None,
         started_at=epoch(start),
         seconds=took if took is None or in_seconds else took / 1000,
-        error=_error(pick(entry, *(_ERRORS_OF_FAILED if status in NODE_FAILED else _ERRORS))),
+        error=_error(pick(entry, *(_ERRORS_OF_FAILED if status in NODE_FAILED else _ERRORS)), mask),
         inputs=tuple(_values(entry, "execution_input", "executionInput")),
         outputs=tuple(_values(entry, "execution_output", "executionOutput")),
         raw=entry,
@@ -110,13 +114,14 @@ def _by_start(node: AuditNode) -> tuple[float, float]:
     return (math.inf if start is None else start, math.inf if index is None else index)
 
 
-def _error(value: Any) -> str | None:
+def _error(value: Any, mask: Mask) -> str | None:
     """The platform's words on a failure, fit for a message."""
     if isinstance(value, dict):
         value = pick(value, "message", "error", "reason", "detail") or value
     if not value or isinstance(value, bool):
         return None
-    return excerpt(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) or None
+    words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return excerpt(words, mask=mask) or None
 
 
 def _trail(entries: Any) -> Iterator[AuditEntry]:

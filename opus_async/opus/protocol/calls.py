@@ -49,10 +49,11 @@ def query(**values: str | int | None) -> str:
     return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
 
-def workflow_details(path: str, *, version: int | None, version_id: str | None) -> Call:
+def workflow_details(path: str, workflow_id: str, *, version: int | None, version_id: str | None) -> Call:
     """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
     asked = query(version=version, workflowVersionId=version_id)
-    return Call(operation="workflow", method="GET", path=path + asked)
+    named_one = named(workflow_id, "workflow id")
+    return Call(operation="workflow", method="GET", path=path + asked, workflow_id=named_one)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
+from opus_async.opus.protocol.excerpts import as_it_is
+from opus_async.redaction import Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Call:
         repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
             it starts a bill.
         secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
+        job_id: The job that it is about; None for a call about none, or one that makes another.
+        workflow_id: The workflow whose details it asks for.
     """
 
     operation: str
@@ -32,6 +36,8 @@ class Call:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     repeatable: bool = True
     secret: str | None = field(default=None, repr=False)
+    job_id: str | None = None
+    workflow_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,9 @@ class Answer:
         method: Of the request.
         url: Of the request, without its query.
         attempt: Which attempt got it, from 1.
+        job_id: The job that was asked about; None where an answer may name any.
+        workflow_id: The workflow that was asked for.
+        mask: Takes the secrets of whoever asked out of a text.
     """
 
     status: int
@@ -53,6 +62,9 @@ class Answer:
     method: str = "GET"
     url: str = ""
     attempt: int = 1
+    job_id: str | None = None
+    workflow_id: str | None = None
+    mask: Mask = field(default=as_it_is, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Text from the wire, made fit to stand in a message: short, printable, without a secret.
 
 A body can quote a presigned URL, a header or a key. Everything that the platform wrote passes through here
-before it reaches an error, a log or a screen.
+before it reaches an error, a log or a screen. The secrets that a client knows are masked first, while the
+text is whole; here is also what is known of secrets in general.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+
+from opus_async.redaction import CALLBACK_LABEL, KEY_LABEL, Mask, mask_signatures
 
 DETAIL_CHARS = 300
 """Long enough for every validation message seen, short enough for one look."""
@@ -19,9 +22,14 @@ CALLBACK_MARK = "oacb-"
 _READ_CHARS = 16_384
 """No more than this of a text is looked at: bounds the work on a page that never ends."""
 
-_PAGE_NOISE = re.compile(r"<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+_PAGE_NOISE = re.compile(
+    r"<(script|style|svg|AWSAccessKeyId|SignatureProvided|StringToSign(?:Bytes)?|CanonicalRequest(?:Bytes)?)\b.*?(?:</\1\s*>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
 _PAGE_HEADING = re.compile(r"<(title|h1)\b[^<>]*>([^<>]*)", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
+_LABELS = (KEY_LABEL, CALLBACK_LABEL, "<callback token>", "<key removed>")
+"""With these a text can begin that came through here before."""
 _TOKEN = re.compile(r"[\d_]")  # a value with a digit in it; without one it is a word of the sentence
 _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # the query of a URL, also where JSON has escaped its slashes, and a user and password before the host
@@ -32,7 +40,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     ),
     # a query without its URL
     (re.compile(r"\?[\w.%~-]+=[^\s\"'<>]*"), "?..."),
-    (re.compile(r"\b(X-Amz-[A-Za-z-]+)(?:=|%3D)[^\s\"'<>&]*", re.IGNORECASE), r"\1=..."),
+    (re.compile(r"\b(X-Amz-[A-Za-z-]{1,40})(?:=|%3D)[^\s\"'<>&]*", re.IGNORECASE), r"\1=..."),
     # a header that carries a secret, quoted with its value
     (
         re.compile(
@@ -49,13 +57,25 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
 )
 
 
-def excerpt(text: str, limit: int = DETAIL_CHARS) -> str:
+def as_it_is(text: str) -> str:
+    """The mask of those who have no secret."""
+    return text
+
+
+def excerpt(text: str, limit: int = DETAIL_CHARS, mask: Mask = as_it_is) -> str:
     """The beginning of a text on one line, without control characters, URL queries and keys.
 
     Of an HTML or XML page only the words are kept, its title first.
+
+    Args:
+        text: Of anybody.
+        limit: Characters that are kept.
+        mask: Takes out the secrets that the caller knows.
     """
     short = text[:_READ_CHARS]
-    if short.lstrip()[:1] == "<":
+    is_page = short.lstrip()[:1] == "<" and not short.startswith(_LABELS)
+    short = mask_signatures(mask(short))
+    if is_page:
         short = _words_of_page(short)
     short = "".join(char if char.isprintable() else " " for char in short)
     for pattern, replacement in _SECRETS:
@@ -64,9 +84,9 @@ def excerpt(text: str, limit: int = DETAIL_CHARS) -> str:
     return short if len(short) <= limit else short[: limit - 3].rstrip() + "..."
 
 
-def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS) -> str:
+def excerpt_of_bytes(body: bytes, limit: int = DETAIL_CHARS, mask: Mask = as_it_is) -> str:
     """Like :func:`excerpt`, of bytes that may be no text at all."""
-    return excerpt(body[:_READ_CHARS].decode(errors="replace"), limit)
+    return excerpt(body[:_READ_CHARS].decode(errors="replace"), limit, mask)
 
 
 def _words_of_page(page: str) -> str:

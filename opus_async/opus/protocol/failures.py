@@ -31,6 +31,7 @@ from opus_async.errors import (
 )
 from opus_async.opus.protocol.dialect import Answer
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
+from opus_async.redaction import Mask
 
 MAX_RETRY_AFTER = 300.0
 """Seconds. A longer wait is a mistake or an outage: asking again after five minutes costs nothing."""
@@ -131,9 +132,9 @@ def error_from(
     """
     try:
         body = _parse(answer.body)
-        detail, code = _words(body)
+        detail, code = _words(body, answer.mask)
     except ValueError:
-        body, detail, code = None, excerpt_of_bytes(answer.body), None
+        body, detail, code = None, excerpt_of_bytes(answer.body, mask=answer.mask), None
     status = answer.status if status is None else status
     wait = retry_after(answer.headers, body, now)
     kind = _CLASSES.get(status) or (ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError)
@@ -145,7 +146,7 @@ def error_from(
         status=status,
         code=code,
         detail=detail,
-        request_id=_request_id(answer.headers),
+        request_id=_request_id(answer.headers, answer.mask),
         attempt=answer.attempt,
         method=answer.method,
         url=answer.url.partition("?")[0],
@@ -203,9 +204,14 @@ def json_of(answer: Answer) -> Any:
                 f"{request_of(answer)} answered HTTP {answer.status} with {_what_it_is(answer, error)}",
                 "Check that the base URL is the API's and that no proxy or log-in page stands in between",
             ),
-            body=excerpt_of_bytes(answer.body),
+            body=excerpt_of_bytes(answer.body, mask=answer.mask),
         ) from None
     return value
+
+
+def json_or_none(answer: Answer) -> Any:
+    """The JSON of an answer; None where it is none."""
+    return _json_or_none(answer.body)
 
 
 def key_is_absent(detail: str) -> bool:
@@ -247,43 +253,44 @@ def _what_it_is(answer: Answer, error: ValueError) -> str:
     if not answer.body.strip():
         return "an empty body where JSON was expected"
     if "html" in (_header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":
-        return f"an HTML page where JSON was expected ({excerpt_of_bytes(answer.body, 80)})"
-    return f"a body that is not JSON: {excerpt(str(error), 80)} ({excerpt_of_bytes(answer.body, 80)})"
+        return f"an HTML page where JSON was expected ({excerpt_of_bytes(answer.body, 80, answer.mask)})"
+    said = excerpt_of_bytes(answer.body, 80, answer.mask)
+    return f"a body that is not JSON: {excerpt(str(error), 80)} ({said})"
 
 
-def _words(body: Any) -> tuple[str, str | None]:
+def _words(body: Any, mask: Mask) -> tuple[str, str | None]:
     """What an error body says, and its machine-readable code."""
     if not isinstance(body, dict):
-        return _detail(body), None
+        return _detail(body, mask), None
     said = [body[key] for key in _SAYING if body.get(key)]
     if len(said) > 1 and isinstance(said[1], str):
         del said[1:]  # an envelope repeats the name of its status in "error"
     code = None
     for place in (body, body.get("error"), body.get("message")):
         if isinstance(place, dict) and code is None:
-            code = _code(place.get("code")) or _code(place.get("errorCode"))
+            code = _code(place.get("code"), mask) or _code(place.get("errorCode"), mask)
     if not said:
         said = [{key: value for key, value in body.items() if key not in _ENVELOPE and value}]
-    return _detail(said[:2]), code
+    return _detail(said[:2], mask), code
 
 
-def _detail(value: Any) -> str:
+def _detail(value: Any, mask: Mask) -> str:
     """Any JSON value as readable text."""
     if not value or isinstance(value, bool):
         return ""
     if isinstance(value, str):
-        return excerpt(value)
+        return excerpt(value, mask=mask)
     if isinstance(value, dict) and isinstance(value.get("message"), str) and value["message"]:
-        return excerpt(value["message"])
+        return excerpt(value["message"], mask=mask)
     if isinstance(value, list):
-        return excerpt("; ".join(filter(None, map(_detail, value[:20]))))
-    return excerpt(json.dumps(value, ensure_ascii=False))
+        return excerpt("; ".join(filter(None, (_detail(entry, mask) for entry in value[:20]))), mask=mask)
+    return excerpt(json.dumps(value, ensure_ascii=False), mask=mask)
 
 
-def _code(value: Any) -> str | None:
+def _code(value: Any, mask: Mask) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return excerpt(str(value), 64) or None
+    return excerpt(str(value), 64, mask) or None
 
 
 def _speaks_of_quota(detail: str, code: str | None) -> bool:
@@ -333,8 +340,8 @@ def _sentences(*parts: str) -> str:
     return " ".join(f"{part.rstrip(' .')}." for part in parts if part)
 
 
-def _request_id(headers: Mapping[str, str]) -> str | None:
-    found = (excerpt(_header(headers, name) or "", 100) for name in _REQUEST_IDS)
+def _request_id(headers: Mapping[str, str], mask: Mask) -> str | None:
+    found = (excerpt(_header(headers, name) or "", 100, mask) for name in _REQUEST_IDS)
     return next(filter(None, found), None)
 
 

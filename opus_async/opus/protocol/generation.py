@@ -84,7 +84,7 @@ class Generation(ABC):
         if not calls.is_uuid(workflow_id):
             return None
         path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
-        return calls.workflow_details(path, version=version, version_id=version_id)
+        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def callback(self, url: str | None) -> str | None:
         """What an execute sends whose caller gives ``url``, or none.

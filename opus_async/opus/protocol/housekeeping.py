@@ -13,13 +13,13 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.models import JobDetail, JobStatus
-from opus_async.opus.protocol import calls
+from opus_async.opus.protocol import belonging, calls
 from opus_async.opus.protocol.answers import accepted, identifier, pick, read_id, text, unusable
 from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.protocol.dialect import Answer, Call
-from opus_async.opus.protocol.failures import error_from
 from opus_async.opus.protocol.moments import epoch, number
 from opus_async.opus.protocol.outcomes import status_of
+from opus_async.redaction import Mask
 
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
 
@@ -83,7 +83,7 @@ def read_page(answer: Answer) -> JobPage:
     places = [body, body.get("data")] if isinstance(body, dict) else [{"jobs": body}]
     for place in places:
         if isinstance(place, list):
-            return JobPage(None, len(place), tuple(_details(place)))
+            return JobPage(None, len(place), tuple(_details(place, answer.mask)))
         if not isinstance(place, dict):
             continue
         total = number(pick(place, "totalCount", "total_count", "total"))
@@ -91,13 +91,14 @@ def read_page(answer: Answer) -> JobPage:
         if listed is None and total == 0:
             listed = []
         if isinstance(listed, list):
-            return JobPage(None if total is None else int(total), len(listed), tuple(_details(listed)))
+            jobs = tuple(_details(listed, answer.mask))
+            return JobPage(None if total is None else int(total), len(listed), jobs)
     raise unusable(answer, "without a list of jobs")
 
 
 def detail(job_id: str) -> Call:
     """Ask for everything there is about a job."""
-    return Call(operation="job", method="GET", path=_path(job_id))
+    return _of_job("job", "GET", job_id)
 
 
 def read_detail(answer: Answer) -> JobDetail:
@@ -110,20 +111,21 @@ def read_detail(answer: Answer) -> JobDetail:
     body = accepted(answer)
     if isinstance(body, dict):
         for place in (body, body.get("data"), body.get("job")):
-            found = _detail(place) if isinstance(place, dict) else None
+            found = _detail(place, answer.mask) if isinstance(place, dict) else None
             if found is not None:
+                belonging.check_id(answer, found.job_id)
                 return found
     raise unusable(answer, "without a job's id")
 
 
 def archive(job_id: str) -> Call:
     """Take a job out of the lists."""
-    return Call(operation="archive", method="POST", path=f"{_path(job_id)}/archive")
+    return _of_job("archive", "POST", job_id, "/archive")
 
 
 def unarchive(job_id: str) -> Call:
     """Put it back."""
-    return Call(operation="unarchive", method="DELETE", path=f"{_path(job_id)}/archive")
+    return _of_job("unarchive", "DELETE", job_id, "/archive")
 
 
 def duplicate(job_id: str) -> Call:
@@ -132,22 +134,39 @@ def duplicate(job_id: str) -> Call:
     return Call(operation="duplicate", method="GET", path=path, repeatable=False)  # each makes another one
 
 
-def read_duplicate(answer: Answer) -> str:
-    """Read the id of the copy."""
-    return read_id(answer, *_IDS)
+def read_duplicate(answer: Answer, *, of: str | None = None) -> str:
+    """Read the id of the copy.
+
+    Args:
+        answer: What came back.
+        of: The job that was copied: to take it for its copy would run and bill it again.
+
+    Raises:
+        APIError: The answer means no.
+        ProtocolError: There is no id of a copy in it.
+    """
+    copy = read_id(answer, *_IDS)
+    if of is not None and belonging.is_same(copy, of):
+        error = unusable(answer, "that names the job itself, and not its copy")
+        error.retryable = False
+        raise error
+    return copy
 
 
 def delete(job_id: str) -> Call:
     """Delete a job."""
-    return Call(operation="delete", method="DELETE", path=f"{_path(job_id)}/delete")
+    return _of_job("delete", "DELETE", job_id, "/delete")
 
 
 def read_done(answer: Answer) -> None:
     """Return when the answer means yes, whatever else it says; an empty one does."""
-    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-        raise error_from(answer)
-    if answer.body.strip():
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES or answer.body.strip():
         accepted(answer)
+
+
+def _of_job(operation: str, method: str, job_id: str, rest: str = "") -> Call:
+    path = f"{_path(job_id)}{rest}"
+    return Call(operation=operation, method=method, path=path, job_id=calls.named(job_id, "job id"))
 
 
 def _path(job_id: str) -> str:
@@ -165,14 +184,14 @@ def _day(moment: date | str | None) -> str | None:
     return moment
 
 
-def _details(entries: Iterable[Any]) -> Iterable[JobDetail]:
+def _details(entries: Iterable[Any], mask: Mask) -> Iterable[JobDetail]:
     for entry in entries:
-        found = _detail(entry) if isinstance(entry, dict) else None
+        found = _detail(entry, mask) if isinstance(entry, dict) else None
         if found is not None:
             yield found
 
 
-def _detail(entry: Mapping[str, Any]) -> JobDetail | None:
+def _detail(entry: Mapping[str, Any], mask: Mask) -> JobDetail | None:
     job_id = identifier(pick(entry, *_IDS))
     if job_id is None:
         return None
@@ -191,7 +210,7 @@ def _detail(entry: Mapping[str, Any]) -> JobDetail | None:
         created_at=epoch(pick(entry, "createdAt", "created_at")),
         finished_at=epoch(pick(entry, "finishedAt", "finished_at")),
         builder_type=text(pick(entry, "builderType", "builder_type")),
-        audit=audit_of(audit) if isinstance(audit, dict | list) else None,
+        audit=audit_of(audit, mask) if isinstance(audit, dict | list) else None,
         raw=entry,
     )
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
+from opus_async.opus.protocol import belonging
 from opus_async.opus.protocol.answers import (
     JOB_NAMES,
     accepted,
@@ -21,6 +22,7 @@ from opus_async.opus.protocol.answers import (
     unusable,
 )
 from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.failures import json_or_none
 
 _WORDS: Mapping[str, JobStatus] = {
     "pending": JobStatus.PENDING,
@@ -95,7 +97,8 @@ def read_status(answer: Answer) -> JobStatus:
         found = _ABSENT
     if found is _ABSENT:
         raise unusable(answer, "without a status")
-    return status_of(found) if isinstance(found, str) else JobStatus("UNKNOWN", json.dumps(found))
+    status = status_of(found) if isinstance(found, str) else JobStatus("UNKNOWN", json.dumps(found))
+    return JobStatus(str(status), answer.mask(status.raw)) if status == JobStatus.UNKNOWN else status
 
 
 @lru_cache(maxsize=256)  # thousands of polls say the same few words; bounded, since the wire chooses them
@@ -117,6 +120,7 @@ def read_results(answer: Answer) -> JobResults | None:
         ProtocolError: It is no JSON.
     """
     if answer.status == HTTPStatus.ACCEPTED:
+        belonging.check(answer, json_or_none(answer))
         return None
     body = accepted(answer)
     if isinstance(body, dict) and _not_ready(body):

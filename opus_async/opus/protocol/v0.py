@@ -42,7 +42,7 @@ class V0(Generation):
     ) -> Call:
         """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
         path = f"/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        return calls.workflow_details(path, version=version, version_id=version_id)
+        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled job shell.
@@ -92,14 +92,21 @@ class V0(Generation):
             ConfigurationError: The callback URL is none that the platform takes.
         """
         url = self.callback(callback_url)
+        named = calls.named(job_id, "job id")
         body = {
-            "jobExecutionId": calls.named(job_id, "job id"),
+            "jobExecutionId": named,
             "jobPayloadSchemaInstance": payload,
             "callbackUrl": url,
             **calls.given(workspaces=workspaces),
         }
         return Call(
-            operation="execute", method="POST", path="/job/execute", body=body, repeatable=False, secret=url
+            operation="execute",
+            method="POST",
+            path="/job/execute",
+            body=body,
+            repeatable=False,
+            secret=url,
+            job_id=named,
         )
 
     def status(self, job_id: str) -> Call:
@@ -117,4 +124,4 @@ class V0(Generation):
 
 def _of_job(operation: str, job_id: str) -> Call:
     path = f"/job/{calls.segment(job_id, 'job id')}/{operation}"
-    return Call(operation=operation, method="GET", path=path)
+    return Call(operation=operation, method="GET", path=path, job_id=calls.named(job_id, "job id"))

@@ -36,7 +36,7 @@ class V1(Generation):
         The page of v1 names no parameter; those of v0 are sent when the caller pins a version.
         """
         path = f"{_BASE}/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        return calls.workflow_details(path, version=version, version_id=version_id)
+        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled case.
@@ -112,22 +112,28 @@ class V1(Generation):
             body={"payload": payload, **calls.given(callbackUrl=url)},
             repeatable=False,
             secret=url,
+            job_id=calls.named(job_id, "case id"),
         )
 
     def status(self, job_id: str) -> Call:
         """Ask where the case stands."""
-        return Call(operation="status", method="GET", path=f"{_case(job_id)}/status")
+        return _of_case("status", job_id)
 
     def results(self, job_id: str) -> Call:
         """Ask for the results; 202 until the case has ended."""
-        return Call(operation="results", method="GET", path=f"{_case(job_id)}/results")
+        return _of_case("results", job_id)
 
     def audit(self, job_id: str) -> Call:
         """Ask for the audit log; 404 while there is none yet.
 
         One vendor page writes ``/audit-log``; the clients that work call this.
         """
-        return Call(operation="audit", method="GET", path=f"{_case(job_id)}/audit")
+        return _of_case("audit", job_id)
+
+
+def _of_case(operation: str, job_id: str) -> Call:
+    path = f"{_case(job_id)}/{operation}"
+    return Call(operation=operation, method="GET", path=path, job_id=calls.named(job_id, "case id"))
 
 
 def _case(job_id: str) -> str:

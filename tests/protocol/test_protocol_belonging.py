@@ -1,0 +1,242 @@
+"""An answer that names a job, or a workflow, is believed about that one alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opus_async.errors import APIError, MixedUpAnswer, NotFound, ProtocolError
+from opus_async.opus.protocol import housekeeping
+from opus_async.opus.protocol.belonging import is_same
+from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.v0 import V0
+from opus_async.opus.protocol.v1 import V1
+
+UUID = "00000000-0000-4000-8000-0000000000ab"
+OTHER_UUID = "00000000-0000-4000-8000-0000000000ac"
+OUTPUT = {"value": "PASS", "type": "str", "displayName": "Verdict"}
+DIALECTS = {"v0": V0(), "v1": V1()}
+
+
+def of_job(dialect: Any, operation: str, job_id: str, body: Any, status: int = 200, **headers: str) -> Any:
+    """What the reader of a call about a job makes of an answer."""
+    if operation == "execute":
+        call, read = dialect.execute(job_id, {}), dialect.read_executed
+    elif operation in {"status", "results", "audit"}:
+        call, read = getattr(dialect, operation)(job_id), getattr(dialect, f"read_{operation}")
+    elif operation == "job":
+        call, read = housekeeping.detail(job_id), housekeeping.read_detail
+    else:
+        call, read = getattr(housekeeping, operation)(job_id), housekeeping.read_done
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read(Answer(status=status, body=raw, headers=named, job_id=call.job_id))
+
+
+OPERATIONS = ["execute", "status", "results", "audit"]
+ANSWERS = {
+    "execute": {"success": True, "message": "started"},
+    "status": {"status": "IN_PROGRESS"},
+    "results": {"status": "COMPLETED", "results": {"out": OUTPUT}},
+    "audit": {"audit": {"nodes_execution_data": {}}},
+    "job": {"status": "COMPLETED", "id": "2514"},
+    "archive": {"success": True},
+    "unarchive": {"success": True},
+    "delete": {"success": True},
+}
+NAMES = ["jobExecutionId", "job_execution_id", "JobExecutionID", "job-execution-id", "caseId", "case_id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("operation", ANSWERS)
+def test_an_answer_that_names_another_job_is_none(dialect, operation, name):
+    body = ANSWERS[operation]
+    of_job(dialect, operation, "2514", {**body, name: "2514"})
+    of_job(dialect, operation, "2514", {**body, name: 2514})
+    for other in ("2515", 2515, " 2515 "):
+        with pytest.raises(MixedUpAnswer, match="about 2514, and the answer is about 2515") as caught:
+            of_job(dialect, operation, "2514", {**body, name: other})
+        assert caught.value.asked == "2514"
+        assert caught.value.named == "2515"
+
+
+@pytest.mark.parametrize("operation", ANSWERS)
+def test_a_no_about_another_job_is_none_either(operation):
+    for status in (400, 404, 409, 500, 503):
+        body = {"statusCode": status, "message": "no", "jobExecutionId": "2515"}
+        with pytest.raises(MixedUpAnswer):
+            of_job(V0(), operation, "2514", body, status)
+        with pytest.raises(APIError):
+            of_job(V0(), operation, "2514", {**body, "jobExecutionId": "2514"}, status)
+
+
+def test_an_inner_no_about_another_job_is_none():
+    for no in ({"success": False}, {"statusCode": 500, "message": "no"}, {"error": "no"}):
+        with pytest.raises(MixedUpAnswer):
+            of_job(V0(), "execute", "2514", {**no, "jobExecutionId": "2515"})
+
+
+def test_not_ready_about_another_job_is_none():
+    with pytest.raises(MixedUpAnswer):
+        of_job(V1(), "results", "2514", {"caseId": "2515"}, 202)
+    assert of_job(V1(), "results", "2514", {"caseId": "2514"}, 202) is None
+    assert of_job(V1(), "results", "2514", b"", 202) is None
+
+
+@pytest.mark.parametrize("operation", ["status", "results", "audit", "execute"])
+@pytest.mark.parametrize("layer", ["data", "job", "case"])
+def test_the_name_is_found_in_what_wraps_an_answer(operation, layer):
+    inner = {**ANSWERS[operation], "jobExecutionId": "2515"}
+    with pytest.raises(MixedUpAnswer):
+        of_job(V0(), operation, "2514", {"status": "COMPLETED", layer: inner})
+
+
+@pytest.mark.parametrize("layer", ["job", "case"])
+def test_the_own_id_of_a_job_inside_of_an_answer_names_it(layer):
+    with pytest.raises(MixedUpAnswer):
+        of_job(V0(), "status", "2514", {"status": "PENDING", layer: {"id": 2515}})
+    of_job(V0(), "status", "2514", {"status": "PENDING", layer: {"id": 77, "jobExecutionId": "2514"}})
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"jobExecutionId": "2515", "out": OUTPUT},
+        {"jobExecutionId": "2515", "jobResultsPayloadSchema": {"out": OUTPUT}},
+        {"caseId": "2515", "out": OUTPUT},
+    ],
+)
+def test_the_name_is_found_beside_outputs(results):
+    with pytest.raises(MixedUpAnswer):
+        of_job(V0(), "results", "2514", {"results": results})
+    with pytest.raises(MixedUpAnswer):
+        of_job(V0(), "results", "2514", {"data": {"results": results}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"results": {"case_id": "C-17", "verdict": "PASS"}},
+        {"results": {"jobExecutionId": {"value": "99", "type": "str"}, "out": OUTPUT}},
+        {"jobResultsPayloadSchema": {"caseId": {"value": "99", "type": "str"}}},
+        {"case_id": "C-17", "verdict": "PASS"},
+        {"data": {"case_id": "C-17", "verdict": "PASS"}},
+        {"id": "99", "status": "COMPLETED", "results": {"out": OUTPUT}},
+        {"execution_id": UUID, "executionId": UUID, "jobId": "queue-1", "results": {"out": OUTPUT}},
+        {"jobExecutionId": "2514", "caseId": UUID, "results": {"out": OUTPUT}},
+        {"jobExecutionId": None, "results": {"out": OUTPUT}},
+        [{"out": "PASS"}],
+        {"results": {"id": "99", "job": {"id": "99"}, "out": OUTPUT}},
+    ],
+)
+def test_an_output_and_an_id_of_another_kind_name_no_job(body):
+    of_job(V0(), "results", "2514", body)
+
+
+def test_a_node_of_an_audit_names_no_job():
+    node = {"execution_output": [{"jobExecutionId": "2515", "caseId": "2515"}], "jobExecutionId": "2515"}
+    of_job(V0(), "audit", "2514", {"jobExecutionId": "2514", "audit": {"nodes_execution_data": {"n": node}}})
+
+
+@pytest.mark.parametrize("name", ["X_Job_Execution_Id", "X_Case_Id"])
+def test_a_header_can_name_the_job(name):
+    of_job(V0(), "status", "2514", {"status": "PENDING"}, **{name.lower(): "2514"})
+    with pytest.raises(MixedUpAnswer):
+        of_job(V0(), "status", "2514", {"status": "PENDING"}, **{name.lower(): "2515"})
+
+
+@pytest.mark.parametrize("prefix", ["", "/gateway"])
+def test_the_path_in_the_envelope_of_an_error_can_name_the_job(prefix):
+    def no(path: str) -> dict[str, Any]:
+        return {"statusCode": 404, "message": "no such id", "path": prefix + path}
+
+    for path in ("/job/2515/status", "/api/v1/case/2515/results?x=1", "/job/a%2Fb/audit"):
+        with pytest.raises(MixedUpAnswer):
+            of_job(V0(), "status", "2514", no(path), 404)
+    for path in ("/job/2514/status", "/job/execute", "/job/search", "/api/v1", "/workflow/2515/status"):
+        with pytest.raises(NotFound):
+            of_job(V0(), "status", "2514", no(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("a/b c", "a/b c"),
+        ("a%2Fb%20c", "a/b c"),
+        ("a/b", "a%2Fb"),
+        (" 2514 ", "2514"),
+        (UUID.upper(), UUID),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+    ],
+)
+def test_an_id_is_the_same_in_every_way_of_writing_it(named, asked):
+    assert is_same(named, asked)
+    of_job(V0(), "status", asked, {"status": "PENDING", "jobExecutionId": named})
+
+
+def test_ids_that_look_alike_are_two():
+    for named, asked in (("2514", "02514"), ("A1b2", "a1b2"), ("job-1", "job-11"), (UUID, OTHER_UUID)):
+        assert not is_same(named, asked)
+
+
+def test_the_detail_of_a_job_is_of_that_job():
+    assert of_job(V0(), "job", "7", {"id": 7, "status": "COMPLETED"}).job_id == "7"
+    for body in ({"id": 8}, {"data": {"id": 8}}, {"job": {"_id": "8"}}):
+        with pytest.raises(MixedUpAnswer):
+            of_job(V0(), "job", "7", body)
+
+
+def test_the_copy_of_a_job_is_another_one_and_never_the_job_itself():
+    assert housekeeping.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
+    with pytest.raises(ProtocolError, match="not its copy") as caught:
+        housekeeping.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": 7}'), of="7")
+    assert not caught.value.retryable
+
+
+# Workflows
+
+
+def of_workflow(asked: str, body: Any, dialect: Any = DIALECTS["v0"]) -> Any:
+    call = dialect.workflow(asked, version=None, version_id=None)
+    answer = Answer(status=200, body=json.dumps(body).encode(), workflow_id=call.workflow_id)
+    return dialect.read_workflow(answer, asked)
+
+
+FLAT = {"name": "n", "jobPayloadSchema": {}}
+GRAPH = {"name": "n", "workflowInputNodeId": "n1", "nodes": {"n1": {}}}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize(
+    ("asked", "other"), [(UUID, OTHER_UUID), ("A1b2C3d4E5f6G7h8", "A1b2C3d4E5f6G7h9")], ids=["uuid", "short"]
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda named: {**FLAT, "workflowId": named},
+        lambda named: {**GRAPH, "workflow_id": named},
+        lambda named: {**GRAPH, "id": named},
+        lambda named: {"data": {**FLAT, "workflowId": named}},
+        lambda named: {"workflow": {**GRAPH, "workflow_id": named}},
+    ],
+)
+def test_the_details_of_another_workflow_are_none(make, asked, other, dialect):
+    of_workflow(asked, make(asked), dialect)
+    with pytest.raises(MixedUpAnswer):
+        of_workflow(asked, make(other), dialect)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**FLAT, "workflowId": UUID},
+        {**FLAT, "id": "A1b2C3d4E5f6G7h9"},
+        {**GRAPH, "id": "n"},
+        {**FLAT, "workflowId": "A1b2C3d4E5f6G7h8", "referenceEntityId": "A1b2C3d4E5f6G7h9"},
+    ],
+)
+def test_an_id_of_another_form_or_kind_names_no_other_workflow(body):
+    of_workflow("A1b2C3d4E5f6G7h8", body)
