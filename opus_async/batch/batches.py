@@ -141,11 +141,13 @@ async def resume_batch(
         settings: Fields of :class:`~.options.Settings` that shall be others than before.
         force: Whether what changes results may be another now, for the rows not begun yet.
         accept_second_bill: Whether rows may run that look like ones that have run: their keys or files are
-            others than they were.
+            others than they were, or the ledger may not know of all that was ordered.
         watching: Who is told what meanwhile.
 
     Raises:
         ManifestError: What changes results is another now.
+        LedgerDoubtful: What lies beside the ledger shows that it may not know of all that was billed, or it
+            is a copy: only with ``accept_second_bill``.
         LedgerError: There is no batch in ``out``, or its ledger cannot be used.
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
@@ -218,7 +220,7 @@ async def resolve_batch(
         ManifestError: There is no such row, or it is not unknown.
         LedgerError: As in :func:`resume_batch`.
     """
-    ledger = await SqliteLedger.open(Path(out))
+    ledger = await SqliteLedger.open(Path(out), orders=())
     try:
         return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill)
     finally:

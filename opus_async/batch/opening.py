@@ -16,7 +16,7 @@ from opus_async.batch.estimate import Pace
 from opus_async.batch.fingerprint import differences, fingerprint
 from opus_async.batch.intake import checked, found, manifest_facts, opened, planned_in
 from opus_async.batch.layout import LEDGER, LOCK
-from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.ports import Client
@@ -127,8 +127,19 @@ async def go_on(
         watching: Who is told.
         retry: States whose rows are run again, each as a new job.
     """
-    ledger = await SqliteLedger.open(directory)
+    ledger = await SqliteLedger.open(
+        directory,
+        accept_second_bill=changes.accept_second_bill and not retry,  # there it says that of unknown rows
+        orders=UNFINISHED.union(retry),
+    )
     try:
+        if ledger.accepted:
+            watching.notice(f"Going on although {'; '.join(ledger.accepted)}.")
+        if ledger.proved:
+            watching.notice(
+                f"{ledger.proved:,} rows count as completed because their lines are in results.jsonl, although "
+                "the ledger did not know of it."
+            )
         if ledger.recollected:
             watching.notice(
                 f"Lines are missing from results.jsonl ({ledger.recollected:,}): what their jobs gave is "

@@ -11,6 +11,7 @@ What was committed stays.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
@@ -62,6 +63,7 @@ class Writer:
     """A store and its thread, in the hands of an event loop; made by :meth:`start`."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Step | _Operation] = deque()
         self._anything = threading.Event()
@@ -146,6 +148,8 @@ class Writer:
         Raises:
             LedgerError: What was left could not be written, and nobody was told before.
         """
+        if os.getpid() != self._process:
+            return  # it is the parent's, who has the thread
         self._stop()
         await asyncio.shield(self._closed)
         self._thread.join()
@@ -153,6 +157,11 @@ class Writer:
             self._check()
 
     def _check(self) -> None:
+        if os.getpid() != self._process:
+            raise LedgerError(
+                f"This process was forked from process {self._process}, whose ledger this is: only that one "
+                f"may write it. Start work on a batch after the fork, or in a process that is spawned"
+            )
         if self._error is not None:
             self._told = True
             raise _again(self._error)
