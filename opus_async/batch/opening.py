@@ -137,8 +137,8 @@ async def go_on(
             watching.notice(f"Going on although {'; '.join(ledger.accepted)}.")
         if ledger.proved:
             watching.notice(
-                f"{ledger.proved:,} rows count as completed because their lines are in results.jsonl, although "
-                "the ledger did not know of it."
+                f"{ledger.proved:,} rows count as completed because their lines are in results.jsonl, which "
+                "the ledger did not know."
             )
         if ledger.recollected:
             watching.notice(

@@ -14,7 +14,7 @@ import resource
 import sys
 from pathlib import Path
 
-from ledger_tools import completed, new_row, not_completed
+from ledger_tools import completed, new_row, not_completed, order
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.rows import Row, RowState
@@ -86,6 +86,7 @@ async def fill(directory: Path, largest: str) -> None:
     try:
         while True:
             for row in await ledger.take(5):
+                await order(ledger, row)
                 await ledger.end(row, completed(row, {"Text": "x" * 1000}))
                 say("completed", row.key)
     except LedgerError as error:

@@ -49,7 +49,7 @@ def agree(store: Store, at: float) -> Agreed:
     """Make both agree, in the transaction that is open. Whoever has doubts has raised them before.
 
     A line that the ledger does not know completes its row: what it holds may not be had again. Rows whose
-    lines are gone are running again, and what their jobs left is fetched again; one that was completed because
+    lines are gone are running again, and what their jobs left is fetched again; one that is completed because
     a person said so is unknown again. What is cut off is the beginning of a line.
     """
     connection, results = store.connection, store.results

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
-from opus_async.batch.ledger.schema import TABLES, VIEWS
+from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
 from opus_async.batch.ledger.steps import definitions
 from opus_async.errors import LedgerError
 
@@ -66,7 +66,7 @@ def make(path: Path) -> sqlite3.Connection:
     try:
         for statement in _WHILE_NEW:
             connection.execute(statement)
-        connection.executescript(TABLES + VIEWS)
+        connection.executescript(TABLES + IDENTITY + VIEWS)
     except BaseException:
         connection.close()
         raise
@@ -82,7 +82,7 @@ def open_durable(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _log_ahead(connection, path)
-        for statement in (*_DURABLE, *definitions()):
+        for statement in (*_DURABLE, IDENTITY, *definitions()):
             connection.execute(statement)
     except BaseException:
         connection.close()

@@ -6,6 +6,7 @@ that is a copy, does not: then rows may have been billed of which it knows nothi
 
 from __future__ import annotations
 
+import json
 import shlex
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -21,8 +22,6 @@ from opus_async.batch.ledger.tail import Piece, Verdict
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful
 
-IDENTITY = "identity"
-"""The fact that holds what is checked here: ``id``, ``number`` (see :mod:`.mark`), ``home``, ``examined``."""
 UNFINISHED = frozenset(
     {RowState.PLANNED, RowState.ORDERING, RowState.RUNNING, RowState.WAITING, RowState.UNKNOWN}
 )
@@ -30,6 +29,7 @@ UNFINISHED = frozenset(
 _HEAD = "{path} may not know of all that was ordered and billed; nothing was ordered, and nothing changed:"
 _TOLD = 10
 """Keys that are named; more are only counted."""
+_HAS_IDENTITY = "SELECT 1 FROM sqlite_schema WHERE name = 'identity'"
 _OPEN_SESSION = "SELECT ended_at IS NULL FROM sessions ORDER BY id DESC LIMIT 1"
 _KEYS = "SELECT key FROM rows WHERE state = ? ORDER BY position, id"
 
@@ -84,6 +84,15 @@ class _Lines:
             yield f"{RESULTS} ends in {self.garbage:,} bytes that are no line of a batch"
 
 
+def identity_of(connection: sqlite3.Connection) -> Mapping[str, Any]:
+    """What table ``identity`` holds; nothing in ledgers from before there was one."""
+    if connection.execute(_HAS_IDENTITY).fetchone() is None:
+        return {}
+    found = connection.execute("SELECT value FROM identity").fetchone()
+    identity: dict[str, Any] = {} if found is None else json.loads(found[0])
+    return identity
+
+
 def logged(path: Path) -> bool:
     """Whether a ledger has a write-ahead log with something in it."""
     log = path.with_name(f"{LEDGER}-wal")
@@ -93,10 +102,7 @@ def logged(path: Path) -> bool:
 def is_home(directory: Path, identity: Mapping[str, Any]) -> bool:
     """Whether a ledger lies where it was written last; one that does not remember is at home anywhere."""
     home = Home.from_fact(identity.get("home", {}))
-    if home is None:
-        return True
-    here = Home.of(directory)
-    return here.same_folder(home) and here.ledger == home.ledger
+    return home is None or Home.of(directory).same(home)
 
 
 def examine(
@@ -112,7 +118,7 @@ def examine(
     Args:
         directory: Of the batch; its lock is held.
         connection: To the ledger; only read.
-        identity: The fact :data:`IDENTITY`; empty in ledgers from before there was one.
+        identity: What :func:`identity_of` tells.
         had_log: Whether the ledger had a write-ahead log before anybody opened it.
         orders: States of rows that may be ordered from here on.
 
@@ -130,7 +136,7 @@ def examine(
         if planned.count:
             problems.append(f"rows that are not begun, as far as this ledger knows: {planned}")
         raise LedgerDoubtful(
-            "\n  - ".join((_HEAD.format(path=directory / LEDGER), *problems, _what_to_do(directory))),
+            "\n  - ".join((_HEAD.format(path=directory / LEDGER), *problems)) + _what_to_do(directory),
             problems,
             keys=[*lines.shown.first, *lines.torn.first, *planned.first],
         )
@@ -139,7 +145,7 @@ def examine(
 def _what_to_do(directory: Path) -> str:
     again = f"opus-async batch resume {shlex.quote(str(directory))} --accept-second-bill"
     return (
-        "what to do: go on where the batch was worked on last, or bring back the files that were here then, "
+        "\nGo on where the batch was worked on last, or bring back the files that were here then, "
         "all of them together. If they are lost, or if this copy is the one that goes on, look up in the "
         f"platform which rows have run; then '{again}' takes rows as completed whose lines are in {RESULTS}, "
         "and runs those that are not begun: a second bill for each of them that has run"

@@ -1,7 +1,8 @@
 """Where a ledger lives: what tells the files that were written last from a copy of them.
 
-A copy, on this disk or another, has other inodes. A folder that is renamed keeps them; so does one that is
-seen from another container, or after the disks of a machine were numbered anew.
+A copy, on this disk or another, has other inodes, or was made at another time: inodes are used again. A
+folder that is renamed keeps both; so does one that is seen from another container, or after the disks of a
+machine were numbered anew. Where the system does not tell when a file was made, the disk has to be the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from opus_async.batch.layout import LEDGER
+from opus_async.batch.ledger.birth import born
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Home:
         file_system: Its own id, from the disk itself where it has one; 0 where there is none.
         directory: Inode of the folder.
         ledger: Inode of ``ledger.db``.
+        directory_born: When the folder was made, in ns since the epoch; 0 where it is not told.
+        ledger_born: Likewise for ``ledger.db``.
     """
 
     host: str
@@ -35,6 +39,8 @@ class Home:
     file_system: int
     directory: int
     ledger: int
+    directory_born: int = 0
+    ledger_born: int = 0
 
     @classmethod
     def of(cls, directory: Path) -> Self:
@@ -47,6 +53,8 @@ class Home:
             file_system=_file_system(directory),
             directory=folder.st_ino,
             ledger=(directory / LEDGER).stat().st_ino,
+            directory_born=born(directory.resolve()),
+            ledger_born=born(directory / LEDGER),
         )
 
     @classmethod
@@ -61,15 +69,28 @@ class Home:
         """For JSON."""
         return asdict(self)
 
-    def same_disk(self, other: Home) -> bool:
+    def same_folder(self, other: Home) -> bool:
+        """Whether it is one folder, wherever it was moved to."""
+        if self.directory != other.directory:
+            return False
+        return _one(self.directory_born, other.directory_born, otherwise=self._same_disk(other))
+
+    def same(self, other: Home) -> bool:
+        """Whether it is one ledger in one folder."""
+        if not self.same_folder(other) or self.ledger != other.ledger:
+            return False
+        return _one(self.ledger_born, other.ledger_born, otherwise=True)
+
+    def _same_disk(self, other: Home) -> bool:
         """Whether both lie on one file system, as far as can be told: each number alone may change."""
         if self.file_system and self.file_system == other.file_system:
             return True
         return self.host == other.host and (self.device == other.device or self.path == other.path)
 
-    def same_folder(self, other: Home) -> bool:
-        """Whether it is one folder, wherever it was moved to."""
-        return self.directory == other.directory and self.same_disk(other)
+
+def _one(born: int, other: int, *, otherwise: bool) -> bool:
+    """Whether two times of birth are one, where both are told."""
+    return born == other if born and other else otherwise
 
 
 def _file_system(directory: Path) -> int:

@@ -13,7 +13,7 @@ from opus_async.batch.layout import LEDGER, MARK, RESULTS
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.agreeing import agree
 from opus_async.batch.ledger.disk import make_directory
-from opus_async.batch.ledger.evidence import IDENTITY, UNFINISHED, examine, is_home, logged
+from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
@@ -85,7 +85,8 @@ def reopen(
             had_log = logged(path)
             database.recover(path)
             with closing(database.open_to_look(path)) as connection:
-                identity = _facts(connection, path).get(IDENTITY, {})
+                _facts(connection, path)  # of another version nothing else is to be said
+                identity = identity_of(connection)
                 try:
                     examine(directory, connection, identity, had_log=had_log, orders=orders)
                 except LedgerDoubtful as doubts:

@@ -14,7 +14,6 @@ from opus_async.batch.layout import LEDGER, MARK, RESULTS
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.database import SIDE_FILES
 from opus_async.batch.ledger.disk import sync_path
-from opus_async.batch.ledger.evidence import IDENTITY
 from opus_async.batch.ledger.home import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results import Agreed, ResultsFile
@@ -27,7 +26,7 @@ NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
 CHANGES = 3000
 """Changed rows after which the write-ahead log is copied back: some 30 MB of it at most, and 5 as a rule."""
-_KEEP_IDENTITY = f"INSERT OR REPLACE INTO meta (name, value) VALUES ('{IDENTITY}', ?)"  # noqa: S608 - a word of ours
+_KEEP_IDENTITY = "INSERT OR REPLACE INTO identity (only, value) VALUES (1, ?)"
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
 
 
@@ -40,7 +39,7 @@ class Store:
 
     Attributes:
         facts: What table ``meta`` held when it was opened.
-        identity: See :data:`opus_async.batch.ledger.evidence.IDENTITY`.
+        identity: See :data:`opus_async.batch.ledger.schema.IDENTITY`.
         counts: How many rows were in each state then.
         accepted: What was found to contradict it then, and gone on with all the same.
         agreed: What it took to make ``results.jsonl`` and the ledger agree when it was opened.
