@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
@@ -79,6 +80,7 @@ def open_durable(path: Path) -> sqlite3.Connection:
     Raises:
         LedgerError: It lies where it cannot be shared with those who read it.
     """
+    _withdraw(path)
     connection = _connect(path)
     try:
         _log_ahead(connection, path)
@@ -88,6 +90,13 @@ def open_durable(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _withdraw(path: Path) -> None:
+    """Let nobody but its owner read a database; what is made beside it gets the same permissions."""
+    for suffix in ("", *SIDE_FILES):
+        with suppress(FileNotFoundError, PermissionError):  # that one is another user's, whose choice it is
+            path.with_name(f"{path.name}{suffix}").chmod(OWNER_ONLY)
 
 
 def finish(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.layout import LOCK
+from opus_async.batch.ledger.database import refuse_links
 from opus_async.batch.ledger.disk import open_own
 from opus_async.errors import LedgerBusy, LedgerError
 
@@ -112,7 +113,8 @@ class DirectoryLock:
         return self._take_database(directory / f"{LOCK}.db")
 
     def _take_database(self, path: Path) -> bool:
-        os.close(open_own(path, os.O_RDWR | os.O_CREAT))  # nobody of this process has it open yet
+        refuse_links(path, written=True)
+        os.close(open_own(path, os.O_RDWR | os.O_CREAT))  # for its owner alone
         self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._database.execute("BEGIN EXCLUSIVE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -128,14 +129,14 @@ def _locked(directory: Path, file_system: TypeOf) -> Iterator[Store]:
 
 
 def _refuse_used(directory: Path) -> None:
-    if (directory / LEDGER).exists():
+    if os.path.lexists(directory / LEDGER):
         raise ManifestError(
             f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it; for "
             f"a new batch give another folder as --out"
         )
     for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal", MARK):
         left = directory / name
-        if left.is_symlink() or (left.exists() and left.stat().st_size):
+        if os.path.lexists(left) and (left.is_symlink() or not left.is_file() or left.stat().st_size):
             raise ManifestError(
                 f"{left} is there, and no ledger that it belongs to: rows of a batch that was here may have "
                 f"been billed. Bring its {LEDGER} back; or move {name} away, or give another folder as --out"
