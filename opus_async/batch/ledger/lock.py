@@ -25,6 +25,7 @@ from opus_async.batch.layout import LOCK
 from opus_async.batch.ledger.database import refuse_links
 from opus_async.batch.ledger.disk import open_own
 from opus_async.errors import LedgerBusy, LedgerError
+from opus_async.transport.forks import in_child
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -51,8 +52,7 @@ def _forget() -> None:
         each.leave_to_parent()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+in_child(_forget)
 
 
 class DirectoryLock:
