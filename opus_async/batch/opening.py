@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from opus_async.batch import failures
 from opus_async.batch.binding import Binding
@@ -28,7 +29,7 @@ from opus_async.batch.session import Crew, ended_because, exit_code, work
 from opus_async.batch.summary import summarise
 from opus_async.batch.validate import Validation, validate
 from opus_async.batch.watching import Watching
-from opus_async.errors import ManifestError, OpusError
+from opus_async.errors import LedgerDoubtful, ManifestError, OpusError
 from opus_async.lifecycle import Lifecycle
 from opus_async.platform import Memory
 
@@ -152,6 +153,8 @@ async def go_on(
         if rows.to_plan is None and not retry and _nothing_left(ledger.counts()):
             await ledger.close()
             return await _as_it_stands(directory)
+        if not ledger.at_home:
+            _refuse_copy(directory)
         lifecycle = await _lifecycle(client, order, ledger.memory)
         _same(facts["fingerprint"], order, lifecycle, watching, counts=ledger.counts(), force=changes.force)
         # Files among the constants have full paths there: this process may have begun in another folder.
@@ -301,6 +304,15 @@ def _asked(
 
 
 # The work
+
+
+def _refuse_copy(directory: Path) -> NoReturn:
+    """Of a copy whose rows have all ended: what is new in its manifest, the original would run, too."""
+    raise LedgerDoubtful(
+        f"{directory} is a copy of a batch, and rows that are new in its manifest may be run where that is, "
+        f"too. Resume there; or if this copy is the one that goes on, 'opus-async batch resume "
+        f"{shlex.quote(str(directory))} --accept-second-bill'"
+    )
 
 
 def _nothing_left(counts: Counts) -> bool:

@@ -291,7 +291,7 @@ async def test_a_folder_that_holds_a_batch_is_not_planned_into(tmp_path):
     assert (tmp_path / "ledger.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["ledger.db-wal", "ledger.db-journal", ".batch", "results.jsonl"])
+@pytest.mark.parametrize("name", ["ledger.db-wal", "ledger.db-journal", ".batch-7", "results.jsonl"])
 async def test_what_is_left_of_a_batch_whose_ledger_is_gone_is_not_planned_over(tmp_path, name):
     (tmp_path / name).write_bytes(b"what was recorded last")
     with pytest.raises(ManifestError, match="no ledger that it belongs to") as caught:

@@ -28,7 +28,7 @@ from ledger_tools import (
     start,
 )
 
-from opus_async.batch.ledger import UNFINISHED, SqliteLedger, store
+from opus_async.batch.ledger import UNFINISHED, SqliteLedger, mark, store
 from opus_async.batch.ledger.birth import born
 from opus_async.batch.ledger.home import Home
 from opus_async.batch.reading import LedgerReader
@@ -40,8 +40,9 @@ ROWS = 400
 
 def content(directory: Path) -> dict[str, bytes]:
     """Of what a refusal must leave as it was."""
-    names = ("ledger.db", "ledger.db-wal", "results.jsonl", ".batch", "results.jsonl.cut")
-    there = {name: (directory / name).read_bytes() for name in names if (directory / name).exists()}
+    names = ("ledger.db", "ledger.db-wal", "results.jsonl", "results.jsonl.cut", ".batch-")
+    there = {path.name: path.read_bytes() for path in directory.iterdir() if path.name.startswith(names)}
+    there.pop("ledger.db-shm", None)
     return {name: data for name, data in there.items() if data}  # who reads leaves an empty log
 
 
@@ -115,10 +116,11 @@ async def test_a_log_that_is_lost_after_it_was_copied_back_in_part_is_missed_all
             await ledger.end(row, not_completed(RowState.FAILED))  # nothing in results.jsonl tells of it
         shutil.copytree(tmp_path, tmp_path / "as it was")
         assert select(tmp_path, "SELECT 1 FROM rows WHERE state = 'failed'")
-    for name in ("ledger.db", ".batch"):
-        shutil.copyfile(
-            tmp_path / "as it was" / name, tmp_path / name
-        )  # into the same file: as kill -9 left it
+    for _, path in list(mark.marks(tmp_path)):
+        path.unlink()
+    (found,) = mark.marks(tmp_path / "as it was")
+    for path in (tmp_path / "as it was" / "ledger.db", found[1]):
+        shutil.copyfile(path, tmp_path / path.name)  # into the same file: as kill -9 left it
     assert "is older than what was here" in str(await doubts(tmp_path))
 
 
@@ -161,6 +163,25 @@ async def test_an_older_ledger_in_the_place_of_the_newer_one_is_refused(tmp_path
     assert "not the file that was written here last" in str(await doubts(directory))
 
 
+async def test_a_backup_that_is_copied_over_the_folder_is_refused(tmp_path):
+    directory = tmp_path / "batch"
+    async with created(directory, 5) as ledger:
+        await ledger.begin_session({})
+        await complete(ledger, (await ledger.take(1))[0])
+    shutil.copytree(directory, tmp_path / "backup")
+    async with opened(directory) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(2):
+            await complete(ledger, row)
+    shutil.copytree(tmp_path / "backup", directory, dirs_exist_ok=True)  # all of it, results.jsonl too
+    assert "put back from a backup" in str(await doubts(directory))
+    async with opened(directory, accept_second_bill=True):
+        pass
+    async with opened(directory) as ledger:
+        assert ledger.accepted == ()
+    assert len(list(mark.marks(directory))) == 1
+
+
 async def test_a_ledger_of_another_batch_is_refused(tmp_path):
     for name in ("one", "other"):
         async with created(tmp_path / name, 2):
@@ -183,7 +204,8 @@ async def test_a_first_ledger_of_this_version_that_knows_no_home_is_opened_and_h
     async with created(tmp_path, 2):
         pass
     select(tmp_path, "DROP TABLE identity")
-    (tmp_path / ".batch").unlink()
+    for _, path in list(mark.marks(tmp_path)):
+        path.unlink()
     async with opened(tmp_path) as ledger:
         assert ledger.counts().planned == 2
     shutil.copytree(tmp_path, tmp_path / "copy")
@@ -193,7 +215,8 @@ async def test_a_first_ledger_of_this_version_that_knows_no_home_is_opened_and_h
 async def test_an_open_session_of_such_a_ledger_without_its_log_is_refused(tmp_path):
     await killed_at_work(tmp_path)
     select(tmp_path, "DROP TABLE identity")
-    (tmp_path / ".batch").unlink()
+    for _, path in list(mark.marks(tmp_path)):
+        path.unlink()
     assert "its last session has no end, and there is no ledger.db-wal" in str(await doubts(tmp_path))
 
 
@@ -253,6 +276,7 @@ async def test_a_copy_in_which_nothing_is_to_be_ordered_is_opened_but_its_rows_a
     shutil.copytree(tmp_path / "batch", tmp_path / "copy")
     async with opened(tmp_path / "copy") as ledger:
         assert ledger.counts().ended == 2
+        assert not ledger.at_home
     error = await doubts(tmp_path / "copy", orders=UNFINISHED | {RowState.FAILED})
     assert "1 failed" in str(error)
 
@@ -375,6 +399,10 @@ async def test_lines_that_a_crash_kept_from_the_ledger_complete_their_rows(tmp_p
         ([b"a remark\n"], "fit no row of the ledger; they name 'without a key'"),
         ([b'{"index": 9}\n{"index": 10}\n'], "fit no row"),
         ([told("key-1", status="FAILED")], "fit no row"),
+        ([told("key-4", job_id=17)], "fit no row"),
+        ([b"[" * 100_000 + b"\n"], "fit no row"),
+        ([b'{"index": ' + b"9" * 5000], "bytes that are no line"),
+        ([told("key-4", files=[1, {"name": 2}, None], timings=[])], "does not know of: 'key-4'"),
         ([told("key-4")[:-1]], "ends within a line of a row that is not under way in the ledger: 'key-4'"),
         ([told("key-4")[:14]], "not under way in the ledger: 'key-4'"),
         ([told("key-9")[:40]], "not under way in the ledger"),

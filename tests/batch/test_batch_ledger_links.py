@@ -43,7 +43,15 @@ def put(path: Path, kind: str, victim: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "name",
-    [".lock", ".batch", "results.jsonl", "ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal"],
+    [
+        ".lock",
+        ".batch-9",
+        "results.jsonl",
+        "ledger.db",
+        "ledger.db-wal",
+        "ledger.db-shm",
+        "ledger.db-journal",
+    ],
 )
 async def test_a_batch_is_not_gone_on_with_through_a_link(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"
@@ -61,7 +69,7 @@ async def test_a_batch_is_not_gone_on_with_through_a_link(tmp_path, name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "name", [".lock", ".batch", "results.jsonl", "ledger.db", "ledger.db-wal", "ledger.db-journal"]
+    "name", [".lock", ".batch-9", "results.jsonl", "ledger.db", "ledger.db-wal", "ledger.db-journal"]
 )
 async def test_a_batch_is_not_begun_through_a_link(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"

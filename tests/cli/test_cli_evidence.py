@@ -1,4 +1,4 @@
-"""A batch that is not what it was, at a shell: what is told, what to type then, and that nobody pays twice."""
+"""A batch that is not what it was, at a shell: what is told and typed then, and that nobody pays twice."""
 
 from __future__ import annotations
 

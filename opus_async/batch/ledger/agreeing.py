@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from opus_async.batch.layout import RESULTS
@@ -93,9 +94,10 @@ def _take(piece: Piece, store: Store, at: float) -> None:
         _TAKEN, (storable(line.get("job_id")), written(timings), at, note, *place, piece.row)
     )
     store.connection.execute(_TAKEN_HISTORY, (at, piece.row, _TAKEN_NOTE))
-    for file in line.get("files", ()):
-        values = (storable(file["name"]), storable(file["path"]), file["size"], file["sha256"])
-        store.connection.execute(DOWNLOADED, (piece.row, *values))
+    for file in line.get("files") or ():
+        with suppress(TypeError, KeyError, ValueError):  # a line of ours has what is asked for
+            values = (storable(file["name"]), storable(file["path"]), int(file["size"]), str(file["sha256"]))
+            store.connection.execute(DOWNLOADED, (piece.row, *values))
 
 
 def _keep(piece: Piece, store: Store) -> None:

@@ -157,8 +157,8 @@ def _behind(
 ) -> Iterator[str]:
     """Whether the ledger has lost what was recorded last."""
     left = mark.read(directory)
-    if left is not None and left.batch != identity.get("id", left.batch):
-        yield f"{LEDGER} is that of another batch than {MARK} names: one of them was put here from elsewhere"
+    if left is not None and left.batch and left.batch != identity.get("id", left.batch):
+        yield f"{LEDGER} is that of another batch than {MARK}{left.number}: one was put here from elsewhere"
     elif left is not None and left.number > identity.get("number", 0):
         yield (
             f"{LEDGER} is older than what was here: what was recorded after it is missing, because its "

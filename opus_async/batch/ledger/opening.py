@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.layout import LEDGER, MARK, RESULTS
+from opus_async.batch.layout import LEDGER, RESULTS
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.agreeing import agree
 from opus_async.batch.ledger.disk import make_directory
@@ -98,8 +98,9 @@ def reopen(
         with explaining(path):
             store.facts = _facts(store.connection, path)
             store.identity = _continued(directory, identity)
-            if accept_second_bill or is_home(directory, identity):
-                store.at_home()
+            store.at_home = accept_second_bill or is_home(directory, identity)
+            if store.at_home:
+                store.settle()
             store.connection.execute("BEGIN IMMEDIATE")  # whoever might write lines does so in one, too
             store.session = store.newest_session()
             store.agreed = agree(store, at)
@@ -134,12 +135,13 @@ def _refuse_used(directory: Path) -> None:
             f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it; for "
             f"a new batch give another folder as --out"
         )
-    for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal", MARK):
-        left = directory / name
+    marked = [path for _, path in mark.marks(directory)]
+    for left in (*(directory / name for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal")), *marked):
         if os.path.lexists(left) and (left.is_symlink() or not left.is_file() or left.stat().st_size):
             raise ManifestError(
                 f"{left} is there, and no ledger that it belongs to: rows of a batch that was here may have "
-                f"been billed. Bring its {LEDGER} back; or move {name} away, or give another folder as --out"
+                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or give another folder as "
+                f"--out"
             )
 
 

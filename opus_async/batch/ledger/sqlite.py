@@ -42,6 +42,7 @@ class SqliteLedger:
         memory: See :class:`opus_async.platform.Memory`.
         recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
+        at_home: Whether this is no copy, or one that was accepted: a copy orders nothing that is new.
         accepted: What was found to contradict the ledger when it was opened, and gone on with all the same.
         proved: Rows that are completed because of their lines, although the ledger did not know of it.
     """
@@ -49,6 +50,7 @@ class SqliteLedger:
     def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
         self.memory = _Memory(writer, clock)
         self.recollected = store.agreed.lost
+        self.at_home = store.at_home
         self.accepted = tuple(store.accepted)
         self.proved = store.agreed.proved
         self._writer = writer

@@ -41,6 +41,7 @@ class Store:
         facts: What table ``meta`` held when it was opened.
         identity: See :data:`opus_async.batch.ledger.schema.IDENTITY`.
         counts: How many rows were in each state then.
+        at_home: Whether the ledger lies where it was written before, or is to be at home here from now on.
         accepted: What was found to contradict it then, and gone on with all the same.
         agreed: What it took to make ``results.jsonl`` and the ledger agree when it was opened.
         session: The newest session in the ledger as far as this process knows: its own, or the last one
@@ -52,6 +53,7 @@ class Store:
         self.facts: Mapping[str, Any] = {}
         self.identity: Mapping[str, Any] = {}
         self.counts: Mapping[RowState, int] = {}
+        self.at_home = True
         self.accepted: Sequence[str] = ()
         self.agreed = Agreed()
         self.session = 0
@@ -105,7 +107,7 @@ class Store:
             new.rename(path)
             sync_path(self.directory)
         self.open()
-        self.at_home()
+        self.settle()
         self.leave_mark()
 
     def step(self, step: Step) -> None:
@@ -136,7 +138,7 @@ class Store:
         if self._results is not None and connection.total_changes - self._copied_back > CHANGES:
             self._copy_back()
 
-    def at_home(self) -> None:
+    def settle(self) -> None:
         """From the next mark on this is where the ledger lives."""
         self.identity = {**self.identity, "home": Home.of(self.directory).as_fact()}
 
@@ -149,7 +151,7 @@ class Store:
         self.check_session()
         self.connection.execute(_KEEP_IDENTITY, (json.dumps(self.identity),))
         self.connection.execute("COMMIT")
-        with explaining(self.directory / MARK):
+        with explaining(self.directory / f"{MARK}{number}"):
             mark.write(self.directory, mark.Mark(batch, number))
         self._marked = True
 

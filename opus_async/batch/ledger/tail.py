@@ -20,7 +20,7 @@ from opus_async.models import JobStatus
 
 _UNDER_WAY = IN_FLIGHT | {RowState.UNKNOWN}
 _FIRST = b'{"index": '
-_BEGINNING = re.compile(rb'\{"index": (\d+), (?:"key": ("(?:[^"\\]|\\.)*"))?')
+_BEGINNING = re.compile(rb'\{"index": (\d{1,15}), (?:"key": ("(?:[^"\\]|\\.)*"))?')
 """Of a line that was cut off: its place in the manifest, and its key if that is whole."""
 _BY_KEY = "SELECT id, key, state, remote_id FROM rows WHERE key = ?"
 _BY_POSITION = "SELECT id, key, state, remote_id FROM rows WHERE position = ?"
@@ -87,9 +87,9 @@ def _whole(connection: sqlite3.Connection, offset: int, data: bytes) -> Piece:
     try:
         line = json.loads(data)
         key, job, status = line["key"], line["job_id"], line["status"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return Piece(offset, data, Verdict.STRANGE)
-    if not isinstance(key, str) or status != JobStatus.COMPLETED:
+    if not isinstance(key, str) or not isinstance(job, str | None) or status != JobStatus.COMPLETED:
         return Piece(offset, data, Verdict.STRANGE)
     found = connection.execute(_BY_KEY, (storable(key),)).fetchone()
     if found is None:
@@ -106,7 +106,7 @@ def _whole(connection: sqlite3.Connection, offset: int, data: bytes) -> Piece:
 def _torn(connection: sqlite3.Connection, offset: int, data: bytes) -> Piece:
     named = _BEGINNING.match(data)
     if named is None:
-        ours = _FIRST.startswith(data) or re.fullmatch(rb'\{"index": \d*,?', data)
+        ours = _FIRST.startswith(data) or re.fullmatch(rb'\{"index": \d{0,15},?', data)
         return Piece(offset, data, Verdict.TORN if ours else Verdict.GARBAGE)
     question, value = _BY_POSITION, int(named[1])
     if named[2] is not None:

@@ -13,7 +13,7 @@ from opus_async.errors import LedgerError
 
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"
-_MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*", MARK)
+_MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*", f"{MARK}*")
 """Patterns of what a demo makes, its documents aside."""
 
 
