@@ -24,7 +24,8 @@
     ├── AmbiguousExecution           it cannot be known whether the job was started
     ├── ManifestError                a manifest that cannot be run, or not on this batch directory
     └── LedgerError                  the ledger of a batch cannot be read or written: nothing more is ordered
-        └── LedgerBusy               another process works on this batch
+        ├── LedgerBusy               another process works on this batch
+        └── LedgerDoubtful           what lies beside the ledger contradicts it: a person has to decide
 
 Every message says what to do next. No message holds a secret: URLs come without their query.
 """
@@ -452,6 +453,22 @@ class LedgerBusy(LedgerError):
         super().__init__(message)
         self.pid = pid
         self.host = host
+
+
+class LedgerDoubtful(LedgerError):
+    """What lies in a batch directory contradicts its ledger, or is not what was left there.
+
+    Rows may have been billed of which the ledger knows nothing: nothing was ordered, and nothing changed.
+
+    Attributes:
+        problems: One sentence per thing that was found.
+        keys: The rows that it concerns, the first of them when there are many.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        self.keys = tuple(keys)
+        super().__init__(message)
 
 
 def _rebuilt(kind: type[OpusError], args: tuple[Any, ...], known: dict[str, Any]) -> OpusError:

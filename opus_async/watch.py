@@ -38,6 +38,7 @@ from opus_async.models import JobStatus
 from opus_async.pace import Calls, Pace, RunTimes
 from opus_async.platform import Observer
 from opus_async.tasks import start_soon
+from opus_async.transport.forks import Maker
 
 log = logging.getLogger("opus_async.watch")
 
@@ -148,6 +149,7 @@ class Watcher:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._maker = Maker()
 
     def __len__(self) -> int:
         """Jobs watched now."""
@@ -184,6 +186,7 @@ class Watcher:
         """
         if self._closed:
             raise _client_closed(remote_id)
+        self._maker.check()
         loop = asyncio.get_running_loop()
         now = loop.time()
         job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)

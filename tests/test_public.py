@@ -321,6 +321,7 @@ TREE = {
     "ManifestError": ("OpusError", "ValueError"),
     "LedgerError": ("OpusError",),
     "LedgerBusy": ("LedgerError",),
+    "LedgerDoubtful": ("LedgerError",),
     "OpusError": ("Exception",),
 }
 

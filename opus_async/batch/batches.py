@@ -149,13 +149,15 @@ async def resume_batch(
         settings: Fields of :class:`~.options.Settings` that shall be others than before.
         force: Whether what changes results may be another now, for the rows not begun yet.
         accept_second_bill: Whether rows may run that may have been billed already: their keys or files are
-            others than they were, an earlier batch left them unknown, their old jobs cannot be asked. It
-            holds for this call.
+            others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
+            ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
         watching: Who is told what meanwhile.
 
     Raises:
         ManifestError: What changes results is another now.
+        LedgerDoubtful: What lies beside the ledger shows that it may not know of all that was billed, or it
+            is a copy: only with ``accept_second_bill``.
         LedgerError: There is no batch in ``out``, or its ledger cannot be used.
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
@@ -238,7 +240,7 @@ async def resolve_batch(
         LedgerError: As in :func:`resume_batch`.
         OpusError: The client cannot ask the platform; nothing was decided.
     """
-    ledger = await SqliteLedger.open(Path(out))
+    ledger = await SqliteLedger.open(Path(out), orders=())
     ask = None
     if client is not None:
         ask = partial(started, client, ledger.facts["order"]["workflow_id"])

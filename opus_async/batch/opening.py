@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from opus_async.batch import failures
 from opus_async.batch.binding import Binding
@@ -16,7 +17,7 @@ from opus_async.batch.estimate import Pace
 from opus_async.batch.fingerprint import differences, fingerprint
 from opus_async.batch.intake import checked, found, manifest_facts, opened, planned_in
 from opus_async.batch.layout import LEDGER, LOCK
-from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.ledger.worlds import Strangers
 from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.options import Order, Rules, Settings, Source
@@ -30,7 +31,7 @@ from opus_async.batch.summary import summarise
 from opus_async.batch.validate import Validation, validate
 from opus_async.batch.watching import Watching
 from opus_async.batch.world import PLACE, world_of
-from opus_async.errors import ManifestError, OpusError
+from opus_async.errors import LedgerDoubtful, ManifestError, OpusError
 from opus_async.lifecycle import Lifecycle
 from opus_async.platform import Memory
 
@@ -133,8 +134,19 @@ async def go_on(
         watching: Who is told.
         retry: States whose rows are tried again: the job of each is asked first.
     """
-    ledger = await SqliteLedger.open(directory)
+    ledger = await SqliteLedger.open(
+        directory,
+        accept_second_bill=changes.accept_second_bill and not retry,  # there it says that of unknown rows
+        orders=UNFINISHED.union(retry),
+    )
     try:
+        if ledger.accepted:
+            watching.notice(f"Going on although {'; '.join(ledger.accepted)}.")
+        if ledger.proved:
+            watching.notice(
+                f"{ledger.proved:,} rows count as completed because their lines are in results.jsonl, which "
+                "the ledger did not know."
+            )
         if ledger.recollected:
             watching.notice(
                 f"Lines are missing from results.jsonl ({ledger.recollected:,}): what their jobs gave is "
@@ -147,6 +159,8 @@ async def go_on(
         if rows.to_plan is None and not retry and _nothing_left(ledger.counts()):
             await ledger.close()
             return await _as_it_stands(directory)
+        if not ledger.at_home:
+            _refuse_copy(directory)
         lifecycle = await _lifecycle(client, order, ledger.memory)
         asked = fingerprint(order, lifecycle.platform)
         world = world_of(asked)
@@ -338,6 +352,15 @@ def _asked(
 
 
 # The work
+
+
+def _refuse_copy(directory: Path) -> NoReturn:
+    """Of a copy whose rows have all ended: what is new in its manifest, the original would run, too."""
+    raise LedgerDoubtful(
+        f"{directory} is a copy of a batch, and rows that are new in its manifest may be run where that is, "
+        f"too. Resume there; or if this copy is the one that goes on, 'opus-async batch resume "
+        f"{shlex.quote(str(directory))} --accept-second-bill'"
+    )
 
 
 def _nothing_left(counts: Counts) -> bool:

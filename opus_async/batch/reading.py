@@ -1,4 +1,7 @@
-"""A look at a ledger that changes nothing: safe beside the process that writes it, and after its death."""
+"""A look at a ledger that changes nothing: safe beside the process that writes it, and after its death.
+
+Only what a process that died has left half-written is undone first, as SQLite does for whoever writes next.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from typing import Any, BinaryIO, Self
 
 from opus_async.batch.causes import as_told
 from opus_async.batch.layout import LEDGER, LOCK, RESULTS
+from opus_async.batch.ledger import database
 from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.trouble import explained
 from opus_async.batch.rows import ENDED, Counts, RowState, Sample
@@ -26,9 +31,8 @@ from opus_async.errors import LedgerError
 NOT_COMPLETED = ENDED - {RowState.COMPLETED}
 """States of rows that have an end and no result."""
 
+_NEEDS_WRITING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_PATIENCE = 10.0
-"""Seconds to wait for a lock: none is needed, but while the log of a dead writer is read in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +245,9 @@ class LedgerReader:
         if not self._path.is_file():
             raise LedgerError(_nothing_there(directory))
         with self._explained():
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)
+            database.refuse_links(self._path, written=False)
+            database.recover(self._path)
+            self._connection = database.open_to_look(self._path)
         try:
             self.facts: Mapping[str, Any] = MappingProxyType(self._read_facts())
         except BaseException:
@@ -360,7 +365,7 @@ class LedgerReader:
             return None
         try:
             if self._results is None:
-                self._results = (self.directory / RESULTS).open("rb")
+                self._results = os.fdopen(open_own(self.directory / RESULTS, os.O_RDONLY), "rb")
             self._results.seek(row.result_offset)
             line = self._results.read(row.result_length)
         except OSError as error:
@@ -412,10 +417,11 @@ class LedgerReader:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NEEDS_WRITING:
                 raise LedgerError(
                     f"{self._path} cannot be opened: reading it takes the right to write to its folder (for "
-                    "memory that it shares with its writer). Without that right, copy the folder"
+                    "memory that it shares with its writer, and to undo what a dead one left half-written). "
+                    "Without that right, copy the folder"
                 ) from None
             raise explained(error, self._path) from None
         except ValueError as error:
@@ -445,9 +451,10 @@ def process_at_work(directory: Path) -> Process | None:
     """Who works on a batch, as its lock says; None when nobody does."""
     path = directory / LOCK
     try:
-        told = json.loads(path.read_bytes())
+        with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+            told = json.loads(file.read())
         pid, host, since = int(told["pid"]), str(told["host"]), told.get("since")
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, LedgerError):
         return None
     held = _is_held(directory)
     if held is None and host == socket.gethostname():

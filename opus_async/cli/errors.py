@@ -19,6 +19,7 @@ from opus_async.errors import (
     InvalidInputs,
     JobFailed,
     LedgerBusy,
+    LedgerDoubtful,
     LedgerError,
     ManifestError,
     NotFound,
@@ -95,7 +96,9 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
             return Exit.UNKNOWN
         case OpusError(stage="results" | "download") if error.job_id:
             return Exit.FAILED
-        case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError() | LedgerBusy():
+        case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError():
+            return Exit.WRONG_USE
+        case LedgerBusy() | LedgerDoubtful():
             return Exit.WRONG_USE
         case LedgerError(disk_full=True):
             return Exit.HALTED

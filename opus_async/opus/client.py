@@ -40,6 +40,7 @@ from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_te
 from opus_async.stream import Engine, JobRows, JobStream
 from opus_async.transport import open_files
 from opus_async.transport.breaker import Breaker
+from opus_async.transport.forks import Maker
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 class OpusClient:
     """Opus from one asyncio process: ``async with OpusClient() as opus: await opus.run(...)``.
 
-    Safe to share between tasks of one event loop. Make one, keep it, close it.
+    Safe to share between tasks of one event loop, not with a forked process. Make one, keep it, close it.
 
     Args:
         service_key: Default: ``OPUS_SERVICE_KEY`` from the environment. Trimmed.
@@ -153,6 +154,7 @@ class OpusClient:
         )
         self._engines: weakref.WeakSet[Engine[Any, Any]] = weakref.WeakSet()
         self._closed = False
+        self._maker = Maker()
         self.workflows = Workflows(self._api)
         self.jobs = Jobs(
             self._api,
@@ -185,8 +187,13 @@ class OpusClient:
         await self.close()
 
     async def close(self) -> None:
-        """End every stream, stop watching, close the connections. Jobs that were started go on remotely."""
+        """End every stream, stop watching, close the connections. Jobs that were started go on remotely.
+
+        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's.
+        """
         self._closed = True
+        if not self._maker.is_here:
+            return
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
         self._breaker.close()
@@ -374,6 +381,7 @@ class OpusClient:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("This client is closed; make a new one.")
+        self._maker.check()
 
 
 def _redactor(key: str, callback: Callback | None) -> Redactor:

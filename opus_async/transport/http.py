@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.connections import Connections
 from opus_async.transport.failures import AnswerTooLarge, explain
+from opus_async.transport.forks import Maker, in_child
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
 
@@ -99,6 +101,17 @@ class Response:
     seconds: float
 
 
+_alive: weakref.WeakSet[Http] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for each in _alive:
+        each.leave_to_parent()
+
+
+in_child(_leave_to_parent)
+
+
 class Http:
     """The connections of one client.
 
@@ -127,6 +140,8 @@ class Http:
         self._ours = session is None
         self._proxies: Proxies | None = None
         self._closed = False
+        self._maker = Maker()
+        _alive.add(self)
         self._clocks: dict[float, aiohttp.ClientTimeout] = {}
 
     async def send(self, request: Request) -> Response:
@@ -220,8 +235,13 @@ class Http:
             connector.distrust(URL(url, encoded=True))
 
     async def close(self) -> None:
-        """Close our own connections; a caller's session stays open. May be called twice."""
+        """Close our own connections; a caller's session stays open. May be called twice.
+
+        In a fork nothing is closed: the connections are the parent's.
+        """
         self._closed = True
+        if not self._maker.is_here:
+            return
         session, self._session = self._session, None
         if session is not None and self._ours:
             await session.close()
@@ -268,7 +288,14 @@ class Http:
             return Response(answer.status, answer.headers, content, seconds)
         raise failure  # outside the handler: the cause may hold the URL with its query
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: forget what is open without closing it, whenever this is collected."""
+        if self._session is not None and self._ours:
+            # No other way: what aiohttp closes it takes out of the parent's selector, which both share.
+            getattr(self._session.connector, "_conns", {}).clear()
+
     def _open_session(self) -> aiohttp.ClientSession:
+        self._maker.check()
         if self._session is None:
             if self._closed:
                 raise TransportError(

@@ -15,6 +15,7 @@ from enum import IntEnum
 from types import TracebackType
 
 from opus_async.errors import Obstacle, OpusError, TransportError
+from opus_async.transport.forks import Maker
 from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
 
 __all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
@@ -78,6 +79,7 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._closed = False
+        self._maker = Maker()
 
     @property
     def in_use(self) -> int:
@@ -245,9 +247,14 @@ class Gate:
         return next((waiter for waiter, mild in queue if mild is harmless and not waiter.done()), None)
 
     def enter_now(self, lane: Lane) -> bool:
-        """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`."""
+        """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`.
+
+        Raises:
+            ConfigurationError: In a fork of the process that made it.
+        """
         if self._closed:
             raise _closed_error()
+        self._maker.check()
         if self._in_use >= self._usable or self._queues[0] or self._queues[1]:
             return False
         now = self.now()

@@ -2,6 +2,7 @@
 
 python ledger_child.py work DIR    ends rows as fast as it can, and prints each that was acknowledged
 python ledger_child.py hold DIR    opens the ledger, says so, and waits
+python ledger_child.py fork DIR    opens the ledger, forks a child that outlives it, says its id, and waits
 python ledger_child.py plan DIR    plans other rows than the ledger has, says how many, and waits
 python ledger_child.py fill DIR N  may write files of N bytes at most, ends rows until it cannot, and says why
 """
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
-from ledger_tools import completed, new_row, not_completed
+from ledger_tools import completed, new_row, not_completed, order
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.rows import Row, RowState
@@ -69,6 +72,18 @@ async def hold(directory: Path) -> None:
     await asyncio.Event().wait()
 
 
+async def fork(directory: Path) -> None:
+    ledger = await SqliteLedger.open(directory)
+    await ledger.begin_session({})
+    await order(ledger, (await ledger.take(1))[0])
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(0))  # ends as a program does, with all its clean-up
+        signal.pause()
+    say("forked", child)
+    await asyncio.Event().wait()
+
+
 async def replan(directory: Path) -> None:
     ledger = await SqliteLedger.open(directory)
     await ledger.begin_plan()
@@ -86,6 +101,7 @@ async def fill(directory: Path, largest: str) -> None:
     try:
         while True:
             for row in await ledger.take(5):
+                await order(ledger, row)
                 await ledger.end(row, completed(row, {"Text": "x" * 1000}))
                 say("completed", row.key)
     except LedgerError as error:
@@ -94,5 +110,5 @@ async def fill(directory: Path, largest: str) -> None:
 
 
 if __name__ == "__main__":
-    modes = {"work": work, "hold": hold, "plan": replan, "fill": fill}
+    modes = {"work": work, "hold": hold, "fork": fork, "plan": replan, "fill": fill}
     asyncio.run(modes[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))

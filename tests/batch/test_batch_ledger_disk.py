@@ -160,19 +160,21 @@ def fail():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 async def test_results_that_cannot_be_written_end_the_run(tmp_path):
-    async with created(tmp_path, 3):
-        pass
-    (tmp_path / "results.jsonl").unlink()
-    (tmp_path / "results.jsonl").symlink_to("/dev/full")
-    async with opened(tmp_path) as ledger:
+    async with created(tmp_path, 3) as ledger:
+        await ledger._writer.run(lambda store: on_a_full_disk(store.results), alone=True)
         error, done = await until_it_fails(ledger)
     assert error.disk_full
     assert "results.jsonl" in str(error)
     assert done == []
-    (tmp_path / "results.jsonl").unlink()
     async with opened(tmp_path) as ledger:
         await finish(ledger)
     assert len(results(tmp_path)) == 3
+
+
+def on_a_full_disk(file):
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, file._descriptor)
+    os.close(full)
 
 
 @pytest.mark.parametrize("largest", [100_000, 300_000])
@@ -289,18 +291,18 @@ async def test_a_folder_that_holds_a_batch_is_not_planned_into(tmp_path):
     assert (tmp_path / "ledger.db").read_bytes() == before
 
 
-async def test_what_is_left_beside_a_ledger_that_was_removed_does_not_come_back(tmp_path):
-    async with created(tmp_path, 500) as old:
-        await old.begin_session({})
-        for name in ("ledger.db-wal", "ledger.db-shm"):
-            shutil.copy(tmp_path / name, tmp_path / f"kept-{name}")
-    for name in ("ledger.db-wal", "ledger.db-shm"):
-        (tmp_path / f"kept-{name}").rename(tmp_path / name)
-    (tmp_path / "ledger.db-journal").write_bytes(b"half of something")
-    (tmp_path / "ledger.db").unlink()
+@pytest.mark.parametrize("name", ["ledger.db-wal", "ledger.db-journal", ".batch-7", "results.jsonl"])
+async def test_what_is_left_of_a_batch_whose_ledger_is_gone_is_not_planned_over(tmp_path, name):
+    (tmp_path / name).write_bytes(b"what was recorded last")
+    with pytest.raises(ManifestError, match="no ledger that it belongs to") as caught:
+        await SqliteLedger.create(tmp_path, {})
+    assert f"move {name} away" in str(caught.value)
+    assert (tmp_path / name).read_bytes() == b"what was recorded last"
+    (tmp_path / name).unlink()
+    for empty in ("ledger.db-wal", "ledger.db-shm", "results.jsonl"):
+        (tmp_path / empty).touch()
     async with created(tmp_path, 2) as ledger:
         assert ledger.counts() == Counts(planned=2)
-    assert select(tmp_path, "SELECT count(*) FROM rows") == [(2,)]
     assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
 
 

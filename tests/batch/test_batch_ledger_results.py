@@ -62,16 +62,25 @@ async def test_what_is_committed_survives_a_power_cut(tmp_path):
         assert await ledger._writer.run(settings) == ["wal", 2]
 
 
-@pytest.mark.parametrize("tail", [b'{"index": 9, "ke', b'{"index": 9}\n{"index": 10}\n', b"\0" * 5000])
+TORN = b'{"index": 2, "key": "key-2", "job_id": "job-key-2", "status": "COMPL'
+
+
+@pytest.mark.parametrize(
+    "tail", [*(TORN[:size] for size in (1, 9, 11, 12, 13, 20, 26, 27, 60)), b"\0" * 5000]
+)
 async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
     content = await with_completed(tmp_path, 2, of=3)
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        await order(ledger, (await ledger.take(1))[0])
     with (tmp_path / "results.jsonl").open("ab") as file:
         file.write(tail)
     async with opened(tmp_path) as ledger:
         assert (tmp_path / "results.jsonl").read_bytes() == content
         assert ledger.recollected == 0
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        (row,) = await ledger.take(1)
+        await ledger.end(row, completed(row))
     assert [line["key"] for line in results(tmp_path)] == ["key-0", "key-1", "key-2"]
 
 

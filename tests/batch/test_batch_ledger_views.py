@@ -124,7 +124,7 @@ async def test_what_a_batch_sends_and_gets_is_its_owners_alone(tmp_path):
         await complete(ledger, (await ledger.take(1))[0])
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(
-        (".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm", "results.jsonl"), 0o600
+        (".batch-1", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm", "results.jsonl"), 0o600
     )
 
 

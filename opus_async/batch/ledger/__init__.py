@@ -4,6 +4,7 @@ It is the only memory of a batch. What is awaited here is on the disk when it re
 power loss; see :class:`opus_async.batch.ports.Ledger` for what each call promises.
 """
 
+from opus_async.batch.ledger.evidence import UNFINISHED
 from opus_async.batch.ledger.sqlite import SqliteLedger
 
-__all__ = ["SqliteLedger"]
+__all__ = ["UNFINISHED", "SqliteLedger"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
-from opus_async.batch.ledger.disk import OWNER_ONLY
-from opus_async.batch.ledger.schema import TABLES, VIEWS
+from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
+from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
 from opus_async.batch.ledger.steps import definitions
 from opus_async.errors import LedgerError
 
+SIDE_FILES = ("-journal", "-wal", "-shm")
+"""What SQLite puts beside a database, after its name."""
 _PATIENCE = 10.0
 """Seconds to wait for another program that holds the database: a database tool that someone has open."""
 _ALWAYS = ("PRAGMA cache_size = -16000", "PRAGMA temp_store = MEMORY")
@@ -20,9 +23,41 @@ _DURABLE = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # on macOS, where fsync alone leaves data in the disk's own cache
     "PRAGMA checkpoint_fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 4000",  # pages, 16 MB: one that changes often is copied back seldom
+    "PRAGMA wal_autocheckpoint = 0",  # the store does it, and marks that it was done
     *_ALWAYS,
 )
+
+
+def refuse_links(path: Path, *, written: bool) -> None:
+    """Raise unless a database and all that belongs to it are files of ours, or not there.
+
+    Raises:
+        LedgerDoubtful: One is a link, or no file.
+    """
+    for suffix in ("", *SIDE_FILES):
+        refuse_strange(path.with_name(f"{path.name}{suffix}"), written=written)
+
+
+def recover(path: Path) -> None:
+    """Undo what a process that died has left half-written in a database: who only reads it cannot.
+
+    Harmless beside a process that writes: SQLite tells its journal from one that was left.
+
+    Raises:
+        sqlite3.Error: It cannot be: the folder may not be written to, say.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    if journal.exists() and journal.stat().st_size:
+        connection = _connect(path)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        finally:
+            connection.close()
+
+
+def open_to_look(path: Path) -> sqlite3.Connection:
+    """One that is there: nothing of it is changed, whatever is done."""
+    return _connect(path, mode="ro")
 
 
 def make(path: Path) -> sqlite3.Connection:
@@ -32,7 +67,7 @@ def make(path: Path) -> sqlite3.Connection:
     try:
         for statement in _WHILE_NEW:
             connection.execute(statement)
-        connection.executescript(TABLES + VIEWS)
+        connection.executescript(TABLES + IDENTITY + VIEWS)
     except BaseException:
         connection.close()
         raise
@@ -45,23 +80,51 @@ def open_durable(path: Path) -> sqlite3.Connection:
     Raises:
         LedgerError: It lies where it cannot be shared with those who read it.
     """
+    _withdraw(path)
     connection = _connect(path)
     try:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        for statement in (*_DURABLE, *definitions()):
+        _log_ahead(connection, path)
+        for statement in (*_DURABLE, IDENTITY, *definitions()):
             connection.execute(statement)
     except BaseException:
         connection.close()
         raise
-    if mode != "wal":
+    return connection
+
+
+def _withdraw(path: Path) -> None:
+    """Let nobody but its owner read a database; what is made beside it gets the same permissions."""
+    for suffix in ("", *SIDE_FILES):
+        with suppress(FileNotFoundError, PermissionError):  # that one is another user's, whose choice it is
+            path.with_name(f"{path.name}{suffix}").chmod(OWNER_ONLY)
+
+
+def finish(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a new database so that its file alone is the whole of it, and nothing is to be done to it first.
+
+    Raises:
+        LedgerError: As :func:`open_durable`.
+    """
+    try:
+        _log_ahead(connection, path)
+    finally:
         connection.close()
+    for suffix in SIDE_FILES:
+        if path.with_name(f"{path.name}{suffix}").exists():
+            raise LedgerError(
+                f"{path.name}{suffix} stays beside the new ledger: check the disk, and run again"
+            )
+
+
+def _log_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
         raise LedgerError(
             f"{path} lies where programs cannot share memory, which SQLite's write-ahead log needs: give a "
             f"folder on a local disk"
         )
-    return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"  # one that is not there is not made
+def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"  # one that is not there is not made
     return sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None)

@@ -9,7 +9,7 @@ from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import Ending
 
-_DOWNLOADED = "INSERT OR REPLACE INTO downloads (row, name, path, size, sha256) VALUES (?, ?, ?, ?, ?)"
+DOWNLOADED = "INSERT OR REPLACE INTO downloads (row, name, path, size, sha256) VALUES (?, ?, ?, ?, ?)"
 
 
 def end(row: int, when: When, ending: Ending, store: Store) -> None:
@@ -18,7 +18,7 @@ def end(row: int, when: When, ending: Ending, store: Store) -> None:
     store.step(ended(row, when, ending, line))
     for file in ending.files:
         values = (row, storable(file.name), storable(file.path), file.size, file.sha256)
-        store.connection.execute(_DOWNLOADED, values)
+        store.connection.execute(DOWNLOADED, values)
 
 
 def added(line: bytes, store: Store) -> Line:

@@ -3,6 +3,8 @@
 The lock (``flock``, on the directory itself: no file can be taken from under it) is the system's: it goes
 with the process that held it, however that died. The file ``.lock`` only tells who it is. Where there is no
 ``flock``, SQLite's own lock on an empty database takes its place: that works wherever a ledger does.
+
+A child that is forked does not hold it: it would keep the next process out for as long as it lives.
 """
 
 from __future__ import annotations
@@ -13,14 +15,17 @@ import os
 import socket
 import sqlite3
 import time
+import weakref
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opus_async.batch.layout import LOCK
-from opus_async.batch.ledger.disk import OWNER_ONLY
-from opus_async.errors import LedgerBusy
+from opus_async.batch.ledger.database import refuse_links
+from opus_async.batch.ledger.disk import open_own
+from opus_async.errors import LedgerBusy, LedgerError
+from opus_async.transport.forks import in_child
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -38,6 +43,18 @@ _TAKE_TRIES = 4
 """Who only looks whether the lock is held has it for some microseconds."""
 
 
+_held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
+
+
+def _forget() -> None:
+    """In a forked child: close what was inherited, and leave the lock to the parent."""
+    for each in _held:
+        each.leave_to_parent()
+
+
+in_child(_forget)
+
+
 class DirectoryLock:
     """Held from when it is made until it is released.
 
@@ -46,6 +63,7 @@ class DirectoryLock:
 
     Raises:
         LedgerBusy: Another process holds it; the message names it.
+        LedgerDoubtful: What is to be written is a link.
         OSError: The directory cannot be written to.
     """
 
@@ -58,6 +76,7 @@ class DirectoryLock:
             taken = self._take(directory)
             if taken:
                 _write(self._path, self._myself)
+                _held.add(self)
         except BaseException:
             self._let_go()
             raise
@@ -68,14 +87,20 @@ class DirectoryLock:
     def name_holder(self) -> None:
         """Say again who holds it, if the file that says so was removed."""
         if not self._path.exists():
-            with suppress(OSError):  # the lock holds all the same
+            with suppress(OSError, LedgerError):  # the lock holds all the same
                 _write(self._path, self._myself)
 
     def release(self) -> None:
         """Let others in."""
-        with suppress(OSError):  # what it says is for others to read, and no more
+        with suppress(OSError, LedgerError):  # what it says is for others to read, and no more
             _write(self._path, b"")
         self._let_go()
+
+    def leave_to_parent(self) -> None:
+        """Close what a forked child has of it: what keeps others out is what its parent has."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _take(self, directory: Path) -> bool:
         try:
@@ -88,6 +113,8 @@ class DirectoryLock:
         return self._take_database(directory / f"{LOCK}.db")
 
     def _take_database(self, path: Path) -> bool:
+        refuse_links(path, written=True)
+        os.close(open_own(path, os.O_RDWR | os.O_CREAT))  # for its owner alone
         self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
             self._database.execute("BEGIN EXCLUSIVE")
@@ -118,7 +145,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _write(path: Path, text: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY)
+    descriptor = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         os.write(descriptor, text)
     finally:
@@ -132,8 +159,8 @@ def _myself() -> bytes:
 def _holder(path: Path) -> dict[str, Any]:
     """Who holds it, as far as the file tells."""
     for _ in range(_READ_TRIES):
-        with suppress(OSError, ValueError):
-            with path.open("rb") as file:
+        with suppress(OSError, ValueError, LedgerError):
+            with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
                 found = json.loads(file.read(_SHOWN_BYTES))
             if isinstance(found, dict):
                 return found

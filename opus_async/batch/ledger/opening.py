@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from opus_async.batch.layout import LEDGER, RESULTS
-from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger import database, mark
+from opus_async.batch.ledger.agreeing import agree
 from opus_async.batch.ledger.disk import make_directory
+from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.results import ResultsFile
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.store import NEW_LEDGER, Store
 from opus_async.batch.ledger.trouble import explaining
 from opus_async.batch.ledger.upgrading import UPGRADED, upgrade
 from opus_async.batch.rows import RowState
-from opus_async.errors import LedgerError, ManifestError
-
-log = logging.getLogger("opus_async.batch")
+from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
 
 _FACT = "INSERT INTO meta (name, value) VALUES (?, ?)"
 _FACTS = "SELECT name, value FROM meta"
 _COUNTS = "SELECT state, count(*) FROM rows GROUP BY state"
-
-_LAST_LINE = """
-SELECT key, result_offset, result_length, result_digest FROM rows WHERE result_offset + result_length <= ?
-ORDER BY result_offset DESC LIMIT 1
-"""
-_LOST_STATE = f"CASE WHEN remote_id IS NULL OR note = '{RESOLVED}' THEN 'unknown' ELSE 'running' END"
-"""That a job is done, as a person said, is no proof that there is one."""
-_LOST_HISTORY = f"""
-INSERT INTO history (at, row, state, note)
-SELECT ?, id, {_LOST_STATE}, ? FROM rows WHERE result_offset + result_length > ?
-"""  # noqa: S608 - words of ours
-_LOST = f"""
-UPDATE rows SET state = {_LOST_STATE}, note = ?,
-    ended_at = NULL, result_offset = NULL, result_length = NULL, result_digest = NULL
-WHERE result_offset + result_length > ?
-"""  # noqa: S608 - likewise
-_LOST_NOTE = "its line was missing from results.jsonl"
 
 
 def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system: TypeOf) -> Store:
@@ -75,15 +56,25 @@ def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system:
         return store
 
 
-def reopen(directory: Path, *, at: float, file_system: TypeOf) -> Store:
+def reopen(
+    directory: Path,
+    *,
+    at: float,
+    file_system: TypeOf,
+    accept_second_bill: bool = False,
+    orders: Collection[RowState] = UNFINISHED,
+) -> Store:
     """Open the ledger of a directory.
 
     Args:
         directory: Of the batch.
         at: Now, in seconds since the epoch.
         file_system: Tells the type of the file system of a folder.
+        accept_second_bill: Whether to go on whatever lies beside the ledger: from then on it is at home here.
+        orders: States of rows that may be ordered from here on: a copy must not order them, too.
 
     Raises:
+        LedgerDoubtful: What lies beside it contradicts it; nothing was changed.
         LedgerError: There is none, or it cannot be used.
     """
     path = directory / LEDGER
@@ -91,16 +82,40 @@ def reopen(directory: Path, *, at: float, file_system: TypeOf) -> Store:
         if not path.is_file():
             raise LedgerError(_nothing_there(directory))
     with _locked(directory, file_system) as store:
+        with explaining(path):
+            database.refuse_links(path, written=True)
+            had_log = logged(path)
+            database.recover(path)
+            with closing(database.open_to_look(path)) as connection:
+                _facts(connection, path)  # of another version nothing else is to be said
+                identity = identity_of(connection)
+                try:
+                    examine(directory, connection, identity, had_log=had_log, orders=orders)
+                except LedgerDoubtful as doubts:
+                    if not (accept_second_bill and doubts.problems):
+                        raise
+                    store.accepted = doubts.problems
         store.open()
         with explaining(path):
             store.facts = _facts(store.connection, path)
+            store.identity = _continued(directory, identity)
+            store.at_home = accept_second_bill or is_home(directory, identity)
+            if store.at_home:
+                store.settle()
             store.connection.execute("BEGIN IMMEDIATE")  # whoever might write lines does so in one, too
             store.facts = upgrade(store.connection, store.facts)
             store.session = store.newest_session()
-            store.recollected = _continue_results(store.connection, store.results, at)
+            store.agreed = agree(store, at)
             store.connection.execute("COMMIT")
+            store.leave_mark()
             store.counts = {RowState(state): rows for state, rows in store.connection.execute(_COUNTS)}
         return store
+
+
+def _continued(directory: Path, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The identity with a number that no mark goes beyond."""
+    left = mark.read(directory)
+    return identity if left is None else {**identity, "number": max(identity.get("number", 0), left.number)}
 
 
 @contextmanager
@@ -117,17 +132,19 @@ def _locked(directory: Path, file_system: TypeOf) -> Iterator[Store]:
 
 
 def _refuse_used(directory: Path) -> None:
-    if (directory / LEDGER).exists():
+    if os.path.lexists(directory / LEDGER):
         raise ManifestError(
             f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it; for "
             f"a new batch give another folder as --out"
         )
-    results = directory / RESULTS
-    if results.exists() and results.stat().st_size:
-        raise ManifestError(
-            f"{results} is there, and no ledger that it belongs to: move it away, or give another folder as "
-            f"--out"
-        )
+    marked = [path for _, path in mark.marks(directory)]
+    for left in (*(directory / name for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal")), *marked):
+        if os.path.lexists(left) and (left.is_symlink() or not left.is_file() or left.stat().st_size):
+            raise ManifestError(
+                f"{left} is there, and no ledger that it belongs to: rows of a batch that was here may have "
+                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or give another folder as "
+                f"--out"
+            )
 
 
 def _nothing_there(directory: Path) -> str:
@@ -172,38 +189,3 @@ def _other_version(path: Path, version: int) -> str:
         f"{path} was written by {'a newer' if newer else 'an older'} opus-async (schema {version}; this one "
         f"knows {SCHEMA_VERSION}): {advice}"
     )
-
-
-def _continue_results(connection: sqlite3.Connection, results: ResultsFile, at: float) -> int:
-    """Make file and ledger agree: what is longer is cut off, rows whose lines are gone are running again.
-
-    Returns:
-        How many rows these are. What their jobs left can be fetched again, without a new bill; a row that is
-        completed because a person said so is unknown again.
-    """
-    size = results.measured()
-    results.cut(_end_of_last_line(results, connection.execute(_LAST_LINE, (size,)).fetchone()))
-    connection.execute(_LOST_HISTORY, (at, _LOST_NOTE, size))
-    lost = connection.execute(_LOST, (_LOST_NOTE, size)).rowcount
-    if lost:
-        log.warning(
-            "%s lacks the lines of %d completed rows (it was shortened, or is not where it was): what their "
-            "jobs left is fetched again, without a new bill",
-            results.path,
-            lost,
-        )
-    return lost
-
-
-def _end_of_last_line(results: ResultsFile, last: tuple[str, int, int, str] | None) -> int:
-    """Where the lines that were recorded end; a file that was edited must not be gone on with."""
-    if last is None:
-        return 0
-    key, offset, length, digest = last
-    if hashlib.sha256(results.read(offset, length)).hexdigest() != digest:
-        raise LedgerError(
-            f"{results.path} was changed after it was written: the line of row {key!r} is not where it was "
-            f"put. Bring the file back as it was; or move it away, and resuming fetches all results again "
-            f"(which starts no job, and costs no bill)"
-        )
-    return offset + length

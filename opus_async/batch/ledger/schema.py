@@ -147,6 +147,17 @@ CREATE TABLE downloads (
 ) WITHOUT ROWID;
 """ + "".join(f"{table.rstrip()};\n" for table in JOBS)
 
+IDENTITY = """
+CREATE TABLE IF NOT EXISTS identity (
+    -- Where the ledger lives and how far it has come, as JSON, in one row: id (of the batch) and number,
+    -- which are compared with the file .batch-N; home (host, path, numbers of disk and files: others in a
+    -- copy); examined (up to where results.jsonl was looked through). Old ledgers have none.
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    value TEXT NOT NULL
+);
+"""
+"""Not in the first ledgers of this version: made when one is opened."""
+
 VIEWS = """
 CREATE VIEW v_status AS
     -- How many rows are in each state. state; rows: how many; share: of all rows, from 0 to 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from opus_async.batch.ledger import deciding, handing_out, kept, sessions, steps, worlds
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ledger.ending import end
+from opus_async.batch.ledger.evidence import UNFINISHED
 from opus_async.batch.ledger.filesystem import TypeOf, type_of
 from opus_async.batch.ledger.handing_out import HandingOut
 from opus_async.batch.ledger.kept import FileFacts
@@ -46,11 +47,17 @@ class SqliteLedger:
         memory: See :class:`opus_async.platform.Memory`.
         recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
+        at_home: Whether this is no copy, or one that was accepted: a copy orders nothing that is new.
+        accepted: What was found to contradict the ledger when it was opened, and gone on with all the same.
+        proved: Rows that are completed because of their lines, although the ledger did not know of it.
     """
 
     def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
         self.memory = _Memory(writer, clock)
-        self.recollected = store.recollected
+        self.recollected = store.agreed.lost
+        self.at_home = store.at_home
+        self.accepted = tuple(store.accepted)
+        self.proved = store.agreed.proved
         self._writer = writer
         self._clock = clock
         self._facts: dict[str, Any] = dict(store.facts)
@@ -93,19 +100,41 @@ class SqliteLedger:
 
     @classmethod
     async def open(
-        cls, directory: Path, *, clock: SteadyClock | None = None, file_system: TypeOf = type_of
+        cls,
+        directory: Path,
+        *,
+        clock: SteadyClock | None = None,
+        file_system: TypeOf = type_of,
+        accept_second_bill: bool = False,
+        orders: Collection[RowState] = UNFINISHED,
     ) -> SqliteLedger:
         """Open the ledger of a directory, whatever became of those who had it before.
 
-        ``results.jsonl`` is cut off where the ledger says that it ends. When it is shorter than that, the
-        rows whose lines are gone are running again; see ``recollected``.
+        Lines of ``results.jsonl`` that a crash kept from the ledger complete their rows; the beginning of one
+        is cut off. When the file is shorter than the ledger says, the rows whose lines are gone are running
+        again; see ``recollected``.
+
+        Args:
+            directory: Of the batch.
+            clock: What time it is.
+            file_system: Tells the type of the file system of a folder.
+            accept_second_bill: Whether to go on although the ledger may not know of all that was ordered.
+            orders: States of rows that may be ordered from here on: a copy must not order them, too.
 
         Raises:
+            LedgerDoubtful: What lies beside the ledger contradicts it, or it is a copy; nothing was changed.
             LedgerBusy: Another process works on it.
             LedgerError: There is no ledger, or it cannot be used; the message says what to do.
         """
         clock = clock or SteadyClock()
-        opening = partial(reopen, directory, at=clock.now(), file_system=file_system)
+        opening = partial(
+            reopen,
+            directory,
+            at=clock.now(),
+            file_system=file_system,
+            accept_second_bill=accept_second_bill,
+            orders=orders,
+        )
         return cls(*await Writer.start(opening), clock)
 
     async def publish(self) -> None:

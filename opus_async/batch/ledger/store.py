@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.layout import LEDGER, RESULTS
-from opus_async.batch.ledger import database
+from opus_async.batch.layout import LEDGER, MARK, RESULTS
+from opus_async.batch.ledger import database, mark
+from opus_async.batch.ledger.database import SIDE_FILES
 from opus_async.batch.ledger.disk import sync_path
+from opus_async.batch.ledger.home import Home
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.results import ResultsFile
+from opus_async.batch.ledger.results import Agreed, ResultsFile
 from opus_async.batch.ledger.steps import REFUSED, TAKE_STEPS, Step, worth_writing
 from opus_async.batch.ledger.trouble import explained, explaining
 from opus_async.batch.rows import RowState
@@ -21,7 +24,9 @@ from opus_async.errors import LedgerError
 
 NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
-_SIDE_FILES = ("-journal", "-wal", "-shm")
+CHANGES = 3000
+"""Changed rows after which the write-ahead log is copied back: some 30 MB of it at most, and 5 as a rule."""
+_KEEP_IDENTITY = "INSERT OR REPLACE INTO identity (only, value) VALUES (1, ?)"
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
 _REFUSED = f"SELECT row FROM {REFUSED}"  # noqa: S608 - a word of ours
 _FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - likewise
@@ -49,8 +54,11 @@ class Store:
 
     Attributes:
         facts: What table ``meta`` held when it was opened.
+        identity: See :data:`opus_async.batch.ledger.schema.IDENTITY`.
         counts: How many rows were in each state then.
-        recollected: How many completed rows had lost their lines of ``results.jsonl``, and are running again.
+        at_home: Whether the ledger lies where it was written before, or is to be at home here from now on.
+        accepted: What was found to contradict it then, and gone on with all the same.
+        agreed: What it took to make ``results.jsonl`` and the ledger agree when it was opened.
         session: The newest session in the ledger as far as this process knows: its own, or the last one
             before it. Whoever finds another one there has lost the batch to another process.
     """
@@ -58,8 +66,11 @@ class Store:
     def __init__(self, directory: Path, lock: DirectoryLock) -> None:
         self.directory = directory
         self.facts: Mapping[str, Any] = {}
+        self.identity: Mapping[str, Any] = {}
         self.counts: Mapping[RowState, int] = {}
-        self.recollected = 0
+        self.at_home = True
+        self.accepted: Sequence[str] = ()
+        self.agreed = Agreed()
         self.session = 0
         self._lock = lock
         self._connection: sqlite3.Connection | None = None
@@ -67,6 +78,9 @@ class Store:
         self._steps: list[Step] = []
         self._claims: dict[int, Claim] = {}
         """Of the rows among these steps that are about to be ordered."""
+        self._marked = False
+        self._copied_back = 0
+        """Rows that had been changed when the log was last copied back."""
         self._held = False
         """Whether groups are no transactions of their own, but part of one that is confirmed or abandoned."""
 
@@ -115,11 +129,13 @@ class Store:
         """Bring a new ledger to the disk and give it its name: from here on resuming works."""
         new, path = self.directory / NEW_LEDGER, self.directory / LEDGER
         with explaining(path):
-            self.connection.close()
+            database.finish(self.connection, new)
             sync_path(new)
             new.rename(path)
             sync_path(self.directory)
         self.open()
+        self.settle()
+        self.leave_mark()
 
     def step(self, step: Step, claim: Claim | None = None) -> None:
         """Take a step: it is written, with others, before anything else is done or the group ends.
@@ -153,6 +169,31 @@ class Store:
             with explaining(self._results.path):
                 self._results.write()
         connection.execute("COMMIT")
+        if self._results is not None and connection.total_changes - self._copied_back > CHANGES:
+            self._copy_back()
+
+    def settle(self) -> None:
+        """From the next mark on this is where the ledger lives."""
+        self.identity = {**self.identity, "home": Home.of(self.directory).as_fact()}
+
+    def leave_mark(self) -> None:
+        """Say in the ledger, and then beside it, how far it has come; see :mod:`.mark`."""
+        batch = self.identity.get("id") or secrets.token_hex(16)
+        number = self.identity.get("number", 0) + 1
+        self.identity = {**self.identity, "id": batch, "number": number}
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.check_session()
+        self.connection.execute(_KEEP_IDENTITY, (json.dumps(self.identity),))
+        self.connection.execute("COMMIT")
+        with explaining(self.directory / f"{MARK}{number}"):
+            mark.write(self.directory, mark.Mark(batch, number))
+        self._marked = True
+
+    def _copy_back(self) -> None:
+        """Copy the write-ahead log into the database, as far as nobody reads it."""
+        self._copied_back = self.connection.total_changes
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self.leave_mark()
 
     def hold(self) -> None:
         """Let all groups from here on be one, until it is confirmed or abandoned."""
@@ -208,6 +249,10 @@ class Store:
         """Close everything; what was never published is removed."""
         try:
             if self._connection is not None:
+                if self._marked:
+                    with suppress(sqlite3.Error, LedgerError):  # then the last mark is good still
+                        self.abandon()
+                        self.leave_mark()
                 with suppress(sqlite3.Error):  # what was committed is safe without a last checkpoint
                     self._connection.close()
             if self._results is not None:
@@ -218,11 +263,11 @@ class Store:
 
     def remove_new(self) -> None:
         """Remove what is left of a ledger that was never published."""
-        self._remove(f"{NEW_LEDGER}{suffix}" for suffix in ("", *_SIDE_FILES))
+        self._remove(f"{NEW_LEDGER}{suffix}" for suffix in ("", *SIDE_FILES))
 
     def remove_stale(self) -> None:
         """Remove what is left beside a ledger that is gone: SQLite would read it into the next one."""
-        self._remove(f"{LEDGER}{suffix}" for suffix in _SIDE_FILES)
+        self._remove(f"{LEDGER}{suffix}" for suffix in SIDE_FILES)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from opus_async.batch.ledger.steps import Step
 from opus_async.batch.ledger.store import Store
 from opus_async.errors import LedgerError, ManifestError
+from opus_async.transport.forks import Maker
 
 T = TypeVar("T")
 Work = Callable[[Store], T]
@@ -62,6 +63,7 @@ class Writer:
     """A store and its thread, in the hands of an event loop; made by :meth:`start`."""
 
     def __init__(self) -> None:
+        self._maker = Maker()
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Step | _Operation] = deque()
         self._anything = threading.Event()
@@ -146,6 +148,8 @@ class Writer:
         Raises:
             LedgerError: What was left could not be written, and nobody was told before.
         """
+        if not self._maker.is_here:
+            return  # it is the parent's, who has the thread
         self._stop()
         await asyncio.shield(self._closed)
         self._thread.join()
@@ -153,6 +157,11 @@ class Writer:
             self._check()
 
     def _check(self) -> None:
+        if not self._maker.is_here:
+            raise LedgerError(
+                f"This process was forked from process {self._maker.process}, whose ledger this is; only "
+                f"that one may write it. Work on a batch begins after the fork, or in a spawned process"
+            )
         if self._error is not None:
             self._told = True
             raise _again(self._error)

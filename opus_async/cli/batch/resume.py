@@ -19,6 +19,10 @@ others than before. What changes results (workflow, version, --map, --set, templ
 --force, and only for rows not begun yet. A manifest that has grown or was re-ordered is taken up by the
 keys of its rows.
 
+A copy of the folder, a ledger that was put back from a backup or has lost its ledger.db-wal, and lines of
+results.jsonl that it does not know, may mean rows that were billed without its knowledge: that is told, and
+nothing is run (exit code 2) unless --accept-second-bill says that this folder is the one that goes on.
+
 examples:
   opus-async batch resume invoices-batch
   opus-async batch resume invoices-batch --max-in-flight 100 --rate 10/s

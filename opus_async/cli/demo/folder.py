@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.layout import FAILURES, LEDGER, LOCK, REPORT, RESULTS, SUMMARY
+from opus_async.batch.layout import FAILURES, LEDGER, LOCK, MARK, REPORT, RESULTS, SUMMARY
 from opus_async.batch.reading import LedgerReader, process_at_work
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
@@ -13,7 +13,7 @@ from opus_async.errors import LedgerError
 
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"
-_MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*")
+_MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*", f"{MARK}*")
 """Patterns of what a demo makes, its documents aside."""
 
 

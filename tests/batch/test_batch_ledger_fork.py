@@ -1,0 +1,148 @@
+"""A forked child neither holds the lock of a batch nor writes its ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import pytest
+from ledger_tools import complete, completed, created, opened, select, start
+
+from opus_async.batch.ledger import SqliteLedger, lock
+from opus_async.batch.rows import Counts
+from opus_async.errors import LedgerBusy, LedgerError
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
+
+
+def in_a_fork(work):
+    """What the work says in a forked child: its result, or its error."""
+    ours, theirs = FORK.Pipe()
+
+    def child():
+        try:
+            theirs.send(asyncio.run(work()))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test is to see it
+            theirs.send(error)
+
+    process = FORK.Process(target=child)
+    process.start()
+    try:
+        assert ours.poll(30), "the child hangs"
+        return ours.recv()
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+        theirs.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ledger: ledger.begin_session({}),
+        lambda ledger: ledger.take(1),
+        lambda ledger: ledger.row("key-0"),
+        lambda ledger: ledger.resolve("failed"),
+        lambda ledger: ledger.set_facts(settings={}),
+        lambda ledger: ledger.end_session(ended_because="", exit_code=0, stray_shells=0, uploads_saved=0),
+    ],
+)
+async def test_a_forked_child_is_told_that_the_ledger_is_its_parents(tmp_path, call):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        error = in_a_fork(lambda: call(ledger))
+        assert isinstance(error, LedgerError)
+        assert f"forked from process {os.getpid()}" in str(error)
+        for row in await ledger.take(2):
+            await complete(ledger, row)
+    assert select(tmp_path, "SELECT count(*) FROM sessions") == [(1,)]
+
+
+async def test_a_forked_child_closes_nothing_of_its_parents(tmp_path):
+    async with created(tmp_path, 2) as ledger:
+        await ledger.begin_session({})
+        said = (tmp_path / ".lock").read_bytes()
+        assert in_a_fork(ledger.close) is None
+        assert (tmp_path / ".lock").read_bytes() == said
+        with pytest.raises(LedgerBusy):
+            await SqliteLedger.open(tmp_path)
+        for row in await ledger.take(2):
+            await complete(ledger, row)
+        assert ledger.counts() == Counts(completed=2)
+
+
+async def test_a_forked_child_finds_the_batch_held_as_anybody_else_does(tmp_path):
+    async with created(tmp_path, 1):
+        error = in_a_fork(lambda: SqliteLedger.open(tmp_path))
+    assert isinstance(error, LedgerBusy)
+    assert error.pid == os.getpid()
+
+
+async def test_a_forked_child_works_on_a_batch_of_its_own(tmp_path):
+    async def work():
+        async with created(tmp_path / "child", 2) as ledger:
+            return ledger.counts().planned
+
+    async with created(tmp_path / "parent", 1):
+        assert in_a_fork(work) == 2
+
+
+async def test_a_child_that_outlives_its_parent_keeps_nobody_out_and_spoils_nothing(tmp_path):
+    async with created(tmp_path, 3):
+        pass
+    with start("fork", tmp_path) as parent:
+        word, child = parent.stdout.readline().split()
+        assert word == b"forked"
+        parent.kill()
+        parent.wait()
+        try:
+            async with opened(tmp_path) as ledger:  # while the child lives
+                assert ledger.counts() == Counts(planned=2, ordering=1)
+                await ledger.begin_session({})
+                running, *others = await ledger.take(3)
+                await ledger.end(running, completed(running))
+                await complete(ledger, others[0])
+                os.kill(int(child), signal.SIGALRM)  # it ends, and closes whatever it has
+                parent.stdout.read()
+                await complete(ledger, others[1])
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+    async with opened(tmp_path) as ledger:
+        assert ledger.counts() == Counts(completed=3)
+    assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+LISTED = """
+import os
+for descriptor in os.listdir("/proc/self/fd"):
+    if os.path.exists(f"/proc/self/fd/{descriptor}"):
+        print(os.readlink(f"/proc/self/fd/{descriptor}"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are listed as Linux shows them")
+async def test_a_program_that_is_started_inherits_no_file_of_a_batch(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", LISTED, stdout=asyncio.subprocess.PIPE, close_fds=False
+        )
+        said, _ = await program.communicate()
+    assert said
+    assert str(tmp_path) not in said.decode()
+
+
+async def test_a_lock_that_is_a_database_is_not_its_childs_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "flock", None)
+    async with created(tmp_path, 1):
+        assert isinstance(in_a_fork(lambda: SqliteLedger.open(tmp_path)), LedgerBusy)
+        with pytest.raises(LedgerBusy):
+            await SqliteLedger.open(tmp_path)

@@ -1,0 +1,102 @@
+"""A forked child does not use its parent's client: its connections are the parent's."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+
+import pytest
+
+from opus_async import OpusClient
+from opus_async.errors import ConfigurationError
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+TEXT = "T3xtOnlyWorkfl0w"
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
+
+
+def in_a_fork(work):
+    """What the work says in a forked child: its result, or its error."""
+    ours, theirs = FORK.Pipe()
+
+    def child():
+        try:
+            theirs.send(asyncio.run(work()))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test is to see it
+            theirs.send(error)
+
+    process = FORK.Process(target=child)
+    process.start()
+    try:
+        assert ours.poll(30), "the child hangs"
+        return ours.recv()
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+        theirs.close()
+
+
+async def many(opus):
+    async with opus.run_many(TEXT, [{"Text": "x"}]) as stream:
+        return [outcome async for outcome in stream]
+
+
+CALLS = {
+    "run": lambda opus: opus.run(TEXT, {"Text": "x"}),
+    "run_many": many,
+    "workflows.get": lambda opus: opus.workflows.get(TEXT),
+    "jobs.initiate": lambda opus: opus.jobs.initiate(TEXT, title="x", description="x"),
+    "jobs.execute": lambda opus: opus.jobs.execute("1", {}),
+    "jobs.status": lambda opus: opus.jobs.status("1"),
+    "jobs.wait": lambda opus: opus.jobs.wait("1"),
+    "files.upload": lambda opus: opus.files.upload(b"x", filename="x.txt"),
+    "files.download": lambda opus: opus.files.download("http://127.0.0.1:9/x", "nowhere"),
+}
+
+
+@pytest.fixture
+def simulator():
+    with SimulatorProcess(SimulatorConfig(run_time=0.05, queue_time=0)) as process:
+        yield process
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("used", [False, True])
+async def test_a_forked_child_is_told_that_the_client_is_its_parents(simulator, call, used):
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+        if used:
+            await opus.workflows.get(TEXT)
+        before = simulator.state()["counters"]["requests"]
+        error = in_a_fork(lambda: CALLS[call](opus))
+        assert isinstance(error, ConfigurationError), error
+        assert f"was made by process {os.getpid()}" in str(error)
+        assert simulator.state()["counters"]["requests"] == before
+        assert (await opus.run(TEXT, {"Text": "x"})).ok
+
+
+async def test_a_forked_child_that_leaves_its_parents_client_closes_nothing(simulator):
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+
+        async def leave():
+            await opus.close()
+            return repr(opus)
+
+        await opus.workflows.get(TEXT)
+        assert "closed" in in_a_fork(leave)
+        assert (await opus.run(TEXT, {"Text": "x"})).ok
+        assert len(opus._http._session.connector._conns) == 1
+
+
+async def test_a_forked_child_makes_a_client_of_its_own(simulator):
+    async def work():
+        async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+            return (await opus.run(TEXT, {"Text": "x"})).ok
+
+    async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
+        await opus.workflows.get(TEXT)
+        assert in_a_fork(work) is True
+        assert (await opus.run(TEXT, {"Text": "x"})).ok
