@@ -185,3 +185,50 @@ def test_texts_that_end_nothing_that_they_begin_take_no_longer(tmp_path, piece):
     told = read(workbook(tmp_path, TABLE, (piece * (9 * MIB // len(piece)),)))
     assert told["error"] or told["rows"] == 1
     assert told["peak"] < 300
+
+
+# Text without an end
+
+
+def endless(folder: Path, name: str, begins: bytes, goes_on: bytes = b"", *, size: int = 3 << 30) -> Path:
+    """A file that takes no room: behind its beginning it is a hole of zero bytes, or some text first."""
+    path = folder / name
+    with path.open("wb") as file:
+        file.write(begins)
+        for _ in range(40 * MIB // len(goes_on) if goes_on else 0):
+            file.write(goes_on)
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "goes_on", "told"),
+    [
+        ("m.csv", b"Number\n1\n", b"a", "line 3: a row of more than"),
+        ("m.csv", b"Number\n1\n", b",", "line 3: a row of more than"),
+        ("m.csv", b"a,b\n1,", b'"x\n",', "line 2: a row of more than"),
+        ("m.jsonl", b'{"a": 1}\n{"a": "', b"a", "line 2: a row of more than"),
+        ("m.jsonl", b'{"a": 1}\n', b"", "line 2: a row of more than"),
+        ("m.jsonl", b'{"a": ', b"[],", "line 1: a row of more than"),
+    ],
+)
+def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(tmp_path, name, begins, goes_on, told):
+    found = read(endless(tmp_path, name, begins, goes_on * MIB))
+    assert told in found["error"]
+    assert found["peak"] < 500
+
+
+def test_lists_in_lists_are_refused_by_their_depth(tmp_path):
+    path = tmp_path / "m.jsonl"
+    deep = {depth: '{"a": ' + "[" * depth + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
+    path.write_text("".join(f"{line}\n" for line in deep.values()))
+    found = read(path)
+    assert found["rows"] == 1
+    assert "3 rows" in found["error"]
+    assert "line 2: objects and lists are nested too deep" in found["error"]
+
+
+def test_a_table_that_begins_like_deep_json_is_a_table(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text('{"a":' * 50_000 + "\n1\n")
+    assert read(path)["rows"] == 1
