@@ -12,12 +12,14 @@ import time
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
-from opus_async.batch.manifest.listing import has_magic, in_order, matching_files
+from opus_async.batch.manifest.listing import MOST_FILES, has_magic, in_order, matching_files
+from opus_async.errors import ManifestError
 
 _FOLDERS = 8
-"""Listings that are kept; the memory of one follows the number of names in its folder."""
+"""Listings that are kept, as long as they have no more than :data:`MOST_FILES` names, 80 bytes each."""
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a folder's time of change tells the next change from the last, on any disk."""
 _SPECIAL = re.compile(r"[*?\[]")
@@ -39,6 +41,9 @@ class Globs:
         Returns:
             Paths, relative where the pattern is, ``page 2`` before ``page 10``; empty when nothing matches.
             Names that begin with a dot match only a pattern that does.
+
+        Raises:
+            ManifestError: The pattern leads to more than :data:`MOST_FILES` entries, or where none may read.
         """
         if not has_magic(pattern) or os.path.lexists(base / pattern):
             return [pattern]
@@ -65,18 +70,26 @@ class Globs:
                 found.append(name)
         return found
 
+    def _kept(self) -> int:
+        return sum(len(names) for _, names in self._listings.values())
+
     def _names(self, folder: str) -> list[str]:
         try:
             changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 - a str
             known = self._listings.get(folder)
             if known is not None and known[0] == changed:
                 return known[1]
-            names = sorted(os.listdir(folder))  # noqa: PTH208 - a str
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in islice(entries, MOST_FILES + 1))
         except OSError:
             return []
+        if len(names) > MOST_FILES:
+            raise ManifestError(
+                f"{folder} has more than {MOST_FILES:,} entries: spread them over folders to use patterns"
+            )
         if time.time_ns() - changed > _SETTLED:
             self._listings[folder] = (changed, names)
-            while len(self._listings) > _FOLDERS:
+            while len(self._listings) > _FOLDERS or self._kept() > MOST_FILES:
                 self._listings.popitem(last=False)
         return names
 

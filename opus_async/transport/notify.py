@@ -124,6 +124,7 @@ class _Feed:
 
     async def _work(self) -> None:
         try:
+            await asyncio.sleep(0)  # under an eager task factory this runs inside of create_task, and of tell
             while self._waiting:
                 await self._tell_one(self._waiting.popleft())
         finally:

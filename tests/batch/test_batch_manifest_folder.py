@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opus_async.batch.manifest import FILE_COLUMN, open_manifest
-from opus_async.batch.manifest.listing import in_order
+from opus_async.batch.manifest import FILE_COLUMN, listing, open_manifest
+from opus_async.batch.manifest.listing import in_order, matching_files
 from opus_async.errors import ManifestError
 
 
@@ -268,3 +268,61 @@ def test_twenty_thousand_files_come_in_order(tmp_path):
         tracemalloc.stop()
     assert found == [f"scan {number}.pdf" for number in range(20_000)]
     assert peak < 20_000 * 500
+
+
+# Patterns that could take for ever
+
+
+def read_folders(monkeypatch):
+    """Counts how often a folder is read."""
+    read = []
+    scandir = os.scandir
+
+    def counted(path):
+        read.append(os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    return read
+
+
+def test_each_folder_is_read_once_for_each_part_of_a_pattern(docs, monkeypatch):
+    deep = "/".join("abcdefghijklmnopqrst")
+    base = docs(f"{deep}/1.pdf", "2.pdf")
+    read = read_folders(monkeypatch)
+    pattern = "/".join(["**", "*"] * 8)
+    assert matching_files(base, pattern.split("/")).names == [f"{deep}/1.pdf"]
+    assert len(read) <= 21 * 16
+
+
+def test_links_that_multiply_the_ways_to_a_folder_add_no_work(docs, monkeypatch):
+    base = docs("0/1.pdf")
+    for name in ("one", "two", "three"):
+        (base / "0" / name).symlink_to("../0")
+    read = read_folders(monkeypatch)
+    found = matching_files(base, ("*",) * 30)
+    assert found.names == [f"0/{'one/' * 28}1.pdf"]
+    assert found.notes()[0].startswith("folders met before by another name: ")
+    assert len(read) <= 30
+
+
+def test_a_folder_with_a_second_name_by_a_link_is_taken_by_its_own(docs):
+    base = docs("b/1.pdf", "c/2.pdf")
+    (base / "a").symlink_to("b")
+    manifest = open_manifest(base / "*" / "*.pdf")
+    assert files(manifest) == ["b/1.pdf", "c/2.pdf"]
+    assert manifest.warnings == ["folders met before by another name: 1 not taken, such as 'a'"]
+
+
+@pytest.mark.parametrize("pattern", ["*", "**/*", "*/*"])
+def test_more_files_or_folders_than_memory_should_hold_are_refused(docs, monkeypatch, pattern):
+    base = docs(*(f"{number}/{number}.pdf" for number in range(4)), *(f"{number}.pdf" for number in range(4)))
+    monkeypatch.setattr(listing, "MOST_FILES", 3)
+    with pytest.raises(ManifestError, match="more than 3 f"):
+        open_manifest(base / pattern)
+
+
+def test_subfolders_without_an_end_are_not_counted_to_their_end(docs, monkeypatch):
+    base = docs("a.pdf", *(f"x/{number}.pdf" for number in range(9)))
+    monkeypatch.setattr(listing, "MOST_DEEPER", 5)
+    assert open_manifest(base).warnings[0].startswith("5 files and more lie in subfolders")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opus_async.batch.manifest import open_manifest
-from opus_async.batch.manifest.sheet_scan import column_letters, column_number
+from opus_async.batch.manifest.sheet_extent import column_letters, column_number
 from opus_async.errors import ManifestError
 
 xlsxwriter = pytest.importorskip("xlsxwriter")

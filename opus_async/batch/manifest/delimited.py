@@ -16,8 +16,12 @@ from opus_async.batch.manifest.field_limit import LONGEST_CELL, long_cells
 from opus_async.batch.manifest.header import column_names
 from opus_async.batch.manifest.problems import Problems
 from opus_async.batch.manifest.source import Source
+from opus_async.batch.manifest.text_lines import RowLines
 from opus_async.batch.manifest.values import Record
 from opus_async.errors import ManifestError
+
+LONGEST_ROW = 32 << 20
+"""Characters of one row, however many lines it has: with all its cells about 400 MB of memory at most."""
 
 _TAB_SUFFIXES = frozenset({".tsv", ".tab"})
 _NAMELESS = ""
@@ -129,11 +133,12 @@ class DelimitedManifest:
 
     def _rows_of(self, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str] | csv.Error]]:
         """The line at which each row begins, and its cells or why it has none. Blank rows are left out."""
-        lines = self._lines(text)
+        lines = RowLines(text, self.path.name, LONGEST_ROW)
         for _ in range(self._lines_before):
             next(lines)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        reader = csv.reader(self._undamaged(lines), delimiter=self._delimiter, strict=True)
         while True:
+            lines.next_row()
             line = reader.line_num + self._lines_before + 1
             try:
                 cells = next(reader)
@@ -145,13 +150,13 @@ class DelimitedManifest:
             if any(cells):
                 yield line, cells
 
-    def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
+    def _undamaged(self, lines: RowLines) -> Iterator[str]:
         """Physical lines, up to one that no program writes as text."""
-        for number, line in enumerate(text, 1):
+        for line in lines:
             if "\0" in line:
                 raise ManifestError(
-                    f"{self.path.name}, line {number}: a zero byte; the file is damaged from there on (a "
-                    "crash or a full disk leaves such files): make it again"
+                    f"{self.path.name}, line {lines.number}: a zero byte; the file is damaged from there on "
+                    "(a crash or a full disk leaves such files): make it again"
                 )
             yield line
 
@@ -187,7 +192,7 @@ def _is_json(text: str) -> bool:
     first = text.lstrip().partition("\n")[0]
     try:
         return first.startswith("{") and isinstance(json.loads(first), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from opus_async.batch.manifest.listing import (
     ANY_DEPTH,
-    MOST_DEEPER,
     Listing,
     files_deeper,
     has_magic,
@@ -77,10 +76,10 @@ class FilesManifest:
         return listing.names
 
     def _notes_of_subfolders(self) -> list[str]:
-        deeper = files_deeper(self.base)
+        deeper, and_more = files_deeper(self.base)
         if not deeper:
             return []
-        count = f"{deeper:,} files and more lie" if deeper == MOST_DEEPER else f"{deeper:,} files lie"
+        count = f"{deeper:,} files and more lie" if and_more else f"{deeper:,} files lie"
         everything = self.path / ANY_DEPTH / "*"
         return [f"{count} in subfolders and are not taken; to take them too give the pattern '{everything}'"]
 

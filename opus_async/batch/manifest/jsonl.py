@@ -13,8 +13,14 @@ from opus_async.batch.manifest.content import refuse_other_content
 from opus_async.batch.manifest.encoding import decoded_head, marked_encoding, told_encoding, undecodable
 from opus_async.batch.manifest.problems import Problems
 from opus_async.batch.manifest.source import Source
+from opus_async.batch.manifest.text_lines import RowLines
 from opus_async.batch.manifest.values import Record
 from opus_async.errors import ManifestError
+
+LONGEST_LINE = 16 << 20
+"""Characters. What a line holds takes up to 25 times as much memory, when it is all empty lists."""
+DEEPEST = 200
+"""Levels of objects and lists inside of one another: deeper ones nobody could safely walk through."""
 
 _OURS = "_opus"
 """The field of a line of ``failures.jsonl`` that tells how the row ended."""
@@ -89,11 +95,13 @@ class JsonLinesManifest:
 
     def _records(self, text: io.TextIOWrapper, problems: Problems) -> Iterator[Record]:
         index = 0
-        for number, line in enumerate(text, 1):
+        lines = RowLines(text, self.path.name, LONGEST_LINE)
+        for line in lines:
+            lines.next_row()
             told = line.strip(" \t\r\n\ufeff")
             if not told:
                 continue
-            where = f"line {number}"
+            where = f"line {lines.number}"
             try:
                 cells = _row(told)
                 past = _past(cells)
@@ -111,6 +119,8 @@ class _Refused(ValueError):
 def _row(line: str) -> dict[str, Any]:
     """The object on a line, without fields that are null."""
     value = _decoder.decode(line)
+    if line.count("{") + line.count("[") > DEEPEST and _is_deep(value):
+        raise RecursionError
     if not isinstance(value, dict):
         raise _Refused(f'{line[:40]!r} is no JSON object: each line holds one, such as {{"Input": "value"}}')
     if "" in value:
@@ -126,6 +136,21 @@ def _past(cells: dict[str, Any]) -> dict[str, Any] | None:
     if past is not None and not isinstance(past, dict):
         raise _Refused(f"{_OURS!r} is reserved for what a batch writes into failures.jsonl: rename the field")
     return past
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects stand in one another on more than :data:`DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            part
+            for one in level
+            for part in (one.values() if isinstance(one, dict) else one)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,9 @@ _OURS = frozenset({RESULTS, FAILURES, REPORT, SUMMARY})
 _LITTER = frozenset({"thumbs.db", "desktop.ini"})
 _OFFICE_LOCK = "~$"
 MOST_DEEPER = 10_000
-"""Files in subfolders that are counted."""
+"""Entries of subfolders that are looked at, to count the files."""
+MOST_FILES = 500_000
+"""Files that a pattern may match, and folders that it may lead through: about 500 bytes of memory each."""
 
 
 @dataclass(slots=True)
@@ -59,27 +62,76 @@ def matching_files(base: Path, parts: Sequence[str]) -> Listing:
     ``*``, ``?`` and ``[...]`` match within one name, and no leading dot; ``**`` stands for folders of any
     depth, hidden ones, links and batch directories excepted: so nothing is met twice.
 
+    Each folder, whatever names lead to it, is read once for each part of the pattern. So the time is that of
+    reading the tree as often as the pattern has parts, and links that lead in circles lead nowhere.
+
     Args:
         base: Where the pattern starts.
         parts: The pattern, a name or pattern for each level.
 
     Raises:
-        ManifestError: A folder cannot be read, or a name is no text.
+        ManifestError: A folder cannot be read, a name is no text, or these are more than
+            :data:`MOST_FILES`.
     """
+    pattern = _without_repeats(parts)
+    if pattern[-1:] == (ANY_DEPTH,):
+        pattern = (*pattern, "*")
+    last = len(pattern) - 1
     listing = Listing()
     found: set[str] = set()
-    pending: list[tuple[str, tuple[str, ...]]] = [("", _without_repeats(parts))]
+    once = _Once(base, listing)
+    pending = deque([("", 0)])
     while pending:
-        below, (part, *rest) = pending.pop()
+        below, place = pending.popleft()
+        if not once.first(below, place):
+            continue
+        part = pattern[place]
         if part == ANY_DEPTH:
-            pending.append((below, tuple(rest) or ("*",)))
-            pending.extend((folder, (part, *rest)) for folder in _folders_below(base, below, listing))
-        elif rest:
-            pending.extend((folder, tuple(rest)) for folder in _matching_folders(base, below, part))
+            pending.append((below, place + 1))
+            pending.extend((folder, place) for folder in _folders_below(base, below, listing))
+        elif place < last:
+            pending.extend((folder, place + 1) for folder in _matching_folders(base, below, part))
         else:
-            found.update(_matching_names(base, below, part, listing))
+            for name in _matching_names(base, below, part, listing):
+                found.add(name)
+                _refuse_too_many(base, len(found), "files")
+        _refuse_too_many(base, len(pending), "folders")
     listing.names = in_order(found)
     return listing
+
+
+class _Once:
+    """Which folders were met, by what they are: one can have many names, through links.
+
+    Args:
+        base: Where names start.
+        listing: Told of a folder that is met again by another name.
+    """
+
+    def __init__(self, base: Path, listing: Listing) -> None:
+        self._base = base
+        self._listing = listing
+        self._met: dict[tuple[int, int, int], str] = {}
+
+    def first(self, below: str, place: int) -> bool:
+        """Whether a folder is met for the first time at this part of the pattern."""
+        with readable(self._base / below):
+            status = os.stat(self._base / below)  # noqa: PTH116 - as the rest of this room
+        name = self._met.setdefault((status.st_dev, status.st_ino, place), below)
+        if name is below:
+            _refuse_too_many(self._base, len(self._met), "folders")
+            return True
+        if name != below:
+            self._listing.pass_over("folders met before by another name", below)
+        return False
+
+
+def _refuse_too_many(base: Path, count: int, what: str) -> None:
+    if count > MOST_FILES:
+        raise ManifestError(
+            f"{base}: the pattern leads to more than {MOST_FILES:,} {what}: make it narrower, or make "
+            "several batches"
+        )
 
 
 def in_order(names: set[str]) -> list[str]:
@@ -89,20 +141,41 @@ def in_order(names: set[str]) -> list[str]:
     return ordered
 
 
-def files_deeper(base: Path) -> int:
-    """How many files lie in the subfolders of a folder; at most :data:`MOST_DEEPER` are counted."""
-    count = 0
-    for folder, folders, files in os.walk(base):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if folder == os.fspath(base):
+def files_deeper(base: Path) -> tuple[int, bool]:
+    """How many files lie in the subfolders of a folder.
+
+    Returns:
+        The number, and whether that is not all: no more than :data:`MOST_DEEPER` entries are looked at.
+    """
+    count = looked = 0
+    pending = _plain_folders(base, "")
+    while pending:
+        below = pending.pop()
+        if os.path.exists(base / below / LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
             continue
-        if LEDGER in files:
-            folders.clear()
+        try:
+            for entry in _entries(base, below):
+                looked += 1
+                if looked > MOST_DEEPER:
+                    return count, True
+                if entry.name.startswith("."):
+                    continue
+                if not _is_folder(entry):
+                    count += 1
+                elif not entry.is_symlink():
+                    pending.append(_joined(below, entry.name))
+        except ManifestError:  # who may not read it cannot take what is in it either
             continue
-        count += sum(not name.startswith(".") for name in files)
-        if count >= MOST_DEEPER:
-            return MOST_DEEPER
-    return count
+    return count, False
+
+
+def _plain_folders(base: Path, below: str) -> list[str]:
+    """The folders in one folder that are neither hidden nor links."""
+    return [
+        _joined(below, entry.name)
+        for entry in _entries(base, below)
+        if not entry.name.startswith(".") and not entry.is_symlink() and _is_folder(entry)
+    ]
 
 
 def _without_repeats(parts: Sequence[str]) -> tuple[str, ...]:
@@ -153,17 +226,18 @@ def _reason_to_pass(entry: os.DirEntry[str], part: str) -> str | None:
     return None
 
 
-def _matching_folders(base: Path, below: str, part: str) -> Iterator[str]:
-    """The folders in one folder that match a part of the pattern; a link is followed, once for each part."""
+def _matching_folders(base: Path, below: str, part: str) -> list[str]:
+    """The folders in one folder that match a part of the pattern: real ones first, then those by a link."""
     if not has_magic(part):
-        if (base / below / part).is_dir():
-            yield _joined(below, part)
-        return
+        return [_joined(below, part)] if (base / below / part).is_dir() else []
     matches = re.compile(fnmatch.translate(part)).match
+    found = []
     for entry in _entries(base, below):
         hidden = entry.name.startswith(".") and not part.startswith(".")
         if not hidden and matches(entry.name) and _is_folder(entry):
-            yield _joined(below, entry.name)
+            found.append((entry.is_symlink(), entry.name))
+            _refuse_too_many(base, len(found), "folders")
+    return [_joined(below, name) for _, name in sorted(found)]
 
 
 def _folders_below(base: Path, below: str, listing: Listing) -> Iterator[str]:

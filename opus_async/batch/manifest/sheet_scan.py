@@ -1,42 +1,42 @@
-"""What the reader of workbooks keeps to itself: errors, formulas never calculated, hidden rows, the extent.
+"""What the reader of workbooks keeps to itself: errors, formulas never calculated, hidden and merged rows.
 
 ``python_calamine`` gives an empty cell for an error such as ``#N/A``: a job would be billed for a row that
-lacks a value. And it allots memory for every place between the first value and the last: one value in the far
-corner of a sheet ends the process.
+lacks a value.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
-from xml.etree import ElementTree as ET
+from typing import IO, BinaryIO
 
-from opus_async.errors import ManifestError
+from opus_async.batch.manifest.sheet_extent import LONGEST_PIECE, too_long
+from opus_async.batch.manifest.workbook_copy import part_of, sound
 
-MOST_PLACES = 30_000_000
-"""Between the first value of a sheet and the last; each takes about 30 bytes."""
 MOST_REFUSED = 1_000
 """Rows with cells that cannot be used: after so many the sheet is not looked at any further."""
 
 _CHUNK = 1 << 20
 
-# A cell is <c r="B7" t="e"><f>1/0</f><v>#DIV/0!</v></c>; some programs write <x:c ...>, with a prefix
-_PLACES = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]+)(\d+)"')
-_ERRORS = re.compile(rb"<(?:\w+:)?c\s([^>]*?\bt=[\"']e[\"'][^>]*)(?<!/)>(.*?)</(?:\w+:)?c>", re.DOTALL)
+# A cell is <c r="B7" t="e"><f>1/0</f><v>#DIV/0!</v></c>; some programs write <x:c ...>, with a prefix. No
+# expression may look further than the next tag: what is hostile would make it look for ever.
+_ERRORS = re.compile(rb"<(?:\w+:)?c\s([^<>]*?\bt=[\"']e[\"'][^<>]*)(?<!/)>")
 _UNCALCULATED = re.compile(
-    rb"<(?:\w+:)?c(\s[^>]*)>\s*<(?:\w+:)?f(?:\s[^>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*"
+    rb"<(?:\w+:)?c(\s[^<>]*)>\s*<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 _TEXT_RESULT = re.compile(rb"\bt=[\"']str[\"']")
-_HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^>]*?\bhidden=[\"'](?:1|true)[\"']")
-_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?\bref=[\"']([A-Z]+(\d+):[A-Z]+(\d+))[\"']")
+_HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^<>]*?\bhidden=[\"'](?:1|true)[\"']")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]+(\d+):[A-Z]+(\d+))[\"']")
 _PLACE = re.compile(rb"\br=[\"']([A-Z]+(\d+))[\"']")
-_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)<")
+_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]{0,60})")
+_NEAR = 10_000
+"""Bytes behind the beginning of a cell in which its value is looked for: a formula may stand in between."""
+_ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
+_BELOW = re.compile(rb"</(?:\w+:)?sheetData")
 
 
 @dataclass(slots=True)
@@ -59,94 +59,65 @@ class Findings:
         return len(self.refused) >= MOST_REFUSED
 
 
-def scan_sheet(path: Path, sheet: str) -> Findings:
+def scan_sheet(path: Path, copy: BinaryIO, sheet: str) -> Findings:
     """Look through the XML of one sheet, a chunk at a time.
 
     Args:
-        path: The workbook.
+        path: Of the workbook, for messages.
+        copy: The workbook, packed anew.
         sheet: The name of the sheet.
 
     Raises:
-        ManifestError: The workbook is damaged, or a value stands too far from the others.
+        ManifestError: The workbook is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as workbook, workbook.open(_part(workbook, sheet)) as xml:
-            return _scan(path, sheet, xml)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        ET.ParseError,
-        LookupError,  # a part that is not there
-        EOFError,
-        NotImplementedError,  # a compression that Excel does not use
-        RuntimeError,  # a password
-    ) as error:
-        raise damaged(path) from error
-
-
-def damaged(path: Path) -> ManifestError:
-    """What to say of a workbook that is none, or none that can be trusted."""
-    return ManifestError(
-        f"{path} cannot be read as a workbook: open it in Excel or LibreOffice and save it again as .xlsx, "
-        "without a password"
-    )
-
-
-def _part(workbook: zipfile.ZipFile, sheet: str) -> str:
-    """The name of the part that holds a sheet."""
-    sheets = ET.fromstring(workbook.read("xl/workbook.xml"))  # noqa: S314 - expat bounds entities
-    relations = ET.fromstring(workbook.read("xl/_rels/workbook.xml.rels"))  # noqa: S314 - as above
-    ids = {
-        element.get("name"): value
-        for element in sheets.iterfind(".//{*}sheets/{*}sheet")
-        for name, value in element.items()
-        if name.endswith("}id")  # its namespace differs between the two editions of the standard
-    }
-    targets = {element.get("Id"): element.get("Target", "") for element in relations}
-    target = targets[ids[sheet]]
-    part = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
-    return {name.lower(): name for name in workbook.namelist()}[part.lower()]
-
-
-def _scan(path: Path, sheet: str, xml: IO[bytes]) -> Findings:
     findings = Findings()
-    columns: set[bytes] = set()
-    last_row = 0
-    for rows in _whole_rows(xml):
-        places = _PLACES.findall(rows)
-        columns.update(column for column, _ in places)
-        last_row = max(last_row, int(places[-1][1]) if places else 0)
-        if last_row * max(map(column_number, columns), default=0) > MOST_PLACES:
-            raise _too_wide(path, sheet, columns, last_row)
-        if not findings.too_many:
-            _note_errors(findings, rows)
-            _note_uncalculated(findings, rows)
-        if b"hidden" in rows:
-            findings.hidden += len(_HIDDEN.findall(rows))
-        if b"mergeCell" in rows and findings.merged is None:
-            _note_merged(findings, rows)
+    with (
+        sound(path),
+        zipfile.ZipFile(copy) as workbook,
+        workbook.open(part_of(workbook, sheet)) as xml,
+    ):
+        for rows in _whole_rows(path, sheet, xml):
+            if not findings.too_many:
+                _note_errors(findings, rows)
+                _note_uncalculated(findings, rows)
+            if b"hidden" in rows:
+                findings.hidden += len(_HIDDEN.findall(rows))
+            if b"mergeCell" in rows and findings.merged is None:
+                _note_merged(findings, rows)
     return findings
 
 
-def _whole_rows(xml: IO[bytes]) -> Iterator[bytes]:
+def _whole_rows(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:
     """The XML in pieces that end where a row ends, so that no cell is cut in two."""
     kept = b""
+    below = False
     while chunk := xml.read(_CHUNK):
         kept += chunk
-        cut = kept.rfind(b"row>") + len(b"row>")
-        if cut >= len(b"row>"):
+        below = below or _BELOW.search(kept) is not None
+        cut = kept.rfind(b"<") if below else _end_of_rows(kept)
+        if cut > 0:
             yield kept[:cut]
             kept = kept[cut:]
+        if len(kept) > LONGEST_PIECE:
+            raise too_long(path, sheet)
     yield kept
+
+
+def _end_of_rows(xml: bytes) -> int:
+    """Where the last row that is whole ends; 0 where there is none."""
+    end = xml.rfind(b"row>")
+    if end >= 0:
+        return end + len(b"row>")
+    return max((row.start() for row in _ROW.finditer(xml)), default=0)  # rows without cells
 
 
 def _note_errors(findings: Findings, rows: bytes) -> None:
     if b't="e"' not in rows and b"t='e'" not in rows:
         return
-    for attributes, inside in _ERRORS.findall(rows):
-        value = _VALUE.search(inside)
+    for cell in _ERRORS.finditer(rows):
+        value = _VALUE.search(rows, cell.end(), cell.end() + _NEAR)
         shown = value[1].decode("utf-8", "replace") if value else "an error"
-        _refuse(findings, attributes, f"the value is {shown}: mend the formula, or empty the cell")
+        _refuse(findings, cell[1], f"the value is {shown}: mend the formula, or empty the cell")
 
 
 def _note_uncalculated(findings: Findings, rows: bytes) -> None:
@@ -173,28 +144,3 @@ def _note_merged(findings: Findings, rows: bytes) -> None:
         if int(first) < int(last):
             findings.merged = (cells.decode(), int(last))
             return
-
-
-def _too_wide(path: Path, sheet: str, columns: set[bytes], last_row: int) -> ManifestError:
-    corner = max(columns, key=column_number).decode()
-    return ManifestError(
-        f"{path.name}, sheet {sheet!r} reaches to {corner}{last_row}, {MOST_PLACES:,} cells and more: clear "
-        "the cells beside and below the table (delete these columns and rows), or save the sheet as CSV"
-    )
-
-
-def column_number(letters: bytes) -> int:
-    """``A`` -> 1, ``Z`` -> 26, ``AA`` -> 27."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - ord("A") + 1
-    return number
-
-
-def column_letters(number: int) -> str:
-    """1 -> ``A``, 26 -> ``Z``, 27 -> ``AA``."""
-    letters = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters

@@ -7,14 +7,16 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.batch.manifest.content import refuse_other_content
 from opus_async.batch.manifest.header import column_names
 from opus_async.batch.manifest.problems import Problems
-from opus_async.batch.manifest.sheet_scan import column_letters, damaged, scan_sheet
+from opus_async.batch.manifest.sheet_extent import column_letters, measure
+from opus_async.batch.manifest.sheet_scan import scan_sheet
 from opus_async.batch.manifest.source import Source
 from opus_async.batch.manifest.values import Record
+from opus_async.batch.manifest.workbook_copy import damaged, packed_anew
 from opus_async.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ class WorkbookManifest:
     """XLSX. See :class:`opus_async.batch.manifest.Manifest`.
 
     The whole sheet is in memory while it is read, about 40 MB for 100,000 rows of 5 columns, and in no other
-    moment.
+    moment. A workbook that would take more than about 700 MB is refused, whatever it claims to be: see
+    :data:`~opus_async.batch.manifest.workbook_copy.MOST_XML` and
+    :data:`~opus_async.batch.manifest.sheet_extent.MOST_PLACES`.
 
     Args:
         path: The file, absolute.
@@ -47,10 +51,11 @@ class WorkbookManifest:
         self.warnings: list[str] = []
         self._source = Source(path)
         refuse_other_content(path, self._source.head(), "workbook")
-        with self._source.reading():
-            self._sheet = self._settled_sheet(sheet)
-            self._findings = scan_sheet(path, self._sheet)
-            self._read_header()
+        with self._source.reading() as file, packed_anew(path, file) as copy:
+            self._sheet = self._settled_sheet(copy, sheet)
+            measure(path, copy, self._sheet)
+            self._findings = scan_sheet(path, copy, self._sheet)
+            self._read_header(copy)
         self._warn()
 
     def records(self) -> Iterator[Record]:
@@ -61,8 +66,8 @@ class WorkbookManifest:
                 problems.add(", ".join(self._place(cell) for cell, _ in cells), cells[0][1])
         if self._findings.too_many:
             problems.raise_if_any()
-        with self._source.reading():
-            sheet = self._opened_sheet()
+        with self._source.reading() as file, packed_anew(self.path, file) as copy:
+            sheet = self._opened_sheet(copy)
         yield from self._records(sheet, problems)
         problems.raise_if_any()
 
@@ -74,10 +79,10 @@ class WorkbookManifest:
         """The rows below the first, blank ones included."""
         return self._rows
 
-    def _settled_sheet(self, told: str | None) -> str:
+    def _settled_sheet(self, copy: BinaryIO, told: str | None) -> str:
         """The name of the sheet to read."""
         calamine = _calamine()
-        workbook = self._workbook()
+        workbook = self._workbook(copy)
         sheets = [one for one in workbook.sheets_metadata if one.typ == calamine.SheetTypeEnum.WorkSheet]
         workbook.close()
         names = [one.name for one in sheets]
@@ -95,17 +100,18 @@ class WorkbookManifest:
             )
         return visible[0]
 
-    def _workbook(self) -> CalamineWorkbook:
+    def _workbook(self, copy: BinaryIO) -> CalamineWorkbook:
         calamine = _calamine()
+        copy.seek(0)
         try:
-            workbook: CalamineWorkbook = calamine.CalamineWorkbook.from_path(self.path)
+            workbook: CalamineWorkbook = calamine.CalamineWorkbook.from_filelike(copy)
         except calamine.CalamineError as error:
             raise damaged(self.path) from error
         return workbook
 
-    def _opened_sheet(self) -> CalamineSheet:
-        """The sheet, all of it; the file is closed again."""
-        workbook = self._workbook()
+    def _opened_sheet(self, copy: BinaryIO) -> CalamineSheet:
+        """The sheet, all of it."""
+        workbook = self._workbook(copy)
         try:
             return workbook.get_sheet_by_name(self._sheet)
         except _calamine().CalamineError as error:
@@ -113,9 +119,9 @@ class WorkbookManifest:
         finally:
             workbook.close()
 
-    def _read_header(self) -> None:
+    def _read_header(self, copy: BinaryIO) -> None:
         """Find the first row that is not blank: it names the columns."""
-        sheet = self._opened_sheet()
+        sheet = self._opened_sheet(copy)
         found = next(((number, row) for number, row in enumerate(sheet.iter_rows(), 1) if _filled(row)), None)
         if found is None or sheet.start is None or sheet.end is None:
             raise ManifestError(

@@ -30,7 +30,7 @@ from opus_async.opus.protocol import calls
 from opus_async.transport import open_files
 from opus_async.transport.urls import without_query
 
-PACKAGES = ("aiohttp", "pydantic", "aiofiles", "python-backoff", "rich")
+PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)
 """Older ones send an empty body again after a broken connection, and storage says 200 to it."""
 

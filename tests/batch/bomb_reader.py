@@ -1,0 +1,39 @@
+"""Reads a manifest in a process of its own and tells how much memory that took: run as a program.
+
+Arguments: the manifest, then the most bytes of memory that may be had at all, so that a fault ends this
+process and not the machine. Writes a JSON object: what was read or why not, and the peak in MiB.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from opus_async.batch.manifest import open_manifest
+from opus_async.errors import ManifestError
+
+
+def main() -> None:
+    path, most = sys.argv[1], int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    told = {"rows": 0, "error": None}
+    try:
+        for _ in open_manifest(path).records():
+            told["rows"] += 1
+    except ManifestError as error:
+        told["error"] = str(error)
+    told["peak"] = _peak()
+    sys.stdout.write(json.dumps(told))
+
+
+def _peak() -> int:
+    """Of this program alone; ``getrusage`` also tells what the process was before it became this one."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
+
+
+main()

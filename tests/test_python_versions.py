@@ -1,0 +1,76 @@
+"""The package on other Pythons: those installed beside this one, as far as they have our dependencies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOLD = dict(os.environ)
+"""``OPUS_ASYNC_TEST_PYTHON314``, say, is the path of such a Python; no test sees it in its environment."""
+JOB = """
+import asyncio, pathlib, sys, tempfile
+import opus_async
+from opus_async import OpusClient
+from opus_async.batch import run_batch
+from opus_async.simulator import Simulator, SimulatorConfig
+from opus_async.testing import quick_polls
+
+async def main():
+    heard = []
+    async def listener(event):
+        heard.append(event)
+    workflow = "T3xtOnlyWorkfl0w"
+    async with Simulator(SimulatorConfig(run_time=0, queue_time=0)) as simulator:
+        host, key = simulator.base_url, simulator.service_key
+        async with OpusClient(key, base_url=host, listeners=[listener]) as opus:
+            assert (await opus.run(workflow, {"Text": "x"}, timeout=20)).ok
+            with tempfile.TemporaryDirectory() as folder:
+                manifest = pathlib.Path(folder, "m.csv")
+                manifest.write_text("Text\\nx\\ny\\n")
+                out = pathlib.Path(folder, "out")
+                result = await run_batch(opus, str(manifest), workflow_id=workflow, out=out)
+                assert result.exit_code == 0
+    assert heard
+
+with quick_polls(0.01):
+    asyncio.run(main())
+import opus_async.cli, opus_async.opus.callbacks
+print("done")
+"""
+NEEDED = "import aiohttp, aiofiles, backoff, pydantic"
+
+
+def _interpreter(version: str) -> str:
+    """A Python of this version that has what we depend on."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = TOLD.get(f"OPUS_ASYNC_TEST_PYTHON{version.replace('.', '')}") or shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip(f"no Python {version} is installed")
+    ready = subprocess.run([found, "-c", NEEDED], check=False, capture_output=True)
+    if ready.returncode:
+        pytest.skip(f"Python {version} is installed without our dependencies")
+    return found
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_a_job_and_a_batch_meet_no_deprecation_warning(version, monkeypatch):
+    python = _interpreter(version)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    strict = ["-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning"]
+    done = subprocess.run(
+        [python, *strict, "-c", JOB], check=False, capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
+
+
+def test_backoff_is_the_one_distribution_of_that_name():
+    from importlib.metadata import packages_distributions
+
+    assert packages_distributions()["backoff"] == ["backoff"]
