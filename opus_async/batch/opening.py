@@ -95,7 +95,7 @@ async def begin(
             watching=watching,
         )
     except BaseException:
-        await asyncio.shield(ledger.close())
+        await ledger.close()
         _tidy(directory, made=made)
         raise
     return await _work(client, crew)
