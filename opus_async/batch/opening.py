@@ -101,7 +101,7 @@ async def begin(
             accept_second_bill=rules.accept_second_bill,
         )
     except BaseException:
-        await asyncio.shield(ledger.close())
+        await ledger.close()
         _tidy(directory, made=made)
         raise
     return await _work(client, crew)

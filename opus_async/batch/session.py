@@ -222,8 +222,8 @@ async def _end(crew: Crew) -> Counts:
                 stray_shells=platform.stray_shells,
                 uploads_saved=platform.prepared_before,
             )
-    finally:  # whoever cancels a second time must not keep the next process out
-        await asyncio.shield(crew.ledger.close())
+    finally:
+        await crew.ledger.close()
     await asyncio.to_thread(write_reports, crew.directory, crew.notice)
     return counts
 

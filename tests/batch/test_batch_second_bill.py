@@ -99,6 +99,7 @@ async def test_a_job_that_completed_is_not_called_failed(simulate, connect, tmp_
     with sqlite3.connect(ledger) as database:
         database.execute("UPDATE rows SET state = 'unknown', status = 'COMPLETED', result_offset = NULL")
     database.close()
+    (tmp_path / "out" / "results.jsonl").write_bytes(b"")  # a line would prove that the row completed
     for decision in ("failed", "retry"):
         with pytest.raises(ManifestError, match="--accept-second-bill"):
             await resolve_batch(tmp_path / "out", decision)

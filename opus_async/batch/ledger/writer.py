@@ -96,9 +96,14 @@ class Writer:
         )
         writer._thread.start()
         try:
-            return writer, await opened
+            return writer, await asyncio.shield(opened)
         except asyncio.CancelledError:
             writer._stop()
+            with suppress(asyncio.CancelledError, Exception):  # the cancelling is told below
+                await _to_its_end(opened)
+            if opened.exception() is None:
+                with suppress(asyncio.CancelledError, Exception):
+                    await _to_its_end(writer._closed)
             raise
 
     def step(self, step: Step) -> None:
@@ -145,13 +150,15 @@ class Writer:
     async def close(self) -> None:
         """Do what is left, close the store and end the thread; a second call waits for the first.
 
+        Whoever is cancelled meanwhile waits all the same: the next process must not find the batch held.
+
         Raises:
             LedgerError: What was left could not be written, and nobody was told before.
         """
         if not self._maker.is_here:
             return  # it is the parent's, who has the thread
         self._stop()
-        await asyncio.shield(self._closed)
+        await _to_its_end(self._closed)
         self._thread.join()
         if self._error is not None and not self._told:
             self._check()
@@ -264,6 +271,19 @@ class Writer:
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(function, *arguments)
+
+
+async def _to_its_end(future: asyncio.Future[Any]) -> None:
+    """Wait for what the thread does, however often the caller is cancelled; he is told so afterwards."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    future.result()
 
 
 def _is_alone(item: Step | _Operation) -> bool:
