@@ -232,3 +232,48 @@ def test_a_table_that_begins_like_deep_json_is_a_table(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('{"a":' * 50_000 + "\n1\n")
     assert read(path)["rows"] == 1
+
+
+# Parquet
+
+
+def parquet(folder: Path, column, **options) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    path = folder / "m.parquet"
+    options = {"compression": "zstd", "store_schema": False, **options}
+    pq.write_table(pa.table({"Number": column(pa)}), path, **options)
+    return path
+
+
+def repeated(text: str, times: int):
+    return lambda pa: pa.DictionaryArray.from_arrays(pa.array([0] * times, pa.int32()), pa.array([text]))
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (repeated("a" * 20 * MIB, 1000), "row 1: more than 16 MiB of text"),
+        (
+            lambda pa: pa.array(["b" * MIB + str(number) for number in range(150)]),
+            "has 150 MiB in one row group",
+        ),
+        (
+            lambda pa: pa.array([[1] * 2_000_000] * 5, pa.list_(pa.int8())),
+            "row 1: more than 16 MiB of text",
+        ),
+        (lambda pa: pa.array([[1] * 2_000_000] * 12, pa.list_(pa.int8())), "24,000,000 values in one row"),
+        (lambda pa: pa.array([["c" * MIB] * 40] * 3), "row 1: more than 16 MiB of text"),
+    ],
+)
+def test_a_parquet_file_that_unpacks_to_gigabytes_is_refused(tmp_path, column, told):
+    found = read(parquet(tmp_path, column, dictionary_pagesize_limit=1 << 30))
+    assert told in found["error"]
+    assert found["peak"] < 500
+
+
+def test_long_texts_that_repeat_in_parquet_are_read_a_row_at_a_time(tmp_path):
+    found = read(parquet(tmp_path, repeated("a" * 8 * MIB, 200), dictionary_pagesize_limit=1 << 30))
+    assert (found["error"], found["rows"]) == (None, 200)
+    assert found["peak"] < 400

@@ -60,8 +60,9 @@ def _plain_nested(arrow: Any, kind: Any) -> Any:
         fields = [(field.name, plain_type(arrow, field.type)) for field in kind]
         return None if any(one is None for _, one in fields) else arrow.struct(fields)
     if types.is_map(kind):
-        item = plain_type(arrow, kind.item_type) if types.is_string(kind.key_type) else None
-        return None if item is None else arrow.map_(kind.key_type, item)
+        key = plain_type(arrow, kind.key_type)
+        item = plain_type(arrow, kind.item_type) if key is not None and types.is_string(key) else None
+        return None if item is None else arrow.map_(key, item)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         item = plain_type(arrow, kind.value_type)
         return None if item is None else arrow.list_(item)

@@ -11,12 +11,20 @@ from typing import Any, BinaryIO
 
 from opus_async.batch.manifest.arrow_values import converter, plain_type
 from opus_async.batch.manifest.content import refuse_other_content
+from opus_async.batch.manifest.parquet_bounds import (
+    batch_rows,
+    check_footer,
+    check_groups,
+    portions,
+    text_columns,
+)
 from opus_async.batch.manifest.problems import Problems
 from opus_async.batch.manifest.source import Source
 from opus_async.batch.manifest.values import Record
 from opus_async.errors import ManifestError
 
-_BATCH_ROWS = 1_000
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once; else it is the whole of it in a row group."""
 
 
 class ParquetManifest:
@@ -24,6 +32,9 @@ class ParquetManifest:
 
     Text, numbers, bool, Decimal, date and timestamp come as Python values and times as text; lists, structs
     and maps with keys of text as what JSON can hold. Timestamps are cut to microseconds.
+
+    Some rows are in memory at once, and the texts that they share. A file that would take more than about
+    700 MB by its own account is refused, see :mod:`opus_async.batch.manifest.parquet_bounds`.
 
     Args:
         path: The file, absolute.
@@ -79,9 +90,16 @@ class ParquetManifest:
         return self._rows
 
     def _opened(self, file: BinaryIO) -> Any:
+        check_footer(self.path, file)
+        how = {"pre_buffer": False, "buffer_size": _BUFFER}
         try:
-            return self._parquet.ParquetFile(file, pre_buffer=False)
-        except self._arrow_error as error:
+            metadata = self._parquet.read_metadata(file)
+            check_groups(self.path, metadata)
+            file.seek(0)
+            return self._parquet.ParquetFile(
+                file, metadata=metadata, read_dictionary=text_columns(metadata), **how
+            )
+        except (self._arrow_error, RecursionError) as error:
             raise self._damaged() from error
 
     def _plain_schema(self, arrow: ModuleType, schema: Any) -> Any:
@@ -101,17 +119,21 @@ class ParquetManifest:
 
     def _batches(self, table: Any) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The rows as tuples, some at a time."""
-        number = 0
+        number, together = 0, 1
         try:
-            for batch in table.iter_batches(_BATCH_ROWS, use_threads=False):
-                plain = self._table.from_batches([batch]).cast(self._schema, safe=False)
-                yield zip(*(column.to_pylist() for column in plain.columns), strict=True)
-                number += batch.num_rows
+            for batch in table.iter_batches(batch_rows(table.metadata), use_threads=False):
+                for part in portions(self.path, batch, number):
+                    together = part.num_rows
+                    plain = self._table.from_batches([part]).cast(self._schema, safe=False)
+                    yield zip(*(column.to_pylist() for column in plain.columns), strict=True)
+                    number += together
+        except ManifestError:
+            raise
         except self._arrow_error as error:
             raise self._damaged() from error
         except (ValueError, OverflowError) as error:
             raise ManifestError(
-                f"{self.path.name}, row {number + 1} or one of the {_BATCH_ROWS - 1} below it: a value that "
+                f"{self.path.name}, row {number + 1} or one of the {together - 1} below it: a value that "
                 f"Python cannot hold ({error}): write dates and times between the years 1 and 9999"
             ) from error
 

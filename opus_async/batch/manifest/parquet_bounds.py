@@ -1,0 +1,149 @@
+"""How much of a Parquet file is in memory at once: bounds told from its footer, and rows in portions.
+
+Parquet holds a value that repeats once, and how often it repeats in a few bits: two kilobytes can be a
+thousand cells of 50 MB each. So text columns are read as dictionaries, in which each text is held once, and a
+row becomes Python's values only after what it takes was counted. The sizes in the footer are believed: a file
+that lies about them is held by Parquet's own bound of 2 GiB for one page.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from opus_async.errors import ManifestError
+
+MOST_CHUNK = 128 << 20
+"""Bytes of one column in one row group, unpacked. Reading takes about five times as much for a moment."""
+MOST_VALUES = 20_000_000
+"""Values of one column in one row group, those in lists counted one by one."""
+MOST_FOOTER = 16 << 20
+"""Bytes that describe the file; in memory some 30 times as much."""
+MOST_COLUMNS = 16_384
+"""As many as a sheet of Excel has."""
+LARGEST_ROW = 16 << 20
+"""Bytes of text in one row; also how many values its lists may hold, 16 bytes each."""
+
+_BATCH_ROWS = 1_000
+_PORTION = 16 << 20
+_VALUE = 16
+_TAIL = 8
+_MARK = b"PAR1"
+
+
+def check_footer(path: Path, file: BinaryIO) -> None:
+    """Stop at a file whose description is too long, before it is read.
+
+    Args:
+        path: Of the file, for messages.
+        file: Open; is at its beginning afterwards.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL))
+    length, mark = int.from_bytes(file.read(4), "little"), file.read()
+    file.seek(0)
+    if length > MOST_FOOTER and mark == _MARK:
+        raise _too_large(path, f"its description takes {length >> 20} MiB", "fewer columns or row groups")
+
+
+def check_groups(path: Path, metadata: Any) -> None:
+    """Stop at a file that takes too much memory by what its footer says.
+
+    Args:
+        path: Of the file, for messages.
+        metadata: A ``pyarrow.parquet.FileMetaData``.
+    """
+    if metadata.num_columns > MOST_COLUMNS:
+        raise _too_large(path, f"it has {metadata.num_columns:,} columns", "those that are wanted")
+    smaller = "smaller row groups (in pandas and pyarrow: row_group_size=1000)"
+    for column in _chunks(metadata):
+        if column.total_uncompressed_size > MOST_CHUNK:
+            size = f"{column.total_uncompressed_size >> 20:,} MiB in one row group"
+            raise _too_large(path, f"column {column.path_in_schema!r} has {size}", smaller)
+        if column.num_values > MOST_VALUES:
+            size = f"{column.num_values:,} values in one row group"
+            raise _too_large(path, f"column {column.path_in_schema!r} has {size}", smaller)
+
+
+def text_columns(metadata: Any) -> list[str]:
+    """The columns to be read as dictionaries."""
+    schema = metadata.schema
+    columns = [schema.column(place) for place in range(len(schema))]
+    texts = (column for column in columns if column.physical_type == "BYTE_ARRAY")
+    return [column.path for column in texts if column.logical_type.type != "DECIMAL"]
+
+
+def batch_rows(metadata: Any) -> int:
+    """Rows to be read at once: fewer where lists are long."""
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    longest = max(
+        (
+            group.column(place).num_values // max(group.num_rows, 1)
+            for group in groups
+            for place in range(group.num_columns)
+        ),
+        default=1,
+    )
+    return max(1, min(_BATCH_ROWS, MOST_VALUES // 20 // max(longest, 1)))
+
+
+def portions(path: Path, batch: Any, before: int) -> Iterator[Any]:
+    """A batch as it is, or row by row where all its rows together are too large.
+
+    Args:
+        path: Of the file, for messages.
+        batch: A ``pyarrow.RecordBatch``.
+        before: Rows before it.
+
+    Raises:
+        ManifestError: A row is larger than :data:`LARGEST_ROW`.
+    """
+    if batch.num_rows <= 1 or _weight(batch) > _PORTION:
+        for place in range(batch.num_rows):
+            row = batch.slice(place, 1)
+            if _weight(row) > LARGEST_ROW:
+                raise ManifestError(
+                    f"{path.name}, row {before + place + 1}: more than {LARGEST_ROW >> 20} MiB of text, or "
+                    f"{LARGEST_ROW // _VALUE:,} items in lists: longer ones belong into files"
+                )
+            yield row
+    else:
+        yield batch
+
+
+def _weight(batch: Any) -> int:
+    """Bytes of the texts of these rows, each as often as it stands there, and of the items in lists."""
+    return sum(_weight_of(column) for column in batch.columns)
+
+
+def _weight_of(values: Any) -> int:
+    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra, without types; loaded by now
+    import pyarrow.compute as pc  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
+    types, kind = pa.types, values.type
+    if types.is_dictionary(kind):
+        lengths = pc.binary_length(values.dictionary)
+        return int(pc.sum(lengths.take(values.indices).cast(pa.int64())).as_py() or 0)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return int(pc.sum(pc.binary_length(values).cast(pa.int64())).as_py() or 0)
+    if types.is_struct(kind):
+        return sum(_weight_of(part) for part in values.flatten())
+    if types.is_map(kind):
+        start, end = values.offsets[0].as_py() or 0, values.offsets[-1].as_py() or 0
+        parts = (values.keys.slice(start, end - start), values.items.slice(start, end - start))
+        return sum(_VALUE * len(part) + _weight_of(part) for part in parts)
+    if types.is_nested(kind) and hasattr(values, "flatten"):
+        part = values.flatten()
+        return _VALUE * len(part) + _weight_of(part)
+    return 0
+
+
+def _chunks(metadata: Any) -> Iterator[Any]:
+    for group in (metadata.row_group(place) for place in range(metadata.num_row_groups)):
+        yield from (group.column(place) for place in range(group.num_columns))
+
+
+def _too_large(path: Path, what: str, instead: str) -> ManifestError:
+    return ManifestError(f"{path.name} is too large to be read row by row, {what}: write it with {instead}")
