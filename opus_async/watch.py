@@ -36,6 +36,7 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.pace import Calls, Pace, RunTimes
 from opus_async.platform import Observer
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.watch")
 
@@ -179,7 +180,7 @@ class Watcher:
         self._schedule(job, now if look_now or job.called else now + self._next(job, now))
         if self._working < min(self._workers, len(self)):
             self._working += 1
-            worker = loop.create_task(self._work(), name="opus_async watcher")
+            worker = start("opus_async watcher", self._work)
             self._tasks.add(worker)
             worker.add_done_callback(self._worker_ended)
         try:

@@ -20,6 +20,7 @@ from opus_async.errors import LedgerError, OpusError
 from opus_async.lifecycle import Lifecycle, Parked
 from opus_async.models import JobOutcome, JobRequest, JobStatus
 from opus_async.platform import Past
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.batch")
 
@@ -148,7 +149,7 @@ class LocalShardRunner:
 
     def _begin(self, row: Row) -> asyncio.Task[None]:
         work = _Work(row, self._ledger, self._requests, self._platform.identity["generation"])
-        task = asyncio.get_running_loop().create_task(self._work(work), name=f"opus_async row {row.index}")
+        task = start(f"opus_async row {row.index}", self._work, work)
         self._working[work] = task
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
         return task

@@ -27,6 +27,7 @@ from opus_async.errors import LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobRequest
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.batch")
 
@@ -110,7 +111,7 @@ async def _run(crew: Crew) -> None:
         outputs=_outputs(crew),
     )
     runner = Runner(crew.ledger, shards, crew.control, on_drain=lambda going_on: _tell_drain(crew, going_on))
-    sampling = asyncio.create_task(_sample(crew, shards), name="opus_async samples")
+    sampling = start("opus_async samples", _sample, crew, shards)
     try:
         await runner.run()
     finally:

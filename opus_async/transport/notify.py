@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 
 from opus_async.events import Event, Listener
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.transport")
 
@@ -119,11 +120,10 @@ class _Feed:
             return
         self._waiting.append(item)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work())
+            self._task = start("opus_async listener", self._work)
 
     async def _work(self) -> None:
         try:
-            await asyncio.sleep(0)  # under an eager task factory this runs inside of create_task, and of tell
             while self._waiting:
                 await self._tell_one(self._waiting.popleft())
         finally:
