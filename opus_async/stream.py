@@ -30,7 +30,7 @@ from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobOutcome, JobRequest
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.scope import Inquiry, Scope, scope_of
-from opus_async.tasks import start_soon
+from opus_async.tasks import start, start_in
 
 RowT = TypeVar("RowT")
 ItemT = TypeVar("ItemT")
@@ -85,7 +85,7 @@ class Engine(Generic[RowT, ItemT]):
     def start(self) -> None:
         """Begin taking rows; does nothing when begun or ended."""
         if self._supervisor is None and not self._ended:
-            self._supervisor = start_soon(self._run(), name="opus_async stream")
+            self._supervisor = start("opus_async stream", self._run)
             self._supervisor.add_done_callback(self._finish)  # also runs when cancelled before its first step
 
     async def next(self) -> ItemT:
@@ -165,7 +165,7 @@ class Engine(Generic[RowT, ItemT]):
             if row is _NO_MORE:
                 break
             self.in_flight += 1
-            group.create_task(self._one(index, row))
+            start_in(group, self._one, index, row)
         return None
 
     async def _one(self, index: int, row: RowT) -> None:

@@ -37,7 +37,7 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.pace import Calls, Pace, RunTimes
 from opus_async.platform import Observer
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 from opus_async.transport.forks import Maker
 
 log = logging.getLogger("opus_async.watch")
@@ -200,7 +200,7 @@ class Watcher:
         self._schedule(job, now if look_now or job.called else now + self._next(job, now))
         if self._working < min(self._workers, len(self)):
             self._working += 1
-            worker = start_soon(self._work(), name="opus_async watcher")
+            worker = start("opus_async watcher", self._work)
             self._tasks.add(worker)
             worker.add_done_callback(self._worker_ended)
         try:

@@ -19,7 +19,6 @@ from opus_async.errors import (
     RateLimited,
 )
 from opus_async.exits import Exit
-from opus_async.tasks import start_soon
 
 DRAIN_SECONDS = 30.0
 """How long an interrupted session waits, at most, for jobs that are near their end."""
@@ -78,7 +77,7 @@ class Control:
 
     async def or_changed(self, wait: Coroutine[Any, Any, None]) -> None:
         """Wait for this, but no longer than until the pace rises."""
-        tasks = [start_soon(wait), start_soon(self.changed())]
+        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self.changed())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

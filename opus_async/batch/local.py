@@ -24,7 +24,7 @@ from opus_async.models import JobOutcome, JobRequest, JobStatus
 from opus_async.platform import IdTaken, Past, Retry, Stages
 from opus_async.retrying import GaveWay
 from opus_async.scope import Inquiry, Scope, scope_of
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -180,7 +180,7 @@ class LocalShardRunner:
             stages=self._platform.stages,
             generation=self._platform.identity["generation"],
         )
-        task = start_soon(self._work(work), name=f"opus_async row {row.index}")
+        task = start(f"opus_async row {row.index}", self._work, work)
         self._working[work] = task
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
         return task

@@ -21,6 +21,7 @@ from opus_async.batch.rows import FetchedFile
 from opus_async.errors import OpusError, first_error
 from opus_async.filenames import safe_name, safe_text
 from opus_async.platform import Platform
+from opus_async.tasks import start_in
 from opus_async.transport.part import numbered, unwritable
 
 STAGE = "download"
@@ -79,7 +80,7 @@ class Outputs:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._fetched_or_error(output, url, home / name))
+                    start_in(group, self._fetched_or_error, output, url, home / name)
                     for (output, url), name in zip(files, names, strict=True)
                 ]
         except BaseExceptionGroup as errors:

@@ -13,6 +13,7 @@ from opus_async.batch.world import place_of
 from opus_async.errors import AuthenticationError, HostDown, first_error
 from opus_async.models import JobStatus
 from opus_async.platform import Observer
+from opus_async.tasks import start_in
 
 ASKED_AT_ONCE = 32
 LOOKS = 2
@@ -44,7 +45,7 @@ async def started(client: Client, workflow_id: str, jobs: Sequence[Job]) -> dict
         try:
             async with asyncio.TaskGroup() as group:
                 for job in known[start : start + 10 * ASKED_AT_ONCE]:
-                    group.create_task(ask(job))
+                    start_in(group, ask, job)
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
     return found

@@ -11,7 +11,7 @@ from opus_async.batch.ports import Ledger, ShardRunner
 from opus_async.batch.rows import Ending, Row, RowState
 from opus_async.errors import LedgerError
 from opus_async.exits import Exit
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 
 LOOK_AGAIN = 1.0
 """Seconds after which the ledger is asked again while rows are at work: one of them may have been parked."""
@@ -64,7 +64,7 @@ class Runner:
 
     async def run(self) -> None:
         """Run until no row is left, or until the control lets none begin and all have come to rest."""
-        heeding = start_soon(self._heed(), name="opus_async heed")
+        heeding = start("opus_async heed", self._heed)
         try:
             await self._admit()
             while self._running:
@@ -85,7 +85,7 @@ class Runner:
                 self._control.doom(error)
                 return
             if rows:
-                self._running.add(start_soon(self._shards.run(rows), name="opus_async shard"))
+                self._running.add(start("opus_async shard", self._shards.run, rows))
             elif not self._running and self._ledger.next_look() is None:
                 return
             else:
@@ -93,7 +93,7 @@ class Runner:
 
     async def _one_ended(self, seconds: float | None) -> None:
         """Wait until a shard has ended, the pace has risen, or so many seconds have passed."""
-        rising = start_soon(self._control.changed())
+        rising = start("opus_async control", self._control.changed)
         try:
             done, _ = await asyncio.wait(
                 {rising, *self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED

@@ -29,7 +29,7 @@ from opus_async.errors import InvalidInputs, LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobRequest
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.batch")
 
@@ -118,7 +118,7 @@ async def _run(crew: Crew) -> None:
         accept_second_bill=crew.accept_second_bill,
     )
     runner = Runner(crew.ledger, shards, crew.control, on_drain=lambda going_on: _tell_drain(crew, going_on))
-    sampling = start_soon(_sample(crew, shards), name="opus_async samples")
+    sampling = start("opus_async samples", _sample, crew, shards)
     try:
         await runner.run()
     finally:

@@ -16,7 +16,7 @@ from typing import Protocol, Self, TextIO
 
 from opus_async.batch.progress import Progress
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
@@ -53,7 +53,7 @@ class Showing:
 
     async def __aenter__(self) -> Self:
         self._display.open()
-        self._task = start_soon(self._draw_on(), name="opus_async display")
+        self._task = start("opus_async display", self._draw_on)
         return self
 
     async def __aexit__(

@@ -17,6 +17,7 @@ from opus_async.opus.protocol.files import check_size, extension_of
 from opus_async.opus.protocol.observed import checked_file_url
 from opus_async.opus.sources import inspect
 from opus_async.opus.uploads import Progress, Uploader
+from opus_async.tasks import start_in
 from opus_async.transport.files import Source, digest
 
 AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
@@ -83,7 +84,7 @@ class Files:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self.upload(source, **options)) for source in sources]
+                tasks = [start_in(group, self.upload, source, **options) for source in sources]
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return [task.result() for task in tasks]
@@ -142,7 +143,7 @@ class Files:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    url: group.create_task(fetch(url, place, workspace_id=workspace_id))
+                    url: start_in(group, fetch, url, place, workspace_id=workspace_id)
                     for url, place in places.items()
                 }
         except BaseExceptionGroup as errors:

@@ -27,6 +27,7 @@ from opus_async.opus.sources import inspect
 from opus_async.opus.standing import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
 from opus_async.opus.uploads import UploadsOnce
 from opus_async.platform import Collected, Stages, Standing
+from opus_async.tasks import start_in
 from opus_async.transport.download import Destination
 from opus_async.transport.files import Source
 
@@ -145,7 +146,7 @@ class OpusRun:
             return bound.inputs.payload([await self._upload(file) for file in files])
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._upload(file)) for file in files]
+                tasks = [start_in(group, self._upload, file) for file in files]
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return bound.inputs.payload([task.result() for task in tasks])

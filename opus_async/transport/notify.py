@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 
 from opus_async.events import Event, Listener
-from opus_async.tasks import start_soon
+from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.transport")
 
@@ -120,7 +120,7 @@ class _Feed:
             return
         self._waiting.append(item)
         if self._task is None:
-            self._task = start_soon(self._work())
+            self._task = start("opus_async listener", self._work)
 
     async def _work(self) -> None:
         try:
