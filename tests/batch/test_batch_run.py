@@ -453,10 +453,12 @@ async def test_unknown_rows_are_decided(simulate, connect, tmp_path, decision, b
     simulator = await simulate(run_time=1)
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
-    assert await resolve_batch(tmp_path / "out", decision) == 1
+    accept = decision != "done"  # it was started
+    assert await resolve_batch(tmp_path / "out", decision, accept_second_bill=accept) == 1
     assert states(tmp_path / "out") == {state: 1}
     await resume_batch(connect(simulator), tmp_path / "out", settings={"timeout": 60})
     assert states(tmp_path / "out") == {then: 1}
+    assert len(simulator.world.jobs) == 1
     with pytest.raises(ManifestError):
         await resolve_batch(tmp_path / "out", decision, keys=["no such key"])
 
