@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import OpusError, first_error
+from opus_async.errors import OpusError, ProtocolError, first_error
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus import late
 from opus_async.opus.api import Api
@@ -269,5 +269,10 @@ class OpusRun:
                 version_id=version_id,
             )
         )
+        if shell in self._requests:  # a job compared with itself would always look never started
+            raise ProtocolError(
+                f"The platform gave out the id of job {shell} again when a new one was to be made. Is there "
+                "a proxy in between that keeps answers?"
+            )
         self._count_stray()
         return shell

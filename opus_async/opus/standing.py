@@ -121,6 +121,9 @@ class Looks:
             first, second = [await self._look(shell, _SHELL_TEXTS) for _ in range(2)]
             if first is None or second is None or first.status.raw != second.status.raw:
                 return None
+            if first.status.is_terminal:  # no such job: an id that a proxy kept from one that has ended
+                del self._shells[version]
+                return None
             baseline = self._baselines.setdefault(version, Baseline(first))
             for look in (first, second):
                 baseline.learn(look)

@@ -552,3 +552,20 @@ async def test_order_with_a_clear_yes_takes_four_requests(handmade, connect):
     stream = opus.run_many(TEXT, [{"Input": str(row)} for row in range(5)])
     assert all([outcome.ok async for outcome in stream])
     assert server.counts == {"workflow": 1, "initiate": 5, "execute": 5, "status": 5, "results": 5}
+
+
+@pytest.mark.parametrize("of", ["the job itself", "a job that has ended"])
+async def test_id_that_a_proxy_kept_is_never_taken_for_a_job_never_executed(handmade, connect, of):
+    server = await handmade(shown_after=10**6 if of == "the job itself" else 0)
+    opus = connect(server, retry=GRACE)
+    if of == "a job that has ended":
+        assert (await opus.run(TEXT, {"Input": "first"}, timeout=10)).ok
+    kept = f"job-{len(server.jobs) + (of == 'the job itself')}"
+    server.script["execute"] = [RESET_AFTER]
+    server.script["initiate"] = [OK] + [said(201, jobExecutionId=kept)] * 100
+    if of == "a job that has ended":
+        assert (await opus.run(TEXT, {"Input": "x"}, timeout=20)).ok
+    else:
+        with pytest.raises(AmbiguousExecution):
+            await connect(server, retry={**GRACE, "max_elapsed": 0.5}).run(TEXT, {"Input": "x"}, timeout=20)
+    assert server.executed_twice == []
