@@ -20,8 +20,20 @@ from typing import Any, Generic
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
 from opus_async.events import JobStageChanged, JobStatusSeen
+from opus_async.job_ids import JobIds
 from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
-from opus_async.platform import NO_PAST, BoundT, Collected, IdTaken, Journal, Past, Platform, ReadyT, Retry
+from opus_async.platform import (
+    NO_PAST,
+    BoundT,
+    Collected,
+    IdTaken,
+    Journal,
+    Past,
+    Platform,
+    ReadyT,
+    Retry,
+    StartDoubt,
+)
 from opus_async.retrying import GaveWay, OldJobs, give_way_if_accepted
 from opus_async.starting import Starter
 from opus_async.transport.notify import Notifier
@@ -60,7 +72,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         policy: What to do with an uncertain start; see :mod:`opus_async.starting`.
         job_timeout: Seconds for a job whose request names none; None waits for ever.
         notify: Where stage changes go.
-        in_use: Ids of the jobs under way, shared by all that runs jobs there; None for its own.
+        ids: Which job ids are taken, shared by all that runs jobs there; None for its own.
 
     Attributes:
         platform: Whose jobs.
@@ -75,14 +87,14 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         policy: RetryPolicy,
         job_timeout: float | None,
         notify: Notifier,
-        in_use: set[str] | None = None,
+        ids: JobIds | None = None,
     ) -> None:
         self.abandoned: list[str] = []
         self.platform = platform
         self._watcher = watcher
         self._starter = Starter(platform, policy)
         self._old_jobs = OldJobs(watcher, self._starter)
-        self._in_use: set[str] = set() if in_use is None else in_use
+        self._ids = JobIds() if ids is None else ids
         self._job_timeout = job_timeout
         self._notify = notify
 
@@ -116,7 +128,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
         run.job_id, run.ordered = past.remote_id, past.orders > 0
         if past.remote_id is not None:
-            self._in_use.add(past.remote_id)
+            self._ids.take(past.remote_id)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if _timeout_problem(timeout):
             timeout = None  # it is refused below, with the rest
@@ -146,15 +158,15 @@ class Lifecycle(Generic[BoundT, ReadyT]):
     async def _get_to_run(self, run: _Run, request: JobRequest, past: Past) -> bool:
         """Get the job to run, whatever was done before; returns whether it was ordered here."""
         if past.retry is not None:
-            await self._ask(run, request, past.retry, accepted=past.accepted)
+            await self._ask(run, request, past, past.retry)
             return False
         return not past.accepted and await self._start(run, request, past)
 
-    async def _ask(self, run: _Run, request: JobRequest, retry: Retry, *, accepted: bool) -> None:
+    async def _ask(self, run: _Run, request: JobRequest, past: Past, retry: Retry) -> None:
         """Ask the job of a row that is tried again; returns if it is the row's job after all."""
-        self.platform.adopt(run.known_id, request)
+        self.platform.adopt(run.known_id, request, elsewhere=past.elsewhere)
         run.enter(self.platform.stages.watch)
-        status = await self._old_jobs.ask(run.known_id, retry, accepted=accepted)
+        status = await self._old_jobs.ask(run.known_id, retry, accepted=past.accepted, doubt=past.doubt)
         if run.journal:
             run.journal.ordered(run.known_id)
         if status.is_terminal:
@@ -165,8 +177,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         platform, stages = self.platform, self.platform.stages
         orders = past.orders
         if past.remote_id is not None:
-            platform.adopt(past.remote_id, request)
-        if past.orders and await self._was_obeyed(run, past.orders):
+            platform.adopt(past.remote_id, request, elsewhere=past.elsewhere)
+        if past.orders and await self._was_obeyed(run, past):
             return False
         if past.elsewhere and run.job_id is not None:
             platform.stray_shells += not past.orders
@@ -196,9 +208,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
     async def _create(self, run: _Run, bound: BoundT) -> None:
         run.enter(self.platform.stages.create)
         job_id = await self.platform.create(bound)
-        if job_id in self._in_use:
+        if job_id in self._ids:
             raise IdTaken(job_id)
-        self._in_use.add(job_id)
+        self._ids.take(job_id)
         run.made(job_id)
 
     def _give_way(self, run: _Run) -> None:
@@ -212,14 +224,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run.job_id = None
 
     def _leave(self, job_id: str) -> None:
-        self._in_use.discard(job_id)
+        self._ids.leave(job_id)
         self.platform.release(job_id)
 
-    async def _was_obeyed(self, run: _Run, orders: int) -> bool:
+    async def _was_obeyed(self, run: _Run, past: Past) -> bool:
         """Whether an order of an earlier process was obeyed; if not, one more may be given."""
         run.enter(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
-        if not await self._starter.was_obeyed(run.known_id, lost, orders=orders):
+        if not await self._starter.was_obeyed(
+            run.known_id, lost, orders=past.orders, doubt=past.doubt, on_doubt=run.doubted
+        ):
             run.ordered = False
             return False
         if run.journal:
@@ -238,7 +252,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                     raise
             run.ordered = True
 
-        await self._starter.start(run.known_id, ready, orders=orders, before_order=before_order)
+        await self._starter.start(
+            run.known_id, ready, orders=orders, before_order=before_order, on_doubt=run.doubted
+        )
         if run.journal:
             run.journal.ordered(run.known_id)
 
@@ -336,6 +352,10 @@ class _Run:
         self.job_id = remote_id
         if self.journal:
             self.journal.created(remote_id)
+
+    def doubted(self, doubt: StartDoubt) -> None:
+        if self.journal:
+            self.journal.doubted(self.known_id, doubt)
 
     def saw(self, status: JobStatus) -> None:
         self.status = status

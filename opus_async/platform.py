@@ -58,6 +58,15 @@ class StartAnswer(enum.Enum):
     Never answered with another order."""
 
 
+class StartDoubt(enum.Enum):
+    """What is known of a job's start that outlives the process that learned it."""
+
+    REFUSED = "refused"
+    """Its last order was refused: no other follows."""
+    DIFFERED = "differed"
+    """It was seen to differ from a job never started: nothing proves any more that it never was."""
+
+
 class UncertainStart(Exception):
     """Raised by ``start`` when the order may or may not have been obeyed: a question for the lifecycle.
 
@@ -114,6 +123,7 @@ class Past:
         elsewhere: Whether it was made for another version or workflow than jobs are made for now: then it is
             never ordered, and a new one is made if it proves never started.
         retry: Given for a job that is to be tried again.
+        doubt: What was learned of its start.
     """
 
     remote_id: str | None = None
@@ -121,6 +131,7 @@ class Past:
     accepted: bool = False
     elsewhere: bool = False
     retry: Retry | None = None
+    doubt: StartDoubt | None = None
 
 
 NO_PAST = Past()
@@ -145,6 +156,9 @@ class Journal(Protocol):
 
     def gave_way(self, remote_id: str) -> None:
         """This job is done with: a new one takes its place. Losing this costs that it is asked once more."""
+
+    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
+        """Something was learned of its start that forbids another order, whoever asks next."""
 
     def ordered(self, remote_id: str) -> None:
         """The job is known to run."""
@@ -219,8 +233,15 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
     def requests_for(self, files: int) -> int:
         """How many requests a job with so many files takes, looks at its status not counted."""
 
-    def adopt(self, remote_id: str, request: JobRequest) -> None:
-        """A job that an earlier process created for this request is to be started or settled here."""
+    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
+        """A job that an earlier process created for this request is to be started or settled here.
+
+        Args:
+            remote_id: The job.
+            request: What it was made for.
+            elsewhere: Whether it was made for another version or workflow: then no job of this one tells what
+                it looks like that was never started.
+        """
 
     def release(self, remote_id: str) -> None:
         """The lifecycle is done with this job, created or adopted: what is kept of it can go."""

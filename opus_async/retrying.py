@@ -37,7 +37,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import JobStatus
-from opus_async.platform import Retry
+from opus_async.platform import Retry, StartDoubt
 from opus_async.starting import Starter
 from opus_async.watch import Watcher
 
@@ -61,13 +61,16 @@ class OldJobs:
         self._watcher = watcher
         self._starter = starter
 
-    async def ask(self, job_id: str, retry: Retry, *, accepted: bool) -> JobStatus:
+    async def ask(
+        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None = None
+    ) -> JobStatus:
         """Ask a job.
 
         Args:
             job_id: Which.
             retry: What is known of it, and what may be done.
             accepted: Whether its order is known to have been obeyed.
+            doubt: What was learned of its start.
 
         Returns:
             COMPLETED, or a status that is no end: it is the row's job, as before.
@@ -77,7 +80,7 @@ class OldJobs:
             OpusError: It cannot be told.
         """
         try:
-            status = await self._status(job_id, retry, accepted=accepted)
+            status = await self._status(job_id, retry, accepted=accepted, doubt=doubt)
         except OpusError as error:
             give_way_if_accepted(retry, error)
             raise
@@ -91,7 +94,9 @@ class OldJobs:
         give_way_if_accepted(retry, unwanted)
         raise unwanted
 
-    async def _status(self, job_id: str, retry: Retry, *, accepted: bool) -> JobStatus:
+    async def _status(
+        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None
+    ) -> JobStatus:
         try:
             status = await self._watcher.wait(job_id, look_now=True, until_seen=True)
         except NotFound as error:
@@ -103,7 +108,7 @@ class OldJobs:
         if status.is_terminal:
             raise GaveWay
         untold = OpusError("An earlier process could not tell what became of the order to start")
-        if not accepted and not await self._starter.looks_started(job_id, untold):
+        if not accepted and not await self._starter.looks_started(job_id, untold, doubt=doubt):
             raise GaveWay
         return status
 

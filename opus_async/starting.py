@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
-from opus_async.platform import ReadyT, Standing, StartAnswer, UncertainStart
+from opus_async.platform import ReadyT, Standing, StartAnswer, StartDoubt, UncertainStart
 
 log = logging.getLogger("opus_async.lifecycle")
 
@@ -73,8 +73,15 @@ both only ever turn "ordered again" and "refused" into "ambiguous"."""
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
 
 
+OnDoubt = Callable[[StartDoubt], None]
+
+
 async def _nothing() -> None:
     return
+
+
+def _untold(_: StartDoubt) -> None:
+    """Nobody has to remember it."""
 
 
 class Startable(Protocol[ReadyT_contra]):
@@ -115,6 +122,7 @@ class Starter(Generic[ReadyT]):
         *,
         orders: int = 0,
         before_order: Callable[[], Awaitable[None]] = _nothing,
+        on_doubt: OnDoubt = _untold,
     ) -> None:
         """Start the job; returns when it is known to run.
 
@@ -123,6 +131,7 @@ class Starter(Generic[ReadyT]):
             ready: What its start sends.
             orders: Orders that an earlier process gave, and that :meth:`was_obeyed` found not obeyed.
             before_order: Awaited before every order that is sent.
+            on_doubt: Told what a later process has to know.
 
         Raises:
             AmbiguousExecution: It cannot be known.
@@ -138,7 +147,9 @@ class Starter(Generic[ReadyT]):
             log.warning(
                 "job %s: no clear yes to its start (%s); asking whether it runs", job_id, uncertain.cause
             )
-            shown = await self._look(job_id, uncertain, orders)
+            if uncertain.answer is StartAnswer.REFUSED:
+                on_doubt(StartDoubt.REFUSED)
+            shown = await self._look(job_id, uncertain, orders, on_doubt=on_doubt)
             verdict = self._verdict(uncertain, shown, orders)
             if verdict is Verdict.RUNS:
                 return None
@@ -148,13 +159,23 @@ class Starter(Generic[ReadyT]):
                 raise _ambiguous(self._why(uncertain.answer, shown, orders), uncertain.cause)
             log.warning("job %s: looks never started; ordering it again (order %d)", job_id, orders + 1)
 
-    async def was_obeyed(self, job_id: str, cause: OpusError, *, orders: int) -> bool:
+    async def was_obeyed(
+        self,
+        job_id: str,
+        cause: OpusError,
+        *,
+        orders: int,
+        doubt: StartDoubt | None = None,
+        on_doubt: OnDoubt = _untold,
+    ) -> bool:
         """Whether an order that an earlier process may have sent was obeyed.
 
         Args:
             job_id: The job.
             cause: What is said to have happened to the order.
             orders: How many may have left.
+            doubt: What that process learned.
+            on_doubt: Told what a later process has to know.
 
         Returns:
             False when the job looks never started for the whole grace, and may be ordered again.
@@ -163,8 +184,10 @@ class Starter(Generic[ReadyT]):
             AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
         """
         uncertain = UncertainStart(cause)
-        shown = await self._look(job_id, uncertain, orders)
+        shown = await self._look(job_id, uncertain, orders, doubt=doubt, on_doubt=on_doubt)
         verdict = self._verdict(uncertain, shown, orders)
+        if verdict is Verdict.ORDER_AGAIN and doubt is StartDoubt.REFUSED:
+            raise _ambiguous("Its order was refused, and it looks never started", cause)
         if verdict is Verdict.AMBIGUOUS:
             raise _ambiguous(self._why(uncertain.answer, shown, orders), cause)
         return verdict is Verdict.RUNS
@@ -191,7 +214,7 @@ class Starter(Generic[ReadyT]):
             return f"Order {orders} to start it was refused, and order {orders - 1} may have been obeyed late"
         return f"It looks never started, after {orders} orders, and no more are sent for one job"
 
-    async def looks_started(self, job_id: str, cause: OpusError) -> bool:
+    async def looks_started(self, job_id: str, cause: OpusError, *, doubt: StartDoubt | None = None) -> bool:
         """Whether a job shows that it was ever started, whatever the policy allows to do about it.
 
         False means that it looks never started for the whole grace.
@@ -199,19 +222,27 @@ class Starter(Generic[ReadyT]):
         Raises:
             AmbiguousExecution: It cannot be known.
         """
-        shown = await self._look(job_id, UncertainStart(cause), 1)
+        shown = await self._look(job_id, UncertainStart(cause), 1, doubt=doubt)
         if shown not in {Shown.STARTED, Shown.NOT_STARTED}:
             raise _ambiguous(self._why(StartAnswer.LOST, shown, 1), cause)
         return shown is Shown.STARTED
 
-    async def _look(self, job_id: str, uncertain: UncertainStart, orders: int) -> Shown:
+    async def _look(
+        self,
+        job_id: str,
+        uncertain: UncertainStart,
+        orders: int,
+        *,
+        doubt: StartDoubt | None = None,
+        on_doubt: OnDoubt = _untold,
+    ) -> Shown:
         """Look at the job until it is clear what it shows, or the time for that is up."""
         grace = self._policy.execute_grace * 2 ** (orders - 1)
         if uncertain.answer is StartAnswer.REFUSED and orders == 1:
             looks = [share * min(REFUSAL_WINDOW, grace) for share in LOOKS_AT_A_REFUSAL]
         else:
             looks = [share * grace for share in LOOKS]
-        agreeing, slept, differed = 0, 0.0, False
+        agreeing, slept, differed = 0, 0.0, doubt is StartDoubt.DIFFERED
         for number, moment in enumerate(self._with_more(looks, grace), 1):
             await self._sleep(moment - slept)
             slept = moment
@@ -224,7 +255,9 @@ class Starter(Generic[ReadyT]):
                 raise _ambiguous(why, uncertain.cause) from error
             if standing is Standing.RUNNING:
                 return Shown.STARTED
-            differed = differed or standing is Standing.DIFFERENT
+            if standing is Standing.DIFFERENT and not differed:
+                differed = True
+                on_doubt(StartDoubt.DIFFERED)
             agreeing += standing is Standing.UNSTARTED
             if differed and number >= len(looks) + LOOKS_AT_A_DIFFERENCE:
                 break

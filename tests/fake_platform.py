@@ -36,6 +36,7 @@ class FakePlatform:
         self.calls_back = False
         self.adopted: dict[str, JobRequest] = {}
         self.released: list[str] = []
+        self.made: set[str] = set()
         self.files: dict[str, bytes] = {}
         self.calls: list[tuple[str, Any]] = []
         self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
@@ -68,7 +69,11 @@ class FakePlatform:
 
     async def create(self, bound: dict[str, Any]) -> str:
         await self._do("create", bound)
-        return f"job-{bound.get('n', 0)}"
+        name = f"job-{bound.get('n', 0)}"
+        made = self.count("create")
+        job_id = name if name not in self.made else f"{name}-{made}"
+        self.made.add(job_id)
+        return job_id
 
     async def start(self, remote_id: str, ready: dict[str, Any]) -> None:
         self.starts[remote_id] = self.starts.get(remote_id, 0) + 1
@@ -100,7 +105,7 @@ class FakePlatform:
     def requests_for(self, files: int) -> int:
         return 2 + files
 
-    def adopt(self, remote_id: str, request: JobRequest) -> None:
+    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
         self.adopted[remote_id] = request
 
     def release(self, remote_id: str) -> None:

@@ -21,7 +21,7 @@ from opus_async.batch.rows import PROVED_FAILURES, Ending, FetchedFile, Row, Row
 from opus_async.errors import LedgerError, OpusError
 from opus_async.lifecycle import Lifecycle, Parked
 from opus_async.models import JobOutcome, JobRequest, JobStatus
-from opus_async.platform import IdTaken, Past, Retry, Stages
+from opus_async.platform import IdTaken, Past, Retry, Stages, StartDoubt
 from opus_async.retrying import GaveWay
 from opus_async.scope import Inquiry, Scope, scope_of
 from opus_async.tasks import start
@@ -411,6 +411,10 @@ class _Work:
         self._generation, self.status = self._here, None
         self.phase, self.may_run = _Phase.UNORDERED, False
 
+    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
+        self._ledger.doubted(self.row, doubt)
+        self.row = replace(self.row, start_doubt=doubt)
+
     def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
         self.ordered_at = asyncio.get_running_loop().time()
@@ -446,4 +450,5 @@ def _past(row: Row, *, accept_second_bill: bool) -> Past:
         accepted=ordered and known_to_run,
         elsewhere=row.elsewhere,
         retry=retry,
+        doubt=row.start_doubt,
     )

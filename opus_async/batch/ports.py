@@ -16,7 +16,7 @@ from opus_async.batch.world import NO_WORLD
 from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.lifecycle import Lifecycle
-from opus_async.platform import Memory
+from opus_async.platform import Memory, StartDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,9 @@ class Ledger(Protocol):
 
     def gave_way(self, row: Row) -> None:
         """Its job is done with, and a new one is to be made. Losing this costs that it is asked once more."""
+
+    def doubted(self, row: Row, doubt: StartDoubt) -> None:
+        """Something was learned of the start of its job that forbids another order."""
 
     def ordered(self, row: Row) -> None:
         """The platform has accepted it."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from opus_async.platform import StartDoubt
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -89,6 +91,7 @@ class Row:
             an unknown one): its job, if it has one, is asked before another is made. None once that is done.
         elsewhere: Whether its job was made in another world than this session works in.
         other_inputs: Whether its job was made for something else than the row asks for now.
+        start_doubt: What was learned of the start of its job that forbids another order.
     """
 
     id: int
@@ -107,6 +110,7 @@ class Row:
     retried_from: RowState | None = None
     elsewhere: bool = False
     other_inputs: bool = False
+    start_doubt: StartDoubt | None = None
 
     @property
     def asks_first(self) -> bool:
@@ -127,6 +131,7 @@ class Row:
             retried_from=None,
             elsewhere=False,
             other_inputs=False,
+            start_doubt=None,
         )
 
 

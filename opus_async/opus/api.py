@@ -325,7 +325,14 @@ class Api:
         body = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode()
         url = self.base_url + call.path
         headers = self._headers if body is None else self._json_headers
-        request = Request(operation=call.operation, method=call.method, url=url, headers=headers, body=body)
+        request = Request(
+            operation=call.operation,
+            method=call.method,
+            url=url,
+            headers=headers,
+            body=body,
+            follow=call.repeatable,
+        )
         shown = without_query(url)
         subject = shown if body is None else None  # one id whose status is always a 502 is not the host
 

@@ -23,6 +23,7 @@ from opus_async.config import (
 )
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
+from opus_async.job_ids import JobIds
 from opus_async.lifecycle import Lifecycle
 from opus_async.models import JobOutcome, JobRequest, Workflow
 from opus_async.opus.api import Api
@@ -112,8 +113,7 @@ class OpusClient:
         self._timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
         self._notify = Notifier(listeners)
-        self._in_use: set[str] = set()
-        """Ids of the jobs under way: two at once must not be one."""
+        self._ids = JobIds()
         self._http = Http(self._timeouts, session=session)
         self._gate = Gate(
             self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
@@ -375,7 +375,7 @@ class OpusClient:
             policy=self.retry,
             job_timeout=self._timeouts.job,
             notify=self._notify,
-            in_use=self._in_use,
+            ids=self._ids,
         )
 
     def _check_open(self) -> None:

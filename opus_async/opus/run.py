@@ -26,7 +26,7 @@ from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.sources import inspect
 from opus_async.opus.standing import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
 from opus_async.opus.uploads import UploadsOnce
-from opus_async.platform import Collected, Stages, Standing
+from opus_async.platform import Collected, IdTaken, Stages, Standing
 from opus_async.tasks import start_in
 from opus_async.transport.download import Destination
 from opus_async.transport.files import Source
@@ -97,6 +97,8 @@ class OpusRun:
         self._max_file_bytes = max_file_bytes
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
+        self._elsewhere: set[str] = set()
+        """Those of them that were made for another version or workflow."""
         self._reading = asyncio.Lock()
         self._requests: dict[str, JobRequest] = {}
         """What each job under way was made for: its version, and what its answers may quote."""
@@ -172,16 +174,21 @@ class OpusRun:
                 version_number=number,
             )
         )
+        if self._looks.is_shell(job_id):
+            raise IdTaken(job_id)
         self.adopt(job_id, request)
         return job_id
 
-    def adopt(self, remote_id: str, request: JobRequest) -> None:
+    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
         """Remember what a job was made for, in whatever process, until it is released."""
         self._requests[remote_id] = request
+        if elsewhere:
+            self._elsewhere.add(remote_id)
 
     def release(self, remote_id: str) -> None:
         """Forget a job that is done with here."""
         self._requests.pop(remote_id, None)
+        self._elsewhere.discard(remote_id)
         self._looks.forget(remote_id)
 
     async def start(self, remote_id: str, ready: Payload) -> None:
@@ -198,6 +205,8 @@ class OpusRun:
             AuthenticationError: The key is refused, whatever is asked.
             TransportError: The platform cannot be asked any more; a later look would not go better.
         """
+        if remote_id in self._elsewhere:
+            return await self._looks.standing_alone(remote_id)
         request = self._requests.get(remote_id, _NOTHING_ASKED)
         given = [text for text in (request.title, request.description) if text]
         return await self._looks.standing(remote_id, self._version_of(request), given=given)

@@ -98,6 +98,19 @@ class Looks:
         self._odd[job_id] = look
         return Standing.DIFFERENT
 
+    async def standing_alone(self, job_id: str) -> Standing:
+        """Look once at a job that can be compared with none.
+
+        Raises:
+            AuthenticationError: As :meth:`standing` does, and TransportError.
+        """
+        look = await self._look(job_id, ())
+        return Standing.RUNNING if look is not None and look.status in _MOVED_FOR_SURE else Standing.UNCLEAR
+
+    def is_shell(self, job_id: str) -> bool:
+        """Whether this is one of the jobs that are never executed."""
+        return job_id in self._shells.values()
+
     def forget(self, job_id: str) -> None:
         """Nobody asks about this job any more."""
         self._odd.pop(job_id, None)
@@ -120,6 +133,8 @@ class Looks:
             shell = self._shells[version]
             first, second = [await self._look(shell, _SHELL_TEXTS) for _ in range(2)]
             if first is None or second is None or first.status.raw != second.status.raw:
+                return None
+            if (first.answers[1] is None) != (second.answers[1] is None):  # its audit is on its way, or lags
                 return None
             if first.status.is_terminal:  # no such job: an id that a proxy kept from one that has ended
                 del self._shells[version]

@@ -74,6 +74,8 @@ class Request:
         headers: Name -> value.
         body: The bytes; None for no body.
         timeout: Seconds for this attempt, answer included; None for ``Timeouts.request``.
+        follow: Whether a redirect inside its own origin is followed: never for what must not be sent twice,
+            because whoever answered with one may have obeyed.
     """
 
     operation: str
@@ -82,6 +84,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout: float | None = None
+    follow: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ class Http:
             )
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
+            if not request.follow:
+                raise _redirect_refused(request.method, url, "was redirected, and must not be sent twice")
             url = _next_url(request.method, url, response)
         raise _redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
 

@@ -12,7 +12,7 @@ from opus_async.batch.ports import Planned
 from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
-from opus_async.platform import IdTaken
+from opus_async.platform import IdTaken, StartDoubt
 
 
 class PlainMemory:
@@ -128,6 +128,9 @@ class PlainLedger:
         self._move(row, RowState.PLANNED)
         self.rows[row.id] = self.rows[row.id].without_job()
         self._tell("gave way", row)
+
+    def doubted(self, row: Row, doubt: StartDoubt) -> None:
+        self._set(row, start_doubt=doubt)
 
     def ordered(self, row: Row) -> None:
         self._move(row, RowState.RUNNING)

@@ -20,7 +20,7 @@ from opus_async.errors import (
 from opus_async.events import JobStageChanged
 from opus_async.lifecycle import MOST_SHELLS, Parked
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import IdTaken, Past, Standing, StartAnswer, UncertainStart
+from opus_async.platform import IdTaken, Past, Standing, StartAnswer, StartDoubt, UncertainStart
 from opus_async.transport.notify import Notifier
 
 
@@ -38,6 +38,9 @@ class WrittenDown:
     async def ordering(self, remote_id: str) -> None:
         self.told.append(("ordering", remote_id))
         self.starts_when_ordering.append(self._platform.count("start"))
+
+    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
+        self.told.append(("doubted", doubt))
 
     def gave_way(self, remote_id: str) -> None:
         self.told.append(("gave way", remote_id))

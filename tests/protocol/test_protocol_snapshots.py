@@ -143,12 +143,19 @@ def test_baseline_does_not_compare_what_varies_between_looks_at_one_job():
     assert baseline.differences(snapshot(status=changed(STATUS, load=19, more=1))) == ["status/more"]
 
 
-def test_baseline_always_compares_the_status():
-    baseline = Baseline(snapshot())
-    baseline.learn(snapshot(status=changed(STATUS, status="QUEUED")))
-    baseline.learn(snapshot())
-    assert baseline.differences(snapshot(status=changed(STATUS, status="QUEUED"))) == ["status/status"]
-    assert baseline.statuses == {JobStatus.PENDING, JobStatus.UNKNOWN}
+def test_baseline_never_takes_a_status_for_a_nonce():
+    baseline = Baseline(snapshot(status=changed(STATUS, status="QUEUED-17")))
+    baseline.learn(snapshot(status=changed(STATUS, status="QUEUED-18")))
+    assert baseline.differences(snapshot(status=changed(STATUS, status="QUEUED-18"))) == []
+    assert baseline.differences(snapshot(status=changed(STATUS, status="QUEUED-19"))) == ["status/status"]
+    assert baseline.statuses == {JobStatus.UNKNOWN}
+
+
+@pytest.mark.parametrize("before", [None, 0])
+def test_baseline_takes_no_nothing_that_varied_for_a_measurement(before):
+    baseline = Baseline(snapshot(status=changed(STATUS, starts=before)))
+    baseline.learn(snapshot(status=changed(STATUS, starts=0 if before is None else None)))
+    assert baseline.differences(snapshot(status=changed(STATUS, starts=1))) == ["status/starts"]
 
 
 JSON = st.recursive(

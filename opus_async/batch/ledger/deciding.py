@@ -23,6 +23,7 @@ RESOLVED = "resolved by a person"
 STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED})
 """Statuses of jobs that are billed, or will be unless they end badly."""
 ACCEPTED = "accepted"
+DIFFERED = "seen to differ from a job never started"
 """How it is told that an order was answered with a clear yes, or found obeyed."""
 _ENDED_BADLY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
 _TOLD = 20
@@ -76,6 +77,10 @@ WHERE id = ?
 _FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?"
 _UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
 _BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
+_DIFFERED = """
+SELECT 1 FROM rows JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id
+WHERE rows.id = ? AND NOT gave_way AND start_doubt = 'differed'
+"""
 _STATUS = "SELECT key, status FROM rows WHERE id = ?"
 _STORY = "SELECT row, state FROM history WHERE state IN ('planned', 'running', 'waiting') ORDER BY id"
 """In one reading: there is no index by row."""
@@ -142,6 +147,8 @@ def started(rows: Sequence[int], store: Store) -> dict[str, str]:
         key, status = store.connection.execute(_STATUS, (row,)).fetchone()
         if status in STARTED:
             found[key] = status
+        elif store.connection.execute(_DIFFERED, (row,)).fetchone():
+            found[key] = DIFFERED
         elif row in accepted and status not in _ENDED_BADLY:
             found[key] = ACCEPTED
     return found

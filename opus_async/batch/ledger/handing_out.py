@@ -15,6 +15,7 @@ from typing import Any
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import Row, RowState
+from opus_async.platform import StartDoubt
 
 LONGEST_REST = 3600.0
 """Seconds. A look that is due later than that when a session begins was set by a clock that has jumped, or is
@@ -23,7 +24,7 @@ taken for it: to look once too often costs one request."""
 _ROWS = """
 SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
                                    status, orders, attempts, started_at, waiting_since, timings, retried_from,
-                                   jobs.world, jobs.digest IS NOT rows.digest))
+                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
@@ -138,6 +139,7 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         retried_from,
         world,
         other_inputs,
+        start_doubt,
     ) = values
     return Row(
         id=row,
@@ -156,4 +158,5 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         retried_from=None if retried_from is None else RowState(retried_from),
         elsewhere=remote_id is not None and same is not None and world not in same,
         other_inputs=world is not None and bool(other_inputs),
+        start_doubt=None if start_doubt is None else StartDoubt(start_doubt),
     )

@@ -26,6 +26,8 @@ CREATE TABLE jobs (
     row INTEGER NOT NULL,
     digest TEXT,            -- of the row, when it was made: what it was made for
     gave_way INTEGER NOT NULL DEFAULT 0,    -- 1 once the row is done with it
+    start_doubt TEXT,       -- why it is not ordered again: refused (its last order was), or differed (it was
+                            -- seen to differ from a job never started); NULL where nothing was learned
     PRIMARY KEY (remote_id, place)
 ) WITHOUT ROWID
 """,

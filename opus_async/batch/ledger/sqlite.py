@@ -30,7 +30,7 @@ from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
 from opus_async.models import JobStatus
-from opus_async.platform import IdTaken
+from opus_async.platform import IdTaken, StartDoubt
 
 Ask = Callable[[Sequence[Job]], Awaitable[Mapping[str, str]]]
 """From jobs of rows to the keys of those that were started, each with how that shows."""
@@ -436,6 +436,11 @@ class SqliteLedger:
         if row.id in self._leased:
             self._writer.step(steps.gave_way(row.id, self._when()))
             self._stand(row, RowState.PLANNED)
+
+    def doubted(self, row: Row, doubt: StartDoubt) -> None:
+        """Something was learned of the start of its job that forbids another order."""
+        if row.id in self._leased:
+            self._writer.step(steps.doubted(row.id, doubt))
 
     def ordered(self, row: Row) -> None:
         """The platform has accepted it, whether in this session or in an earlier one."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import Ending
+from opus_async.platform import StartDoubt
 
 Step = tuple[Any, ...]
 """Its name, the row's number, and what else its function below says."""
@@ -136,6 +137,21 @@ _GAVE_WAY = _Meaning(
 )
 
 
+def doubted(row: int, doubt: StartDoubt) -> Step:
+    """Something was learned of the start of its job that forbids another order."""
+    return ("doubted", row, doubt.value)
+
+
+_DOUBTED = _Meaning(
+    ("doubt",),
+    """
+    UPDATE jobs SET start_doubt = CASE start_doubt WHEN 'differed' THEN start_doubt ELSE :doubt END
+    WHERE remote_id = (SELECT remote_id FROM rows WHERE id = :row) AND row = :row AND NOT gave_way;
+    """,
+    is_change=False,
+)
+
+
 def running(row: int, when: When) -> Step:
     """The platform has accepted it."""
     return ("running", row, *when)
@@ -244,6 +260,7 @@ _MEANINGS = {
     "created": _CREATED,
     "ordering": _ORDERING,
     "gave_way": _GAVE_WAY,
+    "doubted": _DOUBTED,
     "running": _RUNNING,
     "seen": _SEEN,
     "spent": _SPENT,

@@ -7,6 +7,7 @@ null are not the same: a difference only ever forbids a second order, so that in
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -48,6 +49,8 @@ _VARYING: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 """What differs between two jobs that are alike, wherever a text holds it."""
 
+MOST_LOOKS = 8
+"""Different looks at a job never executed that are remembered."""
 Leaves = Mapping[str, Any]
 """Path -> value, of everything in an answer."""
 
@@ -106,29 +109,48 @@ class Snapshot:
 class Baseline:
     """What a job that was never executed shows, learned from several looks at one.
 
-    What varied between them (a nonce, the load of a server) tells nothing and is not compared; the status
-    always is.
+    Whatever one of them showed is what such a job may show. Of a value that varied as a nonce, a clock or the
+    load of a server does, any other of its kind is, too; the status is never taken for one.
     """
 
     def __init__(self, first: Snapshot) -> None:
         self.statuses = {first.status}
-        self._latest = first
-        self._unstable: set[str] = set()
-
-    @property
-    def worked(self) -> bool:
+        self.worked = first.worked
         """Whether even such a job shows nodes that have run."""
-        return self._latest.worked
+        self._looks = [first]
 
     def learn(self, look: Snapshot) -> None:
         """Take in another look at the same job."""
-        self._unstable |= {path for path in self._latest.differences(look) if not _is_status(path)}
         self.statuses.add(look.status)
-        self._latest = look
+        self.worked = self.worked or look.worked
+        if all(look.differences(known) for known in self._looks):
+            self._looks = [*self._looks[-MOST_LOOKS + 1 :], look]
 
     def differences(self, look: Snapshot) -> list[str]:
-        """Paths at which a job shows something else than the last look at this one; empty if it is alike."""
-        return [path for path in self._latest.differences(look) if path not in self._unstable]
+        """Paths at which a job shows what none of the looks at this one did; empty if it is alike."""
+        comparable = _Comparable((*look.names, *self._looks[0].names), (*look.given, *self._looks[0].given))
+        known = [comparable.leaves(each) for each in self._looks]
+        shown = comparable.leaves(look)
+        paths = dict.fromkeys(itertools.chain(shown, *known))
+        return [path for path in paths if not _may_show(path, shown, known)]
+
+
+_MISSING = object()
+
+
+def _may_show(path: str, shown: Leaves, known: Sequence[Leaves]) -> bool:
+    value, seen = shown.get(path, _MISSING), [leaves.get(path, _MISSING) for leaves in known]
+    if value in seen:
+        return True
+    varied = len(set(map(repr, seen))) > 1
+    return varied and not _is_status(path) and all(map(_varies_by_itself, (value, *seen)))
+
+
+def _varies_by_itself(value: Any) -> bool:
+    """Whether a value can be a nonce or a measurement: not a nothing that has become something."""
+    if isinstance(value, str):
+        return len(value) >= _SHORT_TEXT and any(char.isdigit() for char in value) and value[0] != "<"
+    return isinstance(value, int | float) and value > 0
 
 
 def _is_status(path: str) -> bool:
