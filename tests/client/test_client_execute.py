@@ -29,6 +29,7 @@ from opus_async import (
     AmbiguousExecution,
     APIError,
     AuthenticationError,
+    DeadlineExceeded,
     JobRequest,
     NotFound,
     PermissionDenied,
@@ -569,3 +570,29 @@ async def test_id_that_a_proxy_kept_is_never_taken_for_a_job_never_executed(hand
         with pytest.raises(AmbiguousExecution):
             await connect(server, retry={**GRACE, "max_elapsed": 0.5}).run(TEXT, {"Input": "x"}, timeout=20)
     assert server.executed_twice == []
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_redirect_inside_the_host_repeats_no_order(handmade, connect, status):
+    server = await handmade(running_for=1)
+    elsewhere = replace(redirect(status, "/job/execute"), obeyed=True)
+    server.script["execute"] = [elsewhere] * 5
+    assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
+    assert server.counts["execute"] == 1
+
+
+async def test_audit_that_came_late_to_the_shell_hides_no_difference(handmade, connect):
+    server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=10**6)
+    shells = itertools.count()
+
+    def audit(seen):
+        if server.jobs[seen.target.split("/")[-2]].executions:
+            return said(200, executions=1)
+        return said(404, statusCode=404) if next(shells) == 0 else said(200, executions=0)
+
+    server.script["audit"] = [audit] * 1000
+    opus = connect(server, retry=GRACE)
+    job = asyncio.ensure_future(opus.run(TEXT, {"Input": "x"}, timeout=5))
+    with pytest.raises((AmbiguousExecution, DeadlineExceeded)):
+        await job
+    assert server.counts["execute"] == 1

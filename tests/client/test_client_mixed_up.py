@@ -9,7 +9,7 @@ from client_tools import TEXT
 from handmade_opus import OK, said
 
 from opus_async import JobRequest, MixedUpAnswer, OpusClient, OpusError
-from opus_async.platform import UncertainStart
+from opus_async.platform import StartAnswer, UncertainStart
 
 FAST = {"attempts": 3, "base": 0.01, "cap": 0.02}
 OTHER = {"v0": {"jobExecutionId": "job-99"}, "v1": {"caseId": "job-99"}}
@@ -95,7 +95,7 @@ async def test_an_answer_about_another_order_makes_the_start_uncertain(
     with pytest.raises(UncertainStart) as caught:
         await opus._api.execute(job_id, payload, callback_url=None, workspaces=None)
     assert isinstance(caught.value.cause, MixedUpAnswer)
-    assert caught.value.may_resend
+    assert caught.value.answer is StartAnswer.LOST
     assert server.counts["execute"] == 1
 
     if obeyed:  # it runs, and is seen to

@@ -296,3 +296,28 @@ def test_two_jobs_under_way_never_have_the_same_id():
 
     assert run_virtual(main()) == {"same", "other"}
     assert platform.starts == {"same": 1, "other": 1}
+
+
+@pytest.mark.parametrize("doubt", StartDoubt)
+def test_what_forbids_another_order_holds_in_the_next_process_too(doubt):
+    platform = FakePlatform()
+    with pytest.raises(AmbiguousExecution):
+        run(platform, past=Past(remote_id="job-3", orders=1, doubt=doubt))
+    assert platform.starts == {}
+
+
+def test_the_journal_hears_what_forbids_another_order():
+    refused, differed = FakePlatform(), FakePlatform()
+    refusal = ValidationFailed("no", status=400)
+    refused.fail["start"] = lambda _: UncertainStart(refusal, StartAnswer.REFUSED)
+    journal = WrittenDown(refused)
+    with pytest.raises(ValidationFailed):
+        run(refused, journal=journal)
+    assert ("doubted", StartDoubt.REFUSED) in journal.told
+
+    differed.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    differed.standings = [Standing.UNSTARTED, Standing.DIFFERENT, Standing.DIFFERENT, Standing.UNSTARTED]
+    journal = WrittenDown(differed)
+    with pytest.raises(AmbiguousExecution):
+        run(differed, journal=journal)
+    assert journal.told.count(("doubted", StartDoubt.DIFFERED)) == 1

@@ -125,7 +125,6 @@ def test_an_upload_without_two_urls_is_a_protocol_error_that_quotes_neither(v0, 
         {"jobExecutionId": "2514"},
         {"success": True, "error": None},
         {"success": True, "error": {"warning": "slow"}},
-        {"message": "Job Started"},
     ],
 )
 def test_an_accepted_start_returns(v0, answer, body, status):
@@ -152,6 +151,14 @@ def test_trap_10_an_inner_status_is_an_execute_error(v0, answer, inner, kind):
         {"success": False, "statusCode": 200, "message": "no credit"},
         {"status": "error", "message": "no credit"},
         {"status": "fail", "error": "no credit"},
+        {"status": 500, "message": "no credit"},
+        {"status": " 409 ", "message": "no credit"},
+        {"code": 500.0, "message": "no credit"},
+        {"success": "False", "message": "no credit"},
+        {"ok": False, "message": "no credit"},
+        {"success": True, "data": {"success": False}, "message": "no credit"},
+        {"success": True, "data": {"statusCode": 500}, "message": "no credit"},
+        {"errors": ["no credit"], "message": "no credit"},
     ],
 )
 def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
@@ -160,7 +167,16 @@ def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
     assert caught.value.status == 201
 
 
-NO_WORD_OF_A_START = [{}, {"statusCode": None}, {"uptime": 3}, {"data": {"success": True}}]
+NO_WORD_OF_A_START = [
+    {},
+    {"statusCode": None},
+    {"statusCode": 302},
+    {"uptime": 3},
+    {"data": {"success": True}},
+    {"message": "Job Started"},
+    {"message": "Service Unavailable"},
+    {"status": "FAILED", "message": "x"},
+]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +260,47 @@ def test_an_error_inside_a_200_is_no_status_of_the_job(v0, answer):
 def test_error_envelope_of_a_gateway_is_no_answer_about_a_job(v0, answer, read, words, word):
     with pytest.raises(ProtocolError, match="error in answering"):
         getattr(v0, read)(answer({"status": word, **words}))
+
+
+ERRORS_INSTEAD_OF_A_STATUS = [
+    {"state": "error", "message": "m"},
+    {"success": True, "data": {"status": "error", "message": "upstream timeout"}},
+    {"status": "error", "description": "m"},
+    {"status": "error", "Message": "m"},
+    {"status": "error", "error_description": "m"},
+    {"status": "error", "data": {"message": "m"}},
+    {"status": "error", "message": "m", "jobExecutionId": None},
+]
+
+
+@pytest.mark.parametrize("body", ERRORS_INSTEAD_OF_A_STATUS)
+def test_error_in_any_spelling_is_no_status_of_a_job(v0, answer, body):
+    with pytest.raises(ProtocolError):
+        v0.read_status(answer(body))
+
+
+ERRORS_INSTEAD_OF_RESULTS = [
+    {"error": "upstream timeout"},
+    {"status": "error"},
+    {"detail": "Bad gateway"},
+    {"errors": ["x"]},
+    {"code": "E1", "msg": "x"},
+    {"fault": {"faultstring": "x"}},
+    {"data": {"status": "error", "message": "x"}},
+    {"success": True, "data": {"error": "x", "message": "x"}},
+    {"status": "COMPLETED", "error": "storage unavailable"},
+]
+
+
+@pytest.mark.parametrize("body", ERRORS_INSTEAD_OF_RESULTS)
+def test_error_in_the_place_of_results_is_none(v0, answer, body):
+    with pytest.raises(ProtocolError):
+        v0.read_results(answer(body))
+
+
+def test_results_beside_a_status_that_goes_on_are_not_ready(v0, answer):
+    body = {"status": "IN_PROGRESS", "results": {"v": {"value": "part", "type": "str"}}}
+    assert v0.read_results(answer(body)) is None
 
 
 @pytest.mark.parametrize("body", [{"status": "error"}, {"status": "error", "message": "m", "caseId": "7"}])

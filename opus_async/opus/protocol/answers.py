@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from opus_async.errors import APIError, ProtocolError
 from opus_async.opus.protocol import belonging
 from opus_async.opus.protocol.dialect import Answer, PresignedUpload
+from opus_async.opus.protocol.envelopes import is_error_envelope
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
 from opus_async.opus.protocol.failures import error_from, json_of, json_or_none, request_of
 
@@ -22,10 +23,6 @@ _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
 _ABOUT_THE_KEY = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATUS = re.compile(r"[0-9]{3}")
-_ENVELOPE_ERRORS = frozenset({"error", "fail", "failure", "ko", "nok"})
-_ENVELOPE_WORDS = ("message", "error", "errors", "code", "detail", "msg", "reason")
-JOB_NAMES = ("jobExecutionId", "job_execution_id", "caseId", "case_id")
-"""Fields in which an answer names the job that it is about."""
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
@@ -35,7 +32,7 @@ def accepted(answer: Answer) -> Any:
     Raises:
         APIError: The status says no, or a ``statusCode`` of 400 or more or ``success: false`` inside a 2xx
             does.
-        ProtocolError: It is no JSON, or an error of whoever stands in between (:func:`is_error_envelope`).
+        ProtocolError: It is no JSON, or an error of whoever stands in between (:mod:`.envelopes`).
     """
     body = body_of_success(answer)
     if is_error_envelope(body):
@@ -59,21 +56,6 @@ def body_of_success(answer: Answer) -> Any:
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body
-
-
-def is_error_envelope(body: Any) -> bool:
-    """Whether this is a gateway's ``{"status": "error", "message": ...}``, which speaks of no job.
-
-    ``error`` and ``fail`` are words of such envelopes (JSend) and of no documented status of a job; where the
-    answer names a job, or has no words beside, it is taken for a status all the same.
-    """
-    return (
-        isinstance(body, dict)
-        and isinstance(word := body.get("status"), str)
-        and word.strip().lower() in _ENVELOPE_ERRORS
-        and any(name in body for name in _ENVELOPE_WORDS)
-        and not any(name in body for name in JOB_NAMES)
-    )
 
 
 def pick(mapping: Mapping[str, Any], *names: str) -> Any:

@@ -26,7 +26,9 @@ _LONGEST_NAME = 40
 _HEADERS = ("x-job-execution-id", "x-case-id")
 _OF_ITSELF = ("id", "_id")
 
-_AROUND_JOB = frozenset({"data", "job", "case", "audit"})
+_AROUND_JOB = frozenset(
+    {"data", "job", "case", "audit", "execution", "jobExecution", "job_execution", "metadata", "meta"}
+)
 _JOB_ITSELF = frozenset({"job", "case"})
 _RESULTS = frozenset({"jobResultsPayloadSchema", "job_results_payload_schema", "results"})
 _AROUND_WORKFLOW = ("workflow", "data")

@@ -12,16 +12,15 @@ from typing import Any
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import belonging
 from opus_async.opus.protocol.answers import (
-    JOB_NAMES,
     accepted,
     body_of_success,
-    is_error_envelope,
     pick,
     refused,
     text,
     unusable,
 )
 from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
 from opus_async.opus.protocol.failures import json_or_none
 
 _WORDS: Mapping[str, JobStatus] = {
@@ -40,12 +39,15 @@ _WORDS: Mapping[str, JobStatus] = {
     "finished": JobStatus.COMPLETED,
     "error": JobStatus.FAILED,
 }
+_GOES_ON = frozenset({JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.WAITING})
 _OF_THE_REQUEST = ("success", "ok")
 """What an envelope around ``data`` says of the request, and not of the job."""
 _GAPS = re.compile(r"[\s_-]+")
 _ABSENT = object()
-_SAYS_YES = ("success", "statusCode", "message", "status", *JOB_NAMES, "jobPayloadSchemaInstance")
-"""What an accepted start says at least one of; any other 2xx can be from whoever stands in between."""
+_SAYS_YES = ("success", *JOB_NAMES, "jobPayloadSchemaInstance")
+"""What an accepted start says at least one of, or an inner code of success; any other 2xx can be from whoever
+stands in between, and words alone say nothing."""
+_YES_CODES = frozenset(map(str, range(200, 300)))
 
 _SCHEMAS = ("jobResultsPayloadSchema", "job_results_payload_schema")
 _HOLDERS = (*_SCHEMAS, "results")
@@ -73,9 +75,9 @@ def read_executed(answer: Answer) -> None:
     body = body_of_success(answer)
     if not isinstance(body, dict):
         raise unusable(answer, "that does not say whether the job was started")
-    if is_error_envelope(body) or (body.get("error") and not body.get("success")):
+    if says_no(body):
         raise refused(answer)
-    if not any(body.get(name) for name in _SAYS_YES):
+    if not any(body.get(name) for name in _SAYS_YES) and str(body.get("statusCode")) not in _YES_CODES:
         raise unusable(answer, "that does not say whether the job was started")
 
 
@@ -125,6 +127,8 @@ def read_results(answer: Answer) -> JobResults | None:
     body = accepted(answer)
     if isinstance(body, dict) and _not_ready(body):
         return None
+    if holds_errors_alone(body):
+        raise unusable(answer, "that tells of an error, and of no results")
     return results_in(body)
 
 
@@ -134,11 +138,13 @@ def results_in(body: Any) -> JobResults:
 
 
 def _not_ready(body: Mapping[str, Any]) -> bool:
+    status = _status_in(body)
+    if isinstance(status, str) and status_of(status) in _GOES_ON and any(name in body for name in _HOLDERS):
+        return True  # what is there so far are parts
     if any(body.get(name) for name in (*_HOLDERS, "data")) or not body.keys() <= _AROUND:
         return False
     if str(body.get("statusCode")) == str(HTTPStatus.ACCEPTED.value):
         return True
-    status = _status_in(body)
     if isinstance(status, str):
         return not status_of(status).is_terminal
     return "message" in body and body.keys() <= _ENVELOPE

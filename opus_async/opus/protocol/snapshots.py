@@ -7,7 +7,6 @@ null are not the same: a difference only ever forbids a second order, so that in
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from opus_async.models import AuditLog, JobStatus
-from opus_async.opus.protocol.answers import JOB_NAMES
+from opus_async.opus.protocol.envelopes import JOB_NAMES
 
 GIVEN_FIELDS = frozenset({"title", "description", "initialinput", "jobtitle", "casetitle", "jobname", "name"})
 """Fields of a job that say what it was made with, without underscores and in lower case; looked for where an
@@ -131,7 +130,7 @@ class Baseline:
         comparable = _Comparable((*look.names, *self._looks[0].names), (*look.given, *self._looks[0].given))
         known = [comparable.leaves(each) for each in self._looks]
         shown = comparable.leaves(look)
-        paths = dict.fromkeys(itertools.chain(shown, *known))
+        paths = dict.fromkeys([*shown, *(path for leaves in known for path in leaves)])
         return [path for path in paths if not _may_show(path, shown, known)]
 
 

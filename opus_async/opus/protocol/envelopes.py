@@ -1,0 +1,103 @@
+"""What an answer says of itself rather than of a job: that it is an error, or that something was refused.
+
+Gateways and platforms write that in many ways; the documented ones are in the tests, the others were seen at
+services of the same kind. What lies in ``data`` counts like what lies around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+JOB_NAMES = ("jobExecutionId", "job_execution_id", "caseId", "case_id")
+"""Fields in which an answer names the job that it is about."""
+_ERROR_STATUS = frozenset({"error", "fail", "failure", "ko", "nok"})
+"""Words of error envelopes (JSend and the like), and of no documented status of a job."""
+_EXPLANATIONS = frozenset(
+    {"message", "msg", "error", "errors", "code", "errorcode", "detail", "details", "reason", "fault"}
+    | {"description", "errordescription", "errormessage", "statustext", "title"}
+)
+_AROUND = frozenset({"status", "state", "statuscode", "success", "ok", "timestamp", "path", "type", "data"})
+_AROUND_ERRORS = _AROUND | _EXPLANATIONS | {"requestid", "traceid", "instance"}
+_FALSE = frozenset({"false", "no", "0"})
+_FAILURES = range(400, 600)
+
+
+def folded(name: str) -> str:
+    """A field's name without its case, ``_`` and ``-``."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def is_error_envelope(body: Any) -> bool:
+    """Whether this is a gateway's ``{"status": "error", "message": ...}``, which speaks of no job.
+
+    Where it names a job, or has no words beside, it is taken for a status all the same.
+    """
+    return any(_is_error(layer) for layer in _layers(body))
+
+
+def holds_errors_alone(body: Any) -> bool:
+    """Whether there is nothing in it but words about an error."""
+    if not isinstance(body, dict) or not body:
+        return False
+    inner = body.get("data")
+    if isinstance(inner, dict) and holds_errors_alone(inner):
+        return True
+    fields = {folded(name): value for name, value in body.items() if value}
+    return (
+        not inner
+        and fields.keys() <= _AROUND_ERRORS | {folded(name) for name in JOB_NAMES}
+        and (not fields.keys().isdisjoint(_EXPLANATIONS) or _has_error_status(body))
+    )
+
+
+def says_no(body: Any) -> bool:
+    """Whether a success says no inside: by a flag, a code of 400 and more, a word, or a list of errors."""
+    return any(_refuses(layer) for layer in _layers(body))
+
+
+def _layers(body: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(body, dict):
+        yield body
+        if isinstance(inner := body.get("data"), dict):
+            yield inner
+
+
+def _has_error_status(layer: Mapping[str, Any]) -> bool:
+    words = (layer.get("status"), layer.get("state"))
+    return any(isinstance(word, str) and word.strip().lower() in _ERROR_STATUS for word in words)
+
+
+def _is_error(layer: Mapping[str, Any]) -> bool:
+    if not _has_error_status(layer) or any(layer.get(name) for name in JOB_NAMES):
+        return False
+    names = {folded(name) for name in layer}
+    inner = layer.get("data")
+    return not names.isdisjoint(_EXPLANATIONS) or (isinstance(inner, dict) and holds_errors_alone(inner))
+
+
+def _refuses(layer: Mapping[str, Any]) -> bool:
+    fields = {folded(name): value for name, value in layer.items()}
+    denied = any(
+        value is False or (isinstance(value, str | int) and str(value).strip().lower() in _FALSE)
+        for name in ("success", "ok")
+        if (value := fields.get(name)) is not None
+    )
+    codes = (_number(fields.get(name)) for name in ("statuscode", "status", "code"))
+    return (
+        denied
+        or any(code in _FAILURES for code in codes)
+        or _has_error_status(layer)
+        or bool(fields.get("errors"))
+        or (bool(fields.get("error")) and not fields.get("success"))
+    )
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() else None
