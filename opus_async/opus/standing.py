@@ -102,10 +102,17 @@ class Looks:
         """Look once at a job that can be compared with none.
 
         Raises:
-            AuthenticationError: As :meth:`standing` does, and TransportError.
+            OpusError: It does not show that it moved, and no later look would prove the opposite.
         """
         look = await self._look(job_id, ())
-        return Standing.RUNNING if look is not None and look.status in _MOVED_FOR_SURE else Standing.UNCLEAR
+        if look is None:
+            return Standing.UNCLEAR
+        if look.status in _MOVED_FOR_SURE:
+            return Standing.RUNNING
+        raise OpusError(
+            "It was made for another version of the workflow, so that nothing tells what it looks like if it "
+            "was never started. Go on with that version, or decide about it"
+        )
 
     def is_shell(self, job_id: str) -> bool:
         """Whether this is one of the jobs that are never executed."""
