@@ -18,7 +18,7 @@ from opus_async.batch.manifest.values import Record
 from opus_async.errors import ManifestError
 
 LONGEST_LINE = 16 << 20
-"""Characters. What a line holds takes up to 25 times as much memory, when it is all empty lists."""
+"""Characters. What a line holds takes up to 28 times as much memory, when it is all empty lists."""
 DEEPEST = 200
 """Levels of objects and lists inside of one another: deeper ones nobody could safely walk through."""
 

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from opus_async.errors import ManifestError
 
-MOST_CHUNK = 128 << 20
-"""Bytes of one column in one row group, unpacked. Reading takes about five times as much for a moment."""
-MOST_VALUES = 20_000_000
-"""Values of one column in one row group, those in lists counted one by one."""
+MOST_GROUP = 128 << 20
+"""Bytes of one row group, unpacked. Reading takes up to five times as much for a moment."""
+MOST_ITEMS = 20_000_000
+"""Items in the lists of one row group. One row could have all of them."""
 MOST_FOOTER = 16 << 20
 """Bytes that describe the file; in memory some 30 times as much."""
 MOST_COLUMNS = 16_384
@@ -27,6 +27,7 @@ LARGEST_ROW = 16 << 20
 """Bytes of text in one row; also how many values its lists may hold, 16 bytes each."""
 
 _BATCH_ROWS = 1_000
+_BATCH_VALUES = 1_000_000
 _PORTION = 16 << 20
 _VALUE = 16
 _TAIL = 8
@@ -58,13 +59,13 @@ def check_groups(path: Path, metadata: Any) -> None:
     if metadata.num_columns > MOST_COLUMNS:
         raise _too_large(path, f"it has {metadata.num_columns:,} columns", "those that are wanted")
     smaller = "smaller row groups (in pandas and pyarrow: row_group_size=1000)"
-    for column in _chunks(metadata):
-        if column.total_uncompressed_size > MOST_CHUNK:
-            size = f"{column.total_uncompressed_size >> 20:,} MiB in one row group"
-            raise _too_large(path, f"column {column.path_in_schema!r} has {size}", smaller)
-        if column.num_values > MOST_VALUES:
-            size = f"{column.num_values:,} values in one row group"
-            raise _too_large(path, f"column {column.path_in_schema!r} has {size}", smaller)
+    for group in _groups(metadata):
+        size = sum(column.total_uncompressed_size for column in _columns(group))
+        if size > MOST_GROUP:
+            raise _too_large(path, f"a row group has {size >> 20:,} MiB", smaller)
+        items = sum(max(0, column.num_values - group.num_rows) for column in _columns(group))
+        if items > MOST_ITEMS:
+            raise _too_large(path, f"the lists of a row group have {items:,} items", smaller)
 
 
 def text_columns(metadata: Any) -> list[str]:
@@ -76,17 +77,15 @@ def text_columns(metadata: Any) -> list[str]:
 
 
 def batch_rows(metadata: Any) -> int:
-    """Rows to be read at once: fewer where lists are long."""
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    longest = max(
+    """Rows to be read at once: fewer where there are many columns, or long lists."""
+    widest = max(
         (
-            group.column(place).num_values // max(group.num_rows, 1)
-            for group in groups
-            for place in range(group.num_columns)
+            sum(column.num_values for column in _columns(group)) // max(group.num_rows, 1)
+            for group in _groups(metadata)
         ),
         default=1,
     )
-    return max(1, min(_BATCH_ROWS, MOST_VALUES // 20 // max(longest, 1)))
+    return max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(widest, 1)))
 
 
 def portions(path: Path, batch: Any, before: int) -> Iterator[Any]:
@@ -140,9 +139,12 @@ def _weight_of(values: Any) -> int:
     return 0
 
 
-def _chunks(metadata: Any) -> Iterator[Any]:
-    for group in (metadata.row_group(place) for place in range(metadata.num_row_groups)):
-        yield from (group.column(place) for place in range(group.num_columns))
+def _groups(metadata: Any) -> Iterator[Any]:
+    return (metadata.row_group(place) for place in range(metadata.num_row_groups))
+
+
+def _columns(group: Any) -> Iterator[Any]:
+    return (group.column(place) for place in range(group.num_columns))
 
 
 def _too_large(path: Path, what: str, instead: str) -> ManifestError:
