@@ -197,6 +197,7 @@ async def test_an_edited_file_is_not_ordered_under_the_key_of_the_old_one(simula
             "result_length = NULL, orders = 1",
             (shell,),
         )
+        database.execute("UPDATE jobs SET remote_id = ?", (shell,))
     database.close()
     (tmp_path / "out" / "results.jsonl").write_bytes(b"")
     (tmp_path / "in" / "0.txt").write_bytes(b"something else")
