@@ -38,6 +38,14 @@ class Echo:
 
 
 @pytest.fixture
+async def http():
+    """With time-outs that a loaded machine keeps: nothing here is about them."""
+    made = Http(Timeouts(connect=10, request=10))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
 async def echo(serve):
     echo = Echo()
     echo.served = await serve(echo)
