@@ -44,7 +44,7 @@ def start_in(
     *arguments: GivenT.args,
     **options: GivenT.kwargs,
 ) -> asyncio.Task[ValueT]:
-    """Likewise in a group: none of its tasks can fail it while others are still to be made."""
+    """Make a task of a group: none can fail the group while others are still to be made."""
     if asyncio.get_running_loop().get_task_factory() is None:
         return group.create_task(work(*arguments, **options))
     return group.create_task(_in_the_next_turn(work, *arguments, **options))

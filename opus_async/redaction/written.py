@@ -136,7 +136,7 @@ def has_escapes(data: bytes) -> bool:
 
 
 def has_text_with_escapes(data: bytes) -> bool:
-    """Likewise, of bytes most of which are noise."""
+    """Whether a text among bytes that are mostly noise may be written in another way."""
     return any(map(has_escapes, _PRINTABLE.findall(data)))
 
 
