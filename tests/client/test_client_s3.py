@@ -191,6 +191,9 @@ class Presigner:
         url = presign_put(self._s3, key, self._content_type, self._version)
         return PresignedUpload(url, f"https://files.opus.com/{key}")
 
+    def without_secrets(self, error):
+        """These URLs hold none of a client's secrets."""
+
 
 def uploader(api, http):
     notify = Notifier()
