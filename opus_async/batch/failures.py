@@ -9,8 +9,9 @@
 - ``key``, ``title`` and ``description`` are what they were in the old batch, templates filled in;
 - file paths start at the batch directory, in which the file lies. Absolute ones and URLs are what they were.
 
-Everything else is under ``_opus``: ``index, job_id, status, error, stage``. A workflow with an input called
-``key`` keeps that for its input; the row's key is then under ``_opus``.
+Everything else is under ``_opus``: ``index, job_id, status, error, stage``, and of a job that was ordered
+``ordered, digest, world``: the new batch asks it first (:mod:`opus_async.batch.earlier`). A workflow with
+an input called ``key`` keeps that for its input; the row's key is then under ``_opus``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.cells import listed
+from opus_async.batch.earlier import told_of
 from opus_async.batch.file_cells import is_url
 from opus_async.batch.formats import write_jsonl
 from opus_async.batch.layout import FAILURES
 from opus_async.batch.manifest import FOLDERS
 from opus_async.batch.reading import NOT_COMPLETED, LedgerReader, RowView
 from opus_async.batch.replacing import replaced
+from opus_async.batch.rows import EarlierJob
 from opus_async.batch.titles import Template, written
 from opus_async.input_names import folded
 
@@ -54,7 +57,7 @@ def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
     """The lines of the file, in manifest order."""
     given = _Given(ledger.facts, ledger.directory)
     for row in ledger.rows(NOT_COMPLETED):
-        yield given.line(row)
+        yield given.line(row, ledger.ordered_job(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,8 @@ class _Given:
         for column in columns:
             self._taken |= {column["input"], column["display_name"]}
 
-    def line(self, row: RowView) -> dict[str, Any]:
-        """The line of a row."""
+    def line(self, row: RowView, job: EarlierJob | None) -> dict[str, Any]:
+        """The line of a row, and of the job that was ordered for it."""
         given = {
             name: self._moved(value) if column in self._files else value
             for column, value in row.cells.items()
@@ -130,6 +133,8 @@ class _Given:
             "error": row.reason,
             "stage": row.stage,
         }
+        if job is not None:
+            ours |= told_of(job)
         for constant in self._constants:
             if constant.fills(row.cells):
                 given.setdefault(self._name(constant), constant.value)

@@ -181,6 +181,7 @@ async def planned_in(
     ledger: Ledger,
     watching: Watching,
     *,
+    place: Mapping[str, Any],
     problems: Mapping[int, str] = NO_PROBLEMS,
     rules: Rules,
     force: bool = False,
@@ -195,6 +196,7 @@ async def planned_in(
         binding: From its cells to inputs.
         ledger: Where.
         watching: Who is told.
+        place: As in :func:`opus_async.batch.plan.plan`.
         problems: Index -> problem of rows that are planned as failed.
         rules: Whether rows of an earlier batch may run that may have been billed.
         force: Whether rows that have run may keep results of something else.
@@ -212,6 +214,7 @@ async def planned_in(
             ledger,
             digests=FileDigests(ledger),
             problems=problems,
+            place=place,
             accept_second_bill=rules.accept_second_bill,
             retry=retry,
             on_progress=lambda rows: watching.planning("planned", rows),

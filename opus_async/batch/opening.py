@@ -80,7 +80,10 @@ async def begin(
         lifecycle = await _lifecycle(client, order, ledger.memory)
         binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
-        columns = await planned_in(manifest, binding, ledger, watching, problems=problems, rules=rules)
+        place = lifecycle.platform.identity
+        columns = await planned_in(
+            manifest, binding, ledger, watching, place=place, problems=problems, rules=rules
+        )
         await ledger.confirm_plan(
             **_asked(client, order, lifecycle, binding, settings=settings),
             binding=columns,
@@ -185,6 +188,7 @@ async def go_on(
                 binding,
                 ledger,
                 watching,
+                place=world,
                 rules=rules,
                 force=changes.force,
                 pay_again=changes.accept_second_bill,

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from opus_async.batch import outside
 from opus_async.batch.binding import Binding
 from opus_async.batch.digests import FileDigests
+from opus_async.batch.earlier import doubt_about, earlier_job
 from opus_async.batch.keys import given_key, row_key
 from opus_async.batch.manifest import Manifest, Record
 from opus_async.batch.ports import Ledger, Planned
-from opus_async.batch.row_check import doubt_about
 from opus_async.batch.rows import NewRow, RowState
+from opus_async.batch.world import place_of
 from opus_async.errors import InvalidInputs, ManifestError
 
 ItemT = TypeVar("ItemT")
@@ -34,6 +35,7 @@ async def plan(
     *,
     digests: FileDigests,
     problems: Mapping[int, str],
+    place: Mapping[str, Any],
     accept_second_bill: bool,
     retry: Sequence[RowState] = (),
     on_progress: OnProgress,
@@ -46,6 +48,7 @@ async def plan(
         ledger: Where they go.
         digests: Reads files, for keys that are made of content.
         problems: Index of a row -> why it cannot be run: planned as failed.
+        place: Where jobs are made: platform, host, generation.
         accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
             unknown, for a person to decide.
         retry: States whose rows are to be tried again.
@@ -71,7 +74,7 @@ async def plan(
             )
         )
         pairs = zip(rows, chunk, strict=True)
-        rows = [_doubted(row, record, accepted=accept_second_bill) for row, record in pairs]
+        rows = [_with_past(row, record, place, accepted=accept_second_bill) for row, record in pairs]
         await ledger.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -119,8 +122,12 @@ def refuse_outside(binding: Binding, cells: Mapping[str, Any], base: Path) -> No
         raise InvalidInputs([f"{outside.sentence(path)}: {outside.WAY_OUT}" for _, path in strays])
 
 
-def _doubted(row: NewRow, record: Record, *, accepted: bool) -> NewRow:
-    doubt = doubt_about(record)
+def _with_past(row: NewRow, record: Record, place: Mapping[str, Any], *, accepted: bool) -> NewRow:
+    if record.past is None:
+        return row
+    doubt, job = doubt_about(record.past, place), earlier_job(record.past)
+    if job is not None and place_of(job.world) == place_of(place):
+        row = replace(row, earlier=job)
     if doubt is None:
         return row
     return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)

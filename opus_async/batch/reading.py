@@ -25,7 +25,7 @@ from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.trouble import explained
-from opus_async.batch.rows import ENDED, Counts, RowState, Sample
+from opus_async.batch.rows import ENDED, Counts, EarlierJob, RowState, Sample
 from opus_async.errors import LedgerError
 
 NOT_COMPLETED = ENDED - {RowState.COMPLETED}
@@ -195,6 +195,10 @@ SELECT cause, id FROM (
     FROM rows WHERE {_WITHOUT_RESULT})
 WHERE place <= ? ORDER BY position, id
 """  # noqa: S608 - likewise
+_JOB = """
+SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
+WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way
+"""
 _SESSIONS = """
 SELECT id, began_at, ended_at,
        max(began_at, coalesce(ended_at, 0), coalesce(sampled.at, 0), coalesce(changed.at, 0)),
@@ -298,6 +302,16 @@ class LedgerReader:
         wanted = tuple(states or ())
         chosen = "" if states is None else f"WHERE rows.state IN ({', '.join('?' * len(wanted))})"
         return map(self._row, self._select(f"{_ROWS} {chosen} ORDER BY rows.position, rows.id", wanted))
+
+    def ordered_job(self, row: RowView) -> EarlierJob | None:
+        """The job of a row, if an order to start it may have left."""
+        if not row.orders or row.remote_id is None:
+            return None
+        found = next(self._select(_JOB, (row.remote_id, row.id)), None)
+        if found is None:
+            return None
+        digest, world = found
+        return EarlierJob(remote_id=row.remote_id, world=self._json(world), digest=digest, state=row.state)
 
     def sessions(self) -> tuple[SessionView, ...]:
         """All sessions, the oldest first."""

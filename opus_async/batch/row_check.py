@@ -10,19 +10,18 @@ from typing import Any
 from opus_async.batch import outside
 from opus_async.batch.binding import Binding
 from opus_async.batch.causes import cause_of
+from opus_async.batch.earlier import doubt_about
 from opus_async.batch.file_cells import takes_files
 from opus_async.batch.file_hints import FileHints
 from opus_async.batch.keys import given_key
 from opus_async.batch.manifest import Record
 from opus_async.batch.problems import Problem, Severity, option, quoted
-from opus_async.batch.rows import PROVED_FAILURES
 from opus_async.errors import InvalidInputs
 from opus_async.models import InputField
 from opus_async.platform import Platform
 
 _TOO_LARGE = "split or compress it"
 """How the message about a file that is too large ends: what to do has a place of its own."""
-_PROVED = frozenset(state.upper() for state in PROVED_FAILURES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +51,6 @@ class _Row:
     cells: Mapping[str, Any]
     key: str | None
     given: Collection[str]
-
-
-def doubt_about(record: Record) -> str | None:
-    """Why a row of an earlier batch may have been billed, or may yet; None where it is proved otherwise."""
-    if record.past is None or record.past.get("status") in _PROVED:
-        return None
-    status = quoted(record.past["status"]) if record.past.get("status") else "without a status"
-    return f"an earlier batch left this row {status}: its job may have run, and be billed"
 
 
 class RowCheck:
@@ -176,7 +167,7 @@ class RowCheck:
 
     def _billed(self, row: _Row) -> Iterator[Problem]:
         """A row of an earlier batch that may have cost something, or may yet."""
-        doubt = doubt_about(row.record)
+        doubt = doubt_about(row.record.past, self._platform.identity)
         if doubt is None or self._accept_second_bill:
             return
         yield Problem(

@@ -42,6 +42,23 @@ ENDED = PROVED_FAILURES | {RowState.COMPLETED, RowState.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierJob:
+    """The job that a row had in an earlier batch, and that was ordered there.
+
+    Attributes:
+        remote_id: The platform's id of it.
+        world: Where it was made; see :mod:`opus_async.batch.world`.
+        digest: Of the row when it was made: what it was made for; None when that was not kept.
+        state: How that batch left the row.
+    """
+
+    remote_id: str
+    world: Mapping[str, Any]
+    digest: str | None
+    state: RowState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRow:
     """A row as the manifest has it now, on its way into the ledger.
 
@@ -57,6 +74,7 @@ class NewRow:
         doubtful: Why it may have been billed already, by an earlier batch; then it is planned as unknown,
             for a person to decide.
         accepted: Whether a second bill is accepted for it, this time; then it is planned all the same.
+        earlier: Its job of an earlier batch, which is asked before another is made.
     """
 
     index: int
@@ -67,6 +85,7 @@ class NewRow:
     problem: str | None = None
     doubtful: str | None = None
     accepted: bool = False
+    earlier: EarlierJob | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

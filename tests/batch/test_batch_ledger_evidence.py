@@ -182,6 +182,44 @@ async def test_a_backup_that_is_copied_over_the_folder_is_refused(tmp_path):
     assert len(list(mark.marks(directory))) == 1
 
 
+async def test_a_backup_that_replaces_all_there_is_in_place_is_refused(tmp_path):
+    """As ``rsync --inplace --delete`` does: folder, ledger and results keep their inodes."""
+    directory, backup = tmp_path / "batch", tmp_path / "backup"
+    async with created(directory, 5) as ledger:
+        await ledger.begin_session({})
+        await complete(ledger, (await ledger.take(1))[0])
+    shutil.copytree(directory, backup)
+    async with opened(directory) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(2):
+            await complete(ledger, row)
+    for path in directory.iterdir():
+        if not (backup / path.name).exists():
+            path.unlink()
+    for path in backup.iterdir():
+        shutil.copyfile(path, directory / path.name)
+    assert "a backup was copied over this folder" in str(await doubts(directory))
+    async with opened(directory, orders=()) as ledger:  # to look at what is settled goes on
+        assert not ledger.at_home
+    assert "a backup was copied over this folder" in str(await doubts(directory))
+    async with opened(directory, accept_second_bill=True):
+        pass
+    async with opened(directory) as ledger:
+        assert ledger.accepted == ()
+
+
+async def test_a_crash_between_the_ledger_and_its_mark_is_no_backup(tmp_path, monkeypatch):
+    async with created(tmp_path, 3):
+        pass
+    monkeypatch.setattr(mark, "publish", lambda *_: None)
+    async with opened(tmp_path):
+        pass
+    monkeypatch.undo()
+    async with opened(tmp_path) as ledger:
+        assert (ledger.accepted, len(list(mark.marks(tmp_path)))) == ((), 1)
+    assert not (tmp_path / ".batch-new").exists()
+
+
 async def test_a_ledger_of_another_batch_is_refused(tmp_path):
     for name in ("one", "other"):
         async with created(tmp_path / name, 2):

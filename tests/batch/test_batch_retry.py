@@ -71,6 +71,77 @@ async def test_a_retry_collects_what_completed_watches_what_runs_and_orders_the_
     assert ask(tmp_path / "out", "SELECT orders, orders_before FROM rows WHERE key = 'c'") == [(1, 1)]
 
 
+async def test_failures_jsonl_asks_the_jobs_of_its_batch_first(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B", "c": "C"})
+    before = jobs_of(tmp_path / "out")
+    recover(simulator, before["a"])
+    go_on(simulator, before["b"], 0.5)
+    failures = tmp_path / "out" / "failures.jsonl"
+    result = await run_batch(connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again")
+    assert (result.counts.completed, result.counts.failed) == (2, 1)
+    after = jobs_of(tmp_path / "again")
+    assert (after["a"], after["b"], after["c"] != before["c"]) == (before["a"], before["b"], True)
+    assert executions(simulator) == {"A": 1, "B": 1, "C": 2}
+    recover(simulator, after["c"])  # and so does the batch that came of it
+    result = await retry_batch(connect(simulator), tmp_path / "again")
+    assert (result.ok, executions(simulator)) == (True, {"A": 1, "B": 1, "C": 2})
+
+
+async def test_a_line_of_failures_jsonl_that_was_edited_gets_no_results_of_before(
+    simulate, connect, tmp_path
+):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    before = jobs_of(tmp_path / "out")
+    recover(simulator, before["a"])
+    failures = tmp_path / "out" / "failures.jsonl"
+    failures.write_text(failures.read_text().replace('"Text": "A"', '"Text": "other A"'))
+    assert "other A" in failures.read_text()
+    result = await run_batch(connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again")
+    assert (result.counts.unknown, result.counts.failed) == (1, 1)
+    assert executions(simulator) == {"A": 1, "B": 2}
+    (told,) = ask(tmp_path / "again", "SELECT error FROM rows WHERE key = 'a'")
+    assert "has completed after all" in told[0]
+
+
+async def test_a_job_that_two_lines_of_failures_jsonl_name_is_asked_for_one(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    failures = tmp_path / "out" / "failures.jsonl"
+    line = failures.read_text()
+    failures.write_text(line + line.replace('"key": "a"', '"key": "copy"'))
+    result = await run_batch(connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
+    assert executions(simulator) == {"A": 2}
+
+
+async def test_failures_jsonl_is_refused_where_the_jobs_of_its_batch_are_unknown(simulate, connect, tmp_path):
+    await failed(simulate, connect, tmp_path, {"a": "A"})
+    other = await simulate()
+    failures = tmp_path / "out" / "failures.jsonl"
+    with pytest.raises(ManifestError, match="cannot be asked here"):
+        await run_batch(connect(other), failures, workflow_id=TEXT, out=tmp_path / "again")
+    result = await run_batch(
+        connect(other), failures, workflow_id=TEXT, out=tmp_path / "again", accept_second_bill=True
+    )
+    assert result.ok
+
+
+async def test_a_line_that_leaves_failures_jsonl_before_its_job_was_asked_is_taken_out(
+    simulate, connect, tmp_path
+):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
+    failures = tmp_path / "out" / "failures.jsonl"
+    stopped = Notes()
+    stopped.control.interrupt()
+    first = await run_batch(
+        connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again", watching=stopped.watching
+    )
+    assert first.counts.planned == 2
+    failures.write_text(failures.read_text().splitlines(keepends=True)[0])
+    result = await resume_batch(connect(simulator), tmp_path / "again")
+    assert (result.counts.total, executions(simulator)["B"]) == (1, 1)
+
+
 async def test_a_row_whose_files_are_gone_is_collected_if_its_job_completed(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=1.0)
     manifest = documents(tmp_path / "in", 2)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.batch.ledger.ending import added
-from opus_async.batch.ledger.planning import Change
+from opus_async.batch.ledger.planning import EARLIER, Change
 from opus_async.batch.ledger.steps import When
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable
@@ -53,9 +53,9 @@ _ONE_ANEW_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note) SELECT ?, ?, id, 'planned', {_WAS_JOB}
 FROM rows WHERE id = ?
 """  # noqa: S608 - likewise
-_ACCEPTED = """
-state = 'planned' AND doubt IS NOT NULL AND orders = 0 AND orders_before = 0
-    AND (retries = 0 OR retried_from = 'unknown')
+_ACCEPTED = f"""
+state = 'planned' AND doubt IS NOT NULL AND orders_before = 0
+    AND ((orders = 0 AND (retries = 0 OR retried_from = 'unknown')) OR {EARLIER})
 """
 """Rows that run because a second bill was accepted for them, and that were not ordered yet."""
 _DOUBTED_NOTE = "a second bill is not accepted this time"
@@ -65,7 +65,7 @@ INSERT INTO history (at, row, state, note) SELECT ?, id, 'unknown', ? FROM rows 
 _DOUBT_JOBS = f"UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE {_ACCEPTED})"  # noqa: S608 - likewise
 _DOUBT = f"""
 UPDATE rows SET state = 'unknown', ended_at = ?, error = doubt, error_type = ?, cause = doubt, session = NULL,
-    remote_id = NULL, generation = NULL, retried_from = NULL
+    remote_id = NULL, generation = NULL, orders = 0, retried_from = NULL
 WHERE {_ACCEPTED}
 """  # noqa: S608 - likewise
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"

@@ -102,7 +102,17 @@ def logged(path: Path) -> bool:
 def is_home(directory: Path, identity: Mapping[str, Any]) -> bool:
     """Whether a ledger lies where it was written last; one that does not remember is at home anywhere."""
     home = Home.from_fact(identity.get("home", {}))
-    return home is None or Home.of(directory).same(home)
+    return home is None or (Home.of(directory).same(home) and _is_marked(directory, identity))
+
+
+def _is_marked(directory: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether the mark of this ledger is the very file that was left when it was written last."""
+    kept, number = identity.get("mark"), identity.get("number", 0)
+    left = mark.read(directory)
+    if kept is None or left is None or left.number != number:  # a crash came between the two
+        return True
+    there = mark.file_of(directory, number)
+    return there.inode == kept[0] and (there.born == kept[1] or 0 in {there.born, kept[1]})
 
 
 def examine(
@@ -187,7 +197,13 @@ def _copied(
     concerned = [f"{count:,} {state}" for state, count in counted if RowState(state) in orders]
     if not concerned:
         return
-    if Home.of(directory).same_folder(home):
+    here = Home.of(directory)
+    if here.same(home):
+        what = (
+            f"{MARK}{identity['number']} is not the file that was written here last: a backup was copied "
+            f"over this folder, and the batch may have gone on after it was made"
+        )
+    elif here.same_folder(home):
         what = f"{LEDGER} is not the file that was written here last, but a copy that was put in its place"
     else:
         what = (

@@ -4,6 +4,9 @@ N goes up in the ledger, and then here, when it is opened, when it is closed, an
 write-ahead log was copied back. So a ``ledger.db`` without the rest of its log, or one that was put back from
 a backup, has a smaller number than this name. A larger one is what a crash between the two leaves. It is in
 the name because a backup that is copied over a folder takes nothing away from it.
+
+The ledger keeps which file that is, too: a backup that was copied over everything else in the folder, and
+takes away what it does not have, brings a file of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opus_async.batch.layout import MARK
+from opus_async.batch.ledger.birth import born
 from opus_async.batch.ledger.disk import open_own, refuse_strange, sync, sync_path
 
 _NAME = re.compile(re.escape(MARK) + r"(\d{1,15})")
+_NEW = f"{MARK}new"
 _ID_BYTES = 64
 
 
@@ -32,6 +37,18 @@ class Mark(NamedTuple):
 
     batch: str
     number: int
+
+
+class File(NamedTuple):
+    """Which file it is, among all that ever had its name.
+
+    Attributes:
+        inode: As the file system numbers it; numbers are used again.
+        born: When it was made, in ns since the epoch; 0 where that is not told.
+    """
+
+    inode: int
+    born: int
 
 
 def marks(directory: Path) -> Iterator[tuple[int, Path]]:
@@ -60,22 +77,45 @@ def read(directory: Path) -> Mark | None:
         os.close(descriptor)
 
 
-def write(directory: Path, mark: Mark) -> None:
-    """Say it, on the disk, in the place of what was said before.
+def file_of(directory: Path, number: int) -> File:
+    """Which file says that number.
+
+    Raises:
+        OSError: None does.
+    """
+    return _file(directory / f"{MARK}{number}")
+
+
+def prepare(directory: Path, batch: str) -> File:
+    """Make the next one, on the disk, under a name that counts for nothing yet.
 
     Raises:
         OSError: It cannot be written.
     """
-    path = directory / f"{MARK}{mark.number}"
+    path = directory / _NEW
     path.unlink(missing_ok=True)
     descriptor = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        os.write(descriptor, mark.batch.encode() + b"\n")
+        os.write(descriptor, batch.encode() + b"\n")
         sync(descriptor)
     finally:
         os.close(descriptor)
+    return _file(path)
+
+
+def publish(directory: Path, number: int) -> None:
+    """Give the one that was prepared its number, in the place of what was said before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    (directory / _NEW).rename(directory / f"{MARK}{number}")
     sync_path(directory)
-    for number, older in marks(directory):
-        if number < mark.number:
+    for older, path in marks(directory):
+        if older < number:
             with suppress(OSError):  # the newest counts
-                older.unlink()
+                path.unlink()
+
+
+def _file(path: Path) -> File:
+    return File(path.lstat().st_ino, born(path))

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.text import storable, written
+from opus_async.batch.ledger.worlds import known_as
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import NewRow, RowState
+from opus_async.batch.rows import EarlierJob, NewRow, RowState
 from opus_async.errors import AmbiguousExecution, InvalidInputs, ManifestError
 
 Change = Mapping[RowState, int]
@@ -26,12 +27,14 @@ _AT_ONCE = 250
 _INVALID = InvalidInputs.__name__
 _DOUBTFUL = AmbiguousExecution.__name__
 
+EARLIER = "(retries = 0 AND retried_from IS NOT NULL)"
+"""Its job is that of an earlier batch, and was not asked yet: nothing was ordered in this one."""
 _NO_ORDER = "remote_id IS NULL AND orders = 0"
 _DOUBTED = f"(state = 'unknown' AND {_NO_ORDER} AND session IS NULL AND error_type IS '{_DOUBTFUL}')"
 """It was planned as unknown, and stands as it was planned."""
 _UNTOUCHED = f"(state = 'planned' OR (state = 'failed' AND {_NO_ORDER}) OR {_DOUBTED})"
 """Nothing was ever ordered for the job that the row stands for now."""
-_NEVER_ORDERED = f"({_UNTOUCHED} AND orders = 0 AND orders_before = 0)"
+_NEVER_ORDERED = f"({_UNTOUCHED} AND (orders = 0 OR {EARLIER}) AND orders_before = 0)"
 """Nor for any that it has or had before it was tried again."""
 _ASKS_FIRST = "(state = 'planned' AND retried_from IS NOT NULL AND remote_id IS NOT NULL)"
 """It is to be tried again, and keeps its job until that was asked."""
@@ -53,6 +56,13 @@ UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, er
     generation = CASE WHEN {_ASKS_FIRST} THEN generation END, status = CASE WHEN {_ASKS_FIRST} THEN status END
 WHERE id = ?
 """  # noqa: S608 - likewise
+_ITS_JOB = "INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest) VALUES (?, ?, ?, ?, ?)"
+_ASKED_FIRST = """
+UPDATE rows SET remote_id = :remote_id, generation = :generation, orders = 1, retried_from = :state
+WHERE id = :row AND EXISTS (SELECT 1 FROM jobs WHERE remote_id = :remote_id AND place = :place AND row = :row
+    AND NOT gave_way)
+"""
+"""Not where another line has named the same job."""
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
 _GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_NEVER_ORDERED} GROUP BY state"  # noqa: S608 - likewise
@@ -142,10 +152,14 @@ class _Writes:
         self.replaced: list[tuple[object, ...]] = []
         self.cells: list[tuple[int, str]] = []
         self.history: list[tuple[object, ...]] = []
+        self.earlier: list[tuple[int, EarlierJob]] = []
         self.change: Counter[RowState] = Counter()
 
-    def execute(self, connection: sqlite3.Connection) -> None:
+    def execute(self, store: Store) -> None:
+        connection = store.connection
         connection.executemany(_NEW, self.new)
+        for row, job in self.earlier:
+            _take_over(row, job, store)
         connection.executemany(_FOUND_AGAIN, self.found_again)
         connection.executemany(_REPLACED, self.replaced)
         connection.executemany(_CELLS, self.cells)
@@ -193,7 +207,7 @@ class Planning:
                 self._update(row, place.key, place.known, at, writes)
         if problems:
             raise ManifestError("Some keys of the manifest are not unique; nothing was sent:", problems)
-        writes.execute(connection)
+        writes.execute(store)
         return writes.change
 
     def end(self, store: Store) -> tuple[Planned, Change]:
@@ -265,6 +279,8 @@ class Planning:
         writes.new.append((self._last_id, row.index, key, row.digest, *now, self._plan))
         writes.cells.append((self._last_id, written(row.cells)))
         writes.change[now.state] += 1
+        if row.earlier is not None and now.state is RowState.PLANNED:
+            writes.earlier.append((self._last_id, row.earlier))
         return _Known(self._last_id, row.index, row.digest, now.state, self._plan, True, now.error_type, 0)
 
     def _update(self, row: NewRow, key: str, known: _Known, at: float, writes: _Writes) -> None:
@@ -290,11 +306,30 @@ class Planning:
         now = _standing(row, at)
         writes.replaced.append((row.index, row.digest, *now, self._plan, known.id))
         writes.cells.append((known.id, written(row.cells)))
+        if row.earlier is not None and now.state is RowState.PLANNED and not known.asks_first:
+            writes.earlier.append((known.id, row.earlier))
         if now.state is not known.state:
             writes.history.append((at, known.id, now.state))
         writes.change[known.state] -= 1
         writes.change[now.state] += 1
         known.digest, known.state, known.error_type = row.digest, now.state, now.error_type
+
+
+def _take_over(row: int, job: EarlierJob, store: Store) -> None:
+    """Let a new row ask the job of an earlier batch first, as one does that is tried again."""
+    here = known_as(job.world, store)
+    remote_id = storable(job.remote_id)
+    store.connection.execute(_ITS_JOB, (remote_id, here.place, here.world, row, job.digest))
+    store.connection.execute(
+        _ASKED_FIRST,
+        {
+            "remote_id": remote_id,
+            "generation": job.world["generation"],
+            "state": job.state.value,
+            "row": row,
+            "place": here.place,
+        },
+    )
 
 
 def _standing(row: NewRow, at: float) -> _Standing:

@@ -152,8 +152,9 @@ CREATE TABLE downloads (
 IDENTITY = """
 CREATE TABLE IF NOT EXISTS identity (
     -- Where the ledger lives and how far it has come, as JSON, in one row: id (of the batch) and number,
-    -- which are compared with the file .batch-N; home (host, path, numbers of disk and files: others in a
-    -- copy); examined (up to where results.jsonl was looked through). Old ledgers have none.
+    -- which are compared with the file .batch-N; mark (inode and birth of that file); home (host, path,
+    -- numbers of disk and files: others in a copy); examined (up to where results.jsonl was looked through).
+    -- Old ledgers have none.
     only INTEGER PRIMARY KEY CHECK (only = 1),
     value TEXT NOT NULL
 );

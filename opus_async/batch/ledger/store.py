@@ -180,13 +180,17 @@ class Store:
         """Say in the ledger, and then beside it, how far it has come; see :mod:`.mark`."""
         batch = self.identity.get("id") or secrets.token_hex(16)
         number = self.identity.get("number", 0) + 1
+        with explaining(self.directory / f"{MARK}{number}"):
+            file = mark.prepare(self.directory, batch)
         self.identity = {**self.identity, "id": batch, "number": number}
+        if self.at_home:
+            self.identity = {**self.identity, "mark": list(file)}
         self.connection.execute("BEGIN IMMEDIATE")
         self.check_session()
         self.connection.execute(_KEEP_IDENTITY, (json.dumps(self.identity),))
         self.connection.execute("COMMIT")
         with explaining(self.directory / f"{MARK}{number}"):
-            mark.write(self.directory, mark.Mark(batch, number))
+            mark.publish(self.directory, number)
         self._marked = True
 
     def _copy_back(self) -> None:

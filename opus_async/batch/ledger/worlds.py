@@ -91,16 +91,22 @@ class Job:
 
 def enter(world: Mapping[str, Any], store: Store) -> Entered:
     """Work in a world from here on."""
+    here = known_as(world, store)
+    same = frozenset(other for other, _, there in _known(store) if is_same(world, there))
+    return Entered(here, same)
+
+
+def known_as(world: Mapping[str, Any], store: Store) -> Here:
+    """The number of a world, which is given one where it is new."""
     known = _known(store)
     facts = dict(world)
-    number = next((number for number, _, other in known if other == facts), None)
-    if number is None:
-        number = len(known) + 1
-        place = _place(world, known) or number
-        store.connection.execute(_NEW, (number, place, json.dumps(facts)))
-        known.append((number, place, facts))
-    same = frozenset(other for other, _, there in known if is_same(facts, there))
-    return Entered(Here(number, known[number - 1][1]), same)
+    for number, place, other in known:
+        if other == facts:
+            return Here(number, place)
+    number = len(known) + 1
+    place = _place(world, known) or number
+    store.connection.execute(_NEW, (number, place, json.dumps(facts)))
+    return Here(number, place)
 
 
 def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: Store) -> Sequence[Strangers]:
