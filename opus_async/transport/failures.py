@@ -6,9 +6,12 @@ whose text may hold a URL.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import re
 import ssl
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -19,6 +22,8 @@ from opus_async.transport.urls import without_query
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 _SERVER_ERROR = 500
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+"""What aiohttp writes into no head of a request."""
 
 
 class AnswerTooLarge(Exception):
@@ -26,11 +31,24 @@ class AnswerTooLarge(Exception):
 
 
 def explain(
-    error: Exception, *, method: str, url: str, clock: aiohttp.ClientTimeout | None = None
+    error: Exception,
+    *,
+    method: str,
+    url: str,
+    clock: aiohttp.ClientTimeout | None = None,
+    stopped_here: bool = False,
 ) -> TransportError:
-    """What an exception of one attempt means. ``url`` may have a query: it is cut off here."""
+    """What an exception of one attempt means.
+
+    Args:
+        error: What was raised.
+        method: Of the request.
+        url: Of the request; it may have a query, which is cut off here.
+        clock: The time-outs it had.
+        stopped_here: Whether :func:`never_begins` tells that it cannot have been sent.
+    """
     shown = without_query(url)
-    unsent = _never_left(error, clock)
+    unsent = _never_left(error, clock, stopped_here=stopped_here)
     if unsent is not None:
         message, obstacle, retryable = unsent
         failure = TransportError(
@@ -54,8 +72,20 @@ def explain(
     )
 
 
+def never_begins(session: aiohttp.ClientSession, method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request of this session is refused by aiohttp before a byte of it is written.
+
+    Without that a ``ValueError`` proves nothing: it may have come while the answer was read.
+    """
+    if session.closed or getattr(session, "_loop", None) is not asyncio.get_running_loop():
+        return True
+    return any(
+        _UNSENDABLE.search(text) for pair in (*session.headers.items(), *headers.items()) for text in pair
+    ) or bool(_UNSENDABLE.search(method))
+
+
 def _never_left(  # noqa: C901, PLR0911 - a table
-    error: Exception, clock: aiohttp.ClientTimeout | None
+    error: Exception, clock: aiohttp.ClientTimeout | None, *, stopped_here: bool
 ) -> tuple[str, Obstacle, bool] | None:
     """Of an error that proves that no byte was sent: the message, the obstacle, whether to try again."""
     network = Obstacle.NETWORK
@@ -88,10 +118,10 @@ def _never_left(  # noqa: C901, PLR0911 - a table
             return "this is no http(s) URL", Obstacle.REQUEST, False
         case aiohttp.ClientError() | OSError():
             return None
-        case ValueError():
+        case ValueError() if stopped_here:
             message = "a header, the method or the URL holds a character that HTTP does not allow"
             return message, Obstacle.REQUEST, False
-        case RuntimeError():
+        case RuntimeError() if stopped_here:
             return "the session is closed, or belongs to another event loop", Obstacle.CLOSED, False
     return None
 

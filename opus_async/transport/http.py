@@ -24,7 +24,7 @@ from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.connections import Connections
-from opus_async.transport.failures import AnswerTooLarge, explain
+from opus_async.transport.failures import AnswerTooLarge, explain, never_begins
 from opus_async.transport.forks import Maker, in_child
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
@@ -281,7 +281,8 @@ class Http:
                 raise
             answer.release()
         except (aiohttp.ClientError, AnswerTooLarge, OSError, ValueError, RuntimeError) as error:
-            failure = explain(error, method=method, url=url, clock=clock)
+            stopped_here = never_begins(session, method, options.get("headers") or {})
+            failure = explain(error, method=method, url=url, clock=clock, stopped_here=stopped_here)
             _abort(body)
         except BaseException:
             _abort(body)

@@ -495,3 +495,25 @@ def test_the_timeouts_in_use_are_remembered_but_not_without_end():
         http._clock(number)
     assert len(http._clocks) <= 64
     assert http_module.MAX_ANSWER_BYTES == 64 * 2**20
+
+
+@pytest.mark.parametrize("surprise", [ValueError("x"), RuntimeError("x")])
+async def test_what_goes_wrong_after_the_request_left_is_no_proof_that_it_did_not(
+    serve, http, monkeypatch, surprise
+):
+    async def read(*_):
+        raise surprise
+
+    served = await serve(answer(200, b"{}"))
+    monkeypatch.setattr(http_module, "_read", read)
+    error = await fails(http, post(served.url + "/execute"), f"failed .{type(surprise).__name__}")
+    assert (error.request_sent, len(served.bodies)) == (True, 1)
+
+
+async def test_a_callers_session_that_was_closed_sends_nothing(serve):
+    served = await serve(answer())
+    session = aiohttp.ClientSession()
+    http = Http(Timeouts(), session=session)
+    await session.close()
+    error = await fails(http, post(served.url), "session is closed")
+    assert (error.request_sent, served.connections) == (False, 0)
