@@ -67,6 +67,7 @@ async def plan(ledger: SqliteLedger, rows: int) -> None:
     for start in range(0, rows, CHUNK):
         await ledger.plan(manifest(start, min(rows, start + CHUNK)))
     await ledger.end_plan()
+    await ledger.confirm_plan()
 
 
 async def run(ledger: SqliteLedger, in_flight: int) -> None:
@@ -113,7 +114,7 @@ async def acknowledge(ledger: SqliteLedger, rows: Sequence[Row], times: int) -> 
 
     async def worker(row: Row) -> None:
         for _ in range(times):
-            await ledger.ordering(row, "job", "v0")
+            await ledger.ordering(row, f"job-{row.index}", "v0")
 
     async with asyncio.TaskGroup() as group:
         for row in rows:
@@ -135,6 +136,7 @@ async def measure(directory: Path, rows: int, in_flight: int) -> None:
         await ledger.begin_session({})
         assert not await ledger.take(SHARD)
         assert ledger.counts().completed == rows
+        await ledger.end_session(ended_because="done", exit_code=0, stray_shells=0, uploads_saved=0)
     with timed("plan the same manifest again", rows):
         await plan(ledger, rows)
     await ledger.close()
