@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opus_async import OpusClient
-from opus_async.batch.binding import Binding
-from opus_async.batch.manifest import open_manifest
-from opus_async.batch.validate import validate
+from opus_async.manifests import open_manifest
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.validation.validate import validate
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 WORKFLOWS = {"text": "T3xtOnlyWorkfl0w", "files": "D0cumentWorkfl0w", "patterns": "D0cumentWorkfl0w"}

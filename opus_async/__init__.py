@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         RequestSent,
         UploadProgress,
     )
+    from opus_async.jobs.stream import JobStream, Stream
     from opus_async.models import (
         AuditEntry,
         AuditLog,
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from opus_async.opus.callbacks import CallbackCounts, CallbackReceiver
     from opus_async.opus.client import OpusClient
     from opus_async.opus.housekeeping import JobSearch
-    from opus_async.stream import JobStream, Stream
 
 __version__ = "0.1.0"
 
@@ -125,7 +125,7 @@ _HOMES = {
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.housekeeping": ("JobSearch",),
-    "opus_async.stream": ("JobStream", "Stream"),
+    "opus_async.jobs.stream": ("JobStream", "Stream"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -72,7 +72,7 @@ class UncertainStart(Exception):
 
     Attributes:
         cause: What was seen instead of a clear answer.
-        answer: Which kind it is: that decides what may follow, see :mod:`opus_async.starting`.
+        answer: Which kind it is: that decides what may follow, see :mod:`opus_async.jobs.start`.
     """
 
     def __init__(self, cause: OpusError, answer: StartAnswer = StartAnswer.LOST) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import OpusError
-from opus_async.lifecycle import Lifecycle
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.platform import Collected, Stages, Standing
 from opus_async.transport.notify import Notifier
-from opus_async.watch import Watcher
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
 

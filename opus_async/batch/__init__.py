@@ -32,24 +32,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opus_async.batch.batches import resolve_batch, resume_batch, retry_batch, run_batch
-    from opus_async.batch.control import Control
-    from opus_async.batch.halt import Halt
-    from opus_async.batch.intake import RowsRefused
+    from opus_async.batch.api import resolve_batch, resume_batch, retry_batch, run_batch
+    from opus_async.batch.observer import Watching
+    from opus_async.batch.planning.manifest_source import RowsRefused
     from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
     from opus_async.batch.result import BatchResult
     from opus_async.batch.rows import Counts, RowState
-    from opus_async.batch.watching import Watching
+    from opus_async.jobs.halt import Halt
+    from opus_async.jobs.shutdown import Control
 
 _HOMES = {
-    "opus_async.batch.batches": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
-    "opus_async.batch.control": ("Control",),
-    "opus_async.batch.halt": ("Halt",),
-    "opus_async.batch.intake": ("RowsRefused",),
+    "opus_async.batch.api": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
+    "opus_async.jobs.shutdown": ("Control",),
+    "opus_async.jobs.halt": ("Halt",),
+    "opus_async.batch.planning.manifest_source": ("RowsRefused",),
     "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
     "opus_async.batch.result": ("BatchResult",),
     "opus_async.batch.rows": ("Counts", "RowState"),
-    "opus_async.batch.watching": ("Watching",),
+    "opus_async.batch.observer": ("Watching",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

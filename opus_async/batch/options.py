@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from opus_async.batch.control import DRAIN_SECONDS
-from opus_async.batch.halt import Halt
+from opus_async.jobs.halt import Halt
+from opus_async.jobs.shutdown import DRAIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

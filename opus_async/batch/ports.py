@@ -15,7 +15,7 @@ from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
 from opus_async.batch.world import NO_WORLD
 from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
-from opus_async.lifecycle import Lifecycle
+from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.platform import Memory, StartDoubt
 
 

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from opus_async.batch.progress import Progress
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
+from opus_async.metrics.progress import Progress
 from opus_async.tasks import start
 
 LINE_EVERY = 10.0

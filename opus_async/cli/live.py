@@ -11,9 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from opus_async.batch.progress import DONE, Progress, Rates
 from opus_async.cli.streams import SafeStream, controls, escaped
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
+from opus_async.metrics.progress import DONE, Progress, Rates
 
 FRAMES_PER_SECOND = 4
 

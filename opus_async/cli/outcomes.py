@@ -71,7 +71,7 @@ def make_folder(options: argparse.Namespace) -> None:
     """
     if options.download is None:
         return
-    from opus_async.batch.destinations import is_of_a_batch
+    from opus_async.batch.outputs.destinations import is_of_a_batch
 
     if is_of_a_batch(options.download):
         raise WrongUse(f"--download: {options.download} is the directory of a batch: name another folder")

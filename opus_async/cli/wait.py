@@ -86,7 +86,7 @@ async def _outcome(opus: OpusClient, job_id: str, story: Story) -> JobOutcome:
 
 
 async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
-    from opus_async.lifecycle import failure
+    from opus_async.jobs.lifecycle import failure
     from opus_async.models import JobOutcome, JobStatus
 
     if status == JobStatus.COMPLETED:

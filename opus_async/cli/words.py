@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opus_async.batch.progress import Left, Progress
+    from opus_async.metrics.progress import Left, Progress
 
 _MEGA = 1_000_000
 _MINUTE, _HOUR = 60, 3600

@@ -23,8 +23,10 @@ from opus_async.config import (
 )
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
-from opus_async.job_ids import JobIds
-from opus_async.lifecycle import Lifecycle
+from opus_async.jobs.job_ids import JobIds
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.stream import Engine, JobRows, JobStream
+from opus_async.jobs.watch import Watcher
 from opus_async.models import JobOutcome, JobRequest, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
@@ -38,7 +40,6 @@ from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.platform import Memory
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
-from opus_async.stream import Engine, JobRows, JobStream
 from opus_async.transport import open_files
 from opus_async.transport.breaker import Breaker
 from opus_async.transport.forks import Maker
@@ -47,7 +48,6 @@ from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
 from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import Retrier
-from opus_async.watch import Watcher
 
 if TYPE_CHECKING:
     import aiohttp
@@ -294,7 +294,7 @@ class OpusClient:
             callback: Instead of the client's.
 
         Returns:
-            A :class:`~opus_async.lifecycle.Lifecycle`; its ``platform`` is what it runs on.
+            A :class:`~opus_async.jobs.lifecycle.Lifecycle`; its ``platform`` is what it runs on.
 
         Raises:
             ConfigurationError: The client is closed, or the callback is one that the API would refuse.

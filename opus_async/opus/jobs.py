@@ -9,16 +9,16 @@ from typing import Any
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
+from opus_async.jobs.start import Starter
+from opus_async.jobs.stream import Engine, Stream
+from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus import late
 from opus_async.opus.api import Api
 from opus_async.opus.housekeeping import Housekeeping
 from opus_async.opus.protocol.dialect import InitiateFields
 from opus_async.opus.run import STAGES, OpusRun
-from opus_async.starting import Starter
-from opus_async.stream import Engine, Stream
 from opus_async.transport.notify import Notifier
-from opus_async.watch import Watcher
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""

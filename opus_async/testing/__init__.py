@@ -20,11 +20,11 @@ def quick_polls(lag: float = 0.02) -> Iterator[None]:
     Args:
         lag: The mean delay of noticing the end of a job, in seconds.
     """
-    from opus_async import pace  # noqa: PLC0415 - nothing is imported before it is needed
+    from opus_async.jobs import polling  # noqa: PLC0415 - only for those who call this
 
-    before = pace.LAG_FLOOR
-    pace.LAG_FLOOR = lag
+    before = polling.LAG_FLOOR
+    polling.LAG_FLOOR = lag
     try:
         yield
     finally:
-        pace.LAG_FLOOR = before
+        polling.LAG_FLOOR = before

@@ -11,8 +11,8 @@ import resource
 import sys
 from pathlib import Path
 
-from opus_async.batch.manifest import open_manifest
 from opus_async.errors import ManifestError
+from opus_async.manifests import open_manifest
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.binding import Binding
-from opus_async.batch.digests import FileDigests
-from opus_async.batch.keys import RowKey, row_key
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_keys import RowKey, row_key
+from opus_async.manifests.file_digests import FileDigests
 from opus_async.models import InputField, Workflow
 
 

@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from manifests import INVOICES, given, requested, workflow
 
-from opus_async.batch.binding import Binding
-from opus_async.batch.globs import Globs
 from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.globs import Globs
 
 BASE = Path("/in")
 TWINS = workflow(given("Amount", variable="net"), given("Amount", variable="gross"), given("Note"))

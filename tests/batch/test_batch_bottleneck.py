@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from opus_async import Limits
-from opus_async.batch.bottleneck import Situation, Trouble, bottleneck
 from opus_async.batch.options import Settings
+from opus_async.metrics.bottleneck import Situation, Trouble, bottleneck
 
 FULL = Situation(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
 UPLOADING = Situation(in_flight=500, at_work=60, preparing=430, planned=9000)

@@ -10,9 +10,9 @@ import pytest
 from batch_tools import DOCUMENT, REPORT, documents, states
 
 from opus_async.batch import report, resume_batch, run_batch
-from opus_async.batch.destinations import check
-from opus_async.batch.export import export
-from opus_async.batch.replacing import replaced
+from opus_async.batch.outputs.destinations import check
+from opus_async.batch.outputs.export import export
+from opus_async.disk import replaced
 from opus_async.errors import ConfigurationError
 
 OWN = (
@@ -148,7 +148,7 @@ async def test_reports_replace_links_in_a_batch_directory(batch, tmp_path, simul
     for name in names:
         (batch / name).unlink(missing_ok=True)
         (batch / name).symlink_to(victim)
-    from opus_async.batch import failures, summary
+    from opus_async.batch.outputs import failures, summary
 
     for write in (failures.write, summary.write, report.write):
         write(batch)

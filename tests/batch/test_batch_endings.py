@@ -7,9 +7,8 @@ from types import MappingProxyType
 
 import pytest
 
-from opus_async.batch.causes import cause_of
-from opus_async.batch.endings import broken, ended, merged
 from opus_async.batch.rows import FetchedFile, Row, RowState
+from opus_async.batch.running.row_result import broken, ended, merged
 from opus_async.errors import (
     AmbiguousExecution,
     APIError,
@@ -22,6 +21,7 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
+from opus_async.metrics.failure_groups import cause_of
 from opus_async.models import JobOutcome, JobStatus
 from opus_async.platform import Stages
 

@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 from ledgers import START, make_ledger
 from python_calamine import CalamineWorkbook
 
-from opus_async.batch import formats
-from opus_async.batch.export import FORMATS, export
-from opus_async.batch.formats import (
+from opus_async.batch.outputs.export import FORMATS, export
+from opus_async.batch.outputs.table_writers import (
     CUT,
     XLSX_CHARACTERS,
     Column,
@@ -36,6 +35,7 @@ from opus_async.batch.formats import (
     write_jsonl,
     write_xlsx,
 )
+from opus_async.batch.running.output_files import table_writers
 from opus_async.cli.batch import export as command
 from opus_async.cli.errors import WrongUse, advice, exit_code
 from opus_async.errors import ConfigurationError, LedgerError
@@ -469,7 +469,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_before_anything_is_written(tmp
 
 def test_more_columns_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
-    monkeypatch.setattr(formats, "XLSX_COLUMNS", 5)
+    monkeypatch.setattr(table_writers, "XLSX_COLUMNS", 5)
     with pytest.raises(ConfigurationError, match="columns"):
         export(tmp_path, "xlsx")
     assert not list(tmp_path.glob("*xlsx*"))
@@ -576,7 +576,7 @@ MANY = """
 import re, resource, sys, time
 from pathlib import Path
 
-from opus_async.batch.export import export
+from opus_async.batch.outputs.export import export
 
 STATUS = Path("/proc/self/status")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ledgers import make_ledger
 
-from opus_async.batch.binding import Binding
-from opus_async.batch.failures import write
-from opus_async.batch.layout import FAILURES
-from opus_async.batch.manifest import open_manifest
+from opus_async.batch.outputs.failures import write
 from opus_async.errors import LedgerError
+from opus_async.layout import FAILURES
+from opus_async.manifests import open_manifest
+from opus_async.manifests.binding.binding import Binding
 from opus_async.models import InputField, Workflow
 
 NOT_COMPLETED = ["failed", "cancelled", "timed_out", "unknown"]

@@ -6,8 +6,6 @@ import asyncio
 
 import pytest
 
-from opus_async.batch.control import Control, Pace, Reason
-from opus_async.batch.halt import Halt
 from opus_async.errors import (
     AuthenticationError,
     HostDown,
@@ -16,6 +14,8 @@ from opus_async.errors import (
     RateLimited,
 )
 from opus_async.exits import Exit
+from opus_async.jobs.halt import Halt
+from opus_async.jobs.shutdown import Control, Pace, Reason
 from opus_async.platform import Stages
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")

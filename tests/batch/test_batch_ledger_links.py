@@ -11,7 +11,7 @@ import pytest
 from ledger_tools import created, opened
 
 from opus_async.batch.ledger import SqliteLedger, lock
-from opus_async.batch.reading import LedgerReader, process_at_work
+from opus_async.batch.ledger.reader import LedgerReader, process_at_work
 from opus_async.errors import LedgerError, ManifestError
 
 PRECIOUS = b"precious\n" * 100

@@ -19,7 +19,7 @@ import pytest
 from ledger_tools import complete, completed, created, new_rows, opened, plan, results, select
 
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.reading import LedgerReader
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.rows import Counts, RowState
 from opus_async.errors import LedgerError
 

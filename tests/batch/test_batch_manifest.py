@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opus_async.batch.manifest import FILE_COLUMN, open_manifest
 from opus_async.errors import ManifestError, OpusError
+from opus_async.manifests import FILE_COLUMN, open_manifest
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opus_async.batch.manifest import FILE_COLUMN, listing, open_manifest
-from opus_async.batch.manifest.listing import in_order, matching_files
 from opus_async.errors import ManifestError
+from opus_async.manifests import FILE_COLUMN, open_manifest
+from opus_async.manifests.readers import listing
+from opus_async.manifests.readers.listing import in_order, matching_files
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from opus_async.batch.manifest import open_manifest
 from opus_async.errors import ManifestError
+from opus_async.manifests import open_manifest
 
 
 @pytest.fixture

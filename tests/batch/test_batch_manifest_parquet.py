@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from opus_async.batch.manifest import open_manifest
 from opus_async.errors import ManifestError
+from opus_async.manifests import open_manifest
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

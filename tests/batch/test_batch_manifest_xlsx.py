@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from opus_async.batch.manifest import open_manifest
-from opus_async.batch.manifest.sheet_extent import column_letters, column_number
 from opus_async.errors import ManifestError
+from opus_async.manifests import open_manifest
+from opus_async.manifests.readers.excel_extent import column_letters, column_number
 
 xlsxwriter = pytest.importorskip("xlsxwriter")
 

@@ -9,9 +9,10 @@ import pytest
 from batch_tools import settings, texts
 from odd_opus import OddOpus
 
-from opus_async import OpusClient, watch
+from opus_async import OpusClient
 from opus_async.batch import resume_batch, run_batch
 from opus_async.exits import Exit
+from opus_async.jobs import watch
 from opus_async.testing import quick_polls
 from opus_async.transport import http
 

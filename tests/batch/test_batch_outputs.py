@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from opus_async import DownloadError, JobRequest, NotFound, OpusClient, OpusError
-from opus_async.batch.outputs import Outputs, file_names
 from opus_async.batch.rows import FetchedFile
+from opus_async.batch.running.output_files import Outputs, file_names
 from opus_async.models import DownloadedFile
 from opus_async.simulator import Simulator, SimulatorConfig
 from opus_async.testing import quick_polls
@@ -207,7 +207,7 @@ async def test_a_file_that_cannot_be_had_again_stays(tmp_path):
 KILLED = """
 import asyncio, os, sys
 from pathlib import Path
-from opus_async.batch.outputs import Outputs
+from opus_async.batch.running.output_files import Outputs
 from opus_async.models import DownloadedFile
 
 class Dying:

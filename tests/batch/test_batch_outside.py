@@ -12,9 +12,9 @@ from batch_tools import DOCUMENT, Notes, ask, lines, states
 from manifests import INVOICES
 
 from opus_async.batch import RowsRefused, resume_batch, retry_batch, run_batch
-from opus_async.batch.binding import Binding
-from opus_async.batch.outside import Fence
 from opus_async.errors import ManifestError
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.outside_files import Fence
 from opus_async.transport import confined
 from opus_async.transport.confined import Confined
 from opus_async.transport.sources import PathSource

@@ -13,12 +13,12 @@ import sys
 import pytest
 from ledgers import START, make_ledger
 
-from opus_async.batch.layout import LEDGER, RESULTS
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.reading import LedgerReader, Process, process_at_work
+from opus_async.batch.ledger.reader import LedgerReader, Process, process_at_work
 from opus_async.batch.rows import Counts, Ending, NewRow, RowState, Sample
 from opus_async.errors import LedgerError
+from opus_async.layout import LEDGER, RESULTS
 
 STATES = [
     "completed",

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from opus_async.batch.report import words
-from opus_async.batch.report.axes import CLOCK_STEPS, Span, TimeAxis, scale
-from opus_async.batch.report.timeline import BUCKETS, COLUMNS, Lines, Throughput
+from opus_async.reporting import words
+from opus_async.reporting.charts.axes import CLOCK_STEPS, Span, TimeAxis, scale
+from opus_async.reporting.charts.time_series import BUCKETS, COLUMNS, Lines, Throughput
 
 HOUR = 3600.0
 MIDNIGHT = 1_760_054_400.0

@@ -21,7 +21,8 @@ from batch_tools import (
     until,
 )
 
-from opus_async.batch import RowsRefused, local, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch import RowsRefused, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch.running import local_shard
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
 
@@ -402,7 +403,7 @@ async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
 
 
 async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "LOOK_SOONEST", 0.5)
+    monkeypatch.setattr(local_shard, "LOOK_SOONEST", 0.5)
     simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     client = connect(simulator)

@@ -9,15 +9,15 @@ from fake_platform import FakePlatform, lifecycle_on
 from plain_ledger import PlainLedger
 from virtual_time import run_virtual
 
-from opus_async.batch.control import Control, Pace
-from opus_async.batch.halt import Halt
-from opus_async.batch.local import SHARD, LocalShardRunner
 from opus_async.batch.ports import Ledger
-from opus_async.batch.rate import StartRate
 from opus_async.batch.rows import RowState
-from opus_async.batch.runner import Failures, Runner
+from opus_async.batch.running.local_shard import SHARD, LocalShardRunner
+from opus_async.batch.running.runner import Failures, Runner
 from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
 from opus_async.exits import Exit
+from opus_async.jobs.halt import Halt
+from opus_async.jobs.shutdown import Control, Pace
+from opus_async.jobs.start_rate import StartRate
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import UncertainStart
 

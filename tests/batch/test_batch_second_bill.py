@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from batch_tools import DOCUMENT, TEXT, Notes, ask, content, documents, lines, states, texts, until
 
-from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch, session
+from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch.running import session
 from opus_async.errors import ManifestError
 from opus_async.exits import Exit
 
@@ -159,14 +160,14 @@ async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect
 
 
 async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monkeypatch):
-    from opus_async.batch import local
+    from opus_async.batch.running import local_shard
 
     simulator = await simulate()
 
     def broken(*_, **__):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(local, "ended", broken)
+    monkeypatch.setattr(local_shard, "ended", broken)
     manifest = texts(tmp_path / "m.csv", ["a"])
     result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 1)

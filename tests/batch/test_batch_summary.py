@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
-from opus_async.batch.layout import SUMMARY
 from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.batch.outputs.summary import summarise, write
 from opus_async.batch.rows import RowState
-from opus_async.batch.summary import summarise, write
 from opus_async.errors import LedgerError
+from opus_async.layout import SUMMARY
 
 DIED = {
     "ended_at": None,

@@ -17,14 +17,14 @@ import xlsxwriter
 from batch_tools import DOCUMENT, TEXT
 from manifests import csv, jsonl
 
-from opus_async.batch.binding import Binding
-from opus_async.batch.estimate import Pace, estimate
-from opus_async.batch.manifest import Manifest, open_manifest
-from opus_async.batch.problems import Problem
-from opus_async.batch.seen import Seen
-from opus_async.batch.validate import Validation, validate
 from opus_async.cli.batch.problems import table
 from opus_async.errors import AuthenticationError, ManifestError, OpusError
+from opus_async.manifests import Manifest, open_manifest
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation.duplicates import Seen
+from opus_async.manifests.validation.estimate import Pace, estimate
+from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.platform import Platform
 
 MODERN = "M0dernTypesWrkfl"
@@ -363,7 +363,7 @@ class Listed:
         self.rows = rows
 
     def records(self):
-        from opus_async.batch.manifest import Record
+        from opus_async.manifests import Record
 
         for index, cells in enumerate(self.rows):
             yield Record(index=index, where=f"line {index + 2}", cells=cells)
@@ -443,7 +443,7 @@ async def test_memory_does_not_follow_the_rows(opened):
             self.count = count
 
         def records(self):
-            from opus_async.batch.manifest import Record
+            from opus_async.manifests import Record
 
             for index in range(self.count):
                 cells = {"Text": f"the text of row {index}, {'x' * 200}", "key": f"INV-{index}"}

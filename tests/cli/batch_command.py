@@ -9,7 +9,7 @@ from pathlib import Path
 
 from command_line import SECONDS, command, environment
 
-from opus_async.batch.reading import LedgerReader
+from opus_async.batch.ledger.reader import LedgerReader
 
 DOCUMENT, TEXT = "D0cumentWorkfl0w", "T3xtOnlyWorkfl0w"
 

@@ -17,7 +17,7 @@ import pytest
 from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
 from command_line import SECONDS, WRONG_KEY, Terminal, leading_to
 
-from opus_async.batch.reading import LedgerReader
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.cli.batch import figures, ordering
 from opus_async.cli.errors import WrongUse
 from opus_async.simulator import SimulatorConfig, SimulatorProcess

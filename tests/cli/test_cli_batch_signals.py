@@ -14,14 +14,14 @@ from batch_command import TEXT, batch, beginning, going_on, heard, texts
 from command_line import SECONDS, Terminal, at, leading_to, serving
 
 from opus_async.batch import Control
-from opus_async.batch.control import Pace
 from opus_async.batch.options import Settings
-from opus_async.batch.progress import Progress
 from opus_async.batch.rows import Counts
 from opus_async.cli import main
 from opus_async.cli.batch.working import Voice, _interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
+from opus_async.jobs.shutdown import Pace
+from opus_async.metrics.progress import Progress
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 

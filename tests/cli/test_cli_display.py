@@ -8,13 +8,13 @@ import io
 import pytest
 
 from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, RequestSent, UploadProgress
-from opus_async.batch.control import Control, Pace, Reason
+from opus_async.batch.observer import why_ending
 from opus_async.batch.options import Settings
-from opus_async.batch.progress import Left, Progress, reason_class
 from opus_async.batch.rows import Counts
-from opus_async.batch.watching import why_ending
 from opus_async.cli import display, tables, words
 from opus_async.exits import Exit
+from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.metrics.progress import Left, Progress, reason_class
 
 STAGES = ("schema", "upload", "watch")
 ALL_STAGES = ("schema", "upload", "initiate", "execute", "watch", "results")

@@ -10,7 +10,7 @@ import pytest
 from batch_command import TEXT, beginning, texts
 from command_line import leading_to
 
-from opus_async.batch.reading import LedgerReader
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 ROWS = 12

@@ -17,9 +17,9 @@ from opus_async.errors import (
     ProtocolError,
     ServerError,
 )
+from opus_async.jobs.previous_job import GaveWay
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import Past, Retry, Standing
-from opus_async.retrying import GaveWay
 
 GONE = NotFound("no such job", status=404)
 DENIED = PermissionDenied("not for you", status=403)

@@ -29,7 +29,7 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
-from opus_async.scope import Inquiry, Scope, scope_of
+from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 
 BIND, PREPARE, CREATE, START = STAGES.bind, STAGES.prepare, STAGES.create, STAGES.start
 WATCH, COLLECT = STAGES.watch, STAGES.collect

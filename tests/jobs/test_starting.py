@@ -19,8 +19,8 @@ from opus_async.errors import (
     TransportError,
     ValidationFailed,
 )
+from opus_async.jobs.start import LOOKS, LOOKS_AT_A_REFUSAL, LOOKS_NEEDED, VERDICTS, Shown, Starter, Verdict
 from opus_async.platform import Standing, StartAnswer, UncertainStart
-from opus_async.starting import LOOKS, LOOKS_AT_A_REFUSAL, LOOKS_NEEDED, VERDICTS, Shown, Starter, Verdict
 
 LOST = TransportError("the answer was lost", request_sent=True)
 NO = ValidationFailed("Job has already been executed", status=409)

@@ -20,8 +20,8 @@ from opus_async.errors import (
     PermissionDenied,
     ServerError,
 )
+from opus_async.jobs.stream import JobRows, JobStream
 from opus_async.models import JobRequest, JobStatus
-from opus_async.stream import JobRows, JobStream
 
 
 def stream_of(platform, rows, slots=10):

@@ -23,9 +23,9 @@ from opus_async.errors import (
     ServerError,
     TransportError,
 )
+from opus_async.jobs.polling import ENOUGH, LAG_FLOOR, Pace, RunTimes
+from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
-from opus_async.pace import ENOUGH, LAG_FLOOR, Pace, RunTimes
-from opus_async.watch import Watcher
 
 
 class FakeOpus:

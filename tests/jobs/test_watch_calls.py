@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from test_watch import FakeOpus, now, watching
 from virtual_time import run_virtual
 
-from opus_async.models import JobStatus
-from opus_async.pace import (
+from opus_async.jobs.polling import (
     CALLS_COUNTED,
     CALLS_ENOUGH,
     ENOUGH,
@@ -24,7 +23,8 @@ from opus_async.pace import (
     Pace,
     RunTimes,
 )
-from opus_async.watch import EARLY_CALLS
+from opus_async.jobs.watch import EARLY_CALLS
+from opus_async.models import JobStatus
 
 
 class CallingOpus(FakeOpus):

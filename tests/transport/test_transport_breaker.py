@@ -28,8 +28,8 @@ from opus_async.errors import (
     UploadError,
 )
 from opus_async.events import HostTroubled, RequestRetried
+from opus_async.jobs.start import Starter
 from opus_async.platform import Standing, UncertainStart
-from opus_async.starting import Starter
 from opus_async.transport import breaker as breaker_module
 from opus_async.transport.breaker import Breaker
 from opus_async.transport.http import Http, Request

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from opus_async.batch.layout import RESULTS
 from opus_async.batch.ledger import tail
 from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.disk import open_own, sync
@@ -18,6 +17,7 @@ from opus_async.batch.ledger.results import Agreed, known_end, read_only
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.tail import Piece, Verdict
 from opus_async.batch.ledger.text import storable, written
+from opus_async.layout import RESULTS
 
 log = logging.getLogger("opus_async.batch")
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.layout import LEDGER, MARK, RESULTS
 from opus_async.batch.ledger import mark, tail
 from opus_async.batch.ledger.home import Home
 from opus_async.batch.ledger.results import known_end, read_only
 from opus_async.batch.ledger.tail import Piece, Verdict
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful
+from opus_async.layout import LEDGER, MARK, RESULTS
 
 UNFINISHED = frozenset(
     {RowState.PLANNED, RowState.ORDERING, RowState.RUNNING, RowState.WAITING, RowState.UNKNOWN}

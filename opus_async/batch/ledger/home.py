@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from opus_async.batch.layout import LEDGER
 from opus_async.batch.ledger.birth import born
+from opus_async.layout import LEDGER
 
 
 @dataclass(frozen=True, slots=True)

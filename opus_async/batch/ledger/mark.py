@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from opus_async.batch.layout import MARK
 from opus_async.batch.ledger.birth import born
 from opus_async.batch.ledger.disk import open_own, refuse_strange, sync, sync_path
+from opus_async.layout import MARK
 
 _NAME = re.compile(re.escape(MARK) + r"(\d{1,15})")
 _NEW = f"{MARK}new"

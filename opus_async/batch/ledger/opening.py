@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.layout import LEDGER, RESULTS
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.agreeing import agree
 from opus_async.batch.ledger.disk import make_directory
@@ -23,6 +22,7 @@ from opus_async.batch.ledger.trouble import explaining
 from opus_async.batch.ledger.upgrading import UPGRADED, upgrade
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
+from opus_async.layout import LEDGER, RESULTS
 
 _FACT = "INSERT INTO meta (name, value) VALUES (?, ?)"
 _FACTS = "SELECT name, value FROM meta"

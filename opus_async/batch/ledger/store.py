@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.layout import LEDGER, MARK, RESULTS
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.database import SIDE_FILES
 from opus_async.batch.ledger.disk import sync_path
@@ -21,6 +20,7 @@ from opus_async.batch.ledger.steps import REFUSED, TAKE_STEPS, Step, worth_writi
 from opus_async.batch.ledger.trouble import explained, explaining
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
+from opus_async.layout import LEDGER, MARK, RESULTS
 
 NEW_LEDGER = f"{LEDGER}.new"
 """A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.layout import REPORT
-from opus_async.batch.replacing import replaced
-from opus_async.batch.report.figures import gather
 from opus_async.batch.report.page import page
+from opus_async.batch.report.report_data import gather
+from opus_async.disk import replaced
+from opus_async.layout import REPORT
 
 __all__ = ["REPORT", "write"]
 

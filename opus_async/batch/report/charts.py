@@ -9,11 +9,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opus_async.batch.report import words
-from opus_async.batch.report.axes import Span, Stretch
-from opus_async.batch.report.frame import SIZES, Frame
-from opus_async.batch.report.markup import text
-from opus_async.batch.report.timeline import Column, Lines, Point
+from opus_async.reporting import words
+from opus_async.reporting.charts.axes import Span, Stretch
+from opus_async.reporting.charts.frame import SIZES, Frame
+from opus_async.reporting.charts.time_series import Column, Lines, Point
+from opus_async.reporting.html import text
 
 _MINUTE, _HOUR = 60.0, 3600.0
 _LONG, _MIDDLING = 2 * _HOUR, 2 * _MINUTE

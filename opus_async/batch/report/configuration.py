@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opus_async.batch.report import words
-from opus_async.batch.report.figures import Figures
-from opus_async.batch.report.markup import Column, code, isolated, paragraph, section, table, text
+from opus_async.batch.report.report_data import Figures
+from opus_async.reporting import words
+from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
 
 _SECRET = re.compile(
     r"token|secret|password|passwd|authori[sz]ation|credential|(service|api|access).?key", re.IGNORECASE

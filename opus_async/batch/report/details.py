@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from opus_async.batch.report import bars, words
-from opus_async.batch.report.bars import figure
-from opus_async.batch.report.figures import Example, Figures, Group, Session
-from opus_async.batch.report.markup import Column, code, isolated, paragraph, section, table, text
+from opus_async.batch.report.report_data import Example, Figures, Group, Session
 from opus_async.batch.rows import RowState
-from opus_async.lifecycle import PARKED
+from opus_async.jobs.lifecycle import PARKED
+from opus_async.reporting import words
+from opus_async.reporting.charts import bars
+from opus_async.reporting.charts.bars import figure
+from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
 
 STATES = {
     RowState.COMPLETED: "completed",

@@ -9,9 +9,9 @@ from string import Template
 
 from opus_async.batch.report import details, sections
 from opus_async.batch.report.configuration import configuration
-from opus_async.batch.report.figures import Figures
-from opus_async.batch.report.markup import text
+from opus_async.batch.report.report_data import Figures
 from opus_async.batch.report.verdict import verdict
+from opus_async.reporting.html import text
 
 _SECTIONS = (
     sections.opening,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opus_async.batch.report import bars, charts, words
-from opus_async.batch.report.bars import Part, figure, swatch
-from opus_async.batch.report.figures import Figures
-from opus_async.batch.report.markup import code, command, isolated, paragraph, section, text
+from opus_async.batch.report import charts
+from opus_async.batch.report.report_data import Figures
 from opus_async.batch.report.verdict import Tone, steps, verdict
+from opus_async.reporting import words
+from opus_async.reporting.charts import bars
+from opus_async.reporting.charts.bars import Part, figure, swatch
+from opus_async.reporting.html import code, command, isolated, paragraph, section, text
 
 _NEITHER = (words.NOTHING, words.NOTHING)
 _MARKS = {Tone.GOOD: "✓", Tone.NEUTRAL: "●", Tone.CAREFUL: "!", Tone.BAD: "✕"}

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opus_async.batch.report.figures import Figures
-from opus_async.batch.report.words import count, rows
+from opus_async.batch.report.report_data import Figures
 from opus_async.batch.rows import Counts
 from opus_async.exits import Exit
+from opus_async.reporting.words import count, rows
 
 _PROGRAM = "opus-async"
 

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write it."""
-    from opus_async.batch.export import STDOUT, STREAMED, export
+    from opus_async.batch.outputs.export import STDOUT, STREAMED, export
 
     working.existing(options.directory)
     output = options.output or options.directory / f"export.{options.format}"

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opus_async.batch.halt import Halt
+    from opus_async.jobs.halt import Halt
 
 _RATE = re.compile(r"(?P<number>\d+(\.\d+)?)(/(?P<unit>s|sec|m|min|h))?", re.ASCII)
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
@@ -53,7 +53,7 @@ def patience(text: str) -> float:
 
 def halt(text: str) -> Halt:
     """A halt policy."""
-    from opus_async.batch.halt import Halt
+    from opus_async.jobs.halt import Halt
 
     try:
         return Halt.parse(text)

@@ -10,9 +10,9 @@ from opus_async.cli.tables import columns
 from opus_async.cli.words import coarse, rows, size
 
 if TYPE_CHECKING:
-    from opus_async.batch.columns import BoundColumn
-    from opus_async.batch.estimate import Estimate
-    from opus_async.batch.validate import Cause, Validation
+    from opus_async.manifests.binding.columns import BoundColumn
+    from opus_async.manifests.validation.estimate import Estimate
+    from opus_async.manifests.validation.validate import Cause, Validation
 
 MOST_CAUSES = 20
 """Kinds of problems that are shown; a person mends the most frequent first."""

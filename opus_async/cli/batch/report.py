@@ -23,8 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the reports."""
-    from opus_async.batch import failures, report, summary
-    from opus_async.batch.layout import REPORT
+    from opus_async.batch import report
+    from opus_async.batch.outputs import failures, summary
+    from opus_async.layout import REPORT
 
     working.existing(options.directory)
     for write in (failures.write, summary.write, report.write):

@@ -17,7 +17,7 @@ from opus_async.cli.program import told
 from opus_async.cli.tables import columns, terminal_width
 
 if TYPE_CHECKING:
-    from opus_async.batch.reading import RowView
+    from opus_async.batch.ledger.reader import RowView
     from opus_async.config import RetryPolicy
 
 _DECISIONS = ("done", "retry", "failed")
@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Decide."""
-    from opus_async.batch.status import look
+    from opus_async.batch.outputs.status import look
 
     facts = working.existing(options.directory)
     decision, *behind = options.decided
@@ -119,7 +119,7 @@ def _soon() -> RetryPolicy:
 
 def _list_unknown(options: argparse.Namespace) -> None:
     """Show what there is to decide about, and ask."""
-    from opus_async.batch.reading import LedgerReader
+    from opus_async.batch.ledger.reader import LedgerReader
     from opus_async.batch.rows import RowState
 
     with LedgerReader(options.directory) as ledger:

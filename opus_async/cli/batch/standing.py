@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opus_async.batch.layout import FAILURES, REPORT, RESULTS
 from opus_async.cli.errors import in_shell_words
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
+from opus_async.layout import FAILURES, REPORT, RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opus_async.batch.reading import FailureGroup
-    from opus_async.batch.status import Status
+    from opus_async.batch.ledger.reader import FailureGroup
+    from opus_async.batch.outputs.status import Status
 
 _MOST_CAUSES = 5
 _SHOWN = 120

@@ -15,7 +15,7 @@ from opus_async.cli.errors import Exit
 from opus_async.cli.streams import controls
 
 if TYPE_CHECKING:
-    from opus_async.batch.status import Status
+    from opus_async.batch.outputs.status import Status
 
 _EVERY = 2.0
 """Seconds between two looks of ``--watch``: each one reads the ledger."""
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look."""
-    from opus_async.batch.status import look
+    from opus_async.batch.outputs.status import look
     from opus_async.cli.display import is_live
 
     working.existing(options.directory)
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
-    from opus_async.batch.status import as_json
+    from opus_async.batch.outputs.status import as_json
 
     if options.json:
         print(

@@ -17,8 +17,8 @@ from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from opus_async.batch.problems import Problem
-    from opus_async.batch.validate import Validation
+    from opus_async.manifests.problem import Problem
+    from opus_async.manifests.validation.validate import Validation
 
 STDOUT = Path("-")
 
@@ -69,11 +69,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _validated(options: argparse.Namespace, manifest: str, told: Problems) -> Validation:
-    from opus_async.batch.estimate import Pace
-    from opus_async.batch.opening import examine
     from opus_async.batch.options import Order, Rules, Source
-    from opus_async.batch.progress import Progress
+    from opus_async.batch.planning.open_batch import examine
     from opus_async.cli import display
+    from opus_async.manifests.validation.estimate import Pace
+    from opus_async.metrics.progress import Progress
 
     limits = pacing.limits_of(options)
     progress = Progress()
@@ -133,8 +133,8 @@ def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
     if destination is None or destination == STDOUT:
         yield Problems(sys.stdout.write if destination else lambda _: None)
         return
-    from opus_async.batch import destinations
-    from opus_async.batch.replacing import replaced
+    from opus_async.batch.outputs import destinations
+    from opus_async.disk import replaced
 
     try:
         destinations.check(destination, [Path(manifest)])

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from opus_async.batch import BatchResult, Control, Watching
-    from opus_async.batch.progress import Progress
     from opus_async.cli.display import Board
     from opus_async.events import Event
+    from opus_async.metrics.progress import Progress
     from opus_async.opus.client import OpusClient
 
 Work = Callable[["OpusClient", "Watching"], Awaitable["BatchResult"]]
@@ -71,9 +71,9 @@ async def _watched(
     import asyncio
 
     from opus_async.batch import Control, Watching
-    from opus_async.batch.progress import Progress
-    from opus_async.batch.watching import why_ending
+    from opus_async.batch.observer import why_ending
     from opus_async.cli import display
+    from opus_async.metrics.progress import Progress
 
     control, progress = Control(), Progress()
     progress.preparing = "reading the workflow"
@@ -144,7 +144,7 @@ def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterat
     """
     import asyncio
 
-    from opus_async.batch.control import Pace
+    from opus_async.jobs.shutdown import Pace
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -181,7 +181,7 @@ def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterat
 
 
 def _goes_on(directory: Path, what: str) -> str:
-    from opus_async.batch.layout import LEDGER
+    from opus_async.layout import LEDGER
 
     if not (directory / LEDGER).exists():
         return "no row was begun, and nothing is there to resume: run the same command again."
@@ -194,7 +194,7 @@ def tell(result: BatchResult, options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(result.summary, indent=2, ensure_ascii=False))
     else:
-        from opus_async.batch.status import look
+        from opus_async.batch.outputs.status import look
 
         print(standing.as_text(look(result.directory)))
     if result.error is not None:
@@ -219,8 +219,8 @@ def existing(directory: Path) -> Mapping[str, Any]:
         WrongUse: There is none.
         LedgerError: It cannot be read.
     """
-    from opus_async.batch.layout import LEDGER
-    from opus_async.batch.reading import LedgerReader
+    from opus_async.batch.ledger.reader import LedgerReader
+    from opus_async.layout import LEDGER
 
     try:
         with LedgerReader(directory) as ledger:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.layout import FAILURES, LEDGER, LOCK, MARK, REPORT, RESULTS, SUMMARY
-from opus_async.batch.reading import LedgerReader, process_at_work
+from opus_async.batch.ledger.reader import LedgerReader, process_at_work
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
 from opus_async.config import is_loopback
 from opus_async.errors import LedgerError
+from opus_async.layout import FAILURES, LEDGER, LOCK, MARK, REPORT, RESULTS, SUMMARY
 
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch import BatchResult, Watching, run_batch
-from opus_async.batch.progress import Progress
-from opus_async.batch.reading import NOT_COMPLETED, LedgerReader
+from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.folder import MANIFEST
 from opus_async.cli.errors import Exit, first_of
 from opus_async.config import RetryPolicy
+from opus_async.metrics.progress import Progress
 from opus_async.opus.client import OpusClient
 from opus_async.simulator import SimulatorConfig, SimulatorProcess, SimulatorStartError
 

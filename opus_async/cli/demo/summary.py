@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from opus_async.batch.layout import REPORT, RESULTS
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.folder import DOCUMENTS
 from opus_async.cli.demo.running import WORKFLOW, Findings
 from opus_async.cli.program import NAME, told
 from opus_async.cli.tables import columns, terminal_width
+from opus_async.layout import REPORT, RESULTS
 
 _MEGA = 1_000_000
 _SHARE = 0.95

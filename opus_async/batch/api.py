@@ -1,0 +1,274 @@
+"""Starting a batch, going on with it, trying failed rows again, deciding about unknown ones."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.observer import Watching
+from opus_async.batch.options import Order, Rules, Settings, Source
+from opus_async.batch.planning.open_batch import Changes, begin, go_on
+from opus_async.batch.ports import Client
+from opus_async.batch.result import BatchResult
+from opus_async.batch.rows import RowState
+from opus_async.batch.running.resolving import started
+from opus_async.batch.running.session import write_reports
+from opus_async.errors import ManifestError
+from opus_async.jobs.halt import Halt
+from opus_async.jobs.shutdown import DRAIN_SECONDS
+
+log = logging.getLogger("opus_async.batch")
+
+
+async def run_batch(
+    client: Client,
+    manifest: str | PathLike[str],
+    *,
+    workflow_id: str,
+    out: str | PathLike[str],
+    key: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    version_number: int | None = None,
+    version_id: str | None = None,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    skip_invalid: bool = False,
+    accept_second_bill: bool = False,
+    allow_outside: bool = False,
+    max_in_flight: int = 500,
+    start_rate: float | None = None,
+    halt: str | Halt = "never",
+    timeout: float | None = None,
+    download_outputs: bool = False,
+    drain_seconds: float = DRAIN_SECONDS,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Run one job for every row of a manifest; no row is lost, and none is billed twice.
+
+    Whatever ends the process, :func:`resume_batch` goes on where the ledger in ``out`` stands.
+
+    Args:
+        client: An :class:`opus_async.OpusClient`, or whoever else answers :class:`~.ports.Client`.
+        manifest: A CSV, JSONL, XLSX or Parquet file, a folder, or a glob of documents.
+        workflow_id: The workflow.
+        out: The batch directory, made if need be; it must not hold a batch.
+        key: The column that names each row; None makes keys from content.
+        columns: Column -> input, where their names differ; an empty input ignores the column.
+        constants: Input -> value for every row that has none.
+        title: A template, e.g. ``"Invoice {Number}"``.
+        description: Likewise.
+        version_number: Pins the workflow's version.
+        version_id: Likewise, by UUID.
+        sheet: Of a workbook.
+        delimiter: Of a CSV; found out if None.
+        encoding: Likewise.
+        skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
+        accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
+        allow_outside: Whether the manifest may name files outside of its folder: any file that this process
+            may read would be sent. A resume need not say it again.
+        max_in_flight: Rows at work at once.
+        start_rate: Rows begun a second; None for no bound.
+        halt: ``now,fail=N``, ``soon,fail=N%``, ... or ``never``.
+        timeout: Seconds for one row until how it ends counts as unknown.
+        download_outputs: Whether files among the outputs are fetched into ``out``.
+        drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        watching: Who is told what meanwhile.
+
+    Returns:
+        How the batch stands; rows that failed raise nothing.
+
+    Raises:
+        ManifestError: It cannot be run as it is, or ``out`` holds a batch; nothing was sent.
+        LedgerError: There can be no ledger in ``out``.
+        OpusError: The workflow cannot be read.
+    """
+    _check_mapping("columns", columns, "{'Column': 'Input'}")
+    _check_mapping("constants", constants, "{'Input': 'value'}")
+    order = Order(
+        workflow_id=workflow_id,
+        version_number=version_number,
+        version_id=version_id,
+        columns=columns or {},
+        constants=constants or {},
+        title=title,
+        description=description,
+        key=key,
+    )
+    source = Source.of(Path(manifest), sheet=sheet, delimiter=delimiter, encoding=encoding)
+    settings = Settings(
+        max_in_flight=max_in_flight,
+        start_rate=start_rate,
+        halt=halt if isinstance(halt, Halt) else Halt.parse(halt),
+        timeout=timeout,
+        download_outputs=download_outputs,
+        drain_seconds=drain_seconds,
+    )
+    rules = Rules(
+        skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
+    )
+    return await begin(
+        client,
+        Path(out),
+        order,
+        source,
+        settings=settings,
+        rules=rules,
+        watching=watching or Watching(),
+    )
+
+
+async def resume_batch(
+    client: Client,
+    out: str | PathLike[str],
+    *,
+    manifest: str | PathLike[str] | None = None,
+    order: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+    accept_second_bill: bool = False,
+    allow_outside: bool = False,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Go on with a batch, from whatever state and after whatever death.
+
+    Args:
+        client: As in :func:`run_batch`; its key and limits may be others than before.
+        out: The batch directory.
+        manifest: Where the manifest is now; None for where it was. Rows that were added are taken up.
+        order: Fields of :class:`~.options.Order` that shall be others than before: only with ``force``.
+        settings: Fields of :class:`~.options.Settings` that shall be others than before.
+        force: Whether what changes results may be another now, for the rows not begun yet.
+        accept_second_bill: Whether rows may run that may have been billed already: their keys or files are
+            others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
+            ledger may not know of all that was ordered. It holds for this call.
+        allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
+        watching: Who is told what meanwhile.
+
+    Raises:
+        ManifestError: What changes results is another now.
+        LedgerDoubtful: What lies beside the ledger shows that it may not know of all that was billed, or it
+            is a copy: only with ``accept_second_bill``.
+        LedgerError: There is no batch in ``out``, or its ledger cannot be used.
+        LedgerBusy: Another process works on it.
+        OpusError: The workflow cannot be read.
+    """
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    return await go_on(client, Path(out), changes, watching or Watching())
+
+
+async def retry_batch(
+    client: Client,
+    out: str | PathLike[str],
+    *,
+    only: Sequence[str] = ("failed", "cancelled"),
+    accept_second_bill: bool = False,
+    manifest: str | PathLike[str] | None = None,
+    order: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    force: bool = False,
+    allow_outside: bool = False,
+    watching: Watching | None = None,
+) -> BatchResult:
+    """Try rows again that did not complete, and go on with the rest.
+
+    The old job of each is asked first: one that has completed meanwhile is collected, one that runs is waited
+    for, and only one that ended badly or never started gives way to a new one. Where that cannot be told the
+    row is unknown.
+
+    Args:
+        client: As in :func:`run_batch`.
+        out: The batch directory.
+        only: ``failed`` (those that the platform timed out included), ``cancelled``, ``unknown``.
+        accept_second_bill: Whether unknown rows may be tried again, rows run anew whose old jobs cannot be
+            asked, and rows run that look like ones that have run: all of these may be billed twice. It holds
+            for this call.
+        manifest: As in :func:`resume_batch`, like the rest.
+        order: Likewise.
+        settings: Likewise.
+        force: Likewise.
+        allow_outside: Likewise.
+        watching: Likewise.
+
+    Raises:
+        ManifestError: Unknown rows without ``accept_second_bill``; and as in :func:`resume_batch`.
+    """
+    states = _states(only)
+    if RowState.UNKNOWN in states and not accept_second_bill:
+        raise ManifestError(
+            "Unknown rows may have been billed, and a second run that completes is billed again: look at "
+            "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
+            "--accept-second-bill."
+        )
+    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    return await go_on(client, Path(out), changes, watching or Watching(), retry=states)
+
+
+async def resolve_batch(
+    out: str | PathLike[str],
+    decision: str,
+    *,
+    keys: Sequence[str] | None = None,
+    accept_second_bill: bool = False,
+    client: Client | None = None,
+) -> int:
+    """Decide about rows whose outcome nobody can tell.
+
+    Args:
+        out: The batch directory.
+        decision: ``done`` (it ran, count it as completed), ``failed`` (it did not, leave it), or ``retry``
+            (it did not: the next resume asks its job once more, and runs it as a new one unless it ran).
+        keys: Which rows; None for all that are unknown.
+        accept_second_bill: Whether a row whose job was started may be called failed, or tried again: it is
+            billed, or will be.
+        client: Asks the platform which of the jobs it shows as started; None to go by what the ledger shows.
+
+    Returns:
+        How many rows were decided.
+
+    Raises:
+        ManifestError: There is no such row, or it is not unknown, or its job was started.
+        LedgerError: As in :func:`resume_batch`.
+        OpusError: The client cannot ask the platform; nothing was decided.
+    """
+    ledger = await SqliteLedger.open(Path(out), orders=())
+    ask = None
+    if client is not None:
+        ask = partial(started, client, ledger.facts["order"]["workflow_id"])
+    try:
+        return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill, ask=ask)
+    finally:
+        await ledger.close()
+        await asyncio.to_thread(write_reports, Path(out), log.warning)
+
+
+def _check_mapping(name: str, given: object, example: str) -> None:
+    """Raise ManifestError where something else was given for a mapping."""
+    if given is None or isinstance(given, Mapping):
+        return
+    if isinstance(given, str) and "=" in given:
+        left, _, right = given.partition("=")
+        example = f"{{{left.strip()!r}: {right.strip()!r}}}"
+    raise ManifestError(f"{name} wants a mapping and got {given!r}: pass {name}={example}")
+
+
+def _states(only: Sequence[str]) -> tuple[RowState, ...]:
+    if isinstance(only, str):
+        raise ManifestError(f"only wants several names and got {only!r}: pass only=({only!r},)")
+    known = {
+        "failed": (RowState.FAILED, RowState.TIMED_OUT),
+        "cancelled": (RowState.CANCELLED,),
+        "unknown": (RowState.UNKNOWN,),
+    }
+    if strange := [name for name in only if name not in known]:
+        raise ManifestError(f"There are no {strange[0]!r} rows to retry: choose from {', '.join(known)}")
+    return tuple(state for name in only for state in known[name])

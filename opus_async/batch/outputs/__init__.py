@@ -1,0 +1,1 @@
+"""What is made of the ledger for people and programs: exports, the summary, failures.jsonl, the status."""

@@ -1,0 +1,194 @@
+"""``failures.jsonl``: the rows that ended without completing, as a manifest for a new batch.
+
+``batch run failures.jsonl --workflow ID`` runs them again, without the ``--map``, ``--set``, ``--title`` and
+``--key`` of the batch they come from, because a line has all of these in it:
+
+- a column that ``--map`` bound, or a folder's only column, has the display name of its input; where that
+  could mean several inputs, its variable name. Columns that ``--map`` left out are left out;
+- ``--set`` is a column like any other, in the rows that have no value of their own;
+- ``key``, ``title`` and ``description`` are what they were in the old batch, templates filled in;
+- file paths start at the batch directory, in which the file lies. Absolute ones and URLs are what they were.
+
+Everything else is under ``_opus``: ``index, job_id, status, error, stage``, and of a job that was ordered
+``ordered, digest, world``: the new batch asks it first (:mod:`opus_async.batch.outputs.earlier_job`). A
+workflow with an input called ``key`` keeps that for its input; the row's key is then under ``_opus``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, RowView
+from opus_async.batch.outputs.earlier_job import told_of
+from opus_async.batch.outputs.table_writers import write_jsonl
+from opus_async.batch.rows import EarlierJob
+from opus_async.disk import replaced
+from opus_async.input_names import folded
+from opus_async.layout import FAILURES
+from opus_async.manifests import FOLDERS
+from opus_async.manifests.binding.cells import listed
+from opus_async.manifests.binding.file_cells import is_url
+from opus_async.manifests.binding.templates import Template, written
+
+OURS = "_opus"
+
+_BY_NAME = frozenset({"variable name", "display name", "display name in another case"})
+"""How a column was bound that binds in the same way in any manifest; see ``columns.py``."""
+_TEXTS = ("title", "description")
+
+
+def write(directory: Path) -> None:
+    """Write ``failures.jsonl`` into a batch directory from its ledger, whole or not at all; it can be empty.
+
+    Raises:
+        LedgerError: There is no ledger, or it cannot be read.
+        OSError: The file cannot be written.
+    """
+    with LedgerReader(directory) as ledger, replaced(directory / FAILURES) as file:
+        write_jsonl(file, lines(ledger))
+
+
+def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
+    """The lines of the file, in manifest order."""
+    given = _Given(ledger.facts, ledger.directory)
+    for row in ledger.rows(NOT_COMPLETED):
+        yield given.line(row, ledger.ordered_job(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """What ``--set`` gives an input in the rows that have no value of their own for it.
+
+    Attributes:
+        name: Of the input, as it was given.
+        value: As JSON holds it.
+        columns: The columns of the manifest that fill the same input.
+    """
+
+    name: str
+    value: Any
+    columns: tuple[str, ...]
+
+    def fills(self, cells: Mapping[str, Any]) -> bool:
+        """Whether a row of these cells ran with it."""
+        return not any(column in cells for column in self.columns)
+
+
+def constants(facts: Mapping[str, Any]) -> list[Constant]:
+    """The constants of a batch, from the facts of its ledger."""
+    columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
+    found = []
+    for name, value in facts.get("constants", {}).items():
+        same = (
+            column["column"]
+            for column in columns
+            if column["input"] is not None
+            and folded(name) in {folded(column["input"]), folded(column["display_name"])}
+        )
+        found.append(Constant(name, value, tuple(same)))
+    return found
+
+
+class _Given:
+    """What a row was given, said so that nothing but the workflow need be named again.
+
+    Args:
+        facts: Of the ledger.
+        directory: The batch directory.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], directory: Path) -> None:
+        columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
+        order = facts.get("order", {})
+        self._base = Path(facts["manifest"]["base"])
+        self._literal = facts["manifest"]["kind"] in FOLDERS
+        self._way = os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
+        self._names = {column["column"]: name for column, name in zip(columns, _names(columns), strict=True)}
+        self._files = {column["column"] for column in columns if column.get("file")}
+        self._texts = {
+            column["reserved"]: column["column"] for column in columns if column["reserved"] in _TEXTS
+        }
+        self._templates = {word: Template(order[word]) for word in _TEXTS if order.get(word)}
+        self._constants = constants(facts)
+        self._taken = set(map(self._name, self._constants))
+        for column in columns:
+            self._taken |= {column["input"], column["display_name"]}
+
+    def line(self, row: RowView, job: EarlierJob | None) -> dict[str, Any]:
+        """The line of a row, and of the job that was ordered for it."""
+        given = {
+            name: self._moved(value) if column in self._files else value
+            for column, value in row.cells.items()
+            if (name := self._names.get(column, column)) is not None
+        }
+        ours = {
+            "index": row.index,
+            "job_id": row.remote_id,
+            "status": row.state.value.upper(),
+            "error": row.reason,
+            "stage": row.stage,
+        }
+        if job is not None:
+            ours |= told_of(job)
+        for constant in self._constants:
+            if constant.fills(row.cells):
+                given.setdefault(self._name(constant), constant.value)
+        texts = {"key": row.key, **{word: text for word in _TEXTS if (text := self._text(word, row))}}
+        for word, text in texts.items():
+            if word in self._taken:
+                ours[word] = text
+            else:
+                given[word] = text
+        return {**given, OURS: ours}
+
+    def _name(self, constant: Constant) -> str:
+        """What its column is called in the new manifest."""
+        name = self._names[constant.columns[-1]] if constant.columns else None
+        return constant.name if name is None else name
+
+    def _text(self, word: str, row: RowView) -> str | None:
+        """The title, say, that the job of a row had."""
+        own = row.cells.get(self._texts.get(word, ""))
+        if own is not None and written(own).strip():
+            return written(own)
+        template = self._templates.get(word)
+        return template.fill(row.cells, key=row.key, index=row.index) if template else None
+
+    def _moved(self, value: Any) -> Any:
+        """A cell of files, so that relative paths start at the batch directory."""
+        if isinstance(value, list):
+            return [self._from_here(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        if self._literal:
+            return self._from_here(value)
+        path = value.strip()
+        items = listed(path)
+        one_url = is_url(path) and not any(letter.isspace() for letter in path)
+        if items == [path] or one_url or os.path.lexists(self._base / path):
+            return self._from_here(path)
+        return [self._from_here(item) for item in items]  # of a row whose cells could not be planned
+
+    def _from_here(self, item: Any) -> Any:
+        if not isinstance(item, str) or not item.strip() or is_url(item) or self._way == os.curdir:
+            return item
+        return os.path.join(self._way, item)  # noqa: PTH118 - a Path would drop the dots of a link's parent
+
+
+def _names(columns: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
+    """What each column is called in the new manifest; None to leave it out."""
+    shown = Counter(folded(column["display_name"]) for column in columns if column["input"])
+    for column in columns:
+        if column["ignored"] or column["reserved"]:  # reserved ones are written apart
+            yield None
+        elif column["input"] is None or column["how"] in _BY_NAME:
+            yield column["column"]
+        elif shown[folded(column["display_name"])] == 1:
+            yield column["display_name"]
+        else:
+            yield column["input"]

@@ -1,0 +1,298 @@
+"""``batch status``: how a batch stands now, from another terminal while it runs, and after it died."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+from opus_async.batch.ledger.reader import (
+    FailureGroup,
+    LedgerReader,
+    Process,
+    RowView,
+    SampleView,
+    SessionView,
+    process_at_work,
+)
+from opus_async.batch.outputs.summary import DIED, RUNNING
+from opus_async.batch.outputs.table_writers import iso
+from opus_async.batch.rows import Counts, RowState, Sample
+from opus_async.exits import Exit
+
+LOOKS_BACK = 300.0
+"""Seconds over which the rate is taken."""
+_SLICES = 5
+_LEAST_ENDED = 5
+"""Ends below which they tell nothing of the others."""
+_FRESH = 10.0
+"""Seconds after which a sample tells nothing of the stages that rows are in."""
+_SHOWN = 10
+"""Rows that wait for a person, of those that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast rows ended in the last minutes.
+
+    Attributes:
+        rate: Rows a second.
+        low: What it is at least, as far as its ups and downs tell; 0 when they tell nothing.
+        high: What it is at most.
+        seconds: Over which it was taken.
+    """
+
+    rate: float
+    low: float
+    high: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What can be done next.
+
+    Attributes:
+        why: In a few words.
+        words: The arguments of our command that does it.
+    """
+
+    why: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a batch stands.
+
+    Attributes:
+        directory: Of the batch.
+        workflow_id: What the rows are jobs of.
+        manifest: Where they came from.
+        counts: Rows by state.
+        process: Who works on it; None when nobody does.
+        session: The last one; None before the first.
+        ended_because: Why that one ended; ``died`` when it could not say, ``running`` while it runs, None
+            before the first.
+        speed: None unless it runs and enough was seen.
+        seconds_left: At least and at most, until all but the rows that wait for a person have ended; the
+            most is None when nobody can say. None unless it runs, enough was seen and such rows are left.
+        inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
+            it, and when nothing recent is known that fits the counts.
+        inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
+        bottleneck: What limits it, by the last sample.
+        waiting: The first rows that wait for a person.
+        failures: Rows that ended without completing, by reason, with one example each.
+        steps: What can be done next, the first thing first.
+    """
+
+    directory: Path
+    workflow_id: str | None
+    manifest: str | None
+    counts: Counts
+    process: Process | None
+    session: SessionView | None
+    ended_because: str | None
+    speed: Speed | None
+    seconds_left: tuple[float, float | None] | None
+    inside: Mapping[str, int]
+    inside_at: float | None
+    bottleneck: str
+    waiting: tuple[RowView, ...]
+    failures: tuple[FailureGroup, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def rest_waits(self) -> bool:
+        """Whether all rows that have no end wait for a person."""
+        return bool(self.counts.waiting) and not _rest(self.counts)
+
+
+def look(directory: Path) -> Status:
+    """Look at a batch, whatever state it is in; changes nothing.
+
+    Raises:
+        LedgerError: There is none, or its ledger cannot be read.
+    """
+    process = process_at_work(directory)
+    with LedgerReader(directory) as ledger, ledger.one_moment():
+        counts = ledger.counts()
+        sessions = ledger.sessions()
+        session = sessions[-1] if sessions else None
+        works = process is not None and session is not None and session.ended_at is None
+        samples = _recent(ledger, session) if works else ()
+        speed = speed_of([each.sample for each in samples])
+        last = samples[-1].sample if samples else None
+        seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
+        ended_because = _ending(session, works=works)
+        return Status(
+            directory=directory,
+            workflow_id=ledger.facts.get("fingerprint", {}).get("workflow_id"),
+            manifest=ledger.facts.get("manifest", {}).get("path"),
+            counts=counts,
+            process=process,
+            session=session,
+            ended_because=ended_because,
+            speed=speed,
+            seconds_left=_left(counts, speed),
+            inside=seen.sample.inside if seen else {},
+            inside_at=seen.at if seen else None,
+            bottleneck=last.bottleneck if last else "",
+            waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
+            failures=ledger.failures_by_cause(1),
+            steps=() if process else tuple(_steps(directory, counts, session)),
+        )
+
+
+def speed_of(samples: Sequence[Sample]) -> Speed | None:
+    """How fast rows ended while these samples of one session were taken; None when they tell nothing.
+
+    The range comes from how much the rate differs between parts of that time, and from how few ends there
+    were: a dozen ends tell less than a thousand.
+    """
+    if len(samples) < 2:  # noqa: PLR2004 - a beginning and an end
+        return None
+    seconds = samples[-1].elapsed - samples[0].elapsed
+    ended = _ended(samples[-1]) - _ended(samples[0])
+    if seconds <= 0 or ended < _LEAST_ENDED:
+        return None
+    rate = ended / seconds
+    unsure = 2 * max(1 / math.sqrt(ended), _unrest(samples, seconds) / rate)
+    return Speed(rate, max(rate * (1 - unsure), 0.0), rate * (1 + unsure), seconds)
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """The status for programs: numbers as they are, times in ISO 8601, commands as lists of words."""
+    session = status.session
+    return {
+        "directory": str(status.directory),
+        "workflow_id": status.workflow_id,
+        "manifest": status.manifest,
+        "total": status.counts.total,
+        **asdict(status.counts),
+        "in_flight": status.counts.in_flight,
+        "process": _process_as_json(status.process),
+        "session": session and session.id,
+        "began_at": session and iso(session.began_at),
+        "seen_at": session and iso(session.seen_at),
+        "ended_because": status.ended_because,
+        "exit_code": session and session.exit_code,
+        "rows_per_second": status.speed and round(status.speed.rate, 3),
+        "seconds_left": status.seconds_left and list(status.seconds_left),
+        "inside": dict(status.inside),
+        "inside_at": iso(status.inside_at),
+        "bottleneck": status.bottleneck,
+        "waiting_rows_shown": len(status.waiting),
+        "waiting_rows": [
+            {"index": row.index, "key": row.key, "job_id": row.remote_id, "since": iso(row.waiting_since)}
+            for row in status.waiting
+        ],
+        "failures": [_failure_as_json(group) for group in status.failures],
+        "next": [{"why": step.why, "command": list(step.words)} for step in status.steps],
+    }
+
+
+def _recent(ledger: LedgerReader, session: SessionView | None) -> tuple[SampleView, ...]:
+    if session is None:
+        return ()
+    since = max(session.seen_at - LOOKS_BACK, session.began_at)
+    return tuple(each for each in ledger.samples(since) if each.session == session.id)
+
+
+def _ending(session: SessionView | None, *, works: bool) -> str | None:
+    if session is None:
+        return None
+    if session.ended_at is not None:
+        return session.ended_because
+    return RUNNING if works else DIED
+
+
+def _ended(sample: Sample) -> int:
+    return sample.completed + sample.not_completed
+
+
+def _unrest(samples: Sequence[Sample], seconds: float) -> float:
+    """The standard error of the rate, from the rates of a few parts of the time."""
+    bounds = [samples[0]]
+    for sample in samples[1:]:
+        if sample.elapsed - bounds[-1].elapsed >= seconds / _SLICES:
+            bounds.append(sample)
+    rates = [
+        (_ended(after) - _ended(before)) / (after.elapsed - before.elapsed)
+        for before, after in pairwise(bounds)
+    ]
+    return stdev(rates) / math.sqrt(len(rates)) if len(rates) > 1 else 0.0
+
+
+def _tells_stages(seen: SampleView, counts: Counts) -> bool:
+    """Whether a sample is recent and can be true of these counts."""
+    inside = sum(seen.sample.inside.values())
+    # Rows that hold a slot can still be planned: their files are on the way.
+    return 0 < inside <= _rest(counts) and abs(time.time() - seen.at) <= _FRESH
+
+
+def _rest(counts: Counts) -> int:
+    """Rows that are to end and need no person for it."""
+    return counts.total - counts.ended - counts.waiting
+
+
+def _left(counts: Counts, speed: Speed | None) -> tuple[float, float | None] | None:
+    rest = _rest(counts)
+    if speed is None or not rest:
+        return None
+    return round(rest / speed.high, 1), round(rest / speed.low, 1) if speed.low else None
+
+
+def _steps(directory: Path, counts: Counts, session: SessionView | None) -> list[Step]:
+    """For a batch that nobody works on."""
+    place = str(directory)
+    steps = []
+    if session is not None and session.exit_code == Exit.NOT_ALLOWED:
+        steps.append(Step("check key, network and limits", ("doctor",)))
+    if counts.planned or counts.in_flight:
+        steps.append(Step("go on where it stopped", ("batch", "resume", place)))
+    elif counts.unknown:
+        steps.append(Step("look at the unknown rows again", ("batch", "resume", place)))
+    if counts.unknown:
+        decide = ("batch", "resolve", place, "--as")
+        steps += [
+            Step("list the unknown rows, to decide about some of them", (*decide, "done")),
+            Step("or decide that all of them are done", (*decide, "done", "--all")),
+            Step("or that all of them failed", (*decide, "failed", "--all")),
+            Step("or that none of them ever ran, and all shall run", (*decide, "retry", "--all")),
+        ]
+    if counts.failed or counts.timed_out:
+        steps.append(Step("run failed rows again", ("batch", "retry", place, "--only", "failed")))
+    if counts.cancelled:
+        steps.append(Step("run cancelled rows again", ("batch", "retry", place, "--only", "cancelled")))
+    if counts.completed:
+        steps.append(Step("results in a table", ("batch", "export", place, "--format", "csv")))
+    return steps
+
+
+def _process_as_json(process: Process | None) -> dict[str, Any] | None:
+    return {**asdict(process), "since": iso(process.since)} if process else None
+
+
+def _failure_as_json(group: FailureGroup) -> dict[str, Any]:
+    return {
+        "cause": group.cause,
+        "told": group.told,
+        "count": group.count,
+        **{state.value: count for state, count in group.states.items()},
+        "examples": [
+            {
+                "index": row.index,
+                "key": row.key,
+                "job_id": row.remote_id,
+                "stage": row.stage,
+                "error": row.reason,
+            }
+            for row in group.examples
+        ],
+    }

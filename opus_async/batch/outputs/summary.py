@@ -1,0 +1,93 @@
+"""``summary.json``: how a batch stands, for programs. Made anew from the ledger every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.ledger.reader import LedgerReader, SessionView, process_at_work
+from opus_async.batch.outputs.table_writers import iso
+from opus_async.disk import replaced
+from opus_async.layout import SUMMARY
+
+DIED = "died"
+"""Why a session ended that could not say so itself."""
+RUNNING = "running"
+"""Of a session that has not ended."""
+
+
+def summarise(directory: Path) -> dict[str, Any]:
+    """How the batch in a directory stands.
+
+    Returns:
+        As JSON can hold it: ``total = completed + failed + cancelled + timed_out + unknown + in_flight +
+        not_started``; ``waiting`` are those of the rows in flight that wait for a person;
+        ``duplicate_uploads_saved``, ``stray_shells`` and ``wall_seconds`` (the time that sessions worked)
+        over all sessions; ``attempts``, how often rows were taken up, over all rows; ``exit_code`` and
+        ``ended_because`` of the last session (``died`` if it could not say, ``running`` while it runs);
+        ``started_at`` and ``ended_at`` in ISO 8601, UTC, None for what is not; ``sessions``, oldest first.
+
+    Raises:
+        LedgerError: There is no ledger, or it cannot be read.
+    """
+    with LedgerReader(directory) as ledger:
+        counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
+        workflow_id = ledger.facts.get("fingerprint", {}).get("workflow_id")
+    told = _told(sessions, working=process_at_work(directory) is not None)
+    last = told[-1] if told else {"ended_at": None, "exit_code": None, "ended_because": None}
+    return {
+        "workflow_id": workflow_id,
+        "total": counts.total,
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "timed_out": counts.timed_out,
+        "unknown": counts.unknown,
+        "in_flight": counts.in_flight,
+        "waiting": counts.waiting,
+        "not_started": counts.planned,
+        "attempts": attempts,
+        "duplicate_uploads_saved": sum(session.uploads_saved for session in sessions),
+        "stray_shells": sum(session.stray_shells for session in sessions),
+        "wall_seconds": round(sum(session["seconds"] for session in told), 3),
+        "started_at": told[0]["began_at"] if told else None,
+        "ended_at": last["ended_at"],
+        "exit_code": last["exit_code"],
+        "ended_because": last["ended_because"],
+        "sessions": told,
+    }
+
+
+def write(directory: Path) -> dict[str, Any]:
+    """Write ``summary.json`` into the directory, whole or not at all; returns what it says.
+
+    Raises:
+        LedgerError: There is no ledger, or it cannot be read.
+        OSError: The file cannot be written.
+    """
+    summary = summarise(directory)
+    with replaced(directory / SUMMARY) as file:
+        file.write(json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n")
+    return summary
+
+
+def _told(sessions: Sequence[SessionView], *, working: bool) -> list[dict[str, Any]]:
+    """The sessions as JSON; of those that did not end, none but the last can be at work."""
+    told = [_as_json(session) for session in sessions]
+    if working and told and sessions[-1].ended_at is None:
+        told[-1] |= {"ended_at": None, "ended_because": RUNNING}
+    return told
+
+
+def _as_json(session: SessionView) -> dict[str, Any]:
+    died = session.ended_at is None
+    return {
+        "began_at": iso(session.began_at),
+        "ended_at": iso(session.seen_at),
+        "seconds": round(session.seen_at - session.began_at, 3),
+        "ended_because": DIED if died else session.ended_because,
+        "exit_code": session.exit_code,
+        "version": session.version,
+    }

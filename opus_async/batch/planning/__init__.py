@@ -1,0 +1,1 @@
+"""From what is asked for to rows in the ledger, and to a session at work on them."""

@@ -1,0 +1,293 @@
+"""From a manifest to rows in the ledger: found, checked, planned; and what a person is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from opus_async.batch.observer import Watching
+from opus_async.batch.options import Rules, Source
+from opus_async.batch.planning.plan import plan
+from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.rows import RowState
+from opus_async.errors import ManifestError
+from opus_async.manifests import FOLDERS, Manifest, open_manifest
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.file_digests import FileDigests
+from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.platform import Platform
+
+NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
+_SHOWN = 20
+"""Problems that an error quotes; all of them are in its validation."""
+_IN_PYTHON = (
+    "In Python, --map is columns={...}, --set is constants={...}, --skip-invalid is skip_invalid=True, "
+    "--allow-outside is allow_outside=True."
+)
+
+
+class RowsRefused(ManifestError):
+    """Some rows cannot be run as they are, and nothing was sent.
+
+    Attributes:
+        validation: What is wrong with which.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str], validation: Validation) -> None:
+        super().__init__(message, problems)
+        self.validation = validation
+        self.add_note(_IN_PYTHON)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where the rows of a batch come from this time.
+
+    Attributes:
+        source: Where the manifest is.
+        kind: What it is.
+        base: The folder that relative file cells start at.
+        to_plan: The manifest, if it is to be planned again; None if the ledger knows it as it is, or it is
+            gone.
+        same: Whether it is, by its stamp, what was planned before.
+    """
+
+    source: Source
+    kind: str
+    base: Path
+    to_plan: Manifest | None
+    same: bool = True
+
+
+def found(
+    facts: Mapping[str, Any], moved: str | PathLike[str] | None, watching: Watching, *, anew: bool
+) -> Found:
+    """Where the rows of a batch that is there come from this time.
+
+    Args:
+        facts: What the ledger knows of its manifest.
+        moved: Where it is now; None for where it was.
+        watching: Told when it is gone.
+        anew: Whether to plan it again although it is the same.
+
+    Raises:
+        ManifestError: There is none where it was said to be.
+    """
+    source = Source.from_facts(facts)
+    if moved is not None:
+        source = replace(source, manifest=Source.of(Path(moved)).manifest)
+    try:
+        manifest = opened(source)
+    except ManifestError as error:
+        if moved is not None:
+            raise
+        watching.notice(f"The manifest cannot be read ({error.message}); going on with the rows planned.")
+        return Found(source=source, kind=facts["kind"], base=Path(facts["base"]), to_plan=None)
+    same = manifest.stamp() == facts["stamp"]
+    to_plan = None if same and not anew else manifest
+    return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
+
+
+def opened(source: Source) -> Manifest:
+    """Open a manifest."""
+    return open_manifest(
+        source.manifest, sheet=source.sheet, delimiter=source.delimiter, encoding=source.encoding
+    )
+
+
+def manifest_facts(manifest: Manifest, source: Source) -> dict[str, Any]:
+    """What the ledger shall know of it."""
+    return {
+        **source.as_facts(),
+        "path": str(manifest.path),
+        "kind": manifest.kind,
+        "base": str(manifest.base),
+        "stamp": manifest.stamp(),
+    }
+
+
+async def checked(
+    manifest: Manifest,
+    binding: Binding,
+    platform: Platform[Any, Any],
+    rules: Rules,
+    watching: Watching,
+) -> dict[int, str]:
+    """Check every row before anything is sent; of those that may stay behind, index -> problem."""
+    refused: dict[int, str] = {}
+
+    def note(problem: Problem) -> None:
+        if rules.skip_invalid and problem.is_error and problem.index is not None:
+            refused.setdefault(problem.index, problem.sentence)
+
+    validation = await validate(
+        manifest,
+        binding,
+        platform,
+        accept_second_bill=rules.accept_second_bill,
+        on_problem=note,
+        on_progress=lambda rows: watching.planning("checked", rows),
+    )
+    for cause in validation.causes:
+        if not cause.first.is_error:
+            more = f" (and {cause.count - 1:,} more like it)" if cause.count > 1 else ""
+            watching.notice(f"{_told(cause.first)}{more}")
+    if validation.doomed or (validation.invalid and not rules.skip_invalid):
+        raise RowsRefused(_refusal(validation), _quoted(validation), validation)
+    return refused
+
+
+def _refusal(validation: Validation) -> str:
+    """Why nothing can be run as it is: first what is wrong with the manifest as a whole."""
+    if validation.doomed:
+        worst = next(cause.first for cause in validation.causes if _of_the_whole(cause.first))
+        return f"The manifest cannot be run: {worst.sentence} (nothing was sent):"
+    way_out = "Mend them, or let the others run with --skip-invalid:" if validation.valid else "Mend them:"
+    return f"{validation.invalid:,} of {_rows(validation.rows)} cannot be run; nothing was sent. {way_out}"
+
+
+def _quoted(validation: Validation) -> list[str]:
+    """The first problems, those of the manifest as a whole before those of its rows."""
+    first = sorted(validation.errors, key=lambda problem: not _of_the_whole(problem))[:_SHOWN]
+    summary = [validation.outside.summary] if validation.outside.count > 1 else []
+    quoted = [*summary, *(_told(problem) for problem in first)]
+    if more := validation.error_count - len(first):
+        quoted.append(f"... and {more:,} more (opus-async batch validate lists all)")
+    return quoted
+
+
+def _of_the_whole(problem: Problem) -> bool:
+    return problem.is_error and problem.index is None
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
+def _told(problem: Problem) -> str:
+    where = f"{problem.where}: " if problem.where else ""
+    return f"{where}{problem.sentence}"
+
+
+async def planned_in(
+    manifest: Manifest,
+    binding: Binding,
+    ledger: Ledger,
+    watching: Watching,
+    *,
+    place: Mapping[str, Any],
+    problems: Mapping[int, str] = NO_PROBLEMS,
+    rules: Rules,
+    force: bool = False,
+    pay_again: bool = False,
+    same: bool = False,
+    retry: Sequence[RowState] = (),
+) -> list[dict[str, Any]]:
+    """Plan all rows, for the ledger to confirm; returns what each column is for.
+
+    Args:
+        manifest: What is planned.
+        binding: From its cells to inputs.
+        ledger: Where.
+        watching: Who is told.
+        place: As in :func:`opus_async.batch.planning.plan.plan`.
+        problems: Index -> problem of rows that are planned as failed.
+        rules: Whether rows of an earlier batch may run that may have been billed.
+        force: Whether rows that have run may keep results of something else.
+        pay_again: Whether rows may run that look like rows of this batch that have run.
+        same: Whether the manifest is, by its stamp, what was planned before.
+        retry: As in :func:`opus_async.batch.planning.plan.plan`.
+
+    Raises:
+        ManifestError: It cannot be planned, or rows that have run would run again. Nothing was changed.
+    """
+    try:
+        planned, columns = await plan(
+            manifest,
+            binding,
+            ledger,
+            digests=FileDigests(ledger),
+            problems=problems,
+            place=place,
+            accept_second_bill=rules.accept_second_bill,
+            retry=retry,
+            on_progress=lambda rows: watching.planning("planned", rows),
+        )
+        if not force:
+            _refuse_changed(planned)
+        if not pay_again:
+            _refuse_second_bill(planned, manifest.kind, same=same)
+    except BaseException:
+        await asyncio.shield(ledger.abandon_plan())
+        raise
+    for sentence in _remarks(planned):
+        watching.notice(sentence)
+    return [column.as_json() for column in binding.table(columns)]
+
+
+def _remarks(planned: Planned) -> list[str]:
+    said = []
+    if planned.repeated_count:
+        key, index = planned.repeated[0]
+        rows = (
+            "1 row is identical to an earlier one"
+            if planned.repeated_count == 1
+            else f"{planned.repeated_count:,} rows are identical to earlier ones"
+        )
+        said.append(
+            f"{rows} (the first is row {index + 1}, key {key}): each runs, and is billed, on its own, under "
+            "a key that ends in ~2, ~3 ..."
+        )
+    if planned.missing:
+        stay = "it stays" if planned.missing == 1 else "they stay"
+        said.append(f"{_gone(planned.missing)} any more: {stay}.")
+    if planned.withdrawn:
+        are = "is" if planned.withdrawn == 1 else "are"
+        said.append(
+            f"{_rows(planned.withdrawn)} {are} not in the manifest any more and had not begun: taken out."
+        )
+    return said
+
+
+def _gone(number: int) -> str:
+    return _rows_that(number, "that has run is not in the manifest", "that have run are not in the manifest")
+
+
+def _rows_that(number: int, one: str, many: str) -> str:
+    """So many rows, with what they do."""
+    return f"{_rows(number)} {one if number == 1 else many}"
+
+
+def _refuse_changed(planned: Planned) -> None:
+    """Raise ManifestError where rows that have run ask for something else now under the same key."""
+    if planned.changed_count:
+        some = ", ".join(planned.changed[:3])
+        raise ManifestError(
+            f"{_rows_that(planned.changed_count, 'has run and asks', 'have run and ask')} for something else "
+            f"now ({some}); nothing was sent. Give them another key to run them again, or let them keep the "
+            "result they have with --force."
+        )
+
+
+def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
+    """Raise ManifestError where it looks as if rows that have run would run again under other keys."""
+    way_out = "Put it back as it was, or run them, and pay again, with --accept-second-bill."
+    edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
+    if edited > 0:
+        raise ManifestError(
+            f"{_rows_that(edited, 'that has run comes', 'that have run come')} again under other keys, "
+            "because their files hold something else now or --key is another: they would be billed again. "
+            f"Nothing was sent. {way_out}"
+        )
+    if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
+        raise ManifestError(
+            f"{_gone(planned.missing)} any more, and {_rows_that(planned.new, 'is', 'are')} new: "
+            "the same rows may have got other keys (another column, another way of writing), and "
+            f"would be billed again. Nothing was sent. {way_out}"
+        )

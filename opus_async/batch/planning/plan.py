@@ -1,0 +1,142 @@
+"""From a manifest to planned rows: checked, keyed, in the ledger. Nothing is sent here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from opus_async.batch.outputs.earlier_job import doubt_about, earlier_job
+from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.rows import NewRow, RowState
+from opus_async.batch.world import place_of
+from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.manifests import Manifest, Record
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_keys import given_key, row_key
+from opus_async.manifests.file_digests import FileDigests
+
+ItemT = TypeVar("ItemT")
+
+CHUNK = 256
+"""Rows whose files are read side by side, and that go into the ledger together."""
+
+OnProgress = Callable[[int], None]
+
+
+async def plan(
+    manifest: Manifest,
+    binding: Binding,
+    ledger: Ledger,
+    *,
+    digests: FileDigests,
+    problems: Mapping[int, str],
+    place: Mapping[str, Any],
+    accept_second_bill: bool,
+    retry: Sequence[RowState] = (),
+    on_progress: OnProgress,
+) -> tuple[Planned, Sequence[str]]:
+    """Plan every row of a manifest. Nothing of it counts until the ledger is told to confirm the plan.
+
+    Args:
+        manifest: Streamed once.
+        binding: From cells to inputs, files and keys.
+        ledger: Where they go.
+        digests: Reads files, for keys that are made of content.
+        problems: Index of a row -> why it cannot be run: planned as failed.
+        place: Where jobs are made: platform, host, generation.
+        accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
+            unknown, for a person to decide.
+        retry: States whose rows are to be tried again.
+        on_progress: Told how many rows are planned so far.
+
+    Returns:
+        What became of the rows, and the columns that any of them has, in the order of their appearance.
+
+    Raises:
+        ManifestError: A row cannot be read, or the manifest changed while it was.
+    """
+    stamp = manifest.stamp()
+    await ledger.begin_plan()
+    if retry:
+        await ledger.retry(retry)
+    planned = 0
+    columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
+    for chunk in _chunks(manifest.records(), CHUNK):
+        rows = await asyncio.gather(
+            *(
+                _row(record, binding, manifest.base, digests, ledger, problem=problems.get(record.index))
+                for record in chunk
+            )
+        )
+        pairs = zip(rows, chunk, strict=True)
+        rows = [_with_past(row, record, place, accepted=accept_second_bill) for row, record in pairs]
+        await ledger.plan(rows)
+        for record in chunk:
+            columns.update(dict.fromkeys(record.cells))
+        planned += len(rows)
+        on_progress(planned)
+    if manifest.stamp() != stamp:
+        raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
+    return await ledger.end_plan(), list(columns)
+
+
+async def _row(
+    record: Record,
+    binding: Binding,
+    base: Path,
+    digests: FileDigests,
+    ledger: Ledger,
+    *,
+    problem: str | None,
+) -> NewRow:
+    files: dict[Path, str] = {}
+    cells: Mapping[str, Any] = binding.kept(record.cells)
+    try:
+        given_key(binding, record.cells)
+        if problem is None:
+            binding.refuse_outside(record.cells, base)
+            cells = binding.expand(record.cells, base)
+            binding.refuse_outside(cells, base)
+            files = {path: await _digest(path, digests, ledger) for path in binding.files(cells, base)}
+    except InvalidInputs as error:
+        problem = problem or "; ".join(error.problems)
+    key = row_key(binding, cells, base, files)
+    return NewRow(
+        index=record.index,
+        key=key.key,
+        digest=key.digest,
+        cells=cells,
+        key_given=key.given and problem is None,  # a row that is not run may have another's key
+        problem=problem,
+    )
+
+
+def _with_past(row: NewRow, record: Record, place: Mapping[str, Any], *, accepted: bool) -> NewRow:
+    if record.past is None:
+        return row
+    doubt, job = doubt_about(record.past, place), earlier_job(record.past)
+    if job is not None and place_of(job.world) == place_of(place):
+        row = replace(row, earlier=job)
+    if doubt is None:
+        return row
+    return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)
+
+
+async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:
+    """What a file holds; of one that is gone, what it held: to tidy up behind a batch makes no new rows."""
+    try:
+        return await digests.of(path)
+    except InvalidInputs:
+        known = (await ledger.recall_files([str(path)])).get(str(path))
+        if known is None:
+            raise
+        return known[3]
+
+
+def _chunks(items: Iterator[ItemT], size: int) -> Iterator[Sequence[ItemT]]:
+    while chunk := list(islice(items, size)):
+        yield chunk

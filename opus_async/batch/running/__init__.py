@@ -1,0 +1,1 @@
+"""One session: rows leased from the ledger, run side by side, and their results recorded."""

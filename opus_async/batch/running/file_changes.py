@@ -1,0 +1,53 @@
+"""Whether a row's files are still what was planned: between planning and upload lie hours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from opus_async.errors import InvalidInputs
+from opus_async.manifests.file_digests import DigestCache, FileDigests, Known, shape
+
+
+class Freshness:
+    """Compares files with what the ledger knows of them.
+
+    Args:
+        files: What they were.
+        hasher: Asked only where a file's stamp is another than it was.
+    """
+
+    def __init__(self, files: DigestCache, hasher: FileDigests) -> None:
+        self._files = files
+        self._hasher = hasher
+
+    async def check(self, paths: Sequence[Path]) -> None:
+        """Compare.
+
+        Raises:
+            InvalidInputs: One holds something else now; nothing was sent. What is missing is found by others.
+        """
+        if not paths:
+            return
+        known = await self._files.recall_files([str(path) for path in paths])
+        changed = []
+        for path in paths:
+            before = known.get(str(path))
+            if before is not None and await self._differs(path, before):
+                changed.append(
+                    f"'{path}' has changed since the batch was planned: 'batch retry' plans it anew, with "
+                    "what it holds now"
+                )
+        if changed:
+            raise InvalidInputs(changed)
+
+    async def _differs(self, path: Path, before: Known) -> bool:
+        try:
+            found = await asyncio.to_thread(os.stat, path)
+        except OSError:
+            return False
+        if shape(found) == before[:3]:
+            return False
+        return found.st_size != before[0] or await self._hasher.of(path) != before[3]

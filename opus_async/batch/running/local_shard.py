@@ -1,0 +1,454 @@
+"""The shard runner of one machine: each row through the lifecycle, in this loop and in a slot of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any, Protocol
+
+from opus_async.batch.ports import Ledger, RateLimiter
+from opus_async.batch.rows import PROVED_FAILURES, Ending, FetchedFile, Row, RowState
+from opus_async.batch.running.output_files import STAGE as DOWNLOAD
+from opus_async.batch.running.output_files import Outputs
+from opus_async.batch.running.row_result import broken, ended, merged, with_wait
+from opus_async.errors import LedgerError, OpusError
+from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.lifecycle import Lifecycle, Parked
+from opus_async.jobs.previous_job import GaveWay
+from opus_async.jobs.shared_errors import Doubts
+from opus_async.jobs.shutdown import Control, Pace
+from opus_async.models import JobOutcome, JobRequest, JobStatus
+from opus_async.platform import IdTaken, Past, Retry, Stages, StartDoubt
+from opus_async.tasks import start
+from opus_async.transport.shortage import Waits, advice, out_of
+
+log = logging.getLogger("opus_async.batch")
+
+SHARD = 128
+"""Rows leased at once: few enough to give back quickly, enough for one look into the ledger to pay."""
+LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
+LOOK_SHARE = 0.1
+"""Of the time that a row has waited for a person; within these bounds in seconds."""
+_REMEMBERED = 200
+_ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
+_OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
+
+
+class Requests(Protocol):
+    """From rows to what is asked for."""
+
+    async def of(self, row: Row) -> JobRequest:
+        """The request of a row; raises InvalidInputs where its files are not what was planned."""
+
+    async def check(self, row: Row) -> None:
+        """Raise InvalidInputs where the files of a row are not what was planned."""
+
+
+OnEnd = Callable[[Row, Ending], None]
+
+
+class _Phase(enum.IntEnum):
+    """How far a row has come here, as an interrupt cares."""
+
+    UNORDERED = 0
+    ORDERING = 1
+    """The order may leave any moment: to stop here would cost a grace to find out."""
+    RUNNING = 2
+    ENDING = 3
+
+
+class LocalShardRunner:
+    """See :class:`opus_async.batch.ports.ShardRunner`.
+
+    Args:
+        lifecycle: How a job runs.
+        ledger: Told of every step.
+        requests: From a row to what is asked for.
+        control: Heeded; and told of what dooms every row.
+        max_in_flight: Rows that hold a slot at once.
+        limiter: Says when the next row may start; None for at once.
+        on_end: Told of every row that ended.
+        outputs: Fetches result files; None to leave them where they are.
+        accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
+            been billed.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle[Any, Any],
+        ledger: Ledger,
+        requests: Requests,
+        control: Control,
+        *,
+        max_in_flight: int,
+        limiter: RateLimiter | None,
+        on_end: OnEnd,
+        outputs: Outputs | None = None,
+        accept_second_bill: bool = False,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._platform = lifecycle.platform
+        self._ledger = ledger
+        self._requests = requests
+        self._control = control
+        self._limiter = limiter
+        self._on_end = on_end
+        self._outputs = outputs
+        self._accept_second_bill = accept_second_bill
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._admission = asyncio.Lock()
+        self._working: dict[_Work, asyncio.Task[None]] = {}
+        self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._doubts: Doubts[_Work] = Doubts()
+        self._inquiry = Inquiry(self._platform.reopen)
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that hold a slot."""
+        return len(self._working)
+
+    async def room(self) -> int:
+        """Wait until all rows of the last shard have begun."""
+        async with self._admission:
+            return SHARD
+
+    async def run(self, shard: Sequence[Row]) -> None:
+        """Run these rows until each has ended, is parked, or was given back."""
+        tasks: list[asyncio.Task[None]] = []
+        waiting = deque(shard)
+        try:
+            async with self._admission:
+                while waiting and await self._admitted(waiting[0]):
+                    tasks.append(self._begin(waiting.popleft()))
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for row in waiting:
+                self._ledger.release(row)
+
+    def drain(self) -> int:
+        """Give back what is not ordered yet and what is far from its end; returns how many rows go on."""
+        for work, task in list(self._working.items()):
+            if work.phase is _Phase.UNORDERED or (work.phase is _Phase.RUNNING and not self._ends_soon(work)):
+                task.cancel()
+        return sum(not task.cancelling() for task in self._working.values())
+
+    def leave(self) -> None:
+        """Give everything back as it stands."""
+        for task in self._working.values():
+            task.cancel()
+
+    async def conclude(self) -> None:
+        """End the rows in doubt whose trouble was their own, and give the others back as they stand."""
+        try:
+            if self._control.pace is Pace.RUN:
+                common = self._doubts.conclude(has_run=self._ledger.counts().completed > 0)
+                if common is not None:
+                    self._control.doom(common)
+            await self._end_doubted()
+        except LedgerError as error:
+            self._control.doom(error)
+        for work in self._doubts.left():
+            self._ledger.release(work.row)
+
+    async def _admitted(self, row: Row) -> bool:
+        """Wait for a slot and a turn, and take the slot; False when nothing more is to begin."""
+        await self._slots.acquire()
+        try:
+            if self._limiter and row.state is RowState.PLANNED and self._control.admitting:
+                await self._control.or_changed(self._limiter.admit(1))
+        except BaseException:
+            self._slots.release()
+            raise
+        if not self._control.admitting:
+            self._slots.release()
+        return self._control.admitting
+
+    def _begin(self, row: Row) -> asyncio.Task[None]:
+        work = _Work(
+            row,
+            self._ledger,
+            self._requests,
+            self._doubts,
+            stages=self._platform.stages,
+            generation=self._platform.identity["generation"],
+        )
+        task = start(f"opus_async row {row.index}", self._work, work)
+        self._working[work] = task
+        task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
+        return task
+
+    def _finished(self, work: _Work) -> None:
+        del self._working[work]
+        self._slots.release()
+        if not work.settled:
+            self._ledger.release(work.row)
+
+    def _ends_soon(self, work: _Work) -> bool:
+        if work.ordered_at is None or not self._run_times:
+            return True  # nothing is known of it: that is for the clock to decide
+        age = asyncio.get_running_loop().time() - work.ordered_at
+        return median(self._run_times) - age <= self._control.drain_seconds
+
+    # One row
+
+    async def _work(self, work: _Work) -> None:
+        try:
+            if work.row.state is RowState.PLANNED:
+                self._ledger.begun(work.row)
+            ending = await self._ending(work)
+            if ending is not None:
+                await self._end(work, ending)
+            await self._end_doubted()
+        except LedgerError as error:
+            work.settled = True  # a ledger that takes nothing need not be told
+            self._control.doom(error)
+
+    async def _end(self, work: _Work, ending: Ending) -> None:
+        work.phase = _Phase.ENDING
+        await self._ledger.end(work.row, ending)
+        work.settled = True
+        self._on_end(work.row, ending)
+
+    async def _end_doubted(self) -> None:
+        """End the rows whose trouble turned out to be their own."""
+        for work, error in self._doubts.own():
+            await self._end(work, self._broken(work, error))
+
+    async def _ending(self, work: _Work) -> Ending | None:
+        """How the row ended; None when it rests, is put aside, or the session ends for it."""
+        waits = Waits()
+        while True:
+            try:
+                return await self._run(work)
+            except Parked as parked:
+                await self._park(work, parked)
+                return None
+            except LedgerError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
+                what = out_of(error)
+                if what is None:
+                    return await self._judged(work, error)
+                failure = error
+            if not await self._rested(work, what, failure, waits):
+                return None
+
+    async def _rested(self, work: _Work, what: str, error: Exception, waits: Waits) -> bool:
+        """Wait until this machine may have room again; whether the row is to go on from where it stands."""
+        wait = waits.next_wait()
+        log.info("row %d: no %s left (%s); again in %s s", work.row.index, what, error, wait)
+        if wait is None:
+            shortage = error if isinstance(error, OpusError) and error.shortage else _shortage(what)
+            self._control.doom(shortage)
+            return False
+        work.phase = _Phase.RUNNING if work.may_run else _Phase.UNORDERED
+        await self._control.or_changed(asyncio.sleep(wait))
+        return self._control.pace < Pace.DRAIN
+
+    async def _judged(self, work: _Work, error: Exception) -> Ending | None:
+        """How a row ends that met this; None when every row would meet it, or others have to tell."""
+        if not isinstance(error, OpusError):
+            log.error("row %d: unexpected", work.row.index, exc_info=error)
+            surprise = OpusError(f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async")
+            return self._broken(work, surprise)
+        if doom := await self._doom_of(error):
+            log.warning("row %d: %s", work.row.index, doom)
+            self._control.doom(doom)
+            return None
+        if scope_of(error, self._platform.stages) in _OTHERS_TELL:
+            log.warning("row %d: %s; whether others meet it will show", work.row.index, error)
+            work.settled = True
+            if self._doubts.add(work, error):
+                self._control.doom(error)
+            return None
+        return self._broken(work, error)
+
+    async def _run(self, work: _Work) -> Ending | None:
+        try:
+            outcome = await self._job(work)
+        except GaveWay:
+            work.begin_anew()
+            outcome = await self._job(work)
+        row = work.row
+        if outcome.error is not None and out_of(outcome.error):
+            raise outcome.error
+        files = await self._fetch(row, outcome)
+        if files:
+            self._doubts.passed(DOWNLOAD)
+        if outcome.error is not None and (doom := await self._doom_of(outcome.error)):
+            self._control.doom(doom)  # what it left is fetched when it is resumed
+            return None
+        self._learn(work)
+        if row.waiting_since is not None:
+            row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
+        return ended(row, outcome, stage=self._platform.stages.collect, files=files)
+
+    async def _job(self, work: _Work) -> JobOutcome:
+        row = work.row
+        past = _past(row, accept_second_bill=self._accept_second_bill)
+        request = await self._requests.of(row)
+        return await self._lifecycle.run(request, index=row.index, past=past, journal=work, park=True)
+
+    async def _doom_of(self, error: OpusError) -> OpusError | None:
+        """What of it would meet every row, as far as can be known now; None if nothing would."""
+        for found in (error, error.__cause__):  # why nobody could be asked about an uncertain order, say
+            if not isinstance(found, OpusError):
+                continue
+            scope = scope_of(found, self._platform.stages)
+            if scope is Scope.EVERY_ROW or (scope in _ASK and await self._inquiry.refusal()):
+                return found
+        return None
+
+    def _broken(self, work: _Work, error: OpusError) -> Ending:
+        return broken(work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
+
+    async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
+        if self._outputs is None or not outcome.ok:
+            return ()
+        try:
+            return await self._outputs.fetch(row.key, outcome.results)
+        except OpusError as error:
+            raise error.located(job_id=outcome.job_id) from None
+
+    async def _park(self, work: _Work, parked: Parked) -> None:
+        since = work.row.waiting_since
+        waited = 0.0 if since is None else max(0.0, self._ledger.now() - since)
+        await self._ledger.park(
+            work.row,
+            status=str(parked.status),
+            look_in=min(max(LOOK_SHARE * waited, LOOK_SOONEST), LOOK_LATEST),
+            timings=merged(work.row.timings, parked.timings),
+        )
+        work.settled = True
+
+    def _learn(self, work: _Work) -> None:
+        if work.ordered_at is not None:
+            self._run_times.append(asyncio.get_running_loop().time() - work.ordered_at)
+
+
+class _Work:
+    """One row being worked on: the journal of its job, and how far it is."""
+
+    __slots__ = (
+        "_doubts",
+        "_generation",
+        "_here",
+        "_ledger",
+        "_requests",
+        "_stages",
+        "_unchecked",
+        "may_run",
+        "ordered_at",
+        "phase",
+        "row",
+        "settled",
+        "status",
+    )
+
+    def __init__(
+        self,
+        row: Row,
+        ledger: Ledger,
+        requests: Requests,
+        doubts: Doubts[_Work],
+        *,
+        stages: Stages,
+        generation: str,
+    ) -> None:
+        self.row = row
+        """As it stands by now."""
+        self.may_run = row.state is not RowState.PLANNED or row.asks_first
+        """Whether the order to start may have left, in whatever process."""
+        self.ordered_at: float | None = None
+        self.phase = _Phase.UNORDERED if row.state is RowState.PLANNED else _Phase.RUNNING
+        self.settled = False
+        """Whether the ledger knows how it stands, and need not be told that it was given back."""
+        self.status = row.status
+        self._ledger = ledger
+        self._requests = requests
+        self._doubts = doubts
+        self._stages = stages
+        self._here = generation
+        self._unchecked = row.state is not RowState.PLANNED
+        """Whether its files were not looked at since it was handed out."""
+        self._generation = row.generation or generation
+
+    def created(self, remote_id: str) -> None:
+        self._ledger.created(self.row, remote_id, self._generation)
+        self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
+        self._doubts.passed(self._stages.prepare, self._stages.create)
+
+    async def ordering(self, remote_id: str) -> None:
+        if self._unchecked:  # hours may lie between: what was uploaded is sent again
+            await self._requests.check(self.row)
+        before = self.phase, self.may_run
+        self.phase, self.may_run = _Phase.ORDERING, True
+        try:
+            await self._ledger.ordering(self.row, remote_id, self._generation)
+        except IdTaken:
+            self.phase, self.may_run = before
+            raise
+        self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
+        self._doubts.passed(self._stages.prepare)
+
+    def begin_anew(self) -> None:
+        """Its job gave way, and the row is worked on from its request on."""
+        if self.row.remote_id is not None:
+            self.gave_way(self.row.remote_id)
+        self._unchecked = False
+
+    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        self._ledger.gave_way(self.row)
+        self.row = self.row.without_job()
+        self._generation, self.status = self._here, None
+        self.phase, self.may_run = _Phase.UNORDERED, False
+
+    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
+        self._ledger.doubted(self.row, doubt)
+        self.row = replace(self.row, start_doubt=doubt)
+
+    def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        self.phase = _Phase.RUNNING
+        self.ordered_at = asyncio.get_running_loop().time()
+        self._ledger.ordered(self.row)
+        self.row = replace(self.row, state=RowState.RUNNING)
+        self._doubts.passed(self._stages.start)
+
+    def seen(self, status: JobStatus) -> None:
+        self.status = str(status)
+        if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
+            self._ledger.seen(self.row, self.status)
+
+
+def _shortage(what: str) -> OpusError:
+    error = OpusError(f"This machine has no {what} left, and that does not pass: {advice(what)}")
+    error.shortage = what
+    return error
+
+
+def _past(row: Row, *, accept_second_bill: bool) -> Past:
+    retry = None
+    if row.asks_first:
+        retry = Retry(
+            unbilled=row.retried_from in PROVED_FAILURES,
+            other_inputs=row.other_inputs,
+            accept_second_bill=accept_second_bill,
+        )
+    ordered = row.state is not RowState.PLANNED or row.asks_first
+    known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
+    return Past(
+        remote_id=row.remote_id,
+        orders=max(row.orders, 1) if ordered else 0,
+        accepted=ordered and known_to_run,
+        elsewhere=row.elsewhere,
+        retry=retry,
+        doubt=row.start_doubt,
+    )

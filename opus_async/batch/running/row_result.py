@@ -1,0 +1,123 @@
+"""From what became of a job to how its row ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
+from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
+from opus_async.jobs.lifecycle import PARKED
+from opus_async.metrics.failure_groups import cause_of
+from opus_async.models import JobOutcome, JobStatus
+from opus_async.platform import Stages
+
+_STATES = {
+    "COMPLETED": RowState.COMPLETED,
+    "FAILED": RowState.FAILED,
+    "CANCELLED": RowState.CANCELLED,
+    "TIMED_OUT": RowState.TIMED_OUT,
+}
+
+
+def ended(row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile, ...] = ()) -> Ending:
+    """Of a job that reached a terminal status.
+
+    One that completed and whose results could not be had is no failure, because it was billed: it is unknown
+    what it gave until a later look.
+    """
+    timings = merged(row.timings, outcome.timings)
+    if not outcome.ok and outcome.status == JobStatus.COMPLETED and outcome.error is not None:
+        return _with_error(
+            RowState.UNKNOWN, outcome.error, timings, job_id=outcome.job_id, status=outcome.status
+        )
+    if not outcome.ok and outcome.error is not None:
+        state = _STATES.get(str(outcome.status), RowState.UNKNOWN)
+        return _with_error(state, outcome.error, timings, job_id=outcome.job_id, status=outcome.status)
+    return Ending(
+        state=RowState.COMPLETED,
+        status=str(outcome.status),
+        stage=stage,
+        remote_id=outcome.job_id,
+        timings=timings,
+        line=result_line(row, outcome, timings, files),
+        files=files,
+    )
+
+
+def broken(row: Row, error: OpusError, *, ordered: bool, stages: Stages, status: str | None) -> Ending:
+    """Of a job of which no terminal status is known.
+
+    Args:
+        row: The row.
+        error: What came instead, with its stage.
+        ordered: Whether the order to start may have left.
+        stages: The platform's names.
+        status: Its last status, where one was seen.
+    """
+    state = RowState.FAILED if _proved_unstarted(error, ordered, stages) else RowState.UNKNOWN
+    return _with_error(state, error, row.timings, job_id=row.remote_id, status=status)
+
+
+def _proved_unstarted(error: OpusError, ordered: bool, stages: Stages) -> bool:  # noqa: FBT001 - two facts of one row
+    if not ordered:
+        return True
+    if isinstance(error, AmbiguousExecution | DeadlineExceeded) or type(error) is OpusError:
+        return False  # the plain root is a surprise: nobody knows what came before it
+    return error.stage in {stages.bind, stages.prepare, stages.create, stages.start}
+
+
+def _with_error(
+    state: RowState,
+    error: OpusError,
+    timings: Mapping[str, float],
+    *,
+    job_id: str | None,
+    status: str | None,
+) -> Ending:
+    return Ending(
+        state=state,
+        status=None if status is None else str(status),
+        stage=error.stage,
+        remote_id=error.job_id or job_id,
+        timings=timings,
+        error=error.message,
+        error_type=type(error).__name__,
+        cause=cause_of(error),
+    )
+
+
+def merged(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """Seconds per stage over all the processes that worked on a row."""
+    return {
+        stage: round(before.get(stage, 0.0) + now.get(stage, 0.0), 4)
+        for stage in dict.fromkeys((*before, *now))
+    }
+
+
+def with_wait(timings: Mapping[str, float], waited: float) -> dict[str, float]:
+    """Seconds per stage of a row that was parked, with the time for which nobody looked after it."""
+    return {**timings, PARKED: waited, "total": timings.get("total", 0.0) + waited}
+
+
+def result_line(
+    row: Row, outcome: JobOutcome, timings: Mapping[str, float], files: tuple[FetchedFile, ...] = ()
+) -> bytes:
+    """A completed row's line of ``results.jsonl``."""
+    line: dict[str, Any] = {
+        "index": row.index,
+        "key": row.key,
+        "job_id": outcome.job_id,
+        "status": outcome.status,
+        "outputs": dict(outcome.outputs),
+        "timings": timings,
+    }
+    if files:
+        line["files"] = [
+            {"name": file.name, "path": file.path, "size": file.size, "sha256": file.sha256} for file in files
+        ]
+    try:
+        return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half a character came over the wire: its escape is JSON, its bytes are not
+        return json.dumps(line, allow_nan=False).encode() + b"\n"

@@ -1,0 +1,119 @@
+"""Whether the job that a row had gives way to a new one when the row is tried again: **it is asked first**.
+
+Between the end of a job and a retry hours can lie: a status may have been wrong, a person may have run a
+failed node again. So the job is asked before another one is made:
+
+=====================================================  ====================================================
+what it shows                                          what follows
+=====================================================  ====================================================
+COMPLETED                                              it is the row's job: its results are collected
+another status that is no end, and its order was       it is the row's job: it is waited for
+accepted, or looks show a start
+FAILED, CANCELLED, TIMED_OUT                           it gives way
+what a job never started shows, for the whole grace    it gives way
+no such job (404)                                      it gives way if it was known to have ended badly or
+                                                       never to have started, or a person said so; else
+                                                       nobody can tell
+it is denied, it cannot be read, looks contradict      nobody can tell
+each other
+the host is down, the key is refused                   that is no answer about this job
+=====================================================  ====================================================
+
+Where nobody can tell, and where a job that completed or runs is not of what the row asks for by now, an error
+is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opus_async.errors import (
+    AmbiguousExecution,
+    NotFound,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    ServerError,
+    ValidationFailed,
+)
+from opus_async.jobs.start import Starter
+from opus_async.jobs.watch import Watcher
+from opus_async.models import JobStatus
+from opus_async.platform import Retry, StartDoubt
+
+_OF_THIS_JOB = (AmbiguousExecution, NotFound, PermissionDenied, ProtocolError, ServerError, ValidationFailed)
+"""What says something of one job alone; the rest would meet any job, and a later session asks again."""
+
+
+class GaveWay(Exception):
+    """A job is done with for its row, and a new one may be made; raised only where that was wanted."""
+
+
+class OldJobs:
+    """Asks jobs whose rows are to be tried again.
+
+    Args:
+        watcher: Asks where a job stands.
+        starter: Looks whether one was ever started.
+    """
+
+    def __init__(self, watcher: Watcher, starter: Starter[Any]) -> None:
+        self._watcher = watcher
+        self._starter = starter
+
+    async def ask(
+        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None = None
+    ) -> JobStatus:
+        """Ask a job.
+
+        Args:
+            job_id: Which.
+            retry: What is known of it, and what may be done.
+            accepted: Whether its order is known to have been obeyed.
+            doubt: What was learned of its start.
+
+        Returns:
+            COMPLETED, or a status that is no end: it is the row's job, as before.
+
+        Raises:
+            GaveWay: A new one may be made.
+            OpusError: It cannot be told.
+        """
+        try:
+            status = await self._status(job_id, retry, accepted=accepted, doubt=doubt)
+        except OpusError as error:
+            give_way_if_accepted(retry, error)
+            raise
+        if not retry.other_inputs:
+            return status
+        has = "has completed" if status == JobStatus.COMPLETED else "runs"
+        unwanted = AmbiguousExecution(
+            f"The job {has} after all, for what the row asked for before: it asks for something else now. "
+            "Settle it as done, or run it as a new job with --accept-second-bill"
+        )
+        give_way_if_accepted(retry, unwanted)
+        raise unwanted
+
+    async def _status(
+        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None
+    ) -> JobStatus:
+        try:
+            status = await self._watcher.wait(job_id, look_now=True, until_seen=True)
+        except NotFound as error:
+            if retry.unbilled:
+                raise GaveWay from error
+            raise
+        if status == JobStatus.COMPLETED:
+            return status
+        if status.is_terminal:
+            raise GaveWay
+        untold = OpusError("An earlier process could not tell what became of the order to start")
+        if not accepted and not await self._starter.looks_started(job_id, untold, doubt=doubt):
+            raise GaveWay
+        return status
+
+
+def give_way_if_accepted(retry: Retry, error: OpusError) -> None:
+    """Raise GaveWay where this error is all that keeps a new job back, and a second bill is accepted."""
+    if retry.accept_second_bill and isinstance(error, _OF_THIS_JOB):
+        raise GaveWay from error

@@ -1,0 +1,283 @@
+"""How the order that starts a bill is given: what may follow it is decided by evidence alone.
+
+Only two answers prove by themselves that an order was not obeyed: no byte of it left, or a 429. After any
+other answer that is no clear yes the job is looked at, and compared with a job that was never started.
+``VERDICTS`` says what follows; ``docs/starting-a-job.md`` explains it to users. What remains is a platform
+that shows an accepted, queued run exactly like an unstarted one for longer than the grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from opus_async.config import RetryPolicy
+from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
+from opus_async.platform import ReadyT, Standing, StartAnswer, StartDoubt, UncertainStart
+
+log = logging.getLogger("opus_async.jobs.lifecycle")
+
+MOST_ORDERS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
+"""Orders for one job in all, by ``RetryPolicy.on_ambiguous``."""
+LOOKS = (0.0, 0.1, 0.3, 0.6, 1.0)
+"""When to look after a lost answer, as shares of the grace: most show at the first look."""
+LOOKS_AT_A_REFUSAL = (0.0, 0.4, 0.9)
+"""When to look after a refusal of the first order, as shares of ``REFUSAL_WINDOW``, or of a shorter grace."""
+REFUSAL_WINDOW = 3.0
+"""Seconds. A refusal is rarely wrong: three looks find an order that was obeyed all the same."""
+LOOKS_NEEDED = 3
+"""Looks that must succeed and agree before a job counts as never started."""
+LOOKS_AT_A_DIFFERENCE = 2
+"""Looks more when a difference was seen, for it to be seen again."""
+FAILED_LOOK_WAIT = 1.0
+"""Seconds, at least, between the further looks that follow when looks fail."""
+
+
+class Shown(enum.Enum):
+    """What all looks at a job together show."""
+
+    STARTED = "started"
+    NOT_STARTED = "not started"
+    """Every look that could be had shows what a job never started shows, for the whole grace."""
+    CONTRADICTORY = "contradictory"
+    """A difference was seen, and no run."""
+    NOTHING = "nothing"
+    """Too few looks could be had."""
+
+
+class Verdict(enum.Enum):
+    """What follows."""
+
+    RUNS = "runs"
+    ORDER_AGAIN = "ordered again"
+    REFUSED = "refused"
+    AMBIGUOUS = "ambiguous"
+
+
+VERDICTS: Mapping[tuple[StartAnswer, Shown], Verdict] = {
+    (StartAnswer.LOST, Shown.STARTED): Verdict.RUNS,
+    (StartAnswer.LOST, Shown.NOT_STARTED): Verdict.ORDER_AGAIN,
+    (StartAnswer.LOST, Shown.CONTRADICTORY): Verdict.AMBIGUOUS,
+    (StartAnswer.LOST, Shown.NOTHING): Verdict.AMBIGUOUS,
+    (StartAnswer.REFUSED, Shown.STARTED): Verdict.RUNS,
+    (StartAnswer.REFUSED, Shown.NOT_STARTED): Verdict.REFUSED,
+    (StartAnswer.REFUSED, Shown.CONTRADICTORY): Verdict.AMBIGUOUS,
+    (StartAnswer.REFUSED, Shown.NOTHING): Verdict.AMBIGUOUS,
+}
+"""Answer and what looks show -> what follows. ``_verdict`` adds what the policy and the orders before allow:
+both only ever turn "ordered again" and "refused" into "ambiguous"."""
+
+ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
+
+
+OnDoubt = Callable[[StartDoubt], None]
+
+
+async def _nothing() -> None:
+    return
+
+
+def _untold(_: StartDoubt) -> None:
+    """Nobody has to remember it."""
+
+
+class Startable(Protocol[ReadyT_contra]):
+    """The part of a platform that is needed here; see :class:`opus_async.platform.Platform`."""
+
+    async def start(self, remote_id: str, ready: ReadyT_contra) -> None:
+        """Start the job, and its bill. Sent once."""
+
+    async def settle(self, remote_id: str) -> Standing:
+        """Look once whether an uncertain start was obeyed."""
+
+
+class Starter(Generic[ReadyT]):
+    """Gives the order to start.
+
+    Args:
+        platform: Who is ordered and asked.
+        policy: ``execute_grace``, ``on_ambiguous`` and, for looks that fail, ``max_elapsed``.
+        sleep: Injected by tests.
+    """
+
+    def __init__(
+        self,
+        platform: Startable[ReadyT],
+        policy: RetryPolicy,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._platform = platform
+        self._policy = policy
+        self._most = MOST_ORDERS[policy.on_ambiguous]
+        self._sleep = sleep
+
+    async def start(
+        self,
+        job_id: str,
+        ready: ReadyT,
+        *,
+        orders: int = 0,
+        before_order: Callable[[], Awaitable[None]] = _nothing,
+        on_doubt: OnDoubt = _untold,
+    ) -> None:
+        """Start the job; returns when it is known to run.
+
+        Args:
+            job_id: The job.
+            ready: What its start sends.
+            orders: Orders that an earlier process gave, and that :meth:`was_obeyed` found not obeyed.
+            before_order: Awaited before every order that is sent.
+            on_doubt: Told what a later process has to know.
+
+        Raises:
+            AmbiguousExecution: It cannot be known.
+            OpusError: It was not started: proved by the answer, or refused and looked at.
+        """
+        while True:
+            await before_order()
+            orders += 1
+            try:
+                return await self._platform.start(job_id, ready)
+            except UncertainStart as error:
+                uncertain = error
+            log.warning(
+                "job %s: no clear yes to its start (%s); asking whether it runs", job_id, uncertain.cause
+            )
+            if uncertain.answer is StartAnswer.REFUSED:
+                on_doubt(StartDoubt.REFUSED)
+            shown = await self._look(job_id, uncertain, orders, on_doubt=on_doubt)
+            verdict = self._verdict(uncertain, shown, orders)
+            if verdict is Verdict.RUNS:
+                return None
+            if verdict is Verdict.REFUSED:
+                raise uncertain.cause
+            if verdict is Verdict.AMBIGUOUS:
+                raise _ambiguous(self._why(uncertain.answer, shown, orders), uncertain.cause)
+            log.warning("job %s: looks never started; ordering it again (order %d)", job_id, orders + 1)
+
+    async def was_obeyed(
+        self,
+        job_id: str,
+        cause: OpusError,
+        *,
+        orders: int,
+        doubt: StartDoubt | None = None,
+        on_doubt: OnDoubt = _untold,
+    ) -> bool:
+        """Whether an order that an earlier process may have sent was obeyed.
+
+        Args:
+            job_id: The job.
+            cause: What is said to have happened to the order.
+            orders: How many may have left.
+            doubt: What that process learned.
+            on_doubt: Told what a later process has to know.
+
+        Returns:
+            False when the job looks never started for the whole grace, and may be ordered again.
+
+        Raises:
+            AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
+        """
+        uncertain = UncertainStart(cause)
+        shown = await self._look(job_id, uncertain, orders, doubt=doubt, on_doubt=on_doubt)
+        verdict = self._verdict(uncertain, shown, orders)
+        if verdict is Verdict.ORDER_AGAIN and doubt is StartDoubt.REFUSED:
+            raise _ambiguous("Its order was refused, and it looks never started", cause)
+        if verdict is Verdict.AMBIGUOUS:
+            raise _ambiguous(self._why(uncertain.answer, shown, orders), cause)
+        return verdict is Verdict.RUNS
+
+    def _verdict(self, uncertain: UncertainStart, shown: Shown, orders: int) -> Verdict:
+        """What follows the order number ``orders``."""
+        verdict = VERDICTS[uncertain.answer, shown]
+        if verdict is Verdict.ORDER_AGAIN and orders > 1 and isinstance(uncertain.cause, AuthenticationError):
+            return Verdict.REFUSED  # the key was refused twice, and nothing runs: it means no
+        if verdict is Verdict.ORDER_AGAIN and orders >= self._most:
+            return Verdict.AMBIGUOUS
+        if verdict is Verdict.REFUSED and (orders > 1 or self._policy.on_ambiguous == "stop"):
+            return Verdict.AMBIGUOUS  # "already executed", perhaps: an earlier order may have been obeyed
+        return verdict
+
+    def _why(self, answer: StartAnswer, shown: Shown, orders: int) -> str:
+        if shown is Shown.NOTHING:
+            return "The platform could not be asked whether it was obeyed"
+        if shown is Shown.CONTRADICTORY:
+            return "It differed from a job never started in one look, and not in others"
+        if self._policy.on_ambiguous == "stop":
+            return "It looks never started, and on_ambiguous='stop' leaves it to a person"
+        if answer is StartAnswer.REFUSED:
+            return f"Order {orders} to start it was refused, and order {orders - 1} may have been obeyed late"
+        return f"It looks never started, after {orders} orders, and no more are sent for one job"
+
+    async def looks_started(self, job_id: str, cause: OpusError, *, doubt: StartDoubt | None = None) -> bool:
+        """Whether a job shows that it was ever started, whatever the policy allows to do about it.
+
+        False means that it looks never started for the whole grace.
+
+        Raises:
+            AmbiguousExecution: It cannot be known.
+        """
+        shown = await self._look(job_id, UncertainStart(cause), 1, doubt=doubt)
+        if shown not in {Shown.STARTED, Shown.NOT_STARTED}:
+            raise _ambiguous(self._why(StartAnswer.LOST, shown, 1), cause)
+        return shown is Shown.STARTED
+
+    async def _look(
+        self,
+        job_id: str,
+        uncertain: UncertainStart,
+        orders: int,
+        *,
+        doubt: StartDoubt | None = None,
+        on_doubt: OnDoubt = _untold,
+    ) -> Shown:
+        """Look at the job until it is clear what it shows, or the time for that is up."""
+        grace = self._policy.execute_grace * 2 ** (orders - 1)
+        if uncertain.answer is StartAnswer.REFUSED and orders == 1:
+            looks = [share * min(REFUSAL_WINDOW, grace) for share in LOOKS_AT_A_REFUSAL]
+        else:
+            looks = [share * grace for share in LOOKS]
+        agreeing, slept, differed = 0, 0.0, doubt is StartDoubt.DIFFERED
+        for number, moment in enumerate(self._with_more(looks, grace), 1):
+            await self._sleep(moment - slept)
+            slept = moment
+            try:
+                standing = await self._platform.settle(job_id)
+            except OpusError as error:
+                if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
+                    raise uncertain.cause from None  # who refuses it to looks did so to the order
+                why = f"The platform cannot be asked any more ({error.message})"
+                raise _ambiguous(why, uncertain.cause) from error
+            if standing is Standing.RUNNING:
+                return Shown.STARTED
+            if standing is Standing.DIFFERENT and not differed:
+                differed = True
+                on_doubt(StartDoubt.DIFFERED)
+            agreeing += standing is Standing.UNSTARTED
+            if differed and number >= len(looks) + LOOKS_AT_A_DIFFERENCE:
+                break
+            enough = number >= len(looks) and agreeing >= LOOKS_NEEDED
+            if enough and not differed and standing is Standing.UNSTARTED:
+                return Shown.NOT_STARTED
+        return Shown.CONTRADICTORY if differed else Shown.NOTHING
+
+    def _with_more(self, looks: Sequence[float], grace: float) -> list[float]:
+        """When to look, in seconds from now; on for a while for looks that fail."""
+        moments = list(looks)
+        step = max(grace / LOOKS_NEEDED, FAILED_LOOK_WAIT)
+        while moments[-1] < grace + self._policy.max_elapsed:
+            moments.append(moments[-1] + step)
+        return moments
+
+
+def _ambiguous(why: str, cause: OpusError) -> AmbiguousExecution:
+    return AmbiguousExecution(
+        f"It cannot be known whether the job was started. {why}. Look at it in the platform before "
+        f"running it again: a second run that completes is billed again. The failure was: {cause}",
+        cause=cause,
+    )

@@ -1,0 +1,287 @@
+"""Many at once: bounded, outcomes as they come.
+
+A stream is an object, not an async generator: an abandoned generator would leave its tasks running, an
+abandoned stream cancels them. A slot is held from the moment a row is taken until its outcome is read, so
+memory follows what is in flight, never the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from opus_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    DownloadError,
+    HostDown,
+    InvalidInputs,
+    OpusError,
+    QuotaExhausted,
+    RateLimited,
+    first_error,
+)
+from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.models import JobOutcome, JobRequest
+from opus_async.platform import BoundT, Platform, ReadyT
+from opus_async.tasks import start, start_in
+
+RowT = TypeVar("RowT")
+ItemT = TypeVar("ItemT")
+
+ROWS_A_TURN = 32
+"""Rows taken before the loop gets its turn: a list of 10,000 must not hold it for 50 ms."""
+
+Rows: TypeAlias = Iterable[RowT] | AsyncIterable[RowT]
+
+
+_NO_MORE: Any = object()
+
+
+class Doom(Exception):
+    """Raised by the work of one row when the error would meet every other row too; stays in this room."""
+
+    def __init__(self, error: OpusError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Engine(Generic[RowT, ItemT]):
+    """Takes rows, runs the work of each in a slot, keeps what comes out until it is read.
+
+    Args:
+        rows: Taken one at a time, when a slot is free.
+        work: Makes the item of a row; called with its index.
+        slots: Rows between being taken and being read.
+        prepare: Awaited once before the first row; what it raises ends the stream.
+    """
+
+    def __init__(
+        self,
+        rows: Rows[RowT],
+        work: Callable[[int, RowT], Awaitable[ItemT]],
+        *,
+        slots: int,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.in_flight = 0
+        self._rows = rows
+        self._work = work
+        self._prepare = prepare
+        self._slots = asyncio.Semaphore(slots)
+        self._ready: deque[ItemT | OpusError] = deque()
+        self._changed = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._ended = False
+        self._error: BaseException | None = None
+        """How it ended; None for a good end."""
+
+    def start(self) -> None:
+        """Begin taking rows; does nothing when begun or ended."""
+        if self._supervisor is None and not self._ended:
+            self._supervisor = start("opus_async stream", self._run)
+            self._supervisor.add_done_callback(self._finish)  # also runs when cancelled before its first step
+
+    async def next(self) -> ItemT:
+        """The next item, in the order of completion; at the end StopAsyncIteration, or what ended it."""
+        self.start()
+        while not self._ready:
+            if self._ended:
+                raise self._error or StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        item = self._ready.popleft()
+        self._slots.release()
+        if isinstance(item, OpusError):
+            raise item
+        return item
+
+    async def close(self, error: OpusError | None = None) -> None:
+        """Cancel what is in flight and wait until it is gone; items that are there stay readable.
+
+        Args:
+            error: What a reader who goes on reading is told; None for a plain end.
+        """
+        self.abandon(error)
+        if self._supervisor is not None:
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+
+    def abandon(self, error: OpusError | None = None) -> None:
+        """Cancel what is in flight, without waiting."""
+        if not self._ended:
+            self._error = error
+            if self._supervisor is None:
+                self._ended = True
+            else:
+                self._supervisor.cancel()
+
+    async def _run(self) -> None:
+        try:
+            if self._prepare:
+                await self._prepare()
+            async with asyncio.TaskGroup() as group:
+                self._error = await self._admit(group)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the reader gets it, whatever it is: nothing ends quietly
+            first = first_error(error)
+            self._error = first.error if isinstance(first, Doom) else first
+
+    def _finish(self, _: object) -> None:
+        self._ended = True
+        self._changed.set()
+
+    async def _admit(self, group: asyncio.TaskGroup) -> Exception | None:
+        """Take rows until there are none. A source that breaks ends the rows, not the jobs under way."""
+        source = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
+        try:
+            return await self._take(source, group)
+        finally:  # a generator may hold a file open
+            if inspect.isasyncgen(source):
+                await source.aclose()
+            elif inspect.isgenerator(source):
+                source.close()
+
+    async def _take(
+        self, source: AsyncIterator[RowT] | Iterator[RowT], group: asyncio.TaskGroup
+    ) -> Exception | None:
+        for index in itertools.count():
+            await self._slots.acquire()
+            if index % ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
+            try:
+                if isinstance(source, AsyncIterator):
+                    row = await anext(source, _NO_MORE)
+                else:
+                    row = next(source, _NO_MORE)
+            except Exception as error:  # noqa: BLE001 - the caller's own, handed back to the caller
+                return error
+            if row is _NO_MORE:
+                break
+            self.in_flight += 1
+            start_in(group, self._one, index, row)
+        return None
+
+    async def _one(self, index: int, row: RowT) -> None:
+        try:
+            self._ready.append(await self._work(index, row))
+        except OpusError as error:
+            self._ready.append(error)
+        finally:
+            self.in_flight -= 1
+            self._changed.set()
+
+
+class Stream(AsyncIterator[ItemT]):
+    """An engine in a reader's hands: an async iterator and an async context manager.
+
+    ``aclose()``, the end of ``async with``, or dropping the last reference ends it: nothing of it goes on
+    here. Jobs that were started go on remotely.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, engine: Engine[Any, ItemT]) -> None:
+        self.engine = engine
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ItemT:
+        return await self.engine.next()
+
+    async def __aenter__(self) -> Self:
+        self.engine.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.engine.abandon)
+
+    async def aclose(self) -> None:
+        """End the stream and wait until every task of it is gone."""
+        await self.engine.close()
+
+    @property
+    def in_flight(self) -> int:
+        """Rows taken whose item is not there yet."""
+        return self.engine.in_flight
+
+
+class JobStream(Stream[JobOutcome]):
+    """The outcomes of many jobs, in the order of completion; ``outcome.index`` is the row's position.
+
+    One row never raises: its outcome carries the error, with ``status`` None if no job came to be. What
+    dooms every row (a bad key, no such workflow) raises, after the outcomes that were there already.
+    """
+
+    def __init__(
+        self, jobs: JobRows[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], slots: int
+    ) -> None:
+        super().__init__(Engine(rows, jobs.run, slots=slots, prepare=jobs.open))
+        self._jobs = jobs
+
+    @property
+    def abandoned(self) -> tuple[str, ...]:
+        """Ids of jobs that go on remotely because the stream was ended before they were."""
+        return tuple(self._jobs.lifecycle.abandoned)
+
+    @property
+    def stray_shells(self) -> int:
+        """Job shells made and never started, unbilled: after lost answers to ``initiate``."""
+        return self._jobs.platform.stray_shells
+
+
+class JobRows(Generic[BoundT, ReadyT]):
+    """What a row of a :class:`JobStream` does: the work of its engine."""
+
+    def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
+        self.platform = platform
+        self.lifecycle = lifecycle
+        self._inquiry = Inquiry(platform.reopen)
+
+    async def open(self) -> None:
+        """Read what every row needs."""
+        try:
+            await self.platform.open()
+        except OpusError as error:
+            raise error.located(stage=self.platform.stages.bind) from None
+
+    async def run(self, index: int, row: Mapping[str, Any] | JobRequest) -> JobOutcome:
+        """Run one row; never raises for its own sake."""
+        if isinstance(row, Mapping):
+            row = JobRequest(row)
+        if not isinstance(row, JobRequest):
+            problem = f"Row {index} is a {type(row).__name__}; a row is a mapping of inputs or a JobRequest"
+            return JobOutcome(job_id=None, status=None, error=InvalidInputs([problem]), index=index)
+        try:
+            return await self.lifecycle.run(row, index=index)
+        except OpusError as error:
+            if await self._dooms_all(error):
+                raise Doom(error) from error
+            return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
+
+    async def _dooms_all(self, error: OpusError) -> bool:
+        """Whether every other row would meet it, too; one that may know more of its job has an outcome."""
+        if error.shortage:
+            return True
+        if isinstance(error, HostDown | RateLimited | QuotaExhausted):
+            return False
+        scope = scope_of(error, self.platform.stages)
+        if scope is Scope.ASK_AND_OTHERS_TELL:
+            return isinstance(error, AuthenticationError)
+        if scope is Scope.ASK:
+            return await self._inquiry.refusal() is not None
+        return scope is Scope.EVERY_ROW and not isinstance(error, ConfigurationError | DownloadError)

@@ -1,0 +1,1 @@
+"""Which cell of a manifest fills which input of a workflow."""

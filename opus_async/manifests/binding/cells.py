@@ -1,0 +1,103 @@
+"""The values of cells: as JSON can hold them, and as an input of a type takes them. Pure.
+
+What a text means beyond lists (``"0.8"``, ``"true"``, the JSON text of an object) is the platform's to say.
+Every refusal is a ``ValueError`` whose text completes the sentence "column X ...".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from opus_async.manifests.problem import quoted
+from opus_async.models import InputField
+
+_DEEPEST = 100
+_LONG_EXPONENT = 100
+_WORDS = {"true": True, "false": False}
+
+
+def plain(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
+    """The value as JSON can hold it, without loss.
+
+    Dates and times become ISO text (a datetime for an input of type ``date``: its day), decimals their
+    digits, UUIDs and durations text.
+
+    Raises:
+        ValueError: JSON cannot hold it.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float | Decimal):
+        return _number(value)
+    if isinstance(value, datetime) and target is not None and target.type == "date":
+        value = value.date()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, UUID | timedelta):
+        return str(value)
+    if depth > _DEEPEST:
+        raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+    if isinstance(value, list | tuple):
+        return [plain(item, None, depth + 1) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(item, None, depth + 1) for name, item in value.items()}
+    raise ValueError(f"holds a value of type {type(value).__name__}, which an input cannot take")
+
+
+def listed(text: str) -> list[Any]:
+    """``a; b; c`` or the JSON text of a list -> its items; text that only begins like JSON is one item."""
+    stripped = text.strip()
+    if stripped.startswith("["):
+        try:
+            items = json.loads(stripped)
+        except (ValueError, RecursionError):
+            return [stripped]  # a file name or a pattern can begin so
+        if isinstance(items, list):
+            return items
+    return [item for piece in stripped.split(";") if (item := piece.strip())]
+
+
+def array(value: Any, target: InputField) -> Any:
+    """What an input of type ``array`` is given: ``a; b; c`` as a list of the type of its items.
+
+    Raises:
+        ValueError: An item is not of that type.
+    """
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return value
+    read = _ITEMS.get(target.item_type or "", str)
+    return [read(item) for item in listed(value)]
+
+
+def _number(value: float | Decimal) -> Any:
+    if not math.isfinite(value):
+        raise ValueError(f"holds {value}, which is no number")
+    if isinstance(value, float):
+        return value
+    return format(value, "f") if abs(value.adjusted()) < _LONG_EXPONENT else str(value)
+
+
+def _number_in(item: str) -> Any:
+    try:
+        number = json.loads(item)
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"wants numbers with ';' between them, got {quoted(item)}")
+    return number
+
+
+def _word_in(item: str) -> bool:
+    word = _WORDS.get(item.lower())
+    if word is None:
+        raise ValueError(f"wants true or false with ';' between them, got {quoted(item)}")
+    return word
+
+
+_ITEMS: Mapping[str, Callable[[str], Any]] = {"int": _number_in, "float": _number_in, "bool": _word_in}

@@ -1,0 +1,73 @@
+"""``--set``: values that fill an input in every row that has none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from opus_async.errors import ManifestError
+from opus_async.input_names import InputNames
+from opus_async.manifests.binding.cells import array, plain
+from opus_async.manifests.binding.file_cells import FileCells, takes_files
+from opus_async.manifests.problem import quoted
+from opus_async.models import InputField, Workflow
+
+
+class Constants:
+    """Checked against the workflow once; patterns of files are expanded once.
+
+    Attributes:
+        values: Variable -> what the input is given.
+        files: Variable -> the local files in it.
+        kept: Name as given -> value as JSON can hold it, files with their full paths.
+
+    Raises:
+        ManifestError: A name means no input or several, or a value cannot be used.
+    """
+
+    def __init__(self, workflow: Workflow, given: Mapping[str, Any]) -> None:
+        self.values: dict[str, Any] = {}
+        self.files: dict[str, list[Path]] = {}
+        self.kept: dict[str, Any] = {}
+        self._reader = FileCells()
+        names = InputNames(workflow.inputs)
+        problems: list[str] = []
+        for name, value in given.items():
+            fields = names.matches(name)
+            if len(fields) != 1:
+                problems.append(_unclear(names, name, fields))
+            elif fields[0].variable_name in self.values:
+                problems.append(f"--set fills {quoted(fields[0].display_name)} twice")
+            else:
+                try:
+                    self._take(name, fields[0], value)
+                except ValueError as error:
+                    problems.append(f"--set {quoted(name)} {error}")
+        if problems:
+            raise ManifestError("The constants do not fit the workflow; nothing was sent:", problems)
+
+    def _take(self, name: str, field: InputField, value: Any) -> None:
+        if not takes_files(field):
+            self.kept[name] = plain(value, field)
+            self.values[field.variable_name] = (
+                array(self.kept[name], field) if field.type == "array" else self.kept[name]
+            )
+            return
+        here = Path.cwd()
+        expanded = self._reader.expand(field, value, here)
+        given = self._reader.given(field, expanded, here)
+        parts = given if isinstance(given, list) else [given]
+        self.kept[name] = list(map(str, parts)) if given is parts else str(given)
+        self.values[field.variable_name] = given
+        self.files[field.variable_name] = [part for part in parts if isinstance(part, Path)]
+
+
+def _unclear(names: InputNames, name: str, fields: Sequence[InputField]) -> str:
+    if fields:
+        variables = " or ".join(quoted(field.variable_name) for field in fields)
+        return f"--set: {quoted(name)} is the display name of {len(fields)} inputs: name {variables}"
+    close = names.closest(name)
+    listed = ", ".join(map(quoted, names.display_names)) or "none"
+    hint = f"did you mean {quoted(close)}?" if close else f"the workflow has {listed}"
+    return f"--set: there is no input {quoted(name)}; {hint}"

@@ -1,0 +1,85 @@
+"""Cells that name files: paths, patterns, URLs of earlier uploads; one, or several with semicolons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from opus_async.manifests.binding.cells import listed, plain
+from opus_async.manifests.binding.globs import Globs
+from opus_async.manifests.problem import quoted
+from opus_async.manifests.readers.listing import has_magic
+from opus_async.models import InputField
+
+
+def takes_files(field: InputField) -> bool:
+    """Whether an input is a file or a list of files."""
+    return field.takes_file or field.takes_files
+
+
+class FileCells:
+    """Reads such cells.
+
+    Args:
+        literal: Whether a text is exactly one path, as in the listing of a folder: then a semicolon, a star
+            or a space around it is part of the name.
+    """
+
+    def __init__(self, *, literal: bool = False) -> None:
+        self._literal = literal
+        self._globs = Globs()
+
+    def expand(self, field: InputField, value: Any, base: Path) -> Any:
+        """The cell with its patterns replaced by what they match now; what is no text stays as it is.
+
+        Raises:
+            ValueError: A pattern matches no file, or more than the one that the input takes; the text
+                completes the sentence "column X ...".
+        """
+        if field.takes_files:
+            return [found for item in self._items(value) for found in self._matches(item, base)]
+        if not isinstance(value, str):
+            return plain(value)
+        found = self._matches(self._trimmed(value), base)
+        if len(found) > 1:
+            raise ValueError(
+                f"has the pattern {quoted(value)} for one file, and {len(found):,} files match it"
+            )
+        return found[0]
+
+    def given(self, field: InputField, value: Any, base: Path) -> Any:
+        """What the input is given: a path from ``base``, or a URL as it is; a list of them for a list."""
+        if field.takes_files:
+            return [_place(item, base) for item in self._items(value)]
+        return _place(self._trimmed(value), base)
+
+    def named(self, field: InputField, value: Any) -> list[Any]:
+        """What a cell names, part by part, in the order of :meth:`given`."""
+        return self._items(value) if field.takes_files else [value]
+
+    def _items(self, value: Any) -> list[Any]:
+        if isinstance(value, list | tuple):
+            return list(value)
+        return listed(value) if isinstance(value, str) and not self._literal else [value]
+
+    def _trimmed(self, value: Any) -> Any:
+        return value.strip() if isinstance(value, str) and not self._literal else value
+
+    def _matches(self, item: Any, base: Path) -> list[Any]:
+        if not isinstance(item, str):
+            return [plain(item)]
+        if self._literal or is_url(item) or not has_magic(item):
+            return [item]
+        found = self._globs.expand(item, base)
+        if not found:
+            raise ValueError(f"has the pattern {quoted(item)}, which matches no file in {quoted(base)}")
+        return list(found)
+
+
+def is_url(value: str) -> bool:
+    """Whether a text names an earlier upload, and no file here."""
+    return value.lstrip()[:8].lower().startswith(("http://", "https://"))
+
+
+def _place(item: Any, base: Path) -> Any:
+    return item if not isinstance(item, str) or not item or is_url(item) else base / item

@@ -1,0 +1,152 @@
+"""What names a row: a key from its manifest or from its content, never from its place. And a key's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opus_async.errors import InvalidInputs
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.file_digests import DigestCache, FileDigests
+from opus_async.manifests.problem import quoted
+
+__all__ = ["DigestCache", "FileDigests", "RowKey", "cells_digest", "given_key", "row_key", "safe_folder"]
+
+LONGEST = 200
+"""Characters of a key."""
+_SHORT = 20
+"""Characters of a digest that make a key: a billion rows do not meet by chance."""
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9._~-]{0,79}")
+"""Keys that are folder names as they are, whatever the disk thinks of upper case."""
+_UNSAFE = re.compile(r"[^a-z0-9._~-]+")
+_READABLE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """What names a row.
+
+    Attributes:
+        key: From its manifest, or the beginning of the digest.
+        digest: SHA-256 in hex of its content, with that of its files.
+        given: Whether the key stands in the manifest.
+    """
+
+    key: str
+    digest: str
+    given: bool
+
+
+def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
+    """Name an expanded row. One whose own key cannot be one is named by its content.
+
+    The digest is that of the cells which fill inputs, by the names of these. The order of columns does not
+    count, nor whether a number was stored as text, and of a file its extension and content alone.
+
+    Args:
+        binding: Tells what a column is.
+        cells: Column -> value, expanded where that can be done.
+        base: The folder that relative files start at.
+        files: The SHA-256 of each file of the row; one that is missing here counts by its path.
+    """
+    content: dict[str, Any] = {}
+    for column, value in binding.content(cells).items():
+        parts = binding.file_parts(column, value, base)
+        if parts is None:
+            content[binding.content_name(column)] = _written(value)
+        else:
+            content[binding.content_name(column)] = {"files": [_file_mark(part, files) for part in parts]}
+    digest = hashlib.sha256(_text(content)).hexdigest()
+    try:
+        given = given_key(binding, cells)
+    except InvalidInputs:
+        given = None
+    return RowKey(digest[:_SHORT] if given is None else given, digest, given is not None)
+
+
+def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
+    """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
+    content = {
+        binding.content_name(column): _written(value) for column, value in binding.content(cells).items()
+    }
+    return hashlib.blake2b(_text(content), digest_size=16).digest()
+
+
+def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
+    """The key that stands in a row; None when its content is to name it.
+
+    Raises:
+        InvalidInputs: It cannot be a key, or there is none where ``--key`` says that there is.
+    """
+    cell = binding.key_cell(cells)
+    if cell is None:
+        if binding.key_column is not None:
+            raise InvalidInputs(
+                [f"column {quoted(binding.key_column)} is empty, and --key takes the key from it"]
+            )
+        return None
+    key = _key_text(cell)
+    if key is None:
+        raise InvalidInputs([f"a key is text or a number, not a value of type {type(cell).__name__}"])
+    if not 1 <= len(key) <= LONGEST:
+        raise InvalidInputs([f"a key has 1 to {LONGEST} characters, not {len(key):,}"])
+    if not key.isprintable():
+        raise InvalidInputs(
+            [f"the key {quoted(key)} holds characters that cannot be printed, like a line end"]
+        )
+    return key
+
+
+def safe_folder(key: str) -> str:
+    """A folder name for a key: safe on Linux and macOS, readable, and never that of another key.
+
+    Keys that differ in case alone get different folders also where the disk does not tell case apart. What
+    is no folder name as it is gets a part of its digest after a plus sign, which no other name holds.
+    """
+    if _FOLDER.fullmatch(key):
+        return key
+    readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
+    mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_SHORT]
+    return f"{readable or 'key'}+{mark}"
+
+
+def _key_text(cell: Any) -> str | None:
+    if isinstance(cell, bool):
+        return None
+    if isinstance(cell, int | float):
+        return str(_canonical(cell))
+    return cell.strip() if isinstance(cell, str) else None
+
+
+def _file_mark(part: Any, files: Mapping[Path, str]) -> Any:
+    if not isinstance(part, Path):
+        return _canonical(part)
+    return [part.suffix.lower(), files.get(part) or str(part)]
+
+
+def _written(value: Any) -> Any:
+    """A cell as a CSV would hold it: what a workbook stores as a number is text there."""
+    value = _canonical(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _canonical(value: Any) -> Any:
+    """The value without what depends on how it was stored: 3.0 is 3."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    return value
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=str).encode()

@@ -1,0 +1,94 @@
+"""Which kind of manifest something is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from opus_async.errors import ManifestError
+from opus_async.manifests.model import Manifest
+from opus_async.manifests.readers.csv_file import DelimitedManifest
+from opus_async.manifests.readers.excel_file import WorkbookManifest
+from opus_async.manifests.readers.folder import opened_folder, opened_pattern
+from opus_async.manifests.readers.jsonl_file import JsonLinesManifest
+from opus_async.manifests.readers.listing import has_magic
+from opus_async.manifests.readers.parquet_file import ParquetManifest
+from opus_async.manifests.readers.source_file import readable
+
+_DELIMITED = frozenset({".csv", ".tsv", ".tab", ".psv", ".txt"})
+_JSON = frozenset({".jsonl", ".ndjson", ".json"})
+_WORKBOOKS = frozenset({".xlsx", ".xlsm"})
+_PARQUET = frozenset({".parquet", ".pq"})
+_OTHER_TABLES = frozenset({".xls", ".xlsb", ".ods", ".numbers"})
+_COMPRESSED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar"})
+
+
+def open_manifest(
+    where: str | os.PathLike[str],
+    *,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> Manifest:
+    """Open a manifest: a file by its extension, a folder, or a pattern such as ``docs/**/*.pdf``.
+
+    Reads the first part of a file, all of a workbook's sheet, the names in a folder: call it in a thread.
+
+    Args:
+        where: The path or pattern. What exists is a path, whatever its name.
+        sheet: Of a workbook; its first visible one if None.
+        delimiter: Of a table in text: one character, or ``tab``; found out if None.
+        encoding: Of a table in text or JSONL; found out if None.
+
+    Raises:
+        ManifestError: It is none, cannot be read, or an option does not belong to its kind.
+    """
+    if not os.fspath(where):
+        raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")
+    path = Path(where).absolute()
+    told = {"sheet": sheet, "delimiter": delimiter, "encoding": encoding}
+    options = {name: value for name, value in told.items() if value is not None}
+    with readable(path):
+        exists, is_folder = path.exists(), path.is_dir()
+    if is_folder or (not exists and has_magic(os.fspath(where))):
+        _refuse_options(path, options, ())
+        return opened_folder(path) if is_folder else opened_pattern(path)
+    return _opened_file(path, options)
+
+
+def _opened_file(path: Path, options: dict[str, str]) -> Manifest:
+    suffix = path.suffix.lower()
+    if suffix in _DELIMITED:
+        _refuse_options(path, options, ("delimiter", "encoding"))
+        return DelimitedManifest(path, **options)
+    if suffix in _JSON:
+        _refuse_options(path, options, ("encoding",))
+        return JsonLinesManifest(path, **options)
+    if suffix in _WORKBOOKS:
+        _refuse_options(path, options, ("sheet",))
+        return WorkbookManifest(path, **options)
+    if suffix in _PARQUET:
+        _refuse_options(path, options, ())
+        return ParquetManifest(path)
+    raise _unknown(path, suffix)
+
+
+def _refuse_options(path: Path, options: dict[str, str], allowed: tuple[str, ...]) -> None:
+    """An option that would have no effect shows a misunderstanding."""
+    for name in options:
+        if name not in allowed:
+            raise ManifestError(f"{path.name} has no {name} to choose: leave out --{name}")
+
+
+def _unknown(path: Path, suffix: str) -> ManifestError:
+    """What to say of a file that is no manifest by its name."""
+    if not path.exists():
+        return ManifestError(f"{path} does not exist: check the path")
+    if suffix in _OTHER_TABLES:
+        return ManifestError(f"{path.name}: {suffix} cannot be read: save the table as .xlsx or as CSV UTF-8")
+    if suffix in _COMPRESSED:
+        return ManifestError(f"{path.name} is compressed: unpack it first")
+    return ManifestError(
+        f"{path.name} is no manifest by its name: that ends in .csv, .tsv, .jsonl, .xlsx or .parquet. For "
+        f"one job per document give their folder, or a pattern in quotes such as '*{suffix}'"
+    )

@@ -1,0 +1,113 @@
+"""How the text of a manifest is encoded, and where that turns out to be wrong."""
+
+from __future__ import annotations
+
+import codecs
+from typing import BinaryIO
+
+from opus_async.errors import ManifestError
+from opus_async.manifests.readers.source_file import Source
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_FALLBACK = "cp1252"
+_NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
+
+
+def told_encoding(encoding: str, head: bytes) -> str:
+    """The encoding a caller named, checked; a byte-order mark is no part of the text.
+
+    Raises:
+        ManifestError: There is no such encoding.
+    """
+    try:
+        "".encode(encoding)  # unlike codecs.lookup this refuses what encodes no text
+    except LookupError:
+        raise ManifestError(f"there is no encoding {encoding!r}: try utf-8, cp1252 or utf-16") from None
+    marked = marked_encoding(head)
+    if marked is not None and codecs.lookup(encoding).name.startswith(marked.removesuffix("-sig")):
+        return marked
+    return encoding
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """The encoding that a byte-order mark names; None where there is none."""
+    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+
+
+def guessed_encoding(source: Source, head: bytes) -> str:
+    """By its byte-order mark, else UTF-8 if that fits its first part, else ``cp1252``.
+
+    Raises:
+        ManifestError: It is no text.
+    """
+    marked = marked_encoding(head)
+    if marked is not None:
+        return marked
+    if b"\0" in head:
+        raise ManifestError(
+            f"{source.path.name} is no text (it has zero bytes): export it as CSV UTF-8, or, if it is "
+            f"UTF-16, {_NAME_IT}"
+        )
+    for encoding in ("utf-8", _FALLBACK):
+        try:
+            decoded_head(source, head, encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise ManifestError(f"{source.path.name} is neither UTF-8 nor Windows text: {_NAME_IT}")
+
+
+def decoded_head(source: Source, head: bytes, encoding: str) -> str:
+    """The text of a file's first part; a character that its end cuts in two is left out.
+
+    Raises:
+        UnicodeDecodeError: It is encoded otherwise.
+    """
+    return codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) >= source.size)
+
+
+def undecodable(source: Source, encoding: str) -> ManifestError:
+    """What to say when decoding failed somewhere in a file: the line, and the fix. Reads up to there."""
+    with source.reading() as file:
+        line, byte = _first_bad_byte(file, encoding)
+    guess = (
+        f"if it comes from Excel on Windows try --encoding {_FALLBACK} (in Python encoding={_FALLBACK!r}), "
+        "or save it as UTF-8"
+    )
+    return ManifestError(
+        f"{source.path.name}, line {line}: {byte} is not {encoding}; "
+        f"{guess if encoding.startswith('utf-8') else _NAME_IT}"
+    )
+
+
+def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, str]:
+    """Its physical line, from 1, and the byte in hex."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    ended_in_return = False
+    while True:
+        chunk = file.read(1 << 16)
+        state = decoder.getstate()
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            decoder.setstate(state)
+            good = decoder.decode(chunk[: max(0, error.start - len(state[0]))])
+            line += _line_ends(good, after_return=ended_in_return)
+            return line, f"byte 0x{error.object[error.start]:02X}"
+        line += _line_ends(text, after_return=ended_in_return)
+        ended_in_return = text.endswith("\r") if text else ended_in_return
+        if not chunk:
+            return line, "its end"
+
+
+def _line_ends(text: str, *, after_return: bool) -> int:
+    """How many lines end here; a CR LF may be cut in two by the end of the text before."""
+    ends = text.count("\n") + text.count("\r") - text.count("\r\n")
+    return ends - 1 if after_return and text.startswith("\n") else ends

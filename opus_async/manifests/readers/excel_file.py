@@ -1,0 +1,231 @@
+"""Excel workbooks: a sheet whose first row names the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from opus_async.errors import ManifestError
+from opus_async.manifests.model import Record
+from opus_async.manifests.readers.excel_copy import damaged, packed_anew
+from opus_async.manifests.readers.excel_extent import column_letters, measure
+from opus_async.manifests.readers.excel_scan import scan_sheet
+from opus_async.manifests.readers.file_type import refuse_other_content
+from opus_async.manifests.readers.header import column_names
+from opus_async.manifests.readers.row_errors import Problems
+from opus_async.manifests.readers.source_file import Source
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+_EXACT = 10**15
+"""Excel keeps 15 digits of a number: of a longer one the last digits were lost before we came."""
+
+
+class WorkbookManifest:
+    """XLSX. See :class:`opus_async.manifests.Manifest`.
+
+    The whole sheet is in memory while it is read, about 40 MB for 100,000 rows of 5 columns, and in no other
+    moment. A workbook that would take more than about 700 MB is refused, whatever it claims to be: see
+    :data:`~opus_async.manifests.readers.excel_copy.MOST_XML` and
+    :data:`~opus_async.manifests.readers.excel_extent.MOST_PLACES`.
+
+    Args:
+        path: The file, absolute.
+        sheet: Which sheet; the first visible one if None.
+
+    Raises:
+        ManifestError: It is no workbook, has no such sheet, or its first row names no columns; or the library
+            that reads workbooks is not installed.
+    """
+
+    kind = "xlsx"
+
+    def __init__(self, path: Path, *, sheet: str | None = None) -> None:
+        self.path = path
+        self.base = path.parent
+        self.warnings: list[str] = []
+        self._source = Source(path)
+        refuse_other_content(path, self._source.head(), "workbook")
+        with self._source.reading() as file, packed_anew(path, file) as copy:
+            self._sheet = self._settled_sheet(copy, sheet)
+            measure(path, copy, self._sheet)
+            self._findings = scan_sheet(path, copy, self._sheet)
+            self._read_header(copy)
+        self._warn()
+
+    def records(self) -> Iterator[Record]:
+        """One for each row that is not blank."""
+        problems = Problems(self.path)
+        for number, cells in self._findings.refused.items():
+            if number > self._header_row:
+                problems.add(", ".join(self._place(cell) for cell, _ in cells), cells[0][1])
+        if self._findings.too_many:
+            problems.raise_if_any()
+        with self._source.reading() as file, packed_anew(self.path, file) as copy:
+            sheet = self._opened_sheet(copy)
+        yield from self._records(sheet, problems)
+        problems.raise_if_any()
+
+    def stamp(self) -> str:
+        """Of the file."""
+        return self._source.stamp()
+
+    def estimated_rows(self) -> int:
+        """The rows below the first, blank ones included."""
+        return self._rows
+
+    def _settled_sheet(self, copy: BinaryIO, told: str | None) -> str:
+        """The name of the sheet to read."""
+        calamine = _calamine()
+        workbook = self._workbook(copy)
+        sheets = [one for one in workbook.sheets_metadata if one.typ == calamine.SheetTypeEnum.WorkSheet]
+        workbook.close()
+        names = [one.name for one in sheets]
+        if told is not None:
+            if told not in names:
+                raise ManifestError(f"{self.path.name} has no sheet {told!r}; it has: {', '.join(names)}")
+            return told
+        visible = [one.name for one in sheets if one.visible == calamine.SheetVisibleEnum.Visible]
+        if not visible:
+            raise ManifestError(f"{self.path.name} shows no sheet with cells: say which with --sheet")
+        if len(visible) > 1:
+            others = ", ".join(repr(name) for name in visible[1:])
+            self.warnings.append(
+                f"sheet {visible[0]!r} is read, not {others}; to choose: --sheet (in Python sheet=...)"
+            )
+        return visible[0]
+
+    def _workbook(self, copy: BinaryIO) -> CalamineWorkbook:
+        calamine = _calamine()
+        copy.seek(0)
+        try:
+            workbook: CalamineWorkbook = calamine.CalamineWorkbook.from_filelike(copy)
+        except calamine.CalamineError as error:
+            raise damaged(self.path) from error
+        return workbook
+
+    def _opened_sheet(self, copy: BinaryIO) -> CalamineSheet:
+        """The sheet, all of it."""
+        workbook = self._workbook(copy)
+        try:
+            return workbook.get_sheet_by_name(self._sheet)
+        except _calamine().CalamineError as error:
+            raise damaged(self.path) from error
+        finally:
+            workbook.close()
+
+    def _read_header(self, copy: BinaryIO) -> None:
+        """Find the first row that is not blank: it names the columns."""
+        sheet = self._opened_sheet(copy)
+        found = next(((number, row) for number, row in enumerate(sheet.iter_rows(), 1) if _filled(row)), None)
+        if found is None or sheet.start is None or sheet.end is None:
+            raise ManifestError(
+                f"{self.path.name}, sheet {self._sheet!r} is empty: its first row names the columns, and a "
+                "row follows for each job"
+            )
+        self._header_row, row = found
+        self._first_column = sheet.start[1] + 1
+        self._rows = sheet.end[0] + 1 - self._header_row
+        for cell, why in self._findings.refused.get(self._header_row, ()):
+            raise ManifestError(f"{self.path.name}, {self._place(cell)}: {why}")
+        self._names = column_names(self.path, self._where(self._header_row), [_name(value) for value in row])
+        self.columns = tuple(name for name in self._names if name)
+
+    def _warn(self) -> None:
+        findings = self._findings
+        if findings.hidden:
+            rows = "1 hidden row is" if findings.hidden == 1 else f"{findings.hidden:,} hidden rows are"
+            self.warnings.append(
+                f"{rows} read like the others, hidden by hand or by a filter; delete what is not to run"
+            )
+        if findings.merged and findings.merged[1] > self._header_row:
+            self.warnings.append(
+                f"{self._place(findings.merged[0])} is merged over rows: only the first row has the value"
+            )
+
+    def _records(self, sheet: CalamineSheet, problems: Problems) -> Iterator[Record]:
+        index = 0
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            refused = number in self._findings.refused
+            if number <= self._header_row or not (refused or _filled(row)):
+                continue
+            if not refused:
+                cells = self._cells(number, row, problems)
+                if cells is not None:
+                    yield Record(index=index, where=self._where(number), cells=cells)
+            index += 1
+
+    def _cells(self, number: int, row: list[Any], problems: Problems) -> dict[str, Any] | None:
+        """What a row holds; None when a value stands where no column is."""
+        cells: dict[str, Any] = {}
+        for column, (name, value) in enumerate(zip(self._names, row, strict=True), self._first_column):
+            if value == "":
+                continue
+            if not name:
+                problems.add(
+                    self._place(f"{column_letters(column)}{number}"),
+                    f"{value!r:.60} stands in a column without a name: name it in row {self._header_row}, "
+                    "which is the first row that is not blank, or clear it",
+                )
+                return None
+            if type(value) is float and abs(value) >= _EXACT:
+                self._warn_of_digits(f"{column_letters(column)}{number}")
+            cells[name] = _plain(value)
+        return cells
+
+    def _warn_of_digits(self, cell: str) -> None:
+        sentence = (
+            "has a number of more than 15 digits, of which Excel keeps 15: if it is an id, enter it as text"
+        )
+        if not any(sentence in told for told in self.warnings):
+            self.warnings.append(f"{self._place(cell)} {sentence}")
+
+    def _where(self, number: int) -> str:
+        return f"sheet {self._sheet!r}, row {number}"
+
+    def _place(self, cell: str) -> str:
+        plain = self._sheet.replace("_", "").isalnum()
+        return f"{self._sheet}!{cell}" if plain else f"'{self._sheet}'!{cell}"
+
+
+def _calamine() -> ModuleType:
+    """The library that reads workbooks; it is an extra, and only imported for a workbook.
+
+    Raises:
+        ManifestError: It is not installed.
+    """
+    try:
+        import python_calamine  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ManifestError(
+            "workbooks are read by an extra library: pip install 'opus-async[cli]'; or save it as CSV UTF-8"
+        ) from None
+    return python_calamine
+
+
+def _filled(row: list[Any]) -> bool:
+    return any(value != "" for value in row)
+
+
+def _name(value: Any) -> str:
+    value = _plain(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a user sees it: 3 rather than 3.0, times and durations as text."""
+    if isinstance(value, float):
+        if not value.is_integer():
+            return value
+        return int(value) if abs(value) < _EXACT else int(Decimal(repr(value)))
+    if isinstance(value, time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return value

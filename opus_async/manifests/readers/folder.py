@@ -1,0 +1,107 @@
+"""A folder of documents, or a pattern that names some: one job for each file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from opus_async.errors import ManifestError
+from opus_async.manifests.model import FILE_COLUMN, Record
+from opus_async.manifests.readers.listing import (
+    ANY_DEPTH,
+    Listing,
+    files_deeper,
+    has_magic,
+    matching_files,
+)
+from opus_async.manifests.readers.source_file import readable
+
+
+class FilesManifest:
+    """Files, one job for each. See :class:`opus_async.manifests.Manifest`.
+
+    They are listed anew whenever :meth:`records` or :meth:`stamp` is called.
+
+    Args:
+        path: The folder or the pattern, absolute.
+        kind: ``folder`` or ``glob``.
+        base: Where the pattern starts.
+        parts: The pattern below it, a name or pattern for each level.
+
+    Raises:
+        ManifestError: No file matches, or a folder cannot be read.
+    """
+
+    def __init__(self, path: Path, kind: str, base: Path, parts: tuple[str, ...]) -> None:
+        self.path = path
+        self.kind = kind
+        self.base = base
+        self.columns = (FILE_COLUMN,)
+        self.warnings: list[str] = []
+        self._parts = parts
+        self._rows = len(self._listed())
+
+    def records(self) -> Iterator[Record]:
+        """One for each file, in natural order."""
+        for index, name in enumerate(self._listed()):
+            yield Record(index=index, where=name, cells={FILE_COLUMN: name})
+
+    def stamp(self) -> str:
+        """A digest over the names, sizes and times of the files."""
+        digest = hashlib.sha256()
+        with readable(self.base):
+            for name in self._matching().names:
+                digest.update(f"{name}\0{_facts(self.base / name)}\n".encode())
+        return digest.hexdigest()
+
+    def estimated_rows(self) -> int:
+        """As many as files were there when the manifest was opened."""
+        return self._rows
+
+    def _matching(self) -> Listing:
+        with readable(self.base):
+            return matching_files(self.base, self._parts)
+
+    def _listed(self) -> list[str]:
+        """The files that are there now; what is not taken goes into the warnings."""
+        listing = self._matching()
+        notes = listing.notes()
+        if self.kind == "folder":
+            notes += self._notes_of_subfolders()
+        if not listing.names:
+            what = "has no files that could be run" if self.kind == "folder" else "matches no file"
+            raise ManifestError(f"{self.path} {what}: check the path", notes)
+        self.warnings = notes
+        return listing.names
+
+    def _notes_of_subfolders(self) -> list[str]:
+        deeper, and_more = files_deeper(self.base)
+        if not deeper:
+            return []
+        count = f"{deeper:,} files and more lie" if and_more else f"{deeper:,} files lie"
+        everything = self.path / ANY_DEPTH / "*"
+        return [f"{count} in subfolders and are not taken; to take them too give the pattern '{everything}'"]
+
+
+def opened_folder(path: Path) -> FilesManifest:
+    """The files in a folder, not in its subfolders."""
+    return FilesManifest(path, "folder", path, ("*",))
+
+
+def opened_pattern(pattern: Path) -> FilesManifest:
+    """The files that match a pattern such as ``docs/**/*.pdf``; its base is what comes before any magic."""
+    parts = pattern.parts
+    start = next(place for place, part in enumerate(parts) if has_magic(part))
+    base = Path(*parts[:start])
+    if not base.is_dir():
+        raise ManifestError(f"{pattern} matches no file, for there is no folder {base}: check the path")
+    return FilesManifest(pattern, "glob", base, parts[start:])
+
+
+def _facts(path: Path) -> str:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return "gone"
+    return f"{status.st_size} {status.st_mtime_ns}"

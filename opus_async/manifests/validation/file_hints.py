@@ -1,0 +1,114 @@
+"""A file that is not where a row says: what may have been meant. Looks at names, and into no file."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from opus_async.manifests.binding.file_cells import is_url
+from opus_async.manifests.problem import quoted
+from opus_async.manifests.readers.listing import has_magic
+
+_MOST_NAMES = 20_000
+"""Names of a folder that are looked at: a hint is not worth more."""
+_FOLDERS = 8
+_SWAPPED = 2
+_MOST_SEARCHES = 200
+"""Missing files for which a folder is searched for a name with a slip: more are no slips."""
+
+
+class FileHints:
+    """Guesses.
+
+    Args:
+        base: The folder that relative paths start at.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._here = Path.cwd()
+        self._names: OrderedDict[Path, Mapping[str, str]] = OrderedDict()
+        self._searches = 0
+
+    def hint(self, path: str) -> str | None:
+        """What to do about a path that names no file that can be sent; None when nothing is to be said."""
+        if is_url(path):
+            return None
+        try:
+            return self._look(path)
+        except (OSError, ValueError):  # too long for a name, or a zero byte
+            return None
+
+    def _look(self, path: str) -> str | None:
+        there = self._base / path
+        if not there.exists():
+            return self._guess(path) or (None if has_magic(path) else "put it there, or correct the path")
+        if there.is_dir():
+            return "name a file in this folder"
+        if not there.is_file():
+            return "name an ordinary file"
+        return None if there.stat().st_size else "put its content there, or take the row out"
+
+    def _guess(self, path: str) -> str | None:
+        if (self._here / path).exists():
+            return f"it is in the current folder, and paths start at the manifest's, {quoted(self._base)}"
+        slashed = path.replace("\\", "/")
+        if slashed != path and (self._base / slashed).exists():
+            return f"write {quoted(slashed)}"
+        wanted = self._base / slashed
+        name = self._listing(wanted.parent).get(_folded(wanted.name)) or self._with_a_slip(wanted)
+        return f"did you mean {quoted(name)}?" if name else None
+
+    def _with_a_slip(self, wanted: Path) -> str | None:
+        """The one name in the folder that is another by one slip."""
+        self._searches += 1
+        if self._searches > _MOST_SEARCHES:
+            return None
+        name = _folded(wanted.name)
+        near = [there for folded, there in self._listing(wanted.parent).items() if _one_slip(name, folded)]
+        return near[0] if len(near) == 1 else None
+
+    def _listing(self, folder: Path) -> Mapping[str, str]:
+        """Name in lower case -> name."""
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    names = {_folded(entry.name): entry.name for entry in islice(entries, _MOST_NAMES)}
+            except OSError:
+                names = {}
+            self._names[folder] = names
+            if len(self._names) > _FOLDERS:
+                self._names.popitem(last=False)
+        return self._names[folder]
+
+
+def _folded(name: str) -> str:
+    """Names that look the same: systems write an accent as one character or as two."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether a letter is missing, too many, another or swapped with the next. Digits tell files apart."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    begins = _alike(one, other)
+    one, other = one[begins:], other[begins:]
+    ends = _alike(one[::-1], other[::-1])
+    one, other = one[: len(one) - ends], other[: len(other) - ends]
+    if any(letter.isdigit() for letter in one + other):
+        return False
+    return max(len(one), len(other)) == 1 or (len(one) == len(other) == _SWAPPED and one == other[::-1])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters they begin with alike."""
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count

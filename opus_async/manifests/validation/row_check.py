@@ -1,0 +1,244 @@
+"""One row, held against its workflow and the disk. Looks at files and reads none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.outputs.earlier_job import doubt_about
+from opus_async.errors import InvalidInputs
+from opus_async.manifests import Record
+from opus_async.manifests.binding import outside_files
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.file_cells import takes_files
+from opus_async.manifests.binding.row_keys import given_key
+from opus_async.manifests.problem import Problem, Severity, option, quoted
+from opus_async.manifests.validation.file_hints import FileHints
+from opus_async.metrics.failure_groups import cause_of
+from opus_async.models import InputField
+from opus_async.platform import Platform
+
+_TOO_LARGE = "split or compress it"
+"""How the message about a file that is too large ends: what to do has a place of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found of a row.
+
+    Attributes:
+        ok: Whether it can be run, as far as it can be told from the row alone.
+        cells: Expanded; None where that failed.
+        key: As the row gives it; None where it gives none.
+        problems: What is wrong, but for what is said of its columns already.
+        outside: The files that it names outside of the manifest's folder and may not.
+    """
+
+    ok: bool
+    cells: Mapping[str, Any] | None = None
+    key: str | None = None
+    problems: Sequence[Problem] = field(default_factory=list)
+    outside: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row while it is checked: its cells expanded where that went well, and the variables it fills."""
+
+    record: Record
+    cells: Mapping[str, Any]
+    key: str | None
+    given: Collection[str]
+
+
+class RowCheck:
+    """Checks the rows of one manifest, one after the other.
+
+    Args:
+        binding: From cells to requests.
+        platform: Open.
+        base: The folder that relative files start at.
+        columns: Those known before any row; empty where rows may differ.
+        accept_second_bill: Whether rows may be run of which it is not proved that they cost nothing so far.
+    """
+
+    def __init__(
+        self,
+        binding: Binding,
+        platform: Platform[Any, Any],
+        base: Path,
+        *,
+        columns: Sequence[str] = (),
+        accept_second_bill: bool = False,
+    ) -> None:
+        self._binding = binding
+        self._platform = platform
+        self._base = base
+        self._accept_second_bill = accept_second_bill
+        self._hints = FileHints(base)
+        table = binding.table(columns)
+        self._columns = {bound.input.variable_name: bound.column for bound in table if bound.input}
+        self._said = {bound.problem for bound in table}
+        """What is said of the columns, and need not be said of every row."""
+        self._unfilled = {target.variable_name for target in binding.unfilled(columns)} if columns else set()
+        # of several that match, the longest name is meant: another can begin with a shorter one
+        self._inputs = sorted(binding.workflow.inputs.values(), key=lambda known: -len(known.display_name))
+
+    async def check(self, record: Record) -> Checked:
+        """Everything that is wrong with a row by itself.
+
+        Raises:
+            OpusError: The platform cannot be asked; InvalidInputs it does not raise.
+        """
+        cells: Mapping[str, Any] | None = None
+        key: str | None = None
+        sentences: list[str] = []
+        strays = self._binding.outside(record.cells, self._base)
+        try:
+            cells = None if strays else self._binding.expand(record.cells, self._base)
+        except InvalidInputs as error:
+            sentences += error.problems
+        try:
+            key = given_key(self._binding, record.cells if cells is None else cells)
+        except InvalidInputs as error:
+            sentences += error.problems
+        given: Collection[str] = ()
+        if cells is not None:
+            strays = self._binding.outside(cells, self._base)
+        if cells is not None and not strays:  # of a file that may not be read, nothing else is told
+            try:
+                request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
+                given = request.inputs.keys()
+                await self._platform.bind(request)
+            except InvalidInputs as error:
+                sentences += error.problems
+        row = _Row(record, record.cells if cells is None else cells, key, given)
+        found = [
+            *self._billed(row),
+            *self._outside(row, strays),
+            *(self._problem(sentence, row) for sentence in sentences),
+        ]
+        told = [problem for problem in found if problem is not None]
+        return Checked(
+            ok=not found,
+            cells=cells,
+            key=key,
+            problems=[*told, *self._patterns(row)],
+            outside=[path for _, path in strays],
+        )
+
+    def _patterns(self, row: _Row) -> Iterator[Problem]:
+        """Cells that name one file and were taken as patterns: a ``?`` may be a letter that was lost."""
+        for column, path in row.cells.items():
+            target, given = self._binding.column(column).input, row.record.cells.get(column)
+            if target is None or not target.takes_file or not isinstance(given, str) or path is given:
+                continue
+            if path != given.strip() and path != given:
+                yield Problem(
+                    message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
+                    cause=f"{target.display_name}: a pattern that means one file",
+                    severity=Severity.WARNING,
+                    fix="write the path itself, unless a pattern is meant",
+                    index=row.record.index,
+                    where=row.record.where,
+                    key=row.key,
+                    column=column,
+                    input=target.display_name,
+                    file=path,
+                )
+
+    def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
+        """Files that a manifest may not name by itself."""
+        for column, path in strays:
+            target = self._binding.column(column).input
+            yield Problem(
+                message=outside_files.sentence(path),
+                cause=f"{target.display_name}: {outside_files.CAUSE}" if target else outside_files.CAUSE,
+                fix=outside_files.WAY_OUT,
+                index=row.record.index,
+                where=row.record.where,
+                key=row.key,
+                column=column,
+                input=target.display_name if target else None,
+                file=path,
+            )
+
+    def _billed(self, row: _Row) -> Iterator[Problem]:
+        """A row of an earlier batch that may have cost something, or may yet."""
+        doubt = doubt_about(row.record.past, self._platform.identity)
+        if doubt is None or self._accept_second_bill:
+            return
+        yield Problem(
+            message=doubt,
+            cause="it is not proved that the row cost nothing so far",
+            fix="look at its job first; --accept-second-bill runs such rows all the same",
+            index=row.record.index,
+            where=row.record.where,
+            key=row.key,
+        )
+
+    def _problem(self, sentence: str, row: _Row) -> Problem | None:
+        """The sentence with what it is about; None for what is said of the columns already."""
+        if sentence in self._said:
+            return None
+        target, column, rest = self._about(sentence, row)
+        file = fix = None
+        if target is not None and column is not None:
+            if takes_files(target):
+                file, fix = self._file(row.cells[column], sentence)
+                if sentence.endswith(f"; {_TOO_LARGE}"):
+                    sentence, fix = sentence.removesuffix(f"; {_TOO_LARGE}"), _TOO_LARGE
+        elif target is not None and target.variable_name not in row.given:
+            if target.variable_name in self._unfilled:
+                return None
+            fix = self._how_to_fill(target)
+        if target is not None and self._is_alone(target):
+            sentence = sentence.replace(f" ({target.variable_name})", "", 1)
+        name = target.display_name if target else column
+        cause = cause_of(InvalidInputs([rest]))
+        return Problem(
+            message=sentence,
+            cause=f"{name}: {cause}" if name else cause,
+            fix=fix,
+            index=row.record.index,
+            where=row.record.where,
+            key=row.key,
+            column=column,
+            input=target.display_name if target else None,
+            file=file,
+        )
+
+    def _about(self, sentence: str, row: _Row) -> tuple[InputField | None, str | None, str]:
+        """The input and the column that a sentence is about, and what it says of them."""
+        for column in row.cells:
+            label = f"column {quoted(column)} "
+            if sentence.startswith(label):
+                return self._binding.column(column).input, column, sentence.removeprefix(label)
+        for target in self._inputs:
+            label = f"{quoted(target.display_name)} "
+            variable = f"({target.variable_name}) "
+            if sentence.startswith(label) and (variable in sentence or self._is_alone(target)):
+                rest = sentence.removeprefix(label).removeprefix(variable)
+                return target, self._column_of(target, row), rest
+        return None, None, sentence
+
+    def _is_alone(self, target: InputField) -> bool:
+        """Whether its display name tells it from all other inputs."""
+        return sum(target.display_name == known.display_name for known in self._inputs) == 1
+
+    def _column_of(self, target: InputField, row: _Row) -> str | None:
+        """The column of this row that fills an input."""
+        return next((name for name in row.cells if self._binding.column(name).input is target), None)
+
+    def _how_to_fill(self, target: InputField) -> str:
+        constant = option("--set", target.display_name, "VALUE")
+        column = self._columns.get(target.variable_name)
+        return f"fill column {quoted(column)}, or {constant}" if column else constant
+
+    def _file(self, value: Any, sentence: str) -> tuple[str | None, str | None]:
+        """The file of a cell that a sentence is about, and what may have been meant by it."""
+        paths = [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, str)]
+        path = next((path for path in paths if Path(path).name in sentence), paths[0] if paths else None)
+        return path, self._hints.hint(path) if path else None

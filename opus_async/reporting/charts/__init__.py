@@ -1,0 +1,1 @@
+"""Charts as SVG: axes, frames and marks."""
