@@ -192,6 +192,9 @@ tokens = st.text(string.ascii_letters + string.digits + "-_", min_size=12, max_s
     length=st.integers(1, 400),
     limit=st.integers(10, 300),
 )
+@example(
+    token="0000000r0000", forms=[in_json_all, in_json], before="", after="", begin=0, length=256, limit=10
+)
 @example(token="a1" + "-" * 20 + "b2", forms=[], before="", after="", begin=0, length=400, limit=300)
 def test_no_text_around_and_no_cut_brings_a_piece_of_it_out(
     *, token, forms, before, after, begin, length, limit

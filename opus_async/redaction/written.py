@@ -17,12 +17,12 @@ _PASSES = 6
 """Layers of writing that are undone."""
 _WRITTEN = re.compile(
     r"%([0-9A-Fa-f]{2})"
-    r"|\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
+    r"|\\+(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
     r"|&\#[xX]0*([0-9A-Fa-f]{1,6});?"
     r"|&\#0*([0-9]{1,7});?"
     r"|&([A-Za-z][A-Za-z0-9]{1,31};)"
 )
-"""One character written as several."""
+"""One character written as several; escaped twice it has more backslashes, none of which belongs to it."""
 _BETWEEN = re.compile(
     r"(?:\\+[nrtfvb]|\\+|</?[A-Za-z]{1,10}\s{0,8}/?>"
     r"|[\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]"

@@ -35,7 +35,7 @@ from opus_async.batch.outputs.table_writers import (
     write_jsonl,
     write_xlsx,
 )
-from opus_async.batch.running.output_files import table_writers
+from opus_async.batch.outputs import table_writers
 from opus_async.cli.batch import export as command
 from opus_async.cli.errors import WrongUse, advice, exit_code
 from opus_async.errors import ConfigurationError, LedgerError
