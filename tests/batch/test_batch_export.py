@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ledgers import START, make_ledger
 from python_calamine import CalamineWorkbook
 
+from opus_async.batch.outputs import table_writers
 from opus_async.batch.outputs.export import FORMATS, export
 from opus_async.batch.outputs.table_writers import (
     CUT,
@@ -35,7 +36,6 @@ from opus_async.batch.outputs.table_writers import (
     write_jsonl,
     write_xlsx,
 )
-from opus_async.batch.outputs import table_writers
 from opus_async.cli.batch import export as command
 from opus_async.cli.errors import WrongUse, advice, exit_code
 from opus_async.errors import ConfigurationError, LedgerError
