@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         DownloadedFile,
         InputField,
         JobDetail,
-        JobOutcome,
         JobRequest,
         JobResults,
         JobStatus,
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from opus_async.opus.callbacks import CallbackCounts, CallbackReceiver
     from opus_async.opus.client import OpusClient
     from opus_async.opus.housekeeping import JobSearch
+    from opus_async.outcome import JobOutcome
 
 __version__ = "0.1.0"
 
@@ -114,7 +114,6 @@ _HOMES = {
         "DownloadedFile",
         "InputField",
         "JobDetail",
-        "JobOutcome",
         "JobRequest",
         "JobResults",
         "JobStatus",
@@ -122,6 +121,7 @@ _HOMES = {
         "UploadedFile",
         "Workflow",
     ),
+    "opus_async.outcome": ("JobOutcome",),
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.housekeeping": ("JobSearch",),

@@ -34,10 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from opus_async.models import JobOutcome, JobStatus
+from opus_async.models import FinishedJob, JobStatus
 
 
 class OpusError(Exception):
@@ -366,7 +365,7 @@ class JobFailed(OpusError):
         self,
         message: str,
         *,
-        outcome: JobOutcome | None = None,
+        outcome: FinishedJob | None = None,
         failed_nodes: Sequence[str] = (),
         job_id: str | None = None,
         stage: str | None = None,

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
-from opus_async.errors import JobFailed, OpusError
 from opus_async.json_text import parsed
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -398,48 +397,37 @@ class JobDetail:
     raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOutcome:
-    """How one job ended.
-
-    Attributes:
-        job_id: None when no job came to be.
-        status: The terminal status; None when none is known (then ``error`` tells why).
-        outputs: Display name -> value; empty unless COMPLETED.
-        results: The results as the platform sent them.
-        error: What went wrong; None when ``ok``.
-        audit: The audit, fetched on failure; None when it could not be had.
-        timings: Seconds per stage, by the platform's stage names, and ``total``.
-        index: The position of the row in its run, from 0; 0 for a single ``run``.
-        key: The caller's own name for the row.
-    """
-
-    job_id: str | None
-    status: JobStatus | None
-    outputs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    results: Any = field(default=None, repr=False)
-    error: OpusError | None = None
-    audit: AuditLog | None = field(default=None, repr=False)
-    timings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    index: int = 0
-    key: str | None = None
+class FinishedJob(Protocol):
+    """What an error can tell of the job that it is about; :class:`opus_async.JobOutcome` is one."""
 
     @property
-    def ok(self) -> bool:
-        """Whether the job completed and its results are here."""
-        return self.error is None and self.status == JobStatus.COMPLETED
+    def job_id(self) -> str | None:
+        """The platform's id of it; None when no job came to be."""
 
     @property
-    def parsed_outputs(self) -> dict[str, Any]:
-        """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
-        return {name: parsed(value) for name, value in self.outputs.items()}
+    def status(self) -> JobStatus | None:
+        """Its terminal status."""
 
-    def raise_for_status(self) -> Self:
-        """Raise what went wrong (:class:`JobFailed` for a job that ended badly); itself when ``ok``."""
-        if self.error is not None:
-            raise self.error
-        if not self.ok:
-            raise JobFailed(
-                f"The job ended as {self.status}, not COMPLETED", outcome=self, job_id=self.job_id
-            )
-        return self
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """Display name -> value; empty unless COMPLETED."""
+
+    @property
+    def results(self) -> Any:
+        """The results as the platform sent them."""
+
+    @property
+    def audit(self) -> AuditLog | None:
+        """Its audit; None when it could not be had."""
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Seconds per stage, and ``total``."""
+
+    @property
+    def index(self) -> int:
+        """The position of the row in its run, from 0."""
+
+    @property
+    def key(self) -> str | None:
+        """The caller's own name for the row."""

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.json_text import parsed
-from opus_async.models import JobOutcome, JobResults, JobStatus, OutputValue
+from opus_async.models import JobResults, JobStatus, OutputValue
+from opus_async.outcome import JobOutcome
 
 UNHURRIED = settings(deadline=None)  # a loaded machine is no failure
 OBJECT = {"verdict": "PASS", "score": 0.5, "lines": [1, None, True, {"ü": "\\n"}]}

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from opus_async.batch.planning.manifest_source import RowsRefused
     from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
     from opus_async.batch.result import BatchResult
-    from opus_async.batch.rows import Counts, RowState
+    from opus_async.batch.rows import RowState
     from opus_async.jobs.halt import Halt
     from opus_async.jobs.shutdown import Control
+    from opus_async.metrics.counts import Counts
 
 _HOMES = {
     "opus_async.batch.api": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
@@ -48,7 +49,8 @@ _HOMES = {
     "opus_async.batch.planning.manifest_source": ("RowsRefused",),
     "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
     "opus_async.batch.result": ("BatchResult",),
-    "opus_async.batch.rows": ("Counts", "RowState"),
+    "opus_async.batch.rows": ("RowState",),
+    "opus_async.metrics.counts": ("Counts",),
     "opus_async.batch.observer": ("Watching",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

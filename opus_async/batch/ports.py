@@ -11,11 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.rows import Ending, NewRow, Row, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 from opus_async.platform import Memory, StartDoubt
 
 

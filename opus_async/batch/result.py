@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.rows import Counts
 from opus_async.exits import Exit
 from opus_async.layout import RESULTS
+from opus_async.metrics.counts import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from opus_async.cli.tables import printable
 from opus_async.errors import JobFailed, OpusError
 
 if TYPE_CHECKING:
-    from opus_async.models import JobDetail, JobOutcome, Workflow
+    from opus_async.models import JobDetail, Workflow
     from opus_async.opus.client import OpusClient
+    from opus_async.outcome import JobOutcome
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from opus_async.errors import DeadlineExceeded, OpusError
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import Ending
-    from opus_async.models import JobOutcome, JobStatus
+    from opus_async.models import JobStatus
     from opus_async.opus.client import OpusClient
+    from opus_async.outcome import JobOutcome
 
 _EPILOG = """\
 stdout gets the outputs by display name, as 'run' prints them, stderr the progress. A job that failed exits
@@ -87,7 +88,8 @@ async def _outcome(opus: OpusClient, job_id: str, story: Story) -> JobOutcome:
 
 async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
     from opus_async.jobs.lifecycle import failure
-    from opus_async.models import JobOutcome, JobStatus
+    from opus_async.models import JobStatus
+    from opus_async.outcome import JobOutcome
 
     if status == JobStatus.COMPLETED:
         try:

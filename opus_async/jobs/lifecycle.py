@@ -24,7 +24,8 @@ from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import GaveWay, OldJobs, give_way_if_accepted
 from opus_async.jobs.start import Starter
 from opus_async.jobs.watch import Watcher
-from opus_async.models import AuditLog, JobOutcome, JobRequest, JobStatus
+from opus_async.models import AuditLog, JobRequest, JobStatus
+from opus_async.outcome import JobOutcome
 from opus_async.platform import (
     NO_PAST,
     BoundT,

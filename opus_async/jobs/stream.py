@@ -28,7 +28,8 @@ from opus_async.errors import (
 )
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.models import JobOutcome, JobRequest
+from opus_async.models import JobRequest
+from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.tasks import start, start_in
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opus_async.batch.options import Settings
 from opus_async.config import Limits
 
 LOOKS_BACK = 10.0
@@ -80,12 +79,25 @@ class Situation:
     unread: Unread | None = None
 
 
-def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:  # noqa: PLR0911 - a table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a run was told to keep to.
+
+    Attributes:
+        max_in_flight: Rows that hold a slot at once.
+        start_rate: Rows begun a second; None for no bound.
+    """
+
+    max_in_flight: int = 500
+    start_rate: float | None = None
+
+
+def bottleneck(now: Situation, bounds: Bounds, limits: Limits) -> str:  # noqa: PLR0911 - a table
     """What limits a batch, as it is shown; empty when nothing can be named.
 
     Args:
         now: What is seen.
-        settings: Of the batch.
+        bounds: Of the run.
         limits: Of the client.
     """
     if now.trouble is not None:
@@ -100,13 +112,13 @@ def bottleneck(now: Situation, settings: Settings, limits: Limits) -> str:  # no
         return _persons(now.waiting) if not now.planned else ""
     if now.preparing > now.at_work and _uploads_are_full(now, limits):
         return _uploads(now, limits)
-    if now.in_flight >= _NEARLY * settings.max_in_flight:
-        return f"--max-in-flight {settings.max_in_flight} ({_busy_with(now, limits)})"
+    if now.in_flight >= _NEARLY * bounds.max_in_flight:
+        return f"--max-in-flight {bounds.max_in_flight} ({_busy_with(now, limits)})"
     if not now.planned:
         rows = "row" if now.in_flight == 1 else f"{now.in_flight:,} rows"
         return f"the last {rows} ({_busy_with(now, limits)})"
-    if settings.start_rate is not None:
-        return f"--start-rate {settings.start_rate:g}/s"
+    if bounds.start_rate is not None:
+        return f"--start-rate {bounds.start_rate:g}/s"
     return _uploads(now, limits) if _uploads_are_full(now, limits) else ""
 
 

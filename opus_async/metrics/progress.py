@@ -7,8 +7,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from opus_async.batch.options import Settings
-from opus_async.batch.rows import Counts
 from opus_async.config import Limits
 from opus_async.events import (
     Event,
@@ -18,7 +16,8 @@ from opus_async.events import (
     RequestSent,
     UploadProgress,
 )
-from opus_async.metrics.bottleneck import LOOKS_BACK, Situation, Trouble, Unread, bottleneck
+from opus_async.metrics.bottleneck import LOOKS_BACK, Bounds, Situation, Trouble, Unread, bottleneck
+from opus_async.metrics.counts import Counts
 
 DONE = "done"
 PARKED = "parked"
@@ -81,7 +80,7 @@ class Progress:
         self.requests: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
         self._total = total
-        self._settings = Settings()
+        self._bounds = Bounds()
         self._limits = Limits()
         self._ended = Counts()  # of this session, as long as no batch is followed
         self._counts: Callable[[], Counts] = lambda: self._ended
@@ -101,7 +100,7 @@ class Progress:
         stages: Sequence[str],
         counts: Callable[[], Counts],
         admitting: Callable[[], bool],
-        settings: Settings,
+        bounds: Bounds,
         limits: Limits,
     ) -> None:
         """A session of a batch begins.
@@ -110,14 +109,14 @@ class Progress:
             stages: The platform's stage names, in the order of :class:`opus_async.platform.Stages`.
             counts: How many rows of the whole batch are in each state; cheap.
             admitting: Whether rows may still be begun.
-            settings: How the batch is worked on.
+            bounds: Of the run.
             limits: Of the client.
         """
         self.stages = tuple(stages)
         self.preparing = ""
         self.following = True
         self._counts, self._admitting = counts, admitting
-        self._settings, self._limits = settings, limits
+        self._bounds, self._limits = bounds, limits
         now = counts()
         self._total = now.total
         self._unknown_before = now.unknown
@@ -234,7 +233,7 @@ class Progress:
             trouble=troubles[0] if troubles else None,
             unread=self._unread(),
         )
-        return bottleneck(now, self._settings, self._limits)
+        return bottleneck(now, self._bounds, self._limits)
 
     def _begin(self) -> None:
         self._began = self._clock()

@@ -27,7 +27,7 @@ from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.stream import Engine, JobRows, JobStream
 from opus_async.jobs.watch import Watcher
-from opus_async.models import JobOutcome, JobRequest, Workflow
+from opus_async.models import JobRequest, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
@@ -38,6 +38,7 @@ from opus_async.opus.protocol.generations import dialects
 from opus_async.opus.run import LATEST, Callback, OpusRun, Payload
 from opus_async.opus.standing import Version
 from opus_async.opus.uploads import Uploader, UploadsOnce
+from opus_async.outcome import JobOutcome
 from opus_async.platform import Memory
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files

@@ -15,7 +15,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from opus_async.simulator.callback_plans import PROFILES as CALLBACK_PROFILES
+from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.lifetime import run_command, until_ended

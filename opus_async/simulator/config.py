@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from opus_async.simulator.callback_plans import PROFILES as CALLBACK_PROFILES
+from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES

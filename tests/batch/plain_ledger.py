@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.rows import Ending, NewRow, Row, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 from opus_async.platform import IdTaken, StartDoubt
 
 

@@ -22,7 +22,8 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.metrics.failure_groups import cause_of
-from opus_async.models import JobOutcome, JobStatus
+from opus_async.models import JobStatus
+from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")

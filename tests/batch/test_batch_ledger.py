@@ -31,8 +31,10 @@ from ledger_tools import (
 from opus_async import __version__
 from opus_async.batch import ports
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.rows import Counts, FetchedFile, Row, RowState, Sample
+from opus_async.batch.rows import FetchedFile, Row, RowState
 from opus_async.errors import LedgerError, ManifestError
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 from opus_async.platform import IdTaken
 
 

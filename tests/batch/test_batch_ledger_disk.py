@@ -30,8 +30,8 @@ from ledger_tools import (
 
 from opus_async.batch.ledger import SqliteLedger, disk, filesystem, lock, trouble
 from opus_async.batch.ledger.results import ResultsFile
-from opus_async.batch.rows import Counts
 from opus_async.errors import LedgerError, ManifestError
+from opus_async.metrics.counts import Counts
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ from opus_async.batch.ledger import UNFINISHED, SqliteLedger, mark, store
 from opus_async.batch.ledger.birth import born
 from opus_async.batch.ledger.home import Home
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.batch.rows import Counts, RowState
+from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful
+from opus_async.metrics.counts import Counts
 
 ROWS = 400
 

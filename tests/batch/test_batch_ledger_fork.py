@@ -13,8 +13,8 @@ from forks import in_a_fork, needs_fork
 from ledger_tools import complete, completed, created, opened, select, start
 
 from opus_async.batch.ledger import SqliteLedger, lock
-from opus_async.batch.rows import Counts
 from opus_async.errors import LedgerBusy, LedgerError
+from opus_async.metrics.counts import Counts
 
 pytestmark = needs_fork
 

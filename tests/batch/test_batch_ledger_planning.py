@@ -22,8 +22,9 @@ from ledger_tools import (
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger import planning as room
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Counts, RowState
+from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError, ManifestError
+from opus_async.metrics.counts import Counts
 
 
 def keys(directory):

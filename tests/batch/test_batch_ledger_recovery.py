@@ -20,8 +20,9 @@ from ledger_tools import complete, completed, created, new_rows, opened, plan, r
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.batch.rows import Counts, RowState
+from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
+from opus_async.metrics.counts import Counts
 
 HERE = Path(__file__).parent
 ROWS = 3

@@ -9,8 +9,9 @@ import os
 import pytest
 from ledger_tools import columns, complete, completed, created, not_completed, opened, order, results, select
 
-from opus_async.batch.rows import Counts, RowState
+from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
+from opus_async.metrics.counts import Counts
 
 
 async def with_completed(directory, rows, of):

@@ -12,7 +12,8 @@ from ledger_tools import Hands, complete, created, new_row, new_rows, not_comple
 from ledgers import TABLES as TABLES_AGREED
 
 from opus_async.batch.ledger import handing_out, schema
-from opus_async.batch.rows import RowState, Sample
+from opus_async.batch.rows import RowState
+from opus_async.metrics.samples import Sample
 
 
 def names(directory, table):

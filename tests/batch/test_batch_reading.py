@@ -16,9 +16,11 @@ from ledgers import START, make_ledger
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.reader import LedgerReader, Process, process_at_work
-from opus_async.batch.rows import Counts, Ending, NewRow, RowState, Sample
+from opus_async.batch.rows import Ending, NewRow, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 
 STATES = [
     "completed",

@@ -16,9 +16,9 @@ from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
 from opus_async.batch.outputs.status import LOOKS_BACK, as_json, look, speed_of
-from opus_async.batch.rows import Sample
 from opus_async.cli.batch.standing import as_text
 from opus_async.errors import LedgerError
+from opus_async.metrics.samples import Sample
 
 DECIDE_ALL = [f"resolve --as {decision} --all" for decision in ("done", "failed", "retry")]
 OPEN = {"ended_at": None, "ended_because": None, "exit_code": None}

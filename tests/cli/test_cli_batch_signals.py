@@ -14,13 +14,13 @@ from batch_command import TEXT, batch, beginning, going_on, heard, texts
 from command_line import SECONDS, Terminal, at, leading_to, serving
 
 from opus_async.batch import Control
-from opus_async.batch.options import Settings
-from opus_async.batch.rows import Counts
 from opus_async.cli import main
 from opus_async.cli.batch.working import Voice, _interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
 from opus_async.jobs.shutdown import Pace
+from opus_async.metrics.bottleneck import Bounds
+from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
@@ -164,7 +164,7 @@ def test_a_terminal_is_left_as_it_was(endless, tmp_path):
 async def test_a_third_goes_the_way_it_would_have_gone_without_us():
     control, progress, said, others = Control(), Progress(), [], []
     progress.follow(
-        stages=(), counts=Counts, admitting=lambda: control.admitting, settings=Settings(), limits=Limits()
+        stages=(), counts=Counts, admitting=lambda: control.admitting, bounds=Bounds(), limits=Limits()
     )
     before = signal.signal(signal.SIGTERM, lambda *_: others.append("third"))
     try:

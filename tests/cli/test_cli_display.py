@@ -9,11 +9,11 @@ import pytest
 
 from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, RequestSent, UploadProgress
 from opus_async.batch.observer import why_ending
-from opus_async.batch.options import Settings
-from opus_async.batch.rows import Counts
 from opus_async.cli import display, tables, words
 from opus_async.exits import Exit
 from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.metrics.bottleneck import Bounds
+from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Left, Progress, reason_class
 
 STAGES = ("schema", "upload", "watch")
@@ -48,14 +48,14 @@ def progress(clock):
 class Batch:
     """Counts of a whole batch, as a ledger has them."""
 
-    def __init__(self, progress, settings=None, limits=None, **counts):
+    def __init__(self, progress, bounds=None, limits=None, **counts):
         self.counts = Counts(**counts)
         self.admitting = True
         progress.follow(
             stages=ALL_STAGES,
             counts=lambda: self.counts,
             admitting=lambda: self.admitting,
-            settings=settings or Settings(),
+            bounds=bounds or Bounds(),
             limits=limits or Limits(),
         )
 
@@ -287,8 +287,8 @@ def test_times_left_are_told_as_people_tell_them(left, text):
 def test_the_bottleneck_of_a_batch_is_seen_from_its_events(clock):
     progress = Progress(clock=clock)
     assert progress.bottleneck() == ""
-    settings = Settings(max_in_flight=4)
-    batch = Batch(progress, settings, Limits(api_rate=10), planned=100)
+    bounds = Bounds(max_in_flight=4)
+    batch = Batch(progress, bounds, Limits(api_rate=10), planned=100)
     for index in range(4):
         progress(moved(index, "watch"))
     batch.counts = Counts(planned=96, running=4)
@@ -308,7 +308,7 @@ def test_the_bottleneck_of_a_batch_is_seen_from_its_events(clock):
 
 def test_rows_that_prepare_are_begun_though_the_ledger_still_calls_them_planned(clock):
     progress = Progress(clock=clock)
-    batch = Batch(progress, Settings(start_rate=2), planned=2)
+    batch = Batch(progress, Bounds(start_rate=2), planned=2)
     progress(moved(0, "upload"))
     assert progress.bottleneck() == "--start-rate 2/s"
     progress(moved(1, "upload"))
@@ -387,7 +387,7 @@ def test_bars_show_a_batch(clock):
         return console.file.getvalue()
 
     assert drawn().strip() == "invoices  0 s  12,000 rows checked"
-    batch = Batch(progress, Settings(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
+    batch = Batch(progress, Bounds(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
     progress(moved(0, "watch"))
     progress(moved(1, "watch"))
     frame = drawn()

@@ -9,7 +9,8 @@ from command_line import leading_to
 
 from opus_async.cli import outcomes
 from opus_async.errors import DownloadError
-from opus_async.models import JobOutcome, JobStatus
+from opus_async.models import JobStatus
+from opus_async.outcome import JobOutcome
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 FILE = "https://files.opus.com/media/private/generated/output_1.pdf"

@@ -23,10 +23,12 @@ from opus_async.batch.ledger.deciding import RESOLVED
 from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.trouble import explained
-from opus_async.batch.rows import ENDED, Counts, EarlierJob, RowState, Sample
+from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, LOCK, RESULTS
+from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import as_told
+from opus_async.metrics.samples import Sample
 
 NOT_COMPLETED = ENDED - {RowState.COMPLETED}
 """States of rows that have an end and no result."""

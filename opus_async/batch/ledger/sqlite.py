@@ -26,9 +26,11 @@ from opus_async.batch.ledger.store import Claim, Store
 from opus_async.batch.ledger.worlds import Job, Strangers
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Counts, Ending, NewRow, Row, RowState, Sample
+from opus_async.batch.rows import Ending, NewRow, Row, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 from opus_async.models import JobStatus
 from opus_async.platform import IdTaken, StartDoubt
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from opus_async.batch.rows import PROVED_FAILURES, EarlierJob, RowState
 from opus_async.batch.world import place_of, world_of
-from opus_async.manifests.problem import quoted
+from opus_async.manifests import Record
+from opus_async.manifests.problem import Problem, quoted
+from opus_async.manifests.validation.row_check import RecordCheck
 
 _STATES = {state.upper(): state for state in RowState}
 
@@ -57,3 +59,25 @@ def doubt_about(past: Mapping[str, Any] | None, place: Mapping[str, Any]) -> str
             "asked here whether it ran after all"
         )
     return None
+
+
+def second_bill_check(place: Mapping[str, Any]) -> RecordCheck:
+    """A check that refuses rows of an earlier batch that may have cost something, or may yet.
+
+    Args:
+        place: As in :func:`doubt_about`.
+    """
+
+    def check(record: Record) -> Problem | None:
+        doubt = doubt_about(record.past, place)
+        if doubt is None:
+            return None
+        return Problem(
+            message=doubt,
+            cause="it is not proved that the row cost nothing so far",
+            fix="look at its job first; --accept-second-bill runs such rows all the same",
+            index=record.index,
+            where=record.where,
+        )
+
+    return check

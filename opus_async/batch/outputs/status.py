@@ -22,8 +22,10 @@ from opus_async.batch.ledger.reader import (
 )
 from opus_async.batch.outputs.summary import DIED, RUNNING
 from opus_async.batch.outputs.table_writers import iso
-from opus_async.batch.rows import Counts, RowState, Sample
+from opus_async.batch.rows import RowState
 from opus_async.exits import Exit
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Sample
 
 LOOKS_BACK = 300.0
 """Seconds over which the rate is taken."""

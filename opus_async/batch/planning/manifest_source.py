@@ -12,6 +12,7 @@ from typing import Any
 
 from opus_async.batch.observer import Watching
 from opus_async.batch.options import Rules, Source
+from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.planning.plan import plan
 from opus_async.batch.ports import Ledger, Planned
 from opus_async.batch.rows import RowState
@@ -130,7 +131,7 @@ async def checked(
         manifest,
         binding,
         platform,
-        accept_second_bill=rules.accept_second_bill,
+        checks=() if rules.accept_second_bill else (second_bill_check(platform.identity),),
         on_problem=note,
         on_progress=lambda rows: watching.planning("checked", rows),
     )

@@ -17,12 +17,13 @@ from opus_async.batch.ledger.worlds import Strangers
 from opus_async.batch.observer import Watching
 from opus_async.batch.options import Order, Rules, Settings, Source
 from opus_async.batch.outputs import failures
+from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.fingerprint import differences, fingerprint
 from opus_async.batch.planning.manifest_source import checked, found, manifest_facts, opened, planned_in
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
-from opus_async.batch.rows import Counts, RowState
+from opus_async.batch.rows import RowState
 from opus_async.batch.running.session import Crew, ended_because, exit_code, work
 from opus_async.batch.world import PLACE, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError, OpusError
@@ -33,6 +34,8 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.estimate import Pace
 from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.metrics.bottleneck import Bounds
+from opus_async.metrics.counts import Counts
 from opus_async.platform import Memory
 
 
@@ -239,7 +242,7 @@ async def examine(
         manifest,
         _binding(order, lifecycle, manifest.kind, order.constants, rules),
         lifecycle.platform,
-        accept_second_bill=rules.accept_second_bill,
+        checks=() if rules.accept_second_bill else (second_bill_check(lifecycle.platform.identity),),
         on_problem=on_problem,
         on_progress=on_progress,
         pace=pace,
@@ -391,7 +394,7 @@ async def _work(client: Client, crew: Crew) -> BatchResult:
         stages=_stages(crew.lifecycle),
         counts=crew.ledger.counts,
         admitting=lambda: control.admitting,
-        settings=crew.settings,
+        bounds=Bounds(max_in_flight=crew.settings.max_in_flight, start_rate=crew.settings.start_rate),
         limits=client.limits,
     )
     with client.listening(crew.progress):

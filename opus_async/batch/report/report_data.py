@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from array import array
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,9 @@ from typing import Any
 
 from opus_async.batch.ledger.reader import CAUSE, LedgerReader, Process, SessionView, process_at_work, reason
 from opus_async.batch.report.limits import merged
-from opus_async.batch.rows import ENDED, Counts, RowState
+from opus_async.batch.rows import ENDED, RowState
+from opus_async.metrics.counts import Counts
+from opus_async.metrics.distribution import Distribution
 from opus_async.reporting.charts.axes import Span
 from opus_async.reporting.charts.time_series import Column, Lines, Throughput
 
@@ -26,23 +27,6 @@ TOTAL = "total"
 _ERROR_CHARS = 2000
 """Of an error as it is read; what is shown is less."""
 _MEDIAN, _HIGH = 0.5, 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How long something took, in seconds, over the rows that did it.
-
-    Attributes:
-        rows: How many they are.
-        mean: Of them.
-        median: Half of them took no longer.
-        high: 95 of 100 took no longer.
-    """
-
-    rows: int
-    mean: float
-    median: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +190,8 @@ class Figures:
     identical: int
     sessions: Sequence[Session]
     timed: str
-    run_time: Spread | None
-    stages: Mapping[str, Spread]
+    run_time: Distribution | None
+    stages: Mapping[str, Distribution]
     groups: Sequence[Group]
     other_causes: int
     other_failures: int
@@ -383,7 +367,7 @@ class _Reader(LedgerReader):
             )
         return sessions
 
-    def _spreads(self, timed: str) -> dict[str, Spread]:
+    def _spreads(self, timed: str) -> dict[str, Distribution]:
         """By stage, in the platform's order; exact, at 8 bytes a value while it is counted."""
         told = [str(name) for name in self.facts.get("stages", ())]
         names = list(dict.fromkeys((*told, *(name for (name,) in self._select(_STAGES)))))
@@ -397,7 +381,7 @@ class _Reader(LedgerReader):
             for seconds, kept in zip(found, values.values(), strict=True):
                 if seconds is not None:
                     kept.append(seconds)
-        return {name: _spread(kept) for name, kept in values.items() if kept}
+        return {name: Distribution.of(kept) for name, kept in values.items() if kept}
 
     def _groups(self) -> list[Group]:
         found = self.failures_by_cause(limit_examples=0)
@@ -439,13 +423,3 @@ def _slow(values: tuple[Any, ...]) -> SlowRow:
     total = timings.pop(TOTAL)
     stage = max(timings, key=lambda name: timings[name], default="")
     return SlowRow(_example(tuple(row)), total, stage, timings.get(stage, 0.0))
-
-
-def _spread(values: array[float]) -> Spread:
-    ordered = sorted(values)
-    return Spread(
-        rows=len(ordered),
-        mean=math.fsum(ordered) / len(ordered),
-        median=ordered[math.ceil(_MEDIAN * len(ordered)) - 1],
-        high=ordered[math.ceil(_HIGH * len(ordered)) - 1],
-    )

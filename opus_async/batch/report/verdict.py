@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opus_async.batch.report.report_data import Figures
-from opus_async.batch.rows import Counts
 from opus_async.exits import Exit
+from opus_async.metrics.counts import Counts
 from opus_async.reporting.words import count, rows
 
 _PROGRAM = "opus-async"

@@ -22,7 +22,8 @@ from opus_async.jobs.lifecycle import Lifecycle, Parked
 from opus_async.jobs.previous_job import GaveWay
 from opus_async.jobs.shared_errors import Doubts
 from opus_async.jobs.shutdown import Control, Pace
-from opus_async.models import JobOutcome, JobRequest, JobStatus
+from opus_async.models import JobRequest, JobStatus
+from opus_async.outcome import JobOutcome
 from opus_async.platform import IdTaken, Past, Retry, Stages, StartDoubt
 from opus_async.tasks import start
 from opus_async.transport.shortage import Waits, advice, out_of

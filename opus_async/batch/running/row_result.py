@@ -10,7 +10,8 @@ from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
 from opus_async.jobs.lifecycle import PARKED
 from opus_async.metrics.failure_groups import cause_of
-from opus_async.models import JobOutcome, JobStatus
+from opus_async.models import JobStatus
+from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
 
 _STATES = {

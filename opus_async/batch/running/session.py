@@ -15,7 +15,7 @@ from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import Notice, Watching
 from opus_async.batch.options import Settings
 from opus_async.batch.outputs import failures, summary
-from opus_async.batch.rows import Counts, Row, RowState, Sample
+from opus_async.batch.rows import Row, RowState
 from opus_async.batch.running.file_changes import Freshness
 from opus_async.batch.running.local_shard import LocalShardRunner
 from opus_async.batch.running.output_files import Outputs
@@ -27,7 +27,9 @@ from opus_async.jobs.shutdown import Control, Pace, Reason
 from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
+from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
+from opus_async.metrics.samples import Sample
 from opus_async.models import JobRequest
 from opus_async.tasks import start
 

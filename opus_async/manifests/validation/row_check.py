@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from opus_async.batch.outputs.earlier_job import doubt_about
 from opus_async.errors import InvalidInputs
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
@@ -22,6 +21,10 @@ from opus_async.platform import Platform
 
 _TOO_LARGE = "split or compress it"
 """How the message about a file that is too large ends: what to do has a place of its own."""
+
+
+RecordCheck: TypeAlias = Callable[[Record], Problem | None]
+"""Tells what is wrong with a record beside what fills inputs; None where nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class RowCheck:
         platform: Open.
         base: The folder that relative files start at.
         columns: Those known before any row; empty where rows may differ.
-        accept_second_bill: Whether rows may be run of which it is not proved that they cost nothing so far.
+        more: Further checks of a record, of whoever will run the rows.
     """
 
     def __init__(
@@ -71,12 +74,12 @@ class RowCheck:
         base: Path,
         *,
         columns: Sequence[str] = (),
-        accept_second_bill: bool = False,
+        more: Sequence[RecordCheck] = (),
     ) -> None:
         self._binding = binding
         self._platform = platform
         self._base = base
-        self._accept_second_bill = accept_second_bill
+        self._more = more
         self._hints = FileHints(base)
         table = binding.table(columns)
         self._columns = {bound.input.variable_name: bound.column for bound in table if bound.input}
@@ -116,7 +119,7 @@ class RowCheck:
                 sentences += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
         found = [
-            *self._billed(row),
+            *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
             *(self._problem(sentence, row) for sentence in sentences),
         ]
@@ -164,20 +167,6 @@ class RowCheck:
                 input=target.display_name if target else None,
                 file=path,
             )
-
-    def _billed(self, row: _Row) -> Iterator[Problem]:
-        """A row of an earlier batch that may have cost something, or may yet."""
-        doubt = doubt_about(row.record.past, self._platform.identity)
-        if doubt is None or self._accept_second_bill:
-            return
-        yield Problem(
-            message=doubt,
-            cause="it is not proved that the row cost nothing so far",
-            fix="look at its job first; --accept-second-bill runs such rows all the same",
-            index=row.record.index,
-            where=row.record.where,
-            key=row.key,
-        )
 
     def _problem(self, sentence: str, row: _Row) -> Problem | None:
         """The sentence with what it is about; None for what is said of the columns already."""

@@ -22,7 +22,7 @@ from opus_async.manifests.binding.row_keys import cells_digest
 from opus_async.manifests.problem import Problem, Severity, quoted
 from opus_async.manifests.validation.duplicates import Seen
 from opus_async.manifests.validation.estimate import ORDINARY, Estimate, Pace, estimate
-from opus_async.manifests.validation.row_check import Checked, RowCheck
+from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
 
 KEPT = 1000
@@ -123,7 +123,7 @@ async def validate(
     binding: Binding,
     platform: Platform[Any, Any],
     *,
-    accept_second_bill: bool = False,
+    checks: Sequence[RecordCheck] = (),
     on_problem: Callable[[Problem], object] | None = None,
     on_progress: Callable[[int], object] | None = None,
     limit: int = KEPT,
@@ -135,8 +135,7 @@ async def validate(
         manifest: What to run.
         binding: From its cells to requests.
         platform: Open.
-        accept_second_bill: Whether rows of an earlier batch may be run again of which it is not proved that
-            they cost nothing.
+        checks: Further checks of each record, of whoever will run the rows.
         on_problem: Told of every problem, kept or not, as it is found.
         on_progress: Told now and then, and at the end, how many rows were checked.
         limit: How many errors, and as many warnings, are kept.
@@ -146,7 +145,7 @@ async def validate(
         OpusError: The platform cannot be asked, or there is no room for temporary files.
     """
     tally = _Tally(on_problem, limit)
-    work = _Work(manifest, binding, platform, tally, accept_second_bill=accept_second_bill)
+    work = _Work(manifest, binding, platform, tally, checks)
     try:
         await work.run(on_progress or (lambda _: None))
     except sqlite3.Error as error:
@@ -224,8 +223,7 @@ class _Work:
         binding: Binding,
         platform: Platform[Any, Any],
         tally: _Tally,
-        *,
-        accept_second_bill: bool,
+        checks: Sequence[RecordCheck],
     ) -> None:
         self.columns: Sequence[str] = manifest.columns or ()
         self.rows = self.valid = self.jobs = self.files = self.bytes = self.requests = 0
@@ -239,7 +237,7 @@ class _Work:
             platform,
             manifest.base,
             columns=self.columns,
-            accept_second_bill=accept_second_bill,
+            more=checks,
         )
         self._seen = Seen()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opus_async.batch.report.report_data import Spread
+from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import words
 from opus_async.reporting.charts.axes import scale
 from opus_async.reporting.charts.frame import CHARACTER, SIZES, Size
@@ -73,7 +73,7 @@ def meter(part: int, whole: int) -> str:
     )
 
 
-def stages(spreads: Mapping[str, Spread]) -> str:
+def stages(spreads: Mapping[str, Distribution]) -> str:
     """A bar to the mean of each stage, and a whisker to what 95 of 100 rows do not exceed."""
     most = max(max(spread.mean, spread.high) for spread in spreads.values())
     told = "; ".join(
@@ -83,7 +83,7 @@ def stages(spreads: Mapping[str, Spread]) -> str:
     return "".join(_stages(size, spreads, most, told) for size in SIZES)
 
 
-def _stages(size: Size, spreads: Mapping[str, Spread], most: float, told: str) -> str:
+def _stages(size: Size, spreads: Mapping[str, Distribution], most: float, told: str) -> str:
     unit, seconds = _unit(most)
     values = scale(most / seconds)
     left = min(max(map(len, spreads)), _NAME_CHARS) * CHARACTER + 14
@@ -112,7 +112,7 @@ def _stages(size: Size, spreads: Mapping[str, Spread], most: float, told: str) -
     )
 
 
-def _stage(name: str, spread: Spread, at: tuple[float, float, float], top: float) -> str:
+def _stage(name: str, spread: Distribution, at: tuple[float, float, float], top: float) -> str:
     left, mean, high = at
     middle = top + _ROW / 2
     shown = name if len(name) <= _NAME_CHARS else f"{name[: _NAME_CHARS - 1]}…"

@@ -1,0 +1,61 @@
+"""How one job ended: what every way of running one gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from opus_async.errors import JobFailed, OpusError
+from opus_async.json_text import parsed
+from opus_async.models import AuditLog, JobStatus
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutcome:
+    """How one job ended.
+
+    Attributes:
+        job_id: None when no job came to be.
+        status: The terminal status; None when none is known (then ``error`` tells why).
+        outputs: Display name -> value; empty unless COMPLETED.
+        results: The results as the platform sent them.
+        error: What went wrong; None when ``ok``.
+        audit: The audit, fetched on failure; None when it could not be had.
+        timings: Seconds per stage, by the platform's stage names, and ``total``.
+        index: The position of the row in its run, from 0; 0 for a single ``run``.
+        key: The caller's own name for the row.
+    """
+
+    job_id: str | None
+    status: JobStatus | None
+    outputs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    results: Any = field(default=None, repr=False)
+    error: OpusError | None = None
+    audit: AuditLog | None = field(default=None, repr=False)
+    timings: Mapping[str, float] = field(default_factory=lambda: _EMPTY, repr=False)
+    index: int = 0
+    key: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the job completed and its results are here."""
+        return self.error is None and self.status == JobStatus.COMPLETED
+
+    @property
+    def parsed_outputs(self) -> dict[str, Any]:
+        """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
+        return {name: parsed(value) for name, value in self.outputs.items()}
+
+    def raise_for_status(self) -> Self:
+        """Raise what went wrong (:class:`JobFailed` for a job that ended badly); itself when ``ok``."""
+        if self.error is not None:
+            raise self.error
+        if not self.ok:
+            raise JobFailed(
+                f"The job ended as {self.status}, not COMPLETED", outcome=self, job_id=self.job_id
+            )
+        return self
