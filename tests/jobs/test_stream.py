@@ -7,9 +7,10 @@ import gc
 from collections import Counter
 
 import pytest
-from fake_platform import FakePlatform, lifecycle_on
+from fake_platform import FakePlatform
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from job_streams import stream_of
 from virtual_time import run_virtual
 
 from opus_async.errors import (
@@ -20,13 +21,7 @@ from opus_async.errors import (
     PermissionDenied,
     ServerError,
 )
-from opus_async.jobs.stream import JobRows, JobStream
 from opus_async.models import JobRequest, JobStatus
-
-
-def stream_of(platform, rows, slots=10):
-    lifecycle, watcher = lifecycle_on(platform)
-    return JobStream(JobRows(platform, lifecycle), rows, slots), watcher
 
 
 def numbered(count):

@@ -8,8 +8,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_watch import FakeOpus, now, watching
 from virtual_time import run_virtual
+from watched_opus import FakeOpus, now, watching
 
 from opus_async.jobs.polling import (
     CALLS_COUNTED,

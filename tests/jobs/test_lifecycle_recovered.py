@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from fake_platform import FakePlatform, lifecycle_on
+from journals import WrittenDown
 from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy
@@ -22,34 +23,6 @@ from opus_async.jobs.lifecycle import MOST_SHELLS, Parked
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import IdTaken, Past, Standing, StartAnswer, StartDoubt, UncertainStart
 from opus_async.transport.notify import Notifier
-
-
-class WrittenDown:
-    """A journal that keeps what it is told, in order, and where the platform stood then."""
-
-    def __init__(self, platform: FakePlatform) -> None:
-        self.told: list[tuple[str, object]] = []
-        self.starts_when_ordering: list[int] = []
-        self._platform = platform
-
-    def created(self, remote_id: str) -> None:
-        self.told.append(("created", remote_id))
-
-    async def ordering(self, remote_id: str) -> None:
-        self.told.append(("ordering", remote_id))
-        self.starts_when_ordering.append(self._platform.count("start"))
-
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
-        self.told.append(("doubted", doubt))
-
-    def gave_way(self, remote_id: str) -> None:
-        self.told.append(("gave way", remote_id))
-
-    def ordered(self, remote_id: str) -> None:
-        self.told.append(("ordered", remote_id))
-
-    def seen(self, status: JobStatus) -> None:
-        self.told.append(("seen", str(status)))
 
 
 def run(platform, request=None, *, policy=None, notify=None, **how):

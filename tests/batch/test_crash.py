@@ -15,7 +15,7 @@ from crash_process import CRASHED, RETRY_STEPS, STEPS
 from opus_async.batch import resume_batch, run_batch
 from opus_async.simulator import Simulator, SimulatorConfig, SimulatorProcess
 
-PROCESS = Path(__file__).with_name("crash_process.py")
+PROCESS = Path(__file__).parents[1] / "support" / "crash_process.py"
 
 LEFT = {
     "before anything": ("planned", None, 1),

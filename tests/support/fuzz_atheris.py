@@ -1,6 +1,6 @@
 """Fuzzing that is led by coverage: every reader of the protocol, from bytes alone.
 
-A program, not a test: ``python tests/protocol/fuzz_atheris.py FOLDER -runs=100000``, with any options of
+A program, not a test: ``python tests/support/fuzz_atheris.py FOLDER -runs=100000``, with any options of
 libFuzzer. It needs ``pip install atheris``, which nothing else here does. FOLDER keeps what was found to be
 interesting and is filled with every known shape when it is empty. Ends with 0 after all the runs, with
 77 at the first input that breaks a rule, which is then shown and kept in a file.

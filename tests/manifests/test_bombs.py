@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-READER = Path(__file__).parent / "bomb_reader.py"
+READER = Path(__file__).parents[1] / "support" / "bomb_reader.py"
 MIB = 1 << 20
 MOST_ADDRESSES = 6 << 30
 """Bytes. Beyond it the reading process fails: nothing of this may take the machine."""

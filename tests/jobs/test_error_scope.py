@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from fake_platform import STAGES, FakePlatform
-from test_stream import stream_of
+from job_streams import stream_of
 from virtual_time import run_virtual
 
 from opus_async.errors import (

@@ -11,8 +11,8 @@ import subprocess
 import time
 
 import pytest
-from batch.ledgers import make_ledger
 from command_line import SECONDS, Terminal, command, environment
+from ledgers import make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.cli.demo import documents, folder, running

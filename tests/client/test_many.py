@@ -1,6 +1,6 @@
 """Ten thousand jobs through one client: all end, memory follows those in flight, nobody holds the loop.
 
-python -m pytest tests/client/test_client_many.py -m long -s
+python -m pytest tests/client/test_many.py -m long -s
 """
 
 from __future__ import annotations

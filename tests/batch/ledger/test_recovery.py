@@ -24,7 +24,7 @@ from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[2] / "support"
 ROWS = 3
 COMPILER = shutil.which("cc")
 
@@ -35,7 +35,7 @@ def killer(tmp_path_factory):
     if sys.platform != "linux" or COMPILER is None:
         pytest.skip("takes Linux and a C compiler: calls are counted by a library that is preloaded")
     library = tmp_path_factory.mktemp("killer") / "killed_at.so"
-    command = [COMPILER, "-shared", "-fPIC", "-o", str(library), str(HERE / "killed_at.c"), "-ldl"]
+    command = [COMPILER, "-shared", "-fPIC", "-o", str(library), str(SUPPORT / "killed_at.c"), "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"the C compiler cannot make it: {done.stderr}")
@@ -46,11 +46,11 @@ async def lives(killer, scenario, folder, half):
     """The directories of lives that were ended at one call each, with that call."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parents[1]))),
+        "PYTHONPATH": os.pathsep.join((str(SUPPORT), str(SUPPORT.parents[1]))),
         "LD_PRELOAD": str(killer),
         **({"KILL_HALF": "1"} if half else {}),
     }
-    command = [sys.executable, str(HERE / "killed_child.py"), scenario, str(folder)]
+    command = [sys.executable, str(SUPPORT / "killed_child.py"), scenario, str(folder)]
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, check=False
     )

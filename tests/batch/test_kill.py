@@ -22,7 +22,7 @@ import pytest
 from opus_async.batch import resolve_batch
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
-PROCESS = Path(__file__).with_name("batch_process.py")
+PROCESS = Path(__file__).parents[1] / "support" / "batch_process.py"
 DOCUMENTS = "D0cumentWorkfl0w"
 LONGEST = 900
 """Seconds for the last run, which nobody kills."""

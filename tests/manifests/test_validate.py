@@ -273,17 +273,16 @@ async def test_an_empty_cell_in_the_column_of_key(opened, place):
 # Rows of an earlier batch
 
 
-async def test_only_proved_failures_of_an_earlier_batch_may_be_run_again(opened, place):
-    statuses = ["FAILED", "CANCELLED", "TIMED_OUT", "UNKNOWN", "COMPLETED", "RUNNING", "failed", None, 7]
-    rows = [{"Text": "a", "key": str(n), "_opus": {"status": status}} for n, status in enumerate(statuses)]
-    manifest = jsonl(place / "failures.jsonl", *rows, {"Text": "a", "key": "x", "_opus": {}})
-    platform = await opened(TEXT)
-    found = await checked(platform, manifest)
-    assert [problem.index for problem in found.errors] == [3, 4, 5, 6, 7, 8, 9]
-    assert "'UNKNOWN': its job may have run, and be billed" in found.errors[0].message
-    assert "--accept-second-bill" in found.errors[0].fix
-    assert len(found.causes) == 1
-    assert (await checked(platform, manifest, accept_second_bill=True)).ok
+async def test_further_checks_of_a_record_are_told_with_its_key(opened, place):
+    manifest = jsonl(place / "m.jsonl", {"Text": "a", "key": "one"}, {"Text": "b", "key": "two"})
+
+    def check(record):
+        if record.index == 0:
+            return None
+        return Problem(message="not this one", cause="a reason", index=record.index, where=record.where)
+
+    problem = only(await checked(await opened(TEXT), manifest, checks=[check]))
+    assert (problem.message, problem.key, problem.index) == ("not this one", "two", 1)
 
 
 # The manifest as a whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fake_platform import FakePlatform, lifecycle_on
-from test_lifecycle_past import WrittenDown
+from journals import WrittenDown
 from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy

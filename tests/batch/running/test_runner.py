@@ -5,74 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fake_platform import FakePlatform, lifecycle_on
+from fake_platform import FakePlatform
 from plain_ledger import PlainLedger
-from virtual_time import run_virtual
+from runner_session import Session
 
-from opus_async.batch.ports import Ledger
 from opus_async.batch.rows import RowState
-from opus_async.batch.running.local_shard import SHARD, LocalShardRunner
-from opus_async.batch.running.runner import Failures, Runner
+from opus_async.batch.running.local_shard import SHARD
 from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
 from opus_async.exits import Exit
-from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Control, Pace
+from opus_async.jobs.shutdown import Pace
 from opus_async.jobs.start_rate import StartRate
-from opus_async.models import JobRequest, JobStatus
+from opus_async.models import JobStatus
 from opus_async.platform import UncertainStart
-
-
-class Requests:
-    async def of(self, row):
-        return JobRequest({"n": row.index}, key=row.key)
-
-    async def check(self, row):
-        return
-
-
-class Session:
-    """A runner on a ledger, and what came of it."""
-
-    def __init__(self, ledger: PlainLedger, platform: FakePlatform | None = None, **options) -> None:
-        self.ledger: Ledger = ledger
-        self.platform = platform or FakePlatform()
-        self.control = Control(drain_seconds=options.pop("drain_seconds", 30.0))
-        self.drained: list[int] = []
-        self.took = 0.0
-        self._halt = Halt.parse(options.pop("halt", "never"))
-        self._options = {"max_in_flight": 10, "limiter": None, **options}
-
-    def run(self, *meanwhile) -> None:
-        """Run to the end; ``meanwhile`` are pairs of seconds and what to do then."""
-
-        async def main():
-            lifecycle, watcher = lifecycle_on(self.platform)
-            loop = asyncio.get_running_loop()
-            for seconds, act in meanwhile:
-                loop.call_later(seconds, act)
-
-            shards = LocalShardRunner(
-                lifecycle,
-                self.ledger,
-                Requests(),
-                self.control,
-                on_end=Failures(self._halt, self.control),
-                **self._options,
-            )
-            runner = Runner(self.ledger, shards, self.control, on_drain=self.drained.append)
-            began = loop.time()
-            try:
-                await runner.run()
-            finally:
-                await watcher.close()
-            self.took = loop.time() - began
-
-        run_virtual(main())
-
-    @property
-    def states(self) -> dict[str, int]:
-        counts = self.ledger.counts()
-        return {name: getattr(counts, name) for name in counts.__slots__ if getattr(counts, name)}
 
 
 def test_all_rows_run_and_no_more_at_once_than_there_are_slots():

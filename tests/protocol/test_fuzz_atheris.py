@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).with_name("fuzz_atheris.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "fuzz_atheris.py"
 RUNS = 200_000
 
 

@@ -7,7 +7,7 @@ import errno
 import pytest
 from fake_platform import FakePlatform
 from plain_ledger import PlainLedger
-from test_batch_runner import Session
+from runner_session import Session
 
 from opus_async.errors import (
     AuthenticationError,

@@ -1,0 +1,66 @@
+"""What a line of failures.jsonl tells of its earlier job, whoever wrote it. Its use is in test_retry.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from opus_async.batch.outputs.earlier_job import earlier_job, second_bill_check, told_of
+from opus_async.batch.rows import EarlierJob, RowState
+from opus_async.batch.world import world_of
+from opus_async.manifests import Record
+
+HERE = {"platform": "opus", "host": "opus.example", "generation": "v0"}
+ELSEWHERE = {**HERE, "host": "other.example"}
+JOB = EarlierJob(
+    remote_id="2514", world=world_of({**HERE, "workflow_id": "w"}), digest="d", state=RowState.FAILED
+)
+
+
+def record(**past):
+    return Record(index=4, where="line 5", cells={"Text": "a"}, past=past)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED", "TIMED_OUT"])
+def test_a_proved_failure_may_run_again(status):
+    assert second_bill_check(HERE)(record(status=status)) is None
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN", "COMPLETED", "RUNNING", "failed", None, 7, ["FAILED"]])
+def test_anything_else_is_refused(status):
+    problem = second_bill_check(HERE)(record(status=status))
+    assert "its job may have run, and be billed" in problem.message
+    assert "--accept-second-bill" in problem.fix
+    assert (problem.index, problem.where) == (4, "line 5")
+
+
+def test_a_record_of_no_earlier_batch_is_fine():
+    assert second_bill_check(HERE)(Record(index=0, where="line 2", cells={})) is None
+
+
+def test_what_is_told_of_a_job_is_read_again():
+    past = {"job_id": JOB.remote_id, "status": "FAILED", **told_of(JOB)}
+    assert earlier_job(past) == JOB
+    assert second_bill_check(HERE)(record(**past)) is None
+    assert "'other.example'" not in second_bill_check(ELSEWHERE)(record(**past)).message
+    assert "'opus.example'" in second_bill_check(ELSEWHERE)(record(**past)).message
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"ordered": "yes"},
+        {"job_id": None},
+        {"job_id": 2514},
+        {"job_id": ""},
+        {"world": "opus"},
+        {"world": None},
+        {"status": "failed"},
+    ],
+)
+def test_a_line_that_was_edited_names_no_job(edited):
+    assert earlier_job({"job_id": "2514", "status": "FAILED", **told_of(JOB), **edited}) is None
+
+
+def test_odd_values_in_a_world_are_no_place_of_ours():
+    past = {"job_id": "2514", "status": "FAILED", **told_of(JOB), "world": {"host": ["x"], "generation": {}}}
+    assert "cannot be asked here" in second_bill_check(HERE)(record(**past)).message

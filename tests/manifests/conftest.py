@@ -1,0 +1,7 @@
+"""Fixtures of every test of manifests."""
+
+from __future__ import annotations
+
+from simulated import _quick, connect, simulate
+
+__all__ = ["_quick", "connect", "simulate"]
