@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     )
     from opus_async.opus.callbacks import CallbackCounts, CallbackReceiver
     from opus_async.opus.client import OpusClient
-    from opus_async.opus.housekeeping import JobSearch
+    from opus_async.opus.job_management import JobSearch
     from opus_async.outcome import JobOutcome
 
 __version__ = "0.1.0"
@@ -124,7 +124,7 @@ _HOMES = {
     "opus_async.outcome": ("JobOutcome",),
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
-    "opus_async.opus.housekeeping": ("JobSearch",),
+    "opus_async.opus.job_management": ("JobSearch",),
     "opus_async.jobs.stream": ("JobStream", "Stream"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

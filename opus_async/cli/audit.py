@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, complain
-from opus_async.cli.story import story_for
+from opus_async.cli.job_progress import story_for
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.cli.words import precise
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import downloads
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, hint, in_shell_words
+from opus_async.cli.job_progress import Story
 from opus_async.cli.program import told
-from opus_async.cli.story import Story
 from opus_async.cli.tables import printable
 from opus_async.errors import JobFailed, OpusError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.errors import WrongUse
-from opus_async.cli.story import Story, story_for
+from opus_async.cli.job_progress import Story, story_for
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import Ending

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
+from opus_async.cli.job_progress import RESULTS, WATCH, Story, story_for
 from opus_async.cli.program import told
-from opus_async.cli.story import RESULTS, WATCH, Story, story_for
 from opus_async.errors import DeadlineExceeded, OpusError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection, environment
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
+from opus_async.cli.job_progress import story_for
 from opus_async.cli.program import told
-from opus_async.cli.story import story_for
 from opus_async.cli.tables import columns, printable, terminal_width
 
 if TYPE_CHECKING:

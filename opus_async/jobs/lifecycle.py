@@ -38,7 +38,7 @@ from opus_async.platform import (
     Retry,
     StartDoubt,
 )
-from opus_async.transport.notify import Notifier
+from opus_async.transport.dispatch import Notifier
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 

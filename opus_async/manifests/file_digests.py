@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
-from opus_async.transport.reading import off_loop
+from opus_async.transport.open_source import off_loop
 from opus_async.transport.shortage import patiently
 
 _CHUNK = 1024 * 1024

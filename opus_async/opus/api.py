@@ -28,9 +28,9 @@ from opus_async.errors import (
 )
 from opus_async.events import RequestSent
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
-from opus_async.opus.protocol import observed
-from opus_async.opus.protocol.calls import UNUSED_CALLBACK
-from opus_async.opus.protocol.dialect import (
+from opus_async.opus.protocol import undocumented
+from opus_async.opus.protocol.api_errors import RetiredPath, json_of
+from opus_async.opus.protocol.api_version import (
     Answer,
     Call,
     Dialect,
@@ -38,13 +38,13 @@ from opus_async.opus.protocol.dialect import (
     PresignedUpload,
     PresignFields,
 )
-from opus_async.opus.protocol.failures import RetiredPath, json_of
-from opus_async.opus.protocol.observed import PresignedDownload
+from opus_async.opus.protocol.requests import UNUSED_CALLBACK
+from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.platform import StartAnswer, UncertainStart
 from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Lane
-from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import FailureClass, Retrier, classify
 
 log = logging.getLogger("opus_async.opus")
@@ -225,8 +225,8 @@ class Api:
 
     async def download(self, file_url: str, *, workspace_id: str | None) -> PresignedDownload:
         """Ask for a place to GET one file from. Observed, not documented."""
-        call = observed.download(file_url, workspace_id=workspace_id)
-        return await self._send(call, observed.read_download)
+        call = undocumented.download(file_url, workspace_id=workspace_id)
+        return await self._send(call, undocumented.read_download)
 
     async def execute(
         self, job_id: str, payload: Mapping[str, Any], *, callback_url: str | None, workspaces: str | None

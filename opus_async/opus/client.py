@@ -33,21 +33,21 @@ from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
-from opus_async.opus.memory import UploadMemory
-from opus_async.opus.protocol.generations import dialects
-from opus_async.opus.run import LATEST, Callback, OpusRun, Payload
-from opus_async.opus.standing import Version
+from opus_async.opus.platform import LATEST, Callback, OpusRun, Payload
+from opus_async.opus.protocol.api_versions import dialects
+from opus_async.opus.start_check import Version
+from opus_async.opus.upload_cache import UploadMemory
 from opus_async.opus.uploads import Uploader, UploadsOnce
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Memory
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
-from opus_async.transport.breaker import Breaker
+from opus_async.transport.circuit_breaker import Breaker
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.forks import Maker
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, Gate
-from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import Retrier
 
 if TYPE_CHECKING:

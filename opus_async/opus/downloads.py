@@ -14,13 +14,13 @@ from opus_async.errors import DownloadError, OpusError, TransportError, Validati
 from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
-from opus_async.opus.protocol.observed import PresignedDownload
+from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.download import Destination, Received, get_file
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
 from opus_async.transport.limits import Gate
-from opus_async.transport.notify import Notifier
 
 log = logging.getLogger("opus_async.opus")
 

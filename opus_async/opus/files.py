@@ -10,11 +10,11 @@ from typing import IO, Any, Literal, TypeAlias, cast
 from opus_async.config import Limits
 from opus_async.errors import InvalidInputs, first_error
 from opus_async.models import DownloadedFile, UploadedFile
-from opus_async.opus.destinations import destination_of, destinations_in
+from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.protocol.dialect import PresignFields
+from opus_async.opus.protocol.api_version import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
-from opus_async.opus.protocol.observed import checked_file_url
+from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.sources import inspect
 from opus_async.opus.uploads import Progress, Uploader
 from opus_async.tasks import start_in

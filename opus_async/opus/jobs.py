@@ -13,12 +13,12 @@ from opus_async.jobs.start import Starter
 from opus_async.jobs.stream import Engine, Stream
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
-from opus_async.opus import late
 from opus_async.opus.api import Api
-from opus_async.opus.housekeeping import Housekeeping
-from opus_async.opus.protocol.dialect import InitiateFields
-from opus_async.opus.run import STAGES, OpusRun
-from opus_async.transport.notify import Notifier
+from opus_async.opus.job_management import Housekeeping
+from opus_async.opus.platform import STAGES, OpusRun
+from opus_async.opus.protocol.api_version import InitiateFields
+from opus_async.opus.results import fetch_results
+from opus_async.transport.dispatch import Notifier
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
@@ -148,7 +148,7 @@ class Jobs(Housekeeping):
 
     async def results(self, job_id: str) -> JobResults:
         """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
-        return await late.results(self._api, job_id, patience=self._policy.max_elapsed)
+        return await fetch_results(self._api, job_id, patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""

@@ -19,13 +19,13 @@ from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.events import RequestSent, UploadProgress
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
-from opus_async.opus.memory import Content, Sent, UploadMemory
-from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
+from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
+from opus_async.opus.upload_cache import Content, Sent, UploadMemory
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
 from opus_async.transport.limits import Bandwidth, Gate
-from opus_async.transport.notify import Notifier
 
 log = logging.getLogger("opus_async.opus")
 

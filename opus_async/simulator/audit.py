@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator import traits
 from opus_async.simulator.answers import timestamp
-from opus_async.simulator.audit_forms import in_camel_case, write_body, write_nodes
+from opus_async.simulator.audit_variants import in_camel_case, write_body, write_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from opus_async.simulator.callback_profiles import PROFILES
-from opus_async.simulator.draws import hexadecimal, uniform
+from opus_async.simulator.seeded_random import hexadecimal, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
-from opus_async.simulator.lifetime import run_command, until_ended
+from opus_async.simulator.process_lifetime import run_command, until_ended
 from opus_async.simulator.server import Simulator
 from opus_async.simulator.traits import TRAITS
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
-from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
+from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.traits import CALLBACK_REQUIRED, TRAITS
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opus_async.simulator import stored, traits
+from opus_async.simulator import stored_files, traits
 from opus_async.simulator.answers import Answer, Refusal, to_json
-from opus_async.simulator.calls import Call, Operation
 from opus_async.simulator.faults import EXPIRED_SLOT
+from opus_async.simulator.operations import Call, Operation
 from opus_async.simulator.service import CREATED, NOT_FOUND, Service
 from opus_async.simulator.sigv4 import presign
 from opus_async.simulator.validation import DOWNLOAD_FIELDS, check_download
 
 if TYPE_CHECKING:
-    from opus_async.simulator.stored import StoredFile
+    from opus_async.simulator.stored_files import StoredFile
     from opus_async.simulator.world import World
 
 # How far in the past a URL has expired that was handed out expired.
@@ -61,7 +61,7 @@ class Downloads:
         return to_json(answer, CREATED)
 
     def _find_file(self, file_url: str) -> StoredFile:
-        file = stored.behind(self._world, file_url)
+        file = stored_files.behind(self._world, file_url)
         if file is not None:
             return file
         upload = self._world.uploads.behind(file_url)
@@ -86,5 +86,5 @@ class Downloads:
 
     def _identify(self, call: Call) -> tuple[str, str]:
         file_url = call.body.get("fileUrl")
-        file = stored.behind(self._world, file_url) if isinstance(file_url, str) else None
+        file = stored_files.behind(self._world, file_url) if isinstance(file_url, str) else None
         return "download", file.identity if file else str(file_url)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from opus_async.simulator.draws import uniform
+from opus_async.simulator.seeded_random import uniform
 
 RESET_BEFORE: Final = "reset_before"
 RESET_AFTER: Final = "reset_after"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from aiohttp import web
 
-from opus_async.simulator import breakage, traits
+from opus_async.simulator import fault_injection, traits
 from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
-from opus_async.simulator.calls import Call, Operation
 from opus_async.simulator.downloads import Downloads
 from opus_async.simulator.housekeeping import Housekeeping
 from opus_async.simulator.openapi import OPENAPI_PATH, openapi_answer
+from opus_async.simulator.operations import Call, Operation
 from opus_async.simulator.rate import TokenBucket
 from opus_async.simulator.reference import ReferenceApi
 from opus_async.simulator.state import state_answer
@@ -72,10 +72,10 @@ class Gate:
             return envelope(refusal, path, self._world.clock(), self._dialect)
         except web.HTTPRequestEntityTooLarge:
             # What stands in front of the service answers this one, and it answers HTML.
-            return breakage.html_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return fault_injection.html_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except (web.RequestPayloadError, ConnectionError):
             # The client went away in the middle of its body.
-            breakage.close(request, reset=False)
+            fault_injection.close(request, reset=False)
             return None
 
     async def _pass(self, request: web.BaseRequest, path: str, query: str) -> Answer | None:
@@ -87,7 +87,7 @@ class Gate:
         self._check_key(request.headers.get(KEY_HEADER))
         self._check_permission(operation)
         if self._bucket and (wait := self._bucket.take(world.clock())):
-            return breakage.too_many_requests(path, world.clock(), math.ceil(wait), self._dialect)
+            return fault_injection.too_many_requests(path, world.clock(), math.ceil(wait), self._dialect)
         body = await _read_json(request) if request.method == "POST" else {}
         call = Call(path, argument, query, body)
         if world.faults.quiet:
@@ -108,7 +108,7 @@ class Gate:
             except Refusal as refusal:
                 return envelope(refusal, call.path, world.clock(), self._dialect)
 
-        return await breakage.deliver(request, fault, effect, now=world.clock(), dialect=self._dialect)
+        return await fault_injection.deliver(request, fault, effect, now=world.clock(), dialect=self._dialect)
 
     def _find(self, method: str, path: str) -> tuple[Operation, str]:
         for generation in self._generations:

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, unquote
 from opus_async.simulator import traits
 from opus_async.simulator.answers import Answer, timestamp, to_json
 from opus_async.simulator.audit import audit_at
-from opus_async.simulator.calls import Call, Operation
-from opus_async.simulator.draws import identifier
+from opus_async.simulator.operations import Call, Operation
 from opus_async.simulator.runs import COMPLETED, FAILED
 from opus_async.simulator.searching import SEARCH_FIELDS, read_search
+from opus_async.simulator.seeded_random import identifier
 from opus_async.simulator.service import Service
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from opus_async.simulator import traits
 from opus_async.simulator.answers import Answer, Refusal, to_json
-from opus_async.simulator.calls import Call, Operation, by_argument
+from opus_async.simulator.operations import Call, Operation, by_argument
 from opus_async.simulator.schemas import Shape, describe_variables
 from opus_async.simulator.service import BAD_REQUEST, NOT_FOUND, OK, asked_version
 from opus_async.simulator.workflows import is_uuid

@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from opus_async.simulator import traits
-from opus_async.simulator.draws import uniform
-from opus_async.simulator.generated import FILES_PER_FACT, REPORT_FILE, files_of
+from opus_async.simulator.generated_files import FILES_PER_FACT, REPORT_FILE, files_of
 from opus_async.simulator.runs import COMPLETED
+from opus_async.simulator.seeded_random import uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from opus_async.simulator.draws import identifier, uniform
 from opus_async.simulator.durations import Duration
+from opus_async.simulator.seeded_random import identifier, uniform
 from opus_async.simulator.traits import HUGE_IDS, NASTY_FILE_NAMES, NUMERIC_IDS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.simulator import traits
-from opus_async.simulator.draws import identifier
+from opus_async.simulator.seeded_random import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

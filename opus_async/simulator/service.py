@@ -13,20 +13,20 @@ from urllib.parse import parse_qs
 
 from opus_async.simulator import traits
 from opus_async.simulator.answers import Answer, Refusal, to_json
-from opus_async.simulator.breakage import html_error
+from opus_async.simulator.fault_injection import html_error
 from opus_async.simulator.faults import EXPIRED_SLOT
 from opus_async.simulator.payload import check_payload
 from opus_async.simulator.results import compute_outputs
 from opus_async.simulator.runs import PENDING
 from opus_async.simulator.schemas import Shape
-from opus_async.simulator.statuses import QUEUED, status_bodies
+from opus_async.simulator.status_bodies import QUEUED, status_bodies
 from opus_async.simulator.validation import unknown_fields
 from opus_async.simulator.workflows import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opus_async.simulator.calls import Call
+    from opus_async.simulator.operations import Call
     from opus_async.simulator.runs import Generation, Job
     from opus_async.simulator.schemas import Form
     from opus_async.simulator.workflows import Workflow

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from opus_async.simulator.answers import Answer, timestamp, to_json
 from opus_async.simulator.callbacks import origin
-from opus_async.simulator.generated import files_of
+from opus_async.simulator.generated_files import files_of
 from opus_async.simulator.runs import COMPLETED
 
 if TYPE_CHECKING:

@@ -14,17 +14,17 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from opus_async.simulator import breakage, faults, stored, traits
+from opus_async.simulator import fault_injection, faults, stored_files, traits
 from opus_async.simulator.answers import XML_TYPE, Answer
-from opus_async.simulator.contents import FileFacts, Inspector
-from opus_async.simulator.draws import hexadecimal
+from opus_async.simulator.file_inspection import FileFacts, Inspector
+from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.sigv4 import PresignedRequest, SignatureError, mismatch, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from opus_async.simulator.faults import Fault
-    from opus_async.simulator.stored import StoredFile
+    from opus_async.simulator.stored_files import StoredFile
     from opus_async.simulator.uploads import Upload
     from opus_async.simulator.world import World
 
@@ -76,21 +76,21 @@ class Storage:
         if fault is not None:
             self._refuse_by(fault)
             if fault.kind == faults.RESET_BEFORE:
-                breakage.close(request, reset=True)
+                fault_injection.close(request, reset=True)
                 return None
         answer = self._file_answer(file)
         if fault is not None and fault.kind == faults.TRUNCATED:
-            breakage.send_part(request, answer, int(len(answer.body) * fault.chance))
+            fault_injection.send_part(request, answer, int(len(answer.body) * fault.chance))
             return None
         if fault is not None:
-            await asyncio.sleep(breakage.delay(fault))
+            await asyncio.sleep(fault_injection.delay(fault))
         return answer
 
     def _admit_reader(self, request: web.BaseRequest) -> StoredFile:
         """Return the file that a request may read."""
         path, _, query = request.raw_path.partition("?")
         self._refuse_credentials(request)
-        file = stored.at_path(self._world, unquote(path))
+        file = stored_files.at_path(self._world, unquote(path))
         if file is None:
             raise _no_such_key()
         self._verify(request, path, query)
@@ -181,24 +181,24 @@ class Storage:
         self._refuse_by(fault)
         match fault.kind:
             case faults.RESET_BEFORE:
-                breakage.close(request, reset=True)
+                fault_injection.close(request, reset=True)
                 return None
             case faults.CUT_UPLOAD:
                 await self._read_part(request, fault.chance)
-                breakage.close(request, reset=True)
+                fault_injection.close(request, reset=True)
                 return None
         answer = await self._store(request, upload)
         if fault.kind == faults.RESET_AFTER:
-            breakage.close(request, reset=True)
+            fault_injection.close(request, reset=True)
             return None
-        await asyncio.sleep(breakage.delay(fault))
+        await asyncio.sleep(fault_injection.delay(fault))
         return answer
 
     async def _store(self, request: web.BaseRequest, upload: Upload) -> Answer | None:
         """Take the bytes; a body that ends early stores nothing and gets no answer."""
         facts = await self._receive(request, upload)
         if facts is None:
-            breakage.close(request, reset=False)
+            fault_injection.close(request, reset=False)
             return None
         upload.facts = facts
         upload.puts += 1
@@ -207,7 +207,7 @@ class Storage:
         return Answer(HTTPStatus.OK, b"", "", {"ETag": f'"{facts.sha256[:32]}"', **self._request_ids()})
 
     async def _receive(self, request: web.BaseRequest, upload: Upload) -> FileFacts | None:
-        kept = stored.kept_at(self._world.config, upload)
+        kept = stored_files.kept_at(self._world.config, upload)
         if kept is None:
             return await self._inspect(request, upload, None)
         # A body that ends early must not harm what an earlier PUT left: a copy is named when it is whole.

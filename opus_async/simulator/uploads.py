@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from opus_async.simulator.draws import identifier
+from opus_async.simulator.seeded_random import identifier
 from opus_async.simulator.sigv4 import Credentials, presign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from opus_async.simulator.contents import FileFacts
+    from opus_async.simulator.file_inspection import FileFacts
 
 BUCKET = "opus-simulator-x1"
 FILE_HOST = "https://files.opus.com"

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from opus_async.simulator import traits
 from opus_async.simulator.answers import Answer, Refusal, to_json
 from opus_async.simulator.audit import audit_at
-from opus_async.simulator.calls import Call, Operation, by_argument, by_field
+from opus_async.simulator.operations import Call, Operation, by_argument, by_field
 from opus_async.simulator.results import shape
 from opus_async.simulator.runs import COMPLETED
 from opus_async.simulator.service import (

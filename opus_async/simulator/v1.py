@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from opus_async.simulator.answers import Answer, Refusal, to_json
 from opus_async.simulator.audit import case_audit_at
-from opus_async.simulator.calls import Call, Operation, by_argument, by_field
+from opus_async.simulator.operations import Call, Operation, by_argument, by_field
 from opus_async.simulator.results import shape
 from opus_async.simulator.runs import COMPLETED, UNFINISHED
 from opus_async.simulator.service import BAD_REQUEST, CREATED, NO_AUDIT, NOT_FOUND, Service, not_yet

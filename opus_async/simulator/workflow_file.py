@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opus_async.simulator.builtin import default_outputs
-from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.results import Fact
+from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.workflows import DEFAULT_NODES, InputVariable, OutputVariable, Workflow
 
 if TYPE_CHECKING:

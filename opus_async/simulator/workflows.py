@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from opus_async.simulator.draws import identifier
+from opus_async.simulator.seeded_random import identifier
 
 EXTENSIONS = (
     ".jpeg",

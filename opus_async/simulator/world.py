@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from opus_async.simulator.builtin import BUILTIN
 from opus_async.simulator.callbacks import CallbackSender
 from opus_async.simulator.catalogue import Catalogue
-from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.faults import PROFILES, FaultSource
 from opus_async.simulator.runs import JobBook
+from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.sigv4 import Credentials
 from opus_async.simulator.uploads import UploadSlots
 from opus_async.simulator.workflow_file import load_workflows

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from opus_async.errors import DownloadError, TransportError
 from opus_async.transport.http import Http, Response, Take, without_query
-from opus_async.transport.part import Destination, PartFile, numbered
-from opus_async.transport.refusals import read_refusal
+from opus_async.transport.part_file import Destination, PartFile, numbered
+from opus_async.transport.s3_errors import read_refusal
 
 __all__ = ["Destination", "Received", "get_file", "numbered"]
 

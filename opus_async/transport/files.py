@@ -18,8 +18,8 @@ from opus_async.errors import TransportError, UploadError
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.limits import Bandwidth
-from opus_async.transport.reading import Reading, changed
-from opus_async.transport.refusals import read_refusal
+from opus_async.transport.open_source import Reading, changed
+from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
     BytesSource,
     FileObjectSource,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from opus_async.config import RetryPolicy
 from opus_async.events import Event
-from opus_async.transport.breaker import Breaker
+from opus_async.transport.circuit_breaker import Breaker
 from opus_async.transport.limits import Gate
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query

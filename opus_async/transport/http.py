@@ -24,8 +24,8 @@ from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.connections import Connections
-from opus_async.transport.failures import AnswerTooLarge, explain, never_begins
 from opus_async.transport.forks import Maker, in_child
+from opus_async.transport.network_errors import AnswerTooLarge, explain, never_begins
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
 

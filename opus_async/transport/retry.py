@@ -28,7 +28,7 @@ from opus_async.errors import (
     UploadError,
 )
 from opus_async.events import Event, RequestRetried
-from opus_async.transport.breaker import Breaker
+from opus_async.transport.circuit_breaker import Breaker
 from opus_async.transport.limits import Gate, Lane
 from opus_async.transport.shortage import Waits
 

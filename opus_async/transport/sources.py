@@ -17,7 +17,7 @@ from typing import IO, Protocol
 
 from opus_async.errors import UploadError
 from opus_async.transport.confined import Confined
-from opus_async.transport.reading import FileReading, Reading, changed, identity_of, off_loop, unreadable
+from opus_async.transport.open_source import FileReading, Reading, changed, identity_of, off_loop, unreadable
 from opus_async.transport.shortage import patiently
 
 _HASH_CHUNK = 1024 * 1024

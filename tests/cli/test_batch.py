@@ -18,7 +18,7 @@ from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
 from command_line import SECONDS, WRONG_KEY, Terminal, leading_to
 
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.cli.batch import figures, ordering
+from opus_async.cli.batch import argument_types, spec_options
 from opus_async.cli.errors import WrongUse
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
@@ -576,17 +576,17 @@ def test_a_terminal_gets_a_bar_per_stage_and_notices_above_them(to, tmp_path):
 @pytest.mark.parametrize(
     ("read", "text", "value"),
     [
-        (figures.rate, "20", 20),
-        (figures.rate, "20/s", 20),
-        (figures.rate, "600/m", 10),
-        (figures.rate, "600 / min", 10),
-        (figures.rate, "5400/h", 1.5),
-        (figures.bandwidth, "5M", 5_000_000),
-        (figures.bandwidth, "500k", 500_000),
-        (figures.bandwidth, "1.5 MB/s", 1_500_000),
-        (figures.bandwidth, "4096", 4096),
-        (figures.count, "7", 7),
-        (figures.patience, "0", 0),
+        (argument_types.rate, "20", 20),
+        (argument_types.rate, "20/s", 20),
+        (argument_types.rate, "600/m", 10),
+        (argument_types.rate, "600 / min", 10),
+        (argument_types.rate, "5400/h", 1.5),
+        (argument_types.bandwidth, "5M", 5_000_000),
+        (argument_types.bandwidth, "500k", 500_000),
+        (argument_types.bandwidth, "1.5 MB/s", 1_500_000),
+        (argument_types.bandwidth, "4096", 4096),
+        (argument_types.count, "7", 7),
+        (argument_types.patience, "0", 0),
     ],
 )
 def test_figures_are_read(read, text, value):
@@ -596,19 +596,19 @@ def test_figures_are_read(read, text, value):
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        (figures.rate, "0"),
-        (figures.rate, "fast"),
-        (figures.rate, "20/day"),
-        (figures.rate, "-1"),
-        (figures.bandwidth, "5 MiB"),
-        (figures.bandwidth, "0k"),
-        (figures.count, "0"),
-        (figures.count, "1.5"),
-        (figures.count, "²"),
-        (figures.patience, "-1"),
-        (figures.patience, "inf"),
-        (figures.patience, "nan"),
-        (figures.halt, "later"),
+        (argument_types.rate, "0"),
+        (argument_types.rate, "fast"),
+        (argument_types.rate, "20/day"),
+        (argument_types.rate, "-1"),
+        (argument_types.bandwidth, "5 MiB"),
+        (argument_types.bandwidth, "0k"),
+        (argument_types.count, "0"),
+        (argument_types.count, "1.5"),
+        (argument_types.count, "²"),
+        (argument_types.patience, "-1"),
+        (argument_types.patience, "inf"),
+        (argument_types.patience, "nan"),
+        (argument_types.halt, "later"),
     ],
 )
 def test_figures_that_are_none_are_refused_with_what_would_be_one(read, text):
@@ -619,13 +619,13 @@ def test_figures_that_are_none_are_refused_with_what_would_be_one(read, text):
 @pytest.mark.parametrize("text", ["Text", "=x", " =x"])
 def test_a_pair_has_a_name(text):
     with pytest.raises(WrongUse, match="--map wants COLUMN=INPUT"):
-        ordering._pairs([text], "--map", "COLUMN=INPUT")
+        spec_options._pairs([text], "--map", "COLUMN=INPUT")
 
 
 def test_pairs_keep_what_stands_after_the_first_sign():
-    assert ordering._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
+    assert spec_options._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
     with pytest.raises(WrongUse, match="names 'a' twice"):
-        ordering._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
+        spec_options._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
 
 
 # Files outside of the manifest's folder

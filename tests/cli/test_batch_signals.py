@@ -15,7 +15,7 @@ from command_line import SECONDS, Terminal, at, leading_to, serving
 
 from opus_async.batch import Control
 from opus_async.cli import main
-from opus_async.cli.batch.working import Voice, _interruptible
+from opus_async.cli.batch.session import Voice, _interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
 from opus_async.jobs.shutdown import Pace

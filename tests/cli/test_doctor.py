@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 from command_line import WRONG_KEY, ago, at, leading_to, serving
 
-from opus_async.cli.doctor import local, network
+from opus_async.cli.doctor import local_checks, network_checks
 from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -113,7 +113,7 @@ def test_names_from_the_env_file_are_told_without_values(opus, to, tmp_path):
 )
 def test_few_open_files_are_bad_when_nothing_works_with_them(monkeypatch, hard, state):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (20, hard))
-    check = local.file_limit(Limits())
+    check = local_checks.file_limit(Limits())
     assert check.state is state
     assert state is State.GOOD or "ulimit -n" in check.fix
 
@@ -454,5 +454,5 @@ def test_retired_details_are_found_by_uuid(opus, simulated):
     ],
 )
 def test_the_end_of_a_certificate_is_read_from_its_bytes(times, year):
-    found = network.expiry(b"\x30\x82\x01\x01..." + times + b"...")
+    found = network_checks.expiry(b"\x30\x82\x01\x01..." + times + b"...")
     assert found == (datetime(year, 2, 3, 4, 5, 6, tzinfo=UTC) if year else None)

@@ -39,7 +39,7 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.models import JobStatus
-from opus_async.opus.protocol.generations import dialects
+from opus_async.opus.protocol.api_versions import dialects
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS

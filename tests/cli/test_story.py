@@ -8,7 +8,7 @@ import re
 import pytest
 from command_line import Terminal, leading_to
 
-from opus_async.cli.story import LINE_EVERY, TICK, Story
+from opus_async.cli.job_progress import LINE_EVERY, TICK, Story
 from opus_async.events import JobStageChanged, JobStatusSeen, RequestRetried
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 

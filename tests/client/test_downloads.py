@@ -24,7 +24,7 @@ from opus_async import (
     TransportError,
     ValidationFailed,
 )
-from opus_async.opus import destinations
+from opus_async.opus import download_paths
 
 FILES = "https://files.opus.com/media/"
 CONTENT = document(1, lines=20_000)
@@ -249,13 +249,13 @@ async def test_storage_is_followed_nowhere(opus, folder, handmade):
 
 
 async def test_a_full_disk_is_told_once(opus, folder, monkeypatch):
-    from opus_async.transport import part
+    from opus_async.transport import part_file
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     made = await opus()
-    monkeypatch.setattr(part._HashingFile, "write", full)
+    monkeypatch.setattr(part_file._HashingFile, "write", full)
     with pytest.raises(DownloadError, match="free some space"):
         await made.files.download(FILES + "a.txt", folder)
     assert made.server.counts["get"] == 1
@@ -475,7 +475,7 @@ async def test_even_when_files_are_replaced_no_two_of_a_batch_meet(opus, folder)
 
 def test_names_that_differ_in_case_only_are_one_name(tmp_path):
     urls = [FILES + name for name in ("B%20(2).txt", "1/b.txt", "2/b.txt", "B.TXT")]
-    places = destinations.destinations_in(tmp_path, urls, overwrite=True)
+    places = download_paths.destinations_in(tmp_path, urls, overwrite=True)
     assert [place.path.name for place in places.values()] == ["B (2).txt", "b.txt", "b (3).txt", "b (4).txt"]
 
 
@@ -484,7 +484,7 @@ def test_many_files_of_one_name_take_no_time_that_grows_with_their_square(tmp_pa
     real = Path.lstat
     monkeypatch.setattr(Path, "lstat", lambda path: looks.append(path) or real(path))
     urls = [f"{FILES}{number}/a.txt" for number in range(2000)]
-    places = destinations.destinations_in(tmp_path, urls, overwrite=False)
+    places = download_paths.destinations_in(tmp_path, urls, overwrite=False)
     assert len({place.path for place in places.values()}) == 2000
     assert places[urls[-1]].path.name == "a (2000).txt"
     assert len(looks) == 2000

@@ -10,8 +10,8 @@ import pytest
 from client_tools import DOCUMENT, KEY, TEXT, document, sha256, text_payload
 
 from opus_async import ConfigurationError, JobRequest, NotFound, OpusError
-from opus_async.opus import memory as memory_room
-from opus_async.opus.memory import LIFE
+from opus_async.opus import upload_cache as memory_room
+from opus_async.opus.upload_cache import LIFE
 from opus_async.platform import Standing
 
 REPORT = "Rep0rtWithFiles1"
@@ -186,7 +186,7 @@ async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
     server = await handmade(script={"put": [xml_error(400, "EntityTooLarge")]})
     kept = Kept()
     uploads = connect(server, api="v0").lifecycle("w", memory=kept).platform._uploads
-    from opus_async.opus.protocol.dialect import PresignFields
+    from opus_async.opus.protocol.api_version import PresignFields
     from opus_async.transport.files import BytesSource
 
     source, fields = BytesSource("a.txt", b"same"), PresignFields(extension=".txt")

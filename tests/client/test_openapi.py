@@ -10,11 +10,11 @@ from client_tools import ALL_TYPES, DOCUMENT, MODERN, TEXT, document
 from openapi_tools import JSON, Description
 
 from opus_async import APIError, AuditLog, JobDetail, JobResults, JobStatus, NotFound, Workflow
-from opus_async.opus.protocol import housekeeping, observed
-from opus_async.opus.protocol.dialect import Answer
-from opus_async.opus.protocol.failures import error_from
-from opus_async.opus.protocol.housekeeping import JobPage
-from opus_async.opus.protocol.observed import PresignedDownload
+from opus_async.opus.protocol import job_management, undocumented
+from opus_async.opus.protocol.api_errors import error_from
+from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.job_management import JobPage
+from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 from opus_async.simulator.gate import Gate
@@ -289,10 +289,10 @@ READERS = {
     "get_case_results": V1_.read_results,
     "get_job_audit": V0_.read_audit,
     "get_case_audit": V1_.read_audit,
-    "get_job": housekeeping.read_detail,
-    "search_jobs": housekeeping.read_page,
-    "search_jobs_light": housekeeping.read_page,
-    "create_download_url": observed.read_download,
+    "get_job": job_management.read_detail,
+    "search_jobs": job_management.read_page,
+    "search_jobs_light": job_management.read_page,
+    "create_download_url": undocumented.read_download,
 }
 
 

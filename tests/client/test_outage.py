@@ -10,7 +10,7 @@ from cable import Cable
 from client_tools import DOCUMENT, TEXT, Remains, document, until
 
 from opus_async import HostDown, HostTroubled, OpusError
-from opus_async.transport import breaker
+from opus_async.transport import circuit_breaker
 from opus_async.transport.limits import AdaptiveRate
 
 PIECE = 65536
@@ -32,9 +32,9 @@ async def cable_to(simulate, connect) -> AsyncIterator[Callable[..., Awaitable[C
 
 @pytest.fixture(autouse=True)
 def _quick_breaker(monkeypatch):
-    monkeypatch.setattr(breaker, "OVER", 0.05)
-    monkeypatch.setattr(breaker, "FIRST_PROBE", 0.02)
-    monkeypatch.setattr(breaker, "LAST_PROBE", 0.1)
+    monkeypatch.setattr(circuit_breaker, "OVER", 0.05)
+    monkeypatch.setattr(circuit_breaker, "FIRST_PROBE", 0.02)
+    monkeypatch.setattr(circuit_breaker, "LAST_PROBE", 0.1)
     monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
 
 

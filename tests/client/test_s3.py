@@ -19,12 +19,12 @@ import pytest
 from client_tools import QUICK, sha256
 
 from opus_async import Timeouts, UploadError
-from opus_async.opus.protocol.dialect import PresignedUpload, PresignFields
+from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
 from opus_async.opus.uploads import Uploader
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.files import BytesSource, PathSource, put_file, signed_headers
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Gate
-from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import Retrier
 
 NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test

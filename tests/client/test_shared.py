@@ -12,7 +12,7 @@ import pytest
 from opus_async import ConfigurationError, InvalidInputs, OpusClient, OpusError, UploadError
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.audit import audit_of
-from opus_async.opus.standing import Looks
+from opus_async.opus.start_check import Looks
 from opus_async.platform import Standing
 from opus_async.simulator import Simulator, SimulatorConfig
 

@@ -20,7 +20,7 @@ from opus_async.errors import (
 from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, AuditNode, JobRequest, JobStatus
 from opus_async.platform import Collected, UncertainStart
-from opus_async.transport.notify import Notifier
+from opus_async.transport.dispatch import Notifier
 
 
 def run(platform, request=None, **options):

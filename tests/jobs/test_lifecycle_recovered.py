@@ -22,7 +22,7 @@ from opus_async.events import JobStageChanged
 from opus_async.jobs.lifecycle import MOST_SHELLS, Parked
 from opus_async.models import JobRequest, JobStatus
 from opus_async.platform import IdTaken, Past, Standing, StartAnswer, StartDoubt, UncertainStart
-from opus_async.transport.notify import Notifier
+from opus_async.transport.dispatch import Notifier
 
 
 def run(platform, request=None, *, policy=None, notify=None, **how):

@@ -17,7 +17,7 @@ import xlsxwriter
 from batch_tools import DOCUMENT, TEXT
 from manifests import csv, jsonl
 
-from opus_async.cli.batch.problems import table
+from opus_async.cli.batch.validation_text import table
 from opus_async.errors import AuthenticationError, ManifestError, OpusError
 from opus_async.manifests import Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding

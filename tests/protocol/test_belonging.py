@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from opus_async.errors import APIError, MixedUpAnswer, NotFound, ProtocolError
-from opus_async.opus.protocol import housekeeping
-from opus_async.opus.protocol.belonging import is_same
-from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol import job_management
+from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.identity_check import is_same
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 
@@ -27,9 +27,9 @@ def of_job(dialect: Any, operation: str, job_id: str, body: Any, status: int = 2
     elif operation in {"status", "results", "audit"}:
         call, read = getattr(dialect, operation)(job_id), getattr(dialect, f"read_{operation}")
     elif operation == "job":
-        call, read = housekeeping.detail(job_id), housekeeping.read_detail
+        call, read = job_management.detail(job_id), job_management.read_detail
     else:
-        call, read = getattr(housekeeping, operation)(job_id), housekeeping.read_done
+        call, read = getattr(job_management, operation)(job_id), job_management.read_done
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read(Answer(status=status, body=raw, headers=named, job_id=call.job_id))
@@ -190,9 +190,9 @@ def test_the_detail_of_a_job_is_of_that_job():
 
 
 def test_the_copy_of_a_job_is_another_one_and_never_the_job_itself():
-    assert housekeeping.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
+    assert job_management.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
     with pytest.raises(ProtocolError, match="not its copy") as caught:
-        housekeeping.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": 7}'), of="7")
+        job_management.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": 7}'), of="7")
     assert not caught.value.retryable
 
 

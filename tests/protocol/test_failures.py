@@ -18,9 +18,9 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
+from opus_async.opus.protocol.api_version import Answer
 from opus_async.opus.protocol.excerpts import excerpt
-from opus_async.opus.protocol.failures import MAX_RETRY_AFTER, error_from, json_of, retry_after
 
 KEY = "_" + "0123456789abcdef" * 6
 SIGNED = (

@@ -8,14 +8,14 @@ import pytest
 
 from opus_async.errors import InvalidInputs, NotFound, ProtocolError, ValidationFailed
 from opus_async.models import JobStatus
-from opus_async.opus.protocol import housekeeping
-from opus_async.opus.protocol.housekeeping import SearchFields
-from opus_async.opus.protocol.moments import epoch
+from opus_async.opus.protocol import job_management
+from opus_async.opus.protocol.job_management import SearchFields
+from opus_async.opus.protocol.timestamps import epoch
 
 
 def test_a_search_sends_what_is_given_and_where_it_is():
     assert (
-        housekeeping.search(SearchFields(), offset=0, limit=25).path == "/job/search?offset=0&maxResults=25"
+        job_management.search(SearchFields(), offset=0, limit=25).path == "/job/search?offset=0&maxResults=25"
     )
     fields = SearchFields(
         workflow_id="w",
@@ -24,7 +24,7 @@ def test_a_search_sends_what_is_given_and_where_it_is():
         start_date=date(2026, 1, 31),
         end_date=datetime(2026, 2, 1, 12, tzinfo=UTC),
     )
-    path = housekeeping.search(fields, offset=50, limit=25).path
+    path = job_management.search(fields, offset=50, limit=25).path
     assert path == (
         "/job/search?workflowId=w&status=IN%20PROGRESS&query=a%26b&startDate=2026-01-31"
         "&endDate=2026-02-01T12%3A00%3A00%2B00%3A00&offset=50&maxResults=25"
@@ -33,8 +33,8 @@ def test_a_search_sends_what_is_given_and_where_it_is():
 
 def test_a_date_that_is_none_is_refused():
     with pytest.raises(InvalidInputs, match="no date"):
-        housekeeping.search(SearchFields(start_date="yesterday"), offset=0, limit=1)
-    assert "2026-01-31" in housekeeping.search(SearchFields(end_date="2026-01-31"), offset=0, limit=1).path
+        job_management.search(SearchFields(start_date="yesterday"), offset=0, limit=1)
+    assert "2026-01-31" in job_management.search(SearchFields(end_date="2026-01-31"), offset=0, limit=1).path
 
 
 @pytest.mark.parametrize(
@@ -46,22 +46,22 @@ def test_a_date_that_is_none_is_refused():
     ],
 )
 def test_a_page_is_read_in_every_shape(answer, body):
-    page = housekeeping.read_page(answer(body))
+    page = job_management.read_page(answer(body))
     assert page.total == 2
     assert [job.job_id for job in page.jobs] == ["1", "2"]
 
 
 def test_a_bare_list_is_a_page_without_a_count(answer):
-    page = housekeeping.read_page(answer([{"id": 1}]))
+    page = job_management.read_page(answer([{"id": 1}]))
     assert (page.total, page.entries, len(page.jobs)) == (None, 1, 1)
-    page = housekeeping.read_page(answer({"totalCount": 0, "jobs": None}))
+    page = job_management.read_page(answer({"totalCount": 0, "jobs": None}))
     assert (page.total, page.entries, page.jobs) == (0, 0, ())
 
 
 @pytest.mark.parametrize("body", [{}, {"jobs": None}, {"jobs": "none"}, 3, None])
 def test_what_holds_no_list_is_no_page(answer, body):
     with pytest.raises(ProtocolError):
-        housekeeping.read_page(answer(body))
+        job_management.read_page(answer(body))
 
 
 def test_a_detail_keeps_everything(answer):
@@ -77,7 +77,7 @@ def test_a_detail_keeps_everything(answer):
         "input": {"a": 1},
         "audit": {"nodes_execution_data": {"Input": {"execution_status": "COMPLETED"}}},
     }
-    job = housekeeping.read_detail(answer(body))
+    job = job_management.read_detail(answer(body))
     assert (job.job_id, job.title, job.status) == ("2514", "Invoice 17", JobStatus.COMPLETED)
     assert (job.workflow_id, job.workflow_name, job.workspace_id) == ("w", "Invoice check", "s")
     assert (job.created_at, job.finished_at) == (1767225600.0, 1767225660.0)
@@ -88,43 +88,45 @@ def test_a_detail_keeps_everything(answer):
 
 @pytest.mark.parametrize("wrapper", ["data", "job"])
 def test_a_detail_may_be_wrapped_and_sparse(answer, wrapper):
-    job = housekeeping.read_detail(answer({wrapper: {"jobExecutionId": "7", "workflow": None, "audit": ""}}))
+    job = job_management.read_detail(
+        answer({wrapper: {"jobExecutionId": "7", "workflow": None, "audit": ""}})
+    )
     assert (job.job_id, job.status, job.workflow_id, job.audit) == ("7", JobStatus.UNKNOWN, None, None)
 
 
 def test_what_has_no_id_is_no_job(answer):
     with pytest.raises(ProtocolError, match="without a job's id"):
-        housekeeping.read_detail(answer({"status": "COMPLETED"}))
+        job_management.read_detail(answer({"status": "COMPLETED"}))
 
 
 def test_ids_stay_in_their_segment():
     for call in (
-        housekeeping.detail,
-        housekeeping.archive,
-        housekeeping.unarchive,
-        housekeeping.duplicate,
-        housekeeping.delete,
+        job_management.detail,
+        job_management.archive,
+        job_management.unarchive,
+        job_management.duplicate,
+        job_management.delete,
     ):
         assert call("../x").path.startswith("/job/%2E%2E%2Fx")
-    methods = [housekeeping.archive("1").method, housekeeping.unarchive("1").method]
+    methods = [job_management.archive("1").method, job_management.unarchive("1").method]
     assert methods == ["POST", "DELETE"]
-    assert housekeeping.delete("1").path == "/job/1/delete"
+    assert job_management.delete("1").path == "/job/1/delete"
 
 
 def test_an_order_is_obeyed_when_the_answer_says_so_or_nothing(answer):
-    housekeeping.read_done(answer(b"", status=204))
-    housekeeping.read_done(answer({"success": True}))
+    job_management.read_done(answer(b"", status=204))
+    job_management.read_done(answer({"success": True}))
     with pytest.raises(NotFound):
-        housekeeping.read_done(answer({"message": "Job not found"}, status=404))
+        job_management.read_done(answer({"message": "Job not found"}, status=404))
     with pytest.raises(ValidationFailed):
-        housekeeping.read_done(answer({"success": False, "message": "locked"}))
-    assert not housekeeping.duplicate("1").repeatable
+        job_management.read_done(answer({"success": False, "message": "locked"}))
+    assert not job_management.duplicate("1").repeatable
 
 
 def test_a_copy_has_an_id(answer):
-    assert housekeeping.read_duplicate(answer({"jobExecutionId": 8})) == "8"
+    assert job_management.read_duplicate(answer({"jobExecutionId": 8})) == "8"
     with pytest.raises(ProtocolError):
-        housekeeping.read_duplicate(answer({}))
+        job_management.read_duplicate(answer({}))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_nothing_touches_disk_or_clock():
 
 
 def test_v0_answers_everything_a_dialect_must():
-    from opus_async.opus.protocol.dialect import Dialect
+    from opus_async.opus.protocol.api_version import Dialect
     from opus_async.opus.protocol.v0 import V0
 
     dialect: Dialect = V0()

@@ -17,10 +17,10 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import JobStatus
-from opus_async.opus.protocol.calls import UNUSED_CALLBACK
-from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
-from opus_async.opus.protocol.failures import RetiredPath
-from opus_async.opus.protocol.generations import dialects
+from opus_async.opus.protocol.api_errors import RetiredPath
+from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
+from opus_async.opus.protocol.api_versions import dialects
+from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 

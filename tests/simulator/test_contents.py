@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opus_async.simulator.contents import Inspector
+from opus_async.simulator.file_inspection import Inspector
 
 
 def inspect(data, extension=".txt", chunk=0):

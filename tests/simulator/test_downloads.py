@@ -13,9 +13,9 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from opus_async.simulator import PROFILES, breakage, faults
+from opus_async.simulator import PROFILES, fault_injection, faults
 from opus_async.simulator.faults import Profile, Rule
-from opus_async.simulator.generated import NASTY_NAMES
+from opus_async.simulator.generated_files import NASTY_NAMES
 
 REPORT_ID = "Rep0rtWithFiles1"
 DOCUMENT_INPUT, TEXT_INPUT = "workflow_input_rep0rtdoc", "workflow_input_rep0rttxt"
@@ -482,8 +482,8 @@ async def test_a_get_can_be_cut_short(serve, only, tmp_path, data):
 
 
 async def test_a_slow_get_is_still_whole(serve, only, monkeypatch):
-    monkeypatch.setattr(breakage, "SHORTEST_DELAY", 0.0)
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 0.02)
+    monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.02)
     api = await serve(faults=only("get", faults.SLOW))
     _, outputs, digests = await run_report(api)
     reply = await fetch(api, await presigned(api, outputs["Report"]))
@@ -523,8 +523,8 @@ async def download_patiently(api, file_url, digest):
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_patient_client_gets_every_file_among_hostile_faults(serve, monkeypatch, seed):
-    monkeypatch.setattr(breakage, "SHORTEST_DELAY", 0.0)
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 0.001)
+    monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.001)
     api = await serve(seed=seed)
     files = {}
     for number in range(40):

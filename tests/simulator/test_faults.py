@@ -9,7 +9,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from opus_async.simulator import PROFILES, breakage, faults
+from opus_async.simulator import PROFILES, fault_injection, faults
 from opus_async.simulator.faults import KINDS, FaultSource, Profile, Rule, Waves
 from opus_async.simulator.rate import TokenBucket
 
@@ -78,7 +78,7 @@ def test_waves_come_at_the_end_of_each_period():
 def test_a_cut_body_is_never_whole():
     for body in (b'{"a": 1}', b"12345", b"[]", b""):
         for share in (0, 0.3, 0.99):
-            cut = body[: breakage._cut(body, share)]
+            cut = body[: fault_injection._cut(body, share)]
             with pytest.raises(ValueError):
                 json.loads(cut)
 
@@ -142,8 +142,8 @@ async def test_a_429_names_the_wait(serve, only):
 
 
 async def test_a_slow_answer_is_a_whole_answer(serve, only, monkeypatch):
-    monkeypatch.setattr(breakage, "SHORTEST_DELAY", 0.01)
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 0.02)
+    monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.01)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.02)
     api = await serve(faults=only("initiate", faults.SLOW))
     assert (await initiate(api)).status == 201
 
@@ -291,9 +291,9 @@ class PatientClient:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_patient_client_finishes_among_hostile_faults_without_a_second_bill(serve, monkeypatch, seed):
-    monkeypatch.setattr(breakage, "SHORTEST_DELAY", 0.0)
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 0.001)
-    monkeypatch.setattr(breakage, "_WAITS", (0,))
+    monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.001)
+    monkeypatch.setattr(fault_injection, "_WAITS", (0,))
     api = await serve(faults="hostile", seed=seed)
     client = PatientClient(api)
     async with asyncio.TaskGroup() as group:
@@ -308,7 +308,7 @@ async def test_a_patient_client_finishes_among_hostile_faults_without_a_second_b
 
 async def test_faults_of_a_run_repeat(serve, monkeypatch):
     monkeypatch.setitem(PROFILES, "hostile", replace(PROFILES["hostile"], patience=1))
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 0.1)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.1)
 
     async def injected():
         api = await serve(faults="hostile", seed=5)

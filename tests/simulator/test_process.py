@@ -300,14 +300,14 @@ async def test_what_is_no_request_is_not_logged(caplog, sent):
 
 
 async def test_it_stops_with_a_slow_request_open(monkeypatch):
-    from opus_async.simulator import PROFILES, breakage
+    from opus_async.simulator import PROFILES, fault_injection
     from opus_async.simulator.faults import SLOW, Profile, Rule
 
     monkeypatch.setitem(PROFILES, "slow", Profile("slow", "", {"workflow": (Rule(SLOW, 1.0),)}))
-    monkeypatch.setattr(breakage, "LONGEST_DELAY", 3600.0)
+    monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 3600.0)
     entered = asyncio.Event()
-    delay = breakage.delay
-    monkeypatch.setattr(breakage, "delay", lambda fault: (entered.set(), delay(fault))[1] + 60)
+    delay = fault_injection.delay
+    monkeypatch.setattr(fault_injection, "delay", lambda fault: (entered.set(), delay(fault))[1] + 60)
     async with aiohttp.ClientSession() as session:
         async with Simulator(SimulatorConfig(faults="slow")) as simulator:
             url = f"{simulator.base_url}/workflow/T3xtOnlyWorkfl0w"

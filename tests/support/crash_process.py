@@ -19,7 +19,7 @@ from batch_process import client
 from opus_async.batch import retry_batch, run_batch
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.opus.api import Api
-from opus_async.opus.run import OpusRun
+from opus_async.opus.platform import OpusRun
 from opus_async.testing import quick_polls
 
 CRASHED = 77

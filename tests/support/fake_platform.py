@@ -14,7 +14,7 @@ from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.platform import Collected, Stages, Standing
-from opus_async.transport.notify import Notifier
+from opus_async.transport.dispatch import Notifier
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
 

@@ -15,12 +15,12 @@ from corpus import PRESIGNED, REFUSALS, SHAPES, SIGNATURE
 from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
-from opus_async.opus.protocol import housekeeping, observed
-from opus_async.opus.protocol.dialect import Answer, PresignedUpload
-from opus_async.opus.protocol.failures import MAX_RETRY_AFTER, retry_after
-from opus_async.opus.protocol.housekeeping import JobPage
-from opus_async.opus.protocol.observed import PresignedDownload
+from opus_async.opus.protocol import job_management, undocumented
+from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, retry_after
+from opus_async.opus.protocol.api_version import Answer, PresignedUpload
+from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.payload import bind
+from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 
@@ -314,11 +314,11 @@ def _of(generation: Any) -> dict[str, Reader]:
 READERS = {
     **_of(V0()),
     **_of(V1()),
-    "page": Reader(SHAPES["page"], housekeeping.read_page, check_page),
-    "detail": Reader(SHAPES["detail"], housekeeping.read_detail, check_detail),
-    "duplicate": Reader(SHAPES["initiated"], housekeeping.read_duplicate, check_id),
-    "done": Reader(SHAPES["done"], housekeeping.read_done, check_nothing),
-    "download": Reader(SHAPES["download"], observed.read_download, check_download),
+    "page": Reader(SHAPES["page"], job_management.read_page, check_page),
+    "detail": Reader(SHAPES["detail"], job_management.read_detail, check_detail),
+    "duplicate": Reader(SHAPES["initiated"], job_management.read_duplicate, check_id),
+    "done": Reader(SHAPES["done"], job_management.read_done, check_nothing),
+    "download": Reader(SHAPES["download"], undocumented.read_download, check_download),
     "retry after": Reader(REFUSALS, read_waits, check_waits),
     "json in text": Reader((*SHAPES["results"], *SHAPES["audit"]), read_texts, check_texts),
 }

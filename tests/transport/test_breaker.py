@@ -30,8 +30,8 @@ from opus_async.errors import (
 from opus_async.events import HostTroubled, RequestRetried
 from opus_async.jobs.start import Starter
 from opus_async.platform import Standing, UncertainStart
-from opus_async.transport import breaker as breaker_module
-from opus_async.transport.breaker import Breaker
+from opus_async.transport import circuit_breaker as breaker_module
+from opus_async.transport.circuit_breaker import Breaker
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import AdaptiveRate, Gate, Lane
 from opus_async.transport.retry import FailureClass, Retrier, classify

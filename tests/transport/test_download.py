@@ -24,7 +24,7 @@ from wire import KEY, SIGNATURE, Served, answer, read_request
 
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError
-from opus_async.transport import part
+from opus_async.transport import part_file
 from opus_async.transport.download import WRITE_BYTES, Destination, get_file, numbered
 from opus_async.transport.http import MAX_STORAGE_ANSWER_BYTES, Http
 from opus_async.transport.limits import Gate
@@ -305,7 +305,7 @@ async def test_a_slow_line_is_no_stall(serve, http, place):
 
 
 async def test_a_slow_disk_is_no_stall(serve, http, place, monkeypatch):
-    real = part._HashingFile.write
+    real = part_file._HashingFile.write
     waited = []
 
     def slow(self, data):
@@ -313,7 +313,7 @@ async def test_a_slow_disk_is_no_stall(serve, http, place, monkeypatch):
             waited.append(threading.Event().wait(0.1))
         return real(self, data)
 
-    monkeypatch.setattr(part._HashingFile, "write", slow)
+    monkeypatch.setattr(part_file._HashingFile, "write", slow)
     served = await serve(answer(200, bytes(LARGE)))
     assert (await get(http, served, place, stall=0.05)).size == LARGE
     assert len(waited) == 3
@@ -459,13 +459,13 @@ async def test_a_link_is_replaced_and_not_followed(serve, http, tmp_path, place,
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, place, monkeypatch, there):
-    monkeypatch.setattr(part.secrets, "token_hex", lambda _: "00")
+    monkeypatch.setattr(part_file.secrets, "token_hex", lambda _: "00")
     victim = folder.parent / "victim"
     if there:
         victim.write_text("precious")
     place.path.with_name(f".{place.path.name}.00.part").symlink_to(victim)
     with pytest.raises(DownloadError):
-        await part.PartFile.open(place)
+        await part_file.PartFile.open(place)
     assert victim.exists() is there
     assert not there or victim.read_text() == "precious"
 
@@ -546,11 +546,11 @@ async def test_a_disk_that_refuses_leaves_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, monkeypatch, where, number, match
 ):
     target, name = {
-        "write": (part._HashingFile, "write"),
-        "flush": (part._HashingFile, "flush"),
+        "write": (part_file._HashingFile, "write"),
+        "flush": (part_file._HashingFile, "flush"),
         "fsync": (os, "fsync"),
         "replace": (Path, "replace"),
-        "open": (part.io, "FileIO"),
+        "open": (part_file.io, "FileIO"),
     }[where]
     monkeypatch.setattr(target, name, failing(number))
     served = await serve(answer(200, CONTENT))
@@ -656,9 +656,9 @@ async def test_cancel_while_a_thread_is_inside_the_file(  # noqa: PLR0917 - fixt
     serve, http, folder, place, monkeypatch, where, twice
 ):
     target, name = {
-        "write": (part._HashingFile, "write"),
+        "write": (part_file._HashingFile, "write"),
         "fsync": (os, "fsync"),
-        "open": (part.io, "FileIO"),
+        "open": (part_file.io, "FileIO"),
     }[where]
     slow, entered, leave, heard = blocking(getattr(target, name))
     monkeypatch.setattr(target, name, slow)

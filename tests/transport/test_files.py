@@ -18,7 +18,7 @@ from wire import KEY, SIGNATURE, Served, answer, read_request
 
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import OpusError, TransportError, UploadError
-from opus_async.transport import reading
+from opus_async.transport import open_source
 from opus_async.transport.files import (
     BytesSource,
     FileObjectSource,
@@ -159,7 +159,7 @@ def unknown(*_):
 @pytest.mark.parametrize("preadv", [cold, unknown, None])
 async def test_without_reads_in_the_loop_an_executor_reads(serve, http, path, monkeypatch, preadv):
     if preadv is None:
-        monkeypatch.setattr(reading, "_NOWAIT", 0)
+        monkeypatch.setattr(open_source, "_NOWAIT", 0)
     else:
         monkeypatch.setattr(os, "preadv", preadv)
     served = await serve(answer())
@@ -394,7 +394,7 @@ async def test_a_disk_that_fails_is_named(serve, http, path, monkeypatch):
     def broken(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(reading, "_NOWAIT", 0)
+    monkeypatch.setattr(open_source, "_NOWAIT", 0)
     monkeypatch.setattr(os, "pread", broken)
     served = await serve(answer())
     with pytest.raises(UploadError, match=r"invoice.pdf cannot be read \(Input/output error\)"):
@@ -575,7 +575,7 @@ async def test_a_digest_stops_when_it_is_cancelled(path, kind, monkeypatch):
     chunks = []
     with path.open("rb") as handle:
         source = PathSource(path) if kind == "path" else FileObjectSource("a", handle)
-        target = reading.FileReading if kind == "path" else FileObjectSource
+        target = open_source.FileReading if kind == "path" else FileObjectSource
         name = "pread" if kind == "path" else "read_at"
 
         def slow(*_):

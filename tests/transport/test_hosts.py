@@ -7,7 +7,7 @@ from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown, TransportError
-from opus_async.transport.breaker import Breaker
+from opus_async.transport.circuit_breaker import Breaker
 from opus_async.transport.hosts import MOST, Hosts
 from opus_async.transport.limits import Gate
 from opus_async.transport.retry import Retrier

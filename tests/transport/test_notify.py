@@ -9,7 +9,7 @@ import pytest
 from virtual_time import run_virtual
 
 from opus_async.events import RequestRetried
-from opus_async.transport.notify import Notifier
+from opus_async.transport.dispatch import Notifier
 
 
 def event(number: int = 1) -> RequestRetried:

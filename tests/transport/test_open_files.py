@@ -17,11 +17,11 @@ import pytest
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, Obstacle, TransportError, UploadError
 from opus_async.transport import open_files
-from opus_async.transport.failures import explain
 from opus_async.transport.files import PathSource, digest, put_file
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import Gate
-from opus_async.transport.reading import off_loop
+from opus_async.transport.network_errors import explain
+from opus_async.transport.open_source import off_loop
 from opus_async.transport.retry import FailureClass, Retrier, classify
 from opus_async.transport.shortage import no_file_can_be_opened, out_of, patiently
 

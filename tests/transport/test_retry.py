@@ -26,8 +26,8 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
+from opus_async.transport.dispatch import Notifier
 from opus_async.transport.limits import Gate, Lane
-from opus_async.transport.notify import Notifier
 from opus_async.transport.retry import FailureClass, Retrier, Schedule, classify
 
 policies = st.builds(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
 from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
-from opus_async.batch.ledger.steps import definitions
+from opus_async.batch.ledger.transitions import definitions
 from opus_async.errors import LedgerError
 
 SIDE_FILES = ("-journal", "-wal", "-shm")

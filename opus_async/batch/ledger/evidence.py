@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger import mark, tail
-from opus_async.batch.ledger.home import Home
-from opus_async.batch.ledger.results import known_end, read_only
-from opus_async.batch.ledger.tail import Piece, Verdict
+from opus_async.batch.ledger import mark, results_tail
+from opus_async.batch.ledger.location import Home
+from opus_async.batch.ledger.results_file import known_end, read_only
+from opus_async.batch.ledger.results_tail import Piece, Verdict
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful
 from opus_async.layout import LEDGER, MARK, RESULTS
@@ -220,7 +220,7 @@ def _against(directory: Path, connection: sqlite3.Connection, identity: Mapping[
     with read_only(path) as file:
         if file is not None:
             start = known_end(connection, path, file, identity.get("examined", 0))
-            for piece in tail.pieces(connection, file, start):
+            for piece in results_tail.pieces(connection, file, start):
                 lines.add(piece)
     return lines
 

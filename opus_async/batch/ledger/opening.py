@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger import database, mark
-from opus_async.batch.ledger.agreeing import agree
 from opus_async.batch.ledger.disk import make_directory
 from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.batch.ledger.migrations import UPGRADED, upgrade
+from opus_async.batch.ledger.reconciling import agree
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
+from opus_async.batch.ledger.sqlite_errors import explaining
 from opus_async.batch.ledger.store import NEW_LEDGER, Store
-from opus_async.batch.ledger.trouble import explaining
-from opus_async.batch.ledger.upgrading import UPGRADED, upgrade
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
 from opus_async.layout import LEDGER, RESULTS

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from opus_async.batch.ledger.sqlite_text import storable, written
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable, written
 from opus_async.batch.ledger.worlds import known_as
 from opus_async.batch.ports import Planned
 from opus_async.batch.rows import EarlierJob, NewRow, RowState

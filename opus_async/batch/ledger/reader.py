@@ -19,10 +19,10 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
-from opus_async.batch.ledger.trouble import explained
+from opus_async.batch.ledger.sqlite_errors import explained
 from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, LOCK, RESULTS

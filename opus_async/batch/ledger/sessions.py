@@ -9,9 +9,9 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from opus_async.batch.ledger.steps import When
+from opus_async.batch.ledger.sqlite_text import storable, written
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable, written
+from opus_async.batch.ledger.transitions import When
 from opus_async.metrics.samples import Sample
 
 _BEGIN = "INSERT INTO sessions (began_at, pid, host, version, settings) VALUES (?, ?, ?, ?, ?)"

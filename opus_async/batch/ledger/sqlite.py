@@ -11,18 +11,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from opus_async.batch.ledger import deciding, handing_out, kept, sessions, steps, worlds
+from opus_async.batch.ledger import decisions, key_value, sessions, transitions, work_queue, worlds
 from opus_async.batch.ledger.clock import SteadyClock
-from opus_async.batch.ledger.ending import end
 from opus_async.batch.ledger.evidence import UNFINISHED
 from opus_async.batch.ledger.filesystem import TypeOf, type_of
-from opus_async.batch.ledger.handing_out import HandingOut
-from opus_async.batch.ledger.kept import FileFacts
+from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Change, Planning
+from opus_async.batch.ledger.result_recording import end
 from opus_async.batch.ledger.sessions import Story
-from opus_async.batch.ledger.steps import Here, When
 from opus_async.batch.ledger.store import Claim, Store
+from opus_async.batch.ledger.transitions import Here, When
+from opus_async.batch.ledger.work_queue import HandingOut
 from opus_async.batch.ledger.worlds import Job, Strangers
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
@@ -165,7 +165,7 @@ class SqliteLedger:
 
     async def row(self, key: str) -> Row | None:
         """A row as it stands; None if there is none of this key. It is not leased."""
-        return await self._writer.run(partial(handing_out.by_key, key))
+        return await self._writer.run(partial(work_queue.by_key, key))
 
     # Facts
 
@@ -177,19 +177,19 @@ class SqliteLedger:
     async def set_facts(self, **facts: Any) -> None:
         """Add facts, or replace them."""
         texts = {name: json.dumps(value) for name, value in facts.items()}
-        await self._writer.run(partial(kept.keep_facts, texts), lambda _: self._facts.update(facts))
+        await self._writer.run(partial(key_value.keep_facts, texts), lambda _: self._facts.update(facts))
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileFacts]:
         """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
         found: dict[str, FileFacts] = {}
         for start in range(0, len(paths), _AT_ONCE):
             chunk = paths[start : start + _AT_ONCE]
-            found |= await self._writer.run(partial(kept.recall_files, chunk), patient=True)
+            found |= await self._writer.run(partial(key_value.recall_files, chunk), patient=True)
         return found
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
         """Keep the digest of a file, and what it was when it was taken."""
-        self._writer.post(partial(kept.keep_file, path, (size, mtime_ns, inode, sha256)))
+        self._writer.post(partial(key_value.keep_file, path, (size, mtime_ns, inode, sha256)))
 
     # Planning
 
@@ -232,7 +232,7 @@ class SqliteLedger:
         texts = {name: json.dumps(value) for name, value in facts.items()}
 
         def confirm(store: Store) -> None:
-            kept.keep_facts(texts, store)
+            key_value.keep_facts(texts, store)
             store.confirm()
 
         def confirmed(_: None) -> None:
@@ -275,14 +275,14 @@ class SqliteLedger:
         Returns:
             How many rows they are.
         """
-        if wrong := set(states) - deciding.RETRIED:
+        if wrong := set(states) - decisions.RETRIED:
             raise ValueError(f"rows that are {', '.join(sorted(wrong))} cannot be tried again")
-        change = await self._writer.run(partial(deciding.retry, states, self._when()), self._changed)
+        change = await self._writer.run(partial(decisions.retry, states, self._when()), self._changed)
         return change[RowState.PLANNED]
 
     async def doubt_again(self) -> None:
         """Leave rows to a person that only run because a second bill was accepted, some other time."""
-        await self._writer.run(partial(deciding.doubt_again, self.now()), self._changed)
+        await self._writer.run(partial(decisions.doubt_again, self.now()), self._changed)
 
     # Where jobs were made
 
@@ -329,17 +329,17 @@ class SqliteLedger:
             ManifestError: A key is not in the ledger, or its row is not unknown, or its job was started: then
                 none is settled.
         """
-        if decision not in deciding.DECISIONS:
-            raise ValueError(f"{decision!r} is none of {', '.join(deciding.DECISIONS)}")
-        rows = await self._writer.run(partial(deciding.unknown_rows, keys))
+        if decision not in decisions.DECISIONS:
+            raise ValueError(f"{decision!r} is none of {', '.join(decisions.DECISIONS)}")
+        rows = await self._writer.run(partial(decisions.unknown_rows, keys))
         if decision != "done" and not accept_second_bill:
-            started: Mapping[str, str] = await self._writer.run(partial(deciding.started, rows))
+            started: Mapping[str, str] = await self._writer.run(partial(decisions.started, rows))
             if ask is not None and not started:
                 started = await ask(await self._writer.run(partial(worlds.jobs_of, rows)))
-            deciding.refuse_started(started)
+            decisions.refuse_started(started)
         for start in range(0, len(rows), _AT_ONCE):
             chunk = rows[start : start + _AT_ONCE]
-            await self._writer.run(partial(deciding.resolve, decision, chunk, self._when()), self._changed)
+            await self._writer.run(partial(decisions.resolve, decision, chunk, self._when()), self._changed)
         return len(rows)
 
     # Sessions
@@ -356,7 +356,7 @@ class SqliteLedger:
             entered = worlds.enter(world, store)
             handing = HandingOut(store, began_at, entered.same)
             number = sessions.begin(settings, began_at, store)
-            return _Session(number, entered.here, handing, handing_out.next_look(store.connection))
+            return _Session(number, entered.here, handing, work_queue.next_look(store.connection))
 
         return (await self._writer.run(begin, self._begun)).number
 
@@ -401,17 +401,17 @@ class SqliteLedger:
     def release(self, row: Row, *, timings: Mapping[str, float] | None = None) -> None:
         """Give a row back as it stands, for a later session."""
         if self._leased.pop(row.id, None) is not None and timings is not None:
-            self._writer.step(steps.spent(row.id, timings))
+            self._writer.step(transitions.spent(row.id, timings))
 
     # What happens to a row
 
     def begun(self, row: Row) -> None:
         """A planned row was taken up."""
-        self._writer.step(steps.begun(row.id, self._when()))
+        self._writer.step(transitions.begun(row.id, self._when()))
 
     def created(self, row: Row, remote_id: str, generation: str) -> None:
         """A shell exists. Losing this costs a stray shell and no bill."""
-        self._writer.step(steps.created(row.id, remote_id, generation, self._here))
+        self._writer.step(transitions.created(row.id, remote_id, generation, self._here))
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         """The order to start is about to leave.
@@ -419,7 +419,7 @@ class SqliteLedger:
         Raises:
             IdTaken: The id is another job's: nothing was written.
         """
-        step = steps.ordering(row.id, self._when(), remote_id, generation, self._here)
+        step = transitions.ordering(row.id, self._when(), remote_id, generation, self._here)
         before, claim = self._leased[row.id], Claim()
 
         def settle(_: None) -> None:
@@ -436,35 +436,35 @@ class SqliteLedger:
     def gave_way(self, row: Row) -> None:
         """Its job is done with, and a new one is to be made."""
         if row.id in self._leased:
-            self._writer.step(steps.gave_way(row.id, self._when()))
+            self._writer.step(transitions.gave_way(row.id, self._when()))
             self._stand(row, RowState.PLANNED)
 
     def doubted(self, row: Row, doubt: StartDoubt) -> None:
         """Something was learned of the start of its job that forbids another order."""
         if row.id in self._leased:
-            self._writer.step(steps.doubted(row.id, doubt))
+            self._writer.step(transitions.doubted(row.id, doubt))
 
     def ordered(self, row: Row) -> None:
         """The platform has accepted it, whether in this session or in an earlier one."""
         if self._leased.get(row.id) in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
-            self._writer.step(steps.running(row.id, self._when()))
+            self._writer.step(transitions.running(row.id, self._when()))
             self._stand(row, RowState.RUNNING)
 
     def seen(self, row: Row, status: str) -> None:
         """The platform shows another status than before; a row that waited, and does no more, is running."""
         state = self._leased.get(row.id)
         if state is RowState.WAITING and status != JobStatus.WAITING:
-            self._writer.step(steps.goes_on(row.id, self._when(), status))
+            self._writer.step(transitions.goes_on(row.id, self._when(), status))
             self._stand(row, RowState.RUNNING)
         elif state is not None:
-            self._writer.step(steps.seen(row.id, status))
+            self._writer.step(transitions.seen(row.id, status))
 
     async def park(self, row: Row, *, status: str, look_in: float, timings: Mapping[str, float]) -> None:
         """It waits for a person; look at it again after so many seconds."""
         when = self._when()
         look_at = when.at + look_in
         again = self._leased[row.id] is RowState.WAITING
-        step = steps.parked(row.id, when, status, timings, look_at, again=again)
+        step = transitions.parked(row.id, when, status, timings, look_at, again=again)
         try:
             await self._move(
                 row, RowState.WAITING, partial(Store.step, step=step), lambda _: self._look_by(look_at)
@@ -537,8 +537,8 @@ class _Memory:
 
     async def recall(self, name: str) -> str | None:
         """What was kept under this name."""
-        return await self._writer.run(partial(kept.recall, name), patient=True)
+        return await self._writer.run(partial(key_value.recall, name), patient=True)
 
     def keep(self, name: str, value: str) -> None:
         """Keep it."""
-        self._writer.post(partial(kept.keep, name, value, self._clock.now()))
+        self._writer.post(partial(key_value.keep, name, value, self._clock.now()))

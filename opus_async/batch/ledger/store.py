@@ -13,11 +13,11 @@ from typing import Any
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.database import SIDE_FILES
 from opus_async.batch.ledger.disk import sync_path
-from opus_async.batch.ledger.home import Home
+from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.results import Agreed, ResultsFile
-from opus_async.batch.ledger.steps import REFUSED, TAKE_STEPS, Step, worth_writing
-from opus_async.batch.ledger.trouble import explained, explaining
+from opus_async.batch.ledger.results_file import Agreed, ResultsFile
+from opus_async.batch.ledger.sqlite_errors import explained, explaining
+from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, worth_writing
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, MARK, RESULTS

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opus_async.batch.ledger.steps import Here, When
 from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.transitions import Here, When
 from opus_async.batch.rows import RowState
 from opus_async.batch.world import is_same, place_of
 

@@ -19,8 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from opus_async.batch.ledger.steps import Step
 from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.transitions import Step
 from opus_async.errors import LedgerError, ManifestError
 from opus_async.transport.forks import Maker
 

@@ -23,7 +23,7 @@ from opus_async.layout import OUTPUTS
 from opus_async.manifests.binding.row_keys import safe_folder
 from opus_async.platform import Platform
 from opus_async.tasks import start_in
-from opus_async.transport.part import numbered, unwritable
+from opus_async.transport.part_file import numbered, unwritable
 
 STAGE = "download"
 """After the platform's own stages, where a row asks for it."""

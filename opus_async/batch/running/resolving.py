@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from opus_async.batch.ledger.deciding import STARTED
+from opus_async.batch.ledger.decisions import STARTED
 from opus_async.batch.ledger.worlds import Job
 from opus_async.batch.ports import Client
 from opus_async.batch.world import place_of

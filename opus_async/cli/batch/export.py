@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from opus_async.cli.batch import working
+from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.errors import ConfigurationError
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Write it."""
     from opus_async.batch.outputs.export import STDOUT, STREAMED, export
 
-    working.existing(options.directory)
+    session.existing(options.directory)
     output = options.output or options.directory / f"export.{options.format}"
     if output == STDOUT and options.format not in STREAMED:
         raise WrongUse(f"{options.format} cannot be written to stdout: name a file with --output")

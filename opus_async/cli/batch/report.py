@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from opus_async.cli.batch import working
+from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
 
 _EPILOG = """\
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from opus_async.batch.outputs import failures, summary
     from opus_async.layout import REPORT
 
-    working.existing(options.directory)
+    session.existing(options.directory)
     for write in (failures.write, summary.write, report.write):
         write(options.directory)
     path = options.directory / REPORT

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.batch import standing, working
+from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit, WrongUse, complain, hint, in_shell_words
 from opus_async.cli.program import told
 from opus_async.cli.tables import columns, terminal_width
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     """Decide."""
     from opus_async.batch.outputs.status import look
 
-    facts = working.existing(options.directory)
+    facts = session.existing(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
     if decision not in _DECISIONS:
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, facts, decision, keys))
     print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
-    print(standing.as_text(look(options.directory)))
+    print(status_text.as_text(look(options.directory)))
     return Exit.OK
 
 
@@ -100,7 +100,7 @@ async def _decide(
     if decision == "done" or options.accept_second_bill:
         return await decide()
     try:
-        working.lead_back(options, facts)
+        session.lead_back(options, facts)
         async with connection.connect(options, retry=_soon()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli.batch import ordering, pacing, working
+from opus_async.cli.batch import run_options, session, spec_options
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchResult, Watching
@@ -47,30 +47,30 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run rows that have run, or may have, although they may be billed again; for this command alone",
     )
-    ordering.add_outside(parser)
-    ordering.add_order(parser)
-    pacing.configure(parser)
+    spec_options.add_outside(parser)
+    spec_options.add_order(parser)
+    run_options.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Go on."""
-    facts = working.existing(options.directory)
-    working.lead_back(options, facts)
+    facts = session.existing(options.directory)
+    session.lead_back(options, facts)
 
     async def go_on(opus: OpusClient, watching: Watching) -> BatchResult:
         from opus_async.batch import resume_batch
 
         return await resume_batch(opus, options.directory, watching=watching, **changes(options))
 
-    return working.work(options, options.directory, go_on, facts=facts)
+    return session.work(options, options.directory, go_on, facts=facts)
 
 
 def changes(options: argparse.Namespace) -> dict[str, Any]:
     """What shall be other than it was."""
     return {
         "manifest": options.manifest,
-        "order": ordering.order_of(options),
-        "settings": pacing.settings_of(options),
+        "order": spec_options.order_of(options),
+        "settings": run_options.settings_of(options),
         "force": options.force,
         "accept_second_bill": options.accept_second_bill,
         "allow_outside": options.allow_outside,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from opus_async.cli.batch import working
+from opus_async.cli.batch import session
 from opus_async.cli.batch.resume import add_going_on, changes
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run them again."""
-    facts = working.existing(options.directory)
-    working.lead_back(options, facts)
+    facts = session.existing(options.directory)
+    session.lead_back(options, facts)
 
     async def again(opus: OpusClient, watching: Watching) -> BatchResult:
         from opus_async.batch import retry_batch
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             **changes(options),
         )
 
-    return working.work(options, options.directory, again, facts=facts)
+    return session.work(options, options.directory, again, facts=facts)
 
 
 def _states(text: str) -> list[str]:

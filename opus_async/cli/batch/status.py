@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli.batch import standing, working
+from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit
 from opus_async.cli.streams import controls
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from opus_async.batch.outputs.status import look
     from opus_async.cli.display import is_live
 
-    working.existing(options.directory)
+    session.existing(options.directory)
     redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)
     while True:
         status = look(options.directory)
@@ -65,4 +65,4 @@ def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
         return
     if redraw:
         controls(sys.stdout).write(_CLEAR)
-    print(standing.as_text(status), flush=True)
+    print(status_text.as_text(status), flush=True)

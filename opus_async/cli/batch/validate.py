@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, words
-from opus_async.cli.batch import ordering, pacing, problems
+from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
@@ -37,7 +37,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    ordering.add_manifest(parser)
+    spec_options.add_manifest(parser)
     add = parser.add_argument
     add(
         "--json",
@@ -50,21 +50,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="rows that may have been billed are no problem",
     )
-    ordering.add_outside(parser)
-    ordering.add_order(parser)
-    ordering.add_reading(parser)
-    pacing.add_limits(parser)
+    spec_options.add_outside(parser)
+    spec_options.add_order(parser)
+    spec_options.add_reading(parser)
+    run_options.add_limits(parser)
     connection.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check it."""
-    manifest = ordering.manifest_of(options)
+    manifest = spec_options.manifest_of(options)
     with _told(options.json, manifest) as told:
         validation = connection.drive(_validated(options, manifest, told))
         told.end(validation)
     if options.json != STDOUT:
-        print(problems.table(validation, terminal_width()))
+        print(validation_text.table(validation, terminal_width()))
     return Exit.OK if validation.ok else Exit.WRONG_USE
 
 
@@ -75,7 +75,7 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
     from opus_async.manifests.validation.estimate import Pace
     from opus_async.metrics.progress import Progress
 
-    limits = pacing.limits_of(options)
+    limits = run_options.limits_of(options)
     progress = Progress()
     progress.preparing = "reading the workflow"
 
@@ -86,8 +86,8 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
     async with connection.connect(options, limits=limits) as opus, display.Showing(board):
         return await examine(
             opus,
-            Order(workflow_id=options.workflow, **ordering.order_of(options)),
-            Source.of(manifest, **ordering.reading_of(options)),
+            Order(workflow_id=options.workflow, **spec_options.order_of(options)),
+            Source.of(manifest, **spec_options.reading_of(options)),
             rules=Rules(accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside),
             pace=Pace(max_in_flight=options.max_in_flight or Pace().max_in_flight, rate=limits.api_rate),
             on_problem=told.add,

@@ -58,14 +58,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _examined(options: argparse.Namespace) -> list[Check]:
-    from opus_async.cli.doctor import local, network
+    from opus_async.cli.doctor import local_checks, network_checks
     from opus_async.errors import ConfigurationError
 
     try:
         loaded = environment.load_for(options)
     except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
-        return [*local.examine(options), local.env_file_refused(error)]
-    return [*local.examine(options), *local.env_file(loaded), *drive(network.examine(options))]
+        return [*local_checks.examine(options), local_checks.env_file_refused(error)]
+    return [
+        *local_checks.examine(options),
+        *local_checks.env_file(loaded),
+        *drive(network_checks.examine(options)),
+    ]
 
 
 def _table(checks: list[Check]) -> str:

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
-from opus_async.opus.protocol.answers import accepted, identifier, pick, text
-from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.api_version import Answer
 from opus_async.opus.protocol.excerpts import as_it_is, excerpt
-from opus_async.opus.protocol.moments import MILLISECONDS_FROM, epoch, number
 from opus_async.opus.protocol.outcomes import variables
+from opus_async.opus.protocol.responses import accepted, identifier, pick, text
+from opus_async.opus.protocol.timestamps import MILLISECONDS_FROM, epoch, number
 from opus_async.redaction import Mask, mask_values
 
 _NAMES = ("name", "node_name", "nodeName", "label", "display_name", "displayName", "id", "node_id", "nodeId")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from opus_async.errors import InvalidInputs
 from opus_async.models import InputField, UploadedFile
 from opus_async.opus.protocol.excerpts import excerpt
-from opus_async.opus.protocol.plain import sendable
+from opus_async.opus.protocol.json_values import sendable
 
 EXTENSIONS = frozenset(
     (".pdf", ".docx", ".csv", ".xls", ".xlsx", ".txt", ".json", ".html", ".xml", ".jpeg", ".jpg", ".png")

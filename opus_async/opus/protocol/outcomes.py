@@ -10,8 +10,11 @@ from http import HTTPStatus
 from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
-from opus_async.opus.protocol import belonging
-from opus_async.opus.protocol.answers import (
+from opus_async.opus.protocol import identity_check
+from opus_async.opus.protocol.api_errors import json_or_none
+from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
+from opus_async.opus.protocol.responses import (
     accepted,
     body_of_success,
     pick,
@@ -19,9 +22,6 @@ from opus_async.opus.protocol.answers import (
     text,
     unusable,
 )
-from opus_async.opus.protocol.dialect import Answer
-from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
-from opus_async.opus.protocol.failures import json_or_none
 
 _WORDS: Mapping[str, JobStatus] = {
     "pending": JobStatus.PENDING,
@@ -122,7 +122,7 @@ def read_results(answer: Answer) -> JobResults | None:
         ProtocolError: It is no JSON.
     """
     if answer.status == HTTPStatus.ACCEPTED:
-        belonging.check(answer, json_or_none(answer))
+        identity_check.check(answer, json_or_none(answer))
         return None
     body = accepted(answer)
     if isinstance(body, dict) and _not_ready(body):

@@ -14,7 +14,7 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_names import InputNames
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.files import FileFacts, FileInspector, FileToSend, file_or_url, is_named_file
-from opus_async.opus.protocol.names import label, name_problem, quoted
+from opus_async.opus.protocol.input_labels import label, name_problem, quoted
 from opus_async.opus.protocol.values import coerce
 
 __all__ = ["BoundInputs", "FileFacts", "FileInspector", "FileToSend", "bind"]

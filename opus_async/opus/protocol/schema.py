@@ -14,9 +14,9 @@ from typing import Any
 
 from opus_async.errors import APIError
 from opus_async.models import InputField, Workflow
-from opus_async.opus.protocol.answers import accepted, identifier, pick, text, unusable
-from opus_async.opus.protocol.dialect import Answer
-from opus_async.opus.protocol.failures import RetiredPath
+from opus_async.opus.protocol.api_errors import RetiredPath
+from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.responses import accepted, identifier, pick, text, unusable
 
 _WRAPPERS = ("workflow", "data")
 _FILE_TYPE_TAGS = ("allowed_file_types", "allowedFileTypes")

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from opus_async.errors import InvalidInputs
-from opus_async.opus.protocol import answers, calls, files
-from opus_async.opus.protocol.dialect import Answer, Call, InitiateFields, PresignFields
-from opus_async.opus.protocol.generation import Generation
+from opus_async.opus.protocol import files, requests, responses
+from opus_async.opus.protocol.api_version import Answer, Call, InitiateFields, PresignFields
+from opus_async.opus.protocol.base_version import Generation
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -22,7 +22,7 @@ DEFAULT_SCOPE = "organization"
 
 
 class V0(Generation):
-    """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.dialect.Dialect`.
+    """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.api_version.Dialect`.
 
     Args:
         callback_url: Sent with every execute that has none of its own; None sends one that does not
@@ -34,15 +34,15 @@ class V0(Generation):
     has_jobs = True
 
     def __init__(self, *, callback_url: str | None = None, plain_http: bool = False) -> None:
-        url = calls.UNUSED_CALLBACK if callback_url is None else callback_url
+        url = requests.UNUSED_CALLBACK if callback_url is None else callback_url
         super().__init__(callback_url=url, plain_http=plain_http)
 
     def workflow(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
     ) -> Call:
         """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
-        path = f"/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
+        path = f"/workflow/{requests.segment(workflow_id, 'workflow id')}"
+        return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled job shell.
@@ -51,12 +51,12 @@ class V0(Generation):
             InvalidInputs: No workflow is named, the source is unknown, or ``initial_input`` is no JSON.
         """
         return Call(
-            operation="initiate", method="POST", path="/job/initiate", body=calls.initiate_body(fields)
+            operation="initiate", method="POST", path="/job/initiate", body=requests.initiate_body(fields)
         )
 
     def read_initiated(self, answer: Answer) -> str:
         """Read the job id, as text with every digit kept."""
-        return answers.read_id(answer, "jobExecutionId", "job_execution_id", "caseId", "case_id", "id")
+        return responses.read_id(answer, "jobExecutionId", "job_execution_id", "caseId", "case_id", "id")
 
     def presign(self, fields: PresignFields) -> Call:
         """Ask for a place to PUT one file to.
@@ -69,7 +69,7 @@ class V0(Generation):
             raise InvalidInputs([f"access_scope must be one of {', '.join(SCOPES)}"])
         if scope == "workspace" and not (fields.workflow_id or fields.workspace_id):
             raise InvalidInputs(["access_scope 'workspace' needs workflow_id or workspace_id beside it"])
-        body = calls.given(
+        body = requests.given(
             fileExtension=files.checked_extension(fields.extension),
             accessScope=None if scope == "unlisted" else scope,
             originalName=fields.original_name,
@@ -92,12 +92,12 @@ class V0(Generation):
             ConfigurationError: The callback URL is none that the platform takes.
         """
         url = self.callback(callback_url)
-        named = calls.named(job_id, "job id")
+        named = requests.named(job_id, "job id")
         body = {
             "jobExecutionId": named,
             "jobPayloadSchemaInstance": payload,
             "callbackUrl": url,
-            **calls.given(workspaces=workspaces),
+            **requests.given(workspaces=workspaces),
         }
         return Call(
             operation="execute",
@@ -123,5 +123,5 @@ class V0(Generation):
 
 
 def _of_job(operation: str, job_id: str) -> Call:
-    path = f"/job/{calls.segment(job_id, 'job id')}/{operation}"
-    return Call(operation=operation, method="GET", path=path, job_id=calls.named(job_id, "job id"))
+    path = f"/job/{requests.segment(job_id, 'job id')}/{operation}"
+    return Call(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "job id"))

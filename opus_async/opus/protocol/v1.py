@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from opus_async.errors import InvalidInputs
-from opus_async.opus.protocol import answers, calls, files
-from opus_async.opus.protocol.dialect import Answer, Call, InitiateFields, PresignFields
-from opus_async.opus.protocol.generation import Generation
+from opus_async.opus.protocol import files, requests, responses
+from opus_async.opus.protocol.api_version import Answer, Call, InitiateFields, PresignFields
+from opus_async.opus.protocol.base_version import Generation
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
@@ -23,7 +23,7 @@ _ONLY_V0 = ("reference_entity_id", "ref_user_id", "source", "workspaces", "initi
 
 
 class V1(Generation):
-    """The endpoints of v1; see :class:`~opus_async.opus.protocol.dialect.Dialect`."""
+    """The endpoints of v1; see :class:`~opus_async.opus.protocol.api_version.Dialect`."""
 
     name = "v1"
     has_jobs = False
@@ -35,8 +35,8 @@ class V1(Generation):
 
         The page of v1 names no parameter; those of v0 are sent when the caller pins a version.
         """
-        path = f"{_BASE}/workflow/{calls.segment(workflow_id, 'workflow id')}"
-        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
+        path = f"{_BASE}/workflow/{requests.segment(workflow_id, 'workflow id')}"
+        return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> Call:
         """Make an unbilled case.
@@ -54,12 +54,12 @@ class V1(Generation):
         if problems:
             raise InvalidInputs(problems)
         return Call(
-            operation="initiate", method="POST", path=f"{_BASE}/case", body=calls.initiate_body(fields)
+            operation="initiate", method="POST", path=f"{_BASE}/case", body=requests.initiate_body(fields)
         )
 
     def read_initiated(self, answer: Answer) -> str:
         """Read the case id, as text with every digit kept."""
-        return answers.read_id(answer, "caseId", "case_id", "jobExecutionId", "job_execution_id", "id")
+        return responses.read_id(answer, "caseId", "case_id", "jobExecutionId", "job_execution_id", "id")
 
     def presign(self, fields: PresignFields) -> Call:
         """Ask for a place to PUT one file to.
@@ -79,7 +79,7 @@ class V1(Generation):
         if problems:
             raise InvalidInputs(problems)
         extension = files.checked_extension(fields.extension)
-        body = calls.given(
+        body = requests.given(
             fileExtension=extension,
             originalName=fields.original_name or f"file{extension}",
             accessScope=scope,
@@ -109,10 +109,10 @@ class V1(Generation):
             operation="execute",
             method="POST",
             path=f"{_case(job_id)}/execute",
-            body={"payload": payload, **calls.given(callbackUrl=url)},
+            body={"payload": payload, **requests.given(callbackUrl=url)},
             repeatable=False,
             secret=url,
-            job_id=calls.named(job_id, "case id"),
+            job_id=requests.named(job_id, "case id"),
         )
 
     def status(self, job_id: str) -> Call:
@@ -133,8 +133,8 @@ class V1(Generation):
 
 def _of_case(operation: str, job_id: str) -> Call:
     path = f"{_case(job_id)}/{operation}"
-    return Call(operation=operation, method="GET", path=path, job_id=calls.named(job_id, "case id"))
+    return Call(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "case id"))
 
 
 def _case(job_id: str) -> str:
-    return f"{_BASE}/case/{calls.segment(job_id, 'case id')}"
+    return f"{_BASE}/case/{requests.segment(job_id, 'case id')}"

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
-from opus_async.opus.protocol.plain import (
+from opus_async.opus.protocol.json_values import (
     entries_of,
     jsonable,
     safe_int,

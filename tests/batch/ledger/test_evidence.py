@@ -29,8 +29,8 @@ from ledger_tools import (
 )
 
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger, mark, store
-from opus_async.batch.ledger.birth import born
-from opus_async.batch.ledger.home import Home
+from opus_async.batch.ledger.file_birth import born
+from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful

@@ -46,7 +46,7 @@ async def test_lines_are_on_the_disk_before_the_ledger_says_so(tmp_path, monkeyp
         await ledger.begin_session({})
         (row,) = await ledger.take(1)
         await order(ledger, row)
-        monkeypatch.setattr("opus_async.batch.ledger.results.sync", sync)
+        monkeypatch.setattr("opus_async.batch.ledger.results_file.sync", sync)
         await ledger.end(row, completed(row))
         assert found == [(False, None, 1)]
         assert columns(tmp_path, "key-0", "state", "result_offset") == ("completed", 0)

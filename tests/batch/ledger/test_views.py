@@ -11,7 +11,7 @@ import pytest
 from ledger_tools import Hands, complete, created, new_row, new_rows, not_completed, order, select
 from ledgers import TABLES as TABLES_AGREED
 
-from opus_async.batch.ledger import handing_out, schema
+from opus_async.batch.ledger import schema, work_queue
 from opus_async.batch.rows import RowState
 from opus_async.metrics.samples import Sample
 
@@ -149,9 +149,9 @@ async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (handing_out._NEXT_PLANNED, "rows_planned"),
-        (handing_out._NEXT_DUE, "rows_to_look_at"),
-        (handing_out._NEXT_LOOK, "rows_to_look_at"),
+        (work_queue._NEXT_PLANNED, "rows_planned"),
+        (work_queue._NEXT_DUE, "rows_to_look_at"),
+        (work_queue._NEXT_LOOK, "rows_to_look_at"),
     ],
 )
 def test_what_is_asked_at_every_take_walks_an_index(batch, statement, index):

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
-from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
 from opus_async.batch.outputs.status import LOOKS_BACK, as_json, look, speed_of
-from opus_async.cli.batch.standing import as_text
+from opus_async.cli.batch.status_text import as_text
 from opus_async.errors import LedgerError
 from opus_async.metrics.samples import Sample
 

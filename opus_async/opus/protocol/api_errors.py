@@ -29,7 +29,7 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.api_version import Answer
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 from opus_async.redaction import Mask
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from opus_async.simulator.draws import hexadecimal
 from opus_async.simulator.runs import COMPLETED
+from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.uploads import BUCKET, FILE_HOST
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import Workflow
-from opus_async.opus.protocol.failures import RetiredPath, key_is_absent
+from opus_async.opus.protocol.api_errors import RetiredPath, key_is_absent
 
 _GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _NEW_KEY = "make a new one in Opus under My Organization > settings > API Keys"

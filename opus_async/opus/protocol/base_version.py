@@ -11,9 +11,9 @@ from http import HTTPStatus
 
 from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
-from opus_async.opus.protocol import answers, audit, calls, outcomes, schema
-from opus_async.opus.protocol.dialect import Answer, Call, PresignedUpload
-from opus_async.opus.protocol.failures import error_from, json_of
+from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
+from opus_async.opus.protocol.api_errors import error_from, json_of
+from opus_async.opus.protocol.api_version import Answer, Call, PresignedUpload
 
 NOBODY = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
@@ -25,7 +25,7 @@ _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatu
 
 
 class Generation(ABC):
-    """The readers; see :class:`~opus_async.opus.protocol.dialect.Dialect`.
+    """The readers; see :class:`~opus_async.opus.protocol.api_version.Dialect`.
 
     Args:
         callback_url: Sent with every execute that has none of its own; None sends none.
@@ -81,10 +81,10 @@ class Generation(ABC):
         self, workflow_id: str, *, version: int | None, version_id: str | None
     ) -> Call | None:
         """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
-        if not calls.is_uuid(workflow_id):
+        if not requests.is_uuid(workflow_id):
             return None
         path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
-        return calls.workflow_details(path, workflow_id, version=version, version_id=version_id)
+        return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def callback(self, url: str | None) -> str | None:
         """What an execute sends whose caller gives ``url``, or none.
@@ -95,7 +95,7 @@ class Generation(ABC):
         return self._callback_url if url is None else self._checked(url)
 
     def _checked(self, url: str) -> str:
-        return calls.callback(url, plain_http=self._plain_http)
+        return requests.callback(url, plain_http=self._plain_http)
 
     def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
         """Read it, in any shape seen."""
@@ -103,7 +103,7 @@ class Generation(ABC):
 
     def read_presigned(self, answer: Answer) -> PresignedUpload:
         """Read it."""
-        return answers.read_presigned(answer)
+        return responses.read_presigned(answer)
 
     def read_executed(self, answer: Answer) -> None:
         """Return when the start was accepted; raise an APIError when it was refused."""

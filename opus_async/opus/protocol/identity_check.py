@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
-from opus_async.opus.protocol.dialect import Answer
+from opus_async.opus.protocol.api_version import Answer
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
 _OF_JOB = "jobexecutionid"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
-from opus_async.cli.batch import figures
+from opus_async.cli.batch import argument_types
 from opus_async.cli.outcomes import seconds
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         "--halt",
-        type=figures.halt,
+        type=argument_types.halt,
         metavar="POLICY",
         help="now,fail=N: leave at once after N failures; soon,fail=N%%: begin no more rows; never (default)",
     )
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--drain",
-        type=figures.patience,
+        type=argument_types.patience,
         metavar="S",
         help="how long Ctrl-C waits for jobs near their end (30)",
     )
@@ -77,11 +77,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Add how much happens at once."""
     add = parser.add_argument_group("how much at once").add_argument
-    add("--max-in-flight", type=figures.count, metavar="N", help="rows at work at once (500)")
-    add("--upload-concurrency", type=figures.count, metavar="N", help="files on the wire at once (32)")
-    add("--rate", type=figures.rate, metavar="N/s", help="API requests a second, polls included: 20/s, 600/m")
-    add("--start-rate", type=figures.rate, metavar="N/s", help="rows begun a second")
-    add("--bandwidth", type=figures.bandwidth, metavar="B", help="of uploads, in bytes a second: 5M, 500k")
+    add("--max-in-flight", type=argument_types.count, metavar="N", help="rows at work at once (500)")
+    add("--upload-concurrency", type=argument_types.count, metavar="N", help="files on the wire at once (32)")
+    add(
+        "--rate",
+        type=argument_types.rate,
+        metavar="N/s",
+        help="API requests a second, polls included: 20/s, 600/m",
+    )
+    add("--start-rate", type=argument_types.rate, metavar="N/s", help="rows begun a second")
+    add(
+        "--bandwidth",
+        type=argument_types.bandwidth,
+        metavar="B",
+        help="of uploads, in bytes a second: 5M, 500k",
+    )
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

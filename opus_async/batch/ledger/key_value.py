@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable
 
 FileFacts = tuple[int, int, int, str]
 """Size in bytes, mtime in nanoseconds, inode, SHA-256 in hex."""

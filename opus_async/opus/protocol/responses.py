@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import APIError, ProtocolError
-from opus_async.opus.protocol import belonging
-from opus_async.opus.protocol.dialect import Answer, PresignedUpload
+from opus_async.opus.protocol import identity_check
+from opus_async.opus.protocol.api_errors import error_from, json_of, json_or_none, request_of
+from opus_async.opus.protocol.api_version import Answer, PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
-from opus_async.opus.protocol.failures import error_from, json_of, json_or_none, request_of
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
@@ -49,10 +49,10 @@ def body_of_success(answer: Answer) -> Any:
         MixedUpAnswer: It is about something else than was asked for, whatever it says of that.
     """
     if answer.status not in _SUCCESS:
-        belonging.check(answer, json_or_none(answer))
+        identity_check.check(answer, json_or_none(answer))
         raise error_from(answer)
     body = json_of(answer)
-    belonging.check(answer, body)
+    identity_check.check(answer, body)
     if isinstance(body, dict) and ("statusCode" in body or "success" in body):
         _refuse(answer, body)
     return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opus_async.errors import ConfigurationError
-from opus_async.opus.protocol.dialect import Dialect
+from opus_async.opus.protocol.api_version import Dialect
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from opus_async.batch.ledger.steps import Line, When, ended
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable
+from opus_async.batch.ledger.transitions import Line, When, ended
 from opus_async.batch.rows import Ending
 
 DOWNLOADED = "INSERT OR REPLACE INTO downloads (row, name, path, size, sha256) VALUES (?, ?, ?, ?, ?)"

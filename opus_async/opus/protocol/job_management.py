@@ -13,12 +13,12 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.models import JobDetail, JobStatus
-from opus_async.opus.protocol import belonging, calls
-from opus_async.opus.protocol.answers import accepted, identifier, pick, read_id, text, unusable
+from opus_async.opus.protocol import identity_check, requests
+from opus_async.opus.protocol.api_version import Answer, Call
 from opus_async.opus.protocol.audit import audit_of
-from opus_async.opus.protocol.dialect import Answer, Call
-from opus_async.opus.protocol.moments import epoch, number
 from opus_async.opus.protocol.outcomes import status_of
+from opus_async.opus.protocol.responses import accepted, identifier, pick, read_id, text, unusable
+from opus_async.opus.protocol.timestamps import epoch, number
 from opus_async.redaction import Mask
 
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
@@ -60,7 +60,7 @@ class JobPage:
 
 def search(fields: SearchFields, *, offset: int, limit: int) -> Call:
     """Ask for the jobs that match, from ``offset`` on."""
-    asked = calls.query(
+    asked = requests.query(
         workflowId=fields.workflow_id,
         status=fields.status,
         query=fields.query,
@@ -113,7 +113,7 @@ def read_detail(answer: Answer) -> JobDetail:
         for place in (body, body.get("data"), body.get("job")):
             found = _detail(place, answer.mask) if isinstance(place, dict) else None
             if found is not None:
-                belonging.check_id(answer, found.job_id)
+                identity_check.check_id(answer, found.job_id)
                 return found
     raise unusable(answer, "without a job's id")
 
@@ -146,7 +146,7 @@ def read_duplicate(answer: Answer, *, of: str | None = None) -> str:
         ProtocolError: There is no id of a copy in it.
     """
     copy = read_id(answer, *_IDS)
-    if of is not None and belonging.is_same(copy, of):
+    if of is not None and identity_check.is_same(copy, of):
         error = unusable(answer, "that names the job itself, and not its copy")
         error.retryable = False
         raise error
@@ -166,11 +166,11 @@ def read_done(answer: Answer) -> None:
 
 def _of_job(operation: str, method: str, job_id: str, rest: str = "") -> Call:
     path = f"{_path(job_id)}{rest}"
-    return Call(operation=operation, method=method, path=path, job_id=calls.named(job_id, "job id"))
+    return Call(operation=operation, method=method, path=path, job_id=requests.named(job_id, "job id"))
 
 
 def _path(job_id: str) -> str:
-    return f"/job/{calls.segment(job_id, 'job id')}"
+    return f"/job/{requests.segment(job_id, 'job id')}"
 
 
 def _day(moment: date | str | None) -> str | None:

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
-from opus_async.cli.doctor import service
+from opus_async.cli.doctor import api_checks
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
 from opus_async.config import Timeouts, resolve_base_url
 from opus_async.errors import ConfigurationError, OpusError, TransportError
@@ -31,7 +31,7 @@ WORST_SKEW = 60.0
 EXPIRY_NOTICE = timedelta(days=14)
 
 _NAME, _CONNECTION, _CERTIFICATE, _CLOCK = "name", "connection", "certificate", "clock"
-_STEPS = (_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, *service.STEPS)
+_STEPS = (_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, *api_checks.STEPS)
 _TIME = rb"(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)"
 _VALIDITY = re.compile(rb"\x30[\x1e-\x22]" + _TIME + _TIME)
 """In a DER certificate: a sequence of two times, of two or four digits for the year (RFC 5280, 4.1.2.5)."""
@@ -75,7 +75,7 @@ async def _walk(found: list[Check], options: argparse.Namespace) -> None:
         why = "the proxy is in between: see the live call" if proxy else "no TLS: this is plain http"
         found.append(skipped(_CERTIFICATE, why))
     found.append(await _compare_clocks(base_url))
-    found += await service.examine(options, base_url)
+    found += await api_checks.examine(options, base_url)
 
 
 async def _resolve(host: str, port: int) -> Check:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opus_async.batch.ledger.ending import added
 from opus_async.batch.ledger.planning import EARLIER, Change
-from opus_async.batch.ledger.steps import When
+from opus_async.batch.ledger.result_recording import added
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable
+from opus_async.batch.ledger.transitions import When
 from opus_async.batch.rows import PROVED_FAILURES, RowState
 from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus

@@ -13,7 +13,7 @@ LAGGING_REPLICA = 3.0
 """Seconds for which "no such results" is not believed of a job that was seen completed."""
 
 
-async def results(api: Api, job_id: str, *, patience: float) -> JobResults:
+async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults:
     """The results of a completed job, which can come a little after the status does.
 
     Raises:

@@ -7,14 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.simulator import generated
+from opus_async.simulator import generated_files
 from opus_async.simulator.uploads import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opus_async.simulator.config import SimulatorConfig
-    from opus_async.simulator.generated import GeneratedFile
+    from opus_async.simulator.generated_files import GeneratedFile
     from opus_async.simulator.uploads import Upload
     from opus_async.simulator.world import World
 
@@ -47,7 +47,7 @@ def behind(world: World, file_url: str) -> StoredFile | None:
     upload = world.uploads.behind(file_url)
     if upload is not None:
         return _uploaded(world, upload)
-    return _generated(world, generated.behind(world.jobs, file_url, world.clock()))
+    return _generated(world, generated_files.behind(world.jobs, file_url, world.clock()))
 
 
 def at_path(world: World, path: str) -> StoredFile | None:
@@ -55,7 +55,7 @@ def at_path(world: World, path: str) -> StoredFile | None:
     upload = world.uploads.at_path(path)
     if upload is not None:
         return _uploaded(world, upload)
-    return _generated(world, generated.at_path(world.jobs, path, world.clock()))
+    return _generated(world, generated_files.at_path(world.jobs, path, world.clock()))
 
 
 def kept_at(config: SimulatorConfig, upload: Upload) -> Path | None:
@@ -88,7 +88,7 @@ def _generated(world: World, file: GeneratedFile | None) -> StoredFile | None:
         path=file.path,
         file_url=file.file_url,
         identity=file.identity,
-        content_type=generated.CONTENT_TYPE,
+        content_type=generated_files.CONTENT_TYPE,
         size=len(content),
         sha256=sha256(content).hexdigest(),
         read=lambda: content,

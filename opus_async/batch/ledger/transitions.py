@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opus_async.batch.ledger.text import storable
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.rows import Ending
 from opus_async.platform import StartDoubt
 

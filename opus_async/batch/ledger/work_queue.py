@@ -12,8 +12,8 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.text import storable
 from opus_async.batch.rows import Row, RowState
 from opus_async.platform import StartDoubt
 
@@ -28,7 +28,7 @@ SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, r
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
-"""As one value; :mod:`opus_async.batch.ledger.steps` tells what it costs to be asked row by row."""
+"""As one value; :mod:`opus_async.batch.ledger.transitions` tells what it costs to be asked row by row."""
 _MAY_RUN = """
 SELECT id FROM rows WHERE state IN ('ordering', 'running') OR (state = 'unknown' AND remote_id IS NOT NULL)
 ORDER BY CASE state WHEN 'ordering' THEN 0 WHEN 'running' THEN 1 ELSE 2 END, position, id

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO
 
-from opus_async.batch.ledger.text import storable
+from opus_async.batch.ledger.sqlite_text import storable
 from opus_async.batch.rows import IN_FLIGHT, RowState
 from opus_async.models import JobStatus
 

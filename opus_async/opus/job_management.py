@@ -11,9 +11,9 @@ from datetime import date
 from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
-from opus_async.opus.protocol import housekeeping
-from opus_async.opus.protocol.dialect import Call
-from opus_async.opus.protocol.housekeeping import SearchFields
+from opus_async.opus.protocol import job_management
+from opus_async.opus.protocol.api_version import Call
+from opus_async.opus.protocol.job_management import SearchFields
 
 PAGE = 25
 """What the platform gives when it is not asked for a number; more is not known to be taken."""
@@ -52,8 +52,8 @@ class JobSearch(AsyncIterator[JobDetail]):
 
     async def _turn_page(self) -> None:
         """Read one page more. No total is documented, so that it ends nothing but a page that is not full."""
-        call = housekeeping.search(self._searches[0], offset=self._offset, limit=self._page_size)
-        page = await self._api.job_call(call, housekeeping.read_page)
+        call = job_management.search(self._searches[0], offset=self._offset, limit=self._page_size)
+        page = await self._api.job_call(call, job_management.read_page)
         ids = frozenset(job.job_id for job in page.jobs)
         new = [job for job in page.jobs if not any(job.job_id in seen for seen in self._seen)]
         repeated = bool(self._seen) and ids == self._seen[-1]
@@ -109,14 +109,14 @@ class Housekeeping:
             raise InvalidInputs([f"page_size is {page_size}: give 1 or more"])
         fields = SearchFields(workflow_id=workflow_id, query=query, start_date=start_date, end_date=end_date)
         statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
-        housekeeping.search(
+        job_management.search(
             fields, offset=0, limit=page_size
         )  # a bad date is told here, not at the first job
         return JobSearch(self._api, fields, statuses, page_size)
 
     async def get(self, job_id: str) -> JobDetail:
         """Fetch everything there is about a job (``GET /job/{id}``; observed, not documented)."""
-        return await self._api.job_call(housekeeping.detail(job_id), housekeeping.read_detail)
+        return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
 
     async def _order(self, call: Call) -> None:
         """Give an order; a refusal that follows a lost answer means that it was obeyed."""
@@ -127,18 +127,18 @@ class Housekeeping:
             lost = True
 
         try:
-            await self._api.job_call(call, housekeeping.read_done, on_lost)
+            await self._api.job_call(call, job_management.read_done, on_lost)
         except APIError as error:
             if not lost or error.status not in _DONE_ALREADY:
                 raise
 
     async def archive(self, job_id: str) -> None:
         """Take a job out of the lists (``POST /job/{id}/archive``; observed, not documented)."""
-        await self._order(housekeeping.archive(job_id))
+        await self._order(job_management.archive(job_id))
 
     async def unarchive(self, job_id: str) -> None:
         """Put it back (``DELETE /job/{id}/archive``; observed, not documented)."""
-        await self._order(housekeeping.unarchive(job_id))
+        await self._order(job_management.unarchive(job_id))
 
     async def duplicate(self, job_id: str) -> str:
         """Copy a job into a new, unbilled shell (``GET /job/{id}/duplicate``; observed, not documented).
@@ -146,9 +146,9 @@ class Housekeeping:
         Returns:
             The id of the copy. Not repeated after a lost answer, which can have left one.
         """
-        read = functools.partial(housekeeping.read_duplicate, of=job_id)
-        return await self._api.job_call(housekeeping.duplicate(job_id), read)
+        read = functools.partial(job_management.read_duplicate, of=job_id)
+        return await self._api.job_call(job_management.duplicate(job_id), read)
 
     async def delete(self, job_id: str) -> None:
         """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
-        await self._order(housekeeping.delete(job_id))
+        await self._order(job_management.delete(job_id))

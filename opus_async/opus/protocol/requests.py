@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
-from opus_async.opus.protocol.dialect import Call, InitiateFields
-from opus_async.opus.protocol.plain import jsonable, sendable
+from opus_async.opus.protocol.api_version import Call, InitiateFields
+from opus_async.opus.protocol.json_values import jsonable, sendable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one

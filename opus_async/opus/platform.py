@@ -15,16 +15,17 @@ from typing import Any, TypeAlias, cast
 from opus_async.config import RetryPolicy
 from opus_async.errors import OpusError, ProtocolError, first_error
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
-from opus_async.opus import late
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.protocol.dialect import InitiateFields, PresignFields
-from opus_async.opus.protocol.observed import checked_file_url
+from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
+from opus_async.opus.protocol.undocumented import checked_file_url
+from opus_async.opus.results import STAGE as RESULTS
+from opus_async.opus.results import fetch_results
 from opus_async.opus.sources import inspect
-from opus_async.opus.standing import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
+from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
 from opus_async.opus.uploads import UploadsOnce
 from opus_async.platform import Collected, IdTaken, Stages, Standing
 from opus_async.tasks import start_in
@@ -34,7 +35,7 @@ from opus_async.transport.files import Source
 log = logging.getLogger("opus_async.opus")
 
 STAGES = Stages(
-    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect=late.STAGE
+    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect=RESULTS
 )
 LATEST: Version = (None, None)
 _NOTHING_ASKED = JobRequest({})
@@ -199,7 +200,7 @@ class OpusRun:
         await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
 
     async def settle(self, remote_id: str) -> Standing:
-        """Compare the job with one that was never executed; see :mod:`opus_async.opus.standing`.
+        """Compare the job with one that was never executed; see :mod:`opus_async.opus.start_check`.
 
         Raises:
             AuthenticationError: The key is refused, whatever is asked.
@@ -222,7 +223,7 @@ class OpusRun:
     async def collect(self, remote_id: str, status: JobStatus) -> Collected:
         """Fetch the results of a completed job, the audit of any other."""
         if status == JobStatus.COMPLETED:
-            results = await late.results(self._api, remote_id, patience=self._policy.max_elapsed)
+            results = await fetch_results(self._api, remote_id, patience=self._policy.max_elapsed)
             return Collected(outputs=results.outputs, results=results.raw)
         try:
             return Collected(audit=await self._api.audit(remote_id))

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from opus_async.batch.ledger import tail
-from opus_async.batch.ledger.deciding import RESOLVED
+from opus_async.batch.ledger import results_tail
+from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.disk import open_own, sync
-from opus_async.batch.ledger.ending import DOWNLOADED
-from opus_async.batch.ledger.results import Agreed, known_end, read_only
+from opus_async.batch.ledger.result_recording import DOWNLOADED
+from opus_async.batch.ledger.results_file import Agreed, known_end, read_only
+from opus_async.batch.ledger.results_tail import Piece, Verdict
+from opus_async.batch.ledger.sqlite_text import storable, written
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.tail import Piece, Verdict
-from opus_async.batch.ledger.text import storable, written
 from opus_async.layout import RESULTS
 
 log = logging.getLogger("opus_async.batch")
@@ -68,7 +68,7 @@ def agree(store: Store, at: float) -> Agreed:
     with read_only(results.path) as file:
         assert file is not None  # noqa: S101 - the store has made it
         end = known_end(connection, results.path, file, store.identity.get("examined", 0))
-        for piece in tail.pieces(connection, file, end):
+        for piece in results_tail.pieces(connection, file, end):
             if piece.verdict.completes:
                 _take(piece, store, at)
                 proved += piece.verdict is Verdict.PROOF

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import InvalidInputs
-from opus_async.opus.protocol import answers, calls
-from opus_async.opus.protocol.dialect import Answer, Call
+from opus_async.opus.protocol import requests, responses
+from opus_async.opus.protocol.api_version import Answer, Call
 from opus_async.opus.protocol.excerpts import excerpt
-from opus_async.opus.protocol.plain import sendable
+from opus_async.opus.protocol.json_values import sendable
 
 URL_LIFE = 3600
 """Seconds for which a presigned URL is asked for. It is used at once; a slow line may take long over it."""
@@ -49,7 +49,7 @@ def download(file_url: str, *, workspace_id: str | None) -> Call:
         InvalidInputs: It is no ``fileUrl``.
     """
     where = {"customExpiry": URL_LIFE} if workspace_id is None else {"workspaceId": workspace_id}
-    body = {"fileUrl": checked_file_url(file_url), **calls.given(**where)}
+    body = {"fileUrl": checked_file_url(file_url), **requests.given(**where)}
     return Call(operation="download", method="POST", path="/job/file/download", body=body)
 
 
@@ -60,17 +60,17 @@ def read_download(answer: Answer) -> PresignedDownload:
         APIError: The answer means no.
         ProtocolError: There is no URL in it, or one that is none, or from which nothing may be fetched.
     """
-    body = answers.accepted(answer)
-    for place in answers.layers(body):
-        get_url = answers.presigned_url(place, answer)
+    body = responses.accepted(answer)
+    for place in responses.layers(body):
+        get_url = responses.presigned_url(place, answer)
         if get_url:
             return PresignedDownload(
                 get_url,
-                file_url=answers.http_url(answers.pick(place, "fileUrl", "file_url")),
-                content_type=answers.text(answers.pick(place, "contentType", "content_type")),
-                size=_size(answers.pick(place, "contentLength", "content_length")),
+                file_url=responses.http_url(responses.pick(place, "fileUrl", "file_url")),
+                content_type=responses.text(responses.pick(place, "contentType", "content_type")),
+                size=_size(responses.pick(place, "contentLength", "content_length")),
             )
-    raise answers.unusable(answer, "without a usable presignedUrl")
+    raise responses.unusable(answer, "without a usable presignedUrl")
 
 
 def checked_file_url(value: Any) -> str:

@@ -23,7 +23,7 @@ from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from opus_async.errors import DownloadError
-from opus_async.transport.reading import off_loop
+from opus_async.transport.open_source import off_loop
 from opus_async.transport.shortage import advice, out_of
 
 _SHOWN_CHARS = 50

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection, errors
-from opus_async.cli.batch import pacing, standing
+from opus_async.cli.batch import run_options, status_text
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
 from opus_async.cli.program import told
 from opus_async.cli.tables import printable
@@ -84,8 +84,8 @@ async def _watched(
         control=control, progress=progress, notice=voice, planning=partial(_prepare, progress)
     )
     client = facts.get("client", {})
-    limits = pacing.limits_of(options, client.get("limits"))
-    retry = pacing.retry_of(options, client.get("retry"))
+    limits = run_options.limits_of(options, client.get("limits"))
+    retry = run_options.retry_of(options, client.get("retry"))
     trouble = partial(_tell_trouble, board)
     with _interruptible(control, progress, voice) as interrupted:
         try:
@@ -196,7 +196,7 @@ def tell(result: BatchResult, options: argparse.Namespace) -> None:
     else:
         from opus_async.batch.outputs.status import look
 
-        print(standing.as_text(look(result.directory)))
+        print(status_text.as_text(look(result.directory)))
     if result.error is not None:
         errors.report(_of_no_row(result.error), debug=options.debug, api=options.api)
         hint(f"No row failed for this. When it is mended, go on: {resume}")

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Mapping
 
 from opus_async.cli import connection
-from opus_async.cli.doctor import refusals
+from opus_async.cli.doctor import diagnosis
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, skipped
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
 from opus_async.opus.client import OpusClient
-from opus_async.opus.protocol.generations import AUTO
+from opus_async.opus.protocol.api_versions import AUTO
 
 PROBE = "0000000000000000"
 """No workflow has this id: the answer 404 tells that the key was accepted."""
@@ -39,7 +39,7 @@ async def examine(options: argparse.Namespace, base_url: str) -> list[Check]:
     # Who has just waited in vain for a turn need not wait again.
     found = asked if isinstance(asked, RateLimited) else await _read(spoken, options.workflow)
     if asked is False:
-        return [refusals.of_host(GENERATION, answers, found, base_url)]
+        return [diagnosis.of_host(GENERATION, answers, found, base_url)]
     return [_generation(api, spoken, answers), _call(found, options.workflow, works=asked is True)]
 
 
@@ -90,7 +90,7 @@ async def _read(api: str, workflow_id: str | None) -> Workflow | OpusError:
 
 def _call(found: Workflow | OpusError, workflow_id: str | None, *, works: bool) -> Check:
     if isinstance(found, OpusError):
-        return refusals.of_call(CALL, found, workflow_id, works=works)
+        return diagnosis.of_call(CALL, found, workflow_id, works=works)
     inputs = ", ".join(field.display_name for field in found.inputs.values()) or "none"
     return good(CALL, f"the key works; workflow {found.name!r}, inputs: {inputs}")
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from opus_async.batch.ledger.birth import born
+from opus_async.batch.ledger.file_birth import born
 from opus_async.layout import LEDGER
 
 

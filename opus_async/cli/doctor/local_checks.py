@@ -26,7 +26,7 @@ from opus_async.config import (
     resolve_key,
 )
 from opus_async.errors import ConfigurationError
-from opus_async.opus.protocol import calls
+from opus_async.opus.protocol import requests
 from opus_async.transport import open_files
 from opus_async.transport.urls import without_query
 
@@ -120,7 +120,7 @@ def callback_url() -> Check:
     if url is None:
         return good("callback URL", "none: jobs are polled")
     try:
-        calls.callback(url, plain_http=_is_here())
+        requests.callback(url, plain_http=_is_here())
     except ConfigurationError as error:
         return bad("callback URL", error.message, "correct OPUS_CALLBACK_URL, or unset it")
     return good("callback URL", f"at {urlsplit(url).hostname}")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli.batch import ordering, pacing, working
+from opus_async.cli.batch import run_options, session, spec_options
 from opus_async.cli.errors import Exit, WrongUse, complain, hint
 from opus_async.cli.program import told
 
@@ -36,7 +36,7 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    ordering.add_manifest(parser)
+    spec_options.add_manifest(parser)
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", help="the batch directory; must not hold a batch")
     add(
@@ -49,25 +49,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also run rows of an earlier batch's failures.jsonl that may have been billed",
     )
-    ordering.add_outside(parser)
-    ordering.add_order(parser)
-    ordering.add_reading(parser)
-    pacing.configure(parser)
+    spec_options.add_outside(parser)
+    spec_options.add_order(parser)
+    spec_options.add_reading(parser)
+    run_options.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it."""
     from opus_async.batch import RowsRefused
 
-    manifest = ordering.manifest_of(options)
+    manifest = spec_options.manifest_of(options)
     if options.out is None:
         raise WrongUse(
             "--out says where the batch lives: its ledger, its results, its report. For example: "
-            f"--out {ordering.folder_name(manifest)}"
+            f"--out {spec_options.folder_name(manifest)}"
         )
     if options.out.exists() and not options.out.is_dir():
         raise WrongUse(f"--out: {options.out} is there, and is no folder")
-    order = ordering.order_of(options)
+    order = spec_options.order_of(options)
 
     async def begin(opus: OpusClient, watching: Watching) -> BatchResult:
         from opus_async.batch import run_batch
@@ -78,16 +78,16 @@ def run(options: argparse.Namespace) -> int:
             workflow_id=options.workflow,
             out=options.out,
             **order,
-            **ordering.reading_of(options),
+            **spec_options.reading_of(options),
             skip_invalid=options.skip_invalid,
             accept_second_bill=options.accept_second_bill,
             allow_outside=options.allow_outside,
-            **pacing.settings_of(options),
+            **run_options.settings_of(options),
             watching=watching,
         )
 
     try:
-        return working.work(options, options.out, begin)
+        return session.work(options, options.out, begin)
     except RowsRefused as refused:
         _tell_refused(refused, options, manifest)
         return Exit.WRONG_USE
@@ -95,14 +95,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: str) -> None:
     """The problems as a table, and how to see all of them."""
-    from opus_async.cli.batch import problems
+    from opus_async.cli.batch import validation_text
 
     complain(refused.message.partition("\n")[0])
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    print(problems.found(refused.validation.causes, width), file=sys.stderr)
+    print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:
         hint(f"{refused.validation.outside.summary}.")
-    words = ["batch", "validate", manifest, *ordering.words(options), "--json", "problems.json"]
+    words = ["batch", "validate", manifest, *spec_options.words(options), "--json", "problems.json"]
     if options.accept_second_bill:
         words.append("--accept-second-bill")
     hint(f"All of them, one by one: {told(*words, api=options.api)}")
