@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.rows import Ending, NewRow, Row, RowState
+from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 
 CHUNK = 256
 SHARD = 128
@@ -98,7 +98,7 @@ async def one(ledger: SqliteLedger, row: Row) -> None:
     line = {"index": row.index, "key": row.key, "job_id": job, "status": "COMPLETED", "outputs": OUTPUTS}
     await ledger.end(
         row,
-        Ending(
+        RowResult(
             state=RowState.COMPLETED,
             status="COMPLETED",
             stage="results",

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from opus_async import OpusClient, RetryPolicy
-from opus_async.batch import BatchResult, Control, Watching, resume_batch, run_batch
+from opus_async.batch import BatchObserver, BatchResult, ShutdownControl, resume_batch, run_batch
 
 WORKFLOW = "D0cumentWorkfl0w"
 
@@ -34,7 +34,7 @@ def some_invoices(folder: Path) -> Path:
     return manifest
 
 
-async def work(opus: OpusClient, manifest: Path, out: Path, watching: Watching) -> BatchResult:
+async def work(opus: OpusClient, manifest: Path, out: Path, watching: BatchObserver) -> BatchResult:
     """Begin the batch, or go on with it."""
     if (out / "ledger.db").exists():
         return await resume_batch(opus, out, watching=watching)
@@ -56,9 +56,9 @@ async def work(opus: OpusClient, manifest: Path, out: Path, watching: Watching) 
 async def main(folder: Path) -> int:
     """Run it, and print what came of it; Ctrl-C drains, a second one leaves at once."""
     manifest, out = some_invoices(folder), folder / "invoices-batch"
-    control = Control()
+    control = ShutdownControl()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, control.interrupt)
-    watching = Watching(control=control, notice=lambda text: print(text, file=sys.stderr))
+    watching = BatchObserver(control=control, notice=lambda text: print(text, file=sys.stderr))
     async with OpusClient(retry=RetryPolicy(outage=600)) as opus:
         result = await work(opus, manifest, out, watching)
     print(f"{result.ended_because}: {result.counts.completed} of {result.counts.total} rows completed")

@@ -21,7 +21,7 @@ OWNER_ONLY, ANYBODY = 0o600, 0o666
 
 
 @contextmanager
-def replaced(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, private: bool = True) -> Iterator[BinaryIO]:
     """Write a file that takes the place of any other of its name when the block ends well.
 
     Args:

@@ -34,7 +34,7 @@ class Stages:
     collect: str
 
 
-class Standing(enum.Enum):
+class StartCheck(enum.Enum):
     """What one look at a job tells after its start became uncertain."""
 
     RUNNING = "running"
@@ -42,9 +42,9 @@ class Standing(enum.Enum):
     DIFFERENT = "different"
     """It shows something that a job never started does not, seen only once so far. From then on nothing
     proves any more that it was never started."""
-    UNSTARTED = "unstarted"
+    NOT_STARTED = "unstarted"
     """It looks exactly like a job never started. One look proves nothing: it may be queued."""
-    UNCLEAR = "unclear"
+    INCONCLUSIVE = "unclear"
     """The look itself failed."""
 
 
@@ -67,7 +67,7 @@ class StartDoubt(enum.Enum):
     """It was seen to differ from a job never started: nothing proves any more that it never was."""
 
 
-class UncertainStart(Exception):
+class AmbiguousStart(Exception):
     """Raised by ``start`` when the order may or may not have been obeyed: a question for the lifecycle.
 
     Attributes:
@@ -82,7 +82,7 @@ class UncertainStart(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class JobResult:
     """What a job that ended has left.
 
     Attributes:
@@ -97,7 +97,7 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class RetryRequest:
     """What a person wants of a job that is to be tried again: it is asked first; see :mod:`.retrying`.
 
     Attributes:
@@ -113,7 +113,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class RecoveredJob:
     """How far an earlier process came with a job.
 
     Attributes:
@@ -130,18 +130,18 @@ class Past:
     orders: int = 0
     accepted: bool = False
     elsewhere: bool = False
-    retry: Retry | None = None
+    retry: RetryRequest | None = None
     doubt: StartDoubt | None = None
 
 
-NO_PAST = Past()
+NEW_JOB = RecoveredJob()
 
 
 class IdTaken(Exception):
     """Raised by a journal, with the id: it is another job's, and must not be ordered for this one."""
 
 
-class Journal(Protocol):
+class JobJournal(Protocol):
     """Told of the steps of one job that must outlive this process, in time."""
 
     def created(self, remote_id: str) -> None:
@@ -167,7 +167,7 @@ class Journal(Protocol):
         """The platform shows this status, for the first time or after another."""
 
 
-class Memory(Protocol):
+class Cache(Protocol):
     """What a platform may keep beyond this process: what was prepared once need not be prepared again.
 
     Names and values are the platform's own text. Nothing secret goes in, and nothing that expires.
@@ -180,33 +180,33 @@ class Memory(Protocol):
         """Keep it. Losing it costs time and no bill."""
 
 
-class Observer(Protocol):
+class StatusSource(Protocol):
     """Asks the platform where jobs stand."""
 
-    observes_at_once: int
-    """How many jobs one call of ``observe`` can ask about."""
+    batch_size: int
+    """How many jobs one call of ``poll`` can ask about."""
 
-    async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
+    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once, without retries; an id that could not be read maps to what went wrong."""
 
     async def is_well(self) -> bool:
         """Whether the platform answers as it should when it is asked about no job in particular."""
 
 
-class Platform(Observer, Protocol[BoundT, ReadyT]):
+class Platform(StatusSource, Protocol[BoundT, ReadyT]):
     """One platform, for one run of one workflow."""
 
     stages: Stages
     kind: str
     """What run times are learned for: the workflow."""
-    stray_shells: int
+    orphaned_jobs: int
     """Shells made and never started: after lost answers, and to learn what an unstarted job looks like."""
 
     calls_back: bool
     """Whether the platform was asked to call when a job ends; such a call is a hint and no more."""
 
     @property
-    def prepared_before(self) -> int:
+    def uploads_reused(self) -> int:
         """Files that needed no upload, because the same content was there."""
 
     async def open(self) -> None:
@@ -230,10 +230,10 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
         Known once it is open. ``generation`` is that of the API, by which ids of jobs are known.
         """
 
-    def requests_for(self, files: int) -> int:
+    def estimated_requests(self, files: int) -> int:
         """How many requests a job with so many files takes, looks at its status not counted."""
 
-    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
+    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
         """A job that an earlier process created for this request is to be started or settled here.
 
         Args:
@@ -263,14 +263,14 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
             OpusError: Proved not obeyed: no byte of it left, or it was turned away unread (429).
         """
 
-    async def settle(self, remote_id: str) -> Standing:
+    async def check_started(self, remote_id: str) -> StartCheck:
         """Look once whether an uncertain start was obeyed.
 
         Raises:
             OpusError: The platform cannot be asked any more; a later look would not go better.
         """
 
-    async def collect(self, remote_id: str, status: JobStatus) -> Collected:
+    async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch what a job with this terminal status has left.
 
         Of a job that did not complete only the audit, and an audit that cannot be had is no error.
@@ -280,7 +280,7 @@ class Platform(Observer, Protocol[BoundT, ReadyT]):
         """Display name and URL of each file that a job has left, in their order.
 
         Args:
-            results: As in ``Collected``: they tell what is a file, where a value alone may be a link.
+            results: As in ``JobResult``: they tell what is a file, where a value alone may be a link.
         """
 
     async def fetch(self, url: str, destination: Path) -> DownloadedFile:

@@ -33,32 +33,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opus_async.batch.api import resolve_batch, resume_batch, retry_batch, run_batch
-    from opus_async.batch.observer import Watching
+    from opus_async.batch.observer import BatchObserver
     from opus_async.batch.planning.manifest_source import RowsRefused
     from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
     from opus_async.batch.result import BatchResult
     from opus_async.batch.rows import RowState
     from opus_async.jobs.halt import Halt
-    from opus_async.jobs.shutdown import Control
+    from opus_async.jobs.shutdown import ShutdownControl
     from opus_async.metrics.counts import Counts
 
 _HOMES = {
     "opus_async.batch.api": ("resolve_batch", "resume_batch", "retry_batch", "run_batch"),
-    "opus_async.jobs.shutdown": ("Control",),
+    "opus_async.jobs.shutdown": ("ShutdownControl",),
     "opus_async.jobs.halt": ("Halt",),
     "opus_async.batch.planning.manifest_source": ("RowsRefused",),
     "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
     "opus_async.batch.result": ("BatchResult",),
     "opus_async.batch.rows": ("RowState",),
     "opus_async.metrics.counts": ("Counts",),
-    "opus_async.batch.observer": ("Watching",),
+    "opus_async.batch.observer": ("BatchObserver",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_FORMER_NAMES = {"Watching": "BatchObserver", "Control": "ShutdownControl"}
+"""Names that programs may still import."""
 
 __all__ = [
+    "BatchObserver",
     "BatchResult",
     "Client",
-    "Control",
     "Counts",
     "Halt",
     "Ledger",
@@ -66,7 +68,7 @@ __all__ = [
     "RowState",
     "RowsRefused",
     "ShardRunner",
-    "Watching",
+    "ShutdownControl",
     "resolve_batch",
     "resume_batch",
     "retry_batch",
@@ -77,6 +79,7 @@ __all__ = [
 if not TYPE_CHECKING:  # a type checker must see that a misspelt name is none
 
     def __getattr__(name: str) -> Any:
+        name = _FORMER_NAMES.get(name, name)
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOME_OF[name]), name)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.observer import Watching
-from opus_async.batch.options import Order, Rules, Settings, Source
-from opus_async.batch.planning.open_batch import Changes, begin, go_on
+from opus_async.batch.observer import BatchObserver
+from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
+from opus_async.batch.planning.open_batch import ResumeChanges, resume, start
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
@@ -51,7 +51,7 @@ async def run_batch(
     timeout: float | None = None,
     download_outputs: bool = False,
     drain_seconds: float = DRAIN_SECONDS,
-    watching: Watching | None = None,
+    watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Run one job for every row of a manifest; no row is lost, and none is billed twice.
 
@@ -94,7 +94,7 @@ async def run_batch(
     """
     _check_mapping("columns", columns, "{'Column': 'Input'}")
     _check_mapping("constants", constants, "{'Input': 'value'}")
-    order = Order(
+    order = BatchSpec(
         workflow_id=workflow_id,
         version_number=version_number,
         version_id=version_id,
@@ -104,8 +104,8 @@ async def run_batch(
         description=description,
         key=key,
     )
-    source = Source.of(Path(manifest), sheet=sheet, delimiter=delimiter, encoding=encoding)
-    settings = Settings(
+    source = ManifestSource.of(Path(manifest), sheet=sheet, delimiter=delimiter, encoding=encoding)
+    settings = RunSettings(
         max_in_flight=max_in_flight,
         start_rate=start_rate,
         halt=halt if isinstance(halt, Halt) else Halt.parse(halt),
@@ -113,17 +113,17 @@ async def run_batch(
         download_outputs=download_outputs,
         drain_seconds=drain_seconds,
     )
-    rules = Rules(
+    rules = ManifestPolicy(
         skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
     )
-    return await begin(
+    return await start(
         client,
         Path(out),
         order,
         source,
         settings=settings,
         rules=rules,
-        watching=watching or Watching(),
+        watching=watching or BatchObserver(),
     )
 
 
@@ -137,7 +137,7 @@ async def resume_batch(
     force: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
-    watching: Watching | None = None,
+    watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Go on with a batch, from whatever state and after whatever death.
 
@@ -162,8 +162,8 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
-    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
-    return await go_on(client, Path(out), changes, watching or Watching())
+    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    return await resume(client, Path(out), changes, watching or BatchObserver())
 
 
 async def retry_batch(
@@ -177,7 +177,7 @@ async def retry_batch(
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
     allow_outside: bool = False,
-    watching: Watching | None = None,
+    watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Try rows again that did not complete, and go on with the rest.
 
@@ -209,8 +209,8 @@ async def retry_batch(
             "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
             "--accept-second-bill."
         )
-    changes = Changes(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
-    return await go_on(client, Path(out), changes, watching or Watching(), retry=states)
+    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
 
 
 async def resolve_batch(

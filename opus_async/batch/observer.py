@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import Control, Pace
+from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.metrics.progress import Progress
 
-Notice = Callable[[str], None]
+Notify = Callable[[str], None]
 """Told in a sentence what a person should know while it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watching:
+class BatchObserver:
     """Who is told what while a batch is worked on; all of it is optional.
 
     Attributes:
@@ -25,13 +25,13 @@ class Watching:
             rows so far.
     """
 
-    control: Control = field(default_factory=Control)
+    control: ShutdownControl = field(default_factory=ShutdownControl)
     progress: Progress = field(default_factory=Progress)
-    notice: Notice = lambda _: None
+    notice: Notify = lambda _: None
     planning: Callable[[str, int], None] = lambda _what, _rows: None
 
 
-def why_ending(control: Control) -> str:
+def why_ending(control: ShutdownControl) -> str:
     """Why no more rows are begun, and what is waited for, to be shown; empty as long as they are."""
     if control.reason is None:
         return ""
@@ -42,8 +42,8 @@ def why_ending(control: Control) -> str:
 
 
 _WAITING = {
-    Pace.RUN: "going on",
-    Pace.FINISH: "waiting for those in flight",
-    Pace.DRAIN: "waiting for those near the end",
-    Pace.LEAVE: "leaving",
+    ShutdownMode.RUN: "going on",
+    ShutdownMode.STOP_ADMITTING: "waiting for those in flight",
+    ShutdownMode.DRAIN: "waiting for those near the end",
+    ShutdownMode.CANCEL: "leaving",
 }

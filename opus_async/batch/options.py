@@ -12,7 +12,7 @@ from opus_async.jobs.shutdown import DRAIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BatchSpec:
     """What changes the results: it may not change between runs, unless that is forced.
 
     Attributes:
@@ -47,7 +47,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ManifestSource:
     """Where the rows come from; may move between runs.
 
     Attributes:
@@ -79,7 +79,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class ManifestPolicy:
     """What is tolerated of a manifest.
 
     Attributes:
@@ -98,7 +98,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RunSettings:
     """How the work is done: may change from run to run.
 
     Attributes:

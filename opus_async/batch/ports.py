@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from opus_async.batch.rows import Ending, NewRow, Row, RowState
+from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.config import Limits, RetryPolicy
 from opus_async.events import Listener
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.samples import Sample
-from opus_async.platform import Memory, StartDoubt
+from opus_async.platform import Cache, StartDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Ledger(Protocol):
     """
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> Cache:
         """What the platform prepared in this batch, in whatever process."""
 
     def now(self) -> float:
@@ -149,7 +149,7 @@ class Ledger(Protocol):
     async def park(self, row: Row, *, status: str, look_in: float, timings: Mapping[str, float]) -> None:
         """It waits for a person; look at it again after so many seconds."""
 
-    async def end(self, row: Row, ending: Ending) -> None:
+    async def end(self, row: Row, ending: RowResult) -> None:
         """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
 
     def sample(self, sample: Sample) -> None:
@@ -216,7 +216,7 @@ class Client(Protocol):
         self,
         workflow_id: str,
         *,
-        memory: Memory | None = None,
+        memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
     ) -> Lifecycle[Any, Any]:

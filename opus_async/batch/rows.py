@@ -35,9 +35,9 @@ class RowState(enum.StrEnum):
 
 IN_FLIGHT = frozenset({RowState.ORDERING, RowState.RUNNING, RowState.WAITING})
 """States in which the platform may be at work, and a bill under way."""
-PROVED_FAILURES = frozenset({RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT})
+UNBILLED = frozenset({RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT})
 """States that are known to cost nothing: such a row may be run again."""
-ENDED = PROVED_FAILURES | {RowState.COMPLETED, RowState.UNKNOWN}
+ENDED = UNBILLED | {RowState.COMPLETED, RowState.UNKNOWN}
 """States that nothing but a resume, a retry or a decision changes."""
 
 
@@ -155,7 +155,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class RowResult:
     """How a row ended, or why it rests.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
-from opus_async.cli.errors import Exit, complain
+from opus_async.cli.errors import Exit, print_error
 from opus_async.cli.job_progress import story_for
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.cli.words import precise
@@ -64,7 +64,7 @@ async def _get(options: argparse.Namespace) -> AuditLog:
                 status = await opus.jobs.status(job_id)
             except OpusError:
                 raise missing from None
-            complain(f"the platform has no audit of job {job_id} yet; its status is {status}")
+            print_error(f"the platform has no audit of job {job_id} yet; its status is {status}")
             return AuditLog()
 
 

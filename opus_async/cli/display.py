@@ -111,9 +111,9 @@ def make(progress: Progress, title: str, *, plain: bool = False) -> Board:
     """
     if not plain and is_live(sys.stderr, os.environ) and find_spec("rich"):
         with suppress(ImportError):  # a broken installation of it is no reason to stop
-            from opus_async.cli.live import Bars
+            from opus_async.cli.live import LiveDisplay
 
-            return Bars(progress, title)
+            return LiveDisplay(progress, title)
     return Lines(progress, title)
 
 

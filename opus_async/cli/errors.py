@@ -10,7 +10,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator
 
-from opus_async.cli.program import NAME, called, told
+from opus_async.cli.program import NAME, command_line, program_name
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -35,11 +35,11 @@ from opus_async.exits import Exit, first_of
 __all__ = [
     "Exit",
     "advice",
-    "complain",
     "exit_code",
     "first_of",
-    "hint",
-    "in_shell_words",
+    "for_cli",
+    "print_error",
+    "print_hint",
     "report",
     "start_logging",
 ]
@@ -125,18 +125,18 @@ def report(error: BaseException, *, debug: bool, api: str | None = None) -> Exit
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, KeyboardInterrupt) and sys.stderr.isatty():
         print(file=sys.stderr)  # the terminal has written ^C where we stand
-    complain(in_shell_words(_explained(error), getattr(error, "job_id", None), api))
+    print_error(for_cli(_explained(error), getattr(error, "job_id", None), api))
     if what_next := advice(error, api):
-        hint(what_next)
+        print_hint(what_next)
     return exit_code(error)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """One message on stderr, marked as ours."""
     print(_folded(f"opus-async: {text}", indent="  "), file=sys.stderr)
 
 
-def hint(text: str) -> None:
+def print_hint(text: str) -> None:
     """What can be done next, on stderr."""
     print(_folded(text), file=sys.stderr)
 
@@ -155,11 +155,12 @@ def _about_the_job(error: OpusError, api: str | None) -> Iterator[str]:
     if job_id is None:
         return
     if isinstance(error, JobFailed):
-        yield f"What each of its nodes did: {told('audit', job_id, api=api)}"
+        yield f"What each of its nodes did: {command_line('audit', job_id, api=api)}"
     elif error.stage == DOWNLOAD:
-        yield f"The outputs are above; their files, once more: {told('wait', job_id, api=api)} --download DIR"
+        again = f"{command_line('wait', job_id, api=api)} --download DIR"
+        yield f"The outputs are above; their files, once more: {again}"
     elif error.stage == "results":
-        yield f"The job has ended; what it left, once more: {told('wait', job_id, api=api)}"
+        yield f"The job has ended; what it left, once more: {command_line('wait', job_id, api=api)}"
     elif exit_code(error) is Exit.UNKNOWN:
         yield (
             f"Job {job_id} may still run, and is billed when it completes. Do not run the same inputs again "
@@ -172,22 +173,22 @@ def _about_the_way(error: OpusError, api: str | None) -> Iterator[str]:
     """Of the way to the platform: whether it is one."""
     no_such_path = isinstance(error, NotFound) and error.detail.startswith("Cannot ")
     if isinstance(error, TransportError) or no_such_path or exit_code(error) is Exit.NOT_ALLOWED:
-        yield f"'{told('doctor', api=api)}' checks key, network and limits."
+        yield f"'{command_line('doctor', api=api)}' checks key, network and limits."
 
 
 def _ways_on(job_id: str, api: str | None) -> str:
-    wait, audit = told("wait", job_id, api=api), told("audit", job_id, api=api)
+    wait, audit = command_line("wait", job_id, api=api), command_line("audit", job_id, api=api)
     return f"    go on waiting:        {wait}\n    see what it has done: {audit}"
 
 
-def in_shell_words(text: str, job_id: str | None, api: str | None) -> str:
+def for_cli(text: str, job_id: str | None, api: str | None) -> str:
     """A message for the authors of programs, with our commands and options where it names theirs."""
     for pattern, words in _PYTHON:
         text = pattern.sub(words, text)
-    text = text.replace(f"'{NAME} batch ", f"'{called()} batch ")
+    text = text.replace(f"'{NAME} batch ", f"'{program_name()} batch ")
     if job_id is None:
         return text
-    return _CALL.sub(lambda call: f"'{told(_COMMANDS[call[1]], job_id, api=api)}'", text)
+    return _CALL.sub(lambda call: f"'{command_line(_COMMANDS[call[1]], job_id, api=api)}'", text)
 
 
 def start_logging(*, debug: bool) -> None:

@@ -23,7 +23,7 @@ _PARKED = "WAITING"
 _ERASE = "\r\x1b[K"
 
 
-class Story:
+class JobProgress:
     """A listener, and the display of what is waited for now.
 
     On a terminal what is waited for is one line that ticks, below those of the stages. Elsewhere each status
@@ -152,10 +152,10 @@ class Story:
             self._stream.flush()
 
 
-def story_for(options: argparse.Namespace, *, job_id: str | None = None) -> Story:
+def story_for(options: argparse.Namespace, *, job_id: str | None = None) -> JobProgress:
     """The story that suits stderr; with ``--debug`` a log goes there, through which no line can tick."""
     import os
 
     from opus_async.cli.display import is_live
 
-    return Story(live=is_live(sys.stderr, os.environ) and not options.debug, job_id=job_id)
+    return JobProgress(live=is_live(sys.stderr, os.environ) and not options.debug, job_id=job_id)

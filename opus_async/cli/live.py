@@ -18,7 +18,7 @@ from opus_async.metrics.progress import DONE, Progress, Rates
 FRAMES_PER_SECOND = 4
 
 
-class Bars:
+class LiveDisplay:
     """A bar per stage, redrawn at most four times a second, gone when it is closed."""
 
     period = 1 / FRAMES_PER_SECOND

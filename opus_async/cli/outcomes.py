@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import downloads
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, hint, in_shell_words
-from opus_async.cli.job_progress import Story
-from opus_async.cli.program import told
+from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, for_cli, print_hint
+from opus_async.cli.job_progress import JobProgress
+from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
 from opus_async.errors import JobFailed, OpusError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ending:
+class JobEnd:
     """An outcome, and what became of its files.
 
     Attributes:
@@ -82,13 +82,13 @@ def make_folder(options: argparse.Namespace) -> None:
         raise WrongUse(f"--download: {options.download} is no folder ({error.strerror})") from None
 
 
-async def complete(
+async def fetch_files(
     opus: OpusClient,
     options: argparse.Namespace,
-    story: Story,
+    story: JobProgress,
     outcome: JobOutcome,
     whose: Callable[[], Awaitable[Workflow | JobDetail]],
-) -> Ending:
+) -> JobEnd:
     """Fetch an outcome's files, where that is wanted.
 
     Args:
@@ -102,20 +102,22 @@ async def complete(
 
     remote = file_urls(outcome.results) if outcome.ok else {}
     if options.download is None or not outcome.ok:
-        return Ending(outcome, remote)
+        return JobEnd(outcome, remote)
     if not remote:
-        return Ending(outcome, remote, files={})
+        return JobEnd(outcome, remote, files={})
     count = sum(map(len, remote.values()))
     story.enter(DOWNLOAD, f"{count} {'file' if count == 1 else 'files'} into {options.download}")
     workspace_id = await downloads.workspace_of(whose())
     try:
         files = await downloads.fetch(opus, remote, options.download, workspace_id=workspace_id)
     except OpusError as error:  # it must not hide what the job gave, and was billed for
-        return Ending(outcome, remote, error=error.located(job_id=outcome.job_id, stage=DOWNLOAD))
-    return Ending(outcome, remote, files)
+        return JobEnd(outcome, remote, error=error.located(job_id=outcome.job_id, stage=DOWNLOAD))
+    return JobEnd(outcome, remote, files)
 
 
-def conclude(options: argparse.Namespace, story: Story, waiting: Coroutine[Any, Any, Ending]) -> Exit:
+def print_outcome(
+    options: argparse.Namespace, story: JobProgress, waiting: Coroutine[Any, Any, JobEnd]
+) -> Exit:
     """Wait for the end of one job, and print it.
 
     Args:
@@ -145,12 +147,12 @@ def conclude(options: argparse.Namespace, story: Story, waiting: Coroutine[Any, 
     outcome.raise_for_status()
     if ending.remote and ending.files is None:
         names = ", ".join(map(printable, ending.remote))
-        again = told("wait", outcome.job_id or "", api=options.api)
-        hint(f"Files in {names}: fetch them with {again} --download DIR")
+        again = command_line("wait", outcome.job_id or "", api=options.api)
+        print_hint(f"Files in {names}: fetch them with {again} --download DIR")
     return Exit.OK
 
 
-def as_json(ending: Ending, api: str | None = None) -> dict[str, Any]:
+def as_json(ending: JobEnd, api: str | None = None) -> dict[str, Any]:
     """The whole outcome for a machine."""
     outcome, error = ending.outcome, ending.outcome.error or ending.error
     described = {
@@ -165,7 +167,7 @@ def as_json(ending: Ending, api: str | None = None) -> dict[str, Any]:
     return described if ending.files is None else {**described, "files": dict(ending.files)}
 
 
-def _outputs(ending: Ending) -> dict[str, Any]:
+def _outputs(ending: JobEnd) -> dict[str, Any]:
     outputs = dict(ending.outcome.outputs)
     if ending.files is not None:
         outputs.setdefault("files", dict(ending.files))  # an output of that name was paid for
@@ -186,7 +188,7 @@ def _failure(error: OpusError, api: str | None) -> dict[str, Any]:
 def _error(error: OpusError, api: str | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": type(error).__name__,
-        "message": in_shell_words(error.message, error.job_id, api),
+        "message": for_cli(error.message, error.job_id, api),
         "stage": error.stage,
     }
     if isinstance(error, JobFailed):

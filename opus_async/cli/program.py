@@ -10,7 +10,7 @@ from pathlib import Path
 NAME = "opus-async"
 
 
-def called() -> str:
+def program_name() -> str:
     """The program as its user typed it: by its path where a shell would find none of its name, or another."""
     script = Path(sys.argv[0])
     if script.name != NAME:  # python -m, or a program that calls main()
@@ -21,7 +21,7 @@ def called() -> str:
     return shlex.quote(sys.argv[0])
 
 
-def told(*words: str, api: str | None = None) -> str:
+def command_line(*words: str, api: str | None = None) -> str:
     """A command of ours, to be typed; with ``--api`` where that was given."""
     more = ("--api", api) if api else ()
-    return " ".join((called(), *map(shlex.quote, (*words, *more))))
+    return " ".join((program_name(), *map(shlex.quote, (*words, *more))))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.errors import WrongUse
-from opus_async.cli.job_progress import Story, story_for
+from opus_async.cli.job_progress import JobProgress, story_for
 
 if TYPE_CHECKING:
-    from opus_async.cli.outcomes import Ending
+    from opus_async.cli.outcomes import JobEnd
 
 _EPILOG = """\
 NAME is an input's display name or variable name ('opus-async workflow show ID' lists them). VALUE is text and
@@ -55,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
     story = story_for(options)
-    return outcomes.conclude(options, story, _run(options, inputs, story))
+    return outcomes.print_outcome(options, story, _run(options, inputs, story))
 
 
-async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: Story) -> Ending:
+async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
     from opus_async.cli.display import Showing
 
     workflow_id = options.workflow_id
@@ -72,7 +72,9 @@ async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: St
             version_id=options.version_id,
             version_number=options.version_number,
         )
-        return await outcomes.complete(opus, options, story, outcome, lambda: opus.workflows.get(workflow_id))
+        return await outcomes.fetch_files(
+            opus, options, story, outcome, lambda: opus.workflows.get(workflow_id)
+        )
 
 
 def gather(

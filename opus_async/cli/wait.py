@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
-from opus_async.cli.job_progress import RESULTS, WATCH, Story, story_for
-from opus_async.cli.program import told
+from opus_async.cli.job_progress import RESULTS, WATCH, JobProgress, story_for
+from opus_async.cli.program import command_line
 from opus_async.errors import DeadlineExceeded, OpusError
 
 if TYPE_CHECKING:
-    from opus_async.cli.outcomes import Ending
+    from opus_async.cli.outcomes import JobEnd
     from opus_async.models import JobStatus
     from opus_async.opus.client import OpusClient
     from opus_async.outcome import JobOutcome
@@ -43,18 +43,20 @@ def run(options: argparse.Namespace) -> int:
     """Wait for one job."""
     outcomes.make_folder(options)
     story = story_for(options, job_id=options.job_id)
-    return outcomes.conclude(options, story, _wait(options, story))
+    return outcomes.print_outcome(options, story, _wait(options, story))
 
 
-async def _wait(options: argparse.Namespace, story: Story) -> Ending:
+async def _wait(options: argparse.Namespace, story: JobProgress) -> JobEnd:
     from opus_async.cli.display import Showing
 
     async with connect(options, listeners=[story]) as opus, Showing(story):
         outcome = await _in_time(opus, options, story)
-        return await outcomes.complete(opus, options, story, outcome, lambda: opus.jobs.get(options.job_id))
+        return await outcomes.fetch_files(
+            opus, options, story, outcome, lambda: opus.jobs.get(options.job_id)
+        )
 
 
-async def _in_time(opus: OpusClient, options: argparse.Namespace, story: Story) -> JobOutcome:
+async def _in_time(opus: OpusClient, options: argparse.Namespace, story: JobProgress) -> JobOutcome:
     import asyncio
 
     try:
@@ -63,7 +65,7 @@ async def _in_time(opus: OpusClient, options: argparse.Namespace, story: Story) 
     except TimeoutError:
         if not deadline.expired():
             raise
-        unread = f"its status could not be read, and '{told('doctor', api=options.api)}' may tell why"
+        unread = f"its status could not be read, and '{command_line('doctor', api=options.api)}' may tell why"
         known = f"it is {story.status}" if story.status else unread
         raise DeadlineExceeded(
             f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
@@ -72,7 +74,7 @@ async def _in_time(opus: OpusClient, options: argparse.Namespace, story: Story) 
         ) from None
 
 
-async def _outcome(opus: OpusClient, job_id: str, story: Story) -> JobOutcome:
+async def _outcome(opus: OpusClient, job_id: str, story: JobProgress) -> JobOutcome:
     story.enter(WATCH, f"job {job_id}")
     # First a question of its own, with retries that are told: a watch bears any outage, and this may be a
     # wrong id, a wrong key or a wrong host.

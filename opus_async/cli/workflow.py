@@ -11,7 +11,7 @@ from opus_async.cli import connection, environment
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.job_progress import story_for
-from opus_async.cli.program import told
+from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
 
 def example(workflow: Workflow, api: str | None) -> str:
     """A ``run`` with the required inputs, to be filled in, and with ``--api`` where that was given."""
-    words = [told("run", printable(workflow.workflow_id), api=api)]
+    words = [command_line("run", printable(workflow.workflow_id), api=api)]
     for field in workflow.inputs.values():
         if not field.nullable:
             flag, value = (

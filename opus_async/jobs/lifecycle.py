@@ -5,8 +5,8 @@ bind -> prepare (files) -> create (an unbilled shell) -> start (the bill) -> wat
 An id is used for one job alone, and only where it was made: one that comes again is refused and another shell
 made, and one that was made for another version or workflow is never ordered.
 
-With a :class:`~opus_async.platform.Journal` each step that must outlive the process is told in time, and with
-the :class:`~opus_async.platform.Past` of a job an earlier process's work is gone on with.
+With a :class:`~opus_async.platform.JobJournal` each step that must outlive the process is recorded in time;
+with a :class:`~opus_async.platform.RecoveredJob` the work of an earlier process is continued.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
 from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.jobs.job_ids import JobIds
-from opus_async.jobs.previous_job import GaveWay, OldJobs, give_way_if_accepted
-from opus_async.jobs.start import Starter
+from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
+from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobRequest, JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import (
-    NO_PAST,
+    NEW_JOB,
     BoundT,
-    Collected,
     IdTaken,
-    Journal,
-    Past,
+    JobJournal,
+    JobResult,
     Platform,
     ReadyT,
-    Retry,
+    RecoveredJob,
+    RetryRequest,
     StartDoubt,
 )
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
-PARKED = "parked"
+PAUSED = "parked"
 """The stage that events tell of a job that is left to wait for a person."""
-MOST_SHELLS = 5
+MAX_CREATES = 5
 """Shells made for one job: an id that is another job's comes from a cache in between, and soon no more."""
 
 
-class Parked(Exception):
+class JobPaused(Exception):
     """A job waits for a person, and nobody waits for it here any more; raised only where that was wanted.
 
     Attributes:
@@ -87,14 +87,14 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         *,
         policy: RetryPolicy,
         job_timeout: float | None,
-        notify: Notifier,
+        notify: Dispatcher,
         ids: JobIds | None = None,
     ) -> None:
         self.abandoned: list[str] = []
         self.platform = platform
         self._watcher = watcher
-        self._starter = Starter(platform, policy)
-        self._old_jobs = OldJobs(watcher, self._starter)
+        self._starter = JobStarter(platform, policy)
+        self._old_jobs = PreviousJobs(watcher, self._starter)
         self._ids = JobIds() if ids is None else ids
         self._job_timeout = job_timeout
         self._notify = notify
@@ -104,8 +104,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         request: JobRequest,
         *,
         index: int = 0,
-        past: Past = NO_PAST,
-        journal: Journal | None = None,
+        past: RecoveredJob = NEW_JOB,
+        journal: JobJournal | None = None,
         park: bool = False,
     ) -> JobOutcome:
         """Run one job to a terminal status.
@@ -139,7 +139,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 if not run.ended:
                     await self._wait(run, look_now=not ordered_here, park=park)
                 run.collected = await self._collect(run, past)
-        except (Parked, GaveWay):
+        except (JobPaused, Superseded):
             raise
         except OpusError as error:
             run.error = error.located(job_id=run.job_id, stage=run.stage)
@@ -156,16 +156,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 self._leave(run.job_id)
         return run.finish()
 
-    async def _get_to_run(self, run: _Run, request: JobRequest, past: Past) -> bool:
+    async def _get_to_run(self, run: _Run, request: JobRequest, past: RecoveredJob) -> bool:
         """Get the job to run, whatever was done before; returns whether it was ordered here."""
         if past.retry is not None:
             await self._ask(run, request, past, past.retry)
             return False
         return not past.accepted and await self._start(run, request, past)
 
-    async def _ask(self, run: _Run, request: JobRequest, past: Past, retry: Retry) -> None:
+    async def _ask(self, run: _Run, request: JobRequest, past: RecoveredJob, retry: RetryRequest) -> None:
         """Ask the job of a row that is tried again; returns if it is the row's job after all."""
-        self.platform.adopt(run.known_id, request, elsewhere=past.elsewhere)
+        self.platform.attach(run.known_id, request, elsewhere=past.elsewhere)
         run.enter(self.platform.stages.watch)
         status = await self._old_jobs.ask(run.known_id, retry, accepted=past.accepted, doubt=past.doubt)
         if run.journal:
@@ -173,16 +173,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         if status.is_terminal:
             run.saw(status)
 
-    async def _start(self, run: _Run, request: JobRequest, past: Past) -> bool:
+    async def _start(self, run: _Run, request: JobRequest, past: RecoveredJob) -> bool:
         """Get a job to run that is not known to; returns whether it was ordered here."""
         platform, stages = self.platform, self.platform.stages
         orders = past.orders
         if past.remote_id is not None:
-            platform.adopt(past.remote_id, request, elsewhere=past.elsewhere)
+            platform.attach(past.remote_id, request, elsewhere=past.elsewhere)
         if past.orders and await self._was_obeyed(run, past):
             return False
         if past.elsewhere and run.job_id is not None:
-            platform.stray_shells += not past.orders
+            platform.orphaned_jobs += not past.orders
             self._give_way(run)
         run.enter(stages.bind)
         if problems := _problems(request):
@@ -190,7 +190,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         bound = await platform.bind(request)
         run.enter(stages.prepare)
         ready = await platform.prepare(bound)
-        for _ in range(MOST_SHELLS):
+        for _ in range(MAX_CREATES):
             try:
                 if run.job_id is None:
                     await self._create(run, bound)
@@ -201,7 +201,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             else:
                 return True
         raise ProtocolError(
-            f"The platform gave out the id of another job {MOST_SHELLS} times when a new one was to be made; "
+            f"The platform gave out the id of another job {MAX_CREATES} times when a new one was to be made; "
             "nothing was started. Is there a proxy in between that keeps answers?",
             stage=stages.create,
         )
@@ -228,7 +228,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._ids.leave(job_id)
         self.platform.release(job_id)
 
-    async def _was_obeyed(self, run: _Run, past: Past) -> bool:
+    async def _was_obeyed(self, run: _Run, past: RecoveredJob) -> bool:
         """Whether an order of an earlier process was obeyed; if not, one more may be given."""
         run.enter(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
@@ -271,8 +271,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             until_waiting=park,
         )
         if not status.is_terminal:
-            run.enter(PARKED)
-            raise Parked(run.known_id, status, run.timings())
+            run.enter(PAUSED)
+            raise JobPaused(run.known_id, status, run.timings())
 
     def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
@@ -288,7 +288,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         cancelled.add_note(left)
         log.warning("Cancelled. %s", left)
 
-    async def _collect(self, run: _Run, past: Past) -> Collected:
+    async def _collect(self, run: _Run, past: RecoveredJob) -> JobResult:
         run.enter(self.platform.stages.collect)
         try:
             return await self.platform.collect(run.known_id, run.known_status)
@@ -318,7 +318,7 @@ class _Run:
     """What changes while one job runs; belongs to one task."""
 
     def __init__(
-        self, request: JobRequest, index: int, stage: str, notify: Notifier, journal: Journal | None
+        self, request: JobRequest, index: int, stage: str, notify: Dispatcher, journal: JobJournal | None
     ) -> None:
         self.key = request.key
         self.index = index
@@ -327,7 +327,7 @@ class _Run:
         self.ordered = False
         """Whether the order to start may have left."""
         self.status: JobStatus | None = None
-        self.collected = Collected()
+        self.collected = JobResult()
         self.error: OpusError | None = None
         self.journal = journal
         self._notify = notify

@@ -9,7 +9,7 @@ import bisect
 from collections import deque
 from dataclasses import dataclass
 
-LAG_FLOOR = 0.5
+MIN_INTERVAL = 0.5
 """Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
 BLIND_POLLS = 100
 """Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
@@ -19,13 +19,13 @@ ENOUGH = 5
 """Run times that make a workflow known."""
 WAITING_CAP = 300.0
 """Seconds. A job parked for a person is asked about at least every five minutes."""
-UNTOLD = 60.0
+FIRST_POLL_UNKNOWN = 60.0
 """Seconds until the first look at a job of unknown run time whose end the platform has promised to tell."""
-OVERDUE = 1.25
+OVERDUE_FACTOR = 1.25
 """By this factor a job outlives nearly all others before it is asked why nobody told of its end."""
-OUTLIER = 4.0
+OUTLIER_FACTOR = 4.0
 """Times the median: a run time beyond it is one that the others need not wait for."""
-REST_CAP = 1800.0
+MAX_INTERVAL = 1800.0
 """Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs
 take longer than that, once in the time that half of them take."""
 CALLS_COUNTED = 20
@@ -36,7 +36,7 @@ RELIABLE_SHARE = 0.5
 """Of those ends, how many a call must have told."""
 
 
-class RunTimes:
+class RunTimeStats:
     """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds.
 
     Attributes:
@@ -66,7 +66,7 @@ class RunTimes:
         return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
 
 
-class Calls:
+class CallbackStats:
     """How far the platform's calls can be relied on for one workflow: by the newest ends, told or found."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollSchedule:
     """How long to wait until a job is asked about again. Pure arithmetic.
 
     Attributes:
@@ -94,7 +94,7 @@ class Pace:
 
     detect_lag: float
 
-    def interval(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
+    def interval(self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None) -> float:
         """Seconds until the next look.
 
         A mean delay of L needs looks 2 L apart. While a workflow is unknown its run time is at least the
@@ -117,7 +117,7 @@ class Pace:
         spacing = self._spacing(times.quantile(0.5))
         return max(spacing, min(quick - age, 10 * spacing))
 
-    def rest(self, age: float, times: RunTimes, crowd: int, waiting_for: float | None) -> float:
+    def rest(self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None) -> float:
         """Seconds until the next look at a job whose end will be told: the net under a call that gets lost.
 
         A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found
@@ -133,10 +133,10 @@ class Pace:
         if waiting_for is not None:
             return self.interval(age, times, crowd, waiting_for)
         if not times.known or times.seen < crowd:
-            return min(max(2 * age, UNTOLD), REST_CAP)
+            return min(max(2 * age, FIRST_POLL_UNKNOWN), MAX_INTERVAL)
         median = times.quantile(0.5)
-        overdue = min(OVERDUE * times.quantile(0.9), OUTLIER * median) - age
-        return max(overdue, 4 * LAG_FLOOR, min((OVERDUE - 1) * age, max(REST_CAP, median)))
+        overdue = min(OVERDUE_FACTOR * times.quantile(0.9), OUTLIER_FACTOR * median) - age
+        return max(overdue, 4 * MIN_INTERVAL, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
 
     def _spacing(self, run_time: float) -> float:
-        return 2 * max(LAG_FLOOR, self.detect_lag * run_time)
+        return 2 * max(MIN_INTERVAL, self.detect_lag * run_time)

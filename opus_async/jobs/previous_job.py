@@ -36,20 +36,20 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.jobs.start import Starter
+from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
-from opus_async.platform import Retry, StartDoubt
+from opus_async.platform import RetryRequest, StartDoubt
 
 _OF_THIS_JOB = (AmbiguousExecution, NotFound, PermissionDenied, ProtocolError, ServerError, ValidationFailed)
 """What says something of one job alone; the rest would meet any job, and a later session asks again."""
 
 
-class GaveWay(Exception):
+class Superseded(Exception):
     """A job is done with for its row, and a new one may be made; raised only where that was wanted."""
 
 
-class OldJobs:
+class PreviousJobs:
     """Asks jobs whose rows are to be tried again.
 
     Args:
@@ -57,12 +57,12 @@ class OldJobs:
         starter: Looks whether one was ever started.
     """
 
-    def __init__(self, watcher: Watcher, starter: Starter[Any]) -> None:
+    def __init__(self, watcher: Watcher, starter: JobStarter[Any]) -> None:
         self._watcher = watcher
         self._starter = starter
 
     async def ask(
-        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None = None
+        self, job_id: str, retry: RetryRequest, *, accepted: bool, doubt: StartDoubt | None = None
     ) -> JobStatus:
         """Ask a job.
 
@@ -95,25 +95,25 @@ class OldJobs:
         raise unwanted
 
     async def _status(
-        self, job_id: str, retry: Retry, *, accepted: bool, doubt: StartDoubt | None
+        self, job_id: str, retry: RetryRequest, *, accepted: bool, doubt: StartDoubt | None
     ) -> JobStatus:
         try:
             status = await self._watcher.wait(job_id, look_now=True, until_seen=True)
         except NotFound as error:
             if retry.unbilled:
-                raise GaveWay from error
+                raise Superseded from error
             raise
         if status == JobStatus.COMPLETED:
             return status
         if status.is_terminal:
-            raise GaveWay
+            raise Superseded
         untold = OpusError("An earlier process could not tell what became of the order to start")
         if not accepted and not await self._starter.looks_started(job_id, untold, doubt=doubt):
-            raise GaveWay
+            raise Superseded
         return status
 
 
-def give_way_if_accepted(retry: Retry, error: OpusError) -> None:
+def give_way_if_accepted(retry: RetryRequest, error: OpusError) -> None:
     """Raise GaveWay where this error is all that keeps a new job back, and a second bill is accepted."""
     if retry.accept_second_bill and isinstance(error, _OF_THIS_JOB):
-        raise GaveWay from error
+        raise Superseded from error

@@ -17,25 +17,25 @@ WITNESSES = 3
 """Rows that must meet the same before it is believed of all: two odd ones may stand beside each other."""
 
 
-class Doubted(NamedTuple, Generic[WorkT]):
+class SuspectRow(NamedTuple, Generic[WorkT]):
     """A row that was put aside, and what it met."""
 
     work: WorkT
     error: OpusError
 
 
-class Doubts(Generic[WorkT]):
+class SharedErrors(Generic[WorkT]):
     """The rows that are put aside in one session."""
 
     def __init__(self) -> None:
-        self._open: dict[str, list[Doubted[WorkT]]] = {}
-        self._own: list[Doubted[WorkT]] = []
+        self._open: dict[str, list[SuspectRow[WorkT]]] = {}
+        self._own: list[SuspectRow[WorkT]] = []
         self._passed: set[str] = set()
 
     def add(self, work: WorkT, error: OpusError) -> bool:
         """Put a row aside; returns whether there are enough now to believe it of all rows."""
         met = self._open.setdefault(error.stage or "", [])
-        met.append(Doubted(work, error))
+        met.append(SuspectRow(work, error))
         return len(met) >= WITNESSES
 
     def passed(self, *stages: str) -> None:
@@ -44,7 +44,7 @@ class Doubts(Generic[WorkT]):
             self._passed.add(stage)
             self._own += self._open.pop(stage, ())
 
-    def own(self) -> list[Doubted[WorkT]]:
+    def own(self) -> list[SuspectRow[WorkT]]:
         """Those whose trouble was proved to be their own since this was last asked."""
         own, self._own = self._own, []
         return own

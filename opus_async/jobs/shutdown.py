@@ -24,15 +24,15 @@ DRAIN_SECONDS = 30.0
 """How long an interrupted session waits, at most, for jobs that are near their end."""
 
 
-class Pace(enum.IntEnum):
+class ShutdownMode(enum.IntEnum):
     """How a session goes on; it only ever rises."""
 
     RUN = 0
-    FINISH = 1
+    STOP_ADMITTING = 1
     """Admit no more rows; those in flight go on to their end."""
     DRAIN = 2
     """Likewise, but only for a while, and only those near their end."""
-    LEAVE = 3
+    CANCEL = 3
     """Leave everything as it stands."""
 
 
@@ -51,7 +51,7 @@ class Reason:
     error: OpusError | None = None
 
 
-class Control:
+class ShutdownControl:
     """Brings a session to its end; safe to call from signal handlers of the event loop.
 
     Attributes:
@@ -61,7 +61,7 @@ class Control:
     """
 
     def __init__(self, *, drain_seconds: float = DRAIN_SECONDS) -> None:
-        self.pace = Pace.RUN
+        self.pace = ShutdownMode.RUN
         self.reason: Reason | None = None
         self.drain_seconds = drain_seconds
         self._changed = asyncio.Event()
@@ -69,13 +69,13 @@ class Control:
     @property
     def admitting(self) -> bool:
         """Whether rows may be begun."""
-        return self.pace is Pace.RUN
+        return self.pace is ShutdownMode.RUN
 
     async def changed(self) -> None:
         """Wait until the pace rises."""
         await self._changed.wait()
 
-    async def or_changed(self, wait: Coroutine[Any, Any, None]) -> None:
+    async def wait_or_shutdown(self, wait: Coroutine[Any, Any, None]) -> None:
         """Wait for this, but no longer than until the pace rises."""
         tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self.changed())]
         try:
@@ -85,7 +85,7 @@ class Control:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def end(self, pace: Pace, reason: Reason) -> None:
+    def end(self, pace: ShutdownMode, reason: Reason) -> None:
         """Go on like this from here on, or faster."""
         if self.reason is None or (reason.exit is Exit.INTERRUPTED and self.reason.exit is not reason.exit):
             self.reason = reason
@@ -97,12 +97,12 @@ class Control:
 
     def interrupt(self) -> None:
         """Ctrl-C: the first time drain, the second time leave."""
-        pace = Pace.DRAIN if self.pace < Pace.DRAIN else Pace.LEAVE
+        pace = ShutdownMode.DRAIN if self.pace < ShutdownMode.DRAIN else ShutdownMode.CANCEL
         self.end(pace, Reason("interrupted", Exit.INTERRUPTED))
 
-    def doom(self, error: OpusError) -> None:
+    def fail_all(self, error: OpusError) -> None:
         """Something would meet every row: stop at once, and fail none of them for it."""
-        pace = Pace.LEAVE if isinstance(error, LedgerError | HostDown) else Pace.DRAIN
+        pace = ShutdownMode.CANCEL if isinstance(error, LedgerError | HostDown) else ShutdownMode.DRAIN
         self.end(pace, Reason(_named(error), _exit_of(error), error))
 
 

@@ -16,23 +16,23 @@ from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
-from opus_async.platform import ReadyT, Standing, StartAnswer, StartDoubt, UncertainStart
+from opus_async.platform import AmbiguousStart, ReadyT, StartAnswer, StartCheck, StartDoubt
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
-MOST_ORDERS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
+MAX_START_REQUESTS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
 """Orders for one job in all, by ``RetryPolicy.on_ambiguous``."""
-LOOKS = (0.0, 0.1, 0.3, 0.6, 1.0)
+CHECK_SCHEDULE = (0.0, 0.1, 0.3, 0.6, 1.0)
 """When to look after a lost answer, as shares of the grace: most show at the first look."""
-LOOKS_AT_A_REFUSAL = (0.0, 0.4, 0.9)
+REFUSAL_CHECK_SCHEDULE = (0.0, 0.4, 0.9)
 """When to look after a refusal of the first order, as shares of ``REFUSAL_WINDOW``, or of a shorter grace."""
 REFUSAL_WINDOW = 3.0
 """Seconds. A refusal is rarely wrong: three looks find an order that was obeyed all the same."""
-LOOKS_NEEDED = 3
+CHECKS_REQUIRED = 3
 """Looks that must succeed and agree before a job counts as never started."""
-LOOKS_AT_A_DIFFERENCE = 2
+CHECKS_AFTER_DIFFERENCE = 2
 """Looks more when a difference was seen, for it to be seen again."""
-FAILED_LOOK_WAIT = 1.0
+RECHECK_DELAY = 1.0
 """Seconds, at least, between the further looks that follow when looks fail."""
 
 
@@ -84,17 +84,17 @@ def _untold(_: StartDoubt) -> None:
     """Nobody has to remember it."""
 
 
-class Startable(Protocol[ReadyT_contra]):
+class StartTarget(Protocol[ReadyT_contra]):
     """The part of a platform that is needed here; see :class:`opus_async.platform.Platform`."""
 
     async def start(self, remote_id: str, ready: ReadyT_contra) -> None:
         """Start the job, and its bill. Sent once."""
 
-    async def settle(self, remote_id: str) -> Standing:
+    async def check_started(self, remote_id: str) -> StartCheck:
         """Look once whether an uncertain start was obeyed."""
 
 
-class Starter(Generic[ReadyT]):
+class JobStarter(Generic[ReadyT]):
     """Gives the order to start.
 
     Args:
@@ -105,14 +105,14 @@ class Starter(Generic[ReadyT]):
 
     def __init__(
         self,
-        platform: Startable[ReadyT],
+        platform: StartTarget[ReadyT],
         policy: RetryPolicy,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._platform = platform
         self._policy = policy
-        self._most = MOST_ORDERS[policy.on_ambiguous]
+        self._most = MAX_START_REQUESTS[policy.on_ambiguous]
         self._sleep = sleep
 
     async def start(
@@ -142,7 +142,7 @@ class Starter(Generic[ReadyT]):
             orders += 1
             try:
                 return await self._platform.start(job_id, ready)
-            except UncertainStart as error:
+            except AmbiguousStart as error:
                 uncertain = error
             log.warning(
                 "job %s: no clear yes to its start (%s); asking whether it runs", job_id, uncertain.cause
@@ -183,7 +183,7 @@ class Starter(Generic[ReadyT]):
         Raises:
             AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
         """
-        uncertain = UncertainStart(cause)
+        uncertain = AmbiguousStart(cause)
         shown = await self._look(job_id, uncertain, orders, doubt=doubt, on_doubt=on_doubt)
         verdict = self._verdict(uncertain, shown, orders)
         if verdict is Verdict.ORDER_AGAIN and doubt is StartDoubt.REFUSED:
@@ -192,7 +192,7 @@ class Starter(Generic[ReadyT]):
             raise _ambiguous(self._why(uncertain.answer, shown, orders), cause)
         return verdict is Verdict.RUNS
 
-    def _verdict(self, uncertain: UncertainStart, shown: Shown, orders: int) -> Verdict:
+    def _verdict(self, uncertain: AmbiguousStart, shown: Shown, orders: int) -> Verdict:
         """What follows the order number ``orders``."""
         verdict = VERDICTS[uncertain.answer, shown]
         if verdict is Verdict.ORDER_AGAIN and orders > 1 and isinstance(uncertain.cause, AuthenticationError):
@@ -222,7 +222,7 @@ class Starter(Generic[ReadyT]):
         Raises:
             AmbiguousExecution: It cannot be known.
         """
-        shown = await self._look(job_id, UncertainStart(cause), 1, doubt=doubt)
+        shown = await self._look(job_id, AmbiguousStart(cause), 1, doubt=doubt)
         if shown not in {Shown.STARTED, Shown.NOT_STARTED}:
             raise _ambiguous(self._why(StartAnswer.LOST, shown, 1), cause)
         return shown is Shown.STARTED
@@ -230,7 +230,7 @@ class Starter(Generic[ReadyT]):
     async def _look(
         self,
         job_id: str,
-        uncertain: UncertainStart,
+        uncertain: AmbiguousStart,
         orders: int,
         *,
         doubt: StartDoubt | None = None,
@@ -239,37 +239,37 @@ class Starter(Generic[ReadyT]):
         """Look at the job until it is clear what it shows, or the time for that is up."""
         grace = self._policy.execute_grace * 2 ** (orders - 1)
         if uncertain.answer is StartAnswer.REFUSED and orders == 1:
-            looks = [share * min(REFUSAL_WINDOW, grace) for share in LOOKS_AT_A_REFUSAL]
+            looks = [share * min(REFUSAL_WINDOW, grace) for share in REFUSAL_CHECK_SCHEDULE]
         else:
-            looks = [share * grace for share in LOOKS]
+            looks = [share * grace for share in CHECK_SCHEDULE]
         agreeing, slept, differed = 0, 0.0, doubt is StartDoubt.DIFFERED
         for number, moment in enumerate(self._with_more(looks, grace), 1):
             await self._sleep(moment - slept)
             slept = moment
             try:
-                standing = await self._platform.settle(job_id)
+                standing = await self._platform.check_started(job_id)
             except OpusError as error:
                 if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
                     raise uncertain.cause from None  # who refuses it to looks did so to the order
                 why = f"The platform cannot be asked any more ({error.message})"
                 raise _ambiguous(why, uncertain.cause) from error
-            if standing is Standing.RUNNING:
+            if standing is StartCheck.RUNNING:
                 return Shown.STARTED
-            if standing is Standing.DIFFERENT and not differed:
+            if standing is StartCheck.DIFFERENT and not differed:
                 differed = True
                 on_doubt(StartDoubt.DIFFERED)
-            agreeing += standing is Standing.UNSTARTED
-            if differed and number >= len(looks) + LOOKS_AT_A_DIFFERENCE:
+            agreeing += standing is StartCheck.NOT_STARTED
+            if differed and number >= len(looks) + CHECKS_AFTER_DIFFERENCE:
                 break
-            enough = number >= len(looks) and agreeing >= LOOKS_NEEDED
-            if enough and not differed and standing is Standing.UNSTARTED:
+            enough = number >= len(looks) and agreeing >= CHECKS_REQUIRED
+            if enough and not differed and standing is StartCheck.NOT_STARTED:
                 return Shown.NOT_STARTED
         return Shown.CONTRADICTORY if differed else Shown.NOTHING
 
     def _with_more(self, looks: Sequence[float], grace: float) -> list[float]:
         """When to look, in seconds from now; on for a while for looks that fail."""
         moments = list(looks)
-        step = max(grace / LOOKS_NEEDED, FAILED_LOOK_WAIT)
+        step = max(grace / CHECKS_REQUIRED, RECHECK_DELAY)
         while moments[-1] < grace + self._policy.max_elapsed:
             moments.append(moments[-1] + step)
         return moments

@@ -45,7 +45,7 @@ Rows: TypeAlias = Iterable[RowT] | AsyncIterable[RowT]
 _NO_MORE: Any = object()
 
 
-class Doom(Exception):
+class FatalForAll(Exception):
     """Raised by the work of one row when the error would meet every other row too; stays in this room."""
 
     def __init__(self, error: OpusError) -> None:
@@ -53,7 +53,7 @@ class Doom(Exception):
         self.error = error
 
 
-class Engine(Generic[RowT, ItemT]):
+class WorkerPool(Generic[RowT, ItemT]):
     """Takes rows, runs the work of each in a slot, keeps what comes out until it is read.
 
     Args:
@@ -132,7 +132,7 @@ class Engine(Generic[RowT, ItemT]):
             raise
         except BaseException as error:  # noqa: BLE001 - the reader gets it, whatever it is: nothing ends quietly
             first = first_error(error)
-            self._error = first.error if isinstance(first, Doom) else first
+            self._error = first.error if isinstance(first, FatalForAll) else first
 
     def _finish(self, _: object) -> None:
         self._ended = True
@@ -188,7 +188,7 @@ class Stream(AsyncIterator[ItemT]):
 
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, engine: Engine[Any, ItemT]) -> None:
+    def __init__(self, engine: WorkerPool[Any, ItemT]) -> None:
         self.engine = engine
         self._loop = asyncio.get_running_loop()
 
@@ -229,9 +229,9 @@ class JobStream(Stream[JobOutcome]):
     """
 
     def __init__(
-        self, jobs: JobRows[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], slots: int
+        self, jobs: JobSource[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], slots: int
     ) -> None:
-        super().__init__(Engine(rows, jobs.run, slots=slots, prepare=jobs.open))
+        super().__init__(WorkerPool(rows, jobs.run, slots=slots, prepare=jobs.open))
         self._jobs = jobs
 
     @property
@@ -240,12 +240,12 @@ class JobStream(Stream[JobOutcome]):
         return tuple(self._jobs.lifecycle.abandoned)
 
     @property
-    def stray_shells(self) -> int:
+    def orphaned_jobs(self) -> int:
         """Job shells made and never started, unbilled: after lost answers to ``initiate``."""
-        return self._jobs.platform.stray_shells
+        return self._jobs.platform.orphaned_jobs
 
 
-class JobRows(Generic[BoundT, ReadyT]):
+class JobSource(Generic[BoundT, ReadyT]):
     """What a row of a :class:`JobStream` does: the work of its engine."""
 
     def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
@@ -271,7 +271,7 @@ class JobRows(Generic[BoundT, ReadyT]):
             return await self.lifecycle.run(row, index=index)
         except OpusError as error:
             if await self._dooms_all(error):
-                raise Doom(error) from error
+                raise FatalForAll(error) from error
             return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
 
     async def _dooms_all(self, error: OpusError) -> bool:

@@ -34,9 +34,9 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.jobs import polling
-from opus_async.jobs.polling import Calls, Pace, RunTimes
+from opus_async.jobs.polling import CallbackStats, PollSchedule, RunTimeStats
 from opus_async.models import JobStatus
-from opus_async.platform import Observer
+from opus_async.platform import StatusSource
 from opus_async.tasks import start
 from opus_async.transport.forks import Maker
 
@@ -120,7 +120,7 @@ class Watcher:
 
     def __init__(
         self,
-        observer: Observer,
+        observer: StatusSource,
         *,
         detect_lag: float,
         patience: float,
@@ -129,7 +129,7 @@ class Watcher:
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
         self._observer = observer
-        self._pace = Pace(detect_lag)
+        self._pace = PollSchedule(detect_lag)
         self._patience = patience
         self._outage = outage
         self._workers = workers
@@ -138,8 +138,8 @@ class Watcher:
         self._turns = itertools.count(1)
         self._watched: dict[str, list[_Watched]] = {}
         self._crowds: dict[str, int] = {}
-        self._times: dict[str, RunTimes] = {}
-        self._calls: dict[str, Calls] = {}
+        self._times: dict[str, RunTimeStats] = {}
+        self._calls: dict[str, CallbackStats] = {}
         self._scouts: dict[str, int] = {}
         self._warned: set[str] = set()
         self._early: OrderedDict[str, None] = OrderedDict()
@@ -241,7 +241,7 @@ class Watcher:
         if job.remote_id in self._early:
             del self._early[job.remote_id]
             job.called = True
-        calls = self._calls.setdefault(job.kind, Calls())
+        calls = self._calls.setdefault(job.kind, CallbackStats())
         if calls.reliable is None and self._scouts.get(job.kind, 0) < SCOUTS:
             self._make_scout(job)
 
@@ -290,10 +290,10 @@ class Watcher:
 
     def _take_due(self) -> list[_Watched]:
         due_until = asyncio.get_running_loop().time()
-        if self._observer.observes_at_once > 1:
-            due_until += polling.LAG_FLOOR  # those who are due soon ride along in the same question
+        if self._observer.batch_size > 1:
+            due_until += polling.MIN_INTERVAL  # those who are due soon ride along in the same question
         taken: list[_Watched] = []
-        while self._heap and len(taken) < self._observer.observes_at_once:
+        while self._heap and len(taken) < self._observer.batch_size:
             due, turn, job = self._heap[0]
             stale = job.turn != turn or job.busy or job.done.done()
             if not stale and due > due_until:
@@ -353,7 +353,7 @@ class Watcher:
     async def _look(self, jobs: list[_Watched]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            seen = await self._observer.observe([job.remote_id for job in jobs])
+            seen = await self._observer.poll([job.remote_id for job in jobs])
         except OpusError as error:
             seen = {job.remote_id: error for job in jobs}
         except Exception as error:  # noqa: BLE001 - a bug of ours ends the jobs of this look, and no others
@@ -414,7 +414,7 @@ class Watcher:
     def _learn(self, job: _Watched, now: float) -> None:
         told, anew = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL, False
         if job.kind and not job.parked:  # a person's pace teaches nothing of the workflow's
-            times = self._times.setdefault(job.kind, RunTimes())
+            times = self._times.setdefault(job.kind, RunTimeStats())
             ended = now if told else (job.seen + now) / 2
             times.learn(ended - job.started)
             anew = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
@@ -479,19 +479,19 @@ class Watcher:
         return self._patience
 
     def _next(self, job: _Watched, now: float) -> float:
-        times = self._times.setdefault(job.kind, RunTimes()) if job.kind else RunTimes()
+        times = self._times.setdefault(job.kind, RunTimeStats()) if job.kind else RunTimeStats()
         waiting_for = None if job.waiting_since is None else now - job.waiting_since
         job.resting = self._rests(job)
         if job.bad_end is not None and not job.troubles:
             wait = CONFIRM_AFTER
         elif 0 < job.looks_in_vain <= LOOKS_AFTER_CALL:  # the call can be a little ahead of the status
-            wait = polling.LAG_FLOOR * 2.0 ** (job.looks_in_vain - 1)
+            wait = polling.MIN_INTERVAL * 2.0 ** (job.looks_in_vain - 1)
         elif job.resting:
             wait = self._pace.rest(now - job.started, times, self._crowds[job.kind], waiting_for)
         else:
             wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
         if job.troubles:
-            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * polling.LAG_FLOOR), TROUBLE_CAP)
+            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * polling.MIN_INTERVAL), TROUBLE_CAP)
         return wait * self._jitter()
 
     def _rests(self, job: _Watched) -> bool:

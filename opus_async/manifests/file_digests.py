@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
-from opus_async.transport.open_source import off_loop
+from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
 _CHUNK = 1024 * 1024
 _AT_ONCE = 4
 """A disk gives no more to more readers, and the threads are shared with look-ups of names."""
 
-Known: TypeAlias = tuple[int, int, int, str]
+FileSignature: TypeAlias = tuple[int, int, int, str]
 """Size, time of the last change in nanoseconds, inode, SHA-256 in hex."""
 
 
 class DigestCache(Protocol):
     """Keeps digests beyond this process."""
 
-    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, Known]:
+    async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileSignature]:
         """What was kept for these paths; nothing for those for which nothing was."""
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
@@ -55,7 +55,7 @@ class FileDigests:
         async with self._room:
             stop = threading.Event()
             try:
-                found = await patiently(lambda: off_loop(lambda: _hashed(name, known, stop)))
+                found = await patiently(lambda: to_thread(lambda: _hashed(name, known, stop)))
             except asyncio.CancelledError:
                 stop.set()
                 raise
@@ -66,9 +66,9 @@ class FileDigests:
         return found[3]
 
 
-def _hashed(path: str, known: Known | None, stop: threading.Event) -> Known:
+def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> FileSignature:
     """Read the file unless it is what is known of it; runs in a thread."""
-    if known is not None and shape(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
+    if known is not None and stat_signature(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
         return known
     with open(path, "rb", buffering=0, opener=_at_once) as file:
         before = os.fstat(file.fileno())
@@ -79,9 +79,12 @@ def _hashed(path: str, known: Known | None, stop: threading.Event) -> Known:
         while not stop.is_set() and (chunk := file.read(_CHUNK)):
             digest.update(chunk)
             size += len(chunk)
-        if not stop.is_set() and (size, shape(os.fstat(file.fileno()))) != (before.st_size, shape(before)):
+        if not stop.is_set() and (size, stat_signature(os.fstat(file.fileno()))) != (
+            before.st_size,
+            stat_signature(before),
+        ):
             raise ValueError("changed while it was read: start again when it is written to its end")
-    return (*shape(before), digest.hexdigest())
+    return (*stat_signature(before), digest.hexdigest())
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -89,7 +92,7 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def shape(found: os.stat_result) -> tuple[int, int, int]:
+def stat_signature(found: os.stat_result) -> tuple[int, int, int]:
     """What tells that a file is not what it was, without reading it: size, time of the last change, inode."""
     return found.st_size, found.st_mtime_ns, found.st_ino
 

@@ -16,7 +16,7 @@ _MEGA, _KILO = 1_000_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class HostOutage:
     """A host that gives no good answer.
 
     Attributes:
@@ -34,7 +34,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class FailedPolls:
     """Looks at jobs that were answered, and not with how the job stands.
 
     Attributes:
@@ -51,7 +51,7 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class BottleneckInputs:
     """What a session is seen to do.
 
     Attributes:
@@ -75,8 +75,8 @@ class Situation:
     requests: float = 0.0
     turned_away: float = 0.0
     sent: float = 0.0
-    trouble: Trouble | None = None
-    unread: Unread | None = None
+    trouble: HostOutage | None = None
+    unread: FailedPolls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class Bounds:
     start_rate: float | None = None
 
 
-def bottleneck(now: Situation, bounds: Bounds, limits: Limits) -> str:  # noqa: PLR0911 - a table
+def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> str:  # noqa: PLR0911 - a table
     """What limits a batch, as it is shown; empty when nothing can be named.
 
     Args:
@@ -122,21 +122,21 @@ def bottleneck(now: Situation, bounds: Bounds, limits: Limits) -> str:  # noqa: 
     return _uploads(now, limits) if _uploads_are_full(now, limits) else ""
 
 
-def _uploads_are_full(now: Situation, limits: Limits) -> bool:
+def _uploads_are_full(now: BottleneckInputs, limits: Limits) -> bool:
     return now.preparing >= limits.upload_concurrency or _line_is_full(now, limits)
 
 
-def _line_is_full(now: Situation, limits: Limits) -> bool:
+def _line_is_full(now: BottleneckInputs, limits: Limits) -> bool:
     return limits.upload_bandwidth is not None and now.sent >= _NEARLY * limits.upload_bandwidth
 
 
-def _uploads(now: Situation, limits: Limits) -> str:
+def _uploads(now: BottleneckInputs, limits: Limits) -> str:
     if limits.upload_bandwidth is not None and _line_is_full(now, limits):
         return f"--bandwidth {_bytes(limits.upload_bandwidth)}/s"
     return f"uploads (--upload-concurrency {limits.upload_concurrency})"
 
 
-def _busy_with(now: Situation, limits: Limits) -> str:
+def _busy_with(now: BottleneckInputs, limits: Limits) -> str:
     """What most of the rows in flight wait for."""
     calling = now.in_flight - now.at_work - now.preparing
     if now.at_work >= max(calling, now.preparing):

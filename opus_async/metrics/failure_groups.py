@@ -15,7 +15,7 @@ _GAP = re.compile(r"…|\bN\b")
 """What stands in a cause for what is different from row to row."""
 
 
-def cause_of(error: OpusError) -> str:
+def group_key(error: OpusError) -> str:
     """The error without what is different from row to row: ids, paths, numbers, quoted names."""
     match error:
         case JobFailed() if error.failed_nodes:
@@ -30,7 +30,7 @@ def cause_of(error: OpusError) -> str:
     return _cut(_plain(error.message.partition("\n")[0]))
 
 
-def as_told(cause: str, error: str | None) -> str:
+def group_label(cause: str, error: str | None) -> str:
     """A cause as people read it: what was left out of it is told where it is the same in all rows.
 
     Args:

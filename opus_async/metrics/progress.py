@@ -16,7 +16,14 @@ from opus_async.events import (
     RequestSent,
     UploadProgress,
 )
-from opus_async.metrics.bottleneck import LOOKS_BACK, Bounds, Situation, Trouble, Unread, bottleneck
+from opus_async.metrics.bottleneck import (
+    LOOKS_BACK,
+    BottleneckInputs,
+    Bounds,
+    FailedPolls,
+    HostOutage,
+    bottleneck,
+)
 from opus_async.metrics.counts import Counts
 
 DONE = "done"
@@ -187,10 +194,10 @@ class Progress:
         return sum(number for reason, number in self.retries.items() if "429" in reason)
 
     @property
-    def troubles(self) -> list[Trouble]:
+    def troubles(self) -> list[HostOutage]:
         """The hosts that give no good answer, the one that has been silent for the longest time first."""
         now = self._clock()
-        troubles = [Trouble(host, now - since, reason) for host, (since, reason) in self._troubles.items()]
+        troubles = [HostOutage(host, now - since, reason) for host, (since, reason) in self._troubles.items()]
         return sorted(troubles, key=lambda trouble: -trouble.seconds)
 
     @property
@@ -221,7 +228,7 @@ class Progress:
         if not self.following or self.ending:
             return ""
         rates, counts, troubles = self.rates(), self._counts(), self.troubles
-        now = Situation(
+        now = BottleneckInputs(
             in_flight=self.in_flight,
             preparing=self._inside(1),
             at_work=self._inside(4),
@@ -309,7 +316,7 @@ class Progress:
         while self._looks[0][0] < now - LOOKS_BACK:
             self._looks.popleft()
 
-    def _unread(self) -> Unread | None:
+    def _unread(self) -> FailedPolls | None:
         """The looks at jobs that told nothing, when most of the latest did not; 429 is told on its own."""
         since = self._clock() - LOOKS_BACK
         answers = Counter(status for at, status in self._looks if at >= since)
@@ -321,7 +328,7 @@ class Progress:
         number = sum(refused.values())
         if 2 * number <= answers.total():
             return None
-        return Unread(number, max(refused, key=refused.__getitem__))
+        return FailedPolls(number, max(refused, key=refused.__getitem__))
 
     def _count_bytes(self, event: UploadProgress) -> None:
         before = self._sent_of.pop(event.filename, 0)

@@ -31,20 +31,20 @@ from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_errors import RetiredPath, json_of
 from opus_async.opus.protocol.api_version import (
-    Answer,
-    Call,
-    Dialect,
+    ApiRequest,
+    ApiResponse,
+    ApiVersion,
     InitiateFields,
     PresignedUpload,
     PresignFields,
 )
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload
-from opus_async.platform import StartAnswer, UncertainStart
+from opus_async.platform import AmbiguousStart, StartAnswer
 from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.http import Http, Request, Response, without_query
-from opus_async.transport.limits import Lane
+from opus_async.transport.limits import Priority
 from opus_async.transport.retry import FailureClass, Retrier, classify
 
 log = logging.getLogger("opus_async.opus")
@@ -52,9 +52,9 @@ log = logging.getLogger("opus_async.opus")
 ValueT = TypeVar("ValueT")
 
 DENYING = frozenset({401, 403})
-DENIALS = 3
+AUTH_FAILURES_BELIEVED = 3
 """Consecutive 401 that are believed of a key that has worked: a single one can be a gateway's."""
-LOOKS_AT_A_NO = 2
+PROBE_ATTEMPTS = 2
 """Times that a generation must seem absent: one odd page must not decide for the life of a client."""
 DENIAL_WAIT = 0.2
 """Seconds before the second try, twice that before the third."""
@@ -86,11 +86,11 @@ class Api:
         notify: Where events go.
     """
 
-    observes_at_once = 1  # the platform has no call that asks about many
+    batch_size = 1  # the platform has no call that asks about many
 
     def __init__(
         self,
-        dialects: Sequence[Dialect],
+        dialects: Sequence[ApiVersion],
         http: Http,
         retrier: Retrier,
         *,
@@ -99,7 +99,7 @@ class Api:
         key_hint: str | None,
         redactor: Redactor,
         callback_urls: Callable[[str], Iterable[str]],
-        notify: Notifier,
+        notify: Dispatcher,
     ) -> None:
         self._candidates = dialects
         self._dialect = dialects[0] if len(dialects) == 1 else None
@@ -124,7 +124,7 @@ class Api:
         """The name of the generation spoken; ``auto`` while it is not known yet."""
         return self._dialect.name if self._dialect else "auto"
 
-    async def dialect(self) -> Dialect:
+    async def dialect(self) -> ApiVersion:
         """The generation spoken, asked for at the first call where there is a choice.
 
         Raises:
@@ -149,7 +149,7 @@ class Api:
         """Mask a callback URL of single jobs in whatever is quoted to us."""
         self._redactor.remember_callback(callback_url)
 
-    async def _first_that_answers(self) -> Dialect:
+    async def _first_that_answers(self) -> ApiVersion:
         if self._dialect is not None:  # another call was first
             return self._dialect
         undecided: OpusError | None = None
@@ -173,9 +173,9 @@ class Api:
         """Whether each generation that may be spoken answers here; the error where that cannot be told."""
         return {dialect.name: await self._answers(dialect) for dialect in self._candidates}
 
-    async def _answers(self, dialect: Dialect) -> bool | OpusError:
+    async def _answers(self, dialect: ApiVersion) -> bool | OpusError:
         try:
-            for _ in range(LOOKS_AT_A_NO):
+            for _ in range(PROBE_ATTEMPTS):
                 nowhere = await self._send(dialect.nowhere(), _as_it_is)
                 if await self._send(dialect.probe(), functools.partial(dialect.speaks, nowhere=nowhere)):
                     return True
@@ -197,7 +197,7 @@ class Api:
         """Read a workflow's schema as it is now, at whichever path still tells it."""
         dialect = await self.dialect()
 
-        def read(answer: Answer) -> Workflow:
+        def read(answer: ApiResponse) -> Workflow:
             return dialect.read_workflow(answer, workflow_id)
 
         try:
@@ -240,7 +240,7 @@ class Api:
         dialect = await self.dialect()
         call = dialect.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
 
-        def read(answer: Answer) -> None:
+        def read(answer: ApiResponse) -> None:
             try:
                 dialect.read_executed(answer)
             except APIError as error:
@@ -248,7 +248,7 @@ class Api:
                     raise
                 # A success that says no inside: from whatever lies behind, which may have begun.
                 self._without_secrets(error, call.secret)
-                raise UncertainStart(error, StartAnswer.REFUSED) from error
+                raise AmbiguousStart(error, StartAnswer.REFUSED) from error
 
         try:
             await self._send(call, read)
@@ -257,19 +257,19 @@ class Api:
                 raise
             fluke = isinstance(error, AuthenticationError) and self._key_worked
             refused = _is_a_refusal(error) and not fluke
-            raise UncertainStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
+            raise AmbiguousStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Ask once where a job stands, and keep all that the answer shows."""
         dialect = await self.dialect()
 
-        def read(answer: Answer) -> tuple[JobStatus, Any]:
+        def read(answer: ApiResponse) -> tuple[JobStatus, Any]:
             return dialect.read_status(answer), json_of(answer)
 
         return await self._send(dialect.status(job_id), read, policy=ONE_TRY)
 
     async def status(
-        self, job_id: str, *, lane: Lane = Lane.WORK, policy: RetryPolicy | None = None
+        self, job_id: str, *, lane: Priority = Priority.WORK, policy: RetryPolicy | None = None
     ) -> JobStatus:
         """Ask where a job stands."""
         dialect = await self.dialect()
@@ -286,7 +286,10 @@ class Api:
         return await self._send(dialect.audit(job_id), dialect.read_audit, policy=policy)
 
     async def job_call(
-        self, call: Call, read: Callable[[Answer], ValueT], on_lost: Callable[[], None] = lambda: None
+        self,
+        call: ApiRequest,
+        read: Callable[[ApiResponse], ValueT],
+        on_lost: Callable[[], None] = lambda: None,
     ) -> ValueT:
         """Send one of the observed calls about jobs, which know the ids of v0 alone.
 
@@ -303,22 +306,22 @@ class Api:
             )
         return await self._send(call, read, on_failure=_when_lost(on_lost))
 
-    async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
+    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
         return {job_id: await self._look(job_id) for job_id in remote_ids}
 
     async def _look(self, job_id: str) -> JobStatus | OpusError:
         try:
-            return await self.status(job_id, lane=Lane.POLL, policy=ONE_TRY)
+            return await self.status(job_id, lane=Priority.POLL, policy=ONE_TRY)
         except OpusError as error:
             return error
 
     async def _send(
         self,
-        call: Call,
-        read: Callable[[Answer], ValueT],
+        call: ApiRequest,
+        read: Callable[[ApiResponse], ValueT],
         *,
-        lane: Lane = Lane.WORK,
+        lane: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
     ) -> ValueT:
@@ -341,7 +344,7 @@ class Api:
                 response = await self._http.send(request)
                 self._reached = True
                 self._tell(call, shown, response, number)
-                answer = Answer(
+                answer = ApiResponse(
                     status=response.status,
                     body=response.body,
                     headers=response.headers,
@@ -376,7 +379,7 @@ class Api:
                 )
             except AuthenticationError as error:
                 known = self._key_worked and call.repeatable
-                if not known or denial >= DENIALS or policy is ONE_TRY:
+                if not known or denial >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
                     self._hint(error)
                     raise
                 await asyncio.sleep(DENIAL_WAIT * denial)
@@ -386,7 +389,7 @@ class Api:
         if self._key_hint and self._key_hint not in error.message:
             error.message = f"{error.message} Hint: {self._key_hint}."
 
-    def _mask_of(self, call: Call) -> Mask:
+    def _mask_of(self, call: ApiRequest) -> Mask:
         """Takes the secrets of the client and of the call's job out of what came back on it."""
         known: Secrets | None = None
 
@@ -412,7 +415,7 @@ class Api:
                 said[name] = known.mask(value)
         error.args = (error.message,)
 
-    def _tell(self, call: Call, url: str, response: Response, attempt: int) -> None:
+    def _tell(self, call: ApiRequest, url: str, response: Response, attempt: int) -> None:
         if self._notify.active:
             self._notify(
                 RequestSent(
@@ -436,7 +439,7 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
     return failed
 
 
-def _as_it_is(answer: Answer) -> Answer:
+def _as_it_is(answer: ApiResponse) -> ApiResponse:
     return answer
 
 

@@ -25,7 +25,7 @@ from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.stream import Engine, JobRows, JobStream
+from opus_async.jobs.stream import JobSource, JobStream, WorkerPool
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, Workflow
 from opus_async.opus.api import Api
@@ -33,21 +33,21 @@ from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
-from opus_async.opus.platform import LATEST, Callback, OpusRun, Payload
-from opus_async.opus.protocol.api_versions import dialects
+from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
+from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.start_check import Version
-from opus_async.opus.upload_cache import UploadMemory
-from opus_async.opus.uploads import Uploader, UploadsOnce
+from opus_async.opus.upload_cache import UploadCache
+from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.outcome import JobOutcome
-from opus_async.platform import Memory
+from opus_async.platform import Cache
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
-from opus_async.transport.circuit_breaker import Breaker
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, Gate
+from opus_async.transport.limits import Bandwidth, RequestLimiter
 from opus_async.transport.retry import Retrier
 
 if TYPE_CHECKING:
@@ -113,17 +113,19 @@ class OpusClient:
             warnings.warn(lowered, UserWarning, stacklevel=2)
         self._timeouts = timeouts or Timeouts()
         self.retry = retry or RetryPolicy()
-        self._notify = Notifier(listeners)
+        self._notify = Dispatcher(listeners)
         self._ids = JobIds()
         self._http = Http(self._timeouts, session=session)
-        self._gate = Gate(
+        self._gate = RequestLimiter(
             self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
         )
-        self._upload_slots = Gate(self.limits.upload_concurrency)
-        self._breaker = Breaker(urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify)
+        self._upload_slots = RequestLimiter(self.limits.upload_concurrency)
+        self._breaker = CircuitBreaker(
+            urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify
+        )
         self._storage = Hosts(self.retry, self.limits.upload_concurrency, self._notify)
         self._api = Api(
-            dialects(
+            api_versions(
                 resolve_api(api),
                 callback_url=None if isinstance(callback, CallbackReceiver) else resolve_callback(callback),
                 plain_http=is_loopback(url),
@@ -153,7 +155,7 @@ class OpusClient:
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
         )
-        self._engines: weakref.WeakSet[Engine[Any, Any]] = weakref.WeakSet()
+        self._engines: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._closed = False
         self._maker = Maker()
         self.workflows = Workflows(self._api)
@@ -276,7 +278,7 @@ class OpusClient:
         self,
         workflow_id: str,
         *,
-        memory: Memory | None = None,
+        memory: Cache | None = None,
         version_number: int | None = None,
         version_id: str | None = None,
         callback: Callback | None = None,
@@ -328,7 +330,7 @@ class OpusClient:
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         run = self._run_of(workflow_id, callback)
-        jobs = JobRows(run, self._lifecycle(run))
+        jobs = JobSource(run, self._lifecycle(run))
         stream = JobStream(jobs, rows, slots)
         self._engines.add(stream.engine)
         return stream
@@ -339,8 +341,8 @@ class OpusClient:
         callback: Callback | None = None,
         *,
         version: Version = LATEST,
-        memory: Memory | None = None,
-    ) -> OpusRun:
+        memory: Cache | None = None,
+    ) -> OpusPlatform:
         self._check_open()
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
@@ -350,9 +352,11 @@ class OpusClient:
         elif callback is not None:
             self._api.check_callback(callback)
             self._api.keep_quiet_about(callback)
-        return OpusRun(
+        return OpusPlatform(
             self._api,
-            UploadsOnce(self._uploader, UploadMemory(memory, self._api) if memory is not None else None),
+            DeduplicatingUploader(
+                self._uploader, UploadCache(memory, self._api) if memory is not None else None
+            ),
             self._downloader,
             workflow_id,
             version=version,
@@ -369,7 +373,7 @@ class OpusClient:
             if receiver.public_url is not None
         ]
 
-    def _lifecycle(self, run: OpusRun) -> Lifecycle[Any, Payload]:
+    def _lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,

@@ -16,11 +16,11 @@ from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.download import Destination, Received, get_file
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
-from opus_async.transport.limits import Gate
+from opus_async.transport.limits import RequestLimiter
 
 log = logging.getLogger("opus_async.opus")
 
@@ -38,7 +38,14 @@ class Downloader:
     """
 
     def __init__(
-        self, api: Api, http: Http, slots: Gate, storage: Storage, *, timeouts: Timeouts, notify: Notifier
+        self,
+        api: Api,
+        http: Http,
+        slots: RequestLimiter,
+        storage: Storage,
+        *,
+        timeouts: Timeouts,
+        notify: Dispatcher,
     ) -> None:
         self._api = api
         self._http = http

@@ -15,7 +15,7 @@ from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.api_version import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
 from opus_async.opus.protocol.undocumented import checked_file_url
-from opus_async.opus.sources import inspect
+from opus_async.opus.sources import file_info
 from opus_async.opus.uploads import Progress, Uploader
 from opus_async.tasks import start_in
 from opus_async.transport.files import Source, digest
@@ -61,7 +61,7 @@ class Files:
             UploadError: It changed while it was sent, or storage refused it.
         """
         try:
-            facts = inspect(source, filename)
+            facts = file_info(source, filename)
             extension = extension_of(facts.filename)
             check_size(facts.filename, facts.size, self._limits.max_file_bytes)
         except ValueError as problem:

@@ -12,7 +12,7 @@ from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_version import Call
+from opus_async.opus.protocol.api_version import ApiRequest
 from opus_async.opus.protocol.job_management import SearchFields
 
 PAGE = 25
@@ -76,7 +76,7 @@ class JobSearch(AsyncIterator[JobDetail]):
             self._offset = self._found = 0
 
 
-class Housekeeping:
+class JobManagement:
     """The calls about jobs that are observed and not documented; ids of v0 only."""
 
     def __init__(self, api: Api) -> None:
@@ -118,7 +118,7 @@ class Housekeeping:
         """Fetch everything there is about a job (``GET /job/{id}``; observed, not documented)."""
         return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
 
-    async def _order(self, call: Call) -> None:
+    async def _order(self, call: ApiRequest) -> None:
         """Give an order; a refusal that follows a lost answer means that it was obeyed."""
         lost = False
 

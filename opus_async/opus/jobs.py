@@ -9,22 +9,22 @@ from typing import Any
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
-from opus_async.jobs.start import Starter
-from opus_async.jobs.stream import Engine, Stream
+from opus_async.jobs.start import JobStarter
+from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
-from opus_async.opus.job_management import Housekeeping
-from opus_async.opus.platform import STAGES, OpusRun
+from opus_async.opus.job_management import JobManagement
+from opus_async.opus.platform import STAGES, OpusPlatform
 from opus_async.opus.protocol.api_version import InitiateFields
 from opus_async.opus.results import fetch_results
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
 
 
-class Jobs(Housekeeping):
+class Jobs(JobManagement):
     """The calls of a job one by one, each with the client's retries and limits.
 
     Args:
@@ -42,9 +42,9 @@ class Jobs(Housekeeping):
         watcher: Watcher,
         *,
         policy: RetryPolicy,
-        new_run: Callable[[str | None, str | None], OpusRun],
-        keep: Callable[[Engine[Any, Any]], None],
-        notify: Notifier,
+        new_run: Callable[[str | None, str | None], OpusPlatform],
+        keep: Callable[[WorkerPool[Any, Any]], None],
+        notify: Dispatcher,
     ) -> None:
         super().__init__(api)
         self._watcher = watcher
@@ -138,7 +138,7 @@ class Jobs(Housekeeping):
                 policy = policy.model_copy(update={"on_ambiguous": "stop"})
             else:
                 payload = await run.prepare(run.bind_to(workflow, JobRequest(inputs)))
-            await Starter(run, policy).start(job_id, payload)
+            await JobStarter(run, policy).start(job_id, payload)
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
 
@@ -201,7 +201,7 @@ class Jobs(Housekeeping):
         async def wait(_: int, job_id: str) -> tuple[str, JobStatus]:
             return job_id, await self.wait(job_id)
 
-        engine = Engine(job_ids, wait, slots=WATCHED_AT_ONCE)
+        engine = WorkerPool(job_ids, wait, slots=WATCHED_AT_ONCE)
         self._keep(engine)
         return Stream(engine)
 

@@ -24,10 +24,10 @@ from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import STAGE as RESULTS
 from opus_async.opus.results import fetch_results
-from opus_async.opus.sources import inspect
-from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, Looks, Version
-from opus_async.opus.uploads import UploadsOnce
-from opus_async.platform import Collected, IdTaken, Stages, Standing
+from opus_async.opus.sources import file_info
+from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
+from opus_async.opus.uploads import DeduplicatingUploader
+from opus_async.platform import IdTaken, JobResult, Stages, StartCheck
 from opus_async.tasks import start_in
 from opus_async.transport.download import Destination
 from opus_async.transport.files import Source
@@ -55,7 +55,7 @@ class BoundJob:
     inputs: BoundInputs
 
 
-class OpusRun:
+class OpusPlatform:
     """See :class:`opus_async.platform.Platform`.
 
     Args:
@@ -71,12 +71,12 @@ class OpusRun:
     """
 
     stages = STAGES
-    observes_at_once = Api.observes_at_once
+    batch_size = Api.batch_size
 
     def __init__(
         self,
         api: Api,
-        uploads: UploadsOnce,
+        uploads: DeduplicatingUploader,
         downloader: Downloader,
         workflow_id: str | None,
         *,
@@ -86,7 +86,7 @@ class OpusRun:
         policy: RetryPolicy,
     ) -> None:
         self.kind = workflow_id or ""
-        self.stray_shells = 0
+        self.orphaned_jobs = 0
         self.calls_back = isinstance(callback, CallbackReceiver)
         self.workspaces: str | None = None
         self._api = api
@@ -103,10 +103,10 @@ class OpusRun:
         self._reading = asyncio.Lock()
         self._requests: dict[str, JobRequest] = {}
         """What each job under way was made for: its version, and what its answers may quote."""
-        self._looks = Looks(api, self._make_shell if workflow_id else None)
+        self._looks = StartChecker(api, self._make_shell if workflow_id else None)
 
     @property
-    def prepared_before(self) -> int:
+    def uploads_reused(self) -> int:
         """Uploads that were not needed: the same content was sent in this run, or is remembered."""
         return self._uploads.saved
 
@@ -129,7 +129,7 @@ class OpusRun:
         """Where the jobs run: ``host`` is the base URL, ``generation`` once it is open ``v0`` or ``v1``."""
         return {"platform": "opus", "host": self._api.base_url, "generation": self._api.generation}
 
-    def requests_for(self, files: int) -> int:
+    def estimated_requests(self, files: int) -> int:
         """How many requests a job takes: of the API, and the PUTs to storage."""
         return REQUESTS + REQUESTS_PER_FILE * files
 
@@ -139,7 +139,7 @@ class OpusRun:
 
     def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
         """Likewise, against a schema that is here already."""
-        inputs = bind(workflow, request.inputs, inspect=inspect, max_file_bytes=self._max_file_bytes)
+        inputs = bind(workflow, request.inputs, inspect=file_info, max_file_bytes=self._max_file_bytes)
         return BoundJob(request, inputs)
 
     async def prepare(self, bound: BoundJob) -> Payload:
@@ -177,10 +177,10 @@ class OpusRun:
         )
         if self._looks.is_shell(job_id):
             raise IdTaken(job_id)
-        self.adopt(job_id, request)
+        self.attach(job_id, request)
         return job_id
 
-    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
+    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
         """Remember what a job was made for, in whatever process, until it is released."""
         self._requests[remote_id] = request
         if elsewhere:
@@ -199,7 +199,7 @@ class OpusRun:
             callback = callback.url_for(remote_id, self._api.platform)
         await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
 
-    async def settle(self, remote_id: str) -> Standing:
+    async def check_started(self, remote_id: str) -> StartCheck:
         """Compare the job with one that was never executed; see :mod:`opus_async.opus.start_check`.
 
         Raises:
@@ -212,24 +212,24 @@ class OpusRun:
         given = [text for text in (request.title, request.description) if text]
         return await self._looks.standing(remote_id, self._version_of(request), given=given)
 
-    async def observe(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
+    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
         """Look once where these jobs stand."""
-        return await self._api.observe(remote_ids)
+        return await self._api.poll(remote_ids)
 
     async def is_well(self) -> bool:
         """Whether the platform answers as it should when it is asked about no job in particular."""
         return await self._api.is_well()
 
-    async def collect(self, remote_id: str, status: JobStatus) -> Collected:
+    async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch the results of a completed job, the audit of any other."""
         if status == JobStatus.COMPLETED:
             results = await fetch_results(self._api, remote_id, patience=self._policy.max_elapsed)
-            return Collected(outputs=results.outputs, results=results.raw)
+            return JobResult(outputs=results.outputs, results=results.raw)
         try:
-            return Collected(audit=await self._api.audit(remote_id))
+            return JobResult(audit=await self._api.audit(remote_id))
         except OpusError as error:  # a failing audit must not hide the failure
             log.warning("job %s ended as %s; its audit could not be read: %s", remote_id, status, error)
-            return Collected()
+            return JobResult()
 
     def files_in(self, results: Any) -> Sequence[tuple[str, str]]:
         """Display name and ``fileUrl`` of each file among the results of a job, in their order."""
@@ -266,7 +266,7 @@ class OpusRun:
         return await self._api.initiate(fields, on_stray=self._count_stray)
 
     def _count_stray(self) -> None:
-        self.stray_shells += 1
+        self.orphaned_jobs += 1
 
     async def _make_shell(self, version: Version) -> str:
         number, version_id = version

@@ -11,7 +11,7 @@ from opus_async.opus.protocol.payload import FileFacts
 from opus_async.transport.files import BytesSource, FileObjectSource, PathSource
 
 
-def inspect(value: Any, filename: str | None) -> FileFacts:
+def file_info(value: Any, filename: str | None) -> FileFacts:
     """Look at a file without reading it.
 
     Args:

@@ -17,7 +17,7 @@ from opus_async.errors import AuthenticationError, NotFound, OpusError, Transpor
 from opus_async.models import JobStatus
 from opus_async.opus.api import ONE_TRY, Api
 from opus_async.opus.protocol.snapshots import Baseline, Snapshot
-from opus_async.platform import Standing
+from opus_async.platform import StartCheck
 
 log = logging.getLogger("opus_async.opus")
 
@@ -37,7 +37,7 @@ _MOVED_FOR_SURE = _MOVED - {JobStatus.WAITING}
 _SHOWN = 5
 
 
-class Looks:
+class StartChecker:
     """Looks at jobs, and remembers what one looks like that was never executed, per workflow version.
 
     Args:
@@ -55,7 +55,7 @@ class Looks:
         """Of each job in question, the last look if it differed from a shell."""
         self._learning = asyncio.Lock()
 
-    async def standing(self, job_id: str, version: Version, *, given: Sequence[str] = ()) -> Standing:
+    async def standing(self, job_id: str, version: Version, *, given: Sequence[str] = ()) -> StartCheck:
         """Look once.
 
         Args:
@@ -70,35 +70,35 @@ class Looks:
         before = self._odd.pop(job_id, None)
         look = await self._look(job_id, given)
         if look is None:
-            return Standing.UNCLEAR
+            return StartCheck.INCONCLUSIVE
         if self._make_shell is None:
             moved = look.status in _MOVED_FOR_SURE or look.worked
-            return Standing.RUNNING if moved else Standing.UNSTARTED
+            return StartCheck.RUNNING if moved else StartCheck.NOT_STARTED
         baseline = self._baselines.get(version) or await self._learn(version)
         if baseline is None:
-            return Standing.RUNNING if look.status.is_terminal else Standing.UNCLEAR
+            return StartCheck.RUNNING if look.status.is_terminal else StartCheck.INCONCLUSIVE
         if self._moved(look, baseline):
-            return Standing.RUNNING
+            return StartCheck.RUNNING
         return await self._compared(job_id, look, version, baseline, before)
 
     async def _compared(
         self, job_id: str, look: Snapshot, version: Version, baseline: Baseline, before: Snapshot | None
-    ) -> Standing:
+    ) -> StartCheck:
         """What a look tells that shows no run by itself; ``before`` is the last one, if it was odd."""
         if not baseline.differences(look):
-            return Standing.UNSTARTED
+            return StartCheck.NOT_STARTED
         # It may be the shell that changed, or was seen wrongly: it is looked at again.
         baseline = await self._learn(version) or baseline
         different = baseline.differences(look)
         if not different:
-            return Standing.UNSTARTED
+            return StartCheck.NOT_STARTED
         log.info("job %s differs from one never executed in: %s", job_id, ", ".join(different[:_SHOWN]))
         if before is not None and not before.differences(look):
-            return Standing.RUNNING
+            return StartCheck.RUNNING
         self._odd[job_id] = look
-        return Standing.DIFFERENT
+        return StartCheck.DIFFERENT
 
-    async def standing_alone(self, job_id: str) -> Standing:
+    async def standing_alone(self, job_id: str) -> StartCheck:
         """Look once at a job that can be compared with none.
 
         Raises:
@@ -106,9 +106,9 @@ class Looks:
         """
         look = await self._look(job_id, ())
         if look is None:
-            return Standing.UNCLEAR
+            return StartCheck.INCONCLUSIVE
         if look.status in _MOVED_FOR_SURE:
-            return Standing.RUNNING
+            return StartCheck.RUNNING
         raise OpusError(
             "It was made for another version of the workflow, so that nothing tells what it looks like if it "
             "was never started. Go on with that version, or decide about it"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
-from opus_async.platform import Memory
+from opus_async.platform import Cache
 from opus_async.transport.http import without_query
 
 LIFE = 24 * 3600.0
@@ -19,7 +19,7 @@ LIFE = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class ContentKey:
     """What two uploads have in common when one of them is enough: the bytes, and as what they lie where."""
 
     sha256: str
@@ -31,7 +31,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class CachedUpload:
     """An upload, and when it was: in seconds since the epoch, which outlive a process."""
 
     file: UploadedFile
@@ -43,32 +43,32 @@ class Sent:
         return abs(time.time() - self.at) < LIFE
 
 
-class UploadMemory:
-    """Keeps uploads in a :class:`~opus_async.platform.Memory`, by content and by whose they are.
+class UploadCache:
+    """Keeps uploads in a :class:`~opus_async.platform.Cache`, by content and by whose they are.
 
     Args:
         memory: Where; it may outlive keys, hosts and generations of the API.
         api: Whose uploads.
     """
 
-    def __init__(self, memory: Memory, api: Api) -> None:
+    def __init__(self, memory: Cache, api: Api) -> None:
         self._memory = memory
         self._api = api
 
-    async def recall(self, content: Content) -> Sent | None:
+    async def recall(self, content: ContentKey) -> CachedUpload | None:
         """The upload of this content; None when none is known that may be used."""
         text = await self._memory.recall(self._name(content))
         sent = None if text is None else _read(text, content)
         return sent if sent is not None and sent.is_fresh else None
 
-    def keep(self, content: Content, sent: Sent) -> None:
+    def keep(self, content: ContentKey, sent: CachedUpload) -> None:
         """Keep it, unless its URL may be a secret or a loan: one with a query, a user or a password."""
         url = sent.file.url
         if without_query(url) == url:
             value = {"url": url, "size": sent.file.size, "at": round(sent.at, 3)}
             self._memory.keep(self._name(content), json.dumps(value))
 
-    def _name(self, content: Content) -> str:
+    def _name(self, content: ContentKey) -> str:
         return json.dumps(
             [
                 "upload",
@@ -84,7 +84,7 @@ class UploadMemory:
         )
 
 
-def _read(text: str, content: Content) -> Sent | None:
+def _read(text: str, content: ContentKey) -> CachedUpload | None:
     """What was kept; None when it is nothing of ours, or of another size."""
     try:
         held = json.loads(text)
@@ -93,4 +93,4 @@ def _read(text: str, content: Content) -> Sent | None:
         return None
     if not isinstance(url, str) or size != content.size or not isinstance(at, int | float):
         return None
-    return Sent(UploadedFile(url, content.size, content.sha256), at)
+    return CachedUpload(UploadedFile(url, content.size, content.sha256), at)

@@ -20,12 +20,12 @@ from opus_async.events import RequestSent, UploadProgress
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
-from opus_async.opus.upload_cache import Content, Sent, UploadMemory
-from opus_async.transport.dispatch import Notifier
+from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
-from opus_async.transport.limits import Bandwidth, Gate
+from opus_async.transport.limits import Bandwidth, RequestLimiter
 
 log = logging.getLogger("opus_async.opus")
 
@@ -56,12 +56,12 @@ class Uploader:
         self,
         api: Api,
         http: Http,
-        slots: Gate,
+        slots: RequestLimiter,
         storage: Storage,
         *,
         timeouts: Timeouts,
         bandwidth: Bandwidth | None,
-        notify: Notifier,
+        notify: Dispatcher,
     ) -> None:
         self._api = api
         self._http = http
@@ -156,7 +156,7 @@ class Uploader:
         return tell
 
 
-class UploadsOnce:
+class DeduplicatingUploader:
     """The uploads of one run: the same content, with the same name ending and place, is sent once.
 
     Args:
@@ -167,18 +167,18 @@ class UploadsOnce:
         saved: Uploads that were not needed.
     """
 
-    def __init__(self, uploader: Uploader, memory: UploadMemory | None = None) -> None:
+    def __init__(self, uploader: Uploader, memory: UploadCache | None = None) -> None:
         self.saved = 0
         self._uploader = uploader
         self._memory = memory
-        self._sent: OrderedDict[Content, asyncio.Future[Sent]] = OrderedDict()
+        self._sent: OrderedDict[ContentKey, asyncio.Future[CachedUpload]] = OrderedDict()
 
     async def send(self, source: Source, fields: PresignFields) -> UploadedFile:
         """Upload a file, or take an earlier upload of the same content, under way or done.
 
         Those who wait for an upload that fails get its error; when it is cancelled, the next in line tries.
         """
-        content = Content(
+        content = ContentKey(
             sha256=await digest(source),
             size=source.size,
             extension=fields.extension,
@@ -199,20 +199,22 @@ class UploadsOnce:
                 del self._sent[content]
         return await self._first(content, self._recall_or_send(content, source, fields))
 
-    async def _recall_or_send(self, content: Content, source: Source, fields: PresignFields) -> Sent:
+    async def _recall_or_send(
+        self, content: ContentKey, source: Source, fields: PresignFields
+    ) -> CachedUpload:
         if self._memory is not None:
             recalled = await self._memory.recall(content)
             if recalled is not None:
                 self.saved += 1
                 return recalled
         uploaded = await self._uploader.send(source, fields, sha256=content.sha256)
-        sent = Sent(uploaded, time.time())
+        sent = CachedUpload(uploaded, time.time())
         if self._memory is not None:
             self._memory.keep(content, sent)
         return sent
 
-    async def _first(self, content: Content, sending: Awaitable[Sent]) -> UploadedFile:
-        promise: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+    async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:
+        promise: asyncio.Future[CachedUpload] = asyncio.get_running_loop().create_future()
         self._sent[content] = promise
         try:
             sent = await sending

@@ -76,7 +76,7 @@ def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
         yield Posting(max(run.ends_at + delay, run.accepted_at), form)
 
 
-def aim_at(url: URL, aim: int, *about: object) -> URL:
+def target_of(url: URL, aim: int, *about: object) -> URL:
     """Return the URL itself or a neighbour: another path on the same origin, without the query.
 
     Args:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from opus_async.simulator.callback_plans import Posting, aim_at, plan, write_body
+from opus_async.simulator.callback_plans import Posting, plan, target_of, write_body
 from opus_async.simulator.results import compute_outputs
 from opus_async.simulator.runs import COMPLETED, FAILED
 
@@ -167,7 +167,7 @@ class CallbackSender:
         body, content_type = write_body(posting.form, self._tell(errand), *about)
         try:
             async with self._open_session().post(
-                aim_at(errand.target, posting.aim, *about),
+                target_of(errand.target, posting.aim, *about),
                 data=body,
                 headers={"Content-Type": content_type},
                 allow_redirects=False,

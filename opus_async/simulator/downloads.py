@@ -14,7 +14,7 @@ from opus_async.simulator.validation import DOWNLOAD_FIELDS, check_download
 
 if TYPE_CHECKING:
     from opus_async.simulator.stored_files import StoredFile
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 # How far in the past a URL has expired that was handed out expired.
 _STALE = 60
@@ -27,7 +27,7 @@ class Downloads:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._dialect = world.config.traits
         self._service = Service(world, "v0")

@@ -27,7 +27,7 @@ from opus_async.simulator.v0 import JobsApi
 from opus_async.simulator.v1 import CasesApi
 
 if TYPE_CHECKING:
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 STATE_PATH = "/_simulator/state"
 KEY_HEADER = "x-service-key"
@@ -51,7 +51,7 @@ class Gate:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._generations = _endpoints(world)
         self._dialect = world.config.traits
@@ -133,7 +133,7 @@ class Gate:
             raise Refusal(HTTPStatus.PAYMENT_REQUIRED, "The quota of this organization is used up")
 
 
-def _endpoints(world: World) -> tuple[Endpoints, ...]:
+def _endpoints(world: SimulatorState) -> tuple[Endpoints, ...]:
     spoken = world.config.generations
     jobs = (JobsApi(world), Housekeeping(world)) if spoken != "v1" else ()
     cases = (CasesApi(world),) if spoken != "v0" else ()

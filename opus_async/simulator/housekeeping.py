@@ -21,7 +21,7 @@ from opus_async.simulator.service import Service
 
 if TYPE_CHECKING:
     from opus_async.simulator.runs import Job
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 BUILDER = "OPUS_V2"
 # What stands in the place of an id in other paths: it is no job, also where no endpoint takes it.
@@ -37,7 +37,7 @@ class Housekeeping:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._dialect = world.config.traits
         self._service = Service(world, "v0")

@@ -17,7 +17,7 @@ from opus_async.simulator.workflows import is_uuid
 
 if TYPE_CHECKING:
     from opus_async.simulator.workflows import Workflow
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 _PREFIX = "/reference-workflow/v2/workflow-object/"
 
@@ -29,7 +29,7 @@ class ReferenceApi:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         # What the V2 graph is written like; the spelling and the wrappers are matters of the other paths.
         kept = world.config.traits & {traits.SCHEMA_OUTPUT_SIDE, traits.SCHEMA_NODES_LIST}

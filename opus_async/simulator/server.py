@@ -18,7 +18,7 @@ from opus_async.simulator.gate import Gate
 from opus_async.simulator.state import snapshot
 from opus_async.simulator.storage import Storage
 from opus_async.simulator.workflow_file import read_workflow
-from opus_async.simulator.world import World, steady_clock
+from opus_async.simulator.world import SimulatorState, steady_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Simulator:
     ) -> None:
         self.config = config or SimulatorConfig()
         self._clock = clock or steady_clock()
-        self._world: World | None = None
+        self._world: SimulatorState | None = None
         self._listeners: list[asyncio.Server] = []
         self._servers: list[web.Server] = []
         self._handlers: set[asyncio.Task[Any]] = set()
@@ -88,7 +88,7 @@ class Simulator:
         return f"http://{self._authority('storage')}"
 
     @property
-    def world(self) -> World:
+    def world(self) -> SimulatorState:
         """Everything the simulator knows; it exists once the simulator was started."""
         if self._world is None:
             raise RuntimeError("the simulator was not started: use `async with Simulator(...)`")
@@ -127,7 +127,7 @@ class Simulator:
                 sockets.enter_context(self._bind(name, port))
                 for name, port in (("api", self.config.port), ("storage", self.config.storage_port))
             )
-            self._world = World.create(self.config, self._clock, self._authority("storage"))
+            self._world = SimulatorState.create(self.config, self._clock, self._authority("storage"))
             await self._serve(api, Gate(self._world))
             await self._serve(storage, Storage(self._world))
             sockets.pop_all()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opus_async.simulator.runs import Generation, Job
     from opus_async.simulator.schemas import Form
     from opus_async.simulator.workflows import Workflow
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 OK, CREATED, ACCEPTED, PERMANENT_REDIRECT = 200, 201, 202, 308
 BAD_REQUEST, NOT_FOUND, CONFLICT, SERVER_ERROR = 400, 404, 409, 500
@@ -50,7 +50,7 @@ class Service:
         generation: Which jobs can be seen: those of the other generation do not exist here.
     """
 
-    def __init__(self, world: World, generation: Generation) -> None:
+    def __init__(self, world: SimulatorState, generation: Generation) -> None:
         self._world = world
         self._dialect = world.config.traits
         self._status_bodies = status_bodies(self._dialect)

@@ -18,10 +18,10 @@ from opus_async.simulator.runs import COMPLETED
 
 if TYPE_CHECKING:
     from opus_async.simulator.runs import Job
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 
-def state_answer(world: World, query: str) -> Answer:
+def state_answer(world: SimulatorState, query: str) -> Answer:
     """Answer a request for the state."""
     asked = parse_qs(query)
     if "job" in asked:
@@ -30,7 +30,7 @@ def state_answer(world: World, query: str) -> Answer:
     return to_json(snapshot(world, jobs=asked.get("jobs", ["1"])[-1]))
 
 
-def snapshot(world: World, *, jobs: str = "1") -> dict[str, Any]:
+def snapshot(world: SimulatorState, *, jobs: str = "1") -> dict[str, Any]:
     """Return the state as JSON values.
 
     Args:
@@ -59,7 +59,7 @@ def snapshot(world: World, *, jobs: str = "1") -> dict[str, Any]:
     return state
 
 
-def job_state(world: World, job: Job) -> dict[str, Any]:
+def job_state(world: SimulatorState, job: Job) -> dict[str, Any]:
     """Return what the state tells about one job."""
     files = {}
     for url in _file_urls(job):
@@ -87,7 +87,7 @@ def job_state(world: World, job: Job) -> dict[str, Any]:
     }
 
 
-def _counters(world: World) -> dict[str, Any]:
+def _counters(world: SimulatorState) -> dict[str, Any]:
     jobs = list(world.jobs)
     stored = [upload.facts for upload in world.uploads if upload.facts is not None]
     return {
@@ -110,7 +110,7 @@ def _counters(world: World) -> dict[str, Any]:
     }
 
 
-def _output_files(world: World, job: Job) -> dict[str, str]:
+def _output_files(world: SimulatorState, job: Job) -> dict[str, str]:
     """Return the file URL and the SHA-256 of each file that a job generated."""
     if job.status(world.clock()) != COMPLETED:
         return {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opus_async.simulator.faults import Fault
     from opus_async.simulator.stored_files import StoredFile
     from opus_async.simulator.uploads import Upload
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 CREDENTIAL_HEADERS = ("x-service-key", "Authorization", "Cookie")
 _OPERATIONS = {"PUT": "put", "GET": "get"}
@@ -49,7 +49,7 @@ class Storage:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._strict_type = traits.LAX_CONTENT_TYPE not in world.config.traits
         self._requests = 0

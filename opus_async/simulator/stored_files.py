@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opus_async.simulator.config import SimulatorConfig
     from opus_async.simulator.generated_files import GeneratedFile
     from opus_async.simulator.uploads import Upload
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class StoredFile:
     read: Callable[[], bytes]
 
 
-def behind(world: World, file_url: str) -> StoredFile | None:
+def behind(world: SimulatorState, file_url: str) -> StoredFile | None:
     """Return the file with this file URL, or None if there is none or its bytes were not kept."""
     upload = world.uploads.behind(file_url)
     if upload is not None:
@@ -50,7 +50,7 @@ def behind(world: World, file_url: str) -> StoredFile | None:
     return _generated(world, generated_files.behind(world.jobs, file_url, world.clock()))
 
 
-def at_path(world: World, path: str) -> StoredFile | None:
+def at_path(world: SimulatorState, path: str) -> StoredFile | None:
     """Return the file at a decoded path of the storage host, or None."""
     upload = world.uploads.at_path(path)
     if upload is not None:
@@ -65,7 +65,7 @@ def kept_at(config: SimulatorConfig, upload: Upload) -> Path | None:
     return Path(config.keep_files) / upload.file_url.rpartition("/")[2]
 
 
-def _uploaded(world: World, upload: Upload) -> StoredFile | None:
+def _uploaded(world: SimulatorState, upload: Upload) -> StoredFile | None:
     kept, facts = kept_at(world.config, upload), upload.facts
     if kept is None or facts is None:
         return None
@@ -80,7 +80,7 @@ def _uploaded(world: World, upload: Upload) -> StoredFile | None:
     )
 
 
-def _generated(world: World, file: GeneratedFile | None) -> StoredFile | None:
+def _generated(world: SimulatorState, file: GeneratedFile | None) -> StoredFile | None:
     if file is None:
         return None
     content = file.content(world.uploads.behind)

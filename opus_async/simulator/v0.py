@@ -34,7 +34,7 @@ from opus_async.simulator.validation import (
 
 if TYPE_CHECKING:
     from opus_async.simulator.runs import Job
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 
 class JobsApi:
@@ -44,7 +44,7 @@ class JobsApi:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._dialect = world.config.traits
         self._service = Service(world, "v0")

@@ -25,7 +25,7 @@ from opus_async.simulator.validation import (
 )
 
 if TYPE_CHECKING:
-    from opus_async.simulator.world import World
+    from opus_async.simulator.world import SimulatorState
 
 _PREFIX = "/api/v1"
 
@@ -37,7 +37,7 @@ class CasesApi:
         world: What the simulator knows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._dialect = world.config.traits
         self._service = Service(world, "v1")

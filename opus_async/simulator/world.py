@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class World:
+class SimulatorState:
     """Everything a simulator knows.
 
     Attributes:
@@ -72,7 +72,7 @@ class World:
         )
 
     @classmethod
-    def create(cls, config: SimulatorConfig, clock: Callable[[], float], storage_host: str) -> World:
+    def create(cls, config: SimulatorConfig, clock: Callable[[], float], storage_host: str) -> SimulatorState:
         """Make the world of one simulator.
 
         Args:

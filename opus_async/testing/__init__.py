@@ -22,9 +22,9 @@ def quick_polls(lag: float = 0.02) -> Iterator[None]:
     """
     from opus_async.jobs import polling  # noqa: PLC0415 - only for those who call this
 
-    before = polling.LAG_FLOOR
-    polling.LAG_FLOOR = lag
+    before = polling.MIN_INTERVAL
+    polling.MIN_INTERVAL = lag
     try:
         yield
     finally:
-        polling.LAG_FLOOR = before
+        polling.MIN_INTERVAL = before

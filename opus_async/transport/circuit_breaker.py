@@ -19,17 +19,17 @@ from collections.abc import Callable
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown
 from opus_async.events import Event, HostTroubled
-from opus_async.transport.limits import Gate, Lane
+from opus_async.transport.limits import Priority, RequestLimiter
 
-__all__ = ["Breaker"]
+__all__ = ["CircuitBreaker"]
 
 log = logging.getLogger("opus_async.transport")
 
 FAILURES = 8
 """In a row: as many as one request has attempts, so that one alone ends before it holds anything up."""
-OVER = 3.0
+MIN_DURATION = 3.0
 """Seconds over which they must come: one restart breaks many connections in the same moment."""
-FORGOTTEN = 300.0
+FAILURE_WINDOW = 300.0
 """Seconds after which a failure says nothing any more; longer than a time-out and the backoff after it."""
 FIRST_PROBE = 1.0
 LAST_PROBE = 30.0
@@ -38,7 +38,7 @@ _JITTER = 0.25
 """Of the wait between probes, either way: many clients lose one host in the same instant."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Holds the gate of one host while that host is in trouble.
 
     Args:
@@ -60,7 +60,7 @@ class Breaker:
     def __init__(
         self,
         host: str,
-        gate: Gate,
+        gate: RequestLimiter,
         policy: RetryPolicy,
         *,
         notify: Callable[[Event], None] | None = None,
@@ -116,7 +116,7 @@ class Breaker:
             an ``outage`` to wait for, or the host was given up.
         """
         now = self._gate.now()
-        if not self.holds and now - self._failed_at > FORGOTTEN:
+        if not self.holds and now - self._failed_at > FAILURE_WINDOW:
             self.failures = 0
         if self.failures == 0:
             self._began, self._first_subject, self._several = now, subject, False
@@ -124,12 +124,12 @@ class Breaker:
         self._failed_at, self._reason = now, reason
         self._several = self._several or subject != self._first_subject
         blamed = self.holds or self._several or (unsent and (self._certain or self.answered))
-        if blamed and self.failures >= FAILURES and now - self._began >= OVER:
+        if blamed and self.failures >= FAILURES and now - self._began >= MIN_DURATION:
             self._begin()
         return blamed and (self._forgives or self.given_up)
 
-    async def enter(self, lane: Lane, *, harmless: bool, attempt: int, request_sent: bool) -> None:
-        """Wait for a turn at the gate, as :meth:`Gate.enter` does, and for the end of the trouble.
+    async def enter(self, lane: Priority, *, harmless: bool, attempt: int, request_sent: bool) -> None:
+        """Wait for a turn at the gate, as :meth:`RequestLimiter.enter` does, and for the end of the trouble.
 
         Args:
             lane: Where to queue.
@@ -154,7 +154,7 @@ class Breaker:
 
     def _admits(self, *, new: bool) -> bool:
         """Whether somebody who comes while the gate is held may wait there."""
-        if new and not self._gate.waiting and self._gate.now() - self._failed_at > FORGOTTEN:
+        if new and not self._gate.waiting and self._gate.now() - self._failed_at > FAILURE_WINDOW:
             self._end("nobody has asked it for a while")  # what was known of it is out of date
             return True
         if self.given_up and (not new or self.next_probe > 0 or self._gate.waiting):

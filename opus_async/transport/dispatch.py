@@ -24,7 +24,7 @@ BACKLOG = 10_000
 DRAIN_SECONDS = 1.0
 
 
-class Notifier:
+class Dispatcher:
     """The listeners of one client; call it with an event.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opus_async.errors import DownloadError, TransportError
 from opus_async.transport.http import Http, Response, Take, without_query
-from opus_async.transport.part_file import Destination, PartFile, numbered
+from opus_async.transport.part_file import Destination, PartialFile, numbered
 from opus_async.transport.s3_errors import read_refusal
 
 __all__ = ["Destination", "Received", "get_file", "numbered"]
@@ -75,7 +75,7 @@ async def get_file(
         TransportError: No complete answer came, nothing came for ``stall`` seconds, or another number of
             bytes than was told.
     """
-    part = await PartFile.open(destination)
+    part = await PartialFile.open(destination)
     try:
         reception = _Reception(url, part, expected_size)
         response = await http.get(url, headers=_HEADERS, stall=stall, begin=reception.begin)
@@ -95,7 +95,7 @@ class _Reception:
         size: Bytes that came.
     """
 
-    def __init__(self, url: str, part: PartFile, expected_size: int | None) -> None:
+    def __init__(self, url: str, part: PartialFile, expected_size: int | None) -> None:
         self.size = 0
         self._url = url
         self._part = part

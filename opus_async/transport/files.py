@@ -18,7 +18,7 @@ from opus_async.errors import TransportError, UploadError
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.limits import Bandwidth
-from opus_async.transport.open_source import Reading, changed
+from opus_async.transport.open_source import OpenSource, changed
 from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
     BytesSource,
@@ -154,7 +154,7 @@ class _FileBody(Body):
     watch: StallWatch
 
     def __init__(
-        self, source: Source, reading: Reading, bandwidth: Bandwidth | None, on_progress: Progress | None
+        self, source: Source, reading: OpenSource, bandwidth: Bandwidth | None, on_progress: Progress | None
     ) -> None:
         super().__init__(source.size)
         self.failure: UploadError | None = None

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from opus_async.config import RetryPolicy
 from opus_async.events import Event
-from opus_async.transport.circuit_breaker import Breaker
-from opus_async.transport.limits import Gate
+from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
 
@@ -42,7 +42,7 @@ class Hosts:
         self._slots = slots
         self._notify = notify
         self._hosts: dict[str, Retrier] = {}
-        self._gates: list[tuple[Gate, Breaker]] = []
+        self._gates: list[tuple[RequestLimiter, CircuitBreaker]] = []
         self._closed = False
 
     def at(self, url: str) -> Retrier:
@@ -63,8 +63,8 @@ class Hosts:
             gate.close()
 
     def _new(self) -> Retrier:
-        gate = Gate(self._slots)
-        breaker = Breaker(NAME, gate, self._policy, notify=self._notify, certain=False)
+        gate = RequestLimiter(self._slots)
+        breaker = CircuitBreaker(NAME, gate, self._policy, notify=self._notify, certain=False)
         self._gates.append((gate, breaker))
         if self._closed:
             breaker.close()

@@ -25,7 +25,7 @@ from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.connections import Connections
 from opus_async.transport.forks import Maker, in_child
-from opus_async.transport.network_errors import AnswerTooLarge, explain, never_begins
+from opus_async.transport.network_errors import AnswerTooLarge, never_begins, to_transport_error
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.urls import without_query
 
@@ -282,7 +282,9 @@ class Http:
             answer.release()
         except (aiohttp.ClientError, AnswerTooLarge, OSError, ValueError, RuntimeError) as error:
             stopped_here = never_begins(session, method, options.get("headers") or {})
-            failure = explain(error, method=method, url=url, clock=clock, stopped_here=stopped_here)
+            failure = to_transport_error(
+                error, method=method, url=url, clock=clock, stopped_here=stopped_here
+            )
             _abort(body)
         except BaseException:
             _abort(body)

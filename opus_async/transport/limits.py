@@ -18,7 +18,7 @@ from opus_async.errors import Obstacle, OpusError, TransportError
 from opus_async.transport.forks import Maker
 from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
 
-__all__ = ["AdaptiveRate", "Bandwidth", "Gate", "Lane", "TokenBucket"]
+__all__ = ["AdaptiveRate", "Bandwidth", "Priority", "RequestLimiter", "TokenBucket"]
 
 _WORK_IN_A_ROW = 3
 """While both lanes wait, at least every fourth turn is a poll's: a job that is never looked at never ends."""
@@ -33,14 +33,14 @@ _FULL = 1.0
 """Seconds until a held gate is asked again whose slots are all on the wire: their answers tell as much."""
 
 
-class Lane(IntEnum):
+class Priority(IntEnum):
     """What a request is for. Work goes before polls, and polls never starve."""
 
     WORK = 0
     POLL = 1
 
 
-class Gate:
+class RequestLimiter:
     """Slots, rate and shared pause. Every operation is O(1), with ten thousand waiting too.
 
     Args:
@@ -115,7 +115,7 @@ class Gate:
         """Whether nobody gets a turn but by :meth:`let_one`."""
         return self._before_hold is not None
 
-    def slot(self, lane: Lane = Lane.WORK) -> _Turn:
+    def slot(self, lane: Priority = Priority.WORK) -> _Turn:
         """Wait for a free slot, a token and the end of a pause; FIFO within a lane."""
         return _Turn(self, lane)
 
@@ -227,7 +227,7 @@ class Gate:
             return _FULL
         now = self.now()
         self._lets_polls = not self._lets_polls  # in turn: one lane may have nothing but a request in trouble
-        lanes = (Lane.POLL, Lane.WORK) if self._lets_polls else (Lane.WORK, Lane.POLL)
+        lanes = (Priority.POLL, Priority.WORK) if self._lets_polls else (Priority.WORK, Priority.POLL)
         found = self._firsts(lanes, harmless=True) or self._firsts(lanes, harmless=False)
         for lane, waiter in found:
             if self._wait(lane, now) <= 0:
@@ -237,16 +237,18 @@ class Gate:
                 return 0.0
         return min((self._wait(lane, now) for lane, _ in found), default=_FULL)
 
-    def _firsts(self, lanes: Iterable[Lane], *, harmless: bool) -> list[tuple[Lane, asyncio.Future[None]]]:
+    def _firsts(
+        self, lanes: Iterable[Priority], *, harmless: bool
+    ) -> list[tuple[Priority, asyncio.Future[None]]]:
         """Of each lane the first who waits and is harmless, or is not."""
         firsts = ((lane, self._first(lane, harmless=harmless)) for lane in lanes)
         return [(lane, waiter) for lane, waiter in firsts if waiter is not None]
 
-    def _first(self, lane: Lane, *, harmless: bool) -> asyncio.Future[None] | None:
+    def _first(self, lane: Priority, *, harmless: bool) -> asyncio.Future[None] | None:
         queue = self._queues[lane].items()
         return next((waiter for waiter, mild in queue if mild is harmless and not waiter.done()), None)
 
-    def enter_now(self, lane: Lane) -> bool:
+    def enter_now(self, lane: Priority) -> bool:
         """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`.
 
         Raises:
@@ -263,7 +265,7 @@ class Gate:
         self._grant(lane, now)
         return True
 
-    async def enter(self, lane: Lane, *, harmless: bool = True) -> None:
+    async def enter(self, lane: Priority, *, harmless: bool = True) -> None:
         """Wait for a turn. Whoever gets one calls :meth:`leave`.
 
         Args:
@@ -292,11 +294,11 @@ class Gate:
         if self._queues[0] or self._queues[1]:
             self._dispatch()
 
-    def _hand_back(self, lane: Lane) -> None:
+    def _hand_back(self, lane: Priority) -> None:
         """A turn that was granted and will not be used."""
         if self._bucket is not None:
             self._bucket.give_back()
-        if lane is Lane.POLL and self._poll_bucket is not None:
+        if lane is Priority.POLL and self._poll_bucket is not None:
             self._poll_bucket.give_back()
         self.leave()
 
@@ -313,30 +315,30 @@ class Gate:
                 waiter.set_result(None)
         self._arm(now)
 
-    def _next_lane(self, now: float) -> Lane | None:
-        work = bool(self._queues[Lane.WORK])
-        poll = self._queues[Lane.POLL] and (not work or self._work_in_a_row >= _WORK_IN_A_ROW)
-        if poll and self._wait(Lane.POLL, now) <= 0:
-            return Lane.POLL
-        return Lane.WORK if work and self._wait(Lane.WORK, now) <= 0 else None
+    def _next_lane(self, now: float) -> Priority | None:
+        work = bool(self._queues[Priority.WORK])
+        poll = self._queues[Priority.POLL] and (not work or self._work_in_a_row >= _WORK_IN_A_ROW)
+        if poll and self._wait(Priority.POLL, now) <= 0:
+            return Priority.POLL
+        return Priority.WORK if work and self._wait(Priority.WORK, now) <= 0 else None
 
-    def _wait(self, lane: Lane, now: float) -> float:
+    def _wait(self, lane: Priority, now: float) -> float:
         """Seconds until pause and rates let this lane go, slots apart."""
         wait = self._pause_until - now
         if self._bucket is not None:
             wait = max(wait, self._bucket.wait(now))
-        if lane is Lane.POLL and self._poll_bucket is not None:
+        if lane is Priority.POLL and self._poll_bucket is not None:
             wait = max(wait, self._poll_bucket.wait(now))
         return wait
 
-    def _grant(self, lane: Lane, now: float) -> None:
+    def _grant(self, lane: Priority, now: float) -> None:
         if self._bucket is not None:
             self._bucket.take(now)
-        if lane is Lane.POLL:
+        if lane is Priority.POLL:
             self._work_in_a_row = 0
             if self._poll_bucket is not None:
                 self._poll_bucket.take(now)
-        elif self._queues[Lane.POLL]:
+        elif self._queues[Priority.POLL]:
             self._work_in_a_row += 1
         self._in_use += 1
 
@@ -354,7 +356,7 @@ class Gate:
         if not self.waiting or self._in_use >= self._usable:
             self._disarm()
             return
-        wait = min(self._wait(lane, now) for lane in Lane if self._queues[lane])
+        wait = min(self._wait(lane, now) for lane in Priority if self._queues[lane])
         if self._timer is not None:
             if self._timer_at <= now + wait:
                 return
@@ -409,7 +411,7 @@ class _Turn:
 
     __slots__ = ("_gate", "_lane")
 
-    def __init__(self, gate: Gate, lane: Lane) -> None:
+    def __init__(self, gate: RequestLimiter, lane: Priority) -> None:
         self._gate = gate
         self._lane = lane
 

@@ -30,7 +30,7 @@ class AnswerTooLarge(Exception):
     """An answer grew past its cap; ``args[0]`` is the cap in bytes."""
 
 
-def explain(
+def to_transport_error(
     error: Exception,
     *,
     method: str,

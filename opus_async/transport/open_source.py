@@ -21,7 +21,7 @@ _NOWAIT = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
 """Read what lies in the page cache, and say so when it does not."""
 
 
-class Reading(Protocol):
+class OpenSource(Protocol):
     """A source, opened for one attempt."""
 
     def read_now(self, buffer: memoryview, offset: int) -> memoryview | None:
@@ -67,7 +67,7 @@ class FileReading:
 
     async def read(self, size: int, offset: int) -> bytes:
         """Read in the executor."""
-        return await off_loop(lambda: self.pread(size, offset))
+        return await to_thread(lambda: self.pread(size, offset))
 
     async def check(self) -> None:
         """Compare with what it was when the source was made."""
@@ -103,7 +103,7 @@ class FileReading:
                     os.close(self._number)
 
 
-async def off_loop(
+async def to_thread(
     function: Callable[[], ResultT], undo: Callable[[ResultT], object] | None = None
 ) -> ResultT:
     """Run in the loop's executor. ``undo`` is called with a result that came after a cancel."""

@@ -23,7 +23,7 @@ from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from opus_async.errors import DownloadError
-from opus_async.transport.open_source import off_loop
+from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import advice, out_of
 
 _SHOWN_CHARS = 50
@@ -67,7 +67,7 @@ def numbered(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.stem} ({number}){path.suffix}")
 
 
-class PartFile:
+class PartialFile:
     """One attempt at a file; made in a thread, see :meth:`open`.
 
     Raises:
@@ -85,9 +85,9 @@ class PartFile:
         self._writer: AsyncBufferedIOBase = wrap(self._file)
 
     @classmethod
-    async def open(cls, destination: Destination) -> PartFile:
+    async def open(cls, destination: Destination) -> PartialFile:
         """Make the temporary file, with the permissions that any new file gets."""
-        return await off_loop(lambda: cls(destination), undo=cls.discard_now)
+        return await to_thread(lambda: cls(destination), undo=cls.discard_now)
 
     async def write(self, pieces: Sequence[bytes]) -> None:
         """Write pieces at the end: one hop to a thread, hashing included."""
@@ -100,7 +100,7 @@ class PartFile:
         Returns:
             Where it is now, and its SHA-256 in hex.
         """
-        return await off_loop(self._finish_now)
+        return await to_thread(self._finish_now)
 
     async def discard(self) -> None:
         """Close and remove it; goes on in its thread when cancelled."""

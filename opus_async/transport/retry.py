@@ -28,8 +28,8 @@ from opus_async.errors import (
     UploadError,
 )
 from opus_async.events import Event, RequestRetried
-from opus_async.transport.circuit_breaker import Breaker
-from opus_async.transport.limits import Gate, Lane
+from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.shortage import Waits
 
 __all__ = ["FailureClass", "Retrier", "Schedule", "classify"]
@@ -183,9 +183,9 @@ class Retrier:
     def __init__(
         self,
         policy: RetryPolicy,
-        gate: Gate,
+        gate: RequestLimiter,
         *,
-        breaker: Breaker | None = None,
+        breaker: CircuitBreaker | None = None,
         notify: Callable[[Event], None] | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -204,7 +204,7 @@ class Retrier:
         operation: str,
         attempt: Callable[[int], Awaitable[ValueT]],
         *,
-        lane: Lane = Lane.WORK,
+        lane: Priority = Priority.WORK,
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
         subject: object = None,
@@ -272,7 +272,7 @@ class Retrier:
             if wait > pause:
                 await self._sleep(wait)
 
-    async def _enter(self, lane: Lane, number: int, *, repeatable: bool, unclear: bool) -> None:
+    async def _enter(self, lane: Priority, number: int, *, repeatable: bool, unclear: bool) -> None:
         if self._breaker is None:
             await self._gate.enter(lane)
         else:

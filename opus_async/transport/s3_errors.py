@@ -13,7 +13,7 @@ _LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class S3Error:
     """The reason of a refusal, fit to stand in a message.
 
     Attributes:
@@ -33,7 +33,7 @@ class Refusal:
         return ": ".join(filter(None, (self.code, self.words))) or "without a reason"
 
 
-def read_refusal(body: bytes, url: str) -> Refusal:
+def read_refusal(body: bytes, url: str) -> S3Error:
     """The reason in the body of an answer; of any body, however wrong.
 
     Args:
@@ -42,7 +42,7 @@ def read_refusal(body: bytes, url: str) -> Refusal:
     """
     text = body[:_READ_BYTES].decode("utf-8", "replace")
     signed = Secrets.of(presigned_secret(url))
-    return Refusal(_tag(text, "Code", signed), _tag(text, "Message", signed))
+    return S3Error(_tag(text, "Code", signed), _tag(text, "Message", signed))
 
 
 def _tag(text: str, name: str, signed: Secrets) -> str | None:

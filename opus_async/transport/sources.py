@@ -17,7 +17,14 @@ from typing import IO, Protocol
 
 from opus_async.errors import UploadError
 from opus_async.transport.confined import Confined
-from opus_async.transport.open_source import FileReading, Reading, changed, identity_of, off_loop, unreadable
+from opus_async.transport.open_source import (
+    FileReading,
+    OpenSource,
+    changed,
+    identity_of,
+    to_thread,
+    unreadable,
+)
 from opus_async.transport.shortage import patiently
 
 _HASH_CHUNK = 1024 * 1024
@@ -36,7 +43,7 @@ class Source(Protocol):
     filename: str
     size: int
 
-    async def open(self) -> Reading:
+    async def open(self) -> OpenSource:
         """Start reading from the beginning."""
 
     async def digest(self) -> str:
@@ -63,7 +70,7 @@ class BytesSource:
     def __repr__(self) -> str:
         return f"BytesSource({self.filename!r}, {self.size} bytes)"
 
-    async def open(self) -> Reading:
+    async def open(self) -> OpenSource:
         """Start reading from the beginning."""
         return _BytesReading(self._data)
 
@@ -71,7 +78,7 @@ class BytesSource:
         """SHA-256 in hex."""
         if self.size <= _HASH_INLINE:
             return hashlib.sha256(self._data).hexdigest()
-        return await off_loop(lambda: hashlib.sha256(self._data).hexdigest())
+        return await to_thread(lambda: hashlib.sha256(self._data).hexdigest())
 
 
 class _BytesReading:
@@ -115,9 +122,9 @@ class PathSource:
     def __repr__(self) -> str:
         return f"PathSource({self._path!r}, {self.size} bytes)"
 
-    async def open(self) -> Reading:
+    async def open(self) -> OpenSource:
         """Open the file off the loop."""
-        reading = await off_loop(self._open, undo=FileReading.close)
+        reading = await to_thread(self._open, undo=FileReading.close)
         try:
             await reading.check()
         except BaseException:
@@ -129,7 +136,7 @@ class PathSource:
         """SHA-256 in hex, in chunks; stops at once when cancelled."""
         stop = threading.Event()
         try:
-            return await off_loop(lambda: self._hash(stop))
+            return await to_thread(lambda: self._hash(stop))
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -207,7 +214,7 @@ class FileObjectSource:
     def __repr__(self) -> str:
         return f"FileObjectSource({self.filename!r}, {self.size} bytes)"
 
-    async def open(self) -> Reading:
+    async def open(self) -> OpenSource:
         """Start at the position that the file object had when the source was made."""
         return _FileObjectReading(self)
 
@@ -215,7 +222,7 @@ class FileObjectSource:
         """SHA-256 in hex, in chunks."""
         stop = threading.Event()
         try:
-            return await off_loop(lambda: self._hash(stop))
+            return await to_thread(lambda: self._hash(stop))
         except asyncio.CancelledError:
             stop.set()
             raise
@@ -267,10 +274,10 @@ class _FileObjectReading:
         return None
 
     async def read(self, size: int, offset: int) -> bytes:
-        return await off_loop(lambda: self._source.read_at(size, offset))
+        return await to_thread(lambda: self._source.read_at(size, offset))
 
     async def check(self) -> None:
-        await off_loop(self._source.check)
+        await to_thread(self._source.check)
 
     def close(self) -> None:
         return

@@ -13,12 +13,12 @@ import pytest
 from batch_command import TEXT, batch, beginning, going_on, heard, texts
 from command_line import SECONDS, Terminal, at, leading_to, serving
 
-from opus_async.batch import Control
+from opus_async.batch import ShutdownControl
 from opus_async.cli import main
-from opus_async.cli.batch.session import Voice, _interruptible
+from opus_async.cli.batch.session import NoticePrinter, _interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import Pace
+from opus_async.jobs.shutdown import ShutdownMode
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
@@ -162,21 +162,21 @@ def test_a_terminal_is_left_as_it_was(endless, tmp_path):
 
 
 async def test_a_third_goes_the_way_it_would_have_gone_without_us():
-    control, progress, said, others = Control(), Progress(), [], []
+    control, progress, said, others = ShutdownControl(), Progress(), [], []
     progress.follow(
         stages=(), counts=Counts, admitting=lambda: control.admitting, bounds=Bounds(), limits=Limits()
     )
     before = signal.signal(signal.SIGTERM, lambda *_: others.append("third"))
     try:
-        voice = Voice(said.append)
+        voice = NoticePrinter(said.append)
         with _interruptible(control, progress, voice) as interrupted:
             os.kill(os.getpid(), signal.SIGTERM)
             await interrupted.wait()
-            assert (control.pace, others) == (Pace.DRAIN, [])
+            assert (control.pace, others) == (ShutdownMode.DRAIN, [])
             voice("Interrupted: so it is.")
             os.kill(os.getpid(), signal.SIGTERM)
             await control.changed()
-            assert (control.pace, others) == (Pace.LEAVE, [])
+            assert (control.pace, others) == (ShutdownMode.CANCEL, [])
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.sleep(0)
             assert others == ["third"]

@@ -11,7 +11,7 @@ from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, Re
 from opus_async.batch.observer import why_ending
 from opus_async.cli import display, tables, words
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Left, Progress, reason_class
@@ -206,16 +206,20 @@ def test_a_batch_that_begins_no_more_rows_has_no_time_left(clock):
     ("pace", "reason", "said"),
     [
         (
-            Pace.FINISH,
+            ShutdownMode.STOP_ADMITTING,
             Reason("--halt soon,fail=3: 3 of 4 rows failed", Exit.HALTED),
             "halted: 3 of 4 rows failed; waiting for those in flight",
         ),
-        (Pace.LEAVE, Reason("the disk is full", Exit.HALTED), "the disk is full; leaving"),
-        (Pace.DRAIN, Reason("interrupted", Exit.INTERRUPTED), "interrupted; waiting for those near the end"),
+        (ShutdownMode.CANCEL, Reason("the disk is full", Exit.HALTED), "the disk is full; leaving"),
+        (
+            ShutdownMode.DRAIN,
+            Reason("interrupted", Exit.INTERRUPTED),
+            "interrupted; waiting for those near the end",
+        ),
     ],
 )
 async def test_why_no_more_rows_are_begun(pace, reason, said):
-    control = Control()
+    control = ShutdownControl()
     assert why_ending(control) == ""
     control.end(pace, reason)
     assert why_ending(control) == said
@@ -375,11 +379,11 @@ def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
 def test_bars_show_a_batch(clock):
     from rich.console import Console
 
-    from opus_async.cli.live import Bars
+    from opus_async.cli.live import LiveDisplay
 
     progress = Progress(clock=clock)
     progress.preparing = "12,000 rows checked"
-    bars = Bars(progress, "invoices")
+    bars = LiveDisplay(progress, "invoices")
 
     def drawn():
         console = Console(file=io.StringIO(), width=90)

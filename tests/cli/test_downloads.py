@@ -124,7 +124,7 @@ def test_files_that_cannot_be_had_do_not_hide_the_outputs(opus, to, tmp_path, mo
 
 def test_an_output_called_files_is_not_lost():
     outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED, outputs={"files": "paid for"})
-    ending = outcomes.Ending(outcome, {"files": [FILE]}, files={"files": ["out/a"]})
+    ending = outcomes.JobEnd(outcome, {"files": [FILE]}, files={"files": ["out/a"]})
     assert outcomes._outputs(ending) == {"files": "paid for"}
     assert outcomes.as_json(ending)["files"] == {"files": ["out/a"]}
-    assert outcomes.as_json(outcomes.Ending(outcome, {}, error=DownloadError("x", destination="a")))["error"]
+    assert outcomes.as_json(outcomes.JobEnd(outcome, {}, error=DownloadError("x", destination="a")))["error"]

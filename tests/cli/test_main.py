@@ -39,7 +39,7 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.models import JobStatus
-from opus_async.opus.protocol.api_versions import dialects
+from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
@@ -206,7 +206,7 @@ def test_every_command_that_talks_to_the_platform_takes_the_generation(opus, wor
 
 def test_the_generations_it_offers_are_those_of_the_client():
     for api in get_args(connection.Generation):
-        assert dialects(api, callback_url=None, plain_http=False)
+        assert api_versions(api, callback_url=None, plain_http=False)
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +371,7 @@ def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
     ],
 )
 def test_nobody_at_a_shell_is_told_to_write_python(written, read):
-    assert errors.in_shell_words(written, "2514", None) == read
+    assert errors.for_cli(written, "2514", None) == read
 
 
 def test_a_path_that_is_not_there_leads_to_the_doctor(opus, to):
@@ -467,14 +467,14 @@ def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, mon
     for path in ("/nowhere", str(others.parent)):
         monkeypatch.setenv("PATH", path)
         monkeypatch.setattr(sys, "argv", [str(ours)])
-        assert program.told("wait", "a b", api="v1") == f"'{ours}' wait 'a b' --api v1"
-    assert errors.in_shell_words("'opus-async batch resume d' goes on", None, None) == (
+        assert program.command_line("wait", "a b", api="v1") == f"'{ours}' wait 'a b' --api v1"
+    assert errors.for_cli("'opus-async batch resume d' goes on", None, None) == (
         f"''{ours}' batch resume d' goes on"
     )
     monkeypatch.setenv("PATH", str(ours.parent))
-    assert program.told("doctor") == "opus-async doctor"
+    assert program.command_line("doctor") == "opus-async doctor"
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "__main__.py")])
-    assert program.told("doctor") == "opus-async doctor"
+    assert program.command_line("doctor") == "opus-async doctor"
 
 
 # The simulator's own command line

@@ -8,7 +8,7 @@ import re
 import pytest
 from command_line import Terminal, leading_to
 
-from opus_async.cli.job_progress import LINE_EVERY, TICK, Story
+from opus_async.cli.job_progress import LINE_EVERY, TICK, JobProgress
 from opus_async.events import JobStageChanged, JobStatusSeen, RequestRetried
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
@@ -43,7 +43,7 @@ def retried():
 
 def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock):
     stream = io.StringIO()
-    story = Story(stream, clock=clock)
+    story = JobProgress(stream, clock=clock)
     assert story.period == LINE_EVERY
     story.draw()
     for event in (moved("initiate"), moved("execute", "2514"), moved("watch", "2514"), seen("PENDING")):
@@ -71,7 +71,7 @@ def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock
 def test_a_terminal_gets_one_line_that_is_drawn_anew_and_taken_away(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     stream = io.StringIO()
-    story = Story(stream, live=True, clock=clock)
+    story = JobProgress(stream, live=True, clock=clock)
     assert story.period == TICK
     story(moved("watch", "2514"))
     story(seen("IN_PROGRESS"))
@@ -94,7 +94,7 @@ def test_a_terminal_gets_one_line_that_is_drawn_anew_and_taken_away(clock, monke
 
 def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
     stream = io.StringIO()
-    Story(stream, clock=clock)(retried())
+    JobProgress(stream, clock=clock)(retried())
     assert stream.getvalue() == "    0.0 s  status again in 1.2 s (server error: HTTP 502)\n"
 
 
@@ -112,7 +112,7 @@ def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
 )
 def test_the_end_is_told_of_what_began_and_what_remains_after_ctrl_c(clock, events, told, remaining):
     stream = io.StringIO()
-    story = Story(stream, clock=clock)
+    story = JobProgress(stream, clock=clock)
     for event in events:
         story(event)
     assert ("done" in stream.getvalue()) is told
@@ -124,7 +124,7 @@ def test_nobody_who_reads_it_is_no_reason_to_stop(clock):
         def write(self, text):
             raise BrokenPipeError
 
-    Story(Gone(), clock=clock)(retried())
+    JobProgress(Gone(), clock=clock)(retried())
 
 
 @pytest.fixture(scope="module")

@@ -342,7 +342,7 @@ async def test_a_callback_url_that_the_platform_quotes_comes_into_no_error(handm
     from client_tools import KEY
 
     from opus_async import OpusClient, RetryPolicy
-    from opus_async.platform import UncertainStart
+    from opus_async.platform import AmbiguousStart
 
     async def quote(request):
         url = (await request.json())["callbackUrl"]
@@ -359,7 +359,7 @@ async def test_a_callback_url_that_the_platform_quotes_comes_into_no_error(handm
     base = await handmade_server(quote)
     receiver = CallbackReceiver("http://127.0.0.1:1")
     async with OpusClient(KEY, base_url=base, api=api, retry=RetryPolicy(attempts=1)) as opus:
-        with pytest.raises(UncertainStart) as caught:
+        with pytest.raises(AmbiguousStart) as caught:
             await opus._api.execute("1", {}, callback_url=receiver.url_for("1"), workspaces=None)
     proof = receiver.url_for("1").rpartition(".")[2]
     error = caught.value.cause

@@ -12,7 +12,7 @@ from client_tools import DOCUMENT, KEY, TEXT, document, sha256, text_payload
 from opus_async import ConfigurationError, JobRequest, NotFound, OpusError
 from opus_async.opus import upload_cache as memory_room
 from opus_async.opus.upload_cache import LIFE
-from opus_async.platform import Standing
+from opus_async.platform import StartCheck
 
 REPORT = "Rep0rtWithFiles1"
 DAY = 24 * 3600
@@ -64,9 +64,9 @@ async def test_a_second_process_with_the_same_memory_uploads_nothing(simulate, c
     contents = [document(number) for number in range(5)]
     files = [(f"{number}.txt", content) for number, content in enumerate(contents)]
     first, digests = await run_all(connect(simulator), files, kept)
-    assert (puts(simulator), first.prepared_before, len(kept.texts)) == (5, 0, 5)
+    assert (puts(simulator), first.uploads_reused, len(kept.texts)) == (5, 0, 5)
     second, again = await run_all(connect(simulator), files + files, kept)
-    assert (puts(simulator), second.prepared_before) == (5, 10)
+    assert (puts(simulator), second.uploads_reused) == (5, 10)
     assert digests == [sha256(content) for content in contents]
     assert again == digests * 2
     assert simulator.state()["counters"]["requests"]["presign"] == 5
@@ -75,7 +75,7 @@ async def test_a_second_process_with_the_same_memory_uploads_nothing(simulate, c
 async def test_rows_with_one_content_ask_the_memory_once(simulate, connect):
     simulator, kept = await simulate(), Kept()
     platform, _ = await run_all(connect(simulator), [(f"{n}.txt", b"same") for n in range(20)], kept)
-    assert (puts(simulator), platform.prepared_before, len(kept.recalled)) == (1, 19, 1)
+    assert (puts(simulator), platform.uploads_reused, len(kept.recalled)) == (1, 19, 1)
 
 
 async def test_without_a_memory_each_run_uploads_anew(simulate, connect):
@@ -92,7 +92,7 @@ async def test_another_content_or_another_ending_is_another_upload(simulate, con
     opus = connect(simulator)
     await run_all(opus, [("a.txt", b"same")], kept)
     platform, _ = await run_all(opus, [other], kept)
-    assert (puts(simulator), platform.prepared_before, len(kept.texts)) == (2, 0, 2)
+    assert (puts(simulator), platform.uploads_reused, len(kept.texts)) == (2, 0, 2)
 
 
 async def test_another_workflow_and_another_host_are_other_uploads(simulate, connect):
@@ -134,7 +134,7 @@ async def test_a_run_that_lasts_longer_than_a_day_sends_again_too(simulate, conn
     monkeypatch.setattr(memory_room.time, "time", lambda: tomorrow)
     outcomes = await asyncio.gather(*(lifecycle.run(request) for _ in range(5)))
     assert all(outcome.ok for outcome in outcomes)
-    assert (puts(simulator), lifecycle.platform.prepared_before) == (2, 5)
+    assert (puts(simulator), lifecycle.platform.uploads_reused) == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ async def test_the_requests_of_a_job_are_as_many_as_told(simulate, connect, file
     asked = {name: number - before.get(name, 0) for name, number in after.items()}
     looks = asked.pop("status")
     assert looks >= 1
-    assert sum(asked.values()) == lifecycle.platform.requests_for(files)
+    assert sum(asked.values()) == lifecycle.platform.estimated_requests(files)
 
 
 async def test_what_dooms_every_row_shows_when_it_is_opened(simulate, connect):
@@ -293,13 +293,13 @@ async def test_a_job_of_an_earlier_process_is_compared_with_one_of_its_version(
     number = pin or of_the_run
     job_id = await opus.jobs.initiate(TEXT, version_number=number)
     platform = opus.lifecycle(TEXT, version_number=of_the_run).platform
-    platform.adopt(job_id, JobRequest({"Text": "x"}, version_number=pin))
-    assert await platform.settle(job_id) is Standing.UNSTARTED
-    assert platform.stray_shells == 1
+    platform.attach(job_id, JobRequest({"Text": "x"}, version_number=pin))
+    assert await platform.settle(job_id) is StartCheck.NOT_STARTED
+    assert platform.orphaned_jobs == 1
     jobs = simulator.state()["jobs"]
     assert {job["request"].get("workflowVersionNumber") for job in jobs.values()} == {number}
     await platform.start(job_id, text_payload("x"))
-    assert await platform.settle(job_id) is Standing.RUNNING
+    assert await platform.settle(job_id) is StartCheck.RUNNING
 
 
 # Files that jobs leave

@@ -9,7 +9,7 @@ from client_tools import TEXT
 from handmade_opus import OK, said
 
 from opus_async import JobRequest, MixedUpAnswer, OpusClient, OpusError
-from opus_async.platform import StartAnswer, UncertainStart
+from opus_async.platform import AmbiguousStart, StartAnswer
 
 FAST = {"attempts": 3, "base": 0.01, "cap": 0.02}
 OTHER = {"v0": {"jobExecutionId": "job-99"}, "v1": {"caseId": "job-99"}}
@@ -92,7 +92,7 @@ async def test_an_answer_about_another_order_makes_the_start_uncertain(
     opus = connect(server, api=api)
     job_id = await opus.jobs.initiate(TEXT)
     payload = {"workflow_input_handmade1": {"value": "x", "type": "str"}}
-    with pytest.raises(UncertainStart) as caught:
+    with pytest.raises(AmbiguousStart) as caught:
         await opus._api.execute(job_id, payload, callback_url=None, workspaces=None)
     assert isinstance(caught.value.cause, MixedUpAnswer)
     assert caught.value.answer is StartAnswer.LOST

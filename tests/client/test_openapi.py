@@ -12,7 +12,7 @@ from openapi_tools import JSON, Description
 from opus_async import APIError, AuditLog, JobDetail, JobResults, JobStatus, NotFound, Workflow
 from opus_async.opus.protocol import job_management, undocumented
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
@@ -269,7 +269,7 @@ def answers(*, good):
 def example_answer(operation, status, value):
     """The answer of an example; its own words tell its status where it has a range of them."""
     exact = value["statusCode"] if status == "5XX" else int(status)
-    return Answer(status=exact, body=json.dumps(value).encode(), method=operation.method)
+    return ApiResponse(status=exact, body=json.dumps(value).encode(), method=operation.method)
 
 
 V0_, V1_ = V0(), V1()

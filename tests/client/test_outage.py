@@ -32,7 +32,7 @@ async def cable_to(simulate, connect) -> AsyncIterator[Callable[..., Awaitable[C
 
 @pytest.fixture(autouse=True)
 def _quick_breaker(monkeypatch):
-    monkeypatch.setattr(circuit_breaker, "OVER", 0.05)
+    monkeypatch.setattr(circuit_breaker, "MIN_DURATION", 0.05)
     monkeypatch.setattr(circuit_breaker, "FIRST_PROBE", 0.02)
     monkeypatch.setattr(circuit_breaker, "LAST_PROBE", 0.1)
     monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)

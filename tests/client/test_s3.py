@@ -21,10 +21,10 @@ from client_tools import QUICK, sha256
 from opus_async import Timeouts, UploadError
 from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
 from opus_async.opus.uploads import Uploader
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import BytesSource, PathSource, put_file, signed_headers
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Gate
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 
 NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test
@@ -196,9 +196,11 @@ class Presigner:
 
 
 def uploader(api, http):
-    notify = Notifier()
-    retrier = Retrier(QUICK, Gate(4), notify=notify)
-    return Uploader(api, http, Gate(4), lambda _: retrier, timeouts=Timeouts(), bandwidth=None, notify=notify)
+    notify = Dispatcher()
+    retrier = Retrier(QUICK, RequestLimiter(4), notify=notify)
+    return Uploader(
+        api, http, RequestLimiter(4), lambda _: retrier, timeouts=Timeouts(), bandwidth=None, notify=notify
+    )
 
 
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])

@@ -12,8 +12,8 @@ import pytest
 from opus_async import ConfigurationError, InvalidInputs, OpusClient, OpusError, UploadError
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.audit import audit_of
-from opus_async.opus.start_check import Looks
-from opus_async.platform import Standing
+from opus_async.opus.start_check import StartChecker
+from opus_async.platform import StartCheck
 from opus_async.simulator import Simulator, SimulatorConfig
 
 
@@ -142,7 +142,7 @@ def looks_at(api):
     async def make_shell(version):
         return "shell"
 
-    return Looks(api, make_shell)
+    return StartChecker(api, make_shell)
 
 
 PENDING = (JobStatus.PENDING, ("job 1 created",))
@@ -157,37 +157,37 @@ async def standings(looks, job_id, count):
 async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():
     api = Asked(shell=[PENDING], job=[PENDING, OTHER, PENDING, BLIP, PENDING])
     assert await standings(looks_at(api), "job", 5) == [
-        Standing.UNSTARTED,
-        Standing.DIFFERENT,
-        Standing.UNSTARTED,
-        Standing.UNCLEAR,
-        Standing.UNSTARTED,
+        StartCheck.NOT_STARTED,
+        StartCheck.DIFFERENT,
+        StartCheck.NOT_STARTED,
+        StartCheck.INCONCLUSIVE,
+        StartCheck.NOT_STARTED,
     ]
 
 
 async def test_one_odd_look_at_the_shell_does_not_strand_every_job():
     api = Asked(shell=[BLIP, PENDING, PENDING, OTHER, PENDING], job=[PENDING])
     seen = await standings(looks_at(api), "job", 6)
-    assert Standing.RUNNING not in seen
-    assert Standing.DIFFERENT not in seen
-    assert seen[-1] is Standing.UNSTARTED
+    assert StartCheck.RUNNING not in seen
+    assert StartCheck.DIFFERENT not in seen
+    assert seen[-1] is StartCheck.NOT_STARTED
 
 
 async def test_a_difference_that_stays_means_that_it_runs():
     api = Asked(shell=[PENDING], job=[OTHER])
-    assert await standings(looks_at(api), "job", 2) == [Standing.DIFFERENT, Standing.RUNNING]
+    assert await standings(looks_at(api), "job", 2) == [StartCheck.DIFFERENT, StartCheck.RUNNING]
 
 
 async def test_ids_in_the_audit_are_no_difference():
     shell = (JobStatus.PENDING, ("job shell created",))
     job_id = "00000000-0000-4000-8000-0000000000aa"
     api = Asked(shell=[shell], **{job_id: [(JobStatus.PENDING, (f"job {job_id} created",))]})
-    assert await standings(looks_at(api), job_id, 1) == [Standing.UNSTARTED]
+    assert await standings(looks_at(api), job_id, 1) == [StartCheck.NOT_STARTED]
 
 
 async def test_a_job_in_progress_runs_at_the_first_look():
     api = Asked(shell=[PENDING], job=[(JobStatus.IN_PROGRESS, ())])
-    assert await standings(looks_at(api), "job", 1) == [Standing.RUNNING]
+    assert await standings(looks_at(api), "job", 1) == [StartCheck.RUNNING]
 
 
 @pytest.mark.parametrize("key", ["mysecretkey", "_" + "ab" * 48])

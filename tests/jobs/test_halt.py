@@ -15,7 +15,7 @@ from opus_async.errors import (
 )
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
 from opus_async.platform import Stages
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
@@ -63,23 +63,23 @@ def test_a_number_counts_failures_and_a_share_what_has_ended():
 
 
 async def test_the_first_interrupt_drains_and_the_second_leaves():
-    control = Control()
+    control = ShutdownControl()
     assert control.admitting
     changed = asyncio.create_task(control.changed())
     await asyncio.sleep(0)
     control.interrupt()
     await changed
-    assert (control.pace, control.admitting) == (Pace.DRAIN, False)
+    assert (control.pace, control.admitting) == (ShutdownMode.DRAIN, False)
     control.interrupt()
-    assert control.pace is Pace.LEAVE
+    assert control.pace is ShutdownMode.CANCEL
     assert control.reason == Reason("interrupted", Exit.INTERRUPTED)
 
 
 async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrupt():
-    control = Control()
-    control.end(Pace.LEAVE, Reason("first", Exit.HALTED))
-    control.end(Pace.FINISH, Reason("second", Exit.HALTED))
-    assert control.pace is Pace.LEAVE
+    control = ShutdownControl()
+    control.end(ShutdownMode.CANCEL, Reason("first", Exit.HALTED))
+    control.end(ShutdownMode.STOP_ADMITTING, Reason("second", Exit.HALTED))
+    assert control.pace is ShutdownMode.CANCEL
     assert control.reason.text == "first"
     control.interrupt()
     assert control.reason.text == "interrupted"
@@ -92,14 +92,14 @@ def refusal(kind, **more):
 @pytest.mark.parametrize(
     ("error", "exit_code", "pace"),
     [
-        (refusal(AuthenticationError), Exit.NOT_ALLOWED, Pace.DRAIN),
-        (refusal(QuotaExhausted), Exit.NOT_ALLOWED, Pace.DRAIN),
-        (refusal(RateLimited), Exit.HALTED, Pace.DRAIN),
-        (HostDown("no", host="h", seconds=1, request_sent=False), Exit.HALTED, Pace.LEAVE),
-        (LedgerError("no", disk_full=True), Exit.HALTED, Pace.LEAVE),
+        (refusal(AuthenticationError), Exit.NOT_ALLOWED, ShutdownMode.DRAIN),
+        (refusal(QuotaExhausted), Exit.NOT_ALLOWED, ShutdownMode.DRAIN),
+        (refusal(RateLimited), Exit.HALTED, ShutdownMode.DRAIN),
+        (HostDown("no", host="h", seconds=1, request_sent=False), Exit.HALTED, ShutdownMode.CANCEL),
+        (LedgerError("no", disk_full=True), Exit.HALTED, ShutdownMode.CANCEL),
     ],
 )
 async def test_what_a_doom_means_for_the_shell(error, exit_code, pace):
-    control = Control()
-    control.doom(error)
+    control = ShutdownControl()
+    control.fail_all(error)
     assert (control.reason.exit, control.pace, control.reason.error) == (exit_code, pace, error)

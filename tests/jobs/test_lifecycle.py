@@ -19,8 +19,8 @@ from opus_async.errors import (
 )
 from opus_async.events import JobStageChanged, JobStatusSeen
 from opus_async.models import AuditLog, AuditNode, JobRequest, JobStatus
-from opus_async.platform import Collected, UncertainStart
-from opus_async.transport.dispatch import Notifier
+from opus_async.platform import AmbiguousStart, JobResult
+from opus_async.transport.dispatch import Dispatcher
 
 
 def run(platform, request=None, **options):
@@ -37,7 +37,7 @@ def run(platform, request=None, **options):
 def test_the_steps_come_in_order_and_files_go_before_the_shell():
     platform = FakePlatform()
     outcome = run(platform, JobRequest({"n": 7}, key="row 7"))
-    steps = [name for name, _ in platform.calls if name != "observe"]
+    steps = [name for name, _ in platform.calls if name != "poll"]
     assert steps == ["bind", "prepare", "create", "start", "collect"]
     assert outcome.ok
     assert (outcome.job_id, outcome.key, outcome.outputs) == ("job-7", "row 7", {"Answer": 42})
@@ -62,7 +62,7 @@ def test_timings_name_every_stage_and_add_up():
 
 def test_listeners_are_told_every_stage_every_status_and_the_end():
     told = []
-    run(FakePlatform(), JobRequest({}, key="k"), notify=Notifier([told.append]))
+    run(FakePlatform(), JobRequest({}, key="k"), notify=Dispatcher([told.append]))
     stages = [event.stage for event in told if isinstance(event, JobStageChanged)]
     assert stages == ["look", "pack", "open", "go", "see", "take", "done"]
     seen = [event for event in told if isinstance(event, JobStatusSeen)]
@@ -100,7 +100,7 @@ def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes():
     platform = FakePlatform()
     platform.ends_as = JobStatus.FAILED
     node = AuditNode(name="Agent 1", status="FAILED", error="no text found")
-    platform.collected = Collected(audit=AuditLog(nodes=(node,), failed_nodes=("Agent 1", "Agent 2")))
+    platform.collected = JobResult(audit=AuditLog(nodes=(node,), failed_nodes=("Agent 1", "Agent 2")))
     outcome = run(platform)
     assert not outcome.ok
     assert outcome.status == JobStatus.FAILED
@@ -116,7 +116,7 @@ def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes():
 def test_every_bad_end_is_an_outcome_also_without_an_audit(status):
     platform = FakePlatform()
     platform.ends_as = status
-    platform.collected = Collected(audit=None)
+    platform.collected = JobResult(audit=None)
     outcome = run(platform)
     assert outcome.status == status
     with pytest.raises(JobFailed, match=str(status)):
@@ -151,7 +151,7 @@ def test_a_deadline_before_the_start_says_that_nothing_was_started():
 
 def test_a_deadline_while_it_is_started_says_that_it_may_run():
     platform = FakePlatform()
-    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(DeadlineExceeded, match="may have been started"):
         run(platform, JobRequest({}, timeout=5))
 

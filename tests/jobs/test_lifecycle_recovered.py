@@ -19,10 +19,10 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.events import JobStageChanged
-from opus_async.jobs.lifecycle import MOST_SHELLS, Parked
+from opus_async.jobs.lifecycle import MAX_CREATES, JobPaused
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import IdTaken, Past, Standing, StartAnswer, StartDoubt, UncertainStart
-from opus_async.transport.dispatch import Notifier
+from opus_async.platform import AmbiguousStart, IdTaken, RecoveredJob, StartAnswer, StartCheck, StartDoubt
+from opus_async.transport.dispatch import Dispatcher
 
 
 def run(platform, request=None, *, policy=None, notify=None, **how):
@@ -37,7 +37,7 @@ def run(platform, request=None, *, policy=None, notify=None, **how):
 
 
 def steps(platform):
-    return [name for name, _ in platform.calls if name != "observe"]
+    return [name for name, _ in platform.calls if name != "poll"]
 
 
 def test_the_journal_hears_of_an_order_before_it_leaves():
@@ -56,7 +56,7 @@ def test_the_journal_hears_of_an_order_before_it_leaves():
 
 def test_the_journal_hears_of_a_second_order_too():
     platform = FakePlatform()
-    answers = iter([UncertainStart(TransportError("lost", request_sent=True)), None])
+    answers = iter([AmbiguousStart(TransportError("lost", request_sent=True)), None])
     platform.fail["start"] = lambda _: next(answers)
     journal = WrittenDown(platform)
     assert run(platform, journal=journal).ok
@@ -80,7 +80,7 @@ def test_a_job_that_was_accepted_is_only_waited_for():
     outcome = run(
         platform,
         JobRequest({"of no": "interest"}, key="k"),
-        past=Past(remote_id="job-9", orders=1, accepted=True),
+        past=RecoveredJob(remote_id="job-9", orders=1, accepted=True),
     )
     assert outcome.ok
     assert (outcome.job_id, outcome.key) == ("job-9", "k")
@@ -90,7 +90,7 @@ def test_a_job_that_was_accepted_is_only_waited_for():
 def test_a_shell_of_an_earlier_process_is_used():
     platform = FakePlatform()
     request = JobRequest({"n": 5})
-    outcome = run(platform, request, past=Past(remote_id="job-3"))
+    outcome = run(platform, request, past=RecoveredJob(remote_id="job-3"))
     assert outcome.job_id == "job-3"
     assert steps(platform) == ["bind", "prepare", "start", "collect"]
     assert platform.adopted == {"job-3": request}
@@ -98,40 +98,40 @@ def test_a_shell_of_an_earlier_process_is_used():
 
 def test_an_order_that_was_obeyed_is_not_given_again():
     platform = FakePlatform()
-    platform.standings = [Standing.RUNNING]
+    platform.standings = [StartCheck.RUNNING]
     platform.started["job-3"] = 0.0
     journal = WrittenDown(platform)
-    outcome = run(platform, past=Past(remote_id="job-3", orders=1), journal=journal)
+    outcome = run(platform, past=RecoveredJob(remote_id="job-3", orders=1), journal=journal)
     assert outcome.ok
-    assert steps(platform) == ["settle", "collect"]
+    assert steps(platform) == ["check_started", "collect"]
     assert journal.told[0] == ("ordered", "job-3")
 
 
 def test_an_order_that_looks_never_obeyed_is_given_once_more():
     platform = FakePlatform()
     journal = WrittenDown(platform)
-    assert run(platform, past=Past(remote_id="job-3", orders=1), journal=journal).ok
+    assert run(platform, past=RecoveredJob(remote_id="job-3", orders=1), journal=journal).ok
     assert platform.starts == {"job-3": 1}
-    assert platform.count("settle") == 5
+    assert platform.count("check_started") == 5
     assert ("ordering", "job-3") in journal.told
 
 
 @pytest.mark.parametrize(("before", "here"), [(1, 2), (2, 1)])
 def test_the_orders_of_all_processes_together_are_three_at_most(before, here):
     platform = FakePlatform()
-    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
+    platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(AmbiguousExecution):
-        run(platform, past=Past(remote_id="job-3", orders=before))
+        run(platform, past=RecoveredJob(remote_id="job-3", orders=before))
     assert platform.starts == {"job-3": here}
 
 
 def test_a_refusal_of_a_later_order_may_mean_that_an_earlier_one_was_obeyed():
     platform = FakePlatform()
-    platform.standings = [Standing.UNSTARTED] * 5 + [Standing.RUNNING]
+    platform.standings = [StartCheck.NOT_STARTED] * 5 + [StartCheck.RUNNING]
     platform.started["job-3"] = 0.0
     refusal = ValidationFailed("already executed", status=400)
-    platform.fail["start"] = lambda _: UncertainStart(refusal, StartAnswer.REFUSED)
-    assert run(platform, past=Past(remote_id="job-3", orders=1)).ok
+    platform.fail["start"] = lambda _: AmbiguousStart(refusal, StartAnswer.REFUSED)
+    assert run(platform, past=RecoveredJob(remote_id="job-3", orders=1)).ok
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_nothing_is_given_again_where_that_is_forbidden(on_ambiguous, orders):
     platform = FakePlatform()
     policy = RetryPolicy(on_ambiguous=on_ambiguous)
     with pytest.raises(AmbiguousExecution):
-        run(platform, policy=policy, past=Past(remote_id="job-3", orders=orders))
-    assert steps(platform) == ["settle"] * 5
+        run(platform, policy=policy, past=RecoveredJob(remote_id="job-3", orders=orders))
+    assert steps(platform) == ["check_started"] * 5
 
 
 def test_a_job_is_released_however_its_run_ends():
@@ -150,7 +150,7 @@ def test_a_job_is_released_however_its_run_ends():
     assert run(good).ok
     bad.fail["prepare"] = lambda _: OpusError("no")
     with pytest.raises(OpusError):
-        run(bad, past=Past(remote_id="job-3"))
+        run(bad, past=RecoveredJob(remote_id="job-3"))
     nothing.fail["create"] = bad.fail["prepare"]
     with pytest.raises(OpusError):
         run(nothing)
@@ -161,14 +161,14 @@ def test_inputs_that_are_gone_fail_a_job_only_when_it_was_proved_unstarted():
     platform = FakePlatform()
     platform.fail["bind"] = lambda _: InvalidInputs(["the file is gone"])
     with pytest.raises(InvalidInputs):
-        run(platform, past=Past(remote_id="job-3", orders=1))
-    assert steps(platform) == ["settle"] * 5 + ["bind"]
+        run(platform, past=RecoveredJob(remote_id="job-3", orders=1))
+    assert steps(platform) == ["check_started"] * 5 + ["bind"]
 
     running = FakePlatform()
     running.fail = platform.fail
-    running.standings = [Standing.RUNNING]
+    running.standings = [StartCheck.RUNNING]
     running.started["job-3"] = 0.0
-    assert run(running, past=Past(remote_id="job-3", orders=1)).ok
+    assert run(running, past=RecoveredJob(remote_id="job-3", orders=1)).ok
 
 
 def test_a_job_that_waits_for_a_person_is_left_where_that_is_wanted():
@@ -178,10 +178,10 @@ def test_a_job_that_waits_for_a_person_is_left_where_that_is_wanted():
     async def waiting(remote_ids):
         return dict.fromkeys(remote_ids, JobStatus.WAITING)
 
-    platform.observe = waiting
+    platform.poll = waiting
     journal = WrittenDown(platform)
-    with pytest.raises(Parked) as parked:
-        run(platform, journal=journal, park=True, notify=Notifier([told.append]))
+    with pytest.raises(JobPaused) as parked:
+        run(platform, journal=journal, park=True, notify=Dispatcher([told.append]))
     assert parked.value.remote_id == "job-0"
     assert parked.value.status == "WAITING"
     assert parked.value.timings["see"] > 0
@@ -193,23 +193,23 @@ def test_a_shell_of_another_version_is_left_and_a_new_one_made():
     platform = FakePlatform()
     journal = WrittenDown(platform)
     outcome = run(
-        platform, JobRequest({"n": 5}), past=Past(remote_id="job-3", elsewhere=True), journal=journal
+        platform, JobRequest({"n": 5}), past=RecoveredJob(remote_id="job-3", elsewhere=True), journal=journal
     )
     assert outcome.job_id == "job-5"
     assert platform.starts == {"job-5": 1}
     assert journal.told[:3] == [("gave way", "job-3"), ("created", "job-5"), ("ordering", "job-5")]
-    assert platform.stray_shells == 1
+    assert platform.orphaned_jobs == 1
 
 
 def test_an_ordered_job_of_another_version_is_not_ordered_again():
     platform = FakePlatform()
-    past = Past(remote_id="job-3", orders=1, elsewhere=True)
+    past = RecoveredJob(remote_id="job-3", orders=1, elsewhere=True)
     assert run(platform, JobRequest({"n": 5}), past=past).job_id == "job-5"
-    assert steps(platform) == ["settle"] * 5 + ["bind", "prepare", "create", "start", "collect"]
+    assert steps(platform) == ["check_started"] * 5 + ["bind", "prepare", "create", "start", "collect"]
     assert platform.starts == {"job-5": 1}
 
     obeyed = FakePlatform()
-    obeyed.standings = [Standing.RUNNING]
+    obeyed.standings = [StartCheck.RUNNING]
     obeyed.started["job-3"] = 0.0
     assert run(obeyed, past=past).job_id == "job-3"
     assert obeyed.starts == {}
@@ -252,7 +252,7 @@ def test_ids_of_other_jobs_alone_are_an_error_before_any_order():
         run(platform, journal=Knows(platform, "old"))
     assert caught.value.stage == platform.stages.create
     assert platform.starts == {}
-    assert platform.count("create") == MOST_SHELLS
+    assert platform.count("create") == MAX_CREATES
 
 
 def test_two_jobs_under_way_never_have_the_same_id():
@@ -275,21 +275,26 @@ def test_two_jobs_under_way_never_have_the_same_id():
 def test_what_forbids_another_order_holds_in_the_next_process_too(doubt):
     platform = FakePlatform()
     with pytest.raises(AmbiguousExecution):
-        run(platform, past=Past(remote_id="job-3", orders=1, doubt=doubt))
+        run(platform, past=RecoveredJob(remote_id="job-3", orders=1, doubt=doubt))
     assert platform.starts == {}
 
 
 def test_the_journal_hears_what_forbids_another_order():
     refused, differed = FakePlatform(), FakePlatform()
     refusal = ValidationFailed("no", status=400)
-    refused.fail["start"] = lambda _: UncertainStart(refusal, StartAnswer.REFUSED)
+    refused.fail["start"] = lambda _: AmbiguousStart(refusal, StartAnswer.REFUSED)
     journal = WrittenDown(refused)
     with pytest.raises(ValidationFailed):
         run(refused, journal=journal)
     assert ("doubted", StartDoubt.REFUSED) in journal.told
 
-    differed.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
-    differed.standings = [Standing.UNSTARTED, Standing.DIFFERENT, Standing.DIFFERENT, Standing.UNSTARTED]
+    differed.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
+    differed.standings = [
+        StartCheck.NOT_STARTED,
+        StartCheck.DIFFERENT,
+        StartCheck.DIFFERENT,
+        StartCheck.NOT_STARTED,
+    ]
     journal = WrittenDown(differed)
     with pytest.raises(AmbiguousExecution):
         run(differed, journal=journal)

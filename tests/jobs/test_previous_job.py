@@ -17,17 +17,17 @@ from opus_async.errors import (
     ProtocolError,
     ServerError,
 )
-from opus_async.jobs.previous_job import GaveWay
+from opus_async.jobs.previous_job import Superseded
 from opus_async.models import JobRequest, JobStatus
-from opus_async.platform import Past, Retry, Standing
+from opus_async.platform import RecoveredJob, RetryRequest, StartCheck
 
 GONE = NotFound("no such job", status=404)
 DENIED = PermissionDenied("not for you", status=403)
 GARBAGE = ProtocolError("no status in it")
 BROKEN = ServerError("always", status=500)
 
-UNKNOWN, PROVED = Retry(), Retry(unbilled=True)
-ACCEPTED = Retry(accept_second_bill=True)
+UNKNOWN, PROVED = RetryRequest(), RetryRequest(unbilled=True)
+ACCEPTED = RetryRequest(accept_second_bill=True)
 
 
 def ask(
@@ -40,21 +40,21 @@ def ask(
     if collect is not None:
         platform.fail["collect"] = lambda _: collect
 
-    async def observe(remote_ids):
-        platform.calls.append(("observe", tuple(remote_ids)))
+    async def poll(remote_ids):
+        platform.calls.append(("poll", tuple(remote_ids)))
         now = left[0]
         if not isinstance(now, OpusError) and len(left) > 1:
             left.pop(0)
         return dict.fromkeys(remote_ids, now)
 
-    platform.observe = observe
+    platform.poll = poll
 
     async def main():
         lifecycle, watcher = lifecycle_on(platform, policy=policy)
         try:
             return await lifecycle.run(
                 JobRequest({"n": 1}),
-                past=Past(remote_id="job-9", orders=1, accepted=accepted, retry=retry),
+                past=RecoveredJob(remote_id="job-9", orders=1, accepted=accepted, retry=retry),
                 journal=journal and journal(platform),
             )
         finally:
@@ -82,7 +82,7 @@ def test_a_job_that_runs_is_waited_for(retry, shown):
         return kept
 
     assert ask(shown, retry, accepted=True, journal=journal).ok
-    assert ask(shown, retry, standings=[Standing.RUNNING], journal=journal).ok
+    assert ask(shown, retry, standings=[StartCheck.RUNNING], journal=journal).ok
     for each in told:
         assert each[0] == ("ordered", "job-9")
 
@@ -90,14 +90,14 @@ def test_a_job_that_runs_is_waited_for(retry, shown):
 @pytest.mark.parametrize("shown", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
 @pytest.mark.parametrize("accepted", [True, False])
 def test_a_job_that_ended_badly_gives_way(shown, accepted):
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
         ask(shown, accepted=accepted, then=shown)
 
 
 @pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(on_ambiguous="stop")])
 def test_a_job_that_proves_never_started_gives_way(policy):
-    with pytest.raises(GaveWay):
-        ask(JobStatus.PENDING, standings=[Standing.UNSTARTED] * 9, policy=policy)
+    with pytest.raises(Superseded):
+        ask(JobStatus.PENDING, standings=[StartCheck.NOT_STARTED] * 9, policy=policy)
 
 
 @pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
@@ -108,7 +108,7 @@ def test_a_job_that_cannot_be_asked_is_for_a_person(error):
 
 
 def test_a_job_that_is_gone_gives_way_where_it_was_known_to_cost_nothing():
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
         ask(GONE, PROVED)
 
 
@@ -120,16 +120,16 @@ def test_what_was_known_before_does_not_replace_an_answer(error):
 
 @pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
 def test_a_job_that_cannot_be_asked_gives_way_where_a_second_bill_is_accepted(error):
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
         ask(error, ACCEPTED)
 
 
 @pytest.mark.parametrize("retry", [UNKNOWN, PROVED])
 def test_looks_that_tell_nothing_are_for_a_person(retry):
-    unclear = [Standing.UNCLEAR] * 900
+    unclear = [StartCheck.INCONCLUSIVE] * 900
     with pytest.raises(AmbiguousExecution):
         ask(JobStatus.PENDING, retry, standings=unclear)
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
         ask(JobStatus.PENDING, ACCEPTED, standings=unclear)
 
 
@@ -143,16 +143,16 @@ def test_results_that_cannot_be_had_cost_a_second_bill_only_where_that_is_accept
     lost = ServerError("no results", status=500)
     outcome = ask(JobStatus.COMPLETED, collect=lost)
     assert (outcome.ok, outcome.status, outcome.error) == (False, "COMPLETED", lost)
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
         ask(JobStatus.COMPLETED, ACCEPTED, collect=lost)
 
 
 @pytest.mark.parametrize("shown", [JobStatus.COMPLETED, JobStatus.IN_PROGRESS])
 def test_a_job_for_other_inputs_is_not_the_rows(shown):
-    other = Retry(unbilled=True, other_inputs=True)
+    other = RetryRequest(unbilled=True, other_inputs=True)
     with pytest.raises(AmbiguousExecution, match="asks for something else now"):
         ask(shown, other, accepted=True)
-    with pytest.raises(GaveWay):
-        ask(shown, Retry(other_inputs=True, accept_second_bill=True), accepted=True)
-    with pytest.raises(GaveWay):
+    with pytest.raises(Superseded):
+        ask(shown, RetryRequest(other_inputs=True, accept_second_bill=True), accepted=True)
+    with pytest.raises(Superseded):
         ask(JobStatus.FAILED, other, accepted=True, then=JobStatus.FAILED)

@@ -19,13 +19,21 @@ from opus_async.errors import (
     TransportError,
     ValidationFailed,
 )
-from opus_async.jobs.start import LOOKS, LOOKS_AT_A_REFUSAL, LOOKS_NEEDED, VERDICTS, Shown, Starter, Verdict
-from opus_async.platform import Standing, StartAnswer, UncertainStart
+from opus_async.jobs.start import (
+    CHECK_SCHEDULE,
+    CHECKS_REQUIRED,
+    REFUSAL_CHECK_SCHEDULE,
+    VERDICTS,
+    JobStarter,
+    Shown,
+    Verdict,
+)
+from opus_async.platform import AmbiguousStart, StartAnswer, StartCheck
 
 LOST = TransportError("the answer was lost", request_sent=True)
 NO = ValidationFailed("Job has already been executed", status=409)
-RUNNING, UNSTARTED, UNCLEAR = Standing.RUNNING, Standing.UNSTARTED, Standing.UNCLEAR
-DIFFERENT = Standing.DIFFERENT
+RUNNING, UNSTARTED, INCONCLUSIVE = StartCheck.RUNNING, StartCheck.NOT_STARTED, StartCheck.INCONCLUSIVE
+DIFFERENT = StartCheck.DIFFERENT
 
 
 def uncertain_times(times, *, cause=LOST, answer=StartAnswer.LOST, then=None):
@@ -34,7 +42,7 @@ def uncertain_times(times, *, cause=LOST, answer=StartAnswer.LOST, then=None):
 
     def fail(_):
         left[0] -= 1
-        return UncertainStart(cause, answer) if left[0] >= 0 else then
+        return AmbiguousStart(cause, answer) if left[0] >= 0 else then
 
     return fail
 
@@ -44,7 +52,7 @@ def start(platform, *, orders=0, **policy):
 
     async def main():
         began = asyncio.get_running_loop().time()
-        await Starter(platform, RetryPolicy(**{"execute_grace": 15.0} | policy)).start(
+        await JobStarter(platform, RetryPolicy(**{"execute_grace": 15.0} | policy)).start(
             "job", {}, orders=orders
         )
         return asyncio.get_running_loop().time() - began
@@ -64,13 +72,13 @@ def test_lost_answer_of_a_job_that_runs_is_never_sent_again():
     platform.standings = [RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
-    assert platform.count("settle") == 1
+    assert platform.count("check_started") == 1
 
 
 def test_job_that_shows_late_that_it_runs_is_not_sent_again():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.standings = [UNSTARTED, UNCLEAR, UNSTARTED, RUNNING]
+    platform.standings = [UNSTARTED, INCONCLUSIVE, UNSTARTED, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
@@ -80,7 +88,7 @@ def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks():
     platform.fail["start"] = uncertain_times(1)
     assert start(platform) >= 15
     assert platform.starts == {"job": 2}
-    assert platform.count("settle") == len(LOOKS) >= LOOKS_NEEDED
+    assert platform.count("check_started") == len(CHECK_SCHEDULE) >= CHECKS_REQUIRED
 
 
 @pytest.mark.parametrize(("on_ambiguous", "orders"), [("stop", 1), ("resend_once", 2), ("resend", 3)])
@@ -91,7 +99,7 @@ def test_policy_bounds_the_orders_in_all(on_ambiguous, orders):
         start(platform, on_ambiguous=on_ambiguous)
     assert caught.value.cause is LOST
     assert platform.starts == {"job": orders}
-    assert platform.count("settle") == orders * len(LOOKS)
+    assert platform.count("check_started") == orders * len(CHECK_SCHEDULE)
 
 
 def test_each_further_order_is_proved_with_a_grace_twice_as_long():
@@ -102,7 +110,7 @@ def test_each_further_order_is_proved_with_a_grace_twice_as_long():
     assert 15 + 30 <= start(twice) < 48
     with pytest.raises(AmbiguousExecution, match="3 orders"):
         start(thrice)
-    assert thrice.count("settle") == 3 * len(LOOKS)
+    assert thrice.count("check_started") == 3 * len(CHECK_SCHEDULE)
 
 
 def test_order_of_an_earlier_process_counts():
@@ -116,7 +124,7 @@ def test_order_of_an_earlier_process_counts():
 def test_second_order_without_answer_is_looked_at_again():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(2)
-    platform.standings = [UNSTARTED] * len(LOOKS) + [RUNNING]
+    platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
     start(platform)
     assert platform.starts == {"job": 2}
 
@@ -133,7 +141,7 @@ def test_difference_seen_once_forbids_never_started_for_good():
 def test_difference_that_turns_out_to_be_a_run_is_one():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.standings = [UNSTARTED] * (len(LOOKS) - 1) + [DIFFERENT, RUNNING]
+    platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [DIFFERENT, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
@@ -144,7 +152,7 @@ def test_difference_that_comes_and_goes_ends_in_bounded_time():
     platform.standings = [DIFFERENT, UNSTARTED] * 1000
     with pytest.raises(AmbiguousExecution):
         start(platform)
-    assert platform.count("settle") < 2 * len(LOOKS)
+    assert platform.count("check_started") < 2 * len(CHECK_SCHEDULE)
 
 
 # Refusals
@@ -155,15 +163,15 @@ def test_refusal_is_looked_at_three_times_within_three_seconds_and_then_raised()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     began = []
 
-    async def settle(_):
+    async def check_started(_):
         began.append(asyncio.get_running_loop().time())
         return UNSTARTED
 
-    platform.settle = settle
+    platform.check_started = check_started
     with pytest.raises(ValidationFailed, match="already been executed"):
         start(platform)
     assert platform.starts == {"job": 1}
-    assert len(began) == len(LOOKS_AT_A_REFUSAL) == 3
+    assert len(began) == len(REFUSAL_CHECK_SCHEDULE) == 3
     assert began[-1] - began[0] <= 3
 
 
@@ -176,7 +184,7 @@ def test_refusal_of_a_job_that_runs_all_the_same_is_none(looks):
     assert platform.starts == {"job": 1}
 
 
-@pytest.mark.parametrize("looks", [[DIFFERENT], [UNSTARTED, UNSTARTED, DIFFERENT], [UNCLEAR] * 1000])
+@pytest.mark.parametrize("looks", [[DIFFERENT], [UNSTARTED, UNSTARTED, DIFFERENT], [INCONCLUSIVE] * 1000])
 def test_refusal_that_cannot_be_checked_is_ambiguous(looks):
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
@@ -196,15 +204,15 @@ def test_stop_leaves_a_refusal_to_a_person_too():
 
 def test_second_order_refused_because_the_first_was_obeyed_counts_as_started():
     platform = FakePlatform()
-    platform.fail["start"] = uncertain_times(1, then=UncertainStart(NO, StartAnswer.REFUSED))
-    platform.standings = [UNSTARTED] * len(LOOKS) + [RUNNING]
+    platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
+    platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
     start(platform)
     assert platform.starts == {"job": 2}
 
 
 def test_second_order_that_is_refused_proves_nothing_of_the_first():
     platform = FakePlatform()
-    platform.fail["start"] = uncertain_times(1, then=UncertainStart(NO, StartAnswer.REFUSED))
+    platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
     with pytest.raises(AmbiguousExecution, match="already been executed") as caught:
         start(platform)
     assert caught.value.cause is NO
@@ -216,7 +224,7 @@ def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look():
     platform.fail["start"] = lambda _: RateLimited("nothing but 429", status=429)
     with pytest.raises(RateLimited):
         start(platform)
-    assert platform.count("settle") == 0
+    assert platform.count("check_started") == 0
 
 
 # The key
@@ -234,17 +242,17 @@ def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused():
     platform = FakePlatform()
     refusal = AuthenticationError("expired", status=401)
     platform.fail["start"] = uncertain_times(1, cause=refusal, answer=StartAnswer.REFUSED)
-    platform.fail["settle"] = lambda _: AuthenticationError("expired too", status=401)
+    platform.fail["check_started"] = lambda _: AuthenticationError("expired too", status=401)
     with pytest.raises(AuthenticationError) as caught:
         start(platform)
     assert caught.value is refusal
-    assert platform.count("settle") == 1
+    assert platform.count("check_started") == 1
 
 
 def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.fail["settle"] = lambda _: AuthenticationError("expired", status=401)
+    platform.fail["check_started"] = lambda _: AuthenticationError("expired", status=401)
     with pytest.raises(AmbiguousExecution) as caught:
         start(platform)
     assert isinstance(caught.value.__cause__, AuthenticationError)
@@ -256,16 +264,16 @@ def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous():
 def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.fail["settle"] = lambda _: TransportError("closed", request_sent=False, retryable=False)
+    platform.fail["check_started"] = lambda _: TransportError("closed", request_sent=False, retryable=False)
     with pytest.raises(AmbiguousExecution, match="closed"):
         start(platform)
-    assert platform.count("settle") == 1
+    assert platform.count("check_started") == 1
 
 
 def test_looks_that_fail_prove_nothing():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1, cause=ServerError("no", status=500))
-    platform.standings = [UNCLEAR] * 10_000
+    platform.standings = [INCONCLUSIVE] * 10_000
     with pytest.raises(AmbiguousExecution, match="could not be asked"):
         start(platform, max_elapsed=60)
     assert platform.starts == {"job": 1}
@@ -274,7 +282,7 @@ def test_looks_that_fail_prove_nothing():
 def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.standings = [UNCLEAR] * 6
+    platform.standings = [INCONCLUSIVE] * 6
     assert start(platform) > 15
     assert platform.starts == {"job": 2}
 
@@ -282,7 +290,7 @@ def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace():
 def test_look_that_failed_last_is_no_agreement():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
-    platform.standings = [UNSTARTED] * (len(LOOKS) - 1) + [UNCLEAR, RUNNING]
+    platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [INCONCLUSIVE, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
@@ -291,7 +299,7 @@ def test_no_grace_still_means_enough_looks():
     platform = FakePlatform()
     platform.fail["start"] = uncertain_times(1)
     start(platform, execute_grace=0)
-    assert platform.count("settle") == len(LOOKS)
+    assert platform.count("check_started") == len(CHECK_SCHEDULE)
     assert platform.starts == {"job": 2}
 
 

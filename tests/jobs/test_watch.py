@@ -23,7 +23,7 @@ from opus_async.errors import (
     ServerError,
     TransportError,
 )
-from opus_async.jobs.polling import ENOUGH, LAG_FLOOR, Pace, RunTimes
+from opus_async.jobs.polling import ENOUGH, MIN_INTERVAL, PollSchedule, RunTimeStats
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
 
@@ -320,7 +320,7 @@ def test_closing_tells_those_who_wait_that_the_job_goes_on():
 def test_a_bug_in_the_observer_reaches_those_who_wait():
     async def main():
         class Broken(FakeOpus):
-            async def observe(self, remote_ids):
+            async def poll(self, remote_ids):
                 raise ZeroDivisionError
 
         async with watching(Broken()) as watcher:
@@ -333,10 +333,10 @@ def test_a_bug_in_the_observer_reaches_those_who_wait():
 def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
     async def main():
         class Picky(FakeOpus):
-            async def observe(self, remote_ids):
+            async def poll(self, remote_ids):
                 if "bad" in remote_ids:
                     raise ZeroDivisionError
-                return await super().observe(remote_ids)
+                return await super().poll(remote_ids)
 
         opus = Picky()
         opus.ends["good"] = now() + 60
@@ -374,12 +374,12 @@ def test_a_closed_watcher_watches_nothing_more():
 def test_an_observer_that_asks_about_many_is_asked_in_groups():
     async def main():
         class Grouped(FakeOpus):
-            observes_at_once = 50
+            batch_size = 50
             calls = 0
 
-            async def observe(self, remote_ids):
+            async def poll(self, remote_ids):
                 self.calls += 1
-                return await super().observe(remote_ids)
+                return await super().poll(remote_ids)
 
         opus = Grouped()
         async with watching(opus) as watcher:
@@ -399,18 +399,18 @@ def test_an_observer_that_asks_about_many_is_asked_in_groups():
     lag=st.floats(0.001, 10),
 )
 def test_an_interval_is_never_shorter_than_the_floor_and_always_finite(age, samples, crowd, waiting, lag):
-    times = RunTimes()
+    times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
-    interval = Pace(lag).interval(age, times, crowd, waiting)
-    assert interval >= 2 * LAG_FLOOR or waiting is not None
+    interval = PollSchedule(lag).interval(age, times, crowd, waiting)
+    assert interval >= 2 * MIN_INTERVAL or waiting is not None
     assert 0 < interval < float("inf")
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=600))
 @settings(max_examples=50)
 def test_run_times_remember_the_newest_and_order_them(samples):
-    times = RunTimes()
+    times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
     newest = sorted(samples[-256:])

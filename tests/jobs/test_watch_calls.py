@@ -15,13 +15,13 @@ from opus_async.jobs.polling import (
     CALLS_COUNTED,
     CALLS_ENOUGH,
     ENOUGH,
-    LAG_FLOOR,
-    OVERDUE,
-    REST_CAP,
-    UNTOLD,
-    Calls,
-    Pace,
-    RunTimes,
+    FIRST_POLL_UNKNOWN,
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    OVERDUE_FACTOR,
+    CallbackStats,
+    PollSchedule,
+    RunTimeStats,
 )
 from opus_async.jobs.watch import EARLY_CALLS
 from opus_async.models import JobStatus
@@ -183,7 +183,7 @@ def test_a_parked_job_is_asked_about_rarely_and_woken_by_its_call():
 
 @given(told=st.lists(st.booleans(), max_size=60))
 def test_calls_are_relied_on_by_the_newest_ends(told):
-    calls = Calls()
+    calls = CallbackStats()
     for each in told:
         calls.learn(told=each)
     newest = told[-CALLS_COUNTED:]
@@ -199,15 +199,18 @@ def test_calls_are_relied_on_by_the_newest_ends(told):
     waiting=st.none() | st.floats(0, 1e6),
 )
 def test_a_rest_is_never_short_and_never_endless(age, samples, lag, crowd, waiting):
-    times = RunTimes()
+    times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
-    rest = Pace(lag).rest(age, times, crowd, waiting)
-    assert rest >= 2 * LAG_FLOOR
+    rest = PollSchedule(lag).rest(age, times, crowd, waiting)
+    assert rest >= 2 * MIN_INTERVAL
     if waiting is None and times.known and len(samples) >= crowd:
-        assert rest + age <= max(OVERDUE * times.quantile(0.9), OVERDUE * age, age + 4 * LAG_FLOOR) + 1e-6
+        assert (
+            rest + age
+            <= max(OVERDUE_FACTOR * times.quantile(0.9), OVERDUE_FACTOR * age, age + 4 * MIN_INTERVAL) + 1e-6
+        )
     elif waiting is None:
-        assert min(UNTOLD, REST_CAP) <= rest <= REST_CAP
+        assert min(FIRST_POLL_UNKNOWN, MAX_INTERVAL) <= rest <= MAX_INTERVAL
 
 
 def test_scouts_that_learn_nothing_are_relieved():

@@ -22,8 +22,8 @@ from opus_async.errors import AuthenticationError, ManifestError, OpusError
 from opus_async.manifests import Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
-from opus_async.manifests.validation.duplicates import Seen
-from opus_async.manifests.validation.estimate import Pace, estimate
+from opus_async.manifests.validation.duplicates import DuplicateIndex
+from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
 from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.platform import Platform
 
@@ -93,7 +93,7 @@ async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
     assert not found.doomed
     assert (found.rows, found.valid, found.invalid, found.error_count, found.warning_count) == (3, 3, 0, 0, 0)
     assert (found.estimate.jobs, found.estimate.files, found.estimate.bytes) == (3, 2, 30)
-    assert found.estimate.requests == 2 * platform.requests_for(1) + platform.requests_for(0)
+    assert found.estimate.requests == 2 * platform.estimated_requests(1) + platform.estimated_requests(0)
     assert [bound.how for bound in found.columns] == [
         "reserved word",
         "display name",
@@ -488,13 +488,13 @@ async def test_no_room_for_temporary_files_is_told(opened, place, monkeypatch):
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Seen, "row", full)
+    monkeypatch.setattr(DuplicateIndex, "row", full)
     with pytest.raises(OpusError, match="make room in the folder for temporary files"):
         await checked(await opened(TEXT), csv(place / "m.csv", "Text", "a"))
 
 
 def test_more_rows_than_fit_into_memory_are_told_apart():
-    seen = Seen()
+    seen = DuplicateIndex()
     try:
         for number in range(200_000):
             assert seen.row(f"key {number}", number.to_bytes(16, "big"), f"line {number}") is None
@@ -513,7 +513,7 @@ def test_more_rows_than_fit_into_memory_are_told_apart():
 
 
 def test_an_estimate_is_the_narrowest_place_at_least_and_all_of_them_at_most():
-    pace = Pace(max_in_flight=100, rate=10, run_seconds=(10, 60))
+    pace = ThroughputAssumptions(max_in_flight=100, rate=10, run_seconds=(10, 60))
     told = estimate(jobs=1000, files=0, size=0, requests=5000, pace=pace)
     assert told.seconds == (500, 500 + 600)
     assert estimate(jobs=1000, files=0, size=0, requests=500, pace=pace).seconds == (100, 50 + 600)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from opus_async import Limits
-from opus_async.batch.options import Settings
-from opus_async.metrics.bottleneck import Situation, Trouble, bottleneck
+from opus_async.batch.options import RunSettings
+from opus_async.metrics.bottleneck import BottleneckInputs, HostOutage, bottleneck
 
-FULL = Situation(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
-UPLOADING = Situation(in_flight=500, at_work=60, preparing=430, planned=9000)
+FULL = BottleneckInputs(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
+UPLOADING = BottleneckInputs(in_flight=500, at_work=60, preparing=430, planned=9000)
 LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
 
 
@@ -27,41 +27,44 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (replace(FULL, requests=95.0, turned_away=0.05), "the platform's rate limit (429)"),
         (replace(FULL, turned_away=0.001), "--max-in-flight 500 (the platform is at work)"),
         (
-            replace(FULL, turned_away=1.0, trouble=Trouble("storage.example", 40.2, "unsent")),
+            replace(FULL, turned_away=1.0, trouble=HostOutage("storage.example", 40.2, "unsent")),
             "storage.example has not answered for 40 s",
         ),
-        (Situation(in_flight=12, at_work=12, waiting=3), "the last 12 rows (the platform is at work)"),
-        (Situation(in_flight=1, at_work=0, preparing=1), "the last row (files are on the way)"),
-        (Situation(waiting=1), "1 row waits for a person"),
-        (Situation(waiting=1200), "1,200 rows wait for a person"),
-        (Situation(waiting=12, planned=5), ""),
+        (BottleneckInputs(in_flight=12, at_work=12, waiting=3), "the last 12 rows (the platform is at work)"),
+        (BottleneckInputs(in_flight=1, at_work=0, preparing=1), "the last row (files are on the way)"),
+        (BottleneckInputs(waiting=1), "1 row waits for a person"),
+        (BottleneckInputs(waiting=1200), "1,200 rows wait for a person"),
+        (BottleneckInputs(waiting=12, planned=5), ""),
         (
-            Situation(in_flight=40, at_work=10, preparing=32, planned=9000),
+            BottleneckInputs(in_flight=40, at_work=10, preparing=32, planned=9000),
             "uploads (--upload-concurrency 32)",
         ),
-        (Situation(in_flight=40, at_work=40, planned=9000), ""),
-        (Situation(), ""),
+        (BottleneckInputs(in_flight=40, at_work=40, planned=9000), ""),
+        (BottleneckInputs(), ""),
     ],
 )
 def test_it_is_named(now, said):
-    assert bottleneck(now, Settings(), LIMITS) == said
+    assert bottleneck(now, RunSettings(), LIMITS) == said
 
 
 def test_a_start_rate_is_felt_only_while_there_are_rows_and_slots():
-    slow = Settings(start_rate=2.5)
+    slow = RunSettings(start_rate=2.5)
     assert (
-        bottleneck(Situation(in_flight=40, at_work=40, planned=9000), slow, Limits()) == "--start-rate 2.5/s"
+        bottleneck(BottleneckInputs(in_flight=40, at_work=40, planned=9000), slow, Limits())
+        == "--start-rate 2.5/s"
     )
     assert bottleneck(FULL, slow, Limits()).startswith("--max-in-flight")
-    assert bottleneck(Situation(in_flight=40, at_work=40), slow, Limits()).startswith("the last 40 rows")
+    assert bottleneck(BottleneckInputs(in_flight=40, at_work=40), slow, Limits()).startswith(
+        "the last 40 rows"
+    )
 
 
 def test_limits_that_were_not_set_are_never_named():
     busy = replace(FULL, requests=1e6, sent=1e9)
-    assert bottleneck(busy, Settings(), Limits()) == "--max-in-flight 500 (the platform is at work)"
+    assert bottleneck(busy, RunSettings(), Limits()) == "--max-in-flight 500 (the platform is at work)"
 
 
 def test_a_narrow_line_is_told_in_its_own_unit():
-    assert bottleneck(replace(UPLOADING, sent=5e5), Settings(), Limits(upload_bandwidth=5e5)) == (
+    assert bottleneck(replace(UPLOADING, sent=5e5), RunSettings(), Limits(upload_bandwidth=5e5)) == (
         "--bandwidth 500 kB/s"
     )

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from opus_async.models import InputField, Workflow
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.payload import BoundInputs, FileFacts, bind
 from opus_async.opus.protocol.v0 import V0
 
 MAX_BYTES = 10 * 1024 * 1024
 
 
-def make_answer(body: Any = b"", status: int = 200, **headers: str) -> Answer:
+def make_answer(body: Any = b"", status: int = 200, **headers: str) -> ApiResponse:
     """An answer of bytes as they are, of anything else as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=status, body=raw, headers=named, url="https://opus.invalid/job/1?secret=query")
+    return ApiResponse(status=status, body=raw, headers=named, url="https://opus.invalid/job/1?secret=query")
 
 
 def make_workflow(*inputs: InputField) -> Workflow:
@@ -58,7 +58,7 @@ def v0() -> V0:
 
 
 @pytest.fixture
-def answer() -> Callable[..., Answer]:
+def answer() -> Callable[..., ApiResponse]:
     return make_answer
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from opus_async.errors import APIError, MixedUpAnswer, NotFound, ProtocolError
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.identity_check import is_same
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
@@ -32,7 +32,7 @@ def of_job(dialect: Any, operation: str, job_id: str, body: Any, status: int = 2
         call, read = getattr(job_management, operation)(job_id), job_management.read_done
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read(Answer(status=status, body=raw, headers=named, job_id=call.job_id))
+    return read(ApiResponse(status=status, body=raw, headers=named, job_id=call.job_id))
 
 
 OPERATIONS = ["execute", "status", "results", "audit"]
@@ -190,9 +190,11 @@ def test_the_detail_of_a_job_is_of_that_job():
 
 
 def test_the_copy_of_a_job_is_another_one_and_never_the_job_itself():
-    assert job_management.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
+    assert (
+        job_management.read_duplicate(ApiResponse(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
+    )
     with pytest.raises(ProtocolError, match="not its copy") as caught:
-        job_management.read_duplicate(Answer(status=200, body=b'{"jobExecutionId": 7}'), of="7")
+        job_management.read_duplicate(ApiResponse(status=200, body=b'{"jobExecutionId": 7}'), of="7")
     assert not caught.value.retryable
 
 
@@ -201,7 +203,7 @@ def test_the_copy_of_a_job_is_another_one_and_never_the_job_itself():
 
 def of_workflow(asked: str, body: Any, dialect: Any = DIALECTS["v0"]) -> Any:
     call = dialect.workflow(asked, version=None, version_id=None)
-    answer = Answer(status=200, body=json.dumps(body).encode(), workflow_id=call.workflow_id)
+    answer = ApiResponse(status=200, body=json.dumps(body).encode(), workflow_id=call.workflow_id)
     return dialect.read_workflow(answer, asked)
 
 

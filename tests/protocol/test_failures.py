@@ -19,7 +19,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
 
 KEY = "_" + "0123456789abcdef" * 6
@@ -222,15 +222,15 @@ def test_a_hint_on_the_key_is_no_use_where_the_key_is_fine(answer):
     "header", ["x-request-id", "X-Request-Id", "x-amzn-requestid", "cf-ray", "X-Amzn-Trace-Id"]
 )
 def test_the_request_id_is_kept_for_support(header):
-    error = error_from(Answer(status=500, headers={header: "req-1"}), 0.0)
+    error = error_from(ApiResponse(status=500, headers={header: "req-1"}), 0.0)
     assert error.request_id == "req-1"
     assert "req-1" in str(error)
 
 
 def test_a_request_id_that_is_blank_is_none():
-    assert error_from(Answer(status=500, headers={"x-request-id": "\x00 "}), 0.0).request_id is None
+    assert error_from(ApiResponse(status=500, headers={"x-request-id": "\x00 "}), 0.0).request_id is None
     both = {"x-request-id": " ", "cf-ray": "ray-1"}
-    assert error_from(Answer(status=500, headers=both), 0.0).request_id == "ray-1"
+    assert error_from(ApiResponse(status=500, headers=both), 0.0).request_id == "ray-1"
 
 
 def test_an_error_tells_the_request_without_its_query(answer):

@@ -20,7 +20,7 @@ from invariants import READERS, holds
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError
 from opus_async.models import InputField, JobStatus, Workflow
 from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
-from opus_async.opus.protocol.api_version import Answer, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_version import ApiResponse, InitiateFields, PresignFields
 from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.payload import FILE_DEFINITION, FileFacts, bind
 from opus_async.opus.protocol.v0 import V0
@@ -292,19 +292,19 @@ def hold_up(answer):
 @example(b'{"message": ' + b"[" * 150 + b"]" * 150 + b"}", 400, {})
 @example(b'{"message": {"a": ' + b"9" * 4300 + b"}}", 400, {})
 def test_readers_of_anything_raise_nothing_but_opus_errors(body, status, fields):
-    hold_up(Answer(status=status, body=body, headers=fields))
+    hold_up(ApiResponse(status=status, body=body, headers=fields))
 
 
 @UNHURRIED
 @given(bodies)
 def test_readers_of_any_success_raise_nothing_but_opus_errors(body):
-    hold_up(Answer(status=200, body=body))
+    hold_up(ApiResponse(status=200, body=body))
 
 
 @UNHURRIED
 @given(bodies, statuses, headers, st.none() | st.floats(0, 4e9))
 def test_every_answer_can_be_made_an_error(body, status, fields, now):
-    error = error_from(Answer(status=status, body=body, headers=fields), now)
+    error = error_from(ApiResponse(status=status, body=body, headers=fields), now)
     assert error.status == status
     assert len(error.detail) <= 300
     wait = retry_after(fields, body, now)
@@ -316,13 +316,13 @@ def test_every_answer_can_be_made_an_error(body, status, fields, now):
 @given(st.binary() | bodies)
 def test_json_of_anything_is_json_or_a_protocol_error(body):
     with suppress(ProtocolError):
-        json.dumps(json_of(Answer(status=200, body=body)), allow_nan=False).encode()
+        json.dumps(json_of(ApiResponse(status=200, body=body)), allow_nan=False).encode()
 
 
 @UNHURRIED
 @given(any_json)
 def test_json_comes_back_as_it_was(value):
-    assert json_of(Answer(status=200, body=json.dumps(value).encode())) == value
+    assert json_of(ApiResponse(status=200, body=json.dumps(value).encode())) == value
 
 
 @UNHURRIED

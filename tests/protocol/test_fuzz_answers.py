@@ -16,7 +16,7 @@ from corpus import PAGES, REFUSALS
 from invariants import READERS, holds
 
 from opus_async.errors import APIError, OpusError, ProtocolError
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 
 SEED = os.environ.get("FUZZ_SEED", "1")
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
@@ -62,13 +62,13 @@ def test_a_hundred_thousand_almost_right_answers_raise_nothing_but_opus_errors(n
 def test_what_the_answers_are_made_from_is_right(name):
     reader = READERS[name]
     for shape in reader.shapes:
-        assert not isinstance(holds(reader, Answer(status=200, body=shape.encode())), OpusError), shape
+        assert not isinstance(holds(reader, ApiResponse(status=200, body=shape.encode())), OpusError), shape
     for refusal in REFUSALS:
-        assert isinstance(holds(reader, Answer(status=400, body=refusal.encode())), APIError), refusal
+        assert isinstance(holds(reader, ApiResponse(status=400, body=refusal.encode())), APIError), refusal
     for page in PAGES:
-        assert isinstance(holds(reader, Answer(status=502, body=page)), APIError), page
+        assert isinstance(holds(reader, ApiResponse(status=502, body=page)), APIError), page
         if page or name != "done":
-            assert isinstance(holds(reader, Answer(status=200, body=page)), ProtocolError), page
+            assert isinstance(holds(reader, ApiResponse(status=200, body=page)), ProtocolError), page
 
 
 def test_a_seed_makes_the_same_answers_again():

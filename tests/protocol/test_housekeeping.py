@@ -10,7 +10,7 @@ from opus_async.errors import InvalidInputs, NotFound, ProtocolError, Validation
 from opus_async.models import JobStatus
 from opus_async.opus.protocol import job_management
 from opus_async.opus.protocol.job_management import SearchFields
-from opus_async.opus.protocol.timestamps import epoch
+from opus_async.opus.protocol.timestamps import to_epoch
 
 
 def test_a_search_sends_what_is_given_and_where_it_is():
@@ -147,4 +147,4 @@ def test_a_copy_has_an_id(answer):
     ],
 )
 def test_a_moment_is_read_in_every_way_it_is_written(written, seconds):
-    assert epoch(written) == seconds
+    assert to_epoch(written) == seconds

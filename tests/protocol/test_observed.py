@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError, ServerError, ValidationFailed
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.undocumented import PresignedDownload, checked_file_url, download, read_download
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
@@ -147,7 +147,7 @@ FIELDS = st.sampled_from(
 )
 def test_any_answer_is_a_place_or_an_error_of_ours(body, status):
     try:
-        place = read_download(Answer(status=status, body=json.dumps(body).encode()))
+        place = read_download(ApiResponse(status=status, body=json.dumps(body).encode()))
     except OpusError:
         return
     assert place.get_url in {PLACE, FILE}

@@ -64,11 +64,11 @@ def test_nothing_touches_disk_or_clock():
 
 
 def test_v0_answers_everything_a_dialect_must():
-    from opus_async.opus.protocol.api_version import Dialect
+    from opus_async.opus.protocol.api_version import ApiVersion
     from opus_async.opus.protocol.v0 import V0
 
-    dialect: Dialect = V0()
+    dialect: ApiVersion = V0()
     assert dialect.name == "v0"
-    for name in dir(Dialect):
+    for name in dir(ApiVersion):
         if not name.startswith("_"):
             assert hasattr(dialect, name), name

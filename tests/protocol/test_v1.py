@@ -19,7 +19,7 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.api_errors import RetiredPath
 from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
-from opus_async.opus.protocol.api_versions import dialects
+from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
@@ -211,7 +211,7 @@ def test_trap_20_a_retired_path_names_another_one_for_a_uuid(generation, answer)
 
 def test_generations_are_chosen_by_name():
     def names(api):
-        return [dialect.name for dialect in dialects(api, callback_url=None, plain_http=False)]
+        return [dialect.name for dialect in api_versions(api, callback_url=None, plain_http=False)]
 
     assert (names("v0"), names("v1"), names("auto")) == (["v0"], ["v1"], ["v0", "v1"])
     with pytest.raises(ConfigurationError, match=r"'v2' is no generation of the API: .* 'v0', 'v1', 'auto'"):
@@ -221,7 +221,7 @@ def test_generations_are_chosen_by_name():
 def test_a_bad_callback_is_told_when_the_generation_is_chosen():
     for api in ("v0", "v1", "auto"):
         with pytest.raises(ConfigurationError, match="callback URL"):
-            dialects(api, callback_url="nonsense", plain_http=False)
+            api_versions(api, callback_url="nonsense", plain_http=False)
 
 
 NOWHERE = {"statusCode": 404, "message": "Cannot GET /job/0/status/opus-async-nowhere"}

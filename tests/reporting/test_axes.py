@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from opus_async.reporting import words
-from opus_async.reporting.charts.axes import CLOCK_STEPS, Span, TimeAxis, scale
+from opus_async.reporting.charts.axes import CLOCK_STEPS, SessionSpan, TimeAxis, scale
 from opus_async.reporting.charts.time_series import BUCKETS, COLUMNS, Lines, Throughput
 
 HOUR = 3600.0
@@ -48,7 +48,10 @@ def test_a_scale_is_never_much_higher_than_what_it_shows():
 
 
 def test_a_night_between_two_sessions_takes_no_more_room_than_a_mark():
-    spans = [Span(1, MIDNIGHT, MIDNIGHT + HOUR), Span(2, MIDNIGHT + 30 * HOUR, MIDNIGHT + 31 * HOUR)]
+    spans = [
+        SessionSpan(1, MIDNIGHT, MIDNIGHT + HOUR),
+        SessionSpan(2, MIDNIGHT + 30 * HOUR, MIDNIGHT + 31 * HOUR),
+    ]
     axis = TimeAxis(spans, 50, 850)
     (pause,) = axis.breaks
     assert pause.right - pause.left < 60
@@ -59,15 +62,15 @@ def test_a_night_between_two_sessions_takes_no_more_room_than_a_mark():
 
 
 def test_a_short_pause_is_drawn_to_scale():
-    spans = [Span(1, 0, 1000), Span(2, 1020, 2020)]
+    spans = [SessionSpan(1, 0, 1000), SessionSpan(2, 1020, 2020)]
     (pause,) = TimeAxis(spans, 0, 2020).breaks
     assert pause.right - pause.left == pytest.approx(20)
 
 
 def test_the_clock_has_round_hours_and_each_day_once():
     spans = [
-        Span(1, MIDNIGHT - 2.2 * HOUR, MIDNIGHT + 1.5 * HOUR),
-        Span(2, MIDNIGHT + 24 * HOUR, MIDNIGHT + 26 * HOUR),
+        SessionSpan(1, MIDNIGHT - 2.2 * HOUR, MIDNIGHT + 1.5 * HOUR),
+        SessionSpan(2, MIDNIGHT + 24 * HOUR, MIDNIGHT + 26 * HOUR),
     ]
     ticks = TimeAxis(spans, 60, 900).ticks(80)
     assert [tick.label for tick in ticks] == ["22:00", "23:00", "00:00", "01:00", "00:00", "01:00", "02:00"]
@@ -79,13 +82,13 @@ def test_the_clock_has_round_hours_and_each_day_once():
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 4, 59, 61, 3599, 40_000, 3_000_000])
 def test_every_axis_has_a_clock(seconds):
-    ticks = TimeAxis([Span(1, MIDNIGHT + 0.4, MIDNIGHT + 0.4 + seconds)], 60, 900).ticks(80)
+    ticks = TimeAxis([SessionSpan(1, MIDNIGHT + 0.4, MIDNIGHT + 0.4 + seconds)], 60, 900).ticks(80)
     assert 1 <= len(ticks) <= 12
     assert ticks[0].day.endswith("Oct")
 
 
 def test_a_clock_that_was_set_back_bends_nothing():
-    spans = [Span(1, 5000, 6000), Span(2, 100, 1100)]
+    spans = [SessionSpan(1, 5000, 6000), SessionSpan(2, 100, 1100)]
     axis = TimeAxis(spans, 0, 800)
     first, second = axis.stretches
     assert first.right <= second.left
@@ -95,14 +98,14 @@ def test_a_clock_that_was_set_back_bends_nothing():
 
 
 def test_two_hundred_sessions_leave_room_for_themselves():
-    spans = [Span(number, number * 1000.0, number * 1000.0 + 30) for number in range(200)]
+    spans = [SessionSpan(number, number * 1000.0, number * 1000.0 + 30) for number in range(200)]
     axis = TimeAxis(spans, 0, 800)
     assert sum(stretch.right - stretch.left for stretch in axis.stretches) > 800 * 0.6
     assert axis.stretches[-1].right == pytest.approx(800)
 
 
 def test_no_column_is_cut_short_by_the_end_of_a_session():
-    spans = [Span(1, 0, 7301), Span(2, 9000, 9100)]
+    spans = [SessionSpan(1, 0, 7301), SessionSpan(2, 9000, 9100)]
     columns = list(Throughput(spans))
     assert all(column.ended - column.began > 50 for column in columns)
     assert len({round(column.seconds, 6) for column in columns if column.session == 1}) == 1
@@ -110,13 +113,13 @@ def test_no_column_is_cut_short_by_the_end_of_a_session():
 
 @pytest.mark.parametrize("seconds", [1, 90, 5200, 40_000, 2_000_000])
 def test_there_are_never_many_more_columns_than_wanted(seconds):
-    throughput = Throughput([Span(1, 0, seconds)])
+    throughput = Throughput([SessionSpan(1, 0, seconds)])
     assert 1 <= len(list(throughput)) <= COLUMNS + 1
     assert throughput.width in CLOCK_STEPS
 
 
 def test_each_row_is_counted_where_and_when_it_ended():
-    throughput = Throughput([Span(1, 0, 100), Span(2, 500, 600)])
+    throughput = Throughput([SessionSpan(1, 0, 100), SessionSpan(2, 500, 600)])
     throughput.add(1, 0, completed=True)
     throughput.add(1, 100, completed=False)
     throughput.add(2, 550.5, completed=True)
@@ -130,12 +133,12 @@ def test_each_row_is_counted_where_and_when_it_ended():
 
 
 def test_a_rate_over_less_than_a_second_is_not_made_up():
-    (column,) = Throughput([Span(1, 0, 0.001)])
+    (column,) = Throughput([SessionSpan(1, 0, 0.001)])
     assert column.seconds == 1
 
 
 def test_no_peak_is_lost_however_short_it_was():
-    lines = Lines([Span(1, 0, 172_800)])
+    lines = Lines([SessionSpan(1, 0, 172_800)])
     for second in range(0, 172_800, 5):
         lines.add(1, second, 9_999 if second == 86_415 else 3 if second == 50_005 else 400)
     points = lines[1]
@@ -147,7 +150,7 @@ def test_no_peak_is_lost_however_short_it_was():
 
 
 def test_lines_of_no_samples_are_empty():
-    lines = Lines([Span(1, 0, 0)])
+    lines = Lines([SessionSpan(1, 0, 0)])
     lines.add(7, 3, 1)
     assert lines[1] == []
     assert lines.highest == 0

@@ -24,8 +24,8 @@ from opus_async.simulator.callback_plans import (
     EXACT,
     PROFILES,
     REPLACED,
-    aim_at,
     plan,
+    target_of,
     write_body,
 )
 from opus_async.simulator.callbacks import AT_ONCE, loopback_target, origin
@@ -448,11 +448,11 @@ def test_a_run_ends_when_it_says(work, waiting, failing_node):
 )
 def test_neighbours_of_a_path(path, changed, cut):
     url = URL("http://127.0.0.1:5" + path, encoded=True)
-    assert aim_at(url, EXACT) is url
-    assert aim_at(url, CHANGED).raw_path_qs == changed
-    assert aim_at(url, CUT).raw_path_qs == cut
-    replaced = aim_at(url, REPLACED, 1)
-    assert replaced != aim_at(url, REPLACED, 2)
+    assert target_of(url, EXACT) is url
+    assert target_of(url, CHANGED).raw_path_qs == changed
+    assert target_of(url, CUT).raw_path_qs == cut
+    replaced = target_of(url, REPLACED, 1)
+    assert replaced != target_of(url, REPLACED, 2)
     assert (replaced.raw_path.rpartition("/")[0], replaced.query_string) == (changed.rpartition("/")[0], "")
 
 

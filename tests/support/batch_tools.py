@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async import Limits, RetryPolicy, Timeouts
-from opus_async.batch import Control, Watching
+from opus_async.batch import BatchObserver, ShutdownControl
 
 TEXT = "T3xtOnlyWorkfl0w"
 DOCUMENT = "D0cumentWorkfl0w"
@@ -86,11 +86,11 @@ class Notes:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.control = Control()
+        self.control = ShutdownControl()
 
     @property
-    def watching(self) -> Watching:
-        return Watching(notice=self.told.append, control=self.control)
+    def watching(self) -> BatchObserver:
+        return BatchObserver(notice=self.told.append, control=self.control)
 
     def said(self, words: str) -> bool:
         return any(words in note for note in self.told)

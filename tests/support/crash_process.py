@@ -19,7 +19,7 @@ from batch_process import client
 from opus_async.batch import retry_batch, run_batch
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.opus.api import Api
-from opus_async.opus.platform import OpusRun
+from opus_async.opus.platform import OpusPlatform
 from opus_async.testing import quick_polls
 
 CRASHED = 77
@@ -54,14 +54,14 @@ def before_ordering() -> None:
 
 
 STEPS: dict[str, Callable[[], None]] = {
-    "before anything": lambda: before(OpusRun, "prepare"),
-    "files are uploaded": lambda: after(OpusRun, "prepare"),
-    "a shell exists, nobody knows": lambda: after(OpusRun, "create"),
+    "before anything": lambda: before(OpusPlatform, "prepare"),
+    "files are uploaded": lambda: after(OpusPlatform, "prepare"),
+    "a shell exists, nobody knows": lambda: after(OpusPlatform, "create"),
     "a shell is known": before_ordering,
-    "the intent is durable": lambda: before(OpusRun, "start"),
-    "the order has left": lambda: after(OpusRun, "start", 0.0),
-    "it is known to run": lambda: after(Api, "observe"),
-    "results are here": lambda: after(OpusRun, "collect"),
+    "the intent is durable": lambda: before(OpusPlatform, "start"),
+    "the order has left": lambda: after(OpusPlatform, "start", 0.0),
+    "it is known to run": lambda: after(Api, "poll"),
+    "results are here": lambda: after(OpusPlatform, "collect"),
     "the row has ended": lambda: after(SqliteLedger, "end"),
     "the session has ended": lambda: after(SqliteLedger, "end_session"),
     "the ledger is closed": lambda: after(SqliteLedger, "close"),
@@ -70,14 +70,14 @@ STEPS: dict[str, Callable[[], None]] = {
 
 RETRY_STEPS: dict[str, Callable[[], None]] = {
     "the row is planned anew": lambda: before(SqliteLedger, "begin_session"),
-    "its job is about to be asked": lambda: before(Api, "observe"),
-    "its job was asked": lambda: after(Api, "observe"),
-    "its job gave way": lambda: before(OpusRun, "create"),
-    "a new shell exists, nobody knows": lambda: after(OpusRun, "create"),
+    "its job is about to be asked": lambda: before(Api, "poll"),
+    "its job was asked": lambda: after(Api, "poll"),
+    "its job gave way": lambda: before(OpusPlatform, "create"),
+    "a new shell exists, nobody knows": lambda: after(OpusPlatform, "create"),
     "a new shell is known": before_ordering,
-    "the new intent is durable": lambda: before(OpusRun, "start"),
-    "the new order has left": lambda: after(OpusRun, "start", 0.0),
-    "results of the old job are here": lambda: after(OpusRun, "collect"),
+    "the new intent is durable": lambda: before(OpusPlatform, "start"),
+    "the new order has left": lambda: after(OpusPlatform, "start", 0.0),
+    "results of the old job are here": lambda: after(OpusPlatform, "collect"),
 }
 
 

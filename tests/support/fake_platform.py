@@ -13,8 +13,8 @@ from opus_async.errors import OpusError
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
-from opus_async.platform import Collected, Stages, Standing
-from opus_async.transport.dispatch import Notifier
+from opus_async.platform import JobResult, Stages, StartCheck
+from opus_async.transport.dispatch import Dispatcher
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
 
@@ -24,15 +24,15 @@ class FakePlatform:
 
     stages = STAGES
     kind = "fake"
-    observes_at_once = 1
+    batch_size = 1
     workflow = Workflow(workflow_id="fake")
     identity = {"platform": "fake", "host": "nowhere", "generation": "f0"}  # noqa: RUF012 - read only
 
     def __init__(self, *, step: float = 0.1, run_time: float = 5.0) -> None:
         self.step = step
         self.run_time = run_time
-        self.stray_shells = 0
-        self.prepared_before = 0
+        self.orphaned_jobs = 0
+        self.uploads_reused = 0
         self.calls_back = False
         self.adopted: dict[str, JobRequest] = {}
         self.released: list[str] = []
@@ -42,9 +42,9 @@ class FakePlatform:
         self.fail: dict[str, Callable[[Any], OpusError | Exception | None]] = {}
         self.started: dict[str, float] = {}
         self.starts: dict[str, int] = {}
-        self.standings: list[Standing] = []
+        self.standings: list[StartCheck] = []
         self.ends_as = JobStatus.COMPLETED
-        self.collected = Collected(outputs={"Answer": 42}, results={"raw": True})
+        self.collected = JobResult(outputs={"Answer": 42}, results={"raw": True})
 
     async def _do(self, name: str, what: Any) -> None:
         self.calls.append((name, what))
@@ -80,15 +80,15 @@ class FakePlatform:
         await self._do("start", remote_id)
         self.started[remote_id] = asyncio.get_running_loop().time()
 
-    async def settle(self, remote_id: str) -> Standing:
-        await self._do("settle", remote_id)
-        return self.standings.pop(0) if self.standings else Standing.UNSTARTED
+    async def check_started(self, remote_id: str) -> StartCheck:
+        await self._do("check_started", remote_id)
+        return self.standings.pop(0) if self.standings else StartCheck.NOT_STARTED
 
     async def is_well(self) -> bool:
         return False
 
-    async def observe(self, remote_ids):
-        self.calls.append(("observe", tuple(remote_ids)))
+    async def poll(self, remote_ids):
+        self.calls.append(("poll", tuple(remote_ids)))
         await asyncio.sleep(0.01)
         now = asyncio.get_running_loop().time()
         return {
@@ -98,14 +98,14 @@ class FakePlatform:
             for remote_id in remote_ids
         }
 
-    async def collect(self, remote_id: str, status: JobStatus) -> Collected:
+    async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         await self._do("collect", (remote_id, status))
-        return self.collected if status == JobStatus.COMPLETED else Collected(audit=self.collected.audit)
+        return self.collected if status == JobStatus.COMPLETED else JobResult(audit=self.collected.audit)
 
-    def requests_for(self, files: int) -> int:
+    def estimated_requests(self, files: int) -> int:
         return 2 + files
 
-    def adopt(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
+    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
         self.adopted[remote_id] = request
 
     def release(self, remote_id: str) -> None:
@@ -131,7 +131,7 @@ def lifecycle_on(
     *,
     policy: RetryPolicy | None = None,
     job_timeout: float | None = None,
-    notify: Notifier | None = None,
+    notify: Dispatcher | None = None,
 ) -> tuple[Lifecycle[Any, Any], Watcher]:
     watcher = Watcher(platform, detect_lag=0.05, patience=60, jitter=lambda: 1.0)
     lifecycle = Lifecycle(
@@ -139,6 +139,6 @@ def lifecycle_on(
         watcher,
         policy=policy or RetryPolicy(),
         job_timeout=job_timeout,
-        notify=notify or Notifier(()),
+        notify=notify or Dispatcher(()),
     )
     return lifecycle, watcher

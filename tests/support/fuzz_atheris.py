@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["opus_async"]):
     from invariants import READERS, holds
     from mutations import changed, written
 
-    from opus_async.opus.protocol.api_version import Answer
+    from opus_async.opus.protocol.api_version import ApiResponse
 
 _READERS = tuple(READERS.values())
 _STATUSES = (200, 201, 202, 204, 301, 400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503)
@@ -33,7 +33,7 @@ def one_input(data: bytes) -> None:
     if len(data) > 2:
         reader, status, header = _READERS[data[0] % len(_READERS)], _STATUSES[data[1] % 16], data[2]
         headers = {_HEADERS[header % 5]: data[-30:].decode("latin-1")} if header > 127 else {}
-        holds(reader, Answer(status=status, body=data[3:], headers=headers))
+        holds(reader, ApiResponse(status=status, body=data[3:], headers=headers))
 
 
 def mutated(data: bytes, max_size: int, seed: int) -> bytes:

@@ -17,7 +17,7 @@ from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
 from opus_async.opus.protocol import job_management, undocumented
 from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, retry_after
-from opus_async.opus.protocol.api_version import Answer, PresignedUpload
+from opus_async.opus.protocol.api_version import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.payload import bind
 from opus_async.opus.protocol.undocumented import PresignedDownload
@@ -43,11 +43,11 @@ class Reader:
     """
 
     shapes: Sequence[str]
-    read: Callable[[Answer], Any]
-    check: Callable[[Any, Answer], None]
+    read: Callable[[ApiResponse], Any]
+    check: Callable[[Any, ApiResponse], None]
 
 
-def holds(reader: Reader, answer: Answer) -> Any:
+def holds(reader: Reader, answer: ApiResponse) -> Any:
     """Read the answer, assert what must hold; the value, or the error that it was refused with."""
     try:
         value = reader.read(answer)
@@ -58,7 +58,7 @@ def holds(reader: Reader, answer: Answer) -> Any:
     return value
 
 
-def check_error(error: APIError | ProtocolError, answer: Answer) -> None:
+def check_error(error: APIError | ProtocolError, answer: ApiResponse) -> None:
     shown = str(error)
     assert shown.isprintable()
     assert error.message
@@ -116,7 +116,7 @@ def is_wait(value: Any) -> bool:
 # -- values ------------------------------------------------------------------------------------------------
 
 
-def check_workflow(workflow: Workflow, answer: Answer) -> None:
+def check_workflow(workflow: Workflow, answer: ApiResponse) -> None:
     assert type(workflow) is Workflow
     assert workflow.workflow_id == "w"
     assert isinstance(workflow.name, str)
@@ -148,12 +148,12 @@ def _no_files(source: Any, filename: str | None) -> Any:
     raise AssertionError("nothing was given to be looked at")
 
 
-def check_id(found: str, answer: Answer) -> None:
+def check_id(found: str, answer: ApiResponse) -> None:
     assert is_name(found)
     assert found.isprintable()
 
 
-def check_presigned(place: PresignedUpload, answer: Answer) -> None:
+def check_presigned(place: PresignedUpload, answer: ApiResponse) -> None:
     assert type(place) is PresignedUpload
     for url in (place.put_url, place.file_url):
         assert url.lower().startswith(("http://", "https://"))
@@ -162,7 +162,7 @@ def check_presigned(place: PresignedUpload, answer: Answer) -> None:
     assert "put_url" not in repr(place)
 
 
-def check_download(place: PresignedDownload, answer: Answer) -> None:
+def check_download(place: PresignedDownload, answer: ApiResponse) -> None:
     assert type(place) is PresignedDownload
     assert place.get_url.lower().startswith(("http://", "https://"))
     assert place.get_url.isascii()
@@ -172,11 +172,11 @@ def check_download(place: PresignedDownload, answer: Answer) -> None:
     assert "get_url" not in repr(place)
 
 
-def check_nothing(value: None, answer: Answer) -> None:
+def check_nothing(value: None, answer: ApiResponse) -> None:
     assert value is None
 
 
-def check_status(status: JobStatus, answer: Answer) -> None:
+def check_status(status: JobStatus, answer: ApiResponse) -> None:
     assert type(status) is JobStatus
     assert status in _VOCABULARY
     assert isinstance(status.raw, str)
@@ -186,7 +186,7 @@ def check_status(status: JobStatus, answer: Answer) -> None:
     repr(status)
 
 
-def check_results(results: JobResults | None, answer: Answer) -> None:
+def check_results(results: JobResults | None, answer: ApiResponse) -> None:
     assert results is None or answer.status != 202
     if results is not None:
         assert len(results.outputs) == len(results.values)
@@ -206,7 +206,7 @@ def check_outputs(outputs: Sequence[OutputValue]) -> None:
         assert isinstance(output.value, str) or output.parsed is output.value
 
 
-def check_audit(audit: AuditLog, answer: Answer) -> None:
+def check_audit(audit: AuditLog, answer: ApiResponse) -> None:
     assert type(audit) is AuditLog
     for node in audit.nodes:
         assert isinstance(node.name, str)
@@ -233,7 +233,7 @@ def check_audit(audit: AuditLog, answer: Answer) -> None:
     hash(audit)
 
 
-def check_detail(job: JobDetail, answer: Answer) -> None:
+def check_detail(job: JobDetail, answer: ApiResponse) -> None:
     assert type(job) is JobDetail
     check_id(job.job_id, answer)
     check_status(job.status, answer)
@@ -247,33 +247,33 @@ def check_detail(job: JobDetail, answer: Answer) -> None:
     repr(job)
 
 
-def check_page(page: JobPage, answer: Answer) -> None:
+def check_page(page: JobPage, answer: ApiResponse) -> None:
     assert type(page) is JobPage
     assert is_count_or_none(page.total)
     for job in page.jobs:
         check_detail(job, answer)
 
 
-def check_bool(value: bool, answer: Answer) -> None:  # noqa: FBT001 - it is what was read
+def check_bool(value: bool, answer: ApiResponse) -> None:  # noqa: FBT001 - it is what was read
     assert type(value) is bool
 
 
-def read_waits(answer: Answer) -> tuple[float | None, float | None]:
+def read_waits(answer: ApiResponse) -> tuple[float | None, float | None]:
     return tuple(retry_after(answer.headers, answer.body, now) for now in (None, NOW))
 
 
-def check_waits(waits: tuple[float | None, float | None], answer: Answer) -> None:
+def check_waits(waits: tuple[float | None, float | None], answer: ApiResponse) -> None:
     assert all(is_wait(wait) for wait in waits)
 
 
-def read_texts(answer: Answer) -> tuple[tuple[str, Any], ...]:
+def read_texts(answer: ApiResponse) -> tuple[tuple[str, Any], ...]:
     """Of the body as text, halves of surrogate pairs included, and of a block with the same text in it."""
     text = answer.body.decode(errors="surrogateescape")
     texts = (text, f"Here it is:\n```json\n{text}\n```\n")
     return tuple((given, parsed(given)) for given in texts)
 
 
-def check_texts(found: tuple[tuple[str, Any], ...], answer: Answer) -> None:
+def check_texts(found: tuple[tuple[str, Any], ...], answer: ApiResponse) -> None:
     for given, value in found:
         assert value is given or type(value) in {dict, list}
         if value is not given:
@@ -284,7 +284,7 @@ def check_texts(found: tuple[tuple[str, Any], ...], answer: Answer) -> None:
 # -- all of them -------------------------------------------------------------------------------------------
 
 
-NOWHERE = Answer(
+NOWHERE = ApiResponse(
     status=404, body=b'{"statusCode": 404, "message": "Cannot GET /job/0/status/opus-async-nowhere"}'
 )
 
@@ -303,9 +303,9 @@ def _of(generation: Any) -> dict[str, Reader]:
         f"{generation.name} {name}": Reader(SHAPES[name], read, check) for name, (read, check) in made.items()
     }
 
-    def both(answer: Answer) -> bool:
+    def both(answer: ApiResponse) -> bool:
         generation.speaks(answer, NOWHERE)
-        return generation.speaks(Answer(status=404, body=b'{"message": "Job not found"}'), answer)
+        return generation.speaks(ApiResponse(status=404, body=b'{"message": "Job not found"}'), answer)
 
     speaks = Reader((*REFUSALS, *SHAPES["status"]), both, check_bool)
     return {**readers, f"{generation.name} speaks": speaks}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fake_platform import lifecycle_on
 
-from opus_async.jobs.stream import JobRows, JobStream
+from opus_async.jobs.stream import JobSource, JobStream
 
 
 def stream_of(platform, rows, slots=10):
     lifecycle, watcher = lifecycle_on(platform)
-    return JobStream(JobRows(platform, lifecycle), rows, slots), watcher
+    return JobStream(JobSource(platform, lifecycle), rows, slots), watcher

@@ -15,7 +15,7 @@ from typing import Any
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Ending, NewRow, Row, RowState
+from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 
 START = 1_760_000_000.0
 TIMINGS = {"upload": 0.25, "watch": 2.0, "total": 2.5}
@@ -89,8 +89,8 @@ def line_of(row: Row, outputs: Mapping[str, Any] | None = None) -> bytes:
     return json.dumps({**line, "outputs": dict(outputs or {}), "timings": TIMINGS}).encode() + b"\n"
 
 
-def completed(row: Row, outputs: Mapping[str, Any] | None = None) -> Ending:
-    return Ending(
+def completed(row: Row, outputs: Mapping[str, Any] | None = None) -> RowResult:
+    return RowResult(
         state=RowState.COMPLETED,
         status="COMPLETED",
         stage="results",
@@ -100,13 +100,13 @@ def completed(row: Row, outputs: Mapping[str, Any] | None = None) -> Ending:
     )
 
 
-def not_completed(state: RowState, **given: Any) -> Ending:
+def not_completed(state: RowState, **given: Any) -> RowResult:
     ending: dict[str, Any] = {
         "status": None if state is RowState.UNKNOWN else state.upper(),
         "stage": "watch",
     }
     ending |= {"error": f"it is {state}", "error_type": "JobFailed", "cause": f"the job is {state}"}
-    return Ending(state=state, **(ending | given))
+    return RowResult(state=state, **(ending | given))
 
 
 async def order(ledger: SqliteLedger, row: Row, *, accepted: bool = True) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from corpus import FILE_URL, PAGES, PRESIGNED, REFUSALS, SHAPES, SIGNATURE, WORDS
 
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 
 URL = f"https://operator.opus.com/job/2514/status?X-Amz-Signature={SIGNATURE}"
 """With a query, which the readers must not show."""
@@ -48,9 +48,9 @@ _HOLLOW = ("[]", "{}", "[[]]", "[{}]", "[null]", '{"": ""}', '{"value": null}')
 _WRAPPERS = ("data", "workflow", "results", "value", "message", "error", "audit", "jobs", "jobPayloadSchema")
 
 
-def answer(random: Random, shapes: Sequence[str]) -> Answer:
+def answer(random: Random, shapes: Sequence[str]) -> ApiResponse:
     """An answer with a body near one of these shapes; most answers say that all is well."""
-    return Answer(
+    return ApiResponse(
         status=_status(random),
         body=body(random, shapes),
         headers=_headers(random) if random.random() < 0.3 else {"Content-Type": "application/json"},

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Ending, NewRow, Row, RowState
+from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
@@ -41,7 +41,7 @@ class PlainLedger:
         self.rows = {
             index: Row(id=index, index=index, key=f"K{index}", cells={"n": index}) for index in range(rows)
         }
-        self.endings: dict[int, Ending] = {}
+        self.endings: dict[int, RowResult] = {}
         self.told: list[tuple[str, int]] = []
         self.full = False
         self.samples: list[Sample] = []
@@ -147,7 +147,7 @@ class PlainLedger:
         self._parked[row.id] = self.now() + look_in
         self._move(row, RowState.WAITING)
 
-    async def end(self, row: Row, ending: Ending) -> None:
+    async def end(self, row: Row, ending: RowResult) -> None:
         self._check()
         self.endings[row.id] = ending
         self._move(row, ending.state)

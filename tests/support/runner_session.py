@@ -10,9 +10,9 @@ from virtual_time import run_virtual
 
 from opus_async.batch.ports import Ledger
 from opus_async.batch.running.local_shard import LocalShardRunner
-from opus_async.batch.running.runner import Failures, Runner
+from opus_async.batch.running.runner import FailureCounter, Runner
 from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Control
+from opus_async.jobs.shutdown import ShutdownControl
 from opus_async.models import JobRequest
 
 
@@ -30,7 +30,7 @@ class Session:
     def __init__(self, ledger: PlainLedger, platform: FakePlatform | None = None, **options) -> None:
         self.ledger: Ledger = ledger
         self.platform = platform or FakePlatform()
-        self.control = Control(drain_seconds=options.pop("drain_seconds", 30.0))
+        self.control = ShutdownControl(drain_seconds=options.pop("drain_seconds", 30.0))
         self.drained: list[int] = []
         self.took = 0.0
         self._halt = Halt.parse(options.pop("halt", "never"))
@@ -50,7 +50,7 @@ class Session:
                 self.ledger,
                 Requests(),
                 self.control,
-                on_end=Failures(self._halt, self.control),
+                on_end=FailureCounter(self._halt, self.control),
                 **self._options,
             )
             runner = Runner(self.ledger, shards, self.control, on_drain=self.drained.append)

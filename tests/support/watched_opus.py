@@ -14,7 +14,7 @@ from opus_async.models import JobStatus
 class FakeOpus:
     """Jobs that end at a given moment; keeps what it was asked, and that nothing is asked twice at once."""
 
-    observes_at_once = 1
+    batch_size = 1
 
     def __init__(self, *, latency: float = 0.01) -> None:
         self.ends: dict[str, float] = {}
@@ -29,8 +29,8 @@ class FakeOpus:
     async def is_well(self):
         return self.well
 
-    async def observe(self, remote_ids):
-        assert len(remote_ids) <= self.observes_at_once
+    async def poll(self, remote_ids):
+        assert len(remote_ids) <= self.batch_size
         assert not self.open & set(remote_ids), "a job was asked about twice at once"
         self.open |= set(remote_ids)
         self.most_at_once = max(self.most_at_once, len(self.open))

@@ -28,12 +28,12 @@ from opus_async.errors import (
     UploadError,
 )
 from opus_async.events import HostTroubled, RequestRetried
-from opus_async.jobs.start import Starter
-from opus_async.platform import Standing, UncertainStart
+from opus_async.jobs.start import JobStarter
+from opus_async.platform import AmbiguousStart, StartCheck
 from opus_async.transport import circuit_breaker as breaker_module
-from opus_async.transport.circuit_breaker import Breaker
+from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.http import Http, Request
-from opus_async.transport.limits import AdaptiveRate, Gate, Lane
+from opus_async.transport.limits import AdaptiveRate, Priority, RequestLimiter
 from opus_async.transport.retry import FailureClass, Retrier, classify
 from opus_async.transport.urls import without_query
 
@@ -96,8 +96,10 @@ class Host:
         self.takes = 0.0
         self.asked: list[tuple[float, str]] = []
         self.events: list[object] = []
-        self.gate = Gate(slots, rate=rate, random=lambda: 0.0)
-        self.breaker = Breaker(HOST, self.gate, policy, notify=self.events.append, random=lambda: spread)
+        self.gate = RequestLimiter(slots, rate=rate, random=lambda: 0.0)
+        self.breaker = CircuitBreaker(
+            HOST, self.gate, policy, notify=self.events.append, random=lambda: spread
+        )
         self.retrier = Retrier(policy, self.gate, breaker=self.breaker, notify=self.events.append)
 
     async def ask(
@@ -216,7 +218,7 @@ def test_trouble_is_told_when_it_begins_and_when_it_ends(caplog):
         ]
         first, last = (event for event in host.events if isinstance(event, HostTroubled))
         assert first.host == last.host == HOST
-        assert breaker_module.OVER <= first.seconds <= breaker_module.OVER + 2
+        assert breaker_module.MIN_DURATION <= first.seconds <= breaker_module.MIN_DURATION + 2
         assert last.seconds == pytest.approx(clock() - began, abs=2)
 
     with caplog.at_level(logging.WARNING, "opus_async.transport"):
@@ -270,7 +272,7 @@ def test_a_probe_that_fails_uses_up_nothing_of_its_request():
 def test_a_look_without_retries_is_held_and_comes_late():
     async def main(host):
         held = await host.go_down()
-        look = asyncio.create_task(host.ask("look", lane=Lane.POLL, policy=ONE_TRY))
+        look = asyncio.create_task(host.ask("look", lane=Priority.POLL, policy=ONE_TRY))
         await asyncio.sleep(100)
         assert not look.done()
         host.trouble = None
@@ -357,7 +359,7 @@ def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
     async def main(host):
         for _ in range(50):
             with pytest.raises(ServerError):
-                await host.ask(fails=gateway, lane=Lane.POLL, policy=ONE_TRY, subject="/job/1/status")
+                await host.ask(fails=gateway, lane=Priority.POLL, policy=ONE_TRY, subject="/job/1/status")
             await asyncio.sleep(5)
         assert host.told == []
         host.trouble = gateway
@@ -426,7 +428,7 @@ def test_a_failure_of_long_ago_says_nothing():
     async def main(host):
         with pytest.raises(TransportError):
             await host.ask(fails=unsent, policy=RetryPolicy(attempts=7))
-        await asyncio.sleep(breaker_module.FORGOTTEN + 1)
+        await asyncio.sleep(breaker_module.FAILURE_WINDOW + 1)
         with pytest.raises(TransportError):
             await host.ask(fails=unsent, policy=RetryPolicy(attempts=7))
         assert host.told == []
@@ -559,7 +561,9 @@ def test_a_request_that_fails_on_a_host_given_up_is_no_second_probe():
 def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble, sent):
     async def main(host):
         ended = await all_of(
-            [*await host.go_down(trouble), asyncio.create_task(host.ask("never sent", lane=Lane.WORK))][:8]
+            [*await host.go_down(trouble), asyncio.create_task(host.ask("never sent", lane=Priority.WORK))][
+                :8
+            ]
         )
         assert {error.request_sent for error in ended} == {sent}
         said = "may have been obeyed" if sent else "nothing of this request was obeyed"
@@ -579,7 +583,7 @@ def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble
 def test_what_was_known_of_a_host_is_out_of_date_when_nobody_asked_for_long():
     async def main(host):
         await all_of(await host.go_down())
-        await asyncio.sleep(breaker_module.FORGOTTEN + 60)
+        await asyncio.sleep(breaker_module.FAILURE_WINDOW + 60)
         once = [unsent()]
 
         async def attempt(_):
@@ -600,7 +604,7 @@ def test_an_order_is_never_the_probe_while_anybody_else_waits():
     async def main(host):
         held = await host.go_down(broken)
         orders = [asyncio.create_task(host.ask("order", repeatable=False)) for _ in range(20)]
-        looks = [asyncio.create_task(host.ask("look", lane=Lane.POLL)) for _ in range(2)]
+        looks = [asyncio.create_task(host.ask("look", lane=Priority.POLL)) for _ in range(2)]
         down = clock()
         await asyncio.sleep(HOUR / 2)
         asked = {what for _, what in host.since(down)}
@@ -629,7 +633,7 @@ def test_an_order_is_the_probe_when_nobody_else_waits():
 def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
     async def main(host):
         held = await host.go_down(gateway)
-        bad = asyncio.create_task(host.ask("bad", fails=gateway, lane=Lane.POLL, policy=ONE_TRY))
+        bad = asyncio.create_task(host.ask("bad", fails=gateway, lane=Priority.POLL, policy=ONE_TRY))
         await asyncio.sleep(100)
         host.trouble = None
         await asyncio.gather(*held)
@@ -689,14 +693,14 @@ def test_the_looks_that_decide_about_a_second_order_are_late_and_not_misled():
             async def start(self, remote_id, ready):
                 orders.append(clock())
                 error = broken()
-                raise UncertainStart(error)
+                raise AmbiguousStart(error)
 
-            async def settle(self, remote_id):
+            async def check_started(self, remote_id):
                 await host.ask("look", policy=ONE_TRY)
-                return Standing.RUNNING
+                return StartCheck.RUNNING
 
         held = await host.go_down()
-        start = asyncio.create_task(Starter(Platform(), LASTING).start("1", None))
+        start = asyncio.create_task(JobStarter(Platform(), LASTING).start("1", None))
         await asyncio.sleep(HOUR / 2)
         assert not start.done()
         host.trouble = None
@@ -832,7 +836,7 @@ def test_a_closed_breaker_holds_nothing():
 visits = st.lists(
     st.tuples(
         st.floats(0, 40),  # arrives
-        st.sampled_from(Lane),
+        st.sampled_from(Priority),
         st.booleans(),  # repeatable
         st.none() | st.floats(0, 40),  # is cancelled, after its arrival
     ),
@@ -918,7 +922,7 @@ class Cable:
 @pytest.fixture
 def quick(monkeypatch):
     """Trouble is noticed and probed at once, and the rate climbs back at once."""
-    monkeypatch.setattr(breaker_module, "OVER", 0.05)
+    monkeypatch.setattr(breaker_module, "MIN_DURATION", 0.05)
     monkeypatch.setattr(breaker_module, "FIRST_PROBE", 0.01)
     monkeypatch.setattr(breaker_module, "LAST_PROBE", 0.05)
     monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
@@ -934,8 +938,8 @@ async def test_a_server_goes_away_and_comes_back_and_no_request_fails(quick):
             changed.set()
 
     policy = RetryPolicy(attempts=3, base=0.01, cap=0.02, outage=60)
-    gate = Gate(16)
-    breaker = Breaker("127.0.0.1", gate, policy, notify=notify)
+    gate = RequestLimiter(16)
+    breaker = CircuitBreaker("127.0.0.1", gate, policy, notify=notify)
     retrier = Retrier(policy, gate, breaker=breaker, notify=notify)
     await cable.plug_in()
     url = f"http://127.0.0.1:{cable.port}/a"
@@ -970,8 +974,8 @@ async def test_a_port_that_nobody_listens_on_is_given_up(quick):
     await cable.plug_in()
     await cable.unplug()
     policy = RetryPolicy(base=0.01, cap=0.02, outage=0.3)
-    gate = Gate(16)
-    breaker = Breaker("127.0.0.1", gate, policy)
+    gate = RequestLimiter(16)
+    breaker = CircuitBreaker("127.0.0.1", gate, policy)
     retrier = Retrier(policy, gate, breaker=breaker)
     url = f"http://127.0.0.1:{cable.port}/a?X-Amz-Signature=f00d"
 
@@ -1000,8 +1004,8 @@ async def test_a_server_that_answers_nothing_but_pages_is_down_and_one_json_ends
 
     served = await serve(reply)
     policy = RetryPolicy(attempts=2, base=0.01, cap=0.02, outage=60)
-    gate = Gate(16)
-    breaker = Breaker("127.0.0.1", gate, policy, notify=lambda _: troubled.set())
+    gate = RequestLimiter(16)
+    breaker = CircuitBreaker("127.0.0.1", gate, policy, notify=lambda _: troubled.set())
     retrier = Retrier(policy, gate, breaker=breaker)
 
     async def attempt(_):

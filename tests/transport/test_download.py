@@ -27,7 +27,7 @@ from opus_async.errors import DownloadError, OpusError, TransportError
 from opus_async.transport import part_file
 from opus_async.transport.download import WRITE_BYTES, Destination, get_file, numbered
 from opus_async.transport.http import MAX_STORAGE_ANSWER_BYTES, Http
-from opus_async.transport.limits import Gate
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import FailureClass, Retrier, classify
 
 TARGET = "/media/a%28b%29%2F%40%7E+c.pdf?X-Amz-SignedHeaders=host&x=%28%2F%40%7E+&" + SIGNATURE
@@ -204,7 +204,7 @@ async def test_what_is_cut_anywhere_leaves_nothing_and_comes_again_from_the_star
     assert names(folder) == []
     served = await serve(cut, answer(200, CONTENT))
     events = []
-    retrier = Retrier(RetryPolicy(base=0.001), Gate(2), notify=events.append)
+    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(2), notify=events.append)
     await retrier.call("get", lambda _: get(http, served, place))
     assert place.path.read_bytes() == CONTENT
     assert names(folder) == ["result.pdf"]
@@ -465,7 +465,7 @@ async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, plac
         victim.write_text("precious")
     place.path.with_name(f".{place.path.name}.00.part").symlink_to(victim)
     with pytest.raises(DownloadError):
-        await part_file.PartFile.open(place)
+        await part_file.PartialFile.open(place)
     assert victim.exists() is there
     assert not there or victim.read_text() == "precious"
 
@@ -715,7 +715,7 @@ async def test_no_secret_is_in_any_error_repr_or_log(serve, http, place, caplog)
         answer(200, CONTENT, Content_Encoding="gzip"),
         b"garbage\r\n\r\n",
     ]
-    retrier = Retrier(RetryPolicy(attempts=2, base=0.001), Gate(1))
+    retrier = Retrier(RetryPolicy(attempts=2, base=0.001), RequestLimiter(1))
     for reply in replies:
         served = await serve(reply)
         with pytest.raises(OpusError) as caught:

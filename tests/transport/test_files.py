@@ -29,7 +29,7 @@ from opus_async.transport.files import (
     signed_headers,
 )
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, Gate
+from opus_async.transport.limits import Bandwidth, RequestLimiter
 from opus_async.transport.retry import Retrier
 
 TARGET = "/media/a%28b%29%2F%40%7E+c.pdf?X-Amz-SignedHeaders=host&x=%28%2F%40%7E+&" + SIGNATURE
@@ -180,7 +180,7 @@ async def test_an_upload_that_is_cut_anywhere_is_sent_again_from_the_start(serve
 
     served = await serve(cut, answer())
     events = []
-    gate = Gate(2)
+    gate = RequestLimiter(2)
     retrier = Retrier(RetryPolicy(base=0.001), gate, notify=events.append)
     source = PathSource(path)
     response = await retrier.call("put", lambda _: put(http, served, source))
@@ -198,7 +198,7 @@ async def test_a_dead_connection_from_the_pool_is_no_second_body(serve, http, pa
         await writer.drain()
 
     served = await serve(once)
-    retrier = Retrier(RetryPolicy(base=0.001), Gate(1))
+    retrier = Retrier(RetryPolicy(base=0.001), RequestLimiter(1))
     for _ in range(5):
         await retrier.call("put", lambda _: put(http, served, PathSource(path)))
     assert served.bodies == [CONTENT] * 5
@@ -337,7 +337,7 @@ async def test_trap_30_a_file_that_changes_while_it_is_sent_never_looks_whole(se
             over.set()
 
     served = await serve(slow)
-    retrier = Retrier(RetryPolicy(), Gate(1))
+    retrier = Retrier(RetryPolicy(), RequestLimiter(1))
     source = PathSource(large)
     with pytest.raises(UploadError, match=r"large.pdf changed while it was being uploaded") as caught:
         await retrier.call("put", lambda _: put(http, served, source))
@@ -647,7 +647,7 @@ async def test_trap_29_no_secret_is_in_any_error_repr_or_log(serve, http, path, 
         answer(307, Location="/?" + SIGNATURE),
         b"garbage\r\n\r\n",
     ]
-    retrier = Retrier(RetryPolicy(attempts=2, base=0.001), Gate(1))
+    retrier = Retrier(RetryPolicy(attempts=2, base=0.001), RequestLimiter(1))
     for reply in replies:
         served = await serve(reply)
         with pytest.raises(OpusError) as caught:

@@ -7,9 +7,9 @@ from virtual_time import run_virtual
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown, TransportError
-from opus_async.transport.circuit_breaker import Breaker
+from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.hosts import MOST, Hosts
-from opus_async.transport.limits import Gate
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 
 POLICY = RetryPolicy(outage=600)
@@ -68,8 +68,8 @@ def test_no_more_hosts_are_told_apart_than_there_is_room_for():
 
 def test_a_host_to_which_no_connection_comes_to_be_is_given_up_by_its_reach_whatever_an_outage_may_last():
     async def main():
-        gate = Gate(4)
-        breaker = Breaker("operator.opus.com", gate, POLICY)
+        gate = RequestLimiter(4)
+        breaker = CircuitBreaker("operator.opus.com", gate, POLICY)
         retrier = Retrier(POLICY, gate, breaker=breaker)
         began = gate.now()
         with pytest.raises(TransportError, match="gave up after"):

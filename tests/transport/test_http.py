@@ -19,7 +19,7 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, TransportError
 from opus_async.transport import http as http_module
 from opus_async.transport.http import Http, Request, without_query
-from opus_async.transport.limits import Gate
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.retry import Retrier
 
@@ -341,7 +341,7 @@ async def test_the_clock_starts_when_the_slot_is_ours(serve):
             writer.write(answer())
 
     served = await serve(slow)
-    http, gate = Http(Timeouts(request=0.1)), Gate(1)
+    http, gate = Http(Timeouts(request=0.1)), RequestLimiter(1)
     retrier = Retrier(RetryPolicy(attempts=1), gate)
 
     async def one():

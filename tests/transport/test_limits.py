@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from virtual_time import run_virtual
 
 from opus_async.errors import TransportError
-from opus_async.transport.limits import Bandwidth, Gate, Lane
+from opus_async.transport.limits import Bandwidth, Priority, RequestLimiter
 
-WORK, POLL = Lane.WORK, Lane.POLL
+WORK, POLL = Priority.WORK, Priority.POLL
 
 
 def clock() -> float:
@@ -24,7 +24,7 @@ def clock() -> float:
 visits = st.lists(
     st.tuples(
         st.floats(0, 2),  # arrives
-        st.sampled_from(Lane),
+        st.sampled_from(Priority),
         st.floats(0, 0.5),  # stays
         st.none() | st.floats(0, 3),  # is cancelled, after its arrival
     ),
@@ -40,7 +40,7 @@ visits = st.lists(
 def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
     plan, slots, rate, poll_rate, storm
 ):
-    granted: list[tuple[float, Lane]] = []
+    granted: list[tuple[float, Priority]] = []
 
     async def visit(gate, arrives, lane, stays):
         await asyncio.sleep(arrives)
@@ -51,7 +51,7 @@ def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
         return True
 
     async def main():
-        gate = Gate(slots, rate=rate, poll_rate=poll_rate, random=lambda: 0.5)
+        gate = RequestLimiter(slots, rate=rate, poll_rate=poll_rate, random=lambda: 0.5)
         tasks = [asyncio.create_task(visit(gate, *entry[:3])) for entry in plan]
         loop = asyncio.get_running_loop()
         for task, (arrives, _, _, gives_up) in zip(tasks, plan, strict=True):
@@ -83,7 +83,7 @@ def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
 
 def test_a_lane_is_served_in_the_order_of_arrival():
     async def main():
-        gate = Gate(1)
+        gate = RequestLimiter(1)
         order = []
 
         async def visit(number):
@@ -102,7 +102,7 @@ def test_a_lane_is_served_in_the_order_of_arrival():
 
 def test_work_goes_first_and_polls_get_every_fourth_turn():
     async def main():
-        gate = Gate(1)
+        gate = RequestLimiter(1)
         order = []
 
         async def visit(lane):
@@ -121,7 +121,7 @@ def test_work_goes_first_and_polls_get_every_fourth_turn():
 
 def test_polls_without_a_token_do_not_hold_up_work():
     async def main():
-        gate = Gate(4, poll_rate=0.1)
+        gate = RequestLimiter(4, poll_rate=0.1)
         async with gate.slot(POLL):
             pass
         poll = asyncio.create_task(_pass(gate, POLL))
@@ -136,14 +136,14 @@ def test_polls_without_a_token_do_not_hold_up_work():
     run_virtual(main())
 
 
-async def _pass(gate: Gate, lane: Lane = WORK) -> float:
+async def _pass(gate: RequestLimiter, lane: Priority = WORK) -> float:
     async with gate.slot(lane):
         return clock()
 
 
 def test_ten_thousand_waiters_and_half_of_them_give_up():
     async def main():
-        gate = Gate(64)
+        gate = RequestLimiter(64)
         async with asyncio.TaskGroup() as group:
             holders = [asyncio.Event() for _ in range(64)]
 
@@ -154,7 +154,7 @@ def test_ten_thousand_waiters_and_half_of_them_give_up():
             for event in holders:
                 group.create_task(hold(event))
             await asyncio.sleep(0)
-            tasks = [group.create_task(_pass(gate, Lane(number % 2))) for number in range(10_000)]
+            tasks = [group.create_task(_pass(gate, Priority(number % 2))) for number in range(10_000)]
             await asyncio.sleep(0)
             for task in tasks[::2]:
                 task.cancel()
@@ -167,10 +167,10 @@ def test_ten_thousand_waiters_and_half_of_them_give_up():
     run_virtual(main())
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("lane", Priority)
 def test_a_turn_that_was_granted_in_the_moment_of_the_cancel_goes_to_the_next(lane):
     async def main():
-        gate = Gate(1, rate=1, poll_rate=1)
+        gate = RequestLimiter(1, rate=1, poll_rate=1)
         holder = gate.slot(WORK)
         await holder.__aenter__()
         await asyncio.sleep(10)  # the tokens are back
@@ -189,7 +189,7 @@ def test_a_turn_that_was_granted_in_the_moment_of_the_cancel_goes_to_the_next(la
 
 def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
     async def main():
-        gate = Gate(1)
+        gate = RequestLimiter(1)
         holder = gate.slot()
         await holder.__aenter__()
         first = asyncio.create_task(_pass(gate))
@@ -205,7 +205,7 @@ def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
 
 def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
     async def main():
-        gate = Gate(2)
+        gate = RequestLimiter(2)
         began = clock()
         gate.throttled(2)
         early = asyncio.create_task(_pass(gate))
@@ -218,7 +218,7 @@ def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
 
 def test_a_storm_counts_once_however_many_report_it():
     async def main():
-        gate = Gate(100, random=lambda: 0.0)
+        gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
             gate.succeeded()
             await asyncio.sleep(0.01)
@@ -240,7 +240,7 @@ def test_a_storm_counts_once_however_many_report_it():
 
 def test_after_a_pause_the_waiting_leave_one_by_one():
     async def main():
-        gate = Gate(100, random=lambda: 0.0)
+        gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
             gate.succeeded()
             await asyncio.sleep(0.01)
@@ -258,18 +258,18 @@ def test_after_a_pause_the_waiting_leave_one_by_one():
 def test_the_pause_is_a_little_longer_than_asked_and_never_shorter():
     async def main():
         for share in (0.0, 0.5, 0.999):
-            gate = Gate(1, random=lambda share=share: share)
+            gate = RequestLimiter(1, random=lambda share=share: share)
             assert 2.0 <= gate.throttled(2.0) <= 2.2
             assert gate.throttled(5.0) >= 5.0, "another answer asks for more"
             assert gate.throttled(0.5) >= 5.0, "a pause is not cut short"
-        assert 0.05 <= Gate(1).throttled(0) <= 0.06
+        assert 0.05 <= RequestLimiter(1).throttled(0) <= 0.06
 
     run_virtual(main())
 
 
 def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
     async def main():
-        gate = Gate(4, random=lambda: 0.0)
+        gate = RequestLimiter(4, random=lambda: 0.0)
         seen = []
         for _ in range(9):
             seen.append(gate.throttled(None))
@@ -281,7 +281,7 @@ def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
 
 def test_it_knows_for_how_long_there_was_nothing_but_throttling():
     async def main():
-        gate = Gate(4)
+        gate = RequestLimiter(4)
         assert gate.throttled_for == 0
         gate.throttled(1)
         await asyncio.sleep(10)
@@ -299,7 +299,7 @@ def test_it_knows_for_how_long_there_was_nothing_but_throttling():
 
 def test_the_rate_lifts_off_again_after_a_long_calm():
     async def main():
-        gate = Gate(10)
+        gate = RequestLimiter(10)
         gate.throttled(1)
         assert gate.rate is not None
         began = clock()
@@ -315,7 +315,7 @@ def test_the_rate_lifts_off_again_after_a_long_calm():
 
 def test_closing_leaves_no_timer_and_tells_who_waits():
     async def main():
-        gate = Gate(1, rate=1)
+        gate = RequestLimiter(1, rate=1)
         await _pass(gate)
         waiting = [asyncio.create_task(_pass(gate)) for _ in range(3)]
         given_up = asyncio.create_task(_pass(gate))
@@ -335,7 +335,7 @@ def test_closing_leaves_no_timer_and_tells_who_waits():
 
 def test_it_can_be_made_before_a_loop_runs_and_takes_another_clock():
     now = [5.0]
-    gate = Gate(2, rate=1, time=lambda: now[0])
+    gate = RequestLimiter(2, rate=1, time=lambda: now[0])
     run_virtual(_pass(gate))
     assert gate.now() == 5.0
 

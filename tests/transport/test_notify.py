@@ -9,7 +9,7 @@ import pytest
 from virtual_time import run_virtual
 
 from opus_async.events import RequestRetried
-from opus_async.transport.dispatch import Notifier
+from opus_async.transport.dispatch import Dispatcher
 
 
 def event(number: int = 1) -> RequestRetried:
@@ -26,13 +26,13 @@ def plainly(listener):
 
 
 def test_without_listeners_it_is_not_active():
-    assert not Notifier().active
-    assert Notifier([print]).active
+    assert not Dispatcher().active
+    assert Dispatcher([print]).active
 
 
 async def test_plain_functions_are_told_at_once():
     heard = []
-    notifier = Notifier([heard.append, heard.append])
+    notifier = Dispatcher([heard.append, heard.append])
     notifier(event())
     assert heard == [event(), event()]
     await notifier.close()
@@ -57,7 +57,7 @@ async def test_coroutine_functions_are_told_in_order_and_to_the_end():
         await asyncio.sleep(0)
         heard.append(event.attempt)
 
-    notifier = Notifier([recorder, listen, plainly(listen)])
+    notifier = Dispatcher([recorder, listen, plainly(listen)])
     for number in range(100):
         notifier(event(number))
     assert not heard
@@ -68,7 +68,7 @@ async def test_coroutine_functions_are_told_in_order_and_to_the_end():
 
 async def test_its_task_ends_when_there_is_nothing_to_tell():
     recorder = Recorder()
-    notifier = Notifier([recorder])
+    notifier = Dispatcher([recorder])
     for number in range(3):
         notifier(event(number))
         for _ in range(5):
@@ -90,7 +90,7 @@ async def test_a_listener_that_raises_is_named_once_and_told_on(caplog, error):
         heard.append(event)
         raise error
 
-    notifier = Notifier([bad, worse])
+    notifier = Dispatcher([bad, worse])
     with caplog.at_level(logging.DEBUG, "opus_async.transport"):
         for _ in range(3):
             notifier(event())
@@ -111,7 +111,7 @@ def test_a_listener_that_hangs_delays_neither_the_others_nor_the_end():
         async def listen(event):
             heard.append(event)
 
-        notifier = Notifier([hang, listen], drain=1.0)
+        notifier = Dispatcher([hang, listen], drain=1.0)
         for _ in range(5):
             notifier(event())
         began = asyncio.get_running_loop().time()
@@ -130,7 +130,7 @@ def test_an_overflow_is_dropped_and_counted(caplog):
         async def also(_):
             await asyncio.sleep(0.001)
 
-        notifier = Notifier([slow, plainly(also)], backlog=10)
+        notifier = Dispatcher([slow, plainly(also)], backlog=10)
         for _ in range(50):
             notifier(event())
         await notifier.close()
@@ -146,7 +146,7 @@ async def test_closing_can_be_cancelled_and_leaves_nothing():
     async def hang(_):
         await asyncio.Event().wait()
 
-    notifier = Notifier([hang, plainly(hang)])
+    notifier = Dispatcher([hang, plainly(hang)])
     notifier(event())
     notifier(event())
     closing = asyncio.create_task(notifier.close())
@@ -163,6 +163,6 @@ async def test_a_listener_may_close_it():
         await notifier.close()
         closed.set()
 
-    notifier = Notifier([close])
+    notifier = Dispatcher([close])
     notifier(event())
     await closed.wait()

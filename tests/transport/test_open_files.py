@@ -19,9 +19,9 @@ from opus_async.errors import ConfigurationError, Obstacle, TransportError, Uplo
 from opus_async.transport import open_files
 from opus_async.transport.files import PathSource, digest, put_file
 from opus_async.transport.http import Http, Request
-from opus_async.transport.limits import Gate
-from opus_async.transport.network_errors import explain
-from opus_async.transport.open_source import off_loop
+from opus_async.transport.limits import RequestLimiter
+from opus_async.transport.network_errors import to_transport_error
+from opus_async.transport.open_source import to_thread
 from opus_async.transport.retry import FailureClass, Retrier, classify
 from opus_async.transport.shortage import no_file_can_be_opened, out_of, patiently
 
@@ -80,7 +80,7 @@ def test_a_shortage_is_known_in_every_shape_it_comes_in(error, what):
 
 @pytest.mark.parametrize("error", [connector_error(errno.EMFILE), connector_error(errno.ENOMEM), NO_THREAD])
 def test_a_request_that_met_a_shortage_left_nothing_and_may_follow_anything(error):
-    failure = explain(error, method="POST", url="http://h/job/execute?x=secret")
+    failure = to_transport_error(error, method="POST", url="http://h/job/execute?x=secret")
     assert (failure.request_sent, failure.retryable, failure.obstacle) == (False, True, Obstacle.SHORTAGE)
     assert failure.shortage
     assert classify(failure) is FailureClass.SHORTAGE
@@ -98,7 +98,7 @@ async def test_a_request_waits_for_an_open_file_and_uses_up_no_attempt(serve_ok)
                 if len(waits) == 4:
                     resource.setrlimit(resource.RLIMIT_NOFILE, soft_and_hard)
 
-            retrier = Retrier(RetryPolicy(attempts=1), Gate(1), sleep=sleep)
+            retrier = Retrier(RetryPolicy(attempts=1), RequestLimiter(1), sleep=sleep)
 
             async def attempt(number):
                 begun.append(number)
@@ -140,7 +140,7 @@ async def test_a_shortage_that_lasts_is_given_up_as_what_it_is():
         raise met
 
     with pytest.raises(TransportError) as caught:
-        await Retrier(RetryPolicy(max_elapsed=10), Gate(1), sleep=sleep).call("x", attempt)
+        await Retrier(RetryPolicy(max_elapsed=10), RequestLimiter(1), sleep=sleep).call("x", attempt)
     assert caught.value.shortage == "open files"
     assert 10 <= sum(slept) <= 12
 
@@ -150,7 +150,7 @@ async def test_a_file_that_cannot_be_opened_for_want_of_files_is_no_bad_file(tmp
     path.write_text("a")
     source = PathSource(path)
     http = Http(Timeouts())
-    await off_loop(int)  # the first of the threads needs a module of the standard library
+    await to_thread(int)  # the first of the threads needs a module of the standard library
     with no_more_files():
         assert no_file_can_be_opened()
         with pytest.raises(UploadError, match="ulimit -n") as caught:
@@ -193,7 +193,7 @@ async def test_what_an_executor_does_after_all_without_a_new_thread_is_undone(mo
 
     monkeypatch.setattr(loop, "run_in_executor", without_threads)
     with pytest.raises(RuntimeError):
-        await off_loop(lambda: "opened", undo=undone.append)
+        await to_thread(lambda: "opened", undo=undone.append)
     later[0]()
     assert undone == ["opened"]
 

@@ -26,8 +26,8 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
-from opus_async.transport.dispatch import Notifier
-from opus_async.transport.limits import Gate, Lane
+from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.retry import FailureClass, Retrier, Schedule, classify
 
 policies = st.builds(
@@ -154,7 +154,7 @@ def call(script: Script, *, policy: RetryPolicy | None = None, **options):
     events: list[object] = []
 
     async def main():
-        gate = Gate(4, random=lambda: 0.0)
+        gate = RequestLimiter(4, random=lambda: 0.0)
         retrier = Retrier(policy or RetryPolicy(), gate, notify=events.append, jitter=full)
         try:
             return await retrier.call("look", script, **options), events, gate
@@ -271,12 +271,12 @@ def test_429_is_not_given_up_before_three_pauses():
 
 def test_429_is_not_given_up_while_others_are_answered():
     async def main():
-        gate = Gate(4, random=lambda: 0.0)
+        gate = RequestLimiter(4, random=lambda: 0.0)
         retrier = Retrier(RetryPolicy(max_elapsed=10), gate, jitter=full)
         blocked = asyncio.create_task(retrier.call("start", Script(limited(2))))
         for _ in range(50):
             await asyncio.sleep(2)
-            assert await retrier.call("look", Script(None), lane=Lane.POLL) == "value"
+            assert await retrier.call("look", Script(None), lane=Priority.POLL) == "value"
         assert not blocked.done()
         blocked.cancel()
         await asyncio.gather(blocked, return_exceptions=True)
@@ -287,7 +287,7 @@ def test_429_is_not_given_up_while_others_are_answered():
 
 def test_trap_36_a_storm_over_two_hundred_calls_is_one_pause_and_all_finish():
     async def main():
-        gate = Gate(64)
+        gate = RequestLimiter(64)
         retrier = Retrier(RetryPolicy(), gate)
         busy_until = asyncio.get_running_loop().time() + 1.0
         seen = []
@@ -338,7 +338,7 @@ def test_a_policy_of_its_own_for_one_call():
     script = Script(broken())
 
     async def main():
-        await Retrier(RetryPolicy(), Gate(1)).call("look", script, policy=RetryPolicy(attempts=2))
+        await Retrier(RetryPolicy(), RequestLimiter(1)).call("look", script, policy=RetryPolicy(attempts=2))
 
     with pytest.raises(TransportError, match="2 attempts"):
         run_virtual(main())
@@ -346,7 +346,7 @@ def test_a_policy_of_its_own_for_one_call():
 
 def test_cancel_passes_through_and_gives_the_slot_back():
     async def main():
-        gate = Gate(1)
+        gate = RequestLimiter(1)
         retrier = Retrier(RetryPolicy(), gate, jitter=full)
         for script, when in ((Script(None, takes=9), 1), (Script(broken()), 0.3)):
             task = asyncio.create_task(retrier.call("look", script))
@@ -364,7 +364,7 @@ def test_what_is_no_error_of_ours_passes_through_at_once():
         raise ZeroDivisionError
 
     async def main():
-        gate = Gate(1)
+        gate = RequestLimiter(1)
         with pytest.raises(ZeroDivisionError):
             await Retrier(RetryPolicy(), gate).call("look", attempt)
         assert gate.in_use == 0
@@ -374,8 +374,8 @@ def test_what_is_no_error_of_ours_passes_through_at_once():
 
 def test_retries_are_logged_and_no_event_is_built_when_nobody_listens(caplog):
     async def main():
-        notifier = Notifier()
-        await Retrier(RetryPolicy(), Gate(1), notify=notifier).call("look", Script(broken(), None))
+        notifier = Dispatcher()
+        await Retrier(RetryPolicy(), RequestLimiter(1), notify=notifier).call("look", Script(broken(), None))
 
     with caplog.at_level(logging.INFO, "opus_async.transport"):
         run_virtual(main())
@@ -393,8 +393,8 @@ def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
     script = Script(failure())
 
     async def main():
-        inner = Retrier(RetryPolicy(attempts=3, max_elapsed=5), Gate(1), jitter=full)
-        outer_gate = Gate(1)
+        inner = Retrier(RetryPolicy(attempts=3, max_elapsed=5), RequestLimiter(1), jitter=full)
+        outer_gate = RequestLimiter(1)
         outer = Retrier(RetryPolicy(attempts=3), outer_gate, jitter=full)
 
         async def nested(_):

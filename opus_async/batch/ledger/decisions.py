@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.batch.ledger.planning import EARLIER, Change
-from opus_async.batch.ledger.result_recording import added
-from opus_async.batch.ledger.sqlite_text import storable
+from opus_async.batch.ledger.result_recording import append
+from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import When
-from opus_async.batch.rows import PROVED_FAILURES, RowState
+from opus_async.batch.rows import UNBILLED, RowState
 from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus
 
 DECISIONS = ("done", "retry", "failed")
-RETRIED = PROVED_FAILURES | {RowState.UNKNOWN}
+RETRIED = UNBILLED | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
 RESOLVED = "resolved by a person"
 STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED})
@@ -121,7 +121,7 @@ def unknown_rows(keys: Sequence[str] | None, store: Store) -> list[int]:
     if keys is None:
         return [row for (row,) in store.connection.execute(_UNKNOWN)]
     rows, problems = [], []
-    for key in dict.fromkeys(map(storable, keys)):
+    for key in dict.fromkeys(map(encode, keys)):
         found = store.connection.execute(_BY_KEY, (key,)).fetchone()
         if found is None:
             problems.append(f"there is no row with the key {key!r}")
@@ -191,7 +191,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
     to = {"done": RowState.COMPLETED, "retry": RowState.PLANNED, "failed": RowState.FAILED}[decision]
     for row in rows:
         if to is RowState.COMPLETED:
-            line = added(_line(store.connection.execute(_BY_ID, (row,)).fetchone()), store)
+            line = append(_line(store.connection.execute(_BY_ID, (row,)).fetchone()), store)
             store.connection.execute(_DONE, (when.at, RESOLVED, *line, row))
         elif to is RowState.PLANNED:
             store.connection.execute(_ONE_ANEW_HISTORY, (*when, RESOLVED, row))

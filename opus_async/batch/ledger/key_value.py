@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from opus_async.batch.ledger.sqlite_text import storable
+from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
 
 FileFacts = tuple[int, int, int, str]
@@ -25,22 +25,22 @@ def keep_facts(facts: Mapping[str, str], store: Store) -> None:
     store.connection.executemany(_FACT, list(facts.items()))
 
 
-def recall(name: str, store: Store) -> str | None:
+def get(name: str, store: Store) -> str | None:
     """What was kept under a name."""
-    found = store.connection.execute(_RECALL, (storable(name),)).fetchone()
+    found = store.connection.execute(_RECALL, (encode(name),)).fetchone()
     return None if found is None else found[0]
 
 
-def keep(name: str, value: str, at: float, store: Store) -> None:
+def put(name: str, value: str, at: float, store: Store) -> None:
     """Keep it."""
-    store.connection.execute(_KEEP, (storable(name), storable(value), at))
+    store.connection.execute(_KEEP, (encode(name), encode(value), at))
 
 
 def recall_files(paths: Sequence[str], store: Store) -> dict[str, FileFacts]:
     """What is known of files, by path."""
     found = {}
     for path in paths:
-        known = store.connection.execute(_RECALL_FILE, (storable(path),)).fetchone()
+        known = store.connection.execute(_RECALL_FILE, (encode(path),)).fetchone()
         if known is not None:
             size, mtime_ns, inode, sha256 = known
             found[path] = (size, mtime_ns, inode % _RANGE, sha256)
@@ -51,4 +51,4 @@ def keep_file(path: str, facts: FileFacts, store: Store) -> None:
     """Keep what is known of a file."""
     size, mtime_ns, inode, sha256 = facts
     signed = (inode + _SIGN) % _RANGE - _SIGN
-    store.connection.execute(_KEEP_FILE, (storable(path), size, mtime_ns, signed, sha256))
+    store.connection.execute(_KEEP_FILE, (encode(path), size, mtime_ns, signed, sha256))

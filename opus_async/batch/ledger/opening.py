@@ -18,7 +18,7 @@ from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.migrations import UPGRADED, upgrade
 from opus_async.batch.ledger.reconciling import agree
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
-from opus_async.batch.ledger.sqlite_errors import explaining
+from opus_async.batch.ledger.sqlite_errors import translate_errors
 from opus_async.batch.ledger.store import NEW_LEDGER, Store
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
@@ -42,10 +42,10 @@ def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system:
         ManifestError: There is one, or results of one.
         LedgerError: The directory cannot be used.
     """
-    with explaining(directory):
+    with translate_errors(directory):
         make_directory(directory)
     with _locked(directory, file_system) as store:
-        with explaining(directory / NEW_LEDGER):
+        with translate_errors(directory / NEW_LEDGER):
             _refuse_used(directory)
             store.remove_new()
             store.remove_stale()
@@ -78,11 +78,11 @@ def reopen(
         LedgerError: There is none, or it cannot be used.
     """
     path = directory / LEDGER
-    with explaining(path):
+    with translate_errors(path):
         if not path.is_file():
             raise LedgerError(_nothing_there(directory))
     with _locked(directory, file_system) as store:
-        with explaining(path):
+        with translate_errors(path):
             database.refuse_links(path, written=True)
             had_log = logged(path)
             database.recover(path)
@@ -96,7 +96,7 @@ def reopen(
                         raise
                     store.accepted = doubts.problems
         store.open()
-        with explaining(path):
+        with translate_errors(path):
             store.facts = _facts(store.connection, path)
             store.identity = _continued(directory, identity)
             store.at_home = accept_second_bill or is_home(directory, identity)
@@ -122,7 +122,7 @@ def _continued(directory: Path, identity: Mapping[str, Any]) -> Mapping[str, Any
 def _locked(directory: Path, file_system: TypeOf) -> Iterator[Store]:
     """A store that holds the lock; it is closed again if the block fails."""
     refuse_network(directory, file_system(directory))
-    with explaining(directory):
+    with translate_errors(directory):
         store = Store(directory, DirectoryLock(directory))
     try:
         yield store

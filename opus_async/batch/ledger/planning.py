@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from opus_async.batch.ledger.sqlite_text import storable, written
+from opus_async.batch.ledger.sqlite_text import dumps, encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.worlds import known_as
 from opus_async.batch.ports import Planned
@@ -191,7 +191,7 @@ class Planning:
                 the planning is to be given up.
         """
         connection = store.connection
-        known = _Found(connection, [storable(row.key) for row in rows])
+        known = _Found(connection, [encode(row.key) for row in rows])
         writes, problems = _Writes(), []
         for row in rows:
             try:
@@ -239,7 +239,7 @@ class Planning:
 
     def _place(self, row: NewRow, known: _Found) -> _Place | None:
         """Where it goes; None if it is planned already."""
-        base = key = storable(row.key)
+        base = key = encode(row.key)
         number = 1
         while True:
             found = known[key]
@@ -277,7 +277,7 @@ class Planning:
         self._tally["new"] += 1
         now = _standing(row, at)
         writes.new.append((self._last_id, row.index, key, row.digest, *now, self._plan))
-        writes.cells.append((self._last_id, written(row.cells)))
+        writes.cells.append((self._last_id, dumps(row.cells)))
         writes.change[now.state] += 1
         if row.earlier is not None and now.state is RowState.PLANNED:
             writes.earlier.append((self._last_id, row.earlier))
@@ -295,7 +295,7 @@ class Planning:
             writes.found_again.append((row.index, self._plan, known.id))
             if known.state is RowState.PLANNED or known.doubted:
                 # Its title, say, may be another, although it asks for the same.
-                writes.cells.append((known.id, written(row.cells)))
+                writes.cells.append((known.id, dumps(row.cells)))
         known.index, known.plan = row.index, self._plan
 
     def _replace(self, row: NewRow, known: _Known, at: float, writes: _Writes) -> None:
@@ -305,7 +305,7 @@ class Planning:
             row = replace(row, doubtful=None)  # a person who had it tried again has decided
         now = _standing(row, at)
         writes.replaced.append((row.index, row.digest, *now, self._plan, known.id))
-        writes.cells.append((known.id, written(row.cells)))
+        writes.cells.append((known.id, dumps(row.cells)))
         if row.earlier is not None and now.state is RowState.PLANNED and not known.asks_first:
             writes.earlier.append((known.id, row.earlier))
         if now.state is not known.state:
@@ -318,7 +318,7 @@ class Planning:
 def _take_over(row: int, job: EarlierJob, store: Store) -> None:
     """Let a new row ask the job of an earlier batch first, as one does that is tried again."""
     here = known_as(job.world, store)
-    remote_id = storable(job.remote_id)
+    remote_id = encode(job.remote_id)
     store.connection.execute(_ITS_JOB, (remote_id, here.place, here.world, row, job.digest))
     store.connection.execute(
         _ASKED_FIRST,
@@ -334,9 +334,9 @@ def _take_over(row: int, job: EarlierJob, store: Store) -> None:
 
 def _standing(row: NewRow, at: float) -> _Standing:
     if row.problem is not None:
-        problem = storable(row.problem)
+        problem = encode(row.problem)
         return _Standing(RowState.FAILED, at, problem, _INVALID, problem)
-    doubt = storable(row.doubtful)
+    doubt = encode(row.doubtful)
     if doubt is not None and not row.accepted:
         return _Standing(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt, doubt)
     return _Standing(RowState.PLANNED, doubt=doubt)

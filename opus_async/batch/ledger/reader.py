@@ -22,12 +22,12 @@ from opus_async.batch.ledger import database
 from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
-from opus_async.batch.ledger.sqlite_errors import explained
+from opus_async.batch.ledger.sqlite_errors import to_ledger_error
 from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, LOCK, RESULTS
 from opus_async.metrics.counts import Counts
-from opus_async.metrics.failure_groups import as_told
+from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
 
 NOT_COMPLETED = ENDED - {RowState.COMPLETED}
@@ -38,7 +38,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowView:
+class StoredRow:
     """A row as it stands in the ledger.
 
     Attributes:
@@ -106,7 +106,7 @@ class RowView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionView:
+class StoredSession:
     """One process that worked on the batch.
 
     Attributes:
@@ -139,7 +139,7 @@ class SessionView:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleView:
+class StoredSample:
     """A sample, and when it was taken.
 
     Attributes:
@@ -168,11 +168,11 @@ class FailureGroup:
     cause: str
     count: int
     states: Mapping[RowState, int]
-    examples: tuple[RowView, ...]
+    examples: tuple[StoredRow, ...]
     told: str
 
 
-_COLUMNS = tuple(each.name for each in fields(RowView))
+_COLUMNS = tuple(each.name for each in fields(StoredRow))
 _SELECTED = ", ".join(
     {"index": "rows.position", "cells": "cells.cells"}.get(name, f"rows.{name}") for name in _COLUMNS
 )
@@ -295,7 +295,7 @@ class LedgerReader:
         ((attempts,),) = self._select("SELECT coalesce(sum(attempts), 0) FROM rows")
         return int(attempts)
 
-    def rows(self, states: Collection[RowState] | None = None) -> Iterator[RowView]:
+    def rows(self, states: Collection[RowState] | None = None) -> Iterator[StoredRow]:
         """Rows in manifest order, as they are read.
 
         Args:
@@ -305,7 +305,7 @@ class LedgerReader:
         chosen = "" if states is None else f"WHERE rows.state IN ({', '.join('?' * len(wanted))})"
         return map(self._row, self._select(f"{_ROWS} {chosen} ORDER BY rows.position, rows.id", wanted))
 
-    def ordered_job(self, row: RowView) -> EarlierJob | None:
+    def ordered_job(self, row: StoredRow) -> EarlierJob | None:
         """The job of a row, if an order to start it may have left."""
         if not row.orders or row.remote_id is None:
             return None
@@ -315,15 +315,15 @@ class LedgerReader:
         digest, world = found
         return EarlierJob(remote_id=row.remote_id, world=self._json(world), digest=digest, state=row.state)
 
-    def sessions(self) -> tuple[SessionView, ...]:
+    def sessions(self) -> tuple[StoredSession, ...]:
         """All sessions, the oldest first."""
-        names = [each.name for each in fields(SessionView)]
+        names = [each.name for each in fields(StoredSession)]
         sessions = (dict(zip(names, values, strict=True)) for values in self._select(_SESSIONS))
         return tuple(
-            SessionView(**session | {"settings": self._json(session["settings"])}) for session in sessions
+            StoredSession(**session | {"settings": self._json(session["settings"])}) for session in sessions
         )
 
-    def samples(self, since: float = 0.0) -> Iterator[SampleView]:
+    def samples(self, since: float = 0.0) -> Iterator[StoredSample]:
         """How the sessions stood, in the order of time, as they are read.
 
         Args:
@@ -332,7 +332,7 @@ class LedgerReader:
         chosen = "SELECT at, session, data FROM samples WHERE at >= ? ORDER BY id"
         for at, session, data in self._select(chosen, (since,)):
             known = {name: value for name, value in self._json(data).items() if name in _SAMPLE_FIELDS}
-            yield SampleView(at, session, Sample(**known))
+            yield StoredSample(at, session, Sample(**known))
 
     def failures_by_cause(self, limit_examples: int = 3) -> tuple[FailureGroup, ...]:
         """Rows that ended without completing, by reason, the most frequent reason first."""
@@ -347,7 +347,7 @@ class LedgerReader:
                 count=sum(counts.values()),
                 states=counts,
                 examples=tuple(examples.get(cause, ())),
-                told=as_told(cause, same.get(cause)),
+                told=group_label(cause, same.get(cause)),
             )
             for cause, counts in states.items()
         ]
@@ -358,7 +358,7 @@ class LedgerReader:
         ((found,),) = self._select("SELECT EXISTS (SELECT 1 FROM downloads)")
         return bool(found)
 
-    def files_of(self, row: RowView) -> list[str]:
+    def files_of(self, row: StoredRow) -> list[str]:
         """Its result files that lie in the batch directory, as paths relative to that."""
         return [path for (path,) in self._select("SELECT path FROM downloads WHERE row = ?", (row.id,))]
 
@@ -371,7 +371,7 @@ class LedgerReader:
         """The result files of this size, from the batch directory."""
         return [path for (path,) in self._select("SELECT path FROM downloads WHERE size = ?", (size,))]
 
-    def result_of(self, row: RowView) -> dict[str, Any] | None:
+    def result_of(self, row: StoredRow) -> dict[str, Any] | None:
         """A row's line of ``results.jsonl``; None for a row that has none.
 
         Raises:
@@ -396,20 +396,20 @@ class LedgerReader:
             f"away, and 'opus-async batch resume {self.directory}' fetches all results again without a bill"
         )
 
-    def _examples(self, limit: int) -> Mapping[str, list[RowView]]:
-        examples: dict[str, list[RowView]] = {}
+    def _examples(self, limit: int) -> Mapping[str, list[StoredRow]]:
+        examples: dict[str, list[StoredRow]] = {}
         for cause, row_id in self._select(_EXAMPLES, (limit,)):
             found = next(self._select(f"{_ROWS} WHERE rows.id = ?", (row_id,)))
             examples.setdefault(cause, []).append(self._row(found))
         return examples
 
-    def _row(self, values: tuple[Any, ...]) -> RowView:
+    def _row(self, values: tuple[Any, ...]) -> StoredRow:
         row = dict(zip(_COLUMNS, values, strict=True))
         with self._explained():
             row["state"] = RowState(row["state"])
             row["timings"] = json.loads(row["timings"] or "{}")
             row["cells"] = json.loads(row["cells"] or "{}")
-        return RowView(**row)
+        return StoredRow(**row)
 
     def _read_facts(self) -> dict[str, Any]:
         facts = {name: self._json(value) for name, value in self._select("SELECT name, value FROM meta")}
@@ -439,7 +439,7 @@ class LedgerReader:
                     "memory that it shares with its writer, and to undo what a dead one left half-written). "
                     "Without that right, copy the folder"
                 ) from None
-            raise explained(error, self._path) from None
+            raise to_ledger_error(error, self._path) from None
         except ValueError as error:
             raise LedgerError(f"{self._path} holds what this version cannot read ({error})") from None
 

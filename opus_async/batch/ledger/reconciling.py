@@ -15,7 +15,7 @@ from opus_async.batch.ledger.disk import open_own, sync
 from opus_async.batch.ledger.result_recording import DOWNLOADED
 from opus_async.batch.ledger.results_file import Agreed, known_end, read_only
 from opus_async.batch.ledger.results_tail import Piece, Verdict
-from opus_async.batch.ledger.sqlite_text import storable, written
+from opus_async.batch.ledger.sqlite_text import dumps, encode
 from opus_async.batch.ledger.store import Store
 from opus_async.layout import RESULTS
 
@@ -91,12 +91,12 @@ def _take(piece: Piece, store: Store, at: float) -> None:
     place = (piece.offset, len(piece.data), hashlib.sha256(piece.data).hexdigest())
     note = None if timings else RESOLVED  # only a person's decision leaves a line without them
     store.connection.execute(
-        _TAKEN, (storable(line.get("job_id")), written(timings), at, note, *place, piece.row)
+        _TAKEN, (encode(line.get("job_id")), dumps(timings), at, note, *place, piece.row)
     )
     store.connection.execute(_TAKEN_HISTORY, (at, piece.row, _TAKEN_NOTE))
     for file in line.get("files") or ():
         with suppress(TypeError, KeyError, ValueError):  # a line of ours has what is asked for
-            values = (storable(file["name"]), storable(file["path"]), int(file["size"]), str(file["sha256"]))
+            values = (encode(file["name"]), encode(file["path"]), int(file["size"]), str(file["sha256"]))
             store.connection.execute(DOWNLOADED, (piece.row, *values))
 
 

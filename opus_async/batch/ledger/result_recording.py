@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 
-from opus_async.batch.ledger.sqlite_text import storable
+from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import Line, When, ended
-from opus_async.batch.rows import Ending
+from opus_async.batch.rows import RowResult
 
 DOWNLOADED = "INSERT OR REPLACE INTO downloads (row, name, path, size, sha256) VALUES (?, ?, ?, ?, ?)"
 
 
-def end(row: int, when: When, ending: Ending, store: Store) -> None:
+def end(row: int, when: When, ending: RowResult, store: Store) -> None:
     """It has ended."""
-    line = None if ending.line is None else added(ending.line, store)
+    line = None if ending.line is None else append(ending.line, store)
     store.step(ended(row, when, ending, line))
     for file in ending.files:
-        values = (row, storable(file.name), storable(file.path), file.size, file.sha256)
+        values = (row, encode(file.name), encode(file.path), file.size, file.sha256)
         store.connection.execute(DOWNLOADED, values)
 
 
-def added(line: bytes, store: Store) -> Line:
+def append(line: bytes, store: Store) -> Line:
     """A line for ``results.jsonl``: on the disk before the group that it belongs to is."""
     return Line(store.results.add(line), len(line), hashlib.sha256(line).hexdigest())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO
 
-from opus_async.batch.ledger.sqlite_text import storable
+from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.rows import IN_FLIGHT, RowState
 from opus_async.models import JobStatus
 
@@ -91,11 +91,11 @@ def _whole(connection: sqlite3.Connection, offset: int, data: bytes) -> Piece:
         return Piece(offset, data, Verdict.STRANGE)
     if not isinstance(key, str) or not isinstance(job, str | None) or status != JobStatus.COMPLETED:
         return Piece(offset, data, Verdict.STRANGE)
-    found = connection.execute(_BY_KEY, (storable(key),)).fetchone()
+    found = connection.execute(_BY_KEY, (encode(key),)).fetchone()
     if found is None:
         return Piece(offset, data, Verdict.STRANGE, None, key, line)
     row, _, state, remote_id = found
-    same_job = remote_id == storable(job)
+    same_job = remote_id == encode(job)
     if state == RowState.COMPLETED:
         verdict = Verdict.AGAIN if same_job else Verdict.STRANGE
     else:
@@ -111,7 +111,7 @@ def _torn(connection: sqlite3.Connection, offset: int, data: bytes) -> Piece:
     question, value = _BY_POSITION, int(named[1])
     if named[2] is not None:
         try:
-            question, value = _BY_KEY, storable(json.loads(named[2]))
+            question, value = _BY_KEY, encode(json.loads(named[2]))
         except ValueError:
             return Piece(offset, data, Verdict.GARBAGE)
     found = connection.execute(question, (value,)).fetchone()

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from opus_async.batch.ledger.sqlite_text import storable, written
+from opus_async.batch.ledger.sqlite_text import dumps, encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import When
 from opus_async.metrics.samples import Sample
@@ -22,7 +22,7 @@ WHERE id = ?
 _SAMPLE = "INSERT INTO samples (at, session, data) VALUES (?, ?, ?)"
 
 
-class Story(NamedTuple):
+class SessionEnd(NamedTuple):
     """What is told of a session when it ends."""
 
     ended_because: str
@@ -34,20 +34,20 @@ class Story(NamedTuple):
 def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
     """A session begins; returns its number."""
     version = import_module(__name__.partition(".")[0]).__version__  # by name: no step up to the package
-    values = (at, os.getpid(), socket.gethostname(), version, written(settings))
+    values = (at, os.getpid(), socket.gethostname(), version, dumps(settings))
     number = store.connection.execute(_BEGIN, values).lastrowid
     assert number is not None  # noqa: S101 - an INSERT has one
     store.session = number
     return number
 
 
-def end(when: When, story: Story, store: Store) -> None:
+def end(when: When, story: SessionEnd, store: Store) -> None:
     """It ends."""
     because, *numbers = story
-    store.connection.execute(_END, (when.at, storable(because), *numbers, when.session))
+    store.connection.execute(_END, (when.at, encode(because), *numbers, when.session))
 
 
 def sampled(sample: Sample, when: When, store: Store) -> None:
     """So it stands."""
     values = asdict(sample) | {"inside": dict(sample.inside)}
-    store.connection.execute(_SAMPLE, (when.at, when.session, written(values)))
+    store.connection.execute(_SAMPLE, (when.at, when.session, dumps(values)))

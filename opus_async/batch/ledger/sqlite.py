@@ -19,14 +19,14 @@ from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Change, Planning
 from opus_async.batch.ledger.result_recording import end
-from opus_async.batch.ledger.sessions import Story
+from opus_async.batch.ledger.sessions import SessionEnd
 from opus_async.batch.ledger.store import Claim, Store
 from opus_async.batch.ledger.transitions import Here, When
-from opus_async.batch.ledger.work_queue import HandingOut
+from opus_async.batch.ledger.work_queue import WorkQueue
 from opus_async.batch.ledger.worlds import Job, Strangers
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Planned
-from opus_async.batch.rows import Ending, NewRow, Row, RowState
+from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 from opus_async.batch.world import NO_WORLD
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
@@ -46,7 +46,7 @@ class SqliteLedger:
     Belongs to the event loop it was made in.
 
     Attributes:
-        memory: See :class:`opus_async.platform.Memory`.
+        memory: See :class:`opus_async.platform.Cache`.
         recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
         at_home: Whether this is no copy, or one that was accepted: a copy orders nothing that is new.
@@ -66,7 +66,7 @@ class SqliteLedger:
         self._counts = Counter(store.counts)
         self._published = store.published
         self._planning: _OpenPlan | None = None
-        self._handing_out: HandingOut
+        self._handing_out: WorkQueue
         self._here: Here
         self._session: int | None = None
         self._ready: deque[Row] = deque()
@@ -354,7 +354,7 @@ class SqliteLedger:
 
         def begin(store: Store) -> _Session:
             entered = worlds.enter(world, store)
-            handing = HandingOut(store, began_at, entered.same)
+            handing = WorkQueue(store, began_at, entered.same)
             number = sessions.begin(settings, began_at, store)
             return _Session(number, entered.here, handing, work_queue.next_look(store.connection))
 
@@ -370,7 +370,7 @@ class SqliteLedger:
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
     ) -> None:
         """It stops."""
-        story = Story(ended_because, exit_code, stray_shells, uploads_saved)
+        story = SessionEnd(ended_because, exit_code, stray_shells, uploads_saved)
         await self._writer.run(partial(sessions.end, self._when(), story))
         self._session = None
 
@@ -472,7 +472,7 @@ class SqliteLedger:
         finally:
             self._leased.pop(row.id, None)
 
-    async def end(self, row: Row, ending: Ending) -> None:
+    async def end(self, row: Row, ending: RowResult) -> None:
         """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
         try:
             await self._move(row, ending.state, partial(end, row.id, self._when(), ending))
@@ -524,12 +524,12 @@ class _Session:
 
     number: int
     here: Here
-    handing_out: HandingOut
+    handing_out: WorkQueue
     next_look: float | None
 
 
 class _Memory:
-    """See :class:`opus_async.platform.Memory`."""
+    """See :class:`opus_async.platform.Cache`."""
 
     def __init__(self, writer: Writer, clock: SteadyClock) -> None:
         self._writer = writer
@@ -537,8 +537,8 @@ class _Memory:
 
     async def recall(self, name: str) -> str | None:
         """What was kept under this name."""
-        return await self._writer.run(partial(key_value.recall, name), patient=True)
+        return await self._writer.run(partial(key_value.get, name), patient=True)
 
     def keep(self, name: str, value: str) -> None:
         """Keep it."""
-        self._writer.post(partial(key_value.keep, name, value, self._clock.now()))
+        self._writer.post(partial(key_value.put, name, value, self._clock.now()))

@@ -32,7 +32,7 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-def explained(error: Exception, path: Path) -> LedgerError:
+def to_ledger_error(error: Exception, path: Path) -> LedgerError:
     """The error for what went wrong with a file of a batch directory.
 
     Args:
@@ -51,12 +51,12 @@ def explained(error: Exception, path: Path) -> LedgerError:
 
 
 @contextmanager
-def explaining(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Raise what the system or SQLite raises as our error."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise explained(error, path) from None
+        raise to_ledger_error(error, path) from None
 
 
 def _of_system(error: OSError, path: Path) -> LedgerError:

@@ -8,10 +8,10 @@ from typing import Any, overload
 
 
 @overload
-def storable(text: str) -> str: ...
+def encode(text: str) -> str: ...
 @overload
-def storable(text: None) -> None: ...
-def storable(text: str | None) -> str | None:
+def encode(text: None) -> None: ...
+def encode(text: str | None) -> str | None:
     r"""The text itself; with halves of surrogate pairs as ``\udcff``, and the character zero as ``\x00``.
 
     The first have no bytes, and after the second SQLite reads no further.
@@ -23,6 +23,6 @@ def storable(text: str | None) -> str | None:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def written(values: Mapping[str, Any]) -> str:
+def dumps(values: Mapping[str, Any]) -> str:
     """JSON in ASCII: there is no text that it cannot hold."""
     return json.dumps(dict(values))

@@ -16,8 +16,8 @@ from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
-from opus_async.batch.ledger.sqlite_errors import explained, explaining
-from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, worth_writing
+from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
+from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, coalesce
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, MARK, RESULTS
@@ -90,7 +90,7 @@ class Store:
         assert self._connection is not None  # noqa: S101 - whoever makes a store connects it
         if self._steps:
             steps, self._steps = self._steps, []
-            self._connection.execute(TAKE_STEPS, (json.dumps(worth_writing(steps)),))
+            self._connection.execute(TAKE_STEPS, (json.dumps(coalesce(steps)),))
             if self._claims:
                 self._settle_claims(self._connection)
         return self._connection
@@ -120,15 +120,15 @@ class Store:
 
     def open(self) -> None:
         """Connect to the ledger, and open or make its results."""
-        with explaining(self.directory / LEDGER):
+        with translate_errors(self.directory / LEDGER):
             self._connection = database.open_durable(self.directory / LEDGER)
-        with explaining(self.directory / RESULTS):
+        with translate_errors(self.directory / RESULTS):
             self._results = ResultsFile(self.directory / RESULTS)
 
     def publish(self) -> None:
         """Bring a new ledger to the disk and give it its name: from here on resuming works."""
         new, path = self.directory / NEW_LEDGER, self.directory / LEDGER
-        with explaining(path):
+        with translate_errors(path):
             database.finish(self.connection, new)
             sync_path(new)
             new.rename(path)
@@ -166,7 +166,7 @@ class Store:
         if self._held:
             return
         if self._results is not None:
-            with explaining(self._results.path):
+            with translate_errors(self._results.path):
                 self._results.write()
         connection.execute("COMMIT")
         if self._results is not None and connection.total_changes - self._copied_back > CHANGES:
@@ -180,7 +180,7 @@ class Store:
         """Say in the ledger, and then beside it, how far it has come; see :mod:`.mark`."""
         batch = self.identity.get("id") or secrets.token_hex(16)
         number = self.identity.get("number", 0) + 1
-        with explaining(self.directory / f"{MARK}{number}"):
+        with translate_errors(self.directory / f"{MARK}{number}"):
             file = mark.prepare(self.directory, batch)
         self.identity = {**self.identity, "id": batch, "number": number}
         if self.at_home:
@@ -189,7 +189,7 @@ class Store:
         self.check_session()
         self.connection.execute(_KEEP_IDENTITY, (json.dumps(self.identity),))
         self.connection.execute("COMMIT")
-        with explaining(self.directory / f"{MARK}{number}"):
+        with translate_errors(self.directory / f"{MARK}{number}"):
             mark.publish(self.directory, number)
         self._marked = True
 
@@ -247,7 +247,7 @@ class Store:
         if self._connection is not None:
             with suppress(sqlite3.Error):  # there may be no transaction, or no connection any more
                 self._connection.execute("ROLLBACK")
-        return explained(error, self.directory / LEDGER)
+        return to_ledger_error(error, self.directory / LEDGER)
 
     def close(self) -> None:
         """Close everything; what was never published is removed."""

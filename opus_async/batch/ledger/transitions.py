@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opus_async.batch.ledger.sqlite_text import storable
-from opus_async.batch.rows import Ending
+from opus_async.batch.ledger.sqlite_text import encode
+from opus_async.batch.rows import RowResult
 from opus_async.platform import StartDoubt
 
 Step = tuple[Any, ...]
@@ -42,7 +42,7 @@ class Here(NamedTuple):
     place: int
 
 
-class _Meaning(NamedTuple):
+class _Transition(NamedTuple):
     """What follows the row in a step, in order, and what becomes of the row."""
 
     says: tuple[str, ...]
@@ -56,7 +56,7 @@ def begun(row: int, when: When) -> Step:
     return ("begun", row, *when)
 
 
-_BEGUN = _Meaning(
+_BEGUN = _Transition(
     ("at", "session"),
     """
     UPDATE rows SET session = :session, attempts = attempts + (started_at IS NULL),
@@ -80,10 +80,10 @@ _IS_ITS = """
 
 def created(row: int, remote_id: str, generation: str, here: Here) -> Step:
     """It has a shell; one whose id is another's is passed over."""
-    return ("created", row, storable(remote_id), generation, *here)
+    return ("created", row, encode(remote_id), generation, *here)
 
 
-_CREATED = _Meaning(
+_CREATED = _Transition(
     ("remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
@@ -95,12 +95,12 @@ _CREATED = _Meaning(
 
 def ordering(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
     """Its order is about to leave; one whose id is another's is refused, see :data:`REFUSED`."""
-    return ("ordering", row, *when, storable(remote_id), generation, *here)
+    return ("ordering", row, *when, encode(remote_id), generation, *here)
 
 
 REFUSED = "refused"
 """A temporary table of rows whose last order was refused, and nothing written of it."""
-_ORDERING = _Meaning(
+_ORDERING = _Transition(
     ("at", "session", "remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
@@ -121,7 +121,7 @@ def gave_way(row: int, when: When) -> Step:
     return ("gave_way", row, *when)
 
 
-_GAVE_WAY = _Meaning(
+_GAVE_WAY = _Transition(
     ("at", "session"),
     """
     INSERT INTO history (at, session, row, state, note)
@@ -142,7 +142,7 @@ def doubted(row: int, doubt: StartDoubt) -> Step:
     return ("doubted", row, doubt.value)
 
 
-_DOUBTED = _Meaning(
+_DOUBTED = _Transition(
     ("doubt",),
     """
     UPDATE jobs SET start_doubt = CASE start_doubt WHEN 'differed' THEN start_doubt ELSE :doubt END
@@ -157,7 +157,7 @@ def running(row: int, when: When) -> Step:
     return ("running", row, *when)
 
 
-_RUNNING = _Meaning(
+_RUNNING = _Transition(
     ("at", "session"),
     "UPDATE rows SET state = 'running', session = :session, retried_from = NULL WHERE id = :row;",
 )
@@ -165,10 +165,10 @@ _RUNNING = _Meaning(
 
 def seen(row: int, status: str) -> Step:
     """The platform shows another status."""
-    return ("seen", row, storable(status))
+    return ("seen", row, encode(status))
 
 
-_SEEN = _Meaning(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
+_SEEN = _Transition(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
 
 
 def spent(row: int, timings: Mapping[str, float]) -> Step:
@@ -176,17 +176,17 @@ def spent(row: int, timings: Mapping[str, float]) -> Step:
     return ("spent", row, dict(timings))
 
 
-_SPENT = _Meaning(("timings",), "UPDATE rows SET timings = :timings WHERE id = :row;", is_change=False)
+_SPENT = _Transition(("timings",), "UPDATE rows SET timings = :timings WHERE id = :row;", is_change=False)
 
 
 def parked(
     row: int, when: When, status: str, timings: Mapping[str, float], look_at: float, *, again: bool
 ) -> Step:
     """It waits for a person; ``again`` if it did before this look."""
-    return ("parked_again" if again else "parked", row, *when, storable(status), dict(timings), look_at)
+    return ("parked_again" if again else "parked", row, *when, encode(status), dict(timings), look_at)
 
 
-_PARKED = _Meaning(
+_PARKED = _Transition(
     ("at", "session", "status", "timings", "look_at"),
     """
     UPDATE rows SET state = 'waiting', session = :session, status = :status, timings = :timings,
@@ -198,10 +198,10 @@ _PARKED = _Meaning(
 
 def goes_on(row: int, when: When, status: str) -> Step:
     """The person it waited for has done what was to do."""
-    return ("goes_on", row, *when, storable(status))
+    return ("goes_on", row, *when, encode(status))
 
 
-_GOES_ON = _Meaning(
+_GOES_ON = _Transition(
     ("at", "session", "status"),
     """
     UPDATE rows SET state = 'running', session = :session, status = :status, waiting_since = NULL
@@ -210,7 +210,7 @@ _GOES_ON = _Meaning(
 )
 
 
-def ended(row: int, when: When, ending: Ending, line: Line | None) -> Step:
+def ended(row: int, when: When, ending: RowResult, line: Line | None) -> Step:
     """It has ended."""
     return (
         "ended",
@@ -218,17 +218,17 @@ def ended(row: int, when: When, ending: Ending, line: Line | None) -> Step:
         *when,
         ending.state,
         ending.stage,
-        storable(ending.status),
-        storable(ending.remote_id),
+        encode(ending.status),
+        encode(ending.remote_id),
         dict(ending.timings),
-        storable(ending.error),
+        encode(ending.error),
         ending.error_type,
-        storable(ending.cause),
+        encode(ending.cause),
         *(line or (None, None, None)),
     )
 
 
-_ENDED = _Meaning(
+_ENDED = _Transition(
     (
         *(
             "at",
@@ -276,7 +276,7 @@ _REMEMBER = """
 _NAMED = re.compile(r":(\w+)")
 
 
-def worth_writing(steps: Sequence[Step]) -> list[Step]:
+def coalesce(steps: Sequence[Step]) -> list[Step]:
     """Steps of one group, without those that a later one of them makes up for: a shell is ordered at once."""
     ordered = {step[1] for step in steps if step[0] == "ordering"}
     return [step for step in steps if step[0] != "created" or step[1] not in ordered]
@@ -295,7 +295,7 @@ def definitions() -> list[str]:
     return [refused, view, *(_trigger(name, meaning) for name, meaning in _MEANINGS.items())]
 
 
-def _trigger(name: str, meaning: _Meaning) -> str:
+def _trigger(name: str, meaning: _Transition) -> str:
     places = {said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(meaning.says, 2)}
     places["row"] = "NEW.row"
     body = meaning.sql + (_REMEMBER if meaning.is_change else "")

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from opus_async.batch.ledger.sqlite_text import storable
+from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.rows import Row, RowState
 from opus_async.platform import StartDoubt
@@ -48,7 +48,7 @@ _NEXT_LOOK = "SELECT look_at FROM rows WHERE look_at IS NOT NULL ORDER BY look_a
 _LOOK_NOW = "UPDATE rows SET look_at = ? WHERE state = 'waiting' AND (look_at IS NULL OR look_at > ?)"
 
 
-class HandingOut:
+class WorkQueue:
     """The rows of one session; made when it begins.
 
     Args:
@@ -111,7 +111,7 @@ def next_look(connection: sqlite3.Connection) -> float | None:
 
 def by_key(key: str, store: Store) -> Row | None:
     """A row as it stands."""
-    return next(iter(_rows(store.connection, _BY_KEY, (storable(key),), None)), None)
+    return next(iter(_rows(store.connection, _BY_KEY, (encode(key),), None)), None)
 
 
 def _rows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opus_async.batch.rows import PROVED_FAILURES, EarlierJob, RowState
+from opus_async.batch.rows import UNBILLED, EarlierJob, RowState
 from opus_async.batch.world import place_of, world_of
 from opus_async.manifests import Record
 from opus_async.manifests.problem import Problem, quoted
@@ -49,7 +49,7 @@ def doubt_about(past: Mapping[str, Any] | None, place: Mapping[str, Any]) -> str
     if past is None:
         return None
     status = past.get("status")
-    if _STATES.get(str(status)) not in PROVED_FAILURES:
+    if _STATES.get(str(status)) not in UNBILLED:
         left = quoted(status) if status else "without a status"
         return f"an earlier batch left this row {left}: its job may have run, and be billed"
     job = earlier_job(past)

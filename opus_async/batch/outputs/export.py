@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
-from opus_async.batch.ledger.reader import LedgerReader, RowView
+from opus_async.batch.ledger.reader import LedgerReader, StoredRow
 from opus_async.batch.outputs import destinations
 from opus_async.batch.outputs.failures import constants
 from opus_async.batch.outputs.table_writers import (
     XLSX_ROWS,
     Column,
+    ColumnTypeInference,
     Kind,
-    Seen,
     iso,
     write_csv,
     write_jsonl,
     write_parquet,
     write_xlsx,
 )
-from opus_async.disk import replaced
+from opus_async.disk import atomic_write
 from opus_async.errors import ConfigurationError
 from opus_async.json_text import parsed as parsed_text
 
@@ -132,8 +132,8 @@ class _Exported:
         self._parsed = parsed
         self._constants = constants(ledger.facts)
         self._files = [_FILES] if ledger.has_files() else []
-        self._inputs: dict[str, Seen] = {}
-        self._outputs: dict[str, Seen] = {}
+        self._inputs: dict[str, ColumnTypeInference] = {}
+        self._outputs: dict[str, ColumnTypeInference] = {}
 
     def look_through(self) -> list[Column]:
         """Read all rows once; returns the columns that hold them, in order."""
@@ -176,7 +176,7 @@ class _Exported:
                 "seconds": row.timings.get("total"),
             }
 
-    def _inputs_of(self, row: RowView) -> Mapping[str, Any]:
+    def _inputs_of(self, row: StoredRow) -> Mapping[str, Any]:
         """What the row ran with: its cells, and the constants where it has none."""
         filled = {
             constant.columns[0] if constant.columns else constant.name: constant.value
@@ -191,7 +191,7 @@ class _Exported:
         names = [name for name in known if name in inputs]
         return {name: inputs[name] for name in dict.fromkeys((*names, *inputs))}
 
-    def _outputs_of(self, row: RowView) -> Mapping[str, Any] | None:
+    def _outputs_of(self, row: StoredRow) -> Mapping[str, Any] | None:
         result = self._ledger.result_of(row)
         if result is None:
             return None
@@ -199,11 +199,11 @@ class _Exported:
         return {name: parsed_text(value) for name, value in outputs.items()} if self._parsed else outputs
 
 
-def _note(columns: dict[str, Seen], values: Mapping[str, Any]) -> None:
+def _note(columns: dict[str, ColumnTypeInference], values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         seen = columns.get(name)
         if seen is None:
-            seen = columns[name] = Seen()
+            seen = columns[name] = ColumnTypeInference()
         seen.add(value)
 
 
@@ -223,5 +223,5 @@ def _opened(destination: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replaced(destination, private=False) as file:
+    with atomic_write(destination, private=False) as file:
         yield file

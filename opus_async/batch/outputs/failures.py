@@ -23,17 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, RowView
+from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, StoredRow
 from opus_async.batch.outputs.earlier_job import told_of
 from opus_async.batch.outputs.table_writers import write_jsonl
 from opus_async.batch.rows import EarlierJob
-from opus_async.disk import replaced
+from opus_async.disk import atomic_write
 from opus_async.input_names import folded
 from opus_async.layout import FAILURES
 from opus_async.manifests import FOLDERS
-from opus_async.manifests.binding.cells import listed
+from opus_async.manifests.binding.cells import split_list
 from opus_async.manifests.binding.file_cells import is_url
-from opus_async.manifests.binding.templates import Template, written
+from opus_async.manifests.binding.templates import Template, to_text
 
 OURS = "_opus"
 
@@ -49,7 +49,7 @@ def write(directory: Path) -> None:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
-    with LedgerReader(directory) as ledger, replaced(directory / FAILURES) as file:
+    with LedgerReader(directory) as ledger, atomic_write(directory / FAILURES) as file:
         write_jsonl(file, lines(ledger))
 
 
@@ -119,7 +119,7 @@ class _Given:
         for column in columns:
             self._taken |= {column["input"], column["display_name"]}
 
-    def line(self, row: RowView, job: EarlierJob | None) -> dict[str, Any]:
+    def line(self, row: StoredRow, job: EarlierJob | None) -> dict[str, Any]:
         """The line of a row, and of the job that was ordered for it."""
         given = {
             name: self._moved(value) if column in self._files else value
@@ -151,11 +151,11 @@ class _Given:
         name = self._names[constant.columns[-1]] if constant.columns else None
         return constant.name if name is None else name
 
-    def _text(self, word: str, row: RowView) -> str | None:
+    def _text(self, word: str, row: StoredRow) -> str | None:
         """The title, say, that the job of a row had."""
         own = row.cells.get(self._texts.get(word, ""))
-        if own is not None and written(own).strip():
-            return written(own)
+        if own is not None and to_text(own).strip():
+            return to_text(own)
         template = self._templates.get(word)
         return template.fill(row.cells, key=row.key, index=row.index) if template else None
 
@@ -168,7 +168,7 @@ class _Given:
         if self._literal:
             return self._from_here(value)
         path = value.strip()
-        items = listed(path)
+        items = split_list(path)
         one_url = is_url(path) and not any(letter.isspace() for letter in path)
         if items == [path] or one_url or os.path.lexists(self._base / path):
             return self._from_here(path)

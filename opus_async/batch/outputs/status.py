@@ -15,9 +15,9 @@ from opus_async.batch.ledger.reader import (
     FailureGroup,
     LedgerReader,
     Process,
-    RowView,
-    SampleView,
-    SessionView,
+    StoredRow,
+    StoredSample,
+    StoredSession,
     process_at_work,
 )
 from opus_async.batch.outputs.summary import DIED, RUNNING
@@ -39,7 +39,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class Throughput:
     """How fast rows ended in the last minutes.
 
     Attributes:
@@ -98,14 +98,14 @@ class Status:
     manifest: str | None
     counts: Counts
     process: Process | None
-    session: SessionView | None
+    session: StoredSession | None
     ended_because: str | None
-    speed: Speed | None
+    speed: Throughput | None
     seconds_left: tuple[float, float | None] | None
     inside: Mapping[str, int]
     inside_at: float | None
     bottleneck: str
-    waiting: tuple[RowView, ...]
+    waiting: tuple[StoredRow, ...]
     failures: tuple[FailureGroup, ...]
     steps: tuple[Step, ...]
 
@@ -115,7 +115,7 @@ class Status:
         return bool(self.counts.waiting) and not _rest(self.counts)
 
 
-def look(directory: Path) -> Status:
+def read_status(directory: Path) -> Status:
     """Look at a batch, whatever state it is in; changes nothing.
 
     Raises:
@@ -151,7 +151,7 @@ def look(directory: Path) -> Status:
         )
 
 
-def speed_of(samples: Sequence[Sample]) -> Speed | None:
+def speed_of(samples: Sequence[Sample]) -> Throughput | None:
     """How fast rows ended while these samples of one session were taken; None when they tell nothing.
 
     The range comes from how much the rate differs between parts of that time, and from how few ends there
@@ -165,7 +165,7 @@ def speed_of(samples: Sequence[Sample]) -> Speed | None:
         return None
     rate = ended / seconds
     unsure = 2 * max(1 / math.sqrt(ended), _unrest(samples, seconds) / rate)
-    return Speed(rate, max(rate * (1 - unsure), 0.0), rate * (1 + unsure), seconds)
+    return Throughput(rate, max(rate * (1 - unsure), 0.0), rate * (1 + unsure), seconds)
 
 
 def as_json(status: Status) -> dict[str, Any]:
@@ -199,14 +199,14 @@ def as_json(status: Status) -> dict[str, Any]:
     }
 
 
-def _recent(ledger: LedgerReader, session: SessionView | None) -> tuple[SampleView, ...]:
+def _recent(ledger: LedgerReader, session: StoredSession | None) -> tuple[StoredSample, ...]:
     if session is None:
         return ()
     since = max(session.seen_at - LOOKS_BACK, session.began_at)
     return tuple(each for each in ledger.samples(since) if each.session == session.id)
 
 
-def _ending(session: SessionView | None, *, works: bool) -> str | None:
+def _ending(session: StoredSession | None, *, works: bool) -> str | None:
     if session is None:
         return None
     if session.ended_at is not None:
@@ -231,7 +231,7 @@ def _unrest(samples: Sequence[Sample], seconds: float) -> float:
     return stdev(rates) / math.sqrt(len(rates)) if len(rates) > 1 else 0.0
 
 
-def _tells_stages(seen: SampleView, counts: Counts) -> bool:
+def _tells_stages(seen: StoredSample, counts: Counts) -> bool:
     """Whether a sample is recent and can be true of these counts."""
     inside = sum(seen.sample.inside.values())
     # Rows that hold a slot can still be planned: their files are on the way.
@@ -243,14 +243,14 @@ def _rest(counts: Counts) -> int:
     return counts.total - counts.ended - counts.waiting
 
 
-def _left(counts: Counts, speed: Speed | None) -> tuple[float, float | None] | None:
+def _left(counts: Counts, speed: Throughput | None) -> tuple[float, float | None] | None:
     rest = _rest(counts)
     if speed is None or not rest:
         return None
     return round(rest / speed.high, 1), round(rest / speed.low, 1) if speed.low else None
 
 
-def _steps(directory: Path, counts: Counts, session: SessionView | None) -> list[Step]:
+def _steps(directory: Path, counts: Counts, session: StoredSession | None) -> list[Step]:
     """For a batch that nobody works on."""
     place = str(directory)
     steps = []

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import LedgerReader, SessionView, process_at_work
+from opus_async.batch.ledger.reader import LedgerReader, StoredSession, process_at_work
 from opus_async.batch.outputs.table_writers import iso
-from opus_async.disk import replaced
+from opus_async.disk import atomic_write
 from opus_async.layout import SUMMARY
 
 DIED = "died"
@@ -68,12 +68,12 @@ def write(directory: Path) -> dict[str, Any]:
         OSError: The file cannot be written.
     """
     summary = summarise(directory)
-    with replaced(directory / SUMMARY) as file:
+    with atomic_write(directory / SUMMARY) as file:
         file.write(json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n")
     return summary
 
 
-def _told(sessions: Sequence[SessionView], *, working: bool) -> list[dict[str, Any]]:
+def _told(sessions: Sequence[StoredSession], *, working: bool) -> list[dict[str, Any]]:
     """The sessions as JSON; of those that did not end, none but the last can be at work."""
     told = [_as_json(session) for session in sessions]
     if working and told and sessions[-1].ended_at is None:
@@ -81,7 +81,7 @@ def _told(sessions: Sequence[SessionView], *, working: bool) -> list[dict[str, A
     return told
 
 
-def _as_json(session: SessionView) -> dict[str, Any]:
+def _as_json(session: StoredSession) -> dict[str, Any]:
     died = session.ended_at is None
     return {
         "began_at": iso(session.began_at),

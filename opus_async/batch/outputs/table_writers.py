@@ -60,7 +60,7 @@ class Column:
     kind: Kind
 
 
-class Seen:
+class ColumnTypeInference:
     """The values of a column as they go by, and so the kind that holds them all."""
 
     __slots__ = ("_inexact", "_types")
@@ -105,7 +105,7 @@ def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Rows, *, mark: bo
     A text that a spreadsheet may take for a formula gets an apostrophe in front: one that begins, after
     blanks or not, with ``=``, ``+``, ``-`` or ``@``, and one that begins with a tab or a line end. A plain
     number like ``-5`` stays as it is. A text that has such apostrophes already gets one more, so that taking
-    one away restores every text (:func:`unguarded`).
+    one away restores every text (:func:`unescape_formula`).
 
     Args:
         file: Stays open.
@@ -115,10 +115,10 @@ def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Rows, *, mark: bo
     """
     with _as_text(file, "utf-8-sig" if mark else "utf-8") as text:
         writer = csv.writer(text)
-        writer.writerow([guarded(sound(column.name)) for column in columns])
+        writer.writerow([escape_formula(replace_surrogates(column.name)) for column in columns])
         kinds = [column.kind for column in columns]
         for row in rows:
-            writer.writerow([guarded(_as_cell(*each)) for each in zip(row, kinds, strict=True)])
+            writer.writerow([escape_formula(_as_cell(*each)) for each in zip(row, kinds, strict=True)])
 
 
 def write_xlsx(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None:
@@ -177,7 +177,9 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None
         Kind.BOOL: pa.bool_(),
         Kind.TIME: pa.timestamp("ms", tz="UTC"),
     }
-    schema = pa.schema([(sound(column.name), types.get(column.kind, pa.string())) for column in columns])
+    schema = pa.schema(
+        [(replace_surrogates(column.name), types.get(column.kind, pa.string())) for column in columns]
+    )
     with pq.ParquetWriter(file, schema) as writer:
         for group in _groups(rows):
             arrays = zip(columns, zip(*group, strict=True), schema.types, strict=True)
@@ -188,19 +190,19 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None
             )
 
 
-def guarded(text: Any) -> Any:
+def escape_formula(text: Any) -> Any:
     """A text that no spreadsheet takes for a formula; anything else as it is. See :func:`write_csv`."""
     if isinstance(text, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         return f"'{text}"
     return text
 
 
-def unguarded(text: str) -> str:
-    """The text that :func:`guarded` was given."""
+def unescape_formula(text: str) -> str:
+    """The text that :func:`escape_formula` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
-def sound(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """The text with U+FFFD for what UTF-8 cannot hold."""
     try:
         text.encode()
@@ -230,7 +232,7 @@ def _as_cell(value: Any, kind: Kind) -> Any:
     if kind is Kind.TIME:
         return iso(value)
     if isinstance(value, str):
-        return sound(value)
+        return replace_surrogates(value)
     return repr(value) if isinstance(value, float) else _json(value)
 
 
@@ -247,7 +249,7 @@ def _write_cell(sheet: Any, place: tuple[int, int], value: Any, kind: Kind) -> N
 
 def _fitting(text: str) -> str:
     """The text as a cell of a sheet can hold it."""
-    text = sound(text)
+    text = replace_surrogates(text)
     if text.startswith("<r>") and text.endswith("</r>"):
         text = f" {text}"  # the library would take it for its own XML, and write it as it is
     units = text.encode("utf-16-le")
@@ -262,14 +264,14 @@ def _array(values: Sequence[Any], kind: Kind, arrow_type: Any) -> Any:
     if kind is Kind.TIME:
         values = [None if value is None else round(value * 1000) for value in values]
     elif kind is Kind.TEXT:
-        values = [None if value is None else sound(value) for value in values]
+        values = [None if value is None else replace_surrogates(value) for value in values]
     elif kind is Kind.MIXED:
         values = [None if value is None else _json(value) for value in values]
     return pa.array(values, arrow_type)
 
 
 def _json(value: Any) -> str:
-    return sound(json.dumps(value, ensure_ascii=False))
+    return replace_surrogates(json.dumps(value, ensure_ascii=False))
 
 
 def _groups(rows: Rows) -> Iterator[list[Sequence[Any]]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opus_async.batch.options import Order
+from opus_async.batch.options import BatchSpec
 from opus_async.platform import Platform
 
 
-def fingerprint(order: Order, platform: Platform[Any, Any]) -> dict[str, Any]:
+def fingerprint(order: BatchSpec, platform: Platform[Any, Any]) -> dict[str, Any]:
     """Workflow, version, mapping and templates; not keys, limits or paths. The platform is open."""
     live = platform.workflow
     return {

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from opus_async.batch.observer import Watching
-from opus_async.batch.options import Rules, Source
+from opus_async.batch.observer import BatchObserver
+from opus_async.batch.options import ManifestPolicy, ManifestSource
 from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.planning.plan import plan
 from opus_async.batch.ports import Ledger, Planned
@@ -59,7 +59,7 @@ class Found:
         same: Whether it is, by its stamp, what was planned before.
     """
 
-    source: Source
+    source: ManifestSource
     kind: str
     base: Path
     to_plan: Manifest | None
@@ -67,7 +67,7 @@ class Found:
 
 
 def found(
-    facts: Mapping[str, Any], moved: str | PathLike[str] | None, watching: Watching, *, anew: bool
+    facts: Mapping[str, Any], moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
 ) -> Found:
     """Where the rows of a batch that is there come from this time.
 
@@ -80,9 +80,9 @@ def found(
     Raises:
         ManifestError: There is none where it was said to be.
     """
-    source = Source.from_facts(facts)
+    source = ManifestSource.from_facts(facts)
     if moved is not None:
-        source = replace(source, manifest=Source.of(Path(moved)).manifest)
+        source = replace(source, manifest=ManifestSource.of(Path(moved)).manifest)
     try:
         manifest = opened(source)
     except ManifestError as error:
@@ -95,14 +95,14 @@ def found(
     return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 
 
-def opened(source: Source) -> Manifest:
+def opened(source: ManifestSource) -> Manifest:
     """Open a manifest."""
     return open_manifest(
         source.manifest, sheet=source.sheet, delimiter=source.delimiter, encoding=source.encoding
     )
 
 
-def manifest_facts(manifest: Manifest, source: Source) -> dict[str, Any]:
+def manifest_facts(manifest: Manifest, source: ManifestSource) -> dict[str, Any]:
     """What the ledger shall know of it."""
     return {
         **source.as_facts(),
@@ -117,8 +117,8 @@ async def checked(
     manifest: Manifest,
     binding: Binding,
     platform: Platform[Any, Any],
-    rules: Rules,
-    watching: Watching,
+    rules: ManifestPolicy,
+    watching: BatchObserver,
 ) -> dict[int, str]:
     """Check every row before anything is sent; of those that may stay behind, index -> problem."""
     refused: dict[int, str] = {}
@@ -180,11 +180,11 @@ async def planned_in(
     manifest: Manifest,
     binding: Binding,
     ledger: Ledger,
-    watching: Watching,
+    watching: BatchObserver,
     *,
     place: Mapping[str, Any],
     problems: Mapping[int, str] = NO_PROBLEMS,
-    rules: Rules,
+    rules: ManifestPolicy,
     force: bool = False,
     pay_again: bool = False,
     same: bool = False,

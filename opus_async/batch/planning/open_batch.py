@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.worlds import Strangers
-from opus_async.batch.observer import Watching
-from opus_async.batch.options import Order, Rules, Settings, Source
+from opus_async.batch.observer import BatchObserver
+from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
 from opus_async.batch.outputs import failures
 from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.outputs.summary import summarise
@@ -24,7 +24,7 @@ from opus_async.batch.planning.manifest_source import checked, found, manifest_f
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
-from opus_async.batch.running.session import Crew, ended_because, exit_code, work
+from opus_async.batch.running.session import SessionSetup, ended_because, exit_code, work
 from opus_async.batch.world import PLACE, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError, OpusError
 from opus_async.jobs.lifecycle import Lifecycle
@@ -32,15 +32,15 @@ from opus_async.layout import LEDGER, LOCK
 from opus_async.manifests import FOLDERS
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
-from opus_async.manifests.validation.estimate import Pace
+from opus_async.manifests.validation.estimate import ThroughputAssumptions
 from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
-from opus_async.platform import Memory
+from opus_async.platform import Cache
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ResumeChanges:
     """What shall be other than it was, of a batch that is there.
 
     Attributes:
@@ -60,15 +60,15 @@ class Changes:
     allow_outside: bool = False
 
 
-async def begin(
+async def start(
     client: Client,
     directory: Path,
-    order: Order,
-    source: Source,
+    order: BatchSpec,
+    source: ManifestSource,
     *,
-    settings: Settings,
-    rules: Rules,
-    watching: Watching,
+    settings: RunSettings,
+    rules: ManifestPolicy,
+    watching: BatchObserver,
 ) -> BatchResult:
     """Make a batch directory and work on it. Until its ledger has its name, nothing is there to resume."""
     if (directory / LEDGER).exists():
@@ -95,7 +95,7 @@ async def begin(
             rules=rules.as_facts(),
         )
         await ledger.publish()
-        crew = Crew(
+        crew = SessionSetup(
             directory=directory,
             ledger=ledger,
             lifecycle=lifecycle,
@@ -123,18 +123,18 @@ def _tidy(directory: Path, *, made: bool) -> None:
             directory.rmdir()
 
 
-async def go_on(
+async def resume(
     client: Client,
     directory: Path,
-    changes: Changes,
-    watching: Watching,
+    changes: ResumeChanges,
+    watching: BatchObserver,
     *,
     retry: Sequence[RowState] = (),
 ) -> BatchResult:
     """Take up a batch that is there, first the rows that may be running.
 
     Args:
-        client: As in :func:`begin`.
+        client: As in :func:`start`.
         directory: Of the batch.
         changes: What shall be other than it was.
         watching: Who is told.
@@ -159,8 +159,8 @@ async def go_on(
                 "looked for again, without a new bill."
             )
         facts = ledger.facts
-        order = Order.from_facts({**facts["order"], **changes.order})
-        settings = Settings.from_facts(facts["settings"]).changed(changes.settings)
+        order = BatchSpec.from_facts({**facts["order"], **changes.order})
+        settings = RunSettings.from_facts(facts["settings"]).changed(changes.settings)
         rows = found(facts["manifest"], changes.manifest, watching, anew=bool(retry))
         if rows.to_plan is None and not retry and _nothing_left(ledger.counts()):
             await ledger.close()
@@ -208,7 +208,7 @@ async def go_on(
                 "or never started gets a new one."
             )
             await asyncio.to_thread(failures.write, directory)
-        crew = Crew(
+        crew = SessionSetup(
             directory=directory,
             ledger=ledger,
             lifecycle=lifecycle,
@@ -225,13 +225,13 @@ async def go_on(
     return await _work(client, crew)
 
 
-async def examine(
+async def validate_manifest(
     client: Client,
-    order: Order,
-    source: Source,
+    order: BatchSpec,
+    source: ManifestSource,
     *,
-    rules: Rules,
-    pace: Pace,
+    rules: ManifestPolicy,
+    pace: ThroughputAssumptions,
     on_problem: Callable[[Problem], object] | None,
     on_progress: Callable[[int], object] | None,
 ) -> Validation:
@@ -252,7 +252,7 @@ async def examine(
 # The platform
 
 
-async def _lifecycle(client: Client, order: Order, memory: Memory | None) -> Lifecycle[Any, Any]:
+async def _lifecycle(client: Client, order: BatchSpec, memory: Cache | None) -> Lifecycle[Any, Any]:
     lifecycle = client.lifecycle(
         order.workflow_id,
         memory=memory,
@@ -267,7 +267,11 @@ async def _lifecycle(client: Client, order: Order, memory: Memory | None) -> Lif
 
 
 def _binding(
-    order: Order, lifecycle: Lifecycle[Any, Any], kind: str, constants: Mapping[str, Any], rules: Rules
+    order: BatchSpec,
+    lifecycle: Lifecycle[Any, Any],
+    kind: str,
+    constants: Mapping[str, Any],
+    rules: ManifestPolicy,
 ) -> Binding:
     return Binding(
         lifecycle.platform.workflow,
@@ -283,9 +287,9 @@ def _binding(
     )
 
 
-def _rules(before: Mapping[str, Any], changes: Changes) -> Rules:
+def _rules(before: Mapping[str, Any], changes: ResumeChanges) -> ManifestPolicy:
     """What is tolerated this time. Before there was a word for it, files outside of the folder were."""
-    return Rules(
+    return ManifestPolicy(
         accept_second_bill=changes.accept_second_bill,
         allow_outside=changes.allow_outside or before.get("allow_outside", True),
     )
@@ -323,7 +327,7 @@ def _moved(strangers: Sequence[Strangers], world: Mapping[str, Any]) -> list[str
     ]
 
 
-async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], changes: Changes) -> None:
+async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], changes: ResumeChanges) -> None:
     """Let rows run that may have been billed, or not, as this command says whatever an earlier one said."""
     if changes.accept_second_bill:
         await ledger.leave_strangers(world)
@@ -331,7 +335,7 @@ async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], cha
         await ledger.doubt_again()
 
 
-def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: Watching, *, force: bool) -> None:
+def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: BatchObserver, *, force: bool) -> None:
     """Whether what changes results is what it was."""
     other = differences(before, now)
     if not other:
@@ -346,7 +350,12 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: Watching,
 
 
 def _asked(
-    client: Client, order: Order, lifecycle: Lifecycle[Any, Any], binding: Binding, *, settings: Settings
+    client: Client,
+    order: BatchSpec,
+    lifecycle: Lifecycle[Any, Any],
+    binding: Binding,
+    *,
+    settings: RunSettings,
 ) -> dict[str, Any]:
     """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
     return {
@@ -387,7 +396,7 @@ async def _as_it_stands(directory: Path) -> BatchResult:
     )
 
 
-async def _work(client: Client, crew: Crew) -> BatchResult:
+async def _work(client: Client, crew: SessionSetup) -> BatchResult:
     control = crew.control
     control.drain_seconds = crew.settings.drain_seconds
     crew.progress.follow(

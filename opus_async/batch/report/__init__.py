@@ -9,7 +9,7 @@ from pathlib import Path
 
 from opus_async.batch.report.page import page
 from opus_async.batch.report.report_data import gather
-from opus_async.disk import replaced
+from opus_async.disk import atomic_write
 from opus_async.layout import REPORT
 
 __all__ = ["REPORT", "write"]
@@ -29,6 +29,6 @@ def write(directory: Path) -> Path:
     """
     content = page(gather(directory))
     path = directory / REPORT
-    with replaced(path, private=False) as file:  # it is made to be passed on
+    with atomic_write(path, private=False) as file:  # it is made to be passed on
         file.write(content)
     return path

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opus_async.reporting import words
-from opus_async.reporting.charts.axes import Span, Stretch
+from opus_async.reporting.charts.axes import Segment, SessionSpan
 from opus_async.reporting.charts.frame import SIZES, Frame
 from opus_async.reporting.charts.time_series import Column, Lines, Point
 from opus_async.reporting.html import text
@@ -41,7 +41,7 @@ def unit_for(active: float) -> Unit:
     return Unit("minute", _MINUTE) if active >= _MIDDLING else Unit("second", 1.0)
 
 
-def throughput(spans: Sequence[Span], columns: Sequence[Column]) -> str:
+def throughput(spans: Sequence[SessionSpan], columns: Sequence[Column]) -> str:
     """Rows that ended, as a rate over time; those that completed below, the others on top of them."""
     unit = unit_for(sum(span.seconds for span in spans))
     fastest = max(columns, key=lambda column: unit.of(column.total, column))
@@ -58,7 +58,7 @@ def throughput(spans: Sequence[Span], columns: Sequence[Column]) -> str:
     return "".join(drawn)
 
 
-def standing(spans: Sequence[Span], in_flight: Lines, waiting: Lines) -> str:
+def in_flight_chart(spans: Sequence[SessionSpan], in_flight: Lines, waiting: Lines) -> str:
     """Rows in flight over time, and above them those that wait for a person, where there are any."""
     working, parked = in_flight.highest, waiting.highest
     told = (
@@ -78,7 +78,7 @@ def standing(spans: Sequence[Span], in_flight: Lines, waiting: Lines) -> str:
     return "".join(drawn)
 
 
-def _period(spans: Sequence[Span]) -> str:
+def _period(spans: Sequence[SessionSpan]) -> str:
     return f"from {words.moment(spans[0].began)} to {words.moment(spans[-1].ended)} UTC"
 
 
@@ -108,7 +108,7 @@ def _box(kind: str, left: float, top: float, width: float, bottom: float) -> str
     )
 
 
-def _area(frame: Frame, stretch: Stretch, points: Sequence[Point]) -> str:
+def _area(frame: Frame, stretch: Segment, points: Sequence[Point]) -> str:
     if not points:
         return ""
     left, right = stretch.x(points[0].at), stretch.x(points[-1].at)
@@ -119,17 +119,17 @@ def _area(frame: Frame, stretch: Stretch, points: Sequence[Point]) -> str:
     )
 
 
-def _line(frame: Frame, stretch: Stretch, points: Sequence[Point], kind: str) -> str:
+def _line(frame: Frame, stretch: Segment, points: Sequence[Point], kind: str) -> str:
     return f'<path class="line {kind}" d="M{_outline(frame, stretch, points)}"/>\n' if points else ""
 
 
-def _outline(frame: Frame, stretch: Stretch, points: Sequence[Point]) -> str:
+def _outline(frame: Frame, stretch: Segment, points: Sequence[Point]) -> str:
     """A lone point gets an end of its own: a path of one point is not drawn."""
     drawn = [f"{stretch.x(point.at):.1f} {frame.y(point.value):.1f}" for point in points]
     return "L".join(drawn) if len(drawn) > 1 else f"{drawn[0]}h2"
 
 
-def _moments(frame: Frame, stretch: Stretch, points: Sequence[Point], parked: Sequence[Point]) -> str:
+def _moments(frame: Frame, stretch: Segment, points: Sequence[Point], parked: Sequence[Point]) -> str:
     """What a pointer finds: each point, half the way to its neighbours."""
     if not frame.size.told:
         return ""

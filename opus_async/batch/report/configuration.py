@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opus_async.batch.report.report_data import Figures
+from opus_async.batch.report.report_data import ReportData
 from opus_async.reporting import words
 from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
 
@@ -20,7 +20,7 @@ _ELSEWHERE = frozenset({"binding", "stages", "created_at", "schema_version"})
 _MOST = 300
 
 
-def configuration(figures: Figures) -> str:
+def configuration(figures: ReportData) -> str:
     """Workflow, manifest, settings, and which column went where."""
     facts = figures.facts
     names = dict.fromkeys((*_TITLES, *sorted(facts)))
@@ -78,7 +78,7 @@ def _binding(bound: Sequence[Mapping[str, Any]]) -> str:
     return f"<h3>Columns</h3>\n{table(columns, lines, label='Which column goes where', kind='stack')}"
 
 
-def _changes(figures: Figures) -> str:
+def _changes(figures: ReportData) -> str:
     """What later sessions were told differently."""
     items: list[str] = []
     before: dict[str, str] | None = None

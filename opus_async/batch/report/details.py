@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from opus_async.batch.report.report_data import Example, Figures, Group, Session
+from opus_async.batch.report.report_data import Example, Group, ReportData, Session
 from opus_async.batch.rows import RowState
-from opus_async.jobs.lifecycle import PARKED
+from opus_async.jobs.lifecycle import PAUSED
 from opus_async.reporting import words
 from opus_async.reporting.charts import bars
 from opus_async.reporting.charts.bars import figure
@@ -38,14 +38,14 @@ _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 _MOST_ERROR = 320
 
 
-def stage_times(figures: Figures) -> str:
+def stage_times(figures: ReportData) -> str:
     """Where the time of a row goes."""
     if not figures.stages:
         return section(
             "stages", "Where the time goes", paragraph("No row has been through a stage yet.", "none")
         )
     does = dict(zip(figures.facts.get("stages", ()), _DOES, strict=False))
-    does[PARKED] = "rests on the platform until somebody acts there"
+    does[PAUSED] = "rests on the platform until somebody acts there"
     spent = sum(spread.mean * spread.rows for spread in figures.stages.values())
     lines = [
         (
@@ -72,17 +72,17 @@ def stage_times(figures: Figures) -> str:
         f"Time of a row in each stage; rows that {figures.timed}.",
         [("mean", "mean"), ("whisker", "up to the 95th percentile")],
         bars.stages(
-            {_WAITS_SHORT if name == PARKED else name: spread for name, spread in figures.stages.items()}
+            {_WAITS_SHORT if name == PAUSED else name: spread for name, spread in figures.stages.items()}
         ),
     )
     return section("stages", "Where the time goes", drawing, table(columns, lines, label="Time by stage"))
 
 
 def _stage(name: str) -> str:
-    return text(_WAITS) if name == PARKED else code(name)
+    return text(_WAITS) if name == PAUSED else code(name)
 
 
-def failures(figures: Figures) -> str:
+def failures(figures: ReportData) -> str:
     """What did not complete, by cause."""
     total = figures.counts.not_completed
     if not total:
@@ -133,7 +133,7 @@ def _job(row: Example) -> str:
     return code(row.job_id) if row.job_id else "none"
 
 
-def slowest(figures: Figures) -> str:
+def slowest(figures: ReportData) -> str:
     """The rows that took longest."""
     if not figures.slowest:
         return section("slowest", "Slowest rows", paragraph("No row has been timed yet.", "none"))
@@ -158,7 +158,7 @@ def slowest(figures: Figures) -> str:
     return section("slowest", "Slowest rows", table(columns, lines, label="Slowest rows"))
 
 
-def throttling(figures: Figures) -> str:
+def throttling(figures: ReportData) -> str:
     """Retries, 429s, and what held the batch back."""
     if not figures.sessions:
         return section("retries", "Retries and throttling", paragraph("Nothing was sent yet.", "none"))
@@ -190,7 +190,7 @@ def throttling(figures: Figures) -> str:
     )
 
 
-def _again(figures: Figures) -> str:
+def _again(figures: ReportData) -> str:
     if not figures.started_again and not figures.ordered_again:
         return "No row was taken up or ordered more than once."
     was = "was" if figures.started_again == 1 else "were"
@@ -210,7 +210,7 @@ def _bottlenecks(bottlenecks: Mapping[str, float]) -> str:
     return f"{paragraph('What limited the batch, as a share of the time:')}<ul>\n{items}</ul>\n"
 
 
-def duplicates(figures: Figures) -> str:
+def duplicates(figures: ReportData) -> str:
     """What had to be sent only once."""
     files, saved = figures.files, words.at_least(figures.uploads_saved, known=figures.all_told)
     told = ["No upload was saved: as far as is known, no content came twice."]
@@ -230,7 +230,7 @@ def duplicates(figures: Figures) -> str:
     return section("duplicates", "Duplicates", *(paragraph(each) for each in told))
 
 
-def sessions(figures: Figures) -> str:
+def sessions(figures: ReportData) -> str:
     """The processes that worked on the batch."""
     if not figures.sessions:
         return section("sessions", "Sessions", paragraph("No process has worked on it yet.", "none"))

@@ -9,7 +9,7 @@ from string import Template
 
 from opus_async.batch.report import details, sections
 from opus_async.batch.report.configuration import configuration
-from opus_async.batch.report.report_data import Figures
+from opus_async.batch.report.report_data import ReportData
 from opus_async.batch.report.verdict import verdict
 from opus_async.reporting.html import text
 
@@ -60,7 +60,7 @@ $body<footer>
 """The policy lets nothing in but the style sheet: even a text that was not escaped could do nothing."""
 
 
-def page(figures: Figures) -> bytes:
+def page(figures: ReportData) -> bytes:
     """The whole report as HTML in UTF-8."""
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

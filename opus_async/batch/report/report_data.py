@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import CAUSE, LedgerReader, Process, SessionView, process_at_work, reason
+from opus_async.batch.ledger.reader import (
+    CAUSE,
+    LedgerReader,
+    Process,
+    StoredSession,
+    process_at_work,
+    reason,
+)
 from opus_async.batch.report.limits import merged
 from opus_async.batch.rows import ENDED, RowState
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
-from opus_async.reporting.charts.axes import Span
+from opus_async.reporting.charts.axes import SessionSpan
 from opus_async.reporting.charts.time_series import Column, Lines, Throughput
 
 GROUPS = 12
@@ -76,7 +83,7 @@ class SlowRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RequestTotals:
     """What a session sent: requests answered, attempts repeated, those of them for a 429, bytes of files."""
 
     requests: int = 0
@@ -98,12 +105,12 @@ class Session:
         traffic: As far as its last sample tells.
     """
 
-    view: SessionView
+    view: StoredSession
     running: bool
     ended: float
     completed: int
     not_completed: int
-    traffic: Traffic
+    traffic: RequestTotals
 
     @property
     def died(self) -> bool:
@@ -116,9 +123,9 @@ class Session:
         return max(self.ended - self.view.began_at, 0.0)
 
     @property
-    def span(self) -> Span:
+    def span(self) -> SessionSpan:
         """It on the clock."""
-        return Span(self.view.id, self.view.began_at, self.ended)
+        return SessionSpan(self.view.id, self.view.began_at, self.ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ class Downloads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class ReportData:
     """Everything the report says.
 
     Attributes:
@@ -235,10 +242,10 @@ class Figures:
         return sum(session.view.stray_shells for session in self.sessions)
 
     @property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> RequestTotals:
         """Of all sessions."""
         each = [session.traffic for session in self.sessions]
-        return Traffic(
+        return RequestTotals(
             requests=sum(traffic.requests for traffic in each),
             retries=sum(traffic.retries for traffic in each),
             throttled=sum(traffic.throttled for traffic in each),
@@ -246,7 +253,7 @@ class Figures:
         )
 
 
-def gather(directory: Path) -> Figures:
+def gather(directory: Path) -> ReportData:
     """Read everything.
 
     Raises:
@@ -300,7 +307,7 @@ _DOWNLOADS = "SELECT count(DISTINCT row), count(*), coalesce(sum(size), 0) FROM 
 class _Reader(LedgerReader):
     """What only a report asks a ledger."""
 
-    def figures(self, process: Process | None) -> Figures:
+    def figures(self, process: Process | None) -> ReportData:
         """Everything."""
         now = time.time()
         counts = self.counts()
@@ -312,7 +319,7 @@ class _Reader(LedgerReader):
         throughput = self._throughput(spans)
         in_flight, waiting = self._standing(spans)
         again, ordered_again = self._one(_AGAIN)
-        return Figures(
+        return ReportData(
             directory=self.directory,
             made_at=now,
             facts=self.facts,
@@ -349,7 +356,7 @@ class _Reader(LedgerReader):
             of_session = ended.setdefault(number, {True: 0, False: 0})
             if RowState(state) in ENDED:
                 of_session[state == RowState.COMPLETED] += count
-        traffic = {number: Traffic(*found) for number, *found in self._select(_TRAFFIC)}
+        traffic = {number: RequestTotals(*found) for number, *found in self._select(_TRAFFIC)}
         views = self.sessions()
         sessions: list[Session] = []
         for view in views:
@@ -362,7 +369,7 @@ class _Reader(LedgerReader):
                     ended=max(now, view.seen_at) if running else view.seen_at,
                     completed=counts.get(True, 0),
                     not_completed=counts.get(False, 0),
-                    traffic=traffic.get(view.id, Traffic()),
+                    traffic=traffic.get(view.id, RequestTotals()),
                 )
             )
         return sessions
@@ -394,13 +401,13 @@ class _Reader(LedgerReader):
             for group, some in zip(found, examples, strict=True)
         ]
 
-    def _throughput(self, spans: Sequence[Span]) -> Throughput:
+    def _throughput(self, spans: Sequence[SessionSpan]) -> Throughput:
         throughput = Throughput(spans)
         for session, at, completed in self._select(_ENDS):
             throughput.add(session, at, completed=bool(completed))
         return throughput
 
-    def _standing(self, spans: Sequence[Span]) -> tuple[Lines, Lines]:
+    def _standing(self, spans: Sequence[SessionSpan]) -> tuple[Lines, Lines]:
         in_flight, waiting = Lines(spans), Lines(spans)
         for session, at, holding, parked in self._select(_SAMPLES):
             in_flight.add(session, at, holding or 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opus_async.batch.report import charts
-from opus_async.batch.report.report_data import Figures
+from opus_async.batch.report.report_data import ReportData
 from opus_async.batch.report.verdict import Tone, steps, verdict
 from opus_async.reporting import words
 from opus_async.reporting.charts import bars
@@ -16,7 +16,7 @@ _NEITHER = (words.NOTHING, words.NOTHING)
 _MARKS = {Tone.GOOD: "✓", Tone.NEUTRAL: "●", Tone.CAREFUL: "!", Tone.BAD: "✕"}
 
 
-def opening(figures: Figures) -> str:
+def opening(figures: ReportData) -> str:
     """The verdict."""
     found = verdict(figures)
     workflow = figures.facts.get("fingerprint", {}).get("workflow_id", "")
@@ -32,7 +32,7 @@ def opening(figures: Figures) -> str:
     )
 
 
-def next_steps(figures: Figures) -> str:
+def next_steps(figures: ReportData) -> str:
     """What to do, with the commands."""
     found = steps(figures)
     if not found:
@@ -47,7 +47,7 @@ def _commands(lines: tuple[str, ...]) -> str:
     return f"<pre>{typed.rstrip()}</pre>" if lines else ""
 
 
-def key_figures(figures: Figures) -> str:
+def key_figures(figures: ReportData) -> str:
     """Rows by state, and the figures that are asked for first."""
     tiles = "".join(
         f"<div><dt>{text(name)}</dt><dd><b>{text(value)}</b><small>{text(note)}</small></dd></div>\n"
@@ -56,7 +56,7 @@ def key_figures(figures: Figures) -> str:
     return section("figures", "Key figures", _states(figures), f'<dl class="tiles">\n{tiles}</dl>\n')
 
 
-def _states(figures: Figures) -> str:
+def _states(figures: ReportData) -> str:
     counts = figures.counts
     parts = [
         Part("completed", "completed", counts.completed),
@@ -74,10 +74,10 @@ def _states(figures: Figures) -> str:
         for part in parts
         if part.count
     )
-    return f'{bars.division(parts)}<ul class="legend">\n{items}</ul>\n' if counts.total else ""
+    return f'{bars.state_bar(parts)}<ul class="legend">\n{items}</ul>\n' if counts.total else ""
 
 
-def _tiles(figures: Figures) -> Iterator[tuple[str, str, str]]:
+def _tiles(figures: ReportData) -> Iterator[tuple[str, str, str]]:
     """Name, value, and a note."""
     traffic, run_time, downloads = figures.traffic, figures.run_time, figures.downloads
     median, high = (words.duration(run_time.median), words.duration(run_time.high)) if run_time else _NEITHER
@@ -104,7 +104,7 @@ def _tiles(figures: Figures) -> Iterator[tuple[str, str, str]]:
     yield "Downloads", words.count(downloads.files), f"files, {words.size(downloads.size)} in all"
 
 
-def _wall_note(figures: Figures) -> str:
+def _wall_note(figures: ReportData) -> str:
     number = len(figures.sessions)
     if number < 2:  # noqa: PLR2004 - one session is the batch
         return "in one session" if number else "no session yet"
@@ -112,12 +112,12 @@ def _wall_note(figures: Figures) -> str:
     return f"in {words.count(number)} sessions, {words.duration(last - first)} from first to last"
 
 
-def _per_row(requests: int, figures: Figures) -> str:
+def _per_row(requests: int, figures: ReportData) -> str:
     ended = figures.counts.ended
     return f"{words.figure(requests / ended)} for each row that ended" if ended else ""
 
 
-def throughput(figures: Figures) -> str:
+def throughput(figures: ReportData) -> str:
     """How many rows ended when."""
     if not any(column.total for column in figures.columns):
         inner = paragraph("No row has ended in a session yet.", "none")
@@ -135,7 +135,7 @@ def throughput(figures: Figures) -> str:
     return section("throughput", "Throughput over time", inner)
 
 
-def standing(figures: Figures) -> str:
+def standing(figures: ReportData) -> str:
     """How many rows were under way when."""
     if not figures.in_flight.highest and not figures.waiting.highest:
         inner = paragraph("No sample shows a row in flight.", "none")
@@ -147,10 +147,10 @@ def standing(figures: Figures) -> str:
         inner = figure(
             "Rows under way at the same time. Peaks and dips are kept, however short they were.",
             [*keys, *_pauses(figures)],
-            charts.standing(spans, figures.in_flight, figures.waiting),
+            charts.in_flight_chart(spans, figures.in_flight, figures.waiting),
         )
     return section("standing", "In flight over time", inner)
 
 
-def _pauses(figures: Figures) -> list[tuple[str, str]]:
+def _pauses(figures: ReportData) -> list[tuple[str, str]]:
     return [("pause", "nothing ran (not to scale)")] if len(figures.sessions) > 1 else []

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opus_async.batch.report.report_data import Figures
+from opus_async.batch.report.report_data import ReportData
 from opus_async.exits import Exit
 from opus_async.metrics.counts import Counts
 from opus_async.reporting.words import count, rows
@@ -54,7 +54,7 @@ class Step:
     commands: tuple[str, ...] = ()
 
 
-def verdict(figures: Figures) -> Verdict:
+def verdict(figures: ReportData) -> Verdict:
     """The verdict of a batch in any state."""
     counts = figures.counts
     if not counts.total:
@@ -63,7 +63,7 @@ def verdict(figures: Figures) -> Verdict:
     return Verdict(tone, word, _sentence(counts, running=figures.running), _why(figures))
 
 
-def _at_rest(figures: Figures) -> tuple[Tone, str]:
+def _at_rest(figures: ReportData) -> tuple[Tone, str]:
     """Of a batch that nobody works on."""
     counts = figures.counts
     if counts.completed == counts.total:
@@ -105,7 +105,7 @@ def _rest(counts: Counts, *, running: bool) -> Iterator[str]:
         yield f"{count(counts.planned)} {_verb(counts.planned, 'is', 'are')} still to begin"
 
 
-def _why(figures: Figures) -> str:
+def _why(figures: ReportData) -> str:
     if (process := figures.process) and process.alive is None:
         return (
             f"Its lock names process {process.pid} on {process.host}: from here nobody can tell if it lives."
@@ -120,12 +120,12 @@ def _why(figures: Figures) -> str:
     return ""
 
 
-def steps(figures: Figures) -> list[Step]:
+def steps(figures: ReportData) -> list[Step]:
     """What to do next, the most urgent first; the last exports what is there."""
     return [*_going_on(figures), *_deciding(figures), *_again(figures), *_taking(figures)]
 
 
-def _going_on(figures: Figures) -> Iterator[Step]:
+def _going_on(figures: ReportData) -> Iterator[Step]:
     counts = figures.counts
     if counts.waiting:
         waiting = f"{rows(counts.waiting)} {_verb(counts.waiting, 'waits', 'wait')} for a person"
@@ -151,7 +151,7 @@ def _going_on(figures: Figures) -> Iterator[Step]:
         )
 
 
-def _deciding(figures: Figures) -> Iterator[Step]:
+def _deciding(figures: ReportData) -> Iterator[Step]:
     unknown = figures.counts.unknown
     if not unknown or figures.running:
         return
@@ -169,7 +169,7 @@ def _deciding(figures: Figures) -> Iterator[Step]:
     )
 
 
-def _again(figures: Figures) -> Iterator[Step]:
+def _again(figures: ReportData) -> Iterator[Step]:
     failed, cancelled = figures.counts.failed + figures.counts.timed_out, figures.counts.cancelled
     if figures.running or not failed + cancelled:
         return
@@ -182,7 +182,7 @@ def _again(figures: Figures) -> Iterator[Step]:
     )
 
 
-def _taking(figures: Figures) -> Iterator[Step]:
+def _taking(figures: ReportData) -> Iterator[Step]:
     if figures.counts.ended:
         yield Step(
             "Take what is there, inputs and outputs side by side in manifest order.",
@@ -190,7 +190,7 @@ def _taking(figures: Figures) -> Iterator[Step]:
         )
 
 
-def _command(figures: Figures, verb: str, *options: str) -> str:
+def _command(figures: ReportData, verb: str, *options: str) -> str:
     return shlex.join((_PROGRAM, "batch", verb, str(figures.directory.absolute()), *options))
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opus_async.errors import InvalidInputs
-from opus_async.manifests.file_digests import DigestCache, FileDigests, Known, shape
+from opus_async.manifests.file_digests import DigestCache, FileDigests, FileSignature, stat_signature
 
 
-class Freshness:
+class FileChangeCheck:
     """Compares files with what the ledger knows of them.
 
     Args:
@@ -43,11 +43,11 @@ class Freshness:
         if changed:
             raise InvalidInputs(changed)
 
-    async def _differs(self, path: Path, before: Known) -> bool:
+    async def _differs(self, path: Path, before: FileSignature) -> bool:
         try:
             found = await asyncio.to_thread(os.stat, path)
         except OSError:
             return False
-        if shape(found) == before[:3]:
+        if stat_signature(found) == before[:3]:
             return False
         return found.st_size != before[0] or await self._hasher.of(path) != before[3]

@@ -12,19 +12,19 @@ from statistics import median
 from typing import Any, Protocol
 
 from opus_async.batch.ports import Ledger, RateLimiter
-from opus_async.batch.rows import PROVED_FAILURES, Ending, FetchedFile, Row, RowState
+from opus_async.batch.rows import UNBILLED, FetchedFile, Row, RowResult, RowState
 from opus_async.batch.running.output_files import STAGE as DOWNLOAD
 from opus_async.batch.running.output_files import Outputs
-from opus_async.batch.running.row_result import broken, ended, merged, with_wait
+from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.errors import LedgerError, OpusError
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
-from opus_async.jobs.lifecycle import Lifecycle, Parked
-from opus_async.jobs.previous_job import GaveWay
-from opus_async.jobs.shared_errors import Doubts
-from opus_async.jobs.shutdown import Control, Pace
+from opus_async.jobs.lifecycle import JobPaused, Lifecycle
+from opus_async.jobs.previous_job import Superseded
+from opus_async.jobs.shared_errors import SharedErrors
+from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.models import JobRequest, JobStatus
 from opus_async.outcome import JobOutcome
-from opus_async.platform import IdTaken, Past, Retry, Stages, StartDoubt
+from opus_async.platform import IdTaken, RecoveredJob, RetryRequest, Stages, StartDoubt
 from opus_async.tasks import start
 from opus_async.transport.shortage import Waits, advice, out_of
 
@@ -40,7 +40,7 @@ _ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
 _OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
 
 
-class Requests(Protocol):
+class RequestFactory(Protocol):
     """From rows to what is asked for."""
 
     async def of(self, row: Row) -> JobRequest:
@@ -50,7 +50,7 @@ class Requests(Protocol):
         """Raise InvalidInputs where the files of a row are not what was planned."""
 
 
-OnEnd = Callable[[Row, Ending], None]
+OnEnd = Callable[[Row, RowResult], None]
 
 
 class _Phase(enum.IntEnum):
@@ -83,8 +83,8 @@ class LocalShardRunner:
         self,
         lifecycle: Lifecycle[Any, Any],
         ledger: Ledger,
-        requests: Requests,
-        control: Control,
+        requests: RequestFactory,
+        control: ShutdownControl,
         *,
         max_in_flight: int,
         limiter: RateLimiter | None,
@@ -103,9 +103,9 @@ class LocalShardRunner:
         self._accept_second_bill = accept_second_bill
         self._slots = asyncio.Semaphore(max_in_flight)
         self._admission = asyncio.Lock()
-        self._working: dict[_Work, asyncio.Task[None]] = {}
+        self._working: dict[_RowTask, asyncio.Task[None]] = {}
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
-        self._doubts: Doubts[_Work] = Doubts()
+        self._doubts: SharedErrors[_RowTask] = SharedErrors()
         self._inquiry = Inquiry(self._platform.reopen)
 
     @property
@@ -149,13 +149,13 @@ class LocalShardRunner:
     async def conclude(self) -> None:
         """End the rows in doubt whose trouble was their own, and give the others back as they stand."""
         try:
-            if self._control.pace is Pace.RUN:
+            if self._control.pace is ShutdownMode.RUN:
                 common = self._doubts.conclude(has_run=self._ledger.counts().completed > 0)
                 if common is not None:
-                    self._control.doom(common)
+                    self._control.fail_all(common)
             await self._end_doubted()
         except LedgerError as error:
-            self._control.doom(error)
+            self._control.fail_all(error)
         for work in self._doubts.left():
             self._ledger.release(work.row)
 
@@ -164,7 +164,7 @@ class LocalShardRunner:
         await self._slots.acquire()
         try:
             if self._limiter and row.state is RowState.PLANNED and self._control.admitting:
-                await self._control.or_changed(self._limiter.admit(1))
+                await self._control.wait_or_shutdown(self._limiter.admit(1))
         except BaseException:
             self._slots.release()
             raise
@@ -173,7 +173,7 @@ class LocalShardRunner:
         return self._control.admitting
 
     def _begin(self, row: Row) -> asyncio.Task[None]:
-        work = _Work(
+        work = _RowTask(
             row,
             self._ledger,
             self._requests,
@@ -186,13 +186,13 @@ class LocalShardRunner:
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
         return task
 
-    def _finished(self, work: _Work) -> None:
+    def _finished(self, work: _RowTask) -> None:
         del self._working[work]
         self._slots.release()
         if not work.settled:
             self._ledger.release(work.row)
 
-    def _ends_soon(self, work: _Work) -> bool:
+    def _ends_soon(self, work: _RowTask) -> bool:
         if work.ordered_at is None or not self._run_times:
             return True  # nothing is known of it: that is for the clock to decide
         age = asyncio.get_running_loop().time() - work.ordered_at
@@ -200,7 +200,7 @@ class LocalShardRunner:
 
     # One row
 
-    async def _work(self, work: _Work) -> None:
+    async def _work(self, work: _RowTask) -> None:
         try:
             if work.row.state is RowState.PLANNED:
                 self._ledger.begun(work.row)
@@ -210,9 +210,9 @@ class LocalShardRunner:
             await self._end_doubted()
         except LedgerError as error:
             work.settled = True  # a ledger that takes nothing need not be told
-            self._control.doom(error)
+            self._control.fail_all(error)
 
-    async def _end(self, work: _Work, ending: Ending) -> None:
+    async def _end(self, work: _RowTask, ending: RowResult) -> None:
         work.phase = _Phase.ENDING
         await self._ledger.end(work.row, ending)
         work.settled = True
@@ -223,13 +223,13 @@ class LocalShardRunner:
         for work, error in self._doubts.own():
             await self._end(work, self._broken(work, error))
 
-    async def _ending(self, work: _Work) -> Ending | None:
+    async def _ending(self, work: _RowTask) -> RowResult | None:
         """How the row ended; None when it rests, is put aside, or the session ends for it."""
         waits = Waits()
         while True:
             try:
                 return await self._run(work)
-            except Parked as parked:
+            except JobPaused as parked:
                 await self._park(work, parked)
                 return None
             except LedgerError:
@@ -242,19 +242,19 @@ class LocalShardRunner:
             if not await self._rested(work, what, failure, waits):
                 return None
 
-    async def _rested(self, work: _Work, what: str, error: Exception, waits: Waits) -> bool:
+    async def _rested(self, work: _RowTask, what: str, error: Exception, waits: Waits) -> bool:
         """Wait until this machine may have room again; whether the row is to go on from where it stands."""
         wait = waits.next_wait()
         log.info("row %d: no %s left (%s); again in %s s", work.row.index, what, error, wait)
         if wait is None:
             shortage = error if isinstance(error, OpusError) and error.shortage else _shortage(what)
-            self._control.doom(shortage)
+            self._control.fail_all(shortage)
             return False
         work.phase = _Phase.RUNNING if work.may_run else _Phase.UNORDERED
-        await self._control.or_changed(asyncio.sleep(wait))
-        return self._control.pace < Pace.DRAIN
+        await self._control.wait_or_shutdown(asyncio.sleep(wait))
+        return self._control.pace < ShutdownMode.DRAIN
 
-    async def _judged(self, work: _Work, error: Exception) -> Ending | None:
+    async def _judged(self, work: _RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
             log.error("row %d: unexpected", work.row.index, exc_info=error)
@@ -262,20 +262,20 @@ class LocalShardRunner:
             return self._broken(work, surprise)
         if doom := await self._doom_of(error):
             log.warning("row %d: %s", work.row.index, doom)
-            self._control.doom(doom)
+            self._control.fail_all(doom)
             return None
         if scope_of(error, self._platform.stages) in _OTHERS_TELL:
             log.warning("row %d: %s; whether others meet it will show", work.row.index, error)
             work.settled = True
             if self._doubts.add(work, error):
-                self._control.doom(error)
+                self._control.fail_all(error)
             return None
         return self._broken(work, error)
 
-    async def _run(self, work: _Work) -> Ending | None:
+    async def _run(self, work: _RowTask) -> RowResult | None:
         try:
             outcome = await self._job(work)
-        except GaveWay:
+        except Superseded:
             work.begin_anew()
             outcome = await self._job(work)
         row = work.row
@@ -285,14 +285,14 @@ class LocalShardRunner:
         if files:
             self._doubts.passed(DOWNLOAD)
         if outcome.error is not None and (doom := await self._doom_of(outcome.error)):
-            self._control.doom(doom)  # what it left is fetched when it is resumed
+            self._control.fail_all(doom)  # what it left is fetched when it is resumed
             return None
         self._learn(work)
         if row.waiting_since is not None:
-            row = replace(row, timings=with_wait(row.timings, self._ledger.now() - row.waiting_since))
-        return ended(row, outcome, stage=self._platform.stages.collect, files=files)
+            row = replace(row, timings=add_wait(row.timings, self._ledger.now() - row.waiting_since))
+        return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
 
-    async def _job(self, work: _Work) -> JobOutcome:
+    async def _job(self, work: _RowTask) -> JobOutcome:
         row = work.row
         past = _past(row, accept_second_bill=self._accept_second_bill)
         request = await self._requests.of(row)
@@ -308,8 +308,10 @@ class LocalShardRunner:
                 return found
         return None
 
-    def _broken(self, work: _Work, error: OpusError) -> Ending:
-        return broken(work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status)
+    def _broken(self, work: _RowTask, error: OpusError) -> RowResult:
+        return from_error(
+            work.row, error, ordered=work.may_run, stages=self._platform.stages, status=work.status
+        )
 
     async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
         if self._outputs is None or not outcome.ok:
@@ -319,23 +321,23 @@ class LocalShardRunner:
         except OpusError as error:
             raise error.located(job_id=outcome.job_id) from None
 
-    async def _park(self, work: _Work, parked: Parked) -> None:
+    async def _park(self, work: _RowTask, parked: JobPaused) -> None:
         since = work.row.waiting_since
         waited = 0.0 if since is None else max(0.0, self._ledger.now() - since)
         await self._ledger.park(
             work.row,
             status=str(parked.status),
             look_in=min(max(LOOK_SHARE * waited, LOOK_SOONEST), LOOK_LATEST),
-            timings=merged(work.row.timings, parked.timings),
+            timings=add_timings(work.row.timings, parked.timings),
         )
         work.settled = True
 
-    def _learn(self, work: _Work) -> None:
+    def _learn(self, work: _RowTask) -> None:
         if work.ordered_at is not None:
             self._run_times.append(asyncio.get_running_loop().time() - work.ordered_at)
 
 
-class _Work:
+class _RowTask:
     """One row being worked on: the journal of its job, and how far it is."""
 
     __slots__ = (
@@ -358,8 +360,8 @@ class _Work:
         self,
         row: Row,
         ledger: Ledger,
-        requests: Requests,
-        doubts: Doubts[_Work],
+        requests: RequestFactory,
+        doubts: SharedErrors[_RowTask],
         *,
         stages: Stages,
         generation: str,
@@ -435,17 +437,17 @@ def _shortage(what: str) -> OpusError:
     return error
 
 
-def _past(row: Row, *, accept_second_bill: bool) -> Past:
+def _past(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     retry = None
     if row.asks_first:
-        retry = Retry(
-            unbilled=row.retried_from in PROVED_FAILURES,
+        retry = RetryRequest(
+            unbilled=row.retried_from in UNBILLED,
             other_inputs=row.other_inputs,
             accept_second_bill=accept_second_bill,
         )
     ordered = row.state is not RowState.PLANNED or row.asks_first
     known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
-    return Past(
+    return RecoveredJob(
         remote_id=row.remote_id,
         orders=max(row.orders, 1) if ordered else 0,
         accepted=ordered and known_to_run,

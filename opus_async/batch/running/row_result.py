@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from opus_async.batch.rows import Ending, FetchedFile, Row, RowState
+from opus_async.batch.rows import FetchedFile, Row, RowResult, RowState
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
-from opus_async.jobs.lifecycle import PARKED
-from opus_async.metrics.failure_groups import cause_of
+from opus_async.jobs.lifecycle import PAUSED
+from opus_async.metrics.failure_groups import group_key
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
@@ -22,13 +22,15 @@ _STATES = {
 }
 
 
-def ended(row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile, ...] = ()) -> Ending:
+def from_outcome(
+    row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile, ...] = ()
+) -> RowResult:
     """Of a job that reached a terminal status.
 
     One that completed and whose results could not be had is no failure, because it was billed: it is unknown
     what it gave until a later look.
     """
-    timings = merged(row.timings, outcome.timings)
+    timings = add_timings(row.timings, outcome.timings)
     if not outcome.ok and outcome.status == JobStatus.COMPLETED and outcome.error is not None:
         return _with_error(
             RowState.UNKNOWN, outcome.error, timings, job_id=outcome.job_id, status=outcome.status
@@ -36,7 +38,7 @@ def ended(row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile
     if not outcome.ok and outcome.error is not None:
         state = _STATES.get(str(outcome.status), RowState.UNKNOWN)
         return _with_error(state, outcome.error, timings, job_id=outcome.job_id, status=outcome.status)
-    return Ending(
+    return RowResult(
         state=RowState.COMPLETED,
         status=str(outcome.status),
         stage=stage,
@@ -47,7 +49,7 @@ def ended(row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile
     )
 
 
-def broken(row: Row, error: OpusError, *, ordered: bool, stages: Stages, status: str | None) -> Ending:
+def from_error(row: Row, error: OpusError, *, ordered: bool, stages: Stages, status: str | None) -> RowResult:
     """Of a job of which no terminal status is known.
 
     Args:
@@ -76,8 +78,8 @@ def _with_error(
     *,
     job_id: str | None,
     status: str | None,
-) -> Ending:
-    return Ending(
+) -> RowResult:
+    return RowResult(
         state=state,
         status=None if status is None else str(status),
         stage=error.stage,
@@ -85,11 +87,11 @@ def _with_error(
         timings=timings,
         error=error.message,
         error_type=type(error).__name__,
-        cause=cause_of(error),
+        cause=group_key(error),
     )
 
 
-def merged(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+def add_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
     """Seconds per stage over all the processes that worked on a row."""
     return {
         stage: round(before.get(stage, 0.0) + now.get(stage, 0.0), 4)
@@ -97,9 +99,9 @@ def merged(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, f
     }
 
 
-def with_wait(timings: Mapping[str, float], waited: float) -> dict[str, float]:
+def add_wait(timings: Mapping[str, float], waited: float) -> dict[str, float]:
     """Seconds per stage of a row that was parked, with the time for which nobody looked after it."""
-    return {**timings, PARKED: waited, "total": timings.get("total", 0.0) + waited}
+    return {**timings, PAUSED: waited, "total": timings.get("total", 0.0) + waited}
 
 
 def result_line(

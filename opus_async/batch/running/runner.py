@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Callable
 
 from opus_async.batch.ports import Ledger, ShardRunner
-from opus_async.batch.rows import Ending, Row, RowState
+from opus_async.batch.rows import Row, RowResult, RowState
 from opus_async.errors import LedgerError
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
 from opus_async.tasks import start
 
 LOOK_AGAIN = 1.0
 """Seconds after which the ledger is asked again while rows are at work: one of them may have been parked."""
 
 
-class Failures:
+class FailureCounter:
     """Counts how the rows of this session end, and halts it when the policy says so.
 
     Args:
@@ -25,20 +25,20 @@ class Failures:
         control: Told when it is reached.
     """
 
-    def __init__(self, halt: Halt, control: Control) -> None:
+    def __init__(self, halt: Halt, control: ShutdownControl) -> None:
         self.ended = 0
         self.failed = 0
         self._halt = halt
         self._control = control
 
-    def __call__(self, row: Row, ending: Ending) -> None:  # noqa: ARG002 - what is told of every end
+    def __call__(self, row: Row, ending: RowResult) -> None:  # noqa: ARG002 - what is told of every end
         """A row has ended."""
         self.ended += 1
         if ending.state is RowState.COMPLETED:
             return
         self.failed += 1
         if self._control.admitting and self._halt.reached(failed=self.failed, ended=self.ended):
-            pace = Pace.LEAVE if self._halt.when == "now" else Pace.FINISH
+            pace = ShutdownMode.CANCEL if self._halt.when == "now" else ShutdownMode.STOP_ADMITTING
             text = f"--halt {self._halt}: {self.failed} of {self.ended} rows failed"
             self._control.end(pace, Reason(text, Exit.HALTED))
 
@@ -54,7 +54,12 @@ class Runner:
     """
 
     def __init__(
-        self, ledger: Ledger, shards: ShardRunner, control: Control, *, on_drain: Callable[[int], None]
+        self,
+        ledger: Ledger,
+        shards: ShardRunner,
+        control: ShutdownControl,
+        *,
+        on_drain: Callable[[int], None],
     ) -> None:
         self._ledger = ledger
         self._shards = shards
@@ -82,7 +87,7 @@ class Runner:
             try:
                 rows = await self._ledger.take(room)
             except LedgerError as error:
-                self._control.doom(error)
+                self._control.fail_all(error)
                 return
             if rows:
                 self._running.add(start("opus_async shard", self._shards.run, rows))
@@ -107,10 +112,10 @@ class Runner:
     async def _heed(self) -> None:
         """Hand a rising pace on to the shards."""
         while True:
-            if self._control.pace is Pace.DRAIN:
+            if self._control.pace is ShutdownMode.DRAIN:
                 self._on_drain(self._shards.drain())
-                await self._control.or_changed(asyncio.sleep(self._control.drain_seconds))
+                await self._control.wait_or_shutdown(asyncio.sleep(self._control.drain_seconds))
                 self._shards.leave()
-            elif self._control.pace is Pace.LEAVE:
+            elif self._control.pace is ShutdownMode.CANCEL:
                 self._shards.leave()
             await self._control.changed()

@@ -12,18 +12,18 @@ from typing import Any
 
 from opus_async.batch import report
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.observer import Notice, Watching
-from opus_async.batch.options import Settings
+from opus_async.batch.observer import BatchObserver, Notify
+from opus_async.batch.options import RunSettings
 from opus_async.batch.outputs import failures, summary
 from opus_async.batch.rows import Row, RowState
-from opus_async.batch.running.file_changes import Freshness
+from opus_async.batch.running.file_changes import FileChangeCheck
 from opus_async.batch.running.local_shard import LocalShardRunner
 from opus_async.batch.running.output_files import Outputs
-from opus_async.batch.running.runner import Failures, Runner
+from opus_async.batch.running.runner import FailureCounter, Runner
 from opus_async.errors import InvalidInputs, LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.shutdown import Control, Pace, Reason
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
 from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
@@ -43,7 +43,7 @@ _MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class SessionSetup:
     """What a session works with.
 
     Attributes:
@@ -63,13 +63,13 @@ class Crew:
     lifecycle: Lifecycle[Any, Any] = field(repr=False)
     binding: Binding
     base: Path
-    settings: Settings
-    watching: Watching
+    settings: RunSettings
+    watching: BatchObserver
     world: Mapping[str, Any]
     accept_second_bill: bool = False
 
     @property
-    def control(self) -> Control:
+    def control(self) -> ShutdownControl:
         """Ends it early."""
         return self.watching.control
 
@@ -79,12 +79,12 @@ class Crew:
         return self.watching.progress
 
     @property
-    def notice(self) -> Notice:
+    def notice(self) -> Notify:
         """Told in a sentence what a person should know while it runs."""
         return self.watching.notice
 
 
-async def work(crew: Crew) -> Counts:
+async def work(crew: SessionSetup) -> Counts:
     """Work on the batch until nothing is left to do or the control ends it; then close the ledger.
 
     Returns:
@@ -97,16 +97,16 @@ async def work(crew: Crew) -> Counts:
         await ledger.begin_session(crew.settings.as_facts(), world=crew.world)
         await _run(crew)
     except LedgerError as error:
-        control.doom(error)
+        control.fail_all(error)
     except asyncio.CancelledError:
-        control.end(Pace.LEAVE, Reason("cancelled", Exit.INTERRUPTED))
+        control.end(ShutdownMode.CANCEL, Reason("cancelled", Exit.INTERRUPTED))
         raise
     finally:
         counts = await _end(crew)
     return counts
 
 
-async def _run(crew: Crew) -> None:
+async def _run(crew: SessionSetup) -> None:
     request = _Requests(crew)
     shards = LocalShardRunner(
         crew.lifecycle,
@@ -115,7 +115,7 @@ async def _run(crew: Crew) -> None:
         crew.control,
         max_in_flight=crew.settings.max_in_flight,
         limiter=StartRate(crew.settings.start_rate) if crew.settings.start_rate else None,
-        on_end=Failures(crew.settings.halt, crew.control),
+        on_end=FailureCounter(crew.settings.halt, crew.control),
         outputs=_outputs(crew),
         accept_second_bill=crew.accept_second_bill,
     )
@@ -130,20 +130,20 @@ async def _run(crew: Crew) -> None:
             crew.ledger.sample(_sampled(crew, shards))
 
 
-def _outputs(crew: Crew) -> Outputs | None:
+def _outputs(crew: SessionSetup) -> Outputs | None:
     if not crew.settings.download_outputs:
         return None
     return Outputs(crew.directory, crew.lifecycle.platform)
 
 
 class _Requests:
-    """From a row to its request; see :class:`opus_async.batch.running.local_shard.Requests`."""
+    """From a row to its request; see :class:`opus_async.batch.running.local_shard.RequestFactory`."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: SessionSetup) -> None:
         self._binding = crew.binding
         self._base = crew.base
         self._timeout = crew.settings.timeout
-        self._freshness = Freshness(crew.ledger, FileDigests())
+        self._freshness = FileChangeCheck(crew.ledger, FileDigests())
 
     async def of(self, row: Row) -> JobRequest:
         """The request of a row."""
@@ -167,7 +167,7 @@ class _Requests:
         await self._freshness.check(self._binding.files(row.cells, self._base))
 
 
-def _tell_drain(crew: Crew, going_on: int) -> None:
+def _tell_drain(crew: SessionSetup, going_on: int) -> None:
     reason = crew.control.reason
     why = reason.text.capitalize() if reason else "Stopping"
     if going_on:
@@ -183,7 +183,7 @@ def _tell_drain(crew: Crew, going_on: int) -> None:
 # Samples
 
 
-async def _sample(crew: Crew, shards: LocalShardRunner) -> None:
+async def _sample(crew: SessionSetup, shards: LocalShardRunner) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with suppress(LedgerError):  # who orders something next finds out
@@ -192,7 +192,7 @@ async def _sample(crew: Crew, shards: LocalShardRunner) -> None:
             await asyncio.sleep(SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY)
 
 
-def _sampled(crew: Crew, shards: LocalShardRunner) -> Sample:
+def _sampled(crew: SessionSetup, shards: LocalShardRunner) -> Sample:
     progress, counts = crew.progress, crew.ledger.counts()
     return Sample(
         elapsed=round(progress.elapsed, 3),
@@ -212,7 +212,7 @@ def _sampled(crew: Crew, shards: LocalShardRunner) -> Sample:
 # The end
 
 
-async def _end(crew: Crew) -> Counts:
+async def _end(crew: SessionSetup) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
     counts = crew.ledger.counts()
     platform = crew.lifecycle.platform
@@ -221,8 +221,8 @@ async def _end(crew: Crew) -> Counts:
             await crew.ledger.end_session(
                 ended_because=ended_because(crew.control.reason),
                 exit_code=exit_code(crew.control.reason, counts),
-                stray_shells=platform.stray_shells,
-                uploads_saved=platform.prepared_before,
+                stray_shells=platform.orphaned_jobs,
+                uploads_saved=platform.uploads_reused,
             )
     finally:
         await crew.ledger.close()
@@ -246,7 +246,7 @@ def exit_code(reason: Reason | None, counts: Counts) -> Exit:
     return first_of(codes)
 
 
-def write_reports(directory: Path, notice: Notice) -> None:
+def write_reports(directory: Path, notice: Notify) -> None:
     """Write what is made of the ledger: all of it can be made again, so a failure is told and no more."""
     for write in (failures.write, summary.write, report.write):
         try:

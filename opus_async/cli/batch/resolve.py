@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.batch import session, status_text
-from opus_async.cli.errors import Exit, WrongUse, complain, hint, in_shell_words
-from opus_async.cli.program import told
+from opus_async.cli.errors import Exit, WrongUse, for_cli, print_error, print_hint
+from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, terminal_width
 
 if TYPE_CHECKING:
-    from opus_async.batch.ledger.reader import RowView
+    from opus_async.batch.ledger.reader import StoredRow
     from opus_async.config import RetryPolicy
 
 _DECISIONS = ("done", "retry", "failed")
@@ -67,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Decide."""
-    from opus_async.batch.outputs.status import look
+    from opus_async.batch.outputs.status import read_status
 
     facts = session.existing(options.directory)
     decision, *behind = options.decided
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, facts, decision, keys))
     print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
-    print(status_text.as_text(look(options.directory)))
+    print(status_text.as_text(read_status(options.directory)))
     return Exit.OK
 
 
@@ -100,7 +100,7 @@ async def _decide(
     if decision == "done" or options.accept_second_bill:
         return await decide()
     try:
-        session.lead_back(options, facts)
+        session.restore_connection(options, facts)
         async with connection.connect(options, retry=_soon()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):
@@ -126,16 +126,16 @@ def _list_unknown(options: argparse.Namespace) -> None:
         count = ledger.counts().unknown
         rows = list(islice(ledger.rows([RowState.UNKNOWN]), _SHOWN))
     if not rows:
-        complain("no row is unknown: there is nothing to decide")
+        print_error("no row is unknown: there is nothing to decide")
         return
     shown = [(row.key, row.remote_id or "-", _why(row)) for row in rows]
     print(columns([("KEY", "JOB", "WHY"), *shown], width=terminal_width()))
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
     are = "1 row is" if count == 1 else f"{count:,} rows are"
-    complain(f"{are} unknown{more}: name keys to decide about, or all with --all")
+    print_error(f"{are} unknown{more}: name keys to decide about, or all with --all")
     if rows[0].remote_id:
-        hint(f"What the first one has done: {told('audit', rows[0].remote_id)}")
+        print_hint(f"What the first one has done: {command_line('audit', rows[0].remote_id)}")
 
 
-def _why(row: RowView) -> str:
-    return in_shell_words(row.error or "", row.remote_id, None)
+def _why(row: StoredRow) -> str:
+    return for_cli(row.error or "", row.remote_id, None)

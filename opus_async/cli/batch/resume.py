@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli.batch import run_options, session, spec_options
 
 if TYPE_CHECKING:
-    from opus_async.batch import BatchResult, Watching
+    from opus_async.batch import BatchObserver, BatchResult
     from opus_async.opus.client import OpusClient
 
 _EPILOG = """\
@@ -55,9 +55,9 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Go on."""
     facts = session.existing(options.directory)
-    session.lead_back(options, facts)
+    session.restore_connection(options, facts)
 
-    async def go_on(opus: OpusClient, watching: Watching) -> BatchResult:
+    async def go_on(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import resume_batch
 
         return await resume_batch(opus, options.directory, watching=watching, **changes(options))

@@ -9,7 +9,7 @@ from opus_async.cli.batch import session
 from opus_async.cli.batch.resume import add_going_on, changes
 
 if TYPE_CHECKING:
-    from opus_async.batch import BatchResult, Watching
+    from opus_async.batch import BatchObserver, BatchResult
     from opus_async.opus.client import OpusClient
 
 STATES = ("failed", "cancelled", "unknown")
@@ -44,9 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run them again."""
     facts = session.existing(options.directory)
-    session.lead_back(options, facts)
+    session.restore_connection(options, facts)
 
-    async def again(opus: OpusClient, watching: Watching) -> BatchResult:
+    async def again(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import retry_batch
 
         return await retry_batch(

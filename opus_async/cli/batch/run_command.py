@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import run_options, session, spec_options
-from opus_async.cli.errors import Exit, WrongUse, complain, hint
-from opus_async.cli.program import told
+from opus_async.cli.errors import Exit, WrongUse, print_error, print_hint
+from opus_async.cli.program import command_line
 
 if TYPE_CHECKING:
-    from opus_async.batch import BatchResult, RowsRefused, Watching
+    from opus_async.batch import BatchObserver, BatchResult, RowsRefused
     from opus_async.opus.client import OpusClient
 
 _EPILOG = """\
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         raise WrongUse(f"--out: {options.out} is there, and is no folder")
     order = spec_options.order_of(options)
 
-    async def begin(opus: OpusClient, watching: Watching) -> BatchResult:
+    async def begin(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import run_batch
 
         return await run_batch(
@@ -97,12 +97,12 @@ def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: s
     """The problems as a table, and how to see all of them."""
     from opus_async.cli.batch import validation_text
 
-    complain(refused.message.partition("\n")[0])
+    print_error(refused.message.partition("\n")[0])
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:
-        hint(f"{refused.validation.outside.summary}.")
+        print_hint(f"{refused.validation.outside.summary}.")
     words = ["batch", "validate", manifest, *spec_options.words(options), "--json", "problems.json"]
     if options.accept_second_bill:
         words.append("--accept-second-bill")
-    hint(f"All of them, one by one: {told(*words, api=options.api)}")
+    print_hint(f"All of them, one by one: {command_line(*words, api=options.api)}")

@@ -95,7 +95,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given of :class:`opus_async.batch.options.Settings`, and nothing else."""
+    """What was given of :class:`opus_async.batch.options.RunSettings`, and nothing else."""
     return _given(options, _SETTINGS)
 
 

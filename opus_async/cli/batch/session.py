@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection, errors
 from opus_async.cli.batch import run_options, status_text
-from opus_async.cli.errors import Exit, Interrupted, WrongUse, hint
-from opus_async.cli.program import told
+from opus_async.cli.errors import Exit, Interrupted, WrongUse, print_hint
+from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
 from opus_async.cli.words import duration, rows
 from opus_async.errors import ConfigurationError, HostDown, LedgerError, OpusError
@@ -25,13 +25,13 @@ from opus_async.events import HostTroubled
 if TYPE_CHECKING:
     import asyncio
 
-    from opus_async.batch import BatchResult, Control, Watching
+    from opus_async.batch import BatchObserver, BatchResult, ShutdownControl
     from opus_async.cli.display import Board
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
     from opus_async.opus.client import OpusClient
 
-Work = Callable[["OpusClient", "Watching"], Awaitable["BatchResult"]]
+Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GIVEN_UP = "given up, "
@@ -60,7 +60,7 @@ def work(
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
         raise Interrupted(_goes_on(directory, "no row was begun by this command"))
-    tell(result, options)
+    print_result(result, options)
     return result.exit_code
 
 
@@ -70,17 +70,17 @@ async def _watched(
     """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
     import asyncio
 
-    from opus_async.batch import Control, Watching
+    from opus_async.batch import BatchObserver, ShutdownControl
     from opus_async.batch.observer import why_ending
     from opus_async.cli import display
     from opus_async.metrics.progress import Progress
 
-    control, progress = Control(), Progress()
+    control, progress = ShutdownControl(), Progress()
     progress.preparing = "reading the workflow"
     board = display.make(progress, title, plain=options.debug)
     progress.why_ending = partial(why_ending, control)
-    voice = Voice(board.say)
-    watching = Watching(
+    voice = NoticePrinter(board.say)
+    watching = BatchObserver(
         control=control, progress=progress, notice=voice, planning=partial(_prepare, progress)
     )
     client = facts.get("client", {})
@@ -100,7 +100,7 @@ async def _watched(
             raise
 
 
-class Voice:
+class NoticePrinter:
     """Says what a person should know while it runs.
 
     Args:
@@ -137,14 +137,16 @@ def _tell_trouble(board: Board, event: Event) -> None:
 
 
 @contextmanager
-def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterator[asyncio.Event]:
+def _interruptible(
+    control: ShutdownControl, progress: Progress, voice: NoticePrinter
+) -> Iterator[asyncio.Event]:
     """Ctrl-C and SIGTERM: before a row was begun they end the command, then they drain, then they leave.
 
     A third one goes the ordinary way, and cancels what is still done to leave.
     """
     import asyncio
 
-    from opus_async.jobs.shutdown import Pace
+    from opus_async.jobs.shutdown import ShutdownMode
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -160,7 +162,7 @@ def _interruptible(control: Control, progress: Progress, voice: Voice) -> Iterat
         interrupted.set()
         if progress.following:
             control.interrupt()
-            if control.pace is Pace.LEAVE:
+            if control.pace is ShutdownMode.CANCEL:
                 voice.last_words = ""
                 voice("Leaving.")
             else:  # what is waited for is told first, as soon as it is known
@@ -185,23 +187,23 @@ def _goes_on(directory: Path, what: str) -> str:
 
     if not (directory / LEDGER).exists():
         return "no row was begun, and nothing is there to resume: run the same command again."
-    return f"{what}; '{told('batch', 'resume', str(directory))}' goes on."
+    return f"{what}; '{command_line('batch', 'resume', str(directory))}' goes on."
 
 
-def tell(result: BatchResult, options: argparse.Namespace) -> None:
+def print_result(result: BatchResult, options: argparse.Namespace) -> None:
     """What came of it: on stdout how the batch stands, on stderr what ended it early."""
-    resume = told("batch", "resume", str(result.directory))
+    resume = command_line("batch", "resume", str(result.directory))
     if options.json:
         print(json.dumps(result.summary, indent=2, ensure_ascii=False))
     else:
-        from opus_async.batch.outputs.status import look
+        from opus_async.batch.outputs.status import read_status
 
-        print(status_text.as_text(look(result.directory)))
+        print(status_text.as_text(read_status(result.directory)))
     if result.error is not None:
         errors.report(_of_no_row(result.error), debug=options.debug, api=options.api)
-        hint(f"No row failed for this. When it is mended, go on: {resume}")
+        print_hint(f"No row failed for this. When it is mended, go on: {resume}")
         if isinstance(result.error, HostDown):
-            hint("With --outage SECONDS it is waited for longer.")
+            print_hint("With --outage SECONDS it is waited for longer.")
 
 
 def _of_no_row(error: Exception) -> Exception:
@@ -231,7 +233,7 @@ def existing(directory: Path) -> Mapping[str, Any]:
         raise WrongUse(error.message) from None
 
 
-def lead_back(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
+def restore_connection(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
     """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
 
     ``--api`` goes before, and so does ``OPUS_BASE_URL``; ``OPUS_API`` is for batches that begin.

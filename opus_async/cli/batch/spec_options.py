@@ -80,7 +80,7 @@ def manifest_of(options: argparse.Namespace) -> str:
 
 
 def order_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What was given of :class:`opus_async.batch.options.Order`, and nothing else."""
+    """What was given of :class:`opus_async.batch.options.BatchSpec`, and nothing else."""
     given = {
         "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
         "constants": _pairs(options.set, "--set", "INPUT=VALUE"),

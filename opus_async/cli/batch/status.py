@@ -41,13 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look."""
-    from opus_async.batch.outputs.status import look
+    from opus_async.batch.outputs.status import read_status
     from opus_async.cli.display import is_live
 
     session.existing(options.directory)
     redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)
     while True:
-        status = look(options.directory)
+        status = read_status(options.directory)
         over = not options.watch or status.process is None
         _show(status, options, redraw=redraw)
         if over:

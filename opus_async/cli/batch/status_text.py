@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opus_async.cli.errors import in_shell_words
-from opus_async.cli.program import told
+from opus_async.cli.errors import for_cli
+from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
 from opus_async.layout import FAILURES, REPORT, RESULTS
@@ -103,7 +103,7 @@ def _failures(status: Status) -> str:
     number = status.counts.not_completed
     lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
-        lines.append(f"  {group.count:,} x {printable(in_shell_words(group.told, 'JOB', None))}")
+        lines.append(f"  {group.count:,} x {printable(for_cli(group.told, 'JOB', None))}")
         lines += _examples(group)
     if more := len(status.failures) - _MOST_CAUSES:
         lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
@@ -112,7 +112,7 @@ def _failures(status: Status) -> str:
 
 def _examples(group: FailureGroup) -> Iterator[str]:
     for row in group.examples[:1]:
-        error = printable(in_shell_words(row.reason or "", row.remote_id, None))
+        error = printable(for_cli(row.reason or "", row.remote_id, None))
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
         why = "" if row.reason == group.told else f": {short}"
@@ -140,7 +140,7 @@ def _files(status: Status) -> str:
     if not status.counts.not_completed:
         there.pop("Failures", None)
     lines = [
-        (f"{what}:", f"'{told('batch', 'report', str(status.directory))}' makes it anew")
+        (f"{what}:", f"'{command_line('batch', 'report', str(status.directory))}' makes it anew")
         if what in _MADE_IN_THE_END and _is_behind(path, status.session.seen_at)
         else (f"{what}:", str(path))
         for what, path in there.items()
@@ -156,5 +156,5 @@ def _is_behind(path: Path, seen_at: float) -> bool:
 def _next(status: Status) -> str:
     if not status.steps:
         return ""
-    steps = [f"  {step.why}:\n      {told(*step.words)}" for step in status.steps]
+    steps = [f"  {step.why}:\n      {command_line(*step.words)}" for step in status.steps]
     return "\n".join(["Next:", *steps])

@@ -69,10 +69,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _validated(options: argparse.Namespace, manifest: str, told: Problems) -> Validation:
-    from opus_async.batch.options import Order, Rules, Source
-    from opus_async.batch.planning.open_batch import examine
+    from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource
+    from opus_async.batch.planning.open_batch import validate_manifest
     from opus_async.cli import display
-    from opus_async.manifests.validation.estimate import Pace
+    from opus_async.manifests.validation.estimate import ThroughputAssumptions
     from opus_async.metrics.progress import Progress
 
     limits = run_options.limits_of(options)
@@ -84,12 +84,17 @@ async def _validated(options: argparse.Namespace, manifest: str, told: Problems)
 
     board = display.make(progress, "validate", plain=options.debug)
     async with connection.connect(options, limits=limits) as opus, display.Showing(board):
-        return await examine(
+        return await validate_manifest(
             opus,
-            Order(workflow_id=options.workflow, **spec_options.order_of(options)),
-            Source.of(manifest, **spec_options.reading_of(options)),
-            rules=Rules(accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside),
-            pace=Pace(max_in_flight=options.max_in_flight or Pace().max_in_flight, rate=limits.api_rate),
+            BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),
+            ManifestSource.of(manifest, **spec_options.reading_of(options)),
+            rules=ManifestPolicy(
+                accept_second_bill=options.accept_second_bill, allow_outside=options.allow_outside
+            ),
+            pace=ThroughputAssumptions(
+                max_in_flight=options.max_in_flight or ThroughputAssumptions().max_in_flight,
+                rate=limits.api_rate,
+            ),
             on_problem=told.add,
             on_progress=tell,
         )
@@ -134,14 +139,14 @@ def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
         yield Problems(sys.stdout.write if destination else lambda _: None)
         return
     from opus_async.batch.outputs import destinations
-    from opus_async.disk import replaced
+    from opus_async.disk import atomic_write
 
     try:
         destinations.check(destination, [Path(manifest)])
     except ConfigurationError as error:
         raise WrongUse(f"--json: {error.message}") from None
     try:
-        with replaced(destination, private=False) as file:
+        with atomic_write(destination, private=False) as file:
             yield Problems(lambda text: file.write(text.encode(errors="replace")))
     except OSError as error:
         raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch import BatchResult, Watching, run_batch
+from opus_async.batch import BatchObserver, BatchResult, run_batch
 from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
@@ -176,7 +176,7 @@ class Demo:
                 workflow_id=WORKFLOW,
                 out=self._folder,
                 max_in_flight=self._max_in_flight,
-                watching=Watching(
+                watching=BatchObserver(
                     progress=self.progress, notice=board.say, planning=partial(_prepare, self.progress)
                 ),
             )

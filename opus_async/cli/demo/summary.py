@@ -12,7 +12,7 @@ from typing import Any
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.folder import DOCUMENTS
 from opus_async.cli.demo.running import WORKFLOW, Findings
-from opus_async.cli.program import NAME, told
+from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
 
@@ -95,11 +95,11 @@ def _next(findings: Findings, out: Path) -> list[str]:
         f"Files:   {out / DOCUMENTS}",
         "",
         "Next:",
-        f"  {told('batch', 'export', str(out), '--format', 'csv')}",
-        f"  {told('demo', '--faults', other)}",
-        f"  {told('simulate', '--', NAME, 'run', WORKFLOW)} \\",  # which finds the inner one itself
+        f"  {command_line('batch', 'export', str(out), '--format', 'csv')}",
+        f"  {command_line('demo', '--faults', other)}",
+        f"  {command_line('simulate', '--', NAME, 'run', WORKFLOW)} \\",  # which finds the inner one itself
         f"      --file Document={some}",
-        f"  {told('doctor')}",
+        f"  {command_line('doctor')}",
     ]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.manifests.binding import outside_files
-from opus_async.manifests.binding.cells import array, plain
+from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.columns import BoundColumn, Columns, absent
 from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
-from opus_async.manifests.binding.templates import Template, is_column, on_one_line, written
+from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
 from opus_async.manifests.problem import Problem, quoted
 from opus_async.models import InputField, JobRequest, Workflow
 from opus_async.transport.confined import Confined
@@ -142,7 +142,7 @@ class Binding:
                 if bound.input is not None and takes_files(bound.input):
                     expanded[name] = self._files.expand(bound.input, value, base)
                 else:
-                    expanded[name] = plain(value, bound.input)
+                    expanded[name] = to_json_value(value, bound.input)
             except ValueError as error:
                 if bound.slot is not None or bound.is_key:
                     problems.append(f"column {quoted(name)} {error}")
@@ -155,7 +155,7 @@ class Binding:
         kept: dict[str, Any] = {}
         for name, value in cells.items():
             try:
-                kept[name] = plain(value, self.column(name).input)
+                kept[name] = to_json_value(value, self.column(name).input)
             except ValueError:
                 kept[name] = str(value)
         return kept
@@ -186,7 +186,7 @@ class Binding:
                 problems.append(bound.problem)
             elif bound.input is None:
                 if bound.reserved:
-                    texts[bound.reserved] = on_one_line(written(value))
+                    texts[bound.reserved] = single_line(to_text(value))
             elif bound.input.variable_name in inputs:
                 problems.append(f"column {quoted(name)} fills {quoted(bound.input.display_name)} again")
             else:
@@ -290,7 +290,7 @@ class Binding:
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
             return self._files.given(field, value, base)
-        return array(value, field) if field.type == "array" else value
+        return parse_array(value, field) if field.type == "array" else value
 
 
 def _confined(given: Any, base: Path) -> Any:

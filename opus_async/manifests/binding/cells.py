@@ -22,7 +22,7 @@ _LONG_EXPONENT = 100
 _WORDS = {"true": True, "false": False}
 
 
-def plain(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
+def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
     """The value as JSON can hold it, without loss.
 
     Dates and times become ISO text (a datetime for an input of type ``date``: its day), decimals their
@@ -44,13 +44,13 @@ def plain(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"is nested deeper than {_DEEPEST} levels")
     if isinstance(value, list | tuple):
-        return [plain(item, None, depth + 1) for item in value]
+        return [to_json_value(item, None, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return {str(name): plain(item, None, depth + 1) for name, item in value.items()}
+        return {str(name): to_json_value(item, None, depth + 1) for name, item in value.items()}
     raise ValueError(f"holds a value of type {type(value).__name__}, which an input cannot take")
 
 
-def listed(text: str) -> list[Any]:
+def split_list(text: str) -> list[Any]:
     """``a; b; c`` or the JSON text of a list -> its items; text that only begins like JSON is one item."""
     stripped = text.strip()
     if stripped.startswith("["):
@@ -63,8 +63,8 @@ def listed(text: str) -> list[Any]:
     return [item for piece in stripped.split(";") if (item := piece.strip())]
 
 
-def array(value: Any, target: InputField) -> Any:
-    """What an input of type ``array`` is given: ``a; b; c`` as a list of the type of its items.
+def parse_array(value: Any, target: InputField) -> Any:
+    """What an input of type ``parse_array`` is given: ``a; b; c`` as a list of the type of its items.
 
     Raises:
         ValueError: An item is not of that type.
@@ -72,7 +72,7 @@ def array(value: Any, target: InputField) -> Any:
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return value
     read = _ITEMS.get(target.item_type or "", str)
-    return [read(item) for item in listed(value)]
+    return [read(item) for item in split_list(value)]
 
 
 def _number(value: float | Decimal) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from opus_async.errors import ManifestError
 from opus_async.input_names import InputNames
-from opus_async.manifests.binding.cells import array, plain
+from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.problem import quoted
 from opus_async.models import InputField, Workflow
@@ -49,9 +49,9 @@ class Constants:
 
     def _take(self, name: str, field: InputField, value: Any) -> None:
         if not takes_files(field):
-            self.kept[name] = plain(value, field)
+            self.kept[name] = to_json_value(value, field)
             self.values[field.variable_name] = (
-                array(self.kept[name], field) if field.type == "array" else self.kept[name]
+                parse_array(self.kept[name], field) if field.type == "array" else self.kept[name]
             )
             return
         here = Path.cwd()

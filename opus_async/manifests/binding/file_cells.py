@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from opus_async.manifests.binding.cells import listed, plain
+from opus_async.manifests.binding.cells import split_list, to_json_value
 from opus_async.manifests.binding.globs import Globs
 from opus_async.manifests.problem import quoted
 from opus_async.manifests.readers.listing import has_magic
@@ -39,7 +39,7 @@ class FileCells:
         if field.takes_files:
             return [found for item in self._items(value) for found in self._matches(item, base)]
         if not isinstance(value, str):
-            return plain(value)
+            return to_json_value(value)
         found = self._matches(self._trimmed(value), base)
         if len(found) > 1:
             raise ValueError(
@@ -60,14 +60,14 @@ class FileCells:
     def _items(self, value: Any) -> list[Any]:
         if isinstance(value, list | tuple):
             return list(value)
-        return listed(value) if isinstance(value, str) and not self._literal else [value]
+        return split_list(value) if isinstance(value, str) and not self._literal else [value]
 
     def _trimmed(self, value: Any) -> Any:
         return value.strip() if isinstance(value, str) and not self._literal else value
 
     def _matches(self, item: Any, base: Path) -> list[Any]:
         if not isinstance(item, str):
-            return [plain(item)]
+            return [to_json_value(item)]
         if self._literal or is_url(item) or not has_magic(item):
             return [item]
         found = self._globs.expand(item, base)

@@ -36,20 +36,20 @@ class Template:
         self._pieces: list[tuple[str, str | None]] = []
         """Text, and the name whose value comes after it."""
         end = 0
-        written = ""
+        to_text = ""
         for piece in _PIECES.finditer(text):
-            written += text[end : piece.start()]
+            to_text += text[end : piece.start()]
             end = piece.end()
             if piece[1] is None:
                 if len(piece[0]) == 1:
                     raise ValueError(f"has a single {piece[0]!r}: double it to mean the character itself")
-                written += piece[0][0]
+                to_text += piece[0][0]
                 continue
             if not piece[1].strip():
                 raise ValueError("has nothing between two braces: name a column, or double the braces")
-            self._pieces.append((written, piece[1]))
-            written = ""
-        self._pieces.append((written + text[end:], None))
+            self._pieces.append((to_text, piece[1]))
+            to_text = ""
+        self._pieces.append((to_text + text[end:], None))
         names = (name for _, name in self._pieces if name is not None and name not in OURS)
         self.columns: Sequence[str] = tuple(dict.fromkeys(names))
 
@@ -61,7 +61,7 @@ class Template:
             parts.append(text)
             if name is not None:
                 parts.append(ours[name] if name in ours else _cell(cells, name))
-        return on_one_line("".join(parts))
+        return single_line("".join(parts))
 
 
 def is_column(name: str, columns: Sequence[str]) -> bool:
@@ -69,16 +69,16 @@ def is_column(name: str, columns: Sequence[str]) -> bool:
     return name in columns or folded(name) in map(folded, columns)
 
 
-def written(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A cell in a title: text as it is, a whole number without ``.0``, a list with semicolons."""
     if isinstance(value, list | tuple):
-        return "; ".join(map(written, value))
+        return "; ".join(map(to_text, value))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
 
 
-def on_one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """The text without line ends, double spaces and what UTF-8 cannot say, as in some file names."""
     return " ".join(text.encode(errors="replace").decode().split())
 
@@ -87,4 +87,4 @@ def _cell(cells: Mapping[str, Any], name: str) -> str:
     if name not in cells:
         wanted = folded(name)
         name = next((column for column in cells if folded(column) == wanted), name)
-    return written(cells[name]) if name in cells else ""
+    return to_text(cells[name]) if name in cells else ""

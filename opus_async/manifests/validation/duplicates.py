@@ -9,14 +9,14 @@ from typing import NamedTuple
 _MEMORY_KIB = 4096
 
 
-class Earlier(NamedTuple):
+class FirstSeen(NamedTuple):
     """The first row of a name: where it stands, and the digest of its content."""
 
     where: str
     content: bytes
 
 
-class Seen:
+class DuplicateIndex:
     """Rows and files seen so far. Nothing of it outlives :meth:`close`, or the process."""
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class Seen:
             """
         )
 
-    def row(self, name: str | bytes, content: bytes, where: str) -> Earlier | None:
+    def row(self, name: str | bytes, content: bytes, where: str) -> FirstSeen | None:
         """Take note of a row; the first one of this name, if this is not it."""
         entry = (_short(name), content, where)
         if self._database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", entry).rowcount:
             return None
         found = self._database.execute("SELECT place, content FROM rows WHERE name = ?", entry[:1])
-        return Earlier(*found.fetchone())
+        return FirstSeen(*found.fetchone())
 
     def file(self, path: str) -> bool:
         """Take note of a file; whether it is new."""

@@ -11,7 +11,7 @@ RUN_SECONDS = (20.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class ThroughputAssumptions:
     """What decides how fast a batch goes.
 
     Attributes:
@@ -25,7 +25,7 @@ class Pace:
     run_seconds: tuple[float, float] = RUN_SECONDS
 
 
-ORDINARY = Pace()
+ORDINARY = ThroughputAssumptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Estimate:
         return asdict(self)
 
 
-def estimate(*, jobs: int, files: int, size: int, requests: int, pace: Pace) -> Estimate:
+def estimate(*, jobs: int, files: int, size: int, requests: int, pace: ThroughputAssumptions) -> Estimate:
     """Estimate.
 
     The shortest time is that of the narrowest place, the longest that of all of them one after the other.

@@ -15,7 +15,7 @@ from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
 from opus_async.manifests.problem import Problem, Severity, option, quoted
 from opus_async.manifests.validation.file_hints import FileHints
-from opus_async.metrics.failure_groups import cause_of
+from opus_async.metrics.failure_groups import group_key
 from opus_async.models import InputField
 from opus_async.platform import Platform
 
@@ -186,7 +186,7 @@ class RowCheck:
         if target is not None and self._is_alone(target):
             sentence = sentence.replace(f" ({target.variable_name})", "", 1)
         name = target.display_name if target else column
-        cause = cause_of(InvalidInputs([rest]))
+        cause = group_key(InvalidInputs([rest]))
         return Problem(
             message=sentence,
             cause=f"{name}: {cause}" if name else cause,

@@ -20,8 +20,8 @@ from opus_async.manifests.binding.columns import BoundColumn
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
 from opus_async.manifests.problem import Problem, Severity, quoted
-from opus_async.manifests.validation.duplicates import Seen
-from opus_async.manifests.validation.estimate import ORDINARY, Estimate, Pace, estimate
+from opus_async.manifests.validation.duplicates import DuplicateIndex
+from opus_async.manifests.validation.estimate import ORDINARY, Estimate, ThroughputAssumptions, estimate
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
 
@@ -127,7 +127,7 @@ async def validate(
     on_problem: Callable[[Problem], object] | None = None,
     on_progress: Callable[[int], object] | None = None,
     limit: int = KEPT,
-    pace: Pace = ORDINARY,
+    pace: ThroughputAssumptions = ORDINARY,
 ) -> Validation:
     """Check every row; nothing is sent but the question for the workflow, if that is not known yet.
 
@@ -239,7 +239,7 @@ class _Work:
             columns=self.columns,
             more=checks,
         )
-        self._seen = Seen()
+        self._seen = DuplicateIndex()
 
     def close(self) -> None:
         self._seen.close()
@@ -325,7 +325,7 @@ class _Work:
                 self.bytes += path.stat().st_size
         self.jobs += 1
         self.files += len(files)
-        self.requests += self._platform.requests_for(len(files))
+        self.requests += self._platform.estimated_requests(len(files))
 
     def _add(self, *problems: Problem) -> None:
         for problem in problems:

@@ -29,7 +29,7 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 from opus_async.redaction import Mask
 
@@ -119,7 +119,7 @@ class RetiredPath(NotFound):
 
 
 def error_from(
-    answer: Answer, now: float | None = None, *, status: int | None = None, hint: str | None = None
+    answer: ApiResponse, now: float | None = None, *, status: int | None = None, hint: str | None = None
 ) -> APIError:
     """The error that an answer amounts to, not raised yet.
 
@@ -189,7 +189,7 @@ def retry_after(headers: Mapping[str, str], body: Any, now: float | None) -> flo
     return min(max(until - since, 0.0), MAX_RETRY_AFTER)
 
 
-def json_of(answer: Answer) -> Any:
+def json_of(answer: ApiResponse) -> Any:
     """The JSON of an answer, every digit of an integer kept.
 
     Raises:
@@ -209,7 +209,7 @@ def json_of(answer: Answer) -> Any:
     return value
 
 
-def json_or_none(answer: Answer) -> Any:
+def json_or_none(answer: ApiResponse) -> Any:
     """The JSON of an answer; None where it is none."""
     return _json_or_none(answer.body)
 
@@ -220,7 +220,7 @@ def key_is_absent(detail: str) -> bool:
     return "required" in said or "missing" in said
 
 
-def request_of(answer: Answer) -> str:
+def request_of(answer: ApiResponse) -> str:
     """The request behind an answer, for the beginning of a message."""
     return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
 
@@ -249,7 +249,7 @@ def _holds_infinity(value: Any) -> bool:
     return any(map(_holds_infinity, value))
 
 
-def _what_it_is(answer: Answer, error: ValueError) -> str:
+def _what_it_is(answer: ApiResponse, error: ValueError) -> str:
     if not answer.body.strip():
         return "an empty body where JSON was expected"
     if "html" in (_header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":

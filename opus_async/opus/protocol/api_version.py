@@ -15,7 +15,7 @@ from opus_async.redaction import Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiRequest:
     """A request to the API, before it has a host and a key.
 
     Attributes:
@@ -41,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResponse:
     """What came back.
 
     Attributes:
@@ -108,7 +108,7 @@ class PresignFields:
     workspace_id: str | None = None
 
 
-class Dialect(Protocol):
+class ApiVersion(Protocol):
     """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else."""
 
     name: str
@@ -116,43 +116,43 @@ class Dialect(Protocol):
     has_jobs: bool
     """Whether its ids are job ids, which the observed calls of ``protocol/housekeeping.py`` take."""
 
-    def probe(self) -> Call:
+    def probe(self) -> ApiRequest:
         """Ask for a job that is not there, to learn whether anybody listens."""
 
-    def nowhere(self) -> Call:
+    def nowhere(self) -> ApiRequest:
         """Ask at a path that no server has: what comes back there is no answer of the API."""
 
-    def speaks(self, answer: Answer, nowhere: Answer) -> bool:
+    def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
         """Whether the answer to ``probe`` comes from this generation; raises what decides nothing (401)."""
 
     def callback(self, url: str | None) -> str | None:
         """What an execute sends whose caller gives ``url``, or none; raises ConfigurationError."""
 
-    def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Call:
+    def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> ApiRequest:
         """Ask for a workflow's schema."""
 
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
-    ) -> Call | None:
+    ) -> ApiRequest | None:
         """Ask at the other path that still tells of a workflow whose own path is retired, if there is one."""
 
-    def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
+    def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
         """Read it, in any shape seen.
 
         Raises:
             RetiredPath: Ask ``workflow_elsewhere``.
         """
 
-    def initiate(self, fields: InitiateFields) -> Call:
+    def initiate(self, fields: InitiateFields) -> ApiRequest:
         """Make an unbilled job shell."""
 
-    def read_initiated(self, answer: Answer) -> str:
+    def read_initiated(self, answer: ApiResponse) -> str:
         """Read the job id, as text with every digit kept."""
 
-    def presign(self, fields: PresignFields) -> Call:
+    def presign(self, fields: PresignFields) -> ApiRequest:
         """Ask for a place to PUT one file to."""
 
-    def read_presigned(self, answer: Answer) -> PresignedUpload:
+    def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
         """Read it."""
 
     def execute(
@@ -162,10 +162,10 @@ class Dialect(Protocol):
         *,
         callback_url: str | None,
         workspaces: str | None,
-    ) -> Call:
+    ) -> ApiRequest:
         """Start the job, and the bill. ``payload``: variable name -> variable object."""
 
-    def read_executed(self, answer: Answer) -> None:
+    def read_executed(self, answer: ApiResponse) -> None:
         """Return when the start was accepted; raise an APIError when it was refused.
 
         An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
@@ -173,20 +173,20 @@ class Dialect(Protocol):
         (or the class of the inner code).
         """
 
-    def status(self, job_id: str) -> Call:
+    def status(self, job_id: str) -> ApiRequest:
         """Ask where the job stands."""
 
-    def read_status(self, answer: Answer) -> JobStatus:
+    def read_status(self, answer: ApiResponse) -> JobStatus:
         """Read it; a word we do not know is ``UNKNOWN``, no error."""
 
-    def results(self, job_id: str) -> Call:
+    def results(self, job_id: str) -> ApiRequest:
         """Ask for the results; only after COMPLETED."""
 
-    def read_results(self, answer: Answer) -> JobResults | None:
+    def read_results(self, answer: ApiResponse) -> JobResults | None:
         """Read them; None when they are not ready yet (202)."""
 
-    def audit(self, job_id: str) -> Call:
+    def audit(self, job_id: str) -> ApiRequest:
         """Ask for the audit log; also answers while the job runs."""
 
-    def read_audit(self, answer: Answer) -> AuditLog:
+    def read_audit(self, answer: ApiResponse) -> AuditLog:
         """Read it."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opus_async.errors import ConfigurationError
-from opus_async.opus.protocol.api_version import Dialect
+from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 
 AUTO = "auto"
-_GENERATIONS: Mapping[str, Callable[..., Dialect]] = {"v0": V0, "v1": V1}
+_GENERATIONS: Mapping[str, Callable[..., ApiVersion]] = {"v0": V0, "v1": V1}
 """In the order in which ``auto`` asks: v0 has no end date and needs fewer permissions."""
 
 
-def dialects(api: str, *, callback_url: str | None, plain_http: bool) -> tuple[Dialect, ...]:
+def api_versions(api: str, *, callback_url: str | None, plain_http: bool) -> tuple[ApiVersion, ...]:
     """The generations that may be spoken: one, or for ``auto`` all of them, the preferred one first.
 
     Args:

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import as_it_is, excerpt
 from opus_async.opus.protocol.outcomes import variables
-from opus_async.opus.protocol.responses import accepted, identifier, pick, text
-from opus_async.opus.protocol.timestamps import MILLISECONDS_FROM, epoch, number
+from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, text
+from opus_async.opus.protocol.timestamps import MILLISECONDS_FROM, number, to_epoch
 from opus_async.redaction import Mask, mask_values
 
 _NAMES = ("name", "node_name", "nodeName", "label", "display_name", "displayName", "id", "node_id", "nodeId")
@@ -27,20 +27,20 @@ _ERRORS_OF_FAILED = (*_ERRORS, "message", "reason")
 _OVER = NODE_FAILED | {"COMPLETED", "CANCELLED", "CANCELED", "TIMED_OUT"}
 
 
-def read_audit(answer: Answer) -> AuditLog:
+def read_audit(answer: ApiResponse) -> AuditLog:
     """Read an audit, in any shape seen.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: It is no JSON.
     """
-    return audit_of(accepted(answer), answer.mask)
+    return audit_of(body_of_accepted(answer), answer.mask)
 
 
 def audit_of(body: Any, mask: Mask = as_it_is) -> AuditLog:
     """Likewise, of what is at hand already; what makes no sense is an empty audit with its ``raw``."""
     body = mask_values(body, mask)
-    audit = pick(body, "audit", "data") if isinstance(body, dict) else body
+    audit = first_of(body, "audit", "data") if isinstance(body, dict) else body
     places = [place for place in (body, audit) if isinstance(place, dict)]
     listed = audit if isinstance(audit, list) else _first(places, "auditTrail", "audit_trail")
     told = _first(places, "nodes_execution_data", "nodesExecutionData")
@@ -77,19 +77,19 @@ def _nodes(data: Any, failed: frozenset[str], mask: Mask) -> Iterator[AuditNode]
 
 
 def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str], mask: Mask) -> AuditNode:
-    status = (text(pick(entry, "execution_status", "executionStatus", "status", "state")) or "").upper()
+    status = (text(first_of(entry, "execution_status", "executionStatus", "status", "state")) or "").upper()
     if not status and name in failed:  # v1 tells of a node's end in the list of failed ones alone
         status = "FAILED"
-    start = pick(entry, "execution_start_time", "executionStartTime", "started_at", "startedAt")
+    start = first_of(entry, "execution_start_time", "executionStartTime", "started_at", "startedAt")
     started = number(start)
     in_seconds = started is not None and started < MILLISECONDS_FROM
-    took = number(pick(entry, "execution_time", "executionTime"))
+    took = number(first_of(entry, "execution_time", "executionTime"))
     return AuditNode(
         name=name,
         status=status or None,
-        started_at=epoch(start),
+        started_at=to_epoch(start),
         seconds=took if took is None or in_seconds else took / 1000,
-        error=_error(pick(entry, *(_ERRORS_OF_FAILED if status in NODE_FAILED else _ERRORS)), mask),
+        error=_error(first_of(entry, *(_ERRORS_OF_FAILED if status in NODE_FAILED else _ERRORS)), mask),
         inputs=tuple(_values(entry, "execution_input", "executionInput")),
         outputs=tuple(_values(entry, "execution_output", "executionOutput")),
         raw=entry,
@@ -109,7 +109,7 @@ def _values(entry: Mapping[str, Any], *names: str) -> Iterator[OutputValue]:
 
 def _by_start(node: AuditNode) -> tuple[float, float]:
     """Nodes by their start; those without one last, by the index that the platform gives them."""
-    index = number(pick(node.raw, "execution_index", "executionIndex"))
+    index = number(first_of(node.raw, "execution_index", "executionIndex"))
     start = node.started_at
     return (math.inf if start is None else start, math.inf if index is None else index)
 
@@ -117,7 +117,7 @@ def _by_start(node: AuditNode) -> tuple[float, float]:
 def _error(value: Any, mask: Mask) -> str | None:
     """The platform's words on a failure, fit for a message."""
     if isinstance(value, dict):
-        value = pick(value, "message", "error", "reason", "detail") or value
+        value = first_of(value, "message", "error", "reason", "detail") or value
     if not value or isinstance(value, bool):
         return None
     words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -142,7 +142,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _first(places: Iterable[Mapping[str, Any]], *names: str) -> Any:
-    return next((found for place in places if (found := pick(place, *names)) is not None), None)
+    return next((found for place in places if (found := first_of(place, *names)) is not None), None)
 
 
 def _named(places: Iterable[Mapping[str, Any]], *names: str) -> list[str]:

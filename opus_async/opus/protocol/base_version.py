@@ -13,7 +13,7 @@ from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
 from opus_async.opus.protocol.api_errors import error_from, json_of
-from opus_async.opus.protocol.api_version import Answer, Call, PresignedUpload
+from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, PresignedUpload
 
 NOBODY = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
@@ -24,8 +24,8 @@ _SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-class Generation(ABC):
-    """The readers; see :class:`~opus_async.opus.protocol.api_version.Dialect`.
+class BaseVersion(ABC):
+    """The readers; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`.
 
     Args:
         callback_url: Sent with every execute that has none of its own; None sends none.
@@ -40,18 +40,18 @@ class Generation(ABC):
         self._callback_url = None if callback_url is None else self._checked(callback_url)
 
     @abstractmethod
-    def status(self, job_id: str) -> Call:
+    def status(self, job_id: str) -> ApiRequest:
         """Ask where the job stands."""
 
-    def probe(self) -> Call:
+    def probe(self) -> ApiRequest:
         """Ask for a job that is not there, to learn whether anybody listens."""
-        return Call(operation="probe", method="GET", path=self.status(NOBODY).path)
+        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path)
 
-    def nowhere(self) -> Call:
+    def nowhere(self) -> ApiRequest:
         """Ask at a path that no server has: what comes back there is no answer of the API."""
-        return Call(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
+        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
 
-    def speaks(self, answer: Answer, nowhere: Answer) -> bool:
+    def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
         """Whether the answer to ``probe`` comes from this generation.
 
         Args:
@@ -79,7 +79,7 @@ class Generation(ABC):
 
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
-    ) -> Call | None:
+    ) -> ApiRequest | None:
         """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
         if not requests.is_uuid(workflow_id):
             return None
@@ -97,26 +97,26 @@ class Generation(ABC):
     def _checked(self, url: str) -> str:
         return requests.callback(url, plain_http=self._plain_http)
 
-    def read_workflow(self, answer: Answer, workflow_id: str) -> Workflow:
+    def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
         """Read it, in any shape seen."""
         return schema.read_workflow(answer, workflow_id)
 
-    def read_presigned(self, answer: Answer) -> PresignedUpload:
+    def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
         """Read it."""
         return responses.read_presigned(answer)
 
-    def read_executed(self, answer: Answer) -> None:
+    def read_executed(self, answer: ApiResponse) -> None:
         """Return when the start was accepted; raise an APIError when it was refused."""
         outcomes.read_executed(answer)
 
-    def read_status(self, answer: Answer) -> JobStatus:
+    def read_status(self, answer: ApiResponse) -> JobStatus:
         """Read it; a word we do not know is ``UNKNOWN``, no error."""
         return outcomes.read_status(answer)
 
-    def read_results(self, answer: Answer) -> JobResults | None:
+    def read_results(self, answer: ApiResponse) -> JobResults | None:
         """Read them; None when they are not ready yet (202)."""
         return outcomes.read_results(answer)
 
-    def read_audit(self, answer: Answer) -> AuditLog:
+    def read_audit(self, answer: ApiResponse) -> AuditLog:
         """Read it."""
         return audit.read_audit(answer)

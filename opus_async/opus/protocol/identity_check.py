@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
 _OF_JOB = "jobexecutionid"
@@ -54,7 +54,7 @@ _ADVICE = (
 )
 
 
-def check(answer: Answer, body: Any) -> None:
+def check(answer: ApiResponse, body: Any) -> None:
     """See that an answer is about what was asked.
 
     Args:
@@ -70,7 +70,7 @@ def check(answer: Answer, body: Any) -> None:
         _compare(answer, answer.workflow_id, _workflows_named(body, answer.workflow_id))
 
 
-def check_id(answer: Answer, named: str) -> None:
+def check_id(answer: ApiResponse, named: str) -> None:
     """See that the one id that an answer holds is that of the job asked about.
 
     Raises:
@@ -90,7 +90,7 @@ def is_same(named: str, asked: str) -> bool:
     return named == asked or (named.lower() == asked.lower() and _UUID.fullmatch(asked) is not None)
 
 
-def _compare(answer: Answer, asked: str, places: Iterable[list[str]]) -> None:
+def _compare(answer: ApiResponse, asked: str, places: Iterable[list[str]]) -> None:
     """One of the ids of a place must be what was asked about: generations of the API number a job each."""
     for named in places:
         if named and not any(is_same(each, asked) for each in named):
@@ -104,7 +104,7 @@ def _compare(answer: Answer, asked: str, places: Iterable[list[str]]) -> None:
             )
 
 
-def _jobs_named(answer: Answer, body: Any) -> list[list[str]]:
+def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
     """The ids that an answer names jobs by, place by place. Every poll comes through here."""
     places = [[found] for name in _HEADERS if (found := _id(answer.headers.get(name)))]
     if isinstance(body, dict):

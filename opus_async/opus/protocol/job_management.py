@@ -14,11 +14,18 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.models import JobDetail, JobStatus
 from opus_async.opus.protocol import identity_check, requests
-from opus_async.opus.protocol.api_version import Answer, Call
+from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
 from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.protocol.outcomes import status_of
-from opus_async.opus.protocol.responses import accepted, identifier, pick, read_id, text, unusable
-from opus_async.opus.protocol.timestamps import epoch, number
+from opus_async.opus.protocol.responses import (
+    body_of_accepted,
+    first_of,
+    identifier,
+    protocol_error,
+    read_id,
+    text,
+)
+from opus_async.opus.protocol.timestamps import number, to_epoch
 from opus_async.redaction import Mask
 
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
@@ -58,7 +65,7 @@ class JobPage:
     jobs: tuple[JobDetail, ...]
 
 
-def search(fields: SearchFields, *, offset: int, limit: int) -> Call:
+def search(fields: SearchFields, *, offset: int, limit: int) -> ApiRequest:
     """Ask for the jobs that match, from ``offset`` on."""
     asked = requests.query(
         workflowId=fields.workflow_id,
@@ -69,72 +76,74 @@ def search(fields: SearchFields, *, offset: int, limit: int) -> Call:
         offset=offset,
         maxResults=limit,
     )
-    return Call(operation="search", method="GET", path=f"/job/search{asked}")
+    return ApiRequest(operation="search", method="GET", path=f"/job/search{asked}")
 
 
-def read_page(answer: Answer) -> JobPage:
+def read_page(answer: ApiResponse) -> JobPage:
     """Read a page; an entry without an id is left out.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: It is no JSON, or holds no list of jobs.
     """
-    body = accepted(answer)
+    body = body_of_accepted(answer)
     places = [body, body.get("data")] if isinstance(body, dict) else [{"jobs": body}]
     for place in places:
         if isinstance(place, list):
             return JobPage(None, len(place), tuple(_details(place, answer.mask)))
         if not isinstance(place, dict):
             continue
-        total = number(pick(place, "totalCount", "total_count", "total"))
-        listed = pick(place, "jobs", "results", "items")
+        total = number(first_of(place, "totalCount", "total_count", "total"))
+        listed = first_of(place, "jobs", "results", "items")
         if listed is None and total == 0:
             listed = []
         if isinstance(listed, list):
             jobs = tuple(_details(listed, answer.mask))
             return JobPage(None if total is None else int(total), len(listed), jobs)
-    raise unusable(answer, "without a list of jobs")
+    raise protocol_error(answer, "without a list of jobs")
 
 
-def detail(job_id: str) -> Call:
+def detail(job_id: str) -> ApiRequest:
     """Ask for everything there is about a job."""
     return _of_job("job", "GET", job_id)
 
 
-def read_detail(answer: Answer) -> JobDetail:
+def read_detail(answer: ApiResponse) -> JobDetail:
     """Read it.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: It is no JSON, or no job.
     """
-    body = accepted(answer)
+    body = body_of_accepted(answer)
     if isinstance(body, dict):
         for place in (body, body.get("data"), body.get("job")):
             found = _detail(place, answer.mask) if isinstance(place, dict) else None
             if found is not None:
                 identity_check.check_id(answer, found.job_id)
                 return found
-    raise unusable(answer, "without a job's id")
+    raise protocol_error(answer, "without a job's id")
 
 
-def archive(job_id: str) -> Call:
+def archive(job_id: str) -> ApiRequest:
     """Take a job out of the lists."""
     return _of_job("archive", "POST", job_id, "/archive")
 
 
-def unarchive(job_id: str) -> Call:
+def unarchive(job_id: str) -> ApiRequest:
     """Put it back."""
     return _of_job("unarchive", "DELETE", job_id, "/archive")
 
 
-def duplicate(job_id: str) -> Call:
+def duplicate(job_id: str) -> ApiRequest:
     """Make an unbilled copy of a job's shell."""
     path = f"{_path(job_id)}/duplicate"
-    return Call(operation="duplicate", method="GET", path=path, repeatable=False)  # each makes another one
+    return ApiRequest(
+        operation="duplicate", method="GET", path=path, repeatable=False
+    )  # each makes another one
 
 
-def read_duplicate(answer: Answer, *, of: str | None = None) -> str:
+def read_duplicate(answer: ApiResponse, *, of: str | None = None) -> str:
     """Read the id of the copy.
 
     Args:
@@ -147,26 +156,26 @@ def read_duplicate(answer: Answer, *, of: str | None = None) -> str:
     """
     copy = read_id(answer, *_IDS)
     if of is not None and identity_check.is_same(copy, of):
-        error = unusable(answer, "that names the job itself, and not its copy")
+        error = protocol_error(answer, "that names the job itself, and not its copy")
         error.retryable = False
         raise error
     return copy
 
 
-def delete(job_id: str) -> Call:
+def delete(job_id: str) -> ApiRequest:
     """Delete a job."""
     return _of_job("delete", "DELETE", job_id, "/delete")
 
 
-def read_done(answer: Answer) -> None:
+def read_done(answer: ApiResponse) -> None:
     """Return when the answer means yes, whatever else it says; an empty one does."""
     if answer.status >= HTTPStatus.MULTIPLE_CHOICES or answer.body.strip():
-        accepted(answer)
+        body_of_accepted(answer)
 
 
-def _of_job(operation: str, method: str, job_id: str, rest: str = "") -> Call:
+def _of_job(operation: str, method: str, job_id: str, rest: str = "") -> ApiRequest:
     path = f"{_path(job_id)}{rest}"
-    return Call(operation=operation, method=method, path=path, job_id=requests.named(job_id, "job id"))
+    return ApiRequest(operation=operation, method=method, path=path, job_id=requests.named(job_id, "job id"))
 
 
 def _path(job_id: str) -> str:
@@ -179,7 +188,7 @@ def _day(moment: date | str | None) -> str | None:
         return None
     if isinstance(moment, date):  # a datetime is one, too
         return moment.isoformat()
-    if epoch(moment) is None:
+    if to_epoch(moment) is None:
         raise InvalidInputs([f"{moment!r} is no date: give a date, a datetime, or text like '2026-01-31'"])
     return moment
 
@@ -192,24 +201,24 @@ def _details(entries: Iterable[Any], mask: Mask) -> Iterable[JobDetail]:
 
 
 def _detail(entry: Mapping[str, Any], mask: Mask) -> JobDetail | None:
-    job_id = identifier(pick(entry, *_IDS))
+    job_id = identifier(first_of(entry, *_IDS))
     if job_id is None:
         return None
     workflow, workspace = (_named(entry.get(name)) for name in ("workflow", "workspace"))
     audit = entry.get("audit")
-    status = pick(entry, "status", "state")
+    status = first_of(entry, "status", "state")
     return JobDetail(
         job_id=job_id,
         status=status_of(status) if isinstance(status, str) else JobStatus("UNKNOWN", ""),
-        title=text(pick(entry, "title", "name")) or "",
+        title=text(first_of(entry, "title", "name")) or "",
         workflow_id=identifier(
-            pick(entry, "workflowId", "workflow_id") or pick(workflow, "id", "workflowId")
+            first_of(entry, "workflowId", "workflow_id") or first_of(workflow, "id", "workflowId")
         ),
         workflow_name=text(workflow.get("name")),
-        workspace_id=identifier(pick(entry, "workspaceId", "workspace_id") or workspace.get("id")),
-        created_at=epoch(pick(entry, "createdAt", "created_at")),
-        finished_at=epoch(pick(entry, "finishedAt", "finished_at")),
-        builder_type=text(pick(entry, "builderType", "builder_type")),
+        workspace_id=identifier(first_of(entry, "workspaceId", "workspace_id") or workspace.get("id")),
+        created_at=to_epoch(first_of(entry, "createdAt", "created_at")),
+        finished_at=to_epoch(first_of(entry, "finishedAt", "finished_at")),
+        builder_type=text(first_of(entry, "builderType", "builder_type")),
         audit=audit_of(audit, mask) if isinstance(audit, dict | list) else None,
         raw=entry,
     )

@@ -24,7 +24,7 @@ MAX_DEPTH = 100
 """Deeper values are a mistake or hold themselves; parsers give up not much later."""
 
 
-def jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool = False) -> Any:
+def to_jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool = False) -> Any:
     """The value as plain JSON; dates, UUIDs, paths, decimals and Enum members inside as they are written.
 
     Args:
@@ -40,18 +40,18 @@ def jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool = F
     if depth > MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels, or holds itself")
     if isinstance(value, Enum):
-        return jsonable(value.value, path, depth + 1, exact_ints=exact_ints)
+        return to_jsonable(value.value, path, depth + 1, exact_ints=exact_ints)
     if isinstance(value, str | int | float):
         return _scalar(value, path, exact_ints=exact_ints)
     if isinstance(value, list | tuple):
         return [
-            jsonable(item, f"{path}[{position}]", depth + 1, exact_ints=exact_ints)
+            to_jsonable(item, f"{path}[{position}]", depth + 1, exact_ints=exact_ints)
             for position, item in enumerate(value)
         ]
     entries = entries_of(value)
     if entries is not None:
         return {
-            _key(key, path): jsonable(item, f"{path}.{key}", depth + 1, exact_ints=exact_ints)
+            _key(key, path): to_jsonable(item, f"{path}.{key}", depth + 1, exact_ints=exact_ints)
             for key, item in entries.items()
         }
     return _scalar(value, path, exact_ints=exact_ints)
@@ -96,7 +96,7 @@ def safe_int(value: int, path: str = "") -> int:
     return value
 
 
-def written_date(value: date | time) -> str:
+def iso_date(value: date | time) -> str:
     """A date, a datetime or a time in ISO 8601.
 
     Raises:
@@ -108,7 +108,7 @@ def written_date(value: date | time) -> str:
     return text
 
 
-def shown(value: Any) -> str:
+def preview(value: Any) -> str:
     """A value for a message: short, and of containers the type alone."""
     if isinstance(value, str):
         return f"'{excerpt(value, 60)}'"
@@ -125,12 +125,12 @@ def _scalar(value: Any, path: str, *, exact_ints: bool) -> Any:
     if isinstance(value, Real | Decimal):
         return _number(value, path, exact_ints=exact_ints)
     if isinstance(value, date | time):
-        return written_date(value)
+        return iso_date(value)
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
         return sendable(name, path)
-    raise ValueError(f"holds {shown(value)}{_place(path)}, which JSON cannot say")
+    raise ValueError(f"holds {preview(value)}{_place(path)}, which JSON cannot say")
 
 
 def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | int:
@@ -138,7 +138,7 @@ def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | in
         return int(value) if exact_ints else safe_int(int(value), path)
     number = to_float(value)
     if not math.isfinite(number):
-        raise ValueError(f"holds {shown(value)}{_place(path)}, which JSON cannot say")
+        raise ValueError(f"holds {preview(value)}{_place(path)}, which JSON cannot say")
     return number
 
 
@@ -156,7 +156,7 @@ def _key(key: Any, path: str) -> str:
     if isinstance(key, Enum):
         key = key.value
     if not isinstance(key, str):
-        raise ValueError(f"holds a key that is no text{_place(path)}: {shown(key)}")  # noqa: TRY004
+        raise ValueError(f"holds a key that is no text{_place(path)}: {preview(key)}")  # noqa: TRY004
     return sendable(key, path)
 
 

@@ -12,15 +12,15 @@ from typing import Any
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import json_or_none
-from opus_async.opus.protocol.api_version import Answer
+from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
 from opus_async.opus.protocol.responses import (
-    accepted,
+    body_of_accepted,
     body_of_success,
-    pick,
+    first_of,
+    protocol_error,
     refused,
     text,
-    unusable,
 )
 
 _WORDS: Mapping[str, JobStatus] = {
@@ -64,7 +64,7 @@ _MARKS = ("type", "displayName", "display_name", "variableName", "variable_name"
 _NOTHING_ELSE = frozenset(_MARKS)
 
 
-def read_executed(answer: Answer) -> None:
+def read_executed(answer: ApiResponse) -> None:
     """Return when the start was accepted. What the answer echoes is not looked at.
 
     Raises:
@@ -74,21 +74,21 @@ def read_executed(answer: Answer) -> None:
     """
     body = body_of_success(answer)
     if not isinstance(body, dict):
-        raise unusable(answer, "that does not say whether the job was started")
+        raise protocol_error(answer, "that does not say whether the job was started")
     if says_no(body):
         raise refused(answer)
     if not any(body.get(name) for name in _SAYS_YES) and str(body.get("statusCode")) not in _YES_CODES:
-        raise unusable(answer, "that does not say whether the job was started")
+        raise protocol_error(answer, "that does not say whether the job was started")
 
 
-def read_status(answer: Answer) -> JobStatus:
+def read_status(answer: ApiResponse) -> JobStatus:
     """Read where a job stands.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: It is no JSON, or holds no status.
     """
-    body = accepted(answer)
+    body = body_of_accepted(answer)
     found = body
     if isinstance(body, dict):
         found = _status_in(body)
@@ -98,7 +98,7 @@ def read_status(answer: Answer) -> JobStatus:
     elif not isinstance(body, str):
         found = _ABSENT
     if found is _ABSENT:
-        raise unusable(answer, "without a status")
+        raise protocol_error(answer, "without a status")
     status = status_of(found) if isinstance(found, str) else JobStatus("UNKNOWN", json.dumps(found))
     return JobStatus(str(status), answer.mask(status.raw)) if status == JobStatus.UNKNOWN else status
 
@@ -110,7 +110,7 @@ def status_of(word: str) -> JobStatus:
     return JobStatus(str(known), word)
 
 
-def read_results(answer: Answer) -> JobResults | None:
+def read_results(answer: ApiResponse) -> JobResults | None:
     """Read what a job gave, in any shape seen; null, ``[]`` and absent results are empty ones.
 
     Returns:
@@ -124,11 +124,11 @@ def read_results(answer: Answer) -> JobResults | None:
     if answer.status == HTTPStatus.ACCEPTED:
         identity_check.check(answer, json_or_none(answer))
         return None
-    body = accepted(answer)
+    body = body_of_accepted(answer)
     if isinstance(body, dict) and _not_ready(body):
         return None
     if holds_errors_alone(body):
-        raise unusable(answer, "that tells of an error, and of no results")
+        raise protocol_error(answer, "that tells of an error, and of no results")
     return results_in(body)
 
 
@@ -160,7 +160,7 @@ def _outputs(body: Any) -> Iterator[OutputValue]:
         return variables(body)
     if any(name in body for name in _HOLDERS):
         held = next((found for name in _HOLDERS if (found := body.get(name))), None)
-        inner = pick(held, *_SCHEMAS) if isinstance(held, dict) else None
+        inner = first_of(held, *_SCHEMAS) if isinstance(held, dict) else None
         return variables(held if inner is None else inner)
     wrapped = body.get("data")
     if isinstance(wrapped, dict) and any(name in wrapped for name in _HOLDERS):
@@ -173,7 +173,7 @@ def variables(held: Any) -> Iterator[OutputValue]:
     for group in held if isinstance(held, list) else (held,):
         if not isinstance(group, dict):
             continue
-        name = text(pick(group, "variable_name", "variableName"))
+        name = text(first_of(group, "variable_name", "variableName"))
         if name is not None and ("value" in group or group.keys() <= _NOTHING_ELSE):
             yield _described(name, group)
         else:
@@ -185,7 +185,7 @@ def _described(name: str, entry: Mapping[str, Any]) -> OutputValue:
     """One variable, from an object that describes it; a null can be left out of it."""
     return OutputValue(
         variable_name=name,
-        display_name=text(pick(entry, "displayName", "display_name")) or name,
+        display_name=text(first_of(entry, "displayName", "display_name")) or name,
         value=entry.get("value"),
         type=text(entry.get("type")),
     )

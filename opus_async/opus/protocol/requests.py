@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
-from opus_async.opus.protocol.api_version import Call, InitiateFields
-from opus_async.opus.protocol.json_values import jsonable, sendable
+from opus_async.opus.protocol.api_version import ApiRequest, InitiateFields
+from opus_async.opus.protocol.json_values import sendable, to_jsonable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one
@@ -49,11 +49,13 @@ def query(**values: str | int | None) -> str:
     return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
 
-def workflow_details(path: str, workflow_id: str, *, version: int | None, version_id: str | None) -> Call:
+def workflow_details(
+    path: str, workflow_id: str, *, version: int | None, version_id: str | None
+) -> ApiRequest:
     """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
     asked = query(version=version, workflowVersionId=version_id)
     named_one = named(workflow_id, "workflow id")
-    return Call(operation="workflow", method="GET", path=path + asked, workflow_id=named_one)
+    return ApiRequest(operation="workflow", method="GET", path=path + asked, workflow_id=named_one)
 
 
 def given(**values: Any) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
     initial_input = None
     if fields.initial_input is not None:
         try:
-            initial_input = jsonable(fields.initial_input)
+            initial_input = to_jsonable(fields.initial_input)
         except ValueError as error:
             problems.append(f"initial_input {error}")
     if problems:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from opus_async.errors import APIError, ProtocolError
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import error_from, json_of, json_or_none, request_of
-from opus_async.opus.protocol.api_version import Answer, PresignedUpload
+from opus_async.opus.protocol.api_version import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
 
@@ -26,7 +26,7 @@ _STATUS = re.compile(r"[0-9]{3}")
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
-def accepted(answer: Answer) -> Any:
+def body_of_accepted(answer: ApiResponse) -> Any:
     """The JSON of an answer that means yes: any 2xx, unless its body says otherwise.
 
     Raises:
@@ -36,15 +36,15 @@ def accepted(answer: Answer) -> Any:
     """
     body = body_of_success(answer)
     if is_error_envelope(body):
-        raise unusable(answer, "that tells of an error in answering, not of what was asked for")
+        raise protocol_error(answer, "that tells of an error in answering, not of what was asked for")
     return body
 
 
-def body_of_success(answer: Answer) -> Any:
+def body_of_success(answer: ApiResponse) -> Any:
     """The JSON of a 2xx without a code that disagrees; an error envelope included.
 
     Raises:
-        APIError: As :func:`accepted` does.
+        APIError: As :func:`body_of_accepted` does.
         ProtocolError: It is no JSON.
         MixedUpAnswer: It is about something else than was asked for, whatever it says of that.
     """
@@ -58,7 +58,7 @@ def body_of_success(answer: Answer) -> Any:
     return body
 
 
-def pick(mapping: Mapping[str, Any], *names: str) -> Any:
+def first_of(mapping: Mapping[str, Any], *names: str) -> Any:
     """The first value that is neither absent nor null."""
     for name in names:
         value = mapping.get(name)
@@ -82,7 +82,7 @@ def identifier(value: Any) -> str | None:
     return found if found is not None and found.isprintable() else None
 
 
-def read_id(answer: Answer, *names: str) -> str:
+def read_id(answer: ApiResponse, *names: str) -> str:
     """The id of what was made, found under the first of these names.
 
     Raises:
@@ -90,33 +90,33 @@ def read_id(answer: Answer, *names: str) -> str:
         ProtocolError: There is no id in it, or one that is null, empty or no id. Not worth asking again:
             something was made all the same.
     """
-    body = accepted(answer)
-    for place in layers(body, "data", "case", "job"):
-        found = identifier(pick(place, *names))
+    body = body_of_accepted(answer)
+    for place in unwrapped(body, "data", "case", "job"):
+        found = identifier(first_of(place, *names))
         if found is not None:
             return found
-    error = unusable(answer, f"without a usable {names[0]}")
+    error = protocol_error(answer, f"without a usable {names[0]}")
     error.retryable = False
     raise error
 
 
-def read_presigned(answer: Answer) -> PresignedUpload:
+def read_presigned(answer: ApiResponse) -> PresignedUpload:
     """A place in storage; the same shape in every generation.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: One of the two URLs is missing or is none, or nothing may be sent to the first.
     """
-    body = accepted(answer)
-    for place in layers(body):
+    body = body_of_accepted(answer)
+    for place in unwrapped(body):
         put_url = presigned_url(place, answer)
-        file_url = http_url(pick(place, "fileUrl", "file_url"))
+        file_url = http_url(first_of(place, "fileUrl", "file_url"))
         if put_url and file_url:
             return PresignedUpload(put_url, file_url)
-    raise unusable(answer, "without a usable presignedUrl and fileUrl")
+    raise protocol_error(answer, "without a usable presignedUrl and fileUrl")
 
 
-def presigned_url(place: Mapping[str, Any], answer: Answer) -> str | None:
+def presigned_url(place: Mapping[str, Any], answer: ApiResponse) -> str | None:
     """Where a file may be sent to, or fetched from; None where no URL is named.
 
     Whoever names it decides who gets the file. So it is not less safe than the API that was asked: over https
@@ -125,16 +125,16 @@ def presigned_url(place: Mapping[str, Any], answer: Answer) -> str | None:
     Raises:
         ProtocolError: Nothing may be sent there. Not worth asking again.
     """
-    url = http_url(pick(place, "presignedUrl", "presigned_url"))
+    url = http_url(first_of(place, "presignedUrl", "presigned_url"))
     doubt = None if url is None else _doubt_about(url, answer)
     if doubt is None:
         return url
-    error = unusable(answer, f"with a presigned URL {doubt}, so no byte of the file was moved")
+    error = protocol_error(answer, f"with a presigned URL {doubt}, so no byte of the file was moved")
     error.retryable = False
     raise error
 
 
-def _doubt_about(url: str, answer: Answer) -> str | None:
+def _doubt_about(url: str, answer: ApiResponse) -> str | None:
     """Why a presigned URL is not used; completes "a presigned URL ..."."""
     parts = urlsplit(url)
     if parts.scheme == "http" and urlsplit(answer.url).scheme != "http":
@@ -148,7 +148,7 @@ def _doubt_about(url: str, answer: Answer) -> str | None:
     return None if told else "whose host cannot be told"
 
 
-def unusable(answer: Answer, why: str) -> ProtocolError:
+def protocol_error(answer: ApiResponse, why: str) -> ProtocolError:
     """The error for JSON without what was asked for; ``why`` completes "answered with JSON ..."."""
     return ProtocolError(
         f"{request_of(answer)} answered HTTP {answer.status} with JSON {why}. "
@@ -157,14 +157,14 @@ def unusable(answer: Answer, why: str) -> ProtocolError:
     )
 
 
-def refused(answer: Answer) -> APIError:
+def refused(answer: ApiResponse) -> APIError:
     """The error for a 2xx whose body says no without a code of its own."""
     error = error_from(answer, status=HTTPStatus.BAD_REQUEST)
     error.status = answer.status
     return error
 
 
-def layers(body: Any, *wrappers: str) -> list[dict[str, Any]]:
+def unwrapped(body: Any, *wrappers: str) -> list[dict[str, Any]]:
     """The body and, for wrapped answers, what lies inside ``data`` or the names given."""
     if not isinstance(body, dict):
         return []
@@ -183,7 +183,7 @@ def http_url(value: Any) -> str | None:
     return value if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
-def _refuse(answer: Answer, body: Mapping[str, Any]) -> None:
+def _refuse(answer: ApiResponse, body: Mapping[str, Any]) -> None:
     """Raise what a body says that disagrees with its own 2xx."""
     code = _inner_status(body.get("statusCode"))
     if code is not None and code in _FAILURE:

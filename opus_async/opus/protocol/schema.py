@@ -15,15 +15,15 @@ from typing import Any
 from opus_async.errors import APIError
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.api_errors import RetiredPath
-from opus_async.opus.protocol.api_version import Answer
-from opus_async.opus.protocol.responses import accepted, identifier, pick, text, unusable
+from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, protocol_error, text
 
 _WRAPPERS = ("workflow", "data")
 _FILE_TYPE_TAGS = ("allowed_file_types", "allowedFileTypes")
 _VERSION = re.compile(r"[0-9]{1,18}")
 
 
-def read_workflow(answer: Answer, workflow_id: str) -> Workflow:
+def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
     """Read a workflow, in any shape seen.
 
     The other path that still gives the details of a retired one is asked for by the client, which can make a
@@ -35,7 +35,7 @@ def read_workflow(answer: Answer, workflow_id: str) -> Workflow:
         ProtocolError: It is no JSON, or holds no schema of inputs.
     """
     try:
-        body = accepted(answer)
+        body = body_of_accepted(answer)
     except APIError as error:
         raise RetiredPath.of(error) or error from None
     layers = _layers(body)
@@ -50,14 +50,14 @@ def read_workflow(answer: Answer, workflow_id: str) -> Workflow:
                 outputs=MappingProxyType(
                     {field.variable_name: field.display_name for field in _fields(_outputs_of(layer))}
                 ),
-                version=_number_of(pick(layer, "version", "versionNumber", "version_number")),
+                version=_number_of(first_of(layer, "version", "versionNumber", "version_number")),
                 version_id=identifier(
-                    pick(layer, "workflowVersionId", "workflow_version_id", "versionId", "version_id")
+                    first_of(layer, "workflowVersionId", "workflow_version_id", "versionId", "version_id")
                 ),
                 workspace_id=_workspace_of(layers),
                 raw=body,
             )
-    raise unusable(answer, "without a schema of the workflow's inputs")
+    raise protocol_error(answer, "without a schema of the workflow's inputs")
 
 
 def _layers(body: Any, depth: int = 2) -> list[Mapping[str, Any]]:
@@ -73,7 +73,7 @@ def _layers(body: Any, depth: int = 2) -> list[Mapping[str, Any]]:
 
 def _inputs_of(layer: Mapping[str, Any]) -> Any:
     """The inputs as sent; None where this layer has none. A flat schema that is empty yields to a graph."""
-    flat = pick(layer, "jobPayloadSchema", "job_payload_schema")
+    flat = first_of(layer, "jobPayloadSchema", "job_payload_schema")
     if flat:
         return flat
     node = _node(layer, "workflow_input_node_id", "workflowInputNodeId")
@@ -83,7 +83,7 @@ def _inputs_of(layer: Mapping[str, Any]) -> Any:
 
 
 def _outputs_of(layer: Mapping[str, Any]) -> Any:
-    flat = pick(layer, "jobResultsPayloadSchema", "job_results_payload_schema")
+    flat = first_of(layer, "jobResultsPayloadSchema", "job_results_payload_schema")
     if flat:
         return flat
     node = _node(layer, "workflow_output_node_id", "workflowOutputNodeId")
@@ -92,7 +92,7 @@ def _outputs_of(layer: Mapping[str, Any]) -> Any:
 
 def _node(layer: Mapping[str, Any], *id_names: str) -> Mapping[str, Any] | None:
     """A node of the graph, whose nodes are a mapping by id or a list."""
-    node_id = identifier(pick(layer, *id_names))
+    node_id = identifier(first_of(layer, *id_names))
     nodes = layer.get("nodes")
     if node_id is None:
         return None
@@ -101,7 +101,7 @@ def _node(layer: Mapping[str, Any], *id_names: str) -> Mapping[str, Any] | None:
         return node if isinstance(node, dict) else None
     if isinstance(nodes, list):
         for node in nodes:
-            if isinstance(node, dict) and identifier(pick(node, "id", "node_id", "nodeId")) == node_id:
+            if isinstance(node, dict) and identifier(first_of(node, "id", "node_id", "nodeId")) == node_id:
                 return node
     return None
 
@@ -109,7 +109,7 @@ def _node(layer: Mapping[str, Any], *id_names: str) -> Mapping[str, Any] | None:
 def _schema_of(node: Mapping[str, Any], *sides: str) -> Any:
     """The variables of a node: its ``input_schema`` as most clients read it, else its ``output_schema``."""
     for side in sides:
-        schema = pick(node, f"{side}_schema", f"{side}Schema")
+        schema = first_of(node, f"{side}_schema", f"{side}Schema")
         variables = schema.get("schema") if isinstance(schema, dict) else None
         if variables:
             return variables
@@ -126,7 +126,7 @@ def _fields(variables: Any) -> Iterable[InputField]:
         return
     for name, entry in named:
         if isinstance(entry, dict):
-            variable_name = text(pick(entry, "variable_name", "variableName")) or name
+            variable_name = text(first_of(entry, "variable_name", "variableName")) or name
             if variable_name:
                 yield _field(variable_name, entry)
 
@@ -134,14 +134,14 @@ def _fields(variables: Any) -> Iterable[InputField]:
 def _field(variable_name: str, entry: Mapping[str, Any]) -> InputField:
     kind, definition = _type_of(entry)
     allowed = _allowed_file_types(entry.get("tags"))
-    item_type = _type_of(definition)[0] if definition else text(pick(entry, "item_type", "itemType"))
+    item_type = _type_of(definition)[0] if definition else text(first_of(entry, "item_type", "itemType"))
     if kind == "array" and item_type is None and allowed:
         item_type = "file"  # only files have file types
     return InputField(
         variable_name=variable_name,
-        display_name=text(pick(entry, "display_name", "displayName")) or variable_name,
+        display_name=text(first_of(entry, "display_name", "displayName")) or variable_name,
         type=kind or "str",  # a field without type: text is what everything can be written as
-        nullable=pick(entry, "is_nullable", "isNullable") in (True, "true"),
+        nullable=first_of(entry, "is_nullable", "isNullable") in (True, "true"),
         allowed_file_types=allowed,
         item_type=item_type,
         type_definition=definition,
@@ -154,10 +154,10 @@ def _type_of(entry: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | 
 
     From ``type``, which can be an object, or else from the first of ``allowed_types``.
     """
-    allowed = pick(entry, "allowed_types", "allowedTypes")
+    allowed = first_of(entry, "allowed_types", "allowedTypes")
     first = allowed[0] if isinstance(allowed, list) and allowed else None
     kind = text(entry.get("type"))
-    definition = pick(entry, "type_definition", "typeDefinition")
+    definition = first_of(entry, "type_definition", "typeDefinition")
     if not isinstance(definition, dict):
         definition = None
     for inner in (entry.get("type"), first):
@@ -171,7 +171,7 @@ def _type_of(entry: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | 
 def _allowed_file_types(tags: Any) -> tuple[str, ...]:
     """The tag ``allowed_file_types``, upper case without dot."""
     for tag in tags if isinstance(tags, list) else ():
-        if isinstance(tag, dict) and pick(tag, "variable_name", "variableName") in _FILE_TYPE_TAGS:
+        if isinstance(tag, dict) and first_of(tag, "variable_name", "variableName") in _FILE_TYPE_TAGS:
             names = tag.get("value")
             names = names.split(",") if isinstance(names, str) else names
             return tuple(
@@ -192,7 +192,7 @@ def _workspace_of(layers: Iterable[Mapping[str, Any]]) -> str | None:
     for layer in layers:
         workspace = layer.get("workspace")
         inner = workspace.get("id") if isinstance(workspace, dict) else None
-        found = identifier(pick(layer, "workspaceId", "workspace_id")) or identifier(inner)
+        found = identifier(first_of(layer, "workspaceId", "workspace_id")) or identifier(inner)
         if found is not None:
             return found
     return None

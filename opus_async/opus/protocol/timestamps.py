@@ -10,7 +10,7 @@ MILLISECONDS_FROM = 1e11
 """A moment beyond this is in milliseconds: as seconds it would be the year 5138."""
 
 
-def epoch(value: Any) -> float | None:
+def to_epoch(value: Any) -> float | None:
     """Seconds since the epoch, from milliseconds, seconds or ISO 8601 (UTC where it names no zone)."""
     counted = number(value)
     if counted is not None:

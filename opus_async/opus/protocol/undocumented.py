@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from opus_async.errors import InvalidInputs
 from opus_async.opus.protocol import requests, responses
-from opus_async.opus.protocol.api_version import Answer, Call
+from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.json_values import sendable
 
@@ -36,7 +36,7 @@ class PresignedDownload:
     size: int | None = None
 
 
-def download(file_url: str, *, workspace_id: str | None) -> Call:
+def download(file_url: str, *, workspace_id: str | None) -> ApiRequest:
     """Ask where the file behind a ``fileUrl`` can be fetched: that URL itself answers 404, with a key too.
 
     Clients disagree on the second field, so each form is a fallback for the other.
@@ -50,27 +50,27 @@ def download(file_url: str, *, workspace_id: str | None) -> Call:
     """
     where = {"customExpiry": URL_LIFE} if workspace_id is None else {"workspaceId": workspace_id}
     body = {"fileUrl": checked_file_url(file_url), **requests.given(**where)}
-    return Call(operation="download", method="POST", path="/job/file/download", body=body)
+    return ApiRequest(operation="download", method="POST", path="/job/file/download", body=body)
 
 
-def read_download(answer: Answer) -> PresignedDownload:
+def read_download(answer: ApiResponse) -> PresignedDownload:
     """Read it.
 
     Raises:
         APIError: The answer means no.
         ProtocolError: There is no URL in it, or one that is none, or from which nothing may be fetched.
     """
-    body = responses.accepted(answer)
-    for place in responses.layers(body):
+    body = responses.body_of_accepted(answer)
+    for place in responses.unwrapped(body):
         get_url = responses.presigned_url(place, answer)
         if get_url:
             return PresignedDownload(
                 get_url,
-                file_url=responses.http_url(responses.pick(place, "fileUrl", "file_url")),
-                content_type=responses.text(responses.pick(place, "contentType", "content_type")),
-                size=_size(responses.pick(place, "contentLength", "content_length")),
+                file_url=responses.http_url(responses.first_of(place, "fileUrl", "file_url")),
+                content_type=responses.text(responses.first_of(place, "contentType", "content_type")),
+                size=_size(responses.first_of(place, "contentLength", "content_length")),
             )
-    raise responses.unusable(answer, "without a usable presignedUrl")
+    raise responses.protocol_error(answer, "without a usable presignedUrl")
 
 
 def checked_file_url(value: Any) -> str:

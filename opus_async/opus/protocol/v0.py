@@ -11,8 +11,8 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_version import Answer, Call, InitiateFields, PresignFields
-from opus_async.opus.protocol.base_version import Generation
+from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.base_version import BaseVersion
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -21,8 +21,8 @@ DEFAULT_SCOPE = "organization"
 """Of every vendor example; the older docs require one."""
 
 
-class V0(Generation):
-    """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.api_version.Dialect`.
+class V0(BaseVersion):
+    """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`.
 
     Args:
         callback_url: Sent with every execute that has none of its own; None sends one that does not
@@ -39,26 +39,26 @@ class V0(Generation):
 
     def workflow(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
-    ) -> Call:
+    ) -> ApiRequest:
         """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
         path = f"/workflow/{requests.segment(workflow_id, 'workflow id')}"
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
-    def initiate(self, fields: InitiateFields) -> Call:
+    def initiate(self, fields: InitiateFields) -> ApiRequest:
         """Make an unbilled job shell.
 
         Raises:
             InvalidInputs: No workflow is named, the source is unknown, or ``initial_input`` is no JSON.
         """
-        return Call(
+        return ApiRequest(
             operation="initiate", method="POST", path="/job/initiate", body=requests.initiate_body(fields)
         )
 
-    def read_initiated(self, answer: Answer) -> str:
+    def read_initiated(self, answer: ApiResponse) -> str:
         """Read the job id, as text with every digit kept."""
         return responses.read_id(answer, "jobExecutionId", "job_execution_id", "caseId", "case_id", "id")
 
-    def presign(self, fields: PresignFields) -> Call:
+    def presign(self, fields: PresignFields) -> ApiRequest:
         """Ask for a place to PUT one file to.
 
         Raises:
@@ -76,7 +76,7 @@ class V0(Generation):
             workspaceId=fields.workspace_id,
             workflowId=fields.workflow_id,
         )
-        return Call(operation="presign", method="POST", path="/job/file/upload", body=body)
+        return ApiRequest(operation="presign", method="POST", path="/job/file/upload", body=body)
 
     def execute(
         self,
@@ -85,7 +85,7 @@ class V0(Generation):
         *,
         callback_url: str | None = None,
         workspaces: str | None = None,
-    ) -> Call:
+    ) -> ApiRequest:
         """Start the job, and the bill.
 
         Raises:
@@ -99,7 +99,7 @@ class V0(Generation):
             "callbackUrl": url,
             **requests.given(workspaces=workspaces),
         }
-        return Call(
+        return ApiRequest(
             operation="execute",
             method="POST",
             path="/job/execute",
@@ -109,19 +109,19 @@ class V0(Generation):
             job_id=named,
         )
 
-    def status(self, job_id: str) -> Call:
+    def status(self, job_id: str) -> ApiRequest:
         """Ask where the job stands."""
         return _of_job("status", job_id)
 
-    def results(self, job_id: str) -> Call:
+    def results(self, job_id: str) -> ApiRequest:
         """Ask for the results; only after COMPLETED."""
         return _of_job("results", job_id)
 
-    def audit(self, job_id: str) -> Call:
+    def audit(self, job_id: str) -> ApiRequest:
         """Ask for the audit log; also answers while the job runs."""
         return _of_job("audit", job_id)
 
 
-def _of_job(operation: str, job_id: str) -> Call:
+def _of_job(operation: str, job_id: str) -> ApiRequest:
     path = f"/job/{requests.segment(job_id, 'job id')}/{operation}"
-    return Call(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "job id"))
+    return ApiRequest(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "job id"))

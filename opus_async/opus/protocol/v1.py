@@ -11,8 +11,8 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_version import Answer, Call, InitiateFields, PresignFields
-from opus_async.opus.protocol.base_version import Generation
+from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.base_version import BaseVersion
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
@@ -22,15 +22,15 @@ _ONLY_V0 = ("reference_entity_id", "ref_user_id", "source", "workspaces", "initi
 """Fields of ``initiate`` that v1 has no words for."""
 
 
-class V1(Generation):
-    """The endpoints of v1; see :class:`~opus_async.opus.protocol.api_version.Dialect`."""
+class V1(BaseVersion):
+    """The endpoints of v1; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`."""
 
     name = "v1"
     has_jobs = False
 
     def workflow(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
-    ) -> Call:
+    ) -> ApiRequest:
         """Ask for a workflow's schema.
 
         The page of v1 names no parameter; those of v0 are sent when the caller pins a version.
@@ -38,7 +38,7 @@ class V1(Generation):
         path = f"{_BASE}/workflow/{requests.segment(workflow_id, 'workflow id')}"
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
-    def initiate(self, fields: InitiateFields) -> Call:
+    def initiate(self, fields: InitiateFields) -> ApiRequest:
         """Make an unbilled case.
 
         Raises:
@@ -53,15 +53,15 @@ class V1(Generation):
             problems.append("give workflow_id: a case is always of one workflow")
         if problems:
             raise InvalidInputs(problems)
-        return Call(
+        return ApiRequest(
             operation="initiate", method="POST", path=f"{_BASE}/case", body=requests.initiate_body(fields)
         )
 
-    def read_initiated(self, answer: Answer) -> str:
+    def read_initiated(self, answer: ApiResponse) -> str:
         """Read the case id, as text with every digit kept."""
         return responses.read_id(answer, "caseId", "case_id", "jobExecutionId", "job_execution_id", "id")
 
-    def presign(self, fields: PresignFields) -> Call:
+    def presign(self, fields: PresignFields) -> ApiRequest:
         """Ask for a place to PUT one file to.
 
         Raises:
@@ -86,7 +86,9 @@ class V1(Generation):
             workspaceId=fields.workspace_id,
             workflowId=fields.workflow_id,
         )
-        return Call(operation="presign", method="POST", path=f"{_BASE}/file/upload/presigned", body=body)
+        return ApiRequest(
+            operation="presign", method="POST", path=f"{_BASE}/file/upload/presigned", body=body
+        )
 
     def execute(
         self,
@@ -95,7 +97,7 @@ class V1(Generation):
         *,
         callback_url: str | None = None,
         workspaces: str | None = None,
-    ) -> Call:
+    ) -> ApiRequest:
         """Start the case, and the bill.
 
         Raises:
@@ -105,7 +107,7 @@ class V1(Generation):
         if workspaces is not None:
             raise InvalidInputs(["workspaces is not known to v1: leave it out, or use api='v0'"])
         url = self.callback(callback_url)
-        return Call(
+        return ApiRequest(
             operation="execute",
             method="POST",
             path=f"{_case(job_id)}/execute",
@@ -115,15 +117,15 @@ class V1(Generation):
             job_id=requests.named(job_id, "case id"),
         )
 
-    def status(self, job_id: str) -> Call:
+    def status(self, job_id: str) -> ApiRequest:
         """Ask where the case stands."""
         return _of_case("status", job_id)
 
-    def results(self, job_id: str) -> Call:
+    def results(self, job_id: str) -> ApiRequest:
         """Ask for the results; 202 until the case has ended."""
         return _of_case("results", job_id)
 
-    def audit(self, job_id: str) -> Call:
+    def audit(self, job_id: str) -> ApiRequest:
         """Ask for the audit log; 404 while there is none yet.
 
         One vendor page writes ``/audit-log``; the clients that work call this.
@@ -131,9 +133,9 @@ class V1(Generation):
         return _of_case("audit", job_id)
 
 
-def _of_case(operation: str, job_id: str) -> Call:
+def _of_case(operation: str, job_id: str) -> ApiRequest:
     path = f"{_case(job_id)}/{operation}"
-    return Call(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "case id"))
+    return ApiRequest(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "case id"))
 
 
 def _case(job_id: str) -> str:

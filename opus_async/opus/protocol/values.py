@@ -22,12 +22,12 @@ from pydantic_core import from_json
 
 from opus_async.opus.protocol.json_values import (
     entries_of,
-    jsonable,
+    iso_date,
+    preview,
     safe_int,
     sendable,
-    shown,
     to_float,
-    written_date,
+    to_jsonable,
 )
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}(\.0*)?")
@@ -48,7 +48,7 @@ def coerce(kind: str, value: Any) -> Any:
     """
     if isinstance(value, Enum):
         value = value.value
-    return _BY_TYPE.get(kind, jsonable)(value)
+    return _BY_TYPE.get(kind, to_jsonable)(value)
 
 
 def as_text(value: Any) -> str:
@@ -58,12 +58,12 @@ def as_text(value: Any) -> str:
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
         return sendable(name)
     if isinstance(value, date):
-        return written_date(value)
+        return iso_date(value)
     if isinstance(value, UUID | int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, float | Decimal) and math.isfinite(to_float(value)):
         return str(value)
-    raise ValueError(f"wants text, got {shown(value)}")
+    raise ValueError(f"wants text, got {preview(value)}")
 
 
 def as_int(value: Any) -> int:
@@ -78,7 +78,7 @@ def as_int(value: Any) -> int:
     elif isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         whole = int(value.strip().partition(".")[0])
     if whole is None:
-        raise ValueError(f"wants a whole number, got {shown(value)}")
+        raise ValueError(f"wants a whole number, got {preview(value)}")
     return safe_int(whole)
 
 
@@ -96,7 +96,7 @@ def as_float(value: Any) -> float | int:
     else:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"wants a finite number, got {shown(value)}{_with_a_point(value)}")
+        raise ValueError(f"wants a finite number, got {preview(value)}{_with_a_point(value)}")
     return number
 
 
@@ -108,21 +108,21 @@ def as_bool(value: Any) -> bool:
     if known is None and isinstance(value, int | float) and value in (0, 1):
         known = bool(value)
     if known is None:
-        raise ValueError(f"wants true or false, got {shown(value)}")
+        raise ValueError(f"wants true or false, got {preview(value)}")
     return known
 
 
 def as_date(value: Any) -> str:
     """A day as ``YYYY-MM-DD``, from a date, a datetime (its own day) or that text, if the day exists."""
     if isinstance(value, date):
-        return written_date(value)[:10]
+        return iso_date(value)[:10]
     day = value.strip() if isinstance(value, str) else ""
     if not _DAY.fullmatch(day):
-        raise ValueError(f"wants a date like 2025-11-09, got {shown(value)}")
+        raise ValueError(f"wants a date like 2025-11-09, got {preview(value)}")
     try:
         return date.fromisoformat(day).isoformat()
     except ValueError as error:
-        raise ValueError(f"wants a day that exists, got {shown(value)} ({error})") from None
+        raise ValueError(f"wants a day that exists, got {preview(value)} ({error})") from None
 
 
 def as_array(value: Any) -> list[Any]:
@@ -130,8 +130,8 @@ def as_array(value: Any) -> list[Any]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = _parsed(value)
     if not isinstance(value, list | tuple):
-        raise ValueError(f"wants a list, or the JSON text of one, got {shown(value)}")  # noqa: TRY004
-    items: list[Any] = jsonable(value)
+        raise ValueError(f"wants a list, or the JSON text of one, got {preview(value)}")  # noqa: TRY004
+    items: list[Any] = to_jsonable(value)
     return items
 
 
@@ -140,8 +140,8 @@ def as_object(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = _parsed(value)
     if entries_of(value) is None:
-        raise ValueError(f"wants a mapping, or the JSON text of an object, got {shown(value)}")
-    entries: dict[str, Any] = jsonable(value)
+        raise ValueError(f"wants a mapping, or the JSON text of an object, got {preview(value)}")
+    entries: dict[str, Any] = to_jsonable(value)
     return entries
 
 
@@ -150,7 +150,7 @@ def as_json_text(value: Any) -> str:
     if isinstance(value, str):
         _parsed(value)
         return sendable(value)
-    return json.dumps(jsonable(value, exact_ints=True), ensure_ascii=False, allow_nan=False)
+    return json.dumps(to_jsonable(value, exact_ints=True), ensure_ascii=False, allow_nan=False)
 
 
 def _with_a_point(value: Any) -> str:
@@ -164,7 +164,7 @@ def _parsed(text: str) -> Any:
     try:
         return from_json(sendable(text), allow_inf_nan=False)
     except ValueError as error:
-        raise ValueError(f"wants valid JSON, got {shown(text)} ({error})") from None
+        raise ValueError(f"wants valid JSON, got {preview(text)} ({error})") from None
 
 
 _BY_TYPE: Mapping[str, Callable[[Any], Any]] = {

@@ -26,7 +26,7 @@ _LEAST_BREAK = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SessionSpan:
     """A session on the clock.
 
     Attributes:
@@ -46,10 +46,10 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """A session on the axis; pixels from ``left`` to ``right``."""
 
-    span: Span
+    span: SessionSpan
     left: float
     right: float
 
@@ -60,7 +60,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
+class Gap:
     """A pause between two sessions on the axis.
 
     Attributes:
@@ -93,7 +93,7 @@ class TimeAxis:
         right: Pixels.
     """
 
-    def __init__(self, spans: Sequence[Span], left: float, right: float) -> None:
+    def __init__(self, spans: Sequence[SessionSpan], left: float, right: float) -> None:
         pauses = [later.began - earlier.ended for earlier, later in itertools.pairwise(spans)]
         active = sum(span.seconds for span in spans)
         to_scale = (right - left) / (active + sum(max(pause, 0.0) for pause in pauses))
@@ -101,15 +101,15 @@ class TimeAxis:
         widths = [min(max(pause * to_scale, _LEAST_BREAK), most) for pause in pauses]
         self._scale = (right - left - sum(widths)) / active
         self.left, self.right = left, right
-        self.breaks: list[Break] = []
-        self.stretches: list[Stretch] = []
+        self.breaks: list[Gap] = []
+        self.stretches: list[Segment] = []
         x = left
         for span, pause, width in itertools.zip_longest(spans, pauses, widths):
             end = x + span.seconds * self._scale
-            self.stretches.append(Stretch(span, x, end))
+            self.stretches.append(Segment(span, x, end))
             x = end
             if width is not None:
-                self.breaks.append(Break(x, x + width, pause))
+                self.breaks.append(Gap(x, x + width, pause))
                 x += width
 
     def ticks(self, apart: float) -> list[Tick]:
@@ -137,7 +137,7 @@ class TimeAxis:
         return ticks
 
 
-def _round_moments(span: Span, step: float) -> list[float]:
+def _round_moments(span: SessionSpan, step: float) -> list[float]:
     first = math.ceil(span.began / step)
     return [number * step for number in range(first, math.floor(span.ended / step) + 1)]
 

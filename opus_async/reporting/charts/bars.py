@@ -35,7 +35,7 @@ class Part:
     count: int
 
 
-def division(parts: Sequence[Part]) -> str:
+def state_bar(parts: Sequence[Part]) -> str:
     """One bar for all rows, and what each part of it is."""
     there = [part for part in parts if part.count]
     total = sum(part.count for part in there)

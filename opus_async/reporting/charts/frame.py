@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opus_async.reporting import words
-from opus_async.reporting.charts.axes import Break, Span, Stretch, TimeAxis, scale
+from opus_async.reporting.charts.axes import Gap, Segment, SessionSpan, TimeAxis, scale
 from opus_async.reporting.html import text
 
 CHARACTER = 6.8
@@ -59,7 +59,7 @@ class Frame:
         right: Where it ends.
     """
 
-    def __init__(self, size: Size, spans: Sequence[Span], most: float, *, whole: bool = False) -> None:
+    def __init__(self, size: Size, spans: Sequence[SessionSpan], most: float, *, whole: bool = False) -> None:
         self.size = size
         self.top = _TOP
         self.bottom = size.height - _BOTTOM
@@ -68,7 +68,7 @@ class Frame:
         widest = max(len(words.axis(value)) for value in self._values)
         self._left = max(size.left, widest * CHARACTER + _TICK)
         self._axis = TimeAxis(spans, self._left, self.right)
-        self.stretches: dict[int, Stretch] = {each.span.session: each for each in self._axis.stretches}
+        self.stretches: dict[int, Segment] = {each.span.session: each for each in self._axis.stretches}
 
     def y(self, value: float) -> float:
         """Where a value lies, in pixels from above."""
@@ -117,7 +117,7 @@ class Frame:
         )
         return "".join(marks)
 
-    def _pause(self, pause: Break) -> str:
+    def _pause(self, pause: Gap) -> str:
         told = "the clock was set back"
         if pause.seconds >= 0:
             told = f"nothing ran for {words.duration(pause.seconds)}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from opus_async.reporting.charts.axes import CLOCK_STEPS, Span
+from opus_async.reporting.charts.axes import CLOCK_STEPS, SessionSpan
 
 COLUMNS = 100
 """About how many columns of throughput one chart has; each session has at least one."""
@@ -49,7 +49,7 @@ class Throughput:
     A column that a session's end cut short would show a rate that never was.
     """
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    def __init__(self, spans: Sequence[SessionSpan]) -> None:
         self.width = _width(sum(span.seconds for span in spans))
         self._columns: Mapping[int, list[Column]] = {span.session: _cut(span, self.width) for span in spans}
 
@@ -81,7 +81,7 @@ class Point:
 class Line:
     """A value over the time of one session: the lowest and the highest of each bucket, as they came."""
 
-    def __init__(self, span: Span, bucket: float) -> None:
+    def __init__(self, span: SessionSpan, bucket: float) -> None:
         self._span = span
         self._bucket = bucket
         self._found: dict[int, tuple[Point, Point]] = {}
@@ -108,7 +108,7 @@ class Line:
 class Lines:
     """The same for all sessions."""
 
-    def __init__(self, spans: Sequence[Span]) -> None:
+    def __init__(self, spans: Sequence[SessionSpan]) -> None:
         bucket = sum(span.seconds for span in spans) / BUCKETS
         self._of = {span.session: Line(span, bucket) for span in spans}
 
@@ -134,7 +134,7 @@ def _width(active: float) -> float:
     return next((step for step in CLOCK_STEPS if active / step <= COLUMNS), CLOCK_STEPS[-1])
 
 
-def _cut(span: Span, width: float) -> list[Column]:
+def _cut(span: SessionSpan, width: float) -> list[Column]:
     number = max(1, math.floor(span.seconds / width + 0.5))
     edges = [span.began + span.seconds * place / number for place in range(number + 1)]
     return [Column(span.session, edges[place], edges[place + 1]) for place in range(number)]

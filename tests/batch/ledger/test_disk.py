@@ -424,13 +424,13 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path):
 def test_an_error_while_memory_is_mapped_on_a_full_disk_is_a_full_disk(tmp_path, monkeypatch):
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
-    assert not sqlite_errors.explained(error, tmp_path / "ledger.db").disk_full
+    assert not sqlite_errors.to_ledger_error(error, tmp_path / "ledger.db").disk_full
     monkeypatch.setattr(sqlite_errors.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-    assert sqlite_errors.explained(error, tmp_path / "ledger.db").disk_full
+    assert sqlite_errors.to_ledger_error(error, tmp_path / "ledger.db").disk_full
 
 
 def test_a_bug_of_ours_ends_the_ledger_with_its_name(tmp_path):
-    assert "ZeroDivisionError: oh" in str(sqlite_errors.explained(ZeroDivisionError("oh"), tmp_path))
+    assert "ZeroDivisionError: oh" in str(sqlite_errors.to_ledger_error(ZeroDivisionError("oh"), tmp_path))
 
 
 # Network file systems

@@ -16,7 +16,7 @@ from ledgers import START, make_ledger
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.reader import LedgerReader, Process, process_at_work
-from opus_async.batch.rows import Ending, NewRow, RowState
+from opus_async.batch.rows import NewRow, RowResult, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
 from opus_async.metrics.counts import Counts
@@ -420,7 +420,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
         line = json.dumps({"key": first.key, "outputs": {"Verdict": "grün"}}).encode() + b"\n"
         await writing.end(
             first,
-            Ending(
+            RowResult(
                 state=RowState.COMPLETED,
                 status="COMPLETED",
                 remote_id="job 1",
@@ -429,7 +429,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
             ),
         )
         await writing.end(
-            second, Ending(state=RowState.FAILED, error="no", error_type="JobFailed", cause="no")
+            second, RowResult(state=RowState.FAILED, error="no", error_type="JobFailed", cause="no")
         )
         writing.sample(Sample(elapsed=1.0, in_flight=1, waiting=0, completed=1, not_completed=1))
         with LedgerReader(tmp_path) as ledger:

@@ -12,7 +12,7 @@ from batch_tools import DOCUMENT, REPORT, documents, states
 from opus_async.batch import report, resume_batch, run_batch
 from opus_async.batch.outputs.destinations import check
 from opus_async.batch.outputs.export import export
-from opus_async.disk import replaced
+from opus_async.disk import atomic_write
 from opus_async.errors import ConfigurationError
 
 OWN = (
@@ -119,7 +119,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, private):
     for target in (victim, tmp_path / "gone"):
         link = tmp_path / "link"
         link.symlink_to(target)
-        with replaced(link, private=private) as file:
+        with atomic_write(link, private=private) as file:
             file.write(b"new")
         assert (link.is_symlink(), link.read_bytes()) == (False, b"new")
         assert victim.read_text() == "precious"
@@ -134,7 +134,7 @@ def test_a_temporary_name_that_is_taken_by_a_link_is_not_written_to(tmp_path, mo
     for target in (victim, tmp_path / "gone"):
         (tmp_path / ".new.00.part").unlink(missing_ok=True)
         (tmp_path / ".new.00.part").symlink_to(target)
-        with pytest.raises(FileExistsError), replaced(tmp_path / "new") as file:
+        with pytest.raises(FileExistsError), atomic_write(tmp_path / "new") as file:
             file.write(b"new")
     assert victim.read_text() == "precious"
     assert not (tmp_path / "gone").exists()

@@ -27,11 +27,11 @@ from opus_async.batch.outputs.table_writers import (
     CUT,
     XLSX_CHARACTERS,
     Column,
+    ColumnTypeInference,
     Kind,
-    Seen,
-    guarded,
-    sound,
-    unguarded,
+    escape_formula,
+    replace_surrogates,
+    unescape_formula,
     write_csv,
     write_jsonl,
     write_xlsx,
@@ -272,8 +272,8 @@ def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
     ],
 )
 def test_what_looks_like_a_formula_gets_an_apostrophe(text):
-    assert guarded(text) == f"'{text}"
-    assert unguarded(guarded(text)) == text
+    assert escape_formula(text) == f"'{text}"
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_what_looks_like_a_formula_gets_an_apostrophe(text):
     ["-5", "+3.2", "-.5", "-5.", "1e-5", "-1E+10", " -5 ", "a=b", "", "'quoted'", "5-3", "a@b.c", "’=1"],  # noqa: RUF001 - a quote
 )
 def test_numbers_and_other_texts_stay(text):
-    assert guarded(text) == text
-    assert unguarded(text) == text
+    assert escape_formula(text) == text
+    assert unescape_formula(text) == text
 
 
 def test_no_cell_and_no_name_in_a_csv_is_a_formula(tmp_path):
@@ -319,7 +319,7 @@ def test_on_stdout_there_is_no_mark_and_no_file(tmp_path, monkeypatch):
 
 
 texts = st.text(max_size=20) | st.from_regex(r"[ \t\r\n']*[=+\-@][=+\-@0-9.]*", fullmatch=True)
-plain_texts = st.text(st.characters(codec="utf-8"), max_size=20) | texts.map(sound)
+plain_texts = st.text(st.characters(codec="utf-8"), max_size=20) | texts.map(replace_surrogates)
 values = (
     st.none()
     | st.booleans()
@@ -336,8 +336,8 @@ def as_read(value):
     if value is None:
         return ""
     if isinstance(value, str):
-        return sound(value)
-    return sound(json.dumps(value, ensure_ascii=False))
+        return replace_surrogates(value)
+    return replace_surrogates(json.dumps(value, ensure_ascii=False))
 
 
 @settings(deadline=None, max_examples=60)
@@ -351,8 +351,8 @@ def test_what_is_written_as_csv_can_be_read_again(names, rows):
     rows = [row[: len(names)] for row in rows]
     write_csv(file, [Column(name, Kind.MIXED) for name in names], rows, mark=True)
     read = list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
-    assert [[unguarded(cell) for cell in row] for row in read] == [
-        [sound(name) for name in names],
+    assert [[unescape_formula(cell) for cell in row] for row in read] == [
+        [replace_surrogates(name) for name in names],
         *([as_read(value) for value in row] for row in rows),
     ]
     for cell in (cell for row in read for cell in row):
@@ -510,7 +510,7 @@ def test_parquet_has_a_type_for_each_column(tmp_path):
 
 @given(st.lists(values, max_size=5))
 def test_the_kind_of_a_column_holds_all_its_values(column):
-    seen = Seen()
+    seen = ColumnTypeInference()
     for value in column:
         seen.add(value)
     there = [value for value in column if value is not None]

@@ -15,7 +15,7 @@ from ledgers import START, make_ledger
 from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
-from opus_async.batch.outputs.status import LOOKS_BACK, as_json, look, speed_of
+from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status, speed_of
 from opus_async.cli.batch.status_text import as_text
 from opus_async.errors import LedgerError
 from opus_async.metrics.samples import Sample
@@ -72,7 +72,7 @@ def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
             for sample in steady(2, bottleneck="uploads", session=2)
         ],
     )
-    status = look(held)
+    status = read_status(held)
     assert status.ended_because == "running"
     assert status.process is not None
     assert status.inside == INSIDE
@@ -98,7 +98,7 @@ def test_only_the_last_minutes_of_the_last_session_count(held):
     make_ledger(
         held, rows=[{"state": "planned"}], sessions=[{"began_at": START - 9}, OPEN], samples=[*slow, *fast]
     )
-    status = look(held)
+    status = read_status(held)
     assert status.speed is not None
     assert status.speed.rate == pytest.approx(10)
 
@@ -106,7 +106,7 @@ def test_only_the_last_minutes_of_the_last_session_count(held):
 def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
     rows = [{"state": "completed"}, {"state": "running"}, {"state": "planned"}]
     make_ledger(tmp_path, rows=rows, sessions=[OPEN], samples=steady(2, inside={"watch": 1}))
-    status = look(tmp_path)
+    status = read_status(tmp_path)
     assert status.ended_because == "died"
     assert status.process is None
     assert status.speed is None
@@ -117,7 +117,7 @@ def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
 
 def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
     make_ledger(tmp_path, rows=[{}, {}])
-    status = look(tmp_path)
+    status = read_status(tmp_path)
     assert status.ended_because == "done"
     assert commands(status) == ["export --format csv"]
 
@@ -138,13 +138,13 @@ def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
 )
 def test_the_next_steps_are_commands(tmp_path, states, exit_code, expected):
     make_ledger(tmp_path, rows=[{"state": state} for state in states], sessions=[{"exit_code": exit_code}])
-    assert commands(look(tmp_path)) == expected
+    assert commands(read_status(tmp_path)) == expected
 
 
 def test_failures_come_by_cause_with_one_example_each(tmp_path):
     rows = [{"state": "failed", "cause": "HTTP 500"}] * 3 + [{"state": "unknown", "cause": "no answer"}]
     make_ledger(tmp_path, rows=rows)
-    groups = look(tmp_path).failures
+    groups = read_status(tmp_path).failures
     assert [(group.cause, group.count, len(group.examples)) for group in groups] == [
         ("HTTP 500", 3, 1),
         ("no answer", 1, 1),
@@ -153,7 +153,7 @@ def test_failures_come_by_cause_with_one_example_each(tmp_path):
 
 def test_before_the_first_session_there_is_a_status(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "planned"}], sessions=[])
-    status = look(tmp_path)
+    status = read_status(tmp_path)
     assert status.session is None
     assert status.ended_because is None
     assert commands(status) == ["resume"]
@@ -162,7 +162,7 @@ def test_before_the_first_session_there_is_a_status(tmp_path):
 
 def test_while_it_is_planned_and_has_no_session_it_is_looked_at_too(held):
     make_ledger(held, rows=[{"state": "planned"}], sessions=[])
-    status = look(held)
+    status = read_status(held)
     assert status.process is not None
     assert status.steps == ()
 
@@ -171,7 +171,7 @@ def test_programs_get_the_same_in_json(held):
     rows = [{"state": "completed"}, {"state": "waiting", "waiting_since": START}]
     rows += [{"state": "failed", "cause": "HTTP 500"}, {"state": "unknown", "cause": "HTTP 500"}]
     make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
-    told = json.loads(json.dumps(as_json(look(held)), allow_nan=False))
+    told = json.loads(json.dumps(as_json(read_status(held)), allow_nan=False))
     assert told["total"] == 4
     assert told["completed"] == told["waiting"] == told["failed"] == told["unknown"] == 1
     assert told["process"]["alive"] is True
@@ -202,14 +202,14 @@ def test_stages_that_cannot_be_true_now_are_not_told(held, inside, ago):
     rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2 + [{"state": "waiting"}]
     samples = [{"elapsed": 9.0, **seen_now(inside, ago=ago)}]
     make_ledger(held, rows=rows, sessions=[OPEN], samples=samples)
-    status = look(held)
+    status = read_status(held)
     assert (status.inside, status.inside_at) == ({}, None)
 
 
 def test_when_only_people_can_go_on_no_time_is_left_to_tell(held):
     rows = [{"state": "completed"}] * 9 + [{"state": "waiting", "waiting_since": START}] * 12
     make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
-    status = look(held)
+    status = read_status(held)
     assert status.speed is not None
     assert status.seconds_left is None
     said = as_text(status)
@@ -223,7 +223,7 @@ def test_stages_are_told_as_of_their_moment(held):
     rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2
     make_ledger(held, rows=rows, sessions=[OPEN], samples=[{"elapsed": 9.0, **seen_now(INSIDE, ago=2)}])
     assert re.search(
-        r"^  by stage, [2-9] s ago: 4 in watch, 1 in collect$", as_text(look(held)), re.MULTILINE
+        r"^  by stage, [2-9] s ago: 4 in watch, 1 in collect$", as_text(read_status(held)), re.MULTILINE
     )
 
 
@@ -233,19 +233,19 @@ def test_a_report_that_was_made_before_the_last_activity_is_not_pointed_to(tmp_p
     for name in ("report.html", "failures.jsonl"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (START - 60, START - 60))
-    said = as_text(look(tmp_path))
+    said = as_text(read_status(tmp_path))
     assert said.count(f"'opus-async batch report {tmp_path}' makes it anew") == 2
     assert str(report) not in said
     os.utime(report, (START + 60, START + 60))
-    assert re.search(rf"^Report: +{re.escape(str(report))}$", as_text(look(tmp_path)), re.MULTILINE)
+    assert re.search(rf"^Report: +{re.escape(str(report))}$", as_text(read_status(tmp_path)), re.MULTILINE)
 
 
 def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
     same = {"state": "unknown", "cause": "No outcome after N s", "error": "No outcome after 30 s"}
     other = {"state": "failed", "cause": "HTTP N", "error": "HTTP 500"}
     make_ledger(tmp_path, rows=[same, same, other, {**other, "error": "HTTP 502"}])
-    assert [group.told for group in look(tmp_path).failures] == ["HTTP N", "No outcome after 30 s"]
-    said = as_text(look(tmp_path))
+    assert [group.told for group in read_status(tmp_path).failures] == ["HTTP N", "No outcome after 30 s"]
+    said = as_text(read_status(tmp_path))
     assert "  2 x No outcome after 30 s\n      e.g. key-0, job job-0\n" in said
     assert "  2 x HTTP N\n      e.g. key-2, job job-2: HTTP 500\n" in said
 
@@ -255,11 +255,11 @@ def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_pa
     make_ledger(
         tmp_path, rows=[row, {**row, "note": RESOLVED}, {**row, "state": "unknown", "note": RESOLVED}]
     )
-    first, second = look(tmp_path).failures
+    first, second = read_status(tmp_path).failures
     assert (first.cause, first.count) == ("no answer", 2)
     assert (second.cause, second.count) == ("a person decided that it failed", 1)
     reason = "a person decided that it failed; until then: no answer in 9 s"
-    assert [each["error"] for each in as_json(look(tmp_path))["failures"][1]["examples"]] == [reason]
+    assert [each["error"] for each in as_json(read_status(tmp_path))["failures"][1]["examples"]] == [reason]
     export(tmp_path, "jsonl")
     lines = (tmp_path / "export.jsonl").read_bytes().splitlines()
     assert [json.loads(line)["error"] for line in lines] == ["no answer in 9 s", reason, "no answer in 9 s"]
@@ -267,7 +267,7 @@ def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_pa
 
 def test_where_there_is_no_batch_it_says_so(tmp_path):
     with pytest.raises(LedgerError, match="There is no batch"):
-        look(tmp_path)
+        read_status(tmp_path)
 
 
 # The rate

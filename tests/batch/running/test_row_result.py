@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from opus_async.batch.rows import FetchedFile, Row, RowState
-from opus_async.batch.running.row_result import broken, ended, merged
+from opus_async.batch.running.row_result import add_timings, from_error, from_outcome
 from opus_async.errors import (
     AmbiguousExecution,
     APIError,
@@ -21,7 +21,7 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
-from opus_async.metrics.failure_groups import cause_of
+from opus_async.metrics.failure_groups import group_key
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
@@ -35,7 +35,7 @@ def outcome(status="COMPLETED", error=None, **more):
 
 
 def test_a_completed_row_has_its_line():
-    ending = ended(ROW, outcome(outputs={"Verdict": "PASS", "ü": [1]}), stage="take")
+    ending = from_outcome(ROW, outcome(outputs={"Verdict": "PASS", "ü": [1]}), stage="take")
     assert (ending.state, ending.status, ending.remote_id) == (RowState.COMPLETED, "COMPLETED", "job-1")
     assert ending.line.endswith(b"\n")
     assert json.loads(ending.line) == {
@@ -49,13 +49,13 @@ def test_a_completed_row_has_its_line():
 
 
 def test_half_a_character_from_the_wire_does_not_break_the_line():
-    ending = ended(ROW, outcome(outputs={"Text": "\ud83d"}), stage="take")
+    ending = from_outcome(ROW, outcome(outputs={"Text": "\ud83d"}), stage="take")
     assert json.loads(ending.line)["outputs"] == {"Text": "\ud83d"}
 
 
 def test_fetched_files_are_told():
     file = FetchedFile(name="Report", path="outputs/K17/r.pdf", size=3, sha256="ab")
-    ending = ended(ROW, outcome(outputs={}), stage="take", files=(file,))
+    ending = from_outcome(ROW, outcome(outputs={}), stage="take", files=(file,))
     assert json.loads(ending.line)["files"] == [
         {"name": "Report", "path": "outputs/K17/r.pdf", "size": 3, "sha256": "ab"}
     ]
@@ -73,7 +73,7 @@ def test_fetched_files_are_told():
 )
 def test_a_job_that_ended_otherwise(status, state):
     error = JobFailed("no", job_id="job-1", stage="take")
-    ending = ended(ROW, outcome(status, error), stage="take")
+    ending = from_outcome(ROW, outcome(status, error), stage="take")
     assert (ending.state, ending.status, ending.line) == (state, status, None)
     assert ending.error == "no"
 
@@ -96,19 +96,19 @@ def test_a_job_that_ended_otherwise(status, state):
     ],
 )
 def test_a_row_has_failed_only_when_it_is_proved_that_nothing_was_started(error, ordered, state):
-    assert broken(ROW, error, ordered=ordered, stages=STAGES, status=None).state is state
+    assert from_error(ROW, error, ordered=ordered, stages=STAGES, status=None).state is state
 
 
 def test_the_job_of_an_error_is_kept_and_its_cause_told():
     error = AmbiguousExecution("job job-77 may run", job_id="job-77", stage="go")
-    ending = broken(ROW, error, ordered=True, stages=STAGES, status="PENDING")
+    ending = from_error(ROW, error, ordered=True, stages=STAGES, status="PENDING")
     assert (ending.remote_id, ending.status, ending.stage) == ("job-77", "PENDING", "go")
     assert ending.error_type == "AmbiguousExecution"
     assert ending.timings == ROW.timings
 
 
 def test_seconds_add_up_over_processes():
-    assert merged({"a": 1.0, "b": 2.0}, {"b": 0.5, "c": 1.0}) == {"a": 1.0, "b": 2.5, "c": 1.0}
+    assert add_timings({"a": 1.0, "b": 2.0}, {"b": 0.5, "c": 1.0}) == {"a": 1.0, "b": 2.5, "c": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_seconds_add_up_over_processes():
     ],
 )
 def test_failures_that_differ_only_in_names_and_numbers_have_one_cause(one, other):
-    assert cause_of(one) == cause_of(other)
-    assert cause_of(one) != cause_of(OpusError("something else"))
+    assert group_key(one) == group_key(other)
+    assert group_key(one) != group_key(OpusError("something else"))
 
 
 def test_a_cause_is_short():
-    assert len(cause_of(OpusError("word " * 1000))) <= 160
+    assert len(group_key(OpusError("word " * 1000))) <= 160

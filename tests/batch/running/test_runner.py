@@ -13,10 +13,10 @@ from opus_async.batch.rows import RowState
 from opus_async.batch.running.local_shard import SHARD
 from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import Pace
+from opus_async.jobs.shutdown import ShutdownMode
 from opus_async.jobs.start_rate import StartRate
 from opus_async.models import JobStatus
-from opus_async.platform import UncertainStart
+from opus_async.platform import AmbiguousStart
 
 
 def test_all_rows_run_and_no_more_at_once_than_there_are_slots():
@@ -133,8 +133,8 @@ def test_a_surprise_is_that_rows_alone():
 
 def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again():
     platform = FakePlatform(step=0.01, run_time=1)
-    platform.fail["start"] = lambda _: UncertainStart(TransportError("lost", request_sent=True))
-    platform.fail["settle"] = lambda _: None
+    platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
+    platform.fail["check_started"] = lambda _: None
     session = Session(PlainLedger(1), platform)
     session.run()
     assert session.states == {"unknown": 1}
@@ -147,7 +147,9 @@ def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight):
     platform.fail["bind"] = lambda inputs: ServerError("no", status=500) if inputs["n"] in {0, 1, 2} else None
     session = Session(PlainLedger(100), platform, halt=halt)
     session.run()
-    assert session.control.pace is (Pace.FINISH if halt.startswith("soon") else Pace.LEAVE)
+    assert session.control.pace is (
+        ShutdownMode.STOP_ADMITTING if halt.startswith("soon") else ShutdownMode.CANCEL
+    )
     assert session.ledger.counts().failed == 3
     assert session.ledger.counts().in_flight <= in_flight
     assert session.ledger.counts().planned >= 80
