@@ -29,7 +29,7 @@ VERBS = {
     "report": "write the reports of a batch anew",
 }
 """Word -> what it does, in the order of the help."""
-_MODULES = {"run": "begin"}
+_MODULES = {"run": "run_command"}
 """Word -> its module, where that has another name: one called run would hide the function below."""
 
 _EPILOG = """\
