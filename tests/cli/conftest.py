@@ -1,4 +1,4 @@
-"""The command line as its user has it: real processes, a real simulator, a real terminal."""
+"""The command line as its user has it: a real simulator, a real terminal, real processes where it matters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command_line import SECONDS, Said, command, environment, leading_to
+from command_line import SECONDS, Said, called, command, environment, leading_to
 
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 
 @pytest.fixture
 def opus(tmp_path: Path) -> Callable[..., Said]:
-    """``opus("run", "ID", stdin="...", env={...})`` in an empty directory of its own."""
+    """``opus("run", "ID", stdin="...", env={...})`` in an empty directory, in this process."""
+
+    def call(*words: object, env: dict[str, str] | None = None, stdin: str = "") -> Said:
+        return called(*words, cwd=tmp_path, env=env or {}, stdin=stdin)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., Said]:
+    """The same in a process of its own: for what concerns interpreters, signals, descriptors and limits."""
 
     def call(*words: object, env: dict[str, str] | None = None, stdin: str = "") -> Said:
         done = subprocess.run(

@@ -244,8 +244,8 @@ def test_the_demo_is_not_led_astray_by_the_environment(opus, tmp_path):
 
 
 @pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ("OPUS_API=v0",)), ("v1", ("OPUS_API=v1",))])
-def test_simulate_prints_what_leads_to_it(opus, api, names):
-    said = opus("simulate", "--api", api, "--die-with-stdin")
+def test_simulate_prints_what_leads_to_it(process, api, names):
+    said = process("simulate", "--api", api, "--die-with-stdin")
     lines = said.out.splitlines()
     assert (said.code, lines[-1]) == (0, "# ready")
     exports = [line.removeprefix("export ") for line in lines if line.startswith("export ")]

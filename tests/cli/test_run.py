@@ -180,8 +180,8 @@ def test_a_workflow_is_shown_as_json(opus, to):
     assert json.loads(said.out)["workflow_id"] == DOCUMENT
 
 
-def test_simulate_runs_a_command_with_its_environment(opus):
-    said = opus(
+def test_simulate_runs_a_command_with_its_environment(process):
+    said = process(
         "simulate", "--run-time", "0", "--queue-time", "0", "--", *command("run", TEXT, "--input", "Text=x")
     )
     assert said.code == 0

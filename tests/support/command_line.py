@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import pty
 import select
@@ -18,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+from opus_async.cli import main
 from opus_async.simulator import SimulatorProcess
 
 HOME = Path(__file__).parents[2]
@@ -50,6 +53,37 @@ def command(*words: object) -> list[str]:
 
 def leading_to(process: SimulatorProcess) -> dict[str, str]:
     return {"OPUS_SERVICE_KEY": process.service_key, "OPUS_BASE_URL": process.base_url}
+
+
+def called(*words: object, cwd: Path, env: dict[str, str], stdin: str = "") -> Said:
+    """What ``main`` says in this process: without the half second that an interpreter and its imports take.
+
+    Everything that it may change is put back: the folder, the environment, the streams, the log.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2))
+    before = os.getcwd(), dict(os.environ), sys.stdin, sys.stdout, sys.stderr, sys.argv  # noqa: PTH109
+    logger = logging.getLogger("opus_async")
+    logged = logger.handlers[:], logger.level, logger.propagate
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment(**env))
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+    sys.stdout, sys.stderr, sys.argv = out, err, ["opus_async", *map(str, words)]
+    try:
+        code = main([*map(str, words)])
+    finally:
+        sys.stdin, sys.stdout, sys.stderr, sys.argv = before[2:]
+        os.environ.clear()
+        os.environ.update(before[1])
+        os.chdir(before[0])
+        logger.handlers[:], logger.level, logger.propagate = logged
+    return Said(code, *(_content(stream) for stream in (out, err)))
+
+
+def _content(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    content: bytes = stream.buffer.getvalue()
+    return content.decode()
 
 
 class Terminal:
