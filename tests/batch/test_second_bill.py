@@ -167,7 +167,7 @@ async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monke
     def broken(*_, **__):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(local_shard, "ended", broken)
+    monkeypatch.setattr(local_shard, "from_outcome", broken)
     manifest = texts(tmp_path / "m.csv", ["a"])
     result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 1)

@@ -158,18 +158,18 @@ def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight):
 def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
     platform = FakePlatform(step=0.01, run_time=1)
     looks = []
-    observe = platform.observe
+    poll = platform.poll
 
     async def some_wait(remote_ids):
         now = asyncio.get_running_loop().time()
-        seen = dict(await observe(remote_ids))
+        seen = dict(await poll(remote_ids))
         for remote_id in remote_ids:
             if int(remote_id.partition("-")[2]) < 15 and now < 3600:
                 looks.append(remote_id)
                 seen[remote_id] = JobStatus.WAITING
         return seen
 
-    platform.observe = some_wait
+    platform.poll = some_wait
     session = Session(PlainLedger(60), platform, max_in_flight=5)
     session.run()
     assert session.states == {"completed": 60}
