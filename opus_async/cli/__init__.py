@@ -4,9 +4,10 @@
     program       how it was called
     errors        exit codes, and an error as a person reads it
     environment   .env and --env-file: what is taken from them, and what they may not do
+    options       what a command was told, as one frozen value
     connection    --api, the client and the event loop of one command
     display, live   what runs now, drawn as bars or as lines
-    story         one job, told while it happens
+    job_progress  one job, told while it happens
     outcomes, downloads   how one job ended: its JSON, its files
     tables        text in columns
     streams       stdout and stderr, without what a terminal must not see
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     from opus_async.cli import errors, parser
+    from opus_async.cli.options import ConnectionOptions, from_namespace
 
     delegated = parser.delegated(argv)
     if delegated is not None:
@@ -59,17 +61,20 @@ def _run(argv: list[str]) -> int:
 
         return simulate.run(delegated)
     try:
-        options = parser.build().parse_args(argv)
+        found = parser.build().parse_args(argv)
     except SystemExit as ended:  # argparse has said why
         return int(ended.code or 0)
-    if options.command is None:
+    if found.command is None:
         parser.build().print_help(sys.stderr)
         return errors.Exit.WRONG_USE
+    command: parser.Command = found.module
+    options = from_namespace(command.OPTIONS, found)
     errors.start_logging(debug=options.debug)
-    command = parser.load(options.command)
     try:
-        return int(command.run(options))
+        return command.run(options)
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        return errors.report(error, debug=options.debug, api=getattr(options, "api", None))
+        return errors.report(
+            error, debug=options.debug, api=options.api if isinstance(options, ConnectionOptions) else None
+        )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, print_error
 from opus_async.cli.job_progress import story_for
+from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.cli.words import precise
 
@@ -33,6 +35,22 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions(ConnectionOptions):
+    """Options of ``audit``.
+
+    Attributes:
+        job_id: The job's id.
+        json: Whether to print JSON.
+    """
+
+    job_id: str
+    json: bool
+
+
+OPTIONS = AuditOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -41,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: AuditOptions) -> int:
     """Show an audit."""
     audit = drive(_get(options))
     if options.json:
@@ -51,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _get(options: argparse.Namespace) -> AuditLog:
+async def _get(options: AuditOptions) -> AuditLog:
     from opus_async.errors import NotFound, OpusError
     from opus_async.models import AuditLog
 

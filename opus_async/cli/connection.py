@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
-from opus_async.cli import environment
-
 if TYPE_CHECKING:
+    from opus_async.cli.options import ConnectionOptions
     from opus_async.opus.client import OpusClient
 
 ValueT = TypeVar("ValueT")
@@ -33,7 +32,7 @@ def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
     )
 
 
-def generation(options: argparse.Namespace) -> Generation:
+def generation(options: ConnectionOptions) -> Generation:
     """What ``--api``, else ``OPUS_API`` names; v0 where neither does. ``.env`` has to be loaded by then.
 
     Raises:
@@ -48,7 +47,7 @@ def generation(options: argparse.Namespace) -> Generation:
     return cast("Generation", named)
 
 
-def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
+def connect(options: ConnectionOptions, **settings: Any) -> OpusClient:
     """A client as the arguments, the environment and ``.env`` say.
 
     What it warns of is said in one line each on stderr.
@@ -60,7 +59,7 @@ def connect(options: argparse.Namespace, **settings: Any) -> OpusClient:
     from opus_async.opus.client import OpusClient
     from opus_async.transport import open_files
 
-    loaded = environment.load_for(options)
+    loaded = options.env_file.load()
     if loaded.unread:
         print(
             f"opus-async: {loaded.path} cannot be read ({loaded.unread}); going on without it",

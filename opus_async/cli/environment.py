@@ -62,12 +62,22 @@ class Loaded:
     unread: str | None = None
 
 
-def load_for(options: argparse.Namespace) -> Loaded:
-    """Load what a command is to know, once: a pipe gives nothing a second time. See :func:`load`."""
-    if "env_loaded" not in options:
-        options.env_loaded = load(options.env_file)
-    loaded: Loaded = options.env_loaded
-    return loaded
+class EnvironmentFile:
+    """The file of a command, read once: a pipe gives nothing a second time.
+
+    Args:
+        named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
+    """
+
+    def __init__(self, named: Path | None) -> None:
+        self._named = named
+        self._loaded: Loaded | None = None
+
+    def load(self) -> Loaded:
+        """Add what it sets to the environment; raises as :func:`load` does."""
+        if self._loaded is None:
+            self._loaded = load(self._named)
+        return self._loaded
 
 
 def load(named: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> Loaded:

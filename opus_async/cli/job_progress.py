@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
 from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried
 
@@ -152,7 +152,7 @@ class JobProgress:
             self._stream.flush()
 
 
-def story_for(options: argparse.Namespace, *, job_id: str | None = None) -> JobProgress:
+def story_for(options: CommandOptions, *, job_id: str | None = None) -> JobProgress:
     """The story that suits stderr; with ``--debug`` a log goes there, through which no line can tick."""
     import os
 

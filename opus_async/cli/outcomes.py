@@ -18,6 +18,7 @@ from opus_async.cli.tables import printable
 from opus_async.errors import JobFailed, OpusError
 
 if TYPE_CHECKING:
+    from opus_async.cli.options import OneJobOptions
     from opus_async.models import JobDetail, Workflow
     from opus_async.opus.client import OpusClient
     from opus_async.outcome import JobOutcome
@@ -64,7 +65,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def make_folder(options: argparse.Namespace) -> None:
+def make_folder(options: OneJobOptions) -> None:
     """See to the folder of ``--download`` before anything costs.
 
     Raises:
@@ -84,7 +85,7 @@ def make_folder(options: argparse.Namespace) -> None:
 
 async def fetch_files(
     opus: OpusClient,
-    options: argparse.Namespace,
+    options: OneJobOptions,
     story: JobProgress,
     outcome: JobOutcome,
     whose: Callable[[], Awaitable[Workflow | JobDetail]],
@@ -115,9 +116,7 @@ async def fetch_files(
     return JobEnd(outcome, remote, files)
 
 
-def print_outcome(
-    options: argparse.Namespace, story: JobProgress, waiting: Coroutine[Any, Any, JobEnd]
-) -> Exit:
+def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine[Any, Any, JobEnd]) -> Exit:
     """Wait for the end of one job, and print it.
 
     Args:

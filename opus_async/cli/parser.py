@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from opus_async.cli import environment, program
+from opus_async.cli.options import CommandOptions
 
 SIMULATE = "simulate"
 _DEBUG, _ENV_FILE = "--debug", "--env-file"
@@ -50,13 +51,19 @@ exit codes:
 
 
 class Command(Protocol):
-    """What a command module offers."""
+    """What a command module offers; one with verbs has no more than ``configure``."""
+
+    OPTIONS: type[CommandOptions]
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments."""
 
-    def run(self, options: argparse.Namespace) -> int:
-        """Do it; returns the exit code, or raises what :func:`errors.report` explains."""
+    def run(self, options: Any) -> int:
+        """Do it; returns the exit code, or raises what :func:`errors.report` explains.
+
+        Args:
+            options: An instance of ``OPTIONS``.
+        """
 
 
 def load(word: str) -> Command:
@@ -100,14 +107,28 @@ def build() -> argparse.ArgumentParser:
         )
         if word == SIMULATE:  # listed here, parsed there
             continue
-        load(word).configure(command)
-        # Without defaults of their own, so that they do not undo what stands before the command.
-        _add_debug(command, default=argparse.SUPPRESS)
-        environment.add_option(command, default=argparse.SUPPRESS)
+        module = load(word)
+        command.set_defaults(module=module)
+        module.configure(command)
+        add_everywhere(command)
     return parser
 
 
-def _add_debug(parser: argparse.ArgumentParser, *, default: bool | str) -> None:
+def add_everywhere(parser: argparse.ArgumentParser, *, shown: bool = True) -> None:
+    """Add what every command takes, without defaults: they would undo what stands before the command.
+
+    Args:
+        parser: Of a command or a verb.
+        shown: Whether its help names them.
+    """
+    _add_debug(parser, default=argparse.SUPPRESS, shown=shown)
+    environment.add_option(parser, shown=shown, default=argparse.SUPPRESS)
+
+
+def _add_debug(parser: argparse.ArgumentParser, *, default: bool | str, shown: bool = True) -> None:
     parser.add_argument(
-        _DEBUG, action="store_true", default=default, help="log every step on stderr, and show tracebacks"
+        _DEBUG,
+        action="store_true",
+        default=default,
+        help="log every step on stderr, and show tracebacks" if shown else argparse.SUPPRESS,
     )

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,6 +14,7 @@ from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.job_progress import JobProgress, story_for
+from opus_async.cli.options import OneJobOptions
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd
@@ -34,6 +36,34 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(OneJobOptions):
+    """Options of ``run``.
+
+    Attributes:
+        workflow_id: The workflow.
+        input: ``NAME=VALUE`` of inputs that are no files.
+        file: ``NAME=PATH`` of inputs that are files.
+        inputs: A file that holds a JSON object of inputs, ``-`` for stdin; None without one.
+        title: Of the job.
+        description: Of the job.
+        version_number: The pinned version by number.
+        version_id: The pinned version by UUID.
+    """
+
+    workflow_id: str
+    input: Sequence[str]
+    file: Sequence[str]
+    inputs: str | None
+    title: str | None
+    description: str | None
+    version_number: int | None
+    version_id: str | None
+
+
+OPTIONS = RunOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -50,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
@@ -58,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     return outcomes.print_outcome(options, story, _run(options, inputs, story))
 
 
-async def _run(options: argparse.Namespace, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
+async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
     from opus_async.cli.display import Showing
 
     workflow_id = options.workflow_id

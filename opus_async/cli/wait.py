@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.job_progress import RESULTS, WATCH, JobProgress, story_for
+from opus_async.cli.options import OneJobOptions
 from opus_async.cli.program import command_line
 from opus_async.errors import DeadlineExceeded, OpusError
 
@@ -31,6 +33,20 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class WaitOptions(OneJobOptions):
+    """Options of ``wait``.
+
+    Attributes:
+        job_id: The job's id.
+    """
+
+    job_id: str
+
+
+OPTIONS = WaitOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -39,14 +55,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: WaitOptions) -> int:
     """Wait for one job."""
     outcomes.make_folder(options)
     story = story_for(options, job_id=options.job_id)
     return outcomes.print_outcome(options, story, _wait(options, story))
 
 
-async def _wait(options: argparse.Namespace, story: JobProgress) -> JobEnd:
+async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
     from opus_async.cli.display import Showing
 
     async with connect(options, listeners=[story]) as opus, Showing(story):
@@ -56,7 +72,7 @@ async def _wait(options: argparse.Namespace, story: JobProgress) -> JobEnd:
         )
 
 
-async def _in_time(opus: OpusClient, options: argparse.Namespace, story: JobProgress) -> JobOutcome:
+async def _in_time(opus: OpusClient, options: WaitOptions, story: JobProgress) -> JobOutcome:
     import asyncio
 
     try:

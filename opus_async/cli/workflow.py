@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import connection, environment
+from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.job_progress import story_for
+from opus_async.cli.options import ConnectionOptions
+from opus_async.cli.parser import add_everywhere
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 
@@ -23,6 +26,26 @@ examples:
   opus-async workflow show B9uGJfZ3CFwOdMKH --version 3
   opus-async workflow show B9uGJfZ3CFwOdMKH --json | jq '.inputs[].display_name'
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions(ConnectionOptions):
+    """Options of ``workflow show``.
+
+    Attributes:
+        workflow_id: The workflow.
+        version_number: A version by number; None for the latest active one.
+        version_id: A version by UUID; wins over the number.
+        json: Whether to print JSON.
+    """
+
+    workflow_id: str
+    version_number: int | None
+    version_id: str | None
+    json: bool
+
+
+OPTIONS = ShowOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
     connection.configure(show)
-    show.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    environment.add_option(show, shown=False, default=argparse.SUPPRESS)
+    add_everywhere(show, shown=False)
+    show.set_defaults(module=sys.modules[__name__])
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: ShowOptions) -> int:
     """Show a workflow."""
     workflow = drive(_get(options))
     if options.json:
@@ -56,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-async def _get(options: argparse.Namespace) -> Workflow:
+async def _get(options: ShowOptions) -> Workflow:
     async with connect(options, listeners=[story_for(options)]) as opus:
         return await opus.workflows.get(
             options.workflow_id, version=options.version_number, version_id=options.version_id

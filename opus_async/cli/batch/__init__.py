@@ -15,8 +15,7 @@ import argparse
 from importlib import import_module
 from typing import cast
 
-from opus_async.cli import environment
-from opus_async.cli.parser import Command
+from opus_async.cli.parser import Command, add_everywhere
 
 VERBS = {
     "run": "run a job for every row of a manifest; whatever ends it, resume goes on",
@@ -61,14 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
             description=summary[0].upper() + summary[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        _load(word).configure(verb)
-        verb.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        environment.add_option(verb, shown=False, default=argparse.SUPPRESS)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Do what the verb says."""
-    return _load(options.verb).run(options)
+        module = _load(word)
+        module.configure(verb)
+        add_everywhere(verb, shown=False)
+        verb.set_defaults(module=module)
 
 
 def _load(word: str) -> Command:

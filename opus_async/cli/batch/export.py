@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
+from opus_async.cli.options import CommandOptions
 from opus_async.errors import ConfigurationError
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+Format = Literal["csv", "jsonl", "parquet", "xlsx"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 _EPILOG = """\
 All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of
@@ -22,6 +26,26 @@ examples:
   opus-async batch export invoices-batch --format xlsx
   opus-async batch export invoices-batch --format csv --output - | head
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(CommandOptions):
+    """Options of ``batch export``.
+
+    Attributes:
+        directory: Of the batch.
+        format: One of ``FORMATS``.
+        output: Where it goes, ``-`` for stdout; None for the batch directory.
+        parsed: Whether texts of JSON become what they hold.
+    """
+
+    directory: Path
+    format: Format
+    output: Path | None
+    parsed: bool
+
+
+OPTIONS = ExportOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: ExportOptions) -> int:
     """Write it."""
     from opus_async.batch.outputs.export import STDOUT, STREAMED, export
 

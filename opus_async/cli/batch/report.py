@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
+from opus_async.cli.options import CommandOptions
 
 _EPILOG = """\
 report.html is one file that needs no network. Each run of a batch writes it in the end; this writes it now,
 while the batch runs, or after the process died.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(CommandOptions):
+    """Options of ``batch report``.
+
+    Attributes:
+        directory: Of the batch.
+        open: Whether to show it in the browser.
+    """
+
+    directory: Path
+    open: bool
+
+
+OPTIONS = ReportOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="show it in the browser")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: ReportOptions) -> int:
     """Write the reports."""
     from opus_async.batch import report
     from opus_async.batch.outputs import failures, summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit, WrongUse, for_cli, print_error, print_hint
+from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, terminal_width
 
@@ -42,6 +44,28 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResolveOptions(ConnectionOptions):
+    """Options of ``batch resolve``.
+
+    Attributes:
+        directory: Of the batch.
+        keys: Of rows that are decided about.
+        decided: The decision, and keys that stand behind it.
+        all: Whether it is about all rows that are unknown.
+        accept_second_bill: Whether rows may be decided about whose jobs were started.
+    """
+
+    directory: Path
+    keys: Sequence[str]
+    decided: Sequence[str]
+    all: bool
+    accept_second_bill: bool
+
+
+OPTIONS = ResolveOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -65,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: ResolveOptions) -> int:
     """Decide."""
     from opus_async.batch.outputs.status import read_status
 
@@ -84,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _decide(
-    options: argparse.Namespace, facts: Mapping[str, Any], decision: str, keys: Sequence[str]
+    options: ResolveOptions, facts: Mapping[str, Any], decision: str, keys: Sequence[str]
 ) -> int:
     """Decide, by what the platform shows where it can be asked; returns about how many rows."""
     from opus_async.batch import resolve_batch
@@ -100,8 +124,8 @@ async def _decide(
     if decision == "done" or options.accept_second_bill:
         return await decide()
     try:
-        session.restore_connection(options, facts)
-        async with connection.connect(options, retry=_soon()) as client:
+        there = session.restore_connection(options, facts)
+        async with connection.connect(there, retry=_soon()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):
         raise
@@ -117,7 +141,7 @@ def _soon() -> RetryPolicy:
     return RetryPolicy(attempts=3, max_elapsed=10, cap=2)
 
 
-def _list_unknown(options: argparse.Namespace) -> None:
+def _list_unknown(options: ResolveOptions) -> None:
     """Show what there is to decide about, and ask."""
     from opus_async.batch.ledger.reader import LedgerReader
     from opus_async.batch.rows import RowState

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli.batch import run_options, session, spec_options
+from opus_async.cli.batch.run_options import PaceOptions
+from opus_async.cli.batch.spec_options import SpecOptions
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
@@ -28,6 +31,26 @@ examples:
   opus-async batch resume invoices-batch --max-in-flight 100 --rate 10/s
   opus-async batch resume invoices-batch --manifest moved/invoices.csv
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingOnOptions(SpecOptions, PaceOptions):
+    """Options of every verb that goes on with a batch.
+
+    Attributes:
+        directory: Of the batch.
+        manifest: Where the manifest is now, if it has moved.
+        force: Whether to go on although something that changes results is another now.
+        accept_second_bill: Whether to run rows that have run, or may have.
+    """
+
+    directory: Path
+    manifest: str | None
+    force: bool
+    accept_second_bill: bool
+
+
+OPTIONS = GoingOnOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +75,10 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
     run_options.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: GoingOnOptions) -> int:
     """Go on."""
     facts = session.existing(options.directory)
-    session.restore_connection(options, facts)
+    options = session.restore_connection(options, facts)
 
     async def go_on(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import resume_batch
@@ -65,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     return session.work(options, options.directory, go_on, facts=facts)
 
 
-def changes(options: argparse.Namespace) -> dict[str, Any]:
+def changes(options: GoingOnOptions) -> dict[str, Any]:
     """What shall be other than it was."""
     return {
         "manifest": options.manifest,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import session
-from opus_async.cli.batch.resume import add_going_on, changes
+from opus_async.cli.batch.resume import GoingOnOptions, add_going_on, changes
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
@@ -28,6 +30,20 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetryOptions(GoingOnOptions):
+    """Options of ``batch retry``.
+
+    Attributes:
+        only: States whose rows are tried again; None for those that failed or were cancelled.
+    """
+
+    only: Sequence[str] | None
+
+
+OPTIONS = RetryOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -41,10 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_going_on(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: RetryOptions) -> int:
     """Run them again."""
     facts = session.existing(options.directory)
-    session.restore_connection(options, facts)
+    options = session.restore_connection(options, facts)
 
     async def again(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import retry_batch

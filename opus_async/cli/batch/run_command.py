@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import run_options, session, spec_options
+from opus_async.cli.batch.run_options import PaceOptions
+from opus_async.cli.batch.spec_options import ManifestOptions
 from opus_async.cli.errors import Exit, WrongUse, print_error, print_hint
 from opus_async.cli.program import command_line
 
@@ -33,6 +36,22 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class BatchRunOptions(ManifestOptions, PaceOptions):
+    """Options of ``batch run``.
+
+    Attributes:
+        out: The batch directory.
+        skip_invalid: Whether to run the others when some rows cannot be.
+    """
+
+    out: Path | None
+    skip_invalid: bool
+
+
+OPTIONS = BatchRunOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -55,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     run_options.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: BatchRunOptions) -> int:
     """Run it."""
     from opus_async.batch import RowsRefused
 
@@ -67,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.out.exists() and not options.out.is_dir():
         raise WrongUse(f"--out: {options.out} is there, and is no folder")
-    order = spec_options.order_of(options)
+    order, out = spec_options.order_of(options), options.out
 
     async def begin(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import run_batch
@@ -76,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             opus,
             manifest,
             workflow_id=options.workflow,
-            out=options.out,
+            out=out,
             **order,
             **spec_options.reading_of(options),
             skip_invalid=options.skip_invalid,
@@ -87,13 +106,13 @@ def run(options: argparse.Namespace) -> int:
         )
 
     try:
-        return session.work(options, options.out, begin)
+        return session.work(options, out, begin)
     except RowsRefused as refused:
         _tell_refused(refused, options, manifest)
         return Exit.WRONG_USE
 
 
-def _tell_refused(refused: RowsRefused, options: argparse.Namespace, manifest: str) -> None:
+def _tell_refused(refused: RowsRefused, options: BatchRunOptions, manifest: str) -> None:
     """The problems as a table, and how to see all of them."""
     from opus_async.cli.batch import validation_text
 

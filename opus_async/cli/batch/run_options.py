@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.batch import argument_types
+from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.outcomes import seconds
 
 if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy
+    from opus_async.jobs.halt import Halt
 
 OUTAGE = 600.0
 """Seconds that a batch waits for a host that is gone: a restart passes, a dropped VPN is put up again."""
@@ -27,6 +30,48 @@ _SETTINGS = {
     "drain": "drain_seconds",
 }
 """Option -> field. What is not given is None, and stays what it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitOptions:
+    """How much happens at once; None leaves each as it was, or at its default.
+
+    Attributes:
+        max_in_flight: Rows at work at once.
+        upload_concurrency: Files on the wire at once.
+        rate: API requests a second.
+        start_rate: Rows begun a second.
+        bandwidth: Of uploads, in bytes a second.
+    """
+
+    max_in_flight: int | None
+    upload_concurrency: int | None
+    rate: float | None
+    start_rate: float | None
+    bandwidth: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaceOptions(ConnectionOptions, LimitOptions):
+    """How a session of a batch is run; None leaves each as it was, or at its default.
+
+    Attributes:
+        halt: When so much fails that it makes no sense to go on.
+        timeout: Seconds for one row.
+        outage: Seconds for which a host may be silent.
+        drain: Seconds that Ctrl-C waits for jobs near their end.
+        on_ambiguous: What follows a start whose answer was lost.
+        download_outputs: Whether result files are fetched.
+        json: Whether to print the summary as JSON.
+    """
+
+    halt: Halt | None
+    timeout: float | None
+    outage: float | None
+    drain: float | None
+    on_ambiguous: str | None
+    download_outputs: bool | None
+    json: bool
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,12 +139,12 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+def settings_of(options: PaceOptions) -> dict[str, Any]:
     """What was given of :class:`opus_async.batch.options.RunSettings`, and nothing else."""
     return _given(options, _SETTINGS)
 
 
-def limits_of(options: argparse.Namespace, before: Mapping[str, Any] | None = None) -> Limits:
+def limits_of(options: LimitOptions, before: Mapping[str, Any] | None = None) -> Limits:
     """How much the client does at once.
 
     Args:
@@ -111,15 +156,15 @@ def limits_of(options: argparse.Namespace, before: Mapping[str, Any] | None = No
     return Limits(**{**_known(before or {}, Limits), **_given(options, _LIMITS)})
 
 
-def retry_of(options: argparse.Namespace, before: Mapping[str, Any] | None = None) -> RetryPolicy:
+def retry_of(options: PaceOptions, before: Mapping[str, Any] | None = None) -> RetryPolicy:
     """What the client does when a request fails; arguments as in :func:`limits_of`."""
     from opus_async.config import RetryPolicy
 
     return RetryPolicy(**{"outage": OUTAGE, **_known(before or {}, RetryPolicy), **_given(options, _RETRY)})
 
 
-def _given(options: argparse.Namespace, fields: Mapping[str, str]) -> dict[str, Any]:
-    named = ((field, getattr(options, option, None)) for option, field in fields.items())
+def _given(options: LimitOptions, fields: Mapping[str, str]) -> dict[str, Any]:
+    named = ((field, getattr(options, option)) for option, field in fields.items())
     return {field: value for field, value in named if value is not None}
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opus_async.cli import connection, errors
 from opus_async.cli.batch import run_options, status_text
+from opus_async.cli.batch.run_options import PaceOptions
 from opus_async.cli.errors import Exit, Interrupted, WrongUse, print_hint
+from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
 from opus_async.cli.words import duration, rows
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from opus_async.metrics.progress import Progress
     from opus_async.opus.client import OpusClient
 
+
+ConnectionT = TypeVar("ConnectionT", bound=ConnectionOptions)
 Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,7 +44,7 @@ _SECOND = "Ctrl-C again leaves at once."
 
 
 def work(
-    options: argparse.Namespace, directory: Path, doing: Work, *, facts: Mapping[str, Any] | None = None
+    options: PaceOptions, directory: Path, doing: Work, *, facts: Mapping[str, Any] | None = None
 ) -> Exit:
     """Work on a batch, and tell what came of it.
 
@@ -65,7 +69,7 @@ def work(
 
 
 async def _watched(
-    options: argparse.Namespace, title: str, doing: Work, facts: Mapping[str, Any]
+    options: PaceOptions, title: str, doing: Work, facts: Mapping[str, Any]
 ) -> BatchResult | None:
     """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
     import asyncio
@@ -190,7 +194,7 @@ def _goes_on(directory: Path, what: str) -> str:
     return f"{what}; '{command_line('batch', 'resume', str(directory))}' goes on."
 
 
-def print_result(result: BatchResult, options: argparse.Namespace) -> None:
+def print_result(result: BatchResult, options: PaceOptions) -> None:
     """What came of it: on stdout how the batch stands, on stderr what ended it early."""
     resume = command_line("batch", "resume", str(result.directory))
     if options.json:
@@ -233,10 +237,13 @@ def existing(directory: Path) -> Mapping[str, Any]:
         raise WrongUse(error.message) from None
 
 
-def restore_connection(options: argparse.Namespace, facts: Mapping[str, Any]) -> None:
+def restore_connection(options: ConnectionT, facts: Mapping[str, Any]) -> ConnectionT:
     """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
 
     ``--api`` goes before, and so does ``OPUS_BASE_URL``; ``OPUS_API`` is for batches that begin.
+
+    Returns:
+        The options with the generation that is asked.
 
     Raises:
         ConfigurationError: Only the ledger names the host, and it is another machine's: a directory can come
@@ -244,13 +251,12 @@ def restore_connection(options: argparse.Namespace, facts: Mapping[str, Any]) ->
     """
     import os
 
-    from opus_async.cli import environment
     from opus_async.config import DEFAULT_BASE_URL, is_loopback
 
-    environment.load_for(options)
+    options.env_file.load()
     identity = facts.get("fingerprint", {})
     if options.api is None:
-        options.api = identity.get("generation")
+        options = replace(options, api=identity.get("generation"))
     host = identity.get("host")
     if host and host != DEFAULT_BASE_URL and not os.environ.get("OPUS_BASE_URL"):
         if not is_loopback(host):
@@ -260,3 +266,4 @@ def restore_connection(options: argparse.Namespace, facts: Mapping[str, Any]) ->
             )
         os.environ["OPUS_BASE_URL"] = host
         print(f"opus-async: asking {host}, where the batch was begun", file=sys.stderr)
+    return options

@@ -4,14 +4,62 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opus_async.cli import connection
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.options import ConnectionOptions
 
 READING = ("sheet", "delimiter", "encoding")
 _ORDER = ("key", "title", "description", "version_number", "version_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecOptions(ConnectionOptions):
+    """Options that change results, of every verb that makes jobs.
+
+    Attributes:
+        map: ``COLUMN=INPUT`` of columns that fill another input than that of their name.
+        set: ``INPUT=VALUE`` for every row that has no value of its own.
+        title: A template for the titles of the jobs.
+        description: A template for their descriptions.
+        key: The column that names each row.
+        version_number: The pinned version by number.
+        version_id: The pinned version by UUID.
+        allow_outside: Whether cells may name files outside of the manifest's folder.
+    """
+
+    map: Sequence[str]
+    set: Sequence[str]
+    title: str | None
+    description: str | None
+    key: str | None
+    version_number: int | None
+    version_id: str | None
+    allow_outside: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestOptions(SpecOptions):
+    """Options of every verb that begins with a manifest.
+
+    Attributes:
+        manifest: The manifest; several words where a shell has replaced a pattern.
+        workflow: The workflow.
+        sheet: Of a workbook; None for its first visible one.
+        delimiter: Of a table in text; None to find it out.
+        encoding: Of a text; None to find it out.
+        accept_second_bill: Whether rows may run that may have been billed.
+    """
+
+    manifest: Sequence[str]
+    workflow: str
+    sheet: str | None
+    delimiter: str | None
+    encoding: str | None
+    accept_second_bill: bool
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +112,7 @@ def add_order(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version-id", metavar="UUID", help="pin it by UUID")
 
 
-def manifest_of(options: argparse.Namespace) -> str:
+def manifest_of(options: ManifestOptions) -> str:
     """The one manifest.
 
     Raises:
@@ -79,7 +127,7 @@ def manifest_of(options: argparse.Namespace) -> str:
     return str(first)
 
 
-def order_of(options: argparse.Namespace) -> dict[str, Any]:
+def order_of(options: SpecOptions) -> dict[str, Any]:
     """What was given of :class:`opus_async.batch.options.BatchSpec`, and nothing else."""
     given = {
         "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
@@ -93,12 +141,12 @@ def order_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, {})}
 
 
-def reading_of(options: argparse.Namespace) -> dict[str, Any]:
+def reading_of(options: ManifestOptions) -> dict[str, Any]:
     """What was given of how the manifest is read."""
     return {name: value for name in READING if (value := getattr(options, name)) is not None}
 
 
-def words(options: argparse.Namespace) -> list[str]:
+def words(options: ManifestOptions) -> list[str]:
     """The options of this module as they were typed, to be typed again."""
     said: list[str] = []
     for name in ("workflow", *READING, *_ORDER):

@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit
+from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
 
 if TYPE_CHECKING:
@@ -31,6 +33,24 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatusOptions(CommandOptions):
+    """Options of ``batch status``.
+
+    Attributes:
+        directory: Of the batch.
+        json: Whether to print JSON.
+        watch: Whether to look again until nobody works on it.
+    """
+
+    directory: Path
+    json: bool
+    watch: bool
+
+
+OPTIONS = StatusOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -39,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="look again every 2 s until nobody works on it")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: StatusOptions) -> int:
     """Look."""
     from opus_async.batch.outputs.status import read_status
     from opus_async.cli.display import is_live
@@ -55,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         time.sleep(_EVERY)
 
 
-def _show(status: Status, options: argparse.Namespace, *, redraw: bool) -> None:
+def _show(status: Status, options: StatusOptions, *, redraw: bool) -> None:
     from opus_async.batch.outputs.status import as_json
 
     if options.json:

@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, words
 from opus_async.cli.batch import run_options, spec_options, validation_text
+from opus_async.cli.batch.run_options import LimitOptions
+from opus_async.cli.batch.spec_options import ManifestOptions
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
@@ -32,6 +35,20 @@ examples:
   opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH
   opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH --json - | jq '.problems[].where'
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateOptions(ManifestOptions, LimitOptions):
+    """Options of ``batch validate``.
+
+    Attributes:
+        json: Where every problem goes as JSON, ``-`` for stdout; None for nowhere.
+    """
+
+    json: Path | None
+
+
+OPTIONS = ValidateOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: ValidateOptions) -> int:
     """Check it."""
     manifest = spec_options.manifest_of(options)
     with _told(options.json, manifest) as told:
@@ -68,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK if validation.ok else Exit.WRONG_USE
 
 
-async def _validated(options: argparse.Namespace, manifest: str, told: Problems) -> Validation:
+async def _validated(options: ValidateOptions, manifest: str, told: Problems) -> Validation:
     from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource
     from opus_async.batch.planning.open_batch import validate_manifest
     from opus_async.cli import display

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted
+from opus_async.cli.options import CommandOptions
 
 PROFILES = ("none", "flaky", "storm", "hostile")
 JOBS, IN_FLIGHT, OUT = 200, 64, "opus-demo"
@@ -31,6 +33,32 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(CommandOptions):
+    """Options of ``demo``.
+
+    Attributes:
+        jobs: Documents, one job each.
+        out: The folder for everything made.
+        faults: What goes wrong on the way, one of ``PROFILES``.
+        seed: What documents, run times and faults depend on.
+        max_in_flight: Jobs at once.
+        fail_share: Share of runs that fail, 0 to 1.
+        json: Whether to print the summary as JSON.
+    """
+
+    jobs: int
+    out: Path
+    faults: str
+    seed: int
+    max_in_flight: int
+    fail_share: float
+    json: bool
+
+
+OPTIONS = DemoOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -44,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="the summary as one JSON object on stdout")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: DemoOptions) -> int:
     """Show it."""
     from opus_async.cli.demo import documents, folder, running, summary
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, environment
+from opus_async.cli import connection
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit
+from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, terminal_width
 
 if TYPE_CHECKING:
@@ -34,6 +36,22 @@ examples:
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(ConnectionOptions):
+    """Options of ``doctor``.
+
+    Attributes:
+        workflow: A workflow to read in the live call; None to ask for one that does not exist.
+        json: Whether to print JSON.
+    """
+
+    workflow: str | None
+    json: bool
+
+
+OPTIONS = DoctorOptions
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
@@ -42,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     connection.configure(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: DoctorOptions) -> int:
     """Examine everything."""
     from opus_async.cli.doctor.checks import State
 
@@ -57,12 +75,12 @@ def run(options: argparse.Namespace) -> int:
     return Exit.NOT_ALLOWED if bad else Exit.OK
 
 
-def _examined(options: argparse.Namespace) -> list[Check]:
+def _examined(options: DoctorOptions) -> list[Check]:
     from opus_async.cli.doctor import local_checks, network_checks
     from opus_async.errors import ConfigurationError
 
     try:
-        loaded = environment.load_for(options)
+        loaded = options.env_file.load()
     except ConfigurationError as error:  # where the key belongs is not known, so nobody is asked
         return [*local_checks.examine(options), local_checks.env_file_refused(error)]
     return [

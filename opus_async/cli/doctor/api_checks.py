@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Mapping
 
 from opus_async.cli import connection
-from opus_async.cli.doctor import diagnosis
+from opus_async.cli.doctor import DoctorOptions, diagnosis
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, skipped
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
@@ -23,7 +22,7 @@ GENERATION, CALL = "generation", "live call"
 STEPS = (GENERATION, CALL)
 
 
-async def examine(options: argparse.Namespace, base_url: str) -> list[Check]:
+async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
     """Ask every generation whether it answers, then read a workflow with the configured one."""
     try:
         api = connection.generation(options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import resource
@@ -15,6 +14,7 @@ from importlib import metadata
 from urllib.parse import urlsplit
 
 from opus_async.cli import connection
+from opus_async.cli.doctor import DoctorOptions
 from opus_async.cli.doctor.checks import Check, bad, good, risk
 from opus_async.cli.environment import Loaded
 from opus_async.config import (
@@ -35,7 +35,7 @@ OLDEST_AIOHTTP = (3, 14, 4)
 """Older ones send an empty body again after a broken connection, and storage says 200 to it."""
 
 
-def examine(options: argparse.Namespace) -> Iterator[Check]:
+def examine(options: DoctorOptions) -> Iterator[Check]:
     """Everything here; ``options`` are the command's."""
     yield versions()
     yield key()
@@ -100,7 +100,7 @@ def base_url() -> Check:
     return good("base URL", f"{url}{'' if os.environ.get('OPUS_BASE_URL') else ' (default)'}")
 
 
-def api(options: argparse.Namespace) -> Check:
+def api(options: DoctorOptions) -> Check:
     """Which generation of the API is wanted."""
     try:
         wanted = connection.generation(options)

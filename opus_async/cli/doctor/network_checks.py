@@ -5,7 +5,6 @@ Each step needs the one before it, so the first that fails names the problem and
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import re
@@ -19,7 +18,7 @@ from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
-from opus_async.cli.doctor import api_checks
+from opus_async.cli.doctor import DoctorOptions, api_checks
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
 from opus_async.config import Timeouts, resolve_base_url
 from opus_async.errors import ConfigurationError, OpusError, TransportError
@@ -41,7 +40,7 @@ class _Stopped(Exception):
     """A step failed: what it found is in ``args[0]``."""
 
 
-async def examine(options: argparse.Namespace) -> list[Check]:
+async def examine(options: DoctorOptions) -> list[Check]:
     """Take every step that can be taken; ``options`` are the command's."""
     found: list[Check] = []
     try:
@@ -53,7 +52,7 @@ async def examine(options: argparse.Namespace) -> list[Check]:
     return found + [skipped(step, "needs what has failed above") for step in missing]
 
 
-async def _walk(found: list[Check], options: argparse.Namespace) -> None:
+async def _walk(found: list[Check], options: DoctorOptions) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
