@@ -240,13 +240,13 @@ class JobStream(Stream[JobOutcome]):
         return tuple(self._jobs.lifecycle.abandoned)
 
     @property
-    def orphaned_jobs(self) -> int:
+    def stray_shells(self) -> int:
         """Job shells made and never started, unbilled: after lost answers to ``initiate``."""
         return self._jobs.platform.orphaned_jobs
 
 
 class JobSource(Generic[BoundT, ReadyT]):
-    """What a row of a :class:`JobStream` does: the work of its engine."""
+    """What a row of a :class:`JobStream` does: the work of its worker pool."""
 
     def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
         self.platform = platform

@@ -352,7 +352,7 @@ async def test_what_a_job_never_executed_looks_like_is_learned_once_for_a_run(ha
     assert all(outcome.ok for outcome in outcomes)
     [shell] = [job for job in server.jobs.values() if not job.executions]
     assert "never executed" in shell.request["title"]
-    assert stream.orphaned_jobs == 1
+    assert stream.stray_shells == 1
     assert server.executed_twice == []
 
 
@@ -408,7 +408,7 @@ async def test_a_shell_made_by_a_lost_answer_is_counted(handmade, connect, act):
     stream = connect(server, timeouts=HANGING).run_many(TEXT, [{"Input": "x"}])
     assert [outcome.ok async for outcome in stream] == [True]
     assert server.counts["initiate"] == len(server.jobs) == 2
-    assert stream.orphaned_jobs == 1
+    assert stream.stray_shells == 1
 
 
 @pytest.mark.parametrize("operation", ["workflow", "status", "results"])
@@ -431,7 +431,7 @@ async def test_two_hundred_jobs_under_hostile_faults_are_all_accounted_for(simul
     stream = opus.run_many(DOCUMENT, rows)
     outcomes = [outcome async for outcome in stream]
     state = await asyncio.to_thread(simulator.state)
-    assert_accounted_for(outcomes, state, 200, stream.orphaned_jobs)
+    assert_accounted_for(outcomes, state, 200, stream.stray_shells)
 
 
 def assert_accounted_for(outcomes, state, rows, stray_shells):

@@ -145,7 +145,7 @@ async def test_a_thousand_hostile_jobs_with_files_are_all_accounted_for(simulate
     outcomes = [outcome async for outcome in stream]
     state = await asyncio.to_thread(simulator.state)
     counters = state["counters"]
-    say(f"\n{jobs} jobs: {time.monotonic() - began:.1f} s, stray shells {stream.orphaned_jobs}")
+    say(f"\n{jobs} jobs: {time.monotonic() - began:.1f} s, stray shells {stream.stray_shells}")
     say(f"requests {counters['requests']}, faults {sum(counters['faults'].values())}")
     failed = [f"{outcome.key}: {outcome.error}" for outcome in outcomes if not outcome.ok]
     assert failed == []
@@ -155,5 +155,5 @@ async def test_a_thousand_hostile_jobs_with_files_are_all_accounted_for(simulate
         assert state["jobs"][outcome.job_id]["executions"] == 1
     assert counters["executed_twice"] == []
     assert counters["executed_jobs"] == counters["executions"] == jobs
-    assert counters["jobs"] - jobs <= stream.orphaned_jobs
+    assert counters["jobs"] - jobs <= stream.stray_shells
     assert state["leaks"] == []
