@@ -134,12 +134,13 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
     assert b"X-Amz-Signature" not in stored
 
 
-@pytest.mark.timeout(400)
-async def test_twenty_kills_under_hostile_faults(tmp_path):
-    await killed_again_and_again(tmp_path, rows=250, kills=20, seed=4)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-async def test_two_hundred_kills_under_hostile_faults(tmp_path):
-    await killed_again_and_again(tmp_path, rows=2000, kills=200, seed=44)
+@pytest.mark.parametrize(
+    ("rows", "kills", "seed"),
+    [
+        (60, 4, 4),
+        pytest.param(250, 20, 4, marks=[pytest.mark.long, pytest.mark.timeout(400)]),
+        pytest.param(2000, 200, 44, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
+)
+async def test_kills_under_hostile_faults_lose_and_double_nothing(tmp_path, rows, kills, seed):
+    await killed_again_and_again(tmp_path, rows=rows, kills=kills, seed=seed)

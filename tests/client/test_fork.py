@@ -33,7 +33,7 @@ CALLS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def simulator():
     with SimulatorProcess(SimulatorConfig(run_time=0.05, queue_time=0)) as process:
         yield process

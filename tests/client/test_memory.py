@@ -294,12 +294,12 @@ async def test_a_job_of_an_earlier_process_is_compared_with_one_of_its_version(
     job_id = await opus.jobs.initiate(TEXT, version_number=number)
     platform = opus.lifecycle(TEXT, version_number=of_the_run).platform
     platform.attach(job_id, JobRequest({"Text": "x"}, version_number=pin))
-    assert await platform.settle(job_id) is StartCheck.NOT_STARTED
+    assert await platform.check_started(job_id) is StartCheck.NOT_STARTED
     assert platform.orphaned_jobs == 1
     jobs = simulator.state()["jobs"]
     assert {job["request"].get("workflowVersionNumber") for job in jobs.values()} == {number}
     await platform.start(job_id, text_payload("x"))
-    assert await platform.settle(job_id) is StartCheck.RUNNING
+    assert await platform.check_started(job_id) is StartCheck.RUNNING
 
 
 # Files that jobs leave
