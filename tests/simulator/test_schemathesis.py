@@ -8,6 +8,7 @@ ids of things that exist, so that not everything is 404.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from http import HTTPStatus
 
@@ -184,7 +185,7 @@ def must_refuse(case, status):
 
 @schema.parametrize()
 @settings(
-    max_examples=30,
+    max_examples=30 if os.environ.get("OPUS_ASYNC_TEST_LONG") else 10,
     derandomize=True,  # the same cases on every machine and in every run
     database=None,
     deadline=None,
