@@ -19,7 +19,7 @@ from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
-from opus_async.events import JobStageChanged, JobStatusSeen
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, JobStageChanged, JobStatusSeen, current_job
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.start import JobStarter
@@ -128,6 +128,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         """
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
         run.job_id, run.ordered = past.remote_id, past.orders > 0
+        current_job.set(run.current)
         if past.remote_id is not None:
             self._ids.take(past.remote_id)
         timeout = self._job_timeout if request.timeout is None else request.timeout
@@ -152,6 +153,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self._name_what_is_left(run, cancelled)
             raise
         finally:
+            current_job.set(NO_CURRENT_JOB)
             if run.job_id is not None:
                 self._leave(run.job_id)
         return run.finish()
@@ -322,8 +324,9 @@ class _Run:
     ) -> None:
         self.key = request.key
         self.index = index
+        self.current = CurrentJob(index=index, key=request.key)
+        """Who is named in the events of its requests."""
         self.stage = stage
-        self.job_id: str | None = None
         self.ordered = False
         """Whether the order to start may have left."""
         self.status: JobStatus | None = None
@@ -334,6 +337,14 @@ class _Run:
         self._timings: dict[str, float] = {}
         self._now = asyncio.get_running_loop().time
         self._began = self._entered = self._now()
+
+    @property
+    def job_id(self) -> str | None:
+        return self.current.job_id
+
+    @job_id.setter
+    def job_id(self, job_id: str | None) -> None:
+        self.current.job_id = job_id
 
     @property
     def ended(self) -> bool:

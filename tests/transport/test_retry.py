@@ -26,9 +26,11 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
+from opus_async.events import FailureClass
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.limits import Priority, RequestLimiter
-from opus_async.transport.retry import FailureClass, Retrier, Schedule, classify
+from opus_async.transport.retry import Retrier, Schedule, classify
 
 policies = st.builds(
     RetryPolicy,
@@ -132,9 +134,9 @@ class Script:
         self.takes = takes
         self.calls: list[float] = []
 
-    async def __call__(self, number: int) -> str:
+    async def __call__(self, attempt: Attempt) -> str:
         self.calls.append(asyncio.get_running_loop().time())
-        assert number == len(self.calls)
+        assert attempt.number == len(self.calls)
         await asyncio.sleep(self.takes)
         failure = self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
         if failure is not None:
