@@ -173,6 +173,9 @@ class JobStageChanged(_Timed):
         job_id: None before one exists.
         stage: The platform's stage name; ``done`` at the end, ``parked`` while nobody waits for it.
         status: The terminal status, only with ``done``; None there when none is known.
+        detect_lag: With ``done``, how many seconds late the end was noticed at most; None where that has no
+            bound.
+        told_by: With ``done``, by what the end was noticed, ``callback`` or ``poll``; None where none was.
     """
 
     index: int
@@ -180,6 +183,8 @@ class JobStageChanged(_Timed):
     job_id: str | None
     stage: str
     status: str | None = None
+    detect_lag: float | None = None
+    told_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

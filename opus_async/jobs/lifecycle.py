@@ -20,6 +20,7 @@ from typing import Any, Generic
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, JobStageChanged, JobStatusSeen, current_job
+from opus_async.jobs.ended import Ended
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.start import JobStarter
@@ -263,7 +264,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
     async def _wait(self, run: _Run, *, look_now: bool, park: bool) -> None:
         run.enter(self.platform.stages.watch)
-        status = await self._watcher.wait(
+        ended = await self._watcher.wait(
             run.known_id,
             kind=self.platform.kind,
             on_status=run.saw,
@@ -272,9 +273,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             calls_back=self.platform.calls_back,
             until_waiting=park,
         )
-        if not status.is_terminal:
+        if not ended.status.is_terminal:
             run.enter(PAUSED)
-            raise JobPaused(run.known_id, status, run.timings())
+            raise JobPaused(run.known_id, ended.status, run.timings())
+        run.end = ended
 
     def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
@@ -330,6 +332,8 @@ class _Run:
         self.ordered = False
         """Whether the order to start may have left."""
         self.status: JobStatus | None = None
+        self.end: Ended | None = None
+        """How its end was noticed; None where nobody waited for it."""
         self.collected = JobResult()
         self.error: OpusError | None = None
         self.journal = journal
@@ -404,6 +408,8 @@ class _Run:
                     job_id=self.job_id,
                     stage="done",
                     status=self.status if self.ended else None,
+                    detect_lag=self.end.detect_lag if self.end else None,
+                    told_by=self.end.told_by if self.end else None,
                 )
             )
         if self.error is not None and not self.ended:
