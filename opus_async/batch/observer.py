@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.progress import Progress
-from opus_async.reporting.option_names import OptionName, as_option
+from opus_async.reporting.option_names import as_option
 
 Notify = Callable[[str], None]
 """Told in a sentence what a person should know while it runs."""
@@ -40,15 +40,10 @@ def why_ending(control: ShutdownControl) -> str:
     return f"{why}; {_WAITING[control.pace]}"
 
 
-def reason_text(reason: Reason, *, named: OptionName = as_option) -> str:
-    """Why a session ends early, in a few words.
-
-    Args:
-        reason: Why.
-        named: How settings are named.
-    """
+def reason_text(reason: Reason) -> str:
+    """Why a session ends early, in a few words."""
     if reason.halt is not None:
-        return f"{named('halt', str(reason.halt.policy))}: {_failures(reason.halt)}"
+        return f"{as_option('halt', str(reason.halt.policy))}: {_failures(reason.halt)}"
     if reason.kind is StopKind.SHORTAGE and reason.error is not None:
         return f"this machine has no {reason.error.shortage} left"
     return _REASONS[reason.kind]

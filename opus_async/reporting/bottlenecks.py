@@ -7,22 +7,19 @@ from typing import Any
 
 from opus_async.metrics.bottleneck import Activity, Bottleneck, BottleneckKind
 from opus_async.metrics.outages import HostOutage
-from opus_async.reporting.option_names import OptionName, as_option
+from opus_async.reporting.option_names import as_option
 
 _MEGA, _KILO = 1_000_000, 1_000
 
 
-def bottleneck_text(
-    limit: Bottleneck, most: Bottleneck | None = None, *, named: OptionName = as_option
-) -> str:
+def bottleneck_text(limit: Bottleneck, most: Bottleneck | None = None) -> str:
     """What limits a run, in a few words.
 
     Args:
         limit: The bottleneck.
         most: The same one with larger numbers: then numbers are told as ranges, ``the last 2-5 rows``.
-        named: How settings are named.
     """
-    return _Text(limit, most or limit, named).of_kind()
+    return _Text(limit, most or limit).of_kind()
 
 
 def outage_text(outage: HostOutage) -> str:
@@ -33,11 +30,10 @@ def outage_text(outage: HostOutage) -> str:
 class _Text:
     """A bottleneck in words, between its least and its largest numbers."""
 
-    def __init__(self, least: Bottleneck, most: Bottleneck, named: OptionName) -> None:
+    def __init__(self, least: Bottleneck, most: Bottleneck) -> None:
         self._kind = least.kind
         self._least = least.values
         self._most = most.values
-        self._named = named
 
     def of_kind(self) -> str:  # noqa: C901, PLR0911 - a table
         match self._kind:
@@ -50,21 +46,21 @@ class _Text:
             case BottleneckKind.PLATFORM_RATE:
                 return "the platform's rate limit (429)"
             case BottleneckKind.API_RATE:
-                return self._named("api_rate", f"{self._range('rate', _general)}/s")
+                return as_option("api_rate", f"{self._range('rate', _general)}/s")
             case BottleneckKind.PEOPLE:
                 one = self._most["rows"] == 1
                 return f"{'1 row waits' if one else self._range('rows') + ' rows wait'} for a person"
             case BottleneckKind.UPLOAD_BANDWIDTH:
-                return self._named("upload_bandwidth", f"{self._range('rate', _bytes)}/s")
+                return as_option("upload_bandwidth", f"{self._range('rate', _bytes)}/s")
             case BottleneckKind.UPLOAD_CONCURRENCY:
-                return f"uploads ({self._named('upload_concurrency', self._range('limit', _plain))})"
+                return f"uploads ({as_option('upload_concurrency', self._range('limit', _plain))})"
             case BottleneckKind.MAX_IN_FLIGHT:
-                return f"{self._named('max_in_flight', self._range('limit', _plain))} ({self._busy_with()})"
+                return f"{as_option('max_in_flight', self._range('limit', _plain))} ({self._busy_with()})"
             case BottleneckKind.LAST_ROWS:
                 rows = "row" if self._most["rows"] == 1 else f"{self._range('rows')} rows"
                 return f"the last {rows} ({self._busy_with()})"
             case BottleneckKind.START_RATE:
-                return self._named("start_rate", f"{self._range('rate', _general)}/s")
+                return as_option("start_rate", f"{self._range('rate', _general)}/s")
             case BottleneckKind.TEXT:
                 return str(self._least["text"])
 

@@ -1,20 +1,10 @@
-"""How a setting is named to whoever set it: as an argument in Python, as an option on the command line."""
+"""How settings are named where they are shown: by their options of the command line."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-
-OptionName = Callable[[str, str], str]
-"""From an argument's name and its value to both as they are shown."""
 
 _RENAMED = {"api_rate": "rate", "upload_bandwidth": "bandwidth"}
 
 
-def as_argument(name: str, value: str) -> str:
-    """For programs: ``max_in_flight=500``."""
-    return f"{name}={value}"
-
-
-def as_option(name: str, value: str) -> str:
-    """For the command line: ``--max-in-flight 500``."""
-    return f"--{_RENAMED.get(name, name).replace('_', '-')} {value}"
+def as_option(argument: str, value: str) -> str:
+    """The option for a Python argument, with its value: ``--max-in-flight 500``."""
+    return f"--{_RENAMED.get(argument, argument).replace('_', '-')} {value}"

@@ -19,7 +19,6 @@ from opus_async.metrics.bottleneck import (
 )
 from opus_async.metrics.outages import FailedPolls, HostOutage
 from opus_async.reporting.bottlenecks import bottleneck_text
-from opus_async.reporting.option_names import as_argument
 
 FULL = BottleneckInputs(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
 UPLOADING = BottleneckInputs(in_flight=500, at_work=60, preparing=430, planned=9000)
@@ -64,9 +63,9 @@ def test_bottleneck_is_named(now, said):
     assert told(now) == said
 
 
-def told(now, bounds=BOUNDS, limits=LIMITS, **naming):
+def told(now, bounds=BOUNDS, limits=LIMITS):
     limit = bottleneck(now, bounds, limits)
-    return "" if limit is None else bottleneck_text(limit, **naming)
+    return "" if limit is None else bottleneck_text(limit)
 
 
 def test_bottleneck_start_rate_is_felt_only_while_there_are_rows_and_slots():
@@ -87,12 +86,6 @@ def test_bottleneck_is_no_limit_that_was_not_set():
 def test_bottleneck_bandwidth_is_told_in_its_own_unit():
     narrow = replace(UPLOADING, sent=5e5)
     assert told(narrow, limits=Limits(upload_bandwidth=5e5)) == "--bandwidth 500 kB/s"
-
-
-def test_bottleneck_names_arguments_to_programs():
-    assert told(FULL, named=as_argument) == "max_in_flight=500 (the platform is at work)"
-    assert told(UPLOADING, named=as_argument) == "uploads (upload_concurrency=32)"
-    assert told(replace(FULL, requests=95.0), named=as_argument) == "api_rate=100/s"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.platform import Cache
-from opus_async.reporting.option_names import as_argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +412,7 @@ async def _work(client: Client, crew: SessionSetup) -> BatchResult:
         directory=crew.directory,
         counts=counts,
         exit_code=exit_code(control.reason, counts),
-        ended_because=ended_because(control.reason, named=as_argument),
+        ended_because=ended_because(control.reason),
         summary=await asyncio.to_thread(summarise, crew.directory),
         error=control.reason.error if control.reason else None,
     )

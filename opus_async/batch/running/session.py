@@ -31,7 +31,6 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.samples import Sample
 from opus_async.models import JobRequest
-from opus_async.reporting.option_names import OptionName, as_option
 from opus_async.tasks import start
 
 log = logging.getLogger("opus_async.batch")
@@ -231,9 +230,9 @@ async def _end(crew: SessionSetup) -> Counts:
     return counts
 
 
-def ended_because(reason: Reason | None, *, named: OptionName = as_option) -> str:
-    """Why the session ended, in a few words; ``named`` as for :func:`reason_text`."""
-    return "finished" if reason is None else reason_text(reason, named=named)
+def ended_because(reason: Reason | None) -> str:
+    """Why the session ended, in a few words."""
+    return "finished" if reason is None else reason_text(reason)
 
 
 def exit_code(reason: Reason | None, counts: Counts) -> Exit:
