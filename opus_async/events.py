@@ -5,59 +5,177 @@ Events carry no secret: URLs come without their query, headers and bodies do not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeAlias
 
 
+class RequestKind(StrEnum):
+    """What a request is for."""
+
+    API = "api"
+    """A call of the platform's API that is no poll."""
+    POLL = "poll"
+    """A repeated look at the status of a job that is waited for."""
+    STORAGE = "storage"
+    """Bytes of a file, to or from the storage behind a presigned URL."""
+
+
+class FailureClass(StrEnum):
+    """What happened to a request that failed."""
+
+    SHORTAGE = "shortage"
+    """This machine had no room for it: nothing of it left, and nobody else is to blame."""
+    UNSENT = "unsent"
+    """No byte of it left: repeating is safe whatever it does."""
+    BROKEN = "broken"
+    """It may have been obeyed; no complete answer came."""
+    THROTTLED = "throttled"
+    """429: not obeyed, and everybody has to slow down."""
+    OVERLOADED = "overloaded"
+    """503: as a rule not obeyed, and everybody has to slow down."""
+    SERVER = "server error"
+    """Any other 5xx, 408, 425."""
+    GARBLED = "garbled"
+    """An answer that makes no sense, e.g. JSON cut short."""
+    REFUSED = "refused"
+    """A plain no, or a failure that has nothing to do with the network: the same again would fail again."""
+
+
+class HostState(StrEnum):
+    """How a host answers."""
+
+    DOWN = "down"
+    """It gives no good answer; requests to it wait."""
+    GIVEN_UP = "given_up"
+    """It has been down for longer than it is waited for; requests to it fail at once."""
+    UP = "up"
+    """It answers again."""
+
+
+@dataclass(slots=True)
+class CurrentJob:
+    """The job that the current task works for; events of its requests name it.
+
+    Attributes:
+        index: The row's position in its run; None for a call about a job that is no row.
+        key: The caller's own name for the row.
+        job_id: None before one exists.
+    """
+
+    index: int | None = None
+    key: str | None = None
+    job_id: str | None = None
+
+
+NO_CURRENT_JOB = CurrentJob()
+current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", default=NO_CURRENT_JOB)
+"""Set by whatever runs a job, so that its requests need not be told whose they are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestSent:
+class _Timed:
+    """What every event has: when it was made, in :func:`time.monotonic` and in seconds since the epoch."""
+
+    monotonic: float = field(default_factory=time.monotonic)
+    timestamp: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfRequest(_Timed):
+    """What every event of a request has: the job it serves, and which attempt it is of.
+
+    ``index``, ``key`` and ``job_id`` are as in :class:`JobStageChanged`, and None where it serves no row, or
+    no job yet.
+    """
+
+    index: int | None = None
+    key: str | None = None
+    job_id: str | None = None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSent(_OfRequest):
     """One attempt of one request was answered.
 
     Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        index: The position of the row that it serves; None when it serves none, or many.
+        key: The caller's own name for that row.
+        job_id: The job that it serves; None before one exists.
+        attempt: From 1.
         operation: ``workflow``, ``initiate``, ``presign``, ``put``, ``execute``, ``status``, ...
+        kind: What it is for.
         method: The HTTP method.
         url: Without its query.
         status: The HTTP status.
+        waited: Seconds for which this attempt waited for its turn directly before: for a slot, a rate, the
+            end of a pause or of an outage.
         seconds: From the moment the slot was ours to the last byte of the answer.
-        attempt: From 1.
     """
 
     operation: str
+    kind: RequestKind
     method: str
     url: str
     status: int
+    waited: float = 0.0
     seconds: float
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRetried:
+class RequestRetried(_OfRequest):
     """One attempt failed, and another will follow.
 
     Attributes:
-        operation: As in :class:`RequestSent`.
-        reason: The failure class and what was seen, e.g. ``throttled: HTTP 429``.
-        wait: Seconds until the next attempt at the earliest.
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        index: As in :class:`RequestSent`.
+        key: Likewise.
+        job_id: Likewise.
         attempt: The attempt that failed, from 1.
+        operation: As in :class:`RequestSent`.
+        kind: What it is for.
+        failure: What happened to it.
+        status: The HTTP status; None where there was no answer, or one without a meaning.
+        code: The error code in the answer, where there was one.
+        reason: The failure class and what was seen, to be shown, e.g. ``throttled: HTTP 429``.
+        waited: Seconds for which this attempt waited for its turn.
+        seconds: From the moment the slot was ours to the failure.
+        wait: Seconds until the next attempt at the earliest.
     """
 
     operation: str
+    kind: RequestKind
+    failure: FailureClass
+    status: int | None = None
+    code: str | None = None
     reason: str
+    waited: float = 0.0
+    seconds: float = 0.0
     wait: float
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobStageChanged:
+class JobStageChanged(_Timed):
     """A job entered a stage, ended (``stage="done"``), or rests until a person acts (``stage="parked"``).
 
     Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
         index: The row's position in its run.
         key: The caller's own name for the row.
         job_id: None before one exists.
         stage: The platform's stage name; ``done`` at the end, ``parked`` while nobody waits for it.
         status: The terminal status, only with ``done``; None there when none is known.
+        detect_lag: With ``done``, how many seconds late the end was noticed at most; None where that has no
+            bound.
+        told_by: With ``done``, by what the end was noticed, ``callback`` or ``poll``; None where none was.
     """
 
     index: int
@@ -65,13 +183,17 @@ class JobStageChanged:
     job_id: str | None
     stage: str
     status: str | None = None
+    detect_lag: float | None = None
+    told_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobStatusSeen:
+class JobStatusSeen(_Timed):
     """A job's status was seen for the first time, or is another than before; terminal ones too.
 
     Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
         index: The row's position in its run; 0 for a job that is waited for by its id.
         key: The caller's own name for the row.
         job_id: The job.
@@ -85,10 +207,16 @@ class JobStatusSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadProgress:
+class UploadProgress(_OfRequest):
     """Bytes of a file went out.
 
     Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        index: As in :class:`RequestSent`. Content that several rows share is sent for the first of them.
+        key: Likewise.
+        job_id: Likewise.
+        attempt: Of the request that sends them, from 1.
         filename: As the caller named it.
         sent: Bytes handed to the socket in this attempt.
         size: Bytes in all.
@@ -100,19 +228,20 @@ class UploadProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostTroubled:
+class HostTroubled(_Timed):
     """A host is not there, or not well: requests to it wait. Told again when it is given up, and at the end.
 
     Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
         host: Its name; ``file storage`` for wherever files go.
-        down: Whether the trouble goes on; False when it answers again.
-        reason: What was seen last, e.g. ``unsent: no connection to ...``; with ``given up, `` before it once
-            requests are no longer kept waiting.
+        state: How it answers now.
+        reason: What was seen last, to be shown, e.g. ``unsent: no connection to ...``.
         seconds: For how long it has answered nothing good.
     """
 
     host: str
-    down: bool
+    state: HostState
     reason: str
     seconds: float
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opus_async.exits import Exit
-from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
+from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.progress import Progress
+from opus_async.reporting.option_names import as_option
 
 Notify = Callable[[str], None]
 """Told in a sentence what a person should know while it runs."""
@@ -35,12 +35,36 @@ def why_ending(control: ShutdownControl) -> str:
     """Why no more rows are begun, and what is waited for, to be shown; empty as long as they are."""
     if control.reason is None:
         return ""
-    why = control.reason.text
-    if control.reason.exit is Exit.HALTED and why.startswith("--halt "):
-        why = f"halted: {why.partition(': ')[2]}"
+    halt = control.reason.halt
+    why = reason_text(control.reason) if halt is None else f"halted: {_failures(halt)}"
     return f"{why}; {_WAITING[control.pace]}"
 
 
+def reason_text(reason: Reason) -> str:
+    """Why a session ends early, in a few words."""
+    if reason.halt is not None:
+        return f"{as_option('halt', str(reason.halt.policy))}: {_failures(reason.halt)}"
+    if reason.kind is StopKind.SHORTAGE and reason.error is not None:
+        return f"this machine has no {reason.error.shortage} left"
+    return _REASONS[reason.kind]
+
+
+def _failures(halt: HaltReached) -> str:
+    return f"{halt.failed} of {halt.ended} rows failed"
+
+
+_REASONS = {
+    StopKind.INTERRUPTED: "interrupted",
+    StopKind.CANCELLED: "cancelled",
+    StopKind.KEY_REFUSED: "the key was refused",
+    StopKind.PERMISSION_MISSING: "a permission is missing",
+    StopKind.QUOTA_USED_UP: "the quota is used up",
+    StopKind.HOST_DOWN: "a host did not answer",
+    StopKind.THROTTLED: "the platform answered nothing but 429",
+    StopKind.LEDGER_UNWRITABLE: "the ledger cannot be written",
+    StopKind.DISK_FULL: "the disk is full",
+    StopKind.UNREACHABLE: "the platform cannot be reached as configured",
+}
 _WAITING = {
     ShutdownMode.RUN: "going on",
     ShutdownMode.STOP_ADMITTING: "waiting for those in flight",

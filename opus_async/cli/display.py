@@ -16,6 +16,7 @@ from typing import Protocol, Self, TextIO
 
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
 from opus_async.metrics.progress import Progress
+from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.tasks import start
 
 LINE_EVERY = 10.0
@@ -139,7 +140,7 @@ def line(progress: Progress) -> str:
         words.append(ending(progress))
     elif rates.left:
         words.append(remaining(rates.left))
-    words += [str(trouble) for trouble in progress.troubles]
+    words += [outage_text(outage) for outage in progress.outages]
     limit = progress.bottleneck()
-    told = f"; bottleneck: {limit}" if limit and not progress.troubles else ""
+    told = f"; bottleneck: {bottleneck_text(limit)}" if limit and not progress.outages else ""
     return f"{duration(progress.elapsed)}: {', '.join(words)}{told}"

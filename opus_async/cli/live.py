@@ -13,7 +13,10 @@ from rich.text import Text
 
 from opus_async.cli.streams import SafeStream, controls, escaped
 from opus_async.cli.words import duration, ending, remaining, speeds, standing
-from opus_async.metrics.progress import DONE, Progress, Rates
+from opus_async.metrics.outages import HostOutage
+from opus_async.metrics.progress import DONE, Progress
+from opus_async.metrics.throughput import Rates
+from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 
 FRAMES_PER_SECOND = 4
 
@@ -65,7 +68,7 @@ class LiveDisplay:
             head.append(f"  {ending(progress)}", "yellow")
         elif rates.left:
             head.append(f"  {remaining(rates.left)}", "dim")
-        return Group(head, self._bars(), self._foot(rates), *self._troubles())
+        return Group(head, self._bars(), self._foot(rates), *self._limits())
 
     def _bars(self) -> Table:
         progress = self._progress
@@ -91,12 +94,17 @@ class LiveDisplay:
         words = [*standing(self._progress), *speeds(self._progress, rates.jobs, rates.bytes)]
         return _line(" · ".join(words), "dim")
 
-    def _troubles(self) -> list[Text]:
+    def _limits(self) -> list[Text]:
         """What holds the jobs up, or else what keeps them from going faster."""
-        if troubles := self._progress.troubles:
-            return [_line(f"{trouble}: {trouble.reason}", "red") for trouble in troubles]
+        if outages := self._progress.outages:
+            return [_outage(outage) for outage in outages]
         limit = self._progress.bottleneck()
-        return [_line(f"bottleneck: {limit}", "dim")] if limit else []
+        return [_line(f"bottleneck: {bottleneck_text(limit)}", "dim")] if limit else []
+
+
+def _outage(outage: HostOutage) -> Text:
+    given_up = "given up, " if outage.given_up else ""
+    return _line(f"{outage_text(outage)}: {given_up}{outage.reason}", "red")
 
 
 def _line(text: str, style: str) -> Text:

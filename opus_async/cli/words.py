@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opus_async.metrics.progress import Left, Progress
+    from opus_async.metrics.progress import Progress
+    from opus_async.metrics.throughput import TimeLeft
 
 _MEGA = 1_000_000
 _MINUTE, _HOUR = 60, 3600
@@ -39,7 +40,7 @@ def ending(progress: Progress) -> str:
     return progress.why_ending() or "ending"
 
 
-def remaining(left: Left) -> str:
+def remaining(left: TimeLeft) -> str:
     """``about 1 min 30 s left``; a range while it is not steady: ``12-25 min left``."""
     if left.most is None:
         return f"at least {coarse(left.least)} left"

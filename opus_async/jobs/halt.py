@@ -1,4 +1,4 @@
-"""``--halt``: when so much goes wrong that going on makes no sense. GNU parallel's grammar."""
+"""The halt policy: how many failures end a session early. The grammar is that of GNU parallel."""
 
 from __future__ import annotations
 

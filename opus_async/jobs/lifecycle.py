@@ -19,7 +19,8 @@ from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
-from opus_async.events import JobStageChanged, JobStatusSeen
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, JobStageChanged, JobStatusSeen, current_job
+from opus_async.jobs.ended import Ended
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.start import JobStarter
@@ -128,6 +129,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         """
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
         run.job_id, run.ordered = past.remote_id, past.orders > 0
+        current_job.set(run.current)
         if past.remote_id is not None:
             self._ids.take(past.remote_id)
         timeout = self._job_timeout if request.timeout is None else request.timeout
@@ -152,6 +154,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self._name_what_is_left(run, cancelled)
             raise
         finally:
+            current_job.set(NO_CURRENT_JOB)
             if run.job_id is not None:
                 self._leave(run.job_id)
         return run.finish()
@@ -261,7 +264,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
     async def _wait(self, run: _Run, *, look_now: bool, park: bool) -> None:
         run.enter(self.platform.stages.watch)
-        status = await self._watcher.wait(
+        ended = await self._watcher.wait(
             run.known_id,
             kind=self.platform.kind,
             on_status=run.saw,
@@ -270,9 +273,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             calls_back=self.platform.calls_back,
             until_waiting=park,
         )
-        if not status.is_terminal:
+        if not ended.status.is_terminal:
             run.enter(PAUSED)
-            raise JobPaused(run.known_id, status, run.timings())
+            raise JobPaused(run.known_id, ended.status, run.timings())
+        run.end = ended
 
     def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
@@ -322,11 +326,14 @@ class _Run:
     ) -> None:
         self.key = request.key
         self.index = index
+        self.current = CurrentJob(index=index, key=request.key)
+        """Who is named in the events of its requests."""
         self.stage = stage
-        self.job_id: str | None = None
         self.ordered = False
         """Whether the order to start may have left."""
         self.status: JobStatus | None = None
+        self.end: Ended | None = None
+        """How its end was noticed; None where nobody waited for it."""
         self.collected = JobResult()
         self.error: OpusError | None = None
         self.journal = journal
@@ -334,6 +341,14 @@ class _Run:
         self._timings: dict[str, float] = {}
         self._now = asyncio.get_running_loop().time
         self._began = self._entered = self._now()
+
+    @property
+    def job_id(self) -> str | None:
+        return self.current.job_id
+
+    @job_id.setter
+    def job_id(self, job_id: str | None) -> None:
+        self.current.job_id = job_id
 
     @property
     def ended(self) -> bool:
@@ -393,6 +408,8 @@ class _Run:
                     job_id=self.job_id,
                     stage="done",
                     status=self.status if self.ended else None,
+                    detect_lag=self.end.detect_lag if self.end else None,
+                    told_by=self.end.told_by if self.end else None,
                 )
             )
         if self.error is not None and not self.ended:

@@ -98,11 +98,12 @@ class PreviousJobs:
         self, job_id: str, retry: RetryRequest, *, accepted: bool, doubt: StartDoubt | None
     ) -> JobStatus:
         try:
-            status = await self._watcher.wait(job_id, look_now=True, until_seen=True)
+            ended = await self._watcher.wait(job_id, look_now=True, until_seen=True)
         except NotFound as error:
             if retry.unbilled:
                 raise Superseded from error
             raise
+        status = ended.status
         if status == JobStatus.COMPLETED:
             return status
         if status.is_terminal:

@@ -19,6 +19,7 @@ from opus_async.errors import (
     RateLimited,
 )
 from opus_async.exits import Exit
+from opus_async.jobs.halt import Halt
 
 DRAIN_SECONDS = 30.0
 """How long an interrupted session waits, at most, for jobs that are near their end."""
@@ -36,19 +37,59 @@ class ShutdownMode(enum.IntEnum):
     """Leave everything as it stands."""
 
 
+class StopKind(enum.StrEnum):
+    """What ends a session early."""
+
+    INTERRUPTED = "interrupted"
+    """A person asked for it."""
+    CANCELLED = "cancelled"
+    """The task that awaited it was cancelled."""
+    TOO_MANY_FAILURES = "too_many_failures"
+    """The halt policy was reached."""
+    KEY_REFUSED = "key_refused"
+    PERMISSION_MISSING = "permission_missing"
+    QUOTA_USED_UP = "quota_used_up"
+    HOST_DOWN = "host_down"
+    THROTTLED = "throttled"
+    """The platform answered nothing but 429 for too long."""
+    LEDGER_UNWRITABLE = "ledger_unwritable"
+    DISK_FULL = "disk_full"
+    SHORTAGE = "shortage"
+    """This machine has none left of what the error names: open files, say."""
+    UNREACHABLE = "unreachable"
+    """The platform cannot be reached as configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltReached:
+    """The failures that reached a halt policy.
+
+    Attributes:
+        policy: That was reached.
+        failed: Rows of the session that ended otherwise than completed.
+        ended: Rows of the session that ended.
+    """
+
+    policy: Halt
+    failed: int
+    ended: int
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a session ends early.
 
     Attributes:
-        text: One sentence without a secret.
+        kind: What ends it.
         exit: What it means for the shell.
         error: What happened, where something did.
+        halt: The failures, with ``TOO_MANY_FAILURES`` only.
     """
 
-    text: str
+    kind: StopKind
     exit: Exit
     error: OpusError | None = None
+    halt: HaltReached | None = None
 
 
 class ShutdownControl:
@@ -98,31 +139,30 @@ class ShutdownControl:
     def interrupt(self) -> None:
         """Ctrl-C: the first time drain, the second time leave."""
         pace = ShutdownMode.DRAIN if self.pace < ShutdownMode.DRAIN else ShutdownMode.CANCEL
-        self.end(pace, Reason("interrupted", Exit.INTERRUPTED))
+        self.end(pace, Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED))
 
     def fail_all(self, error: OpusError) -> None:
         """Something would meet every row: stop at once, and fail none of them for it."""
         pace = ShutdownMode.CANCEL if isinstance(error, LedgerError | HostDown) else ShutdownMode.DRAIN
-        self.end(pace, Reason(_named(error), _exit_of(error), error))
+        self.end(pace, Reason(_kind_of(error), _exit_of(error), error))
 
 
-_NAMES: tuple[tuple[type[OpusError], str], ...] = (
-    (AuthenticationError, "the key was refused"),
-    (PermissionDenied, "a permission is missing"),
-    (QuotaExhausted, "the quota is used up"),
-    (HostDown, "a host did not answer"),
-    (RateLimited, "the platform answered nothing but 429"),
-    (LedgerError, "the ledger cannot be written"),
+_KINDS: tuple[tuple[type[OpusError], StopKind], ...] = (
+    (AuthenticationError, StopKind.KEY_REFUSED),
+    (PermissionDenied, StopKind.PERMISSION_MISSING),
+    (QuotaExhausted, StopKind.QUOTA_USED_UP),
+    (HostDown, StopKind.HOST_DOWN),
+    (RateLimited, StopKind.THROTTLED),
+    (LedgerError, StopKind.LEDGER_UNWRITABLE),
 )
 
 
-def _named(error: OpusError) -> str:
+def _kind_of(error: OpusError) -> StopKind:
     if error.shortage:
-        return f"this machine has no {error.shortage} left"
+        return StopKind.SHORTAGE
     if isinstance(error, LedgerError | DownloadError) and error.disk_full:
-        return "the disk is full"
-    known = (name for kind, name in _NAMES if isinstance(error, kind))
-    return next(known, "the platform cannot be reached as configured")
+        return StopKind.DISK_FULL
+    return next((kind for type_, kind in _KINDS if isinstance(error, type_)), StopKind.UNREACHABLE)
 
 
 def _exit_of(error: OpusError) -> Exit:

@@ -33,7 +33,9 @@ from opus_async.errors import (
     ServerError,
     TransportError,
 )
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
 from opus_async.jobs import polling
+from opus_async.jobs.ended import Ended, ToldBy
 from opus_async.jobs.polling import CallbackStats, PollSchedule, RunTimeStats
 from opus_async.models import JobStatus
 from opus_async.platform import StatusSource
@@ -69,10 +71,14 @@ class _Watched:
     remote_id: str
     kind: str
     started: float
-    done: asyncio.Future[JobStatus]
+    done: asyncio.Future[Ended]
     on_status: Callable[[JobStatus], None] | None
     seen: float
     """When it was last seen not terminal."""
+    current: CurrentJob
+    """Who is named in the events of its polls."""
+    last_seen_running: float | None = None
+    """When the last poll left that saw it not terminal; None when it may have ended long ago."""
     stranger: bool = False
     """Whether somebody else made it, if anybody did: it may not be there at all."""
     until_waiting: bool = False
@@ -166,8 +172,10 @@ class Watcher:
         calls_back: bool = False,
         until_waiting: bool = False,
         until_seen: bool = False,
-    ) -> JobStatus:
+    ) -> Ended:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
+
+        The events of its polls name the current job of whoever waits.
 
         Args:
             remote_id: The job.
@@ -189,12 +197,15 @@ class Watcher:
         self._maker.check()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now)
+        current = current_job.get()
+        job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now, current=current)
         job.until_waiting, job.until_seen = until_waiting, until_seen
         if look_now:
             job.kind, job.stranger = "", not exists
-        elif calls_back:
-            self._expect_call(job)
+        else:
+            job.last_seen_running = now
+            if calls_back:
+                self._expect_call(job)
         self._watched.setdefault(remote_id, []).append(job)
         self._crowds[job.kind] = self._crowds.get(job.kind, 0) + 1
         self._schedule(job, now if look_now or job.called else now + self._next(job, now))
@@ -352,6 +363,8 @@ class Watcher:
 
     async def _look(self, jobs: list[_Watched]) -> None:
         loop = asyncio.get_running_loop()
+        current_job.set(jobs[0].current if len(jobs) == 1 else NO_CURRENT_JOB)
+        asked = loop.time()
         try:
             seen = await self._observer.poll([job.remote_id for job in jobs])
         except OpusError as error:
@@ -372,33 +385,34 @@ class Watcher:
             if isinstance(what, OpusError):
                 await self._trouble(job, what, now)
             else:
-                self._status(job, what, now)
+                self._status(job, what, asked, now)
             if not job.done.done():
                 due = now if job.woken else now + self._next(job, now)
                 job.called, job.woken = job.called or job.woken, False
                 self._schedule(job, due)
 
-    def _status(self, job: _Watched, status: JobStatus, now: float) -> None:
+    def _status(self, job: _Watched, status: JobStatus, asked: float, now: float) -> None:
         job.trouble_since, job.troubles, job.denials = None, 0, 0
         if self._is_doubtful(job, status):
             return
         if job.on_status and (status != job.heard or status.is_terminal):
             job.on_status(status)
         job.heard = status
+        ended = Ended(status, now, job.last_seen_running, _told_by(job))
         if status.is_terminal:
-            job.done.set_result(status)
+            job.done.set_result(ended)
             self._learn(job, now)
             return
-        job.seen = now
+        job.seen, job.last_seen_running = now, asked
         if job.until_seen:
-            job.done.set_result(status)
+            job.done.set_result(ended)
             return
         if job.called or job.looks_in_vain:
             job.called, job.looks_in_vain = False, job.looks_in_vain + 1
         if status != JobStatus.WAITING:
             job.waiting_since = None
         elif job.until_waiting:
-            job.done.set_result(status)
+            job.done.set_result(ended)
         elif job.waiting_since is None:
             job.waiting_since, job.parked = now, True
 
@@ -412,7 +426,7 @@ class Watcher:
         return status != before and job.bad_ends < CONFIRMATIONS
 
     def _learn(self, job: _Watched, now: float) -> None:
-        told, anew = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL, False
+        told, anew = _told_by(job) is ToldBy.CALLBACK, False
         if job.kind and not job.parked:  # a person's pace teaches nothing of the workflow's
             times = self._times.setdefault(job.kind, RunTimeStats())
             ended = now if told else (job.seen + now) / 2
@@ -499,6 +513,11 @@ class Watcher:
             return False
         reliable = self._calls[job.kind].reliable
         return not job.scout if reliable is None else reliable
+
+
+def _told_by(job: _Watched) -> ToldBy:
+    told = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL
+    return ToldBy.CALLBACK if told else ToldBy.POLL
 
 
 def _is_lasting(error: OpusError) -> bool:

@@ -1,58 +1,131 @@
-"""What limits a batch now, in a few words: the first thing to turn if it shall go faster."""
+"""What limits a run of many jobs now: the first thing to change if it shall go faster."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
 
 from opus_async.config import Limits
+from opus_async.metrics.outages import FailedPolls, HostOutage
 
-LOOKS_BACK = 10.0
-"""Seconds over which requests, bytes and 429s are counted."""
 _NEARLY = 0.9
 """Share of a limit from which on it is felt: no rate is held to the last request."""
 _MANY_TURNED_AWAY = 0.02
 """Share of 429 among the answers from which on they are more than a hiccup."""
-_MEGA, _KILO = 1_000_000, 1_000
+_IDENTITY = frozenset({"host", "status", "busy_with", "text"})
+"""Values that are no quantities: where they differ, it is another bottleneck."""
+
+
+class BottleneckKind(StrEnum):
+    """What kind of thing it is; the names in brackets are those of its values."""
+
+    HOST_DOWN = "host_down"
+    """A host does not answer (``host``, ``seconds``)."""
+    FAILED_POLLS = "failed_polls"
+    """Most polls are answered with an error (``number``, ``status``)."""
+    PLATFORM_RATE = "platform_rate"
+    """The platform answers with 429."""
+    API_RATE = "api_rate"
+    """Our own limit of requests a second (``rate``)."""
+    PEOPLE = "people"
+    """All that is left waits for a person (``rows``)."""
+    UPLOAD_BANDWIDTH = "upload_bandwidth"
+    """Our own limit of bytes a second (``rate``)."""
+    UPLOAD_CONCURRENCY = "upload_concurrency"
+    """Our own limit of uploads at once (``limit``)."""
+    MAX_IN_FLIGHT = "max_in_flight"
+    """Our own limit of jobs at once (``limit``, ``busy_with``, ``api_concurrency``)."""
+    LAST_ROWS = "last_rows"
+    """No more rows are left to begin (``rows``, ``busy_with``, ``api_concurrency``)."""
+    START_RATE = "start_rate"
+    """Our own limit of rows begun a second (``rate``)."""
+    TEXT = "text"
+    """What a ledger of an earlier release says in words (``text``)."""
+
+
+class Activity(StrEnum):
+    """What most of the jobs in flight wait for."""
+
+    PLATFORM = "platform"
+    """The platform is at work on them."""
+    UPLOADS = "uploads"
+    """Their files are on the way."""
+    REQUESTS = "requests"
+    """Their requests have to take turns."""
 
 
 @dataclass(frozen=True, slots=True)
-class HostOutage:
-    """A host that gives no good answer.
+class Bottleneck:
+    """What limits a run.
 
     Attributes:
-        host: Its name.
-        seconds: For how long.
-        reason: What was seen last.
+        kind: What kind of thing.
+        values: Which and how much, by name; see :class:`BottleneckKind`.
     """
 
-    host: str
-    seconds: float
-    reason: str
+    kind: BottleneckKind
+    values: Mapping[str, Any] = field(default_factory=dict)
 
-    def __str__(self) -> str:
-        return f"{self.host} has not answered for {self.seconds:.0f} s"
+    def as_json(self) -> dict[str, Any]:
+        """For a ledger."""
+        return {"kind": self.kind.value, "values": dict(self.values)}
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self | None:
+        """Read it back from a ledger: an object; a text of an earlier release; None and "" for nothing."""
+        if not stored:
+            return None
+        if isinstance(stored, str):
+            return cls(BottleneckKind.TEXT, {"text": stored})
+        if stored["kind"] not in {each.value for each in BottleneckKind}:  # of a later release
+            return cls(BottleneckKind.TEXT, {"text": stored["kind"]})
+        return cls(BottleneckKind(stored["kind"]), stored["values"])
 
 
 @dataclass(frozen=True, slots=True)
-class FailedPolls:
-    """Looks at jobs that were answered, and not with how the job stands.
+class BottleneckShare:
+    """Samples that name the same bottleneck, though maybe with other numbers.
 
     Attributes:
-        number: Of the last seconds.
-        status: The HTTP status that most of them got.
+        least: With the smallest of each number.
+        most: With the largest of each.
+        count: Samples.
     """
 
-    number: int
-    status: int
+    least: Bottleneck
+    most: Bottleneck
+    count: int
 
-    def __str__(self) -> str:
-        looks = "1 look at a job is" if self.number == 1 else f"{self.number:,} looks at jobs are"
-        return f"{looks} answered with HTTP {self.status}"
+
+def merge(counts: Iterable[tuple[Bottleneck, int]]) -> list[BottleneckShare]:
+    """Put together those that differ in numbers only, in the order in which they first come.
+
+    Args:
+        counts: How many samples name which bottleneck.
+    """
+    alike: dict[tuple[Any, ...], list[tuple[Bottleneck, int]]] = {}
+    for limit, count in counts:
+        names = [(name, value) for name, value in sorted(limit.values.items()) if name in _IDENTITY]
+        alike.setdefault((limit.kind, *names), []).append((limit, count))
+    return [_merged(same) for same in alike.values()]
+
+
+def _merged(same: list[tuple[Bottleneck, int]]) -> BottleneckShare:
+    limits = [limit for limit, _ in same]
+    least, most = (
+        Bottleneck(
+            limits[0].kind, {name: pick(limit.values[name] for limit in limits) for name in limits[0].values}
+        )
+        for pick in (min, max)
+    )
+    return BottleneckShare(least, most, sum(count for _, count in same))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleneckInputs:
-    """What a session is seen to do.
+    """What a run is seen to do.
 
     Attributes:
         in_flight: Rows that hold a slot.
@@ -63,8 +136,8 @@ class BottleneckInputs:
         requests: Requests of the API a second.
         turned_away: Share of the answers that were 429, 0 to 1.
         sent: Bytes of files a second.
-        trouble: The host that has not answered for the longest time; None when all do.
-        unread: The looks at jobs that told nothing, when these are most; None otherwise.
+        outage: The host that has not answered for the longest time; None when all do.
+        failed_polls: The polls that failed, when these are most; None otherwise.
     """
 
     in_flight: int = 0
@@ -75,8 +148,8 @@ class BottleneckInputs:
     requests: float = 0.0
     turned_away: float = 0.0
     sent: float = 0.0
-    trouble: HostOutage | None = None
-    unread: FailedPolls | None = None
+    outage: HostOutage | None = None
+    failed_polls: FailedPolls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,34 +165,39 @@ class Bounds:
     start_rate: float | None = None
 
 
-def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> str:  # noqa: PLR0911 - a table
-    """What limits a batch, as it is shown; empty when nothing can be named.
+def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottleneck | None:  # noqa: PLR0911 - a table
+    """What limits a run; None when nothing can be named.
 
     Args:
         now: What is seen.
         bounds: Of the run.
         limits: Of the client.
     """
-    if now.trouble is not None:
-        return str(now.trouble)
-    if now.unread is not None:
-        return str(now.unread)
+    if now.outage is not None:
+        return Bottleneck(
+            BottleneckKind.HOST_DOWN, {"host": now.outage.host, "seconds": round(now.outage.seconds)}
+        )
+    if now.failed_polls is not None:
+        failed = now.failed_polls
+        return Bottleneck(BottleneckKind.FAILED_POLLS, {"number": failed.number, "status": failed.status})
     if now.turned_away >= _MANY_TURNED_AWAY:
-        return "the platform's rate limit (429)"
+        return Bottleneck(BottleneckKind.PLATFORM_RATE)
     if limits.api_rate is not None and now.requests >= _NEARLY * limits.api_rate:
-        return f"--rate {limits.api_rate:g}/s"
+        return Bottleneck(BottleneckKind.API_RATE, {"rate": limits.api_rate})
     if not now.in_flight:
-        return _persons(now.waiting) if not now.planned else ""
+        waits = now.waiting and not now.planned
+        return Bottleneck(BottleneckKind.PEOPLE, {"rows": now.waiting}) if waits else None
     if now.preparing > now.at_work and _uploads_are_full(now, limits):
         return _uploads(now, limits)
     if now.in_flight >= _NEARLY * bounds.max_in_flight:
-        return f"--max-in-flight {bounds.max_in_flight} ({_busy_with(now, limits)})"
+        return Bottleneck(
+            BottleneckKind.MAX_IN_FLIGHT, {"limit": bounds.max_in_flight, **_busy_with(now, limits)}
+        )
     if not now.planned:
-        rows = "row" if now.in_flight == 1 else f"{now.in_flight:,} rows"
-        return f"the last {rows} ({_busy_with(now, limits)})"
+        return Bottleneck(BottleneckKind.LAST_ROWS, {"rows": now.in_flight, **_busy_with(now, limits)})
     if bounds.start_rate is not None:
-        return f"--start-rate {bounds.start_rate:g}/s"
-    return _uploads(now, limits) if _uploads_are_full(now, limits) else ""
+        return Bottleneck(BottleneckKind.START_RATE, {"rate": bounds.start_rate})
+    return _uploads(now, limits) if _uploads_are_full(now, limits) else None
 
 
 def _uploads_are_full(now: BottleneckInputs, limits: Limits) -> bool:
@@ -130,27 +208,16 @@ def _line_is_full(now: BottleneckInputs, limits: Limits) -> bool:
     return limits.upload_bandwidth is not None and now.sent >= _NEARLY * limits.upload_bandwidth
 
 
-def _uploads(now: BottleneckInputs, limits: Limits) -> str:
+def _uploads(now: BottleneckInputs, limits: Limits) -> Bottleneck:
     if limits.upload_bandwidth is not None and _line_is_full(now, limits):
-        return f"--bandwidth {_bytes(limits.upload_bandwidth)}/s"
-    return f"uploads (--upload-concurrency {limits.upload_concurrency})"
+        return Bottleneck(BottleneckKind.UPLOAD_BANDWIDTH, {"rate": limits.upload_bandwidth})
+    return Bottleneck(BottleneckKind.UPLOAD_CONCURRENCY, {"limit": limits.upload_concurrency})
 
 
-def _busy_with(now: BottleneckInputs, limits: Limits) -> str:
-    """What most of the rows in flight wait for."""
+def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
     calling = now.in_flight - now.at_work - now.preparing
     if now.at_work >= max(calling, now.preparing):
-        return "the platform is at work"
-    return (
-        "files are on the way" if now.preparing >= calling else f"{limits.api_concurrency} requests at once"
-    )
-
-
-def _persons(waiting: int) -> str:
-    if not waiting:
-        return ""
-    return "1 row waits for a person" if waiting == 1 else f"{waiting:,} rows wait for a person"
-
-
-def _bytes(rate: float) -> str:
-    return f"{rate / _MEGA:g} MB" if rate >= _MEGA else f"{rate / _KILO:g} kB"
+        return {"busy_with": Activity.PLATFORM.value}
+    if now.preparing >= calling:
+        return {"busy_with": Activity.UPLOADS.value}
+    return {"busy_with": Activity.REQUESTS.value, "api_concurrency": limits.api_concurrency}

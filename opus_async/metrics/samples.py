@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any, Self
+
+from opus_async.metrics.bottleneck import Bottleneck
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -18,13 +21,13 @@ class Sample:
         in_flight: Rows that hold a slot.
         waiting: Rows parked for a person.
         completed: Rows that are completed, earlier sessions included.
-        not_completed: Rows that ended otherwise, likewise.
+        not_completed: Rows that ended otherwise, earlier sessions included.
         inside: Stage -> rows in it now.
         requests: Requests answered in this session.
         retries: Attempts that failed and were followed by another, in this session.
         throttled: Of these, how many were turned away with 429.
         uploaded_bytes: Of files, in this session.
-        bottleneck: What limits the session now, in a few words; empty when nothing does.
+        bottleneck: What limits the session now; None when nothing does.
     """
 
     elapsed: float
@@ -37,4 +40,24 @@ class Sample:
     retries: int = 0
     throttled: int = 0
     uploaded_bytes: int = 0
-    bottleneck: str = ""
+    bottleneck: Bottleneck | None = None
+
+    @property
+    def ended(self) -> int:
+        """Rows that have ended, one way or another."""
+        return self.completed + self.not_completed
+
+    def as_json(self) -> dict[str, Any]:
+        """For a ledger."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        limit = self.bottleneck
+        return values | {"inside": dict(self.inside), "bottleneck": limit and limit.as_json()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read it back from a ledger; what this release does not know is left out."""
+        known = {name: value for name, value in stored.items() if name in _FIELDS}
+        return cls(**known | {"bottleneck": Bottleneck.from_json(stored.get("bottleneck"))})
+
+
+_FIELDS = frozenset(each.name for each in fields(Sample))

@@ -26,7 +26,7 @@ from opus_async.errors import (
     ProtocolError,
     TransportError,
 )
-from opus_async.events import RequestSent
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, current_job
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_errors import RetiredPath, json_of
@@ -42,10 +42,11 @@ from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.platform import AmbiguousStart, StartAnswer
 from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Priority
-from opus_async.transport.retry import FailureClass, Retrier, classify
+from opus_async.transport.retry import Retrier, classify
 
 log = logging.getLogger("opus_async.opus")
 
@@ -218,10 +219,10 @@ class Api:
 
         return await self._send(call, dialect.read_initiated, on_failure=_when_lost(on_stray))
 
-    async def presign(self, fields: PresignFields) -> PresignedUpload:
-        """Ask for a place to PUT one file to."""
+    async def presign(self, fields: PresignFields, *, waited: float = 0.0) -> PresignedUpload:
+        """Ask for a place to PUT one file to; ``waited`` is told in events, see :meth:`Retrier.call`."""
         dialect = await self.dialect()
-        return await self._send(dialect.presign(fields), dialect.read_presigned)
+        return await self._send(dialect.presign(fields), dialect.read_presigned, waited=waited)
 
     async def download(self, file_url: str, *, workspace_id: str | None) -> PresignedDownload:
         """Ask for a place to GET one file from. Observed, not documented."""
@@ -324,6 +325,7 @@ class Api:
         lane: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
+        waited: float = 0.0,
     ) -> ValueT:
         body = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode()
         url = self.base_url + call.path
@@ -339,18 +341,18 @@ class Api:
         shown = without_query(url)
         subject = shown if body is None else None  # one id whose status is always a 502 is not the host
 
-        async def attempt(number: int) -> ValueT:
+        async def attempt(this: Attempt) -> ValueT:
             try:
                 response = await self._http.send(request)
                 self._reached = True
-                self._tell(call, shown, response, number)
+                self._tell(call, shown, response, this)
                 answer = ApiResponse(
                     status=response.status,
                     body=response.body,
                     headers=response.headers,
                     method=call.method,
                     url=shown,
-                    attempt=number,
+                    attempt=this.number,
                     job_id=call.job_id,
                     workflow_id=call.workflow_id,
                     mask=self._mask_of(call),
@@ -366,23 +368,31 @@ class Api:
             self._key_worked = self._key_worked or answer.status not in DENYING
             return value
 
-        for denial in itertools.count(1):
-            try:
-                return await self._retrier.call(
-                    call.operation,
-                    attempt,
-                    lane=lane,
-                    repeatable=call.repeatable,
-                    policy=policy,
-                    subject=subject,
-                    reach=None if self._reached else REACH,
-                )
-            except AuthenticationError as error:
-                known = self._key_worked and call.repeatable
-                if not known or denial >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
-                    self._hint(error)
-                    raise
-                await asyncio.sleep(DENIAL_WAIT * denial)
+        by_hand = self._notify.active and call.job_id is not None and current_job.get() is NO_CURRENT_JOB
+        if by_hand:
+            current_job.set(CurrentJob(job_id=call.job_id))  # so that its events name it
+        try:
+            for denial in itertools.count(1):
+                try:
+                    return await self._retrier.call(
+                        call.operation,
+                        attempt,
+                        lane=lane,
+                        repeatable=call.repeatable,
+                        policy=policy,
+                        subject=subject,
+                        reach=None if self._reached else REACH,
+                        waited=waited,
+                    )
+                except AuthenticationError as error:
+                    known = self._key_worked and call.repeatable
+                    if not known or denial >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
+                        self._hint(error)
+                        raise
+                    await asyncio.sleep(DENIAL_WAIT * denial)
+        finally:
+            if by_hand:
+                current_job.set(NO_CURRENT_JOB)
         raise AssertionError("unreachable: the loop returns or raises")
 
     def _hint(self, error: AuthenticationError) -> None:
@@ -415,16 +425,11 @@ class Api:
                 said[name] = known.mask(value)
         error.args = (error.message,)
 
-    def _tell(self, call: ApiRequest, url: str, response: Response, attempt: int) -> None:
+    def _tell(self, call: ApiRequest, url: str, response: Response, attempt: Attempt) -> None:
         if self._notify.active:
             self._notify(
-                RequestSent(
-                    operation=call.operation,
-                    method=call.method,
-                    url=url,
-                    status=response.status,
-                    seconds=response.seconds,
-                    attempt=attempt,
+                attempt.answered(
+                    call.operation, call.method, url, status=response.status, seconds=response.seconds
                 )
             )
 

@@ -11,11 +11,11 @@ import logging
 
 from opus_async.config import Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError, ValidationFailed
-from opus_async.events import RequestSent
 from opus_async.models import DownloadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.download import Destination, Received, get_file
 from opus_async.transport.hosts import Storage
@@ -102,7 +102,7 @@ class Downloader:
             raise
 
     async def _get(self, place: PresignedDownload, destination: Destination) -> Received:
-        async def attempt(number: int) -> Received:
+        async def attempt(this: Attempt) -> Received:
             try:
                 got = await get_file(
                     self._http,
@@ -115,16 +115,8 @@ class Downloader:
                 self._api.without_secrets(error)
                 raise
             if self._notify.active:
-                self._notify(
-                    RequestSent(
-                        operation="get",
-                        method="GET",
-                        url=without_query(place.get_url),
-                        status=200,
-                        seconds=got.seconds,
-                        attempt=number,
-                    )
-                )
+                url = without_query(place.get_url)
+                self._notify(this.answered("get", "GET", url, status=200, seconds=got.seconds))
             return got
 
         try:

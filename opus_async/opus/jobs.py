@@ -177,7 +177,8 @@ class Jobs(JobManagement):
 
         try:
             async with asyncio.timeout(timeout) as deadline:
-                return await self._watcher.wait(job_id, on_status=saw, look_now=True)
+                ended = await self._watcher.wait(job_id, on_status=saw, look_now=True)
+                return ended.status
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.watch) from None
         except TimeoutError:

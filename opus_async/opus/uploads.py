@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable
 
 from opus_async.config import Timeouts
 from opus_async.errors import OpusError, TransportError, UploadError
-from opus_async.events import RequestSent, UploadProgress
+from opus_async.events import UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.hosts import Storage
@@ -85,12 +86,14 @@ class Uploader:
             UploadError: It changed while it was sent, or storage refused it.
             OpusError: The presign failed.
         """
-        tell = self._teller(source, on_progress)
+        asked = time.monotonic() if self._notify.active else None
         async with self._slots.slot():
+            waited = 0.0 if asked is None else time.monotonic() - asked
             for urls_left in reversed(range(FRESH_URLS)):
-                place = await self._api.presign(fields)
+                place = await self._api.presign(fields, waited=waited)
+                waited = 0.0
                 try:
-                    await self._put_either_way(place, source, tell)
+                    await self._put_either_way(place, source, on_progress)
                     return UploadedFile(url=place.file_url, size=source.size, sha256=sha256)
                 except UploadError as error:
                     if error.status != FORBIDDEN or not urls_left:
@@ -98,21 +101,23 @@ class Uploader:
                     log.info("%s: storage said 403 (%s); asking for a new URL", source.filename, error.code)
         raise AssertionError("unreachable: the last round returns or raises")
 
-    async def _put_either_way(self, place: PresignedUpload, source: Source, tell: Progress | None) -> None:
+    async def _put_either_way(
+        self, place: PresignedUpload, source: Source, on_progress: Progress | None
+    ) -> None:
         mime = mime_type(source.filename)
         typed = "content-type" in signed_headers(place.put_url)
         try:
-            await self._put(place, source, mime if typed else None, tell)
+            await self._put(place, source, mime if typed else None, on_progress)
         except UploadError as error:
             if error.status != FORBIDDEN or error.expired:
                 raise
             log.info("%s: storage said 403 (%s); trying the other Content-Type", source.filename, error.code)
-            await self._put(place, source, None if typed else mime, tell)
+            await self._put(place, source, None if typed else mime, on_progress)
 
     async def _put(
-        self, place: PresignedUpload, source: Source, content_type: str | None, tell: Progress | None
+        self, place: PresignedUpload, source: Source, content_type: str | None, on_progress: Progress | None
     ) -> None:
-        async def attempt(number: int) -> None:
+        async def attempt(this: Attempt) -> None:
             try:
                 response = await put_file(
                     self._http,
@@ -121,20 +126,19 @@ class Uploader:
                     content_type=content_type,
                     stall=self._timeouts.upload_stall,
                     bandwidth=self._bandwidth,
-                    on_progress=tell,
+                    on_progress=self._teller(source, on_progress, this.number),
                 )
             except OpusError as error:
                 self._api.without_secrets(error)
                 raise
             if self._notify.active:
                 self._notify(
-                    RequestSent(
-                        operation="put",
-                        method="PUT",
-                        url=without_query(place.put_url),
+                    this.answered(
+                        "put",
+                        "PUT",
+                        without_query(place.put_url),
                         status=response.status,
                         seconds=response.seconds,
-                        attempt=number,
                     )
                 )
 
@@ -144,12 +148,23 @@ class Uploader:
             error.storage = True
             raise
 
-    def _teller(self, source: Source, on_progress: Progress | None) -> Progress | None:
+    def _teller(self, source: Source, on_progress: Progress | None, attempt: int) -> Progress | None:
         if not self._notify.active:
             return on_progress
+        job = current_job.get()
 
         def tell(sent: int, size: int) -> None:
-            self._notify(UploadProgress(filename=source.filename, sent=sent, size=size))
+            self._notify(
+                UploadProgress(
+                    index=job.index,
+                    key=job.key,
+                    job_id=job.job_id,
+                    attempt=attempt,
+                    filename=source.filename,
+                    sent=sent,
+                    size=size,
+                )
+            )
             if on_progress:
                 on_progress(sent, size)
 

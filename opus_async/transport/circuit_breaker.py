@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown
-from opus_async.events import Event, HostTroubled
+from opus_async.events import Event, HostState, HostTroubled
 from opus_async.transport.limits import Priority, RequestLimiter
 
 __all__ = ["CircuitBreaker"]
@@ -172,11 +172,11 @@ class CircuitBreaker:
         loop = asyncio.get_running_loop()
         self._patience_timer = loop.call_later(self._patience, self._give_up)
         log.warning("%s is not answering (%s): requests to it wait", self._host, self._reason)
-        self._tell(down=True, reason=self._reason)
+        self._tell(HostState.DOWN, self._reason)
 
     def _end(self, reason: str) -> None:
         log.warning("%s: %s, after %.0f s", self._host, reason, self._seconds)
-        self._tell(down=False, reason=reason)
+        self._tell(HostState.UP, reason)
         self._cancel_timers()
         self.given_up = False
         self.failures = 0
@@ -186,7 +186,7 @@ class CircuitBreaker:
         self._patience_timer = None
         self.given_up = True
         log.warning("%s is given up after %.0f s (%s)", self._host, self._seconds, self._reason)
-        self._tell(down=True, reason=f"given up, {self._reason}")
+        self._tell(HostState.GIVEN_UP, self._reason)
         self._gate.turn_away(lambda: self._down(request_sent=False))
 
     def _probe(self) -> None:
@@ -235,6 +235,6 @@ class CircuitBreaker:
             answered=self.answered,
         )
 
-    def _tell(self, *, down: bool, reason: str) -> None:
+    def _tell(self, state: HostState, reason: str) -> None:
         if self._notify is not None and getattr(self._notify, "active", True):
-            self._notify(HostTroubled(host=self._host, down=down, reason=reason, seconds=self._seconds))
+            self._notify(HostTroubled(host=self._host, state=state, reason=reason, seconds=self._seconds))

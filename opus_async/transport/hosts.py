@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opus_async.config import RetryPolicy
-from opus_async.events import Event
+from opus_async.events import Event, RequestKind
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
@@ -69,4 +69,4 @@ class Hosts:
         if self._closed:
             breaker.close()
             gate.close()
-        return Retrier(self._policy, gate, breaker=breaker, notify=self._notify)
+        return Retrier(self._policy, gate, breaker=breaker, kind=RequestKind.STORAGE, notify=self._notify)

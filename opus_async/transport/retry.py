@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from enum import Enum
 from typing import TypeVar
 
 import backoff
@@ -27,12 +26,13 @@ from opus_async.errors import (
     TransportError,
     UploadError,
 )
-from opus_async.events import Event, RequestRetried
+from opus_async.events import Event, FailureClass, RequestKind, RequestRetried, current_job
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.shortage import Waits
 
-__all__ = ["FailureClass", "Retrier", "Schedule", "classify"]
+__all__ = ["Retrier", "Schedule", "classify"]
 
 log = logging.getLogger("opus_async.transport")
 
@@ -52,27 +52,6 @@ _STORAGE_AGAIN = frozenset({"RequestTimeout", "InternalError", "OperationAborted
 _FINAL = "_retried_to_the_end"
 """Set on an error that was raised for good: a retrier around a retrier must not multiply the attempts, nor
 slow its own gate down for a storm elsewhere."""
-
-
-class FailureClass(Enum):
-    """What happened to a request. The value is the word used in events and logs."""
-
-    SHORTAGE = "shortage"
-    """This machine had no room for it: nothing of it left, and nobody else is to blame."""
-    UNSENT = "unsent"
-    """No byte of it left: repeating is safe whatever it does."""
-    BROKEN = "broken"
-    """It may have been obeyed; no complete answer came."""
-    THROTTLED = "throttled"
-    """429: not obeyed, and everybody has to slow down."""
-    OVERLOADED = "overloaded"
-    """503: as a rule not obeyed, and everybody has to slow down."""
-    SERVER = "server error"
-    """Any other 5xx, 408, 425."""
-    GARBLED = "garbled"
-    """An answer that makes no sense, e.g. JSON cut short."""
-    REFUSED = "refused"
-    """A plain no, or a failure that has nothing to do with the network: the same again would fail again."""
 
 
 _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED})
@@ -174,6 +153,7 @@ class Retrier:
         policy: How often and how long.
         gate: Told of every answer; its pauses hold everybody.
         breaker: Likewise, and holds the gate while the host is in trouble; None where nobody looks for that.
+        kind: What the requests are for; those of the poll lane are polls.
         notify: Called with a RequestRetried before each wait.
         clock: Measures attempts, in step with the gate's clock, which it is by default.
         sleep: Waits.
@@ -186,6 +166,7 @@ class Retrier:
         gate: RequestLimiter,
         *,
         breaker: CircuitBreaker | None = None,
+        kind: RequestKind = RequestKind.API,
         notify: Callable[[Event], None] | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -194,6 +175,7 @@ class Retrier:
         self._policy = policy
         self._gate = gate
         self._breaker = breaker
+        self._kind = kind
         self._notify = notify
         self._clock = clock or gate.now
         self._sleep = sleep
@@ -202,19 +184,20 @@ class Retrier:
     async def call(  # noqa: C901 - one loop, and what may follow an attempt
         self,
         operation: str,
-        attempt: Callable[[int], Awaitable[ValueT]],
+        attempt: Callable[[Attempt], Awaitable[ValueT]],
         *,
         lane: Priority = Priority.WORK,
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
         subject: object = None,
         reach: float | None = None,
+        waited: float = 0.0,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
 
         Args:
             operation: Its name in events and logs.
-            attempt: Makes attempt number n, from 1; builds everything it sends anew.
+            attempt: Makes one attempt; builds everything it sends anew.
             lane: Where it queues.
             repeatable: Whether a second sending after a lost answer is harmless. If not, only failures
                 that prove that nothing was obeyed are repeated.
@@ -223,20 +206,24 @@ class Retrier:
                 not taken for the host; None for a call like no other.
             reach: Seconds after which a host is given up to which no connection came to be, whatever the
                 policy's ``outage``; None for no such bound.
+            waited: Seconds for which the caller waited for a slot of its own directly before; told with the
+                wait for the first turn.
 
         Raises:
             HostDown: The host was given up, or is given up while this waits for it.
             OpusError: Of the last attempt; its message tells how many there were, over how long.
         """
         number, began, schedule, unclear = 0, None, None, False
+        kind = RequestKind.POLL if lane is Priority.POLL else self._kind
         shortage = Waits(self._policy.outage or self._policy.max_elapsed)
         while True:
             number += 1
             if not self._gate.enter_now(lane):  # ``async with gate.slot(lane)``, at half its price
-                await self._enter(lane, number, repeatable=repeatable, unclear=unclear)
+                waited += await self._enter(lane, number, repeatable=repeatable, unclear=unclear)
             started = self._clock()
+            this, waited = Attempt(number, kind, waited), 0.0
             try:
-                value = await attempt(number)
+                value = await attempt(this)
             except OpusError as error:
                 failure = error
             else:
@@ -249,7 +236,7 @@ class Retrier:
             took = self._clock() - started
             began = started if began is None else began
             if failure.shortage and (lasting := shortage.next_wait()) is not None:
-                self._tell(operation, failure, lasting, number)
+                self._tell(operation, failure, this, took, lasting)
                 del failure
                 number -= 1  # it was no attempt: nothing left
                 await self._sleep(lasting)
@@ -266,17 +253,20 @@ class Retrier:
                     _finish(failure, number, self._clock() - began)
                     raise failure
                 unclear = unclear or classify(failure) not in _MAY_FOLLOW_ANYTHING
-                self._tell(operation, failure, wait, number)
+                self._tell(operation, failure, this, took, wait)
             finally:
                 del failure  # its traceback leads to this frame: no cycle
             if wait > pause:
                 await self._sleep(wait)
 
-    async def _enter(self, lane: Priority, number: int, *, repeatable: bool, unclear: bool) -> None:
+    async def _enter(self, lane: Priority, number: int, *, repeatable: bool, unclear: bool) -> float:
+        """Wait for a turn; returns for how many seconds, where anybody listens."""
+        asked = self._clock() if self._listened_to else None
         if self._breaker is None:
             await self._gate.enter(lane)
         else:
             await self._breaker.enter(lane, harmless=repeatable, attempt=number, request_sent=unclear)
+        return 0.0 if asked is None else self._clock() - asked
 
     def _judge(
         self,
@@ -338,13 +328,37 @@ class Retrier:
         hopeless = self._gate.throttled_for >= patience and self._gate.pauses >= _LEAST_PAUSES
         return None if hopeless else schedule.after_throttling(asked, paused)
 
-    def _tell(self, operation: str, error: OpusError, wait: float, number: int) -> None:
+    @property
+    def _listened_to(self) -> bool:
+        return self._notify is not None and getattr(self._notify, "active", True)
+
+    def _tell(self, operation: str, error: OpusError, attempt: Attempt, took: float, wait: float) -> None:
         if self._breaker is not None and self._breaker.given_up:
             return  # there is no other attempt: it is turned away
-        reason = _reason(error, classify(error))
-        log.info("%s: attempt %d failed (%s); again in %.2f s", operation, number, reason, wait)
-        if self._notify is not None and getattr(self._notify, "active", True):
-            self._notify(RequestRetried(operation=operation, reason=reason, wait=wait, attempt=number))
+        failure = classify(error)
+        reason = _reason(error, failure)
+        log.info("%s: attempt %d failed (%s); again in %.2f s", operation, attempt.number, reason, wait)
+        if self._notify is None or not self._listened_to:
+            return
+        job = current_job.get()
+        status, code = _answer(error)
+        self._notify(
+            RequestRetried(
+                index=job.index,
+                key=job.key,
+                job_id=job.job_id,
+                attempt=attempt.number,
+                operation=operation,
+                kind=attempt.kind,
+                failure=failure,
+                status=status,
+                code=code,
+                reason=reason,
+                waited=attempt.waited,
+                seconds=took,
+                wait=wait,
+            )
+        )
 
 
 def _reason(error: OpusError, kind: FailureClass) -> str:
@@ -352,11 +366,16 @@ def _reason(error: OpusError, kind: FailureClass) -> str:
 
 
 def _seen(error: OpusError) -> str:
-    status = getattr(error, "status", None)
-    if isinstance(status, int):
-        code = getattr(error, "code", None)
+    status, code = _answer(error)
+    if status is not None:
         return f"HTTP {status} {code}" if code else f"HTTP {status}"
     return error.message.partition("\n")[0]
+
+
+def _answer(error: OpusError) -> tuple[int | None, str | None]:
+    """The HTTP status and the error code that were answered, as far as they were."""
+    status = getattr(error, "status", None)
+    return (status, getattr(error, "code", None)) if isinstance(status, int) else (None, None)
 
 
 def _within(wait: float | None, left: float) -> float | None:

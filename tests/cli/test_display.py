@@ -7,14 +7,28 @@ import io
 
 import pytest
 
-from opus_async import HostTroubled, JobStageChanged, Limits, RequestRetried, RequestSent, UploadProgress
+from opus_async import (
+    FailureClass,
+    HostState,
+    HostTroubled,
+    JobStageChanged,
+    Limits,
+    RequestKind,
+    RequestRetried,
+    RequestSent,
+    UploadProgress,
+)
 from opus_async.batch.observer import why_ending
 from opus_async.cli import display, tables, words
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
+from opus_async.jobs.halt import Halt
+from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
-from opus_async.metrics.progress import Left, Progress, reason_class
+from opus_async.metrics.outages import HostOutage
+from opus_async.metrics.progress import Progress, RetryCause
+from opus_async.metrics.throughput import TimeLeft
+from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 
 STAGES = ("schema", "upload", "watch")
 ALL_STAGES = ("schema", "upload", "initiate", "execute", "watch", "results")
@@ -32,7 +46,33 @@ def moved(index, stage, status=None):
 
 
 def answered(operation, status=200):
-    return RequestSent(operation=operation, method="GET", url="", status=status, seconds=0.1, attempt=1)
+    kinds = {"put": RequestKind.STORAGE, "status": RequestKind.POLL}
+    kind = kinds.get(operation, RequestKind.API)
+    return RequestSent(
+        operation=operation, kind=kind, method="GET", url="", status=status, seconds=0.1, attempt=1
+    )
+
+
+def retried(failure, status=None, code=None):
+    return RequestRetried(
+        operation="put",
+        kind=RequestKind.STORAGE,
+        failure=failure,
+        status=status,
+        code=code,
+        reason="as it is shown",
+        wait=1,
+        attempt=1,
+    )
+
+
+def host(name, state, reason, seconds):
+    return HostTroubled(host=name, state=state, reason=reason, seconds=seconds)
+
+
+def limit_of(progress):
+    limit = progress.bottleneck()
+    return "" if limit is None else bottleneck_text(limit)
 
 
 @pytest.fixture
@@ -88,15 +128,23 @@ def test_a_parked_job_is_in_no_stage_until_it_is_looked_at_again(progress):
 
 def test_bytes_requests_and_retries_are_counted(progress):
     for sent in (10, 60, 5, 100):  # the third is a new attempt
-        progress(UploadProgress(filename="a", sent=sent, size=100))
+        progress(UploadProgress(filename="a", sent=sent, size=100, attempt=1))
     assert progress.sent_bytes == 160
     progress(answered("put"))
-    progress(RequestRetried(operation="put", reason="throttled: HTTP 429", wait=1, attempt=1))
-    progress(RequestRetried(operation="put", reason="broken: PUT http://x: it broke", wait=1, attempt=2))
+    progress(retried(FailureClass.THROTTLED, 429, "SlowDown"))
+    progress(retried(FailureClass.BROKEN))
     assert progress.requests == {"put": 1}
-    assert progress.retries == {"throttled: HTTP 429": 1, "broken": 1}
+    assert progress.retries == {
+        RetryCause(FailureClass.THROTTLED, 429, "SlowDown"): 1,
+        RetryCause(FailureClass.BROKEN, None, None): 1,
+    }
     assert progress.throttled == 1
-    assert reason_class("unsent") == "unsent"
+
+
+def test_bytes_of_files_with_one_name_are_counted_by_row(progress):
+    for index, sent in ((0, 10), (1, 5), (0, 100), (1, 100)):
+        progress(UploadProgress(index=index, filename="a.pdf", sent=sent, size=100, attempt=1))
+    assert progress.sent_bytes == 200
 
 
 def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
@@ -119,16 +167,16 @@ def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
 
 def test_a_host_in_trouble_is_named_for_as_long_as_it_is(progress, clock):
     clock.now = 100
-    progress(HostTroubled(host="b.example", down=True, reason="broken: it broke", seconds=3))
-    progress(HostTroubled(host="a.example", down=True, reason="unsent: no connection", seconds=40))
+    progress(host("b.example", HostState.DOWN, "broken: it broke", 3))
+    progress(host("a.example", HostState.GIVEN_UP, "unsent: no connection", 40))
     clock.now += 5
-    assert [str(each) for each in progress.troubles] == [
-        "a.example has not answered for 45 s",
-        "b.example has not answered for 8 s",
+    assert progress.outages == [
+        HostOutage("a.example", 45, "unsent: no connection", given_up=True),
+        HostOutage("b.example", 8, "broken: it broke"),
     ]
-    assert progress.troubles[0].reason == "unsent: no connection"
-    progress(HostTroubled(host="a.example", down=False, reason="it answers again", seconds=45))
-    assert [each.host for each in progress.troubles] == ["b.example"]
+    assert outage_text(progress.outages[0]) == "a.example has not answered for 45 s"
+    progress(host("a.example", HostState.UP, "it answers again", 45))
+    assert [each.host for each in progress.outages] == ["b.example"]
 
 
 # How fast, and how long
@@ -194,7 +242,7 @@ def test_a_batch_that_begins_no_more_rows_has_no_time_left(clock):
     batch.admitting = False
     assert progress.ending
     assert progress.rates().left is None
-    assert progress.bottleneck() == ""
+    assert progress.bottleneck() is None
     assert display.line(progress).endswith("0 retries, ending")
     progress.why_ending = lambda: "halted: 3 of 4 rows failed; waiting for those in flight"
     assert display.line(progress).endswith(
@@ -207,13 +255,13 @@ def test_a_batch_that_begins_no_more_rows_has_no_time_left(clock):
     [
         (
             ShutdownMode.STOP_ADMITTING,
-            Reason("--halt soon,fail=3: 3 of 4 rows failed", Exit.HALTED),
+            Reason(StopKind.TOO_MANY_FAILURES, Exit.HALTED, halt=HaltReached(Halt("soon", 3), 3, 4)),
             "halted: 3 of 4 rows failed; waiting for those in flight",
         ),
-        (ShutdownMode.CANCEL, Reason("the disk is full", Exit.HALTED), "the disk is full; leaving"),
+        (ShutdownMode.CANCEL, Reason(StopKind.DISK_FULL, Exit.HALTED), "the disk is full; leaving"),
         (
             ShutdownMode.DRAIN,
-            Reason("interrupted", Exit.INTERRUPTED),
+            Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED),
             "interrupted; waiting for those near the end",
         ),
     ],
@@ -248,14 +296,14 @@ def test_looks_that_tell_nothing_are_named(clock):
     for _ in range(3):
         progress(answered("status", 404))
         progress(answered("execute", 500))
-    assert "looks" not in progress.bottleneck()
+    assert "looks" not in limit_of(progress)
     progress(answered("status", 503))
-    assert progress.bottleneck() == "4 looks at jobs are answered with HTTP 404"
+    assert limit_of(progress) == "4 looks at jobs are answered with HTTP 404"
     assert display.line(progress).endswith("bottleneck: 4 looks at jobs are answered with HTTP 404")
     clock.now += 60
-    assert "looks" not in progress.bottleneck()
+    assert "looks" not in limit_of(progress)
     progress(answered("status", 404))
-    assert progress.bottleneck() == "1 look at a job is answered with HTTP 404"
+    assert limit_of(progress) == "1 look at a job is answered with HTTP 404"
 
 
 def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):
@@ -271,14 +319,14 @@ def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):
 @pytest.mark.parametrize(
     ("left", "text"),
     [
-        (Left(720, 1500), "12-25 min left"),
-        (Left(720, 740), "about 12 min left"),
-        (Left(90, 90), "about 1 min 30 s left"),
-        (Left(0.1, 0.1), "about 1 s left"),
-        (Left(20.4, 44.2), "20-45 s left"),
-        (Left(45, 200), "45 s to 4 min left"),
-        (Left(5400, 10_800), "1.5-3 h left"),
-        (Left(720, None), "at least 12 min left"),
+        (TimeLeft(720, 1500), "12-25 min left"),
+        (TimeLeft(720, 740), "about 12 min left"),
+        (TimeLeft(90, 90), "about 1 min 30 s left"),
+        (TimeLeft(0.1, 0.1), "about 1 s left"),
+        (TimeLeft(20.4, 44.2), "20-45 s left"),
+        (TimeLeft(45, 200), "45 s to 4 min left"),
+        (TimeLeft(5400, 10_800), "1.5-3 h left"),
+        (TimeLeft(720, None), "at least 12 min left"),
     ],
 )
 def test_times_left_are_told_as_people_tell_them(left, text):
@@ -290,37 +338,37 @@ def test_times_left_are_told_as_people_tell_them(left, text):
 
 def test_the_bottleneck_of_a_batch_is_seen_from_its_events(clock):
     progress = Progress(clock=clock)
-    assert progress.bottleneck() == ""
+    assert limit_of(progress) == ""
     bounds = Bounds(max_in_flight=4)
     batch = Batch(progress, bounds, Limits(api_rate=10), planned=100)
     for index in range(4):
         progress(moved(index, "watch"))
     batch.counts = Counts(planned=96, running=4)
     clock.now = 10
-    assert progress.bottleneck() == "--max-in-flight 4 (the platform is at work)"
+    assert limit_of(progress) == "--max-in-flight 4 (the platform is at work)"
     for _ in range(95):
         progress(answered("status"))
     for _ in range(50):
         progress(answered("put"))
-    assert progress.bottleneck() == "--rate 10/s"
+    assert limit_of(progress) == "--rate 10/s"
     for _ in range(5):
         progress(answered("status", 429))
-    assert progress.bottleneck() == "the platform's rate limit (429)"
-    progress(HostTroubled(host="a.example", down=True, reason="", seconds=40))
-    assert progress.bottleneck() == "a.example has not answered for 40 s"
+    assert limit_of(progress) == "the platform's rate limit (429)"
+    progress(host("a.example", HostState.DOWN, "", 40))
+    assert limit_of(progress) == "a.example has not answered for 40 s"
 
 
 def test_rows_that_prepare_are_begun_though_the_ledger_still_calls_them_planned(clock):
     progress = Progress(clock=clock)
     batch = Batch(progress, Bounds(start_rate=2), planned=2)
     progress(moved(0, "upload"))
-    assert progress.bottleneck() == "--start-rate 2/s"
+    assert limit_of(progress) == "--start-rate 2/s"
     progress(moved(1, "upload"))
-    assert progress.bottleneck() == "the last 2 rows (files are on the way)"
+    assert limit_of(progress) == "the last 2 rows (files are on the way)"
     batch.counts = Counts(waiting=2)
     progress(moved(0, "parked"))
     progress(moved(1, "parked"))
-    assert progress.bottleneck() == "2 rows wait for a person"
+    assert limit_of(progress) == "2 rows wait for a person"
 
 
 # Drawing
@@ -352,7 +400,7 @@ def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
     batch = Batch(progress, planned=88, running=1, waiting=1, completed=8, failed=2)
     progress(moved(0, "watch"))
     lines.say("a notice")
-    progress(HostTroubled(host="a.example", down=True, reason="", seconds=40))
+    progress(host("a.example", HostState.DOWN, "", 40))
     lines.draw()
     batch.counts = Counts(completed=100)
     prepared, still, begun, notice, troubled = stream.getvalue().splitlines()
@@ -401,9 +449,11 @@ def test_bars_show_a_batch(clock):
     assert "10/1,200" in frame
     assert "2 in flight · 2 wait for a person · 0.0 jobs/s" in frame
     assert "bottleneck: --max-in-flight 2 (the platform is at work)" in frame
-    progress(HostTroubled(host="a.example", down=True, reason="unsent: no connection", seconds=40))
+    progress(host("a.example", HostState.DOWN, "unsent: no connection", 40))
     assert "a.example has not answered for 40 s: unsent: no connection" in drawn()
     assert "bottleneck" not in drawn()
+    progress(host("a.example", HostState.GIVEN_UP, "unsent: no connection", 40))
+    assert "a.example has not answered for 40 s: given up, unsent: no connection" in drawn()
     batch.counts = Counts(planned=1188, waiting=1, unknown=1, completed=8, failed=2)
     batch.admitting, progress.why_ending = False, lambda: "halted"
     assert "10 of 1,200  2 failed  1 unknown  halted" in drawn()

@@ -9,7 +9,7 @@ import pytest
 from command_line import Terminal, leading_to
 
 from opus_async.cli.job_progress import LINE_EVERY, TICK, JobProgress
-from opus_async.events import JobStageChanged, JobStatusSeen, RequestRetried
+from opus_async.events import FailureClass, JobStageChanged, JobStatusSeen, RequestKind, RequestRetried
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x")
@@ -38,7 +38,15 @@ def seen(status):
 
 
 def retried():
-    return RequestRetried(operation="status", reason="server error: HTTP 502", wait=1.25, attempt=1)
+    return RequestRetried(
+        operation="status",
+        kind=RequestKind.POLL,
+        failure=FailureClass.SERVER,
+        status=502,
+        reason="server error: HTTP 502",
+        wait=1.25,
+        attempt=1,
+    )
 
 
 def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock):

@@ -9,7 +9,7 @@ import pytest
 from cable import Cable
 from client_tools import DOCUMENT, TEXT, Remains, document, until
 
-from opus_async import HostDown, HostTroubled, OpusError
+from opus_async import HostDown, HostState, HostTroubled, OpusError
 from opus_async.transport import circuit_breaker
 from opus_async.transport.limits import AdaptiveRate
 
@@ -55,7 +55,7 @@ class Trouble:
 
     @property
     def down(self) -> bool:
-        return bool(self.told) and self.told[-1].down
+        return bool(self.told) and self.told[-1].state is not HostState.UP
 
 
 @pytest.mark.timeout(400)
@@ -107,7 +107,7 @@ async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_clien
         assert outcome.error.job_id == outcome.job_id
         assert outcome.error.seconds >= 0.5
         assert "status page" in str(outcome.error)
-    assert [event.reason.startswith("given up") for event in trouble.told] == [False, True]
+    assert [event.state for event in trouble.told] == [HostState.DOWN, HostState.GIVEN_UP]
     await cable.plug_in()
     await until(lambda: opus._breaker.next_probe == 0, 30)
     assert (await opus.workflows.get(TEXT)).inputs
@@ -122,7 +122,7 @@ async def test_without_an_outage_to_wait_for_a_watched_job_is_not_given_up(simul
     waiting = [asyncio.ensure_future(opus.jobs.wait(job_id)) for job_id in jobs]
     await until(lambda: simulator.state()["counters"]["requests"].get("status", 0) >= 20, 30)
     await cable.pull()
-    await until(lambda: trouble.told and trouble.told[-1].reason.startswith("given up"), 30)
+    await until(lambda: trouble.told and trouble.told[-1].state is HostState.GIVEN_UP, 30)
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     await cable.plug_in()

@@ -15,7 +15,7 @@ from opus_async.errors import (
 )
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.platform import Stages
 
 STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="see", collect="take")
@@ -72,17 +72,17 @@ async def test_the_first_interrupt_drains_and_the_second_leaves():
     assert (control.pace, control.admitting) == (ShutdownMode.DRAIN, False)
     control.interrupt()
     assert control.pace is ShutdownMode.CANCEL
-    assert control.reason == Reason("interrupted", Exit.INTERRUPTED)
+    assert control.reason == Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED)
 
 
 async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrupt():
     control = ShutdownControl()
-    control.end(ShutdownMode.CANCEL, Reason("first", Exit.HALTED))
-    control.end(ShutdownMode.STOP_ADMITTING, Reason("second", Exit.HALTED))
+    control.end(ShutdownMode.CANCEL, Reason(StopKind.DISK_FULL, Exit.HALTED))
+    control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.HOST_DOWN, Exit.HALTED))
     assert control.pace is ShutdownMode.CANCEL
-    assert control.reason.text == "first"
+    assert control.reason.kind is StopKind.DISK_FULL
     control.interrupt()
-    assert control.reason.text == "interrupted"
+    assert control.reason.kind is StopKind.INTERRUPTED
 
 
 def refusal(kind, **more):

@@ -23,6 +23,8 @@ from opus_async.errors import (
     ServerError,
     TransportError,
 )
+from opus_async.events import CurrentJob, current_job
+from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.polling import ENOUGH, MIN_INTERVAL, PollSchedule, RunTimeStats
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
@@ -34,7 +36,7 @@ def test_an_end_is_noticed_within_the_wanted_lag_of_an_unknown_workflow():
         async with watching(opus) as watcher:
             began = now()
             opus.ends["1"] = began + 60
-            assert await watcher.wait("1", kind="w") == JobStatus.COMPLETED
+            assert (await watcher.wait("1", kind="w")).status == JobStatus.COMPLETED
             late = now() - opus.ends["1"]
         assert 0 <= late <= 2 * 0.05 * 60 + 0.1
         assert opus.asked["1"] < 40
@@ -74,7 +76,7 @@ def test_a_thousand_jobs_cost_workers_not_tasks_and_all_are_noticed():
             assert len(watcher) == 1000
             workers = [task for task in asyncio.all_tasks() if task.get_name() == "opus_async watcher"]
             assert len(workers) <= 32
-            assert set(await asyncio.gather(*waits)) == {JobStatus.COMPLETED}
+            assert {ended.status for ended in await asyncio.gather(*waits)} == {JobStatus.COMPLETED}
             assert opus.most_at_once <= 32
         assert sum(opus.asked.values()) / 1000 < 15
 
@@ -108,7 +110,7 @@ def test_a_job_that_waits_for_a_person_is_asked_about_rarely_and_still_noticed()
             assert opus.asked["1"] < 350
             opus.answers["1"].clear()
             began = now()
-            assert await wait == JobStatus.COMPLETED
+            assert (await wait).status == JobStatus.COMPLETED
             assert now() - began <= 301
 
     run_virtual(main())
@@ -122,7 +124,7 @@ def test_faults_on_the_way_are_waited_out_without_end():
         opus.answers["1"] = [lost, gone] * 200
         async with watching(opus, patience=10) as watcher:
             began = now()
-            assert await watcher.wait("1") == JobStatus.COMPLETED
+            assert (await watcher.wait("1")).status == JobStatus.COMPLETED
             assert now() - began > 3600
 
     run_virtual(main())
@@ -135,7 +137,7 @@ def test_answers_that_make_no_sense_are_tolerated_for_a_while_only(error):
         opus.answers["short"] = [error] * 3
         opus.answers["long"] = [error] * 1000
         async with watching(opus, patience=60) as watcher:
-            assert await watcher.wait("short") == JobStatus.COMPLETED
+            assert (await watcher.wait("short")).status == JobStatus.COMPLETED
             began = now()
             with pytest.raises(type(error)):
                 await watcher.wait("long")
@@ -151,7 +153,7 @@ def test_a_platform_that_is_gone_is_waited_for_without_end_or_for_as_long_as_was
         opus = FakeOpus()
         opus.answers["1"] = [down] * 200
         async with watching(opus, patience=10) as watcher:
-            assert await watcher.wait("1") == JobStatus.COMPLETED
+            assert (await watcher.wait("1")).status == JobStatus.COMPLETED
         opus.answers["2"] = [down]
         async with watching(opus, patience=10, outage=3600) as watcher:
             with pytest.raises(HostDown):
@@ -222,7 +224,7 @@ def test_one_denial_is_a_gateways_three_are_believed():
         opus.answers["1"] = [denied, JobStatus.IN_PROGRESS, denied, denied]
         opus.answers["2"] = [denied] * 3
         async with watching(opus) as watcher:
-            assert await watcher.wait("1") == JobStatus.COMPLETED
+            assert (await watcher.wait("1")).status == JobStatus.COMPLETED
             with pytest.raises(AuthenticationError):
                 await watcher.wait("2")
 
@@ -270,8 +272,8 @@ def test_two_may_wait_for_the_same_job():
         opus.ends["1"] = now() + 5
         opus.open = _NeverTwice()
         async with watching(opus) as watcher:
-            statuses = await asyncio.gather(watcher.wait("1"), watcher.wait("1"))
-        assert statuses == [JobStatus.COMPLETED] * 2
+            both = await asyncio.gather(watcher.wait("1"), watcher.wait("1"))
+        assert [ended.status for ended in both] == [JobStatus.COMPLETED] * 2
 
     class _NeverTwice(set):
         """Two waiters are two watches: the check of FakeOpus does not apply."""
@@ -344,7 +346,7 @@ def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
             good = asyncio.ensure_future(watcher.wait("good"))
             with pytest.raises(ZeroDivisionError):
                 await watcher.wait("bad", look_now=True)
-            assert await good == JobStatus.COMPLETED
+            assert (await good).status == JobStatus.COMPLETED
 
     run_virtual(main())
 
@@ -429,7 +431,7 @@ def test_bad_end_is_believed_when_a_second_look_a_moment_later_agrees(bad):
         opus.answers["1"] = [bad, bad]
         seen = []
         async with watching(opus) as watcher:
-            assert await watcher.wait("1", look_now=True, on_status=seen.append) == bad
+            assert (await watcher.wait("1", look_now=True, on_status=seen.append)).status == bad
         first, second = opus.moments["1"]
         assert 0.3 < second - first < 1.5
         assert seen == [bad]
@@ -444,7 +446,9 @@ def test_bad_end_that_a_second_look_does_not_show_is_none(bad):
         opus.answers["1"] = [bad, JobStatus.IN_PROGRESS, bad]
         seen = []
         async with watching(opus) as watcher:
-            assert await watcher.wait("1", look_now=True, on_status=seen.append) == JobStatus.COMPLETED
+            assert (
+                await watcher.wait("1", look_now=True, on_status=seen.append)
+            ).status == JobStatus.COMPLETED
         assert seen == [JobStatus.IN_PROGRESS, JobStatus.COMPLETED]
 
     run_virtual(main())
@@ -455,7 +459,7 @@ def test_bad_end_is_not_confirmed_by_a_look_that_failed():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, ServerError("no", status=502), JobStatus.COMPLETED]
         async with watching(opus) as watcher:
-            assert await watcher.wait("1", look_now=True) == JobStatus.COMPLETED
+            assert (await watcher.wait("1", look_now=True)).status == JobStatus.COMPLETED
 
     run_virtual(main())
 
@@ -465,7 +469,7 @@ def test_bad_ends_that_never_agree_are_believed_in_the_end():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, JobStatus.CANCELLED] * 50
         async with watching(opus) as watcher:
-            assert (await watcher.wait("1", look_now=True)).is_terminal
+            assert (await watcher.wait("1", look_now=True)).status.is_terminal
         assert opus.asked["1"] < 10
 
     run_virtual(main())
@@ -475,7 +479,61 @@ def test_good_end_needs_no_second_look():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
-            assert await watcher.wait("1", look_now=True) == JobStatus.COMPLETED
+            assert (await watcher.wait("1", look_now=True)).status == JobStatus.COMPLETED
         assert opus.asked["1"] == 1
 
     run_virtual(main())
+
+
+# How late an end is noticed
+
+
+@pytest.mark.parametrize("run_time", [0.0, 0.3, 7.0, 61.0])
+def test_watcher_lag_bound_holds_the_true_lag(run_time):
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            began = now()
+            opus.ends["1"] = began + run_time
+            ended = await watcher.wait("1")
+            assert ended.seen_at == pytest.approx(now(), abs=0.001)
+            assert ended.told_by is ToldBy.POLL
+            assert ended.last_seen_running is not None
+            assert began <= ended.last_seen_running <= opus.ends["1"] <= ended.seen_at
+            assert ended.detect_lag == ended.seen_at - ended.last_seen_running
+
+    run_virtual(main())
+
+
+def test_watcher_lag_of_a_job_that_may_have_ended_before_has_no_bound_until_it_is_seen_running():
+    async def main():
+        opus = FakeOpus()
+        opus.ends["later"] = now() + 5
+        async with watching(opus) as watcher:
+            ended = await watcher.wait("long ago", look_now=True)
+            assert (ended.last_seen_running, ended.detect_lag) == (None, None)
+            assert (await watcher.wait("later", look_now=True)).detect_lag < 5
+
+    run_virtual(main())
+
+
+def test_watcher_polls_name_the_job_of_whoever_waits():
+    named = {}
+
+    class NamingOpus(FakeOpus):
+        async def poll(self, remote_ids):
+            named.setdefault(remote_ids[0], set()).add(current_job.get().index)
+            return await super().poll(remote_ids)
+
+    async def wait(watcher, index):
+        current_job.set(CurrentJob(index=index))
+        await watcher.wait(str(index))
+
+    async def main():
+        opus = NamingOpus()
+        opus.ends = {str(index): now() + 10 + index % 7 for index in range(60)}
+        async with watching(opus, workers=3) as watcher:
+            await asyncio.gather(*(asyncio.ensure_future(wait(watcher, index)) for index in range(60)))
+
+    run_virtual(main())
+    assert named == {str(index): {index} for index in range(60)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtual
 from watched_opus import FakeOpus, now, watching
 
+from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.polling import (
     CALLS_COUNTED,
     CALLS_ENOUGH,
@@ -40,7 +41,7 @@ class CallingOpus(FakeOpus):
         self.ends[name] = now() + seconds
         for after in self.calls(name):
             asyncio.get_running_loop().call_at(self.ends[name] + after, watcher.wake, name)
-        assert await watcher.wait(name, kind="w", calls_back=True) == JobStatus.COMPLETED
+        assert (await watcher.wait(name, kind="w", calls_back=True)).status == JobStatus.COMPLETED
         self.late.append(now() - self.ends[name])
 
     def calls(self, name):
@@ -248,5 +249,18 @@ def test_a_time_that_a_person_took_teaches_nothing_also_when_the_job_went_on_aft
         async with watching(opus) as watcher:
             await opus.run(watcher, "1", 3600.0)
             assert "w" not in watcher._times or watcher._times["w"].seen == 0
+
+    run_virtual(main())
+
+
+def test_watcher_end_that_a_callback_told_says_so():
+    async def main():
+        opus = CallingOpus()
+        async with watching(opus) as watcher:
+            opus.ends["1"] = now() + 200
+            asyncio.get_running_loop().call_at(opus.ends["1"] + 0.02, watcher.wake, "1")
+            ended = await watcher.wait("1", kind="w", calls_back=True)
+        assert ended.told_by is ToldBy.CALLBACK
+        assert ended.last_seen_running <= opus.ends["1"] <= ended.seen_at
 
     run_virtual(main())

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from opus_async import Limits
-from opus_async.batch.options import RunSettings
-from opus_async.metrics.bottleneck import BottleneckInputs, HostOutage, bottleneck
+from opus_async.metrics.bottleneck import (
+    Activity,
+    Bottleneck,
+    BottleneckInputs,
+    BottleneckKind,
+    Bounds,
+    bottleneck,
+    merge,
+)
+from opus_async.metrics.outages import FailedPolls, HostOutage
+from opus_async.reporting.bottlenecks import bottleneck_text
 
 FULL = BottleneckInputs(in_flight=500, at_work=480, preparing=15, planned=9000, requests=80.0)
 UPLOADING = BottleneckInputs(in_flight=500, at_work=60, preparing=430, planned=9000)
+BOUNDS = Bounds()
 LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
 
 
@@ -27,8 +38,13 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (replace(FULL, requests=95.0, turned_away=0.05), "the platform's rate limit (429)"),
         (replace(FULL, turned_away=0.001), "--max-in-flight 500 (the platform is at work)"),
         (
-            replace(FULL, turned_away=1.0, trouble=HostOutage("storage.example", 40.2, "unsent")),
+            replace(FULL, turned_away=1.0, outage=HostOutage("storage.example", 40.2, "unsent")),
             "storage.example has not answered for 40 s",
+        ),
+        (replace(FULL, failed_polls=FailedPolls(1, 404)), "1 look at a job is answered with HTTP 404"),
+        (
+            replace(FULL, failed_polls=FailedPolls(1200, 502)),
+            "1,200 looks at jobs are answered with HTTP 502",
         ),
         (BottleneckInputs(in_flight=12, at_work=12, waiting=3), "the last 12 rows (the platform is at work)"),
         (BottleneckInputs(in_flight=1, at_work=0, preparing=1), "the last row (files are on the way)"),
@@ -43,28 +59,68 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (BottleneckInputs(), ""),
     ],
 )
-def test_it_is_named(now, said):
-    assert bottleneck(now, RunSettings(), LIMITS) == said
+def test_bottleneck_is_named(now, said):
+    assert told(now) == said
 
 
-def test_a_start_rate_is_felt_only_while_there_are_rows_and_slots():
-    slow = RunSettings(start_rate=2.5)
-    assert (
-        bottleneck(BottleneckInputs(in_flight=40, at_work=40, planned=9000), slow, Limits())
-        == "--start-rate 2.5/s"
-    )
-    assert bottleneck(FULL, slow, Limits()).startswith("--max-in-flight")
-    assert bottleneck(BottleneckInputs(in_flight=40, at_work=40), slow, Limits()).startswith(
-        "the last 40 rows"
-    )
+def told(now, bounds=BOUNDS, limits=LIMITS):
+    limit = bottleneck(now, bounds, limits)
+    return "" if limit is None else bottleneck_text(limit)
 
 
-def test_limits_that_were_not_set_are_never_named():
+def test_bottleneck_start_rate_is_felt_only_while_there_are_rows_and_slots():
+    slow = Bounds(start_rate=2.5)
+    busy = BottleneckInputs(in_flight=40, at_work=40, planned=9000)
+    assert bottleneck(busy, slow, Limits()) == Bottleneck(BottleneckKind.START_RATE, {"rate": 2.5})
+    assert told(busy, slow, Limits()) == "--start-rate 2.5/s"
+    assert told(FULL, slow, Limits()).startswith("--max-in-flight")
+    last = bottleneck(BottleneckInputs(in_flight=40, at_work=40), slow, Limits())
+    assert last == Bottleneck(BottleneckKind.LAST_ROWS, {"rows": 40, "busy_with": Activity.PLATFORM})
+
+
+def test_bottleneck_is_no_limit_that_was_not_set():
     busy = replace(FULL, requests=1e6, sent=1e9)
-    assert bottleneck(busy, RunSettings(), Limits()) == "--max-in-flight 500 (the platform is at work)"
+    assert told(busy, limits=Limits()) == "--max-in-flight 500 (the platform is at work)"
 
 
-def test_a_narrow_line_is_told_in_its_own_unit():
-    assert bottleneck(replace(UPLOADING, sent=5e5), RunSettings(), Limits(upload_bandwidth=5e5)) == (
-        "--bandwidth 500 kB/s"
+def test_bottleneck_bandwidth_is_told_in_its_own_unit():
+    narrow = replace(UPLOADING, sent=5e5)
+    assert told(narrow, limits=Limits(upload_bandwidth=5e5)) == "--bandwidth 500 kB/s"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        bottleneck(FULL, Bounds(), LIMITS),
+        bottleneck(UPLOADING, Bounds(), LIMITS),
+        bottleneck(replace(FULL, outage=HostOutage("a.example", 7, "unsent")), Bounds(), LIMITS),
+        bottleneck(replace(FULL, turned_away=1.0), Bounds(), LIMITS),
+    ],
+)
+def test_bottleneck_comes_back_from_a_ledger_as_it_was(limit):
+    assert Bottleneck.from_json(json.loads(json.dumps(limit.as_json()))) == limit
+
+
+def test_bottleneck_of_other_releases_can_be_shown():
+    assert Bottleneck.from_json("") is None
+    assert Bottleneck.from_json(None) is None
+    assert bottleneck_text(Bottleneck.from_json("the last 5 rows")) == "the last 5 rows"
+    assert bottleneck_text(Bottleneck.from_json({"kind": "moon_phase", "values": {}})) == "moon_phase"
+
+
+def test_bottlenecks_that_differ_in_numbers_only_are_merged():
+    def last(rows, **busy):
+        return Bottleneck(BottleneckKind.LAST_ROWS, {"rows": rows, **busy})
+
+    calling = {"busy_with": "requests", "api_concurrency": 10}
+    polls = [Bottleneck(BottleneckKind.FAILED_POLLS, {"number": 3, "status": each}) for each in (404, 502)]
+    found = merge(
+        [(last(5, **calling), 2), (last(1, busy_with="platform"), 1), (last(1, **calling), 1)]
+        + [(each, 1) for each in polls]
     )
+    assert [(bottleneck_text(each.least, each.most), each.count) for each in found] == [
+        ("the last 1-5 rows (10 requests at once)", 3),
+        ("the last row (the platform is at work)", 1),
+        ("3 looks at jobs are answered with HTTP 404", 1),
+        ("3 looks at jobs are answered with HTTP 502", 1),
+    ]

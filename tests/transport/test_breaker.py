@@ -27,16 +27,17 @@ from opus_async.errors import (
     TransportError,
     UploadError,
 )
-from opus_async.events import HostTroubled, RequestRetried
+from opus_async.events import FailureClass, HostState, HostTroubled, RequestRetried
 from opus_async.jobs.start import JobStarter
 from opus_async.platform import AmbiguousStart, StartCheck
 from opus_async.transport import circuit_breaker as breaker_module
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import AdaptiveRate, Priority, RequestLimiter
-from opus_async.transport.retry import FailureClass, Retrier, classify
+from opus_async.transport.retry import Retrier, classify
 from opus_async.transport.urls import without_query
 
+DOWN, GIVEN_UP, UP = HostState.DOWN, HostState.GIVEN_UP, HostState.UP
 HOST = "operator.opus.com"
 HOUR = 3600.0
 LASTING = RetryPolicy(outage=HOUR)
@@ -132,7 +133,7 @@ class Host:
 
     @property
     def told(self) -> list[tuple[bool, str]]:
-        return [(event.down, event.reason) for event in self.events if isinstance(event, HostTroubled)]
+        return [(event.state, event.reason) for event in self.events if isinstance(event, HostTroubled)]
 
     def since(self, moment: float) -> list[tuple[float, str]]:
         return [(when, what) for when, what in self.asked if when >= moment]
@@ -213,8 +214,8 @@ def test_trouble_is_told_when_it_begins_and_when_it_ends(caplog):
         host.trouble = None
         await asyncio.gather(*held)
         assert host.told == [
-            (True, "unsent: the name cannot be resolved"),
-            (False, "it answers again"),
+            (DOWN, "unsent: the name cannot be resolved"),
+            (UP, "it answers again"),
         ]
         first, last = (event for event in host.events if isinstance(event, HostTroubled))
         assert first.host == last.host == HOST
@@ -299,7 +300,7 @@ def test_a_plain_no_ends_an_outage():
         await until(lambda: host.gate.waiting == len(held))
         host.trouble = lambda: NotFound("", status=404)
         assert {type(error) for error in await all_of(held)} == {NotFound}
-        assert host.told[-1] == (False, "it answers again")
+        assert host.told[-1] == (UP, "it answers again")
 
     virtual(main)
 
@@ -316,8 +317,8 @@ def test_an_outage_that_is_over_leaves_nothing_behind_for_the_next():
                 await asyncio.sleep(60)
                 assert await host.ask() == "ask"
                 await asyncio.sleep(HOUR)
-                assert not host.told[-1][0]
-        assert [down for down, _ in host.told] == [True, False, True, True, False] * 2
+                assert host.told[-1][0] is UP
+        assert [state for state, _ in host.told] == [DOWN, UP, DOWN, GIVEN_UP, UP] * 2
 
     virtual(main)
 
@@ -365,7 +366,7 @@ def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
         host.trouble = gateway
         other = asyncio.create_task(host.ask("other", subject="/job/2/status"))
         await asyncio.sleep(30)
-        assert host.told == [(True, "server error: HTTP 502")], "two are met by the same"
+        assert host.told == [(DOWN, "server error: HTTP 502")], "two are met by the same"
         host.trouble = None
         assert await other == "other"
 
@@ -473,7 +474,7 @@ def test_nobody_is_held_for_longer_than_a_request_may_take():
         ended = await all_of(held)
         assert clock() - down == pytest.approx(policy.max_elapsed, abs=0.2)
         assert {type(error) for error in ended} == {HostDown}
-        assert host.told[-1] == (True, "given up, unsent: the name cannot be resolved")
+        assert host.told[-1] == (GIVEN_UP, "unsent: the name cannot be resolved")
         now = clock()
         refused = await all_of(host.ask("late") for _ in range(100))
         assert {type(error) for error in refused} <= {HostDown, TransportError}
@@ -509,8 +510,8 @@ def test_a_host_is_given_up_after_the_outage_and_probed_on():
             assert "VPN" in str(error)
             assert "status page" in str(error)
         assert host.told == [
-            (True, "unsent: the name cannot be resolved"),
-            (True, "given up, unsent: the name cannot be resolved"),
+            (DOWN, "unsent: the name cannot be resolved"),
+            (GIVEN_UP, "unsent: the name cannot be resolved"),
         ]
         probes = len(host.asked)
         for _ in range(600):
@@ -521,7 +522,7 @@ def test_a_host_is_given_up_after_the_outage_and_probed_on():
         host.trouble = None
         await asyncio.sleep(60)
         assert await host.ask("after") == "after"
-        assert host.told[-1] == (False, "it answers again")
+        assert host.told[-1] == (UP, "it answers again")
         assert await asyncio.gather(*(host.ask() for _ in range(50))) == ["ask"] * 50
 
     virtual(main)
@@ -592,7 +593,7 @@ def test_what_was_known_of_a_host_is_out_of_date_when_nobody_asked_for_long():
             return "value"
 
         assert await host.retrier.call("look", attempt) == "value", "it has its own attempts again"
-        assert host.told[-1] == (False, "nobody has asked it for a while")
+        assert host.told[-1] == (UP, "nobody has asked it for a while")
 
     virtual(main, RetryPolicy())
 
@@ -637,7 +638,7 @@ def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
         await asyncio.sleep(100)
         host.trouble = None
         await asyncio.gather(*held)
-        assert host.told[-1] == (False, "it answers again")
+        assert host.told[-1] == (UP, "it answers again")
         with pytest.raises(ServerError):
             await bad
 
@@ -961,7 +962,7 @@ async def test_a_server_goes_away_and_comes_back_and_no_request_fails(quick):
     await changed.wait()
     assert cable.answered == answered + 1
     assert await asyncio.gather(*rows) == [[200] * 4] * 30
-    assert [event.down for event in events] == [True, False]
+    assert [event.state for event in events] == [DOWN, UP]
     assert events[0].reason.startswith(("unsent: ", "broken: "))
     await http.close()
     breaker.close()

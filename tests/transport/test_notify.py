@@ -8,12 +8,19 @@ import logging
 import pytest
 from virtual_time import run_virtual
 
-from opus_async.events import RequestRetried
+from opus_async.events import FailureClass, RequestKind, RequestRetried
 from opus_async.transport.dispatch import Dispatcher
 
 
 def event(number: int = 1) -> RequestRetried:
-    return RequestRetried(operation="look", reason="broken", wait=0.1, attempt=number)
+    return RequestRetried(
+        operation="look",
+        kind=RequestKind.API,
+        failure=FailureClass.BROKEN,
+        reason="broken",
+        wait=0.1,
+        attempt=number,
+    )
 
 
 def plainly(listener):
@@ -33,8 +40,9 @@ def test_without_listeners_it_is_not_active():
 async def test_plain_functions_are_told_at_once():
     heard = []
     notifier = Dispatcher([heard.append, heard.append])
-    notifier(event())
-    assert heard == [event(), event()]
+    told = event()
+    notifier(told)
+    assert heard == [told, told]
     await notifier.close()
 
 

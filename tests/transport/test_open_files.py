@@ -16,13 +16,14 @@ import pytest
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, Obstacle, TransportError, UploadError
+from opus_async.events import FailureClass
 from opus_async.transport import open_files
 from opus_async.transport.files import PathSource, digest, put_file
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.network_errors import to_transport_error
 from opus_async.transport.open_source import to_thread
-from opus_async.transport.retry import FailureClass, Retrier, classify
+from opus_async.transport.retry import Retrier, classify
 from opus_async.transport.shortage import no_file_can_be_opened, out_of, patiently
 
 NO_THREAD = RuntimeError("can't start new thread")
@@ -100,8 +101,8 @@ async def test_a_request_waits_for_an_open_file_and_uses_up_no_attempt(serve_ok)
 
             retrier = Retrier(RetryPolicy(attempts=1), RequestLimiter(1), sleep=sleep)
 
-            async def attempt(number):
-                begun.append(number)
+            async def attempt(attempt):
+                begun.append(attempt.number)
                 return await http.send(Request("x", "POST", serve_ok, headers={}, body=b"order"))
 
             answer = await retrier.call("x", attempt, repeatable=False)

@@ -26,9 +26,11 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
+from opus_async.events import FailureClass, RequestKind
+from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.limits import Priority, RequestLimiter
-from opus_async.transport.retry import FailureClass, Retrier, Schedule, classify
+from opus_async.transport.retry import Retrier, Schedule, classify
 
 policies = st.builds(
     RetryPolicy,
@@ -132,9 +134,9 @@ class Script:
         self.takes = takes
         self.calls: list[float] = []
 
-    async def __call__(self, number: int) -> str:
+    async def __call__(self, attempt: Attempt) -> str:
         self.calls.append(asyncio.get_running_loop().time())
-        assert number == len(self.calls)
+        assert attempt.number == len(self.calls)
         await asyncio.sleep(self.takes)
         failure = self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
         if failure is not None:
@@ -407,3 +409,39 @@ def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
 
     run_virtual(main())
     assert len(script.calls) <= 5
+
+
+@pytest.mark.parametrize("listened_to", [False, True])
+def test_retrier_measures_the_wait_for_a_turn_only_while_somebody_listens(listened_to):
+    async def main():
+        gate, attempts = RequestLimiter(1), []
+        retrier = Retrier(RetryPolicy(), gate, notify=Dispatcher([print] if listened_to else []))
+
+        async def attempt(this):
+            attempts.append(this)
+            await asyncio.sleep(2)
+
+        calls = [retrier.call("look", attempt, lane=lane) for lane in (Priority.WORK, Priority.POLL)]
+        await asyncio.gather(*calls)
+        assert attempts == [
+            Attempt(1, RequestKind.API, 0.0),
+            Attempt(1, RequestKind.POLL, 2.0 if listened_to else 0.0),
+        ]
+
+    run_virtual(main())
+
+
+def test_retrier_tells_a_retry_with_its_failure_and_its_wait():
+    async def main():
+        told = []
+        retrier = Retrier(
+            RetryPolicy(), RequestLimiter(1), kind=RequestKind.STORAGE, notify=told.append, jitter=full
+        )
+        await retrier.call("put", Script(broken(), limited(), None, takes=3.0), waited=7.0)
+        assert [(e.failure, e.status, e.attempt, e.waited, e.seconds) for e in told] == [
+            (FailureClass.BROKEN, None, 1, 7.0, 3.0),
+            (FailureClass.THROTTLED, 429, 2, 0.0, 3.0),
+        ]
+        assert {event.kind for event in told} == {RequestKind.STORAGE}
+
+    run_virtual(main())

@@ -211,7 +211,6 @@ LEFT JOIN (SELECT session, max(at) AS at FROM samples GROUP BY session) AS sampl
 LEFT JOIN (SELECT session, max(at) AS at FROM history GROUP BY session) AS changed ON changed.session = id
 ORDER BY id
 """
-_SAMPLE_FIELDS = frozenset(each.name for each in fields(Sample))
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,8 +330,7 @@ class LedgerReader:
         """
         chosen = "SELECT at, session, data FROM samples WHERE at >= ? ORDER BY id"
         for at, session, data in self._select(chosen, (since,)):
-            known = {name: value for name, value in self._json(data).items() if name in _SAMPLE_FIELDS}
-            yield StoredSample(at, session, Sample(**known))
+            yield StoredSample(at, session, Sample.from_json(self._json(data)))
 
     def failures_by_cause(self, limit_examples: int = 3) -> tuple[FailureGroup, ...]:
         """Rows that ended without completing, by reason, the most frequent reason first."""

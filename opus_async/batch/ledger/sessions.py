@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -49,5 +48,4 @@ def end(when: When, story: SessionEnd, store: Store) -> None:
 
 def sampled(sample: Sample, when: When, store: Store) -> None:
     """So it stands."""
-    values = asdict(sample) | {"inside": dict(sample.inside)}
-    store.connection.execute(_SAMPLE, (when.at, when.session, dumps(values)))
+    store.connection.execute(_SAMPLE, (when.at, when.session, dumps(sample.as_json())))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 from opus_async.batch.ledger.reader import (
@@ -24,35 +22,17 @@ from opus_async.batch.outputs.summary import DIED, RUNNING
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
 from opus_async.exits import Exit
+from opus_async.metrics.bottleneck import Bottleneck
 from opus_async.metrics.counts import Counts
-from opus_async.metrics.samples import Sample
+from opus_async.metrics.throughput import Throughput, TimeLeft
+from opus_async.reporting.bottlenecks import bottleneck_text
 
 LOOKS_BACK = 300.0
 """Seconds over which the rate is taken."""
-_SLICES = 5
-_LEAST_ENDED = 5
-"""Ends below which they tell nothing of the others."""
 _FRESH = 10.0
 """Seconds after which a sample tells nothing of the stages that rows are in."""
 _SHOWN = 10
 """Rows that wait for a person, of those that are listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """How fast rows ended in the last minutes.
-
-    Attributes:
-        rate: Rows a second.
-        low: What it is at least, as far as its ups and downs tell; 0 when they tell nothing.
-        high: What it is at most.
-        seconds: Over which it was taken.
-    """
-
-    rate: float
-    low: float
-    high: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +62,12 @@ class Status:
         ended_because: Why that one ended; ``died`` when it could not say, ``running`` while it runs, None
             before the first.
         speed: None unless it runs and enough was seen.
-        seconds_left: At least and at most, until all but the rows that wait for a person have ended; the
-            most is None when nobody can say. None unless it runs, enough was seen and such rows are left.
+        left: Until all but the rows that wait for a person have ended. None unless it runs, enough was seen
+            and such rows are left.
         inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
             it, and when nothing recent is known that fits the counts.
         inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
-        bottleneck: What limits it, by the last sample.
+        bottleneck: What limits it, by the last sample; None when nothing does, or nobody works on it.
         waiting: The first rows that wait for a person.
         failures: Rows that ended without completing, by reason, with one example each.
         steps: What can be done next, the first thing first.
@@ -101,10 +81,10 @@ class Status:
     session: StoredSession | None
     ended_because: str | None
     speed: Throughput | None
-    seconds_left: tuple[float, float | None] | None
+    left: TimeLeft | None
     inside: Mapping[str, int]
     inside_at: float | None
-    bottleneck: str
+    bottleneck: Bottleneck | None
     waiting: tuple[StoredRow, ...]
     failures: tuple[FailureGroup, ...]
     steps: tuple[Step, ...]
@@ -128,7 +108,7 @@ def read_status(directory: Path) -> Status:
         session = sessions[-1] if sessions else None
         works = process is not None and session is not None and session.ended_at is None
         samples = _recent(ledger, session) if works else ()
-        speed = speed_of([each.sample for each in samples])
+        speed = Throughput.of([each.sample for each in samples])
         last = samples[-1].sample if samples else None
         seen = samples[-1] if samples and _tells_stages(samples[-1], counts) else None
         ended_because = _ending(session, works=works)
@@ -141,31 +121,14 @@ def read_status(directory: Path) -> Status:
             session=session,
             ended_because=ended_because,
             speed=speed,
-            seconds_left=_left(counts, speed),
+            left=speed.time_left(rest) if speed and (rest := _rest(counts)) else None,
             inside=seen.sample.inside if seen else {},
             inside_at=seen.at if seen else None,
-            bottleneck=last.bottleneck if last else "",
+            bottleneck=last.bottleneck if last else None,
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
             steps=() if process else tuple(_steps(directory, counts, session)),
         )
-
-
-def speed_of(samples: Sequence[Sample]) -> Throughput | None:
-    """How fast rows ended while these samples of one session were taken; None when they tell nothing.
-
-    The range comes from how much the rate differs between parts of that time, and from how few ends there
-    were: a dozen ends tell less than a thousand.
-    """
-    if len(samples) < 2:  # noqa: PLR2004 - a beginning and an end
-        return None
-    seconds = samples[-1].elapsed - samples[0].elapsed
-    ended = _ended(samples[-1]) - _ended(samples[0])
-    if seconds <= 0 or ended < _LEAST_ENDED:
-        return None
-    rate = ended / seconds
-    unsure = 2 * max(1 / math.sqrt(ended), _unrest(samples, seconds) / rate)
-    return Throughput(rate, max(rate * (1 - unsure), 0.0), rate * (1 + unsure), seconds)
 
 
 def as_json(status: Status) -> dict[str, Any]:
@@ -185,10 +148,10 @@ def as_json(status: Status) -> dict[str, Any]:
         "ended_because": status.ended_because,
         "exit_code": session and session.exit_code,
         "rows_per_second": status.speed and round(status.speed.rate, 3),
-        "seconds_left": status.seconds_left and list(status.seconds_left),
+        "seconds_left": status.left and [status.left.least, status.left.most],
         "inside": dict(status.inside),
         "inside_at": iso(status.inside_at),
-        "bottleneck": status.bottleneck,
+        "bottleneck": bottleneck_text(status.bottleneck) if status.bottleneck else "",
         "waiting_rows_shown": len(status.waiting),
         "waiting_rows": [
             {"index": row.index, "key": row.key, "job_id": row.remote_id, "since": iso(row.waiting_since)}
@@ -214,23 +177,6 @@ def _ending(session: StoredSession | None, *, works: bool) -> str | None:
     return RUNNING if works else DIED
 
 
-def _ended(sample: Sample) -> int:
-    return sample.completed + sample.not_completed
-
-
-def _unrest(samples: Sequence[Sample], seconds: float) -> float:
-    """The standard error of the rate, from the rates of a few parts of the time."""
-    bounds = [samples[0]]
-    for sample in samples[1:]:
-        if sample.elapsed - bounds[-1].elapsed >= seconds / _SLICES:
-            bounds.append(sample)
-    rates = [
-        (_ended(after) - _ended(before)) / (after.elapsed - before.elapsed)
-        for before, after in pairwise(bounds)
-    ]
-    return stdev(rates) / math.sqrt(len(rates)) if len(rates) > 1 else 0.0
-
-
 def _tells_stages(seen: StoredSample, counts: Counts) -> bool:
     """Whether a sample is recent and can be true of these counts."""
     inside = sum(seen.sample.inside.values())
@@ -241,13 +187,6 @@ def _tells_stages(seen: StoredSample, counts: Counts) -> bool:
 def _rest(counts: Counts) -> int:
     """Rows that are to end and need no person for it."""
     return counts.total - counts.ended - counts.waiting
-
-
-def _left(counts: Counts, speed: Throughput | None) -> tuple[float, float | None] | None:
-    rest = _rest(counts)
-    if speed is None or not rest:
-        return None
-    return round(rest / speed.high, 1), round(rest / speed.low, 1) if speed.low else None
 
 
 def _steps(directory: Path, counts: Counts, session: StoredSession | None) -> list[Step]:

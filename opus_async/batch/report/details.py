@@ -201,11 +201,10 @@ def _again(figures: ReportData) -> str:
 
 
 def _bottlenecks(bottlenecks: Mapping[str, float]) -> str:
-    named = {words_of_it: part for words_of_it, part in bottlenecks.items() if words_of_it}
-    if not named:
+    if not bottlenecks:
         return ""
     items = "".join(
-        f"<li><b>{words.share(part, 1)}</b> {isolated(name)}</li>\n" for name, part in named.items()
+        f"<li><b>{words.share(part, 1)}</b> {isolated(name)}</li>\n" for name, part in bottlenecks.items()
     )
     return f"{paragraph('What limited the batch, as a share of the time:')}<ul>\n{items}</ul>\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,11 @@ from opus_async.batch.ledger.reader import (
     process_at_work,
     reason,
 )
-from opus_async.batch.report.limits import merged
 from opus_async.batch.rows import ENDED, RowState
+from opus_async.metrics.bottleneck import Bottleneck, merge
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
+from opus_async.reporting.bottlenecks import bottleneck_text
 from opus_async.reporting.charts.axes import SessionSpan
 from opus_async.reporting.charts.time_series import Column, Lines, Throughput
 
@@ -180,8 +182,8 @@ class ReportData:
         column_seconds: About how long one of them is.
         in_flight: Rows that held a slot, over time.
         waiting: Rows parked for a person, over time.
-        bottlenecks: What limited the batch -> share of the samples that say so; empty words are nothing.
-            What differs only in numbers is told once.
+        bottlenecks: What limited the batch, in words -> share of all samples that say so. What differs only
+            in numbers is told once.
         files: What was uploaded, or need not be.
         downloads: What was fetched.
     """
@@ -295,7 +297,7 @@ SELECT session, at, json_extract(data, '$.in_flight'), json_extract(data, '$.wai
 FROM samples ORDER BY id
 """
 _BOTTLENECKS = """
-SELECT coalesce(json_extract(data, '$.bottleneck'), ''), count(*) FROM samples GROUP BY 1 ORDER BY 2 DESC, 1
+SELECT json_quote(json_extract(data, '$.bottleneck')), count(*) FROM samples GROUP BY 1
 """
 _FILES = """
 SELECT coalesce(sum(paths), 0), count(*), coalesce(sum(paths * size), 0), coalesce(sum((paths - 1) * size), 0)
@@ -415,8 +417,21 @@ class _Reader(LedgerReader):
         return in_flight, waiting
 
     def _bottlenecks(self) -> dict[str, float]:
-        counts: dict[str, int] = dict(self._select(_BOTTLENECKS))
-        return {words: number / sum(counts.values()) for words, number in merged(counts).items()}
+        stored = [
+            (Bottleneck.from_json(self._json(data)), count) for data, count in self._select(_BOTTLENECKS)
+        ]
+        samples = sum(count for _, count in stored)
+        told: Counter[str] = Counter()
+        for each in merge((limit, count) for limit, count in stored if limit is not None):
+            told[bottleneck_text(each.least, each.most)] += each.count
+        ordered = sorted(told.items(), key=lambda item: (-item[1], item[0]))
+        shown, others = (
+            dict(ordered[:GROUPS]),
+            ordered[GROUPS:],
+        )  # earlier releases stored each number in words
+        if others:
+            shown[f"{len(others):,} others"] = sum(count for _, count in others)
+        return {words: count / samples for words, count in shown.items()}
 
 
 def _example(values: tuple[Any, ...]) -> Example:

@@ -10,7 +10,7 @@ from opus_async.batch.rows import Row, RowResult, RowState
 from opus_async.errors import LedgerError
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
-from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
+from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.tasks import start
 
 LOOK_AGAIN = 1.0
@@ -39,8 +39,8 @@ class FailureCounter:
         self.failed += 1
         if self._control.admitting and self._halt.reached(failed=self.failed, ended=self.ended):
             pace = ShutdownMode.CANCEL if self._halt.when == "now" else ShutdownMode.STOP_ADMITTING
-            text = f"--halt {self._halt}: {self.failed} of {self.ended} rows failed"
-            self._control.end(pace, Reason(text, Exit.HALTED))
+            reached = HaltReached(self._halt, self.failed, self.ended)
+            self._control.end(pace, Reason(StopKind.TOO_MANY_FAILURES, Exit.HALTED, halt=reached))
 
 
 class Runner:

@@ -12,7 +12,7 @@ from typing import Any
 
 from opus_async.batch import report
 from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.observer import BatchObserver, Notify
+from opus_async.batch.observer import BatchObserver, Notify, reason_text
 from opus_async.batch.options import RunSettings
 from opus_async.batch.outputs import failures, summary
 from opus_async.batch.rows import Row, RowState
@@ -23,7 +23,7 @@ from opus_async.batch.running.runner import FailureCounter, Runner
 from opus_async.errors import InvalidInputs, LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.jobs.lifecycle import Lifecycle
-from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
@@ -99,7 +99,7 @@ async def work(crew: SessionSetup) -> Counts:
     except LedgerError as error:
         control.fail_all(error)
     except asyncio.CancelledError:
-        control.end(ShutdownMode.CANCEL, Reason("cancelled", Exit.INTERRUPTED))
+        control.end(ShutdownMode.CANCEL, Reason(StopKind.CANCELLED, Exit.INTERRUPTED))
         raise
     finally:
         counts = await _end(crew)
@@ -169,7 +169,7 @@ class _Requests:
 
 def _tell_drain(crew: SessionSetup, going_on: int) -> None:
     reason = crew.control.reason
-    why = reason.text.capitalize() if reason else "Stopping"
+    why = reason_text(reason).capitalize() if reason else "Stopping"
     if going_on:
         jobs = "1 job that is" if going_on == 1 else f"{going_on:,} jobs that are"
         crew.notice(
@@ -232,7 +232,7 @@ async def _end(crew: SessionSetup) -> Counts:
 
 def ended_because(reason: Reason | None) -> str:
     """Why the session ended, in a few words."""
-    return "finished" if reason is None else reason.text
+    return "finished" if reason is None else reason_text(reason)
 
 
 def exit_code(reason: Reason | None, counts: Counts) -> Exit:

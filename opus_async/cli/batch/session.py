@@ -22,7 +22,7 @@ from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
 from opus_async.cli.words import duration, rows
 from opus_async.errors import ConfigurationError, HostDown, LedgerError, OpusError
-from opus_async.events import HostTroubled
+from opus_async.events import HostState, HostTroubled
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,8 +38,6 @@ ConnectionT = TypeVar("ConnectionT", bound=ConnectionOptions)
 Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GIVEN_UP = "given up, "
-"""How the reason of a HostTroubled begins when nothing is kept waiting any more."""
 _SECOND = "Ctrl-C again leaves at once."
 
 
@@ -132,9 +130,9 @@ def _tell_trouble(board: Board, event: Event) -> None:
     """Say once when a host is gone, given up or back: a log that is read later has it."""
     if not isinstance(event, HostTroubled):
         return
-    if not event.down:
+    if event.state is HostState.UP:
         board.say(f"{event.host} answers again, after {duration(event.seconds)}")
-    elif event.reason.startswith(_GIVEN_UP):
+    elif event.state is HostState.GIVEN_UP:
         board.say(f"{event.host} is given up, after {duration(event.seconds)}")
     else:
         board.say(f"{event.host} does not answer ({event.reason}); what needs it waits")

@@ -11,6 +11,7 @@ from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
 from opus_async.layout import FAILURES, REPORT, RESULTS
+from opus_async.reporting.bottlenecks import bottleneck_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,8 +85,8 @@ def _work(status: Status) -> str:
         words.append("the rest waits for a person")
     elif status.speed is not None:
         words.append(f"{status.speed.rate:.1f} rows/s")
-    if status.seconds_left is not None:
-        least, most = status.seconds_left
+    if status.left is not None:
+        least, most = status.left.least, status.left.most
         words.append(f"at least {coarse(least)} left" if most is None else f"{between(least, most)} left")
     lines = [f"  {', '.join(words)}"] if words else []
     if status.inside_at is not None:
@@ -93,7 +94,7 @@ def _work(status: Status) -> str:
         ago = duration(max(time.time() - status.inside_at, 0))
         lines.append(f"  by stage, {ago} ago: {stages}")
     if status.bottleneck and status.process is not None:
-        lines.append(f"  bottleneck: {status.bottleneck}")
+        lines.append(f"  bottleneck: {bottleneck_text(status.bottleneck)}")
     return "\n".join(lines)
 
 

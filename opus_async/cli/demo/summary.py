@@ -15,6 +15,7 @@ from opus_async.cli.demo.running import WORKFLOW, Findings
 from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
+from opus_async.metrics.progress import RetryCause
 
 _MEGA = 1_000_000
 _SHARE = 0.95
@@ -44,7 +45,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "job_seconds_p95": round(_p95(findings), 3),
         "stage_seconds_mean": {stage: round(spent, 4) for stage, spent in _stages(findings).items()},
         "requests": dict(findings.progress.requests),
-        "retries": dict(findings.progress.retries),
+        "retries": dict(_retries(findings)),
         "stray_shells": findings.stray_shells,
         "faults": findings.faults,
         "faults_injected": dict(_faults(findings)),
@@ -73,7 +74,7 @@ def _rows(findings: Findings) -> list[tuple[str, str]]:
         ("job time", f"median {_median(findings):.2f} s, 95 % within {_p95(findings):.2f} s"),
         ("mean by stage", stages),
         ("requests", f"{requests.total():,}: {_listed(requests)}"),
-        ("retries", _counted(findings.progress.retries)),
+        ("retries", _counted(_retries(findings))),
     ]
     if findings.faults != "none":
         rows.append((f"faults ({findings.faults})", _counted(_faults(findings), "injected")))
@@ -131,6 +132,18 @@ def _median(findings: Findings) -> float:
 def _p95(findings: Findings) -> float:
     ordered = sorted(findings.job_seconds)
     return ordered[min(int(len(ordered) * _SHARE), len(ordered) - 1)] if ordered else 0.0
+
+
+def _retries(findings: Findings) -> Counter[str]:
+    """Causes in words -> attempts that were followed by another."""
+    return Counter({_cause(cause): number for cause, number in findings.progress.retries.items()})
+
+
+def _cause(cause: RetryCause) -> str:
+    if cause.status is None:
+        return cause.failure.value
+    code = f" {cause.code}" if cause.code else ""
+    return f"{cause.failure.value}: HTTP {cause.status}{code}"
 
 
 def _counted(numbers: Counter[str], what: str = "") -> str:

@@ -15,10 +15,12 @@ from ledgers import START, make_ledger
 from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
-from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status, speed_of
+from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status
 from opus_async.cli.batch.status_text import as_text
 from opus_async.errors import LedgerError
+from opus_async.metrics.bottleneck import Bottleneck, BottleneckKind
 from opus_async.metrics.samples import Sample
+from opus_async.metrics.throughput import Throughput
 
 DECIDE_ALL = [f"resolve --as {decision} --all" for decision in ("done", "failed", "retry")]
 OPEN = {"ended_at": None, "ended_because": None, "exit_code": None}
@@ -77,11 +79,12 @@ def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
     assert status.process is not None
     assert status.inside == INSIDE
     assert status.inside_at == pytest.approx(time.time(), abs=10)
-    assert status.bottleneck == "uploads"
+    assert status.bottleneck == Bottleneck(BottleneckKind.TEXT, {"text": "uploads"})
+    assert as_json(status)["bottleneck"] == "uploads"
     assert status.speed is not None
     assert status.speed.rate == pytest.approx(2)
-    assert status.seconds_left is not None
-    at_least, at_most = status.seconds_left
+    assert status.left is not None
+    at_least, at_most = status.left.least, status.left.most
     assert at_most is not None
     assert at_least < 70 / 2 < at_most, "70 rows are left that wait for nobody"
     assert at_most < 2 * at_least
@@ -110,7 +113,7 @@ def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
     assert status.ended_because == "died"
     assert status.process is None
     assert status.speed is None
-    assert status.seconds_left is None
+    assert status.left is None
     assert status.inside == {}, "nobody is in any stage any more"
     assert status.steps[0].words == ("batch", "resume", str(tmp_path))
 
@@ -211,7 +214,7 @@ def test_when_only_people_can_go_on_no_time_is_left_to_tell(held):
     make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
     status = read_status(held)
     assert status.speed is not None
-    assert status.seconds_left is None
+    assert status.left is None
     said = as_text(status)
     assert "the rest waits for a person" in said
     assert " s left" not in said
@@ -274,8 +277,8 @@ def test_where_there_is_no_batch_it_says_so(tmp_path):
 
 
 def test_few_ends_make_a_wide_range_and_many_a_narrow_one():
-    few = speed_of(as_samples([(0, 0), (50, 6), (100, 12)]))
-    many = speed_of(as_samples([(0, 0), (50, 6000), (100, 12000)]))
+    few = Throughput.of(as_samples([(0, 0), (50, 6), (100, 12)]))
+    many = Throughput.of(as_samples([(0, 0), (50, 6000), (100, 12000)]))
     assert few is not None
     assert many is not None
     assert (few.high - few.low) / few.rate > 1
@@ -283,8 +286,8 @@ def test_few_ends_make_a_wide_range_and_many_a_narrow_one():
 
 
 def test_ups_and_downs_make_the_range_wide():
-    calm = speed_of(as_samples([(10 * at, 1000 * at) for at in range(11)]))
-    restless = speed_of(as_samples([(10 * at, 2000 * min(at, 5)) for at in range(11)]))
+    calm = Throughput.of(as_samples([(10 * at, 1000 * at) for at in range(11)]))
+    restless = Throughput.of(as_samples([(10 * at, 2000 * min(at, 5)) for at in range(11)]))
     assert calm is not None
     assert restless is not None
     assert restless.high - restless.low > 2 * (calm.high - calm.low)
@@ -292,7 +295,7 @@ def test_ups_and_downs_make_the_range_wide():
 
 @pytest.mark.parametrize("pairs", [[], [(0, 0)], [(0, 0), (0, 50)], [(0, 10), (60, 10)], [(0, 10), (60, 12)]])
 def test_what_tells_nothing_gives_no_rate(pairs):
-    assert speed_of(as_samples(pairs)) is None
+    assert Throughput.of(as_samples(pairs)) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 1e5), st.integers(0, 10_000)), min_size=2, max_size=40))
@@ -301,6 +304,6 @@ def test_the_rate_lies_in_its_range_whatever_was_seen(steps):
     for seconds, ended in steps:
         elapsed, done = elapsed + seconds, done + ended
         pairs.append((elapsed, done))
-    speed = speed_of(as_samples(pairs))
+    speed = Throughput.of(as_samples(pairs))
     if speed is not None:
         assert 0 <= speed.low <= speed.rate <= speed.high

@@ -297,10 +297,14 @@ def test_what_limited_the_batch_is_told_as_a_share_of_its_time(tmp_path):
 
 
 def test_what_limited_the_batch_is_told_once_for_all_numbers(tmp_path):
-    limits = ["the last 5 rows (10 requests at once)", "the last 2 rows (10 requests at once)"]
-    limits += ["the last row (10 requests at once)", "127.0.0.1:80 has not answered for 12 s"]
-    limits += ["127.0.0.2:81 has not answered for 3 s", "the last row (the platform is at work)"]
-    limits += ["1 row waits for a person", "1,200 rows wait for a person"]
+    calling = {"busy_with": "requests", "api_concurrency": 10}
+    limits = [{"kind": "last_rows", "values": {"rows": rows, **calling}} for rows in (5, 2, 1)]
+    limits += [
+        {"kind": "host_down", "values": {"host": "127.0.0.1:80", "seconds": 12}},
+        {"kind": "host_down", "values": {"host": "127.0.0.2:81", "seconds": 3}},
+        {"kind": "last_rows", "values": {"rows": 1, "busy_with": "platform"}},
+    ]
+    limits += [{"kind": "people", "values": {"rows": rows}} for rows in (1, 1200)]
     samples = [{"elapsed": n, "bottleneck": limit} for n, limit in enumerate(limits)]
     said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1), samples=samples)).said
     assert (
@@ -308,6 +312,15 @@ def test_what_limited_the_batch_is_told_once_for_all_numbers(tmp_path):
         "12.5 % 127.0.0.1:80 has not answered for 12 s 12.5 % 127.0.0.2:81 has not answered for 3 s "
         "12.5 % the last row (the platform is at work)"
     ) in said
+
+
+def test_report_of_an_earlier_release_tells_the_most_frequent_limits(tmp_path):
+    limits = ["the platform's rate limit (429)", *(f"the last {rows} rows" for rows in range(20, 1, -1))]
+    limits += [{"kind": "platform_rate", "values": {}}, {}]
+    samples = [{"elapsed": n, "bottleneck": limit} for n, limit in enumerate(limits)]
+    said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1), samples=samples)).said
+    assert "as a share of the time: 9.1 % the platform's rate limit (429) 4.5 % the last 10 rows" in said
+    assert "36.4 % 8 others" in said
 
 
 def test_the_time_that_people_took_is_called_so(tmp_path):

@@ -13,7 +13,7 @@ from opus_async.batch.rows import RowState
 from opus_async.batch.running.local_shard import SHARD
 from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
 from opus_async.exits import Exit
-from opus_async.jobs.shutdown import ShutdownMode
+from opus_async.jobs.shutdown import ShutdownMode, StopKind
 from opus_async.jobs.start_rate import StartRate
 from opus_async.models import JobStatus
 from opus_async.platform import AmbiguousStart
@@ -97,7 +97,7 @@ def test_a_full_disk_stops_everything_and_orders_nothing_more():
 
     session.run((5, fill))
     assert session.control.reason.exit is Exit.HALTED
-    assert session.control.reason.text == "the disk is full"
+    assert session.control.reason.kind is StopKind.DISK_FULL
     assert platform.count("start") == ledger.counts().completed + ledger.counts().running
 
 

@@ -9,6 +9,7 @@ from fake_platform import FakePlatform
 from plain_ledger import PlainLedger
 from runner_session import Session
 
+from opus_async.batch.observer import reason_text
 from opus_async.errors import (
     AuthenticationError,
     HostDown,
@@ -153,6 +154,6 @@ def test_a_shortage_that_lasts_halts_the_session_and_fails_no_row():
     session = meeting(lambda: out_of_files(OSError), "prepare", at_once=5)
     session.run()
     assert session.control.reason.exit == Exit.HALTED
-    assert session.control.reason.text == "this machine has no open files left"
+    assert reason_text(session.control.reason) == "this machine has no open files left"
     assert session.states == {"planned": ROWS}
     assert session.took >= 120

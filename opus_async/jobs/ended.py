@@ -1,0 +1,40 @@
+"""What the status poller tells whoever waits for a job: its status, and how late that was noticed at most."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from opus_async.models import JobStatus
+
+
+class ToldBy(enum.StrEnum):
+    """Why the poll that saw the end was made."""
+
+    CALLBACK = "callback"
+    """A callback had named the job."""
+    POLL = "poll"
+    """It was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended the wait for a job. Times are those of the event loop's clock.
+
+    Attributes:
+        status: Terminal, unless the wait was for another status, too.
+        seen_at: When that was seen.
+        last_seen_running: When the last poll left that showed it running, or the wait began, if the job was
+            started right before; None when it may have ended long ago.
+        told_by: Why that poll was made.
+    """
+
+    status: JobStatus
+    seen_at: float
+    last_seen_running: float | None
+    told_by: ToldBy
+
+    @property
+    def detect_lag(self) -> float | None:
+        """Seconds by which the end was noticed late, at most; None when nothing bounds it."""
+        return None if self.last_seen_running is None else self.seen_at - self.last_seen_running

@@ -1,0 +1,104 @@
+"""Hosts that do not answer, and polls that are answered with an error, as events tell of them."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from opus_async.events import HostState, HostTroubled
+
+LOOKS_BACK = 10.0
+"""Seconds over which polls, requests, bytes and 429s are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostOutage:
+    """A host that gives no good answer.
+
+    Attributes:
+        host: Its name.
+        seconds: For how long.
+        reason: What was seen last, to be shown.
+        given_up: Whether it is no longer waited for.
+    """
+
+    host: str
+    seconds: float
+    reason: str
+    given_up: bool = False
+
+
+class HostOutages:
+    """Which hosts are down now.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._down: dict[str, tuple[float, HostTroubled]] = {}
+
+    def add(self, event: HostTroubled) -> None:
+        """Take in what is told of a host."""
+        if event.state is HostState.UP:
+            self._down.pop(event.host, None)
+        else:
+            self._down[event.host] = (self._clock() - event.seconds, event)
+
+    def now(self) -> list[HostOutage]:
+        """The hosts that are down, the one that has been for the longest time first."""
+        now = self._clock()
+        outages = [
+            HostOutage(event.host, now - since, event.reason, event.state is HostState.GIVEN_UP)
+            for since, event in self._down.values()
+        ]
+        return sorted(outages, key=lambda outage: -outage.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPolls:
+    """Polls that were answered with an error.
+
+    Attributes:
+        number: Of the last seconds.
+        status: The HTTP status that most of them got.
+    """
+
+    number: int
+    status: int
+
+
+class PollAnswers:
+    """How polls were answered in the last seconds.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._answers: deque[tuple[float, int]] = deque()
+
+    def add(self, status: int) -> None:
+        """Take in the HTTP status of one."""
+        now = self._clock()
+        self._answers.append((now, status))
+        while self._answers[0][0] < now - LOOKS_BACK:
+            self._answers.popleft()
+
+    def failed(self) -> FailedPolls | None:
+        """Those that failed, when most of the latest did; 429 is told on its own, and is none of them."""
+        since = self._clock() - LOOKS_BACK
+        answers = Counter(status for at, status in self._answers if at >= since)
+        failed = {
+            status: number
+            for status, number in answers.items()
+            if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.TOO_MANY_REQUESTS
+        }
+        number = sum(failed.values())
+        if 2 * number <= answers.total():
+            return None
+        return FailedPolls(number, max(failed, key=failed.__getitem__))
