@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
-from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
 from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status, speed_of
@@ -252,9 +251,7 @@ def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
 
 def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_path):
     row = {"state": "failed", "cause": "no answer", "error": "no answer in 9 s"}
-    make_ledger(
-        tmp_path, rows=[row, {**row, "note": RESOLVED}, {**row, "state": "unknown", "note": RESOLVED}]
-    )
+    make_ledger(tmp_path, rows=[row, {**row, "decided_by": "person"}, {**row, "state": "unknown"}])
     first, second = read_status(tmp_path).failures
     assert (first.cause, first.count) == ("no answer", 2)
     assert (second.cause, second.count) == ("a person decided that it failed", 1)
