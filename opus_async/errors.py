@@ -36,6 +36,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
+from opus_async.gaps import group_of
+from opus_async.input_problems import InputProblem
 from opus_async.models import FinishedJob, JobStatus
 
 
@@ -48,13 +50,14 @@ class OpusError(Exception):
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
         shortage: What this machine had none left of (``open files``, ``memory``, ``threads``): nothing was
             sent, and nothing is wrong with what was asked. None as a rule.
+        group: The message without what differs from error to error, to count errors by.
     """
 
     shortage: str | None = None
 
     def __init__(self, message: str, *, job_id: str | None = None, stage: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message, self.group = str(message), group_of(message)
+        super().__init__(self.message)
         self.job_id = job_id
         self.stage = stage
 
@@ -83,12 +86,15 @@ class InvalidInputs(OpusError, ValueError):
     """A caller's inputs do not fit the workflow; nothing was sent.
 
     Attributes:
-        problems: One sentence per problem, each naming the input by its display name. All of them, not
-            only the first.
+        problems: All of them, not only the first. Each is a text that names the input by its display name,
+            and has the input, a code and the fix beside it: see
+            :class:`~opus_async.input_problems.InputProblem`.
     """
 
-    def __init__(self, problems: Sequence[str], *, stage: str | None = None) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[InputProblem | str], *, stage: str | None = None) -> None:
+        self.problems = tuple(
+            problem if isinstance(problem, InputProblem) else InputProblem(problem) for problem in problems
+        )
         count = len(self.problems)
         head = "1 problem with the inputs" if count == 1 else f"{count} problems with the inputs"
         super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)

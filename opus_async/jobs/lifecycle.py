@@ -20,6 +20,7 @@ from typing import Any, Generic
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
 from opus_async.events import JobStageChanged, JobStatusSeen
+from opus_async.input_problems import InputProblem, bad_argument
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.start import JobStarter
@@ -441,18 +442,18 @@ def _bug(error: Exception, run: _Run) -> OpusError:
     return surprise
 
 
-def _problems(request: JobRequest) -> list[str]:
+def _problems(request: JobRequest) -> list[InputProblem]:
     """What is wrong with a row beside its inputs."""
     problems = [
-        f"{name} is a {type(value).__name__}, not text"
+        bad_argument(f"{name} is a {type(value).__name__}, not text")
         for name in ("title", "description", "key", "version_id")
         if (value := getattr(request, name)) is not None and not isinstance(value, str)
     ]
     version = request.version_number
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-        problems.append(f"version_number is a {type(version).__name__}, not a whole number")
+        problems.append(bad_argument(f"version_number is a {type(version).__name__}, not a whole number"))
     if problem := _timeout_problem(request.timeout):
-        problems.append(problem)
+        problems.append(bad_argument(problem))
     return problems
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from opus_async.config import RetryPolicy
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
+from opus_async.input_problems import bad_argument
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
@@ -166,7 +167,7 @@ class Jobs(JobManagement):
         """
         job_id = str(job_id)  # the API itself may send numbers
         if not job_id.strip():
-            raise InvalidInputs(["the job id is empty"])
+            raise InvalidInputs([bad_argument("the job id is empty")])
         last: JobStatus | None = None
 
         def saw(status: JobStatus) -> None:
@@ -208,8 +209,10 @@ class Jobs(JobManagement):
 
 def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     problems = [
-        f"{name!r} is no variable object: give {{'value': ..., 'type': 'str'}}, or pass workflow=... to have "
-        "plain values bound"
+        bad_argument(
+            f"{name!r} is no variable object: give {{'value': ..., 'type': 'str'}}, or pass workflow=... to "
+            "have plain values bound"
+        )
         for name, value in inputs.items()
         if not (isinstance(value, Mapping) and "value" in value and isinstance(value.get("type"), str))
     ]
