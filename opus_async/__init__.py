@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy, Timeouts
+    from opus_async.error_codes import ErrorCode, NextAction, NextStep
     from opus_async.errors import (
         AmbiguousExecution,
         APIError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         RequestSent,
         UploadProgress,
     )
+    from opus_async.input_problems import InputProblem, ProblemCode
     from opus_async.jobs.stream import JobStream, Stream
     from opus_async.models import (
         AuditEntry,
@@ -71,6 +73,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "opus_async.config": ("Limits", "RetryPolicy", "Timeouts"),
+    "opus_async.error_codes": ("ErrorCode", "NextAction", "NextStep"),
     "opus_async.errors": (
         "APIError",
         "AmbiguousExecution",
@@ -125,6 +128,7 @@ _HOMES = {
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.job_management": ("JobSearch",),
+    "opus_async.input_problems": ("InputProblem", "ProblemCode"),
     "opus_async.jobs.stream": ("JobStream", "Stream"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -142,10 +146,12 @@ __all__ = [
     "DeadlineExceeded",
     "DownloadError",
     "DownloadedFile",
+    "ErrorCode",
     "Event",
     "HostDown",
     "HostTroubled",
     "InputField",
+    "InputProblem",
     "InvalidInputs",
     "JobDetail",
     "JobFailed",
@@ -164,11 +170,14 @@ __all__ = [
     "Listener",
     "ManifestError",
     "MixedUpAnswer",
+    "NextAction",
+    "NextStep",
     "NotFound",
     "OpusClient",
     "OpusError",
     "OutputValue",
     "PermissionDenied",
+    "ProblemCode",
     "ProtocolError",
     "QuotaExhausted",
     "RateLimited",

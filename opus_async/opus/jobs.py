@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opus_async.config import RetryPolicy
+from opus_async.error_codes import NextAction
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.input_problems import bad_argument
@@ -180,7 +181,7 @@ class Jobs(JobManagement):
             async with asyncio.timeout(timeout) as deadline:
                 return await self._watcher.wait(job_id, on_status=saw, look_now=True)
         except OpusError as error:
-            raise error.located(job_id=job_id, stage=STAGES.watch) from None
+            raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None
         except TimeoutError:
             if not deadline.expired():
                 raise

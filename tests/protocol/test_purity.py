@@ -9,6 +9,7 @@ from opus_async.opus import protocol
 
 HOME = Path(protocol.__file__).parent
 OURS = (
+    "opus_async.error_codes",
     "opus_async.errors",
     "opus_async.gaps",
     "opus_async.input_names",
