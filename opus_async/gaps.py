@@ -20,10 +20,11 @@ class Gapped(str):
 def gapped(template: str, *parts: object) -> Gapped:
     """Fill a template, whose ``{}`` are the places of the parts that differ from case to case.
 
-    Parts can be anybody's data. The template is ours, but for what went through :func:`literal`.
+    Parts can be anybody's data; of one that is such a text itself, what is common to its kind stays. The
+    template is ours, but for what went through :func:`literal`.
     """
     text = Gapped(template.format(*parts))
-    text.group = template.format(*(GAP for _ in parts))
+    text.group = template.format(*(part.group if isinstance(part, Gapped) else GAP for part in parts))
     return text
 
 

@@ -28,7 +28,7 @@ from opus_async.errors import (
     with_hint,
 )
 from opus_async.events import JobStageChanged, JobStatusSeen
-from opus_async.gaps import gapped
+from opus_async.gaps import gapped, literal
 from opus_async.input_problems import InputProblem, bad_argument
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
@@ -337,7 +337,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             what = "it goes on remotely"
         error = DeadlineExceeded(
             gapped(
-                f"No outcome after {{}} s; {what}. Give it a longer timeout if this is normal.",
+                f"No outcome after {{}} s; {literal(what)}. Give it a longer timeout if this is normal.",
                 f"{timeout:g}",
             ),
             last_status=run.status,
@@ -476,8 +476,11 @@ def failure(
 def _bug(error: Exception, run: _Run) -> OpusError:
     """One row's surprise must not end the others: it becomes that row's error, with its job id."""
     surprise = OpusError(
-        f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async or of a disk; the log "
-        "has the traceback",
+        gapped(
+            f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async or of a disk; the log "
+            "has the traceback",
+            error,
+        ),
         job_id=run.job_id,
         stage=run.stage,
     )

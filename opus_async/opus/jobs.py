@@ -10,6 +10,7 @@ from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
+from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
@@ -187,7 +188,10 @@ class Jobs(JobManagement):
                 raise
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
             raise DeadlineExceeded(
-                f"The job has not ended within {timeout:g} s: {known}; it can be waited for again",
+                gapped(
+                    f"The job has not ended within {{}} s: {literal(known)}; it can be waited for again",
+                    f"{timeout:g}",
+                ),
                 last_status=last,
                 job_id=job_id,
                 stage=STAGES.watch,

@@ -30,6 +30,7 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
+from opus_async.gaps import Gapped, gapped
 from opus_async.opus.protocol import hints
 from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
@@ -219,9 +220,11 @@ def json_of(answer: ApiResponse) -> Any:
         value = _parse(answer.body)
     except ValueError as error:
         raise ProtocolError(
-            _sentences(
-                f"{request_of(answer)} answered HTTP {answer.status} with {_what_it_is(answer, error)}",
-                "Check that the base URL is the API's and that no proxy or log-in page stands in between",
+            gapped(
+                f"{{}} answered HTTP {answer.status} with {{}}. Check that the base URL is the API's and "
+                "that no proxy or log-in page stands in between.",
+                request_of(answer),
+                _what_it_is(answer, error),
             ),
             body=excerpt_of_bytes(answer.body, mask=answer.mask),
         ) from None
@@ -268,13 +271,14 @@ def _holds_infinity(value: Any) -> bool:
     return any(map(_holds_infinity, value))
 
 
-def _what_it_is(answer: ApiResponse, error: ValueError) -> str:
+def _what_it_is(answer: ApiResponse, error: ValueError) -> Gapped:
     if not answer.body.strip():
-        return "an empty body where JSON was expected"
+        return gapped("an empty body where JSON was expected")
     if "html" in (_header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":
-        return f"an HTML page where JSON was expected ({excerpt_of_bytes(answer.body, 80, answer.mask)})"
+        page = excerpt_of_bytes(answer.body, 80, answer.mask)
+        return gapped("an HTML page where JSON was expected ({})", page)
     said = excerpt_of_bytes(answer.body, 80, answer.mask)
-    return f"a body that is not JSON: {excerpt(str(error), 80)} ({said})"
+    return gapped("a body that is not JSON: {} ({})", excerpt(str(error), 80), said)
 
 
 def _words(body: Any, mask: Mask) -> tuple[str, str | None]:
