@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy, Timeouts
+    from opus_async.error_codes import ErrorCode, NextAction, NextStep
     from opus_async.errors import (
         AmbiguousExecution,
         APIError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         RequestSent,
         UploadProgress,
     )
+    from opus_async.input_problems import InputProblem, ProblemCode
     from opus_async.jobs.stream import JobStream, Stream
     from opus_async.models import (
         AuditEntry,
@@ -74,6 +76,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "opus_async.config": ("Limits", "RetryPolicy", "Timeouts"),
+    "opus_async.error_codes": ("ErrorCode", "NextAction", "NextStep"),
     "opus_async.errors": (
         "APIError",
         "AmbiguousExecution",
@@ -131,6 +134,7 @@ _HOMES = {
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
     "opus_async.opus.job_management": ("JobSearch",),
+    "opus_async.input_problems": ("InputProblem", "ProblemCode"),
     "opus_async.jobs.stream": ("JobStream", "Stream"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -148,12 +152,14 @@ __all__ = [
     "DeadlineExceeded",
     "DownloadError",
     "DownloadedFile",
+    "ErrorCode",
     "Event",
     "FailureClass",
     "HostDown",
     "HostState",
     "HostTroubled",
     "InputField",
+    "InputProblem",
     "InvalidInputs",
     "JobDetail",
     "JobFailed",
@@ -172,11 +178,14 @@ __all__ = [
     "Listener",
     "ManifestError",
     "MixedUpAnswer",
+    "NextAction",
+    "NextStep",
     "NotFound",
     "OpusClient",
     "OpusError",
     "OutputValue",
     "PermissionDenied",
+    "ProblemCode",
     "ProtocolError",
     "QuotaExhausted",
     "RateLimited",

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opus_async.error_codes import NextAction
 from opus_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://operator.opus.com"
@@ -135,10 +136,12 @@ def resolve_key(key: str | None, environ: Mapping[str, str] = os.environ) -> str
     """
     found = (key if key is not None else environ.get("OPUS_SERVICE_KEY", "")).strip()
     if not found:
-        raise ConfigurationError(
-            "No service key: pass service_key=... or set OPUS_SERVICE_KEY. "
+        missing = ConfigurationError(
+            "No service key: set OPUS_SERVICE_KEY. "
             "Keys are made in Opus under My Organization > settings > API Keys."
         )
+        missing.advised(NextAction.SET_KEY, "A program can pass service_key=... instead")
+        raise missing
     if not found.isascii() or not found.isprintable() or " " in found:
         raise ConfigurationError(
             "The service key holds a space or a character that cannot stand in a header: copy it again."

@@ -34,8 +34,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
+from opus_async.error_codes import COMES_FIRST, ErrorCode, NextAction, NextStep
+from opus_async.gaps import group_of
+from opus_async.input_problems import InputProblem
 from opus_async.models import FinishedJob, JobStatus
 
 
@@ -48,13 +51,24 @@ class OpusError(Exception):
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
         shortage: What this machine had none left of (``open files``, ``memory``, ``threads``): nothing was
             sent, and nothing is wrong with what was asked. None as a rule.
+        message: What happened and what to do next, in words that hold for a program and for a person.
+        error_code: Which error it is, stable: the same for all of one class. What the platform, or storage,
+            calls an error of its own is ``code``, where there is that.
+        hint: How a program takes the next step, by calls and arguments of this library; empty where the
+            message says all there is. The text of the error ends with it.
+        group: The message without what differs from error to error, to count errors by.
     """
 
+    error_code: ClassVar[ErrorCode] = ErrorCode.UNEXPECTED
+    usual_action: ClassVar[NextAction | None] = None
+    """What can be done about errors of this class, where nothing else is known."""
     shortage: str | None = None
+    hint: str = ""
+    _action: NextAction | None = None
 
     def __init__(self, message: str, *, job_id: str | None = None, stage: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message, self.group = str(message), group_of(message)
+        super().__init__(self.message)
         self.job_id = job_id
         self.stage = stage
 
@@ -62,11 +76,21 @@ class OpusError(Exception):
         job = f"job {self.job_id}" if self.job_id else ""
         stage = f"stage {self.stage}" if self.stage else ""
         where = ", ".join(filter(None, (job, stage)))
-        return f"{self.message} [{where}]" if where else self.message
+        text = with_hint(self.message, self.hint)
+        return f"{text} [{where}]" if where else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled with all that is known, whatever the arguments of the class."""
         return _rebuilt, (type(self), self.args, self.__dict__.copy())
+
+    @property
+    def next_step(self) -> NextStep | None:
+        """What can be done about it, as a value; None where only the message can tell."""
+        action = self._action or self._action_by_itself()
+        return None if action is None else NextStep(NextAction(action), self.job_id)
+
+    def _action_by_itself(self) -> NextAction | None:
+        return self.usual_action
 
     def located(self, *, job_id: str | None = None, stage: str | None = None) -> OpusError:
         """Fill in where it happened, without overwriting what is known already; returns itself."""
@@ -74,21 +98,51 @@ class OpusError(Exception):
         self.stage = self.stage or stage
         return self
 
+    def advised(self, action: NextAction, hint: str = "") -> OpusError:
+        """Say what can be done about it, unless something else comes first; returns itself.
+
+        Args:
+            action: What.
+            hint: How a program does it.
+        """
+        known = self.next_step
+        if known is None or known.action not in COMES_FIRST or action in COMES_FIRST:
+            self._action = action
+            self.hint = hint or self.hint
+        return self
+
+    def without_hint(self) -> str:
+        """The text of the error for those who are told the next step in other words: at a command line."""
+        hint, self.hint = self.hint, ""
+        try:
+            return str(self)
+        finally:
+            self.hint = hint
+
 
 class ConfigurationError(OpusError, ValueError):
     """A setting is missing or unusable; nothing was sent."""
+
+    error_code = ErrorCode.CONFIGURATION
+    usual_action = NextAction.CORRECT_SETTINGS
 
 
 class InvalidInputs(OpusError, ValueError):
     """A caller's inputs do not fit the workflow; nothing was sent.
 
     Attributes:
-        problems: One sentence per problem, each naming the input by its display name. All of them, not
-            only the first.
+        problems: All of them, not only the first. Each is a text that names the input by its display name,
+            and has the input, a code and the fix beside it: see
+            :class:`~opus_async.input_problems.InputProblem`.
     """
 
-    def __init__(self, problems: Sequence[str], *, stage: str | None = None) -> None:
-        self.problems = tuple(problems)
+    error_code = ErrorCode.INVALID_INPUTS
+    usual_action = NextAction.CORRECT_INPUTS
+
+    def __init__(self, problems: Sequence[InputProblem | str], *, stage: str | None = None) -> None:
+        self.problems = tuple(
+            problem if isinstance(problem, InputProblem) else InputProblem(problem) for problem in problems
+        )
         count = len(self.problems)
         head = "1 problem with the inputs" if count == 1 else f"{count} problems with the inputs"
         super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)
@@ -107,6 +161,8 @@ class APIError(OpusError):
         url: The URL without its query.
         retry_after: Seconds the platform asked to wait, already capped; None where it did not say.
     """
+
+    error_code = ErrorCode.REFUSED
 
     retry_after: float | None = None
 
@@ -147,21 +203,36 @@ class APIError(OpusError):
 class AuthenticationError(APIError):
     """401: the service key is missing, wrong or expired."""
 
+    error_code = ErrorCode.AUTHENTICATION
+    usual_action = NextAction.CHECK_KEY
+
 
 class PermissionDenied(APIError):
     """403: the user behind the key lacks a permission."""
+
+    error_code = ErrorCode.PERMISSION_DENIED
+    usual_action = NextAction.ASK_FOR_PERMISSION
 
 
 class NotFound(APIError):
     """404: no such id, or not visible to this key."""
 
+    error_code = ErrorCode.NOT_FOUND
+    usual_action = NextAction.CHECK_ID
+
 
 class ValidationFailed(APIError):
     """400, 413 or 422: the platform understood the request and refused it."""
 
+    error_code = ErrorCode.VALIDATION_FAILED
+    usual_action = NextAction.CORRECT_INPUTS
+
 
 class RateLimited(APIError):
     """429, and nothing but 429, for longer than it is worth waiting."""
+
+    error_code = ErrorCode.RATE_LIMITED
+    usual_action = NextAction.SLOW_DOWN
 
 
 class QuotaExhausted(APIError):
@@ -170,9 +241,15 @@ class QuotaExhausted(APIError):
     402, or another refusal that says so in unmistakable words. Never repeated.
     """
 
+    error_code = ErrorCode.QUOTA_EXHAUSTED
+    usual_action = NextAction.RAISE_QUOTA
+
 
 class ServerError(APIError):
     """5xx after the last retry."""
+
+    error_code = ErrorCode.SERVER_ERROR
+    usual_action = NextAction.TRY_LATER
 
 
 class ProtocolError(OpusError):
@@ -182,6 +259,9 @@ class ProtocolError(OpusError):
         body: The beginning of the answer, for a bug report.
         retryable: Whether the same request may be answered better a moment later.
     """
+
+    error_code = ErrorCode.PROTOCOL
+    usual_action = NextAction.CHECK_CONNECTION
 
     retryable = True
 
@@ -223,6 +303,8 @@ class MixedUpAnswer(ProtocolError):
         named: The id that the answer names.
     """
 
+    error_code = ErrorCode.MIXED_UP_ANSWER
+
     def __init__(self, message: str, *, asked: str, named: str, body: str = "") -> None:
         super().__init__(message, body=body)
         self.asked = asked
@@ -243,6 +325,9 @@ class TransportError(OpusError):
         method: The HTTP method.
         url: The URL without its query.
     """
+
+    error_code = ErrorCode.TRANSPORT
+    usual_action = NextAction.CHECK_CONNECTION
 
     def __init__(
         self,
@@ -276,6 +361,8 @@ class HostDown(TransportError):
         answered: Whether it had answered this client before.
     """
 
+    error_code = ErrorCode.HOST_DOWN
+
     def __init__(
         self,
         message: str,
@@ -302,6 +389,8 @@ class UploadError(OpusError):
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
         expired: Whether storage said that the presigned URL has expired.
     """
+
+    error_code = ErrorCode.UPLOAD
 
     def __init__(
         self,
@@ -333,6 +422,8 @@ class DownloadError(OpusError):
             again.
     """
 
+    error_code = ErrorCode.DOWNLOAD
+
     def __init__(
         self,
         message: str,
@@ -352,6 +443,9 @@ class DownloadError(OpusError):
         self.status = status
         self.code = code
 
+    def _action_by_itself(self) -> NextAction | None:
+        return NextAction.FREE_DISK_SPACE if self.disk_full else NextAction.FETCH_FILES
+
 
 class JobFailed(OpusError):
     """The job reached a terminal status other than COMPLETED. Failed runs are not billed.
@@ -360,6 +454,9 @@ class JobFailed(OpusError):
         outcome: Everything known of the job, the audit included.
         failed_nodes: The names of the workflow nodes that failed, where the audit tells.
     """
+
+    error_code = ErrorCode.JOB_FAILED
+    usual_action = NextAction.READ_AUDIT
 
     def __init__(
         self,
@@ -376,11 +473,13 @@ class JobFailed(OpusError):
 
 
 class DeadlineExceeded(OpusError, TimeoutError):
-    """We stopped waiting; the job goes on remotely, and ``jobs.wait(job_id)`` can go on waiting for it.
+    """We stopped waiting; the job goes on remotely, and can be waited for again by its id.
 
     Attributes:
         last_status: The last status seen; None when none was.
     """
+
+    error_code = ErrorCode.DEADLINE_EXCEEDED
 
     def __init__(
         self,
@@ -393,6 +492,11 @@ class DeadlineExceeded(OpusError, TimeoutError):
         super().__init__(message, job_id=job_id, stage=stage)
         self.last_status = last_status
 
+    def _action_by_itself(self) -> NextAction:
+        if self.last_status is not None and self.last_status.is_terminal:
+            return NextAction.FETCH_RESULTS
+        return NextAction.ALLOW_MORE_TIME if self.job_id is None else NextAction.WAIT_FOR_JOB
+
 
 class AmbiguousExecution(OpusError):
     """The order to start got no answer, and nothing the platform shows tells whether it was obeyed.
@@ -403,6 +507,9 @@ class AmbiguousExecution(OpusError):
     Attributes:
         cause: The failure that made it uncertain.
     """
+
+    error_code = ErrorCode.AMBIGUOUS_EXECUTION
+    usual_action = NextAction.LOOK_AT_JOB
 
     def __init__(
         self,
@@ -423,6 +530,9 @@ class ManifestError(OpusError, ValueError):
         problems: One sentence per problem, each naming row, column or file, and the fix.
     """
 
+    error_code = ErrorCode.MANIFEST
+    usual_action = NextAction.CORRECT_MANIFEST
+
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
         super().__init__("\n  - ".join((message, *self.problems)))
@@ -435,9 +545,14 @@ class LedgerError(OpusError):
         disk_full: Whether the disk has no room left: make some, then resume.
     """
 
+    error_code = ErrorCode.LEDGER
+
     def __init__(self, message: str, *, disk_full: bool = False) -> None:
         super().__init__(message)
         self.disk_full = disk_full
+
+    def _action_by_itself(self) -> NextAction | None:
+        return NextAction.FREE_DISK_SPACE if self.disk_full else self.usual_action
 
 
 class LedgerBusy(LedgerError):
@@ -447,6 +562,9 @@ class LedgerBusy(LedgerError):
         pid: Its process id; None when it cannot be told.
         host: The machine it runs on.
     """
+
+    error_code = ErrorCode.LEDGER_BUSY
+    usual_action = NextAction.WAIT_FOR_PROCESS
 
     def __init__(self, message: str, *, pid: int | None = None, host: str = "") -> None:
         super().__init__(message)
@@ -464,6 +582,8 @@ class LedgerDoubtful(LedgerError):
         keys: The rows that it concerns, the first of them when there are many.
     """
 
+    error_code = ErrorCode.LEDGER_DOUBTFUL
+
     def __init__(self, message: str, problems: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
         self.keys = tuple(keys)
@@ -474,6 +594,11 @@ def _rebuilt(kind: type[OpusError], args: tuple[Any, ...], known: dict[str, Any]
     error = kind.__new__(kind, *args)
     error.__dict__.update(known)
     return error
+
+
+def with_hint(message: str, hint: str) -> str:
+    """A message that ends with how the next step is taken."""
+    return f"{message.rstrip('.')}. {hint}." if hint else message
 
 
 def first_error(error: BaseException) -> BaseException:

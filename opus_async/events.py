@@ -245,6 +245,11 @@ class HostTroubled(_Timed):
     reason: str
     seconds: float
 
+    @property
+    def down(self) -> bool:
+        """Whether it does not answer, waited for or given up."""
+        return self.state is not HostState.UP
+
 
 Event: TypeAlias = (
     RequestSent | RequestRetried | HostTroubled | JobStageChanged | JobStatusSeen | UploadProgress

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from opus_async.cli.program import NAME, command_line, program_name
+from opus_async.error_codes import NextAction
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -29,15 +29,17 @@ from opus_async.errors import (
     TransportError,
     ValidationFailed,
     first_error,
+    with_hint,
 )
 from opus_async.exits import Exit, first_of
 
 __all__ = [
     "Exit",
     "advice",
+    "as_called",
     "exit_code",
     "first_of",
-    "for_cli",
+    "message_of",
     "print_error",
     "print_hint",
     "report",
@@ -46,21 +48,19 @@ __all__ = [
 
 READER_GONE = 141
 """128 + SIGPIPE: what a shell sees of any program whose reader has gone."""
+GENERATION = "--api or OPUS_API names the generation of the API"
 DOWNLOAD = "download"
 """The stage of an error after the end of a job: its outputs are here, their files are not."""
 
 
-_CALL = re.compile(r"\bjobs\.(wait|results|audit)\([^()]*\)")
-_COMMANDS = {"wait": "wait", "results": "wait", "audit": "audit"}
-"""A call of ours -> the command that does it."""
-_PYTHON = (
-    (re.compile(r"\bpass service_key=\.\.\. or "), ""),
-    (re.compile(r" or pass service_key=\.\.\."), ""),
-    (re.compile(r"\bapi='(\w+)'"), r"--api \1"),
-    (re.compile(r"\bapi=(?!\w)"), "--api"),
-    (re.compile(r"; RetryPolicy\.outage sets how long a host is waited for"), ""),
-)
-"""What a program would be told to write -> what is typed."""
+_HINTS: Mapping[NextAction, str] = {
+    NextAction.WAIT_FOR_JOB: "{command} goes on waiting",
+    NextAction.FETCH_RESULTS: "{command} fetches what it left",
+    NextAction.READ_AUDIT: "{command} tells what its nodes did",
+    NextAction.CHECK_ID: GENERATION,
+    NextAction.CHOOSE_GENERATION: GENERATION,
+}
+"""How the next step is taken at a shell; where there is none, the message says all there is."""
 
 
 class WrongUse(Exception):
@@ -125,7 +125,7 @@ def report(error: BaseException, *, debug: bool, api: str | None = None) -> Exit
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, KeyboardInterrupt) and sys.stderr.isatty():
         print(file=sys.stderr)  # the terminal has written ^C where we stand
-    print_error(for_cli(_explained(error), getattr(error, "job_id", None), api))
+    print_error(as_called(_explained(error)))
     if what_next := advice(error, api):
         print_hint(what_next)
     return exit_code(error)
@@ -154,12 +154,13 @@ def _about_the_job(error: OpusError, api: str | None) -> Iterator[str]:
     job_id = error.job_id
     if job_id is None:
         return
-    if isinstance(error, JobFailed):
+    action = error.next_step.action if error.next_step else None
+    if action is NextAction.READ_AUDIT:
         yield f"What each of its nodes did: {command_line('audit', job_id, api=api)}"
-    elif error.stage == DOWNLOAD:
+    elif action is NextAction.FETCH_FILES:
         again = f"{command_line('wait', job_id, api=api)} --download DIR"
         yield f"The outputs are above; their files, once more: {again}"
-    elif error.stage == "results":
+    elif action is NextAction.FETCH_RESULTS:
         yield f"The job has ended; what it left, once more: {command_line('wait', job_id, api=api)}"
     elif exit_code(error) is Exit.UNKNOWN:
         yield (
@@ -171,7 +172,10 @@ def _about_the_job(error: OpusError, api: str | None) -> Iterator[str]:
 
 def _about_the_way(error: OpusError, api: str | None) -> Iterator[str]:
     """Of the way to the platform: whether it is one."""
-    no_such_path = isinstance(error, NotFound) and error.detail.startswith("Cannot ")
+    action = error.next_step.action if error.next_step else None
+    if action in {NextAction.CHECK_ID, NextAction.CHOOSE_GENERATION} and error.hint:
+        yield f"{GENERATION}."
+    no_such_path = isinstance(error, NotFound) and action is NextAction.CHOOSE_GENERATION
     if isinstance(error, TransportError) or no_such_path or exit_code(error) is Exit.NOT_ALLOWED:
         yield f"'{command_line('doctor', api=api)}' checks key, network and limits."
 
@@ -181,14 +185,19 @@ def _ways_on(job_id: str, api: str | None) -> str:
     return f"    go on waiting:        {wait}\n    see what it has done: {audit}"
 
 
-def for_cli(text: str, job_id: str | None, api: str | None) -> str:
-    """A message for the authors of programs, with our commands and options where it names theirs."""
-    for pattern, words in _PYTHON:
-        text = pattern.sub(words, text)
-    text = text.replace(f"'{NAME} batch ", f"'{program_name()} batch ")
-    if job_id is None:
-        return text
-    return _CALL.sub(lambda call: f"'{command_line(_COMMANDS[call[1]], job_id, api=api)}'", text)
+def as_called(text: str) -> str:
+    """A message with the commands in it as they are typed here: this program may not be on the path."""
+    return text.replace(f"'{NAME} batch ", f"'{program_name()} batch ")
+
+
+def message_of(error: OpusError, api: str | None) -> str:
+    """The message of an error for a machine that reads nothing else, with the command where it has a hint."""
+    step = error.next_step
+    hint = _HINTS[step.action] if error.hint and step and step.action in _HINTS else ""
+    if "{command}" in hint:
+        verb = "audit" if step and step.action is NextAction.READ_AUDIT else "wait"
+        hint = hint.format(command=f"'{command_line(verb, error.job_id or '', api=api)}'")
+    return with_hint(as_called(error.message), hint)
 
 
 def start_logging(*, debug: bool) -> None:
@@ -213,7 +222,9 @@ def _explained(error: BaseException) -> str:  # noqa: PLR0911 - a table
             return "interrupted"
         case InvalidInputs():
             return error.message  # a list: where it happened is of no help
-        case OpusError() | WrongUse() | Failed():
+        case OpusError():
+            return error.without_hint()
+        case WrongUse() | Failed():
             return str(error)
         case OSError() if error.strerror:
             named = f"{error.filename}: " if error.filename else ""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import downloads
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, for_cli, print_hint
+from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, message_of, print_hint
 from opus_async.cli.job_progress import JobProgress
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
+from opus_async.error_codes import NextAction
 from opus_async.errors import JobFailed, OpusError
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ async def fetch_files(
     try:
         files = await downloads.fetch(opus, remote, options.download, workspace_id=workspace_id)
     except OpusError as error:  # it must not hide what the job gave, and was billed for
-        return JobEnd(outcome, remote, error=error.located(job_id=outcome.job_id, stage=DOWNLOAD))
+        located = error.advised(NextAction.FETCH_FILES).located(job_id=outcome.job_id, stage=DOWNLOAD)
+        return JobEnd(outcome, remote, error=located)
     return JobEnd(outcome, remote, files)
 
 
@@ -187,7 +189,7 @@ def _failure(error: OpusError, api: str | None) -> dict[str, Any]:
 def _error(error: OpusError, api: str | None) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": type(error).__name__,
-        "message": for_cli(error.message, error.job_id, api),
+        "message": message_of(error, api),
         "stage": error.stage,
     }
     if isinstance(error, JobFailed):

@@ -12,6 +12,7 @@ from opus_async.cli.connection import connect
 from opus_async.cli.job_progress import RESULTS, WATCH, JobProgress, story_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.program import command_line
+from opus_async.error_codes import NextAction
 from opus_async.errors import DeadlineExceeded, OpusError
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
 async def _in_time(opus: OpusClient, options: WaitOptions, story: JobProgress) -> JobOutcome:
     import asyncio
 
+    from opus_async.models import JobStatus
+
     try:
         async with asyncio.timeout(options.timeout) as deadline:
             return await _outcome(opus, options.job_id, story)
@@ -85,6 +88,7 @@ async def _in_time(opus: OpusClient, options: WaitOptions, story: JobProgress) -
         known = f"it is {story.status}" if story.status else unread
         raise DeadlineExceeded(
             f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
+            last_status=JobStatus(story.status) if story.status else None,
             job_id=options.job_id,
             stage=story.stage,
         ) from None
@@ -107,17 +111,18 @@ async def _outcome(opus: OpusClient, job_id: str, story: JobProgress) -> JobOutc
 async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
     from opus_async.jobs.lifecycle import failure
     from opus_async.models import JobStatus
+    from opus_async.opus.protocol.hints import hint
     from opus_async.outcome import JobOutcome
 
     if status == JobStatus.COMPLETED:
         try:
             results = await opus.jobs.results(job_id)
         except OpusError as error:
-            located = error.located(job_id=job_id, stage=RESULTS)
+            located = error.advised(NextAction.FETCH_RESULTS).located(job_id=job_id, stage=RESULTS)
             return JobOutcome(job_id=job_id, status=status, error=located)
         return JobOutcome(job_id=job_id, status=status, outputs=results.outputs, results=results.raw)
     audit = None
     with suppress(OpusError):  # an audit that cannot be had must not hide the failure
         audit = await opus.jobs.audit(job_id)
-    failed = failure(status, audit, job_id, RESULTS)
+    failed = failure(status, audit, job_id, RESULTS, hint)
     return JobOutcome(job_id=job_id, status=status, error=failed, audit=audit)

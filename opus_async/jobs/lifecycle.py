@@ -13,13 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import DeadlineExceeded, InvalidInputs, JobFailed, OpusError, ProtocolError
+from opus_async.error_codes import NextAction, NextStep, no_hint
+from opus_async.errors import (
+    DeadlineExceeded,
+    InvalidInputs,
+    JobFailed,
+    OpusError,
+    ProtocolError,
+    with_hint,
+)
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, JobStageChanged, JobStatusSeen, current_job
+from opus_async.gaps import gapped, literal
+from opus_async.input_problems import InputProblem, bad_argument
 from opus_async.jobs.ended import Ended
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
@@ -75,6 +85,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         job_timeout: Seconds for a job whose request names none; None waits for ever.
         notify: Where stage changes go.
         ids: Which job ids are taken, shared by all that runs jobs there; None for its own.
+        hint: How whoever uses this library takes a next step; empty for nothing.
 
     Attributes:
         platform: Whose jobs.
@@ -90,6 +101,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         job_timeout: float | None,
         notify: Dispatcher,
         ids: JobIds | None = None,
+        hint: Callable[[NextStep], str] = no_hint,
     ) -> None:
         self.abandoned: list[str] = []
         self.platform = platform
@@ -99,6 +111,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._ids = JobIds() if ids is None else ids
         self._job_timeout = job_timeout
         self._notify = notify
+        self._hint = hint
 
     async def run(
         self,
@@ -144,7 +157,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         except (JobPaused, Superseded):
             raise
         except OpusError as error:
-            run.error = error.located(job_id=run.job_id, stage=run.stage)
+            run.error = self._located(error, run)
         except TimeoutError as error:
             run.error = self._overdue(run, timeout) if deadline.expired() else _bug(error, run)
         except Exception as error:
@@ -157,7 +170,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             current_job.set(NO_CURRENT_JOB)
             if run.job_id is not None:
                 self._leave(run.job_id)
-        return run.finish()
+        return run.finish(self._hint)
+
+    def _located(self, error: OpusError, run: _Run) -> OpusError:
+        """The error with the job and the stage; while a job runs, what matters next is that job."""
+        stages = self.platform.stages
+        if run.stage == stages.collect:
+            error.advised(NextAction.FETCH_RESULTS)
+        elif run.stage == stages.watch:
+            error.advised(NextAction.WAIT_FOR_JOB)
+        return error.located(job_id=run.job_id, stage=run.stage)
 
     async def _get_to_run(self, run: _Run, request: JobRequest, past: RecoveredJob) -> bool:
         """Get the job to run, whatever was done before; returns whether it was ordered here."""
@@ -284,11 +306,14 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             return
         row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
         if run.ended:
-            fetch = "jobs.results()" if run.status == JobStatus.COMPLETED else "jobs.audit()"
-            left = f"Job {run.job_id} ({row}) ended as {run.status}; {fetch} fetches what it left"
+            completed = run.status == JobStatus.COMPLETED
+            action = NextAction.FETCH_RESULTS if completed else NextAction.READ_AUDIT
+            left = f"Job {run.job_id} ({row}) ended as {run.status}"
         else:
             self.abandoned.append(run.known_id)
-            left = f"Job {run.job_id} ({row}) may go on remotely; jobs.wait() awaits it"
+            action = NextAction.WAIT_FOR_JOB
+            left = f"Job {run.job_id} ({row}) may go on remotely"
+        left = with_hint(left, self._hint(NextStep(action, run.job_id)))
         cancelled.add_note(left)
         log.warning("Cancelled. %s", left)
 
@@ -302,20 +327,30 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             raise
 
     def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
+        action = NextAction.ALLOW_MORE_TIME
         if run.ended:
+            action = NextAction.FETCH_RESULTS
             what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
         elif not run.ordered:
             what = "nothing was started"
         elif run.stage == self.platform.stages.start:
+            action = NextAction.LOOK_AT_JOB
             what = "it may have been started: look at it before running it again"
         else:
-            what = f"it goes on remotely: jobs.wait({run.job_id!r}) can go on waiting"
-        return DeadlineExceeded(
-            f"No outcome after {timeout:g} s; {what}. Give it a longer timeout if this is normal.",
+            action = NextAction.WAIT_FOR_JOB
+            what = "it goes on remotely"
+        error = DeadlineExceeded(
+            gapped(
+                f"No outcome after {{}} s; {literal(what)}. Give it a longer timeout if this is normal.",
+                f"{timeout:g}",
+            ),
             last_status=run.status,
             job_id=run.job_id,
             stage=run.stage,
         )
+        waits = action is NextAction.WAIT_FOR_JOB
+        error.advised(action, self._hint(NextStep(action, run.job_id)) if waits else "")
+        return error
 
 
 class _Run:
@@ -397,7 +432,7 @@ class _Run:
         self._clock()
         return MappingProxyType({**self._timings, "total": self._now() - self._began})
 
-    def finish(self) -> JobOutcome:
+    def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
         """The outcome; raises the error when no terminal status is known."""
         timings = self.timings()
         if self._notify.active:
@@ -415,7 +450,7 @@ class _Run:
         if self.error is not None and not self.ended:
             raise self.error
         if self.status != JobStatus.COMPLETED:
-            self.error = failure(self.known_status, self.collected.audit, self.job_id, self.stage)
+            self.error = failure(self.known_status, self.collected.audit, self.job_id, self.stage, hint)
         outcome = JobOutcome(
             job_id=self.job_id,
             status=self.status,
@@ -432,7 +467,13 @@ class _Run:
         return outcome
 
 
-def failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stage: str) -> JobFailed:
+def failure(
+    status: JobStatus,
+    audit: AuditLog | None,
+    job_id: str | None,
+    stage: str,
+    hint: Callable[[NextStep], str] = no_hint,
+) -> JobFailed:
     """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
     nodes = audit.failed_nodes if audit else ()
     reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
@@ -442,15 +483,21 @@ def failure(status: JobStatus, audit: AuditLog | None, job_id: str | None, stage
     elif audit:
         why = "the audit names no failed node"
     else:
-        why = "its audit could not be read; try jobs.audit() later"
-    return JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)
+        why = "its audit could not be read"
+    error = JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)
+    if audit is None:
+        error.hint = hint(NextStep(NextAction.READ_AUDIT, job_id))
+    return error
 
 
 def _bug(error: Exception, run: _Run) -> OpusError:
     """One row's surprise must not end the others: it becomes that row's error, with its job id."""
     surprise = OpusError(
-        f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async or of a disk; the log "
-        "has the traceback",
+        gapped(
+            f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async or of a disk; the log "
+            "has the traceback",
+            error,
+        ),
         job_id=run.job_id,
         stage=run.stage,
     )
@@ -458,18 +505,18 @@ def _bug(error: Exception, run: _Run) -> OpusError:
     return surprise
 
 
-def _problems(request: JobRequest) -> list[str]:
+def _problems(request: JobRequest) -> list[InputProblem]:
     """What is wrong with a row beside its inputs."""
     problems = [
-        f"{name} is a {type(value).__name__}, not text"
+        bad_argument(f"{name} is a {type(value).__name__}, not text")
         for name in ("title", "description", "key", "version_id")
         if (value := getattr(request, name)) is not None and not isinstance(value, str)
     ]
     version = request.version_number
     if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-        problems.append(f"version_number is a {type(version).__name__}, not a whole number")
+        problems.append(bad_argument(f"version_number is a {type(version).__name__}, not a whole number"))
     if problem := _timeout_problem(request.timeout):
-        problems.append(problem)
+        problems.append(bad_argument(problem))
     return problems
 
 

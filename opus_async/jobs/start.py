@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
+from opus_async.gaps import Gapped, gapped, literal
 from opus_async.platform import AmbiguousStart, ReadyT, StartAnswer, StartCheck, StartDoubt
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
@@ -251,7 +252,7 @@ class JobStarter(Generic[ReadyT]):
             except OpusError as error:
                 if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
                     raise uncertain.cause from None  # who refuses it to looks did so to the order
-                why = f"The platform cannot be asked any more ({error.message})"
+                why = gapped("The platform cannot be asked any more ({})", error.message)
                 raise _ambiguous(why, uncertain.cause) from error
             if standing is StartCheck.RUNNING:
                 return Shown.STARTED
@@ -277,7 +278,11 @@ class JobStarter(Generic[ReadyT]):
 
 def _ambiguous(why: str, cause: OpusError) -> AmbiguousExecution:
     return AmbiguousExecution(
-        f"It cannot be known whether the job was started. {why}. Look at it in the platform before "
-        f"running it again: a second run that completes is billed again. The failure was: {cause}",
+        gapped(
+            "It cannot be known whether the job was started. {}. Look at it in the platform before running "
+            "it again: a second run that completes is billed again. The failure was: {}",
+            why if isinstance(why, Gapped) else gapped(literal(why)),
+            cause,
+        ),
         cause=cause,
     )

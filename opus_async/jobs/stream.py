@@ -26,6 +26,7 @@ from opus_async.errors import (
     RateLimited,
     first_error,
 )
+from opus_async.input_problems import bad_argument
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.models import JobRequest
@@ -266,7 +267,9 @@ class JobSource(Generic[BoundT, ReadyT]):
             row = JobRequest(row)
         if not isinstance(row, JobRequest):
             problem = f"Row {index} is a {type(row).__name__}; a row is a mapping of inputs or a JobRequest"
-            return JobOutcome(job_id=None, status=None, error=InvalidInputs([problem]), index=index)
+            return JobOutcome(
+                job_id=None, status=None, error=InvalidInputs([bad_argument(problem)]), index=index
+            )
         try:
             return await self.lifecycle.run(row, index=index)
         except OpusError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
+from opus_async.gaps import literal
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
@@ -60,7 +62,7 @@ class FileDigests:
                 stop.set()
                 raise
             except (OSError, ValueError) as error:
-                raise InvalidInputs([_sentence(name, error)]) from None
+                raise InvalidInputs([_problem(name, error)]) from None
         if self._cache and found != known:
             self._cache.keep_file(name, *found)
         return found[3]
@@ -97,9 +99,13 @@ def stat_signature(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _sentence(path: str, error: Exception) -> str:
+def _problem(path: str, error: Exception) -> InputProblem:
     if isinstance(error, FileNotFoundError):
-        return f"there is no file {path!r}"
-    if isinstance(error, OSError):
-        return f"{path!r} cannot be read ({error.strerror or error}): check the path and its permissions"
-    return f"{path!r} {error}"
+        unfit = Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
+    elif isinstance(error, OSError):
+        why = literal(error.strerror or str(error))
+        what = f"{{}} cannot be read ({why}): check the path and its permissions"
+        unfit = Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)
+    else:
+        unfit = Unfit(f"{{}} {literal(str(error))}", repr(path), code=ProblemCode.FILE_CHANGED, file=path)
+    return unfit.problem()

@@ -1,33 +1,43 @@
-"""Failures that are the same but for what names the row: what reports group by."""
+"""Failures that are the same but for what differs from row to row: what reports group by.
+
+An error says itself what all of its kind have in common: see :mod:`opus_async.gaps`. Only in the words of a
+platform, and in those of errors that do not say it, is what looks like an id, a path or a number left out.
+"""
 
 from __future__ import annotations
 
 import re
 
-from opus_async.errors import APIError, InvalidInputs, JobFailed, OpusError, UploadError
+from opus_async.errors import APIError, DownloadError, InvalidInputs, JobFailed, OpusError, UploadError
+from opus_async.gaps import GAP
 
 _MOST = 160
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_PATHS = re.compile(r"(?<![\w.])(?:[\w.~-]*/)+[\w.~-]*")
-_IDS = re.compile(r"\b(?=[\w-]*\d)[\w-]{8,}\b")
-_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
-_GAP = re.compile(r"…|\bN\b")
-"""What stands in a cause for what is different from row to row."""
+_VARIABLE = re.compile(
+    r"""
+      '[^']*' | "[^"]*"                          # a quoted name
+    | (?<![\w.])(?:[\w.~-]*/)+[\w.~-]*           # a path
+    | \b(?=[\w-]*\d)[\w-]{8,}\b                  # an id: long, with a digit
+    | \d+(?:[.,]\d+)*                            # a number
+    """,
+    re.VERBOSE,
+)
 
 
 def group_key(error: OpusError) -> str:
-    """The error without what is different from row to row: ids, paths, numbers, quoted names."""
+    """What an error has in common with all that happened for the same reason."""
     match error:
         case JobFailed() if error.failed_nodes:
             return _cut(f"failed in {', '.join(error.failed_nodes)}")
-        case InvalidInputs():
-            return _cut(_plain(error.problems[0]) if error.problems else "the inputs do not fit")
+        case InvalidInputs() if error.problems:
+            first = error.problems[0]
+            return _cut(f"{first.subject} {first.group}" if first.subject else first.group)
         case APIError():
-            words = f": {_plain(error.detail)}" if error.detail else ""
+            words = f": {_without_variables(error.detail)}" if error.detail else ""
             return _cut(f"HTTP {error.status}{f' {error.code}' if error.code else ''}{words}")
-        case UploadError(status=int(status)):
+        case UploadError(status=int(status)) | DownloadError(status=int(status)):
             return _cut(f"storage refused a file: HTTP {status}{f' {error.code}' if error.code else ''}")
-    return _cut(_plain(error.message.partition("\n")[0]))
+    said = error.group.partition("\n")[0]
+    return _cut(said if error.group != error.message else _without_variables(said))
 
 
 def group_label(cause: str, error: str | None) -> str:
@@ -37,17 +47,15 @@ def group_label(cause: str, error: str | None) -> str:
         cause: Of a group of rows.
         error: What went wrong with each of them; None when it is not the same in all.
     """
-    if error is None or not _GAP.search(cause) or "\n" in error or len(error) > _MOST:
+    if error is None or GAP not in cause or "\n" in error or len(error) > _MOST:
         return cause
     return error
 
 
-def _plain(text: str) -> str:
-    for pattern, word in ((_QUOTED, "…"), (_PATHS, "…"), (_IDS, "…"), (_NUMBERS, "N")):
-        text = pattern.sub(word, text)
-    return text
+def _without_variables(text: str) -> str:
+    return _VARIABLE.sub(GAP, text)
 
 
 def _cut(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+    return text if len(text) <= _MOST else text[: _MOST - 1] + GAP

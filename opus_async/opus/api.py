@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from opus_async.config import RetryPolicy
+from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
     APIError,
     AuthenticationError,
@@ -38,6 +39,7 @@ from opus_async.opus.protocol.api_version import (
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.platform import AmbiguousStart, StartAnswer
@@ -453,10 +455,12 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
     told = (workflow.version_id or "").lower() if version_id else workflow.version
     asked = version_id.lower() if version_id else version
     if asked and told and asked != told:
-        raise ProtocolError(
+        ignored = ProtocolError(
             f"Version {asked} of workflow {workflow.workflow_id} was asked for, and the schema of version "
-            f"{told} came: this server ignores the version. Leave it out, or use the other generation (api=)"
+            f"{told} came: this server ignores the version. Leave it out, or use the other generation"
         )
+        step = NextStep(NextAction.CHOOSE_GENERATION)
+        raise ignored.advised(step.action, hint(step))
 
 
 _NOT_OBEYED = frozenset(

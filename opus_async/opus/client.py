@@ -35,6 +35,7 @@ from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
+from opus_async.opus.protocol.hints import hint
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
@@ -381,6 +382,7 @@ class OpusClient:
             job_timeout=self._timeouts.job,
             notify=self._notify,
             ids=self._ids,
+            hint=hint,
         )
 
     def _check_open(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.filenames import safe_name
+from opus_async.input_problems import bad_argument
 from opus_async.transport.download import Destination, numbered
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
@@ -29,12 +30,14 @@ def destination_of(url: str, wanted: str | os.PathLike[str], *, overwrite: bool)
     if text.endswith(_SEPARATORS) or path.is_dir():
         return destinations_in(text, [url], overwrite=overwrite)[url]
     if not path.parent.is_dir():
-        raise InvalidInputs([f"there is no folder '{path.parent}': make it first"])
+        raise InvalidInputs([bad_argument(f"there is no folder '{path.parent}': make it first")])
     mode = _mode(path)
     if mode is not None and not overwrite:
-        raise InvalidInputs([f"'{path}' exists already: give another name, or overwrite=True"])
+        raise InvalidInputs([bad_argument(f"'{path}' exists already: give another name, or overwrite=True")])
     if mode is not None and not _replaceable(mode):
-        raise InvalidInputs([f"'{path}' is no regular file, and is not replaced: give another name"])
+        raise InvalidInputs(
+            [bad_argument(f"'{path}' is no regular file, and is not replaced: give another name")]
+        )
     return Destination(path, overwrite=overwrite)
 
 
@@ -67,7 +70,9 @@ def _text(wanted: str | os.PathLike[str]) -> str:
     except TypeError:
         text = None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidInputs(["a destination is a path as text, not empty and without a NUL character"])
+        raise InvalidInputs(
+            [bad_argument("a destination is a path as text, not empty and without a NUL character")]
+        )
     return text
 
 
@@ -75,7 +80,9 @@ def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInputs([f"there can be no folder '{path}' ({error.strerror}): give another"]) from None
+        raise InvalidInputs(
+            [bad_argument(f"there can be no folder '{path}' ({error.strerror}): give another")]
+        ) from None
     return path
 
 

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal, TypeAlias, cast
 
 from opus_async.config import Limits
 from opus_async.errors import InvalidInputs, first_error
+from opus_async.input_problems import Unfit, bad_argument
 from opus_async.models import DownloadedFile, UploadedFile
 from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
@@ -64,8 +65,8 @@ class Files:
             facts = file_info(source, filename)
             extension = extension_of(facts.filename)
             check_size(facts.filename, facts.size, self._limits.max_file_bytes)
-        except ValueError as problem:
-            raise InvalidInputs([str(problem)]) from None
+        except Unfit as unfit:
+            raise InvalidInputs([unfit.problem()]) from None
         opened = cast("Source", facts.source)
         fields = PresignFields(
             extension=extension,
@@ -136,7 +137,9 @@ class Files:
         cancels the rest and is raised; files that were whole by then stay.
         """
         if isinstance(urls, str):
-            raise InvalidInputs(["download_many takes a list of URLs, and got one: use download"])
+            raise InvalidInputs(
+                [bad_argument("download_many takes a list of URLs, and got one: use download")]
+            )
         wanted = [checked_file_url(url) for url in urls]
         places = destinations_in(folder, dict.fromkeys(wanted), overwrite=overwrite)
         fetch = self._downloader.fetch

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from opus_async.errors import APIError, InvalidInputs, ProtocolError
+from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
@@ -106,7 +107,7 @@ class JobManagement:
             InvalidInputs: A date or the page size is none.
         """
         if page_size < 1:
-            raise InvalidInputs([f"page_size is {page_size}: give 1 or more"])
+            raise InvalidInputs([bad_argument(f"page_size is {page_size}: give 1 or more")])
         fields = SearchFields(workflow_id=workflow_id, query=query, start_date=start_date, end_date=end_date)
         statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
         job_management.search(

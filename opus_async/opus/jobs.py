@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opus_async.config import RetryPolicy
+from opus_async.error_codes import NextAction
 from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
+from opus_async.gaps import gapped, literal
+from opus_async.input_problems import bad_argument
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
@@ -166,7 +169,7 @@ class Jobs(JobManagement):
         """
         job_id = str(job_id)  # the API itself may send numbers
         if not job_id.strip():
-            raise InvalidInputs(["the job id is empty"])
+            raise InvalidInputs([bad_argument("the job id is empty")])
         last: JobStatus | None = None
 
         def saw(status: JobStatus) -> None:
@@ -180,13 +183,16 @@ class Jobs(JobManagement):
                 ended = await self._watcher.wait(job_id, on_status=saw, look_now=True)
                 return ended.status
         except OpusError as error:
-            raise error.located(job_id=job_id, stage=STAGES.watch) from None
+            raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None
         except TimeoutError:
             if not deadline.expired():
                 raise
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
             raise DeadlineExceeded(
-                f"The job has not ended within {timeout:g} s: {known}; it can be waited for again",
+                gapped(
+                    f"The job has not ended within {{}} s: {literal(known)}; it can be waited for again",
+                    f"{timeout:g}",
+                ),
                 last_status=last,
                 job_id=job_id,
                 stage=STAGES.watch,
@@ -209,8 +215,10 @@ class Jobs(JobManagement):
 
 def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     problems = [
-        f"{name!r} is no variable object: give {{'value': ..., 'type': 'str'}}, or pass workflow=... to have "
-        "plain values bound"
+        bad_argument(
+            f"{name!r} is no variable object: give {{'value': ..., 'type': 'str'}}, or pass workflow=... to "
+            "have plain values bound"
+        )
         for name, value in inputs.items()
         if not (isinstance(value, Mapping) and "value" in value and isinstance(value.get("type"), str))
     ]

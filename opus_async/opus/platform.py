@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import OpusError, ProtocolError, first_error
+from opus_async.gaps import gapped
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
@@ -281,8 +282,11 @@ class OpusPlatform:
         )
         if shell in self._requests:  # a job compared with itself would always look never started
             raise ProtocolError(
-                f"The platform gave out the id of job {shell} again when a new one was to be made. Is there "
-                "a proxy in between that keeps answers?"
+                gapped(
+                    "The platform gave out the id of job {} again when a new one was to be made. Is there a "
+                    "proxy in between that keeps answers?",
+                    shell,
+                )
             )
         self._count_stray()
         return shell

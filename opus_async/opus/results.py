@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import DeadlineExceeded, NotFound, ValidationFailed
+from opus_async.gaps import gapped
 from opus_async.models import JobResults, JobStatus
 from opus_async.opus.api import Api
+from opus_async.opus.protocol.hints import hint
 
 STAGE = "results"
 LAGGING_REPLICA = 3.0
@@ -31,13 +34,17 @@ async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults
             if found is not None:
                 return found
         if waited >= patience:
-            raise DeadlineExceeded(
-                f"The job completed, but its results were not ready for {patience:g} s. It was billed: do "
-                f"not run it again; jobs.results({job_id!r}) can fetch them later.",
+            late = DeadlineExceeded(
+                gapped(
+                    "The job completed, but its results were not ready for {} s. It was billed: do not run "
+                    "it again.",
+                    f"{patience:g}",
+                ),
                 last_status=JobStatus.COMPLETED,
                 job_id=job_id,
                 stage=STAGE,
             )
+            raise late.advised(NextAction.FETCH_RESULTS, hint(NextStep(NextAction.FETCH_RESULTS, job_id)))
         await asyncio.sleep(wait)
         waited += wait
         wait = min(wait * 2, 5.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.errors import UploadError
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.opus.protocol.payload import FileFacts
 from opus_async.transport.files import BytesSource, FileObjectSource, PathSource
 
@@ -19,12 +20,14 @@ def file_info(value: Any, filename: str | None) -> FileFacts:
         filename: Its name, where the value has none or another is wanted.
 
     Raises:
-        ValueError: One sentence that says why it cannot be sent.
+        Unfit: It cannot be sent.
     """
     try:
         source = _source(value, filename)
     except UploadError as problem:
-        raise ValueError(problem.message) from None
+        unfit = Unfit("{}", problem.message, code=ProblemCode.NO_FILE, file=problem.filename)
+        unfit.group = problem.group
+        raise unfit from None
     return FileFacts(filename=source.filename, size=source.size, source=source)
 
 
@@ -33,7 +36,7 @@ def _source(value: Any, filename: str | None) -> PathSource | BytesSource | File
         return _path_source(value, filename)
     named = filename or getattr(value, "name", None)  # a temporary file's name is a number
     if not named or not isinstance(named, str):
-        raise ValueError('it has no file name, which tells the type: give one, like "invoice.pdf"')
+        raise Unfit('it has no file name, which tells the type: give one, like "invoice.pdf"')
     if isinstance(value, bytes | bytearray | memoryview):
         return BytesSource(Path(named).name, bytes(value))
     return FileObjectSource(Path(named).name, value)
@@ -45,8 +48,8 @@ def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSour
         source = PathSource(path, Path(filename).name if filename else None)
     except UploadError:
         if not Path(path).exists():
-            raise ValueError(f"there is no file {shown}") from None
+            raise Unfit("there is no file {}", shown, code=ProblemCode.NO_FILE, file=str(path)) from None
         raise
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{shown} cannot be read: permission denied")
+        raise Unfit("{} cannot be read: permission denied", shown, code=ProblemCode.NO_FILE, file=str(path))
     return source

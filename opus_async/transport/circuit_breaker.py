@@ -19,6 +19,7 @@ from collections.abc import Callable
 from opus_async.config import RetryPolicy
 from opus_async.errors import HostDown
 from opus_async.events import Event, HostState, HostTroubled
+from opus_async.gaps import gapped, literal
 from opus_async.transport.limits import Priority, RequestLimiter
 
 __all__ = ["CircuitBreaker"]
@@ -225,15 +226,20 @@ class CircuitBreaker:
             if request_sent
             else "nothing of this request was obeyed"
         )
-        return HostDown(
-            f"{self._host} has given no good answer for {seconds:.0f} s ({self._reason}); {sent}. Check the "
-            "network, the VPN, the name server and the status page of the platform, then go on; "
-            "RetryPolicy.outage sets how long a host is waited for",
+        error = HostDown(
+            gapped(
+                f"{{}} has given no good answer for {{}} s ({literal(self._reason)}); {sent}. Check the "
+                "network, the VPN, the name server and the status page of the platform, then go on",
+                self._host,
+                f"{seconds:.0f}",
+            ),
             host=self._host,
             seconds=seconds,
             request_sent=request_sent,
             answered=self.answered,
         )
+        error.hint = "RetryPolicy.outage sets how long a host is waited for"
+        return error
 
     def _tell(self, state: HostState, reason: str) -> None:
         if self._notify is not None and getattr(self._notify, "active", True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.errors import DownloadError, TransportError
+from opus_async.gaps import gapped
 from opus_async.transport.http import Http, Response, Take, without_query
 from opus_async.transport.part_file import Destination, PartialFile, numbered
 from opus_async.transport.s3_errors import read_refusal
@@ -150,7 +151,10 @@ class _Reception:
     def _wrong(self, what: str) -> TransportError:
         shown = without_query(self._url)
         return TransportError(
-            f"GET {shown}: {what}; nothing half was kept", request_sent=True, method="GET", url=shown
+            gapped("GET {}: {}; nothing half was kept", shown, what),
+            request_sent=True,
+            method="GET",
+            url=shown,
         )
 
 

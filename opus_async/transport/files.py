@@ -15,6 +15,7 @@ from pathlib import PurePath
 from aiohttp.abc import AbstractStreamWriter
 
 from opus_async.errors import TransportError, UploadError
+from opus_async.gaps import gapped
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
 from opus_async.transport.limits import Bandwidth
@@ -235,7 +236,12 @@ def _refused(filename: str, response: Response, url: str) -> UploadError:
 
 def _answered_early(url: str, sent: int, source: Source) -> TransportError:
     return TransportError(
-        f"Storage said yes to {source.filename} after {sent:,} of {source.size:,} bytes: not stored",
+        gapped(
+            "Storage said yes to {} after {} of {} bytes: not stored",
+            source.filename,
+            f"{sent:,}",
+            f"{source.size:,}",
+        ),
         request_sent=True,
         method="PUT",
         url=without_query(url),
@@ -244,8 +250,12 @@ def _answered_early(url: str, sent: int, source: Source) -> TransportError:
 
 def _stalled(url: str, body: Body, stall: float) -> TransportError:
     return TransportError(
-        f"The upload stalled: no byte moved for {stall:g} s, {body.sent:,} of {body.size:,} bytes were sent "
-        f"off. Check the network, or raise Timeouts.upload_stall",
+        gapped(
+            f"The upload stalled: no byte moved for {stall:g} s, {{}} of {{}} bytes were sent off. Check the "
+            "network, or raise Timeouts.upload_stall",
+            f"{body.sent:,}",
+            f"{body.size:,}",
+        ),
         request_sent=True,
         method="PUT",
         url=without_query(url),

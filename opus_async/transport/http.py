@@ -22,6 +22,7 @@ from yarl import URL
 
 from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
+from opus_async.gaps import gapped, literal
 from opus_async.transport.body import CHUNK, Body, BytesBody
 from opus_async.transport.connections import Connections
 from opus_async.transport.forks import Maker, in_child
@@ -350,7 +351,7 @@ def _parse(method: str, url: str) -> URL:
             return target
     shown = without_query(url)
     raise TransportError(
-        f"{method} {shown}: this is no http(s) URL",
+        gapped(f"{literal(method)} {{}}: this is no http(s) URL", shown),
         request_sent=False,
         retryable=False,
         obstacle=Obstacle.REQUEST,
@@ -416,7 +417,7 @@ def _join(here: URL, location: str) -> URL | None:
 def _redirect_refused(method: str, url: str, what: str) -> TransportError:
     shown = without_query(url)
     return TransportError(
-        f"{method} {shown} {what} (check the base URL)",
+        gapped(f"{literal(method)} {{}} {literal(what)} (check the base URL)", shown),
         request_sent=True,
         retryable=False,
         obstacle=Obstacle.REDIRECT,

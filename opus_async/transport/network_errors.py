@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from opus_async.errors import Obstacle, TransportError
+from opus_async.gaps import gapped, literal
 from opus_async.transport.connections import TwoAnswers
 from opus_async.transport.shortage import advice, out_of
 from opus_async.transport.urls import without_query
@@ -52,7 +53,7 @@ def to_transport_error(
     if unsent is not None:
         message, obstacle, retryable = unsent
         failure = TransportError(
-            f"{method} {shown}: {message}",
+            gapped(f"{literal(method)} {{}}: {literal(message)}", shown),
             request_sent=False,
             retryable=retryable,
             obstacle=obstacle,
@@ -63,7 +64,7 @@ def to_transport_error(
         return failure
     too_large = isinstance(error, AnswerTooLarge)
     return TransportError(
-        f"{method} {shown}: {_lost(error, clock)}",
+        gapped(f"{literal(method)} {{}}: {literal(_lost(error, clock))}", shown),
         request_sent=True,
         retryable=not too_large,
         obstacle=Obstacle.TOO_LARGE if too_large else Obstacle.NETWORK,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from opus_async.errors import UploadError
+from opus_async.gaps import gapped, literal
 from opus_async.transport.shortage import advice, out_of
 
 ResultT = TypeVar("ResultT")
@@ -156,8 +157,11 @@ class _Late(Generic[ResultT]):
 def changed(filename: str) -> UploadError:
     """The error for a file that is not what it was."""
     return UploadError(
-        f"{filename} changed while it was being uploaded: nothing half was stored. Start again when it is "
-        f"written to its end",
+        gapped(
+            "{} changed while it was being uploaded: nothing half was stored. Start again when it is written "
+            "to its end",
+            filename,
+        ),
         filename=filename,
     )
 
@@ -178,6 +182,6 @@ def unreadable(name: str, filename: str, error: Exception) -> UploadError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     what = out_of(error)
     fix = "check the path and its permissions" if what is None else advice(what)
-    refusal = UploadError(f"{name} cannot be read ({reason}): {fix}", filename=filename)
+    refusal = UploadError(gapped(f"{{}} cannot be read ({literal(reason)}): {fix}", name), filename=filename)
     refusal.shortage = what
     return refusal

@@ -23,6 +23,7 @@ from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from opus_async.errors import DownloadError
+from opus_async.gaps import gapped, literal
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import advice, out_of
 
@@ -138,7 +139,9 @@ class PartialFile:
                 _move(self._path, path)
                 return path
         raise DownloadError(
-            f"{wanted} came to be while its content was downloaded: give another name, or overwrite=True",
+            gapped(
+                "{} came to be while its content was downloaded: give another name, or overwrite=True", wanted
+            ),
             destination=str(wanted),
         )
 
@@ -171,7 +174,7 @@ def unwritable(path: Path, error: OSError) -> DownloadError:
     what = out_of(error)
     fix = _ADVICE.get(number, "check the disk and the path") if what is None else advice(what)
     refusal = DownloadError(
-        f"{path} cannot be written ({reason}): {fix}",
+        gapped(f"{{}} cannot be written ({literal(reason)}): {fix}", path),
         destination=str(path),
         disk_full=number in _DISK_FULL,
     )

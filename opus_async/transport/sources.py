@@ -16,6 +16,7 @@ import weakref
 from typing import IO, Protocol
 
 from opus_async.errors import UploadError
+from opus_async.gaps import gapped
 from opus_async.transport.confined import Confined
 from opus_async.transport.open_source import (
     FileReading,
@@ -114,7 +115,8 @@ class PathSource:
             raise unreadable(self._path, self.filename, error) from None
         if not stat.S_ISREG(found.st_mode):
             raise UploadError(
-                f"{self._path} is not a regular file: give the path of a file", filename=self.filename
+                gapped("{} is not a regular file: give the path of a file", self._path),
+                filename=self.filename,
             )
         self.size = found.st_size
         self._identity = identity_of(found)
@@ -202,13 +204,17 @@ class FileObjectSource:
                 binary = isinstance(fileobj.read(0), bytes)
         except (OSError, ValueError, AttributeError):
             raise UploadError(
-                f"{filename}: the file object cannot seek, so a failed upload could not be tried again: "
-                f"pass a path, or its bytes (file.read())",
+                gapped(
+                    "{}: the file object cannot seek, so a failed upload could not be tried again: pass a "
+                    "path, or its bytes (file.read())",
+                    filename,
+                ),
                 filename=filename,
             ) from None
         if not binary or self.size < 0:
             raise UploadError(
-                f"{filename}: the file object gives text, not bytes: open it with 'rb'", filename=filename
+                gapped("{}: the file object gives text, not bytes: open it with 'rb'", filename),
+                filename=filename,
             )
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ import opus_async
 from opus_async.cli import connection, errors, main, parser, program
 from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
+from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
     AmbiguousExecution,
     AuthenticationError,
@@ -40,6 +41,7 @@ from opus_async.errors import (
 )
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.api_versions import api_versions
+from opus_async.opus.protocol.hints import hint
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
@@ -320,7 +322,9 @@ NEXT = {
     DeadlineExceeded("x", job_id="2514", stage="watch"): ("wait 2514 --api v1", "audit 2514 --api v1"),
     AmbiguousExecution("x", job_id="2514", stage="execute"): ("wait 2514 --api v1", "audit 2514 --api v1"),
     JobFailed("x", job_id="2514", stage="results"): ("audit 2514 --api v1",),
-    _api(ServerError, 500).located(job_id="2514", stage="results"): ("wait 2514 --api v1",),
+    _api(ServerError, 500).advised(NextAction.FETCH_RESULTS).located(job_id="2514", stage="results"): (
+        "wait 2514 --api v1",
+    ),
     DownloadError("x", destination="a", job_id="2514", stage="download"): (
         "wait 2514 --api v1 --download DIR",
     ),
@@ -331,7 +335,7 @@ NEXT = {
         "doctor --api v1",
     ),
     _api(AuthenticationError, 401): ("doctor --api v1",),
-    NotFound("no", status=404, detail="Cannot GET /x/workflow/1"): ("doctor --api v1",),
+    NotFound("no", status=404).advised(NextAction.CHOOSE_GENERATION): ("doctor --api v1",),
     NotFound("no", status=404, detail="Job not found"): (),
     InvalidInputs(["x"]): (),
     errors.Interrupted("x", job_id="2514"): ("wait 2514 --api v1", "audit 2514 --api v1"),
@@ -353,25 +357,43 @@ def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
     assert "Do not run the same inputs" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("written", "read"),
-    [
-        ("remotely: jobs.wait('2514') can go on", "remotely: 'opus-async wait 2514' can go on"),
-        ("again; jobs.results('2514') can fetch", "again; 'opus-async wait 2514' can fetch"),
-        ("be read; try jobs.audit() later", "be read; try 'opus-async audit 2514' later"),
-        ("its generation (api=), and", "its generation (--api), and"),
-        ("or use api='v0'.", "or use --api v0."),
-        (
-            "No service key: pass service_key=... or set OPUS_SERVICE_KEY.",
-            "No service key: set OPUS_SERVICE_KEY.",
-        ),
-        ("Set OPUS_SERVICE_KEY or pass service_key=...; a proxy", "Set OPUS_SERVICE_KEY; a proxy"),
-        ("OPUS_API='v9' is no generation", "OPUS_API='v9' is no generation"),
-        ("then go on; RetryPolicy.outage sets how long a host is waited for", "then go on"),
-    ],
-)
-def test_nobody_at_a_shell_is_told_to_write_python(written, read):
-    assert errors.for_cli(written, "2514", None) == read
+HINTED = {
+    NextAction.WAIT_FOR_JOB: "'opus-async wait 2514 --api v1' goes on waiting.",
+    NextAction.FETCH_RESULTS: "'opus-async wait 2514 --api v1' fetches what it left.",
+    NextAction.READ_AUDIT: "'opus-async audit 2514 --api v1' tells what its nodes did.",
+    NextAction.CHECK_ID: "--api or OPUS_API names the generation of the API.",
+    NextAction.CHOOSE_GENERATION: "--api or OPUS_API names the generation of the API.",
+    NextAction.SET_KEY: "",
+}
+"""Next step -> how a machine that reads the JSON of a command is told of it, instead of by Python."""
+
+
+@pytest.mark.parametrize("action", HINTED)
+def test_json_message_has_the_command_where_python_has_the_call(action):
+    error = OpusError("What happened.", job_id="2514", stage="watch")
+    error.advised(action, hint(NextStep(action, "2514")))
+    assert error.hint in str(error)
+    said = errors.message_of(error, "v1")
+    assert said == f"What happened. {HINTED[action]}".strip()
+
+
+def test_stderr_has_no_python_and_each_advice_once(capsys):
+    step = NextStep(NextAction.WAIT_FOR_JOB, "2514")
+    error = DeadlineExceeded("Too late.", job_id="2514", stage="watch").advised(step.action, hint(step))
+    assert str(error) == "Too late. jobs.wait('2514') goes on waiting. [job 2514, stage watch]"
+    errors.report(error, debug=False)
+    said = capsys.readouterr().err
+    assert said.startswith("opus-async: Too late. [job 2514, stage watch]\n")
+    assert said.count("opus-async wait 2514") == said.count("opus-async audit 2514") == 1
+    errors.report(_down(), debug=False)
+    assert "RetryPolicy" not in capsys.readouterr().err
+
+
+def test_missing_key_is_told_at_a_shell_by_its_name_in_the_environment(opus):
+    said = opus("audit", "2514", env={"OPUS_SERVICE_KEY": ""})
+    assert said.code == 4
+    assert "No service key: set OPUS_SERVICE_KEY. Keys are made in Opus" in said.err
+    assert "service_key" not in said.err
 
 
 def test_a_path_that_is_not_there_leads_to_the_doctor(opus, to):
@@ -468,9 +490,7 @@ def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, mon
         monkeypatch.setenv("PATH", path)
         monkeypatch.setattr(sys, "argv", [str(ours)])
         assert program.command_line("wait", "a b", api="v1") == f"'{ours}' wait 'a b' --api v1"
-    assert errors.for_cli("'opus-async batch resume d' goes on", None, None) == (
-        f"''{ours}' batch resume d' goes on"
-    )
+    assert errors.as_called("'opus-async batch resume d' goes on") == (f"''{ours}' batch resume d' goes on")
     monkeypatch.setenv("PATH", str(ours.parent))
     assert program.command_line("doctor") == "opus-async doctor"
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "__main__.py")])

@@ -120,8 +120,9 @@ def test_a_deadline_has_the_code_5_and_names_the_job(opus):
         said = opus("run", TEXT, "--input", "Text=x", "--timeout", "1", "--json", env=env)
         (job_id,) = process.state()["jobs"]
     assert said.code == 5
-    assert f"'opus-async wait {job_id}' can go on waiting" in said.err
     assert said.err.endswith(NEXT.format(job_id=job_id))
+    assert said.err.count(f"opus-async wait {job_id}") == 1, "the same advice once"
+    assert f"'opus-async wait {job_id}' goes on waiting" in said.json["error"]["message"]
     assert "jobs." not in said.err + said.out
     assert said.json["job_id"] == job_id
     assert said.json["error"]["type"] == "DeadlineExceeded"

@@ -8,6 +8,7 @@ import pytest
 from fake_platform import STAGES, FakePlatform, lifecycle_on
 from virtual_time import run_virtual
 
+from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
     DeadlineExceeded,
     InvalidInputs,
@@ -136,8 +137,9 @@ def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error():
 
 def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
     platform = FakePlatform(run_time=3600)
-    with pytest.raises(DeadlineExceeded, match=r"jobs\.wait\('job-0'\)") as caught:
+    with pytest.raises(DeadlineExceeded, match="No outcome after 60 s; it goes on remotely") as caught:
         run(platform, JobRequest({}, timeout=60))
+    assert caught.value.next_step == NextStep(NextAction.WAIT_FOR_JOB, "job-0")
     assert caught.value.last_status == JobStatus.IN_PROGRESS
     assert (caught.value.job_id, caught.value.stage) == ("job-0", "see")
     with pytest.raises(DeadlineExceeded):
@@ -145,15 +147,17 @@ def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
 
 
 def test_a_deadline_before_the_start_says_that_nothing_was_started():
-    with pytest.raises(DeadlineExceeded, match="nothing was started"):
+    with pytest.raises(DeadlineExceeded, match="nothing was started") as caught:
         run(FakePlatform(step=10), JobRequest({}, timeout=15))
+    assert caught.value.next_step.action is NextAction.ALLOW_MORE_TIME
 
 
 def test_a_deadline_while_it_is_started_says_that_it_may_run():
     platform = FakePlatform()
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
-    with pytest.raises(DeadlineExceeded, match="may have been started"):
+    with pytest.raises(DeadlineExceeded, match="may have been started") as caught:
         run(platform, JobRequest({}, timeout=5))
+    assert caught.value.next_step == NextStep(NextAction.LOOK_AT_JOB, "job-0")
 
 
 def test_a_deadline_after_the_end_still_gives_the_terminal_status():

@@ -18,7 +18,8 @@ from batch_tools import DOCUMENT, TEXT
 from manifests import csv, jsonl
 
 from opus_async.cli.batch.validation_text import table
-from opus_async.errors import AuthenticationError, ManifestError, OpusError
+from opus_async.errors import AuthenticationError, InvalidInputs, ManifestError, OpusError
+from opus_async.input_problems import InputProblem
 from opus_async.manifests import Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
@@ -268,6 +269,33 @@ async def test_an_empty_cell_in_the_column_of_key(opened, place):
     problem = only(await checked(await opened(TEXT), manifest, binding={"key": "Nr"}))
     assert problem.message == "column 'Nr' is empty, and --key takes the key from it"
     assert problem.where == "line 3"
+
+
+async def test_problem_of_a_platform_with_words_of_its_own_is_read_by_its_fields(opened, place, monkeypatch):
+    platform = await opened(TEXT)
+    target = next(field for field in platform.workflow.inputs.values() if field.display_name == "Text")
+
+    async def bind(request):
+        raise InvalidInputs(
+            [
+                InputProblem(
+                    f"ist zu lang: {request.inputs[target.variable_name]}",
+                    subject="Feld 7",
+                    input=target.variable_name,
+                    fix="kürzen",
+                    group="ist zu lang",
+                )
+            ]
+        )
+
+    monkeypatch.setattr(platform, "bind", bind)
+    problem = only(
+        await checked(
+            platform, csv(place / "m.csv", "Words,Remark", "a,b"), binding={"columns": {"Words": "Text"}}
+        )
+    )
+    assert (problem.message, problem.fix) == ("'Text' ist zu lang: a", "kürzen")
+    assert (problem.column, problem.input, problem.cause) == ("Words", "Text", "Text: ist zu lang")
 
 
 # Rows of an earlier batch

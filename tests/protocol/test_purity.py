@@ -9,8 +9,11 @@ from opus_async.opus import protocol
 
 HOME = Path(protocol.__file__).parent
 OURS = (
+    "opus_async.error_codes",
     "opus_async.errors",
+    "opus_async.gaps",
     "opus_async.input_names",
+    "opus_async.input_problems",
     "opus_async.models",
     "opus_async.opus.protocol",
     "opus_async.redaction",

@@ -9,6 +9,7 @@ from typing import Any
 
 from opus_async.batch.ledger.planning import EARLIER, Change
 from opus_async.batch.ledger.result_recording import append
+from opus_async.batch.ledger.schema import BY_PERSON
 from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import When
@@ -20,6 +21,7 @@ DECISIONS = ("done", "retry", "failed")
 RETRIED = UNBILLED | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
 RESOLVED = "resolved by a person"
+"""A note for those who read the file; column ``decided_by`` is what counts."""
 STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLETED})
 """Statuses of jobs that are billed, or will be unless they end badly."""
 ACCEPTED = "accepted"
@@ -32,6 +34,7 @@ _TOLD = 20
 _ANEW = """
 UPDATE rows SET state = 'planned', retried_from = ?, stage = NULL, retries = retries + 1, started_at = NULL,
     ended_at = NULL, timings = NULL, error = NULL, error_type = NULL, cause = NULL, note = NULL,
+    decided_by = NULL,
     orders_before = orders_before + CASE WHEN remote_id IS NULL THEN orders ELSE 0 END,
     orders = CASE WHEN remote_id IS NULL THEN 0 ELSE orders END,
     remote_id = CASE WHEN orders > 0 THEN remote_id END,
@@ -70,11 +73,12 @@ WHERE {_ACCEPTED}
 """  # noqa: S608 - likewise
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"
 _DONE = """
-UPDATE rows SET state = 'completed', ended_at = ?, note = ?, error = NULL, error_type = NULL, cause = NULL,
+UPDATE rows SET state = 'completed', ended_at = ?, decided_by = ?, note = ?,
+    error = NULL, error_type = NULL, cause = NULL,
     result_offset = ?, result_length = ?, result_digest = ?
 WHERE id = ?
 """
-_FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, note = ? WHERE id = ?"
+_FAILED = "UPDATE rows SET state = 'failed', ended_at = ?, decided_by = ?, note = ? WHERE id = ?"
 _UNKNOWN = "SELECT id FROM rows WHERE state = 'unknown' ORDER BY position, id"
 _BY_KEY = "SELECT id, state FROM rows WHERE key = ?"
 _DIFFERED = """
@@ -192,13 +196,13 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
     for row in rows:
         if to is RowState.COMPLETED:
             line = append(_line(store.connection.execute(_BY_ID, (row,)).fetchone()), store)
-            store.connection.execute(_DONE, (when.at, RESOLVED, *line, row))
+            store.connection.execute(_DONE, (when.at, BY_PERSON, RESOLVED, *line, row))
         elif to is RowState.PLANNED:
             store.connection.execute(_ONE_ANEW_HISTORY, (*when, RESOLVED, row))
             store.connection.execute(_ONE_ANEW, (RowState.FAILED, row))
             continue
         else:
-            store.connection.execute(_FAILED, (when.at, RESOLVED, row))
+            store.connection.execute(_FAILED, (when.at, BY_PERSON, RESOLVED, row))
         store.connection.execute(_ONE_HISTORY, (*when, row, to, RESOLVED))
     return {RowState.UNKNOWN: -len(rows), to: len(rows)}
 

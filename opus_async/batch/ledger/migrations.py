@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from opus_async.batch.ledger.schema import JOBS, SCHEMA_VERSION
+from opus_async.batch.ledger.schema import BY_PERSON, JOBS, SCHEMA_VERSION
 from opus_async.batch.world import world_of
 
 UPGRADED = frozenset({1})
@@ -29,6 +29,11 @@ UPDATE rows SET doubt = error WHERE state = 'unknown' AND remote_id IS NULL AND 
     AND session IS NULL AND error_type = 'AmbiguousExecution'
 """
 _VERSION = "UPDATE meta SET value = ? WHERE name = 'schema_version'"
+_HAS_DECIDED_BY = "SELECT 1 FROM pragma_table_info('rows') WHERE name = 'decided_by'"
+_DECIDED_BY = f"CASE note WHEN 'resolved by a person' THEN '{BY_PERSON}' END"
+"""What told it before there was the column."""
+_FILL_DECIDED_BY = f"UPDATE rows SET decided_by = {_DECIDED_BY}"  # noqa: S608 - words of ours
+_VIEW_DECIDED_BY = f"CREATE TEMP VIEW rows AS SELECT *, {_DECIDED_BY} AS decided_by FROM main.rows"  # noqa: S608 - likewise
 
 
 def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,8 +41,26 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
 
     Where its jobs were made is what it says of itself: an older release kept no more.
     """
-    if facts["schema_version"] not in UPGRADED:
-        return dict(facts)
+    if facts["schema_version"] in UPGRADED:
+        facts = _from_version_1(connection, facts)
+    if not _has_decided_by(connection):
+        connection.execute("ALTER TABLE rows ADD COLUMN decided_by TEXT")
+        connection.execute(_FILL_DECIDED_BY)
+    return dict(facts)
+
+
+def show_current_columns(connection: sqlite3.Connection) -> None:
+    """Let a connection that only reads see column ``decided_by`` in a ledger that was made before it."""
+    if not _has_decided_by(connection):
+        connection.execute(_VIEW_DECIDED_BY)
+
+
+def _has_decided_by(connection: sqlite3.Connection) -> bool:
+    """Whether the ledger has that column: the first of version 2 have not."""
+    return connection.execute(_HAS_DECIDED_BY).fetchone() is not None
+
+
+def _from_version_1(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> Mapping[str, Any]:
     for table in JOBS:
         connection.execute(table)
     for column in _NEW_COLUMNS:

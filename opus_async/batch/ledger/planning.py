@@ -52,7 +52,7 @@ _FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
 _REPLACED = f"""
 UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?,
     doubt = ?, plan = ?, session = NULL, stage = NULL, started_at = NULL, timings = NULL, note = NULL,
-    remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
+    decided_by = NULL, remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
     generation = CASE WHEN {_ASKS_FIRST} THEN generation END, status = CASE WHEN {_ASKS_FIRST} THEN status END
 WHERE id = ?
 """  # noqa: S608 - likewise

@@ -19,9 +19,9 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.disk import open_own
-from opus_async.batch.ledger.schema import SCHEMA_VERSION
+from opus_async.batch.ledger.migrations import show_current_columns
+from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
 from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
@@ -64,6 +64,7 @@ class StoredRow:
         error_type: The name of the error's class.
         cause: The same for all rows that failed for the same reason.
         note: What a person, or the planning, left to say.
+        decided_by: ``person`` where one said that it is completed or failed; else None.
         result_offset: Where its line of ``results.jsonl`` begins, in bytes.
         result_length: Of that line in bytes, the line end included.
         result_digest: SHA-256 in hex of that line.
@@ -93,6 +94,7 @@ class StoredRow:
     error_type: str | None
     cause: str | None
     note: str | None
+    decided_by: str | None
     result_offset: int | None
     result_length: int | None
     result_digest: str | None
@@ -102,7 +104,7 @@ class StoredRow:
     @property
     def reason(self) -> str | None:
         """What went wrong; of a row that a person called failed, that this was so."""
-        return reason(self.state, self.note, self.error)
+        return reason(self.state, self.decided_by, self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ _SELECTED = ", ".join(
 )
 _ROWS = f"SELECT {_SELECTED} FROM rows LEFT JOIN cells ON cells.row = rows.id"  # noqa: S608 - names of ours
 DECIDED = "a person decided that it failed"
-_BY_A_PERSON = f"rows.state = 'failed' AND rows.note = '{RESOLVED}'"
+_BY_A_PERSON = f"rows.state = 'failed' AND rows.decided_by = '{BY_PERSON}'"
 CAUSE = (
     f"CASE WHEN {_BY_A_PERSON} THEN '{DECIDED}' "
     "ELSE coalesce(rows.cause, rows.error_type, 'no reason was recorded') END"
@@ -254,6 +256,8 @@ class LedgerReader:
             database.recover(self._path)
             self._connection = database.open_to_look(self._path)
         try:
+            with self._explained():
+                show_current_columns(self._connection)
             self.facts: Mapping[str, Any] = MappingProxyType(self._read_facts())
         except BaseException:
             self.close()
@@ -442,9 +446,9 @@ class LedgerReader:
             raise LedgerError(f"{self._path} holds what this version cannot read ({error})") from None
 
 
-def reason(state: RowState, note: str | None, error: str | None) -> str | None:
+def reason(state: RowState, decided_by: str | None, error: str | None) -> str | None:
     """What went wrong with a row; of one that a person called failed, that this was so."""
-    if state is not RowState.FAILED or note != RESOLVED:
+    if state is not RowState.FAILED or decided_by != BY_PERSON:
         return error
     return f"{DECIDED}; until then: {error}" if error else DECIDED
 

@@ -15,6 +15,7 @@ from opus_async.batch.ledger.disk import open_own, sync
 from opus_async.batch.ledger.result_recording import DOWNLOADED
 from opus_async.batch.ledger.results_file import Agreed, known_end, read_only
 from opus_async.batch.ledger.results_tail import Piece, Verdict
+from opus_async.batch.ledger.schema import BY_PERSON
 from opus_async.batch.ledger.sqlite_text import dumps, encode
 from opus_async.batch.ledger.store import Store
 from opus_async.layout import RESULTS
@@ -24,14 +25,14 @@ log = logging.getLogger("opus_async.batch")
 CUT = f"{RESULTS}.cut"
 """What was cut off from the results although nobody can tell what it was."""
 
-_LOST_STATE = f"CASE WHEN remote_id IS NULL OR note = '{RESOLVED}' THEN 'unknown' ELSE 'running' END"
+_LOST_STATE = f"CASE WHEN remote_id IS NULL OR decided_by = '{BY_PERSON}' THEN 'unknown' ELSE 'running' END"
 """That a job is done, as a person said, is no proof that there is one."""
 _LOST_HISTORY = f"""
 INSERT INTO history (at, row, state, note)
 SELECT ?, id, {_LOST_STATE}, ? FROM rows WHERE result_offset + result_length > ?
 """  # noqa: S608 - words of ours
 _LOST = f"""
-UPDATE rows SET state = {_LOST_STATE}, note = ?,
+UPDATE rows SET state = {_LOST_STATE}, decided_by = NULL, note = ?,
     ended_at = NULL, result_offset = NULL, result_length = NULL, result_digest = NULL
 WHERE result_offset + result_length > ?
 """  # noqa: S608 - words of ours
@@ -39,7 +40,7 @@ _LOST_NOTE = "its line was missing from results.jsonl"
 _TAKEN = """
 UPDATE rows SET state = 'completed', status = 'COMPLETED', remote_id = coalesce(?, remote_id), timings = ?,
     ended_at = ?, look_at = NULL, waiting_since = NULL, error = NULL, error_type = NULL, cause = NULL,
-    note = ?, result_offset = ?, result_length = ?, result_digest = ?
+    decided_by = ?, note = ?, result_offset = ?, result_length = ?, result_digest = ?
 WHERE id = ?
 """
 _TAKEN_HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, 'completed', ?)"
@@ -89,10 +90,9 @@ def _take(piece: Piece, store: Store, at: float) -> None:
     timings = line.get("timings")
     timings = timings if isinstance(timings, dict) else {}
     place = (piece.offset, len(piece.data), hashlib.sha256(piece.data).hexdigest())
-    note = None if timings else RESOLVED  # only a person's decision leaves a line without them
-    store.connection.execute(
-        _TAKEN, (encode(line.get("job_id")), dumps(timings), at, note, *place, piece.row)
-    )
+    decision = (None, None) if timings else (BY_PERSON, RESOLVED)  # only that leaves a line without them
+    values = (encode(line.get("job_id")), dumps(timings), at, *decision, *place, piece.row)
+    store.connection.execute(_TAKEN, values)
     store.connection.execute(_TAKEN_HISTORY, (at, piece.row, _TAKEN_NOTE))
     for file in line.get("files") or ():
         with suppress(TypeError, KeyError, ValueError):  # a line of ours has what is asked for

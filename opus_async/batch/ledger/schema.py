@@ -6,7 +6,10 @@ Columns are only ever added, with a new version; the views are a promise to user
 from __future__ import annotations
 
 SCHEMA_VERSION = 2
-"""Older ones are brought up to it when they are opened for writing, by :mod:`.upgrading`."""
+"""Older ones are brought up to it when they are opened for writing, by :mod:`.migrations`."""
+
+BY_PERSON = "person"
+"""Of column ``decided_by``."""
 
 JOBS = (
     """
@@ -92,7 +95,8 @@ CREATE TABLE rows (
     plan INTEGER,           -- the planning that saw it last
     retried_from TEXT,      -- how it had ended when a person wanted it tried again (failed where that was
                             -- said of an unknown one): its job is asked before another is made; then NULL
-    doubt TEXT              -- why an earlier batch may have billed it: it runs only while that is accepted
+    doubt TEXT,             -- why an earlier batch may have billed it: it runs only while that is accepted
+    decided_by TEXT         -- person, where one said that it is completed or failed; NULL otherwise
 );
 CREATE INDEX rows_in_order ON rows (position);
 CREATE INDEX rows_planned ON rows (position) WHERE state = 'planned';

@@ -248,7 +248,7 @@ _ENDED = _Transition(
     UPDATE rows SET state = :state, session = :session, stage = :stage, timings = :timings, ended_at = :at,
         status = CASE WHEN :state = 'unknown' THEN coalesce(:status, status) ELSE :status END,
         remote_id = coalesce(:remote_id, remote_id), look_at = NULL, waiting_since = NULL, note = NULL,
-        retried_from = NULL,
+        decided_by = NULL, retried_from = NULL,
         error = :error, error_type = :error_type, cause = :cause,
         result_offset = :offset, result_length = :length, result_digest = :digest
     WHERE id = :row;

@@ -280,7 +280,8 @@ SELECT DISTINCT json_each.key
 FROM (SELECT timings FROM rows WHERE timings IS NOT NULL LIMIT 1000) AS some, json_each(some.timings)
 """
 _ROW = (
-    f"rows.position, rows.key, rows.state, rows.remote_id, rows.note, substr(rows.error, 1, {_ERROR_CHARS})"
+    "rows.position, rows.key, rows.state, rows.remote_id, rows.decided_by, "
+    f"substr(rows.error, 1, {_ERROR_CHARS})"
 )
 _EXAMPLES = f"""
 SELECT {_ROW} FROM rows
@@ -435,8 +436,8 @@ class _Reader(LedgerReader):
 
 
 def _example(values: tuple[Any, ...]) -> Example:
-    index, key, state, job_id, note, error = values
-    return Example(index, key, RowState(state), job_id, reason(RowState(state), note, error))
+    index, key, state, job_id, decided_by, error = values
+    return Example(index, key, RowState(state), job_id, reason(RowState(state), decided_by, error))
 
 
 def _slow(values: tuple[Any, ...]) -> SlowRow:

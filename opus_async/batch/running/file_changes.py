@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests.file_digests import DigestCache, FileDigests, FileSignature, stat_signature
 
 
@@ -36,10 +37,7 @@ class FileChangeCheck:
         for path in paths:
             before = known.get(str(path))
             if before is not None and await self._differs(path, before):
-                changed.append(
-                    f"'{path}' has changed since the batch was planned: 'batch retry' plans it anew, with "
-                    "what it holds now"
-                )
+                changed.append(_changed(path))
         if changed:
             raise InvalidInputs(changed)
 
@@ -51,3 +49,12 @@ class FileChangeCheck:
         if stat_signature(found) == before[:3]:
             return False
         return found.st_size != before[0] or await self._hasher.of(path) != before[3]
+
+
+def _changed(path: Path) -> InputProblem:
+    return Unfit(
+        "{} has changed since the batch was planned: 'batch retry' plans it anew, with what it holds now",
+        f"'{path}'",
+        code=ProblemCode.FILE_CHANGED,
+        file=str(path),
+    ).problem()

@@ -17,6 +17,7 @@ from opus_async.batch.running.output_files import STAGE as DOWNLOAD
 from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.errors import LedgerError, OpusError
+from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
 from opus_async.jobs.lifecycle import JobPaused, Lifecycle
 from opus_async.jobs.previous_job import Superseded
@@ -258,7 +259,9 @@ class LocalShardRunner:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
             log.error("row %d: unexpected", work.row.index, exc_info=error)
-            surprise = OpusError(f"Unexpected {type(error).__name__}: {error}. This is a fault of opus_async")
+            surprise = OpusError(
+                gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
+            )
             return self._broken(work, surprise)
         if doom := await self._doom_of(error):
             log.warning("row %d: %s", work.row.index, doom)

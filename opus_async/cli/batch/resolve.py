@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.batch import session, status_text
-from opus_async.cli.errors import Exit, WrongUse, for_cli, print_error, print_hint
+from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, terminal_width
@@ -162,4 +162,4 @@ def _list_unknown(options: ResolveOptions) -> None:
 
 
 def _why(row: StoredRow) -> str:
-    return for_cli(row.error or "", row.remote_id, None)
+    return as_called(row.error or "")

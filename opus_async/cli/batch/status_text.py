@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opus_async.cli.errors import for_cli
+from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
@@ -104,7 +104,7 @@ def _failures(status: Status) -> str:
     number = status.counts.not_completed
     lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
-        lines.append(f"  {group.count:,} x {printable(for_cli(group.told, 'JOB', None))}")
+        lines.append(f"  {group.count:,} x {printable(as_called(group.told))}")
         lines += _examples(group)
     if more := len(status.failures) - _MOST_CAUSES:
         lines += [f"  ... and {more:,} more reasons; report.html has them all"] if more > 0 else []
@@ -113,7 +113,7 @@ def _failures(status: Status) -> str:
 
 def _examples(group: FailureGroup) -> Iterator[str]:
     for row in group.examples[:1]:
-        error = printable(for_cli(row.reason or "", row.remote_id, None))
+        error = printable(as_called(row.reason or ""))
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
         why = "" if row.reason == group.told else f": {short}"

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from opus_async.errors import InvalidInputs, ManifestError
+from opus_async.gaps import literal
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.columns import BoundColumn, Columns, absent
@@ -135,7 +137,7 @@ class Binding:
                 hold a value.
         """
         expanded: dict[str, Any] = {}
-        problems: list[str] = []
+        problems: list[InputProblem] = []
         for name, value in cells.items():
             bound = self.column(name)
             try:
@@ -145,7 +147,7 @@ class Binding:
                     expanded[name] = to_json_value(value, bound.input)
             except ValueError as error:
                 if bound.slot is not None or bound.is_key:
-                    problems.append(f"column {quoted(name)} {error}")
+                    problems.append(_problem(bound, Unfit.of(error)))
         if problems:
             raise InvalidInputs(problems)
         return expanded
@@ -179,23 +181,26 @@ class Binding:
         """
         inputs: dict[str, Any] = {}
         texts: dict[str, str] = {}
-        problems: list[str] = []
+        problems: list[InputProblem] = []
         for name, value in cells.items():
             bound = self.column(name)
             if bound.problem:
-                problems.append(bound.problem)
+                problems.append(
+                    InputProblem(bound.problem, code=ProblemCode.UNUSABLE_COLUMN, column=bound.column)
+                )
             elif bound.input is None:
                 if bound.reserved:
                     texts[bound.reserved] = single_line(to_text(value))
             elif bound.input.variable_name in inputs:
-                problems.append(f"column {quoted(name)} fills {quoted(bound.input.display_name)} again")
+                again = f"fills {literal(quoted(bound.input.display_name))} again"
+                problems.append(_problem(bound, Unfit(again, code=ProblemCode.GIVEN_TWICE)))
             else:
                 try:
                     given = self._given(bound.input, value, base)
                     confined = to_send and not self._allow_outside
                     inputs[bound.input.variable_name] = _confined(given, base) if confined else given
                 except ValueError as error:
-                    problems.append(f"column {quoted(name)} {error}")
+                    problems.append(_problem(bound, Unfit.of(error)))
         if problems:
             raise InvalidInputs(problems)
         return JobRequest(
@@ -237,9 +242,7 @@ class Binding:
     def refuse_outside(self, cells: Mapping[str, Any], base: Path) -> None:
         """Raise InvalidInputs where a row names files that :meth:`outside` finds."""
         if strays := self.outside(cells, base):
-            raise InvalidInputs(
-                [f"{outside_files.sentence(path)}: {outside_files.WAY_OUT}" for _, path in strays]
-            )
+            raise InvalidInputs([outside_files.problem(column, path) for column, path in strays])
 
     def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
         """The files that a row names outside of a folder, where that is not allowed.
@@ -291,6 +294,17 @@ class Binding:
         if takes_files(field):
             return self._files.given(field, value, base)
         return parse_array(value, field) if field.type == "array" else value
+
+
+def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
+    """The problem with what stands in a column."""
+    field = bound.input
+    return unfit.problem(
+        subject=f"column {quoted(bound.column)}",
+        input=field.variable_name if field else None,
+        display_name=field.display_name if field else None,
+        column=bound.column,
+    )
 
 
 def _confined(given: Any, base: Path) -> Any:

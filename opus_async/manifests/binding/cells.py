@@ -1,7 +1,7 @@
 """The values of cells: as JSON can hold them, and as an input of a type takes them. Pure.
 
 What a text means beyond lists (``"0.8"``, ``"true"``, the JSON text of an object) is the platform's to say.
-Every refusal is a ``ValueError`` whose text completes the sentence "column X ...".
+Every refusal is an ``Unfit`` whose text completes the sentence "column X ...".
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from opus_async.input_problems import Unfit
 from opus_async.manifests.problem import quoted
 from opus_async.models import InputField
 
@@ -29,7 +30,7 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     digits, UUIDs and durations text.
 
     Raises:
-        ValueError: JSON cannot hold it.
+        Unfit: JSON cannot hold it.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -42,12 +43,12 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, UUID | timedelta):
         return str(value)
     if depth > _DEEPEST:
-        raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+        raise Unfit(f"is nested deeper than {_DEEPEST} levels")
     if isinstance(value, list | tuple):
         return [to_json_value(item, None, depth + 1) for item in value]
     if isinstance(value, Mapping):
         return {str(name): to_json_value(item, None, depth + 1) for name, item in value.items()}
-    raise ValueError(f"holds a value of type {type(value).__name__}, which an input cannot take")
+    raise Unfit("holds a value of type {}, which an input cannot take", type(value).__name__)
 
 
 def split_list(text: str) -> list[Any]:
@@ -67,7 +68,7 @@ def parse_array(value: Any, target: InputField) -> Any:
     """What an input of type ``parse_array`` is given: ``a; b; c`` as a list of the type of its items.
 
     Raises:
-        ValueError: An item is not of that type.
+        Unfit: An item is not of that type.
     """
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return value
@@ -77,7 +78,7 @@ def parse_array(value: Any, target: InputField) -> Any:
 
 def _number(value: float | Decimal) -> Any:
     if not math.isfinite(value):
-        raise ValueError(f"holds {value}, which is no number")
+        raise Unfit("holds {}, which is no number", value)
     if isinstance(value, float):
         return value
     return format(value, "f") if abs(value.adjusted()) < _LONG_EXPONENT else str(value)
@@ -89,14 +90,14 @@ def _number_in(item: str) -> Any:
     except ValueError:
         number = None
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise ValueError(f"wants numbers with ';' between them, got {quoted(item)}")
+        raise Unfit("wants numbers with ';' between them, got {}", quoted(item))
     return number
 
 
 def _word_in(item: str) -> bool:
     word = _WORDS.get(item.lower())
     if word is None:
-        raise ValueError(f"wants true or false with ';' between them, got {quoted(item)}")
+        raise Unfit("wants true or false with ';' between them, got {}", quoted(item))
     return word
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.cells import split_list, to_json_value
 from opus_async.manifests.binding.globs import Globs
 from opus_async.manifests.problem import quoted
@@ -33,7 +34,7 @@ class FileCells:
         """The cell with its patterns replaced by what they match now; what is no text stays as it is.
 
         Raises:
-            ValueError: A pattern matches no file, or more than the one that the input takes; the text
+            Unfit: A pattern matches no file, or more than the one that the input takes; the text
                 completes the sentence "column X ...".
         """
         if field.takes_files:
@@ -42,8 +43,11 @@ class FileCells:
             return to_json_value(value)
         found = self._matches(self._trimmed(value), base)
         if len(found) > 1:
-            raise ValueError(
-                f"has the pattern {quoted(value)} for one file, and {len(found):,} files match it"
+            raise Unfit(
+                "has the pattern {} for one file, and {} files match it",
+                quoted(value),
+                f"{len(found):,}",
+                code=ProblemCode.NO_MATCH,
             )
         return found[0]
 
@@ -72,7 +76,12 @@ class FileCells:
             return [item]
         found = self._globs.expand(item, base)
         if not found:
-            raise ValueError(f"has the pattern {quoted(item)}, which matches no file in {quoted(base)}")
+            raise Unfit(
+                "has the pattern {}, which matches no file in {}",
+                quoted(item),
+                quoted(base),
+                code=ProblemCode.NO_MATCH,
+            )
         return list(found)
 
 

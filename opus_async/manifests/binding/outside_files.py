@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.input_problems import InputProblem, ProblemCode
 from opus_async.manifests.problem import quoted
 from opus_async.transport.confined import lies_in
 
@@ -56,6 +57,13 @@ class Fence:
 def sentence(path: object) -> str:
     """What is wrong with one of them, as the row names it."""
     return f"{quoted(path)} lies outside of the manifest's folder"
+
+
+def problem(column: str, path: str) -> InputProblem:
+    """The problem with one of them, with the way out."""
+    return InputProblem(
+        f"{sentence(path)}: {WAY_OUT}", code=ProblemCode.FILE_OUTSIDE, column=column, file=path, group=CAUSE
+    )
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import DigestCache, FileDigests
 from opus_async.manifests.problem import quoted
@@ -86,20 +87,22 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
     cell = binding.key_cell(cells)
     if cell is None:
         if binding.key_column is not None:
-            raise InvalidInputs(
-                [f"column {quoted(binding.key_column)} is empty, and --key takes the key from it"]
-            )
+            empty = Unfit("is empty, and --key takes the key from it", code=ProblemCode.BAD_KEY)
+            column = binding.key_column
+            raise InvalidInputs([empty.problem(subject=f"column {quoted(column)}", column=column)])
         return None
     key = _key_text(cell)
     if key is None:
-        raise InvalidInputs([f"a key is text or a number, not a value of type {type(cell).__name__}"])
+        raise _no_key("a key is text or a number, not a value of type {}", type(cell).__name__)
     if not 1 <= len(key) <= LONGEST:
-        raise InvalidInputs([f"a key has 1 to {LONGEST} characters, not {len(key):,}"])
+        raise _no_key(f"a key has 1 to {LONGEST} characters, not {{}}", f"{len(key):,}")
     if not key.isprintable():
-        raise InvalidInputs(
-            [f"the key {quoted(key)} holds characters that cannot be printed, like a line end"]
-        )
+        raise _no_key("the key {} holds characters that cannot be printed, like a line end", quoted(key))
     return key
+
+
+def _no_key(template: str, *parts: object) -> InvalidInputs:
+    return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
 
 
 def safe_folder(key: str) -> str:

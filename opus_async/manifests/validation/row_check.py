@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import InputProblem, ProblemCode
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
@@ -15,13 +16,8 @@ from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
 from opus_async.manifests.problem import Problem, Severity, option, quoted
 from opus_async.manifests.validation.file_hints import FileHints
-from opus_async.metrics.failure_groups import group_key
 from opus_async.models import InputField
 from opus_async.platform import Platform
-
-_TOO_LARGE = "split or compress it"
-"""How the message about a file that is too large ends: what to do has a place of its own."""
-
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
 """Tells what is wrong with a record beside what fills inputs; None where nothing is."""
@@ -83,11 +79,10 @@ class RowCheck:
         self._hints = FileHints(base)
         table = binding.table(columns)
         self._columns = {bound.input.variable_name: bound.column for bound in table if bound.input}
-        self._said = {bound.problem for bound in table}
-        """What is said of the columns, and need not be said of every row."""
+        self._known_columns = frozenset(columns)
+        """What is wrong with them is said once, and need not be said of every row."""
         self._unfilled = {target.variable_name for target in binding.unfilled(columns)} if columns else set()
-        # of several that match, the longest name is meant: another can begin with a shorter one
-        self._inputs = sorted(binding.workflow.inputs.values(), key=lambda known: -len(known.display_name))
+        self._inputs = binding.workflow.inputs
 
     async def check(self, record: Record) -> Checked:
         """Everything that is wrong with a row by itself.
@@ -97,16 +92,16 @@ class RowCheck:
         """
         cells: Mapping[str, Any] | None = None
         key: str | None = None
-        sentences: list[str] = []
+        wrong: list[InputProblem] = []
         strays = self._binding.outside(record.cells, self._base)
         try:
             cells = None if strays else self._binding.expand(record.cells, self._base)
         except InvalidInputs as error:
-            sentences += error.problems
+            wrong += error.problems
         try:
             key = given_key(self._binding, record.cells if cells is None else cells)
         except InvalidInputs as error:
-            sentences += error.problems
+            wrong += error.problems
         given: Collection[str] = ()
         if cells is not None:
             strays = self._binding.outside(cells, self._base)
@@ -116,12 +111,12 @@ class RowCheck:
                 given = request.inputs.keys()
                 await self._platform.bind(request)
             except InvalidInputs as error:
-                sentences += error.problems
+                wrong += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
         found = [
             *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
-            *(self._problem(sentence, row) for sentence in sentences),
+            *(self._problem(problem, row) for problem in wrong),
         ]
         told = [problem for problem in found if problem is not None]
         return Checked(
@@ -168,28 +163,28 @@ class RowCheck:
                 file=path,
             )
 
-    def _problem(self, sentence: str, row: _Row) -> Problem | None:
-        """The sentence with what it is about; None for what is said of the columns already."""
-        if sentence in self._said:
+    def _problem(self, problem: InputProblem, row: _Row) -> Problem | None:
+        """What a table or JSON says of it; None for what is said of the columns already."""
+        if problem.code is ProblemCode.UNUSABLE_COLUMN and problem.column in self._known_columns:
             return None
-        target, column, rest = self._about(sentence, row)
-        file = fix = None
+        target = self._inputs.get(problem.input) if problem.input else None
+        column = problem.column if problem.column in row.cells else self._column_of(target, row)
+        file, fix = None, problem.fix
         if target is not None and column is not None:
             if takes_files(target):
-                file, fix = self._file(row.cells[column], sentence)
-                if sentence.endswith(f"; {_TOO_LARGE}"):
-                    sentence, fix = sentence.removesuffix(f"; {_TOO_LARGE}"), _TOO_LARGE
+                file = self._file(row.cells[column], problem.position)
+                fix = fix or (self._hints.hint(file) if file else None)
         elif target is not None and target.variable_name not in row.given:
             if target.variable_name in self._unfilled:
                 return None
             fix = self._how_to_fill(target)
-        if target is not None and self._is_alone(target):
-            sentence = sentence.replace(f" ({target.variable_name})", "", 1)
         name = target.display_name if target else column
-        cause = group_key(InvalidInputs([rest]))
+        subject = problem.subject
+        if target is not None and problem.column is None and self._is_alone(target):
+            subject = quoted(target.display_name)
         return Problem(
-            message=sentence,
-            cause=f"{name}: {cause}" if name else cause,
+            message=f"{subject} {problem.message}" if subject else problem.message,
+            cause=f"{name}: {problem.group}" if name else problem.group,
             fix=fix,
             index=row.record.index,
             where=row.record.where,
@@ -199,26 +194,14 @@ class RowCheck:
             file=file,
         )
 
-    def _about(self, sentence: str, row: _Row) -> tuple[InputField | None, str | None, str]:
-        """The input and the column that a sentence is about, and what it says of them."""
-        for column in row.cells:
-            label = f"column {quoted(column)} "
-            if sentence.startswith(label):
-                return self._binding.column(column).input, column, sentence.removeprefix(label)
-        for target in self._inputs:
-            label = f"{quoted(target.display_name)} "
-            variable = f"({target.variable_name}) "
-            if sentence.startswith(label) and (variable in sentence or self._is_alone(target)):
-                rest = sentence.removeprefix(label).removeprefix(variable)
-                return target, self._column_of(target, row), rest
-        return None, None, sentence
-
     def _is_alone(self, target: InputField) -> bool:
         """Whether its display name tells it from all other inputs."""
-        return sum(target.display_name == known.display_name for known in self._inputs) == 1
+        return sum(target.display_name == known.display_name for known in self._inputs.values()) == 1
 
-    def _column_of(self, target: InputField, row: _Row) -> str | None:
+    def _column_of(self, target: InputField | None, row: _Row) -> str | None:
         """The column of this row that fills an input."""
+        if target is None:
+            return None
         return next((name for name in row.cells if self._binding.column(name).input is target), None)
 
     def _how_to_fill(self, target: InputField) -> str:
@@ -226,8 +209,8 @@ class RowCheck:
         column = self._columns.get(target.variable_name)
         return f"fill column {quoted(column)}, or {constant}" if column else constant
 
-    def _file(self, value: Any, sentence: str) -> tuple[str | None, str | None]:
-        """The file of a cell that a sentence is about, and what may have been meant by it."""
-        paths = [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, str)]
-        path = next((path for path in paths if Path(path).name in sentence), paths[0] if paths else None)
-        return path, self._hints.hint(path) if path else None
+    @staticmethod
+    def _file(value: Any, position: int | None) -> str | None:
+        """The file of a cell that a problem is about, as the row names it; by default its first."""
+        part = value[position or 0] if isinstance(value, list) and value else value
+        return part if isinstance(part, str) else None

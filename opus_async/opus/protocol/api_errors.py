@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
+from opus_async.error_codes import NextAction
 from opus_async.errors import (
     APIError,
     AuthenticationError,
@@ -29,6 +30,8 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
+from opus_async.gaps import Gapped, gapped
+from opus_async.opus.protocol import hints
 from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 from opus_async.redaction import Mask
@@ -47,26 +50,39 @@ _CLASSES: Mapping[int, type[APIError]] = {
     429: RateLimited,
 }
 
-_ADVICE: Mapping[int, tuple[str, str]] = {
-    400: ("The platform refused the request", "Correct it first: the same request will be refused again"),
-    403: (
+
+class _Advice(NamedTuple):
+    """What an answer means, what to do next, and that as a value where it is not usual for the class."""
+
+    head: str
+    advice: str
+    action: NextAction | None = None
+
+
+_ADVICE: Mapping[int, _Advice] = {
+    400: _Advice(
+        "The platform refused the request", "Correct it first: the same request will be refused again"
+    ),
+    403: _Advice(
         "The user behind the service key may not do this",
         "Ask an administrator of the organization for the permission, or use another user's key",
     ),
-    404: (
+    404: _Advice(
         "The platform does not know this id, or does not show it to this key",
-        "Check the id, its generation (api=), and that the key's user belongs to its workspace",
+        "Check the id, its generation, and that the key's user belongs to its workspace",
     ),
-    409: ("The platform is busy with the same thing", "Wait until that has ended, then try again"),
-    413: ("The platform finds the request too large", "Files may have 10 MB each: send less at once"),
-    422: ("The platform refused the request", "Correct it first: the same request will be refused again"),
-    429: (
+    409: _Advice("The platform is busy with the same thing", "Wait until that has ended, then try again"),
+    413: _Advice("The platform finds the request too large", "Files may have 10 MB each: send less at once"),
+    422: _Advice(
+        "The platform refused the request", "Correct it first: the same request will be refused again"
+    ),
+    429: _Advice(
         "The platform answers only that there are too many requests",
         "Lower api_rate or max_in_flight, or try again later",
     ),
 }
 
-_QUOTA_ADVICE = (
+_QUOTA_ADVICE = _Advice(
     "The plan's or the budget's limit is used up",
     "Nothing will be accepted until it is raised: ask who administers the plan of your organization in Opus",
 )
@@ -140,7 +156,7 @@ def error_from(
     kind = _CLASSES.get(status) or (ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError)
     if status in _MAY_SPEAK_OF_QUOTA and wait is None and _speaks_of_quota(detail, code):
         kind = QuotaExhausted
-    head, advice = _QUOTA_ADVICE if kind is QuotaExhausted else _advice(status, detail, hint)
+    head, advice, action = _QUOTA_ADVICE if kind is QuotaExhausted else _advice(status, detail, hint)
     error = kind(
         _sentences(f"{head}: {detail}" if detail else head, advice),
         status=status,
@@ -152,6 +168,10 @@ def error_from(
         url=answer.url.partition("?")[0],
     )
     error.retry_after = wait
+    if action is not None:
+        error.advised(action)
+    if error.next_step is not None:
+        error.hint = hints.hint(error.next_step)
     return error
 
 
@@ -200,9 +220,11 @@ def json_of(answer: ApiResponse) -> Any:
         value = _parse(answer.body)
     except ValueError as error:
         raise ProtocolError(
-            _sentences(
-                f"{request_of(answer)} answered HTTP {answer.status} with {_what_it_is(answer, error)}",
-                "Check that the base URL is the API's and that no proxy or log-in page stands in between",
+            gapped(
+                f"{{}} answered HTTP {answer.status} with {{}}. Check that the base URL is the API's and "
+                "that no proxy or log-in page stands in between.",
+                request_of(answer),
+                _what_it_is(answer, error),
             ),
             body=excerpt_of_bytes(answer.body, mask=answer.mask),
         ) from None
@@ -249,13 +271,14 @@ def _holds_infinity(value: Any) -> bool:
     return any(map(_holds_infinity, value))
 
 
-def _what_it_is(answer: ApiResponse, error: ValueError) -> str:
+def _what_it_is(answer: ApiResponse, error: ValueError) -> Gapped:
     if not answer.body.strip():
-        return "an empty body where JSON was expected"
+        return gapped("an empty body where JSON was expected")
     if "html" in (_header(answer.headers, "content-type") or "").lower() or answer.body.lstrip()[:1] == b"<":
-        return f"an HTML page where JSON was expected ({excerpt_of_bytes(answer.body, 80, answer.mask)})"
+        page = excerpt_of_bytes(answer.body, 80, answer.mask)
+        return gapped("an HTML page where JSON was expected ({})", page)
     said = excerpt_of_bytes(answer.body, 80, answer.mask)
-    return f"a body that is not JSON: {excerpt(str(error), 80)} ({said})"
+    return gapped("a body that is not JSON: {} ({})", excerpt(str(error), 80), said)
 
 
 def _words(body: Any, mask: Mask) -> tuple[str, str | None]:
@@ -299,41 +322,50 @@ def _speaks_of_quota(detail: str, code: str | None) -> bool:
     return bool(_QUOTA_WORDS.search(said)) and not _RATE_WORDS.search(said)
 
 
-def _advice(status: int, detail: str, hint: str | None) -> tuple[str, str]:
+def _advice(status: int, detail: str, hint: str | None) -> _Advice:
     """What happened and what to do next."""
     if status == HTTPStatus.UNAUTHORIZED:
         return _advice_on_key(detail.lower(), hint)
     if status == HTTPStatus.NOT_FOUND and detail.startswith("Cannot "):
-        return (
+        return _Advice(
             "There is no such path at this base URL",
-            "Check the base URL (the host alone), and the generation: api= or OPUS_API",
+            "Check the base URL (the host alone), and the generation of the API",
+            NextAction.CHOOSE_GENERATION,
         )
     if status in _ADVICE:
         return _ADVICE[status]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "The platform failed", "Try again later; if it goes on, report the request id to the vendor"
+        return _Advice(
+            "The platform failed", "Try again later; if it goes on, report the request id to the vendor"
+        )
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return "The platform answered with a redirect", "Check the base URL: it is followed to no other host"
-    return f"The platform answered HTTP {status}", "See the detail, and report the request id to the vendor"
+        return _Advice(
+            "The platform answered with a redirect", "Check the base URL: it is followed to no other host"
+        )
+    return _Advice(
+        f"The platform answered HTTP {status}", "See the detail, and report the request id to the vendor"
+    )
 
 
-def _advice_on_key(detail: str, hint: str | None) -> tuple[str, str]:
+def _advice_on_key(detail: str, hint: str | None) -> _Advice:
     if "auth cookie" in detail:
-        return (
+        return _Advice(
             "This path is for browsers only",
             "The service key is not the problem: check the base URL and the path",
+            NextAction.CHOOSE_GENERATION,
         )
     if key_is_absent(detail):
-        head, advice = (
+        found = _Advice(
             "The service key did not arrive",
-            "Set OPUS_SERVICE_KEY or pass service_key=...; a proxy may have removed the x-service-key header",
+            "Set OPUS_SERVICE_KEY; a proxy may have removed the x-service-key header",
+            NextAction.SET_KEY,
         )
     else:
-        head, advice = (
+        found = _Advice(
             "The service key is wrong or has expired",
             "Make a new one in Opus under My Organization > settings > API Keys",
         )
-    return head, f"{advice}. Note: {hint}" if hint else advice
+    return found._replace(advice=f"{found.advice}. Note: {hint}") if hint else found
 
 
 def _sentences(*parts: str) -> str:

@@ -27,8 +27,8 @@ def api_versions(api: str, *, callback_url: str | None, plain_http: bool) -> tup
     """
     if api != AUTO and api not in _GENERATIONS:
         known = ", ".join(map(repr, (*_GENERATIONS, AUTO)))
-        raise ConfigurationError(
-            f"{api!r} is no generation of the API: set api= or OPUS_API to one of {known}"
-        )
+        unknown = ConfigurationError(f"{api!r} is no generation of the API: set OPUS_API to one of {known}")
+        unknown.hint = "A program can pass api=... instead"
+        raise unknown
     chosen = _GENERATIONS.values() if api == AUTO else [_GENERATIONS[api]]
     return tuple(make(callback_url=callback_url, plain_http=plain_http) for make in chosen)

@@ -12,6 +12,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
 from opus_async.errors import InvalidInputs
+from opus_async.gaps import literal
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, UploadedFile
 from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.json_values import sendable
@@ -48,7 +50,7 @@ class FileInspector(Protocol):
         """The facts of a path, bytes or a binary file object; ``filename`` where the caller gave one.
 
         Raises:
-            ValueError: The file is missing or cannot be read; the text is a sentence for the caller.
+            Unfit: The file is missing or cannot be read.
         """
         ...
 
@@ -80,7 +82,14 @@ def checked_extension(extension: str) -> str:
     """
     normalised = "." + extension.strip().lower().removeprefix(".")
     if normalised not in EXTENSIONS:
-        raise InvalidInputs([f"files with extension {_quoted(extension)} are not supported, only {_LISTED}"])
+        raise InvalidInputs(
+            [
+                InputProblem(
+                    f"files with extension {_quoted(extension)} are not supported, only {_LISTED}",
+                    code=ProblemCode.FILE_TYPE,
+                )
+            ]
+        )
     return normalised
 
 
@@ -88,14 +97,18 @@ def extension_of(filename: str) -> str:
     """The extension of a file name, lower case with the dot.
 
     Raises:
-        ValueError: It has none, or one that the platform does not take.
+        Unfit: It has none, or one that the platform does not take.
     """
     _, dot, ending = filename.strip().rpartition(".")
     extension = f".{ending.lower()}"
     if not dot:
-        raise ValueError(f"the file {_quoted(filename)} has no extension; supported are {_LISTED}")
+        raise _unfit_file(
+            "the file {} has no extension; supported are " + _LISTED, filename, ProblemCode.FILE_TYPE
+        )
     if extension not in EXTENSIONS:
-        raise ValueError(f"the file {_quoted(filename)} is of an unsupported type; supported are {_LISTED}")
+        raise _unfit_file(
+            "the file {} is of an unsupported type; supported are " + _LISTED, filename, ProblemCode.FILE_TYPE
+        )
     return extension
 
 
@@ -103,28 +116,35 @@ def check_allowed(field: InputField, filename: str, extension: str) -> None:
     """Hold a file against the input's ``allowed_file_types``; JPEG and JPG are the same.
 
     Raises:
-        ValueError: The input does not take such files.
+        Unfit: The input does not take such files.
     """
     if not field.allowed_file_types:
         return
     wanted = _type_of(extension)
     if not any(_type_of(allowed) == wanted for allowed in field.allowed_file_types):
         allowed_types = excerpt(", ".join(field.allowed_file_types), 120)
-        raise ValueError(f"takes only {allowed_types} files, got {_quoted(filename)}")
+        raise _unfit_file(
+            f"takes only {literal(allowed_types)} files, got {{}}", filename, ProblemCode.FILE_TYPE
+        )
 
 
 def check_size(filename: str, size: int, max_bytes: int) -> None:
     """Hold a file against the size limit; an empty file helps nobody.
 
     Raises:
-        ValueError: It is empty or too large.
+        Unfit: It is empty or too large.
     """
     if size <= 0:
-        raise ValueError(f"the file {_quoted(filename)} is empty")
+        raise _unfit_file("the file {} is empty", filename, ProblemCode.FILE_EMPTY)
     if size > max_bytes:
-        raise ValueError(
-            f"the file {_quoted(filename)} has {size:,} bytes, more than the limit of {max_bytes:,} "
-            f"({max_bytes / _MEBIBYTE:.3g} MB); split or compress it"
+        raise Unfit(
+            f"the file {{}} has {{}} bytes, more than the limit of {max_bytes:,} "
+            f"({max_bytes / _MEBIBYTE:.3g} MB)",
+            _quoted(filename),
+            f"{size:,}",
+            code=ProblemCode.FILE_TOO_LARGE,
+            fix="split or compress it",
+            file=filename,
         )
 
 
@@ -132,7 +152,7 @@ def file_or_url(field: InputField, value: Any, inspect: FileInspector, max_bytes
     """What a caller gave for one file: the URL of an earlier upload, or a file that must be sent.
 
     Raises:
-        ValueError: It is neither, or a file that the input does not take.
+        Unfit: It is neither, or a file that the input does not take.
     """
     url = _url_of(value)
     if url is not None:
@@ -162,7 +182,7 @@ def _url_of(value: Any) -> str | None:
         return None
     url = value.strip()
     if "x-amz-signature=" in url.lower():
-        raise ValueError("got a presigned URL; a file input takes the fileUrl that came with it")
+        raise Unfit("got a presigned URL; a file input takes the fileUrl that came with it")
     return sendable(url)
 
 
@@ -171,23 +191,28 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
     if is_named_file(value):
         return value[1], _base_name(value[0])
     if _is_bytes(value):
-        raise ValueError("got bare bytes, which have no file name: give (filename, bytes)")
+        raise Unfit("got bare bytes, which have no file name: give (filename, bytes)")
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
         if not isinstance(path, str):
-            raise ValueError("got a path in bytes: give it as text")  # noqa: TRY004 - a sentence for the caller
+            raise Unfit("got a path in bytes: give it as text")
         if not path.strip():
-            raise ValueError("got an empty path")
+            raise Unfit("got an empty path")
         return value, None
     if _is_open_file(value):
         name = getattr(value, "name", None)
         if not isinstance(name, str):
-            raise ValueError("got a file object without a name: give (filename, file)")
+            raise Unfit("got a file object without a name: give (filename, file)")
         return value, _base_name(name)
-    raise ValueError(
-        f"wants a path, the URL of an earlier upload, an UploadedFile, a binary file object, "
-        f"(filename, bytes) or (filename, file), got {type(value).__name__}"
+    raise Unfit(
+        "wants a path, the URL of an earlier upload, an UploadedFile, a binary file object, "
+        "(filename, bytes) or (filename, file), got {}",
+        type(value).__name__,
     )
+
+
+def _unfit_file(template: str, filename: str, code: ProblemCode) -> Unfit:
+    return Unfit(template, _quoted(filename), code=code, file=filename)
 
 
 def _is_bytes(value: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
+from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol.api_version import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
@@ -96,8 +97,13 @@ def _compare(answer: ApiResponse, asked: str, places: Iterable[list[str]]) -> No
         if named and not any(is_same(each, asked) for each in named):
             shown = excerpt(named[0], 80, answer.mask)
             raise MixedUpAnswer(
-                f"{answer.method} {answer.url.partition('?')[0] or 'of the API'} was asked about "
-                f"{excerpt(asked, 80)}, and the answer is about {shown}. {_ADVICE}.",
+                gapped(
+                    f"{literal(answer.method)} {{}} was asked about {{}}, and the answer is about {{}}. "
+                    f"{literal(_ADVICE)}.",
+                    answer.url.partition("?")[0] or "of the API",
+                    excerpt(asked, 80),
+                    shown,
+                ),
                 asked=asked,
                 named=shown,
                 body=excerpt_of_bytes(answer.body, mask=answer.mask),

@@ -1,4 +1,4 @@
-"""The names of inputs in messages, and the sentence for one that means no input, or more than one."""
+"""The names of inputs in messages, and problems that name an input."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from opus_async.input_names import InputNames
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField
 from opus_async.opus.protocol.excerpts import excerpt
 
 
-def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> str:
-    """The sentence for a name that means no input, or more than one."""
+def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> InputProblem:
+    """The problem with a name that means no input, or more than one."""
     if not isinstance(name, str):
-        return f"an input is named by a text, not by a value of type {type(name).__name__}"
+        return InputProblem(
+            f"an input is named by a text, not by a value of type {type(name).__name__}",
+            code=ProblemCode.UNKNOWN_INPUT,
+        )
     if not matches:
-        return f"there is no input {quoted(name)}{_suggestion(known, name)}"
+        return InputProblem(
+            f"there is no input {quoted(name)}{_suggestion(known, name)}", code=ProblemCode.UNKNOWN_INPUT
+        )
     variables = " and ".join(quoted(match.variable_name) for match in matches)
-    return (
+    return InputProblem(
         f"{quoted(name)} is the display name of {len(matches)} inputs: "
-        f"name the one you mean by its variable, {variables}"
+        f"name the one you mean by its variable, {variables}",
+        code=ProblemCode.AMBIGUOUS_INPUT,
     )
+
+
+def input_problem(field: InputField, unfit: Unfit) -> InputProblem:
+    """The problem with what was given for an input."""
+    return unfit.problem(subject=label(field), input=field.variable_name, display_name=field.display_name)
 
 
 def label(field: InputField) -> str:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail, JobStatus
 from opus_async.opus.protocol import identity_check, requests
 from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
@@ -189,7 +190,9 @@ def _day(moment: date | str | None) -> str | None:
     if isinstance(moment, date):  # a datetime is one, too
         return moment.isoformat()
     if to_epoch(moment) is None:
-        raise InvalidInputs([f"{moment!r} is no date: give a date, a datetime, or text like '2026-01-31'"])
+        raise InvalidInputs(
+            [bad_argument(f"{moment!r} is no date: give a date, a datetime, or text like '2026-01-31'")]
+        )
     return moment
 
 

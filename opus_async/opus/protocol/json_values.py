@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from opus_async.input_problems import Unfit
 from opus_async.opus.protocol.excerpts import excerpt
 
 LARGEST_SAFE_INT = 2**53
@@ -35,10 +36,10 @@ def to_jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool 
             text, in which every digit survives.
 
     Raises:
-        ValueError: Something in it is no JSON (NaN, a set, bytes, an open file ...); the text has its path.
+        Unfit: Something in it is no JSON (NaN, a set, bytes, an open file ...); the text has its path.
     """
     if depth > MAX_DEPTH:
-        raise ValueError(f"is nested deeper than {MAX_DEPTH} levels, or holds itself")
+        raise Unfit(f"is nested deeper than {MAX_DEPTH} levels, or holds itself")
     if isinstance(value, Enum):
         return to_jsonable(value.value, path, depth + 1, exact_ints=exact_ints)
     if isinstance(value, str | int | float):
@@ -72,13 +73,13 @@ def sendable(value: str, path: str = "") -> str:
     """The text, if it can be written as UTF-8.
 
     Raises:
-        ValueError: It holds half a character (a lone surrogate), as undecodable file names do.
+        Unfit: It holds half a character (a lone surrogate), as undecodable file names do.
     """
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"holds text that is not valid Unicode{_place(path)}") from None
+            raise Unfit("holds text that is not valid Unicode{}", _place(path)) from None
     return value if type(value) is str else str.__str__(value)
 
 
@@ -86,12 +87,13 @@ def safe_int(value: int, path: str = "") -> int:
     """The integer, if it arrives as itself.
 
     Raises:
-        ValueError: It is beyond ``LARGEST_SAFE_INT``.
+        Unfit: It is beyond ``LARGEST_SAFE_INT``.
     """
     if abs(value) > LARGEST_SAFE_INT:
-        raise ValueError(
-            f"holds an integer beyond 2^53{_place(path)}, whose last digits would be lost on the way: "
-            "send it as text, through an input of type str"
+        raise Unfit(
+            "holds an integer beyond 2^53{}, whose last digits would be lost on the way: send it as text, "
+            "through an input of type str",
+            _place(path),
         )
     return value
 
@@ -100,11 +102,11 @@ def iso_date(value: date | time) -> str:
     """A date, a datetime or a time in ISO 8601.
 
     Raises:
-        ValueError: It is a "not a time" that passes for a datetime, as in pandas.
+        Unfit: It is a "not a time" that passes for a datetime, as in pandas.
     """
     text = value.isoformat()
     if not text[:1].isdigit():
-        raise ValueError(f"wants a date, got {text}")
+        raise Unfit("wants a date, got {}", text)
     return text
 
 
@@ -130,7 +132,7 @@ def _scalar(value: Any, path: str, *, exact_ints: bool) -> Any:
         return str(value)
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
         return sendable(name, path)
-    raise ValueError(f"holds {preview(value)}{_place(path)}, which JSON cannot say")
+    raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{_place(path)}")
 
 
 def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | int:
@@ -138,7 +140,7 @@ def _number(value: Real | Decimal, path: str, *, exact_ints: bool) -> float | in
         return int(value) if exact_ints else safe_int(int(value), path)
     number = to_float(value)
     if not math.isfinite(number):
-        raise ValueError(f"holds {preview(value)}{_place(path)}, which JSON cannot say")
+        raise Unfit("holds {}, which JSON cannot say", f"{preview(value)}{_place(path)}")
     return number
 
 
@@ -156,7 +158,7 @@ def _key(key: Any, path: str) -> str:
     if isinstance(key, Enum):
         key = key.value
     if not isinstance(key, str):
-        raise ValueError(f"holds a key that is no text{_place(path)}: {preview(key)}")  # noqa: TRY004
+        raise Unfit("holds a key that is no text{}: {}", _place(path), preview(key))
     return sendable(key, path)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from opus_async.errors import InvalidInputs
 from opus_async.input_names import InputNames
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.files import FileFacts, FileInspector, FileToSend, file_or_url, is_named_file
-from opus_async.opus.protocol.input_labels import label, name_problem, quoted
+from opus_async.opus.protocol.input_labels import input_problem, name_problem, quoted
 from opus_async.opus.protocol.values import coerce
 
 __all__ = ["BoundInputs", "FileFacts", "FileInspector", "FileToSend", "bind"]
@@ -86,9 +87,14 @@ def bind(
     """
     if not isinstance(inputs, Mapping):
         raise InvalidInputs(
-            [f"inputs are a mapping of name to value, not a value of type {type(inputs).__name__}"]
+            [
+                InputProblem(
+                    f"inputs are a mapping of name to value, not a value of type {type(inputs).__name__}",
+                    code=ProblemCode.BAD_ARGUMENT,
+                )
+            ]
         )
-    problems: list[str] = []
+    problems: list[InputProblem] = []
     given, unclear = _assigned(workflow, inputs, problems)
     files = _Files(inspect, max_file_bytes)
     values: list[tuple[InputField, Any]] = []
@@ -96,12 +102,12 @@ def bind(
         name = target.variable_name
         if name not in given:
             if not target.nullable and name not in unclear:
-                problems.append(f"{label(target)} is missing")
+                problems.append(input_problem(target, Unfit("is missing", code=ProblemCode.MISSING)))
             continue
         try:
             value = _bound(target, given[name], files)
         except ValueError as error:
-            problems.append(f"{label(target)} {error}")
+            problems.append(input_problem(target, Unfit.of(error)))
         else:
             if value is not None:
                 values.append((target, value))
@@ -111,7 +117,7 @@ def bind(
 
 
 def _assigned(
-    workflow: Workflow, inputs: Mapping[str, Any], problems: list[str]
+    workflow: Workflow, inputs: Mapping[str, Any], problems: list[InputProblem]
 ) -> tuple[dict[str, Any], set[str]]:
     """Variable name -> what was given for it, and the variables that an ambiguous name may have meant."""
     known = InputNames(workflow.inputs)
@@ -128,9 +134,13 @@ def _assigned(
             continue
         variable = matches[0].variable_name
         if variable in given:
-            problems.append(
-                f"{label(matches[0])} is given twice, as {quoted(named_as[variable])} and as {quoted(name)}"
+            twice = Unfit(
+                "is given twice, as {} and as {}",
+                quoted(named_as[variable]),
+                quoted(name),
+                code=ProblemCode.GIVEN_TWICE,
             )
+            problems.append(input_problem(matches[0], twice))
             continue
         given[variable] = value
         named_as[variable] = name
@@ -158,7 +168,7 @@ class _Files:
         """The URL of an earlier upload, or the place of a new one's.
 
         Raises:
-            ValueError: It is no file that the input takes.
+            Unfit: It is no file that the input takes.
         """
         part = file_or_url(target, value, self._inspect, self._max_bytes)
         if isinstance(part, str):
@@ -170,23 +180,35 @@ class _Files:
         """Likewise for a list, which a single file is too; None for no files where that is allowed.
 
         Raises:
-            ValueError: With every file that is not taken.
+            Unfit: With every file that is not taken.
         """
         items = value if isinstance(value, list | tuple) and not is_named_file(value) else (value,)
         if not items:
             if target.nullable:
                 return None
-            raise ValueError("wants at least one file, got an empty list")
+            raise Unfit("wants at least one file, got an empty list")
         placed: list[_Pending | str] = []
-        problems: list[str] = []
+        unfit: list[tuple[int, Unfit]] = []
         for position, item in enumerate(items):
             try:
                 placed.append(self.one(target, item))
             except ValueError as error:
-                problems.append(f"[{position}] {error}" if len(items) > 1 else str(error))
-        if problems:
-            raise ValueError("; ".join(problems))
+                unfit.append((position, Unfit.of(error)))
+        if unfit:
+            raise _of_a_list(unfit, alone=len(items) == 1)
         return placed
+
+
+def _of_a_list(unfit: Sequence[tuple[int, Unfit]], *, alone: bool) -> Unfit:
+    """What is wrong with items of a list, in one: what the first is, and what to do about the last."""
+    *others, (place, last) = unfit
+    texts = [f"[{position}] {error}" for position, error in others]
+    texts.append(last.message if alone else f"[{place}] {last.message}")
+    first_place, first = unfit[0]
+    whole = Unfit("{}", "; ".join(texts), code=first.code, fix=last.fix, file=first.file)
+    whole.group = "; ".join(dict.fromkeys(error.group for _, error in unfit))
+    whole.position = first_place
+    return whole
 
 
 def _filled(value: Any, urls: Sequence[str]) -> Any:

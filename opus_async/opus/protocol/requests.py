@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
+from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol.api_version import ApiRequest, InitiateFields
 from opus_async.opus.protocol.json_values import sendable, to_jsonable
 
@@ -115,15 +116,17 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
     """
     problems = []
     if not fields.workflow_id and not fields.reference_entity_id:
-        problems.append("give workflow_id or reference_entity_id: a job is always of one workflow")
+        problems.append(
+            bad_argument("give workflow_id or reference_entity_id: a job is always of one workflow")
+        )
     if fields.source is not None and fields.source not in SOURCES:
-        problems.append(f"source must be one of {', '.join(SOURCES)}")
+        problems.append(bad_argument(f"source must be one of {', '.join(SOURCES)}"))
     initial_input = None
     if fields.initial_input is not None:
         try:
             initial_input = to_jsonable(fields.initial_input)
         except ValueError as error:
-            problems.append(f"initial_input {error}")
+            problems.append(bad_argument(f"initial_input {error}"))
     if problems:
         raise InvalidInputs(problems)
     return given(
@@ -150,13 +153,13 @@ def named(identifier: str | int, what: str) -> str:
     if isinstance(identifier, int) and not isinstance(identifier, bool):
         return str(identifier)
     if not isinstance(identifier, str):
-        raise InvalidInputs([f"the {what} is a {type(identifier).__name__}, not text"])
+        raise InvalidInputs([bad_argument(f"the {what} is a {type(identifier).__name__}, not text")])
     if not identifier.strip():
-        raise InvalidInputs([f"the {what} is empty"])
+        raise InvalidInputs([bad_argument(f"the {what} is empty")])
     try:
         return sendable(identifier)
     except ValueError as error:
-        raise InvalidInputs([f"the {what} {error}"]) from None
+        raise InvalidInputs([bad_argument(f"the {what} {error}")]) from None
 
 
 def _or_default(text: str | None, default: str) -> str:

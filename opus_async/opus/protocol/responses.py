@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import APIError, ProtocolError
+from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import error_from, json_of, json_or_none, request_of
 from opus_async.opus.protocol.api_version import ApiResponse, PresignedUpload
@@ -151,8 +152,11 @@ def _doubt_about(url: str, answer: ApiResponse) -> str | None:
 def protocol_error(answer: ApiResponse, why: str) -> ProtocolError:
     """The error for JSON without what was asked for; ``why`` completes "answered with JSON ..."."""
     return ProtocolError(
-        f"{request_of(answer)} answered HTTP {answer.status} with JSON {why}. "
-        "The API may have changed: look for a newer opus-async, and report the body of this error.",
+        gapped(
+            f"{{}} answered HTTP {answer.status} with JSON {literal(why)}. "
+            "The API may have changed: look for a newer opus-async, and report the body of this error.",
+            request_of(answer),
+        ),
         body=excerpt_of_bytes(answer.body, mask=answer.mask),
     )
 

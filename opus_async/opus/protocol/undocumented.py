@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import requests, responses
 from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
@@ -81,17 +82,23 @@ def checked_file_url(value: Any) -> str:
     """
     if not isinstance(value, str):
         raise InvalidInputs(
-            [f"a file is named by its URL as text, not by a value of type {type(value).__name__}"]
+            [
+                bad_argument(
+                    f"a file is named by its URL as text, not by a value of type {type(value).__name__}"
+                )
+            ]
         )
     url = value.strip()
     if "x-amz-signature=" in url.lower():
-        raise InvalidInputs(["got a presigned URL; give the fileUrl that the results of the job hold"])
+        raise InvalidInputs(
+            [bad_argument("got a presigned URL; give the fileUrl that the results of the job hold")]
+        )
     try:
         parts = urlsplit(sendable(url))
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidInputs([f"'{excerpt(url, 80)}' is no http(s) URL; give a fileUrl"])
+        raise InvalidInputs([bad_argument(f"'{excerpt(url, 80)}' is no http(s) URL; give a fileUrl")])
     return url
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import files, requests, responses
 from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
 from opus_async.opus.protocol.base_version import BaseVersion
@@ -66,9 +67,11 @@ class V0(BaseVersion):
         """
         scope = DEFAULT_SCOPE if fields.access_scope is None else fields.access_scope
         if scope not in SCOPES:
-            raise InvalidInputs([f"access_scope must be one of {', '.join(SCOPES)}"])
+            raise InvalidInputs([bad_argument(f"access_scope must be one of {', '.join(SCOPES)}")])
         if scope == "workspace" and not (fields.workflow_id or fields.workspace_id):
-            raise InvalidInputs(["access_scope 'workspace' needs workflow_id or workspace_id beside it"])
+            raise InvalidInputs(
+                [bad_argument("access_scope 'workspace' needs workflow_id or workspace_id beside it")]
+            )
         body = requests.given(
             fileExtension=files.checked_extension(fields.extension),
             accessScope=None if scope == "unlisted" else scope,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import InputProblem, ProblemCode, bad_argument
 from opus_async.opus.protocol import files, requests, responses
 from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
 from opus_async.opus.protocol.base_version import BaseVersion
@@ -44,13 +45,9 @@ class V1(BaseVersion):
         Raises:
             InvalidInputs: No workflow is named, or something that only v0 can say is asked for.
         """
-        problems = [
-            f"{name} is not known to v1: leave it out, or use api='v0'"
-            for name in _ONLY_V0
-            if getattr(fields, name) is not None
-        ]
+        problems = [_only_v0(name) for name in _ONLY_V0 if getattr(fields, name) is not None]
         if not fields.workflow_id:
-            problems.append("give workflow_id: a case is always of one workflow")
+            problems.append(bad_argument("give workflow_id: a case is always of one workflow"))
         if problems:
             raise InvalidInputs(problems)
         return ApiRequest(
@@ -73,9 +70,13 @@ class V1(BaseVersion):
             scope = SCOPES[0]
         problems = []
         if scope not in SCOPES:
-            problems.append(f"access_scope must be one of {', '.join(SCOPES)} on v1")
+            problems.append(bad_argument(f"access_scope must be one of {', '.join(SCOPES)} on v1"))
         if not (fields.workflow_id or fields.workspace_id):
-            problems.append("v1 takes a file for a workflow or a workspace: give workflow_id or workspace_id")
+            problems.append(
+                bad_argument(
+                    "v1 takes a file for a workflow or a workspace: give workflow_id or workspace_id"
+                )
+            )
         if problems:
             raise InvalidInputs(problems)
         extension = files.checked_extension(fields.extension)
@@ -105,7 +106,7 @@ class V1(BaseVersion):
             InvalidInputs: ``workspaces`` is given.
         """
         if workspaces is not None:
-            raise InvalidInputs(["workspaces is not known to v1: leave it out, or use api='v0'"])
+            raise InvalidInputs([_only_v0("workspaces")])
         url = self.callback(callback_url)
         return ApiRequest(
             operation="execute",
@@ -136,6 +137,12 @@ class V1(BaseVersion):
 def _of_case(operation: str, job_id: str) -> ApiRequest:
     path = f"{_case(job_id)}/{operation}"
     return ApiRequest(operation=operation, method="GET", path=path, job_id=requests.named(job_id, "case id"))
+
+
+def _only_v0(name: str) -> InputProblem:
+    return InputProblem(
+        f"{name} is not known to v1: leave it out, or use api='v0'", code=ProblemCode.NOT_SUPPORTED
+    )
 
 
 def _case(job_id: str) -> str:

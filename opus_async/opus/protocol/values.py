@@ -1,6 +1,6 @@
 """A caller's value -> the JSON value of one input, by the type its schema names. Nothing about files here.
 
-Every refusal is a ``ValueError`` whose text completes the sentence "input X ...". What a spreadsheet or a
+Every refusal is an ``Unfit`` whose text completes the sentence "input X ...". What a spreadsheet or a
 form gives as text is taken where it can mean only one thing.
 """
 
@@ -20,6 +20,7 @@ from uuid import UUID
 
 from pydantic_core import from_json
 
+from opus_async.input_problems import Unfit
 from opus_async.opus.protocol.json_values import (
     entries_of,
     iso_date,
@@ -44,7 +45,7 @@ def coerce(kind: str, value: Any) -> Any:
     A member of an Enum counts as its value. A type that is not known takes anything that is JSON.
 
     Raises:
-        ValueError: The value does not fit; the text says what would.
+        Unfit: The value does not fit; the text says what would.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -63,7 +64,7 @@ def as_text(value: Any) -> str:
         return str(value)
     if isinstance(value, float | Decimal) and math.isfinite(to_float(value)):
         return str(value)
-    raise ValueError(f"wants text, got {preview(value)}")
+    raise Unfit("wants text, got {}", preview(value))
 
 
 def as_int(value: Any) -> int:
@@ -78,7 +79,7 @@ def as_int(value: Any) -> int:
     elif isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         whole = int(value.strip().partition(".")[0])
     if whole is None:
-        raise ValueError(f"wants a whole number, got {preview(value)}")
+        raise Unfit("wants a whole number, got {}", preview(value))
     return safe_int(whole)
 
 
@@ -96,7 +97,7 @@ def as_float(value: Any) -> float | int:
     else:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"wants a finite number, got {preview(value)}{_with_a_point(value)}")
+        raise Unfit("wants a finite number, got {}", f"{preview(value)}{_with_a_point(value)}")
     return number
 
 
@@ -108,7 +109,7 @@ def as_bool(value: Any) -> bool:
     if known is None and isinstance(value, int | float) and value in (0, 1):
         known = bool(value)
     if known is None:
-        raise ValueError(f"wants true or false, got {preview(value)}")
+        raise Unfit("wants true or false, got {}", preview(value))
     return known
 
 
@@ -118,11 +119,11 @@ def as_date(value: Any) -> str:
         return iso_date(value)[:10]
     day = value.strip() if isinstance(value, str) else ""
     if not _DAY.fullmatch(day):
-        raise ValueError(f"wants a date like 2025-11-09, got {preview(value)}")
+        raise Unfit("wants a date like 2025-11-09, got {}", preview(value))
     try:
         return date.fromisoformat(day).isoformat()
     except ValueError as error:
-        raise ValueError(f"wants a day that exists, got {preview(value)} ({error})") from None
+        raise Unfit("wants a day that exists, got {} ({})", preview(value), error) from None
 
 
 def as_array(value: Any) -> list[Any]:
@@ -130,7 +131,7 @@ def as_array(value: Any) -> list[Any]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = _parsed(value)
     if not isinstance(value, list | tuple):
-        raise ValueError(f"wants a list, or the JSON text of one, got {preview(value)}")  # noqa: TRY004
+        raise Unfit("wants a list, or the JSON text of one, got {}", preview(value))
     items: list[Any] = to_jsonable(value)
     return items
 
@@ -140,7 +141,7 @@ def as_object(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = _parsed(value)
     if entries_of(value) is None:
-        raise ValueError(f"wants a mapping, or the JSON text of an object, got {preview(value)}")
+        raise Unfit("wants a mapping, or the JSON text of an object, got {}", preview(value))
     entries: dict[str, Any] = to_jsonable(value)
     return entries
 
@@ -164,7 +165,7 @@ def _parsed(text: str) -> Any:
     try:
         return from_json(sendable(text), allow_inf_nan=False)
     except ValueError as error:
-        raise ValueError(f"wants valid JSON, got {preview(text)} ({error})") from None
+        raise Unfit("wants valid JSON, got {} ({})", preview(text), error) from None
 
 
 _BY_TYPE: Mapping[str, Callable[[Any], Any]] = {

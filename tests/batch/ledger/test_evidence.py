@@ -483,7 +483,7 @@ async def test_a_decision_that_a_crash_kept_from_the_ledger_stays_a_decision(tmp
     appended(tmp_path, told("key-2", outputs={}, timings={}))
     async with opened(tmp_path) as ledger:
         assert ledger.counts().completed == 2
-    assert columns(tmp_path, "key-2", "note") == ("resolved by a person",)
+    assert columns(tmp_path, "key-2", "decided_by", "note") == ("person", "resolved by a person")
 
 
 async def test_a_line_of_this_module_is_one_that_the_ledger_writes(tmp_path):

@@ -621,7 +621,9 @@ async def test_an_unknown_row_that_is_done_gets_its_line(tmp_path):
         "outputs": {},
         "timings": {},
     }
-    assert columns(tmp_path, "key-4", "state", "note", "error") == ("completed", "resolved by a person", None)
+    assert columns(tmp_path, "key-4", "state", "decided_by", "note", "error") == (
+        ("completed", "person", "resolved by a person", None)
+    )
     async with opened(tmp_path) as ledger:
         assert ledger.counts().completed == 2
 
@@ -633,11 +635,11 @@ async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
         assert await ledger.resolve("retry") == 1
         assert ledger.counts() == Counts(planned=2, completed=1, failed=2, cancelled=1, timed_out=1)
         assert await ledger.resolve("done") == 0
-    assert columns(tmp_path, "key-4", "state", "note", "error") == (
-        ("failed", "resolved by a person", "it is unknown")
+    assert columns(tmp_path, "key-4", "state", "decided_by", "note", "error") == (
+        ("failed", "person", "resolved by a person", "it is unknown")
     )
-    assert columns(tmp_path, "key-5", "state", "remote_id", "orders", "retried_from") == (
-        ("planned", "job-key-5", 1, "failed")
+    assert columns(tmp_path, "key-5", "state", "decided_by", "remote_id", "orders", "retried_from") == (
+        ("planned", None, "job-key-5", 1, "failed")
     )
     assert select(tmp_path, "SELECT note FROM history WHERE row = 6 ORDER BY id DESC LIMIT 1") == [
         ("resolved by a person; its job job-key-5 is asked first",)

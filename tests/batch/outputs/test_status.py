@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledgers import START, make_ledger
 
-from opus_async.batch.ledger.decisions import RESOLVED
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
 from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status
@@ -244,20 +243,18 @@ def test_a_report_that_was_made_before_the_last_activity_is_not_pointed_to(tmp_p
 
 
 def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
-    same = {"state": "unknown", "cause": "No outcome after N s", "error": "No outcome after 30 s"}
-    other = {"state": "failed", "cause": "HTTP N", "error": "HTTP 500"}
+    same = {"state": "unknown", "cause": "No outcome after … s", "error": "No outcome after 30 s"}
+    other = {"state": "failed", "cause": "HTTP …", "error": "HTTP 500"}
     make_ledger(tmp_path, rows=[same, same, other, {**other, "error": "HTTP 502"}])
-    assert [group.told for group in read_status(tmp_path).failures] == ["HTTP N", "No outcome after 30 s"]
+    assert [group.told for group in read_status(tmp_path).failures] == ["HTTP …", "No outcome after 30 s"]
     said = as_text(read_status(tmp_path))
     assert "  2 x No outcome after 30 s\n      e.g. key-0, job job-0\n" in said
-    assert "  2 x HTTP N\n      e.g. key-2, job job-2: HTTP 500\n" in said
+    assert "  2 x HTTP …\n      e.g. key-2, job job-2: HTTP 500\n" in said
 
 
 def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_path):
     row = {"state": "failed", "cause": "no answer", "error": "no answer in 9 s"}
-    make_ledger(
-        tmp_path, rows=[row, {**row, "note": RESOLVED}, {**row, "state": "unknown", "note": RESOLVED}]
-    )
+    make_ledger(tmp_path, rows=[row, {**row, "decided_by": "person"}, {**row, "state": "unknown"}])
     first, second = read_status(tmp_path).failures
     assert (first.cause, first.count) == ("no answer", 2)
     assert (second.cause, second.count) == ("a person decided that it failed", 1)

@@ -332,7 +332,7 @@ def test_the_time_that_people_took_is_called_so(tmp_path):
 
 
 def test_a_row_that_a_person_called_failed_says_so(tmp_path):
-    row = {"state": "failed", "note": "resolved by a person", "error": "no answer"}
+    row = {"state": "failed", "decided_by": "person", "error": "no answer"}
     said = page_of(make_ledger(tmp_path / "b", rows=[row])).said
     assert "a person decided that it failed 1 failed, 100 %" in said
     assert "a person decided that it failed; until then: no answer" in said

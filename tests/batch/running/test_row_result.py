@@ -11,7 +11,6 @@ from opus_async.batch.rows import FetchedFile, Row, RowState
 from opus_async.batch.running.row_result import add_timings, from_error, from_outcome
 from opus_async.errors import (
     AmbiguousExecution,
-    APIError,
     DeadlineExceeded,
     InvalidInputs,
     JobFailed,
@@ -21,7 +20,6 @@ from opus_async.errors import (
     UploadError,
     ValidationFailed,
 )
-from opus_async.metrics.failure_groups import group_key
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
@@ -109,27 +107,3 @@ def test_the_job_of_an_error_is_kept_and_its_cause_told():
 
 def test_seconds_add_up_over_processes():
     assert add_timings({"a": 1.0, "b": 2.0}, {"b": 0.5, "c": 1.0}) == {"a": 1.0, "b": 2.5, "c": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (
-            InvalidInputs(["'Document' there is no file '/a/b/1.pdf'"]),
-            InvalidInputs(["'Document' there is no file '/c/2.pdf'"]),
-        ),
-        (
-            APIError("x", status=400, detail="job 77aa1234 is bad"),
-            APIError("y", status=400, detail="job 99bb5678 is bad"),
-        ),
-        (OpusError("took 12.5 s"), OpusError("took 3 s")),
-        (JobFailed("f1", failed_nodes=["OCR"]), JobFailed("f2", failed_nodes=["OCR"])),
-    ],
-)
-def test_failures_that_differ_only_in_names_and_numbers_have_one_cause(one, other):
-    assert group_key(one) == group_key(other)
-    assert group_key(one) != group_key(OpusError("something else"))
-
-
-def test_a_cause_is_short():
-    assert len(group_key(OpusError("word " * 1000))) <= 160

@@ -1,0 +1,112 @@
+"""Which error it is, and what to do about it, as values: sentences are made where they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Which error it is: stable, for programs and other languages. One for each class of errors."""
+
+    UNEXPECTED = "unexpected"
+    CONFIGURATION = "configuration"
+    INVALID_INPUTS = "invalid_inputs"
+    REFUSED = "refused"
+    AUTHENTICATION = "authentication"
+    PERMISSION_DENIED = "permission_denied"
+    NOT_FOUND = "not_found"
+    VALIDATION_FAILED = "validation_failed"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    SERVER_ERROR = "server_error"
+    PROTOCOL = "protocol"
+    MIXED_UP_ANSWER = "mixed_up_answer"
+    TRANSPORT = "transport"
+    HOST_DOWN = "host_down"
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+    JOB_FAILED = "job_failed"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    AMBIGUOUS_EXECUTION = "ambiguous_execution"
+    MANIFEST = "manifest"
+    LEDGER = "ledger"
+    LEDGER_BUSY = "ledger_busy"
+    LEDGER_DOUBTFUL = "ledger_doubtful"
+
+
+class NextAction(StrEnum):
+    """What can be done about an error."""
+
+    WAIT_FOR_JOB = "wait_for_job"
+    """The job goes on: wait for it, and do not run the same inputs again before its end is known."""
+    LOOK_AT_JOB = "look_at_job"
+    """The job may run or not: see what it has done before anything is run again."""
+    FETCH_RESULTS = "fetch_results"
+    """The job has ended: fetch what it left."""
+    FETCH_FILES = "fetch_files"
+    """The outputs are here: fetch their files again."""
+    READ_AUDIT = "read_audit"
+    """The job failed: its audit tells what each node did."""
+    SET_KEY = "set_key"
+    """No service key came: set one."""
+    CHECK_KEY = "check_key"
+    """The service key was refused: make a new one."""
+    ASK_FOR_PERMISSION = "ask_for_permission"
+    """The user behind the key lacks a permission."""
+    RAISE_QUOTA = "raise_quota"
+    """The limit of the plan or the budget has to be raised first."""
+    CHECK_ID = "check_id"
+    """The id is unknown there: check it, and the generation of the API."""
+    CHOOSE_GENERATION = "choose_generation"
+    """Another generation of the API, or another base URL."""
+    CORRECT_SETTINGS = "correct_settings"
+    """A setting, as the message tells."""
+    CORRECT_INPUTS = "correct_inputs"
+    """What was asked for, as the message tells: the same will be refused again."""
+    CORRECT_MANIFEST = "correct_manifest"
+    """The manifest, or the options beside it."""
+    SLOW_DOWN = "slow_down"
+    """Fewer requests at once, or later ones."""
+    TRY_LATER = "try_later"
+    """The platform failed: the same may go well later."""
+    ALLOW_MORE_TIME = "allow_more_time"
+    """Nothing was started in time: give a longer time-out, if this is normal."""
+    CHECK_CONNECTION = "check_connection"
+    """The way to the platform: network, proxy, certificate, base URL."""
+    FREE_DISK_SPACE = "free_disk_space"
+    """Make room on the disk, then go on."""
+    WAIT_FOR_PROCESS = "wait_for_process"
+    """Another process works on the batch: let it end."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What can be done about an error.
+
+    Attributes:
+        action: What.
+        job_id: With which job; None where it is about none.
+    """
+
+    action: NextAction
+    job_id: str | None = None
+
+
+COMES_FIRST = frozenset(
+    {
+        NextAction.SET_KEY,
+        NextAction.CHECK_KEY,
+        NextAction.ASK_FOR_PERMISSION,
+        NextAction.RAISE_QUOTA,
+        NextAction.CHOOSE_GENERATION,
+        NextAction.CORRECT_SETTINGS,
+        NextAction.LOOK_AT_JOB,
+    }
+)
+"""What must be done before anything else about the job."""
+
+
+def no_hint(_: NextStep) -> str:
+    """What a library says that has no calls of its own for next steps: nothing."""
+    return ""

@@ -1,0 +1,65 @@
+"""Ledgers of earlier releases: read as they are, and brought up when they are opened for writing."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from ledger_tools import columns, completed, created, not_completed, opened, order, select
+
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.rows import RowState
+from opus_async.layout import LEDGER, RESULTS
+
+_HAS_COLUMN = "SELECT count(*) FROM pragma_table_info('rows') WHERE name = 'decided_by'"
+
+
+async def _decided_without_the_column(folder):
+    """A ledger of the first release with schema 2: a person's decisions stand in notes alone."""
+    async with created(folder, 4) as ledger:
+        await ledger.begin_session({})
+        for row in await ledger.take(4):
+            await order(ledger, row, accepted=row.index == 0)
+            await ledger.end(row, not_completed(RowState.UNKNOWN) if row.index else completed(row))
+        await ledger.resolve("done", keys=["key-1"])
+        await ledger.resolve("failed", keys=["key-2"])
+    with closing(sqlite3.connect(folder / LEDGER, isolation_level=None)) as database:
+        database.execute("ALTER TABLE rows DROP COLUMN decided_by")
+
+
+DECISIONS = {"key-0": None, "key-1": "person", "key-2": "person", "key-3": None}
+
+
+async def test_reader_shows_decisions_of_a_ledger_without_the_column(tmp_path):
+    await _decided_without_the_column(tmp_path)
+    with LedgerReader(tmp_path) as ledger:
+        rows = {row.key: row for row in ledger.rows()}
+        causes = {group.cause for group in ledger.failures_by_cause()}
+    assert {key: row.decided_by for key, row in rows.items()} == DECISIONS
+    assert rows["key-2"].reason.startswith("a person decided that it failed; until then: ")
+    assert rows["key-3"].reason == rows["key-3"].error
+    assert "a person decided that it failed" in causes
+    assert select(tmp_path, _HAS_COLUMN) == [(0,)], "reading changes nothing"
+
+
+async def test_opening_for_writing_adds_the_column_from_the_notes(tmp_path):
+    await _decided_without_the_column(tmp_path)
+    async with opened(tmp_path):
+        pass
+    assert {key: columns(tmp_path, key, "decided_by")[0] for key in DECISIONS} == DECISIONS
+    async with opened(tmp_path):  # and a second time there is nothing to add
+        pass
+
+
+@pytest.mark.parametrize("older", [True, False])
+async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
+    await _decided_without_the_column(tmp_path)
+    if not older:
+        async with opened(tmp_path):
+            pass
+    (tmp_path / RESULTS).write_bytes(b"")
+    async with opened(tmp_path):
+        pass
+    assert columns(tmp_path, "key-0", "state", "decided_by") == ("running", None), "its job is asked"
+    assert columns(tmp_path, "key-1", "state", "decided_by") == ("unknown", None), "its end was only said"
