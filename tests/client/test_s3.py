@@ -185,7 +185,7 @@ class Presigner:
         self._content_type = content_type
         self._version = version
 
-    async def presign(self, fields):
+    async def presign(self, fields, *, waited=0.0):
         key = f"uploader/{len(self.asked)} {fields.original_name}"
         self.asked.append(key)
         url = presign_put(self._s3, key, self._content_type, self._version)

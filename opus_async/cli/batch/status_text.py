@@ -11,7 +11,6 @@ from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
 from opus_async.cli.words import between, coarse, duration
 from opus_async.layout import FAILURES, REPORT, RESULTS
-from opus_async.reporting.bottlenecks import bottleneck_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +93,8 @@ def _work(status: Status) -> str:
         ago = duration(max(time.time() - status.inside_at, 0))
         lines.append(f"  by stage, {ago} ago: {stages}")
     if status.bottleneck and status.process is not None:
+        from opus_async.reporting.bottlenecks import bottleneck_text
+
         lines.append(f"  bottleneck: {bottleneck_text(status.bottleneck)}")
     return "\n".join(lines)
 
