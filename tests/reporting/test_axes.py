@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from opus_async.reporting import words
 from opus_async.reporting.charts.axes import CLOCK_STEPS, SessionSpan, TimeAxis, scale
 from opus_async.reporting.charts.time_series import BUCKETS, COLUMNS, Lines, Throughput
 
@@ -154,57 +153,3 @@ def test_lines_of_no_samples_are_empty():
     lines.add(7, 3, 1)
     assert lines[1] == []
     assert lines.highest == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [
-        (0, "0 s"),
-        (0.0002, "<1 ms"),
-        (0.0123, "12 ms"),
-        (0.42, "0.42 s"),
-        (3, "3 s"),
-        (7.346, "7.35 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min"),
-        (125, "2 min 05 s"),
-        (3599.7, "1 h"),
-        (10_920, "3 h 02 min"),
-        (86_399, "1 d"),
-        (187_200, "2 d 4 h"),
-        (-3, "0 s"),
-    ],
-)
-def test_a_span_of_time_in_words(seconds, told):
-    assert words.duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == told
-
-
-@pytest.mark.parametrize(
-    ("part", "whole", "told"),
-    [
-        (0, 0, "0 %"),
-        (0, 10, "0 %"),
-        (1, 100_000, "< 0.1 %"),
-        (1588, 100_000, "1.6 %"),
-        (984, 1000, "98.4 %"),
-        (99_999, 100_000, "> 99.9 %"),
-        (7, 7, "100 %"),
-    ],
-)
-def test_a_share_is_nothing_or_all_only_when_it_is(part, whole, told):
-    assert words.share(part, whole).replace("\N{NO-BREAK SPACE}", " ") == told
-
-
-@pytest.mark.parametrize(
-    ("size", "told"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (999_900, "1.0 MB"),
-        (18_500_000_000, "18.5 GB"),
-        (3e17, "300 PB"),
-    ],
-)
-def test_a_size_in_words(size, told):
-    assert words.size(size).replace("\N{NO-BREAK SPACE}", " ") == told

@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opus_async.reporting import words
+from opus_async import text as words
+from opus_async.reporting import figures
 from opus_async.reporting.charts.axes import Segment, SessionSpan
 from opus_async.reporting.charts.frame import SIZES, Frame
 from opus_async.reporting.charts.time_series import Column, Lines, Point
@@ -88,7 +89,7 @@ def _column(frame: Frame, column: Column, unit: Unit) -> str:
     width = max(right - left - (_GAP if right - left > _NARROW else 0.0), 0.5)
     joint, top = frame.y(unit.of(column.completed, column)), frame.y(unit.of(column.total, column))
     told = (
-        f"{words.day(column.began)} {words.clock(column.began)} to {words.clock(column.ended)} UTC: "
+        f"{figures.day(column.began)} {words.clock(column.began)} to {words.clock(column.ended)} UTC: "
         f"{words.count(column.completed)} completed, {words.count(column.not_completed)} did not; "
         f"{words.figure(unit.of(column.total, column))} per {unit.name}"
     )
@@ -142,7 +143,7 @@ def _moments(frame: Frame, stretch: Segment, points: Sequence[Point], parked: Se
     waiting = {point.at: point.value for point in parked}
     drawn: list[str] = []
     for place, point in enumerate(points):
-        told = f"{words.day(point.at)} {words.clock(point.at)} UTC: {words.count(point.value)} in flight"
+        told = f"{figures.day(point.at)} {words.clock(point.at)} UTC: {words.count(point.value)} in flight"
         if waiting.get(point.at):
             told += f", {words.count(waiting[point.at])} waiting for a person"
         drawn.append(_pointed(frame, (edges[place], edges[place + 1]), told, ""))

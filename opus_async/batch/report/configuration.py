@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from opus_async import text as words
 from opus_async.batch.report.report_data import ReportData
-from opus_async.reporting import words
 from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
 
 _SECRET = re.compile(
@@ -20,9 +20,9 @@ _ELSEWHERE = frozenset({"binding", "stages", "created_at", "schema_version"})
 _MOST = 300
 
 
-def configuration(figures: ReportData) -> str:
+def configuration(data: ReportData) -> str:
     """Workflow, manifest, settings, and which column went where."""
-    facts = figures.facts
+    facts = data.facts
     names = dict.fromkeys((*_TITLES, *sorted(facts)))
     parts = [
         _settings(_TITLES.get(name, name.capitalize()), facts[name])
@@ -30,7 +30,7 @@ def configuration(figures: ReportData) -> str:
         if name in facts and name not in _ELSEWHERE
     ]
     return section(
-        "configuration", "Configuration", *parts, _binding(facts.get("binding", ())), _changes(figures)
+        "configuration", "Configuration", *parts, _binding(facts.get("binding", ())), _changes(data)
     )
 
 
@@ -78,11 +78,11 @@ def _binding(bound: Sequence[Mapping[str, Any]]) -> str:
     return f"<h3>Columns</h3>\n{table(columns, lines, label='Which column goes where', kind='stack')}"
 
 
-def _changes(figures: ReportData) -> str:
+def _changes(data: ReportData) -> str:
     """What later sessions were told differently."""
     items: list[str] = []
     before: dict[str, str] | None = None
-    for session in figures.sessions:
+    for session in data.sessions:
         now = dict(_flat("", session.view.settings))
         for name in dict.fromkeys((*(before or {}), *now)) if before is not None else ():
             old, new = (before or {}).get(name, "not set"), now.get(name, "not set")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from opus_async import text as words
 from opus_async.batch.report.report_data import Example, Group, ReportData, Session
 from opus_async.batch.rows import RowState
 from opus_async.jobs.lifecycle import PAUSED
-from opus_async.reporting import words
+from opus_async.reporting import figures
 from opus_async.reporting.charts import bars
 from opus_async.reporting.charts.bars import figure
 from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
@@ -38,26 +39,26 @@ _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 _MOST_ERROR = 320
 
 
-def stage_times(figures: ReportData) -> str:
+def stage_times(data: ReportData) -> str:
     """Where the time of a row goes."""
-    if not figures.stages:
+    if not data.stages:
         return section(
             "stages", "Where the time goes", paragraph("No row has been through a stage yet.", "none")
         )
-    does = dict(zip(figures.facts.get("stages", ()), _DOES, strict=False))
+    does = dict(zip(data.facts.get("stages", ()), _DOES, strict=False))
     does[PAUSED] = "rests on the platform until somebody acts there"
-    spent = sum(spread.mean * spread.rows for spread in figures.stages.values())
+    spent = sum(spread.mean * spread.rows for spread in data.stages.values())
     lines = [
         (
             _stage(name),
             text(does.get(name, "")),
             words.count(spread.rows),
-            words.duration(spread.mean),
-            words.duration(spread.median),
-            words.duration(spread.high),
-            words.share(spread.mean * spread.rows, spent),
+            figures.duration(spread.mean),
+            figures.duration(spread.median),
+            figures.duration(spread.high),
+            figures.share(spread.mean * spread.rows, spent),
         )
-        for name, spread in figures.stages.items()
+        for name, spread in data.stages.items()
     ]
     columns = (
         Column("Stage"),
@@ -69,10 +70,10 @@ def stage_times(figures: ReportData) -> str:
         Column("Share of time", "number"),
     )
     drawing = figure(
-        f"Time of a row in each stage; rows that {figures.timed}.",
+        f"Time of a row in each stage; rows that {data.timed}.",
         [("mean", "mean"), ("whisker", "up to the 95th percentile")],
         bars.stages(
-            {_WAITS_SHORT if name == PAUSED else name: spread for name, spread in figures.stages.items()}
+            {_WAITS_SHORT if name == PAUSED else name: spread for name, spread in data.stages.items()}
         ),
     )
     return section("stages", "Where the time goes", drawing, table(columns, lines, label="Time by stage"))
@@ -82,20 +83,16 @@ def _stage(name: str) -> str:
     return text(_WAITS) if name == PAUSED else code(name)
 
 
-def failures(figures: ReportData) -> str:
+def failures(data: ReportData) -> str:
     """What did not complete, by cause."""
-    total = figures.counts.not_completed
+    total = data.counts.not_completed
     if not total:
         return section("failures", "Failures by cause", paragraph("No row ended without completing.", "none"))
-    groups = "".join(_group(group, total) for group in figures.groups)
+    groups = "".join(_group(group, total) for group in data.groups)
     others = ""
-    if figures.other_causes:
-        causes = (
-            "1 more cause"
-            if figures.other_causes == 1
-            else f"{words.count(figures.other_causes)} more causes"
-        )
-        others = paragraph(f"{causes} account for {words.rows(figures.other_failures)}.", "note")
+    if data.other_causes:
+        causes = words.counted(data.other_causes, "more cause")
+        others = paragraph(f"{causes} account for {words.counted(data.other_failures, 'row')}.", "note")
     where = paragraph(
         f"Every one of them is in {code('failures.jsonl')}, with its inputs. Rows are counted from 0, as in "
         f"{code('results.jsonl')}.",
@@ -119,7 +116,7 @@ def _group(group: Group, total: int) -> str:
     ]
     return (
         f'<article class="cause">\n<h3>{isolated(group.cause)}</h3>\n'
-        f"<p><b>{kinds}</b>, {words.share(group.count, total)} of the rows that did not complete"
+        f"<p><b>{kinds}</b>, {figures.share(group.count, total)} of the rows that did not complete"
         f"{bars.meter(group.count, total)}</p>\n"
         f"{table(columns, lines, label='Examples of this cause', kind='stack')}</article>\n"
     )
@@ -133,9 +130,9 @@ def _job(row: Example) -> str:
     return code(row.job_id) if row.job_id else "none"
 
 
-def slowest(figures: ReportData) -> str:
+def slowest(data: ReportData) -> str:
     """The rows that took longest."""
-    if not figures.slowest:
+    if not data.slowest:
         return section("slowest", "Slowest rows", paragraph("No row has been timed yet.", "none"))
     columns = (
         Column("Row", "short"),
@@ -148,19 +145,19 @@ def slowest(figures: ReportData) -> str:
     lines = [
         (
             *_named(slow.row),
-            words.duration(slow.seconds),
-            f"{_stage(slow.stage)} {words.duration(slow.stage_seconds)}" if slow.stage else words.NOTHING,
+            figures.duration(slow.seconds),
+            f"{_stage(slow.stage)} {figures.duration(slow.stage_seconds)}" if slow.stage else words.NOTHING,
             text(STATES[slow.row.state]),
             _job(slow.row),
         )
-        for slow in figures.slowest
+        for slow in data.slowest
     ]
     return section("slowest", "Slowest rows", table(columns, lines, label="Slowest rows"))
 
 
-def throttling(figures: ReportData) -> str:
+def throttling(data: ReportData) -> str:
     """Retries, 429s, and what held the batch back."""
-    if not figures.sessions:
+    if not data.sessions:
         return section("retries", "Retries and throttling", paragraph("Nothing was sent yet.", "none"))
     columns = (
         Column("Session"),
@@ -175,28 +172,27 @@ def throttling(figures: ReportData) -> str:
             str(session.view.id),
             words.count(session.traffic.requests),
             words.count(session.traffic.retries),
-            words.share(session.traffic.retries, session.traffic.requests),
+            figures.share(session.traffic.retries, session.traffic.requests),
             words.count(session.traffic.throttled),
-            words.size(session.traffic.uploaded_bytes),
+            figures.size(session.traffic.uploaded_bytes),
         )
-        for session in _some(figures.sessions)
+        for session in _some(data.sessions)
     ]
     return section(
         "retries",
         "Retries and throttling",
-        paragraph(_again(figures)),
-        _bottlenecks(figures.bottlenecks),
+        paragraph(_again(data)),
+        _bottlenecks(data.bottlenecks),
         table(columns, lines, label="Retries by session"),
     )
 
 
-def _again(figures: ReportData) -> str:
-    if not figures.started_again and not figures.ordered_again:
+def _again(data: ReportData) -> str:
+    if not data.started_again and not data.ordered_again:
         return "No row was taken up or ordered more than once."
-    was = "was" if figures.started_again == 1 else "were"
     return (
-        f"{words.rows(figures.started_again)} {was} taken up more than once; for "
-        f"{words.rows(figures.ordered_again)} a second order to start was made."
+        f"{words.counted(data.started_again, 'row was', 'rows were')} taken up more than once; for "
+        f"{words.counted(data.ordered_again, 'row')} a second order to start was made."
     )
 
 
@@ -204,34 +200,34 @@ def _bottlenecks(bottlenecks: Mapping[str, float]) -> str:
     if not bottlenecks:
         return ""
     items = "".join(
-        f"<li><b>{words.share(part, 1)}</b> {isolated(name)}</li>\n" for name, part in bottlenecks.items()
+        f"<li><b>{figures.share(part, 1)}</b> {isolated(name)}</li>\n" for name, part in bottlenecks.items()
     )
     return f"{paragraph('What limited the batch, as a share of the time:')}<ul>\n{items}</ul>\n"
 
 
-def duplicates(figures: ReportData) -> str:
+def duplicates(data: ReportData) -> str:
     """What had to be sent only once."""
-    files, saved = figures.files, words.at_least(figures.uploads_saved, known=figures.all_told)
+    files, saved = data.files, figures.at_least(data.uploads_saved, known=data.all_told)
     told = ["No upload was saved: as far as is known, no content came twice."]
-    if figures.uploads_saved:
+    if data.uploads_saved:
         told = [f"<b>{saved}</b> uploads were not needed: the same content had been uploaded before."]
     if files.paths:
         told.append(
-            f"The rows name {words.count(files.paths)} files ({words.size(files.size)}) with "
-            f"{words.count(files.contents)} different contents; {words.size(files.repeated)} are repetition."
+            f"The rows name {words.count(files.paths)} files ({figures.size(files.size)}) with "
+            f"{words.count(files.contents)} different contents; "
+            f"{figures.size(files.repeated)} are repetition."
         )
-    if figures.identical:
-        asks = "asks" if figures.identical == 1 else "ask"
+    if data.identical:
         told.append(
-            f"{words.rows(figures.identical)} {asks} for exactly what an earlier row asks for. Each runs as "
-            "a job of its own, and is billed."
+            f"{words.counted(data.identical, 'row asks', 'rows ask')} for exactly what an earlier row asks "
+            "for. Each runs as a job of its own, and is billed."
         )
     return section("duplicates", "Duplicates", *(paragraph(each) for each in told))
 
 
-def sessions(figures: ReportData) -> str:
+def sessions(data: ReportData) -> str:
     """The processes that worked on the batch."""
-    if not figures.sessions:
+    if not data.sessions:
         return section("sessions", "Sessions", paragraph("No process has worked on it yet.", "none"))
     columns = (
         Column("Session"),
@@ -243,13 +239,13 @@ def sessions(figures: ReportData) -> str:
         Column("Others", "number"),
         Column("Process", "short"),
     )
-    shown = _some(figures.sessions)
+    shown = _some(data.sessions)
     lines = [
         (
             str(session.view.id),
             words.moment(session.view.began_at),
             words.NOTHING if session.running else words.moment(session.ended),
-            words.duration(session.seconds),
+            figures.duration(session.seconds),
             _how(session),
             words.count(session.completed),
             words.count(session.not_completed),
@@ -257,7 +253,7 @@ def sessions(figures: ReportData) -> str:
         )
         for session in shown
     ]
-    left_out = len(figures.sessions) - len(shown)
+    left_out = len(data.sessions) - len(shown)
     note = (
         f"{words.count(left_out)} sessions in between are not shown; the ledger has them." if left_out else ""
     )

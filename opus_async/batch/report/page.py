@@ -60,13 +60,13 @@ $body<footer>
 """The policy lets nothing in but the style sheet: even a text that was not escaped could do nothing."""
 
 
-def page(figures: ReportData) -> bytes:
+def page(data: ReportData) -> bytes:
     """The whole report as HTML in UTF-8."""
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    parts = _SECTIONS if figures.counts.total else _WITHOUT_ROWS
-    body = "".join(part(figures) for part in parts)
-    title = f"{verdict(figures).sentence} {figures.directory.absolute().name}"
+    parts = _SECTIONS if data.counts.total else _WITHOUT_ROWS
+    body = "".join(part(data) for part in parts)
+    title = f"{verdict(data).sentence} {data.directory.absolute().name}"
     document = _PAGE.substitute(
         policy=f"default-src 'none'; style-src 'sha256-{digest}'",
         title=text(title),

@@ -12,6 +12,7 @@ from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
 from opus_async.errors import ConfigurationError
+from opus_async.text import counted
 
 Format = Literal["csv", "jsonl", "parquet", "xlsx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -81,5 +82,5 @@ def run(options: ExportOptions) -> int:
         raise WrongUse(error.message) from None
     if output != STDOUT:
         print(output)
-    print(f"{rows:,} {'row' if rows == 1 else 'rows'}", file=sys.stderr)
+    print(f"{counted(rows, 'row')}", file=sys.stderr)
     return Exit.OK

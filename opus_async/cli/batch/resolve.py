@@ -17,6 +17,7 @@ from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, terminal_width
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.batch.ledger.reader import StoredRow
@@ -102,7 +103,7 @@ def run(options: ResolveOptions) -> int:
         _list_unknown(options)
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, facts, decision, keys))
-    print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
+    print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
     print(status_text.as_text(read_status(options.directory)))
     return Exit.OK
 
@@ -155,7 +156,7 @@ def _list_unknown(options: ResolveOptions) -> None:
     shown = [(row.key, row.remote_id or "-", _why(row)) for row in rows]
     print(columns([("KEY", "JOB", "WHY"), *shown], width=terminal_width()))
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
-    are = "1 row is" if count == 1 else f"{count:,} rows are"
+    are = counted(count, "row is", "rows are")
     print_error(f"{are} unknown{more}: name keys to decide about, or all with --all")
     if rows[0].remote_id:
         print_hint(f"What the first one has done: {command_line('audit', rows[0].remote_id)}")

@@ -14,8 +14,9 @@ from opus_async.errors import ManifestError
 from opus_async.input_names import InputNames, closest
 from opus_async.manifests import FILE_COLUMN
 from opus_async.manifests.binding.file_cells import takes_files
-from opus_async.manifests.problem import Problem, Severity, option, quoted
+from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.models import InputField, Workflow
+from opus_async.text import quoted
 
 RESERVED = ("key", "title", "description")
 _SLIP = 0.75

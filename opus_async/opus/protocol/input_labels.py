@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from opus_async import text
 from opus_async.input_names import InputNames
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField
@@ -43,8 +44,8 @@ def label(field: InputField) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name in a message."""
-    return f"'{excerpt(name, 80)}'"
+    """A name in a message, without a secret."""
+    return text.quoted(excerpt(name, 80))
 
 
 def _suggestion(known: InputNames, name: str) -> str:

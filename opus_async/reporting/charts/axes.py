@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opus_async.reporting import words
+from opus_async import text as words
+from opus_async.reporting import figures
 
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
@@ -123,7 +124,7 @@ class TimeAxis:
                 x = stretch.x(at)
                 if found and x - found[-1].x < apart:
                     continue
-                day = words.day(at)
+                day = figures.day(at)
                 found.append(Tick(x, shown(at), day if day != last_day else ""))
                 last_day = day
         return found or self._beginnings(apart)
@@ -131,7 +132,7 @@ class TimeAxis:
     def _beginnings(self, apart: float) -> list[Tick]:
         """Where no round moment falls into any session."""
         first = self.stretches[0]
-        ticks = [Tick(first.left, words.clock(first.span.began), words.day(first.span.began))]
+        ticks = [Tick(first.left, words.clock(first.span.began), figures.day(first.span.began))]
         if first.right - first.left >= apart:
             ticks.append(Tick(first.right, words.clock(first.span.ended), ""))
         return ticks

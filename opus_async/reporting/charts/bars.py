@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from opus_async import text as words
 from opus_async.metrics.distribution import Distribution
-from opus_async.reporting import words
+from opus_async.reporting import figures
 from opus_async.reporting.charts.axes import scale
 from opus_async.reporting.charts.frame import CHARACTER, SIZES, Size
 from opus_async.reporting.html import text
@@ -56,7 +57,8 @@ def state_bar(parts: Sequence[Part]) -> str:
         left += width
     return (
         f'<svg class="division" role="img" aria-labelledby="division-title" height="20">'
-        f'<title id="division-title">Of {words.rows(total)}: {text(told)}</title>{"".join(drawn)}</svg>\n'
+        f'<title id="division-title">Of {words.counted(total, "row")}: {text(told)}</title>'
+        f"{''.join(drawn)}</svg>\n"
     )
 
 
@@ -77,7 +79,7 @@ def stages(spreads: Mapping[str, Distribution]) -> str:
     """A bar to the mean of each stage, and a whisker to what 95 of 100 rows do not exceed."""
     most = max(max(spread.mean, spread.high) for spread in spreads.values())
     told = "; ".join(
-        f"{name}: mean {words.duration(spread.mean)}, 95th percentile {words.duration(spread.high)}"
+        f"{name}: mean {figures.duration(spread.mean)}, 95th percentile {figures.duration(spread.high)}"
         for name, spread in spreads.items()
     )
     return "".join(_stages(size, spreads, most, told) for size in SIZES)
@@ -119,8 +121,8 @@ def _stage(name: str, spread: Distribution, at: tuple[float, float, float], top:
     return (
         f'<text class="name end" x="{left - 8:.1f}" y="{middle + 4:g}">{text(shown)}</text>'
         f'<rect class="mean" x="{left:.1f}" y="{middle - _BAR / 2:g}" width="{max(mean - left, 1):.1f}" '
-        f'height="{_BAR:g}"><title>{text(name)}: mean {words.duration(spread.mean)}, 95th percentile '
-        f"{words.duration(spread.high)}</title></rect>"
+        f'height="{_BAR:g}"><title>{text(name)}: mean {figures.duration(spread.mean)}, 95th percentile '
+        f"{figures.duration(spread.high)}</title></rect>"
         f'<path class="whisker" d="M{min(mean, high):.1f} {middle:g}H{high:.1f}m0 -5v10"/>\n'
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opus_async.reporting import words
+from opus_async import text as words
+from opus_async.reporting import figures
 from opus_async.reporting.charts.axes import Gap, Segment, SessionSpan, TimeAxis, scale
 from opus_async.reporting.html import text
 
@@ -106,7 +107,7 @@ class Frame:
         """All pauses; and how long they were, where there is room to say it: the longest first."""
         labels: list[tuple[float, float, str]] = []
         for pause in sorted(self._axis.breaks, key=lambda pause: -pause.seconds):
-            told = words.duration(pause.seconds)
+            told = figures.duration(pause.seconds)
             half = (len(told) + 1) * CHARACTER / 2
             middle = min((pause.left + pause.right) / 2, self.size.width - half)
             if pause.seconds > 0 and all(abs(middle - other) >= half + apart for other, apart, _ in labels):
@@ -120,7 +121,7 @@ class Frame:
     def _pause(self, pause: Gap) -> str:
         told = "the clock was set back"
         if pause.seconds >= 0:
-            told = f"nothing ran for {words.duration(pause.seconds)}"
+            told = f"nothing ran for {figures.duration(pause.seconds)}"
         width, height = pause.right - pause.left, self.bottom - self.top
         return (
             f'<rect class="pause" x="{pause.left:.1f}" y="{self.top:g}" width="{width:.1f}" '

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from ledgers import START, make_ledger
 
+from opus_async import text
 from opus_async.batch import report
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.reader import Process
 from opus_async.errors import LedgerError
-from opus_async.reporting import words
 
 _VOID = {"meta", "br", "hr", "link", "img"}
 _DRAWN_CLOSED = {"rect", "path"}
@@ -437,7 +437,7 @@ def test_a_session_of_no_time_at_all_is_drawn(tmp_path):
     page = page_of(made)
     drawn = [each for each in page.of("rect", "completed") if "y" in each and "%" not in str(each["width"])]
     assert [float(str(each["width"])) > 200 for each in drawn] == [True, True]  # a column, in two sizes
-    assert f"Completed per hour{words.NOTHING}" in page.said
+    assert f"Completed per hour{text.NOTHING}" in page.said
 
 
 def test_a_directory_without_a_ledger_is_refused_and_gets_no_report(tmp_path):
