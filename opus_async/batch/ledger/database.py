@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
+from opus_async.batch.ledger.own_files import OWNER_ONLY, refuse_strange
 from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
 from opus_async.batch.ledger.transitions import definitions
 from opus_async.errors import LedgerError

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger.database import refuse_links
-from opus_async.batch.ledger.disk import open_own
+from opus_async.batch.ledger.own_files import open_own
 from opus_async.errors import LedgerBusy, LedgerError
 from opus_async.layout import LOCK
 from opus_async.transport.forks import in_child

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger import database, mark
-from opus_async.batch.ledger.disk import make_directory
 from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.migrations import UPGRADED, upgrade
+from opus_async.batch.ledger.own_files import make_directory
 from opus_async.batch.ledger.reconciling import agree
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import translate_errors

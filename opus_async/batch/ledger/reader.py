@@ -19,8 +19,8 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.migrations import show_current_columns
+from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
 from opus_async.batch.rows import ENDED, EarlierJob, RowState

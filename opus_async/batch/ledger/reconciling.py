@@ -11,7 +11,7 @@ from typing import Any
 
 from opus_async.batch.ledger import results_tail
 from opus_async.batch.ledger.decisions import RESOLVED
-from opus_async.batch.ledger.disk import open_own, sync
+from opus_async.batch.ledger.own_files import open_own, sync
 from opus_async.batch.ledger.result_recording import DOWNLOADED
 from opus_async.batch.ledger.results_file import Agreed, known_end, read_only
 from opus_async.batch.ledger.results_tail import Piece, Verdict

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.disk import sync_path
+from opus_async.batch.ledger.own_files import sync_path
 from opus_async.batch.rows import FetchedFile
 from opus_async.errors import OpusError, first_error
 from opus_async.filenames import safe_name, safe_text
