@@ -6,9 +6,10 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from opus_async.batch.ledger.own_files import OWNER_ONLY, refuse_strange
+from opus_async.batch.ledger.own_files import refuse_strange
 from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
 from opus_async.batch.ledger.transitions import definitions
+from opus_async.disk import OWNER_ONLY
 from opus_async.errors import LedgerError
 
 SIDE_FILES = ("-journal", "-wal", "-shm")

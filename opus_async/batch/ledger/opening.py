@@ -15,12 +15,12 @@ from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, i
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.migrations import UPGRADED, upgrade
-from opus_async.batch.ledger.own_files import make_directory
 from opus_async.batch.ledger.reconciling import agree
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import translate_errors
 from opus_async.batch.ledger.store import NEW_LEDGER, Store
 from opus_async.batch.rows import RowState
+from opus_async.disk import make_directory
 from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
 from opus_async.layout import LEDGER, RESULTS
 

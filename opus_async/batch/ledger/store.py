@@ -14,11 +14,11 @@ from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.database import SIDE_FILES
 from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.own_files import sync_path
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
 from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, coalesce
 from opus_async.batch.rows import RowState
+from opus_async.disk import sync_path
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, MARK, RESULTS
 
