@@ -9,14 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import (
     FailureGroup,
     LedgerReader,
-    Process,
     StoredRow,
     StoredSample,
     StoredSession,
-    process_at_work,
 )
 from opus_async.batch.outputs.summary import DIED, RUNNING
 from opus_async.batch.outputs.table_writers import iso
@@ -101,7 +100,7 @@ def read_status(directory: Path) -> Status:
     Raises:
         LedgerError: There is none, or its ledger cannot be read.
     """
-    process = process_at_work(directory)
+    process = holder(directory)
     with LedgerReader(directory) as ledger, ledger.one_moment():
         counts = ledger.counts()
         sessions = ledger.sessions()

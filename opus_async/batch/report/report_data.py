@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import (
     CAUSE,
     LedgerReader,
-    Process,
     StoredSession,
-    process_at_work,
     reason,
 )
 from opus_async.batch.rows import ENDED, RowState
@@ -261,7 +260,7 @@ def gather(directory: Path) -> ReportData:
     Raises:
         LedgerError: There is no ledger, or it cannot be read.
     """
-    process = process_at_work(directory)
+    process = holder(directory)
     with _Reader(directory) as ledger, ledger.one_moment():
         return ledger.figures(process)
 

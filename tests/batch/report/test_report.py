@@ -15,8 +15,7 @@ from ledgers import START, make_ledger
 
 from opus_async import text
 from opus_async.batch import report
-from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.reader import Process
+from opus_async.batch.ledger.lock import DirectoryLock, Process
 from opus_async.errors import LedgerError
 
 _VOID = {"meta", "br", "hr", "link", "img"}
@@ -153,7 +152,7 @@ def test_a_lock_of_another_machine_is_told_with_what_cannot_be_known(tmp_path, m
         sessions=[{"ended_at": None, "ended_because": None, "exit_code": None}],
     )
     elsewhere = Process(812, "another-machine.example", START, None)
-    monkeypatch.setattr("opus_async.batch.report.report_data.process_at_work", lambda directory: elsewhere)
+    monkeypatch.setattr("opus_async.batch.report.report_data.holder", lambda directory: elsewhere)
     page = page_of(made)
     assert "process 812 on another-machine.example: from here nobody can tell if it lives" in page.said
     assert f"opus-async batch resume {made}" in page.commands
