@@ -1,18 +1,14 @@
-"""What a batch came to, in one sentence, and what to do next, as commands to be copied."""
+"""What a batch came to, in one sentence."""
 
 from __future__ import annotations
 
 import enum
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opus_async.batch.report.report_data import ReportData
-from opus_async.exits import Exit
 from opus_async.metrics.counts import Counts
 from opus_async.text import count, counted, plural
-
-_PROGRAM = "opus-async"
 
 
 class Tone(enum.StrEnum):
@@ -39,19 +35,6 @@ class Verdict:
     word: str
     sentence: str
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do.
-
-    Attributes:
-        why: What it is for.
-        commands: To be typed as they are; none where a person has to act elsewhere.
-    """
-
-    why: str
-    commands: tuple[str, ...] = ()
 
 
 def verdict(data: ReportData) -> Verdict:
@@ -120,81 +103,6 @@ def _why(data: ReportData) -> str:
     if data.counts.planned + data.counts.in_flight and last.view.ended_because:
         return f"The last session ended early: {last.view.ended_because}."
     return ""
-
-
-def steps(data: ReportData) -> list[Step]:
-    """What to do next, the most urgent first; the last exports what is there."""
-    return [*_going_on(data), *_deciding(data), *_again(data), *_taking(data)]
-
-
-def _going_on(data: ReportData) -> Iterator[Step]:
-    counts = data.counts
-    if counts.waiting:
-        waiting = f"{counted(counts.waiting, 'row')} {plural(counts.waiting, 'waits', 'wait')} for a person"
-        after = "the batch notices by itself" if data.running else "resume"
-        yield Step(f"{waiting} to act in the platform. Once that is done, {after}.")
-    if data.running:
-        yield Step(
-            "Follow it from a terminal, or make this report again.",
-            (_command(data, "status"), _command(data, "report")),
-        )
-        if data.process and data.process.alive is None:
-            yield Step("If the process that its lock names is gone, go on.", (_command(data, "resume"),))
-        return
-    if data.sessions and data.sessions[-1].view.exit_code == Exit.NOT_ALLOWED:
-        yield Step(
-            "Find out what is wrong with the key, a permission or the network.", (f"{_PROGRAM} doctor",)
-        )
-    if left := counts.planned + counts.in_flight:
-        yield Step(
-            f"Go on with the {counted(left, 'row')} that {plural(left, 'is', 'are')} left. What completed is "
-            "not run again, and what was ordered is looked up before anything else.",
-            (_command(data, "resume"),),
-        )
-
-
-def _deciding(data: ReportData) -> Iterator[Step]:
-    unknown = data.counts.unknown
-    if not unknown or data.running:
-        return
-    if not data.counts.planned + data.counts.in_flight:
-        yield Step(
-            f"Look once more what became of the {counted(unknown, 'row')} whose end is unknown. "
-            "This orders nothing.",
-            (_command(data, "resume"),),
-        )
-    yield Step(
-        f"If the {counted(unknown, 'row')} that {plural(unknown, 'is', 'are')} unknown stay so, find their "
-        "jobs in the platform by the ids below and decide: done if they completed there, failed if they did "
-        "not, retry if they did not and the next resume shall run them as new jobs. As they stand, the "
-        "commands list the unknown rows and decide nothing: add the keys of rows, or --all.",
-        tuple(_command(data, "resolve", "--as", answer) for answer in ("done", "failed", "retry")),
-    )
-
-
-def _again(data: ReportData) -> Iterator[Step]:
-    failed, cancelled = data.counts.failed + data.counts.timed_out, data.counts.cancelled
-    if data.running or not failed + cancelled:
-        return
-    only = "failed" if not cancelled else "cancelled" if not failed else ""
-    what = {"failed": "failed", "cancelled": f"{plural(cancelled, 'was', 'were')} cancelled"}
-    yield Step(
-        f"Once the causes below are dealt with, run the {counted(failed + cancelled, 'row')} that "
-        f"{what.get(only, 'failed or were cancelled')} once more. Their old jobs are asked first.",
-        (_command(data, "retry", *(("--only", only) if only else ())),),
-    )
-
-
-def _taking(data: ReportData) -> Iterator[Step]:
-    if data.counts.ended:
-        yield Step(
-            "Take what is there, inputs and outputs side by side in manifest order.",
-            (_command(data, "export", "--format", "xlsx"),),
-        )
-
-
-def _command(data: ReportData, verb: str, *options: str) -> str:
-    return shlex.join((_PROGRAM, "batch", verb, str(data.directory.absolute()), *options))
 
 
 def _joined(parts: list[str]) -> str:

@@ -154,7 +154,7 @@ def _is_behind(path: Path, seen_at: float) -> bool:
 
 
 def _next(status: Status) -> str:
-    if not status.steps:
-        return ""
-    steps = [f"  {step.why}:\n      {command_line(*step.words)}" for step in status.steps]
-    return "\n".join(["Next:", *steps])
+    from opus_async.batch.outputs.status import commands
+
+    steps = [f"  {why}:\n      {command_line(*command)}" for why, command in commands(status)]
+    return "\n".join(["Next:", *steps]) if steps else ""

@@ -1,19 +1,23 @@
-"""What every chart over time shares: its measures, its grid, its clock and the marks of its pauses."""
+"""The space of a chart: its measures, its grid, its axes and the marks of its gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from opus_async import text as words
+from markupsafe import Markup
+
+from opus_async import text
 from opus_async.reporting import figures
-from opus_async.reporting.charts.axes import Gap, Segment, SessionSpan, TimeAxis, scale
-from opus_async.reporting.html import text
+from opus_async.reporting.charts.axes import Axis, Gap, Scale
+from opus_async.reporting.html import cut, element, together
 
 CHARACTER = 6.8
 """Pixels that a character of a label takes, generously."""
 _TICK = 10.0
 """Pixels between a number and the axis it belongs to."""
+_DESCRIPTION_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,10 @@ class Size:
     Attributes:
         name: A class of the style sheet, which shows one of the sizes.
         width: Of all of it.
-        height: Likewise.
+        height: Of all of it.
         left: Of what numbers beside an axis take, unless they are very long: the same for all charts, so
             that one moment lies at one place in all of them.
-        apart: Between labels of the clock, at the least.
+        apart: Between labels along the bottom, at the least.
         told: Whether a pointer shows figures: a narrow page has no pointer, and no room for them.
     """
 
@@ -43,100 +47,163 @@ SIZES = (Size("wide", 912, 270, 58, 80, told=True), Size("narrow", 372, 230, 52,
 _TOP, _BOTTOM, _RIGHT = 30.0, 42.0, 10.0
 
 
-class Frame:
-    """The space of a chart.
+class Plot:
+    """The space of a chart in one size.
 
     Args:
         size: Of the drawing.
-        spans: The sessions, along the clock.
-        most: The highest value it has to show.
-        whole: Whether values are whole numbers.
+        scale: Of the values upwards.
+        axis: Makes the axis along the bottom, from its left and its right end in pixels.
 
     Attributes:
         size: Of the drawing.
-        stretches: Where the sessions lie, by their number.
+        axis: Along the bottom.
         top: Of the space for values, in pixels from above.
-        bottom: Likewise, where 0 lies.
-        right: Where it ends.
+        bottom: Where the lowest value lies.
+        right: Where the space ends.
     """
 
-    def __init__(self, size: Size, spans: Sequence[SessionSpan], most: float, *, whole: bool = False) -> None:
+    def __init__(self, size: Size, scale: Scale, axis: Callable[[float, float], Axis]) -> None:
         self.size = size
         self.top = _TOP
         self.bottom = size.height - _BOTTOM
         self.right = size.width - _RIGHT
-        self._values = scale(most, whole=whole)
-        widest = max(len(words.axis(value)) for value in self._values)
+        self._scale = scale
+        widest = max(len(text.axis(value)) for value in scale.values)
         self._left = max(size.left, widest * CHARACTER + _TICK)
-        self._axis = TimeAxis(spans, self._left, self.right)
-        self.stretches: dict[int, Segment] = {each.span.session: each for each in self._axis.stretches}
+        self.axis = axis(self._left, self.right)
 
     def y(self, value: float) -> float:
         """Where a value lies, in pixels from above."""
-        return self.bottom - value / self._values[-1] * (self.bottom - self.top)
+        return self.bottom - self._scale.part(value) * (self.bottom - self.top)
 
-    def drawing(self, name: str, title: str, told: str, inner: str) -> str:
-        """The whole chart.
-
-        Args:
-            name: Unique in the page.
-            title: What it shows.
-            told: The same in a sentence with figures, for who cannot see it.
-            inner: What is drawn into the space.
-        """
-        size, name = self.size, f"{name}-{self.size.name}"
-        return (
-            f'<svg class="chart {size.name}" viewBox="0 0 {size.width:g} {size.height:g}" role="img" '
-            f'aria-labelledby="{name}-title {name}-desc">\n<title id="{name}-title">{text(title)}</title>'
-            f'<desc id="{name}-desc">{text(told)}</desc>\n'
-            f"{self._grid()}{self._pauses()}{inner}{self._clock()}</svg>\n"
+    def pointed(self, left: float, right: float, told: str, *inner: Markup) -> Markup:
+        """Something that tells its figures when a pointer is anywhere above or below it."""
+        if not self.size.told:
+            return together(inner)
+        hit = element(
+            "rect",
+            class_="hit",
+            x=left,
+            y=self.top,
+            width=max(right - left, 0.5),
+            height=self.bottom - self.top,
         )
+        label = element("text", told, class_="told", x=self.right, y=12)
+        return element("g", hit, *inner, label, class_="bin")
 
-    def _grid(self) -> str:
-        drawn: list[str] = []
-        for value in self._values:
-            kind, y = "grid" if value else "base", self.y(value)
+    def surroundings(self) -> tuple[Markup, Markup]:
+        """What lies behind the marks, and what is drawn after them."""
+        return self._grid() + self._gaps(), self._ticks()
+
+    def _grid(self) -> Markup:
+        base, left = self._scale.values[0], self._left
+        drawn: list[Markup] = []
+        for value in self._scale.values:
+            kind, y = "base" if value == base else "grid", self.y(value)
             drawn += (
-                f'<path class="{kind}" d="M{self._left:g} {y:.1f}H{self.right:g}"/>',
-                f'<text class="tick end" x="{self._left - _TICK + 2:.1f}" y="{y + 4:.1f}">',
-                f"{words.axis(value)}</text>\n",
+                element("path", class_=kind, d=f"M{left:g} {y:.1f}H{self.right:g}"),
+                element("text", text.axis(value), class_="tick end", x=left - _TICK + 2, y=y + 4),
             )
-        return "".join(drawn)
+        return together(drawn)
 
-    def _pauses(self) -> str:
-        """All pauses; and how long they were, where there is room to say it: the longest first."""
+    def _gaps(self) -> Markup:
+        """All gaps; and how long they were, where there is room to say it: the longest first."""
         labels: list[tuple[float, float, str]] = []
-        for pause in sorted(self._axis.breaks, key=lambda pause: -pause.seconds):
-            told = figures.duration(pause.seconds)
+        for gap in sorted(self.axis.gaps, key=lambda gap: -gap.seconds):
+            told = figures.duration(gap.seconds)
             half = (len(told) + 1) * CHARACTER / 2
-            middle = min((pause.left + pause.right) / 2, self.size.width - half)
-            if pause.seconds > 0 and all(abs(middle - other) >= half + apart for other, apart, _ in labels):
+            middle = min((gap.left + gap.right) / 2, self.size.width - half)
+            if gap.seconds > 0 and all(abs(middle - other) >= half + apart for other, apart, _ in labels):
                 labels.append((middle, half, told))
-        marks = [self._pause(pause) for pause in self._axis.breaks]
-        marks += (
-            f'<text class="gap" x="{x:.1f}" y="{self.top - 6:g}">{told}</text>\n' for x, _, told in labels
-        )
-        return "".join(marks)
+        marks = [self._gap(gap) for gap in self.axis.gaps]
+        marks += [element("text", told, class_="gap", x=x, y=self.top - 6) for x, _, told in labels]
+        return together(marks)
 
-    def _pause(self, pause: Gap) -> str:
+    def _gap(self, gap: Gap) -> Markup:
         told = "the clock was set back"
-        if pause.seconds >= 0:
-            told = f"nothing ran for {figures.duration(pause.seconds)}"
-        width, height = pause.right - pause.left, self.bottom - self.top
-        return (
-            f'<rect class="pause" x="{pause.left:.1f}" y="{self.top:g}" width="{width:.1f}" '
-            f'height="{height:.1f}"><title>Between two sessions {told}</title></rect>\n'
+        if gap.seconds >= 0:
+            told = f"nothing ran for {figures.duration(gap.seconds)}"
+        return element(
+            "rect",
+            element("title", f"Between two sessions {told}"),
+            class_="pause",
+            x=gap.left,
+            y=self.top,
+            width=gap.right - gap.left,
+            height=self.bottom - self.top,
         )
 
-    def _clock(self) -> str:
-        drawn: list[str] = []
-        for tick in self._axis.ticks(self.size.apart):
+    def _ticks(self) -> Markup:
+        drawn: list[Markup] = []
+        for tick in self.axis.ticks(self.size.apart):
             half = len(tick.label) * CHARACTER / 2
             x = min(max(tick.x, half), self.size.width - half)
             drawn += (
-                f'<path class="mark" d="M{tick.x:.1f} {self.bottom:g}v5"/>',
-                f'<text class="tick" x="{x:.1f}" y="{self.bottom + 19:g}">{tick.label}</text>',
+                element("path", class_="mark", d=f"M{tick.x:.1f} {self.bottom:g}v5"),
+                element("text", tick.label, class_="tick", x=x, y=self.bottom + 19),
             )
             if tick.day:
-                drawn.append(f'<text class="day" x="{x:.1f}" y="{self.bottom + 35:g}">{tick.day}</text>\n')
-        return "".join(drawn)
+                drawn.append(element("text", tick.day, class_="day", x=x, y=self.bottom + 35))
+        return together(drawn)
+
+
+class Mark(Protocol):
+    """Something that is drawn into a plot."""
+
+    def draw(self, plot: Plot) -> Markup:
+        """It, as SVG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart with two axes.
+
+    Attributes:
+        name: Unique in the page.
+        title: What it shows.
+        told: The same in a sentence with figures, for who cannot see it.
+        scale: Of the values upwards.
+        axis: Makes the axis along the bottom, from its left and its right end in pixels.
+        marks: The first is drawn first.
+    """
+
+    name: str
+    title: str
+    told: str
+    scale: Scale
+    axis: Callable[[float, float], Axis]
+    marks: Sequence[Mark]
+
+    def draw(self) -> Markup:
+        """It in every size, as SVG."""
+        return together(self._draw(size) for size in SIZES)
+
+    def _draw(self, size: Size) -> Markup:
+        plot = Plot(size, self.scale, self.axis)
+        behind, before = plot.surroundings()
+        marks = [mark.draw(plot) for mark in self.marks]
+        return drawing(size, size.height, (self.name, self.title, self.told), behind, *marks, before)
+
+
+def drawing(size: Size, height: float, names: tuple[str, str, str], *inner: Markup) -> Markup:
+    """A drawing that says what it shows.
+
+    Args:
+        size: Of it.
+        height: Of it, in pixels.
+        names: Its name, unique in the page; its title; and a sentence for who cannot see it.
+        inner: What is drawn.
+    """
+    name, title, told = names
+    name = f"{name}-{size.name}"
+    return element(
+        "svg",
+        element("title", title, id=f"{name}-title"),
+        element("desc", cut(told, _DESCRIPTION_CHARS), id=f"{name}-desc"),
+        *inner,
+        class_=f"chart {size.name}",
+        viewBox=f"0 0 {size.width:g} {height:g}",
+        role="img",
+        aria_labelledby=f"{name}-title {name}-desc",
+    )
