@@ -14,9 +14,10 @@ from rich.text import Text
 from opus_async.cli.progress_text import ending, remaining, speeds, standing
 from opus_async.cli.streams import SafeStream, controls, escaped
 from opus_async.metrics.outages import HostOutage
-from opus_async.metrics.progress import DONE, Progress
+from opus_async.metrics.progress import Progress
 from opus_async.metrics.throughput import Rates
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
+from opus_async.stages import DONE
 from opus_async.text import elapsed
 
 FRAMES_PER_SECOND = 4

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import DIED, RUNNING
 from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import (
     FailureGroup,
@@ -18,7 +19,6 @@ from opus_async.batch.ledger.reader import (
     StoredSession,
 )
 from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
-from opus_async.batch.outputs.summary import DIED, RUNNING
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import Bottleneck

@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import DIED, RUNNING
 from opus_async.batch.ledger.lock import holder
 from opus_async.batch.ledger.reader import LedgerReader, StoredSession
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.disk import atomic_write
 from opus_async.layout import SUMMARY
-
-DIED = "died"
-"""Why a session ended that could not say so itself."""
-RUNNING = "running"
-"""Of a session that has not ended."""
 
 
 def summarise(directory: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from opus_async.batch.report import charts, configuration, key_figures, tables
 from opus_async.batch.report.report_data import COMPLETED, NOT_COMPLETED, ReportData
 from opus_async.batch.report.steps import steps
 from opus_async.batch.report.verdict import verdict
-from opus_async.jobs.lifecycle import PAUSED
 from opus_async.reporting import figures
 from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.page import page as page_of
+from opus_async.stages import PAUSED
 
 _PAUSED_SHORT = "for a person"
 _GAPS = ("pause", "nothing ran (not to scale)")

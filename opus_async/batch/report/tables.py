@@ -10,10 +10,10 @@ from opus_async import text
 from opus_async.batch.ledger.report_queries import Example, SlowRow
 from opus_async.batch.report.report_data import ReportData, Session
 from opus_async.batch.rows import RowState
-from opus_async.jobs.lifecycle import PAUSED
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import figures
 from opus_async.reporting.html import Column, Table, code, isolated
+from opus_async.stages import PAUSED
 
 STATES = {
     RowState.COMPLETED: "completed",

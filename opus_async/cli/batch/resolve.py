@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opus_async.batch.choices import DECISIONS
 from opus_async.cli import connection
 from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from opus_async.batch.ledger.reader import StoredRow
     from opus_async.config import RetryPolicy
 
-_DECISIONS = ("done", "retry", "failed")
 _SHOWN = 50
 
 _EPILOG = """\
@@ -97,7 +97,7 @@ def run(options: ResolveOptions) -> int:
     facts = session.existing(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
-    if decision not in _DECISIONS:
+    if decision not in DECISIONS:
         raise WrongUse(f"--as says done, retry or failed, not {decision!r}")
     if bool(keys) == options.all:
         _list_unknown(options)

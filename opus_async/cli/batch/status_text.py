@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opus_async.batch.choices import DIED
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _MOST_CAUSES = 5
 _SHOWN = 120
 """Letters of an error: the whole of it stands in failures.jsonl and in the report."""
-DIED = "died"
 _CLOCKS = 1.0
 """Seconds by which the times of files and those in the ledger can differ."""
 _MADE_IN_THE_END = ("Failures", "Report")
