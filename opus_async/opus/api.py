@@ -31,7 +31,7 @@ from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, current_
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_errors import RetiredPath, json_of
-from opus_async.opus.protocol.api_version import (
+from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
     ApiVersion,

@@ -19,7 +19,7 @@ from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
