@@ -34,11 +34,11 @@ from opus_async.opus.protocol.api_errors import RetiredPath, json_of
 from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
-    ApiVersion,
     InitiateFields,
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload

@@ -1,15 +1,11 @@
-"""What a generation of the Opus API must answer: the one interface that ``v0`` and ``v1`` implement.
-
-A dialect builds calls and reads answers. It decides nothing about retries, files or time.
-"""
+"""Requests to the Opus API and its responses, before they have a host and after they came back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol.excerpts import as_it_is
 from opus_async.redaction import Mask
 
@@ -106,87 +102,3 @@ class PresignFields:
     original_name: str | None = None
     workflow_id: str | None = None
     workspace_id: str | None = None
-
-
-class ApiVersion(Protocol):
-    """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else."""
-
-    name: str
-    """``v0`` or ``v1``."""
-    has_jobs: bool
-    """Whether its ids are job ids, which the observed calls of ``protocol/housekeeping.py`` take."""
-
-    def probe(self) -> ApiRequest:
-        """Ask for a job that is not there, to learn whether anybody listens."""
-
-    def nowhere(self) -> ApiRequest:
-        """Ask at a path that no server has: what comes back there is no answer of the API."""
-
-    def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
-        """Whether the answer to ``probe`` comes from this generation; raises what decides nothing (401)."""
-
-    def callback(self, url: str | None) -> str | None:
-        """What an execute sends whose caller gives ``url``, or none; raises ConfigurationError."""
-
-    def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> ApiRequest:
-        """Ask for a workflow's schema."""
-
-    def workflow_elsewhere(
-        self, workflow_id: str, *, version: int | None, version_id: str | None
-    ) -> ApiRequest | None:
-        """Ask at the other path that still tells of a workflow whose own path is retired, if there is one."""
-
-    def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen.
-
-        Raises:
-            RetiredPath: Ask ``workflow_elsewhere``.
-        """
-
-    def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled job shell."""
-
-    def read_initiated(self, answer: ApiResponse) -> str:
-        """Read the job id, as text with every digit kept."""
-
-    def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to."""
-
-    def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
-        """Read it."""
-
-    def execute(
-        self,
-        job_id: str,
-        payload: Mapping[str, Any],
-        *,
-        callback_url: str | None,
-        workspaces: str | None,
-    ) -> ApiRequest:
-        """Start the job, and the bill. ``payload``: variable name -> variable object."""
-
-    def read_executed(self, answer: ApiResponse) -> None:
-        """Return when the start was accepted; raise an APIError when it was refused.
-
-        An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
-        caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
-        (or the class of the inner code).
-        """
-
-    def status(self, job_id: str) -> ApiRequest:
-        """Ask where the job stands."""
-
-    def read_status(self, answer: ApiResponse) -> JobStatus:
-        """Read it; a word we do not know is ``UNKNOWN``, no error."""
-
-    def results(self, job_id: str) -> ApiRequest:
-        """Ask for the results; only after COMPLETED."""
-
-    def read_results(self, answer: ApiResponse) -> JobResults | None:
-        """Read them; None when they are not ready yet (202)."""
-
-    def audit(self, job_id: str) -> ApiRequest:
-        """Ask for the audit log; also answers while the job runs."""
-
-    def read_audit(self, answer: ApiResponse) -> AuditLog:
-        """Read it."""

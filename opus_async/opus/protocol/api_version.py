@@ -1,19 +1,28 @@
-"""What both generations of the API share: an answer is read by its shape, whichever path it came from.
+"""The interface of a generation of the Opus API, which ``v0`` and ``v1`` implement, and what they share.
 
-The service was changed in place, so shapes of one generation turn up under the other's paths. Only the
-requests differ, and the name of the id.
+It builds requests and reads answers; it decides nothing about retries, files or time. An answer is read by
+its shape, whichever path it came from: the service was changed in place, so shapes of one generation turn up
+under the other's paths. Only the requests differ, and the name of the id.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, ClassVar
 
 from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
 from opus_async.opus.protocol.api_errors import error_from, json_of
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import (
+    ApiRequest,
+    ApiResponse,
+    InitiateFields,
+    PresignedUpload,
+    PresignFields,
+)
 
 NOBODY = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
@@ -24,8 +33,8 @@ _SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-class BaseVersion(ABC):
-    """The readers; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`.
+class ApiVersion(ABC):
+    """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else.
 
     Args:
         callback_url: Sent with every execute that has none of its own; None sends none.
@@ -35,13 +44,67 @@ class BaseVersion(ABC):
         ConfigurationError: The callback URL is none that the platform takes.
     """
 
+    name: ClassVar[str]
+    """``v0`` or ``v1``."""
+    has_jobs: ClassVar[bool]
+    """Whether its ids are job ids, which the observed calls of ``protocol/job_management.py`` take."""
+
     def __init__(self, *, callback_url: str | None = None, plain_http: bool = False) -> None:
         self._plain_http = plain_http
         self._callback_url = None if callback_url is None else self._checked(callback_url)
 
     @abstractmethod
+    def workflow(
+        self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
+    ) -> ApiRequest:
+        """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
+
+    @abstractmethod
+    def initiate(self, fields: InitiateFields) -> ApiRequest:
+        """Make an unbilled job shell.
+
+        Raises:
+            InvalidInputs: No workflow is named, or a field is none that the platform takes.
+        """
+
+    @abstractmethod
+    def read_initiated(self, answer: ApiResponse) -> str:
+        """Read the job id, as text with every digit kept."""
+
+    @abstractmethod
+    def presign(self, fields: PresignFields) -> ApiRequest:
+        """Ask for a place to PUT one file to.
+
+        Raises:
+            InvalidInputs: The extension or the scope is not supported.
+        """
+
+    @abstractmethod
+    def execute(
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None = None,
+        workspaces: str | None = None,
+    ) -> ApiRequest:
+        """Start the job, and the bill. ``payload``: variable name -> variable object.
+
+        Raises:
+            ConfigurationError: The callback URL is none that the platform takes.
+        """
+
+    @abstractmethod
     def status(self, job_id: str) -> ApiRequest:
         """Ask where the job stands."""
+
+    @abstractmethod
+    def results(self, job_id: str) -> ApiRequest:
+        """Ask for the results; only after COMPLETED."""
+
+    @abstractmethod
+    def audit(self, job_id: str) -> ApiRequest:
+        """Ask for the audit log; also answers while the job runs."""
 
     def probe(self) -> ApiRequest:
         """Ask for a job that is not there, to learn whether anybody listens."""
@@ -98,7 +161,11 @@ class BaseVersion(ABC):
         return requests.callback(url, plain_http=self._plain_http)
 
     def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen."""
+        """Read it, in any shape seen.
+
+        Raises:
+            RetiredPath: Ask ``workflow_elsewhere``.
+        """
         return schema.read_workflow(answer, workflow_id)
 
     def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
@@ -106,7 +173,12 @@ class BaseVersion(ABC):
         return responses.read_presigned(answer)
 
     def read_executed(self, answer: ApiResponse) -> None:
-        """Return when the start was accepted; raise an APIError when it was refused."""
+        """Return when the start was accepted; raise an APIError when it was refused.
+
+        An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
+        caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
+        (or the class of the inner code).
+        """
         outcomes.read_executed(answer)
 
     def read_status(self, answer: ApiResponse) -> JobStatus:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opus_async import text
 from opus_async.input_names import InputNames
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.text import quoted as in_quotes
 
 
 def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> InputProblem:
@@ -45,7 +45,7 @@ def label(field: InputField) -> str:
 
 def quoted(name: str) -> str:
     """A name in a message, without a secret."""
-    return text.quoted(excerpt(name, 80))
+    return in_quotes(excerpt(name, 80))
 
 
 def _suggestion(known: InputNames, name: str) -> str:

@@ -22,7 +22,7 @@ DEFAULT_SCOPE = "organization"
 """Of every vendor example; the older docs require one."""
 
 
-class V0(BaseVersion):
+class V0(ApiVersion):
     """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`.
 
     Args:

@@ -23,7 +23,7 @@ _ONLY_V0 = ("reference_entity_id", "ref_user_id", "source", "workspaces", "initi
 """Fields of ``initiate`` that v1 has no words for."""
 
 
-class V1(BaseVersion):
+class V1(ApiVersion):
     """The endpoints of v1; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`."""
 
     name = "v1"
