@@ -91,6 +91,11 @@ def precise_size(number: float) -> str:
     return f"{count(number)} {unit}" if unit == _UNITS[0] else f"{number:,.1f} {unit}"
 
 
+def size_as_given(number: float) -> str:
+    """Bytes as a person gave them, with every place: ``2.5 MB``, ``1500 MB``, ``500 kB``."""
+    return f"{number / _MILLION:g} MB" if number >= _MILLION else f"{number / _KILO:g} kB"
+
+
 def _in_unit(number: float) -> tuple[float, str]:
     """So many bytes in the largest unit of which there is one."""
     units = list(_UNITS)

@@ -86,6 +86,15 @@ def test_precise_size_has_a_place_whatever_the_number():
     ]
 
 
+def test_size_as_given_keeps_every_place():
+    assert [text.size_as_given(number) for number in (500, 500_000, 2_500_000, 1.5e9)] == [
+        "0.5 kB",
+        "500 kB",
+        "2.5 MB",
+        "1500 MB",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (10_920, "3 h 02 min")]
 )
