@@ -6,8 +6,9 @@ nothing in a program that may never need the network.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from opus_async._lazy import lazy_names
 
 if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy, Timeouts
@@ -137,7 +138,6 @@ _HOMES = {
     "opus_async.input_problems": ("InputProblem", "ProblemCode"),
     "opus_async.jobs.stream": ("JobStream", "Stream"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "APIError",
@@ -207,13 +207,7 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # a type checker must see that a misspelt name is none
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME_OF:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOME_OF[name]), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -40,6 +40,7 @@ from opus_async.error_codes import COMES_FIRST, ErrorCode, NextAction, NextStep
 from opus_async.gaps import group_of
 from opus_async.input_problems import InputProblem
 from opus_async.models import FinishedJob, JobStatus
+from opus_async.text import counted
 
 
 class OpusError(Exception):
@@ -143,8 +144,7 @@ class InvalidInputs(OpusError, ValueError):
         self.problems = tuple(
             problem if isinstance(problem, InputProblem) else InputProblem(problem) for problem in problems
         )
-        count = len(self.problems)
-        head = "1 problem with the inputs" if count == 1 else f"{count} problems with the inputs"
+        head = counted(len(self.problems), "problem with the inputs", "problems with the inputs")
         super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)
 
 

@@ -28,8 +28,9 @@ The names below are loaded when first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from opus_async._lazy import lazy_names
 
 if TYPE_CHECKING:
     from opus_async.batch.api import resolve_batch, resume_batch, retry_batch, run_batch
@@ -53,7 +54,6 @@ _HOMES = {
     "opus_async.metrics.counts": ("Counts",),
     "opus_async.batch.observer": ("BatchObserver",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _FORMER_NAMES = {"Watching": "BatchObserver", "Control": "ShutdownControl"}
 """Names that programs may still import."""
 
@@ -77,14 +77,7 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # a type checker must see that a misspelt name is none
-
-    def __getattr__(name: str) -> Any:
-        name = _FORMER_NAMES.get(name, name)
-        if name not in _HOME_OF:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOME_OF[name]), name)
-        globals()[name] = value
-        return value
+    __getattr__ = lazy_names(__name__, _HOMES, _FORMER_NAMES)
 
 
 def __dir__() -> list[str]:

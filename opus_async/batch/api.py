@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import RETRIED
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
@@ -264,11 +265,7 @@ def _check_mapping(name: str, given: object, example: str) -> None:
 def _states(only: Sequence[str]) -> tuple[RowState, ...]:
     if isinstance(only, str):
         raise ManifestError(f"only wants several names and got {only!r}: pass only=({only!r},)")
-    known = {
-        "failed": (RowState.FAILED, RowState.TIMED_OUT),
-        "cancelled": (RowState.CANCELLED,),
-        "unknown": (RowState.UNKNOWN,),
-    }
-    if strange := [name for name in only if name not in known]:
-        raise ManifestError(f"There are no {strange[0]!r} rows to retry: choose from {', '.join(known)}")
-    return tuple(state for name in only for state in known[name])
+    if strange := [name for name in only if name not in RETRIED]:
+        raise ManifestError(f"There are no {strange[0]!r} rows to retry: choose from {', '.join(RETRIED)}")
+    states = [RowState(name) for name in only]
+    return (*states, *([RowState.TIMED_OUT] if RowState.FAILED in states else []))

@@ -14,7 +14,7 @@ from opus_async.cli.errors import Exit, print_error
 from opus_async.cli.job_progress import story_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
-from opus_async.cli.words import precise
+from opus_async.text import in_milliseconds
 
 if TYPE_CHECKING:
     from opus_async.models import AuditLog, AuditNode, OutputValue
@@ -166,7 +166,7 @@ def _facts(audit: AuditLog) -> Iterator[str]:
     elif not (executed or audit.nodes or audit.trail):
         yield "no node has run" if executed == 0 else "no node is named"
     if audit.elapsed is not None:
-        yield f"{precise(audit.elapsed)} elapsed"
+        yield f"{in_milliseconds(audit.elapsed)} elapsed"
     if executed is not None:
         yield f"nodes executed: {executed}" if total is None else f"{executed} of {total} nodes executed"
     if audit.trail:
@@ -176,6 +176,6 @@ def _facts(audit: AuditLog) -> Iterator[str]:
 
 
 def _row(node: AuditNode, began: float | None) -> tuple[str, str, str, str, str]:
-    start = "" if node.started_at is None or began is None else f"+{precise(node.started_at - began)}"
-    took = "" if node.seconds is None else precise(node.seconds)
+    start = "" if node.started_at is None or began is None else f"+{in_milliseconds(node.started_at - began)}"
+    took = "" if node.seconds is None else in_milliseconds(node.seconds)
     return node.name, node.status or "", start, took, node.error or ""

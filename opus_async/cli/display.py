@@ -14,10 +14,11 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from opus_async.cli.words import duration, ending, remaining, speeds, standing
+from opus_async.cli.progress_text import ending, remaining, speeds, standing
 from opus_async.metrics.progress import Progress
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.tasks import start
+from opus_async.text import elapsed
 
 LINE_EVERY = 10.0
 """Seconds between plain lines: a log that is read later is not ruined by them."""
@@ -128,7 +129,7 @@ def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def line(progress: Progress) -> str:
     """How it stands, in one line."""
     if progress.preparing:
-        return f"{duration(progress.elapsed)}: {progress.preparing}"
+        return f"{elapsed(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()
     of = "" if progress.total is None else f"/{progress.total:,}"
     words = [f"{progress.done:,}{of} done", f"{progress.failed:,} failed"]
@@ -143,4 +144,4 @@ def line(progress: Progress) -> str:
     words += [outage_text(outage) for outage in progress.outages]
     limit = progress.bottleneck()
     told = f"; bottleneck: {bottleneck_text(limit)}" if limit and not progress.outages else ""
-    return f"{duration(progress.elapsed)}: {', '.join(words)}{told}"
+    return f"{elapsed(progress.elapsed)}: {', '.join(words)}{told}"

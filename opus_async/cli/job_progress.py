@@ -12,13 +12,14 @@ from typing import TextIO
 from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
 from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried
+from opus_async.opus.stages import EXECUTE, RESULTS, WATCH
+from opus_async.stages import DONE
 
 TICK = 0.25
 """Seconds between two drawings of the line that ticks."""
 LINE_EVERY = 30.0
 """Seconds between plain lines where nothing changes: a log shows that it goes on, and stays short."""
-WATCH, RESULTS, DONE = "watch", "results", "done"
-_STARTED = frozenset({"execute", WATCH, RESULTS})
+_STARTED = frozenset({EXECUTE, WATCH, RESULTS})
 _PARKED = "WAITING"
 _ERASE = "\r\x1b[K"
 

@@ -11,12 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from opus_async.cli.progress_text import ending, remaining, speeds, standing
 from opus_async.cli.streams import SafeStream, controls, escaped
-from opus_async.cli.words import duration, ending, remaining, speeds, standing
 from opus_async.metrics.outages import HostOutage
-from opus_async.metrics.progress import DONE, Progress
+from opus_async.metrics.progress import Progress
 from opus_async.metrics.throughput import Rates
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
+from opus_async.stages import DONE
+from opus_async.text import elapsed
 
 FRAMES_PER_SECOND = 4
 
@@ -54,7 +56,7 @@ class LiveDisplay:
 
     def _frame(self) -> RenderableType:
         progress = self._progress
-        head = Text.assemble((escaped(self._title), "bold"), f"  {duration(progress.elapsed)}")
+        head = Text.assemble((escaped(self._title), "bold"), f"  {elapsed(progress.elapsed)}")
         if progress.preparing:
             return head.append(escaped(f"  {progress.preparing}"))
         rates = progress.rates()

@@ -17,6 +17,7 @@ from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
 from opus_async.error_codes import NextAction
 from opus_async.errors import JobFailed, OpusError
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.cli.options import OneJobOptions
@@ -108,7 +109,7 @@ async def fetch_files(
     if not remote:
         return JobEnd(outcome, remote, files={})
     count = sum(map(len, remote.values()))
-    story.enter(DOWNLOAD, f"{count} {'file' if count == 1 else 'files'} into {options.download}")
+    story.enter(DOWNLOAD, f"{counted(count, 'file')} into {options.download}")
     workspace_id = await downloads.workspace_of(whose())
     try:
         files = await downloads.fetch(opus, remote, options.download, workspace_id=workspace_id)

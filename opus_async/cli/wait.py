@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
-from opus_async.cli.job_progress import RESULTS, WATCH, JobProgress, story_for
+from opus_async.cli.job_progress import JobProgress, story_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.program import command_line
 from opus_async.error_codes import NextAction
 from opus_async.errors import DeadlineExceeded, OpusError
+from opus_async.opus.stages import RESULTS, WATCH
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd

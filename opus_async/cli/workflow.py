@@ -118,7 +118,7 @@ def example(workflow: Workflow, api: str | None) -> str:
             flag, value = (
                 ("--file", "PATH") if field.takes_file or field.takes_files else ("--input", "VALUE")
             )
-            words.append(f"{flag} {_quoted(field.display_name)}={value}")
+            words.append(f"{flag} {_shell_word(field.display_name)}={value}")
     return " ".join(words)
 
 
@@ -143,7 +143,7 @@ def _row(field: InputField) -> tuple[str, str, str, str, str]:
     return field.display_name, field.variable_name, kind, required, file_types
 
 
-def _quoted(text: str) -> str:
+def _shell_word(text: str) -> str:
     import shlex
 
     return shlex.quote(printable(text))

@@ -49,12 +49,11 @@ from opus_async.platform import (
     RetryRequest,
     StartDoubt,
 )
+from opus_async.stages import DONE, PAUSED
 from opus_async.transport.dispatch import Dispatcher
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
-PAUSED = "parked"
-"""The stage that events tell of a job that is left to wait for a person."""
 MAX_CREATES = 5
 """Shells made for one job: an id that is another job's comes from a cache in between, and soon no more."""
 
@@ -441,7 +440,7 @@ class _Run:
                     index=self.index,
                     key=self.key,
                     job_id=self.job_id,
-                    stage="done",
+                    stage=DONE,
                     status=self.status if self.ended else None,
                     detect_lag=self.end.detect_lag if self.end else None,
                     told_by=self.end.told_by if self.end else None,

@@ -1,15 +1,11 @@
-"""What is wrong with a manifest or a row of it, as tables and JSON tell it; how messages quote names."""
+"""What is wrong with a manifest or a row of it, as tables and JSON tell it."""
 
 from __future__ import annotations
 
 import enum
-import re
 import shlex
 from dataclasses import dataclass, fields
 from typing import Any
-
-_MOST = 80
-_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
 
 
 class Severity(enum.StrEnum):
@@ -61,13 +57,6 @@ class Problem:
     def as_json(self) -> dict[str, Any]:
         """Name -> value, for a machine."""
         return {field.name: _sayable(getattr(self, field.name)) for field in fields(self)}
-
-
-def quoted(name: object) -> str:
-    """A name in a message: short, printable, a URL without its query."""
-    text = _QUERY.sub(r"\1?...", str(name))
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return f"'{text}'" if len(text) <= _MOST else f"'{text[: _MOST - 3]}...'"
 
 
 def _sayable(value: Any) -> Any:

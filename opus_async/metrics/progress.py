@@ -23,9 +23,8 @@ from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, 
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
+from opus_async.stages import DONE, PAUSED
 
-DONE = "done"
-PARKED = "parked"
 COMPLETED = "COMPLETED"
 
 
@@ -260,7 +259,7 @@ class Progress:
         before = self._stage_of.pop(event.index, None)
         if before is not None:
             self.inside[before] -= 1
-        if event.stage == PARKED:
+        if event.stage == PAUSED:
             return
         if event.stage == DONE:
             self._end(event, before)

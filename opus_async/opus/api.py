@@ -31,14 +31,14 @@ from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, current_
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_errors import RetiredPath, json_of
-from opus_async.opus.protocol.api_version import (
+from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
-    ApiVersion,
     InitiateFields,
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload

@@ -13,7 +13,7 @@ from opus_async.input_problems import Unfit, bad_argument
 from opus_async.models import DownloadedFile, UploadedFile
 from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.protocol.api_version import PresignFields
+from opus_async.opus.protocol.api_messages import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.sources import file_info

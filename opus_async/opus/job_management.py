@@ -13,7 +13,7 @@ from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_version import ApiRequest
+from opus_async.opus.protocol.api_messages import ApiRequest
 from opus_async.opus.protocol.job_management import SearchFields
 
 PAGE = 25

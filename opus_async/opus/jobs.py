@@ -19,7 +19,7 @@ from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workf
 from opus_async.opus.api import Api
 from opus_async.opus.job_management import JobManagement
 from opus_async.opus.platform import STAGES, OpusPlatform
-from opus_async.opus.protocol.api_version import InitiateFields
+from opus_async.opus.protocol.api_messages import InitiateFields
 from opus_async.opus.results import fetch_results
 from opus_async.transport.dispatch import Dispatcher
 

@@ -19,13 +19,13 @@ from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.downloads import Downloader
-from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
-from opus_async.opus.results import STAGE as RESULTS
 from opus_async.opus.results import fetch_results
 from opus_async.opus.sources import file_info
+from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
 from opus_async.platform import IdTaken, JobResult, Stages, StartCheck
@@ -35,9 +35,7 @@ from opus_async.transport.files import Source
 
 log = logging.getLogger("opus_async.opus")
 
-STAGES = Stages(
-    bind="schema", prepare="upload", create="initiate", start="execute", watch="watch", collect=RESULTS
-)
+STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)
 LATEST: Version = (None, None)
 _NOTHING_ASKED = JobRequest({})
 REQUESTS = 3

@@ -10,8 +10,8 @@ from opus_async.gaps import gapped
 from opus_async.models import JobResults, JobStatus
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.stages import RESULTS
 
-STAGE = "results"
 LAGGING_REPLICA = 3.0
 """Seconds for which "no such results" is not believed of a job that was seen completed."""
 
@@ -42,7 +42,7 @@ async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults
                 ),
                 last_status=JobStatus.COMPLETED,
                 job_id=job_id,
-                stage=STAGE,
+                stage=RESULTS,
             )
             raise late.advised(NextAction.FETCH_RESULTS, hint(NextStep(NextAction.FETCH_RESULTS, job_id)))
         await asyncio.sleep(wait)

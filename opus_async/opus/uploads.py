@@ -19,7 +19,7 @@ from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.events import UploadProgress, current_job
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
-from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
+from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher

@@ -8,8 +8,7 @@ from typing import Any
 from opus_async.metrics.bottleneck import Activity, Bottleneck, BottleneckKind
 from opus_async.metrics.outages import HostOutage
 from opus_async.reporting.option_names import as_option
-
-_MEGA, _KILO = 1_000_000, 1_000
+from opus_async.text import size_as_given
 
 
 def bottleneck_text(limit: Bottleneck, most: Bottleneck | None = None) -> str:
@@ -51,7 +50,7 @@ class _Text:
                 one = self._most["rows"] == 1
                 return f"{'1 row waits' if one else self._range('rows') + ' rows wait'} for a person"
             case BottleneckKind.UPLOAD_BANDWIDTH:
-                return as_option("upload_bandwidth", f"{self._range('rate', _bytes)}/s")
+                return as_option("upload_bandwidth", f"{self._range('rate', size_as_given)}/s")
             case BottleneckKind.UPLOAD_CONCURRENCY:
                 return f"uploads ({as_option('upload_concurrency', self._range('limit', _plain))})"
             case BottleneckKind.MAX_IN_FLIGHT:
@@ -84,7 +83,3 @@ def _plain(number: float) -> str:
 
 def _general(number: float) -> str:
     return f"{number:g}"
-
-
-def _bytes(rate: float) -> str:
-    return f"{rate / _MEGA:g} MB" if rate >= _MEGA else f"{rate / _KILO:g} kB"

@@ -12,7 +12,6 @@ import hashlib
 import io
 import itertools
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,13 +21,11 @@ from pathlib import Path
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
+from opus_async.disk import rename_new, temporary_path
 from opus_async.errors import DownloadError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import advice, out_of
-
-_SHOWN_CHARS = 50
-"""Of the name in the temporary one: 200 bytes at most, so that all of it stays below a file system's 255."""
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ADVICE = {
@@ -76,9 +73,8 @@ class PartialFile:
     """
 
     def __init__(self, destination: Destination) -> None:
-        name = destination.path.name[:_SHOWN_CHARS]
         self._destination = destination
-        self._path = destination.path.with_name(f".{name}.{secrets.token_hex(8)}.part")
+        self._path = temporary_path(destination.path)
         self._lock = threading.Lock()
         self._given_up = False
         with self._explained():
@@ -136,7 +132,7 @@ class PartialFile:
             return self._path.replace(wanted)
         for path in numbered(wanted) if self._destination.renumber else (wanted,):
             with suppress(FileExistsError):
-                _move(self._path, path)
+                rename_new(self._path, path)
                 return path
         raise DownloadError(
             gapped(
@@ -180,20 +176,3 @@ def unwritable(path: Path, error: OSError) -> DownloadError:
     )
     refusal.shortage = what
     return refusal
-
-
-def _move(part: Path, path: Path) -> None:
-    """Rename, and raise FileExistsError rather than replace anything: in one step, whoever else is about."""
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except OSError:  # most likely a file system without hard links: take the name first
-        path.touch(exist_ok=False)
-        try:
-            part.replace(path)
-        except OSError:
-            path.unlink()
-            raise
-    else:
-        part.unlink()

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 
-from opus_async.cli import tables, words
+from opus_async.cli import tables
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 TEXT = "T3xtOnlyWorkfl0w"
@@ -265,11 +265,3 @@ def test_columns_that_do_not_fit_give_way_from_the_widest_on():
 )
 def test_text_is_wrapped_between_words_and_cut_where_it_must_be(text, width, lines):
     assert tables.wrapped(text, width) == lines
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0.000 s"), (0.112, "0.112 s"), (59.9994, "59.999 s"), (59.9996, "1 min 00 s"), (125, "2 min 05 s")],
-)
-def test_precise_times(seconds, text):
-    assert words.precise(seconds) == text

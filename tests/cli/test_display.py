@@ -19,7 +19,7 @@ from opus_async import (
     UploadProgress,
 )
 from opus_async.batch.observer import why_ending
-from opus_async.cli import display, tables, words
+from opus_async.cli import display, progress_text, tables
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
@@ -330,7 +330,7 @@ def test_rows_that_wait_for_a_person_are_not_in_the_time_left(clock):
     ],
 )
 def test_times_left_are_told_as_people_tell_them(left, text):
-    assert words.remaining(left) == text
+    assert progress_text.remaining(left) == text
 
 
 # What limits it
@@ -419,7 +419,7 @@ def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
     lines.open()
     lines.close()
     assert stream.getvalue() == "invoices: 0 s: reading the workflow\n"
-    progress.preparing = f"{words.rows(1)} checked"
+    progress.preparing = "1 row checked"
     lines.close()
     assert stream.getvalue().endswith("invoices: 0 s: 1 row checked\n")
 
@@ -505,23 +505,6 @@ class Tty(io.StringIO):
 )
 def test_where_it_is_live(stream, environ, live):
     assert display.is_live(stream, environ) is live
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (10_920, "3 h 02 min")]
-)
-def test_durations(seconds, text):
-    assert words.duration(seconds) == text
-
-
-def test_sizes():
-    assert [words.size(number) for number in (812, 1_500, 2_440_000, 4.2e9, 3e12)] == [
-        "812 B",
-        "1.5 kB",
-        "2.4 MB",
-        "4.2 GB",
-        "3.0 TB",
-    ]
 
 
 def test_columns_line_up_wrap_the_last_and_show_no_control_characters():

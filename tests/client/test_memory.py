@@ -186,7 +186,7 @@ async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
     server = await handmade(script={"put": [xml_error(400, "EntityTooLarge")]})
     kept = Kept()
     uploads = connect(server, api="v0").lifecycle("w", memory=kept).platform._uploads
-    from opus_async.opus.protocol.api_version import PresignFields
+    from opus_async.opus.protocol.api_messages import PresignFields
     from opus_async.transport.files import BytesSource
 
     source, fields = BytesSource("a.txt", b"same"), PresignFields(extension=".txt")

@@ -19,7 +19,7 @@ import pytest
 from client_tools import QUICK, sha256
 
 from opus_async import Timeouts, UploadError
-from opus_async.opus.protocol.api_version import PresignedUpload, PresignFields
+from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.uploads import Uploader
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import BytesSource, PathSource, put_file, signed_headers

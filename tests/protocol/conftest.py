@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opus_async.models import InputField, Workflow
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.payload import BoundInputs, FileFacts, bind
 from opus_async.opus.protocol.v0 import V0
 

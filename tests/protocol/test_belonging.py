@@ -9,7 +9,7 @@ import pytest
 
 from opus_async.errors import APIError, MixedUpAnswer, NotFound, ProtocolError
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.identity_check import is_same
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1

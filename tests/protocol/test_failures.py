@@ -19,7 +19,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
 
 KEY = "_" + "0123456789abcdef" * 6

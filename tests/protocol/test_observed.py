@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError, ServerError, ValidationFailed
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.undocumented import PresignedDownload, checked_file_url, download, read_download
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1

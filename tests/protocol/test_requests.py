@@ -7,7 +7,7 @@ import re
 import pytest
 
 from opus_async.errors import ConfigurationError, InvalidInputs
-from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.files import EXTENSIONS
 from opus_async.opus.protocol.requests import SOURCES, UNUSED_CALLBACK
 from opus_async.opus.protocol.v0 import V0

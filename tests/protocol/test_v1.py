@@ -18,7 +18,7 @@ from opus_async.errors import (
 )
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.api_errors import RetiredPath
-from opus_async.opus.protocol.api_version import InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.v0 import V0

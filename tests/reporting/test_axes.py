@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from opus_async.reporting import words
-from opus_async.reporting.charts.axes import CLOCK_STEPS, SessionSpan, TimeAxis, scale
-from opus_async.reporting.charts.time_series import BUCKETS, COLUMNS, Lines, Throughput
+from opus_async.reporting.charts.axes import CLOCK_STEPS, LinearScale, LogScale, NumberAxis, Span, TimeAxis
+from opus_async.reporting.charts.resolution import BUCKETS, COLUMNS, EventBins, Samples, histogram
 
 HOUR = 3600.0
 MIDNIGHT = 1_760_054_400.0
@@ -28,12 +27,12 @@ MIDNIGHT = 1_760_054_400.0
     ],
 )
 def test_a_scale_has_round_numbers_up_to_the_first_that_is_enough(most, values):
-    assert scale(most) == pytest.approx(values)
+    assert LinearScale(most).values == pytest.approx(values)
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 11, 12, 13, 99, 10_001])
 def test_a_scale_of_things_that_are_counted_has_whole_numbers_only(most):
-    values = scale(most, whole=True)
+    values = LinearScale(most, whole=True).values
     assert values[-1] >= most
     assert all(value == int(value) for value in values)
     assert len(values) <= 8
@@ -41,7 +40,7 @@ def test_a_scale_of_things_that_are_counted_has_whole_numbers_only(most):
 
 def test_a_scale_is_never_much_higher_than_what_it_shows():
     for most in (random.Random(1).lognormvariate(0, 8) for _ in range(2000)):
-        values = scale(most)
+        values = LinearScale(most).values
         assert most <= values[-1] * (1 + 1e-9)
         assert values[-2] < most
         assert 3 <= len(values) <= 7
@@ -49,28 +48,28 @@ def test_a_scale_is_never_much_higher_than_what_it_shows():
 
 def test_a_night_between_two_sessions_takes_no_more_room_than_a_mark():
     spans = [
-        SessionSpan(1, MIDNIGHT, MIDNIGHT + HOUR),
-        SessionSpan(2, MIDNIGHT + 30 * HOUR, MIDNIGHT + 31 * HOUR),
+        Span(1, MIDNIGHT, MIDNIGHT + HOUR),
+        Span(2, MIDNIGHT + 30 * HOUR, MIDNIGHT + 31 * HOUR),
     ]
     axis = TimeAxis(spans, 50, 850)
-    (pause,) = axis.breaks
+    (pause,) = axis.gaps
     assert pause.right - pause.left < 60
     assert pause.seconds == 29 * HOUR
-    widths = [stretch.right - stretch.left for stretch in axis.stretches]
+    widths = [stretch.right - stretch.left for stretch in axis.segments.values()]
     assert widths[0] == pytest.approx(widths[1])
-    assert axis.stretches[-1].right == pytest.approx(850)
+    assert [*axis.segments.values()][-1].right == pytest.approx(850)
 
 
 def test_a_short_pause_is_drawn_to_scale():
-    spans = [SessionSpan(1, 0, 1000), SessionSpan(2, 1020, 2020)]
-    (pause,) = TimeAxis(spans, 0, 2020).breaks
+    spans = [Span(1, 0, 1000), Span(2, 1020, 2020)]
+    (pause,) = TimeAxis(spans, 0, 2020).gaps
     assert pause.right - pause.left == pytest.approx(20)
 
 
 def test_the_clock_has_round_hours_and_each_day_once():
     spans = [
-        SessionSpan(1, MIDNIGHT - 2.2 * HOUR, MIDNIGHT + 1.5 * HOUR),
-        SessionSpan(2, MIDNIGHT + 24 * HOUR, MIDNIGHT + 26 * HOUR),
+        Span(1, MIDNIGHT - 2.2 * HOUR, MIDNIGHT + 1.5 * HOUR),
+        Span(2, MIDNIGHT + 24 * HOUR, MIDNIGHT + 26 * HOUR),
     ]
     ticks = TimeAxis(spans, 60, 900).ticks(80)
     assert [tick.label for tick in ticks] == ["22:00", "23:00", "00:00", "01:00", "00:00", "01:00", "02:00"]
@@ -82,129 +81,113 @@ def test_the_clock_has_round_hours_and_each_day_once():
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 4, 59, 61, 3599, 40_000, 3_000_000])
 def test_every_axis_has_a_clock(seconds):
-    ticks = TimeAxis([SessionSpan(1, MIDNIGHT + 0.4, MIDNIGHT + 0.4 + seconds)], 60, 900).ticks(80)
+    ticks = TimeAxis([Span(1, MIDNIGHT + 0.4, MIDNIGHT + 0.4 + seconds)], 60, 900).ticks(80)
     assert 1 <= len(ticks) <= 12
     assert ticks[0].day.endswith("Oct")
 
 
 def test_a_clock_that_was_set_back_bends_nothing():
-    spans = [SessionSpan(1, 5000, 6000), SessionSpan(2, 100, 1100)]
+    spans = [Span(1, 5000, 6000), Span(2, 100, 1100)]
     axis = TimeAxis(spans, 0, 800)
-    first, second = axis.stretches
+    first, second = axis.segments.values()
     assert first.right <= second.left
     assert second.x(100) == second.left
     assert second.x(1100) == pytest.approx(800)
-    assert axis.breaks[0].seconds < 0
+    assert axis.gaps[0].seconds < 0
 
 
 def test_two_hundred_sessions_leave_room_for_themselves():
-    spans = [SessionSpan(number, number * 1000.0, number * 1000.0 + 30) for number in range(200)]
+    spans = [Span(number, number * 1000.0, number * 1000.0 + 30) for number in range(200)]
     axis = TimeAxis(spans, 0, 800)
-    assert sum(stretch.right - stretch.left for stretch in axis.stretches) > 800 * 0.6
-    assert axis.stretches[-1].right == pytest.approx(800)
+    assert sum(stretch.right - stretch.left for stretch in axis.segments.values()) > 800 * 0.6
+    assert [*axis.segments.values()][-1].right == pytest.approx(800)
 
 
 def test_no_column_is_cut_short_by_the_end_of_a_session():
-    spans = [SessionSpan(1, 0, 7301), SessionSpan(2, 9000, 9100)]
-    columns = list(Throughput(spans))
+    spans = [Span(1, 0, 7301), Span(2, 9000, 9100)]
+    columns = list(EventBins(spans))
     assert all(column.ended - column.began > 50 for column in columns)
-    assert len({round(column.seconds, 6) for column in columns if column.session == 1}) == 1
+    assert len({round(column.seconds, 6) for column in columns if column.span == 1}) == 1
 
 
 @pytest.mark.parametrize("seconds", [1, 90, 5200, 40_000, 2_000_000])
 def test_there_are_never_many_more_columns_than_wanted(seconds):
-    throughput = Throughput([SessionSpan(1, 0, seconds)])
-    assert 1 <= len(list(throughput)) <= COLUMNS + 1
-    assert throughput.width in CLOCK_STEPS
+    bins = EventBins([Span(1, 0, seconds)])
+    assert 1 <= len(list(bins)) <= COLUMNS + 1
+    assert bins.width in CLOCK_STEPS
 
 
 def test_each_row_is_counted_where_and_when_it_ended():
-    throughput = Throughput([SessionSpan(1, 0, 100), SessionSpan(2, 500, 600)])
-    throughput.add(1, 0, completed=True)
-    throughput.add(1, 100, completed=False)
-    throughput.add(2, 550.5, completed=True)
-    throughput.add(2, 700, completed=True)  # a person decided it after the session
-    throughput.add(3, 50, completed=True)
-    columns = list(throughput)
-    assert sum(column.completed for column in columns) == 2
-    assert sum(column.not_completed for column in columns) == 1
-    found = next(column for column in columns if column.session == 2 and column.total)
+    bins = EventBins([Span(1, 0, 100), Span(2, 500, 600)])
+    bins.add(1, 0, kind="completed")
+    bins.add(1, 100, kind="failed")
+    bins.add(2, 550.5, kind="completed")
+    bins.add(2, 700, kind="completed")  # a person decided it after the session
+    bins.add(3, 50, kind="completed")
+    columns = list(bins)
+    assert sum(column.counts["completed"] for column in columns) == 2
+    assert sum(column.counts["failed"] for column in columns) == 1
+    found = next(column for column in columns if column.span == 2 and column.counts)
     assert found.began <= 550.5 <= found.ended
 
 
 def test_a_rate_over_less_than_a_second_is_not_made_up():
-    (column,) = Throughput([SessionSpan(1, 0, 0.001)])
+    (column,) = EventBins([Span(1, 0, 0.001)])
     assert column.seconds == 1
 
 
 def test_no_peak_is_lost_however_short_it_was():
-    lines = Lines([SessionSpan(1, 0, 172_800)])
+    samples = Samples([Span(1, 0, 172_800)])
     for second in range(0, 172_800, 5):
-        lines.add(1, second, 9_999 if second == 86_415 else 3 if second == 50_005 else 400)
-    points = lines[1]
-    assert lines.highest == 9_999
-    assert {3, 400, 9_999} == {point.value for point in points}
-    assert next(point.at for point in points if point.value == 9_999) == 86_415
+        samples.add(1, second, 9_999 if second == 86_415 else 3 if second == 50_005 else 400)
+    points = samples.points
+    assert samples.highest == 9_999
+    assert {3, 400, 9_999} == {point.y for point in points}
+    assert next(point.x for point in points if point.y == 9_999) == 86_415
     assert len(points) <= 2 * (BUCKETS + 1)
-    assert [point.at for point in points] == sorted(point.at for point in points)
+    assert [point.x for point in points] == sorted(point.x for point in points)
 
 
 def test_lines_of_no_samples_are_empty():
-    lines = Lines([SessionSpan(1, 0, 0)])
-    lines.add(7, 3, 1)
-    assert lines[1] == []
-    assert lines.highest == 0
+    samples = Samples([Span(1, 0, 0)])
+    samples.add(7, 3, 1)
+    assert samples.points == []
+    assert samples.highest == 0
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("least", "most", "values"),
     [
-        (0, "0 s"),
-        (0.0002, "<1 ms"),
-        (0.0123, "12 ms"),
-        (0.42, "0.42 s"),
-        (3, "3 s"),
-        (7.346, "7.35 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min"),
-        (125, "2 min 05 s"),
-        (3599.7, "1 h"),
-        (10_920, "3 h 02 min"),
-        (86_399, "1 d"),
-        (187_200, "2 d 4 h"),
-        (-3, "0 s"),
+        (0.02, 3, [0.01, 0.1, 1, 10]),
+        (1, 100, [1, 2, 5, 10, 20, 50, 100]),
+        (7, 7, [1, 2, 5, 10]),
+        (0.001, 1_000, [0.001, 0.01, 0.1, 1, 10, 100, 1_000]),
     ],
 )
-def test_a_span_of_time_in_words(seconds, told):
-    assert words.duration(seconds).replace("\N{NO-BREAK SPACE}", " ") == told
+def test_log_scale_has_powers_of_ten_around_what_it_shows(least, most, values):
+    assert LogScale(least, most).values == pytest.approx(values)
 
 
-@pytest.mark.parametrize(
-    ("part", "whole", "told"),
-    [
-        (0, 0, "0 %"),
-        (0, 10, "0 %"),
-        (1, 100_000, "< 0.1 %"),
-        (1588, 100_000, "1.6 %"),
-        (984, 1000, "98.4 %"),
-        (99_999, 100_000, "> 99.9 %"),
-        (7, 7, "100 %"),
-    ],
-)
-def test_a_share_is_nothing_or_all_only_when_it_is(part, whole, told):
-    assert words.share(part, whole).replace("\N{NO-BREAK SPACE}", " ") == told
+def test_log_scale_gives_each_decade_the_same_room():
+    scale = LogScale(1, 10_000)
+    assert [scale.part(value) for value in (0, 1, 10, 1_000, 10_000)] == pytest.approx([0, 0, 0.25, 0.75, 1])
 
 
-@pytest.mark.parametrize(
-    ("size", "told"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (999_900, "1.0 MB"),
-        (18_500_000_000, "18.5 GB"),
-        (3e17, "300 PB"),
-    ],
-)
-def test_a_size_in_words(size, told):
-    assert words.size(size).replace("\N{NO-BREAK SPACE}", " ") == told
+def test_number_axis_leaves_out_labels_that_have_no_room_and_keeps_its_unit():
+    ticks = NumberAxis(LogScale(1, 100), 0, 300, "s").ticks(60)
+    assert [tick.label for tick in ticks] == ["1", "5", "20", "100 s"]
+    assert [tick.x for tick in ticks] == pytest.approx([0, 104.8, 195.2, 300], abs=0.1)
+
+
+@pytest.mark.parametrize("scale", [LinearScale(10), LogScale(1, 1_000)])
+def test_histogram_counts_each_value_once(scale):
+    values = [0.5, 1, 2, 3, 9.99, 10, 700, 5_000]
+    columns = histogram(values, scale)
+    assert sum(column.y for column in columns) == len(values)
+    assert [column.x for column in columns] == list(scale.values)[:-1]
+    assert [column.until for column in columns] == list(scale.values)[1:]
+
+
+def test_histogram_puts_an_edge_into_the_column_that_begins_there():
+    columns = histogram([2, 2, 3.9], LinearScale(10))
+    assert [column.y for column in columns] == [0, 3, 0, 0, 0]

@@ -17,7 +17,7 @@ from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
 from opus_async.opus.protocol import job_management, undocumented
 from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, retry_after
-from opus_async.opus.protocol.api_version import ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.payload import bind
 from opus_async.opus.protocol.undocumented import PresignedDownload

@@ -22,6 +22,7 @@ import aiohttp
 import pytest
 from wire import KEY, SIGNATURE, Served, answer, read_request
 
+from opus_async import disk
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError
 from opus_async.events import FailureClass
@@ -460,7 +461,7 @@ async def test_a_link_is_replaced_and_not_followed(serve, http, tmp_path, place,
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, place, monkeypatch, there):
-    monkeypatch.setattr(part_file.secrets, "token_hex", lambda _: "00")
+    monkeypatch.setattr(disk.secrets, "token_hex", lambda _: "00")
     victim = folder.parent / "victim"
     if there:
         victim.write_text("precious")

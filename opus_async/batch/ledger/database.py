@@ -6,11 +6,15 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from opus_async.batch.ledger.disk import OWNER_ONLY, refuse_strange
+from opus_async.batch.ledger.own_files import refuse_strange
 from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
 from opus_async.batch.ledger.transitions import definitions
+from opus_async.disk import OWNER_ONLY
 from opus_async.errors import LedgerError
+from opus_async.layout import LEDGER
 
+NEW_LEDGER = f"{LEDGER}.new"
+"""A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
 SIDE_FILES = ("-journal", "-wal", "-shm")
 """What SQLite puts beside a database, after its name."""
 _PATIENCE = 10.0
@@ -26,6 +30,19 @@ _DURABLE = (
     "PRAGMA wal_autocheckpoint = 0",  # the store does it, and marks that it was done
     *_ALWAYS,
 )
+
+
+def missing(directory: Path) -> LedgerError:
+    """The error for a directory without a ledger: it says whether one was begun, and what to do."""
+    if (directory / NEW_LEDGER).exists():
+        return LedgerError(
+            f"The batch in {directory} was never planned to its end, and nothing of it was ordered: plan it "
+            f"again with 'opus-async batch run MANIFEST --workflow ID --out {directory}'"
+        )
+    return LedgerError(
+        f"There is no batch in {directory}: name the folder that was given as --out, or start one with "
+        f"'opus-async batch run MANIFEST --workflow ID --out {directory}'"
+    )
 
 
 def refuse_links(path: Path, *, written: bool) -> None:

@@ -17,7 +17,6 @@ from opus_async.batch.rows import UNBILLED, RowState
 from opus_async.errors import AmbiguousExecution, ManifestError
 from opus_async.models import JobStatus
 
-DECISIONS = ("done", "retry", "failed")
 RETRIED = UNBILLED | {RowState.UNKNOWN}
 """States in which a row can be tried again; that of an unknown one may cost a second bill."""
 RESOLVED = "resolved by a person"

@@ -1,8 +1,9 @@
 """One process at a time works on a batch directory; a second one is told by whom it is held.
 
 The lock (``flock``, on the directory itself: no file can be taken from under it) is the system's: it goes
-with the process that held it, however that died. The file ``.lock`` only tells who it is. Where there is no
-``flock``, SQLite's own lock on an empty database takes its place: that works wherever a ledger does.
+with the process that held it, however that died. The file ``.lock`` only tells who it is, see :func:`holder`.
+Where there is no ``flock``, SQLite's own lock on an empty database takes its place: that works wherever a
+ledger does.
 
 A child that is forked does not hold it: it would keep the next process out for as long as it lives.
 """
@@ -17,18 +18,18 @@ import sqlite3
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from opus_async.batch.ledger.database import refuse_links
-from opus_async.batch.ledger.disk import open_own
+from opus_async.batch.ledger.own_files import open_own
 from opus_async.errors import LedgerBusy, LedgerError
 from opus_async.layout import LOCK
 from opus_async.transport.forks import in_child
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 except ImportError:
     flock = None  # type: ignore[assignment]  # not on this system
 
@@ -41,6 +42,93 @@ _READ_TRIES, _READ_PAUSE = 20, 0.005
 """Whoever has just taken the lock has not yet written who it is."""
 _TAKE_TRIES = 4
 """Who only looks whether the lock is held has it for some microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Who works on a batch.
+
+    Attributes:
+        pid: Its process id.
+        host: The machine it runs on.
+        since: When it took the lock, in seconds since the epoch; None where it did not say.
+        alive: True; or None when it runs, as it says, on another machine, so that nobody here can tell.
+    """
+
+    pid: int
+    host: str
+    since: float | None
+    alive: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What the file ``.lock`` says of its writer; None for what it does not say."""
+
+    pid: int | None = None
+    host: str | None = None
+    since: float | None = None
+
+    @classmethod
+    def of_myself(cls) -> _Note:
+        return cls(os.getpid(), socket.gethostname(), time.time())
+
+    @classmethod
+    def read(cls, path: Path) -> _Note | None:
+        """The note; None where there is none, or not yet."""
+        try:
+            with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+                told = json.loads(file.read(_SHOWN_BYTES))
+        except (OSError, ValueError, LedgerError):
+            return None
+        if not isinstance(told, dict):
+            return None
+        pid, host, since = told.get("pid"), told.get("host"), told.get("since")
+        return cls(
+            pid if isinstance(pid, int) else None,
+            host if isinstance(host, str) else None,
+            since if isinstance(since, int | float) else None,
+        )
+
+    def as_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+def holder(directory: Path) -> Process | None:
+    """Who works on a batch, as its lock says; None when nobody does."""
+    note = _Note.read(directory / LOCK)
+    if note is None or note.pid is None or note.host is None:
+        return None
+    held = _is_held(directory)
+    if held is None and note.host == socket.gethostname():
+        held = _lives(note.pid)
+    return None if held is False else Process(note.pid, note.host, note.since, held)
+
+
+def _is_held(directory: Path) -> bool | None:
+    """Whether the lock is held; None where there are no locks. The number can be another process's by now."""
+    if flock is None:
+        return None
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        flock(descriptor, LOCK_SH | LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 _held: weakref.WeakSet[DirectoryLock] = weakref.WeakSet()
@@ -69,7 +157,7 @@ class DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOCK
-        self._myself = _myself()
+        self._myself = _Note.of_myself().as_bytes()
         self._database: sqlite3.Connection | None = None
         self._descriptor: int | None = None
         try:
@@ -82,7 +170,7 @@ class DirectoryLock:
             raise
         if not taken:
             self._let_go()
-            raise _busy(directory, _holder(self._path))
+            raise _busy(directory, _note_of_holder(self._path))
 
     def name_holder(self) -> None:
         """Say again who holds it, if the file that says so was removed."""
@@ -152,34 +240,26 @@ def _write(path: Path, text: bytes) -> None:
         os.close(descriptor)
 
 
-def _myself() -> bytes:
-    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}).encode()
-
-
-def _holder(path: Path) -> dict[str, Any]:
-    """Who holds it, as far as the file tells."""
+def _note_of_holder(path: Path) -> _Note:
+    """What the holder of the lock has said, or says in a moment."""
     for _ in range(_READ_TRIES):
-        with suppress(OSError, ValueError, LedgerError):
-            with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
-                found = json.loads(file.read(_SHOWN_BYTES))
-            if isinstance(found, dict):
-                return found
+        if note := _Note.read(path):
+            return note
         time.sleep(_READ_PAUSE)
-    return {}
+    return _Note()
 
 
-def _busy(directory: Path, holder: dict[str, Any]) -> LedgerBusy:
-    pid, host, since = holder.get("pid"), holder.get("host"), holder.get("since")
+def _busy(directory: Path, note: _Note) -> LedgerBusy:
     who = "a process that has not said who it is"
-    if isinstance(pid, int) and isinstance(host, str):
-        who = f"process {pid} on host {host}"
-    if isinstance(since, int | float):
-        who += f", since {_moment(since)}"
+    if note.pid is not None and note.host is not None:
+        who = f"process {note.pid} on host {note.host}"
+    if note.since is not None:
+        who += f", since {_moment(note.since)}"
     return LedgerBusy(
         f"Another run ({who}) works on {directory}: wait for its end, or stop it first. "
         f"'opus-async batch status {directory}' shows how far it is",
-        pid=pid if isinstance(pid, int) else None,
-        host=host if isinstance(host, str) else "",
+        pid=note.pid,
+        host=note.host or "",
     )
 
 

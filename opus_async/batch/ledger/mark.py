@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from opus_async.batch.ledger.disk import open_own, refuse_strange, sync, sync_path
 from opus_async.batch.ledger.file_birth import born
+from opus_async.batch.ledger.own_files import open_own, refuse_strange
+from opus_async.disk import sync, sync_path
 from opus_async.layout import MARK
 
 _NAME = re.compile(re.escape(MARK) + r"(\d{1,15})")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger import database, mark
-from opus_async.batch.ledger.disk import make_directory
 from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
 from opus_async.batch.ledger.lock import DirectoryLock
@@ -19,8 +18,9 @@ from opus_async.batch.ledger.migrations import UPGRADED, upgrade
 from opus_async.batch.ledger.reconciling import agree
 from opus_async.batch.ledger.schema import SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import translate_errors
-from opus_async.batch.ledger.store import NEW_LEDGER, Store
+from opus_async.batch.ledger.store import Store
 from opus_async.batch.rows import RowState
+from opus_async.disk import make_directory
 from opus_async.errors import LedgerDoubtful, LedgerError, ManifestError
 from opus_async.layout import LEDGER, RESULTS
 
@@ -45,7 +45,7 @@ def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system:
     with translate_errors(directory):
         make_directory(directory)
     with _locked(directory, file_system) as store:
-        with translate_errors(directory / NEW_LEDGER):
+        with translate_errors(directory / database.NEW_LEDGER):
             _refuse_used(directory)
             store.remove_new()
             store.remove_stale()
@@ -80,7 +80,7 @@ def reopen(
     path = directory / LEDGER
     with translate_errors(path):
         if not path.is_file():
-            raise LedgerError(_nothing_there(directory))
+            raise database.missing(directory)
     with _locked(directory, file_system) as store:
         with translate_errors(path):
             database.refuse_links(path, written=True)
@@ -145,18 +145,6 @@ def _refuse_used(directory: Path) -> None:
                 f"been billed. Bring its {LEDGER} back; or move {left.name} away, or give another folder as "
                 f"--out"
             )
-
-
-def _nothing_there(directory: Path) -> str:
-    if (directory / NEW_LEDGER).exists():
-        return (
-            f"The batch in {directory} was never planned to its end, and nothing of it was ordered: plan it "
-            f"again with 'opus-async batch run MANIFEST --workflow ID --out {directory}'"
-        )
-    return (
-        f"There is no batch in {directory}: name the folder that was given as --out, or start one with "
-        f"'opus-async batch run MANIFEST --workflow ID --out {directory}'"
-    )
 
 
 def _facts(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:

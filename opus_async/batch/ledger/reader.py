@@ -5,11 +5,9 @@ Only what a process that died has left half-written is undone first, as SQLite d
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import socket
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +17,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
-from opus_async.batch.ledger.disk import open_own
 from opus_async.batch.ledger.migrations import show_current_columns
+from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
 from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
-from opus_async.layout import LEDGER, LOCK, RESULTS
+from opus_async.layout import LEDGER, RESULTS
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
@@ -215,23 +213,6 @@ ORDER BY id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
-    """Who works on a batch.
-
-    Attributes:
-        pid: Its process id.
-        host: The machine it runs on.
-        since: When it took the lock, in seconds since the epoch; None where it did not say.
-        alive: True; or None when it runs, as it says, on another machine, so that nobody here can tell.
-    """
-
-    pid: int
-    host: str
-    since: float | None
-    alive: bool | None
-
-
 class LedgerReader:
     """Reads the ledger of a batch directory; never writes it.
 
@@ -250,7 +231,7 @@ class LedgerReader:
         self._path = directory / LEDGER
         self._results: BinaryIO | None = None
         if not self._path.is_file():
-            raise LedgerError(_nothing_there(directory))
+            raise database.missing(directory)
         with self._explained():
             database.refuse_links(self._path, written=False)
             database.recover(self._path)
@@ -451,54 +432,3 @@ def reason(state: RowState, decided_by: str | None, error: str | None) -> str | 
     if state is not RowState.FAILED or decided_by != BY_PERSON:
         return error
     return f"{DECIDED}; until then: {error}" if error else DECIDED
-
-
-def _nothing_there(directory: Path) -> str:
-    if (directory / f"{LEDGER}.new").exists():
-        return (
-            f"The batch in {directory} was never planned to its end, and nothing of it was ordered: "
-            f"plan it again with 'opus-async batch run MANIFEST --workflow ID --out {directory}'"
-        )
-    return (
-        f"There is no batch in {directory}: name the folder that was given as --out, or start one with "
-        f"'opus-async batch run MANIFEST --workflow ID --out {directory}'"
-    )
-
-
-def process_at_work(directory: Path) -> Process | None:
-    """Who works on a batch, as its lock says; None when nobody does."""
-    path = directory / LOCK
-    try:
-        with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
-            told = json.loads(file.read())
-        pid, host, since = int(told["pid"]), str(told["host"]), told.get("since")
-    except (OSError, ValueError, TypeError, KeyError, LedgerError):
-        return None
-    held = _is_held(directory)
-    if held is None and host == socket.gethostname():
-        held = _lives(pid)
-    return None if held is False else Process(pid, host, since, held)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
-
-
-def _is_held(directory: Path) -> bool | None:
-    """Whether the lock is held; None where there are no locks. The number can be another process's by now."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False

@@ -11,13 +11,14 @@ from typing import Any
 
 from opus_async.batch.ledger import results_tail
 from opus_async.batch.ledger.decisions import RESOLVED
-from opus_async.batch.ledger.disk import open_own, sync
+from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.result_recording import DOWNLOADED
 from opus_async.batch.ledger.results_file import Agreed, known_end, read_only
 from opus_async.batch.ledger.results_tail import Piece, Verdict
 from opus_async.batch.ledger.schema import BY_PERSON
 from opus_async.batch.ledger.sqlite_text import dumps, encode
 from opus_async.batch.ledger.store import Store
+from opus_async.disk import sync
 from opus_async.layout import RESULTS
 
 log = logging.getLogger("opus_async.batch")

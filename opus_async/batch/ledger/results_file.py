@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from opus_async.batch.ledger.disk import open_own, sync, sync_path
+from opus_async.batch.ledger.own_files import open_own
+from opus_async.disk import sync, sync_path
 from opus_async.errors import LedgerDoubtful
 
 _LAST_LINE = """

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from opus_async.batch.choices import DECISIONS
 from opus_async.batch.ledger import decisions, key_value, sessions, transitions, work_queue, worlds
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ledger.evidence import UNFINISHED
@@ -329,8 +330,8 @@ class SqliteLedger:
             ManifestError: A key is not in the ledger, or its row is not unknown, or its job was started: then
                 none is settled.
         """
-        if decision not in decisions.DECISIONS:
-            raise ValueError(f"{decision!r} is none of {', '.join(decisions.DECISIONS)}")
+        if decision not in DECISIONS:
+            raise ValueError(f"{decision!r} is none of {', '.join(DECISIONS)}")
         rows = await self._writer.run(partial(decisions.unknown_rows, keys))
         if decision != "done" and not accept_second_bill:
             started: Mapping[str, str] = await self._writer.run(partial(decisions.started, rows))

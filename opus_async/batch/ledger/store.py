@@ -12,18 +12,16 @@ from typing import Any
 
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.database import SIDE_FILES
-from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
 from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, coalesce
 from opus_async.batch.rows import RowState
+from opus_async.disk import sync_path
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, MARK, RESULTS
 
-NEW_LEDGER = f"{LEDGER}.new"
-"""A ledger while it is planned: nobody else looks at it, and nothing of it has to survive."""
 CHANGES = 3000
 """Changed rows after which the write-ahead log is copied back: some 30 MB of it at most, and 5 as a rule."""
 _KEEP_IDENTITY = "INSERT OR REPLACE INTO identity (only, value) VALUES (1, ?)"
@@ -115,8 +113,8 @@ class Store:
         return self._results is not None
 
     def make(self) -> None:
-        """Connect to a new database; see :data:`NEW_LEDGER`."""
-        self._connection = database.make(self.directory / NEW_LEDGER)
+        """Connect to a new database; see :data:`database.NEW_LEDGER`."""
+        self._connection = database.make(self.directory / database.NEW_LEDGER)
 
     def open(self) -> None:
         """Connect to the ledger, and open or make its results."""
@@ -127,7 +125,7 @@ class Store:
 
     def publish(self) -> None:
         """Bring a new ledger to the disk and give it its name: from here on resuming works."""
-        new, path = self.directory / NEW_LEDGER, self.directory / LEDGER
+        new, path = self.directory / database.NEW_LEDGER, self.directory / LEDGER
         with translate_errors(path):
             database.finish(self.connection, new)
             sync_path(new)
@@ -267,7 +265,7 @@ class Store:
 
     def remove_new(self) -> None:
         """Remove what is left of a ledger that was never published."""
-        self._remove(f"{NEW_LEDGER}{suffix}" for suffix in ("", *SIDE_FILES))
+        self._remove(f"{database.NEW_LEDGER}{suffix}" for suffix in ("", *SIDE_FILES))
 
     def remove_stale(self) -> None:
         """Remove what is left beside a ledger that is gone: SQLite would read it into the next one."""

@@ -12,8 +12,9 @@ from typing import Any
 from opus_async.batch.rows import UNBILLED, EarlierJob, RowState
 from opus_async.batch.world import place_of, world_of
 from opus_async.manifests import Record
-from opus_async.manifests.problem import Problem, quoted
+from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.row_check import RecordCheck
+from opus_async.text import quoted
 
 _STATES = {state.upper(): state for state in RowState}
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
+from opus_async.batch.choices import EXPORT_FORMATS, Format
 from opus_async.batch.ledger.reader import LedgerReader, StoredRow
 from opus_async.batch.outputs import destinations
 from opus_async.batch.outputs.failures import constants
@@ -26,8 +27,6 @@ from opus_async.disk import atomic_write
 from opus_async.errors import ConfigurationError
 from opus_async.json_text import parsed as parsed_text
 
-Format = Literal["csv", "jsonl", "parquet", "xlsx"]
-FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet", "xlsx")
 STREAMED = frozenset({"csv", "jsonl"})
 """Formats that can go to stdout."""
 STDOUT = Path("-")
@@ -73,7 +72,7 @@ def export(
 
     Args:
         directory: Of the batch.
-        format: One of :data:`FORMATS`.
+        format: One of :data:`EXPORT_FORMATS`.
         destination: Replaced when the new one is whole, a link itself and not what it leads to; never a file
             of a batch. ``-`` is stdout, for CSV (then without a byte order mark) and JSONL;
             ``DIRECTORY/export.FORMAT`` when absent. Its permissions follow the umask.
@@ -88,8 +87,8 @@ def export(
             destination is a file of a batch.
         OSError: The destination cannot be written.
     """
-    if format not in FORMATS:
-        raise ConfigurationError(f"there is no format {format!r}: use one of {', '.join(FORMATS)}")
+    if format not in EXPORT_FORMATS:
+        raise ConfigurationError(f"there is no format {format!r}: use one of {', '.join(EXPORT_FORMATS)}")
     destination = destination or directory / f"export.{format}"
     if destination == STDOUT and format not in STREAMED:
         raise ConfigurationError(f"{format} cannot be written to stdout: name a file")

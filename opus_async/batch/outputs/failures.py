@@ -32,12 +32,12 @@ from opus_async.input_names import folded
 from opus_async.layout import FAILURES
 from opus_async.manifests import FOLDERS
 from opus_async.manifests.binding.cells import split_list
+from opus_async.manifests.binding.columns import BY_NAME
 from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.binding.templates import Template, to_text
 
 OURS = "_opus"
 
-_BY_NAME = frozenset({"variable name", "display name", "display name in another case"})
 """How a column was bound that binds in the same way in any manifest; see ``columns.py``."""
 _TEXTS = ("title", "description")
 
@@ -186,7 +186,7 @@ def _names(columns: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
     for column in columns:
         if column["ignored"] or column["reserved"]:  # reserved ones are written apart
             yield None
-        elif column["input"] is None or column["how"] in _BY_NAME:
+        elif column["input"] is None or column["how"] in BY_NAME:
             yield column["column"]
         elif shown[folded(column["display_name"])] == 1:
             yield column["display_name"]

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import DIED, RUNNING
+from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import (
     FailureGroup,
     LedgerReader,
-    Process,
     StoredRow,
     StoredSample,
     StoredSession,
-    process_at_work,
 )
-from opus_async.batch.outputs.summary import DIED, RUNNING
+from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
-from opus_async.exits import Exit
 from opus_async.metrics.bottleneck import Bottleneck
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.throughput import Throughput, TimeLeft
@@ -33,19 +32,6 @@ _FRESH = 10.0
 """Seconds after which a sample tells nothing of the stages that rows are in."""
 _SHOWN = 10
 """Rows that wait for a person, of those that are listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What can be done next.
-
-    Attributes:
-        why: In a few words.
-        words: The arguments of our command that does it.
-    """
-
-    why: str
-    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +56,7 @@ class Status:
         bottleneck: What limits it, by the last sample; None when nothing does, or nobody works on it.
         waiting: The first rows that wait for a person.
         failures: Rows that ended without completing, by reason, with one example each.
-        steps: What can be done next, the first thing first.
+        steps: What can be done next, the first thing first; nothing while a process is at work.
     """
 
     directory: Path
@@ -87,7 +73,7 @@ class Status:
     bottleneck: Bottleneck | None
     waiting: tuple[StoredRow, ...]
     failures: tuple[FailureGroup, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[NextStep, ...]
 
     @property
     def rest_waits(self) -> bool:
@@ -101,7 +87,7 @@ def read_status(directory: Path) -> Status:
     Raises:
         LedgerError: There is none, or its ledger cannot be read.
     """
-    process = process_at_work(directory)
+    process = holder(directory)
     with LedgerReader(directory) as ledger, ledger.one_moment():
         counts = ledger.counts()
         sessions = ledger.sessions()
@@ -127,7 +113,7 @@ def read_status(directory: Path) -> Status:
             bottleneck=last.bottleneck if last else None,
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
-            steps=() if process else tuple(_steps(directory, counts, session)),
+            steps=() if process else tuple(next_steps(counts, session, process)),
         )
 
 
@@ -158,8 +144,35 @@ def as_json(status: Status) -> dict[str, Any]:
             for row in status.waiting
         ],
         "failures": [_failure_as_json(group) for group in status.failures],
-        "next": [{"why": step.why, "command": list(step.words)} for step in status.steps],
+        "next": [{"why": why, "command": list(command)} for why, command in commands(status)],
     }
+
+
+def commands(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What can be done next: why, in a few words, and the arguments of our command that does it."""
+    for step in status.steps:
+        yield from _commands(step, str(status.directory))
+
+
+def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    match step.action:
+        case Action.CHECK_SETUP:
+            yield "check key, network and limits", ("doctor",)
+        case Action.RESUME:
+            yield "go on where it stopped", ("batch", "resume", place)
+        case Action.LOOK_AGAIN:
+            yield "look at the unknown rows again", ("batch", "resume", place)
+        case Action.DECIDE:
+            decide = ("batch", "resolve", place, "--as")
+            yield "list the unknown rows, to decide about some of them", (*decide, "done")
+            yield "or decide that all of them are done", (*decide, "done", "--all")
+            yield "or that all of them failed", (*decide, "failed", "--all")
+            yield "or that none of them ever ran, and all shall run", (*decide, "retry", "--all")
+        case Action.RETRY:
+            for state in step.states:
+                yield f"run {state} rows again", ("batch", "retry", place, "--only", state)
+        case Action.EXPORT if step.rows:
+            yield "results in a table", ("batch", "export", place, "--format", "csv")
 
 
 def _recent(ledger: LedgerReader, session: StoredSession | None) -> tuple[StoredSample, ...]:
@@ -187,33 +200,6 @@ def _tells_stages(seen: StoredSample, counts: Counts) -> bool:
 def _rest(counts: Counts) -> int:
     """Rows that are to end and need no person for it."""
     return counts.total - counts.ended - counts.waiting
-
-
-def _steps(directory: Path, counts: Counts, session: StoredSession | None) -> list[Step]:
-    """For a batch that nobody works on."""
-    place = str(directory)
-    steps = []
-    if session is not None and session.exit_code == Exit.NOT_ALLOWED:
-        steps.append(Step("check key, network and limits", ("doctor",)))
-    if counts.planned or counts.in_flight:
-        steps.append(Step("go on where it stopped", ("batch", "resume", place)))
-    elif counts.unknown:
-        steps.append(Step("look at the unknown rows again", ("batch", "resume", place)))
-    if counts.unknown:
-        decide = ("batch", "resolve", place, "--as")
-        steps += [
-            Step("list the unknown rows, to decide about some of them", (*decide, "done")),
-            Step("or decide that all of them are done", (*decide, "done", "--all")),
-            Step("or that all of them failed", (*decide, "failed", "--all")),
-            Step("or that none of them ever ran, and all shall run", (*decide, "retry", "--all")),
-        ]
-    if counts.failed or counts.timed_out:
-        steps.append(Step("run failed rows again", ("batch", "retry", place, "--only", "failed")))
-    if counts.cancelled:
-        steps.append(Step("run cancelled rows again", ("batch", "retry", place, "--only", "cancelled")))
-    if counts.completed:
-        steps.append(Step("results in a table", ("batch", "export", place, "--format", "csv")))
-    return steps
 
 
 def _process_as_json(process: Process | None) -> dict[str, Any] | None:

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import LedgerReader, StoredSession, process_at_work
+from opus_async.batch.choices import DIED, RUNNING
+from opus_async.batch.ledger.lock import holder
+from opus_async.batch.ledger.reader import LedgerReader, StoredSession
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.disk import atomic_write
 from opus_async.layout import SUMMARY
-
-DIED = "died"
-"""Why a session ended that could not say so itself."""
-RUNNING = "running"
-"""Of a session that has not ended."""
 
 
 def summarise(directory: Path) -> dict[str, Any]:
@@ -35,7 +32,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     with LedgerReader(directory) as ledger:
         counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
         workflow_id = ledger.facts.get("fingerprint", {}).get("workflow_id")
-    told = _told(sessions, working=process_at_work(directory) is not None)
+    told = _told(sessions, working=holder(directory) is not None)
     last = told[-1] if told else {"ended_at": None, "exit_code": None, "ended_because": None}
     return {
         "workflow_id": workflow_id,

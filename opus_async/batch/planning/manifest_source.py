@@ -23,6 +23,7 @@ from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.platform import Platform
+from opus_async.text import counted, plural
 
 NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 _SHOWN = 20
@@ -150,7 +151,8 @@ def _refusal(validation: Validation) -> str:
         worst = next(cause.first for cause in validation.causes if _of_the_whole(cause.first))
         return f"The manifest cannot be run: {worst.sentence} (nothing was sent):"
     way_out = "Mend them, or let the others run with --skip-invalid:" if validation.valid else "Mend them:"
-    return f"{validation.invalid:,} of {_rows(validation.rows)} cannot be run; nothing was sent. {way_out}"
+    rows = counted(validation.rows, "row")
+    return f"{validation.invalid:,} of {rows} cannot be run; nothing was sent. {way_out}"
 
 
 def _quoted(validation: Validation) -> list[str]:
@@ -165,10 +167,6 @@ def _quoted(validation: Validation) -> list[str]:
 
 def _of_the_whole(problem: Problem) -> bool:
     return problem.is_error and problem.index is None
-
-
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number:,} rows"
 
 
 def _told(problem: Problem) -> str:
@@ -236,33 +234,26 @@ def _remarks(planned: Planned) -> list[str]:
     said = []
     if planned.repeated_count:
         key, index = planned.repeated[0]
-        rows = (
-            "1 row is identical to an earlier one"
-            if planned.repeated_count == 1
-            else f"{planned.repeated_count:,} rows are identical to earlier ones"
+        rows = counted(
+            planned.repeated_count, "row is identical to an earlier one", "rows are identical to earlier ones"
         )
         said.append(
             f"{rows} (the first is row {index + 1}, key {key}): each runs, and is billed, on its own, under "
             "a key that ends in ~2, ~3 ..."
         )
     if planned.missing:
-        stay = "it stays" if planned.missing == 1 else "they stay"
+        stay = plural(planned.missing, "it stays", "they stay")
         said.append(f"{_gone(planned.missing)} any more: {stay}.")
     if planned.withdrawn:
-        are = "is" if planned.withdrawn == 1 else "are"
-        said.append(
-            f"{_rows(planned.withdrawn)} {are} not in the manifest any more and had not begun: taken out."
-        )
+        rows = counted(planned.withdrawn, "row is", "rows are")
+        said.append(f"{rows} not in the manifest any more and had not begun: taken out.")
     return said
 
 
 def _gone(number: int) -> str:
-    return _rows_that(number, "that has run is not in the manifest", "that have run are not in the manifest")
-
-
-def _rows_that(number: int, one: str, many: str) -> str:
-    """So many rows, with what they do."""
-    return f"{_rows(number)} {one if number == 1 else many}"
+    return counted(
+        number, "row that has run is not in the manifest", "rows that have run are not in the manifest"
+    )
 
 
 def _refuse_changed(planned: Planned) -> None:
@@ -270,9 +261,9 @@ def _refuse_changed(planned: Planned) -> None:
     if planned.changed_count:
         some = ", ".join(planned.changed[:3])
         raise ManifestError(
-            f"{_rows_that(planned.changed_count, 'has run and asks', 'have run and ask')} for something else "
-            f"now ({some}); nothing was sent. Give them another key to run them again, or let them keep the "
-            "result they have with --force."
+            f"{counted(planned.changed_count, 'row has run and asks', 'rows have run and ask')} for "
+            f"something else now ({some}); nothing was sent. Give them another key to run them again, or "
+            "let them keep the result they have with --force."
         )
 
 
@@ -282,13 +273,13 @@ def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
     if edited > 0:
         raise ManifestError(
-            f"{_rows_that(edited, 'that has run comes', 'that have run come')} again under other keys, "
+            f"{counted(edited, 'row that has run comes', 'rows that have run come')} again under other keys, "
             "because their files hold something else now or --key is another: they would be billed again. "
             f"Nothing was sent. {way_out}"
         )
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(
-            f"{_gone(planned.missing)} any more, and {_rows_that(planned.new, 'is', 'are')} new: "
+            f"{_gone(planned.missing)} any more, and {counted(planned.new, 'row is', 'rows are')} new: "
             "the same rows may have got other keys (another column, another way of writing), and "
             f"would be billed again. Nothing was sent. {way_out}"
         )

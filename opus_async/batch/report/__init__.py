@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from opus_async.batch.report.page import page
-from opus_async.batch.report.report_data import gather
+from opus_async.batch.report.report_data import load
 from opus_async.disk import atomic_write
 from opus_async.layout import REPORT
 
@@ -27,7 +27,7 @@ def write(directory: Path) -> Path:
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
-    content = page(gather(directory))
+    content = page(load(directory))
     path = directory / REPORT
     with atomic_write(path, private=False) as file:  # it is made to be passed on
         file.write(content)

@@ -1,25 +1,28 @@
-"""Charts over time, as SVG: columns for rows that ended, lines for rows under way.
+"""The charts of a batch: rows that ended as columns, rows under way as lines, stages as bars.
 
 A pointer shows the figures behind a column or a moment, without a script.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from opus_async.reporting import words
-from opus_async.reporting.charts.axes import Segment, SessionSpan
-from opus_async.reporting.charts.frame import SIZES, Frame
-from opus_async.reporting.charts.time_series import Column, Lines, Point
-from opus_async.reporting.html import text
+from markupsafe import Markup
+
+from opus_async import text
+from opus_async.batch.report.report_data import COMPLETED, NOT_COMPLETED
+from opus_async.metrics.distribution import Distribution
+from opus_async.reporting import figures
+from opus_async.reporting.charts.axes import LinearScale, Span, TimeAxis
+from opus_async.reporting.charts.bars import Bar, Part, division, times
+from opus_async.reporting.charts.marks import Area, Line, Point, Readings, Series, StackedColumns
+from opus_async.reporting.charts.plot import Chart, Mark
+from opus_async.reporting.charts.resolution import Bin, Samples
 
 _MINUTE, _HOUR = 60.0, 3600.0
 _LONG, _MIDDLING = 2 * _HOUR, 2 * _MINUTE
-_GAP = 1.0
-"""Pixels between columns that are wide enough to spare one."""
-_NARROW = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class Unit:
     name: str
     seconds: float
 
-    def of(self, count: float, column: Column) -> float:
-        """So many rows of a column, as a rate."""
-        return count / column.seconds * self.seconds
+    def of(self, count: float, part: Bin) -> float:
+        """So many rows of a part of the time, as a rate."""
+        return count / part.seconds * self.seconds
 
 
 def unit_for(active: float) -> Unit:
@@ -41,121 +44,85 @@ def unit_for(active: float) -> Unit:
     return Unit("minute", _MINUTE) if active >= _MIDDLING else Unit("second", 1.0)
 
 
-def throughput(spans: Sequence[SessionSpan], columns: Sequence[Column]) -> str:
+def throughput(spans: Sequence[Span], ends: Sequence[Bin]) -> Markup:
     """Rows that ended, as a rate over time; those that completed below, the others on top of them."""
     unit = unit_for(sum(span.seconds for span in spans))
-    fastest = max(columns, key=lambda column: unit.of(column.total, column))
-    most = unit.of(fastest.total, fastest)
-    told = (
-        f"Rows that ended per {unit.name}, {_period(spans)}. The most was {words.figure(most)} per "
-        f"{unit.name}, at {words.moment(fastest.began)}."
-    )
-    drawn: list[str] = []
-    for size in SIZES:
-        frame = Frame(size, spans, most)
-        bars = "".join(_column(frame, column, unit) for column in columns)
-        drawn.append(frame.drawing("throughput", "Throughput over time", told, bars))
-    return "".join(drawn)
-
-
-def in_flight_chart(spans: Sequence[SessionSpan], in_flight: Lines, waiting: Lines) -> str:
-    """Rows in flight over time, and above them those that wait for a person, where there are any."""
-    working, parked = in_flight.highest, waiting.highest
-    told = (
-        f"Rows in flight, {_period(spans)}. The most at once was {words.count(working)}, and "
-        f"{words.count(parked)} waited for a person at the same time at the most."
-    )
-    drawn: list[str] = []
-    for size in SIZES:
-        frame = Frame(size, spans, max(working, parked), whole=True)
-        inner: list[str] = []
-        for session, stretch in frame.stretches.items():
-            inner.append(_area(frame, stretch, in_flight[session]))
-            if parked:
-                inner.append(_line(frame, stretch, waiting[session], "waiting"))
-            inner.append(_moments(frame, stretch, in_flight[session], waiting[session]))
-        drawn.append(frame.drawing("standing", "Rows in flight over time", told, "".join(inner)))
-    return "".join(drawn)
-
-
-def _period(spans: Sequence[SessionSpan]) -> str:
-    return f"from {words.moment(spans[0].began)} to {words.moment(spans[-1].ended)} UTC"
-
-
-def _column(frame: Frame, column: Column, unit: Unit) -> str:
-    stretch = frame.stretches[column.session]
-    left, right = stretch.x(column.began), stretch.x(column.ended)
-    width = max(right - left - (_GAP if right - left > _NARROW else 0.0), 0.5)
-    joint, top = frame.y(unit.of(column.completed, column)), frame.y(unit.of(column.total, column))
-    told = (
-        f"{words.day(column.began)} {words.clock(column.began)} to {words.clock(column.ended)} UTC: "
-        f"{words.count(column.completed)} completed, {words.count(column.not_completed)} did not; "
-        f"{words.figure(unit.of(column.total, column))} per {unit.name}"
-    )
-    return _pointed(
-        frame,
-        (left, right),
-        told,
-        _box("completed", left, joint, width, frame.bottom) + _box("failed", left, top, width, joint),
-    )
-
-
-def _box(kind: str, left: float, top: float, width: float, bottom: float) -> str:
-    if bottom - top <= 0:
-        return ""
-    return (
-        f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{bottom - top:.1f}"/>'
-    )
-
-
-def _area(frame: Frame, stretch: Segment, points: Sequence[Point]) -> str:
-    if not points:
-        return ""
-    left, right = stretch.x(points[0].at), stretch.x(points[-1].at)
-    outline = _outline(frame, stretch, points)
-    return (
-        f'<path class="area" d="M{left:.1f} {frame.bottom:g}L{outline}L{right:.1f} {frame.bottom:g}Z"/>'
-        f'<path class="line in-flight" d="M{outline}"/>\n'
-    )
-
-
-def _line(frame: Frame, stretch: Segment, points: Sequence[Point], kind: str) -> str:
-    return f'<path class="line {kind}" d="M{_outline(frame, stretch, points)}"/>\n' if points else ""
-
-
-def _outline(frame: Frame, stretch: Segment, points: Sequence[Point]) -> str:
-    """A lone point gets an end of its own: a path of one point is not drawn."""
-    drawn = [f"{stretch.x(point.at):.1f} {frame.y(point.value):.1f}" for point in points]
-    return "L".join(drawn) if len(drawn) > 1 else f"{drawn[0]}h2"
-
-
-def _moments(frame: Frame, stretch: Segment, points: Sequence[Point], parked: Sequence[Point]) -> str:
-    """What a pointer finds: each point, half the way to its neighbours."""
-    if not frame.size.told:
-        return ""
-    at = [stretch.x(point.at) for point in points]
-    edges = [
-        stretch.left,
-        *((left + right) / 2 for left, right in itertools.pairwise(at)),
-        stretch.right,
+    fastest = max(ends, key=lambda part: unit.of(part.counts.total(), part))
+    most = unit.of(fastest.counts.total(), fastest)
+    series = [
+        Series(
+            name,
+            kind,
+            [Point(part.began, unit.of(part.counts[kind], part), part.ended, part.span) for part in ends],
+        )
+        for name, kind in (("completed", COMPLETED), ("did not complete", NOT_COMPLETED))
     ]
-    waiting = {point.at: point.value for point in parked}
-    drawn: list[str] = []
-    for place, point in enumerate(points):
-        told = f"{words.day(point.at)} {words.clock(point.at)} UTC: {words.count(point.value)} in flight"
-        if waiting.get(point.at):
-            told += f", {words.count(waiting[point.at])} waiting for a person"
-        drawn.append(_pointed(frame, (edges[place], edges[place + 1]), told, ""))
-    return "".join(drawn)
+    return Chart(
+        name="throughput",
+        title="Throughput over time",
+        told=(
+            f"Rows that ended per {unit.name}, {_period(spans)}. The most was {text.figure(most)} per "
+            f"{unit.name}, at {text.moment(fastest.began)}."
+        ),
+        scale=LinearScale(most),
+        axis=partial(TimeAxis, spans),
+        marks=[StackedColumns(series, [_ended(part, unit) for part in ends])],
+    ).draw()
 
 
-def _pointed(frame: Frame, reach: tuple[float, float], told: str, inner: str) -> str:
-    """Something that tells its figures when a pointer is anywhere above or below it."""
-    if not frame.size.told:
-        return f"{inner}\n"
-    left, right = reach
-    width, height = max(right - left, 0.5), frame.bottom - frame.top
+def _ended(part: Bin, unit: Unit) -> str:
     return (
-        f'<g class="bin"><rect class="hit" x="{left:.1f}" y="{frame.top:g}" width="{width:.1f}" '
-        f'height="{height:g}"/>{inner}<text class="told" x="{frame.right:g}" y="12">{text(told)}</text></g>\n'
+        f"{figures.day(part.began)} {text.clock(part.began)} to {text.clock(part.ended)} UTC: "
+        f"{text.count(part.counts[COMPLETED])} completed, {text.count(part.counts[NOT_COMPLETED])} did not; "
+        f"{text.figure(unit.of(part.counts.total(), part))} per {unit.name}"
     )
+
+
+def in_flight_chart(spans: Sequence[Span], in_flight: Samples, waiting: Samples) -> Markup:
+    """Rows in flight over time, and above them those that wait for a person, where there are any."""
+    working = Series("in flight", "in-flight", in_flight.points)
+    parked = Series("waiting for a person", "waiting", waiting.points)
+    waits = {(point.span, point.x): point.y for point in parked.points}
+    told = [_under_way(point, waits.get((point.span, point.x), 0)) for point in working.points]
+    marks: list[Mark] = [Area(working), *([Line(parked)] if parked.highest else []), Readings(working, told)]
+    return Chart(
+        name="standing",
+        title="Rows in flight over time",
+        told=(
+            f"Rows in flight, {_period(spans)}. The most at once was {text.count(working.highest)}, and "
+            f"{text.count(parked.highest)} waited for a person at the same time at the most."
+        ),
+        scale=LinearScale(max(working.highest, parked.highest), whole=True),
+        axis=partial(TimeAxis, spans),
+        marks=marks,
+    ).draw()
+
+
+def _under_way(point: Point, waiting: float) -> str:
+    told = f"{figures.day(point.x)} {text.clock(point.x)} UTC: {text.count(point.y)} in flight"
+    return f"{told}, {text.count(waiting)} waiting for a person" if waiting else told
+
+
+def stages(spreads: Mapping[str, Distribution]) -> Markup:
+    """A bar to the mean of each stage, and a whisker to what 95 of 100 rows do not exceed."""
+    bars = [
+        Bar(
+            name,
+            spread.mean,
+            spread.high,
+            f"{name}: mean {figures.duration(spread.mean)}, 95th percentile {figures.duration(spread.high)}",
+        )
+        for name, spread in spreads.items()
+    ]
+    return times("stages", "Time by stage", bars)
+
+
+def states(parts: Sequence[Part]) -> Markup:
+    """One bar for all rows, and what each part of it is."""
+    total = sum(part.count for part in parts)
+    told = ", ".join(f"{text.count(part.count)} {part.name}" for part in parts if part.count)
+    return division("division", f"Of {text.counted(total, 'row')}: {told}", parts)
+
+
+def _period(spans: Sequence[Span]) -> str:
+    return f"from {text.moment(spans[0].began)} to {text.moment(spans[-1].ended)} UTC"

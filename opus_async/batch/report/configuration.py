@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from opus_async import text
 from opus_async.batch.report.report_data import ReportData
-from opus_async.reporting import words
-from opus_async.reporting.html import Column, code, isolated, paragraph, section, table, text
+from opus_async.reporting.html import Column, Table, code, isolated
 
 _SECRET = re.compile(
     r"token|secret|password|passwd|authori[sz]ation|credential|(service|api|access).?key", re.IGNORECASE
@@ -20,26 +21,57 @@ _ELSEWHERE = frozenset({"binding", "stages", "created_at", "schema_version"})
 _MOST = 300
 
 
-def configuration(figures: ReportData) -> str:
-    """Workflow, manifest, settings, and which column went where."""
-    facts = figures.facts
-    names = dict.fromkeys((*_TITLES, *sorted(facts)))
-    parts = [
-        _settings(_TITLES.get(name, name.capitalize()), facts[name])
-        for name in names
-        if name in facts and name not in _ELSEWHERE
-    ]
-    return section(
-        "configuration", "Configuration", *parts, _binding(facts.get("binding", ())), _changes(figures)
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that a later session was told differently."""
+
+    session: int
+    name: str
+    old: str
+    new: str
+
+
+def settings(data: ReportData) -> Iterator[Table[tuple[str, str]]]:
+    """Workflow, manifest, settings and whatever else is known, each as names and values."""
+    facts = data.facts
+    for name in dict.fromkeys((*_TITLES, *sorted(facts))):
+        if name in facts and name not in _ELSEWHERE and (lines := list(_flat("", facts[name]))):
+            yield Table(
+                _TITLES.get(name, name.capitalize()),
+                (
+                    Column("Name", lambda line: code(line[0])),
+                    Column("Value", lambda line: isolated(line[1], _MOST)),
+                ),
+                lines,
+                "pairs",
+            )
+
+
+def binding(data: ReportData) -> Table[Mapping[str, Any]]:
+    """Which column went where."""
+    return Table(
+        "Which column goes where",
+        (
+            Column("Column", lambda entry: code(entry.get("column") or text.NOTHING)),
+            Column("Goes to", lambda entry: isolated(entry.get("display_name") or text.NOTHING)),
+            Column("Variable", lambda entry: code(entry.get("input") or text.NOTHING)),
+            Column("Found by", lambda entry: entry.get("how") or ""),
+        ),
+        data.facts.get("binding", ()),
+        "stack",
     )
 
 
-def _settings(title: str, values: Any) -> str:
-    lines = [(code(name), isolated(value, _MOST)) for name, value in _flat("", values)]
-    if not lines:
-        return ""
-    columns = (Column("Name"), Column("Value"))
-    return f"<h3>{text(title)}</h3>\n{table(columns, lines, label=title, kind='pairs')}"
+def changes(data: ReportData) -> Iterator[Change]:
+    """What later sessions were told differently."""
+    before: dict[str, str] | None = None
+    for session in data.sessions:
+        now = dict(_flat("", session.view.settings))
+        for name in dict.fromkeys((*(before or {}), *now)) if before is not None else ():
+            old, new = (before or {}).get(name, "not set"), now.get(name, "not set")
+            if old != new:
+                yield Change(session.view.id, name, old, new)
+        before = now
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -60,35 +92,3 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _nothing(name: str) -> str:
     """What an empty text means: a column that ``--map`` gives to nothing is left out."""
     return "left out" if name.startswith("columns.") else "empty"
-
-
-def _binding(bound: Sequence[Mapping[str, Any]]) -> str:
-    if not bound:
-        return ""
-    lines = [
-        (
-            code(entry.get("column") or words.NOTHING),
-            isolated(entry.get("display_name") or words.NOTHING),
-            code(entry.get("input") or words.NOTHING),
-            text(entry.get("how") or ""),
-        )
-        for entry in bound
-    ]
-    columns = (Column("Column"), Column("Goes to"), Column("Variable"), Column("Found by"))
-    return f"<h3>Columns</h3>\n{table(columns, lines, label='Which column goes where', kind='stack')}"
-
-
-def _changes(figures: ReportData) -> str:
-    """What later sessions were told differently."""
-    items: list[str] = []
-    before: dict[str, str] | None = None
-    for session in figures.sessions:
-        now = dict(_flat("", session.view.settings))
-        for name in dict.fromkeys((*(before or {}), *now)) if before is not None else ():
-            old, new = (before or {}).get(name, "not set"), now.get(name, "not set")
-            if old != new:
-                items.append(
-                    f"<li>Session {session.view.id}: {code(name)} {isolated(old)} → {isolated(new)}</li>\n"
-                )
-        before = now
-    return f"{paragraph('Changed between sessions:')}<ul>\n{''.join(items)}</ul>\n" if items else ""

@@ -1,77 +1,79 @@
-"""The page around the sections: one file that loads nothing and runs nothing."""
+"""The page of a report: what its template shows."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
-from string import Template
+from typing import Any
 
-from opus_async.batch.report import details, sections
-from opus_async.batch.report.configuration import configuration
-from opus_async.batch.report.report_data import ReportData
+from markupsafe import Markup
+
+from opus_async import text
+from opus_async.batch.report import charts, configuration, key_figures, tables
+from opus_async.batch.report.report_data import COMPLETED, NOT_COMPLETED, ReportData
+from opus_async.batch.report.steps import steps
 from opus_async.batch.report.verdict import verdict
-from opus_async.reporting.html import text
+from opus_async.reporting import figures
+from opus_async.reporting.charts.bars import meter
+from opus_async.reporting.page import page as page_of
+from opus_async.stages import PAUSED
 
-_SECTIONS = (
-    sections.opening,
-    sections.next_steps,
-    sections.key_figures,
-    sections.throughput,
-    sections.standing,
-    details.stage_times,
-    details.failures,
-    details.slowest,
-    details.throttling,
-    details.duplicates,
-    details.sessions,
-    configuration,
-)
-_WITHOUT_ROWS = (sections.opening, sections.next_steps, details.sessions, configuration)
-_PATTERNS = """<svg class="defs" width="0" height="0" aria-hidden="true"><defs>
-<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-<rect class="hatch-ground" width="6" height="6"/><path class="hatch-line" d="M0 0V6"/></pattern>
-<pattern id="pause" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
-<path class="pause-line" d="M0 0V7"/></pattern>
-</defs></svg>
-"""
-"""Patterns beside the colours: for who cannot tell the colours apart, and for printers that have none."""
-
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-$patterns<main>
-$body<footer>
-<p>Made by <code>opus-async batch report</code> from <code>ledger.db</code>. It loads and sends nothing.</p>
-</footer>
-</main>
-</body>
-</html>
-""")
-"""The policy lets nothing in but the style sheet: even a text that was not escaped could do nothing."""
+_PAUSED_SHORT = "for a person"
+_GAPS = ("pause", "nothing ran (not to scale)")
 
 
-def page(figures: ReportData) -> bytes:
+def page(data: ReportData) -> bytes:
     """The whole report as HTML in UTF-8."""
-    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    parts = _SECTIONS if figures.counts.total else _WITHOUT_ROWS
-    body = "".join(part(figures) for part in parts)
-    title = f"{verdict(figures).sentence} {figures.directory.absolute().name}"
-    document = _PAGE.substitute(
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
-        title=text(title),
-        style=style,
-        patterns=_PATTERNS,
-        body=body,
+    shown = tables.some(data.sessions)
+    return page_of(
+        "opus_async.batch.report",
+        "report.html",
+        data=data,
+        name=data.directory.absolute().name,
+        workflow=data.facts.get("fingerprint", {}).get("workflow_id", ""),
+        verdict=verdict(data),
+        steps=steps(data),
+        parts=key_figures.parts(data.counts),
+        tiles=key_figures.tiles(data),
+        states_of=lambda group: ", ".join(
+            text.counted(number, tables.STATES[state], tables.STATES[state])
+            for state, number in group.states.items()
+        ),
+        meter_of=lambda group: meter(group.count / data.counts.not_completed, "failed", "planned"),
+        uploads_saved=figures.at_least(data.uploads_saved, known=data.all_told),
+        settings=configuration.settings(data),
+        binding=configuration.binding(data),
+        changes=list(configuration.changes(data)),
+        sessions_left_out=len(data.sessions) - len(shown),
+        unit=charts.unit_for(data.worked).name,
+        tables=tables,
+        **_drawings(data),
     )
-    return document.encode("utf-8", "replace")
+
+
+def _drawings(data: ReportData) -> dict[str, Any]:
+    """Charts and what they show, by name; None where there is nothing to be drawn."""
+    spans = [session.span for session in data.sessions]
+    gaps = [_GAPS] if len(spans) > 1 else []
+    columns: Markup | None = None
+    lines: Markup | None = None
+    if any(part.counts.total() for part in data.ends):
+        columns = charts.throughput(spans, data.ends)
+    if data.in_flight.highest or data.waiting.highest:
+        lines = charts.in_flight_chart(spans, data.in_flight, data.waiting)
+    others = any(part.counts[NOT_COMPLETED] for part in data.ends)
+    stages = {_PAUSED_SHORT if name == PAUSED else name: spread for name, spread in data.stages.items()}
+    return {
+        "division": charts.states(key_figures.parts(data.counts)) if data.counts.total else None,
+        "throughput": columns,
+        "throughput_keys": [
+            (COMPLETED, "completed"),
+            *([(NOT_COMPLETED, "did not complete")] if others else []),
+            *gaps,
+        ],
+        "standing": lines,
+        "standing_keys": [
+            ("in-flight", "in flight"),
+            *([("waiting", "waiting for a person")] if data.waiting.highest else []),
+            *gaps,
+        ],
+        "stage_times": charts.stages(stages) if stages else None,
+    }

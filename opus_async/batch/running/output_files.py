@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.disk import sync_path
 from opus_async.batch.rows import FetchedFile
+from opus_async.disk import make_directory, replace
 from opus_async.errors import OpusError, first_error
 from opus_async.filenames import safe_name, safe_text
 from opus_async.layout import OUTPUTS
@@ -27,8 +27,6 @@ from opus_async.transport.part_file import numbered, unwritable
 
 STAGE = "download"
 """After the platform's own stages, where a row asks for it."""
-OWNER_ONLY = 0o700
-"""What a batch gets is nobody else's business."""
 _UNFINISHED = ".part"
 _LONGEST_ENDING = 20
 """In bytes: with the longest name of an output and a number it stays below a file system's 255."""
@@ -96,7 +94,7 @@ class Outputs:
         unfinished = path.parent / _UNFINISHED / path.name
         try:
             got = await self._platform.fetch(url, unfinished)
-            await asyncio.to_thread(_name, unfinished, path)
+            await asyncio.to_thread(replace, unfinished, path)  # one that an earlier process fetched
         except OpusError as error:
             return error
         except OSError as error:
@@ -133,24 +131,10 @@ def _clear(home: Path) -> None:
     for folder in (home.parent, home):
         if folder.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
-    _make(home)
+    make_directory(home, private=True)  # what a batch gets is nobody else's business
     unfinished = home / _UNFINISHED
     if unfinished.is_dir() and not unfinished.is_symlink():
         shutil.rmtree(unfinished)
     else:
         unfinished.unlink(missing_ok=True)
     unfinished.mkdir()
-
-
-def _make(folder: Path) -> None:
-    """Make a folder and those above it, on the disk."""
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(mode=OWNER_ONLY, exist_ok=True)
-        sync_path(folder.parent)
-
-
-def _name(unfinished: Path, path: Path) -> None:
-    """Give a whole file its name; in the place of one that an earlier process fetched."""
-    unfinished.replace(path)
-    sync_path(path.parent)

@@ -8,11 +8,11 @@ from typing import Any
 
 from opus_async.batch.rows import FetchedFile, Row, RowResult, RowState
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
-from opus_async.jobs.lifecycle import PAUSED
 from opus_async.metrics.failure_groups import group_key
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Stages
+from opus_async.stages import PAUSED
 
 _STATES = {
     "COMPLETED": RowState.COMPLETED,

@@ -32,6 +32,7 @@ from opus_async.metrics.progress import Progress
 from opus_async.metrics.samples import Sample
 from opus_async.models import JobRequest
 from opus_async.tasks import start
+from opus_async.text import counted
 
 log = logging.getLogger("opus_async.batch")
 
@@ -171,7 +172,7 @@ def _tell_drain(crew: SessionSetup, going_on: int) -> None:
     reason = crew.control.reason
     why = reason_text(reason).capitalize() if reason else "Stopping"
     if going_on:
-        jobs = "1 job that is" if going_on == 1 else f"{going_on:,} jobs that are"
+        jobs = counted(going_on, "job that is", "jobs that are")
         crew.notice(
             f"{why}: no more rows are begun. Waiting at most {crew.control.drain_seconds:g} s for {jobs} "
             "near the end; the others go on remotely, and a resume collects them."

@@ -6,15 +6,13 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
+from opus_async.batch.choices import EXPORT_FORMATS, Format
 from opus_async.cli.batch import session
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
 from opus_async.errors import ConfigurationError
-
-Format = Literal["csv", "jsonl", "parquet", "xlsx"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+from opus_async.text import counted
 
 _EPILOG = """\
 All rows in manifest order, those without a result included: index, key, state, status, job_id, the columns of
@@ -34,7 +32,7 @@ class ExportOptions(CommandOptions):
 
     Attributes:
         directory: Of the batch.
-        format: One of ``FORMATS``.
+        format: One of ``EXPORT_FORMATS``.
         output: Where it goes, ``-`` for stdout; None for the batch directory.
         parsed: Whether texts of JSON become what they hold.
     """
@@ -53,7 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="the batch directory")
-    add("--format", required=True, choices=FORMATS, help="parquet takes pip install 'opus-async[parquet]'")
+    add(
+        "--format",
+        required=True,
+        choices=EXPORT_FORMATS,
+        help="parquet takes pip install 'opus-async[parquet]'",
+    )
     add(
         "--output",
         type=Path,
@@ -81,5 +84,5 @@ def run(options: ExportOptions) -> int:
         raise WrongUse(error.message) from None
     if output != STDOUT:
         print(output)
-    print(f"{rows:,} {'row' if rows == 1 else 'rows'}", file=sys.stderr)
+    print(f"{counted(rows, 'row')}", file=sys.stderr)
     return Exit.OK

@@ -11,18 +11,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opus_async.batch.choices import DECISIONS
 from opus_async.cli import connection
 from opus_async.cli.batch import session, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, terminal_width
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.batch.ledger.reader import StoredRow
     from opus_async.config import RetryPolicy
 
-_DECISIONS = ("done", "retry", "failed")
 _SHOWN = 50
 
 _EPILOG = """\
@@ -96,13 +97,13 @@ def run(options: ResolveOptions) -> int:
     facts = session.existing(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
-    if decision not in _DECISIONS:
+    if decision not in DECISIONS:
         raise WrongUse(f"--as says done, retry or failed, not {decision!r}")
     if bool(keys) == options.all:
         _list_unknown(options)
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, facts, decision, keys))
-    print(f"{number:,} {'row' if number == 1 else 'rows'} decided: {decision}", file=sys.stderr)
+    print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
     print(status_text.as_text(read_status(options.directory)))
     return Exit.OK
 
@@ -155,7 +156,7 @@ def _list_unknown(options: ResolveOptions) -> None:
     shown = [(row.key, row.remote_id or "-", _why(row)) for row in rows]
     print(columns([("KEY", "JOB", "WHY"), *shown], width=terminal_width()))
     more = f" (these are the first {_SHOWN})" if count > len(rows) else ""
-    are = "1 row is" if count == 1 else f"{count:,} rows are"
+    are = counted(count, "row is", "rows are")
     print_error(f"{are} unknown{more}: name keys to decide about, or all with --all")
     if rows[0].remote_id:
         print_hint(f"What the first one has done: {command_line('audit', rows[0].remote_id)}")

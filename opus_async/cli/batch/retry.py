@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opus_async.batch.choices import RETRIED
 from opus_async.cli.batch import session
 from opus_async.cli.batch.resume import GoingOnOptions, add_going_on, changes
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
     from opus_async.opus.client import OpusClient
 
-STATES = ("failed", "cancelled", "unknown")
 _DEFAULT = ("failed", "cancelled")
 
 _EPILOG = """\
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_states,
         metavar="STATE",
-        help=f"{', '.join(STATES)}; several with commas (failed,cancelled); what timed out is failed",
+        help=f"{', '.join(RETRIED)}; several with commas (failed,cancelled); what timed out is failed",
     )
     add_going_on(parser)
 
@@ -78,6 +78,6 @@ def run(options: RetryOptions) -> int:
 
 def _states(text: str) -> list[str]:
     states = [word.strip() for word in text.split(",")]
-    if strange := [word for word in states if word not in STATES]:
-        raise argparse.ArgumentTypeError(f"choose from {', '.join(STATES)}, not {strange[0]!r}")
+    if strange := [word for word in states if word not in RETRIED]:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(RETRIED)}, not {strange[0]!r}")
     return states

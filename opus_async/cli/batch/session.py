@@ -20,9 +20,9 @@ from opus_async.cli.errors import Exit, Interrupted, WrongUse, print_hint
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import printable
-from opus_async.cli.words import duration, rows
 from opus_async.errors import ConfigurationError, HostDown, LedgerError, OpusError
 from opus_async.events import HostState, HostTroubled
+from opus_async.text import counted, elapsed
 
 if TYPE_CHECKING:
     import asyncio
@@ -123,7 +123,7 @@ class NoticePrinter:
 
 
 def _prepare(progress: Progress, what: str, number: int) -> None:
-    progress.preparing = f"{rows(number)} {what}"
+    progress.preparing = f"{counted(number, 'row')} {what}"
 
 
 def _tell_trouble(board: Board, event: Event) -> None:
@@ -131,9 +131,9 @@ def _tell_trouble(board: Board, event: Event) -> None:
     if not isinstance(event, HostTroubled):
         return
     if event.state is HostState.UP:
-        board.say(f"{event.host} answers again, after {duration(event.seconds)}")
+        board.say(f"{event.host} answers again, after {elapsed(event.seconds)}")
     elif event.state is HostState.GIVEN_UP:
-        board.say(f"{event.host} is given up, after {duration(event.seconds)}")
+        board.say(f"{event.host} is given up, after {elapsed(event.seconds)}")
     else:
         board.say(f"{event.host} does not answer ({event.reason}); what needs it waits")
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from opus_async.batch.choices import DIED
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
-from opus_async.cli.words import between, coarse, duration
 from opus_async.layout import FAILURES, REPORT, RESULTS
+from opus_async.text import between, coarse, counted, elapsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _MOST_CAUSES = 5
 _SHOWN = 120
 """Letters of an error: the whole of it stands in failures.jsonl and in the report."""
-DIED = "died"
 _CLOCKS = 1.0
 """Seconds by which the times of files and those in the ledger can differ."""
 _MADE_IN_THE_END = ("Failures", "Report")
@@ -39,13 +39,13 @@ def headline(status: Status) -> str:
     name = printable(str(status.directory))
     if status.process is not None:
         process, since = status.process, status.process.since
-        age = f" for {duration(max(time.time() - since, 0))}" if since is not None else ""
+        age = f" for {elapsed(max(time.time() - since, 0))}" if since is not None else ""
         return f"{name}: at work{age} (process {process.pid} on {printable(process.host)})"
     if status.session is None:
         return f"{name}: planned, and not begun"
     if status.ended_because == DIED:
         return f"{name}: the process that worked on it died; nothing is lost"
-    took = duration(status.session.seen_at - status.session.began_at)
+    took = elapsed(status.session.seen_at - status.session.began_at)
     if status.counts.completed == status.counts.total:
         return f"{name}: all rows are completed (last session {took})"
     return f"{name}: {printable(status.ended_because or '')} (last session {took})"
@@ -90,7 +90,7 @@ def _work(status: Status) -> str:
     lines = [f"  {', '.join(words)}"] if words else []
     if status.inside_at is not None:
         stages = ", ".join(f"{number:,} in {stage}" for stage, number in status.inside.items() if number)
-        ago = duration(max(time.time() - status.inside_at, 0))
+        ago = elapsed(max(time.time() - status.inside_at, 0))
         lines.append(f"  by stage, {ago} ago: {stages}")
     if status.bottleneck and status.process is not None:
         from opus_async.reporting.bottlenecks import bottleneck_text
@@ -102,8 +102,7 @@ def _work(status: Status) -> str:
 def _failures(status: Status) -> str:
     if not status.failures:
         return ""
-    number = status.counts.not_completed
-    lines = [f"{number:,} {'row' if number == 1 else 'rows'} did not complete:"]
+    lines = [f"{counted(status.counts.not_completed, 'row')} did not complete:"]
     for group in status.failures[:_MOST_CAUSES]:
         lines.append(f"  {group.count:,} x {printable(as_called(group.told))}")
         lines += _examples(group)
@@ -131,7 +130,7 @@ def _waiting(status: Status) -> str:
 
 
 def _since(moment: float | None) -> str:
-    return "" if moment is None else f"for {duration(max(time.time() - moment, 0))}"
+    return "" if moment is None else f"for {elapsed(max(time.time() - moment, 0))}"
 
 
 def _files(status: Status) -> str:
@@ -156,7 +155,7 @@ def _is_behind(path: Path, seen_at: float) -> bool:
 
 
 def _next(status: Status) -> str:
-    if not status.steps:
-        return ""
-    steps = [f"  {step.why}:\n      {command_line(*step.words)}" for step in status.steps]
-    return "\n".join(["Next:", *steps])
+    from opus_async.batch.outputs.status import commands
+
+    steps = [f"  {why}:\n      {command_line(*command)}" for why, command in commands(status)]
+    return "\n".join(["Next:", *steps]) if steps else ""

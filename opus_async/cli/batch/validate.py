@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, words
+from opus_async.cli import connection
 from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.manifests.problem import Problem
@@ -97,7 +98,7 @@ async def _validated(options: ValidateOptions, manifest: str, told: Problems) ->
     progress.preparing = "reading the workflow"
 
     def tell(rows: int) -> None:
-        progress.preparing = f"{words.rows(rows)} checked"
+        progress.preparing = f"{counted(rows, 'row')} checked"
 
     board = display.make(progress, "validate", plain=options.debug)
     async with connection.connect(options, limits=limits) as opus, display.Showing(board):

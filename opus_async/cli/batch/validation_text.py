@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli.tables import columns
-from opus_async.cli.words import coarse, rows, size
+from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
     from opus_async.manifests.binding.columns import BoundColumn
@@ -81,7 +81,7 @@ def _another(cause: Cause) -> str:
 
 def verdict(validation: Validation) -> str:
     """How many rows can be run."""
-    total = rows(validation.rows)
+    total = counted(validation.rows, "row")
     if validation.doomed:
         return f"{total}: none can be run as long as the manifest as a whole has errors."
     if validation.ok:
@@ -92,11 +92,10 @@ def verdict(validation: Validation) -> str:
 def expected(estimate: Estimate) -> str:
     """What the valid rows will take, and what that rests on."""
     low, high = estimate.seconds
-    jobs = "1 job" if estimate.jobs == 1 else f"{estimate.jobs:,} jobs"
-    files = "1 file" if estimate.files == 1 else f"{estimate.files:,} files"
-    upload = f"{files} of {size(estimate.bytes)} to upload, " if estimate.files else ""
+    files = f"{counted(estimate.files, 'file')} of {precise_size(estimate.bytes)}"
+    upload = f"{files} to upload, " if estimate.files else ""
     return (
-        f"Expected: {jobs}, {upload}at least {estimate.requests:,} requests, "
+        f"Expected: {counted(estimate.jobs, 'job')}, {upload}at least {estimate.requests:,} requests, "
         f"{coarse(low)} to {coarse(high)}.\n"
         f"Assumed: {'; '.join(estimate.assumes)}."
     )

@@ -18,7 +18,6 @@ from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted
 from opus_async.cli.options import CommandOptions
 
-PROFILES = ("none", "flaky", "storm", "hostile")
 JOBS, IN_FLIGHT, OUT = 200, 64, "opus-demo"
 
 _EPILOG = """\
@@ -61,11 +60,13 @@ OPTIONS = DemoOptions
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    from opus_async.simulator import PROFILES
+
     parser.epilog = _EPILOG
     add = parser.add_argument
     add("--jobs", type=positive, default=JOBS, metavar="N", help="documents, one job each (%(default)s)")
     add("--out", type=Path, default=Path(OUT), metavar="DIR", help="folder for everything made (%(default)s)")
-    add("--faults", choices=PROFILES, default="none", help="what goes wrong on the way (%(default)s)")
+    add("--faults", choices=tuple(PROFILES), default="none", help="what goes wrong on the way (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="what documents, run times and faults depend on (0)")
     add("--max-in-flight", type=positive, default=IN_FLIGHT, metavar="N", help="jobs at once (%(default)s)")
     add("--fail-share", type=share, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1 (0)")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.ledger.reader import LedgerReader, process_at_work
+from opus_async.batch.ledger.lock import holder
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
 from opus_async.config import is_loopback
@@ -44,7 +45,7 @@ def _check_ours(folder: Path) -> None:
             f"{folder} is not empty and was not made by a demo: nothing was touched. "
             "Choose another folder with --out."
         )
-    if process_at_work(folder) is not None:
+    if holder(folder) is not None:
         raise WrongUse(f"another demo is at work in {folder}: choose another folder with --out")
 
 

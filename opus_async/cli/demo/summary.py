@@ -16,6 +16,7 @@ from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
 from opus_async.metrics.progress import RetryCause
+from opus_async.text import plural
 
 _MEGA = 1_000_000
 _SHARE = 0.95
@@ -24,8 +25,7 @@ _SHARE = 0.95
 def described(documents: Sequence[Document]) -> str:
     """``200 documents, 14.2 MB``."""
     size = sum(document.size for document in documents)
-    noun = "document" if len(documents) == 1 else "documents"
-    return f"{len(documents)} {noun}, {size / _MEGA:.1f} MB"
+    return f"{len(documents)} {plural(len(documents), 'document', 'documents')}, {size / _MEGA:.1f} MB"
 
 
 def as_json(findings: Findings) -> dict[str, Any]:

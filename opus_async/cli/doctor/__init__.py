@@ -17,6 +17,7 @@ from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, terminal_width
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.cli.doctor.checks import Check
@@ -102,4 +103,4 @@ def _table(checks: list[Check]) -> str:
 def _verdict(bad: int) -> str:
     if not bad:
         return "\nReady."
-    return f"\n{bad} {'thing has' if bad == 1 else 'things have'} to be mended: follow the arrows."
+    return f"\n{counted(bad, 'thing has', 'things have')} to be mended: follow the arrows."

@@ -17,8 +17,9 @@ from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
-from opus_async.manifests.problem import Problem, quoted
+from opus_async.manifests.problem import Problem
 from opus_async.models import InputField, JobRequest, Workflow
+from opus_async.text import quoted
 from opus_async.transport.confined import Confined
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -15,8 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from opus_async.input_problems import Unfit
-from opus_async.manifests.problem import quoted
 from opus_async.models import InputField
+from opus_async.text import quoted
 
 _DEEPEST = 100
 _LONG_EXPONENT = 100

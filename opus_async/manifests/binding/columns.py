@@ -6,6 +6,7 @@ A column binds in this order: ``--map``, exact variable name, exact display name
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,14 +15,31 @@ from opus_async.errors import ManifestError
 from opus_async.input_names import InputNames, closest
 from opus_async.manifests import FILE_COLUMN
 from opus_async.manifests.binding.file_cells import takes_files
-from opus_async.manifests.problem import Problem, Severity, option, quoted
+from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.models import InputField, Workflow
+from opus_async.text import quoted
 
 RESERVED = ("key", "title", "description")
 _SLIP = 0.75
 """A column this much like an input that nothing else fills is a slip of the pen; any other is a remark."""
 _MOST_COLUMNS = 10_000
-_UNBOUND = "not bound"
+
+
+class BoundBy(enum.StrEnum):
+    """By what a column was bound, as it is shown and as the ledger keeps it."""
+
+    MAP = "--map"
+    VARIABLE_NAME = "variable name"
+    DISPLAY_NAME = "display name"
+    DISPLAY_NAME_IN_ANOTHER_CASE = "display name in another case"
+    RESERVED_WORD = "reserved word"
+    ONLY_FILE_INPUT = "the only input that takes files"
+    KEY = "--key"
+    NOTHING = "not bound"
+
+
+BY_NAME = frozenset({BoundBy.VARIABLE_NAME, BoundBy.DISPLAY_NAME, BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE})
+"""A column that was bound so is bound so again, wherever its name stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +48,7 @@ class BoundColumn:
 
     Attributes:
         column: Its name.
-        how: By what it was bound, in words: ``variable name``, ``display name``, ``--map`` ...
+        how: By what it was bound.
         input: The input it fills; None when it fills none.
         reserved: ``title``, ``description`` or ``key``, where it is that.
         is_key: Whether its cells are the keys of the rows. It can fill an input all the same.
@@ -42,7 +60,7 @@ class BoundColumn:
     """
 
     column: str
-    how: str
+    how: BoundBy
     input: InputField | None = None
     reserved: str | None = None
     is_key: bool = False
@@ -67,7 +85,7 @@ class BoundColumn:
             "file": self.input is not None and takes_files(self.input),
             "is_key": self.is_key,
             "ignored": self.ignored,
-            "how": self.how,
+            "how": self.how.value,
             "problem": self.problem,
             "warning": self.warning,
         }
@@ -180,8 +198,8 @@ class Columns:
             )
             return self._only_file(column) if is_file else bound
         if not target:
-            return BoundColumn(column=column, how="--map", ignored=True)
-        bound = replace(self._by_name(column, target), how="--map")
+            return BoundColumn(column=column, how=BoundBy.MAP, ignored=True)
+        bound = replace(self._by_name(column, target), how=BoundBy.MAP)
         if bound.slot is None and bound.problem is None:
             close = self._names.closest(target)
             hint = f"did you mean {quoted(close)}?" if close else _listed(self._inputs.values())
@@ -190,18 +208,18 @@ class Columns:
 
     def _by_name(self, column: str, name: str) -> BoundColumn:
         fields = self._names.exactly(name)
-        how = "variable name" if name in self._inputs else "display name"
+        how = BoundBy.VARIABLE_NAME if name in self._inputs else BoundBy.DISPLAY_NAME
         if not fields and name in RESERVED:
-            return BoundColumn(column=column, how="reserved word", reserved=name)
+            return BoundColumn(column=column, how=BoundBy.RESERVED_WORD, reserved=name)
         if not fields:
             fields = self._names.matches(name)
-            how = "display name in another case"
+            how = BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE
         if not fields:
-            return BoundColumn(column=column, how=_UNBOUND)
+            return BoundColumn(column=column, how=BoundBy.NOTHING)
         if len(fields) > 1:
             return BoundColumn(
                 column=column,
-                how=_UNBOUND,
+                how=BoundBy.NOTHING,
                 problem=f"{quoted(name)} is the display name of {len(fields)} inputs",
                 suggestion=_ways(column, [field.variable_name for field in fields]),
             )
@@ -213,24 +231,24 @@ class Columns:
             field for name, field in self._inputs.items() if takes_files(field) and name not in self._filled
         ]
         if len(fields) == 1:
-            return BoundColumn(column=column, how="the only input that takes files", input=fields[0])
+            return BoundColumn(column=column, how=BoundBy.ONLY_FILE_INPUT, input=fields[0])
         if not fields:
             return BoundColumn(
                 column=column,
-                how=_UNBOUND,
+                how=BoundBy.NOTHING,
                 problem=f"no input takes a file; {_listed(self._inputs.values())}",
                 suggestion="give a manifest with a row for each job",
             )
         return BoundColumn(
             column=column,
-            how=_UNBOUND,
+            how=BoundBy.NOTHING,
             problem=f"several inputs take files: {', '.join(quoted(field.display_name) for field in fields)}",
             suggestion=_ways(column, [self._spelled(field) for field in fields]),
         )
 
     def _with_key(self, bound: BoundColumn) -> BoundColumn:
         if bound.column == self._key:
-            return replace(bound, is_key=True, how="--key" if bound.slot is None else bound.how)
+            return replace(bound, is_key=True, how=BoundBy.KEY if bound.slot is None else bound.how)
         if bound.reserved != "key":
             return bound
         if self._key is None:
@@ -241,7 +259,7 @@ class Columns:
 
     def _beside_others(self, bound: BoundColumn, free: Sequence[InputField]) -> BoundColumn:
         """A column that fills nothing, held against the inputs that nothing fills."""
-        if bound.how != _UNBOUND or bound.problem:
+        if bound.how != BoundBy.NOTHING or bound.problem:
             return bound
         spellings = {name: field for field in free for name in (field.variable_name, field.display_name)}
         close = closest(bound.column, spellings, _SLIP)

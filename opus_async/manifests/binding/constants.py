@@ -10,8 +10,8 @@ from opus_async.errors import ManifestError
 from opus_async.input_names import InputNames
 from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
-from opus_async.manifests.problem import quoted
 from opus_async.models import InputField, Workflow
+from opus_async.text import quoted
 
 
 class Constants:

@@ -8,9 +8,9 @@ from typing import Any
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.cells import split_list, to_json_value
 from opus_async.manifests.binding.globs import Globs
-from opus_async.manifests.problem import quoted
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.models import InputField
+from opus_async.text import quoted
 
 
 def takes_files(field: InputField) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.input_problems import InputProblem, ProblemCode
-from opus_async.manifests.problem import quoted
+from opus_async.text import counted, quoted
 from opus_async.transport.confined import lies_in
 
 FLAG = "--allow-outside"
@@ -88,7 +88,7 @@ class Outside:
     def summary(self) -> str:
         """How many, the first few names, and the way out."""
         more = f" and {self.count - len(self.names):,} more" if self.count > len(self.names) else ""
-        files = "1 file lies" if self.count == 1 else f"{self.count:,} files lie"
+        files = counted(self.count, "file lies", "files lie")
         return (
             f"{files} outside of the manifest's folder: {', '.join(map(quoted, self.names))}{more}. "
             f"Whoever wrote the manifest could name any file of yours; {FLAG} sends them all the same"

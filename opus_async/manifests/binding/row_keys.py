@@ -14,7 +14,7 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import DigestCache, FileDigests
-from opus_async.manifests.problem import quoted
+from opus_async.text import quoted
 
 __all__ = ["DigestCache", "FileDigests", "RowKey", "cells_digest", "given_key", "row_key", "safe_folder"]
 

@@ -18,6 +18,7 @@ from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
 from opus_async.manifests.readers.row_errors import Problems
 from opus_async.manifests.readers.source_file import Source
+from opus_async.text import counted
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -139,7 +140,7 @@ class WorkbookManifest:
     def _warn(self) -> None:
         findings = self._findings
         if findings.hidden:
-            rows = "1 hidden row is" if findings.hidden == 1 else f"{findings.hidden:,} hidden rows are"
+            rows = counted(findings.hidden, "hidden row is", "hidden rows are")
             self.warnings.append(
                 f"{rows} read like the others, hidden by hand or by a filter; delete what is not to run"
             )

@@ -38,13 +38,13 @@ def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...
     twice = [name for name, count in Counter(named).items() if count > 1]
     if twice:
         raise ManifestError(
-            f"{path.name}, {where}: {_quoted(twice)} stands there more than once; every column needs a name "
+            f"{path.name}, {where}: {_listed(twice)} stands there more than once; every column needs a name "
             "of its own"
         )
     data = named if all(map(_DATUM.fullmatch, named)) else _files(path.parent, named)
     if data:
         raise ManifestError(
-            f"{path.name}, {where}: {_quoted(data)} looks like data, not like the name of a column; put a "
+            f"{path.name}, {where}: {_listed(data)} looks like data, not like the name of a column; put a "
             "line above it that names the columns (the inputs of the workflow)"
         )
     return names
@@ -63,6 +63,6 @@ def _files(base: Path, names: Sequence[str]) -> list[str]:
     return found
 
 
-def _quoted(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

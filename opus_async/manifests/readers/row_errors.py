@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.text import counted
 
 SHOWN = 50
 """Problems that are kept; of more, only how many."""
@@ -37,7 +38,7 @@ class Problems:
         """
         if not self._count:
             return
-        rows = "1 row cannot be read" if self._count == 1 else f"{self._count:,} rows cannot be read"
+        rows = counted(self._count, "row cannot be read", "rows cannot be read")
         left = self._count - len(self._sentences)
         more = [f"and {left:,} more like these"] if left else []
         raise ManifestError(f"{self._path.name}: {rows}:", [*self._sentences, *more])

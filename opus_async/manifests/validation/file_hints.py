@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.manifests.binding.file_cells import is_url
-from opus_async.manifests.problem import quoted
 from opus_async.manifests.readers.listing import has_magic
+from opus_async.text import quoted
 
 _MOST_NAMES = 20_000
 """Names of a folder that are looked at: a hint is not worth more."""

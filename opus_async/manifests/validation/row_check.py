@@ -14,10 +14,11 @@ from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
-from opus_async.manifests.problem import Problem, Severity, option, quoted
+from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
 from opus_async.platform import Platform
+from opus_async.text import quoted
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
 """Tells what is wrong with a record beside what fills inputs; None where nothing is."""

@@ -19,11 +19,12 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.columns import BoundColumn
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
-from opus_async.manifests.problem import Problem, Severity, quoted
+from opus_async.manifests.problem import Problem, Severity
 from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ORDINARY, Estimate, ThroughputAssumptions, estimate
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
+from opus_async.text import quoted
 
 KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""

@@ -32,7 +32,7 @@ from opus_async.errors import (
 )
 from opus_async.gaps import Gapped, gapped
 from opus_async.opus.protocol import hints
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 from opus_async.redaction import Mask
 

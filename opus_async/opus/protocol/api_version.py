@@ -1,140 +1,164 @@
-"""What a generation of the Opus API must answer: the one interface that ``v0`` and ``v1`` implement.
+"""The interface of a generation of the Opus API, which ``v0`` and ``v1`` implement, and what they share.
 
-A dialect builds calls and reads answers. It decides nothing about retries, files or time.
+It builds requests and reads answers; it decides nothing about retries, files or time. An answer is read by
+its shape, whichever path it came from: the service was changed in place, so shapes of one generation turn up
+under the other's paths. Only the requests differ, and the name of the id.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from http import HTTPStatus
+from typing import Any, ClassVar
 
+from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
-from opus_async.opus.protocol.excerpts import as_it_is
-from opus_async.redaction import Mask
+from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
+from opus_async.opus.protocol.api_errors import error_from, json_of
+from opus_async.opus.protocol.api_messages import (
+    ApiRequest,
+    ApiResponse,
+    InitiateFields,
+    PresignedUpload,
+    PresignFields,
+)
+
+NOBODY = "0"
+"""The id that a probe asks for: no job has it, and asking costs nothing."""
+
+NOWHERE = "/opus-async-nowhere"
+_SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
+"""What it answers about an id that nobody has, by its pages and by its clients."""
+_UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiRequest:
-    """A request to the API, before it has a host and a key.
+class ApiVersion(ABC):
+    """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else.
 
-    Attributes:
-        operation: Its name in events, logs and limits: ``workflow``, ``initiate``, ``presign``, ...
-        method: The HTTP method.
-        path: Percent-encoded, beginning with ``/``, its query included.
-        body: The JSON object to send; None for none.
-        repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
-            it starts a bill.
-        secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
-        job_id: The job that it is about; None for a call about none, or one that makes another.
-        workflow_id: The workflow whose details it asks for.
+    Args:
+        callback_url: Sent with every execute that has none of its own; None sends none.
+        plain_http: Whether a callback URL may be http, because the API is on this machine.
+
+    Raises:
+        ConfigurationError: The callback URL is none that the platform takes.
     """
 
-    operation: str
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    repeatable: bool = True
-    secret: str | None = field(default=None, repr=False)
-    job_id: str | None = None
-    workflow_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiResponse:
-    """What came back.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Case-insensitive.
-        body: The bytes, decompressed.
-        method: Of the request.
-        url: Of the request, without its query.
-        attempt: Which attempt got it, from 1.
-        job_id: The job that was asked about; None where an answer may name any.
-        workflow_id: The workflow that was asked for.
-        mask: Takes the secrets of whoever asked out of a text.
-    """
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    method: str = "GET"
-    url: str = ""
-    attempt: int = 1
-    job_id: str | None = None
-    workflow_id: str | None = None
-    mask: Mask = field(default=as_it_is, repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class PresignedUpload:
-    """A place in storage to PUT one file to.
-
-    Attributes:
-        put_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
-        file_url: What goes into the payload.
-    """
-
-    put_url: str = field(repr=False)
-    file_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitiateFields:
-    """Everything that ``initiate`` can say. What is None is not sent, or has a default (the texts)."""
-
-    workflow_id: str | None = None
-    reference_entity_id: str | None = None
-    title: str | None = None
-    description: str | None = None
-    version_id: str | None = None
-    version_number: int | None = None
-    ref_user_id: str | None = None
-    source: str | None = None
-    workspaces: str | None = None
-    initial_input: Mapping[str, Any] | None = None
-    web_app_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresignFields:
-    """Everything that a presign call can say."""
-
-    extension: str
-    access_scope: str | None = None
-    original_name: str | None = None
-    workflow_id: str | None = None
-    workspace_id: str | None = None
-
-
-class ApiVersion(Protocol):
-    """One generation of the API. Readers raise the errors of ``opus_async.errors``, never anything else."""
-
-    name: str
+    name: ClassVar[str]
     """``v0`` or ``v1``."""
-    has_jobs: bool
-    """Whether its ids are job ids, which the observed calls of ``protocol/housekeeping.py`` take."""
+    has_jobs: ClassVar[bool]
+    """Whether its ids are job ids, which the observed calls of ``protocol/job_management.py`` take."""
+
+    def __init__(self, *, callback_url: str | None = None, plain_http: bool = False) -> None:
+        self._plain_http = plain_http
+        self._callback_url = None if callback_url is None else self._checked(callback_url)
+
+    @abstractmethod
+    def workflow(
+        self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
+    ) -> ApiRequest:
+        """Ask for a workflow's schema; ``version_id`` wins on the platform when both are given."""
+
+    @abstractmethod
+    def initiate(self, fields: InitiateFields) -> ApiRequest:
+        """Make an unbilled job shell.
+
+        Raises:
+            InvalidInputs: No workflow is named, or a field is none that the platform takes.
+        """
+
+    @abstractmethod
+    def read_initiated(self, answer: ApiResponse) -> str:
+        """Read the job id, as text with every digit kept."""
+
+    @abstractmethod
+    def presign(self, fields: PresignFields) -> ApiRequest:
+        """Ask for a place to PUT one file to.
+
+        Raises:
+            InvalidInputs: The extension or the scope is not supported.
+        """
+
+    @abstractmethod
+    def execute(
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None = None,
+        workspaces: str | None = None,
+    ) -> ApiRequest:
+        """Start the job, and the bill. ``payload``: variable name -> variable object.
+
+        Raises:
+            ConfigurationError: The callback URL is none that the platform takes.
+        """
+
+    @abstractmethod
+    def status(self, job_id: str) -> ApiRequest:
+        """Ask where the job stands."""
+
+    @abstractmethod
+    def results(self, job_id: str) -> ApiRequest:
+        """Ask for the results; only after COMPLETED."""
+
+    @abstractmethod
+    def audit(self, job_id: str) -> ApiRequest:
+        """Ask for the audit log; also answers while the job runs."""
 
     def probe(self) -> ApiRequest:
         """Ask for a job that is not there, to learn whether anybody listens."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path)
 
     def nowhere(self) -> ApiRequest:
         """Ask at a path that no server has: what comes back there is no answer of the API."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
 
     def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
-        """Whether the answer to ``probe`` comes from this generation; raises what decides nothing (401)."""
+        """Whether the answer to ``probe`` comes from this generation.
 
-    def callback(self, url: str | None) -> str | None:
-        """What an execute sends whose caller gives ``url``, or none; raises ConfigurationError."""
+        Args:
+            answer: To the probe.
+            nowhere: To the same path where nothing is: a server that says the same of both has neither.
 
-    def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> ApiRequest:
-        """Ask for a workflow's schema."""
+        Raises:
+            APIError: It decides nothing: the key is refused, the platform is busy or down.
+        """
+        error = error_from(answer)
+        if answer.status in _UNDECIDED and "auth cookie" not in error.detail.lower():
+            raise error
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        if answer.status not in _SAID_BY_THE_API:
+            return False
+        try:
+            body = json_of(answer)
+        except ProtocolError:
+            return False  # a page for people: whoever answers here is not the API
+        same = answer.status == nowhere.status and error.detail == error_from(nowhere).detail.replace(
+            NOWHERE, ""
+        )
+        return isinstance(body, dict) and not same
 
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
     ) -> ApiRequest | None:
-        """Ask at the other path that still tells of a workflow whose own path is retired, if there is one."""
+        """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
+        if not requests.is_uuid(workflow_id):
+            return None
+        path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
+        return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
+
+    def callback(self, url: str | None) -> str | None:
+        """What an execute sends whose caller gives ``url``, or none.
+
+        Raises:
+            ConfigurationError: The callback URL is none that the platform takes.
+        """
+        return self._callback_url if url is None else self._checked(url)
+
+    def _checked(self, url: str) -> str:
+        return requests.callback(url, plain_http=self._plain_http)
 
     def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
         """Read it, in any shape seen.
@@ -142,28 +166,11 @@ class ApiVersion(Protocol):
         Raises:
             RetiredPath: Ask ``workflow_elsewhere``.
         """
-
-    def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled job shell."""
-
-    def read_initiated(self, answer: ApiResponse) -> str:
-        """Read the job id, as text with every digit kept."""
-
-    def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to."""
+        return schema.read_workflow(answer, workflow_id)
 
     def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
         """Read it."""
-
-    def execute(
-        self,
-        job_id: str,
-        payload: Mapping[str, Any],
-        *,
-        callback_url: str | None,
-        workspaces: str | None,
-    ) -> ApiRequest:
-        """Start the job, and the bill. ``payload``: variable name -> variable object."""
+        return responses.read_presigned(answer)
 
     def read_executed(self, answer: ApiResponse) -> None:
         """Return when the start was accepted; raise an APIError when it was refused.
@@ -172,21 +179,16 @@ class ApiVersion(Protocol):
         caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
         (or the class of the inner code).
         """
-
-    def status(self, job_id: str) -> ApiRequest:
-        """Ask where the job stands."""
+        outcomes.read_executed(answer)
 
     def read_status(self, answer: ApiResponse) -> JobStatus:
         """Read it; a word we do not know is ``UNKNOWN``, no error."""
-
-    def results(self, job_id: str) -> ApiRequest:
-        """Ask for the results; only after COMPLETED."""
+        return outcomes.read_status(answer)
 
     def read_results(self, answer: ApiResponse) -> JobResults | None:
         """Read them; None when they are not ready yet (202)."""
-
-    def audit(self, job_id: str) -> ApiRequest:
-        """Ask for the audit log; also answers while the job runs."""
+        return outcomes.read_results(answer)
 
     def read_audit(self, answer: ApiResponse) -> AuditLog:
         """Read it."""
+        return audit.read_audit(answer)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from opus_async.models import NODE_FAILED, AuditEntry, AuditLog, AuditNode, OutputValue
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.excerpts import as_it_is, excerpt
 from opus_async.opus.protocol.outcomes import variables
 from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, text

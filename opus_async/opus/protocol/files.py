@@ -16,6 +16,7 @@ from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, UploadedFile
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.input_labels import quoted
 from opus_async.opus.protocol.json_values import sendable
 
 EXTENSIONS = frozenset(
@@ -85,7 +86,7 @@ def checked_extension(extension: str) -> str:
         raise InvalidInputs(
             [
                 InputProblem(
-                    f"files with extension {_quoted(extension)} are not supported, only {_LISTED}",
+                    f"files with extension {quoted(extension)} are not supported, only {_LISTED}",
                     code=ProblemCode.FILE_TYPE,
                 )
             ]
@@ -140,7 +141,7 @@ def check_size(filename: str, size: int, max_bytes: int) -> None:
         raise Unfit(
             f"the file {{}} has {{}} bytes, more than the limit of {max_bytes:,} "
             f"({max_bytes / _MEBIBYTE:.3g} MB)",
-            _quoted(filename),
+            quoted(filename),
             f"{size:,}",
             code=ProblemCode.FILE_TOO_LARGE,
             fix="split or compress it",
@@ -212,7 +213,7 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
 
 
 def _unfit_file(template: str, filename: str, code: ProblemCode) -> Unfit:
-    return Unfit(template, _quoted(filename), code=code, file=filename)
+    return Unfit(template, quoted(filename), code=code, file=filename)
 
 
 def _is_bytes(value: Any) -> bool:
@@ -231,7 +232,3 @@ def _base_name(name: str) -> str:
 def _type_of(extension: str) -> str:
     name = extension.strip().lstrip(".").upper()
     return "JPEG" if name == "JPG" else name
-
-
-def _quoted(name: str) -> str:
-    return f"'{excerpt(name, 80)}'"

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
 from opus_async.gaps import gapped, literal
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
 _OF_JOB = "jobexecutionid"

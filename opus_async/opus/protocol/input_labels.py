@@ -9,6 +9,7 @@ from opus_async.input_names import InputNames
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.text import quoted as in_quotes
 
 
 def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> InputProblem:
@@ -43,8 +44,8 @@ def label(field: InputField) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name in a message."""
-    return f"'{excerpt(name, 80)}'"
+    """A name in a message, without a secret."""
+    return in_quotes(excerpt(name, 80))
 
 
 def _suggestion(known: InputNames, name: str) -> str:

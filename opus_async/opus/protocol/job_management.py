@@ -15,7 +15,7 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail, JobStatus
 from opus_async.opus.protocol import identity_check, requests
-from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
+from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.protocol.outcomes import status_of
 from opus_async.opus.protocol.responses import (

@@ -12,7 +12,7 @@ from typing import Any
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import json_or_none
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
 from opus_async.opus.protocol.responses import (
     body_of_accepted,

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.opus.protocol.api_version import ApiRequest, InitiateFields
+from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
 from opus_async.opus.protocol.json_values import sendable, to_jsonable
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"

@@ -16,7 +16,7 @@ from opus_async.errors import APIError, ProtocolError
 from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import error_from, json_of, json_or_none, request_of
-from opus_async.opus.protocol.api_version import ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
 

@@ -15,7 +15,7 @@ from typing import Any
 from opus_async.errors import APIError
 from opus_async.models import InputField, Workflow
 from opus_async.opus.protocol.api_errors import RetiredPath
-from opus_async.opus.protocol.api_version import ApiResponse
+from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, protocol_error, text
 
 _WRAPPERS = ("workflow", "data")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import requests, responses
-from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse
+from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.json_values import sendable
 

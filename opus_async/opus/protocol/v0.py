@@ -12,8 +12,8 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
-from opus_async.opus.protocol.base_version import BaseVersion
+from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_version import ApiVersion
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""
@@ -22,7 +22,7 @@ DEFAULT_SCOPE = "organization"
 """Of every vendor example; the older docs require one."""
 
 
-class V0(BaseVersion):
+class V0(ApiVersion):
     """The seven endpoints of v0; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`.
 
     Args:

@@ -12,8 +12,8 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_version import ApiRequest, ApiResponse, InitiateFields, PresignFields
-from opus_async.opus.protocol.base_version import BaseVersion
+from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_version import ApiVersion
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
@@ -23,7 +23,7 @@ _ONLY_V0 = ("reference_entity_id", "ref_user_id", "source", "workspaces", "initi
 """Fields of ``initiate`` that v1 has no words for."""
 
 
-class V1(BaseVersion):
+class V1(ApiVersion):
     """The endpoints of v1; see :class:`~opus_async.opus.protocol.api_version.ApiVersion`."""
 
     name = "v1"

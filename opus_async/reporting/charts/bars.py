@@ -1,19 +1,20 @@
-"""Bars: how the rows are divided among states, and where the time of a row goes. As SVG."""
+"""Bars: how a whole is divided, a share in a sentence, and times side by side. As SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opus_async.metrics.distribution import Distribution
-from opus_async.reporting import words
-from opus_async.reporting.charts.axes import scale
-from opus_async.reporting.charts.frame import CHARACTER, SIZES, Size
-from opus_async.reporting.html import text
+from markupsafe import Markup
+
+from opus_async import text
+from opus_async.reporting.charts.axes import LinearScale, NumberAxis
+from opus_async.reporting.charts.plot import CHARACTER, SIZES, Size, drawing
+from opus_async.reporting.html import element, together
 
 _LEAST_PART = 0.9
-"""Percent of the bar that a state takes at the least: one failure in 100,000 rows is there to be seen."""
-_ROW, _BAR, _TOP, _BOTTOM = 34.0, 14.0, 6.0, 34.0
+"""Percent of the bar that a part takes at the least: one of 100,000 is there to be seen."""
+_LINE, _BAR, _TOP, _BOTTOM = 34.0, 14.0, 6.0, 34.0
 _NAME_CHARS = 14
 _HOUR, _MINUTE = 3600.0, 60.0
 _LONG = 3.0
@@ -22,7 +23,7 @@ _LONG = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one kind.
+    """A part of a whole.
 
     Attributes:
         name: In words.
@@ -35,93 +36,121 @@ class Part:
     count: int
 
 
-def state_bar(parts: Sequence[Part]) -> str:
-    """One bar for all rows, and what each part of it is."""
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A time, and how long it may get.
+
+    Attributes:
+        name: Of what.
+        seconds: To where the bar reaches.
+        high: To where its whisker reaches.
+        told: The same in words.
+    """
+
+    name: str
+    seconds: float
+    high: float
+    told: str
+
+
+def division(name: str, told: str, parts: Sequence[Part]) -> Markup:
+    """One bar for a whole, divided into its parts.
+
+    Args:
+        name: Unique in the page.
+        told: What it shows, for who cannot see it.
+        parts: From left to right; at least one has a count.
+    """
     there = [part for part in parts if part.count]
     total = sum(part.count for part in there)
-    if not total:
-        return ""
-    told = ", ".join(f"{words.count(part.count)} {part.name}" for part in there)
     percents = [max(100 * part.count / total, _LEAST_PART) for part in there]
-    drawn: list[str] = []
+    drawn: list[Markup] = []
     left = 0.0
     for part, percent in zip(there, percents, strict=True):
         width = 100 * percent / sum(percents)
-        drawn.append(
-            f'<rect class="{part.kind}" x="{left:.3f}%" y="0" width="{width:.3f}%" height="20"/>'
-            f'<rect class="edge" x="{left:.3f}%" y="0" width="1" height="20"/>'
-            if left
-            else f'<rect class="{part.kind}" x="0" y="0" width="{width:.3f}%" height="20"/>'
-        )
+        at = f"{left:.3f}%" if left else "0"
+        drawn.append(element("rect", class_=part.kind, x=at, y=0, width=f"{width:.3f}%", height=20))
+        if left:
+            drawn.append(element("rect", class_="edge", x=at, y=0, width=1, height=20))
         left += width
-    return (
-        f'<svg class="division" role="img" aria-labelledby="division-title" height="20">'
-        f'<title id="division-title">Of {words.rows(total)}: {text(told)}</title>{"".join(drawn)}</svg>\n'
+    return element(
+        "svg",
+        element("title", told, id=f"{name}-title"),
+        *drawn,
+        class_="division",
+        role="img",
+        aria_labelledby=f"{name}-title",
+        height=20,
     )
 
 
-def swatch(kind: str) -> str:
-    """The colour of a kind, beside its name."""
-    return f'<svg class="swatch" aria-hidden="true"><rect class="{kind}" width="12" height="12"/></svg>'
-
-
-def meter(part: int, whole: int) -> str:
-    """A share, as a short bar in a sentence."""
-    return (
-        f'<svg class="meter" aria-hidden="true"><rect class="planned" width="100%" height="8"/>'
-        f'<rect class="failed" width="{100 * part / whole:.2f}%" height="8"/></svg>'
+def meter(share: float, kind: str, ground: str) -> Markup:
+    """A share from 0 to 1, as a short bar in a sentence; both kinds are classes of the style sheet."""
+    return element(
+        "svg",
+        element("rect", class_=ground, width="100%", height=8),
+        element("rect", class_=kind, width=f"{100 * share:.2f}%", height=8),
+        class_="meter",
+        aria_hidden="true",
     )
 
 
-def stages(spreads: Mapping[str, Distribution]) -> str:
-    """A bar to the mean of each stage, and a whisker to what 95 of 100 rows do not exceed."""
-    most = max(max(spread.mean, spread.high) for spread in spreads.values())
-    told = "; ".join(
-        f"{name}: mean {words.duration(spread.mean)}, 95th percentile {words.duration(spread.high)}"
-        for name, spread in spreads.items()
-    )
-    return "".join(_stages(size, spreads, most, told) for size in SIZES)
+def times(name: str, title: str, bars: Sequence[Bar]) -> Markup:
+    """Bars with whiskers below each other.
+
+    Args:
+        name: Unique in the page.
+        title: What it shows.
+        bars: From above; at least one.
+    """
+    return together(_times(size, (name, title, "; ".join(bar.told for bar in bars)), bars) for size in SIZES)
 
 
-def _stages(size: Size, spreads: Mapping[str, Distribution], most: float, told: str) -> str:
+def _times(size: Size, names: tuple[str, str, str], bars: Sequence[Bar]) -> Markup:
+    most = max(max(bar.seconds, bar.high) for bar in bars)
     unit, seconds = _unit(most)
-    values = scale(most / seconds)
-    left = min(max(map(len, spreads)), _NAME_CHARS) * CHARACTER + 14
-    right = size.width - 10
-    bottom = _TOP + _ROW * len(spreads)
-
-    def x(at: float) -> float:
-        return left + at / seconds / values[-1] * (right - left)
-
-    grid = "".join(
-        f'<path class="{"grid" if value else "base"}" d="M{x(value * seconds):.1f} {_TOP:g}V{bottom:g}"/>'
-        f'<text class="tick{" end" if value == values[-1] else ""}" '
-        f'x="{x(value * seconds) + (8 if value == values[-1] else 0):.1f}" y="{bottom + 19:g}">'
-        f"{words.axis(value)}{f' {unit}' if value == values[-1] else ''}</text>\n"
-        for value in values
-    )
-    bars = "".join(
-        _stage(name, spread, (left, x(spread.mean), x(spread.high)), _TOP + _ROW * place)
-        for place, (name, spread) in enumerate(spreads.items())
-    )
-    name = f"stages-{size.name}"
-    return (
-        f'<svg class="chart {size.name}" viewBox="0 0 {size.width:g} {bottom + _BOTTOM:g}" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc">\n<title id="{name}-title">Time by stage</title>'
-        f'<desc id="{name}-desc">{text(told, most=2000)}</desc>\n{grid}{bars}</svg>\n'
-    )
+    scale = LinearScale(most / seconds)
+    left = min(max(len(bar.name) for bar in bars), _NAME_CHARS) * CHARACTER + 14
+    axis = NumberAxis(scale, left, size.width - 10)
+    bottom = _TOP + _LINE * len(bars)
+    grid: list[Markup] = []
+    for value in scale.values:
+        x, is_last = axis.x(value), value == scale.values[-1]
+        grid += (
+            element("path", class_="grid" if value else "base", d=f"M{x:.1f} {_TOP:g}V{bottom:g}"),
+            element(
+                "text",
+                f"{text.axis(value)} {unit}" if is_last else text.axis(value),
+                class_="tick end" if is_last else "tick",
+                x=x + 8 if is_last else x,
+                y=bottom + 19,
+            ),
+        )
+    drawn = [
+        _bar(bar, (left, axis.x(bar.seconds / seconds), axis.x(bar.high / seconds)), _TOP + _LINE * place)
+        for place, bar in enumerate(bars)
+    ]
+    return drawing(size, bottom + _BOTTOM, names, *grid, *drawn)
 
 
-def _stage(name: str, spread: Distribution, at: tuple[float, float, float], top: float) -> str:
-    left, mean, high = at
-    middle = top + _ROW / 2
-    shown = name if len(name) <= _NAME_CHARS else f"{name[: _NAME_CHARS - 1]}…"
-    return (
-        f'<text class="name end" x="{left - 8:.1f}" y="{middle + 4:g}">{text(shown)}</text>'
-        f'<rect class="mean" x="{left:.1f}" y="{middle - _BAR / 2:g}" width="{max(mean - left, 1):.1f}" '
-        f'height="{_BAR:g}"><title>{text(name)}: mean {words.duration(spread.mean)}, 95th percentile '
-        f"{words.duration(spread.high)}</title></rect>"
-        f'<path class="whisker" d="M{min(mean, high):.1f} {middle:g}H{high:.1f}m0 -5v10"/>\n'
+def _bar(bar: Bar, at: tuple[float, float, float], top: float) -> Markup:
+    left, end, high = at
+    middle = top + _LINE / 2
+    name = bar.name if len(bar.name) <= _NAME_CHARS else f"{bar.name[: _NAME_CHARS - 1]}…"
+    return together(
+        (
+            element("text", name, class_="name end", x=left - 8, y=middle + 4),
+            element(
+                "rect",
+                element("title", bar.told),
+                class_="mean",
+                x=left,
+                y=middle - _BAR / 2,
+                width=max(end - left, 1.0),
+                height=_BAR,
+            ),
+            element("path", class_="whisker", d=f"M{min(end, high):.1f} {middle:g}H{high:.1f}m0 -5v10"),
+        )
     )
 
 
@@ -129,16 +158,3 @@ def _unit(most: float) -> tuple[str, float]:
     if most >= _LONG * _HOUR:
         return "h", _HOUR
     return ("min", _MINUTE) if most >= _LONG * _MINUTE else ("s", 1.0)
-
-
-def figure(caption: str, keys: Sequence[tuple[str, str]], drawing: str) -> str:
-    """A drawing under its caption.
-
-    Args:
-        caption: What it shows, with its unit.
-        keys: Class of the style sheet and name of each thing drawn.
-        drawing: As SVG.
-    """
-    legend = "".join(f"<li>{swatch(kind)} {text(name)}</li>" for kind, name in keys)
-    named = f'<figcaption>{text(caption)}<ul class="legend">{legend}</ul></figcaption>'
-    return f"<figure>\n{named}\n{drawing}</figure>\n"

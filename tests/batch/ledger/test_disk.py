@@ -28,7 +28,8 @@ from ledger_tools import (
     start,
 )
 
-from opus_async.batch.ledger import SqliteLedger, disk, filesystem, lock, sqlite_errors
+from opus_async import disk
+from opus_async.batch.ledger import SqliteLedger, filesystem, lock, sqlite_errors
 from opus_async.batch.ledger.results_file import ResultsFile
 from opus_async.errors import LedgerError, ManifestError
 from opus_async.metrics.counts import Counts

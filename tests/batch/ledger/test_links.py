@@ -11,7 +11,8 @@ import pytest
 from ledger_tools import created, opened
 
 from opus_async.batch.ledger import SqliteLedger, lock
-from opus_async.batch.ledger.reader import LedgerReader, process_at_work
+from opus_async.batch.ledger.lock import holder
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.errors import LedgerError, ManifestError
 
 PRECIOUS = b"precious\n" * 100
@@ -123,7 +124,7 @@ async def test_a_reader_waits_for_no_pipe_and_follows_no_link(tmp_path, name, ki
         pass
     put(directory / name, kind, victim)
     before = victim.read_bytes() if victim.exists() else None
-    assert process_at_work(directory) is None
+    assert holder(directory) is None
     if name != ".lock":
         with pytest.raises(LedgerError):
             LedgerReader(directory)

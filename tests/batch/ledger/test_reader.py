@@ -13,9 +13,9 @@ import sys
 import pytest
 from ledgers import START, make_ledger
 
-from opus_async.batch.ledger import SqliteLedger
-from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.reader import LedgerReader, Process, process_at_work
+from opus_async.batch.ledger import SqliteLedger, lock
+from opus_async.batch.ledger.lock import DirectoryLock, Process, holder
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.rows import NewRow, RowResult, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
@@ -335,14 +335,14 @@ def test_a_row_that_makes_no_sense_is_no_crash(tmp_path, damage):
 
 
 def test_nobody_works_on_a_batch_without_a_lock_or_with_a_released_one(tmp_path):
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
     DirectoryLock(tmp_path).release()
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
 
 
 def test_the_process_that_holds_the_lock_works_on_it(tmp_path):
     lock = DirectoryLock(tmp_path)
-    process = process_at_work(tmp_path)
+    process = holder(tmp_path)
     lock.release()
     assert process is not None
     assert (process.pid, process.host, process.alive) == (os.getpid(), socket.gethostname(), True)
@@ -353,32 +353,38 @@ def test_a_process_that_died_works_on_nothing(tmp_path):
     dies += "lock = Lock(pathlib.Path(sys.argv[1])); os._exit(1)"
     subprocess.run([sys.executable, "-c", dies, str(tmp_path)], check=False, timeout=60)
     assert json.loads((tmp_path / ".lock").read_bytes())["pid"]
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
 
 
 def test_another_process_that_has_its_number_by_now_does_not_either(tmp_path):
     told = {"pid": os.getpid(), "host": socket.gethostname(), "since": START}
     (tmp_path / ".lock").write_text(json.dumps(told))
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
 
 
 def test_what_a_process_of_another_container_holds_is_held(tmp_path):
     lock = DirectoryLock(tmp_path)
     (tmp_path / ".lock").write_text(json.dumps({"pid": 1, "host": "elsewhere.invalid", "since": START}))
-    process = process_at_work(tmp_path)
+    process = holder(tmp_path)
     lock.release()
     assert process == Process(pid=1, host="elsewhere.invalid", since=START, alive=True)
 
 
+def _refused(*_):
+    raise OSError(errno.ENOTSUP, "not supported")
+
+
+@pytest.fixture(params=[_refused, None], ids=["refused by the file system", "not on this system"])
+def _no_locks(request, monkeypatch):
+    monkeypatch.setattr(lock, "flock", request.param)
+
+
+@pytest.mark.usefixtures("_no_locks")
 @pytest.mark.parametrize(
     ("host", "lives", "expected"),
     [("here", True, [True]), ("here", False, []), ("elsewhere.invalid", True, [None])],
 )
-def test_where_there_are_no_locks_the_number_has_to_do(tmp_path, monkeypatch, host, lives, expected):
-    def refused(*_):
-        raise OSError(errno.ENOTSUP, "not supported")
-
-    monkeypatch.setattr("fcntl.flock", refused)
+def test_where_there_are_no_locks_the_number_has_to_do(tmp_path, host, lives, expected):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait(60)
     told = {
@@ -386,14 +392,14 @@ def test_where_there_are_no_locks_the_number_has_to_do(tmp_path, monkeypatch, ho
         "host": socket.gethostname() if host == "here" else host,
     }
     (tmp_path / ".lock").write_text(json.dumps(told))
-    process = process_at_work(tmp_path)
+    process = holder(tmp_path)
     assert ([process.alive] if process else []) == expected
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": null, "host": "here"}', '{"pid": "x"}', "7"])
 def test_a_lock_that_says_nothing_is_nobodys(tmp_path, text):
     (tmp_path / ".lock").write_text(text)
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
 
 
 # What the real writer writes
@@ -436,11 +442,11 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
             assert ledger.counts() == writing.counts() == Counts(completed=1, failed=1, planned=1)
             one, two, three = ledger.rows()
             assert ledger.result_of(one)["outputs"] == {"Verdict": "grün"}
-        assert process_at_work(tmp_path).pid == os.getpid()
+        assert holder(tmp_path).pid == os.getpid()
         await writing.end_session(ended_because="finished", exit_code=1, stray_shells=2, uploads_saved=3)
     finally:
         await writing.close()
-    assert process_at_work(tmp_path) is None
+    assert holder(tmp_path) is None
     assert [row.key for row in (one, two, three)] == ["k0", "k1", "k2"]
     assert one.cells == {"Number": 0, "Größe": ["a", "b"]}
     assert one.timings == {"total": 2.0}

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from ledgers import START, make_ledger
 from python_calamine import CalamineWorkbook
 
+from opus_async.batch.choices import EXPORT_FORMATS
 from opus_async.batch.outputs import table_writers
-from opus_async.batch.outputs.export import FORMATS, export
+from opus_async.batch.outputs.export import export
 from opus_async.batch.outputs.table_writers import (
     CUT,
     XLSX_CHARACTERS,
@@ -69,7 +70,7 @@ def read_xlsx(path):
 # Every format
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_every_row_is_there_in_manifest_order(tmp_path, format):  # noqa: A002 - as it is called
     rows = [{"position": 2}, {"position": 0, "state": "unknown"}, {"position": 1, "state": "planned"}]
     make_ledger(tmp_path, rows=rows)
@@ -90,14 +91,14 @@ def test_every_row_is_there_in_manifest_order(tmp_path, format):  # noqa: A002 -
     ]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_a_batch_without_rows_can_be_exported(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path)
     assert export(tmp_path, format) == 0
     assert (tmp_path / f"export.{format}").exists()
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_an_old_export_stays_until_the_new_one_is_whole(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{}, {}])
     (tmp_path / "results.jsonl").write_bytes(b"")
@@ -178,7 +179,7 @@ def test_a_constant_stands_in_the_rows_that_ran_with_it(tmp_path):
     assert json.loads(first)["inputs"] == {"Amount": "0.5", "Number": "1", "Currency": "EUR"}
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", EXPORT_FORMATS)
 def test_files_that_were_fetched_are_named(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{"cells": {"files": "mine"}}, {}])
     connection = sqlite3.connect(tmp_path / "ledger.db")
@@ -526,7 +527,7 @@ def test_the_kind_of_a_column_holds_all_its_values(column):
 
 def test_half_a_character_stops_no_export(tmp_path):
     make_ledger(tmp_path, rows=[{"cells": {"\ud800": "\ud800"}}])
-    for format in FORMATS:  # noqa: A001 - as it is called
+    for format in EXPORT_FORMATS:  # noqa: A001 - as it is called
         export(tmp_path, format)
     assert read_csv(tmp_path / "export.csv")[0]["\ufffd"] == "\ufffd"
     assert read_xlsx(tmp_path / "export.xlsx")[0][5] == "\ufffd"
@@ -614,8 +615,8 @@ def large_batch(tmp_path_factory):
 @pytest.mark.parametrize(
     ("format", "count"),
     [
-        *((each, 12_000) for each in FORMATS),
-        *(pytest.param(each, 100_000, marks=pytest.mark.long) for each in FORMATS),
+        *((each, 12_000) for each in EXPORT_FORMATS),
+        *(pytest.param(each, 100_000, marks=pytest.mark.long) for each in EXPORT_FORMATS),
     ],
 )
 @pytest.mark.timeout(300)

@@ -14,7 +14,7 @@ from ledgers import START, make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.outputs.export import export
-from opus_async.batch.outputs.status import LOOKS_BACK, as_json, read_status
+from opus_async.batch.outputs.status import LOOKS_BACK, as_json, commands, read_status
 from opus_async.cli.batch.status_text import as_text
 from opus_async.errors import LedgerError
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckKind
@@ -54,10 +54,11 @@ def held(tmp_path):
     lock.release()
 
 
-def commands(status):
+def typed(status):
+    """The commands of its next steps, without the name of the batch."""
     return [
-        " ".join(step.words[:1] if step.words == ("doctor",) else step.words[1:2] + step.words[3:])
-        for step in status.steps
+        " ".join(command[:1] if command == ("doctor",) else command[1:2] + command[3:])
+        for _, command in commands(status)
     ]
 
 
@@ -114,14 +115,14 @@ def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
     assert status.speed is None
     assert status.left is None
     assert status.inside == {}, "nobody is in any stage any more"
-    assert status.steps[0].words == ("batch", "resume", str(tmp_path))
+    assert next(commands(status))[1] == ("batch", "resume", str(tmp_path))
 
 
 def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
     make_ledger(tmp_path, rows=[{}, {}])
     status = read_status(tmp_path)
     assert status.ended_because == "done"
-    assert commands(status) == ["export --format csv"]
+    assert typed(status) == ["export --format csv"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
 )
 def test_the_next_steps_are_commands(tmp_path, states, exit_code, expected):
     make_ledger(tmp_path, rows=[{"state": state} for state in states], sessions=[{"exit_code": exit_code}])
-    assert commands(read_status(tmp_path)) == expected
+    assert typed(read_status(tmp_path)) == expected
 
 
 def test_failures_come_by_cause_with_one_example_each(tmp_path):
@@ -158,7 +159,7 @@ def test_before_the_first_session_there_is_a_status(tmp_path):
     status = read_status(tmp_path)
     assert status.session is None
     assert status.ended_because is None
-    assert commands(status) == ["resume"]
+    assert typed(status) == ["resume"]
     json.dumps(as_json(status))
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 from ledgers import START, make_ledger
 
+from opus_async import text
 from opus_async.batch import report
-from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.batch.ledger.reader import Process
+from opus_async.batch.ledger.lock import DirectoryLock, Process
 from opus_async.errors import LedgerError
-from opus_async.reporting import words
 
 _VOID = {"meta", "br", "hr", "link", "img"}
 _DRAWN_CLOSED = {"rect", "path"}
@@ -153,7 +152,7 @@ def test_a_lock_of_another_machine_is_told_with_what_cannot_be_known(tmp_path, m
         sessions=[{"ended_at": None, "ended_because": None, "exit_code": None}],
     )
     elsewhere = Process(812, "another-machine.example", START, None)
-    monkeypatch.setattr("opus_async.batch.report.report_data.process_at_work", lambda directory: elsewhere)
+    monkeypatch.setattr("opus_async.batch.report.report_data.holder", lambda directory: elsewhere)
     page = page_of(made)
     assert "process 812 on another-machine.example: from here nobody can tell if it lives" in page.said
     assert f"opus-async batch resume {made}" in page.commands
@@ -437,7 +436,7 @@ def test_a_session_of_no_time_at_all_is_drawn(tmp_path):
     page = page_of(made)
     drawn = [each for each in page.of("rect", "completed") if "y" in each and "%" not in str(each["width"])]
     assert [float(str(each["width"])) > 200 for each in drawn] == [True, True]  # a column, in two sizes
-    assert f"Completed per hour{words.NOTHING}" in page.said
+    assert f"Completed per hour{text.NOTHING}" in page.said
 
 
 def test_a_directory_without_a_ledger_is_refused_and_gets_no_report(tmp_path):
@@ -628,7 +627,8 @@ def test_a_hundred_thousand_rows_take_a_moment_and_a_small_file(large):
     assert "The most at once was 9,999" in page.said
     assert len(page.text) < 300_000
     for kind in ("in-flight", "waiting"):
-        outlines = [each["d"] or "" for each in page.of("path", kind)]
+        lines = [each for each in page.of("path", "line") if kind in (each["class"] or "").split()]
+        outlines = [each["d"] or "" for each in lines]
         assert len(outlines) == 4  # two sessions in two sizes
         assert sum(outline.count("L") + 1 for outline in outlines[:2]) <= 160
 

@@ -1,4 +1,4 @@
-"""Files of a batch directory: opened only where they are files of ours, and brought to the disk.
+"""Files of a batch directory, opened only where they are files of ours.
 
 A directory may come from somebody else. Whatever is opened here is a regular file in the directory itself:
 no link leads out of it, and no pipe or device is waited for.
@@ -12,16 +12,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from opus_async.disk import OWNER_ONLY
 from opus_async.errors import LedgerDoubtful
-
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]  # not on this system
-
-OWNER_ONLY = 0o600
-"""What a batch sends and gets is nobody else's business."""
-
 
 _GUARDED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """No link is followed, no pipe is waited for, no program that is started inherits it."""
@@ -87,29 +79,3 @@ def _refuse(path: Path, found: os.stat_result, *, written: bool) -> None:
         f"may be somebody else's. Nothing was touched. See what it is, and put a plain file in its place, or "
         f"remove it if it is not yours"
     )
-
-
-def sync(descriptor: int) -> None:
-    """Wait until what was written to a file lies on the disk itself, not in its cache (macOS)."""
-    if hasattr(fcntl, "F_FULLFSYNC"):
-        with suppress(OSError):  # a file system that knows it not
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
-
-
-def make_directory(path: Path) -> None:
-    """Make a folder and those above it that are not there, so that a power cut does not take them."""
-    new = [each for each in (path, *path.parents) if not each.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for each in reversed(new):
-        sync_path(each.parent)
-
-
-def sync_path(path: Path) -> None:
-    """Wait likewise for a file that is not open, or for the names in a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        sync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,225 @@
+"""What only a report asks a ledger."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opus_async.batch.ledger.reader import CAUSE, LedgerReader, reason
+from opus_async.batch.rows import ENDED, RowState
+from opus_async.metrics.bottleneck import Bottleneck
+
+TOTAL = "total"
+"""The name, among a row's timings, of all of them together."""
+_ERROR_CHARS = 2000
+"""Of an error as it is read; what is shown is less."""
+_SPENT = "SELECT state, session, count(*) FROM rows WHERE session IS NOT NULL GROUP BY 1, 2"
+_TRAFFIC = """
+SELECT session, coalesce(json_extract(data, '$.requests'), 0), coalesce(json_extract(data, '$.retries'), 0),
+       coalesce(json_extract(data, '$.throttled'), 0), coalesce(json_extract(data, '$.uploaded_bytes'), 0)
+FROM samples WHERE id IN (SELECT max(id) FROM samples GROUP BY session)
+"""
+_AGAIN = "SELECT coalesce(sum(attempts > 1), 0), coalesce(sum(orders > 1), 0) FROM rows"
+_IDENTICAL = "SELECT count(digest) - count(DISTINCT digest) FROM rows"
+_ENDS = "SELECT session, ended_at, state = 'completed' FROM rows WHERE ended_at IS NOT NULL"
+_STAGES = """
+SELECT DISTINCT json_each.key
+FROM (SELECT timings FROM rows WHERE timings IS NOT NULL LIMIT 1000) AS some, json_each(some.timings)
+"""
+_ROW = (
+    "rows.position, rows.key, rows.state, rows.remote_id, rows.decided_by, "
+    f"substr(rows.error, 1, {_ERROR_CHARS})"
+)
+_EXAMPLES = f"""
+SELECT {_ROW} FROM rows
+WHERE {CAUSE} = ?
+  AND state IN ('failed', 'cancelled', 'timed_out', 'unknown')
+ORDER BY position, id LIMIT ?
+"""  # noqa: S608 - names of ours
+_SLOWEST = f"""
+SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0
+ORDER BY json_extract(timings, '$.{TOTAL}') DESC, position LIMIT ?
+"""  # noqa: S608 - likewise
+_SAMPLES = """
+SELECT session, at, json_extract(data, '$.in_flight'), json_extract(data, '$.waiting')
+FROM samples ORDER BY id
+"""
+_BOTTLENECKS = """
+SELECT json_quote(json_extract(data, '$.bottleneck')), count(*) FROM samples GROUP BY 1
+"""
+_FILES = """
+SELECT coalesce(sum(paths), 0), count(*), coalesce(sum(paths * size), 0), coalesce(sum((paths - 1) * size), 0)
+FROM (SELECT count(*) AS paths, max(size) AS size FROM files GROUP BY coalesce(sha256, path))
+"""
+_DOWNLOADS = "SELECT count(DISTINCT row), count(*), coalesce(sum(size), 0) FROM downloads"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row to look at.
+
+    Attributes:
+        index: Its place in the manifest, from 0.
+        key: What names it.
+        state: Where it stands.
+        job_id: The platform's id; None when no job came to be.
+        error: What went wrong, cut, or that a person called it failed.
+    """
+
+    index: int
+    key: str
+    state: RowState
+    job_id: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRow:
+    """A row that took long.
+
+    Attributes:
+        row: Which.
+        seconds: All of it.
+        stage: The stage that took most of it; empty where none is known.
+        stage_seconds: That one alone.
+    """
+
+    row: Example
+    seconds: float
+    stage: str
+    stage_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTotals:
+    """What a session sent: requests answered, attempts repeated, those of them for a 429, bytes of files."""
+
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    uploaded_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that rows name.
+
+    Attributes:
+        paths: How many.
+        contents: How many different ones by content.
+        size: Bytes of all paths.
+        repeated: Bytes of those whose content another path has too, the first of each not counted.
+    """
+
+    paths: int
+    contents: int
+    size: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """Result files that lie in the batch directory."""
+
+    rows: int
+    files: int
+    size: int
+
+
+class ReportQueries(LedgerReader):
+    """A reader that also sums up, row by row or sample by sample, what a report shows."""
+
+    def ended_by_session(self) -> dict[int, tuple[int, int]]:
+        """Session -> rows that completed in it, and rows that ended otherwise."""
+        ended: dict[int, tuple[int, int]] = {}
+        for state, session, count in self._select(_SPENT):
+            completed, others = ended.get(session, (0, 0))
+            if state == RowState.COMPLETED:
+                ended[session] = completed + count, others
+            elif RowState(state) in ENDED:
+                ended[session] = completed, others + count
+        return ended
+
+    def requests_by_session(self) -> dict[int, RequestTotals]:
+        """What each session sent, as far as its last sample tells."""
+        return {session: RequestTotals(*found) for session, *found in self._select(_TRAFFIC)}
+
+    def repeated(self) -> tuple[int, int]:
+        """Rows that were taken up more than once, and rows of which more than one order was made durable."""
+        started, ordered = self._one(_AGAIN)
+        return started, ordered
+
+    def identical(self) -> int:
+        """Rows that ask for exactly what an earlier one asks for."""
+        (count,) = self._one(_IDENTICAL)
+        return int(count)
+
+    def ends(self) -> Iterator[tuple[int, float, bool]]:
+        """Of each row that ended: in which session, when, and whether it completed."""
+        for session, at, completed in self._select(_ENDS):
+            yield session, at, bool(completed)
+
+    def stage_seconds(self, *, completed: bool) -> Mapping[str, array[float]]:
+        """Stage -> how long rows were in it, in the platform's order; exact, at 8 bytes a value.
+
+        Args:
+            completed: Whether only rows that completed are asked; else all that ended.
+        """
+        told = [str(name) for name in self.facts.get("stages", ())]
+        names = list(dict.fromkeys((*told, *(name for (name,) in self._select(_STAGES)))))
+        if not names:
+            return {}
+        values = {name: array("d") for name in names}
+        columns = ", ".join("json_extract(timings, ?)" for _ in names)
+        chosen = "state = 'completed'" if completed else "ended_at IS NOT NULL"
+        statement = f"SELECT {columns} FROM rows WHERE {chosen} AND timings IS NOT NULL"  # noqa: S608 - names of ours
+        for found in self._select(statement, tuple(f'$."{name}"' for name in names)):
+            for seconds, kept in zip(found, values.values(), strict=True):
+                if seconds is not None:
+                    kept.append(seconds)
+        return {name: kept for name, kept in values.items() if kept}
+
+    def examples(self, cause: str, limit: int) -> list[Example]:
+        """The first rows that did not complete for one reason."""
+        return [_example(row) for row in self._select(_EXAMPLES, (cause, limit))]
+
+    def slowest(self, limit: int) -> list[SlowRow]:
+        """The rows that took longest."""
+        return [_slow(row) for row in self._select(_SLOWEST, (limit,))]
+
+    def standing(self) -> Iterator[tuple[int, float, int, int]]:
+        """Of each sample: the session, the moment, rows in flight, and rows that wait for a person."""
+        for session, at, in_flight, waiting in self._select(_SAMPLES):
+            yield session, at, in_flight or 0, waiting or 0
+
+    def bottlenecks(self) -> list[tuple[Bottleneck | None, int]]:
+        """What limited the batch, and how many samples say so; None for those that name nothing."""
+        return [(Bottleneck.from_json(self._json(data)), count) for data, count in self._select(_BOTTLENECKS)]
+
+    def named_files(self) -> Files:
+        """What was uploaded, or need not be."""
+        return Files(*self._one(_FILES))
+
+    def downloads(self) -> Downloads:
+        """What was fetched."""
+        return Downloads(*self._one(_DOWNLOADS))
+
+    def _one(self, statement: str) -> tuple[Any, ...]:
+        (found,) = self._select(statement)
+        return found
+
+
+def _example(values: tuple[Any, ...]) -> Example:
+    index, key, state, job_id, decided_by, error = values
+    return Example(index, key, RowState(state), job_id, reason(RowState(state), decided_by, error))
+
+
+def _slow(values: tuple[Any, ...]) -> SlowRow:
+    *row, told = values
+    timings: dict[str, float] = json.loads(told)
+    total = timings.pop(TOTAL)
+    stage = max(timings, key=lambda name: timings[name], default="")
+    return SlowRow(_example(tuple(row)), total, stage, timings.get(stage, 0.0))

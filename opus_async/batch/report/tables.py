@@ -1,0 +1,165 @@
+"""The tables of a report: which columns they have, and what a line says in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from opus_async import text
+from opus_async.batch.ledger.report_queries import Example, SlowRow
+from opus_async.batch.report.report_data import ReportData, Session
+from opus_async.batch.rows import RowState
+from opus_async.metrics.distribution import Distribution
+from opus_async.reporting import figures
+from opus_async.reporting.html import Column, Table, code, isolated
+from opus_async.stages import PAUSED
+
+STATES = {
+    RowState.COMPLETED: "completed",
+    RowState.FAILED: "failed",
+    RowState.CANCELLED: "cancelled",
+    RowState.TIMED_OUT: "timed out",
+    RowState.UNKNOWN: "unknown",
+    RowState.ORDERING: "being ordered",
+    RowState.RUNNING: "running",
+    RowState.WAITING: "waiting for a person",
+    RowState.PLANNED: "not started",
+}
+_DOES = (
+    "checks the inputs",
+    "uploads the files",
+    "makes the job, unbilled",
+    "starts it",
+    "runs on the platform",
+    "fetches what it left",
+)
+"""What happens in the stages of every platform, in their order."""
+_WAITS = "waits for a person"
+_MOST_ERROR = 320
+_SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
+"""Sessions that are told one by one when there are very many."""
+
+
+def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
+    """Where the time of a row goes."""
+    does = dict(zip(data.facts.get("stages", ()), _DOES, strict=False))
+    does[PAUSED] = "rests on the platform until somebody acts there"
+    spent = sum(spread.mean * spread.rows for spread in data.stages.values())
+    return Table(
+        "Time by stage",
+        (
+            Column("Stage", lambda line: _stage(line[0])),
+            Column("What happens", lambda line: does.get(line[0], "")),
+            Column("Rows", lambda line: text.count(line[1].rows), "number"),
+            Column("Mean", lambda line: figures.duration(line[1].mean), "number"),
+            Column("Median", lambda line: figures.duration(line[1].median), "number"),
+            Column("95th percentile", lambda line: figures.duration(line[1].high), "number"),
+            Column("Share of time", lambda line: figures.share(line[1].mean * line[1].rows, spent), "number"),
+        ),
+        list(data.stages.items()),
+    )
+
+
+def examples(rows: Sequence[Example]) -> Table[Example]:
+    """Rows that did not complete for one reason."""
+    return Table(
+        "Examples of this cause",
+        (
+            Column("Row", lambda row: row.index, "short"),
+            Column("Key", lambda row: code(row.key)),
+            Column("State", lambda row: STATES[row.state], "short"),
+            Column("Job", _job),
+            Column("Error", lambda row: isolated(row.error or text.NOTHING, _MOST_ERROR), "error"),
+        ),
+        rows,
+        "stack",
+    )
+
+
+def slowest(data: ReportData) -> Table[SlowRow]:
+    """The rows that took longest."""
+    return Table(
+        "Slowest rows",
+        (
+            Column("Row", lambda slow: slow.row.index, "short"),
+            Column("Key", lambda slow: code(slow.row.key)),
+            Column("Took", lambda slow: figures.duration(slow.seconds), "number"),
+            Column("Most of it in", _most_of_it, "short"),
+            Column("State", lambda slow: STATES[slow.row.state], "short"),
+            Column("Job", lambda slow: _job(slow.row)),
+        ),
+        data.slowest,
+    )
+
+
+def traffic(data: ReportData) -> Table[Session]:
+    """What each session sent, and what of it again."""
+    return Table(
+        "Retries by session",
+        (
+            Column("Session", lambda session: session.view.id),
+            Column("Requests", lambda session: text.count(session.traffic.requests), "number"),
+            Column("Retries", lambda session: text.count(session.traffic.retries), "number"),
+            Column(
+                "Share",
+                lambda session: figures.share(session.traffic.retries, session.traffic.requests),
+                "number",
+            ),
+            Column("Of them 429", lambda session: text.count(session.traffic.throttled), "number"),
+            Column("Uploaded", lambda session: figures.size(session.traffic.uploaded_bytes), "number"),
+        ),
+        some(data.sessions),
+    )
+
+
+def sessions(data: ReportData) -> Table[Session]:
+    """The processes that worked on the batch."""
+    return Table(
+        "Sessions",
+        (
+            Column("Session", lambda session: session.view.id),
+            Column("Began", lambda session: text.moment(session.view.began_at), "short"),
+            Column(
+                "Ended",
+                lambda session: text.NOTHING if session.running else text.moment(session.ended),
+                "short",
+            ),
+            Column("Worked", lambda session: figures.duration(session.seconds), "number"),
+            Column("How it ended", _how),
+            Column("Completed", lambda session: text.count(session.completed), "number"),
+            Column("Others", lambda session: text.count(session.not_completed), "number"),
+            Column("Process", lambda session: isolated(f"{session.view.pid}@{session.view.host}"), "short"),
+        ),
+        some(data.sessions),
+    )
+
+
+def some(found: Sequence[Session]) -> Sequence[Session]:
+    """All sessions, or the first and the last of very many."""
+    if len(found) <= _SESSIONS_FIRST + _SESSIONS_LAST:
+        return found
+    return [*found[:_SESSIONS_FIRST], *found[-_SESSIONS_LAST:]]
+
+
+def _stage(name: str) -> object:
+    return _WAITS if name == PAUSED else code(name)
+
+
+def _job(row: Example) -> object:
+    return code(row.job_id) if row.job_id else "none"
+
+
+def _most_of_it(slow: SlowRow) -> object:
+    if not slow.stage:
+        return text.NOTHING
+    return Markup("{} {}").format(_stage(slow.stage), figures.duration(slow.stage_seconds))
+
+
+def _how(session: Session) -> object:
+    if session.running:
+        return "is at work"
+    if session.died:
+        return "died without a word; its end is its last trace"
+    exit_code = "" if session.view.exit_code is None else f" (exit {session.view.exit_code})"
+    return isolated(session.view.ended_because or "ended") + exit_code

@@ -1,0 +1,104 @@
+"""Requests to the Opus API and its responses, before they have a host and after they came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opus_async.opus.protocol.excerpts import as_it_is
+from opus_async.redaction import Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequest:
+    """A request to the API, before it has a host and a key.
+
+    Attributes:
+        operation: Its name in events, logs and limits: ``workflow``, ``initiate``, ``presign``, ...
+        method: The HTTP method.
+        path: Percent-encoded, beginning with ``/``, its query included.
+        body: The JSON object to send; None for none.
+        repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
+            it starts a bill.
+        secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
+        job_id: The job that it is about; None for a call about none, or one that makes another.
+        workflow_id: The workflow whose details it asks for.
+    """
+
+    operation: str
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    repeatable: bool = True
+    secret: str | None = field(default=None, repr=False)
+    job_id: str | None = None
+    workflow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResponse:
+    """What came back.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Case-insensitive.
+        body: The bytes, decompressed.
+        method: Of the request.
+        url: Of the request, without its query.
+        attempt: Which attempt got it, from 1.
+        job_id: The job that was asked about; None where an answer may name any.
+        workflow_id: The workflow that was asked for.
+        mask: Takes the secrets of whoever asked out of a text.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    url: str = ""
+    attempt: int = 1
+    job_id: str | None = None
+    workflow_id: str | None = None
+    mask: Mask = field(default=as_it_is, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedUpload:
+    """A place in storage to PUT one file to.
+
+    Attributes:
+        put_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
+        file_url: What goes into the payload.
+    """
+
+    put_url: str = field(repr=False)
+    file_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitiateFields:
+    """Everything that ``initiate`` can say. What is None is not sent, or has a default (the texts)."""
+
+    workflow_id: str | None = None
+    reference_entity_id: str | None = None
+    title: str | None = None
+    description: str | None = None
+    version_id: str | None = None
+    version_number: int | None = None
+    ref_user_id: str | None = None
+    source: str | None = None
+    workspaces: str | None = None
+    initial_input: Mapping[str, Any] | None = None
+    web_app_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignFields:
+    """Everything that a presign call can say."""
+
+    extension: str
+    access_scope: str | None = None
+    original_name: str | None = None
+    workflow_id: str | None = None
+    workspace_id: str | None = None

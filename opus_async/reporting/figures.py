@@ -1,0 +1,27 @@
+"""Figures for pages: a no-break space keeps number and unit on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from opus_async import text
+
+_Arguments = ParamSpec("_Arguments")
+_NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def _unbroken(told: Callable[_Arguments, str]) -> Callable[_Arguments, str]:
+    @wraps(told)
+    def figure(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> str:
+        return told(*args, **kwargs).replace(" ", _NO_BREAK_SPACE)
+
+    return figure
+
+
+at_least = _unbroken(text.at_least)
+day = _unbroken(text.day)
+duration = _unbroken(text.duration)
+share = _unbroken(text.share)
+size = _unbroken(text.size)

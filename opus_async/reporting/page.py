@@ -1,0 +1,69 @@
+"""The shell of a report: one file that loads and runs nothing, for light and dark screens and for paper."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from opus_async import text
+from opus_async.reporting import figures, html
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FILTERS = {
+    "code": html.code,
+    "count": text.count,
+    "counted": text.counted,
+    "duration": figures.duration,
+    "isolated": html.isolated,
+    "moment": text.moment,
+    "plural": text.plural,
+    "share": figures.share,
+    "size": figures.size,
+    "verbatim": html.verbatim,
+}
+
+
+def page(package: str, template: str, **values: Any) -> bytes:
+    """A whole page as HTML in UTF-8.
+
+    Args:
+        package: In whose folder ``templates`` the template lies.
+        template: Its name; it extends ``page.html``, and can import ``macros.html``.
+        values: What it shows. A text in them is escaped, made visible and cut wherever it is printed.
+    """
+    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    document = (
+        _environment(package)
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704 - a file of ours
+            style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            **values,
+        )
+    )
+    return document.encode("utf-8", "replace")
+
+
+@cache
+def _environment(package: str) -> Environment:
+    # The only user of Jinja: who writes no report need not wait for it.
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(__package__)]),
+        autoescape=True,
+        finalize=html.finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment
