@@ -1,18 +1,20 @@
 """``report.html``: how a batch went, for people. Made anew from the ledger every time.
 
-One file that loads nothing and runs nothing, for light and dark screens and for paper.
+One file that loads nothing and runs nothing, for light and dark screens and for paper. Its templates need
+Jinja, which comes with the extra ``report``, and with ``cli``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from opus_async.batch.report.page import page
-from opus_async.batch.report.report_data import load
 from opus_async.disk import atomic_write
+from opus_async.errors import ConfigurationError
 from opus_async.layout import REPORT
 
 __all__ = ["REPORT", "write"]
+
+_OF_THE_EXTRA = frozenset({"jinja2", "markupsafe"})
 
 
 def write(directory: Path) -> Path:
@@ -24,9 +26,17 @@ def write(directory: Path) -> Path:
         Where it lies.
 
     Raises:
+        ConfigurationError: The extra that makes it is not installed.
         LedgerError: There is no ledger, or it cannot be read.
         OSError: The file cannot be written.
     """
+    try:  # here, so that a batch runs without the extra
+        from opus_async.batch.report.page import page  # noqa: PLC0415
+        from opus_async.batch.report.report_data import load  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_THE_EXTRA:
+            raise
+        raise ConfigurationError(f"{REPORT} takes pip install 'opus-async[report]'") from None
     content = page(load(directory))
     path = directory / REPORT
     with atomic_write(path, private=False) as file:  # it is made to be passed on

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sqlite3
+import subprocess
+import sys
 import time
 import tracemalloc
 from html.parser import HTMLParser
@@ -642,3 +644,16 @@ def test_memory_does_not_follow_the_rows(large):
     finally:
         tracemalloc.stop()
     assert peak < 20_000_000
+
+
+def test_report_without_its_library_says_what_to_install(tmp_path):
+    program = (
+        "import sys, pathlib; sys.modules['markupsafe'] = None\n"
+        "from opus_async.batch import report\n"
+        "try: report.write(pathlib.Path('.'))\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.strip() == "ConfigurationError report.html takes pip install 'opus-async[report]'"
