@@ -10,17 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from opus_async.config import (
-    Limits,
-    RetryPolicy,
-    Timeouts,
-    is_loopback,
-    key_problem,
-    resolve_api,
-    resolve_base_url,
-    resolve_callback,
-    resolve_key,
-)
+from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
 from opus_async.jobs.job_ids import JobIds
@@ -36,6 +26,7 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
@@ -50,6 +41,7 @@ from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, RequestLimiter
 from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
