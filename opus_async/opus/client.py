@@ -34,6 +34,7 @@ from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
+from opus_async.transport.auth import StaticAuth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
@@ -110,7 +111,10 @@ class OpusClient:
         self._ids = JobIds()
         self._http = Http(self._timeouts, session=session)
         self._gate = RequestLimiter(
-            self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
+            self.limits.api_concurrency,
+            rate=self.limits.api_rate,
+            poll_rate=self.limits.poll_rate,
+            operation_limits=OpusPlatform.operation_limits,
         )
         self._upload_slots = RequestLimiter(self.limits.upload_concurrency)
         self._breaker = CircuitBreaker(
@@ -126,7 +130,7 @@ class OpusClient:
             self._http,
             Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
             base_url=url,
-            service_key=key,
+            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
             key_hint=key_problem(key),
             redactor=_redactor(key, callback),
             callback_urls=self._callback_urls,
@@ -142,7 +146,6 @@ class OpusClient:
             notify=self._notify,
         )
         self._watcher = Watcher(
-            self._api,
             detect_lag=self.limits.detect_lag,
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,

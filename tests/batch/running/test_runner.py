@@ -160,9 +160,9 @@ def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
     looks = []
     poll = platform.poll
 
-    async def some_wait(remote_ids):
+    async def some_wait(workflow_id, remote_ids):
         now = asyncio.get_running_loop().time()
-        seen = dict(await poll(remote_ids))
+        seen = dict(await poll(workflow_id, remote_ids))
         for remote_id in remote_ids:
             if int(remote_id.partition("-")[2]) < 15 and now < 3600:
                 looks.append(remote_id)
