@@ -144,9 +144,9 @@ class RequestLimiter:
         """Whether nobody gets a turn but by :meth:`let_one`."""
         return self._before_hold is not None
 
-    def slot(self, lane: Priority = Priority.WORK) -> _Turn:
+    def slot(self, priority: Priority = Priority.WORK, operation: str = "") -> _Turn:
         """Wait for a free slot, a token and the end of a pause; FIFO within a lane."""
-        return _Turn(self, lane)
+        return _Turn(self, priority, operation)
 
     def throttled(self, wait: float | None, *, sent_at: float | None = None) -> float:
         """A server asked for less: pause everybody, slow the rate. Returns the seconds until the pause ends.
@@ -455,14 +455,15 @@ class Bandwidth:
 class _Turn:
     """What ``async with gate.slot()`` holds."""
 
-    __slots__ = ("_gate", "_lane")
+    __slots__ = ("_gate", "_operation", "_priority")
 
-    def __init__(self, gate: RequestLimiter, lane: Priority) -> None:
+    def __init__(self, gate: RequestLimiter, priority: Priority, operation: str) -> None:
         self._gate = gate
-        self._lane = lane
+        self._priority = priority
+        self._operation = operation
 
     async def __aenter__(self) -> None:
-        await self._gate.enter(self._lane)
+        await self._gate.enter(self._priority, self._operation)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -392,6 +392,31 @@ def test_an_observer_that_asks_about_many_is_asked_in_groups():
     run_virtual(main())
 
 
+def test_jobs_of_one_workflow_that_are_due_soon_ride_in_the_same_poll():
+    async def main():
+        class Grouped(FakeOpus):
+            batch_size = 50
+            calls = 0
+
+            async def poll(self, workflow_id, remote_ids):
+                self.calls += 1
+                return await super().poll(workflow_id, remote_ids)
+
+        opus = Grouped()
+        async with watching(opus) as watcher:
+            began = now()
+
+            async def one(number):
+                await asyncio.sleep(number / 50)
+                opus.ends[str(number)] = began + 20
+                await watcher.wait(str(number), workflow_id="w")
+
+            await asyncio.gather(*(one(number) for number in range(25)))
+        assert opus.calls < sum(opus.asked.values()) / 5
+
+    run_virtual(main())
+
+
 @given(
     age=st.floats(0, 1e6),
     samples=st.lists(st.floats(0.01, 1e5), max_size=40),

@@ -45,6 +45,25 @@ async def test_it_is_a_ledger(tmp_path):
     assert not missing
 
 
+async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_is_the_rows(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.ordering(row, "session-1", "v1")
+        ledger.identified(row, "run-1")
+        ledger.ordered(row)
+        ledger.release(row)
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        assert (row.remote_id, row.alias) == ("session-1", "run-1")
+        ledger.gave_way(row)
+        await ledger.ordering(row.without_job(), "session-2", "v1")
+        found = await ledger.row("key-0")
+        assert found is not None
+        assert (found.remote_id, found.alias) == ("session-2", None)
+
+
 async def test_a_row_from_plan_to_completion(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
