@@ -93,6 +93,22 @@ def test_job_that_is_not_listed_for_a_minute_is_pending_and_no_error():
     assert seen == [NOT_LISTED, "COMPLETED"]
 
 
+def test_end_of_a_job_that_was_never_listed_before_is_bounded_by_its_start_alone():
+    told = []
+    platform = SecondPlatform(run_time=5)
+
+    async def main():
+        lifecycle, watcher = lifecycle_on(platform, notify=Dispatcher([told.append]))
+        try:
+            await lifecycle.run(JobRequest({}))
+        finally:
+            await watcher.close()
+
+    run_virtual(main())
+    (done,) = [event for event in told if getattr(event, "stage", None) == "done"]
+    assert done.detect_lag >= platform.server.listed_after
+
+
 def test_job_of_an_earlier_process_that_is_not_listed_yet_is_waited_for():
     platform = SecondPlatform()
     platform.started["job-3"] = 990.0  # the clock stands at 1000
