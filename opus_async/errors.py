@@ -20,6 +20,7 @@
     ├── UploadError                  a file could not be sent, or storage refused it
     ├── DownloadError                a file could not be fetched or kept; nothing half is left behind
     ├── JobFailed                    the job reached a terminal status other than COMPLETED
+    ├── JobPaused                    the job waits for a person, and is not waited for any more
     ├── DeadlineExceeded             we stopped waiting; the job goes on
     ├── AmbiguousExecution           it cannot be known whether the job was started
     ├── ManifestError                a manifest that cannot be run, or not on this batch directory
@@ -470,6 +471,31 @@ class JobFailed(OpusError):
         super().__init__(message, job_id=job_id, stage=stage)
         self.outcome = outcome
         self.failed_nodes = tuple(failed_nodes)
+
+
+class JobPaused(OpusError):
+    """The job waits for a person, and nobody waits for it here any more. It can be gone on with.
+
+    Attributes:
+        alias: Its second id, by which it is resumed, where the platform has one.
+        status: WAITING, with the platform's own word in ``raw``.
+    """
+
+    error_code = ErrorCode.JOB_PAUSED
+    usual_action = NextAction.ANSWER_JOB
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: JobStatus,
+        alias: str | None = None,
+        job_id: str | None = None,
+        stage: str | None = None,
+    ) -> None:
+        super().__init__(message, job_id=job_id, stage=stage)
+        self.status = status
+        self.alias = alias
 
 
 class DeadlineExceeded(OpusError, TimeoutError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
+from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobStatus
@@ -20,7 +21,8 @@ class JobOutcome:
 
     Attributes:
         job_id: None when no job came to be.
-        status: The terminal status; None when none is known (then ``error`` tells why).
+        status: The terminal status; WAITING for a job that is paused and not waited for any more; None when
+            neither is known (then ``error`` tells why).
         outputs: Display name -> value; empty unless COMPLETED.
         results: The results as the platform sent them.
         error: What went wrong; None when ``ok``.
@@ -59,3 +61,26 @@ class JobOutcome:
                 f"The job ended as {self.status}, not COMPLETED", outcome=self, job_id=self.job_id
             )
         return self
+
+
+def failure_of(
+    status: JobStatus,
+    audit: AuditLog | None,
+    job_id: str | None,
+    stage: str,
+    hint: Callable[[NextStep], str] = no_hint,
+) -> JobFailed:
+    """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
+    nodes = audit.failed_nodes if audit else ()
+    reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
+    if nodes:
+        named = "; ".join(f"{name} ({reasons[name]})" if name in reasons else name for name in nodes)
+        why = f"failed nodes: {named}"
+    elif audit:
+        why = "the audit names no failed node"
+    else:
+        why = "its audit could not be read"
+    error = JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)
+    if audit is None:
+        error.hint = hint(NextStep(NextAction.READ_AUDIT, job_id))
+    return error

@@ -1,8 +1,9 @@
-"""The wall between what a job is and whose job it is.
+"""The contract of a platform: what the lifecycle, the watcher, streams and batches ask of it.
 
-Everything above this file (lifecycle, watch, stream, later batch and load) speaks of a job in these words
-only; everything below an implementation of it may speak of presigned URLs, sessions or cases. A platform
-object belongs to one run of one workflow: what it caches (schema, uploads) lives as long as that run.
+Everything above this file speaks of a job in these words only; an implementation may speak of presigned URLs,
+sessions or cases. A platform object belongs to one run of one workflow: what it caches (schema, uploads)
+lives as long as that run. What answers for many runs at once, the polling of statuses, is a
+:class:`StatusSource` that all platform objects of a client share.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from opus_async.errors import OpusError
 from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Workflow
+from opus_async.transport.rates import OperationLimit
 
 BoundT = TypeVar("BoundT")
 """A platform's own value: a request checked against the workflow, nothing sent yet."""
 ReadyT = TypeVar("ReadyT")
 """A platform's own value: what ``start`` sends, files uploaded."""
+
+
+NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
+"""What ``poll`` answers for a job that the platform does not show yet, as long as that is normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Stages:
 
 
 class StartCheck(enum.Enum):
-    """What one look at a job tells after its start became uncertain."""
+    """A platform's judgement of an uncertain start, from one check and on evidence of its own kind."""
 
     RUNNING = "running"
     """It was started, beyond doubt."""
@@ -43,9 +49,14 @@ class StartCheck(enum.Enum):
     """It shows something that a job never started does not, seen only once so far. From then on nothing
     proves any more that it was never started."""
     NOT_STARTED = "unstarted"
-    """It looks exactly like a job never started. One look proves nothing: it may be queued."""
+    """The evidence says that it was not started: it looks exactly like a job never started, say, or a later
+    start is visible and this one is not. One check proves nothing: it may be queued."""
+    NO_EVIDENCE_YET = "no evidence yet"
+    """Nothing can be told now, and something will be: a platform that shows jobs in the order of their starts
+    shows none of those that came later, say. The clock of the grace stands still meanwhile. Answered only
+    while such evidence is on its way: nothing but the job's own time-out bounds it."""
     INCONCLUSIVE = "unclear"
-    """The look itself failed."""
+    """The check itself failed, or tells nothing."""
 
 
 class StartAnswer(enum.Enum):
@@ -59,10 +70,10 @@ class StartAnswer(enum.Enum):
 
 
 class StartDoubt(enum.Enum):
-    """What is known of a job's start that outlives the process that learned it."""
+    """What was learned of a job's start that forbids another one, in every later process too."""
 
     REFUSED = "refused"
-    """Its last order was refused: no other follows."""
+    """Its last start request was refused: no other follows."""
     DIFFERED = "differed"
     """It was seen to differ from a job never started: nothing proves any more that it never was."""
 
@@ -98,7 +109,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRequest:
-    """What a person wants of a job that is to be tried again: it is asked first; see :mod:`.retrying`.
+    """What a person wants of a job that is to be tried again; it is asked first, see ``jobs/previous_job``.
 
     Attributes:
         unbilled: Whether it is known to have ended badly or never to have started, or a person said so: then
@@ -114,22 +125,24 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveredJob:
-    """How far an earlier process came with a job.
+    """State of a job that an earlier process left.
 
     Attributes:
         remote_id: Its id; None when none exists.
-        orders: How many orders to start it may have left.
-        accepted: Whether one of them is known to have been obeyed.
-        elsewhere: Whether it was made for another version or workflow than jobs are made for now: then it is
-            never ordered, and a new one is made if it proves never started.
+        alias: The second id that the platform gave it later, where it has one.
+        starts_sent: How many start requests it may have been sent.
+        start_accepted: Whether one of them is known to have taken effect.
+        made_elsewhere: Whether it was made for another version or workflow than jobs are made for now: then
+            it is never started, and a new one is made if it proves never started.
         retry: Given for a job that is to be tried again.
         doubt: What was learned of its start.
     """
 
     remote_id: str | None = None
-    orders: int = 0
-    accepted: bool = False
-    elsewhere: bool = False
+    alias: str | None = None
+    starts_sent: int = 0
+    start_accepted: bool = False
+    made_elsewhere: bool = False
     retry: RetryRequest | None = None
     doubt: StartDoubt | None = None
 
@@ -138,33 +151,36 @@ NEW_JOB = RecoveredJob()
 
 
 class IdTaken(Exception):
-    """Raised by a journal, with the id: it is another job's, and must not be ordered for this one."""
+    """Raised by a journal, with the id: it is another job's, and must not be started for this one."""
 
 
 class JobJournal(Protocol):
-    """Told of the steps of one job that must outlive this process, in time."""
+    """Records the steps of one job that must outlive this process, in time."""
 
-    def created(self, remote_id: str) -> None:
-        """A shell exists. Losing this costs a stray shell and no bill."""
+    def job_created(self, remote_id: str) -> None:
+        """The job has an id and is not started. Losing this costs a stray job and no bill."""
 
-    async def ordering(self, remote_id: str) -> None:
-        """The order to start is about to leave: it does when this has returned.
+    def job_identified(self, remote_id: str, alias: str) -> None:
+        """The platform gave the job a second id. Losing this costs that it is learned once more."""
+
+    async def start_intent(self, remote_id: str) -> None:
+        """The start request is about to be sent: it is when this has returned.
 
         Raises:
             IdTaken: It is another job's id.
         """
 
-    def gave_way(self, remote_id: str) -> None:
-        """This job is done with: a new one takes its place. Losing this costs that it is asked once more."""
+    def start_accepted(self, remote_id: str) -> None:
+        """The job is known to have been started."""
 
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
-        """Something was learned of its start that forbids another order, whoever asks next."""
+    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+        """Something was learned of its start that forbids another one, whoever asks next."""
 
-    def ordered(self, remote_id: str) -> None:
-        """The job is known to run."""
-
-    def seen(self, status: JobStatus) -> None:
+    def status_seen(self, status: JobStatus) -> None:
         """The platform shows this status, for the first time or after another."""
+
+    def job_superseded(self, remote_id: str) -> None:
+        """A new job takes the place of this one. Losing this costs that it is asked once more."""
 
 
 class Cache(Protocol):
@@ -173,34 +189,52 @@ class Cache(Protocol):
     Names and values are the platform's own text. Nothing secret goes in, and nothing that expires.
     """
 
-    async def recall(self, name: str) -> str | None:
-        """What was kept under this name; None when nothing was."""
+    async def get(self, name: str) -> str | None:
+        """The value under this name; None when there is none."""
 
-    def keep(self, name: str, value: str) -> None:
-        """Keep it. Losing it costs time and no bill."""
+    def put(self, name: str, value: str) -> None:
+        """Keep a value. Losing it costs time and no bill."""
 
 
 class StatusSource(Protocol):
-    """Asks the platform where jobs stand."""
+    """Tells the statuses of jobs; one for all platforms of a client, so that their jobs share polls."""
 
     batch_size: int
-    """How many jobs one call of ``poll`` can ask about."""
+    """How many jobs of one workflow a single ``poll`` can ask about."""
 
-    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
-        """Look once, without retries; an id that could not be read maps to what went wrong."""
+    async def poll(self, workflow_id: str, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
+        """Ask once about jobs of one workflow, without retries.
+
+        Args:
+            workflow_id: The workflow; empty for jobs of which it is not known.
+            remote_ids: The jobs.
+
+        Returns:
+            For each id its status, or the error of an id that could not be read. A job that is not shown yet
+            is :data:`NOT_LISTED` as long as that is normal, which only the platform can tell, and
+            ``NotFound`` from then on. An id that is left out is taken for a malformed answer.
+        """
 
     async def is_well(self) -> bool:
         """Whether the platform answers as it should when it is asked about no job in particular."""
 
 
-class Platform(StatusSource, Protocol[BoundT, ReadyT]):
+class Platform(Protocol[BoundT, ReadyT]):
     """One platform, for one run of one workflow."""
 
     stages: Stages
-    kind: str
-    """What run times are learned for: the workflow."""
+    workflow_id: str
+    """Which workflow: jobs are polled by it, and their run times are learned for it."""
+    status_source: StatusSource
+    """Who is polled for the statuses of its jobs."""
+    start_visible_after: float
+    """Seconds after which a start that took effect is visible at the latest, as far as the platform can tell:
+    an uncertain start is checked for at least as long, whatever the policy says."""
+    operation_limits: Sequence[OperationLimit]
+    """The rates that the platform demands of some kinds of requests; the limiter of its client enforces
+    them."""
     orphaned_jobs: int
-    """Shells made and never started: after lost answers, and to learn what an unstarted job looks like."""
+    """Jobs made and never started: after lost answers, and to learn what an unstarted job looks like."""
 
     calls_back: bool
     """Whether the platform was asked to call when a job ends; such a call is a hint and no more."""
@@ -233,18 +267,24 @@ class Platform(StatusSource, Protocol[BoundT, ReadyT]):
     def estimated_requests(self, files: int) -> int:
         """How many requests a job with so many files takes, looks at its status not counted."""
 
-    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
-        """A job that an earlier process created for this request is to be started or settled here.
+    def attach(
+        self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
+    ) -> None:
+        """Take over a job that an earlier process created for this request.
 
         Args:
             remote_id: The job.
             request: What it was made for.
             elsewhere: Whether it was made for another version or workflow: then no job of this one tells what
                 it looks like that was never started.
+            alias: Its second id, where one was learned.
         """
 
+    def alias_of(self, remote_id: str) -> str | None:
+        """The second id of a job, once the platform has told it: the run of a session, say."""
+
     def release(self, remote_id: str) -> None:
-        """The lifecycle is done with this job, created or adopted: what is kept of it can go."""
+        """The lifecycle is done with this job, created or attached: what is kept of it can go."""
 
     async def bind(self, request: JobRequest) -> BoundT:
         """Check a request against the workflow before any cost; raises InvalidInputs."""
@@ -253,21 +293,36 @@ class Platform(StatusSource, Protocol[BoundT, ReadyT]):
         """Upload the files. Repeating it after a crash is harmless."""
 
     async def create(self, bound: BoundT) -> str:
-        """Make an unbilled shell, or an id under which the job can be found again; returns the remote id."""
+        """Make a job that is not started, or an id under which it can be found again; returns the id."""
 
     async def start(self, remote_id: str, ready: ReadyT) -> None:
         """Start the job, and its bill. Sent once.
 
         Raises:
-            UncertainStart: It may or may not have been obeyed, a refusal included.
-            OpusError: Proved not obeyed: no byte of it left, or it was turned away unread (429).
+            AmbiguousStart: It may or may not have taken effect, whatever was answered.
+            OpusError: Proved to have had no effect: no byte of it left, or it was turned away unread (429).
         """
 
     async def check_started(self, remote_id: str) -> StartCheck:
-        """Look once whether an uncertain start was obeyed.
+        """Check once whether an uncertain start took effect.
 
         Raises:
-            OpusError: The platform cannot be asked any more; a later look would not go better.
+            OpusError: The platform cannot be asked any more, or no evidence will come: a later check would
+                not go better.
+        """
+
+    def can_resume(self, status: JobStatus) -> bool:
+        """Whether a job that is paused with this status can be answered by :meth:`resume`."""
+
+    async def resume(self, remote_id: str, answer: str) -> None:
+        """Answer a paused job, so that it goes on. Sent once: a second answer could meet the next pause.
+
+        Returns when the answer is known to have been taken. From then on ``poll`` shows the job as running,
+        not as WAITING, until it has left this very pause.
+
+        Raises:
+            ConfigurationError: The platform has no call for that.
+            OpusError: It is not known to have been taken; the job may still be paused.
         """
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:

@@ -126,6 +126,9 @@ class Ledger(Protocol):
     def created(self, row: Row, remote_id: str, generation: str) -> None:
         """A shell exists. Losing this costs a stray shell and no bill."""
 
+    def identified(self, row: Row, alias: str) -> None:
+        """The platform gave its job a second id. Losing this costs that it is learned once more."""
+
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         """The order to start is about to leave.
 

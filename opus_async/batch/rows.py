@@ -99,6 +99,7 @@ class Row:
         cells: Column -> value.
         state: Where it stood when it was handed out.
         remote_id: The platform's id of its job; None before one exists.
+        alias: The second id that the platform gave its job later, where it has one.
         generation: Of the platform's API, by which the id is known; None as long as there is no id.
         status: The platform's last word on it; None when there was none.
         orders: How many orders to start it were made durable.
@@ -119,6 +120,7 @@ class Row:
     cells: Mapping[str, Any] = field(repr=False)
     state: RowState = RowState.PLANNED
     remote_id: str | None = None
+    alias: str | None = None
     generation: str | None = None
     status: str | None = None
     orders: int = 0
@@ -144,6 +146,7 @@ class Row:
             self,
             state=RowState.PLANNED,
             remote_id=None,
+            alias=None,
             generation=None,
             status=None,
             orders=0,

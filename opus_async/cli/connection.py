@@ -38,8 +38,8 @@ def generation(options: ConnectionOptions) -> Generation:
     Raises:
         ConfigurationError: ``OPUS_API`` names none.
     """
-    from opus_async.config import resolve_api
     from opus_async.errors import ConfigurationError
+    from opus_async.opus.settings import resolve_api
 
     named = resolve_api(options.api)
     if named not in get_args(Generation):

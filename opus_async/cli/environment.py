@@ -120,7 +120,7 @@ def _refuse_strangers(
     key = environ.get(KEY, "").strip()
     if not key or found.get(KEY, "").strip() == key:
         return
-    from opus_async.config import DEFAULT_BASE_URL
+    from opus_async.opus.settings import DEFAULT_BASE_URL
 
     for name in PLACES:
         place = added.get(name, "").strip()

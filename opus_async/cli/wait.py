@@ -110,10 +110,9 @@ async def _outcome(opus: OpusClient, job_id: str, story: JobProgress) -> JobOutc
 
 
 async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
-    from opus_async.jobs.lifecycle import failure
     from opus_async.models import JobStatus
     from opus_async.opus.protocol.hints import hint
-    from opus_async.outcome import JobOutcome
+    from opus_async.outcome import JobOutcome, failure_of
 
     if status == JobStatus.COMPLETED:
         try:
@@ -125,5 +124,5 @@ async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutco
     audit = None
     with suppress(OpusError):  # an audit that cannot be had must not hide the failure
         audit = await opus.jobs.audit(job_id)
-    failed = failure(status, audit, job_id, RESULTS, hint)
+    failed = failure_of(status, audit, job_id, RESULTS, hint)
     return JobOutcome(job_id=job_id, status=status, error=failed, audit=audit)

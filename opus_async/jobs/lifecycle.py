@@ -1,9 +1,9 @@
 """How one job runs, from inputs to outcome, said in terms of the platform. There is one way, and this is it.
 
-bind -> prepare (files) -> create (an unbilled shell) -> start (the bill) -> watch -> collect
+bind -> prepare (files) -> create (an id, no bill yet) -> start (the bill) -> watch -> collect
 
-An id is used for one job alone, and only where it was made: one that comes again is refused and another shell
-made, and one that was made for another version or workflow is never ordered.
+An id is used for one job alone, and only where it was made: one that comes again is refused and another job
+made, and one that was made for another version or workflow is never started.
 
 With a :class:`~opus_async.platform.JobJournal` each step that must outlive the process is recorded in time;
 with a :class:`~opus_async.platform.RecoveredJob` the work of an earlier process is continued.
@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
@@ -22,20 +21,21 @@ from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import (
     DeadlineExceeded,
     InvalidInputs,
-    JobFailed,
+    JobPaused,
     OpusError,
     ProtocolError,
     with_hint,
 )
-from opus_async.events import NO_CURRENT_JOB, CurrentJob, JobStageChanged, JobStatusSeen, current_job
+from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import InputProblem, bad_argument
-from opus_async.jobs.ended import Ended
 from opus_async.jobs.job_ids import JobIds
+from opus_async.jobs.job_run import JobRun
+from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
-from opus_async.models import AuditLog, JobRequest, JobStatus
+from opus_async.models import JobRequest, JobStatus
 from opus_async.outcome import JobOutcome
 from opus_async.platform import (
     NEW_JOB,
@@ -47,39 +47,22 @@ from opus_async.platform import (
     ReadyT,
     RecoveredJob,
     RetryRequest,
-    StartDoubt,
 )
-from opus_async.stages import DONE, PAUSED
+from opus_async.stages import PAUSED
 from opus_async.transport.dispatch import Dispatcher
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
 MAX_CREATES = 5
-"""Shells made for one job: an id that is another job's comes from a cache in between, and soon no more."""
-
-
-class JobPaused(Exception):
-    """A job waits for a person, and nobody waits for it here any more; raised only where that was wanted.
-
-    Attributes:
-        remote_id: The job.
-        status: Its status, WAITING.
-        timings: Seconds per stage until now.
-    """
-
-    def __init__(self, remote_id: str, status: JobStatus, timings: Mapping[str, float]) -> None:
-        super().__init__(f"job {remote_id} is {status}")
-        self.remote_id = remote_id
-        self.status = status
-        self.timings = timings
+"""Jobs made for one row: an id that is another job's comes from a cache in between, and soon no more."""
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
     """Runs jobs of one platform.
 
     Args:
-        platform: Whose jobs.
-        watcher: Where they are waited for.
+        platform: The platform adapter.
+        watcher: The status poller.
         policy: What to do with an uncertain start; see :mod:`opus_async.jobs.start`.
         job_timeout: Seconds for a job whose request names none; None waits for ever.
         notify: Where stage changes go.
@@ -87,7 +70,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         hint: How whoever uses this library takes a next step; empty for nothing.
 
     Attributes:
-        platform: Whose jobs.
+        platform: The platform adapter.
         abandoned: Ids of jobs that may go on remotely because we were cancelled while they ran.
     """
 
@@ -106,7 +89,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self.platform = platform
         self._watcher = watcher
         self._starter = JobStarter(platform, policy)
-        self._old_jobs = PreviousJobs(watcher, self._starter)
+        self._old_jobs = PreviousJobs(platform, watcher, self._starter)
         self._ids = JobIds() if ids is None else ids
         self._job_timeout = job_timeout
         self._notify = notify
@@ -119,41 +102,42 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         index: int = 0,
         past: RecoveredJob = NEW_JOB,
         journal: JobJournal | None = None,
-        park: bool = False,
+        on_paused: OnPaused = WhenPaused.WAIT,
     ) -> JobOutcome:
-        """Run one job to a terminal status.
+        """Run one job to a terminal status, or to a pause that is to be handed back.
 
         Args:
             request: What it is asked to do. Of a job that was accepted already nothing but its key and
                 time-out is read.
             index: The row's position in its run.
-            past: How far an earlier process came with it.
+            past: State that an earlier process left.
             journal: Told of what must outlive this process.
-            park: Whether to stop waiting for a job that waits for a person.
+            on_paused: What follows when the job waits for a person; see :mod:`opus_async.jobs.pausing`.
 
         Returns:
-            The outcome; ``error`` is set when the job failed, or completed and its results could not be had.
+            The outcome; ``error`` is set when the job failed, when it completed and its results could not be
+            had, and when it is paused and handed back (a JobPaused).
 
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage.
-            Parked: It waits for a person; only with ``park``.
-            GaveWay: The job of the past is done with, and may be run anew; only with ``past.retry``.
+            Superseded: The job of the past is done with, and may be run anew; only with ``past.retry``.
         """
-        run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
-        run.job_id, run.ordered = past.remote_id, past.orders > 0
+        run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
+        run.job_id, run.alias, run.start_sent = past.remote_id, past.alias, past.starts_sent > 0
         if past.remote_id is not None:
             self._ids.take(past.remote_id)
+            self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if _timeout_problem(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                ordered_here = await self._get_to_run(run, request, past)
+                started_here = await self._get_to_run(run, request, past)
                 if not run.ended:
-                    await self._wait(run, look_now=not ordered_here, park=park)
+                    await self._wait(run, started_here=started_here, on_paused=on_paused)
                 run.collected = await self._collect(run, past)
-        except (JobPaused, Superseded):
+        except Superseded:
             raise
         except OpusError as error:
             run.error = self._located(error, run)
@@ -171,55 +155,53 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 self._leave(run.job_id)
         return run.finish(self._hint)
 
-    def _located(self, error: OpusError, run: _Run) -> OpusError:
+    def _located(self, error: OpusError, run: JobRun) -> OpusError:
         """The error with the job and the stage; while a job runs, what matters next is that job."""
         stages = self.platform.stages
         if run.stage == stages.collect:
             error.advised(NextAction.FETCH_RESULTS)
         elif run.stage == stages.watch:
             error.advised(NextAction.WAIT_FOR_JOB)
+        elif run.stage == PAUSED:
+            error.advised(NextAction.ANSWER_JOB)
         return error.located(job_id=run.job_id, stage=run.stage)
 
-    async def _get_to_run(self, run: _Run, request: JobRequest, past: RecoveredJob) -> bool:
-        """Get the job to run, whatever was done before; returns whether it was ordered here."""
+    async def _get_to_run(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
+        """Get the job to run, whatever was done before; returns whether it was started here."""
         if past.retry is not None:
-            await self._ask(run, request, past, past.retry)
+            await self._ask(run, past, past.retry)
             return False
-        return not past.accepted and await self._start(run, request, past)
+        return not past.start_accepted and await self._start(run, request, past)
 
-    async def _ask(self, run: _Run, request: JobRequest, past: RecoveredJob, retry: RetryRequest) -> None:
+    async def _ask(self, run: JobRun, past: RecoveredJob, retry: RetryRequest) -> None:
         """Ask the job of a row that is tried again; returns if it is the row's job after all."""
-        self.platform.attach(run.known_id, request, elsewhere=past.elsewhere)
-        run.enter(self.platform.stages.watch)
-        status = await self._old_jobs.ask(run.known_id, retry, accepted=past.accepted, doubt=past.doubt)
-        if run.journal:
-            run.journal.ordered(run.known_id)
+        run.enter_stage(self.platform.stages.watch)
+        status = await self._old_jobs.ask(run.known_id, retry, accepted=past.start_accepted, doubt=past.doubt)
+        run.start_accepted()
         if status.is_terminal:
-            run.saw(status)
+            run.status_seen(status)
 
-    async def _start(self, run: _Run, request: JobRequest, past: RecoveredJob) -> bool:
-        """Get a job to run that is not known to; returns whether it was ordered here."""
+    async def _start(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
+        """Get a job to run that is not known to; returns whether it was started here."""
         platform, stages = self.platform, self.platform.stages
-        orders = past.orders
-        if past.remote_id is not None:
-            platform.attach(past.remote_id, request, elsewhere=past.elsewhere)
-        if past.orders and await self._was_obeyed(run, past):
+        starts_sent = past.starts_sent
+        if past.starts_sent and await self._start_took_effect(run, past):
             return False
-        if past.elsewhere and run.job_id is not None:
-            platform.orphaned_jobs += not past.orders
-            self._give_way(run)
-        run.enter(stages.bind)
+        if past.made_elsewhere and run.job_id is not None:
+            platform.orphaned_jobs += not past.starts_sent
+            self._supersede(run)
+        run.enter_stage(stages.bind)
         if problems := _problems(request):
             raise InvalidInputs(problems)
         bound = await platform.bind(request)
-        run.enter(stages.prepare)
+        run.enter_stage(stages.prepare)
         ready = await platform.prepare(bound)
         for _ in range(MAX_CREATES):
             try:
                 if run.job_id is None:
                     await self._create(run, bound)
-                    orders = 0
-                await self._order(run, ready, orders=orders)
+                    starts_sent = 0
+                await self._send_start(run, ready, starts_sent=starts_sent)
             except IdTaken as taken:
                 log.warning("job %s: this id came for another job, too; making a new one", taken)
             else:
@@ -230,21 +212,21 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             stage=stages.create,
         )
 
-    async def _create(self, run: _Run, bound: BoundT) -> None:
-        run.enter(self.platform.stages.create)
+    async def _create(self, run: JobRun, bound: BoundT) -> None:
+        run.enter_stage(self.platform.stages.create)
         job_id = await self.platform.create(bound)
         if job_id in self._ids:
             raise IdTaken(job_id)
         self._ids.take(job_id)
-        run.made(job_id)
+        run.job_created(job_id)
 
-    def _give_way(self, run: _Run) -> None:
+    def _supersede(self, run: JobRun) -> None:
         """The job that was there is no use; a new one is made."""
         if run.journal:
-            run.journal.gave_way(run.known_id)
+            run.journal.job_superseded(run.known_id)
         self._forget(run)
 
-    def _forget(self, run: _Run) -> None:
+    def _forget(self, run: JobRun) -> None:
         self._leave(run.known_id)
         run.job_id = None
 
@@ -252,56 +234,94 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._ids.leave(job_id)
         self.platform.release(job_id)
 
-    async def _was_obeyed(self, run: _Run, past: RecoveredJob) -> bool:
-        """Whether an order of an earlier process was obeyed; if not, one more may be given."""
-        run.enter(self.platform.stages.start)
+    async def _start_took_effect(self, run: JobRun, past: RecoveredJob) -> bool:
+        """Whether a start request of an earlier process took effect; if not, one more may be sent."""
+        run.enter_stage(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
-        if not await self._starter.was_obeyed(
-            run.known_id, lost, orders=past.orders, doubt=past.doubt, on_doubt=run.doubted
+        if not await self._starter.start_took_effect(
+            run.known_id, lost, orders=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
         ):
-            run.ordered = False
+            run.start_sent = False
             return False
-        if run.journal:
-            run.journal.ordered(run.known_id)
+        run.start_accepted()
         return True
 
-    async def _order(self, run: _Run, ready: ReadyT, *, orders: int) -> None:
-        run.enter(self.platform.stages.start)
+    async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
+        run.enter_stage(self.platform.stages.start)
 
-        async def before_order() -> None:
+        async def before_send() -> None:
             if run.journal:
                 try:
-                    await run.journal.ordering(run.known_id)
+                    await run.journal.start_intent(run.known_id)
                 except IdTaken:
                     self._forget(run)
                     raise
-            run.ordered = True
+            run.start_sent = True
 
         await self._starter.start(
-            run.known_id, ready, orders=orders, before_order=before_order, on_doubt=run.doubted
-        )
-        if run.journal:
-            run.journal.ordered(run.known_id)
-
-    async def _wait(self, run: _Run, *, look_now: bool, park: bool) -> None:
-        run.enter(self.platform.stages.watch)
-        ended = await self._watcher.wait(
             run.known_id,
-            kind=self.platform.kind,
-            on_status=run.saw,
-            look_now=look_now,
-            exists=True,
-            calls_back=self.platform.calls_back,
-            until_waiting=park,
+            ready,
+            orders=starts_sent,
+            before_send=before_send,
+            on_doubt=run.restart_forbidden,
         )
-        if not ended.status.is_terminal:
-            run.enter(PAUSED)
-            raise JobPaused(run.known_id, ended.status, run.timings())
-        run.end = ended
+        run.start_accepted()
 
-    def _name_what_is_left(self, run: _Run, cancelled: asyncio.CancelledError) -> None:
+    async def _wait(self, run: JobRun, *, started_here: bool, on_paused: OnPaused) -> None:
+        """Wait for the end, through as many pauses as are answered here.
+
+        Raises:
+            JobPaused: It waits for a person, and that is to be handed back.
+        """
+        run.enter_stage(self.platform.stages.watch)
+        poll_now = not started_here
+        while True:
+            ended = await self._watcher.wait(
+                self.platform.status_source,
+                run.known_id,
+                workflow_id=self.platform.workflow_id,
+                on_status=run.status_seen,
+                poll_now=poll_now,
+                exists=True,
+                calls_back=self.platform.calls_back,
+                return_when_paused=on_paused is not WhenPaused.WAIT,
+            )
+            if ended.status.is_terminal:
+                run.end = ended
+                return
+            run.enter_stage(PAUSED)
+            await self._resume(run, ended.status, on_paused)
+            run.enter_stage(self.platform.stages.watch)
+            poll_now = True
+
+    async def _resume(self, run: JobRun, status: JobStatus, on_paused: OnPaused) -> None:
+        """Have a pause answered, and the job go on.
+
+        Raises:
+            JobPaused: Nobody answers it here.
+        """
+        answer = None
+        if not isinstance(on_paused, WhenPaused) and self.platform.can_resume(status):
+            paused = PausedJob(
+                remote_id=run.known_id, alias=run.alias, status=status, index=run.index, key=run.key
+            )
+            answer = await answer_from(on_paused, paused)
+        if answer is None:
+            called = "" if run.alias is None else f", as {run.alias} there"
+            raise JobPaused(
+                gapped(
+                    "The job waits for a person ({}{}): act on it in the platform, then wait for it again",
+                    status.raw,
+                    called,
+                ),
+                status=status,
+                alias=run.alias,
+            )
+        await self.platform.resume(run.known_id, answer)
+
+    def _name_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
-        if not run.ordered or run.journal:  # a journal knows it, and for longer than we do
+        if not run.start_sent or run.journal:  # a journal knows it, and for longer than we do
             return
         row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
         if run.ended:
@@ -316,8 +336,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         cancelled.add_note(left)
         log.warning("Cancelled. %s", left)
 
-    async def _collect(self, run: _Run, past: RecoveredJob) -> JobResult:
-        run.enter(self.platform.stages.collect)
+    async def _collect(self, run: JobRun, past: RecoveredJob) -> JobResult:
+        run.enter_stage(self.platform.stages.collect)
         try:
             return await self.platform.collect(run.known_id, run.known_status)
         except OpusError as error:
@@ -325,12 +345,12 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 give_way_if_accepted(past.retry, error)
             raise
 
-    def _overdue(self, run: _Run, timeout: float | None) -> DeadlineExceeded:
+    def _overdue(self, run: JobRun, timeout: float | None) -> DeadlineExceeded:
         action = NextAction.ALLOW_MORE_TIME
         if run.ended:
             action = NextAction.FETCH_RESULTS
             what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
-        elif not run.ordered:
+        elif not run.start_sent:
             what = "nothing was started"
         elif run.stage == self.platform.stages.start:
             action = NextAction.LOOK_AT_JOB
@@ -352,144 +372,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         return error
 
 
-class _Run:
-    """What changes while one job runs; belongs to one task."""
-
-    def __init__(
-        self, request: JobRequest, index: int, stage: str, notify: Dispatcher, journal: JobJournal | None
-    ) -> None:
-        self.key = request.key
-        self.index = index
-        self.current = CurrentJob(index=index, key=request.key)
-        """Who is named in the events of its requests."""
-        self.stage = stage
-        self.ordered = False
-        """Whether the order to start may have left."""
-        self.status: JobStatus | None = None
-        self.end: Ended | None = None
-        """How its end was noticed; None where nobody waited for it."""
-        self.collected = JobResult()
-        self.error: OpusError | None = None
-        self.journal = journal
-        self._notify = notify
-        self._timings: dict[str, float] = {}
-        self._now = asyncio.get_running_loop().time
-        self._began = self._entered = self._now()
-
-    @property
-    def job_id(self) -> str | None:
-        return self.current.job_id
-
-    @job_id.setter
-    def job_id(self, job_id: str | None) -> None:
-        self.current.job_id = job_id
-
-    @property
-    def ended(self) -> bool:
-        return self.status is not None and self.status.is_terminal
-
-    @property
-    def known_id(self) -> str:
-        assert self.job_id is not None  # noqa: S101 - set by create, before anything that reads it
-        return self.job_id
-
-    @property
-    def known_status(self) -> JobStatus:
-        assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
-        return self.status
-
-    def made(self, remote_id: str) -> None:
-        self.job_id = remote_id
-        if self.journal:
-            self.journal.created(remote_id)
-
-    def doubted(self, doubt: StartDoubt) -> None:
-        if self.journal:
-            self.journal.doubted(self.known_id, doubt)
-
-    def saw(self, status: JobStatus) -> None:
-        self.status = status
-        if self.journal:
-            self.journal.seen(status)
-        if self._notify.active:
-            self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
-
-    def enter(self, stage: str) -> None:
-        self._clock()
-        self.stage = stage
-        if self._notify.active:
-            self._notify(JobStageChanged(index=self.index, key=self.key, job_id=self.job_id, stage=stage))
-
-    def _clock(self) -> None:
-        now = self._now()
-        if now > self._entered:
-            self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered
-        self._entered = now
-
-    def timings(self) -> Mapping[str, float]:
-        """Seconds per stage until now, and in all."""
-        self._clock()
-        return MappingProxyType({**self._timings, "total": self._now() - self._began})
-
-    def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
-        """The outcome; raises the error when no terminal status is known."""
-        timings = self.timings()
-        if self._notify.active:
-            self._notify(
-                JobStageChanged(
-                    index=self.index,
-                    key=self.key,
-                    job_id=self.job_id,
-                    stage=DONE,
-                    status=self.status if self.ended else None,
-                    detect_lag=self.end.detect_lag if self.end else None,
-                    told_by=self.end.told_by if self.end else None,
-                )
-            )
-        if self.error is not None and not self.ended:
-            raise self.error
-        if self.status != JobStatus.COMPLETED:
-            self.error = failure(self.known_status, self.collected.audit, self.job_id, self.stage, hint)
-        outcome = JobOutcome(
-            job_id=self.job_id,
-            status=self.status,
-            outputs=self.collected.outputs,
-            results=self.collected.results,
-            error=self.error,
-            audit=self.collected.audit,
-            timings=timings,
-            index=self.index,
-            key=self.key,
-        )
-        if isinstance(self.error, JobFailed):
-            self.error.outcome = outcome
-        return outcome
-
-
-def failure(
-    status: JobStatus,
-    audit: AuditLog | None,
-    job_id: str | None,
-    stage: str,
-    hint: Callable[[NextStep], str] = no_hint,
-) -> JobFailed:
-    """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
-    nodes = audit.failed_nodes if audit else ()
-    reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
-    if nodes:
-        named = "; ".join(f"{name} ({reasons[name]})" if name in reasons else name for name in nodes)
-        why = f"failed nodes: {named}"
-    elif audit:
-        why = "the audit names no failed node"
-    else:
-        why = "its audit could not be read"
-    error = JobFailed(f"The job ended as {status}: {why}", failed_nodes=nodes, job_id=job_id, stage=stage)
-    if audit is None:
-        error.hint = hint(NextStep(NextAction.READ_AUDIT, job_id))
-    return error
-
-
-def _bug(error: Exception, run: _Run) -> OpusError:
+def _bug(error: Exception, run: JobRun) -> OpusError:
     """One row's surprise must not end the others: it becomes that row's error, with its job id."""
     surprise = OpusError(
         gapped(

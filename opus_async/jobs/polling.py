@@ -28,12 +28,6 @@ OUTLIER_FACTOR = 4.0
 MAX_INTERVAL = 1800.0
 """Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs
 take longer than that, once in the time that half of them take."""
-CALLS_COUNTED = 20
-"""Ends that tell how far calls can be relied on; the newest count."""
-CALLS_ENOUGH = 3
-"""Ends that are enough to tell: the scouts' own."""
-RELIABLE_SHARE = 0.5
-"""Of those ends, how many a call must have told."""
 
 
 class RunTimeStats:
@@ -64,24 +58,6 @@ class RunTimeStats:
     def quantile(self, share: float) -> float:
         """The run time that this share of jobs stays under; only when ``known``."""
         return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
-
-
-class CallbackStats:
-    """How far the platform's calls can be relied on for one workflow: by the newest ends, told or found."""
-
-    def __init__(self) -> None:
-        self._told: deque[bool] = deque(maxlen=CALLS_COUNTED)
-
-    def learn(self, *, told: bool) -> None:
-        """Remember an end that a call told, or that a look found first."""
-        self._told.append(told)
-
-    @property
-    def reliable(self) -> bool | None:
-        """Whether an end may be waited for; None while too few ends were seen."""
-        if len(self._told) < CALLS_ENOUGH:
-            return None
-        return sum(self._told) >= RELIABLE_SHARE * len(self._told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +93,9 @@ class PollSchedule:
         spacing = self._spacing(times.quantile(0.5))
         return max(spacing, min(quick - age, 10 * spacing))
 
-    def rest(self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None) -> float:
+    def interval_with_callback(
+        self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None
+    ) -> float:
         """Seconds until the next look at a job whose end will be told: the net under a call that gets lost.
 
         A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found

@@ -39,7 +39,7 @@ from opus_async.errors import (
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
-from opus_async.platform import RetryRequest, StartDoubt
+from opus_async.platform import Platform, RetryRequest, StartDoubt
 
 _OF_THIS_JOB = (AmbiguousExecution, NotFound, PermissionDenied, ProtocolError, ServerError, ValidationFailed)
 """What says something of one job alone; the rest would meet any job, and a later session asks again."""
@@ -53,11 +53,13 @@ class PreviousJobs:
     """Asks jobs whose rows are to be tried again.
 
     Args:
-        watcher: Asks where a job stands.
-        starter: Looks whether one was ever started.
+        platform: The platform adapter.
+        watcher: The status poller.
+        starter: Checks whether a job was ever started.
     """
 
-    def __init__(self, watcher: Watcher, starter: JobStarter[Any]) -> None:
+    def __init__(self, platform: Platform[Any, Any], watcher: Watcher, starter: JobStarter[Any]) -> None:
+        self._platform = platform
         self._watcher = watcher
         self._starter = starter
 
@@ -76,7 +78,7 @@ class PreviousJobs:
             COMPLETED, or a status that is no end: it is the row's job, as before.
 
         Raises:
-            GaveWay: A new one may be made.
+            Superseded: A new one may be made.
             OpusError: It cannot be told.
         """
         try:
@@ -98,7 +100,13 @@ class PreviousJobs:
         self, job_id: str, retry: RetryRequest, *, accepted: bool, doubt: StartDoubt | None
     ) -> JobStatus:
         try:
-            ended = await self._watcher.wait(job_id, look_now=True, until_seen=True)
+            ended = await self._watcher.wait(
+                self._platform.status_source,
+                job_id,
+                workflow_id=self._platform.workflow_id,
+                poll_now=True,
+                return_when_seen=True,
+            )
         except NotFound as error:
             if retry.unbilled:
                 raise Superseded from error
@@ -115,6 +123,6 @@ class PreviousJobs:
 
 
 def give_way_if_accepted(retry: RetryRequest, error: OpusError) -> None:
-    """Raise GaveWay where this error is all that keeps a new job back, and a second bill is accepted."""
+    """Raise Superseded where this error is all that keeps a new job back, and a second bill is accepted."""
     if retry.accept_second_bill and isinstance(error, _OF_THIS_JOB):
         raise Superseded from error

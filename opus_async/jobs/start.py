@@ -1,9 +1,11 @@
 """How the order that starts a bill is given: what may follow it is decided by evidence alone.
 
 Only two answers prove by themselves that an order was not obeyed: no byte of it left, or a 429. After any
-other answer that is no clear yes the job is looked at, and compared with a job that was never started.
-``VERDICTS`` says what follows; ``docs/starting-a-job.md`` explains it to users. What remains is a platform
-that shows an accepted, queued run exactly like an unstarted one for longer than the grace.
+other answer that is no clear yes the platform judges, check by check, on evidence of its own kind, for the
+length of a grace: that of the policy or the time after which the platform shows a start, whichever is longer.
+While the platform says that no evidence can be had yet, the clock of the grace stands still. ``VERDICTS``
+says what follows; ``docs/starting-a-job.md`` explains it to users. What remains is a platform that shows an
+accepted, queued run exactly like an unstarted one for longer than the grace.
 """
 
 from __future__ import annotations
@@ -88,11 +90,14 @@ def _untold(_: StartDoubt) -> None:
 class StartTarget(Protocol[ReadyT_contra]):
     """The part of a platform that is needed here; see :class:`opus_async.platform.Platform`."""
 
+    start_visible_after: float
+    """Seconds after which a start that took effect is visible at the latest."""
+
     async def start(self, remote_id: str, ready: ReadyT_contra) -> None:
         """Start the job, and its bill. Sent once."""
 
     async def check_started(self, remote_id: str) -> StartCheck:
-        """Look once whether an uncertain start was obeyed."""
+        """Check once whether an uncertain start was obeyed."""
 
 
 class JobStarter(Generic[ReadyT]):
@@ -122,7 +127,7 @@ class JobStarter(Generic[ReadyT]):
         ready: ReadyT,
         *,
         orders: int = 0,
-        before_order: Callable[[], Awaitable[None]] = _nothing,
+        before_send: Callable[[], Awaitable[None]] = _nothing,
         on_doubt: OnDoubt = _untold,
     ) -> None:
         """Start the job; returns when it is known to run.
@@ -130,8 +135,8 @@ class JobStarter(Generic[ReadyT]):
         Args:
             job_id: The job.
             ready: What its start sends.
-            orders: Orders that an earlier process gave, and that :meth:`was_obeyed` found not obeyed.
-            before_order: Awaited before every order that is sent.
+            orders: Orders that an earlier process gave, and that :meth:`start_took_effect` found not obeyed.
+            before_send: Awaited before every order that is sent.
             on_doubt: Told what a later process has to know.
 
         Raises:
@@ -139,7 +144,7 @@ class JobStarter(Generic[ReadyT]):
             OpusError: It was not started: proved by the answer, or refused and looked at.
         """
         while True:
-            await before_order()
+            await before_send()
             orders += 1
             try:
                 return await self._platform.start(job_id, ready)
@@ -160,7 +165,7 @@ class JobStarter(Generic[ReadyT]):
                 raise _ambiguous(self._why(uncertain.answer, shown, orders), uncertain.cause)
             log.warning("job %s: looks never started; ordering it again (order %d)", job_id, orders + 1)
 
-    async def was_obeyed(
+    async def start_took_effect(
         self,
         job_id: str,
         cause: OpusError,
@@ -238,22 +243,22 @@ class JobStarter(Generic[ReadyT]):
         on_doubt: OnDoubt = _untold,
     ) -> Shown:
         """Look at the job until it is clear what it shows, or the time for that is up."""
-        grace = self._policy.execute_grace * 2 ** (orders - 1)
+        visible = self._platform.start_visible_after
+        grace = max(self._policy.execute_grace, visible) * 2 ** (orders - 1)
         if uncertain.answer is StartAnswer.REFUSED and orders == 1:
-            looks = [share * min(REFUSAL_WINDOW, grace) for share in REFUSAL_CHECK_SCHEDULE]
+            window = min(REFUSAL_WINDOW, self._policy.execute_grace)
+            window = max(window, visible / REFUSAL_CHECK_SCHEDULE[-1])
+            looks = [share * window for share in REFUSAL_CHECK_SCHEDULE]
         else:
             looks = [share * grace for share in CHECK_SCHEDULE]
         agreeing, slept, differed = 0, 0.0, doubt is StartDoubt.DIFFERED
         for number, moment in enumerate(self._with_more(looks, grace), 1):
             await self._sleep(moment - slept)
             slept = moment
-            try:
-                standing = await self._platform.check_started(job_id)
-            except OpusError as error:
-                if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
-                    raise uncertain.cause from None  # who refuses it to looks did so to the order
-                why = gapped("The platform cannot be asked any more ({})", error.message)
-                raise _ambiguous(why, uncertain.cause) from error
+            standing = await self._check(job_id, uncertain)
+            while standing is StartCheck.NO_EVIDENCE_YET:  # the clock of the grace stands still
+                await self._sleep(_recheck_delay(grace))
+                standing = await self._check(job_id, uncertain)
             if standing is StartCheck.RUNNING:
                 return Shown.STARTED
             if standing is StartCheck.DIFFERENT and not differed:
@@ -267,13 +272,26 @@ class JobStarter(Generic[ReadyT]):
                 return Shown.NOT_STARTED
         return Shown.CONTRADICTORY if differed else Shown.NOTHING
 
+    async def _check(self, job_id: str, uncertain: AmbiguousStart) -> StartCheck:
+        try:
+            return await self._platform.check_started(job_id)
+        except OpusError as error:
+            if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
+                raise uncertain.cause from None  # who refuses it to checks did so to the order
+            why = gapped("The platform cannot be asked any more ({})", error.message)
+            raise _ambiguous(why, uncertain.cause) from error
+
     def _with_more(self, looks: Sequence[float], grace: float) -> list[float]:
         """When to look, in seconds from now; on for a while for looks that fail."""
         moments = list(looks)
-        step = max(grace / CHECKS_REQUIRED, RECHECK_DELAY)
+        step = _recheck_delay(grace)
         while moments[-1] < grace + self._policy.max_elapsed:
             moments.append(moments[-1] + step)
         return moments
+
+
+def _recheck_delay(grace: float) -> float:
+    return max(grace / CHECKS_REQUIRED, RECHECK_DELAY)
 
 
 def _ambiguous(why: str, cause: OpusError) -> AmbiguousExecution:

@@ -1,12 +1,11 @@
-"""One scheduler that observes every job in flight.
+"""The status poller: one scheduler for every job in flight, of whatever workflow and platform.
 
-A heap of due times, and a few workers that take from it: ten thousand watched jobs cost a heap entry each,
-not a task each, and no job is asked about twice at once. When to ask is decided in
-:mod:`opus_async.jobs.polling`, from the age of the job and what was learned so far; how fast to ask is
-decided below, by the gate of the transport.
-
-A callback only makes its job due now. Where the platform was asked to call, jobs are left alone until it
-does; but not before a few of them, the scouts, have shown that the calls arrive, and no longer than they do.
+Each workflow has a heap of due times, a queue orders the workflows, and a few workers take from it: ten
+thousand watched jobs cost a heap entry each, not a task each, and no job is polled twice at once. Jobs of one
+workflow that are due together ride in one poll, as far as the platform can answer for many. When to poll is
+decided in :mod:`opus_async.jobs.polling`, from the age of the job and the run times learned so far; how fast
+to poll is decided below, by the limiter of the transport; callbacks only make their job due now, see
+:mod:`opus_async.jobs.callback_trust`.
 """
 
 from __future__ import annotations
@@ -14,119 +13,48 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import logging
+import math
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
-from opus_async.errors import (
-    APIError,
-    AuthenticationError,
-    ConfigurationError,
-    HostDown,
-    InvalidInputs,
-    NotFound,
-    OpusError,
-    PermissionDenied,
-    ProtocolError,
-    ServerError,
-    TransportError,
-)
-from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
+from opus_async.errors import OpusError, ProtocolError
+from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.jobs import polling
+from opus_async.jobs.callback_trust import EarlyCallbacks
 from opus_async.jobs.ended import Ended, ToldBy
-from opus_async.jobs.polling import CallbackStats, PollSchedule, RunTimeStats
+from opus_async.jobs.poll_errors import PollErrors
+from opus_async.jobs.polling import PollSchedule, RunTimeStats
+from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.models import JobStatus
-from opus_async.platform import StatusSource
+from opus_async.platform import NOT_LISTED, StatusSource
 from opus_async.tasks import start
 from opus_async.transport.forks import Maker
 
-log = logging.getLogger("opus_async.jobs.watch")
-
-TROUBLE_CAP = 30.0
-"""Seconds. A job whose status cannot be read is asked about at least this often."""
-DENIALS = 3
-"""Consecutive denials that are believed (401, 403, 404 of a job we did not make): one can be a gateway's."""
-SCOUTS = 3
-"""Jobs of a workflow that are asked about as if nobody called, until it is known whether calls arrive."""
-OWN_TROUBLE = 30.0
-"""Seconds after which answers about one job that nobody can read are its own trouble, if the platform answers
-well otherwise: longer than a node of it takes to be replaced."""
-LOOKS_AFTER_CALL = 5
-"""Looks that soon follow a call about a job that has not ended yet, each wait twice the one before."""
+ERROR_INTERVAL_CAP = 30.0
+"""Seconds. A job whose status cannot be read is polled at least this often."""
 CONFIRM_AFTER = 0.5
-"""Seconds until the look that has to agree before a bad end is believed: a lagging replica must not end a job
+"""Seconds until the poll that has to agree before a bad end is believed: a lagging replica must not end a job
 that goes on."""
 CONFIRMATIONS = 5
-"""Looks that show one bad end after another, no two alike, after which the last is believed."""
-EARLY_CALLS = 1000
-"""Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
-
-
-@dataclass(slots=True, eq=False)
-class _Watched:
-    """One job in the scheduler's hands; belongs to the scheduler alone."""
-
-    remote_id: str
-    kind: str
-    started: float
-    done: asyncio.Future[Ended]
-    on_status: Callable[[JobStatus], None] | None
-    seen: float
-    """When it was last seen not terminal."""
-    current: CurrentJob
-    """Who is named in the events of its polls."""
-    last_seen_running: float | None = None
-    """When the last poll left that saw it not terminal; None when it may have ended long ago."""
-    stranger: bool = False
-    """Whether somebody else made it, if anybody did: it may not be there at all."""
-    until_waiting: bool = False
-    """Whether whoever waits wants to know at once when it waits for a person."""
-    until_seen: bool = False
-    """Whether whoever waits wants to know any status at once."""
-    calls_back: bool = False
-    """Whether the platform was asked to call when it ends."""
-    scout: bool = False
-    resting: bool = False
-    """Whether its next look is the late one of a job whose end will be told."""
-    called: bool = False
-    """Whether a call is why it is looked at next."""
-    looks_in_vain: int = 0
-    """Looks since a call came and it had not ended: a few soon, then nobody waits for another call."""
-    parked: bool = False
-    """Whether it ever waited for a person."""
-    turn: int = 0
-    """The heap entry that counts; older ones of the same job are stale."""
-    due: float = 0.0
-    busy: bool = False
-    woken: bool = False
-    waiting_since: float | None = None
-    trouble_since: float | None = None
-    troubles: int = 0
-    denials: int = 0
-    heard: JobStatus | None = field(default=None)
-    bad_end: JobStatus | None = None
-    """The bad end that the last look showed, and that another one has to confirm."""
-    bad_ends: int = 0
+"""Polls that show one bad end after another, no two alike, after which the last is believed."""
+_NOTHING_LEARNED = RunTimeStats()
 
 
 class Watcher:
-    """Observes jobs until they end. One for each client; shared by everything that waits.
+    """Polls jobs until they end. One for each client; shared by everything that waits.
 
     Args:
-        observer: Who is asked.
         detect_lag: See :class:`opus_async.config.Limits`.
         patience: Seconds for which malformed or contradictory answers about a job are tolerated.
         outage: Seconds for which the platform may be gone, or answer nothing but web pages: then a HostDown
             ends the waiting. None: it is waited for as long as it takes.
-        workers: Looks at once.
+        workers: Polls at once.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
     """
 
     def __init__(
         self,
-        observer: StatusSource,
         *,
         detect_lag: float,
         patience: float,
@@ -134,24 +62,20 @@ class Watcher:
         workers: int = 32,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        self._observer = observer
-        self._pace = PollSchedule(detect_lag)
-        self._patience = patience
-        self._outage = outage
-        self._workers = workers
+        self._schedule_of = PollSchedule(detect_lag)
+        self._errors = PollErrors(patience, outage)
+        self._max_workers = workers
         self._jitter = jitter
-        self._heap: list[tuple[float, int, _Watched]] = []
-        self._turns = itertools.count(1)
-        self._watched: dict[str, list[_Watched]] = {}
-        self._crowds: dict[str, int] = {}
-        self._times: dict[str, RunTimeStats] = {}
-        self._calls: dict[str, CallbackStats] = {}
-        self._scouts: dict[str, int] = {}
-        self._warned: set[str] = set()
-        self._early: OrderedDict[str, None] = OrderedDict()
+        self._workflows: dict[tuple[StatusSource, str], WatchedWorkflow] = {}
+        self._queue: list[tuple[float, int, WatchedWorkflow]] = []
+        """Workflows by the time of their next poll; of several entries of one, ``queued_for`` counts."""
+        self._entries = itertools.count(1)
+        self._jobs: dict[str, list[WatchedJob]] = {}
+        self._watched = 0
+        self._early = EarlyCallbacks()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._working = 0
-        """Workers that will look again; a task that is ending is still in the set for a moment."""
+        self._workers = 0
+        """Workers that will poll again; a task that is ending is still in the set for a moment."""
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -159,35 +83,37 @@ class Watcher:
 
     def __len__(self) -> int:
         """Jobs watched now."""
-        return sum(self._crowds.values())
+        return self._watched
 
     async def wait(
         self,
+        source: StatusSource,
         remote_id: str,
         *,
-        kind: str = "",
+        workflow_id: str = "",
         on_status: Callable[[JobStatus], None] | None = None,
-        look_now: bool = False,
+        poll_now: bool = False,
         exists: bool = False,
         calls_back: bool = False,
-        until_waiting: bool = False,
-        until_seen: bool = False,
+        return_when_paused: bool = False,
+        return_when_seen: bool = False,
     ) -> Ended:
         """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
 
         The events of its polls name the current job of whoever waits.
 
         Args:
+            source: Who is polled.
             remote_id: The job.
-            kind: What run times are learned for.
+            workflow_id: Its workflow: jobs of one are polled together, and learned from each other.
             on_status: Called with every status seen, the terminal one included.
-            look_now: Whether the job may have ended long ago: then it is asked about at once, and its run
-                time teaches nothing.
+            poll_now: Whether the job may have ended long ago: then it is polled at once, and its run time
+                teaches nothing.
             exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
-            until_waiting: Whether to return WAITING, too, as soon as that is seen.
-            until_seen: Whether to return any status, as soon as one is seen; and to give up on a job whose
-                status is nothing but a failure of the server, which may be so for ever.
+            return_when_paused: Whether to return WAITING, too, as soon as that is seen.
+            return_when_seen: Whether to return any status, as soon as one is seen; and to give up on a job
+                whose status is nothing but a failure of the server, which may be so for ever.
 
         Raises:
             OpusError: The platform kept denying it, or kept answering what cannot be read.
@@ -197,20 +123,31 @@ class Watcher:
         self._maker.check()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        current = current_job.get()
-        job = _Watched(remote_id, kind, now, loop.create_future(), on_status, seen=now, current=current)
-        job.until_waiting, job.until_seen = until_waiting, until_seen
-        if look_now:
-            job.kind, job.stranger = "", not exists
+        job = WatchedJob(
+            remote_id=remote_id,
+            workflow=self._workflow_of(source, workflow_id),
+            started=now,
+            done=loop.create_future(),
+            on_status=on_status,
+            last_running=now,
+            current=current_job.get(),
+            last_seen_running=None if poll_now else now,
+            learns=not poll_now,
+            foreign=poll_now and not exists,
+            return_when_paused=return_when_paused,
+            return_when_seen=return_when_seen,
+        )
+        if calls_back and not poll_now:
+            self._expect_callback(job)
+        self._jobs.setdefault(remote_id, []).append(job)
+        self._watched += 1
+        if job.learns:
+            job.workflow.learning += 1
         else:
-            job.last_seen_running = now
-            if calls_back:
-                self._expect_call(job)
-        self._watched.setdefault(remote_id, []).append(job)
-        self._crowds[job.kind] = self._crowds.get(job.kind, 0) + 1
-        self._schedule(job, now if look_now or job.called else now + self._next(job, now))
-        if self._working < min(self._workers, len(self)):
-            self._working += 1
+            job.workflow.others += 1
+        self._schedule(job, now if poll_now or job.called else now + self._interval(job, now))
+        if self._workers < min(self._max_workers, self._watched):
+            self._workers += 1
             worker = start("opus_async watcher", self._work)
             self._tasks.add(worker)
             worker.add_done_callback(self._worker_ended)
@@ -220,12 +157,10 @@ class Watcher:
             self._forget(job)
 
     def wake(self, remote_id: str) -> None:
-        """Look at this job now: somebody says that it has ended. Who says so is not believed."""
-        if remote_id not in self._watched:
-            self._early[remote_id] = None
-            if len(self._early) > EARLY_CALLS:
-                self._early.popitem(last=False)
-        for job in self._watched.get(remote_id, ()):
+        """Poll this job now, because a callback named it. The callback itself is not trusted."""
+        if remote_id not in self._jobs:
+            self._early.add(remote_id)
+        for job in self._jobs.get(remote_id, ()):
             if job.busy:
                 job.woken = True
             else:
@@ -235,7 +170,7 @@ class Watcher:
     async def close(self) -> None:
         """Stop the workers. Whoever still waits gets an OpusError; the jobs go on."""
         self._closed = True
-        for job in itertools.chain.from_iterable(self._watched.values()):
+        for job in itertools.chain.from_iterable(self._jobs.values()):
             if not job.done.done():
                 job.done.set_exception(_client_closed(job.remote_id))
         tasks = list(self._tasks)
@@ -247,50 +182,62 @@ class Watcher:
 
     # The schedule
 
-    def _expect_call(self, job: _Watched) -> None:
-        job.calls_back = True
-        if job.remote_id in self._early:
-            del self._early[job.remote_id]
-            job.called = True
-        calls = self._calls.setdefault(job.kind, CallbackStats())
-        if calls.reliable is None and self._scouts.get(job.kind, 0) < SCOUTS:
-            self._make_scout(job)
+    def _workflow_of(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
+        workflow = self._workflows.get((source, workflow_id))
+        if workflow is None:
+            workflow = self._workflows[source, workflow_id] = WatchedWorkflow(source, workflow_id)
+        return workflow
 
-    def _make_scout(self, job: _Watched) -> None:
-        job.scout = True
-        self._scouts[job.kind] = self._scouts.get(job.kind, 0) + 1
+    def _expect_callback(self, job: WatchedJob) -> None:
+        job.trust = job.workflow.callbacks
+        job.called = self._early.take(job.remote_id)
+        if job.trust.needs_probe:
+            job.is_probe = True
+            job.trust.probes += 1
 
-    def _relieve(self, scout: _Watched) -> None:
-        """When a scout leaves and nothing is known yet, another job goes in its place."""
-        self._scouts[scout.kind] -= 1
-        if self._calls[scout.kind].reliable is not None:
+    def _replace_probe(self, probe: WatchedJob) -> None:
+        """When a probe leaves and nothing is known yet, another job goes in its place."""
+        trust = probe.workflow.callbacks
+        trust.probes -= 1
+        if not trust.needs_probe:
             return
-        job = next(self._resting(scout.kind), None)
+        job = next(self._in_callback_wait(probe.workflow), None)
         if job is not None:
-            self._make_scout(job)
+            job.is_probe = True
+            trust.probes += 1
             now = asyncio.get_running_loop().time()
-            self._schedule(job, now + self._next(job, now))
+            self._schedule(job, now + self._interval(job, now))
 
-    def _resting(self, kind: str) -> Iterator[_Watched]:
-        for job in itertools.chain.from_iterable(self._watched.values()):
-            if job.kind == kind and job.resting and not (job.busy or job.called or job.done.done()):
+    def _in_callback_wait(self, workflow: WatchedWorkflow) -> Iterator[WatchedJob]:
+        for job in itertools.chain.from_iterable(self._jobs.values()):
+            waits = job.callback_wait and not (job.busy or job.called or job.done.done())
+            if waits and job.workflow is workflow:
                 yield job
 
-    def _schedule(self, job: _Watched, due: float) -> None:
-        job.turn, job.due = next(self._turns), due
-        heapq.heappush(self._heap, (due, job.turn, job))
-        if len(self._heap) > 2 * len(self._watched) + 64:  # stale entries must not outgrow the jobs
-            self._heap = [entry for entry in self._heap if entry[2].turn == entry[1]]
-            heapq.heapify(self._heap)
-        if self._heap[0][2] is job:
+    def _schedule(self, job: WatchedJob, due: float) -> None:
+        job.entry, job.due = next(self._entries), due
+        job.workflow.add(due, job)
+        self._enqueue(job.workflow)
+
+    def _enqueue(self, workflow: WatchedWorkflow) -> None:
+        """See that a workflow is polled when its next job is due."""
+        due = workflow.heap[0][0]
+        if due >= workflow.queued_for:
+            return
+        workflow.queued_for = due
+        heapq.heappush(self._queue, (due, next(self._entries), workflow))
+        if len(self._queue) > 2 * len(self._workflows) + 64:
+            self._queue = [entry for entry in self._queue if entry[0] == entry[2].queued_for]
+            heapq.heapify(self._queue)
+        if self._queue[0][2] is workflow:
             self._arm()
 
     def _arm(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if self._heap:
-            self._timer = asyncio.get_running_loop().call_at(self._heap[0][0], self._wake_worker)
+        if self._queue:
+            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._wake_worker)
 
     def _wake_worker(self) -> None:
         while self._idle:
@@ -299,34 +246,32 @@ class Watcher:
                 sleeper.set_result(None)
                 return
 
-    def _take_due(self) -> list[_Watched]:
-        due_until = asyncio.get_running_loop().time()
-        if self._observer.batch_size > 1:
-            due_until += polling.MIN_INTERVAL  # those who are due soon ride along in the same question
-        taken: list[_Watched] = []
-        while self._heap and len(taken) < self._observer.batch_size:
-            due, turn, job = self._heap[0]
-            stale = job.turn != turn or job.busy or job.done.done()
-            if not stale and due > due_until:
-                break
-            heapq.heappop(self._heap)
-            if not stale:
-                job.busy = True
-                taken.append(job)
-        return taken
+    def _take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
+        now = asyncio.get_running_loop().time()
+        while self._queue and self._queue[0][0] <= now:
+            due, _, workflow = heapq.heappop(self._queue)
+            if due != workflow.queued_for:
+                continue
+            workflow.queued_for = math.inf
+            taken = workflow.take_due(now)
+            if workflow.heap:
+                self._enqueue(workflow)
+            if taken:
+                return workflow, taken
+        return None
 
     async def _work(self) -> None:
         try:
-            await self._look_until_none_is_left()
+            await self._poll_until_none_is_left()
         finally:
-            self._working -= 1
+            self._workers -= 1
 
-    async def _look_until_none_is_left(self) -> None:
-        while self._watched:
+    async def _poll_until_none_is_left(self) -> None:
+        while self._jobs:
             due = self._take_due()
             if due:
                 self._wake_worker()  # there may be more: one worker calls the next
-                await self._look(due)
+                await self._poll(*due)
                 continue
             self._arm()
             sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -336,40 +281,45 @@ class Watcher:
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         self._tasks.discard(worker)
         if not worker.cancelled() and (broken := worker.exception()):  # a bug of ours must not hang a job
-            for job in itertools.chain.from_iterable(self._watched.values()):
+            for job in itertools.chain.from_iterable(self._jobs.values()):
                 if not job.done.done():
                     job.done.set_exception(broken)
 
-    def _forget(self, job: _Watched) -> None:
-        job.turn = 0
-        others = self._watched[job.remote_id]
-        others.remove(job)
-        if not others:
-            del self._watched[job.remote_id]
-        self._crowds[job.kind] -= 1
-        if not self._crowds[job.kind]:
-            del self._crowds[job.kind]
-        if job.scout:
-            self._relieve(job)
-        if not self._watched:  # the last one lets the workers go home
-            self._heap.clear()
+    def _forget(self, job: WatchedJob) -> None:
+        job.entry = 0
+        self._watched -= 1
+        same_id = self._jobs[job.remote_id]
+        same_id.remove(job)
+        if not same_id:
+            del self._jobs[job.remote_id]
+        workflow = job.workflow
+        if job.learns:
+            workflow.learning -= 1
+        else:
+            workflow.others -= 1
+        if job.is_probe:
+            self._replace_probe(job)
+        if not workflow.learning and not workflow.others:
+            workflow.heap.clear()
+            workflow.queued_for = math.inf
+        if not self._jobs:  # last watched job is gone: stop idle workers
+            self._queue.clear()
             if self._timer:
                 self._timer.cancel()
                 self._timer = None
             while self._idle:
                 self._wake_worker()
 
-    # One look
+    # One poll
 
-    async def _look(self, jobs: list[_Watched]) -> None:
-        loop = asyncio.get_running_loop()
+    async def _poll(self, workflow: WatchedWorkflow, jobs: list[WatchedJob]) -> None:
         current_job.set(jobs[0].current if len(jobs) == 1 else NO_CURRENT_JOB)
-        asked = loop.time()
+        asked = asyncio.get_running_loop().time()
         try:
-            seen = await self._observer.poll([job.remote_id for job in jobs])
+            seen = await workflow.source.poll(workflow.workflow_id, [job.remote_id for job in jobs])
         except OpusError as error:
             seen = {job.remote_id: error for job in jobs}
-        except Exception as error:  # noqa: BLE001 - a bug of ours ends the jobs of this look, and no others
+        except Exception as error:  # noqa: BLE001 - a bug of ours ends the jobs of this poll, and no others
             for job in jobs:
                 if not job.done.done():
                     job.done.set_exception(error)
@@ -377,155 +327,100 @@ class Watcher:
         finally:
             for job in jobs:
                 job.busy = False
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         for job in jobs:
             if job.done.done():
                 continue
-            what = seen.get(job.remote_id) or ProtocolError("The platform said nothing of this job")
-            if isinstance(what, OpusError):
-                await self._trouble(job, what, now)
+            answer = seen.get(job.remote_id) or ProtocolError("The platform said nothing of this job")
+            if isinstance(answer, OpusError):
+                if await self._errors.ends_wait(job, answer, now) and not job.done.done():
+                    job.done.set_exception(answer)
             else:
-                self._status(job, what, asked, now)
-            if not job.done.done():
-                due = now if job.woken else now + self._next(job, now)
-                job.called, job.woken = job.called or job.woken, False
-                self._schedule(job, due)
+                self._status(job, answer, asked, now)
+            self._schedule_next(job, now)
 
-    def _status(self, job: _Watched, status: JobStatus, asked: float, now: float) -> None:
-        job.trouble_since, job.troubles, job.denials = None, 0, 0
-        if self._is_doubtful(job, status):
+    def _schedule_next(self, job: WatchedJob, now: float) -> None:
+        if job.done.done():
             return
-        if job.on_status and (status != job.heard or status.is_terminal):
+        due = now if job.woken else now + self._interval(job, now)
+        job.called, job.woken = job.called or job.woken, False
+        self._schedule(job, due)
+
+    def _status(self, job: WatchedJob, status: JobStatus, asked: float, now: float) -> None:
+        job.failing_since, job.consecutive_errors, job.denials = None, 0, 0
+        if self._needs_confirmation(job, status):
+            return
+        if job.on_status and (status != job.last_status or status.is_terminal):
             job.on_status(status)
-        job.heard = status
-        ended = Ended(status, now, job.last_seen_running, _told_by(job))
+        job.last_status = status
+        ended = Ended(status, now, job.last_seen_running, job.told_by)
         if status.is_terminal:
             job.done.set_result(ended)
             self._learn(job, now)
             return
-        job.seen, job.last_seen_running = now, asked
-        if job.until_seen:
+        job.last_running = now
+        if status is not NOT_LISTED:
+            job.last_seen_running = asked
+        if job.return_when_seen:
             job.done.set_result(ended)
             return
-        if job.called or job.looks_in_vain:
-            job.called, job.looks_in_vain = False, job.looks_in_vain + 1
+        job.still_running()
         if status != JobStatus.WAITING:
-            job.waiting_since = None
-        elif job.until_waiting:
+            job.paused_since = None
+        elif job.return_when_paused:
             job.done.set_result(ended)
-        elif job.waiting_since is None:
-            job.waiting_since, job.parked = now, True
+        elif job.paused_since is None:
+            job.paused_since, job.was_paused = now, True
 
-    def _is_doubtful(self, job: _Watched, status: JobStatus) -> bool:
-        """Whether this is a bad end that another look has to confirm first."""
+    def _needs_confirmation(self, job: WatchedJob, status: JobStatus) -> bool:
+        """Whether this is a bad end that another poll has to confirm first."""
         if not status.is_terminal or status == JobStatus.COMPLETED:
-            job.bad_end, job.bad_ends = None, 0
+            job.unconfirmed_end, job.unconfirmed_ends = None, 0
             return False
-        before, job.bad_end = job.bad_end, status
-        job.bad_ends += 1
-        return status != before and job.bad_ends < CONFIRMATIONS
+        before, job.unconfirmed_end = job.unconfirmed_end, status
+        job.unconfirmed_ends += 1
+        return status != before and job.unconfirmed_ends < CONFIRMATIONS
 
-    def _learn(self, job: _Watched, now: float) -> None:
-        told, anew = _told_by(job) is ToldBy.CALLBACK, False
-        if job.kind and not job.parked:  # a person's pace teaches nothing of the workflow's
-            times = self._times.setdefault(job.kind, RunTimeStats())
-            ended = now if told else (job.seen + now) / 2
+    def _learn(self, job: WatchedJob, now: float) -> None:
+        told, learned = job.told_by is ToldBy.CALLBACK, False
+        if job.learns and not job.was_paused:  # a person's pace teaches nothing of the workflow's
+            times = job.workflow.times
+            ended = now if told else (job.last_running + now) / 2
             times.learn(ended - job.started)
-            anew = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
-        if job.calls_back and (told or not job.looks_in_vain):
-            calls = self._calls[job.kind]
-            trusted = calls.reliable is not False
-            calls.learn(told=told)
-            if trusted and calls.reliable is False:
-                level = logging.DEBUG if job.kind in self._warned else logging.WARNING
-                log.log(level, "Calls about jobs of %s do not arrive in time: polling them instead", job.kind)
-                self._warned.add(job.kind)
-                anew = True
-        if anew:
-            self._reconsider(job.kind, now)
+            learned = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
+        if job.trust is not None and (told or not job.polls_after_callback):
+            learned = job.trust.learn(told=told) or learned
+        if learned:
+            self._reschedule(job.workflow, now)
 
-    def _reconsider(self, kind: str, now: float) -> None:
-        """Look sooner at the jobs that rest, where what is known now says so."""
-        for job in self._resting(kind):
-            due = now + self._next(job, now)
+    def _reschedule(self, workflow: WatchedWorkflow, now: float) -> None:
+        """Poll sooner the jobs that wait for their callback, where what is known now says so."""
+        for job in self._in_callback_wait(workflow):
+            due = now + self._interval(job, now)
             if due < job.due:
                 self._schedule(job, due)
 
-    async def _trouble(self, job: _Watched, error: OpusError, now: float) -> None:
-        job.troubles += 1
-        if job.trouble_since is None:
-            job.trouble_since = now
-        log.debug("job %s: status could not be read (%d in a row): %s", job.remote_id, job.troubles, error)
-        if isinstance(error, InvalidInputs | ConfigurationError):  # it will never be otherwise
-            job.done.set_exception(error)
-        elif isinstance(error, AuthenticationError | PermissionDenied) or (
-            isinstance(error, NotFound) and job.stranger and job.heard is None
-        ):
-            job.denials += 1
-            if job.denials >= DENIALS:
-                job.done.set_exception(error)
-        elif isinstance(error, HostDown):
-            if self._outage is not None:
-                job.done.set_exception(error)
+    def _interval(self, job: WatchedJob, now: float) -> float:
+        """Seconds until the next poll of this job."""
+        workflow = job.workflow
+        if job.learns:
+            times, crowd = workflow.times, workflow.learning
         else:
-            lasting = now - job.trouble_since
-            worn_out = self._wears_out(job, error) and lasting >= self._patience_with(error)
-            if (worn_out or await self._is_its_own(error, lasting)) and not job.done.done():
-                job.done.set_exception(error)
-
-    async def _is_its_own(self, error: OpusError, lasting: float) -> bool:
-        """Whether only one job is answered like that: then no waiting for the platform will help it."""
-        answered = not isinstance(error, TransportError) or error.request_sent
-        if lasting < OWN_TROUBLE or not answered or not _is_lasting(error):
-            return False
-        return await self._observer.is_well()
-
-    def _wears_out(self, job: _Watched, error: OpusError) -> bool:
-        """Whether it is borne for a while only: what fails for every job ends by the host, if it may end."""
-        bounded = (self._outage is not None and isinstance(error, APIError)) or (
-            job.until_seen and isinstance(error, ServerError)
-        )
-        return bounded or _is_lasting(error)
-
-    def _patience_with(self, error: OpusError) -> float:
-        if isinstance(error, ProtocolError) or not _is_lasting(error):  # of something in between, maybe
-            return max(self._patience, self._outage or 0.0)
-        return self._patience
-
-    def _next(self, job: _Watched, now: float) -> float:
-        times = self._times.setdefault(job.kind, RunTimeStats()) if job.kind else RunTimeStats()
-        waiting_for = None if job.waiting_since is None else now - job.waiting_since
-        job.resting = self._rests(job)
-        if job.bad_end is not None and not job.troubles:
+            times, crowd = _NOTHING_LEARNED, workflow.others
+        paused_for = None if job.paused_since is None else now - job.paused_since
+        job.callback_wait = job.may_wait_for_callback()
+        if job.unconfirmed_end is not None and not job.consecutive_errors:
             wait = CONFIRM_AFTER
-        elif 0 < job.looks_in_vain <= LOOKS_AFTER_CALL:  # the call can be a little ahead of the status
-            wait = polling.MIN_INTERVAL * 2.0 ** (job.looks_in_vain - 1)
-        elif job.resting:
-            wait = self._pace.rest(now - job.started, times, self._crowds[job.kind], waiting_for)
+        elif job.recently_called:
+            wait = job.interval_after_callback()
+        elif job.callback_wait:
+            wait = self._schedule_of.interval_with_callback(now - job.started, times, crowd, paused_for)
         else:
-            wait = self._pace.interval(now - job.started, times, self._crowds[job.kind], waiting_for)
-        if job.troubles:
-            wait = min(max(wait, 2.0 ** min(job.troubles, 10) * polling.MIN_INTERVAL), TROUBLE_CAP)
+            wait = self._schedule_of.interval(now - job.started, times, crowd, paused_for)
+        if job.consecutive_errors:
+            backoff = 2.0 ** min(job.consecutive_errors, 10) * polling.MIN_INTERVAL
+            wait = min(max(wait, backoff), ERROR_INTERVAL_CAP)
         return wait * self._jitter()
-
-    def _rests(self, job: _Watched) -> bool:
-        if not job.calls_back or job.called or job.looks_in_vain:
-            return False
-        reliable = self._calls[job.kind].reliable
-        return not job.scout if reliable is None else reliable
-
-
-def _told_by(job: _Watched) -> ToldBy:
-    told = job.called or job.woken or 0 < job.looks_in_vain <= LOOKS_AFTER_CALL
-    return ToldBy.CALLBACK if told else ToldBy.POLL
-
-
-def _is_lasting(error: OpusError) -> bool:
-    """Whether waiting is unlikely to help: an answer about this very job, or a connection that cannot be."""
-    if isinstance(error, TransportError):
-        return not error.retryable
-    refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP
-    return refused or isinstance(error, ProtocolError)
 
 
 def _client_closed(remote_id: str) -> OpusError:

@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -45,6 +46,7 @@ from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.platform import AmbiguousStart, StartAnswer
 from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
 from opus_async.transport.attempt import Attempt
+from opus_async.transport.auth import Auth
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.http import Http, Request, Response, without_query
 from opus_async.transport.limits import Priority
@@ -74,14 +76,14 @@ ONE_TRY = RetryPolicy(attempts=1)
 
 
 class Api:
-    """The Opus API behind one key.
+    """The Opus API, authenticated as one user.
 
     Args:
         dialects: The generation spoken; of several, the first that answers at ``base_url`` is.
         http: Sends.
         retrier: Repeats, and holds the gate of all API calls.
         base_url: Without trailing slash.
-        service_key: Goes into the header of every call here, and nowhere else.
+        auth: Authenticates every call here, and nothing else.
         key_hint: What looks wrong with the key, to be said when it is refused.
         redactor: Knows the secrets of the client.
         callback_urls: The URLs that a job may have been told to call, by its id; of a receiver, which makes
@@ -98,7 +100,7 @@ class Api:
         retrier: Retrier,
         *,
         base_url: str,
-        service_key: str,
+        auth: Auth,
         key_hint: str | None,
         redactor: Redactor,
         callback_urls: Callable[[str], Iterable[str]],
@@ -119,8 +121,7 @@ class Api:
         self._key_worked = False
         self._reached = False
         """Whether anything was ever answered at the base URL."""
-        self._headers = {"x-service-key": service_key, "Accept": "application/json"}
-        self._json_headers = {**self._headers, "Content-Type": "application/json"}
+        self._auth = auth
 
     @property
     def generation(self) -> str:
@@ -309,8 +310,12 @@ class Api:
             )
         return await self._send(call, read, on_failure=_when_lost(on_lost))
 
-    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
-        """Look once where these jobs stand."""
+    async def poll(
+        self,
+        workflow_id: str,  # noqa: ARG002 - the contract's signature: a job's id is enough here
+        remote_ids: Sequence[str],
+    ) -> Mapping[str, JobStatus | OpusError]:
+        """Ask once where these jobs stand."""
         return {job_id: await self._look(job_id) for job_id in remote_ids}
 
     async def _look(self, job_id: str) -> JobStatus | OpusError:
@@ -331,12 +336,12 @@ class Api:
     ) -> ValueT:
         body = None if call.body is None else json.dumps(call.body, ensure_ascii=False).encode()
         url = self.base_url + call.path
-        headers = self._headers if body is None else self._json_headers
+        headers = self._auth.headers or await self._auth.renew(None) or {}
         request = Request(
             operation=call.operation,
             method=call.method,
             url=url,
-            headers=headers,
+            headers=_with_type(headers, body),
             body=body,
             follow=call.repeatable,
         )
@@ -387,15 +392,36 @@ class Api:
                         waited=waited,
                     )
                 except AuthenticationError as error:
-                    known = self._key_worked and call.repeatable
-                    if not known or denial >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
-                        self._hint(error)
-                        raise
-                    await asyncio.sleep(DENIAL_WAIT * denial)
+                    headers = await self._after_denial(error, call, denial, headers, policy)
+                    request = replace(request, headers=_with_type(headers, body))
         finally:
             if by_hand:
                 current_job.set(NO_CURRENT_JOB)
         raise AssertionError("unreachable: the loop returns or raises")
+
+    async def _after_denial(
+        self,
+        error: AuthenticationError,
+        call: ApiRequest,
+        denial: int,
+        headers: Mapping[str, str],
+        policy: RetryPolicy | None,
+    ) -> Mapping[str, str]:
+        """The headers to try a call with once more after a 401: newer ones, where the first can be renewed.
+
+        Raises:
+            AuthenticationError: It is believed: an order is never repeated here, and of a key that has worked
+                a single one can be a gateway's.
+        """
+        newer = await self._auth.renew(headers) if call.repeatable and denial == 1 else None
+        if newer is not None:
+            return newer
+        known = self._key_worked and call.repeatable
+        if not known or denial >= AUTH_FAILURES_BELIEVED or policy is ONE_TRY:
+            self._hint(error)
+            raise error
+        await asyncio.sleep(DENIAL_WAIT * denial)
+        return headers
 
     def _hint(self, error: AuthenticationError) -> None:
         if self._key_hint and self._key_hint not in error.message:
@@ -434,6 +460,10 @@ class Api:
                     call.operation, call.method, url, status=response.status, seconds=response.seconds
                 )
             )
+
+
+def _with_type(headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
+    return headers if body is None else {**headers, "Content-Type": "application/json"}
 
 
 def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:

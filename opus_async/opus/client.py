@@ -10,17 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from opus_async.config import (
-    Limits,
-    RetryPolicy,
-    Timeouts,
-    is_loopback,
-    key_problem,
-    resolve_api,
-    resolve_base_url,
-    resolve_callback,
-    resolve_key,
-)
+from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
 from opus_async.jobs.job_ids import JobIds
@@ -36,6 +26,7 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
@@ -43,6 +34,7 @@ from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
+from opus_async.transport.auth import StaticAuth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
@@ -50,6 +42,7 @@ from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import Bandwidth, RequestLimiter
 from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
@@ -118,7 +111,10 @@ class OpusClient:
         self._ids = JobIds()
         self._http = Http(self._timeouts, session=session)
         self._gate = RequestLimiter(
-            self.limits.api_concurrency, rate=self.limits.api_rate, poll_rate=self.limits.poll_rate
+            self.limits.api_concurrency,
+            rate=self.limits.api_rate,
+            poll_rate=self.limits.poll_rate,
+            operation_limits=OpusPlatform.operation_limits,
         )
         self._upload_slots = RequestLimiter(self.limits.upload_concurrency)
         self._breaker = CircuitBreaker(
@@ -134,7 +130,7 @@ class OpusClient:
             self._http,
             Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
             base_url=url,
-            service_key=key,
+            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
             key_hint=key_problem(key),
             redactor=_redactor(key, callback),
             callback_urls=self._callback_urls,
@@ -150,7 +146,6 @@ class OpusClient:
             notify=self._notify,
         )
         self._watcher = Watcher(
-            self._api,
             detect_lag=self.limits.detect_lag,
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,

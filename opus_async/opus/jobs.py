@@ -180,7 +180,7 @@ class Jobs(JobManagement):
 
         try:
             async with asyncio.timeout(timeout) as deadline:
-                ended = await self._watcher.wait(job_id, on_status=saw, look_now=True)
+                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True)
                 return ended.status
         except OpusError as error:
             raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import OpusError, ProtocolError, first_error
+from opus_async.errors import ConfigurationError, OpusError, ProtocolError, first_error
 from opus_async.gaps import gapped
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
 from opus_async.opus.api import Api
@@ -28,15 +28,18 @@ from opus_async.opus.sources import file_info
 from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
-from opus_async.platform import IdTaken, JobResult, Stages, StartCheck
+from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
 from opus_async.tasks import start_in
 from opus_async.transport.download import Destination
 from opus_async.transport.files import Source
+from opus_async.transport.rates import OperationLimit
 
 log = logging.getLogger("opus_async.opus")
 
 STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, watch=WATCH, collect=RESULTS)
 LATEST: Version = (None, None)
+OPERATION_LIMITS: Sequence[OperationLimit] = ()
+"""The vendor documents no rate of its own for any kind of request."""
 _NOTHING_ASKED = JobRequest({})
 REQUESTS = 3
 """Of a job without files: initiate, execute, results."""
@@ -70,7 +73,8 @@ class OpusPlatform:
     """
 
     stages = STAGES
-    batch_size = Api.batch_size
+    start_visible_after = 0.0  # a job shows at once that it was started; the policy's grace is what is left
+    operation_limits = OPERATION_LIMITS
 
     def __init__(
         self,
@@ -84,7 +88,8 @@ class OpusPlatform:
         max_file_bytes: int,
         policy: RetryPolicy,
     ) -> None:
-        self.kind = workflow_id or ""
+        self.workflow_id = workflow_id or ""
+        self.status_source: StatusSource = api
         self.orphaned_jobs = 0
         self.calls_back = isinstance(callback, CallbackReceiver)
         self.workspaces: str | None = None
@@ -116,7 +121,7 @@ class OpusPlatform:
     async def reopen(self) -> None:
         """Read the schema of this run's version again: whether the platform still takes this key."""
         number, version_id = self._version
-        await self._api.workflow(self.kind, version=number, version_id=version_id)
+        await self._api.workflow(self.workflow_id, version=number, version_id=version_id)
 
     @property
     def workflow(self) -> Workflow:
@@ -179,7 +184,14 @@ class OpusPlatform:
         self.attach(job_id, request)
         return job_id
 
-    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
+    def attach(
+        self,
+        remote_id: str,
+        request: JobRequest,
+        *,
+        elsewhere: bool = False,
+        alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
+    ) -> None:
         """Remember what a job was made for, in whatever process, until it is released."""
         self._requests[remote_id] = request
         if elsewhere:
@@ -211,13 +223,19 @@ class OpusPlatform:
         given = [text for text in (request.title, request.description) if text]
         return await self._looks.standing(remote_id, self._version_of(request), given=given)
 
-    async def poll(self, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
-        """Look once where these jobs stand."""
-        return await self._api.poll(remote_ids)
+    def alias_of(self, remote_id: str) -> None:
+        """None: a job of Opus has one id."""
 
-    async def is_well(self) -> bool:
-        """Whether the platform answers as it should when it is asked about no job in particular."""
-        return await self._api.is_well()
+    def can_resume(self, status: JobStatus) -> bool:  # noqa: ARG002 - the contract's signature
+        """False: the API has no call that answers a paused job."""
+        return False
+
+    async def resume(self, remote_id: str, answer: str) -> NoReturn:  # noqa: ARG002 - the contract's signature
+        """Raise a ConfigurationError: the API has no call that answers a paused job."""
+        raise ConfigurationError(
+            "The Opus API cannot resume a job that waits for a person: act on it in Opus, then wait for it",
+            job_id=remote_id,
+        )
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch the results of a completed job, the audit of any other."""
@@ -257,7 +275,7 @@ class OpusPlatform:
             if version not in self._schemas:
                 number, version_id = version
                 self._schemas[version] = await self._api.workflow(
-                    self.kind, version=number, version_id=version_id
+                    self.workflow_id, version=number, version_id=version_id
                 )
         return self._schemas[version]
 

@@ -55,18 +55,18 @@ class UploadCache:
         self._memory = memory
         self._api = api
 
-    async def recall(self, content: ContentKey) -> CachedUpload | None:
+    async def get(self, content: ContentKey) -> CachedUpload | None:
         """The upload of this content; None when none is known that may be used."""
-        text = await self._memory.recall(self._name(content))
+        text = await self._memory.get(self._name(content))
         sent = None if text is None else _read(text, content)
         return sent if sent is not None and sent.is_fresh else None
 
-    def keep(self, content: ContentKey, sent: CachedUpload) -> None:
+    def put(self, content: ContentKey, sent: CachedUpload) -> None:
         """Keep it, unless its URL may be a secret or a loan: one with a query, a user or a password."""
         url = sent.file.url
         if without_query(url) == url:
             value = {"url": url, "size": sent.file.size, "at": round(sent.at, 3)}
-            self._memory.keep(self._name(content), json.dumps(value))
+            self._memory.put(self._name(content), json.dumps(value))
 
     def _name(self, content: ContentKey) -> str:
         return json.dumps(

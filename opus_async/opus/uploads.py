@@ -218,14 +218,14 @@ class DeduplicatingUploader:
         self, content: ContentKey, source: Source, fields: PresignFields
     ) -> CachedUpload:
         if self._memory is not None:
-            recalled = await self._memory.recall(content)
+            recalled = await self._memory.get(content)
             if recalled is not None:
                 self.saved += 1
                 return recalled
         uploaded = await self._uploader.send(source, fields, sha256=content.sha256)
         sent = CachedUpload(uploaded, time.time())
         if self._memory is not None:
-            self._memory.keep(content, sent)
+            self._memory.put(content, sent)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:

@@ -129,11 +129,14 @@ class CircuitBreaker:
             self._begin()
         return blamed and (self._forgives or self.given_up)
 
-    async def enter(self, lane: Priority, *, harmless: bool, attempt: int, request_sent: bool) -> None:
+    async def enter(
+        self, lane: Priority, operation: str, *, harmless: bool, attempt: int, request_sent: bool
+    ) -> None:
         """Wait for a turn at the gate, as :meth:`RequestLimiter.enter` does, and for the end of the trouble.
 
         Args:
             lane: Where to queue.
+            operation: What the request does.
             harmless: Whether the request may be a probe before all others.
             attempt: Its number, from 1.
             request_sent: Whether an earlier attempt of it may have been obeyed; the error will tell.
@@ -144,7 +147,7 @@ class CircuitBreaker:
         if self.holds and not self._admits(new=attempt == 1):
             raise self._down(request_sent=request_sent)
         try:
-            await self._gate.enter(lane, harmless=harmless)
+            await self._gate.enter(lane, operation, harmless=harmless)
         except HostDown:
             raise self._down(request_sent=request_sent) from None
 

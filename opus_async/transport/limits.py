@@ -1,4 +1,4 @@
-"""Who may send next: slots, a rate and one shared pause, in one object with one dispatcher.
+"""Who may send next: slots, rates and one shared pause, in one object with one dispatcher.
 
 Waiting happens here, before a request's clock starts, never inside the connection pool. After a 429 every
 task that sleeps the same Retry-After wakes in the same instant and fails again; so there is one pause for
@@ -8,15 +8,16 @@ all, and after it they leave one by one at a rate that climbs slowly.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random as random_module
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import IntEnum
 from types import TracebackType
 
 from opus_async.errors import Obstacle, OpusError, TransportError
 from opus_async.transport.forks import Maker
-from opus_async.transport.rates import AdaptiveRate, RateMeter, TokenBucket
+from opus_async.transport.rates import AdaptiveRate, OperationLimit, RateMeter, TokenBucket
 
 __all__ = ["AdaptiveRate", "Bandwidth", "Priority", "RequestLimiter", "TokenBucket"]
 
@@ -40,13 +41,35 @@ class Priority(IntEnum):
     POLL = 1
 
 
+class _Lane:
+    """Those who wait for a turn and share a rate of their own, out of the rate of all.
+
+    Args:
+        rate: Requests a second; None for no bound of its own.
+    """
+
+    __slots__ = ("bucket", "queue")
+
+    def __init__(self, rate: float | None = None) -> None:
+        self.bucket = None if rate is None else TokenBucket(rate)
+        self.queue: OrderedDict[asyncio.Future[None], tuple[int, bool]] = OrderedDict()
+        """Who waits, in order -> its number of arrival and whether the request is harmless."""
+
+    @property
+    def arrival(self) -> int:
+        """Of the first who waits."""
+        return next(iter(self.queue.values()))[0]
+
+
 class RequestLimiter:
-    """Slots, rate and shared pause. Every operation is O(1), with ten thousand waiting too.
+    """Slots, rates and shared pause. Every call is O(1), with ten thousand waiting too.
 
     Args:
         slots: Requests on the wire at once.
-        rate: Requests a second over both lanes; None for no limit until the server throttles.
+        rate: Requests a second over all lanes; None for no limit until the server throttles.
         poll_rate: Requests a second of the poll lane, out of ``rate``; None for no bound of its own.
+        operation_limits: Rates of some kinds of requests, out of ``rate``. Such requests wait in a lane of
+            their own and hold up nobody else; with other work they are served in the order of arrival.
         time: The clock; the running loop's by default.
         random: A source of numbers in [0, 1).
     """
@@ -57,6 +80,7 @@ class RequestLimiter:
         *,
         rate: float | None = None,
         poll_rate: float | None = None,
+        operation_limits: Sequence[OperationLimit] = (),
         time: Callable[[], float] | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
@@ -67,12 +91,17 @@ class RequestLimiter:
         self._time = time
         self._random = random
         self._in_use = 0
-        self._queues: tuple[_Queue, _Queue] = (OrderedDict(), OrderedDict())
+        self._lanes = (_Lane(), _Lane(poll_rate))
+        self._poll_lane = self._lanes[Priority.POLL]
+        limited = [(_Lane(limit.rate), limit.operations) for limit in operation_limits]
+        self._lane_of = {name: lane for lane, operations in limited for name in operations}
+        self._work_lanes = (self._lanes[Priority.WORK], *(lane for lane, _ in limited))
+        self._waiting = 0
+        self._arrivals = itertools.count()
         self._work_in_a_row = 0
         self._adaptive = AdaptiveRate(rate)
         self._meter = RateMeter()
         self._bucket = None if rate is None else TokenBucket(rate)
-        self._poll_bucket = None if poll_rate is None else TokenBucket(poll_rate)
         self._storm_began = self._pause_began = self._pause_until = float("-inf")
         self._throttled_since: float | None = None
         self._pauses = 0
@@ -89,7 +118,7 @@ class RequestLimiter:
     @property
     def waiting(self) -> int:
         """Tasks waiting for a turn."""
-        return len(self._queues[0]) + len(self._queues[1])
+        return self._waiting
 
     @property
     def rate(self) -> float | None:
@@ -115,9 +144,9 @@ class RequestLimiter:
         """Whether nobody gets a turn but by :meth:`let_one`."""
         return self._before_hold is not None
 
-    def slot(self, lane: Priority = Priority.WORK) -> _Turn:
+    def slot(self, priority: Priority = Priority.WORK, operation: str = "") -> _Turn:
         """Wait for a free slot, a token and the end of a pause; FIFO within a lane."""
-        return _Turn(self, lane)
+        return _Turn(self, priority, operation)
 
     def throttled(self, wait: float | None, *, sent_at: float | None = None) -> float:
         """A server asked for less: pause everybody, slow the rate. Returns the seconds until the pause ends.
@@ -193,11 +222,12 @@ class RequestLimiter:
 
     def turn_away(self, error: Callable[[], OpusError]) -> None:
         """Whoever waits gets an error instead of a turn."""
-        for queue in self._queues:
-            for waiter in queue:
+        for lane in (*self._work_lanes, self._poll_lane):
+            for waiter in lane.queue:
                 if not waiter.done():
                     waiter.set_exception(error())
-            queue.clear()
+            lane.queue.clear()
+        self._waiting = 0
 
     def hold(self) -> None:
         """Give no more turns until :meth:`resume`; those who come wait."""
@@ -227,28 +257,29 @@ class RequestLimiter:
             return _FULL
         now = self.now()
         self._lets_polls = not self._lets_polls  # in turn: one lane may have nothing but a request in trouble
-        lanes = (Priority.POLL, Priority.WORK) if self._lets_polls else (Priority.WORK, Priority.POLL)
+        lanes = (
+            (self._poll_lane, *self._work_lanes) if self._lets_polls else (*self._work_lanes, self._poll_lane)
+        )
         found = self._firsts(lanes, harmless=True) or self._firsts(lanes, harmless=False)
         for lane, waiter in found:
             if self._wait(lane, now) <= 0:
-                del self._queues[lane][waiter]
+                del lane.queue[waiter]
+                self._waiting -= 1
                 self._grant(lane, now)
                 waiter.set_result(None)
                 return 0.0
         return min((self._wait(lane, now) for lane, _ in found), default=_FULL)
 
-    def _firsts(
-        self, lanes: Iterable[Priority], *, harmless: bool
-    ) -> list[tuple[Priority, asyncio.Future[None]]]:
+    def _firsts(self, lanes: Iterable[_Lane], *, harmless: bool) -> list[tuple[_Lane, asyncio.Future[None]]]:
         """Of each lane the first who waits and is harmless, or is not."""
         firsts = ((lane, self._first(lane, harmless=harmless)) for lane in lanes)
         return [(lane, waiter) for lane, waiter in firsts if waiter is not None]
 
-    def _first(self, lane: Priority, *, harmless: bool) -> asyncio.Future[None] | None:
-        queue = self._queues[lane].items()
-        return next((waiter for waiter, mild in queue if mild is harmless and not waiter.done()), None)
+    def _first(self, lane: _Lane, *, harmless: bool) -> asyncio.Future[None] | None:
+        queue = lane.queue.items()
+        return next((waiter for waiter, (_, mild) in queue if mild is harmless and not waiter.done()), None)
 
-    def enter_now(self, lane: Priority) -> bool:
+    def enter_now(self, priority: Priority, operation: str = "") -> bool:
         """Take a turn if that needs no waiting. Whoever gets one calls :meth:`leave`.
 
         Raises:
@@ -257,88 +288,102 @@ class RequestLimiter:
         if self._closed:
             raise _closed_error()
         self._maker.check()
-        if self._in_use >= self._usable or self._queues[0] or self._queues[1]:
+        if self._in_use >= self._usable or self._waiting:
             return False
         now = self.now()
+        lane = self._lane_for(priority, operation)
         if self._wait(lane, now) > 0:
             return False
         self._grant(lane, now)
         return True
 
-    async def enter(self, lane: Priority, *, harmless: bool = True) -> None:
+    async def enter(self, priority: Priority, operation: str = "", *, harmless: bool = True) -> None:
         """Wait for a turn. Whoever gets one calls :meth:`leave`.
 
         Args:
-            lane: Where to queue.
+            priority: Of what it goes before.
+            operation: What the request does; one with a limit of its own waits in a lane of its own.
             harmless: Whether the request may be lost without harm; see :meth:`let_one`.
         """
-        if self.enter_now(lane):
+        if self.enter_now(priority, operation):
             return
-        queue = self._queues[lane]
+        lane = self._lane_for(priority, operation)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue[waiter] = harmless
+        lane.queue[waiter] = next(self._arrivals), harmless
+        self._waiting += 1
         self._dispatch()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._hand_back(lane)
-            else:
-                queue.pop(waiter, None)
+            elif lane.queue.pop(waiter, None) is not None:
+                self._waiting -= 1
                 self._dispatch()
             raise
 
     def leave(self) -> None:
         """End a turn."""
         self._in_use -= 1
-        if self._queues[0] or self._queues[1]:
+        if self._waiting:
             self._dispatch()
 
-    def _hand_back(self, lane: Priority) -> None:
+    def _lane_for(self, priority: Priority, operation: str) -> _Lane:
+        return self._lane_of.get(operation) or self._lanes[priority]
+
+    def _hand_back(self, lane: _Lane) -> None:
         """A turn that was granted and will not be used."""
-        if self._bucket is not None:
-            self._bucket.give_back()
-        if lane is Priority.POLL and self._poll_bucket is not None:
-            self._poll_bucket.give_back()
+        for bucket in (self._bucket, lane.bucket):
+            if bucket is not None:
+                bucket.give_back()
         self.leave()
 
     def _dispatch(self) -> None:
         """Give turns to whoever may go now, and wake up when the next may."""
         now = self.now()
-        while self.waiting and self._in_use < self._usable:
+        while self._waiting and self._in_use < self._usable:
             lane = self._next_lane(now)
             if lane is None:
                 break
-            waiter, _ = self._queues[lane].popitem(last=False)
+            waiter, _ = lane.queue.popitem(last=False)
+            self._waiting -= 1
             if not waiter.done():
                 self._grant(lane, now)
                 waiter.set_result(None)
         self._arm(now)
 
-    def _next_lane(self, now: float) -> Priority | None:
-        work = bool(self._queues[Priority.WORK])
-        poll = self._queues[Priority.POLL] and (not work or self._work_in_a_row >= _WORK_IN_A_ROW)
-        if poll and self._wait(Priority.POLL, now) <= 0:
-            return Priority.POLL
-        return Priority.WORK if work and self._wait(Priority.WORK, now) <= 0 else None
+    def _next_lane(self, now: float) -> _Lane | None:
+        """Work in the order of arrival, as far as rates allow; at least every fourth turn is a poll's."""
+        work = None
+        for lane in self._work_lanes:
+            if lane.queue and (work is None or lane.arrival < work.arrival) and self._wait(lane, now) <= 0:
+                work = lane
+        polls = self._poll_lane
+        if (
+            polls.queue
+            and (work is None or self._work_in_a_row >= _WORK_IN_A_ROW)
+            and self._wait(polls, now) <= 0
+        ):
+            return polls
+        return work
 
-    def _wait(self, lane: Priority, now: float) -> float:
+    def _wait(self, lane: _Lane, now: float) -> float:
         """Seconds until pause and rates let this lane go, slots apart."""
         wait = self._pause_until - now
         if self._bucket is not None:
             wait = max(wait, self._bucket.wait(now))
-        if lane is Priority.POLL and self._poll_bucket is not None:
-            wait = max(wait, self._poll_bucket.wait(now))
+        if lane.bucket is not None:
+            wait = max(wait, lane.bucket.wait(now))
         return wait
 
-    def _grant(self, lane: Priority, now: float) -> None:
+    def _grant(self, lane: _Lane, now: float) -> None:
         if self._bucket is not None:
             self._bucket.take(now)
-        if lane is Priority.POLL:
+        if lane.bucket is not None:
+            lane.bucket.take(now)
+        if lane is self._poll_lane:
             self._work_in_a_row = 0
-            if self._poll_bucket is not None:
-                self._poll_bucket.take(now)
-        elif self._queues[Priority.POLL]:
+        elif self._poll_lane.queue:
             self._work_in_a_row += 1
         self._in_use += 1
 
@@ -353,10 +398,11 @@ class RequestLimiter:
 
     def _arm(self, now: float) -> None:
         """One timer, for the moment when the next waiter may go. A full gate needs none: a release comes."""
-        if not self.waiting or self._in_use >= self._usable:
+        if not self._waiting or self._in_use >= self._usable:
             self._disarm()
             return
-        wait = min(self._wait(lane, now) for lane in Priority if self._queues[lane])
+        waiting = (lane for lane in (*self._work_lanes, self._poll_lane) if lane.queue)
+        wait = min(self._wait(lane, now) for lane in waiting)
         if self._timer is not None:
             if self._timer_at <= now + wait:
                 return
@@ -409,23 +455,20 @@ class Bandwidth:
 class _Turn:
     """What ``async with gate.slot()`` holds."""
 
-    __slots__ = ("_gate", "_lane")
+    __slots__ = ("_gate", "_operation", "_priority")
 
-    def __init__(self, gate: RequestLimiter, lane: Priority) -> None:
+    def __init__(self, gate: RequestLimiter, priority: Priority, operation: str) -> None:
         self._gate = gate
-        self._lane = lane
+        self._priority = priority
+        self._operation = operation
 
     async def __aenter__(self) -> None:
-        await self._gate.enter(self._lane)
+        await self._gate.enter(self._priority, self._operation)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._gate.leave()
-
-
-_Queue = OrderedDict[asyncio.Future[None], bool]
-"""Who waits, in order -> whether the request is harmless."""
 
 
 def _closed_error() -> TransportError:

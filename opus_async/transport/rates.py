@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 _EPSILON = 1e-9
 """Seconds or tokens: rounding of floats must not make a timer fire twice for one token."""
 
 BURST_SECONDS = 0.05
 """What may go out at once after a quiet moment: a loop that wakes 50 ms late must not lose its rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationLimit:
+    """A rate for some kinds of requests, out of the rate of all.
+
+    Attributes:
+        operations: The names of the operations that share it.
+        rate: Requests a second.
+    """
+
+    operations: frozenset[str]
+    rate: float
 
 
 class TokenBucket:

@@ -196,7 +196,7 @@ class Retrier:
         """Make attempts until one gives a value or the failure is final.
 
         Args:
-            operation: Its name in events and logs.
+            operation: Its name in events and logs, and for limits of its own.
             attempt: Makes one attempt; builds everything it sends anew.
             lane: Where it queues.
             repeatable: Whether a second sending after a lost answer is harmless. If not, only failures
@@ -218,8 +218,8 @@ class Retrier:
         shortage = Waits(self._policy.outage or self._policy.max_elapsed)
         while True:
             number += 1
-            if not self._gate.enter_now(lane):  # ``async with gate.slot(lane)``, at half its price
-                waited += await self._enter(lane, number, repeatable=repeatable, unclear=unclear)
+            if not self._gate.enter_now(lane, operation):  # ``async with gate.slot(lane)``, at half its price
+                waited += await self._enter(lane, operation, number, repeatable=repeatable, unclear=unclear)
             started = self._clock()
             this, waited = Attempt(number, kind, waited), 0.0
             try:
@@ -259,13 +259,17 @@ class Retrier:
             if wait > pause:
                 await self._sleep(wait)
 
-    async def _enter(self, lane: Priority, number: int, *, repeatable: bool, unclear: bool) -> float:
+    async def _enter(
+        self, lane: Priority, operation: str, number: int, *, repeatable: bool, unclear: bool
+    ) -> float:
         """Wait for a turn; returns for how many seconds, where anybody listens."""
         asked = self._clock() if self._listened_to else None
         if self._breaker is None:
-            await self._gate.enter(lane)
+            await self._gate.enter(lane, operation)
         else:
-            await self._breaker.enter(lane, harmless=repeatable, attempt=number, request_sent=unclear)
+            await self._breaker.enter(
+                lane, operation, harmless=repeatable, attempt=number, request_sent=unclear
+            )
         return 0.0 if asked is None else self._clock() - asked
 
     def _judge(

@@ -1,9 +1,10 @@
-"""What of a URL may be shown, and what a presigned one tells."""
+"""What a URL tells: what of it may be shown, whether its host is this machine, which headers were signed."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from ipaddress import ip_address
+from urllib.parse import unquote, urlsplit
 
 _SIGNED_HEADERS = re.compile(r"[?&]X-Amz-SignedHeaders=([^&#]*)", re.IGNORECASE)
 
@@ -23,3 +24,12 @@ def signed_headers(url: str) -> frozenset[str]:
     """
     found = _SIGNED_HEADERS.search(url)
     return frozenset(unquote(found[1]).lower().split(";")) if found else frozenset()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine, by what it says and without asking a name server."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -30,12 +30,12 @@ class Kept:
         self.texts: dict[str, str] = {}
         self.recalled: list[str] = []
 
-    async def recall(self, name):
+    async def get(self, name):
         self.recalled.append(name)
         await asyncio.sleep(0)
         return self.texts.get(name)
 
-    def keep(self, name, value):
+    def put(self, name, value):
         self.texts[name] = value
 
     def aged(self, seconds):
@@ -199,11 +199,11 @@ async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
 
 async def test_a_memory_that_fails_fails_the_row_and_no_other(simulate, connect):
     class Broken(Kept):
-        async def recall(self, name):
+        async def get(self, name):
             if not self.recalled:
                 self.recalled.append(name)
                 raise OpusError("the ledger cannot be read")
-            return await super().recall(name)
+            return await super().get(name)
 
     simulator = await simulate()
     lifecycle = connect(simulator).lifecycle(DOCUMENT, memory=Broken())

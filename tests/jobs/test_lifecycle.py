@@ -35,8 +35,8 @@ def run(platform, request=None, **options):
     return run_virtual(main())
 
 
-def test_the_steps_come_in_order_and_files_go_before_the_shell():
-    platform = FakePlatform()
+def test_the_steps_come_in_order_and_files_go_before_the_shell(platform_class):
+    platform = platform_class()
     outcome = run(platform, JobRequest({"n": 7}, key="row 7"))
     steps = [name for name, _ in platform.calls if name != "poll"]
     assert steps == ["bind", "prepare", "create", "start", "collect"]
@@ -46,8 +46,8 @@ def test_the_steps_come_in_order_and_files_go_before_the_shell():
     assert outcome.raise_for_status() is outcome
 
 
-def test_timings_name_every_stage_and_add_up():
-    outcome = run(FakePlatform())
+def test_timings_name_every_stage_and_add_up(platform_class):
+    outcome = run(platform_class())
     stages = {name: seconds for name, seconds in outcome.timings.items() if name != "total"}
     assert list(stages) == [
         STAGES.bind,
@@ -80,8 +80,8 @@ def test_listeners_are_told_every_stage_every_status_and_the_end():
     ("step", "stage", "has_id"),
     [("bind", "look", False), ("prepare", "pack", False), ("create", "open", False), ("start", "go", True)],
 )
-def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage, has_id):
-    platform = FakePlatform()
+def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage, has_id, platform_class):
+    platform = platform_class()
     platform.fail[step] = lambda _: UploadError("no", filename="a.pdf")
     with pytest.raises(UploadError) as caught:
         run(platform)
@@ -89,16 +89,16 @@ def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage
     assert caught.value.job_id == ("job-0" if has_id else None)
 
 
-def test_nothing_is_sent_for_inputs_that_do_not_fit():
-    platform = FakePlatform()
+def test_nothing_is_sent_for_inputs_that_do_not_fit(platform_class):
+    platform = platform_class()
     platform.fail["bind"] = lambda _: InvalidInputs(["'Threshold' is missing"])
     with pytest.raises(InvalidInputs, match="Threshold"):
         run(platform)
     assert [name for name, _ in platform.calls] == ["bind"]
 
 
-def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes():
-    platform = FakePlatform()
+def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes(platform_class):
+    platform = platform_class()
     platform.ends_as = JobStatus.FAILED
     node = AuditNode(name="Agent 1", status="FAILED", error="no text found")
     platform.collected = JobResult(audit=AuditLog(nodes=(node,), failed_nodes=("Agent 1", "Agent 2")))
@@ -114,8 +114,8 @@ def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes():
 
 
 @pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.TIMED_OUT, JobStatus.FAILED])
-def test_every_bad_end_is_an_outcome_also_without_an_audit(status):
-    platform = FakePlatform()
+def test_every_bad_end_is_an_outcome_also_without_an_audit(status, platform_class):
+    platform = platform_class()
     platform.ends_as = status
     platform.collected = JobResult(audit=None)
     outcome = run(platform)
@@ -124,8 +124,8 @@ def test_every_bad_end_is_an_outcome_also_without_an_audit(status):
         outcome.raise_for_status()
 
 
-def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error():
-    platform = FakePlatform()
+def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error(platform_class):
+    platform = platform_class()
     platform.fail["collect"] = lambda _: ServerError("down", status=502)
     outcome = run(platform)
     assert outcome.status == JobStatus.COMPLETED
@@ -146,14 +146,14 @@ def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
         run(FakePlatform(run_time=3600), job_timeout=30)
 
 
-def test_a_deadline_before_the_start_says_that_nothing_was_started():
+def test_a_deadline_before_the_start_says_that_nothing_was_started(platform_class):
     with pytest.raises(DeadlineExceeded, match="nothing was started") as caught:
-        run(FakePlatform(step=10), JobRequest({}, timeout=15))
+        run(platform_class(step=10), JobRequest({}, timeout=15))
     assert caught.value.next_step.action is NextAction.ALLOW_MORE_TIME
 
 
-def test_a_deadline_while_it_is_started_says_that_it_may_run():
-    platform = FakePlatform()
+def test_a_deadline_while_it_is_started_says_that_it_may_run(platform_class):
+    platform = platform_class()
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(DeadlineExceeded, match="may have been started") as caught:
         run(platform, JobRequest({}, timeout=5))
@@ -168,16 +168,16 @@ def test_a_deadline_after_the_end_still_gives_the_terminal_status():
     assert "it ended as COMPLETED" in outcome.error.message
 
 
-def test_a_time_out_that_is_not_ours_is_not_taken_for_the_deadline():
-    platform = FakePlatform()
+def test_a_time_out_that_is_not_ours_is_not_taken_for_the_deadline(platform_class):
+    platform = platform_class()
     platform.fail["prepare"] = lambda _: TimeoutError("the disk's")
     with pytest.raises(OpusError, match="the disk's") as caught:
         run(platform, JobRequest({}, timeout=60))
     assert not isinstance(caught.value, DeadlineExceeded)
 
 
-def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause():
-    platform = FakePlatform()
+def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause(platform_class):
+    platform = platform_class()
     platform.fail["start"] = lambda _: ZeroDivisionError("a bug")
     with pytest.raises(OpusError, match="ZeroDivisionError") as caught:
         run(platform)
@@ -196,16 +196,16 @@ def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause():
         JobRequest({}, timeout=-1),
     ],
 )
-def test_a_row_whose_own_fields_are_wrong_is_refused_before_anything_is_sent(request_):
-    platform = FakePlatform()
+def test_a_row_whose_own_fields_are_wrong_is_refused_before_anything_is_sent(request_, platform_class):
+    platform = platform_class()
     with pytest.raises(InvalidInputs, match="not "):
         run(platform, request_)
     assert platform.calls == []
 
 
-def test_cancelled_at_any_moment_it_leaves_nothing_and_names_the_job_that_goes_on():
+def test_cancelled_at_any_moment_it_leaves_nothing_and_names_the_job_that_goes_on(platform_class):
     async def main(moment):
-        platform = FakePlatform(step=1, run_time=5)
+        platform = platform_class(step=1, run_time=5)
         lifecycle, watcher = lifecycle_on(platform)
         task = asyncio.ensure_future(lifecycle.run(JobRequest({})))
         await asyncio.sleep(moment)

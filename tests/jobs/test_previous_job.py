@@ -40,7 +40,7 @@ def ask(
     if collect is not None:
         platform.fail["collect"] = lambda _: collect
 
-    async def poll(remote_ids):
+    async def poll(workflow_id, remote_ids):
         platform.calls.append(("poll", tuple(remote_ids)))
         now = left[0]
         if not isinstance(now, OpusError) and len(left) > 1:
@@ -54,7 +54,7 @@ def ask(
         try:
             return await lifecycle.run(
                 JobRequest({"n": 1}),
-                past=RecoveredJob(remote_id="job-9", orders=1, accepted=accepted, retry=retry),
+                past=RecoveredJob(remote_id="job-9", starts_sent=1, start_accepted=accepted, retry=retry),
                 journal=journal and journal(platform),
             )
         finally:
@@ -84,7 +84,7 @@ def test_a_job_that_runs_is_waited_for(retry, shown):
     assert ask(shown, retry, accepted=True, journal=journal).ok
     assert ask(shown, retry, standings=[StartCheck.RUNNING], journal=journal).ok
     for each in told:
-        assert each[0] == ("ordered", "job-9")
+        assert each[0] == ("start_accepted", "job-9")
 
 
 @pytest.mark.parametrize("shown", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])

@@ -60,14 +60,14 @@ def start(platform, *, orders=0, **policy):
     return run_virtual(main())
 
 
-def test_clear_answer_needs_no_look():
-    platform = FakePlatform()
+def test_clear_answer_needs_no_look(platform_class):
+    platform = platform_class()
     start(platform)
     assert platform.calls == [("start", "job")]
 
 
-def test_lost_answer_of_a_job_that_runs_is_never_sent_again():
-    platform = FakePlatform()
+def test_lost_answer_of_a_job_that_runs_is_never_sent_again(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [RUNNING]
     start(platform)
@@ -75,16 +75,16 @@ def test_lost_answer_of_a_job_that_runs_is_never_sent_again():
     assert platform.count("check_started") == 1
 
 
-def test_job_that_shows_late_that_it_runs_is_not_sent_again():
-    platform = FakePlatform()
+def test_job_that_shows_late_that_it_runs_is_not_sent_again(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED, INCONCLUSIVE, UNSTARTED, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
 
-def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks():
-    platform = FakePlatform()
+def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     assert start(platform) >= 15
     assert platform.starts == {"job": 2}
@@ -92,8 +92,8 @@ def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks():
 
 
 @pytest.mark.parametrize(("on_ambiguous", "orders"), [("stop", 1), ("resend_once", 2), ("resend", 3)])
-def test_policy_bounds_the_orders_in_all(on_ambiguous, orders):
-    platform = FakePlatform()
+def test_policy_bounds_the_orders_in_all(on_ambiguous, orders, platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(9)
     with pytest.raises(AmbiguousExecution, match="billed again") as caught:
         start(platform, on_ambiguous=on_ambiguous)
@@ -113,24 +113,24 @@ def test_each_further_order_is_proved_with_a_grace_twice_as_long():
     assert thrice.count("check_started") == 3 * len(CHECK_SCHEDULE)
 
 
-def test_order_of_an_earlier_process_counts():
-    platform = FakePlatform()
+def test_order_of_an_earlier_process_counts(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(9)
     with pytest.raises(AmbiguousExecution):
         start(platform, orders=2)
     assert platform.starts == {"job": 1}
 
 
-def test_second_order_without_answer_is_looked_at_again():
-    platform = FakePlatform()
+def test_second_order_without_answer_is_looked_at_again(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(2)
     platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
     start(platform)
     assert platform.starts == {"job": 2}
 
 
-def test_difference_seen_once_forbids_never_started_for_good():
-    platform = FakePlatform()
+def test_difference_seen_once_forbids_never_started_for_good(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED, DIFFERENT]  # and unstarted from then on
     with pytest.raises(AmbiguousExecution, match="differed"):
@@ -138,16 +138,16 @@ def test_difference_seen_once_forbids_never_started_for_good():
     assert platform.starts == {"job": 1}
 
 
-def test_difference_that_turns_out_to_be_a_run_is_one():
-    platform = FakePlatform()
+def test_difference_that_turns_out_to_be_a_run_is_one(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [DIFFERENT, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
 
-def test_difference_that_comes_and_goes_ends_in_bounded_time():
-    platform = FakePlatform()
+def test_difference_that_comes_and_goes_ends_in_bounded_time(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [DIFFERENT, UNSTARTED] * 1000
     with pytest.raises(AmbiguousExecution):
@@ -176,42 +176,42 @@ def test_refusal_is_looked_at_three_times_within_three_seconds_and_then_raised()
 
 
 @pytest.mark.parametrize("looks", [[RUNNING], [UNSTARTED, RUNNING], [DIFFERENT, RUNNING]])
-def test_refusal_of_a_job_that_runs_all_the_same_is_none(looks):
-    platform = FakePlatform()
+def test_refusal_of_a_job_that_runs_all_the_same_is_none(looks, platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
-    platform.standings = looks
+    platform.standings = list(looks)
     start(platform)
     assert platform.starts == {"job": 1}
 
 
 @pytest.mark.parametrize("looks", [[DIFFERENT], [UNSTARTED, UNSTARTED, DIFFERENT], [INCONCLUSIVE] * 1000])
-def test_refusal_that_cannot_be_checked_is_ambiguous(looks):
-    platform = FakePlatform()
+def test_refusal_that_cannot_be_checked_is_ambiguous(looks, platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
-    platform.standings = looks
+    platform.standings = list(looks)
     with pytest.raises(AmbiguousExecution):
         start(platform)
     assert platform.starts == {"job": 1}
 
 
-def test_stop_leaves_a_refusal_to_a_person_too():
-    platform = FakePlatform()
+def test_stop_leaves_a_refusal_to_a_person_too(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     with pytest.raises(AmbiguousExecution, match="stop") as caught:
         start(platform, on_ambiguous="stop")
     assert caught.value.cause is NO
 
 
-def test_second_order_refused_because_the_first_was_obeyed_counts_as_started():
-    platform = FakePlatform()
+def test_second_order_refused_because_the_first_was_obeyed_counts_as_started(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
     platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
     start(platform)
     assert platform.starts == {"job": 2}
 
 
-def test_second_order_that_is_refused_proves_nothing_of_the_first():
-    platform = FakePlatform()
+def test_second_order_that_is_refused_proves_nothing_of_the_first(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
     with pytest.raises(AmbiguousExecution, match="already been executed") as caught:
         start(platform)
@@ -219,8 +219,8 @@ def test_second_order_that_is_refused_proves_nothing_of_the_first():
     assert platform.starts == {"job": 2}
 
 
-def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look():
-    platform = FakePlatform()
+def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look(platform_class):
+    platform = platform_class()
     platform.fail["start"] = lambda _: RateLimited("nothing but 429", status=429)
     with pytest.raises(RateLimited):
         start(platform)
@@ -230,16 +230,16 @@ def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look():
 # The key
 
 
-def test_key_refused_at_the_second_order_is_said_to_be_refused():
-    platform = FakePlatform()
+def test_key_refused_at_the_second_order_is_said_to_be_refused(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(9, cause=AuthenticationError("expired", status=401))
     with pytest.raises(AuthenticationError):
         start(platform)
     assert platform.starts == {"job": 2}
 
 
-def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused():
-    platform = FakePlatform()
+def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused(platform_class):
+    platform = platform_class()
     refusal = AuthenticationError("expired", status=401)
     platform.fail["start"] = uncertain_times(1, cause=refusal, answer=StartAnswer.REFUSED)
     platform.fail["check_started"] = lambda _: AuthenticationError("expired too", status=401)
@@ -249,8 +249,8 @@ def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused():
     assert platform.count("check_started") == 1
 
 
-def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous():
-    platform = FakePlatform()
+def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.fail["check_started"] = lambda _: AuthenticationError("expired", status=401)
     with pytest.raises(AmbiguousExecution) as caught:
@@ -261,8 +261,8 @@ def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous():
 # Looks that fail
 
 
-def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once():
-    platform = FakePlatform()
+def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.fail["check_started"] = lambda _: TransportError("closed", request_sent=False, retryable=False)
     with pytest.raises(AmbiguousExecution, match="closed"):
@@ -270,8 +270,8 @@ def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once():
     assert platform.count("check_started") == 1
 
 
-def test_looks_that_fail_prove_nothing():
-    platform = FakePlatform()
+def test_looks_that_fail_prove_nothing(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=ServerError("no", status=500))
     platform.standings = [INCONCLUSIVE] * 10_000
     with pytest.raises(AmbiguousExecution, match="could not be asked"):
@@ -279,24 +279,24 @@ def test_looks_that_fail_prove_nothing():
     assert platform.starts == {"job": 1}
 
 
-def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace():
-    platform = FakePlatform()
+def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [INCONCLUSIVE] * 6
     assert start(platform) > 15
     assert platform.starts == {"job": 2}
 
 
-def test_look_that_failed_last_is_no_agreement():
-    platform = FakePlatform()
+def test_look_that_failed_last_is_no_agreement(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [INCONCLUSIVE, RUNNING]
     start(platform)
     assert platform.starts == {"job": 1}
 
 
-def test_no_grace_still_means_enough_looks():
-    platform = FakePlatform()
+def test_no_grace_still_means_enough_looks(platform_class):
+    platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     start(platform, execute_grace=0)
     assert platform.count("check_started") == len(CHECK_SCHEDULE)

@@ -33,9 +33,9 @@ async def ticks(count=20):
         await asyncio.sleep(0)
 
 
-def test_every_row_has_one_outcome_with_its_index_and_key():
+def test_every_row_has_one_outcome_with_its_index_and_key(platform_class):
     async def main():
-        stream, watcher = stream_of(FakePlatform(), (JobRequest({"n": n}, key=f"k{n}") for n in range(57)))
+        stream, watcher = stream_of(platform_class(), (JobRequest({"n": n}, key=f"k{n}") for n in range(57)))
         outcomes = [outcome async for outcome in stream]
         assert sorted(outcome.index for outcome in outcomes) == list(range(57))
         assert {(o.index, o.key, o.job_id) for o in outcomes} == {(n, f"k{n}", f"job-{n}") for n in range(57)}
@@ -44,28 +44,28 @@ def test_every_row_has_one_outcome_with_its_index_and_key():
     run_virtual(main())
 
 
-def test_rows_may_be_async():
+def test_rows_may_be_async(platform_class):
     async def rows():
         for n in range(5):
             await asyncio.sleep(1)
             yield {"n": n}
 
     async def main():
-        stream, _ = stream_of(FakePlatform(), rows())
+        stream, _ = stream_of(platform_class(), rows())
         assert len([outcome async for outcome in stream]) == 5
 
     run_virtual(main())
 
 
-def test_no_rows_is_no_outcomes():
+def test_no_rows_is_no_outcomes(platform_class):
     async def main():
-        stream, _ = stream_of(FakePlatform(), [])
+        stream, _ = stream_of(platform_class(), [])
         assert [outcome async for outcome in stream] == []
 
     run_virtual(main())
 
 
-def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_read():
+def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_read(platform_class):
     async def main():
         taken = []
 
@@ -74,7 +74,7 @@ def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_rea
                 taken.append(n)
                 yield {"n": n}
 
-        stream, _ = stream_of(FakePlatform(), rows(), slots=7)
+        stream, _ = stream_of(platform_class(), rows(), slots=7)
         async with stream:
             await asyncio.sleep(3600)
             assert len(taken) == 7
@@ -85,9 +85,9 @@ def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_rea
     run_virtual(main())
 
 
-def test_one_bad_row_never_raises_and_its_outcome_carries_the_error():
+def test_one_bad_row_never_raises_and_its_outcome_carries_the_error(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         platform.fail["bind"] = lambda inputs: InvalidInputs(["bad"]) if inputs["n"] == 3 else None
         platform.fail["create"] = lambda inputs: ServerError("down", status=502) if inputs["n"] == 5 else None
         stream, _ = stream_of(platform, numbered(8))
@@ -102,9 +102,9 @@ def test_one_bad_row_never_raises_and_its_outcome_carries_the_error():
     run_virtual(main())
 
 
-def test_a_row_that_is_no_row_is_an_outcome_too():
+def test_a_row_that_is_no_row_is_an_outcome_too(platform_class):
     async def main():
-        stream, _ = stream_of(FakePlatform(), [{"n": 0}, "not a row", {"n": 2}])
+        stream, _ = stream_of(platform_class(), [{"n": 0}, "not a row", {"n": 2}])
         outcomes = {outcome.index: outcome async for outcome in stream}
         assert isinstance(outcomes[1].error, InvalidInputs)
         assert outcomes[0].ok
@@ -121,9 +121,9 @@ def test_a_row_that_is_no_row_is_an_outcome_too():
         ServerError("down", status=502),
     ],
 )
-def test_what_dooms_every_row_raises_before_any_row_is_taken(error):
+def test_what_dooms_every_row_raises_before_any_row_is_taken(error, platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         platform.fail["open"] = lambda _: error
         rows = numbered(10)
         stream, _ = stream_of(platform, rows)
@@ -137,9 +137,9 @@ def test_what_dooms_every_row_raises_before_any_row_is_taken(error):
     run_virtual(main())
 
 
-def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there():
+def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there(platform_class):
     async def main():
-        platform = FakePlatform(step=0.1)
+        platform = platform_class(step=0.1)
         refused = AuthenticationError("expired", status=401)
         platform.fail["create"] = lambda inputs: refused if inputs["n"] == 20 else None
         stream, watcher = stream_of(platform, numbered(1000), slots=5)
@@ -155,9 +155,9 @@ def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there(
     run_virtual(main())
 
 
-def test_a_denied_row_later_on_is_that_rows_own_trouble():
+def test_a_denied_row_later_on_is_that_rows_own_trouble(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         denied = PermissionDenied("not this file", status=403)
         platform.fail["create"] = lambda inputs: denied if inputs["n"] == 2 else None
         stream, _ = stream_of(platform, numbered(5))
@@ -167,13 +167,13 @@ def test_a_denied_row_later_on_is_that_rows_own_trouble():
     run_virtual(main())
 
 
-def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises():
+def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises(platform_class):
     async def main():
         def rows():
             yield from numbered(3)
             raise ZeroDivisionError("in the caller's rows")
 
-        stream, _ = stream_of(FakePlatform(), rows())
+        stream, _ = stream_of(platform_class(), rows())
         outcomes = []
         with pytest.raises(ZeroDivisionError):
             async for outcome in stream:
@@ -183,9 +183,9 @@ def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises():
     run_virtual(main())
 
 
-def test_a_bug_met_by_one_row_is_that_rows_outcome():
+def test_a_bug_met_by_one_row_is_that_rows_outcome(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         platform.fail["create"] = lambda inputs: ZeroDivisionError("a bug") if inputs["n"] == 1 else None
         stream, _ = stream_of(platform, numbered(3))
         outcomes = {outcome.index: outcome async for outcome in stream}
@@ -196,9 +196,9 @@ def test_a_bug_met_by_one_row_is_that_rows_outcome():
     run_virtual(main())
 
 
-def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end():
+def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         platform.fail["open"] = lambda _: ZeroDivisionError("a bug")
         stream, _ = stream_of(platform, numbered(3))
         with pytest.raises(ZeroDivisionError):
@@ -207,7 +207,7 @@ def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end(
     run_virtual(main())
 
 
-def test_rows_from_a_generator_are_closed_with_the_stream():
+def test_rows_from_a_generator_are_closed_with_the_stream(platform_class):
     async def main():
         closed = []
 
@@ -225,7 +225,7 @@ def test_rows_from_a_generator_are_closed_with_the_stream():
                 closed.append("async rows")
 
         for source in (rows(), async_rows()):
-            stream, _ = stream_of(FakePlatform(), source, slots=3)
+            stream, _ = stream_of(platform_class(), source, slots=3)
             await anext(stream)
             await stream.aclose()
         assert closed == ["rows", "async rows"]
@@ -233,9 +233,9 @@ def test_rows_from_a_generator_are_closed_with_the_stream():
     run_virtual(main())
 
 
-def test_aclose_leaves_no_task_and_says_which_jobs_go_on():
+def test_aclose_leaves_no_task_and_says_which_jobs_go_on(platform_class):
     async def main():
-        platform = FakePlatform(run_time=3600)
+        platform = platform_class(run_time=3600)
         stream, watcher = stream_of(platform, numbered(100), slots=10)
         async with stream:
             await asyncio.sleep(60)
@@ -249,9 +249,9 @@ def test_aclose_leaves_no_task_and_says_which_jobs_go_on():
     run_virtual(main())
 
 
-def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task():
+def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task(platform_class):
     async def main():
-        async for _ in stream_of(FakePlatform(), numbered(100), slots=10)[0]:
+        async for _ in stream_of(platform_class(), numbered(100), slots=10)[0]:
             break
         gc.collect()
         await ticks()
@@ -260,9 +260,9 @@ def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task():
     run_virtual(main())
 
 
-def test_a_stream_never_read_starts_nothing():
+def test_a_stream_never_read_starts_nothing(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         stream, _ = stream_of(platform, numbered(3))
         await ticks()
         assert platform.calls == []
@@ -273,9 +273,9 @@ def test_a_stream_never_read_starts_nothing():
     run_virtual(main())
 
 
-def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly():
+def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly(platform_class):
     async def main():
-        stream, _ = stream_of(FakePlatform(run_time=3600), numbered(100))
+        stream, _ = stream_of(platform_class(run_time=3600), numbered(100))
         reader = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(10)
         await stream.engine.close(OpusError("the client was closed"))
@@ -285,9 +285,9 @@ def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly():
     run_virtual(main())
 
 
-def test_closing_before_the_first_step_still_ends_the_reader():
+def test_closing_before_the_first_step_still_ends_the_reader(platform_class):
     async def main():
-        stream, _ = stream_of(FakePlatform(), numbered(10))
+        stream, _ = stream_of(platform_class(), numbered(10))
         stream.engine.start()
         stream.engine.abandon()
         with pytest.raises(StopAsyncIteration):
@@ -324,9 +324,9 @@ def test_whatever_is_read_and_whenever_it_is_ended_slots_bound_and_nothing_is_le
     run_virtual(main())
 
 
-def test_the_status_of_an_outcome_is_the_platforms_word():
+def test_the_status_of_an_outcome_is_the_platforms_word(platform_class):
     async def main():
-        platform = FakePlatform()
+        platform = platform_class()
         platform.ends_as = JobStatus("FAILED", raw="stopped")
         stream, _ = stream_of(platform, numbered(1))
         outcome = await anext(stream)

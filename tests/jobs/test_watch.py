@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import run_virtual
-from watched_opus import FakeOpus, now, watching
+from watched_opus import FakeOpus, Watching, now, watching
 
 from opus_async.errors import (
     AuthenticationError,
@@ -26,7 +26,6 @@ from opus_async.errors import (
 from opus_async.events import CurrentJob, current_job
 from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.polling import ENOUGH, MIN_INTERVAL, PollSchedule, RunTimeStats
-from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
 
 
@@ -36,7 +35,7 @@ def test_an_end_is_noticed_within_the_wanted_lag_of_an_unknown_workflow():
         async with watching(opus) as watcher:
             began = now()
             opus.ends["1"] = began + 60
-            assert (await watcher.wait("1", kind="w")).status == JobStatus.COMPLETED
+            assert (await watcher.wait("1", workflow_id="w")).status == JobStatus.COMPLETED
             late = now() - opus.ends["1"]
         assert 0 <= late <= 2 * 0.05 * 60 + 0.1
         assert opus.asked["1"] < 40
@@ -51,7 +50,7 @@ def test_once_learned_nobody_asks_before_the_quick_ones_end():
 
             async def one(name: str) -> None:
                 opus.ends[name] = now() + 60
-                await watcher.wait(name, kind="w")
+                await watcher.wait(name, workflow_id="w")
 
             for number in range(ENOUGH + 3):
                 await one(f"first {number}")
@@ -71,7 +70,7 @@ def test_a_thousand_jobs_cost_workers_not_tasks_and_all_are_noticed():
             began = now()
             for number in range(1000):
                 opus.ends[str(number)] = began + 5 + number / 100
-            waits = [asyncio.ensure_future(watcher.wait(str(number), kind="w")) for number in range(1000)]
+            waits = [asyncio.ensure_future(watcher.wait(str(n), workflow_id="w")) for n in range(1000)]
             await asyncio.sleep(0.1)
             assert len(watcher) == 1000
             workers = [task for task in asyncio.all_tasks() if task.get_name() == "opus_async watcher"]
@@ -89,7 +88,7 @@ def test_a_crowd_of_an_unknown_workflow_is_asked_about_with_moderation():
         async with watching(opus) as watcher:
             for number in range(1000):
                 opus.ends[str(number)] = now() + 3600
-            waits = [asyncio.ensure_future(watcher.wait(str(number), kind="w")) for number in range(1000)]
+            waits = [asyncio.ensure_future(watcher.wait(str(n), workflow_id="w")) for n in range(1000)]
             await asyncio.sleep(60)
             for wait in waits:
                 wait.cancel()
@@ -105,7 +104,7 @@ def test_a_job_that_waits_for_a_person_is_asked_about_rarely_and_still_noticed()
         async with watching(opus) as watcher:
             day = 24 * 3600
             opus.answers["1"] = [JobStatus.WAITING] * 10_000
-            wait = asyncio.ensure_future(watcher.wait("1", kind="w"))
+            wait = asyncio.ensure_future(watcher.wait("1", workflow_id="w"))
             await asyncio.sleep(day)
             assert opus.asked["1"] < 350
             opus.answers["1"].clear()
@@ -250,8 +249,8 @@ def test_wake_looks_at_once_also_when_a_look_is_under_way():
         async with watching(opus) as watcher:
             for number in range(ENOUGH):
                 opus.ends[f"teach {number}"] = now() + 1000
-                await watcher.wait(f"teach {number}", kind="w")
-            wait = asyncio.ensure_future(watcher.wait("1", kind="w"))
+                await watcher.wait(f"teach {number}", workflow_id="w")
+            wait = asyncio.ensure_future(watcher.wait("1", workflow_id="w"))
             opus.ends["1"] = now() + 3
             await asyncio.sleep(2.5)
             watcher.wake("1")
@@ -308,7 +307,7 @@ def test_closing_tells_those_who_wait_that_the_job_goes_on():
     async def main():
         opus = FakeOpus()
         opus.ends["1"] = now() + 3600
-        watcher = Watcher(opus, detect_lag=0.05, patience=10)
+        watcher = Watching(opus, detect_lag=0.05, patience=10)
         wait = asyncio.ensure_future(watcher.wait("1"))
         await asyncio.sleep(1)
         await watcher.close()
@@ -322,7 +321,7 @@ def test_closing_tells_those_who_wait_that_the_job_goes_on():
 def test_a_bug_in_the_observer_reaches_those_who_wait():
     async def main():
         class Broken(FakeOpus):
-            async def poll(self, remote_ids):
+            async def poll(self, workflow_id, remote_ids):
                 raise ZeroDivisionError
 
         async with watching(Broken()) as watcher:
@@ -335,17 +334,17 @@ def test_a_bug_in_the_observer_reaches_those_who_wait():
 def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
     async def main():
         class Picky(FakeOpus):
-            async def poll(self, remote_ids):
+            async def poll(self, workflow_id, remote_ids):
                 if "bad" in remote_ids:
                     raise ZeroDivisionError
-                return await super().poll(remote_ids)
+                return await super().poll(workflow_id, remote_ids)
 
         opus = Picky()
         opus.ends["good"] = now() + 60
         async with watching(opus) as watcher:
             good = asyncio.ensure_future(watcher.wait("good"))
             with pytest.raises(ZeroDivisionError):
-                await watcher.wait("bad", look_now=True)
+                await watcher.wait("bad", poll_now=True)
             assert (await good).status == JobStatus.COMPLETED
 
     run_virtual(main())
@@ -365,7 +364,7 @@ def test_what_can_never_be_otherwise_ends_the_wait_at_once():
 
 def test_a_closed_watcher_watches_nothing_more():
     async def main():
-        watcher = Watcher(FakeOpus(), detect_lag=0.05, patience=10)
+        watcher = Watching(FakeOpus(), detect_lag=0.05, patience=10)
         await watcher.close()
         with pytest.raises(OpusError, match="closed"):
             await watcher.wait("1")
@@ -379,16 +378,41 @@ def test_an_observer_that_asks_about_many_is_asked_in_groups():
             batch_size = 50
             calls = 0
 
-            async def poll(self, remote_ids):
+            async def poll(self, workflow_id, remote_ids):
                 self.calls += 1
-                return await super().poll(remote_ids)
+                return await super().poll(workflow_id, remote_ids)
 
         opus = Grouped()
         async with watching(opus) as watcher:
             for number in range(200):
                 opus.ends[str(number)] = now() + 20
-            await asyncio.gather(*(watcher.wait(str(number), kind="w") for number in range(200)))
+            await asyncio.gather(*(watcher.wait(str(number), workflow_id="w") for number in range(200)))
         assert opus.calls < sum(opus.asked.values()) / 3
+
+    run_virtual(main())
+
+
+def test_jobs_of_one_workflow_that_are_due_soon_ride_in_the_same_poll():
+    async def main():
+        class Grouped(FakeOpus):
+            batch_size = 50
+            calls = 0
+
+            async def poll(self, workflow_id, remote_ids):
+                self.calls += 1
+                return await super().poll(workflow_id, remote_ids)
+
+        opus = Grouped()
+        async with watching(opus) as watcher:
+            began = now()
+
+            async def one(number):
+                await asyncio.sleep(number / 50)
+                opus.ends[str(number)] = began + 20
+                await watcher.wait(str(number), workflow_id="w")
+
+            await asyncio.gather(*(one(number) for number in range(25)))
+        assert opus.calls < sum(opus.asked.values()) / 5
 
     run_virtual(main())
 
@@ -431,7 +455,7 @@ def test_bad_end_is_believed_when_a_second_look_a_moment_later_agrees(bad):
         opus.answers["1"] = [bad, bad]
         seen = []
         async with watching(opus) as watcher:
-            assert (await watcher.wait("1", look_now=True, on_status=seen.append)).status == bad
+            assert (await watcher.wait("1", poll_now=True, on_status=seen.append)).status == bad
         first, second = opus.moments["1"]
         assert 0.3 < second - first < 1.5
         assert seen == [bad]
@@ -447,7 +471,7 @@ def test_bad_end_that_a_second_look_does_not_show_is_none(bad):
         seen = []
         async with watching(opus) as watcher:
             assert (
-                await watcher.wait("1", look_now=True, on_status=seen.append)
+                await watcher.wait("1", poll_now=True, on_status=seen.append)
             ).status == JobStatus.COMPLETED
         assert seen == [JobStatus.IN_PROGRESS, JobStatus.COMPLETED]
 
@@ -459,7 +483,7 @@ def test_bad_end_is_not_confirmed_by_a_look_that_failed():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, ServerError("no", status=502), JobStatus.COMPLETED]
         async with watching(opus) as watcher:
-            assert (await watcher.wait("1", look_now=True)).status == JobStatus.COMPLETED
+            assert (await watcher.wait("1", poll_now=True)).status == JobStatus.COMPLETED
 
     run_virtual(main())
 
@@ -469,7 +493,7 @@ def test_bad_ends_that_never_agree_are_believed_in_the_end():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, JobStatus.CANCELLED] * 50
         async with watching(opus) as watcher:
-            assert (await watcher.wait("1", look_now=True)).status.is_terminal
+            assert (await watcher.wait("1", poll_now=True)).status.is_terminal
         assert opus.asked["1"] < 10
 
     run_virtual(main())
@@ -479,7 +503,7 @@ def test_good_end_needs_no_second_look():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
-            assert (await watcher.wait("1", look_now=True)).status == JobStatus.COMPLETED
+            assert (await watcher.wait("1", poll_now=True)).status == JobStatus.COMPLETED
         assert opus.asked["1"] == 1
 
     run_virtual(main())
@@ -510,9 +534,9 @@ def test_watcher_lag_of_a_job_that_may_have_ended_before_has_no_bound_until_it_i
         opus = FakeOpus()
         opus.ends["later"] = now() + 5
         async with watching(opus) as watcher:
-            ended = await watcher.wait("long ago", look_now=True)
+            ended = await watcher.wait("long ago", poll_now=True)
             assert (ended.last_seen_running, ended.detect_lag) == (None, None)
-            assert (await watcher.wait("later", look_now=True)).detect_lag < 5
+            assert (await watcher.wait("later", poll_now=True)).detect_lag < 5
 
     run_virtual(main())
 
@@ -521,9 +545,9 @@ def test_watcher_polls_name_the_job_of_whoever_waits():
     named = {}
 
     class NamingOpus(FakeOpus):
-        async def poll(self, remote_ids):
+        async def poll(self, workflow_id, remote_ids):
             named.setdefault(remote_ids[0], set()).add(current_job.get().index)
-            return await super().poll(remote_ids)
+            return await super().poll(workflow_id, remote_ids)
 
     async def wait(watcher, index):
         current_job.set(CurrentJob(index=index))

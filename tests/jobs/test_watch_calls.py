@@ -11,20 +11,17 @@ from hypothesis import strategies as st
 from virtual_time import run_virtual
 from watched_opus import FakeOpus, now, watching
 
+from opus_async.jobs.callback_trust import EARLY_CALLBACKS, ENDS_COUNTED, ENDS_ENOUGH, CallbackTrust
 from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.polling import (
-    CALLS_COUNTED,
-    CALLS_ENOUGH,
     ENOUGH,
     FIRST_POLL_UNKNOWN,
     MAX_INTERVAL,
     MIN_INTERVAL,
     OVERDUE_FACTOR,
-    CallbackStats,
     PollSchedule,
     RunTimeStats,
 )
-from opus_async.jobs.watch import EARLY_CALLS
 from opus_async.models import JobStatus
 
 
@@ -41,12 +38,16 @@ class CallingOpus(FakeOpus):
         self.ends[name] = now() + seconds
         for after in self.calls(name):
             asyncio.get_running_loop().call_at(self.ends[name] + after, watcher.wake, name)
-        assert (await watcher.wait(name, kind="w", calls_back=True)).status == JobStatus.COMPLETED
+        assert (await watcher.wait(name, workflow_id="w", calls_back=True)).status == JobStatus.COMPLETED
         self.late.append(now() - self.ends[name])
 
     def calls(self, name):
         after = self.call_after(name)
         return after if isinstance(after, list) else [] if after is None else [after]
+
+
+def times_of(watcher, opus):
+    return watcher._workflows[opus, "w"].times
 
 
 async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):
@@ -131,9 +132,9 @@ def test_a_quick_jobs_call_may_outrun_the_watch():
 def test_calls_about_jobs_that_nobody_waits_for_are_forgotten():
     async def main():
         async with watching(FakeOpus()) as watcher:
-            for number in range(EARLY_CALLS * 3):
+            for number in range(EARLY_CALLBACKS * 3):
                 watcher.wake(str(number))
-            assert len(watcher._early) == EARLY_CALLS
+            assert len(watcher._early) == EARLY_CALLBACKS
 
     run_virtual(main())
 
@@ -147,7 +148,7 @@ def test_a_call_during_a_look_is_followed_by_another_look():
             asyncio.get_running_loop().call_at(now() + 9.9, watcher.wake, "1")
             asyncio.get_running_loop().call_at(now() + 10.2, watcher.wake, "1")
             began = now()
-            await watcher.wait("1", kind="w", calls_back=True)
+            await watcher.wait("1", workflow_id="w", calls_back=True)
             assert now() - began < 12.0
 
     run_virtual(main())
@@ -159,7 +160,7 @@ def test_the_run_time_learned_from_a_call_is_the_run_time():
         async with watching(opus) as watcher:
             for number in range(ENOUGH * 3):
                 await opus.run(watcher, str(number), 60.0)
-            assert watcher._times["w"].quantile(0.5) == pytest.approx(60, abs=0.1)
+            assert times_of(watcher, opus).quantile(0.5) == pytest.approx(60, abs=0.1)
 
     run_virtual(main())
 
@@ -184,11 +185,11 @@ def test_a_parked_job_is_asked_about_rarely_and_woken_by_its_call():
 
 @given(told=st.lists(st.booleans(), max_size=60))
 def test_calls_are_relied_on_by_the_newest_ends(told):
-    calls = CallbackStats()
+    calls = CallbackTrust()
     for each in told:
         calls.learn(told=each)
-    newest = told[-CALLS_COUNTED:]
-    expected = None if len(newest) < CALLS_ENOUGH else sum(newest) * 2 >= len(newest)
+    newest = told[-ENDS_COUNTED:]
+    expected = None if len(newest) < ENDS_ENOUGH else sum(newest) * 2 >= len(newest)
     assert calls.reliable is expected
 
 
@@ -203,7 +204,7 @@ def test_a_rest_is_never_short_and_never_endless(age, samples, lag, crowd, waiti
     times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
-    rest = PollSchedule(lag).rest(age, times, crowd, waiting)
+    rest = PollSchedule(lag).interval_with_callback(age, times, crowd, waiting)
     assert rest >= 2 * MIN_INTERVAL
     if waiting is None and times.known and len(samples) >= crowd:
         assert (
@@ -248,7 +249,7 @@ def test_a_time_that_a_person_took_teaches_nothing_also_when_the_job_went_on_aft
         opus.answers["1"] = [JobStatus.WAITING] * 30 + [JobStatus.IN_PROGRESS] * 2
         async with watching(opus) as watcher:
             await opus.run(watcher, "1", 3600.0)
-            assert "w" not in watcher._times or watcher._times["w"].seen == 0
+            assert times_of(watcher, opus).seen == 0
 
     run_virtual(main())
 
@@ -259,7 +260,7 @@ def test_watcher_end_that_a_callback_told_says_so():
         async with watching(opus) as watcher:
             opus.ends["1"] = now() + 200
             asyncio.get_running_loop().call_at(opus.ends["1"] + 0.02, watcher.wake, "1")
-            ended = await watcher.wait("1", kind="w", calls_back=True)
+            ended = await watcher.wait("1", workflow_id="w", calls_back=True)
         assert ended.told_by is ToldBy.CALLBACK
         assert ended.last_seen_running <= opus.ends["1"] <= ended.seen_at
 

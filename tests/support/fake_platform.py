@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import OpusError
+from opus_async.errors import ConfigurationError, OpusError
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
@@ -23,7 +23,9 @@ class FakePlatform:
     """Jobs ``job-0``, ``job-1``, ...; each step takes ``step`` seconds and can be made to raise."""
 
     stages = STAGES
-    kind = "fake"
+    workflow_id = "fake"
+    start_visible_after = 0.0
+    operation_limits = ()
     batch_size = 1
     workflow = Workflow(workflow_id="fake")
     identity = {"platform": "fake", "host": "nowhere", "generation": "f0"}  # noqa: RUF012 - read only
@@ -34,7 +36,8 @@ class FakePlatform:
         self.orphaned_jobs = 0
         self.uploads_reused = 0
         self.calls_back = False
-        self.adopted: dict[str, JobRequest] = {}
+        self.status_source = self
+        self.attached: dict[str, JobRequest] = {}
         self.released: list[str] = []
         self.made: set[str] = set()
         self.files: dict[str, bytes] = {}
@@ -87,7 +90,7 @@ class FakePlatform:
     async def is_well(self) -> bool:
         return False
 
-    async def poll(self, remote_ids):
+    async def poll(self, workflow_id, remote_ids):
         self.calls.append(("poll", tuple(remote_ids)))
         await asyncio.sleep(0.01)
         now = asyncio.get_running_loop().time()
@@ -105,8 +108,19 @@ class FakePlatform:
     def estimated_requests(self, files: int) -> int:
         return 2 + files
 
-    def attach(self, remote_id: str, request: JobRequest, *, elsewhere: bool = False) -> None:
-        self.adopted[remote_id] = request
+    def attach(
+        self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
+    ) -> None:
+        self.attached[remote_id] = request
+
+    def alias_of(self, remote_id: str) -> str | None:
+        return None
+
+    def can_resume(self, status: JobStatus) -> bool:
+        return False
+
+    async def resume(self, remote_id: str, answer: str) -> None:
+        raise ConfigurationError("Jobs of this platform cannot be resumed")
 
     def release(self, remote_id: str) -> None:
         self.released.append(remote_id)
@@ -133,7 +147,7 @@ def lifecycle_on(
     job_timeout: float | None = None,
     notify: Dispatcher | None = None,
 ) -> tuple[Lifecycle[Any, Any], Watcher]:
-    watcher = Watcher(platform, detect_lag=0.05, patience=60, jitter=lambda: 1.0)
+    watcher = Watcher(detect_lag=0.05, patience=60, jitter=lambda: 1.0)
     lifecycle = Lifecycle(
         platform,
         watcher,

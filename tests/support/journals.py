@@ -13,24 +13,27 @@ class WrittenDown:
 
     def __init__(self, platform: FakePlatform) -> None:
         self.told: list[tuple[str, object]] = []
-        self.starts_when_ordering: list[int] = []
+        self.starts_at_intent: list[int] = []
         self._platform = platform
 
-    def created(self, remote_id: str) -> None:
-        self.told.append(("created", remote_id))
+    def job_created(self, remote_id: str) -> None:
+        self.told.append(("job_created", remote_id))
 
-    async def ordering(self, remote_id: str) -> None:
-        self.told.append(("ordering", remote_id))
-        self.starts_when_ordering.append(self._platform.count("start"))
+    def job_identified(self, remote_id: str, alias: str) -> None:
+        self.told.append(("job_identified", alias))
 
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
-        self.told.append(("doubted", doubt))
+    async def start_intent(self, remote_id: str) -> None:
+        self.told.append(("start_intent", remote_id))
+        self.starts_at_intent.append(self._platform.count("start"))
 
-    def gave_way(self, remote_id: str) -> None:
-        self.told.append(("gave way", remote_id))
+    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+        self.told.append(("restart_forbidden", doubt))
 
-    def ordered(self, remote_id: str) -> None:
-        self.told.append(("ordered", remote_id))
+    def job_superseded(self, remote_id: str) -> None:
+        self.told.append(("job_superseded", remote_id))
 
-    def seen(self, status: JobStatus) -> None:
-        self.told.append(("seen", str(status)))
+    def start_accepted(self, remote_id: str) -> None:
+        self.told.append(("start_accepted", remote_id))
+
+    def status_seen(self, status: JobStatus) -> None:
+        self.told.append(("status_seen", str(status)))

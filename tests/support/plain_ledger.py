@@ -21,10 +21,10 @@ class PlainMemory:
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
 
-    async def recall(self, name: str) -> str | None:
+    async def get(self, name: str) -> str | None:
         return self.kept.get(name)
 
-    def keep(self, name: str, value: str) -> None:
+    def put(self, name: str, value: str) -> None:
         self.kept[name] = value
 
 
@@ -115,6 +115,9 @@ class PlainLedger:
         if self._jobs.setdefault(remote_id, row.id) == row.id:
             self._set(row, remote_id=remote_id, generation=generation)
         self._tell("created", row)
+
+    def identified(self, row: Row, alias: str) -> None:
+        self._set(row, alias=alias)
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         self._check()

@@ -29,7 +29,7 @@ class FakeOpus:
     async def is_well(self):
         return self.well
 
-    async def poll(self, remote_ids):
+    async def poll(self, workflow_id, remote_ids):
         assert len(remote_ids) <= self.batch_size
         assert not self.open & set(remote_ids), "a job was asked about twice at once"
         self.open |= set(remote_ids)
@@ -49,10 +49,21 @@ class FakeOpus:
         return JobStatus.COMPLETED if now >= self.ends.get(remote_id, 0) else JobStatus.IN_PROGRESS
 
 
+class Watching(Watcher):
+    """A watcher whose jobs are all of one source."""
+
+    def __init__(self, source, **options):
+        super().__init__(**options)
+        self._source = source
+
+    async def wait(self, remote_id, **options):
+        return await super().wait(self._source, remote_id, **options)
+
+
 @asynccontextmanager
 async def watching(opus, **options):
     options = {"detect_lag": 0.05, "patience": 120, "jitter": lambda: 1.0} | options
-    watcher = Watcher(opus, **options)
+    watcher = Watching(opus, **options)
     try:
         yield watcher
     finally:

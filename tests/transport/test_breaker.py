@@ -691,6 +691,8 @@ def test_the_looks_that_decide_about_a_second_order_are_late_and_not_misled():
         orders = []
 
         class Platform:
+            start_visible_after = 0.0
+
             async def start(self, remote_id, ready):
                 orders.append(clock())
                 error = broken()

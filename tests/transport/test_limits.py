@@ -13,6 +13,7 @@ from virtual_time import run_virtual
 
 from opus_async.errors import TransportError
 from opus_async.transport.limits import Bandwidth, Priority, RequestLimiter
+from opus_async.transport.rates import OperationLimit
 
 WORK, POLL = Priority.WORK, Priority.POLL
 
@@ -27,6 +28,7 @@ visits = st.lists(
         st.sampled_from(Priority),
         st.floats(0, 0.5),  # stays
         st.none() | st.floats(0, 3),  # is cancelled, after its arrival
+        st.sampled_from(["", "start"]),
     ),
     min_size=1,
     max_size=60,
@@ -35,26 +37,34 @@ visits = st.lists(
 
 @settings(max_examples=150)
 @given(
-    visits, st.integers(1, 5), st.none() | st.floats(2, 50), st.none() | st.floats(2, 50), st.floats(0, 1.9)
+    plan=visits,
+    slots=st.integers(1, 5),
+    rate=st.none() | st.floats(2, 50),
+    poll_rate=st.none() | st.floats(2, 50),
+    start_rate=st.none() | st.floats(2, 50),
+    storm=st.floats(0, 1.9),
 )
 def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
-    plan, slots, rate, poll_rate, storm
+    *, plan, slots, rate, poll_rate, start_rate, storm
 ):
-    granted: list[tuple[float, Priority]] = []
+    granted: list[tuple[float, Priority, str]] = []
+    limits = () if start_rate is None else (OperationLimit(operations=frozenset({"start"}), rate=start_rate),)
 
-    async def visit(gate, arrives, lane, stays):
+    async def visit(gate, arrives, lane, stays, operation):
         await asyncio.sleep(arrives)
-        async with gate.slot(lane):
+        async with gate.slot(lane, operation):
             assert gate.in_use <= slots
-            granted.append((clock(), lane))
+            granted.append((clock(), lane, operation))
             await asyncio.sleep(stays)
         return True
 
     async def main():
-        gate = RequestLimiter(slots, rate=rate, poll_rate=poll_rate, random=lambda: 0.5)
-        tasks = [asyncio.create_task(visit(gate, *entry[:3])) for entry in plan]
+        gate = RequestLimiter(
+            slots, rate=rate, poll_rate=poll_rate, operation_limits=limits, random=lambda: 0.5
+        )
+        tasks = [asyncio.create_task(visit(gate, *entry[:3], entry[4])) for entry in plan]
         loop = asyncio.get_running_loop()
-        for task, (arrives, _, _, gives_up) in zip(tasks, plan, strict=True):
+        for task, (arrives, _, _, gives_up, _) in zip(tasks, plan, strict=True):
             if gives_up is not None:
                 loop.call_later(arrives + gives_up, task.cancel)
         loop.call_later(storm, gate.throttled, 0.5)
@@ -72,8 +82,12 @@ def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
 
     run_virtual(main())
     for limit, times in (
-        (rate, [when for when, _ in granted]),
-        (poll_rate, [when for when, lane in granted if lane is POLL]),
+        (rate, [when for when, _, _ in granted]),
+        (
+            poll_rate,
+            [when for when, lane, name in granted if lane is POLL and not (limits and name == "start")],
+        ),
+        (start_rate, [when for when, _, name in granted if name == "start"]),
     ):
         if limit is not None:
             for index, first in enumerate(times):
@@ -115,6 +129,28 @@ def test_work_goes_first_and_polls_get_every_fourth_turn():
         await asyncio.gather(*tasks)
         assert order[:8] == [WORK, WORK, WORK, POLL] * 2
         assert order.count(POLL) == order.count(WORK) == 30
+
+    run_virtual(main())
+
+
+def test_operation_with_a_rate_of_its_own_holds_up_nobody_else_and_keeps_its_place():
+    async def main():
+        gate = RequestLimiter(
+            1, operation_limits=[OperationLimit(operations=frozenset({"run", "resume"}), rate=1.0)]
+        )
+        order, began = [], clock()
+
+        async def visit(name):
+            async with gate.slot(WORK, name):
+                order.append((name, round(clock() - began)))
+
+        names = ["run", "resume", "list", "run", "list"]
+        async with gate.slot():
+            tasks = [asyncio.create_task(visit(name)) for name in names]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert order == [("run", 0), ("list", 0), ("list", 0), ("resume", 1), ("run", 2)]
+        gate.close()
 
     run_virtual(main())
 

@@ -31,6 +31,7 @@ CREATE TABLE jobs (
     gave_way INTEGER NOT NULL DEFAULT 0,    -- 1 once the row is done with it
     start_doubt TEXT,       -- why it is not ordered again: refused (its last order was), or differed (it was
                             -- seen to differ from a job never started); NULL where nothing was learned
+    alias TEXT,             -- its second id, where the platform gave it one later
     PRIMARY KEY (remote_id, place)
 ) WITHOUT ROWID
 """,

@@ -414,6 +414,11 @@ class SqliteLedger:
         """A shell exists. Losing this costs a stray shell and no bill."""
         self._writer.step(transitions.created(row.id, remote_id, generation, self._here))
 
+    def identified(self, row: Row, alias: str) -> None:
+        """The platform gave its job a second id."""
+        if row.id in self._leased:
+            self._writer.step(transitions.identified(row.id, alias))
+
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
         """The order to start is about to leave.
 
@@ -536,10 +541,10 @@ class _Memory:
         self._writer = writer
         self._clock = clock
 
-    async def recall(self, name: str) -> str | None:
+    async def get(self, name: str) -> str | None:
         """What was kept under this name."""
         return await self._writer.run(partial(key_value.get, name), patient=True)
 
-    def keep(self, name: str, value: str) -> None:
+    def put(self, name: str, value: str) -> None:
         """Keep it."""
         self._writer.post(partial(key_value.put, name, value, self._clock.now()))

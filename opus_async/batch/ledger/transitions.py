@@ -137,6 +137,21 @@ _GAVE_WAY = _Transition(
 )
 
 
+def identified(row: int, alias: str) -> Step:
+    """The platform gave its job a second id."""
+    return ("identified", row, encode(alias))
+
+
+_IDENTIFIED = _Transition(
+    ("alias",),
+    """
+    UPDATE jobs SET alias = :alias
+    WHERE remote_id = (SELECT remote_id FROM rows WHERE id = :row) AND row = :row AND NOT gave_way;
+    """,
+    is_change=False,
+)
+
+
 def doubted(row: int, doubt: StartDoubt) -> Step:
     """Something was learned of the start of its job that forbids another order."""
     return ("doubted", row, doubt.value)
@@ -261,6 +276,7 @@ _MEANINGS = {
     "ordering": _ORDERING,
     "gave_way": _GAVE_WAY,
     "doubted": _DOUBTED,
+    "identified": _IDENTIFIED,
     "running": _RUNNING,
     "seen": _SEEN,
     "spent": _SPENT,

@@ -24,7 +24,7 @@ taken for it: to look once too often costs one request."""
 _ROWS = """
 SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
                                    status, orders, attempts, started_at, waiting_since, timings, retried_from,
-                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt))
+                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
@@ -140,6 +140,7 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         world,
         other_inputs,
         start_doubt,
+        alias,
     ) = values
     return Row(
         id=row,
@@ -148,6 +149,7 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         cells=json.loads(cells),
         state=RowState(state),
         remote_id=remote_id,
+        alias=alias,
         generation=generation,
         status=status,
         orders=orders,

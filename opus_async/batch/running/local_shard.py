@@ -16,10 +16,11 @@ from opus_async.batch.rows import UNBILLED, FetchedFile, Row, RowResult, RowStat
 from opus_async.batch.running.output_files import STAGE as DOWNLOAD
 from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
-from opus_async.errors import LedgerError, OpusError
+from opus_async.errors import JobPaused, LedgerError, OpusError
 from opus_async.gaps import gapped
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
-from opus_async.jobs.lifecycle import JobPaused, Lifecycle
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.pausing import WhenPaused
 from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
@@ -230,9 +231,6 @@ class LocalShardRunner:
         while True:
             try:
                 return await self._run(work)
-            except JobPaused as parked:
-                await self._park(work, parked)
-                return None
             except LedgerError:
                 raise
             except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
@@ -282,6 +280,9 @@ class LocalShardRunner:
             work.begin_anew()
             outcome = await self._job(work)
         row = work.row
+        if isinstance(outcome.error, JobPaused):
+            await self._park(work, outcome)
+            return None
         if outcome.error is not None and out_of(outcome.error):
             raise outcome.error
         files = await self._fetch(row, outcome)
@@ -299,7 +300,9 @@ class LocalShardRunner:
         row = work.row
         past = _past(row, accept_second_bill=self._accept_second_bill)
         request = await self._requests.of(row)
-        return await self._lifecycle.run(request, index=row.index, past=past, journal=work, park=True)
+        return await self._lifecycle.run(
+            request, index=row.index, past=past, journal=work, on_paused=WhenPaused.RETURN
+        )
 
     async def _doom_of(self, error: OpusError) -> OpusError | None:
         """What of it would meet every row, as far as can be known now; None if nothing would."""
@@ -324,14 +327,14 @@ class LocalShardRunner:
         except OpusError as error:
             raise error.located(job_id=outcome.job_id) from None
 
-    async def _park(self, work: _RowTask, parked: JobPaused) -> None:
+    async def _park(self, work: _RowTask, paused: JobOutcome) -> None:
         since = work.row.waiting_since
         waited = 0.0 if since is None else max(0.0, self._ledger.now() - since)
         await self._ledger.park(
             work.row,
-            status=str(parked.status),
+            status=str(paused.status),
             look_in=min(max(LOOK_SHARE * waited, LOOK_SOONEST), LOOK_LATEST),
-            timings=add_timings(work.row.timings, parked.timings),
+            timings=add_timings(work.row.timings, paused.timings),
         )
         work.settled = True
 
@@ -387,12 +390,16 @@ class _RowTask:
         """Whether its files were not looked at since it was handed out."""
         self._generation = row.generation or generation
 
-    def created(self, remote_id: str) -> None:
+    def job_created(self, remote_id: str) -> None:
         self._ledger.created(self.row, remote_id, self._generation)
         self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
         self._doubts.passed(self._stages.prepare, self._stages.create)
 
-    async def ordering(self, remote_id: str) -> None:
+    def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
+        self._ledger.identified(self.row, alias)
+        self.row = replace(self.row, alias=alias)
+
+    async def start_intent(self, remote_id: str) -> None:
         if self._unchecked:  # hours may lie between: what was uploaded is sent again
             await self._requests.check(self.row)
         before = self.phase, self.may_run
@@ -408,27 +415,27 @@ class _RowTask:
     def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""
         if self.row.remote_id is not None:
-            self.gave_way(self.row.remote_id)
+            self.job_superseded(self.row.remote_id)
         self._unchecked = False
 
-    def gave_way(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+    def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self._ledger.gave_way(self.row)
         self.row = self.row.without_job()
         self._generation, self.status = self._here, None
         self.phase, self.may_run = _Phase.UNORDERED, False
 
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
+    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
         self._ledger.doubted(self.row, doubt)
         self.row = replace(self.row, start_doubt=doubt)
 
-    def ordered(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+    def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
         self.ordered_at = asyncio.get_running_loop().time()
         self._ledger.ordered(self.row)
         self.row = replace(self.row, state=RowState.RUNNING)
         self._doubts.passed(self._stages.start)
 
-    def seen(self, status: JobStatus) -> None:
+    def status_seen(self, status: JobStatus) -> None:
         self.status = str(status)
         if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
             self._ledger.seen(self.row, self.status)
@@ -452,9 +459,10 @@ def _past(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
     return RecoveredJob(
         remote_id=row.remote_id,
-        orders=max(row.orders, 1) if ordered else 0,
-        accepted=ordered and known_to_run,
-        elsewhere=row.elsewhere,
+        alias=row.alias,
+        starts_sent=max(row.orders, 1) if ordered else 0,
+        start_accepted=ordered and known_to_run,
+        made_elsewhere=row.elsewhere,
         retry=retry,
         doubt=row.start_doubt,
     )

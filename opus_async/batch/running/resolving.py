@@ -12,7 +12,7 @@ from opus_async.batch.ports import Client
 from opus_async.batch.world import place_of
 from opus_async.errors import AuthenticationError, HostDown, first_error
 from opus_async.models import JobStatus
-from opus_async.platform import StatusSource
+from opus_async.platform import Platform
 from opus_async.tasks import start_in
 
 ASKED_AT_ONCE = 32
@@ -51,9 +51,9 @@ async def started(client: Client, workflow_id: str, jobs: Sequence[Job]) -> dict
     return found
 
 
-async def _look(platform: StatusSource, job_id: str) -> JobStatus | None:
+async def _look(platform: Platform[Any, Any], job_id: str) -> JobStatus | None:
     for _ in range(LOOKS):
-        seen: Any = (await platform.poll([job_id])).get(job_id)
+        seen: Any = (await platform.status_source.poll(platform.workflow_id, [job_id])).get(job_id)
         if isinstance(seen, JobStatus):
             return seen
         if isinstance(seen, AuthenticationError | HostDown):

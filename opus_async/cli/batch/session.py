@@ -249,7 +249,8 @@ def restore_connection(options: ConnectionT, facts: Mapping[str, Any]) -> Connec
     """
     import os
 
-    from opus_async.config import DEFAULT_BASE_URL, is_loopback
+    from opus_async.opus.settings import DEFAULT_BASE_URL
+    from opus_async.transport.urls import is_loopback
 
     options.env_file.load()
     identity = facts.get("fingerprint", {})

@@ -8,9 +8,9 @@ from opus_async.batch.ledger.lock import holder
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.cli.demo import documents
 from opus_async.cli.errors import WrongUse
-from opus_async.config import is_loopback
 from opus_async.errors import LedgerError
 from opus_async.layout import FAILURES, LEDGER, LOCK, MARK, REPORT, RESULTS, SUMMARY
+from opus_async.transport.urls import is_loopback
 
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"

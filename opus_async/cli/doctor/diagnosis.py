@@ -13,7 +13,6 @@ from http import HTTPStatus
 from yarl import URL
 
 from opus_async.cli.doctor.checks import Check, bad, good, risk
-from opus_async.config import DEFAULT_BASE_URL, key_problem, resolve_key
 from opus_async.errors import (
     APIError,
     AuthenticationError,
@@ -28,6 +27,7 @@ from opus_async.errors import (
 )
 from opus_async.models import Workflow
 from opus_async.opus.protocol.api_errors import RetiredPath, key_is_absent
+from opus_async.opus.settings import DEFAULT_BASE_URL, key_problem, resolve_key
 
 _GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 _NEW_KEY = "make a new one in Opus under My Organization > settings > API Keys"

@@ -17,18 +17,12 @@ from opus_async.cli import connection
 from opus_async.cli.doctor import DoctorOptions
 from opus_async.cli.doctor.checks import Check, bad, good, risk
 from opus_async.cli.environment import Loaded
-from opus_async.config import (
-    Limits,
-    is_loopback,
-    key_problem,
-    resolve_base_url,
-    resolve_callback,
-    resolve_key,
-)
+from opus_async.config import Limits
 from opus_async.errors import ConfigurationError
 from opus_async.opus.protocol import requests
+from opus_async.opus.settings import key_problem, resolve_base_url, resolve_callback, resolve_key
 from opus_async.transport import open_files
-from opus_async.transport.urls import without_query
+from opus_async.transport.urls import is_loopback, without_query
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)

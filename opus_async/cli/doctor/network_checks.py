@@ -20,8 +20,9 @@ from yarl import URL
 
 from opus_async.cli.doctor import DoctorOptions, api_checks
 from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
-from opus_async.config import Timeouts, resolve_base_url
+from opus_async.config import Timeouts
 from opus_async.errors import ConfigurationError, OpusError, TransportError
+from opus_async.opus.settings import resolve_base_url
 from opus_async.transport.http import Http, Request
 from opus_async.transport.proxies import Proxies
 

@@ -104,7 +104,7 @@ async def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(mount):
             await ledger.begin_session({})
         assert caught.value.disk_full
         with pytest.raises(LedgerError):
-            ledger.memory.keep("a", "b")
+            ledger.memory.put("a", "b")
     remount(point, "size=60m")
     has_all(directory, done)
     async with opened(directory) as ledger:

@@ -45,6 +45,25 @@ async def test_it_is_a_ledger(tmp_path):
     assert not missing
 
 
+async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_is_the_rows(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        await ledger.ordering(row, "session-1", "v1")
+        ledger.identified(row, "run-1")
+        ledger.ordered(row)
+        ledger.release(row)
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        (row,) = await ledger.take(1)
+        assert (row.remote_id, row.alias) == ("session-1", "run-1")
+        ledger.gave_way(row)
+        await ledger.ordering(row.without_job(), "session-2", "v1")
+        found = await ledger.row("key-0")
+        assert found is not None
+        assert (found.remote_id, found.alias) == ("session-2", None)
+
+
 async def test_a_row_from_plan_to_completion(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
@@ -743,12 +762,12 @@ async def test_facts_are_kept_and_replaced(tmp_path):
 
 async def test_the_platform_remembers(tmp_path):
     async with created(tmp_path) as ledger:
-        ledger.memory.keep("sha256:ab", "https://files.example/1")
-        ledger.memory.keep("sha256:ab", "https://files.example/2")
-        assert await ledger.memory.recall("sha256:ab") == "https://files.example/2"
-        assert await ledger.memory.recall("sha256:cd") is None
+        ledger.memory.put("sha256:ab", "https://files.example/1")
+        ledger.memory.put("sha256:ab", "https://files.example/2")
+        assert await ledger.memory.get("sha256:ab") == "https://files.example/2"
+        assert await ledger.memory.get("sha256:cd") is None
     async with opened(tmp_path) as ledger:
-        assert await ledger.memory.recall("sha256:ab") == "https://files.example/2"
+        assert await ledger.memory.get("sha256:ab") == "https://files.example/2"
 
 
 async def test_digests_of_files_are_kept_whatever_the_file_system_calls_them(tmp_path):
@@ -783,7 +802,7 @@ async def test_any_text_can_be_kept(tmp_path, odd):
         assert row.cells == {odd: odd}
         await ledger.ordering(row, f"job {odd}", "v0")
         ledger.seen(row, odd)
-        ledger.memory.keep(odd, odd)
+        ledger.memory.put(odd, odd)
         await ledger.end(row, not_completed(RowState.FAILED, error=odd, cause=odd, status=odd))
         await ledger.end_session(ended_because=odd, exit_code=1, stray_shells=0, uploads_saved=0)
         assert await ledger.row(f"key {odd}") is not None
@@ -799,5 +818,5 @@ async def test_a_closed_ledger_says_so(tmp_path):
         with pytest.raises(LedgerError, match="closed"):
             await ledger.begin_session({})
         with pytest.raises(LedgerError, match="closed"):
-            ledger.memory.keep("a", "b")
+            ledger.memory.put("a", "b")
         await ledger.close()

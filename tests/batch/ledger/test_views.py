@@ -133,7 +133,7 @@ async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
     rows = [new_row(0, cells={"Document": "a.pdf", "Link": "https://files.example/a.pdf"}), *new_rows(3)[1:]]
     async with created(tmp_path, rows, facts={"settings": {"rate": 5}}) as ledger:
         await ledger.begin_session({"rate": 5})
-        ledger.memory.keep("sha256:ab", "https://files.example/b.pdf")
+        ledger.memory.put("sha256:ab", "https://files.example/b.pdf")
         ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
         taken = await ledger.take(3)
         await complete(ledger, taken[0])

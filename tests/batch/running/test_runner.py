@@ -8,6 +8,7 @@ import pytest
 from fake_platform import FakePlatform
 from plain_ledger import PlainLedger
 from runner_session import Session
+from second_platform import SecondPlatform, Server
 
 from opus_async.batch.rows import RowState
 from opus_async.batch.running.local_shard import SHARD
@@ -28,9 +29,9 @@ def test_all_rows_run_and_no_more_at_once_than_there_are_slots():
     assert set(session.platform.starts.values()) == {1}
 
 
-def test_rows_start_no_faster_than_the_limiter_lets_them():
+def test_rows_start_no_faster_than_the_limiter_lets_them(platform_class):
     session = Session(
-        PlainLedger(40), FakePlatform(step=0, run_time=0), max_in_flight=40, limiter=StartRate(4.0)
+        PlainLedger(40), platform_class(step=0, run_time=0), max_in_flight=40, limiter=StartRate(4.0)
     )
     session.run()
     assert session.states == {"completed": 40}
@@ -53,15 +54,15 @@ def test_an_interrupt_waits_for_what_is_near_its_end_and_for_nothing_else():
     assert near.took < 57 + 8
 
 
-def test_a_second_interrupt_leaves_at_once():
-    session = Session(PlainLedger(50), FakePlatform(step=0.01, run_time=20))
+def test_a_second_interrupt_leaves_at_once(platform_class):
+    session = Session(PlainLedger(50), platform_class(step=0.01, run_time=20))
     session.run((19, session.control.interrupt), (19.2, session.control.interrupt))
     assert session.took < 19.3
     assert session.states == {"running": 10, "planned": 40}
 
 
-def test_what_is_not_ordered_yet_is_given_back_with_its_shell():
-    platform = FakePlatform(step=5, run_time=1)
+def test_what_is_not_ordered_yet_is_given_back_with_its_shell(platform_class):
+    platform = platform_class(step=5, run_time=1)
     session = Session(PlainLedger(30), platform)
     session.run((3, session.control.interrupt))
     assert session.states == {"planned": 30}
@@ -75,8 +76,8 @@ def test_an_order_under_way_is_waited_for():
     assert session.states == {"completed": 10, "planned": 20}
 
 
-def test_a_row_goes_on_where_another_session_left_it():
-    ledger, platform = PlainLedger(10), FakePlatform(step=0.01, run_time=20)
+def test_a_row_goes_on_where_another_session_left_it(platform_class):
+    ledger, platform = PlainLedger(10), platform_class(step=0.01, run_time=20)
     first = Session(ledger, platform)
     first.run((5, first.control.interrupt), (5, first.control.interrupt))
     assert first.states == {"running": 10}
@@ -88,8 +89,8 @@ def test_a_row_goes_on_where_another_session_left_it():
     assert set(platform.starts.values()) == {1}
 
 
-def test_a_full_disk_stops_everything_and_orders_nothing_more():
-    ledger, platform = PlainLedger(100), FakePlatform(step=0.1, run_time=3)
+def test_a_full_disk_stops_everything_and_orders_nothing_more(platform_class):
+    ledger, platform = PlainLedger(100), platform_class(step=0.1, run_time=3)
     session = Session(ledger, platform)
 
     def fill():
@@ -101,8 +102,8 @@ def test_a_full_disk_stops_everything_and_orders_nothing_more():
     assert platform.count("start") == ledger.counts().completed + ledger.counts().running
 
 
-def test_a_refused_key_stops_the_batch_and_fails_no_row():
-    platform = FakePlatform(step=0.01, run_time=1)
+def test_a_refused_key_stops_the_batch_and_fails_no_row(platform_class):
+    platform = platform_class(step=0.01, run_time=1)
     platform.fail["create"] = lambda bound: (
         AuthenticationError("no", status=401) if bound["n"] >= 20 else None
     )
@@ -112,8 +113,8 @@ def test_a_refused_key_stops_the_batch_and_fails_no_row():
     assert set(session.states) == {"completed", "planned"}
 
 
-def test_rows_that_fail_by_themselves_stop_nobody():
-    platform = FakePlatform(step=0.01, run_time=1)
+def test_rows_that_fail_by_themselves_stop_nobody(platform_class):
+    platform = platform_class(step=0.01, run_time=1)
     platform.fail["start"] = lambda remote_id: (
         ValidationFailed("no", status=400) if remote_id.endswith("3") else None
     )
@@ -122,8 +123,8 @@ def test_rows_that_fail_by_themselves_stop_nobody():
     assert session.states == {"completed": 45, "failed": 5}
 
 
-def test_a_surprise_is_that_rows_alone():
-    platform = FakePlatform(step=0.01, run_time=1)
+def test_a_surprise_is_that_rows_alone(platform_class):
+    platform = platform_class(step=0.01, run_time=1)
     platform.fail["prepare"] = lambda bound: ZeroDivisionError("oh") if bound["n"] == 7 else None
     session = Session(PlainLedger(20), platform)
     session.run()
@@ -131,8 +132,8 @@ def test_a_surprise_is_that_rows_alone():
     assert "ZeroDivisionError" in session.ledger.endings[7].error
 
 
-def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again():
-    platform = FakePlatform(step=0.01, run_time=1)
+def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again(platform_class):
+    platform = platform_class(step=0.01, run_time=1)
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     platform.fail["check_started"] = lambda _: None
     session = Session(PlainLedger(1), platform)
@@ -142,8 +143,8 @@ def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again():
 
 
 @pytest.mark.parametrize(("halt", "in_flight"), [("soon,fail=3", 0), ("now,fail=3", 7)])
-def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight):
-    platform = FakePlatform(step=0.01, run_time=20)
+def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight, platform_class):
+    platform = platform_class(step=0.01, run_time=20)
     platform.fail["bind"] = lambda inputs: ServerError("no", status=500) if inputs["n"] in {0, 1, 2} else None
     session = Session(PlainLedger(100), platform, halt=halt)
     session.run()
@@ -155,14 +156,45 @@ def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight):
     assert session.ledger.counts().planned >= 80
 
 
+def test_paused_rows_of_the_second_platform_are_parked_with_their_second_ids_and_go_on_when_answered():
+    platform = SecondPlatform(step=0.01, run_time=1)
+    platform.server.pauses.update({f"job-{n}": 1 for n in range(5)})
+    ledger = PlainLedger(20)
+    session = Session(ledger, platform, max_in_flight=4)
+    parked = []
+
+    def answer():
+        parked.extend(row for row in ledger.rows.values() if row.state is RowState.WAITING)
+        for name in platform.server.pauses:
+            platform.server.pauses[name] = 0
+
+    session.run((3600, answer))
+    assert session.states == {"completed": 20}
+    assert {(row.remote_id, row.alias) for row in parked} == {
+        (f"job-{n}", f"run-of-job-{n}") for n in range(5)
+    }
+    assert set(platform.starts.values()) == {1}
+    assert len(ledger.endings) == 20
+
+
+def test_lost_answers_on_a_late_platform_start_no_row_twice_and_give_none_up():
+    platform = SecondPlatform(step=0.01, run_time=1, server=Server(listed_after=600), judges_by_order=True)
+    platform.start_visible_after = 5.0
+    platform.lost_answers |= {f"job-{n}" for n in range(0, 100, 7)}
+    session = Session(PlainLedger(100), platform, max_in_flight=50)
+    session.run()
+    assert session.states == {"completed": 100}
+    assert set(platform.starts.values()) == {1}
+
+
 def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
     platform = FakePlatform(step=0.01, run_time=1)
     looks = []
     poll = platform.poll
 
-    async def some_wait(remote_ids):
+    async def some_wait(workflow_id, remote_ids):
         now = asyncio.get_running_loop().time()
-        seen = dict(await poll(remote_ids))
+        seen = dict(await poll(workflow_id, remote_ids))
         for remote_id in remote_ids:
             if int(remote_id.partition("-")[2]) < 15 and now < 3600:
                 looks.append(remote_id)

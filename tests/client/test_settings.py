@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from opus_async.config import resolve_base_url
 from opus_async.errors import ConfigurationError
+from opus_async.opus.settings import resolve_base_url
 
 
 @pytest.mark.parametrize(

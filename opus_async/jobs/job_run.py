@@ -1,0 +1,162 @@
+"""One job while it runs: its stage, ids, status and times. Tells listeners and the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from opus_async.error_codes import NextStep
+from opus_async.errors import JobFailed, JobPaused, OpusError
+from opus_async.events import CurrentJob, JobStageChanged, JobStatusSeen
+from opus_async.jobs.ended import Ended
+from opus_async.models import JobRequest, JobStatus
+from opus_async.outcome import JobOutcome, failure_of
+from opus_async.platform import JobJournal, JobResult, Platform, StartDoubt
+from opus_async.stages import DONE
+from opus_async.transport.dispatch import Dispatcher
+
+
+class JobRun:
+    """What is known of one job while it runs; belongs to one task."""
+
+    def __init__(
+        self,
+        request: JobRequest,
+        index: int,
+        platform: Platform[Any, Any],
+        notify: Dispatcher,
+        journal: JobJournal | None,
+    ) -> None:
+        self.key = request.key
+        self.index = index
+        self.current = CurrentJob(index=index, key=request.key)
+        """Who is named in the events of its requests."""
+        self.stage = platform.stages.bind
+        self.alias: str | None = None
+        self.start_sent = False
+        """Whether the start request may have been sent."""
+        self.status: JobStatus | None = None
+        self.end: Ended | None = None
+        """How its end was noticed; None where nobody waited for it."""
+        self.collected = JobResult()
+        self.error: OpusError | None = None
+        self.journal = journal
+        self._notify = notify
+        self._alias_of = platform.alias_of
+        self._timings: dict[str, float] = {}
+        self._now = asyncio.get_running_loop().time
+        self._began = self._entered = self._now()
+
+    @property
+    def job_id(self) -> str | None:
+        """Its id; None before one exists."""
+        return self.current.job_id
+
+    @job_id.setter
+    def job_id(self, job_id: str | None) -> None:
+        self.current.job_id = job_id
+
+    @property
+    def ended(self) -> bool:
+        """Whether its terminal status is known."""
+        return self.status is not None and self.status.is_terminal
+
+    @property
+    def known_id(self) -> str:
+        """Its id, where it must have one."""
+        assert self.job_id is not None  # noqa: S101 - set by create, before anything that reads it
+        return self.job_id
+
+    @property
+    def known_status(self) -> JobStatus:
+        """Its status, where it must have one."""
+        assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
+        return self.status
+
+    def job_created(self, remote_id: str) -> None:
+        """It has an id."""
+        self.job_id, self.alias = remote_id, None
+        if self.journal:
+            self.journal.job_created(remote_id)
+
+    def start_accepted(self) -> None:
+        """It is known to run."""
+        if self.journal:
+            self.journal.start_accepted(self.known_id)
+
+    def restart_forbidden(self, doubt: StartDoubt) -> None:
+        """Something was learned of its start that forbids another one."""
+        if self.journal:
+            self.journal.restart_forbidden(self.known_id, doubt)
+
+    def status_seen(self, status: JobStatus) -> None:
+        """The platform shows this status."""
+        self.status = status
+        alias = self._alias_of(self.known_id)
+        if alias is not None and alias != self.alias:
+            self.alias = alias
+            if self.journal:
+                self.journal.job_identified(self.known_id, alias)
+        if self.journal:
+            self.journal.status_seen(status)
+        if self._notify.active:
+            self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
+
+    def enter_stage(self, stage: str) -> None:
+        """The next stage begins."""
+        self._clock()
+        self.stage = stage
+        if self._notify.active:
+            self._notify(JobStageChanged(index=self.index, key=self.key, job_id=self.job_id, stage=stage))
+
+    def _clock(self) -> None:
+        now = self._now()
+        if now > self._entered:
+            self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered
+        self._entered = now
+
+    def timings(self) -> Mapping[str, float]:
+        """Seconds per stage until now, and in all."""
+        self._clock()
+        return MappingProxyType({**self._timings, "total": self._now() - self._began})
+
+    def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
+        """The outcome; raises the error when no terminal status is known, unless it is paused.
+
+        Args:
+            hint: How whoever uses this library takes a next step.
+        """
+        timings = self.timings()
+        paused = isinstance(self.error, JobPaused)
+        if self._notify.active and not paused:
+            self._notify(
+                JobStageChanged(
+                    index=self.index,
+                    key=self.key,
+                    job_id=self.job_id,
+                    stage=DONE,
+                    status=self.status if self.ended else None,
+                    detect_lag=self.end.detect_lag if self.end else None,
+                    told_by=self.end.told_by if self.end else None,
+                )
+            )
+        if self.error is not None and not self.ended and not paused:
+            raise self.error
+        if self.ended and self.status != JobStatus.COMPLETED:
+            self.error = failure_of(self.known_status, self.collected.audit, self.job_id, self.stage, hint)
+        outcome = JobOutcome(
+            job_id=self.job_id,
+            status=self.status,
+            outputs=self.collected.outputs,
+            results=self.collected.results,
+            error=self.error,
+            audit=self.collected.audit,
+            timings=timings,
+            index=self.index,
+            key=self.key,
+        )
+        if isinstance(self.error, JobFailed):
+            self.error.outcome = outcome
+        return outcome

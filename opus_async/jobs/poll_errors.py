@@ -1,0 +1,102 @@
+"""Which errors of polling a job end the wait for it, and which are waited out.
+
+=========================================================  ===================================================
+error                                                      the wait
+=========================================================  ===================================================
+``InvalidInputs``, ``ConfigurationError``                  ends at once: it will never be otherwise
+401, 403; 404 of a job that is not known to exist          ends at the third in a row: one can be a gateway's
+``HostDown``                                               ends where the policy bounds an outage
+another refusal, an answer that makes no sense             ends after ``patience``; sooner if the platform
+                                                           answers well otherwise
+a broken connection, 5xx, 429                              goes on; ends after ``outage`` where there is one
+=========================================================  ===================================================
+"""
+
+from __future__ import annotations
+
+import logging
+
+from opus_async.errors import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    HostDown,
+    InvalidInputs,
+    NotFound,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    ServerError,
+    TransportError,
+)
+from opus_async.jobs.watched import WatchedJob
+
+log = logging.getLogger("opus_async.jobs.watch")
+
+DENIALS_BELIEVED = 3
+"""Consecutive denials that are believed (401, 403, 404 of a foreign job): one can be a gateway's."""
+OWN_ERROR_AFTER = 30.0
+"""Seconds after which answers about one job that nobody can read are its own trouble, if the platform answers
+well otherwise: longer than a node of it takes to be replaced."""
+
+
+class PollErrors:
+    """Judges the errors of polling.
+
+    Args:
+        patience: Seconds for which malformed or contradictory answers about a job are tolerated.
+        outage: Seconds for which the platform may be gone; None for as long as it takes.
+    """
+
+    def __init__(self, patience: float, outage: float | None) -> None:
+        self._patience = patience
+        self._outage = outage
+
+    async def ends_wait(self, job: WatchedJob, error: OpusError, now: float) -> bool:
+        """Whether this error, the next one in a row, ends the wait for the job; counts it."""
+        job.consecutive_errors += 1
+        if job.failing_since is None:
+            job.failing_since = now
+        log.debug(
+            "job %s: status could not be read (%d in a row): %s", job.remote_id, job.consecutive_errors, error
+        )
+        if isinstance(error, InvalidInputs | ConfigurationError):
+            return True
+        if isinstance(error, AuthenticationError | PermissionDenied) or (
+            isinstance(error, NotFound) and job.foreign and job.last_status is None
+        ):
+            job.denials += 1
+            return job.denials >= DENIALS_BELIEVED
+        if isinstance(error, HostDown):
+            return self._outage is not None
+        lasting = now - job.failing_since
+        over = self._is_bounded(job, error) and lasting >= self._patience_with(error)
+        return over or await _is_its_own(job, error, lasting)
+
+    def _is_bounded(self, job: WatchedJob, error: OpusError) -> bool:
+        """Whether it is borne for a while only: what fails for every job ends by the host, if it may end."""
+        bounded = (self._outage is not None and isinstance(error, APIError)) or (
+            job.return_when_seen and isinstance(error, ServerError)
+        )
+        return bounded or _is_lasting(error)
+
+    def _patience_with(self, error: OpusError) -> float:
+        if isinstance(error, ProtocolError) or not _is_lasting(error):  # of something in between, maybe
+            return max(self._patience, self._outage or 0.0)
+        return self._patience
+
+
+async def _is_its_own(job: WatchedJob, error: OpusError, lasting: float) -> bool:
+    """Whether only one job is answered like that: then no waiting for the platform will help it."""
+    answered = not isinstance(error, TransportError) or error.request_sent
+    if lasting < OWN_ERROR_AFTER or not answered or not _is_lasting(error):
+        return False
+    return await job.workflow.source.is_well()
+
+
+def _is_lasting(error: OpusError) -> bool:
+    """Whether waiting is unlikely to help: an answer about this very job, or a connection that cannot be."""
+    if isinstance(error, TransportError):
+        return not error.retryable
+    refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP
+    return refused or isinstance(error, ProtocolError)
