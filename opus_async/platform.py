@@ -141,30 +141,37 @@ class IdTaken(Exception):
     """Raised by a journal, with the id: it is another job's, and must not be ordered for this one."""
 
 
-class JobJournal(Protocol):
-    """Told of the steps of one job that must outlive this process, in time."""
+class JobTakenAway(Exception):
+    """Raised by a journal: another process has the job by now, and nothing more is to be done for it here."""
 
-    def created(self, remote_id: str) -> None:
+
+class JobJournal(Protocol):
+    """Told of the steps of one job that must outlive this process, in time. It may be a process away.
+
+    What is awaited may raise :class:`JobTakenAway`.
+    """
+
+    async def job_created(self, remote_id: str) -> None:
         """A shell exists. Losing this costs a stray shell and no bill."""
 
-    async def ordering(self, remote_id: str) -> None:
+    async def start_intent(self, remote_id: str) -> None:
         """The order to start is about to leave: it does when this has returned.
 
         Raises:
             IdTaken: It is another job's id.
         """
 
-    def gave_way(self, remote_id: str) -> None:
+    async def gave_way(self, remote_id: str) -> None:
         """This job is done with: a new one takes its place. Losing this costs that it is asked once more."""
 
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
+    async def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
         """Something was learned of its start that forbids another order, whoever asks next."""
 
-    def ordered(self, remote_id: str) -> None:
+    async def start_accepted(self, remote_id: str) -> None:
         """The job is known to run."""
 
-    def seen(self, status: JobStatus) -> None:
-        """The platform shows this status, for the first time or after another."""
+    def status_seen(self, status: JobStatus) -> None:
+        """The platform shows this status, for the first time or after another. Nobody waits for it."""
 
 
 class Cache(Protocol):

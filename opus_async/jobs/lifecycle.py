@@ -43,6 +43,7 @@ from opus_async.platform import (
     IdTaken,
     JobJournal,
     JobResult,
+    JobTakenAway,
     Platform,
     ReadyT,
     RecoveredJob,
@@ -139,6 +140,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             OpusError: No terminal status is known; it carries the job id and the stage.
             Parked: It waits for a person; only with ``park``.
             GaveWay: The job of the past is done with, and may be run anew; only with ``past.retry``.
+            JobTakenAway: The journal said so.
         """
         run = _Run(request, index, self.platform.stages.bind, self._notify, journal)
         run.job_id, run.ordered = past.remote_id, past.orders > 0
@@ -154,7 +156,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 if not run.ended:
                     await self._wait(run, look_now=not ordered_here, park=park)
                 run.collected = await self._collect(run, past)
-        except (JobPaused, Superseded):
+        except (JobPaused, JobTakenAway, Superseded):
             raise
         except OpusError as error:
             run.error = self._located(error, run)
@@ -194,7 +196,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run.enter(self.platform.stages.watch)
         status = await self._old_jobs.ask(run.known_id, retry, accepted=past.accepted, doubt=past.doubt)
         if run.journal:
-            run.journal.ordered(run.known_id)
+            await run.journal.start_accepted(run.known_id)
         if status.is_terminal:
             run.saw(status)
 
@@ -208,7 +210,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             return False
         if past.elsewhere and run.job_id is not None:
             platform.orphaned_jobs += not past.orders
-            self._give_way(run)
+            await self._give_way(run)
         run.enter(stages.bind)
         if problems := _problems(request):
             raise InvalidInputs(problems)
@@ -237,12 +239,12 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         if job_id in self._ids:
             raise IdTaken(job_id)
         self._ids.take(job_id)
-        run.made(job_id)
+        await run.made(job_id)
 
-    def _give_way(self, run: _Run) -> None:
+    async def _give_way(self, run: _Run) -> None:
         """The job that was there is no use; a new one is made."""
         if run.journal:
-            run.journal.gave_way(run.known_id)
+            await run.journal.gave_way(run.known_id)
         self._forget(run)
 
     def _forget(self, run: _Run) -> None:
@@ -263,7 +265,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.ordered = False
             return False
         if run.journal:
-            run.journal.ordered(run.known_id)
+            await run.journal.start_accepted(run.known_id)
         return True
 
     async def _order(self, run: _Run, ready: ReadyT, *, orders: int) -> None:
@@ -272,7 +274,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         async def before_order() -> None:
             if run.journal:
                 try:
-                    await run.journal.ordering(run.known_id)
+                    await run.journal.start_intent(run.known_id)
                 except IdTaken:
                     self._forget(run)
                     raise
@@ -282,7 +284,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.known_id, ready, orders=orders, before_order=before_order, on_doubt=run.doubted
         )
         if run.journal:
-            run.journal.ordered(run.known_id)
+            await run.journal.start_accepted(run.known_id)
 
     async def _wait(self, run: _Run, *, look_now: bool, park: bool) -> None:
         run.enter(self.platform.stages.watch)
@@ -399,19 +401,19 @@ class _Run:
         assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
         return self.status
 
-    def made(self, remote_id: str) -> None:
+    async def made(self, remote_id: str) -> None:
         self.job_id = remote_id
         if self.journal:
-            self.journal.created(remote_id)
+            await self.journal.job_created(remote_id)
 
-    def doubted(self, doubt: StartDoubt) -> None:
+    async def doubted(self, doubt: StartDoubt) -> None:
         if self.journal:
-            self.journal.doubted(self.known_id, doubt)
+            await self.journal.doubted(self.known_id, doubt)
 
     def saw(self, status: JobStatus) -> None:
         self.status = status
         if self.journal:
-            self.journal.seen(status)
+            self.journal.status_seen(status)
         if self._notify.active:
             self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
 

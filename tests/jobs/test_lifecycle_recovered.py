@@ -65,7 +65,7 @@ def test_the_journal_hears_of_a_second_order_too():
 
 def test_nothing_is_ordered_when_the_journal_cannot_keep_it():
     class Full(WrittenDown):
-        async def ordering(self, remote_id):
+        async def start_intent(self, remote_id):
             raise OpusError("the disk is full")
 
     platform = FakePlatform()
@@ -222,8 +222,8 @@ class Knows(WrittenDown):
         super().__init__(platform)
         self.known = known
 
-    async def ordering(self, remote_id: str) -> None:
-        await super().ordering(remote_id)
+    async def start_intent(self, remote_id: str) -> None:
+        await super().start_intent(remote_id)
         if remote_id in self.known:
             raise IdTaken(remote_id)
 

@@ -16,21 +16,21 @@ class WrittenDown:
         self.starts_when_ordering: list[int] = []
         self._platform = platform
 
-    def created(self, remote_id: str) -> None:
+    async def job_created(self, remote_id: str) -> None:
         self.told.append(("created", remote_id))
 
-    async def ordering(self, remote_id: str) -> None:
+    async def start_intent(self, remote_id: str) -> None:
         self.told.append(("ordering", remote_id))
         self.starts_when_ordering.append(self._platform.count("start"))
 
-    def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
+    async def doubted(self, remote_id: str, doubt: StartDoubt) -> None:
         self.told.append(("doubted", doubt))
 
-    def gave_way(self, remote_id: str) -> None:
+    async def gave_way(self, remote_id: str) -> None:
         self.told.append(("gave way", remote_id))
 
-    def ordered(self, remote_id: str) -> None:
+    async def start_accepted(self, remote_id: str) -> None:
         self.told.append(("ordered", remote_id))
 
-    def seen(self, status: JobStatus) -> None:
+    def status_seen(self, status: JobStatus) -> None:
         self.told.append(("seen", str(status)))

@@ -80,7 +80,6 @@ def test_a_row_goes_on_where_another_session_left_it():
     first = Session(ledger, platform)
     first.run((5, first.control.interrupt), (5, first.control.interrupt))
     assert first.states == {"running": 10}
-    ledger.again()
     platform.started = dict.fromkeys(platform.started, -100.0)
     second = Session(ledger, platform)
     second.run()
