@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,9 @@ class PlainLedger:
         told: What it was told of each row, in order.
     """
 
-    def __init__(self, rows: int = 0, *, remember: bool = True) -> None:
+    def __init__(
+        self, rows: int = 0, *, remember: bool = True, now: Callable[[], float] | None = None
+    ) -> None:
         self.cache = PlainCache()
         self.rows = {
             index: Row(id=index, index=index, key=f"K{index}", cells={"n": index}) for index in range(rows)
@@ -48,6 +50,7 @@ class PlainLedger:
         self.samples: list[Sample] = []
         self.sessions = 0
         self._remember = remember
+        self._now = now
         self._todo = list(reversed(self.rows))
         self._parked: dict[int, float] = {}
         self._jobs: dict[str, int] = {}
@@ -60,7 +63,7 @@ class PlainLedger:
         return self
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() if self._now is None else self._now()
 
     # Planning and sessions
 
