@@ -350,6 +350,8 @@ class SqliteLedger:
             queue = WorkQueue(store, began_at, entered.same)
             uncertain = queue.hold_back_uncertain(store) if settle_after else ()
             number = sessions.begin(settings, began_at, store)
+            if uncertain:  # should this session die soon, the next one waits, too
+                sessions.keep_settle_after(settle_after, store)
             next_look = work_queue.next_look(store.connection)
             return _Session(number, entered.here, queue, next_look, uncertain, settle_after)
 

@@ -90,6 +90,9 @@ class Runner:
     async def _admit(self) -> None:
         while self._control.admitting:
             room = await self._shards.capacity()
+            await (
+                self._take_ended()
+            )  # of a worker that was lost meanwhile, the next holds nothing by its lease
             try:
                 rows = await self._queue.lease(room, self._lease)
             except LeaseEnded:
@@ -111,12 +114,14 @@ class Runner:
         """Wait until a shard has ended, the pace has risen, or so many seconds have passed."""
         rising = start("opus_async control", self._control.changed)
         try:
-            done, _ = await asyncio.wait(
-                {rising, *self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({rising, *self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             rising.cancel()
-        for task in [task for task in self._running if task in done]:
+        await self._take_ended()
+
+    async def _take_ended(self) -> None:
+        """Read the reports of shards that have ended."""
+        for task in [task for task in self._running if task.done()]:
             lease = self._running.pop(task)
             report = task.result()  # a shard raises nothing but a bug of ours
             if (
