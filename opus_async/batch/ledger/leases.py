@@ -20,6 +20,19 @@ _EPOCHS = 1 << 32
 """In one session."""
 
 
+@dataclass(slots=True)
+class Grant:
+    """A lease that was granted to a worker, and has not been taken back.
+
+    Attributes:
+        terms: How it holds rows.
+        until: When it ends; None for not before the session does.
+    """
+
+    terms: LeaseTerms
+    until: float | None
+
+
 @dataclass(slots=True, eq=False)
 class HeldRow:
     """A row that a worker holds.
@@ -27,16 +40,12 @@ class HeldRow:
     Attributes:
         row: As it was handed out.
         state: How it stands now.
+        grant: By what the worker holds it.
     """
 
     row: Row
     state: RowState
-
-
-@dataclass(slots=True)
-class _Grant:
-    terms: LeaseTerms
-    until: float | None
+    grant: Grant
 
 
 class LeaseTable:
@@ -50,7 +59,7 @@ class LeaseTable:
     def __init__(self, session: int, now: Callable[[], float]) -> None:
         self._now = now
         self._epochs = itertools.count(session * _EPOCHS)
-        self._granted: dict[int, _Grant] = {}
+        self._granted: dict[int, Grant] = {}
         self._held: dict[int, HeldRow] = {}
         self._returned: list[tuple[float, int]] = []
         """When rows of leases that have ended may be handed out again, and their numbers: a heap."""
@@ -58,13 +67,13 @@ class LeaseTable:
     def grant(self, terms: LeaseTerms) -> WorkerLease:
         """Let a worker hold rows."""
         lease = WorkerLease(terms.owner, next(self._epochs))
-        self._granted[lease.epoch] = _Grant(terms, self._end_of(terms))
+        self._granted[lease.epoch] = Grant(terms, self._end_of(terms))
         return lease
 
     def is_valid(self, epoch: int) -> bool:
         """Whether a lease has not ended."""
         grant = self._granted.get(epoch)
-        return grant is not None and (grant.until is None or self._now() < grant.until)
+        return grant is not None and self._lasts(grant)
 
     def renew(self, lease: WorkerLease) -> bool:
         """Let a lease last as long again from now; False when it has ended."""
@@ -80,12 +89,12 @@ class LeaseTable:
 
     def hold(self, row: Row) -> None:
         """A row was handed out."""
-        self._held[row.id] = HeldRow(row, row.state)
+        self._held[row.id] = HeldRow(row, row.state, self._granted[row.held.epoch])
 
     def held_by(self, lease: RowLease) -> HeldRow | None:
         """The row that is held by this lease; None when it is not, or not any more."""
         held = self._held.get(lease.row)
-        return held if held and held.row.lease == lease and self.is_valid(lease.epoch) else None
+        return held if held and held.row.lease == lease and self._lasts(held.grant) else None
 
     def let_go(self, lease: RowLease) -> None:
         """A row is not worked on any more by whoever holds it with this lease."""
@@ -115,8 +124,11 @@ class LeaseTable:
         """When leases end that have rows."""
         ends = {epoch: grant.until for epoch, grant in self._granted.items() if grant.until is not None}
         if ends:
-            holding = {held.row.held.epoch for held in self._held.values()}
+            holding = {held.row.held.epoch for held in self._held.values() if held.grant.until is not None}
             yield from (until for epoch, until in ends.items() if epoch in holding)
+
+    def _lasts(self, grant: Grant) -> bool:
+        return grant.until is None or self._now() < grant.until
 
     def _end_of(self, terms: LeaseTerms) -> float | None:
         return None if terms.seconds is None else self._now() + terms.seconds

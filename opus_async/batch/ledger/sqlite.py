@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -444,8 +444,8 @@ class SqliteLedger:
         """
         await self.journal.write_intent(row, remote_id, generation)
 
-    async def _intend(self, row: Row, remote_id: str, generation: str) -> None:
-        await self.ordering(row, remote_id, generation)
+    def _intend(self, row: Row, remote_id: str, generation: str) -> Awaitable[None]:
+        return self.ordering(row, remote_id, generation)
 
 
 @dataclass(frozen=True, slots=True)
