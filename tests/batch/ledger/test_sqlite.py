@@ -113,7 +113,7 @@ async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
     assert (first, second) == (1, 2)
     host, pid = socket.gethostname(), os.getpid()
     assert select(tmp_path, "SELECT * FROM sessions ORDER BY id") == [
-        (1, START, START + 60, pid, host, __version__, '{"max_in_flight": 5}', "finished", 0, 2, 3, None),
+        (1, START, START + 60, pid, host, __version__, '{"max_in_flight": 5}', "finished", 0, 2, None, 3),
         (2, START + 120, None, pid, host, __version__, "{}", None, None, None, None, None),
     ]
 
