@@ -25,10 +25,12 @@ from opus_async.batch.ports import (
 )
 from opus_async.batch.rows import Row, RowState
 from opus_async.errors import AuthenticationError
+from opus_async.events import FailureClass
 from opus_async.metrics.counts import Counts
-from opus_async.metrics.event_counts import EventCounts
+from opus_async.metrics.event_counts import EventCounts, RetryCause
 from opus_async.platform import StartDoubt
 
+BROKEN = RetryCause(FailureClass.BROKEN, None, None)
 REMOTE = LeaseTerms(owner="worker 1", seconds=30.0, settle_after=65.0)
 OTHER = LeaseTerms(owner="worker 2", seconds=30.0, settle_after=65.0)
 
@@ -326,10 +328,10 @@ def test_reports_add_up():
         ended={RowState.COMPLETED: 1},
         lost=True,
         uploads_saved=2,
-        events=EventCounts(requests={"status": 1}, retries={"broken": 1}, sent_bytes=5),
+        events=EventCounts(requests={"status": 1}, retries={BROKEN: 1}, sent_bytes=5),
     )
     both = one + other
     assert both.ended == {RowState.COMPLETED: 3, RowState.FAILED: 1}
     assert (both.lost, both.orphaned_jobs, both.uploads_saved) == (True, 1, 2)
-    assert both.events == EventCounts(requests={"status": 5, "put": 1}, retries={"broken": 1}, sent_bytes=15)
+    assert both.events == EventCounts(requests={"status": 5, "put": 1}, retries={BROKEN: 1}, sent_bytes=15)
     assert both.events - one.events == other.events
