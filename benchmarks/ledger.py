@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ports import IN_PROCESS
 from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 
 CHUNK = 256
@@ -73,11 +74,12 @@ async def plan(ledger: SqliteLedger, rows: int) -> None:
 async def run(ledger: SqliteLedger, in_flight: int) -> None:
     """Every row from its beginning to its end, so many at once."""
     shard: list[Row] = []
+    lease = await ledger.grant(IN_PROCESS)
 
     async def worker() -> None:
         while True:
             if not shard:
-                shard.extend(await ledger.take(SHARD))
+                shard.extend(await ledger.lease(SHARD, lease))
             if not shard:
                 return
             await one(ledger, shard.pop())
@@ -89,15 +91,15 @@ async def run(ledger: SqliteLedger, in_flight: int) -> None:
 
 async def one(ledger: SqliteLedger, row: Row) -> None:
     job = f"job-{row.index:08d}"
-    ledger.begun(row)
-    ledger.created(row, job, "v0")
-    await ledger.ordering(row, job, "v0")
-    ledger.ordered(row)
-    ledger.seen(row, "IN_PROGRESS")
-    ledger.seen(row, "COMPLETED")
+    await ledger.journal.begun(row.held)
+    await ledger.journal.job_created(row.held, job, "v0")
+    await ledger.journal.start_intent(row.held, job, "v0")
+    await ledger.journal.start_accepted(row.held)
+    await ledger.journal.status_seen(row.held, "IN_PROGRESS")
+    await ledger.journal.status_seen(row.held, "COMPLETED")
     line = {"index": row.index, "key": row.key, "job_id": job, "status": "COMPLETED", "outputs": OUTPUTS}
-    await ledger.end(
-        row,
+    await ledger.journal.finished(
+        row.held,
         RowResult(
             state=RowState.COMPLETED,
             status="COMPLETED",
@@ -114,7 +116,7 @@ async def acknowledge(ledger: SqliteLedger, rows: Sequence[Row], times: int) -> 
 
     async def worker(row: Row) -> None:
         for _ in range(times):
-            await ledger.ordering(row, f"job-{row.index}", "v0")
+            await ledger.journal.start_intent(row.held, f"job-{row.index}", "v0")
 
     async with asyncio.TaskGroup() as group:
         for row in rows:
@@ -134,7 +136,7 @@ async def measure(directory: Path, rows: int, in_flight: int) -> None:
     with timed("open again, find nothing left", rows):
         ledger = await SqliteLedger.open(directory / "batch")
         await ledger.begin_session({})
-        assert not await ledger.take(SHARD)
+        assert not await ledger.lease(SHARD, await ledger.grant(IN_PROCESS))
         assert ledger.counts().completed == rows
         await ledger.end_session(ended_because="done", exit_code=0, stray_shells=0, uploads_saved=0)
     with timed("plan the same manifest again", rows):
@@ -145,7 +147,7 @@ async def measure(directory: Path, rows: int, in_flight: int) -> None:
     await plan(ledger, in_flight)
     await ledger.publish()
     await ledger.begin_session({})
-    taken = await ledger.take(in_flight)
+    taken = await ledger.lease(in_flight, await ledger.grant(IN_PROCESS))
     with timed(f"acknowledged steps, {in_flight} at once", in_flight * 100):
         await acknowledge(ledger, taken, 100)
     await ledger.close()

@@ -154,10 +154,17 @@ class IdTaken(Exception):
     """Raised by a journal, with the id: it is another job's, and must not be started for this one."""
 
 
-class JobJournal(Protocol):
-    """Records the steps of one job that must outlive this process, in time."""
+class JobTakenAway(Exception):
+    """Raised by a journal: another process has the job by now, and nothing more is to be done for it here."""
 
-    def job_created(self, remote_id: str) -> None:
+
+class JobJournal(Protocol):
+    """Records the steps of one job that must outlive this process, in time. It may be a process away.
+
+    What is awaited may raise :class:`JobTakenAway`.
+    """
+
+    async def job_created(self, remote_id: str) -> None:
         """The job has an id and is not started. Losing this costs a stray job and no bill."""
 
     def job_identified(self, remote_id: str, alias: str) -> None:
@@ -170,16 +177,16 @@ class JobJournal(Protocol):
             IdTaken: It is another job's id.
         """
 
-    def start_accepted(self, remote_id: str) -> None:
+    async def start_accepted(self, remote_id: str) -> None:
         """The job is known to have been started."""
 
-    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
         """Something was learned of its start that forbids another one, whoever asks next."""
 
     def status_seen(self, status: JobStatus) -> None:
-        """The platform shows this status, for the first time or after another."""
+        """The platform shows this status, for the first time or after another. Nobody waits for it."""
 
-    def job_superseded(self, remote_id: str) -> None:
+    async def job_superseded(self, remote_id: str) -> None:
         """A new job takes the place of this one. Losing this costs that it is asked once more."""
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from opus_async.batch.api import resolve_batch, resume_batch, retry_batch, run_batch
     from opus_async.batch.observer import BatchObserver
     from opus_async.batch.planning.manifest_source import RowsRefused
-    from opus_async.batch.ports import Client, Ledger, RateLimiter, ShardRunner
+    from opus_async.batch.ports import BatchStore, Client, RateLimiter, RowJournal, RowQueue, ShardRunner
     from opus_async.batch.result import BatchResult
     from opus_async.batch.rows import RowState
     from opus_async.jobs.halt import Halt
@@ -48,7 +48,14 @@ _HOMES = {
     "opus_async.jobs.shutdown": ("ShutdownControl",),
     "opus_async.jobs.halt": ("Halt",),
     "opus_async.batch.planning.manifest_source": ("RowsRefused",),
-    "opus_async.batch.ports": ("Client", "Ledger", "RateLimiter", "ShardRunner"),
+    "opus_async.batch.ports": (
+        "BatchStore",
+        "Client",
+        "RateLimiter",
+        "RowJournal",
+        "RowQueue",
+        "ShardRunner",
+    ),
     "opus_async.batch.result": ("BatchResult",),
     "opus_async.batch.rows": ("RowState",),
     "opus_async.metrics.counts": ("Counts",),
@@ -60,11 +67,13 @@ _FORMER_NAMES = {"Watching": "BatchObserver", "Control": "ShutdownControl"}
 __all__ = [
     "BatchObserver",
     "BatchResult",
+    "BatchStore",
     "Client",
     "Counts",
     "Halt",
-    "Ledger",
     "RateLimiter",
+    "RowJournal",
+    "RowQueue",
     "RowState",
     "RowsRefused",
     "ShardRunner",

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from opus_async.platform import StartDoubt
 
@@ -88,6 +88,20 @@ class NewRow:
     earlier: EarlierJob | None = None
 
 
+class RowLease(NamedTuple):
+    """One worker's right to work on one row, and to report what happens to it.
+
+    Attributes:
+        row: The ledger's own number of the row.
+        owner: The worker.
+        epoch: Of the worker's lease: a later lease of the same worker has a higher one.
+    """
+
+    row: int
+    owner: str
+    epoch: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A row as the ledger hands it out to be worked on.
@@ -112,6 +126,8 @@ class Row:
         elsewhere: Whether its job was made in another world than this session works in.
         other_inputs: Whether its job was made for something else than the row asks for now.
         start_doubt: What was learned of the start of its job that forbids another order.
+        waited: Seconds that it had waited for a person when it was handed out; None when it does not wait.
+        lease: By what right it is worked on, to be shown with every report; None when it is only looked at.
     """
 
     id: int
@@ -132,6 +148,14 @@ class Row:
     elsewhere: bool = False
     other_inputs: bool = False
     start_doubt: StartDoubt | None = None
+    waited: float | None = field(default=None, compare=False)
+    lease: RowLease | None = field(default=None, compare=False)
+
+    @property
+    def held(self) -> RowLease:
+        """The lease of a row that was handed out."""
+        assert self.lease is not None  # noqa: S101 - who works on a row was handed it
+        return self.lease
 
     @property
     def asks_first(self) -> bool:
@@ -139,6 +163,11 @@ class Row:
         if self.remote_id is None:
             return False
         return self.retried_from is not None or (self.other_inputs and self.state is RowState.UNKNOWN)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a job is to be made for it before anything is asked."""
+        return self.state is RowState.PLANNED and not self.asks_first
 
     def without_job(self) -> Row:
         """As it is when its job is done with, and a new one is to be made."""

@@ -7,6 +7,7 @@ job, and the workflow and its version there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,36 @@ _WORK = ("workflow_id", "version_number", "version_id", "live_version", "live_ve
 _TOLD = frozenset({"live_version", "live_version_id"})
 """What a platform may leave unsaid: that is no difference."""
 NO_WORLD: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """Rows whose jobs are known to another place than the one that would be asked.
+
+    Attributes:
+        world: Where that is.
+        rows: How many they are.
+        retried: Whether they are to be tried again; else they may run there.
+    """
+
+    world: Mapping[str, Any]
+    rows: int
+    retried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The job of a row.
+
+    Attributes:
+        key: Of the row.
+        remote_id: The platform's id of it.
+        world: Where it was made.
+    """
+
+    key: str
+    remote_id: str
+    world: Mapping[str, Any]
 
 
 def world_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,21 +75,21 @@ class JobRun:
         assert self.status is not None  # noqa: S101 - set by the watcher, before anything that reads it
         return self.status
 
-    def job_created(self, remote_id: str) -> None:
+    async def job_created(self, remote_id: str) -> None:
         """It has an id."""
         self.job_id, self.alias = remote_id, None
         if self.journal:
-            self.journal.job_created(remote_id)
+            await self.journal.job_created(remote_id)
 
-    def start_accepted(self) -> None:
+    async def start_accepted(self) -> None:
         """It is known to run."""
         if self.journal:
-            self.journal.start_accepted(self.known_id)
+            await self.journal.start_accepted(self.known_id)
 
-    def restart_forbidden(self, doubt: StartDoubt) -> None:
+    async def restart_forbidden(self, doubt: StartDoubt) -> None:
         """Something was learned of its start that forbids another one."""
         if self.journal:
-            self.journal.restart_forbidden(self.known_id, doubt)
+            await self.journal.restart_forbidden(self.known_id, doubt)
 
     def status_seen(self, status: JobStatus) -> None:
         """The platform shows this status."""

@@ -43,6 +43,7 @@ from opus_async.platform import (
     IdTaken,
     JobJournal,
     JobResult,
+    JobTakenAway,
     Platform,
     ReadyT,
     RecoveredJob,
@@ -121,6 +122,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage.
             Superseded: The job of the past is done with, and may be run anew; only with ``past.retry``.
+            JobTakenAway: The journal said so.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
@@ -137,7 +139,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 if not run.ended:
                     await self._wait(run, started_here=started_here, on_paused=on_paused)
                 run.collected = await self._collect(run, past)
-        except Superseded:
+        except (JobTakenAway, Superseded):
             raise
         except OpusError as error:
             run.error = self._located(error, run)
@@ -177,7 +179,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         """Ask the job of a row that is tried again; returns if it is the row's job after all."""
         run.enter_stage(self.platform.stages.watch)
         status = await self._old_jobs.ask(run.known_id, retry, accepted=past.start_accepted, doubt=past.doubt)
-        run.start_accepted()
+        await run.start_accepted()
         if status.is_terminal:
             run.status_seen(status)
 
@@ -189,7 +191,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             return False
         if past.made_elsewhere and run.job_id is not None:
             platform.orphaned_jobs += not past.starts_sent
-            self._supersede(run)
+            await self._supersede(run)
         run.enter_stage(stages.bind)
         if problems := _problems(request):
             raise InvalidInputs(problems)
@@ -218,12 +220,12 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         if job_id in self._ids:
             raise IdTaken(job_id)
         self._ids.take(job_id)
-        run.job_created(job_id)
+        await run.job_created(job_id)
 
-    def _supersede(self, run: JobRun) -> None:
+    async def _supersede(self, run: JobRun) -> None:
         """The job that was there is no use; a new one is made."""
         if run.journal:
-            run.journal.job_superseded(run.known_id)
+            await run.journal.job_superseded(run.known_id)
         self._forget(run)
 
     def _forget(self, run: JobRun) -> None:
@@ -243,7 +245,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         ):
             run.start_sent = False
             return False
-        run.start_accepted()
+        await run.start_accepted()
         return True
 
     async def _send_start(self, run: JobRun, ready: ReadyT, *, starts_sent: int) -> None:
@@ -265,7 +267,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             before_send=before_send,
             on_doubt=run.restart_forbidden,
         )
-        run.start_accepted()
+        await run.start_accepted()
 
     async def _wait(self, run: JobRun, *, started_here: bool, on_paused: OnPaused) -> None:
         """Wait for the end, through as many pauses as are answered here.

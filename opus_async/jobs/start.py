@@ -76,14 +76,14 @@ both only ever turn "ordered again" and "refused" into "ambiguous"."""
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
 
 
-OnDoubt = Callable[[StartDoubt], None]
+OnDoubt = Callable[[StartDoubt], Awaitable[None]]
 
 
 async def _nothing() -> None:
     return
 
 
-def _untold(_: StartDoubt) -> None:
+async def _untold(_: StartDoubt) -> None:
     """Nobody has to remember it."""
 
 
@@ -154,7 +154,7 @@ class JobStarter(Generic[ReadyT]):
                 "job %s: no clear yes to its start (%s); asking whether it runs", job_id, uncertain.cause
             )
             if uncertain.answer is StartAnswer.REFUSED:
-                on_doubt(StartDoubt.REFUSED)
+                await on_doubt(StartDoubt.REFUSED)
             shown = await self._look(job_id, uncertain, orders, on_doubt=on_doubt)
             verdict = self._verdict(uncertain, shown, orders)
             if verdict is Verdict.RUNS:
@@ -263,7 +263,7 @@ class JobStarter(Generic[ReadyT]):
                 return Shown.STARTED
             if standing is StartCheck.DIFFERENT and not differed:
                 differed = True
-                on_doubt(StartDoubt.DIFFERED)
+                await on_doubt(StartDoubt.DIFFERED)
             agreeing += standing is StartCheck.NOT_STARTED
             if differed and number >= len(looks) + CHECKS_AFTER_DIFFERENCE:
                 break

@@ -6,12 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
 
 from opus_async.config import Limits
 from opus_async.events import (
     Event,
-    FailureClass,
     HostTroubled,
     JobStageChanged,
     RequestKind,
@@ -21,25 +19,12 @@ from opus_async.events import (
 )
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
+from opus_async.metrics.event_counts import EventCounts, RetryCause
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.stages import DONE, PAUSED
 
 COMPLETED = "COMPLETED"
-
-
-class RetryCause(NamedTuple):
-    """What a retried attempt failed with.
-
-    Attributes:
-        failure: What happened to it.
-        status: The HTTP status; None where there was no answer.
-        code: The error code in the answer, where there was one.
-    """
-
-    failure: FailureClass
-    status: int | None
-    code: str | None
 
 
 class Progress:
@@ -128,6 +113,26 @@ class Progress:
         self.to_do = now.total - self.done
         self._begin()
         self.on_begin()
+
+    def add(self, counts: EventCounts) -> None:
+        """Add what was counted in another process, whose events do not come here."""
+        self.requests.update(counts.requests)
+        self._api_requests += counts.api_requests
+        self.retries.update(counts.retries)
+        self.passed.update(counts.passed)
+        self.sent_bytes += counts.sent_bytes
+        self._turned_away += counts.turned_away
+
+    def counted(self) -> EventCounts:
+        """All that was counted so far, for :meth:`add` in another process."""
+        return EventCounts(
+            requests=dict(self.requests),
+            api_requests=self._api_requests,
+            turned_away=self._turned_away,
+            retries=dict(self.retries),
+            sent_bytes=self.sent_bytes,
+            passed=dict(self.passed),
+        )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""

@@ -406,6 +406,7 @@ async def test_a_ledger_of_version_1_is_gone_on_with(simulate, connect, tmp_path
             ALTER TABLE rows DROP COLUMN retried_from;
             ALTER TABLE rows DROP COLUMN doubt;
             ALTER TABLE rows DROP COLUMN decided_by;
+            ALTER TABLE sessions DROP COLUMN settle_after;
             """
         )
     recover(simulator, jobs_of(tmp_path / "out")["a"])

@@ -25,8 +25,9 @@ from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
+from opus_async.metrics.event_counts import RetryCause
 from opus_async.metrics.outages import HostOutage
-from opus_async.metrics.progress import Progress, RetryCause
+from opus_async.metrics.progress import Progress
 from opus_async.metrics.throughput import TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 

@@ -18,6 +18,7 @@ from batch_process import client
 
 from opus_async.batch import retry_batch, run_batch
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger.journal import SqliteJournal
 from opus_async.opus.api import Api
 from opus_async.opus.platform import OpusPlatform
 from opus_async.testing import quick_polls
@@ -62,7 +63,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "the order has left": lambda: after(OpusPlatform, "start", 0.0),
     "it is known to run": lambda: after(Api, "poll"),
     "results are here": lambda: after(OpusPlatform, "collect"),
-    "the row has ended": lambda: after(SqliteLedger, "end"),
+    "the row has ended": lambda: after(SqliteJournal, "finished"),
     "the session has ended": lambda: after(SqliteLedger, "end_session"),
     "the ledger is closed": lambda: after(SqliteLedger, "close"),
 }

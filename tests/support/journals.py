@@ -16,7 +16,7 @@ class WrittenDown:
         self.starts_at_intent: list[int] = []
         self._platform = platform
 
-    def job_created(self, remote_id: str) -> None:
+    async def job_created(self, remote_id: str) -> None:
         self.told.append(("job_created", remote_id))
 
     def job_identified(self, remote_id: str, alias: str) -> None:
@@ -26,13 +26,13 @@ class WrittenDown:
         self.told.append(("start_intent", remote_id))
         self.starts_at_intent.append(self._platform.count("start"))
 
-    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
         self.told.append(("restart_forbidden", doubt))
 
-    def job_superseded(self, remote_id: str) -> None:
+    async def job_superseded(self, remote_id: str) -> None:
         self.told.append(("job_superseded", remote_id))
 
-    def start_accepted(self, remote_id: str) -> None:
+    async def start_accepted(self, remote_id: str) -> None:
         self.told.append(("start_accepted", remote_id))
 
     def status_seen(self, status: JobStatus) -> None:

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from ledger_tools import complete, completed, created, new_rows, opened, order, plan
+from ledger_tools import complete, completed, created, new_rows, opened, order, plan, take
 
 from opus_async.batch.ledger import SqliteLedger
 
@@ -33,7 +33,7 @@ async def broken_off(directory: Path) -> None:
     await plan(ledger, new_rows(ROWS))
     await ledger.publish()
     await ledger.begin_session({})
-    one, two = await ledger.take(2)
+    one, two = await take(ledger, 2)
     await complete(ledger, one)
     await order(ledger, two)
     os._exit(0)
@@ -47,13 +47,13 @@ async def next_life(directory: Path) -> None:
 
 async def work(ledger) -> None:
     await ledger.begin_session({})
-    one, two = await ledger.take(2)
+    one, two = await take(ledger, 2)
     for row in (one, two):
         if row.state == "planned":
             await complete(ledger, row)
         else:
-            await ledger.end(row, completed(row))
-    for row in await ledger.take(1):
+            await ledger.journal.finished(row.held, completed(row))
+    for row in await take(ledger, 1):
         await order(ledger, row)
     await ledger.end_session(ended_because="finished", exit_code=0, stray_shells=0, uploads_saved=0)
 

@@ -17,7 +17,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ledger_tools import completed, new_row, not_completed, order
+from ledger_tools import completed, new_row, not_completed, order, take
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.rows import Row, RowState
@@ -39,7 +39,7 @@ async def work(directory: Path) -> None:
     say("working")
 
     async def worker() -> None:
-        while rows := await ledger.take(3):
+        while rows := await take(ledger, 3):
             for row in rows:
                 await one(ledger, row)
 
@@ -52,17 +52,17 @@ async def work(directory: Path) -> None:
 
 async def one(ledger: SqliteLedger, row: Row) -> None:
     if row.state is RowState.PLANNED:
-        ledger.begun(row)
-        ledger.created(row, f"job-{row.key}", "v0")
+        await ledger.journal.begun(row.held)
+        await ledger.journal.job_created(row.held, f"job-{row.key}", "v0")
         await ledger.ordering(row, f"job-{row.key}", "v0")
         say("ordering", row.key)
-        ledger.ordered(row)
-        ledger.seen(row, "IN_PROGRESS")
+        await ledger.journal.start_accepted(row.held)
+        await ledger.journal.status_seen(row.held, "IN_PROGRESS")
     if row.index % 5 == 4:
-        await ledger.end(row, not_completed(RowState.FAILED))
+        await ledger.journal.finished(row.held, not_completed(RowState.FAILED))
         say("failed", row.key)
     else:
-        await ledger.end(row, completed(row, {"Text": "x" * (row.index % 700)}))
+        await ledger.journal.finished(row.held, completed(row, {"Text": "x" * (row.index % 700)}))
         say("completed", row.key)
 
 
@@ -75,7 +75,7 @@ async def hold(directory: Path) -> None:
 async def fork(directory: Path) -> None:
     ledger = await SqliteLedger.open(directory)
     await ledger.begin_session({})
-    await order(ledger, (await ledger.take(1))[0])
+    await order(ledger, (await take(ledger, 1))[0])
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, lambda *_: sys.exit(0))  # ends as a program does, with all its clean-up
@@ -100,9 +100,9 @@ async def fill(directory: Path, largest: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest), int(largest)))
     try:
         while True:
-            for row in await ledger.take(5):
+            for row in await take(ledger, 5):
                 await order(ledger, row)
-                await ledger.end(row, completed(row, {"Text": "x" * 1000}))
+                await ledger.journal.finished(row.held, completed(row, {"Text": "x" * 1000}))
                 say("completed", row.key)
     except LedgerError as error:
         say("error", json.dumps([error.disk_full, str(error)]))

@@ -14,7 +14,7 @@ from typing import Any
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.clock import SteadyClock
-from opus_async.batch.ports import Planned
+from opus_async.batch.ports import IN_PROCESS, Planned
 from opus_async.batch.rows import NewRow, Row, RowResult, RowState
 
 START = 1_760_000_000.0
@@ -109,20 +109,25 @@ def not_completed(state: RowState, **given: Any) -> RowResult:
     return RowResult(state=state, **(ending | given))
 
 
+async def take(ledger: SqliteLedger, count: int) -> Sequence[Row]:
+    """Rows for a worker of this process."""
+    return await ledger.lease(count, await ledger.grant(IN_PROCESS))
+
+
 async def order(ledger: SqliteLedger, row: Row, *, accepted: bool = True) -> None:
     """As far as the platform's acceptance, or as the loss of its answer."""
-    ledger.begun(row)
-    ledger.created(row, f"job-{row.key}", "v0")
+    await ledger.journal.begun(row.held)
+    await ledger.journal.job_created(row.held, f"job-{row.key}", "v0")
     await ledger.ordering(row, f"job-{row.key}", "v0")
     if accepted:
-        ledger.ordered(row)
+        await ledger.journal.start_accepted(row.held)
 
 
 async def complete(ledger: SqliteLedger, row: Row) -> None:
     await order(ledger, row)
-    ledger.seen(row, "IN_PROGRESS")
-    ledger.seen(row, "COMPLETED")
-    await ledger.end(row, completed(row))
+    await ledger.journal.status_seen(row.held, "IN_PROGRESS")
+    await ledger.journal.status_seen(row.held, "COMPLETED")
+    await ledger.journal.finished(row.held, completed(row))
 
 
 async def flushed(ledger: SqliteLedger) -> None:

@@ -8,7 +8,7 @@ from fake_platform import FakePlatform, lifecycle_on
 from plain_ledger import PlainLedger
 from virtual_time import run_virtual
 
-from opus_async.batch.ports import Ledger
+from opus_async.batch.ports import ShardReport
 from opus_async.batch.running.local_shard import LocalShardRunner
 from opus_async.batch.running.runner import FailureCounter, Runner
 from opus_async.jobs.halt import Halt
@@ -17,18 +17,19 @@ from opus_async.models import JobRequest
 
 
 class Requests:
-    async def of(self, row):
+    def request(self, row):
         return JobRequest({"n": row.index}, key=row.key)
 
-    async def check(self, row):
-        return
+    def files(self, row):
+        return ()
 
 
 class Session:
     """A runner on a ledger, and what came of it."""
 
     def __init__(self, ledger: PlainLedger, platform: FakePlatform | None = None, **options) -> None:
-        self.ledger: Ledger = ledger
+        self.ledger = ledger
+        self.reported = ShardReport()
         self.platform = platform or FakePlatform()
         self.control = ShutdownControl(drain_seconds=options.pop("drain_seconds", 30.0))
         self.drained: list[int] = []
@@ -45,23 +46,30 @@ class Session:
             for seconds, act in meanwhile:
                 loop.call_later(seconds, act)
 
+            await self.ledger.begin_session({})
             shards = LocalShardRunner(
                 lifecycle,
-                self.ledger,
+                self.ledger.journal,
                 Requests(),
                 self.control,
                 on_end=FailureCounter(self._halt, self.control),
                 **self._options,
             )
-            runner = Runner(self.ledger, shards, self.control, on_drain=self.drained.append)
+            runner = Runner(
+                self.ledger, shards, self.control, on_drain=self.drained.append, on_report=self._add
+            )
             began = loop.time()
             try:
                 await runner.run()
             finally:
+                self._add(await shards.close())
                 await watcher.close()
             self.took = loop.time() - began
 
         run_virtual(main())
+
+    def _add(self, report: ShardReport) -> None:
+        self.reported += report
 
     @property
     def states(self) -> dict[str, int]:

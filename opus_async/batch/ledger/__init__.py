@@ -1,7 +1,7 @@
 """The ledger of a batch on one machine: a SQLite file that one thread writes, and ``results.jsonl``.
 
 It is the only memory of a batch. What is awaited here is on the disk when it returns, through kill -9 and
-power loss; see :class:`opus_async.batch.ports.Ledger` for what each call promises.
+power loss; see :mod:`opus_async.batch.ports` for what each call promises.
 """
 
 from opus_async.batch.ledger.evidence import UNFINISHED

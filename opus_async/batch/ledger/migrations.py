@@ -18,6 +18,7 @@ UPGRADED = frozenset({1})
 """Versions that are brought up to this one."""
 
 _NEW_COLUMNS = ("retried_from TEXT", "doubt TEXT")
+_NEW_SESSION_COLUMN = "ALTER TABLE sessions ADD COLUMN settle_after REAL"
 _WORLD = "INSERT INTO worlds (id, place, facts) VALUES (1, 1, ?)"
 _FILL_JOBS = """
 INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
@@ -65,6 +66,7 @@ def _from_version_1(connection: sqlite3.Connection, facts: Mapping[str, Any]) ->
         connection.execute(table)
     for column in _NEW_COLUMNS:
         connection.execute(f"ALTER TABLE rows ADD COLUMN {column}")
+    connection.execute(_NEW_SESSION_COLUMN)
     connection.execute(_WORLD, (json.dumps(world_of(facts.get("fingerprint", {}))),))
     connection.execute(_FILL_JOBS)
     connection.execute(_DOUBTS)

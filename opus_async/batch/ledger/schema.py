@@ -58,6 +58,8 @@ CREATE TABLE sessions (
     ended_because TEXT,
     exit_code INTEGER,
     stray_shells INTEGER,   -- jobs created and never started: no bill
+    settle_after REAL,      -- seconds for which an order may still be on its way when the session is over,
+                            -- because workers in other processes send them; NULL where there were none
     uploads_saved INTEGER   -- files that needed no upload, because the same content was there
 );
 

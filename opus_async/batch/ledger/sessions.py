@@ -19,6 +19,8 @@ UPDATE sessions SET ended_at = ?, ended_because = ?, exit_code = ?, stray_shells
 WHERE id = ?
 """
 _SAMPLE = "INSERT INTO samples (at, session, data) VALUES (?, ?, ?)"
+_SETTLE_AFTER = "SELECT settle_after FROM sessions ORDER BY id DESC LIMIT 1"
+_KEEP_SETTLE_AFTER = "UPDATE sessions SET settle_after = max(coalesce(settle_after, 0), ?) WHERE id = ?"
 
 
 class SessionEnd(NamedTuple):
@@ -49,3 +51,14 @@ def end(when: When, story: SessionEnd, store: Store) -> None:
 def sampled(sample: Sample, when: When, store: Store) -> None:
     """So it stands."""
     store.connection.execute(_SAMPLE, (when.at, when.session, dumps(sample.as_json())))
+
+
+def settle_after(store: Store) -> float:
+    """Seconds for which orders of the newest session may still be on their way, in processes of their own."""
+    found = store.connection.execute(_SETTLE_AFTER).fetchone()
+    return 0.0 if found is None or found[0] is None else found[0]
+
+
+def keep_settle_after(seconds: float, store: Store) -> None:
+    """Orders of this session may still be on their way for so long when it is over."""
+    store.connection.execute(_KEEP_SETTLE_AFTER, (seconds, store.session))

@@ -1,53 +1,46 @@
-"""The ledger as the event loop sees it; see :class:`opus_async.batch.ports.Ledger`."""
+"""The ledger as the event loop of the driver sees it; see :mod:`opus_async.batch.ports`."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from opus_async.batch.choices import DECISIONS
-from opus_async.batch.ledger import decisions, key_value, sessions, transitions, work_queue, worlds
+from opus_async.batch.ledger import decisions, key_value, sessions, work_queue, worlds
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ledger.evidence import UNFINISHED
 from opus_async.batch.ledger.filesystem import TypeOf, type_of
+from opus_async.batch.ledger.journal import AT_ONCE, SqliteJournal
 from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
-from opus_async.batch.ledger.planning import Change, Planning
-from opus_async.batch.ledger.result_recording import end
+from opus_async.batch.ledger.planning import Planning
 from opus_async.batch.ledger.sessions import SessionEnd
-from opus_async.batch.ledger.store import Claim, Store
-from opus_async.batch.ledger.transitions import Here, When
-from opus_async.batch.ledger.work_queue import WorkQueue
-from opus_async.batch.ledger.worlds import Job, Strangers
-from opus_async.batch.ledger.writer import Work, Writer
-from opus_async.batch.ports import Planned
-from opus_async.batch.rows import NewRow, Row, RowResult, RowState
-from opus_async.batch.world import NO_WORLD
+from opus_async.batch.ledger.store import Store
+from opus_async.batch.ledger.transitions import Here
+from opus_async.batch.ledger.work_queue import Taken, WorkQueue
+from opus_async.batch.ledger.writer import Writer
+from opus_async.batch.ports import Ask, LeaseEnded, LeaseTerms, Planned, WorkerLease
+from opus_async.batch.rows import NewRow, Row, RowLease, RowState
+from opus_async.batch.world import NO_WORLD, Strangers
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.samples import Sample
-from opus_async.models import JobStatus
-from opus_async.platform import IdTaken, StartDoubt
-
-Ask = Callable[[Sequence[Job]], Awaitable[Mapping[str, str]]]
-"""From jobs of rows to the keys of those that were started, each with how that shows."""
-_AT_ONCE = 500
-"""Rows in one operation: more would hold the interpreter for so long that the loop notices."""
 
 
 class SqliteLedger:
     """A batch directory, open for writing by this process alone; made by :meth:`create` or :meth:`open`.
 
-    Belongs to the event loop it was made in.
+    It is the batch's store and queue of rows: :class:`opus_async.batch.ports.BatchStore` and
+    :class:`opus_async.batch.ports.RowQueue`. Belongs to the event loop it was made in.
 
     Attributes:
-        memory: See :class:`opus_async.platform.Cache`.
+        journal: What workers report to.
         recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
         at_home: Whether this is no copy, or one that was accepted: a copy orders nothing that is new.
@@ -56,7 +49,6 @@ class SqliteLedger:
     """
 
     def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
-        self.memory = _Memory(writer, clock)
         self.recollected = store.agreed.lost
         self.at_home = store.at_home
         self.accepted = tuple(store.accepted)
@@ -67,13 +59,11 @@ class SqliteLedger:
         self._counts = Counter(store.counts)
         self._published = store.published
         self._planning: _OpenPlan | None = None
-        self._handing_out: WorkQueue
-        self._here: Here
+        self._queue: WorkQueue
         self._session: int | None = None
         self._ready: deque[Row] = deque()
-        self._leased: dict[int, RowState] = {}
-        """Rows that are being worked on, by number, and how they stand."""
-        self._next_look: float | None = None
+        """Rows that were taken for a worker who was cancelled: they go to the next."""
+        self.journal = SqliteJournal(writer, clock, self._counts, self._intend)
 
     @classmethod
     async def create(
@@ -182,11 +172,7 @@ class SqliteLedger:
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileFacts]:
         """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
-        found: dict[str, FileFacts] = {}
-        for start in range(0, len(paths), _AT_ONCE):
-            chunk = paths[start : start + _AT_ONCE]
-            found |= await self._writer.run(partial(key_value.recall_files, chunk), patient=True)
-        return found
+        return await self.journal.known_files(paths)
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
         """Keep the digest of a file, and what it was when it was taken."""
@@ -217,14 +203,14 @@ class SqliteLedger:
                 abandoned.
         """
         planning = self._open_planning()
-        for start in range(0, len(rows), _AT_ONCE):
-            chunk = rows[start : start + _AT_ONCE]
-            await self._writer.run(partial(planning.take_up, chunk, self.now()), self._changed)
+        for start in range(0, len(rows), AT_ONCE):
+            chunk = rows[start : start + AT_ONCE]
+            await self._writer.run(partial(planning.take_up, chunk, self.now()), self._counts.update)
 
     async def end_plan(self) -> Planned:
         """The manifest has ended: what did not come and was never ordered is taken out, once confirmed."""
         planning = self._open_planning()
-        planned, _ = await self._writer.run(planning.end, lambda ended: self._changed(ended[1]))
+        planned, _ = await self._writer.run(planning.end, lambda ended: self._counts.update(ended[1]))
         return planned
 
     async def confirm_plan(self, **facts: Any) -> None:
@@ -252,7 +238,9 @@ class SqliteLedger:
 
     def _planning_abandoned(self, _: None = None) -> None:
         if self._planning is not None:
-            self._counts, self._facts = self._planning.counts, self._planning.facts
+            self._counts.clear()
+            self._counts.update(self._planning.counts)
+            self._facts = self._planning.facts
             self._planning = None
 
     def _open_planning(self) -> Planning:
@@ -278,12 +266,14 @@ class SqliteLedger:
         """
         if wrong := set(states) - decisions.RETRIED:
             raise ValueError(f"rows that are {', '.join(sorted(wrong))} cannot be tried again")
-        change = await self._writer.run(partial(decisions.retry, states, self._when()), self._changed)
+        change = await self._writer.run(
+            partial(decisions.retry, states, self.journal.when()), self._counts.update
+        )
         return change[RowState.PLANNED]
 
     async def doubt_again(self) -> None:
         """Leave rows to a person that only run because a second bill was accepted, some other time."""
-        await self._writer.run(partial(decisions.doubt_again, self.now()), self._changed)
+        await self._writer.run(partial(decisions.doubt_again, self.now()), self._counts.update)
 
     # Where jobs were made
 
@@ -300,7 +290,7 @@ class SqliteLedger:
 
     async def leave_strangers(self, world: Mapping[str, Any]) -> None:
         """Give rows that are to be tried again new jobs, where the old ones cannot be asked in that world."""
-        await self._writer.run(partial(worlds.leave_strangers, world, self._when()))
+        await self._writer.run(partial(worlds.leave_strangers, world, self.journal.when()))
 
     # Decisions
 
@@ -338,9 +328,11 @@ class SqliteLedger:
             if ask is not None and not started:
                 started = await ask(await self._writer.run(partial(worlds.jobs_of, rows)))
             decisions.refuse_started(started)
-        for start in range(0, len(rows), _AT_ONCE):
-            chunk = rows[start : start + _AT_ONCE]
-            await self._writer.run(partial(decisions.resolve, decision, chunk, self._when()), self._changed)
+        for start in range(0, len(rows), AT_ONCE):
+            chunk = rows[start : start + AT_ONCE]
+            await self._writer.run(
+                partial(decisions.resolve, decision, chunk, self.journal.when()), self._counts.update
+            )
         return len(rows)
 
     # Sessions
@@ -355,164 +347,106 @@ class SqliteLedger:
 
         def begin(store: Store) -> _Session:
             entered = worlds.enter(world, store)
-            handing = WorkQueue(store, began_at, entered.same)
+            settle_after = sessions.settle_after(store)
+            queue = WorkQueue(store, began_at, entered.same)
+            uncertain = queue.hold_back_uncertain(store) if settle_after else ()
             number = sessions.begin(settings, began_at, store)
-            return _Session(number, entered.here, handing, work_queue.next_look(store.connection))
+            if uncertain:  # should this session die soon, the next one waits, too
+                sessions.keep_settle_after(settle_after, store)
+            next_look = work_queue.next_look(store.connection)
+            return _Session(number, entered.here, queue, next_look, uncertain, settle_after)
 
         return (await self._writer.run(begin, self._begun)).number
 
     def _begun(self, begun: _Session) -> None:
-        self._session, self._here = begun.number, begun.here
-        self._handing_out, self._next_look = begun.handing_out, begun.next_look
+        self._session, self._queue = begun.number, begun.queue
         self._ready.clear()
-        self._leased.clear()
+        self.journal.begin_session(begun.number, begun.here, begun.next_look)
+        for row in begun.uncertain:
+            self.journal.leases.hold_back(row, begun.settle_after)
 
     async def end_session(
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
     ) -> None:
         """It stops."""
         story = SessionEnd(ended_because, exit_code, stray_shells, uploads_saved)
-        await self._writer.run(partial(sessions.end, self._when(), story))
+        await self._writer.run(partial(sessions.end, self.journal.when(), story))
         self._session = None
+        self.journal.end_session()
 
     def sample(self, sample: Sample) -> None:
         """Keep how the session stands."""
-        self._writer.post(partial(sessions.sampled, sample, self._when()))
+        self._writer.post(partial(sessions.sampled, sample, self.journal.when()))
 
     # Rows, handed out and given back
 
-    async def take(self, count: int) -> Sequence[Row]:
-        """Lease rows to be worked on; empty when there is none just now."""
+    async def grant(self, terms: LeaseTerms) -> WorkerLease:
+        """Let a worker hold rows from now on. How long it may act on what it was told is durable first."""
+        if terms.settle_after:
+            await self._writer.run(partial(sessions.keep_settle_after, terms.settle_after))
+        return self.journal.leases.grant(terms)
+
+    def renew(self, lease: WorkerLease) -> bool:
+        """The worker is there: its lease lasts as long again from now; False when it has ended."""
+        return self.journal.leases.renew(lease)
+
+    async def revoke(self, lease: WorkerLease) -> int:
+        """End a lease; returns how many rows are handed out again."""
+        return self.journal.leases.revoke(lease)
+
+    async def lease(self, count: int, worker: WorkerLease) -> Sequence[Row]:
+        """Hand out rows to be worked on; empty when there is none just now."""
         self._refuse_while_planning()
+        leases = self.journal.leases
+        if not leases.is_valid(worker.epoch):
+            raise LeaseEnded(worker)
         wanted = count - len(self._ready)
         if wanted > 0:
-            await self._writer.run(partial(self._handing_out.take, wanted, self.now()), self._handed_out)
-        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+            returned = leases.returned(wanted)
+            await self._writer.run(
+                partial(self._queue.take, wanted, self.now(), worker, returned), self._taken
+            )
+        rows = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+        rows = [
+            row
+            if row.held.epoch == worker.epoch
+            else replace(row, lease=RowLease(row.id, worker.owner, worker.epoch))
+            for row in rows
+        ]
+        for row in rows:
+            leases.hold(row)
+        return rows
 
-    def _handed_out(self, taken: tuple[Sequence[Row], float | None]) -> None:
+    def _taken(self, taken: Taken) -> None:
         """Keep rows for the next who asks: the one who did may have been cancelled."""
-        rows, self._next_look = taken
-        self._ready.extend(rows)
-        self._leased.update((row.id, row.state) for row in rows)
+        self._ready.extend(taken.rows)
+        self.journal.looks(taken.next_look)
 
-    def next_look(self) -> float | None:
-        """Seconds until a parked row is due; None when none is parked."""
-        return None if self._next_look is None else max(0.0, self._next_look - self.now())
+    def next_due(self) -> float | None:
+        """Seconds until a row can be handed out that cannot now; None when none will be."""
+        times = [
+            time for time in (self.journal.next_look, self.journal.leases.next_return()) if time is not None
+        ]
+        return max(0.0, min(times) - self.now()) if times else None
 
-    def release(self, row: Row, *, timings: Mapping[str, float] | None = None) -> None:
-        """Give a row back as it stands, for a later session."""
-        if self._leased.pop(row.id, None) is not None and timings is not None:
-            self._writer.step(transitions.spent(row.id, timings))
+    def release(self, row: Row) -> None:
+        """A row is not worked on any more, and stays as it stands for a later session."""
+        self.journal.leases.let_go(row.held)
 
-    # What happens to a row
-
-    def begun(self, row: Row) -> None:
-        """A planned row was taken up."""
-        self._writer.step(transitions.begun(row.id, self._when()))
-
-    def created(self, row: Row, remote_id: str, generation: str) -> None:
-        """A shell exists. Losing this costs a stray shell and no bill."""
-        self._writer.step(transitions.created(row.id, remote_id, generation, self._here))
-
-    def identified(self, row: Row, alias: str) -> None:
-        """The platform gave its job a second id."""
-        if row.id in self._leased:
-            self._writer.step(transitions.identified(row.id, alias))
+    # The bill
 
     async def ordering(self, row: Row, remote_id: str, generation: str) -> None:
-        """The order to start is about to leave.
+        """Make durable that the order to start the job of a row is about to leave.
+
+        Every order of the batch passes here, whichever worker sends it.
 
         Raises:
             IdTaken: The id is another job's: nothing was written.
         """
-        step = transitions.ordering(row.id, self._when(), remote_id, generation, self._here)
-        before, claim = self._leased[row.id], Claim()
+        await self.journal.write_intent(row, remote_id, generation)
 
-        def settle(_: None) -> None:
-            if claim.refused:
-                self._changed({RowState.ORDERING: -1})
-                self._changed({before: 1})
-                if row.id in self._leased:  # it can have been given back meanwhile
-                    self._leased[row.id] = before
-
-        await self._move(row, RowState.ORDERING, partial(Store.step, step=step, claim=claim), settle)
-        if claim.refused:
-            raise IdTaken(remote_id)
-
-    def gave_way(self, row: Row) -> None:
-        """Its job is done with, and a new one is to be made."""
-        if row.id in self._leased:
-            self._writer.step(transitions.gave_way(row.id, self._when()))
-            self._stand(row, RowState.PLANNED)
-
-    def doubted(self, row: Row, doubt: StartDoubt) -> None:
-        """Something was learned of the start of its job that forbids another order."""
-        if row.id in self._leased:
-            self._writer.step(transitions.doubted(row.id, doubt))
-
-    def ordered(self, row: Row) -> None:
-        """The platform has accepted it, whether in this session or in an earlier one."""
-        if self._leased.get(row.id) in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
-            self._writer.step(transitions.running(row.id, self._when()))
-            self._stand(row, RowState.RUNNING)
-
-    def seen(self, row: Row, status: str) -> None:
-        """The platform shows another status than before; a row that waited, and does no more, is running."""
-        state = self._leased.get(row.id)
-        if state is RowState.WAITING and status != JobStatus.WAITING:
-            self._writer.step(transitions.goes_on(row.id, self._when(), status))
-            self._stand(row, RowState.RUNNING)
-        elif state is not None:
-            self._writer.step(transitions.seen(row.id, status))
-
-    async def park(self, row: Row, *, status: str, look_in: float, timings: Mapping[str, float]) -> None:
-        """It waits for a person; look at it again after so many seconds."""
-        when = self._when()
-        look_at = when.at + look_in
-        again = self._leased[row.id] is RowState.WAITING
-        step = transitions.parked(row.id, when, status, timings, look_at, again=again)
-        try:
-            await self._move(
-                row, RowState.WAITING, partial(Store.step, step=step), lambda _: self._look_by(look_at)
-            )
-        finally:
-            self._leased.pop(row.id, None)
-
-    async def end(self, row: Row, ending: RowResult) -> None:
-        """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
-        try:
-            await self._move(row, ending.state, partial(end, row.id, self._when(), ending))
-        finally:
-            self._leased.pop(row.id, None)
-
-    async def _move(
-        self, row: Row, state: RowState, work: Work[None], deliver: Callable[[None], None] | None = None
-    ) -> None:
-        before = self._stand(row, state)
-        try:
-            await self._writer.run(work, deliver, patient=True)
-        except LedgerError:
-            self._stand(row, before)
-            raise
-
-    def _stand(self, row: Row, state: RowState) -> RowState:
-        """Note how a leased row stands now; returns how it stood."""
-        before = self._leased[row.id]
-        self._leased[row.id] = state
-        self._changed({before: -1})
-        self._changed({state: 1})
-        return before
-
-    def _changed(self, change: Change) -> None:
-        for state, rows in change.items():
-            self._counts[state] += rows
-
-    def _look_by(self, look_at: float) -> None:
-        if self._next_look is None or look_at < self._next_look:
-            self._next_look = look_at
-
-    def _when(self) -> When:
-        return When(self._clock.now(), self._session)
+    def _intend(self, row: Row, remote_id: str, generation: str) -> Awaitable[None]:
+        return self.ordering(row, remote_id, generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,21 +464,7 @@ class _Session:
 
     number: int
     here: Here
-    handing_out: WorkQueue
+    queue: WorkQueue
     next_look: float | None
-
-
-class _Memory:
-    """See :class:`opus_async.platform.Cache`."""
-
-    def __init__(self, writer: Writer, clock: SteadyClock) -> None:
-        self._writer = writer
-        self._clock = clock
-
-    async def get(self, name: str) -> str | None:
-        """What was kept under this name."""
-        return await self._writer.run(partial(key_value.get, name), patient=True)
-
-    def put(self, name: str, value: str) -> None:
-        """Keep it."""
-        self._writer.post(partial(key_value.put, name, value, self._clock.now()))
+    uncertain: Sequence[int]
+    settle_after: float

@@ -78,12 +78,12 @@ _IS_ITS = """
 """Whether the id is the row's, and not one that it, or another row, has or had."""
 
 
-def created(row: int, remote_id: str, generation: str, here: Here) -> Step:
+def job_created(row: int, remote_id: str, generation: str, here: Here) -> Step:
     """It has a shell; one whose id is another's is passed over."""
-    return ("created", row, encode(remote_id), generation, *here)
+    return ("job_created", row, encode(remote_id), generation, *here)
 
 
-_CREATED = _Transition(
+_JOB_CREATED = _Transition(
     ("remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
@@ -93,14 +93,14 @@ _CREATED = _Transition(
 )
 
 
-def ordering(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
+def start_intent(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
     """Its order is about to leave; one whose id is another's is refused, see :data:`REFUSED`."""
-    return ("ordering", row, *when, encode(remote_id), generation, *here)
+    return ("start_intent", row, *when, encode(remote_id), generation, *here)
 
 
 REFUSED = "refused"
 """A temporary table of rows whose last order was refused, and nothing written of it."""
-_ORDERING = _Transition(
+_START_INTENT = _Transition(
     ("at", "session", "remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
@@ -167,31 +167,23 @@ _DOUBTED = _Transition(
 )
 
 
-def running(row: int, when: When) -> Step:
+def start_accepted(row: int, when: When) -> Step:
     """The platform has accepted it."""
-    return ("running", row, *when)
+    return ("start_accepted", row, *when)
 
 
-_RUNNING = _Transition(
+_START_ACCEPTED = _Transition(
     ("at", "session"),
     "UPDATE rows SET state = 'running', session = :session, retried_from = NULL WHERE id = :row;",
 )
 
 
-def seen(row: int, status: str) -> Step:
+def status_seen(row: int, status: str) -> Step:
     """The platform shows another status."""
-    return ("seen", row, encode(status))
+    return ("status_seen", row, encode(status))
 
 
-_SEEN = _Transition(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
-
-
-def spent(row: int, timings: Mapping[str, float]) -> Step:
-    """So much time went into it."""
-    return ("spent", row, dict(timings))
-
-
-_SPENT = _Transition(("timings",), "UPDATE rows SET timings = :timings WHERE id = :row;", is_change=False)
+_STATUS_SEEN = _Transition(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
 
 
 def parked(
@@ -272,14 +264,13 @@ _ENDED = _Transition(
 
 _MEANINGS = {
     "begun": _BEGUN,
-    "created": _CREATED,
-    "ordering": _ORDERING,
+    "job_created": _JOB_CREATED,
+    "start_intent": _START_INTENT,
     "gave_way": _GAVE_WAY,
     "doubted": _DOUBTED,
     "identified": _IDENTIFIED,
-    "running": _RUNNING,
-    "seen": _SEEN,
-    "spent": _SPENT,
+    "start_accepted": _START_ACCEPTED,
+    "status_seen": _STATUS_SEEN,
     "parked": _PARKED,
     "parked_again": _PARKED._replace(is_change=False),
     "goes_on": _GOES_ON,
@@ -294,8 +285,8 @@ _NAMED = re.compile(r":(\w+)")
 
 def coalesce(steps: Sequence[Step]) -> list[Step]:
     """Steps of one group, without those that a later one of them makes up for: a shell is ordered at once."""
-    ordered = {step[1] for step in steps if step[0] == "ordering"}
-    return [step for step in steps if step[0] != "created" or step[1] not in ordered]
+    ordered = {step[1] for step in steps if step[0] == "start_intent"}
+    return [step for step in steps if step[0] != "job_created" or step[1] not in ordered]
 
 
 TAKE_STEPS = """

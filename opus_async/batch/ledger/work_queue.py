@@ -10,11 +10,13 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.rows import Row, RowState
+from opus_async.batch.ports import WorkerLease
+from opus_async.batch.rows import Row, RowLease, RowState
 from opus_async.platform import StartDoubt
 
 LONGEST_REST = 3600.0
@@ -36,6 +38,11 @@ ORDER BY CASE state WHEN 'ordering' THEN 0 WHEN 'running' THEN 1 ELSE 2 END, pos
 _STILL_MAY_RUN = f"""{_ROWS}
 WHERE rows.id IN (SELECT value FROM json_each(?)) AND state IN ('ordering', 'running', 'unknown')
 """  # noqa: S608 - words of ours
+_UNCERTAIN = "SELECT id FROM rows WHERE state = 'ordering' ORDER BY position, id"
+_RETURNED = f"""{_ROWS}
+WHERE rows.id IN (SELECT value FROM json_each(?))
+    AND state IN ('planned', 'ordering', 'running', 'waiting', 'unknown')
+"""  # noqa: S608 - likewise
 _NEXT_DUE = "SELECT id FROM rows WHERE look_at <= ? ORDER BY look_at LIMIT ?"
 _DUE = _ROWS + f"WHERE rows.id IN ({_NEXT_DUE})"
 _NEXT_PLANNED = """
@@ -46,6 +53,34 @@ _BY_KEY = _ROWS + "WHERE key = ?"
 _HANDED_OUT = "UPDATE rows SET look_at = NULL WHERE id IN (SELECT value FROM json_each(?))"
 _NEXT_LOOK = "SELECT look_at FROM rows WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1"
 _LOOK_NOW = "UPDATE rows SET look_at = ? WHERE state = 'waiting' AND (look_at IS NULL OR look_at > ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class _For:
+    """Whom rows are handed out to.
+
+    Attributes:
+        worker: The lease they are held by.
+        now: In seconds since the epoch.
+        same: Numbers of the worlds whose jobs may be ordered here.
+    """
+
+    worker: WorkerLease
+    now: float
+    same: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was handed out.
+
+    Attributes:
+        rows: The rows.
+        next_look: When the next of those that rest is due.
+    """
+
+    rows: Sequence[Row]
+    next_look: float | None
 
 
 class WorkQueue:
@@ -64,43 +99,53 @@ class WorkQueue:
         self._position, self._id = -1, -1
         store.connection.execute(_LOOK_NOW, (now, now + LONGEST_REST))
 
-    def take(self, count: int, now: float, store: Store) -> tuple[list[Row], float | None]:
+    def hold_back_uncertain(self, store: Store) -> Sequence[int]:
+        """Leave out rows whose order may have left, until they are returned; their numbers."""
+        uncertain = [row for (row,) in store.connection.execute(_UNCERTAIN)]
+        held_back = set(uncertain)
+        self._may_run = array("q", (row for row in self._may_run if row not in held_back))
+        return uncertain
+
+    def take(
+        self, count: int, now: float, worker: WorkerLease, returned: Sequence[int], store: Store
+    ) -> Taken:
         """Hand out so many rows at most.
 
-        Returns:
-            The rows, and when the next of those that rest is due.
+        Args:
+            count: How many.
+            now: In seconds since the epoch.
+            worker: To whom.
+            returned: Numbers of rows that come back from leases that have ended: the first to be handed out.
+            store: Where they are.
         """
-        connection = store.connection
-        rows = self._left_by_others(connection, count)
-        rows += self._due(connection, count - len(rows), now)
-        rows += self._planned(connection, count - len(rows))
-        return rows, next_look(connection)
+        connection, to = store.connection, _For(worker, now, self._same)
+        rows = _in_order(connection, _RETURNED, returned, to) if returned else []
+        rows += self._left_by_others(connection, count - len(rows), to)
+        rows += self._due(connection, count - len(rows), to)
+        rows += self._planned(connection, count - len(rows), to)
+        return Taken(rows, next_look(connection))
 
-    def _left_by_others(self, connection: sqlite3.Connection, count: int) -> list[Row]:
+    def _left_by_others(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
         rows: list[Row] = []
         while self._may_run and len(rows) < count:
             wanted = self._may_run[len(rows) - count :]
             del self._may_run[len(rows) - count :]
             wanted.reverse()
-            found = {row.id: row for row in self._rows(connection, _STILL_MAY_RUN, json.dumps(list(wanted)))}
-            rows += (found[row] for row in wanted if row in found)
+            rows += _in_order(connection, _STILL_MAY_RUN, wanted, to)
         return rows
 
-    def _due(self, connection: sqlite3.Connection, count: int, now: float) -> list[Row]:
-        rows = self._rows(connection, _DUE, now, count)
+    def _due(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
+        rows = _rows(connection, _DUE, (to.now, count), to)
         if rows:
             connection.execute(_HANDED_OUT, (json.dumps([row.id for row in rows]),))
         return rows
 
-    def _planned(self, connection: sqlite3.Connection, count: int) -> list[Row]:
-        rows = self._rows(connection, _PLANNED, self._position, self._id, count)
+    def _planned(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
+        rows = _rows(connection, _PLANNED, (self._position, self._id, count), to)
         rows.sort(key=lambda row: (row.index, row.id))
         if rows:
             self._position, self._id = rows[-1].index, rows[-1].id
         return rows
-
-    def _rows(self, connection: sqlite3.Connection, statement: str, *values: object) -> list[Row]:
-        return _rows(connection, statement, values, self._same)
 
 
 def next_look(connection: sqlite3.Connection) -> float | None:
@@ -114,14 +159,20 @@ def by_key(key: str, store: Store) -> Row | None:
     return next(iter(_rows(store.connection, _BY_KEY, (encode(key),), None)), None)
 
 
+def _in_order(connection: sqlite3.Connection, statement: str, wanted: Sequence[int], to: _For) -> list[Row]:
+    """Rows by their numbers, in this order."""
+    found = {row.id: row for row in _rows(connection, statement, (json.dumps(list(wanted)),), to)}
+    return [found[row] for row in wanted if row in found]
+
+
 def _rows(
-    connection: sqlite3.Connection, statement: str, values: Sequence[object], same: frozenset[int] | None
+    connection: sqlite3.Connection, statement: str, values: Sequence[object], to: _For | None
 ) -> list[Row]:
     (text,) = connection.execute(statement, values).fetchone()
-    return [_row(found, same) for found in json.loads(text)]
+    return [_row(found, to) for found in json.loads(text)]
 
 
-def _row(values: list[Any], same: frozenset[int] | None) -> Row:
+def _row(values: list[Any], to: _For | None) -> Row:
     (
         row,
         position,
@@ -158,7 +209,9 @@ def _row(values: list[Any], same: frozenset[int] | None) -> Row:
         waiting_since=waiting_since,
         timings=json.loads(timings) if timings else {},
         retried_from=None if retried_from is None else RowState(retried_from),
-        elsewhere=remote_id is not None and same is not None and world not in same,
+        elsewhere=remote_id is not None and to is not None and world not in to.same,
         other_inputs=world is not None and bool(other_inputs),
         start_doubt=None if start_doubt is None else StartDoubt(start_doubt),
+        waited=None if waiting_since is None or to is None else max(0.0, to.now - waiting_since),
+        lease=None if to is None else RowLease(row, to.worker.owner, to.worker.epoch),
     )

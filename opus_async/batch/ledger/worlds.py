@@ -13,7 +13,7 @@ from typing import Any
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import Here, When
 from opus_async.batch.rows import RowState
-from opus_async.batch.world import is_same, place_of
+from opus_async.batch.world import Job, Strangers, is_same, place_of
 
 _WORLDS = "SELECT id, place, facts FROM worlds ORDER BY id"
 _NEW = "INSERT INTO worlds (id, place, facts) VALUES (?, ?, ?)"
@@ -57,36 +57,6 @@ class Entered:
 
     here: Here
     same: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Strangers:
-    """Rows whose jobs are known to another place than the one that would be asked.
-
-    Attributes:
-        world: Where that is.
-        rows: How many they are.
-        retried: Whether they are to be tried again; else they may run there.
-    """
-
-    world: Mapping[str, Any]
-    rows: int
-    retried: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The job of a row.
-
-    Attributes:
-        key: Of the row.
-        remote_id: The platform's id of it.
-        world: Where it was made.
-    """
-
-    key: str
-    remote_id: str
-    world: Mapping[str, Any]
 
 
 def enter(world: Mapping[str, Any], store: Store) -> Entered:

@@ -14,7 +14,7 @@ from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import ManifestPolicy, ManifestSource
 from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.planning.plan import plan
-from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import RowState
 from opus_async.errors import ManifestError
 from opus_async.manifests import FOLDERS, Manifest, open_manifest
@@ -177,7 +177,7 @@ def _told(problem: Problem) -> str:
 async def planned_in(
     manifest: Manifest,
     binding: Binding,
-    ledger: Ledger,
+    store: BatchStore,
     watching: BatchObserver,
     *,
     place: Mapping[str, Any],
@@ -193,7 +193,7 @@ async def planned_in(
     Args:
         manifest: What is planned.
         binding: From its cells to inputs.
-        ledger: Where.
+        store: Where.
         watching: Who is told.
         place: As in :func:`opus_async.batch.planning.plan.plan`.
         problems: Index -> problem of rows that are planned as failed.
@@ -210,8 +210,8 @@ async def planned_in(
         planned, columns = await plan(
             manifest,
             binding,
-            ledger,
-            digests=FileDigests(ledger),
+            store,
+            digests=FileDigests(store),
             problems=problems,
             place=place,
             accept_second_bill=rules.accept_second_bill,
@@ -223,7 +223,7 @@ async def planned_in(
         if not pay_again:
             _refuse_second_bill(planned, manifest.kind, same=same)
     except BaseException:
-        await asyncio.shield(ledger.abandon_plan())
+        await asyncio.shield(store.abandon_plan())
         raise
     for sentence in _remarks(planned):
         watching.notice(sentence)

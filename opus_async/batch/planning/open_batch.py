@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.batch.ledger.worlds import Strangers
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
 from opus_async.batch.outputs import failures
@@ -21,11 +20,11 @@ from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.fingerprint import differences, fingerprint
 from opus_async.batch.planning.manifest_source import checked, found, manifest_facts, opened, planned_in
-from opus_async.batch.ports import Client
+from opus_async.batch.ports import BatchStore, Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
-from opus_async.batch.running.session import SessionSetup, ended_because, exit_code, work
-from opus_async.batch.world import PLACE, world_of
+from opus_async.batch.running.session import Engine, SessionSetup, ended_because, exit_code, run_here, work
+from opus_async.batch.world import PLACE, Strangers, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError, OpusError
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.layout import LEDGER, LOCK
@@ -69,6 +68,7 @@ async def start(
     settings: RunSettings,
     rules: ManifestPolicy,
     watching: BatchObserver,
+    engine: Engine = run_here,
 ) -> BatchResult:
     """Make a batch directory and work on it. Until its ledger has its name, nothing is there to resume."""
     if (directory / LEDGER).exists():
@@ -80,7 +80,7 @@ async def start(
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
     try:
-        lifecycle = await _lifecycle(client, order, ledger.memory)
+        lifecycle = await _lifecycle(client, order, ledger.journal.cache)
         binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
         place = lifecycle.platform.identity
@@ -97,7 +97,9 @@ async def start(
         await ledger.publish()
         crew = SessionSetup(
             directory=directory,
-            ledger=ledger,
+            store=ledger,
+            queue=ledger,
+            journal=ledger.journal,
             lifecycle=lifecycle,
             binding=binding,
             base=manifest.base,
@@ -105,6 +107,7 @@ async def start(
             watching=watching,
             world=world_of(fingerprint(order, lifecycle.platform)),
             accept_second_bill=rules.accept_second_bill,
+            engine=engine,
         )
     except BaseException:
         await ledger.close()
@@ -130,6 +133,7 @@ async def resume(
     watching: BatchObserver,
     *,
     retry: Sequence[RowState] = (),
+    engine: Engine = run_here,
 ) -> BatchResult:
     """Take up a batch that is there, first the rows that may be running.
 
@@ -139,6 +143,7 @@ async def resume(
         changes: What shall be other than it was.
         watching: Who is told.
         retry: States whose rows are tried again: the job of each is asked first.
+        engine: Makes what runs the rows.
     """
     ledger = await SqliteLedger.open(
         directory,
@@ -167,7 +172,7 @@ async def resume(
             return await _as_it_stands(directory)
         if not ledger.at_home:
             _refuse_copy(directory)
-        lifecycle = await _lifecycle(client, order, ledger.memory)
+        lifecycle = await _lifecycle(client, order, ledger.journal.cache)
         asked = fingerprint(order, lifecycle.platform)
         world = world_of(asked)
         strangers = await ledger.strangers(world, retried=retry)
@@ -210,7 +215,9 @@ async def resume(
             await asyncio.to_thread(failures.write, directory)
         crew = SessionSetup(
             directory=directory,
-            ledger=ledger,
+            store=ledger,
+            queue=ledger,
+            journal=ledger.journal,
             lifecycle=lifecycle,
             binding=binding,
             base=rows.base,
@@ -218,6 +225,7 @@ async def resume(
             watching=watching,
             world=world,
             accept_second_bill=changes.accept_second_bill,
+            engine=engine,
         )
     except BaseException:
         await ledger.close()
@@ -327,12 +335,12 @@ def _moved(strangers: Sequence[Strangers], world: Mapping[str, Any]) -> list[str
     ]
 
 
-async def _mind_second_bills(ledger: SqliteLedger, world: Mapping[str, Any], changes: ResumeChanges) -> None:
+async def _mind_second_bills(store: BatchStore, world: Mapping[str, Any], changes: ResumeChanges) -> None:
     """Let rows run that may have been billed, or not, as this command says whatever an earlier one said."""
     if changes.accept_second_bill:
-        await ledger.leave_strangers(world)
+        await store.leave_strangers(world)
     else:
-        await ledger.doubt_again()
+        await store.doubt_again()
 
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: BatchObserver, *, force: bool) -> None:
@@ -401,7 +409,7 @@ async def _work(client: Client, crew: SessionSetup) -> BatchResult:
     control.drain_seconds = crew.settings.drain_seconds
     crew.progress.follow(
         stages=_stages(crew.lifecycle),
-        counts=crew.ledger.counts,
+        counts=crew.queue.counts,
         admitting=lambda: control.admitting,
         bounds=Bounds(max_in_flight=crew.settings.max_in_flight, start_rate=crew.settings.start_rate),
         limits=client.limits,

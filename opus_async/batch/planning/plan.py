@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opus_async.batch.outputs.earlier_job import doubt_about, earlier_job
-from opus_async.batch.ports import Ledger, Planned
+from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import NewRow, RowState
 from opus_async.batch.world import place_of
 from opus_async.errors import InvalidInputs, ManifestError
@@ -30,7 +30,7 @@ OnProgress = Callable[[int], None]
 async def plan(
     manifest: Manifest,
     binding: Binding,
-    ledger: Ledger,
+    store: BatchStore,
     *,
     digests: FileDigests,
     problems: Mapping[int, str],
@@ -44,7 +44,7 @@ async def plan(
     Args:
         manifest: Streamed once.
         binding: From cells to inputs, files and keys.
-        ledger: Where they go.
+        store: Where they go.
         digests: Reads files, for keys that are made of content.
         problems: Index of a row -> why it cannot be run: planned as failed.
         place: Where jobs are made: platform, host, generation.
@@ -60,28 +60,28 @@ async def plan(
         ManifestError: A row cannot be read, or the manifest changed while it was.
     """
     stamp = manifest.stamp()
-    await ledger.begin_plan()
+    await store.begin_plan()
     if retry:
-        await ledger.retry(retry)
+        await store.retry(retry)
     planned = 0
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
         rows = await asyncio.gather(
             *(
-                _row(record, binding, manifest.base, digests, ledger, problem=problems.get(record.index))
+                _row(record, binding, manifest.base, digests, store, problem=problems.get(record.index))
                 for record in chunk
             )
         )
         pairs = zip(rows, chunk, strict=True)
         rows = [_with_past(row, record, place, accepted=accept_second_bill) for row, record in pairs]
-        await ledger.plan(rows)
+        await store.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
         planned += len(rows)
         on_progress(planned)
     if manifest.stamp() != stamp:
         raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
-    return await ledger.end_plan(), list(columns)
+    return await store.end_plan(), list(columns)
 
 
 async def _row(
@@ -89,7 +89,7 @@ async def _row(
     binding: Binding,
     base: Path,
     digests: FileDigests,
-    ledger: Ledger,
+    store: BatchStore,
     *,
     problem: str | None,
 ) -> NewRow:
@@ -101,7 +101,7 @@ async def _row(
             binding.refuse_outside(record.cells, base)
             cells = binding.expand(record.cells, base)
             binding.refuse_outside(cells, base)
-            files = {path: await _digest(path, digests, ledger) for path in binding.files(cells, base)}
+            files = {path: await _digest(path, digests, store) for path in binding.files(cells, base)}
     except InvalidInputs as error:
         problem = problem or "; ".join(error.problems)
     key = row_key(binding, cells, base, files)
@@ -126,12 +126,12 @@ def _with_past(row: NewRow, record: Record, place: Mapping[str, Any], *, accepte
     return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)
 
 
-async def _digest(path: Path, digests: FileDigests, ledger: Ledger) -> str:
+async def _digest(path: Path, digests: FileDigests, store: BatchStore) -> str:
     """What a file holds; of one that is gone, what it held: to tidy up behind a batch makes no new rows."""
     try:
         return await digests.of(path)
     except InvalidInputs:
-        known = (await ledger.recall_files([str(path)])).get(str(path))
+        known = (await store.recall_files([str(path)])).get(str(path))
         if known is None:
             raise
         return known[3]

@@ -7,22 +7,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from opus_async.batch.ports import RowJournal
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
-from opus_async.manifests.file_digests import DigestCache, FileDigests, FileSignature, stat_signature
+from opus_async.manifests.file_digests import FileDigests, FileSignature, stat_signature
 
 
 class FileChangeCheck:
-    """Compares files with what the ledger knows of them.
+    """Compares files with what the batch knows of them.
 
     Args:
-        files: What they were.
-        hasher: Asked only where a file's stamp is another than it was.
+        journal: Tells what they were.
     """
 
-    def __init__(self, files: DigestCache, hasher: FileDigests) -> None:
-        self._files = files
-        self._hasher = hasher
+    def __init__(self, journal: RowJournal) -> None:
+        self._journal = journal
+        self._hasher = FileDigests()
 
     async def check(self, paths: Sequence[Path]) -> None:
         """Compare.
@@ -32,7 +32,7 @@ class FileChangeCheck:
         """
         if not paths:
             return
-        known = await self._files.recall_files([str(path) for path in paths])
+        known = await self._journal.known_files([str(path) for path in paths])
         changed = []
         for path in paths:
             before = known.get(str(path))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
-from opus_async.batch.ports import Ledger, RateLimiter
-from opus_async.batch.rows import UNBILLED, FetchedFile, Row, RowResult, RowState
+from opus_async.batch.ports import IN_PROCESS, LeaseTerms, RateLimiter, Receipt, RowJournal, ShardReport
+from opus_async.batch.rows import UNBILLED, FetchedFile, Row, RowLease, RowResult, RowState
+from opus_async.batch.running.file_changes import FileChangeCheck
 from opus_async.batch.running.output_files import STAGE as DOWNLOAD
 from opus_async.batch.running.output_files import Outputs
+from opus_async.batch.running.requests import RequestFactory
 from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
 from opus_async.errors import JobPaused, LedgerError, OpusError
 from opus_async.gaps import gapped
@@ -24,9 +26,9 @@ from opus_async.jobs.pausing import WhenPaused
 from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
-from opus_async.models import JobRequest, JobStatus
+from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
-from opus_async.platform import IdTaken, RecoveredJob, RetryRequest, Stages, StartDoubt
+from opus_async.platform import IdTaken, JobTakenAway, RecoveredJob, RetryRequest, Stages, StartDoubt
 from opus_async.tasks import start
 from opus_async.transport.shortage import Waits, advice, out_of
 
@@ -42,17 +44,7 @@ _ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
 _OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
 
 
-class RequestFactory(Protocol):
-    """From rows to what is asked for."""
-
-    async def of(self, row: Row) -> JobRequest:
-        """The request of a row; raises InvalidInputs where its files are not what was planned."""
-
-    async def check(self, row: Row) -> None:
-        """Raise InvalidInputs where the files of a row are not what was planned."""
-
-
-OnEnd = Callable[[Row, RowResult], None]
+OnEnd = Callable[[RowResult], None]
 
 
 class _Phase(enum.IntEnum):
@@ -66,13 +58,13 @@ class _Phase(enum.IntEnum):
 
 
 class LocalShardRunner:
-    """See :class:`opus_async.batch.ports.ShardRunner`.
+    """Runs rows in this loop; see :class:`opus_async.batch.ports.ShardRunner`.
 
     Args:
         lifecycle: How a job runs.
-        ledger: Told of every step.
+        journal: Told of every step.
         requests: From a row to what is asked for.
-        control: Heeded; and told of what dooms every row.
+        control: No row is begun once it admits none; told at once of what every row would meet.
         max_in_flight: Rows that hold a slot at once.
         limiter: Says when the next row may start; None for at once.
         on_end: Told of every row that ended.
@@ -84,7 +76,7 @@ class LocalShardRunner:
     def __init__(
         self,
         lifecycle: Lifecycle[Any, Any],
-        ledger: Ledger,
+        journal: RowJournal,
         requests: RequestFactory,
         control: ShutdownControl,
         *,
@@ -96,8 +88,9 @@ class LocalShardRunner:
     ) -> None:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
-        self._ledger = ledger
+        self._journal = journal
         self._requests = requests
+        self._file_changes = FileChangeCheck(journal)
         self._control = control
         self._limiter = limiter
         self._on_end = on_end
@@ -109,57 +102,97 @@ class LocalShardRunner:
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
         self._doubts: SharedErrors[_RowTask] = SharedErrors()
         self._inquiry = Inquiry(self._platform.reopen)
+        self._statuses = _StatusReports(journal, on_refusal=self._abandon, on_error=self._fail_all)
+        self._ended: Counter[RowState] = Counter()
+        self._fatal: OpusError | None = None
+        self._orphaned_jobs = self._platform.orphaned_jobs
+        self._uploads_saved = self._platform.uploads_reused
+
+    @property
+    def terms(self) -> LeaseTerms:
+        """As long as the session."""
+        return IN_PROCESS
 
     @property
     def in_flight(self) -> int:
         """Rows that hold a slot."""
         return len(self._working)
 
-    async def room(self) -> int:
+    async def capacity(self) -> int:
         """Wait until all rows of the last shard have begun."""
         async with self._admission:
             return SHARD
 
-    async def run(self, shard: Sequence[Row]) -> None:
-        """Run these rows until each has ended, is parked, or was given back."""
-        tasks: list[asyncio.Task[None]] = []
+    async def run(self, shard: Sequence[Row]) -> ShardReport:
+        """Run these rows until each has ended, is parked, set aside or released."""
+        works: dict[_RowTask, asyncio.Task[None]] = {}
         waiting = deque(shard)
+        handed_out = asyncio.get_running_loop().time()
         try:
             async with self._admission:
                 while waiting and await self._admitted(waiting[0]):
-                    tasks.append(self._begin(waiting.popleft()))
-            if tasks:
-                await asyncio.wait(tasks)
+                    work, task = self._begin(waiting.popleft(), handed_out)
+                    works[work] = task
+            if works:
+                await asyncio.wait(works.values())
         finally:
-            for task in tasks:
+            for task in works.values():
                 task.cancel()
-            for row in waiting:
-                self._ledger.release(row)
+        return self._report([*(work.row for work in works if not work.settled), *waiting])
 
-    def drain(self) -> int:
-        """Give back what is not ordered yet and what is far from its end; returns how many rows go on."""
+    async def drain(self, seconds: float) -> int:
+        """Release what is not ordered yet and what is far from its end; returns how many rows go on."""
         for work, task in list(self._working.items()):
-            if work.phase is _Phase.UNORDERED or (work.phase is _Phase.RUNNING and not self._ends_soon(work)):
+            far = work.phase is _Phase.RUNNING and not self._ends_within(seconds, work)
+            if far or work.phase is _Phase.UNORDERED:
                 task.cancel()
         return sum(not task.cancelling() for task in self._working.values())
 
-    def leave(self) -> None:
-        """Give everything back as it stands."""
+    async def cancel(self) -> None:
+        """Release everything as it stands."""
         for task in self._working.values():
             task.cancel()
 
-    async def conclude(self) -> None:
-        """End the rows in doubt whose trouble was their own, and give the others back as they stand."""
+    async def conclude(self, *, has_run: bool) -> ShardReport:
+        """End the rows in doubt whose trouble was their own, and release the others as they stand."""
         try:
             if self._control.pace is ShutdownMode.RUN:
-                common = self._doubts.conclude(has_run=self._ledger.counts().completed > 0)
+                common = self._doubts.conclude(has_run=has_run)
                 if common is not None:
-                    self._control.fail_all(common)
+                    self._fail_all(common)
             await self._end_doubted()
         except LedgerError as error:
-            self._control.fail_all(error)
-        for work in self._doubts.left():
-            self._ledger.release(work.row)
+            self._fail_all(error)
+        return self._report([work.row for work in self._doubts.left()])
+
+    async def close(self) -> ShardReport:
+        """Stop reporting; returns what no report has told yet."""
+        await self._statuses.close()
+        return self._report(())
+
+    def _report(self, released: Sequence[Row]) -> ShardReport:
+        """What happened since the last report."""
+        ended, self._ended = self._ended, Counter()
+        orphaned, self._orphaned_jobs = self._orphaned_jobs, self._platform.orphaned_jobs
+        saved, self._uploads_saved = self._uploads_saved, self._platform.uploads_reused
+        return ShardReport(
+            ended=ended,
+            released=released,
+            fatal=self._fatal,
+            orphaned_jobs=self._orphaned_jobs - orphaned,
+            uploads_saved=self._uploads_saved - saved,
+        )
+
+    def _fail_all(self, error: OpusError) -> None:
+        """Every row would meet this."""
+        self._fatal = self._fatal or error
+        self._control.fail_all(error)
+
+    def _abandon(self, work: _RowTask) -> None:
+        """The row is another worker's by now, unless it has just ended."""
+        if work in self._working and work.phase is not _Phase.ENDING:
+            work.settled = True
+            self._working[work].cancel()
 
     async def _admitted(self, row: Row) -> bool:
         """Wait for a slot and a turn, and take the slot; False when nothing more is to begin."""
@@ -174,51 +207,60 @@ class LocalShardRunner:
             self._slots.release()
         return self._control.admitting
 
-    def _begin(self, row: Row) -> asyncio.Task[None]:
+    def _begin(self, row: Row, handed_out: float) -> tuple[_RowTask, asyncio.Task[None]]:
         work = _RowTask(
             row,
-            self._ledger,
-            self._requests,
+            self._journal,
+            self._statuses,
+            self._check_files,
             self._doubts,
+            handed_out=handed_out,
             stages=self._platform.stages,
             generation=self._platform.identity["generation"],
         )
         task = start(f"opus_async row {row.index}", self._work, work)
         self._working[work] = task
         task.add_done_callback(lambda _: self._finished(work))  # also when cancelled before its first step
-        return task
+        return work, task
 
     def _finished(self, work: _RowTask) -> None:
         del self._working[work]
         self._slots.release()
-        if not work.settled:
-            self._ledger.release(work.row)
 
-    def _ends_soon(self, work: _RowTask) -> bool:
+    async def _check_files(self, row: Row) -> None:
+        """Raise InvalidInputs where the files of a row are not what was planned."""
+        await self._file_changes.check(self._requests.files(row))
+
+    def _ends_within(self, seconds: float, work: _RowTask) -> bool:
         if work.ordered_at is None or not self._run_times:
             return True  # nothing is known of it: that is for the clock to decide
         age = asyncio.get_running_loop().time() - work.ordered_at
-        return median(self._run_times) - age <= self._control.drain_seconds
+        return median(self._run_times) - age <= seconds
 
     # One row
 
     async def _work(self, work: _RowTask) -> None:
         try:
             if work.row.state is RowState.PLANNED:
-                self._ledger.begun(work.row)
+                ours(await self._journal.begun(work.lease))
             ending = await self._ending(work)
             if ending is not None:
                 await self._end(work, ending)
             await self._end_doubted()
+        except JobTakenAway:
+            log.warning("row %d: it is another worker's by now", work.row.index)
+            work.settled = True
         except LedgerError as error:
             work.settled = True  # a ledger that takes nothing need not be told
-            self._control.fail_all(error)
+            self._fail_all(error)
 
     async def _end(self, work: _RowTask, ending: RowResult) -> None:
         work.phase = _Phase.ENDING
-        await self._ledger.end(work.row, ending)
+        receipt = await self._journal.finished(work.lease, ending)
         work.settled = True
-        self._on_end(work.row, ending)
+        if receipt is Receipt.WRITTEN:
+            self._ended[ending.state] += 1
+            self._on_end(ending)
 
     async def _end_doubted(self) -> None:
         """End the rows whose trouble turned out to be their own."""
@@ -231,7 +273,7 @@ class LocalShardRunner:
         while True:
             try:
                 return await self._run(work)
-            except LedgerError:
+            except (JobTakenAway, LedgerError):
                 raise
             except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
                 what = out_of(error)
@@ -247,7 +289,7 @@ class LocalShardRunner:
         log.info("row %d: no %s left (%s); again in %s s", work.row.index, what, error, wait)
         if wait is None:
             shortage = error if isinstance(error, OpusError) and error.shortage else _shortage(what)
-            self._control.fail_all(shortage)
+            self._fail_all(shortage)
             return False
         work.phase = _Phase.RUNNING if work.may_run else _Phase.UNORDERED
         await self._control.wait_or_shutdown(asyncio.sleep(wait))
@@ -263,13 +305,13 @@ class LocalShardRunner:
             return self._broken(work, surprise)
         if doom := await self._doom_of(error):
             log.warning("row %d: %s", work.row.index, doom)
-            self._control.fail_all(doom)
+            self._fail_all(doom)
             return None
         if scope_of(error, self._platform.stages) in _OTHERS_TELL:
             log.warning("row %d: %s; whether others meet it will show", work.row.index, error)
             work.settled = True
             if self._doubts.add(work, error):
-                self._control.fail_all(error)
+                self._fail_all(error)
             return None
         return self._broken(work, error)
 
@@ -277,7 +319,7 @@ class LocalShardRunner:
         try:
             outcome = await self._job(work)
         except Superseded:
-            work.begin_anew()
+            await work.begin_anew()
             outcome = await self._job(work)
         row = work.row
         if isinstance(outcome.error, JobPaused):
@@ -289,17 +331,19 @@ class LocalShardRunner:
         if files:
             self._doubts.passed(DOWNLOAD)
         if outcome.error is not None and (doom := await self._doom_of(outcome.error)):
-            self._control.fail_all(doom)  # what it left is fetched when it is resumed
+            self._fail_all(doom)  # what it left is fetched when it is resumed
             return None
         self._learn(work)
-        if row.waiting_since is not None:
-            row = replace(row, timings=add_wait(row.timings, self._ledger.now() - row.waiting_since))
+        if (waited := work.waited()) is not None:
+            row = replace(row, timings=add_wait(row.timings, waited))
         return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
 
     async def _job(self, work: _RowTask) -> JobOutcome:
         row = work.row
         past = _past(row, accept_second_bill=self._accept_second_bill)
-        request = await self._requests.of(row)
+        request = self._requests.request(row)
+        if row.is_new:
+            await self._check_files(row)
         return await self._lifecycle.run(
             request, index=row.index, past=past, journal=work, on_paused=WhenPaused.RETURN
         )
@@ -328,12 +372,11 @@ class LocalShardRunner:
             raise error.located(job_id=outcome.job_id) from None
 
     async def _park(self, work: _RowTask, paused: JobOutcome) -> None:
-        since = work.row.waiting_since
-        waited = 0.0 if since is None else max(0.0, self._ledger.now() - since)
-        await self._ledger.park(
-            work.row,
+        work.phase = _Phase.ENDING
+        await self._journal.parked(
+            work.lease,
             status=str(paused.status),
-            look_in=min(max(LOOK_SHARE * waited, LOOK_SOONEST), LOOK_LATEST),
+            look_in=min(max(LOOK_SHARE * (work.waited() or 0.0), LOOK_SOONEST), LOOK_LATEST),
             timings=add_timings(work.row.timings, paused.timings),
         )
         work.settled = True
@@ -347,13 +390,16 @@ class _RowTask:
     """One row being worked on: the journal of its job, and how far it is."""
 
     __slots__ = (
+        "_check_files",
         "_doubts",
         "_generation",
+        "_handed_out",
         "_here",
-        "_ledger",
-        "_requests",
+        "_journal",
         "_stages",
+        "_statuses",
         "_unchecked",
+        "alias_to_tell",
         "may_run",
         "ordered_at",
         "phase",
@@ -365,10 +411,12 @@ class _RowTask:
     def __init__(
         self,
         row: Row,
-        ledger: Ledger,
-        requests: RequestFactory,
+        journal: RowJournal,
+        statuses: _StatusReports,
+        check_files: Callable[[Row], Awaitable[None]],
         doubts: SharedErrors[_RowTask],
         *,
+        handed_out: float,
         stages: Stages,
         generation: str,
     ) -> None:
@@ -381,64 +429,141 @@ class _RowTask:
         self.settled = False
         """Whether the ledger knows how it stands, and need not be told that it was given back."""
         self.status = row.status
-        self._ledger = ledger
-        self._requests = requests
+        self.alias_to_tell: str | None = None
+        """A second id of its job that the ledger was not told yet."""
+        self._journal = journal
+        self._statuses = statuses
+        self._check_files = check_files
         self._doubts = doubts
+        self._handed_out = handed_out
         self._stages = stages
         self._here = generation
         self._unchecked = row.state is not RowState.PLANNED
         """Whether its files were not looked at since it was handed out."""
         self._generation = row.generation or generation
 
-    def job_created(self, remote_id: str) -> None:
-        self._ledger.created(self.row, remote_id, self._generation)
+    @property
+    def lease(self) -> RowLease:
+        return self.row.held
+
+    def waited(self) -> float | None:
+        """Seconds that the row has waited for a person; None when it does not."""
+        if self.row.waited is None:
+            return None
+        return self.row.waited + asyncio.get_running_loop().time() - self._handed_out
+
+    async def job_created(self, remote_id: str) -> None:
+        ours(await self._journal.job_created(self.lease, remote_id, self._generation))
         self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
         self._doubts.passed(self._stages.prepare, self._stages.create)
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
-        self._ledger.identified(self.row, alias)
         self.row = replace(self.row, alias=alias)
+        self.alias_to_tell = alias
+        self._statuses.add(self)
 
     async def start_intent(self, remote_id: str) -> None:
         if self._unchecked:  # hours may lie between: what was uploaded is sent again
-            await self._requests.check(self.row)
+            await self._check_files(self.row)
         before = self.phase, self.may_run
         self.phase, self.may_run = _Phase.ORDERING, True
-        try:
-            await self._ledger.ordering(self.row, remote_id, self._generation)
-        except IdTaken:
+        receipt = await self._journal.start_intent(self.lease, remote_id, self._generation)
+        if receipt is Receipt.ID_TAKEN:
             self.phase, self.may_run = before
-            raise
+            raise IdTaken(remote_id)
+        ours(receipt)
         self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
         self._doubts.passed(self._stages.prepare)
 
-    def begin_anew(self) -> None:
+    async def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""
         if self.row.remote_id is not None:
-            self.job_superseded(self.row.remote_id)
+            await self.job_superseded(self.row.remote_id)
         self._unchecked = False
 
-    def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
-        self._ledger.gave_way(self.row)
+    async def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        ours(await self._journal.gave_way(self.lease))
         self.row = self.row.without_job()
         self._generation, self.status = self._here, None
         self.phase, self.may_run = _Phase.UNORDERED, False
 
-    def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
-        self._ledger.doubted(self.row, doubt)
+    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
+        ours(await self._journal.doubted(self.lease, doubt))
         self.row = replace(self.row, start_doubt=doubt)
 
-    def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+    async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
         self.phase = _Phase.RUNNING
         self.ordered_at = asyncio.get_running_loop().time()
-        self._ledger.ordered(self.row)
+        ours(await self._journal.start_accepted(self.lease))
         self.row = replace(self.row, state=RowState.RUNNING)
         self._doubts.passed(self._stages.start)
 
     def status_seen(self, status: JobStatus) -> None:
         self.status = str(status)
         if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
-            self._ledger.seen(self.row, self.status)
+            self._statuses.add(self)
+
+
+class _StatusReports:
+    """Tells the journal which status jobs show, in a task of its own: who watches jobs waits for nobody.
+
+    Args:
+        journal: The journal.
+        on_refusal: Called with a row that is another worker's by now.
+        on_error: Called when the journal takes nothing more.
+    """
+
+    def __init__(
+        self,
+        journal: RowJournal,
+        *,
+        on_refusal: Callable[[_RowTask], None],
+        on_error: Callable[[OpusError], None],
+    ) -> None:
+        self._journal = journal
+        self._on_refusal = on_refusal
+        self._on_error = on_error
+        self._news: dict[_RowTask, str | None] = {}
+        self._sending: asyncio.Task[None] | None = None
+
+    def add(self, work: _RowTask) -> None:
+        """A job shows another status than before; of several that were not told yet, the last is."""
+        self._news[work] = work.status
+        if self._sending is None:
+            self._sending = start("opus_async statuses", self._send)
+
+    async def close(self) -> None:
+        """Tell no more."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send(self) -> None:
+        try:
+            while self._news:
+                work = next(iter(self._news))
+                status = self._news.pop(work)
+                if work.phase is not _Phase.ENDING and await self._tell(work, status) is Receipt.LEASE_ENDED:
+                    self._on_refusal(work)
+        except LedgerError as error:
+            self._on_error(error)
+        finally:
+            self._sending = None
+
+    async def _tell(self, work: _RowTask, status: str | None) -> Receipt:
+        alias, work.alias_to_tell = work.alias_to_tell, None
+        receipt = Receipt.WRITTEN
+        if alias is not None:
+            receipt = await self._journal.job_identified(work.lease, alias)
+        if status is not None and receipt is Receipt.WRITTEN:
+            receipt = await self._journal.status_seen(work.lease, status)
+        return receipt
+
+
+def ours(receipt: Receipt) -> None:
+    """Raise JobTakenAway where a report was refused because the row is another worker's by now."""
+    if receipt is Receipt.LEASE_ENDED:
+        raise JobTakenAway
 
 
 def _shortage(what: str) -> OpusError:

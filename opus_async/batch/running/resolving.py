@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from opus_async.batch.ledger.decisions import STARTED
-from opus_async.batch.ledger.worlds import Job
 from opus_async.batch.ports import Client
-from opus_async.batch.world import place_of
+from opus_async.batch.world import Job, place_of
 from opus_async.errors import AuthenticationError, HostDown, first_error
 from opus_async.models import JobStatus
 from opus_async.platform import Platform

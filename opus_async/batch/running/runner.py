@@ -1,12 +1,12 @@
-"""From the ledger to the shard runner: shards of rows, until none is left or the session is to end."""
+"""From the queue of rows to a shard runner: shards, until none is left or the session is to end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from opus_async.batch.ports import Ledger, ShardRunner
-from opus_async.batch.rows import Row, RowResult, RowState
+from opus_async.batch.ports import LeaseEnded, RowQueue, ShardReport, ShardRunner, WorkerLease
+from opus_async.batch.rows import RowResult, RowState
 from opus_async.errors import LedgerError
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
@@ -14,7 +14,7 @@ from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, Shutd
 from opus_async.tasks import start
 
 LOOK_AGAIN = 1.0
-"""Seconds after which the ledger is asked again while rows are at work: one of them may have been parked."""
+"""Seconds after which the queue is asked again while rows are at work: one of them may have been parked."""
 
 
 class FailureCounter:
@@ -31,7 +31,7 @@ class FailureCounter:
         self._halt = halt
         self._control = control
 
-    def __call__(self, row: Row, ending: RowResult) -> None:  # noqa: ARG002 - what is told of every end
+    def __call__(self, ending: RowResult) -> None:
         """A row has ended."""
         self.ended += 1
         if ending.state is RowState.COMPLETED:
@@ -44,78 +44,111 @@ class FailureCounter:
 
 
 class Runner:
-    """Runs what is left of a batch.
+    """Runs what is left of a batch on one shard runner.
 
     Args:
-        ledger: Hands out rows.
+        queue: Hands out rows.
         shards: Runs them.
         control: Ends it early.
-        on_drain: Told how many rows are waited for, once the rest was given back.
+        on_drain: Told how many rows are waited for, once the rest was released.
+        on_report: Told what happened in each shard.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        queue: RowQueue,
         shards: ShardRunner,
         control: ShutdownControl,
         *,
         on_drain: Callable[[int], None],
+        on_report: Callable[[ShardReport], None],
     ) -> None:
-        self._ledger = ledger
+        self._queue = queue
         self._shards = shards
         self._control = control
         self._on_drain = on_drain
-        self._running: set[asyncio.Task[None]] = set()
+        self._on_report = on_report
+        self._lease: WorkerLease
+        self._running: dict[asyncio.Task[ShardReport], WorkerLease] = {}
 
     async def run(self) -> None:
         """Run until no row is left, or until the control lets none begin and all have come to rest."""
-        heeding = start("opus_async heed", self._heed)
+        self._lease = await self._queue.grant(self._shards.terms)
+        propagating = start("opus_async shutdown", self._propagate)
         try:
             await self._admit()
             while self._running:
                 await self._one_ended(None)
-            await self._shards.conclude()
+            has_run = self._queue.counts().completed > 0
+            self._take(await self._shards.conclude(has_run=has_run))
         finally:
-            heeding.cancel()
+            propagating.cancel()
             for task in self._running:
                 task.cancel()
-            await asyncio.gather(heeding, *self._running, return_exceptions=True)
+            await asyncio.gather(propagating, *self._running, return_exceptions=True)
 
     async def _admit(self) -> None:
         while self._control.admitting:
-            room = await self._shards.room()
+            room = await self._shards.capacity()
+            await (
+                self._take_ended()
+            )  # of a worker that was lost meanwhile, the next holds nothing by its lease
             try:
-                rows = await self._ledger.take(room)
+                rows = await self._queue.lease(room, self._lease)
+            except LeaseEnded:
+                await self._shards.cancel()
+                self._lease = await self._queue.grant(self._shards.terms)
+                continue
             except LedgerError as error:
                 self._control.fail_all(error)
                 return
+            due = self._queue.next_due()
             if rows:
-                self._running.add(start("opus_async shard", self._shards.run, rows))
-            elif not self._running and self._ledger.next_look() is None:
+                self._running[start("opus_async shard", self._shards.run, rows)] = self._lease
+            elif not self._running and due is None:
                 return
             else:
-                await self._one_ended(min(self._ledger.next_look() or LOOK_AGAIN, LOOK_AGAIN))
+                await self._one_ended(min(due or LOOK_AGAIN, LOOK_AGAIN))
 
     async def _one_ended(self, seconds: float | None) -> None:
         """Wait until a shard has ended, the pace has risen, or so many seconds have passed."""
         rising = start("opus_async control", self._control.changed)
         try:
-            done, _ = await asyncio.wait(
-                {rising, *self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({rising, *self._running}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             rising.cancel()
-        for task in done - {rising}:
-            self._running.discard(task)
-            task.result()  # a shard raises nothing but a bug of ours
+        await self._take_ended()
 
-    async def _heed(self) -> None:
-        """Hand a rising pace on to the shards."""
+    async def _take_ended(self) -> None:
+        """Read the reports of shards that have ended."""
+        for task in [task for task in self._running if task.done()]:
+            lease = self._running.pop(task)
+            report = task.result()  # a shard raises nothing but a bug of ours
+            if (
+                report.lost and lease == self._lease
+            ):  # of the shards of one worker that is gone, the first tells
+                await self._queue.revoke(lease)
+                self._lease = await self._queue.grant(self._shards.terms)
+            self._take(report)
+
+    def _take(self, report: ShardReport) -> None:
+        for row in report.released:
+            self._queue.release(row)
+        if report.fatal is not None:
+            self._control.fail_all(report.fatal)
+        self._on_report(report)
+
+    async def _propagate(self) -> None:
+        """Tell the shard runner that the session is to end, and how fast."""
+        control = self._control
         while True:
-            if self._control.pace is ShutdownMode.DRAIN:
-                self._on_drain(self._shards.drain())
-                await self._control.wait_or_shutdown(asyncio.sleep(self._control.drain_seconds))
-                self._shards.leave()
-            elif self._control.pace is ShutdownMode.CANCEL:
-                self._shards.leave()
-            await self._control.changed()
+            pace = control.pace
+            if pace is ShutdownMode.DRAIN:
+                self._on_drain(await self._shards.drain(control.drain_seconds))
+                if control.pace is pace:
+                    await control.wait_or_shutdown(asyncio.sleep(control.drain_seconds))
+                await self._shards.cancel()
+            elif pace is ShutdownMode.CANCEL:
+                await self._shards.cancel()
+            if control.pace is pace:
+                await control.changed()

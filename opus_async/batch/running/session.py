@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from opus_async.batch import report
-from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver, Notify, reason_text
 from opus_async.batch.options import RunSettings
 from opus_async.batch.outputs import failures, summary
-from opus_async.batch.rows import Row, RowState
-from opus_async.batch.running.file_changes import FileChangeCheck
-from opus_async.batch.running.local_shard import LocalShardRunner
+from opus_async.batch.ports import BatchStore, RowJournal, RowQueue, ShardReport, ShardRunner
+from opus_async.batch.running.local_shard import LocalShardRunner, OnEnd
 from opus_async.batch.running.output_files import Outputs
+from opus_async.batch.running.requests import BoundRequests, RequestFactory
 from opus_async.batch.running.runner import FailureCounter, Runner
-from opus_async.errors import InvalidInputs, LedgerError, OpusError
+from opus_async.errors import LedgerError, OpusError
 from opus_async.exits import Exit, first_of
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.file_digests import FileDigests
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.samples import Sample
-from opus_async.models import JobRequest
 from opus_async.tasks import start
 from opus_async.text import counted
 
@@ -49,7 +46,9 @@ class SessionSetup:
 
     Attributes:
         directory: The batch directory.
-        ledger: Open, planned.
+        store: The memory of the batch: open, planned.
+        queue: Hands out its rows.
+        journal: Told of what happens to them.
         lifecycle: How a job runs; its platform is open.
         binding: From a row to a request.
         base: The folder that relative file cells start at.
@@ -57,10 +56,13 @@ class SessionSetup:
         watching: Who ends it early, who counts what happens, who is told.
         world: Where its jobs are made; see :mod:`.world`.
         accept_second_bill: Whether this session may run rows again that may have been billed.
+        engine: Makes what runs the rows.
     """
 
     directory: Path
-    ledger: SqliteLedger
+    store: BatchStore = field(repr=False)
+    queue: RowQueue = field(repr=False)
+    journal: RowJournal = field(repr=False)
     lifecycle: Lifecycle[Any, Any] = field(repr=False)
     binding: Binding
     base: Path
@@ -68,6 +70,7 @@ class SessionSetup:
     watching: BatchObserver
     world: Mapping[str, Any]
     accept_second_bill: bool = False
+    engine: Engine = field(default_factory=lambda: run_here)
 
     @property
     def control(self) -> ShutdownControl:
@@ -85,6 +88,47 @@ class SessionSetup:
         return self.watching.notice
 
 
+Engine: TypeAlias = Callable[[SessionSetup, OnEnd], ShardRunner]
+"""Makes what runs the rows of a session, and calls its second argument with every result that was written."""
+
+
+def run_here(crew: SessionSetup, on_end: OnEnd) -> ShardRunner:
+    """Run the rows in this loop."""
+    return LocalShardRunner(
+        crew.lifecycle,
+        crew.journal,
+        requests_of(crew),
+        crew.control,
+        max_in_flight=crew.settings.max_in_flight,
+        limiter=StartRate(crew.settings.start_rate) if crew.settings.start_rate else None,
+        on_end=on_end,
+        outputs=Outputs(crew.directory, crew.lifecycle.platform) if crew.settings.download_outputs else None,
+        accept_second_bill=crew.accept_second_bill,
+    )
+
+
+def requests_of(crew: SessionSetup) -> RequestFactory:
+    """From the rows of a session to their requests."""
+    return BoundRequests(binding=crew.binding, base=crew.base, timeout=crew.settings.timeout)
+
+
+class _Totals:
+    """What all shards of a session have reported, added up.
+
+    Args:
+        progress: Told of what happened where its own listener does not reach.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.report = ShardReport()
+        self._progress = progress
+
+    def add(self, report: ShardReport) -> None:
+        """Add a report."""
+        self.report += report
+        self._progress.add(report.events)
+
+
 async def work(crew: SessionSetup) -> Counts:
     """Work on the batch until nothing is left to do or the control ends it; then close the ledger.
 
@@ -93,79 +137,38 @@ async def work(crew: SessionSetup) -> Counts:
 
     Cancelling it gives everything back as it stands, and closes the ledger all the same.
     """
-    ledger, control = crew.ledger, crew.control
+    store, control, totals = crew.store, crew.control, _Totals(crew.progress)
     try:
-        await ledger.begin_session(crew.settings.as_facts(), world=crew.world)
-        await _run(crew)
+        await store.begin_session(crew.settings.as_facts(), world=crew.world)
+        await _run(crew, totals)
     except LedgerError as error:
         control.fail_all(error)
     except asyncio.CancelledError:
         control.end(ShutdownMode.CANCEL, Reason(StopKind.CANCELLED, Exit.INTERRUPTED))
         raise
     finally:
-        counts = await _end(crew)
+        counts = await _end(crew, totals.report)
     return counts
 
 
-async def _run(crew: SessionSetup) -> None:
-    request = _Requests(crew)
-    shards = LocalShardRunner(
-        crew.lifecycle,
-        crew.ledger,
-        request,
+async def _run(crew: SessionSetup, totals: _Totals) -> None:
+    shards = crew.engine(crew, FailureCounter(crew.settings.halt, crew.control))
+    runner = Runner(
+        crew.queue,
+        shards,
         crew.control,
-        max_in_flight=crew.settings.max_in_flight,
-        limiter=StartRate(crew.settings.start_rate) if crew.settings.start_rate else None,
-        on_end=FailureCounter(crew.settings.halt, crew.control),
-        outputs=_outputs(crew),
-        accept_second_bill=crew.accept_second_bill,
+        on_drain=lambda going_on: _tell_drain(crew, going_on),
+        on_report=totals.add,
     )
-    runner = Runner(crew.ledger, shards, crew.control, on_drain=lambda going_on: _tell_drain(crew, going_on))
     sampling = start("opus_async samples", _sample, crew, shards)
     try:
         await runner.run()
     finally:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
+        totals.add(await shards.close())
         with suppress(LedgerError):
-            crew.ledger.sample(_sampled(crew, shards))
-
-
-def _outputs(crew: SessionSetup) -> Outputs | None:
-    if not crew.settings.download_outputs:
-        return None
-    return Outputs(crew.directory, crew.lifecycle.platform)
-
-
-class _Requests:
-    """From a row to its request; see :class:`opus_async.batch.running.local_shard.RequestFactory`."""
-
-    def __init__(self, crew: SessionSetup) -> None:
-        self._binding = crew.binding
-        self._base = crew.base
-        self._timeout = crew.settings.timeout
-        self._freshness = FileChangeCheck(crew.ledger, FileDigests())
-
-    async def of(self, row: Row) -> JobRequest:
-        """The request of a row."""
-        if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
-            return JobRequest({}, key=row.key, timeout=self._timeout)
-        try:
-            request = self._binding.request(
-                row.cells, index=row.index, key=row.key, base=self._base, to_send=True
-            )
-        except InvalidInputs:
-            if not row.asks_first:
-                raise
-            request = JobRequest({}, key=row.key)  # its job is asked, whatever the row says now
-        if row.state is RowState.PLANNED and not row.asks_first:
-            self._binding.refuse_outside(row.cells, self._base)
-            await self.check(row)
-        return request if self._timeout is None else replace(request, timeout=self._timeout)
-
-    async def check(self, row: Row) -> None:
-        """Raise InvalidInputs where its files are not what was planned."""
-        await self._freshness.check(self._binding.files(row.cells, self._base))
+            crew.store.sample(_sampled(crew, shards))
 
 
 def _tell_drain(crew: SessionSetup, going_on: int) -> None:
@@ -184,17 +187,17 @@ def _tell_drain(crew: SessionSetup, going_on: int) -> None:
 # Samples
 
 
-async def _sample(crew: SessionSetup, shards: LocalShardRunner) -> None:
+async def _sample(crew: SessionSetup, shards: ShardRunner) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with suppress(LedgerError):  # who orders something next finds out
         while True:
-            crew.ledger.sample(_sampled(crew, shards))
+            crew.store.sample(_sampled(crew, shards))
             await asyncio.sleep(SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY)
 
 
-def _sampled(crew: SessionSetup, shards: LocalShardRunner) -> Sample:
-    progress, counts = crew.progress, crew.ledger.counts()
+def _sampled(crew: SessionSetup, shards: ShardRunner) -> Sample:
+    progress, counts = crew.progress, crew.queue.counts()
     return Sample(
         elapsed=round(progress.elapsed, 3),
         in_flight=shards.in_flight,
@@ -213,20 +216,19 @@ def _sampled(crew: SessionSetup, shards: LocalShardRunner) -> Sample:
 # The end
 
 
-async def _end(crew: SessionSetup) -> Counts:
+async def _end(crew: SessionSetup, report: ShardReport) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
-    counts = crew.ledger.counts()
-    platform = crew.lifecycle.platform
+    counts = crew.store.counts()
     try:
         with suppress(LedgerError):
-            await crew.ledger.end_session(
+            await crew.store.end_session(
                 ended_because=ended_because(crew.control.reason),
                 exit_code=exit_code(crew.control.reason, counts),
-                stray_shells=platform.orphaned_jobs,
-                uploads_saved=platform.uploads_reused,
+                stray_shells=report.orphaned_jobs,
+                uploads_saved=report.uploads_saved,
             )
     finally:
-        await crew.ledger.close()
+        await crew.store.close()
     await asyncio.to_thread(write_reports, crew.directory, crew.notice)
     return counts
 

@@ -15,7 +15,7 @@ from opus_async.cli.demo.running import WORKFLOW, Findings
 from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
-from opus_async.metrics.progress import RetryCause
+from opus_async.metrics.event_counts import RetryCause
 from opus_async.text import plural
 
 _MEGA = 1_000_000

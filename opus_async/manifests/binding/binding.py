@@ -84,7 +84,7 @@ class Binding:
         self._set = Constants(workflow, constants)
         self.constants: Mapping[str, Any] = self._set.kept
         self._columns = Columns(
-            workflow, mapping=self._mapping, key=key, folder=folder, filled=self._set.values.keys()
+            workflow, mapping=self._mapping, key=key, folder=folder, filled=frozenset(self._set.values)
         )
 
     def column(self, name: str) -> BoundColumn:

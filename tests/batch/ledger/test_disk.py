@@ -26,6 +26,7 @@ from ledger_tools import (
     results,
     select,
     start,
+    take,
 )
 
 from opus_async import disk
@@ -66,10 +67,10 @@ async def until_it_fails(ledger, text="x" * 2000):
     await ledger.begin_session({})
     done: list[str] = []
     try:
-        while rows := await ledger.take(20):
+        while rows := await take(ledger, 20):
             for row in rows:
                 await order(ledger, row)
-                await ledger.end(row, completed(row, {"Text": text}))
+                await ledger.journal.finished(row.held, completed(row, {"Text": text}))
                 done.append(row.key)
     except LedgerError as error:
         return error, done
@@ -78,8 +79,8 @@ async def until_it_fails(ledger, text="x" * 2000):
 
 async def finish(ledger):
     await ledger.begin_session({})
-    while rows := await ledger.take(100):
-        await asyncio.gather(*(ledger.end(row, completed(row)) for row in rows))
+    while rows := await take(ledger, 100):
+        await asyncio.gather(*(ledger.journal.finished(row.held, completed(row)) for row in rows))
 
 
 def has_all(directory, done):
@@ -104,7 +105,7 @@ async def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(mount):
             await ledger.begin_session({})
         assert caught.value.disk_full
         with pytest.raises(LedgerError):
-            ledger.memory.put("a", "b")
+            ledger.journal.cache.put("a", "b")
     remount(point, "size=60m")
     has_all(directory, done)
     async with opened(directory) as ledger:
@@ -143,10 +144,10 @@ async def test_a_database_that_cannot_grow_ends_the_run(tmp_path):
 async def test_everyone_who_waits_is_told_and_each_by_an_error_of_his_own(tmp_path):
     async with created(tmp_path, 30) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(30)
+        rows = await take(ledger, 30)
         await ledger._writer.run(lambda store: setattr(store.results, "write", fail), alone=True)
         told = await asyncio.gather(
-            *(ledger.end(row, completed(row)) for row in rows), return_exceptions=True
+            *(ledger.journal.finished(row.held, completed(row)) for row in rows), return_exceptions=True
         )
         assert ledger.counts() == Counts(planned=30)
     assert {type(error) for error in told} == {LedgerError}
@@ -221,9 +222,9 @@ async def test_what_nobody_waits_for_and_cannot_be_written_is_told_when_it_is_cl
         pass
     ledger = await SqliteLedger.open(tmp_path)
     await ledger.begin_session({})
-    (row,) = await ledger.take(1)
+    (row,) = await take(ledger, 1)
     await ledger._writer.run(lambda store: setattr(store.results, "write", fail), alone=True)
-    ledger.begun(row)
+    await ledger.journal.begun(row.held)
     with pytest.raises(LedgerError, match="no room"):
         await ledger.close()
     await ledger.close()  # once told is enough
@@ -400,7 +401,7 @@ async def test_a_reader_never_hinders_the_writer(tmp_path):
         with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as reader:
             reader.execute("BEGIN")
             before = reader.execute("SELECT count(*) FROM rows WHERE state = 'planned'").fetchone()
-            for row in await ledger.take(50):
+            for row in await take(ledger, 50):
                 await complete(ledger, row)
             assert reader.execute("SELECT count(*) FROM rows WHERE state = 'planned'").fetchone() == before
             reader.execute("COMMIT")

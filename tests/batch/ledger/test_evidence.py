@@ -26,6 +26,7 @@ from ledger_tools import (
     results,
     select,
     start,
+    take,
 )
 
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger, mark, store
@@ -112,9 +113,13 @@ async def test_a_log_that_is_lost_after_it_was_copied_back_in_part_is_missed_all
     monkeypatch.setattr(store, "CHANGES", 20)
     async with created(tmp_path, 30) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(20):
+        for row in await take(ledger, 20):
             await order(ledger, row)
-            await ledger.end(row, not_completed(RowState.FAILED))  # nothing in results.jsonl tells of it
+            await ledger.journal.finished(
+                row.held,
+                not_completed(RowState.FAILED),
+                # nothing in results.jsonl tells of it
+            )
         shutil.copytree(tmp_path, tmp_path / "as it was")
         assert select(tmp_path, "SELECT 1 FROM rows WHERE state = 'failed'")
     for _, path in list(mark.marks(tmp_path)):
@@ -141,7 +146,7 @@ async def test_a_database_tool_that_copies_the_log_of_a_dead_session_back_is_no_
 async def test_a_session_that_ends_without_a_word_is_no_loss(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
-        await order(ledger, (await ledger.take(1))[0])
+        await order(ledger, (await take(ledger, 1))[0])
     async with opened(tmp_path) as ledger:  # a full disk, say: it could not be recorded that it ended
         assert ledger.counts() == Counts(planned=2, running=1)
 
@@ -150,11 +155,11 @@ async def test_an_older_ledger_in_the_place_of_the_newer_one_is_refused(tmp_path
     directory, old = tmp_path / "batch", tmp_path / "backup.db"
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
     shutil.copy(directory / "ledger.db", old)
     async with opened(directory) as ledger:
         await ledger.begin_session({})
-        await order(ledger, (await ledger.take(1))[0])
+        await order(ledger, (await take(ledger, 1))[0])
     shutil.copyfile(old, directory / "ledger.db")
     error = await doubts(directory)
     assert "put back from a backup" in str(error)
@@ -168,11 +173,11 @@ async def test_a_backup_that_is_copied_over_the_folder_is_refused(tmp_path):
     directory = tmp_path / "batch"
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
     shutil.copytree(directory, tmp_path / "backup")
     async with opened(directory) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await complete(ledger, row)
     shutil.copytree(tmp_path / "backup", directory, dirs_exist_ok=True)  # all of it, results.jsonl too
     assert "put back from a backup" in str(await doubts(directory))
@@ -188,11 +193,11 @@ async def test_a_backup_that_replaces_all_there_is_in_place_is_refused(tmp_path)
     directory, backup = tmp_path / "batch", tmp_path / "backup"
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
     shutil.copytree(directory, backup)
     async with opened(directory) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await complete(ledger, row)
     for path in directory.iterdir():
         if not (backup / path.name).exists():
@@ -267,7 +272,7 @@ async def test_a_copy_of_a_batch_with_rows_to_order_is_refused_until_it_is_accep
     original, other = tmp_path / "batch", tmp_path / "copy"
     async with created(original, 3) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
     await asyncio.to_thread(subprocess.run, [*copy.split(), str(original), str(other)], check=True)
     if copy == "cp -al":  # the files are the same ones: to write one would change both
         with pytest.raises(LedgerDoubtful, match="hard link"):
@@ -299,7 +304,7 @@ async def test_a_folder_that_was_renamed_goes_on_without_a_question(tmp_path):
 async def test_a_copy_made_while_the_batch_is_worked_on_is_refused(tmp_path):
     async with created(tmp_path / "batch", 30) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(5):
+        for row in await take(ledger, 5):
             await complete(ledger, row)
         shutil.copytree(tmp_path / "batch", tmp_path / "copy")
     assert "is a copy" in str(await doubts(tmp_path / "copy"))
@@ -308,10 +313,10 @@ async def test_a_copy_made_while_the_batch_is_worked_on_is_refused(tmp_path):
 async def test_a_copy_in_which_nothing_is_to_be_ordered_is_opened_but_its_rows_are_not_tried_again(tmp_path):
     async with created(tmp_path / "batch", 2) as ledger:
         await ledger.begin_session({})
-        done, failed = await ledger.take(2)
+        done, failed = await take(ledger, 2)
         await complete(ledger, done)
         await order(ledger, failed)
-        await ledger.end(failed, not_completed(RowState.FAILED))
+        await ledger.journal.finished(failed.held, not_completed(RowState.FAILED))
     shutil.copytree(tmp_path / "batch", tmp_path / "copy")
     async with opened(tmp_path / "copy") as ledger:
         assert ledger.counts().ended == 2
@@ -383,12 +388,12 @@ async def under_way(directory: Path) -> None:
     """Rows that are completed, running, unknown, failed and planned, by a session that was killed."""
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
-        done, running, unknown, failed = await ledger.take(4)
+        done, running, unknown, failed = await take(ledger, 4)
         await complete(ledger, done)
         for row in (running, unknown, failed):
             await order(ledger, row)
-        await ledger.end(unknown, not_completed(RowState.UNKNOWN))
-        await ledger.end(failed, not_completed(RowState.FAILED))
+        await ledger.journal.finished(unknown.held, not_completed(RowState.UNKNOWN))
+        await ledger.journal.finished(failed.held, not_completed(RowState.FAILED))
         await flushed(ledger)
 
 
@@ -455,11 +460,11 @@ async def test_lines_that_the_ledger_contradicts_are_refused_and_never_destroyed
     assert says in str(await doubts(tmp_path))
     async with opened(tmp_path, accept_second_bill=True) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(9):
+        for row in await take(ledger, 9):
             if row.state is RowState.PLANNED:
                 await complete(ledger, row)
             else:
-                await ledger.end(row, completed(row))
+                await ledger.journal.finished(row.held, completed(row))
     kept = b"".join(content(tmp_path).get(name, b"") for name in ("results.jsonl", "results.jsonl.cut"))
     for data in (known, *tail):
         assert data in kept
@@ -489,5 +494,5 @@ async def test_a_decision_that_a_crash_kept_from_the_ledger_stays_a_decision(tmp
 async def test_a_line_of_this_module_is_one_that_the_ledger_writes(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         assert json.loads(line_of(row)).keys() == json.loads(told("key-0")).keys()

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 from forks import in_a_fork, needs_fork
-from ledger_tools import complete, completed, created, opened, select, start
+from ledger_tools import complete, completed, created, opened, select, start, take
 
 from opus_async.batch.ledger import SqliteLedger, lock
 from opus_async.errors import LedgerBusy, LedgerError
@@ -23,7 +23,7 @@ pytestmark = needs_fork
     "call",
     [
         lambda ledger: ledger.begin_session({}),
-        lambda ledger: ledger.take(1),
+        lambda ledger: take(ledger, 1),
         lambda ledger: ledger.row("key-0"),
         lambda ledger: ledger.resolve("failed"),
         lambda ledger: ledger.set_facts(settings={}),
@@ -36,7 +36,7 @@ async def test_a_forked_child_is_told_that_the_ledger_is_its_parents(tmp_path, c
         error = in_a_fork(lambda: call(ledger))
         assert isinstance(error, LedgerError)
         assert f"forked from process {os.getpid()}" in str(error)
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await complete(ledger, row)
     assert select(tmp_path, "SELECT count(*) FROM sessions") == [(1,)]
 
@@ -49,7 +49,7 @@ async def test_a_forked_child_closes_nothing_of_its_parents(tmp_path):
         assert (tmp_path / ".lock").read_bytes() == said
         with pytest.raises(LedgerBusy):
             await SqliteLedger.open(tmp_path)
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await complete(ledger, row)
         assert ledger.counts() == Counts(completed=2)
 
@@ -82,8 +82,8 @@ async def test_a_child_that_outlives_its_parent_keeps_nobody_out_and_spoils_noth
             async with opened(tmp_path) as ledger:  # while the child lives
                 assert ledger.counts() == Counts(planned=2, ordering=1)
                 await ledger.begin_session({})
-                running, *others = await ledger.take(3)
-                await ledger.end(running, completed(running))
+                running, *others = await take(ledger, 3)
+                await ledger.journal.finished(running.held, completed(running))
                 await complete(ledger, others[0])
                 os.kill(int(child), signal.SIGALRM)  # it ends, and closes whatever it has
                 parent.stdout.read()

@@ -9,7 +9,7 @@ import signal
 import socket
 
 import pytest
-from ledger_tools import columns, complete, created, flushed, opened, order, results, start
+from ledger_tools import columns, complete, created, flushed, opened, order, results, start, take
 
 from opus_async.batch.ledger import SqliteLedger, lock
 from opus_async.errors import LedgerBusy, LedgerError
@@ -125,7 +125,7 @@ def no_lock(monkeypatch):
 async def test_who_lost_the_batch_to_another_process_orders_nothing_more(tmp_path):
     async with created(tmp_path, 4) as first:
         await first.begin_session({})
-        one, two, three = await first.take(3)
+        one, two, three = await take(first, 3)
         await complete(first, one)
         await order(first, two)
         await flushed(first)
@@ -135,8 +135,8 @@ async def test_who_lost_the_batch_to_another_process_orders_nothing_more(tmp_pat
             with pytest.raises(LedgerError, match="Another process has taken over"):
                 await first.ordering(three, "job", "v0")
             with pytest.raises(LedgerError, match="taken over"):
-                first.begun(three)
-            rows = await second.take(9)
+                await first.journal.begun(three.held)
+            rows = await take(second, 9)
             assert [row.key for row in rows] == ["key-1", "key-2", "key-3"]
             for row in rows:
                 await complete(second, row)

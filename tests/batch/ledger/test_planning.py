@@ -17,6 +17,7 @@ from ledger_tools import (
     order,
     plan,
     select,
+    take,
 )
 
 from opus_async.batch.ledger import SqliteLedger
@@ -45,7 +46,7 @@ async def test_an_empty_manifest_is_a_batch_of_no_rows(tmp_path):
     async with created(tmp_path) as ledger:
         assert ledger.counts() == Counts()
         await ledger.begin_session({})
-        assert list(await ledger.take(10)) == []
+        assert list(await take(ledger, 10)) == []
 
 
 async def test_planning_the_same_rows_twice_over_is_harmless(tmp_path):
@@ -115,7 +116,7 @@ async def test_one_key_for_different_rows_is_refused_and_all_of_them_are_named(t
 async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
     grown = [
         new_row(0, "new", cells={}),
         *(new_row(3 - at, f"key-{at}", cells={"Number": str(at)}) for at in range(3)),
@@ -124,7 +125,7 @@ async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
         planned = await plan(ledger, grown)
         assert ledger.counts() == Counts(planned=3, completed=1)
         await ledger.begin_session({})
-        assert [row.key for row in await ledger.take(9)] == ["new", "key-2", "key-1"]
+        assert [row.key for row in await take(ledger, 9)] == ["new", "key-2", "key-1"]
     assert planned == Planned(new=1, known=3)
     assert keys(tmp_path) == ["new", "key-2", "key-1", "key-0"]
 
@@ -132,14 +133,14 @@ async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
 async def test_a_row_that_asks_for_something_else_is_planned_anew_if_nothing_was_ordered(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
-        ledger.begun(row)
-        ledger.created(row, "shell", "v0")
+        row, _ = await take(ledger, 2)
+        await ledger.journal.begun(row.held)
+        await ledger.journal.job_created(row.held, "shell", "v0")
     async with opened(tmp_path) as ledger:
         planned = await plan(ledger, [new_row(0, cells={"Number": "other"}), new_row(1)])
         assert planned == Planned(replanned=1, known=1)
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
+        row, _ = await take(ledger, 2)
     assert row.cells == {"Number": "other"}
     assert row.remote_id is None  # the shell bears the title of what was asked for before
 
@@ -147,11 +148,11 @@ async def test_a_row_that_asks_for_something_else_is_planned_anew_if_nothing_was
 async def test_a_row_that_was_ordered_keeps_what_it_has_and_is_named(tmp_path):
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(4)
+        rows = await take(ledger, 4)
         await complete(ledger, rows[0])
         await ledger.ordering(rows[1], "job-1", "v0")
         await order(ledger, rows[2])
-        await ledger.end(rows[2], not_completed(RowState.FAILED))
+        await ledger.journal.finished(rows[2].held, not_completed(RowState.FAILED))
     async with opened(tmp_path) as ledger:
         planned = await plan(ledger, [new_row(index, cells={"Number": "other"}) for index in range(4)])
         assert planned == Planned(changed=("key-0", "key-1", "key-2"), changed_count=3, replanned=1)
@@ -164,9 +165,13 @@ async def test_a_row_that_was_ordered_keeps_what_it_has_and_is_named(tmp_path):
 async def test_rows_that_left_the_manifest_are_withdrawn_unless_they_were_ordered(tmp_path):
     async with created(tmp_path, [*new_rows(4), new_row(4, problem="no such file")]) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(2)
+        rows = await take(ledger, 2)
         await complete(ledger, rows[0])
-        await ledger.end(rows[1], not_completed(RowState.FAILED, remote_id=None))  # before any order
+        await ledger.journal.finished(
+            rows[1].held,
+            not_completed(RowState.FAILED, remote_id=None),
+            # before any order
+        )
     async with opened(tmp_path) as ledger:
         planned = await plan(ledger, [new_row(2)])
         assert planned == Planned(known=1, withdrawn=3, missing=1)
@@ -216,10 +221,10 @@ async def planned_otherwise(ledger):
 async def ledger_with_a_past(directory):
     async with created(directory, 5, facts={"settings": 1}) as ledger:
         await ledger.begin_session({})
-        done, failed = await ledger.take(2)
+        done, failed = await take(ledger, 2)
         await complete(ledger, done)
         await order(ledger, failed)
-        await ledger.end(failed, not_completed(RowState.FAILED))
+        await ledger.journal.finished(failed.held, not_completed(RowState.FAILED))
 
 
 async def test_a_plan_that_is_abandoned_changes_nothing(tmp_path):
@@ -233,7 +238,7 @@ async def test_a_plan_that_is_abandoned_changes_nothing(tmp_path):
         await ledger.abandon_plan()  # there is none: harmless
         assert await plan(ledger, new_rows(5)) == Planned(known=5)
         await ledger.begin_session({})
-        assert [row.key for row in await ledger.take(9)] == ["key-2", "key-3", "key-4"]
+        assert [row.key for row in await take(ledger, 9)] == ["key-2", "key-3", "key-4"]
 
 
 async def test_a_plan_that_is_open_when_the_ledger_is_closed_is_abandoned(tmp_path):
@@ -329,7 +334,7 @@ async def test_while_a_plan_is_open_nothing_else_begins(tmp_path):
             ledger.begin_plan,
             ledger.publish,
             lambda: ledger.begin_session({}),
-            lambda: ledger.take(1),
+            lambda: take(ledger, 1),
         ):
             with pytest.raises(RuntimeError, match="confirm_plan"):
                 await begins()
@@ -342,9 +347,9 @@ async def test_while_a_plan_is_open_nothing_else_begins(tmp_path):
 async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_planned_anew(tmp_path, state):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
+        row, _ = await take(ledger, 2)
         await order(ledger, row)
-        await ledger.end(row, not_completed(state))
+        await ledger.journal.finished(row.held, not_completed(state))
     async with opened(tmp_path) as ledger:
         assert await ledger.retry([state]) == 1
         assert await plan(ledger, [new_row(9)]) == Planned(new=1, withdrawn=1, missing=1)
@@ -352,11 +357,15 @@ async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_plann
         mended = await plan(ledger, [new_row(0, cells={"Number": "mended"})])
         assert (mended.replanned, mended.changed_count) == (1, 0)  # a new job may ask for something else
         await ledger.begin_session({})
-        (row,) = await ledger.take(9)
+        (row,) = await take(ledger, 9)
         assert (row.cells, row.orders, row.attempts) == ({"Number": "mended"}, 1, 2)
         assert (row.remote_id, row.asks_first, row.other_inputs) == ("job-key-0", True, True)
-        ledger.gave_way(row)
-        await ledger.end(row, not_completed(RowState.FAILED, remote_id=None))  # before its order
+        await ledger.journal.gave_way(row.held)
+        await ledger.journal.finished(
+            row.held,
+            not_completed(RowState.FAILED, remote_id=None),
+            # before its order
+        )
     async with opened(tmp_path) as ledger:
         assert await plan(ledger, []) == Planned(missing=1)
     assert columns(tmp_path, "key-0", "orders", "orders_before") == (0, 1)
@@ -368,7 +377,7 @@ async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited
     ends = [RowState.COMPLETED, RowState.FAILED, RowState.UNKNOWN, RowState.ORDERING, RowState.RUNNING]
     async with created(tmp_path, rows) as ledger:
         await ledger.begin_session({})
-        for row, state in zip(await ledger.take(5), ends, strict=True):
+        for row, state in zip(await take(ledger, 5), ends, strict=True):
             if state is RowState.COMPLETED:
                 await complete(ledger, row)
             elif state is RowState.ORDERING:
@@ -376,7 +385,7 @@ async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited
             else:
                 await order(ledger, row)
                 if state is not RowState.RUNNING:
-                    await ledger.end(row, not_completed(state))
+                    await ledger.journal.finished(row.held, not_completed(state))
     async with opened(tmp_path) as ledger:
         again = [new_row(at, f"new-{at}", cells=cells | {"n": at}) for at in range(6)]
         planned = await plan(ledger, [*again, rows[6], new_row(8, "another", cells={"n": 0})])
@@ -390,7 +399,7 @@ async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_pers
     async with created(tmp_path, rows) as ledger:
         assert ledger.counts() == Counts(planned=1, unknown=1, failed=1)
         await ledger.begin_session({})
-        assert [row.index for row in await ledger.take(9)] == [0]
+        assert [row.index for row in await take(ledger, 9)] == [0]
     found = columns(tmp_path, "key-1", "state", "error", "error_type", "remote_id", "orders")
     assert found == ("unknown", "batch B ordered it and cannot tell", "AmbiguousExecution", None, 0)
     async with opened(tmp_path) as ledger:
@@ -415,10 +424,12 @@ async def test_a_doubtful_row_that_a_person_lets_run_stays_planned(tmp_path):
 async def test_doubt_does_not_touch_what_was_ordered_here(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        done, unknown = await ledger.take(2)
+        done, unknown = await take(ledger, 2)
         await complete(ledger, done)
         await order(ledger, unknown)
-        await ledger.end(unknown, not_completed(RowState.UNKNOWN, error_type="AmbiguousExecution"))
+        await ledger.journal.finished(
+            unknown.held, not_completed(RowState.UNKNOWN, error_type="AmbiguousExecution")
+        )
     async with opened(tmp_path) as ledger:
         for doubtful in ("who knows", None):
             rows = [new_row(at, doubtful=doubtful) for at in range(2)]
@@ -431,7 +442,7 @@ async def test_a_row_that_cannot_be_run_is_planned_as_failed(tmp_path):
     async with created(tmp_path, rows) as ledger:
         assert ledger.counts() == Counts(planned=1, failed=1)
         await ledger.begin_session({})
-        assert [row.index for row in await ledger.take(9)] == [0]
+        assert [row.index for row in await take(ledger, 9)] == [0]
     assert columns(tmp_path, "key-1", "state", "error", "error_type", "cause", "remote_id", "orders") == (
         ("failed", "there is no file 'a.pdf'", "InvalidInputs", "there is no file 'a.pdf'", None, 0)
     )
@@ -460,8 +471,8 @@ async def test_a_row_that_was_mended_is_planned_and_one_that_broke_is_not(tmp_pa
 async def test_a_row_that_failed_at_work_stays_failed_when_it_is_planned_again(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.end(row, not_completed(RowState.FAILED, error_type="UploadError"))
+        (row,) = await take(ledger, 1)
+        await ledger.journal.finished(row.held, not_completed(RowState.FAILED, error_type="UploadError"))
     async with opened(tmp_path) as ledger:
         assert await plan(ledger, new_rows(1)) == Planned(known=1)
         assert ledger.counts() == Counts(failed=1)

@@ -13,6 +13,7 @@ import sys
 import pytest
 from ledgers import START, make_ledger
 
+from opus_async.batch import ports
 from opus_async.batch.ledger import SqliteLedger, lock
 from opus_async.batch.ledger.lock import DirectoryLock, Process, holder
 from opus_async.batch.ledger.reader import LedgerReader
@@ -420,12 +421,12 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
         await writing.confirm_plan()
         await writing.publish()
         session = await writing.begin_session({"max_in_flight": 5})
-        first, second = await writing.take(2)
-        writing.begun(first)
+        first, second = await writing.lease(2, await writing.grant(ports.IN_PROCESS))
+        await writing.journal.begun(first.held)
         await writing.ordering(first, "job 1", "v0")
         line = json.dumps({"key": first.key, "outputs": {"Verdict": "grün"}}).encode() + b"\n"
-        await writing.end(
-            first,
+        await writing.journal.finished(
+            first.held,
             RowResult(
                 state=RowState.COMPLETED,
                 status="COMPLETED",
@@ -434,8 +435,8 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
                 line=line,
             ),
         )
-        await writing.end(
-            second, RowResult(state=RowState.FAILED, error="no", error_type="JobFailed", cause="no")
+        await writing.journal.finished(
+            second.held, RowResult(state=RowState.FAILED, error="no", error_type="JobFailed", cause="no")
         )
         writing.sample(Sample(elapsed=1.0, in_flight=1, waiting=0, completed=1, not_completed=1))
         with LedgerReader(tmp_path) as ledger:

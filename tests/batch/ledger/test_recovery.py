@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_tools import complete, completed, created, new_rows, opened, plan, results, select
+from ledger_tools import complete, completed, created, new_rows, opened, plan, results, select, take
 
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
@@ -74,11 +74,11 @@ async def finish(directory):
     """Go on with it, without a question, to its end; nothing is ordered twice, and no line is lost."""
     async with opened(directory) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(ROWS):
+        for row in await take(ledger, ROWS):
             if row.state is RowState.PLANNED:
                 await complete(ledger, row)
             else:
-                await ledger.end(row, completed(row))
+                await ledger.journal.finished(row.held, completed(row))
         assert ledger.counts() == Counts(completed=ROWS)
     read(directory)
     assert select(directory, "SELECT max(orders), min(orders) FROM rows") == [(1, 1)]

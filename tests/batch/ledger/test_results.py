@@ -7,7 +7,18 @@ import logging
 import os
 
 import pytest
-from ledger_tools import columns, complete, completed, created, not_completed, opened, order, results, select
+from ledger_tools import (
+    columns,
+    complete,
+    completed,
+    created,
+    not_completed,
+    opened,
+    order,
+    results,
+    select,
+    take,
+)
 
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
@@ -18,7 +29,7 @@ async def with_completed(directory, rows, of):
     """So many rows completed of so many; returns the content of results.jsonl."""
     async with created(directory, of) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(rows):
+        for row in await take(ledger, rows):
             await complete(ledger, row)
     return (directory / "results.jsonl").read_bytes()
 
@@ -44,10 +55,10 @@ async def test_lines_are_on_the_disk_before_the_ledger_says_so(tmp_path, monkeyp
 
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
         monkeypatch.setattr("opus_async.batch.ledger.results_file.sync", sync)
-        await ledger.end(row, completed(row))
+        await ledger.journal.finished(row.held, completed(row))
         assert found == [(False, None, 1)]
         assert columns(tmp_path, "key-0", "state", "result_offset") == ("completed", 0)
 
@@ -73,15 +84,15 @@ async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
     content = await with_completed(tmp_path, 2, of=3)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        await order(ledger, (await ledger.take(1))[0])
+        await order(ledger, (await take(ledger, 1))[0])
     with (tmp_path / "results.jsonl").open("ab") as file:
         file.write(tail)
     async with opened(tmp_path) as ledger:
         assert (tmp_path / "results.jsonl").read_bytes() == content
         assert ledger.recollected == 0
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.end(row, completed(row))
+        (row,) = await take(ledger, 1)
+        await ledger.journal.finished(row.held, completed(row))
     assert [line["key"] for line in results(tmp_path)] == ["key-0", "key-1", "key-2"]
 
 
@@ -96,10 +107,10 @@ async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kep
             assert ledger.recollected == 3 - kept
             assert ledger.counts() == Counts(completed=kept, running=3 - kept)
             await ledger.begin_session({})
-            rows = await ledger.take(9)
+            rows = await take(ledger, 9)
             assert [(row.index, row.status) for row in rows] == [(at, "COMPLETED") for at in range(kept, 3)]
             for row in rows:
-                await ledger.end(row, completed(row))
+                await ledger.journal.finished(row.held, completed(row))
     assert f"lines of {3 - kept} completed rows" in caplog.text
     assert (tmp_path / "results.jsonl").read_bytes() == content
     async with opened(tmp_path) as ledger:
@@ -111,16 +122,16 @@ async def test_a_file_that_was_moved_away_is_made_again(tmp_path):
     (tmp_path / "results.jsonl").unlink()
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(9):
-            await ledger.end(row, completed(row))
+        for row in await take(ledger, 9):
+            await ledger.journal.finished(row.held, completed(row))
     assert (tmp_path / "results.jsonl").read_bytes() == content
 
 
 async def test_a_row_done_because_a_person_said_so_is_unknown_again_without_its_line(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.end(row, not_completed(RowState.UNKNOWN))
+        (row,) = await take(ledger, 1)
+        await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN))
         await ledger.resolve("done")
     (tmp_path / "results.jsonl").write_bytes(b"")
     async with opened(tmp_path) as ledger:
@@ -143,17 +154,19 @@ async def test_a_file_that_was_edited_is_not_gone_on_with(tmp_path):
 async def test_lines_of_any_size_go_with_one_group(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
-        for size, row in zip((1, 3_000_000, 10), await ledger.take(3), strict=True):
-            await ledger.end(row, completed(row, {"Text": "x" * size}))
+        for size, row in zip((1, 3_000_000, 10), await take(ledger, 3), strict=True):
+            await ledger.journal.finished(row.held, completed(row, {"Text": "x" * size}))
     assert [len(line["outputs"]["Text"]) for line in results(tmp_path)] == [1, 3_000_000, 10]
 
 
 async def test_a_row_that_has_a_job_and_was_done_because_a_person_said_so_is_unknown_again(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await order(ledger, row)
-            await ledger.end(row, not_completed(RowState.UNKNOWN) if row.index else completed(row))
+            await ledger.journal.finished(
+                row.held, not_completed(RowState.UNKNOWN) if row.index else completed(row)
+            )
         await ledger.resolve("done")
     (tmp_path / "results.jsonl").write_bytes(b"")
     async with opened(tmp_path) as ledger:

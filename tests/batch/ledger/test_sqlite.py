@@ -26,11 +26,12 @@ from ledger_tools import (
     plan,
     results,
     select,
+    take,
 )
 
 from opus_async import __version__
-from opus_async.batch import ports
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ports import Receipt
 from opus_async.batch.rows import FetchedFile, Row, RowState
 from opus_async.errors import LedgerError, ManifestError
 from opus_async.metrics.counts import Counts
@@ -38,27 +39,20 @@ from opus_async.metrics.samples import Sample
 from opus_async.platform import IdTaken
 
 
-async def test_it_is_a_ledger(tmp_path):
-    async with created(tmp_path) as ledger:
-        kept: ports.Ledger = ledger  # mypy holds the signatures; this the names
-        missing = {name for name in vars(ports.Ledger) if not name.startswith("_")} - set(dir(kept))
-    assert not missing
-
-
 async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_is_the_rows(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.ordering(row, "session-1", "v1")
-        ledger.identified(row, "run-1")
-        ledger.ordered(row)
+        (row,) = await take(ledger, 1)
+        await ledger.journal.start_intent(row.held, "session-1", "v1")
+        await ledger.journal.job_identified(row.held, "run-1")
+        await ledger.journal.start_accepted(row.held)
         ledger.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         assert (row.remote_id, row.alias) == ("session-1", "run-1")
-        ledger.gave_way(row)
-        await ledger.ordering(row.without_job(), "session-2", "v1")
+        await ledger.journal.gave_way(row.held)
+        await ledger.journal.start_intent(row.held, "session-2", "v1")
         found = await ledger.row("key-0")
         assert found is not None
         assert (found.remote_id, found.alias) == ("session-2", None)
@@ -68,23 +62,23 @@ async def test_a_row_from_plan_to_completion(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         session = await ledger.begin_session({"max_in_flight": 5})
-        (row,) = await ledger.take(10)
+        (row,) = await take(ledger, 10)
         assert row == Row(id=row.id, index=0, key="key-0", cells={"Number": "0"}, attempts=1)
         hands.go_on(1)
-        ledger.begun(row)
+        await ledger.journal.begun(row.held)
         hands.go_on(1)
-        ledger.created(row, "job-1", "v0")
+        await ledger.journal.job_created(row.held, "job-1", "v0")
         await ledger.ordering(row, "job-1", "v0")
         assert columns(tmp_path, "key-0", "state", "remote_id", "generation", "orders", "ordered_at") == (
             ("ordering", "job-1", "v0", 1, START + 2)
         )
         hands.go_on(1)
-        ledger.ordered(row)
-        ledger.seen(row, "IN_PROGRESS")
+        await ledger.journal.start_accepted(row.held)
+        await ledger.journal.status_seen(row.held, "IN_PROGRESS")
         await flushed(ledger)
         assert columns(tmp_path, "key-0", "state", "status") == ("running", "IN_PROGRESS")
         hands.go_on(3)
-        await ledger.end(row, completed(row, {"Verdict": "good"}))
+        await ledger.journal.finished(row.held, completed(row, {"Verdict": "good"}))
         found = await ledger.row("key-0")
         assert ledger.counts() == Counts(completed=1)
     assert found is not None
@@ -106,10 +100,10 @@ async def test_a_row_from_plan_to_completion(tmp_path):
 async def test_what_is_awaited_is_in_the_file_when_it_returns(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await ledger.ordering(row, "job-1", "v0")
         assert columns(tmp_path, "key-0", "state") == ("ordering",)
-        await ledger.end(row, completed(row))
+        await ledger.journal.finished(row.held, completed(row))
         assert columns(tmp_path, "key-0", "state") == ("completed",)
         assert len(results(tmp_path)) == 1
 
@@ -117,9 +111,9 @@ async def test_what_is_awaited_is_in_the_file_when_it_returns(tmp_path):
 async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         written = asyncio.Event()
-        ledger.begun(row)
+        await ledger.journal.begun(row.held)
         ledger._writer.post(lambda _: None, lambda _: written.set())
         async with asyncio.timeout(10):
             await written.wait()
@@ -138,8 +132,8 @@ async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
     assert (first, second) == (1, 2)
     host, pid = socket.gethostname(), os.getpid()
     assert select(tmp_path, "SELECT * FROM sessions ORDER BY id") == [
-        (1, START, START + 60, pid, host, __version__, '{"max_in_flight": 5}', "finished", 0, 2, 3),
-        (2, START + 120, None, pid, host, __version__, "{}", None, None, None, None),
+        (1, START, START + 60, pid, host, __version__, '{"max_in_flight": 5}', "finished", 0, 2, None, 3),
+        (2, START + 120, None, pid, host, __version__, "{}", None, None, None, None, None),
     ]
 
 
@@ -156,7 +150,7 @@ async def test_nothing_is_worked_on_before_the_ledger_is_published(tmp_path):
 async def test_rows_are_handed_out_once_in_manifest_order(tmp_path):
     async with created(tmp_path, [new_row(index) for index in (4, 0, 3, 1, 2)]) as ledger:
         await ledger.begin_session({})
-        taken = [row.index for count in (2, 2, 2, 2) for row in await ledger.take(count)]
+        taken = [row.index for count in (2, 2, 2, 2) for row in await take(ledger, count)]
     assert taken == [0, 1, 2, 3, 4]
 
 
@@ -164,17 +158,21 @@ async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(t
     hands = Hands()
     async with created(tmp_path, 8, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(7)
+        rows = await take(ledger, 7)
         await ledger.ordering(rows[5], "job-5", "v0")
         await order(ledger, rows[4])
-        await ledger.end(rows[3], not_completed(RowState.UNKNOWN, remote_id="job-3"))
-        await ledger.end(rows[2], not_completed(RowState.UNKNOWN))  # no job is known: only a person can tell
-        await ledger.park(rows[1], status="WAITING", look_in=10, timings={})
-        await ledger.park(rows[0], status="WAITING", look_in=900, timings={})
+        await ledger.journal.finished(rows[3].held, not_completed(RowState.UNKNOWN, remote_id="job-3"))
+        await ledger.journal.finished(
+            rows[2].held,
+            not_completed(RowState.UNKNOWN),
+            # no job is known: only a person can tell
+        )
+        await ledger.journal.parked(rows[1].held, status="WAITING", look_in=10, timings={})
+        await ledger.journal.parked(rows[0].held, status="WAITING", look_in=900, timings={})
     hands.go_on(60)
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        taken = [(row.index, row.state) for _ in range(6) for row in await ledger.take(1)]
+        taken = [(row.index, row.state) for _ in range(6) for row in await take(ledger, 1)]
         assert taken == [
             (5, RowState.ORDERING),
             (4, RowState.RUNNING),
@@ -183,33 +181,33 @@ async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(t
             (6, RowState.PLANNED),
             (7, RowState.PLANNED),
         ]
-        assert ledger.next_look() == pytest.approx(840)
+        assert ledger.next_due() == pytest.approx(840)
 
 
 async def test_a_take_may_cross_from_one_kind_to_the_next(tmp_path):
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(2)
+        rows = await take(ledger, 2)
         for row in rows:
             await order(ledger, row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        assert [row.index for row in await ledger.take(3)] == [0, 1, 2]
-        assert [row.index for row in await ledger.take(3)] == [3]
-        assert list(await ledger.take(3)) == []
+        assert [row.index for row in await take(ledger, 3)] == [0, 1, 2]
+        assert [row.index for row in await take(ledger, 3)] == [3]
+        assert list(await take(ledger, 3)) == []
 
 
 async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
-        ledger.seen(row, "IN_PROGRESS")
-        ledger.release(row, timings={"upload": 1.5})
+        await ledger.journal.status_seen(row.held, "IN_PROGRESS")
+        ledger.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
     assert row == Row(
         id=row.id,
         index=0,
@@ -222,49 +220,48 @@ async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
         orders=1,
         attempts=1,
         started_at=START,
-        timings={"upload": 1.5},
     )
 
 
 async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        ledger.begun(row)
-        ledger.created(row, "shell-1", "v1")
+        (row,) = await take(ledger, 1)
+        await ledger.journal.begun(row.held)
+        await ledger.journal.job_created(row.held, "shell-1", "v1")
         ledger.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
     assert (row.state, row.remote_id, row.generation, row.orders) == (RowState.PLANNED, "shell-1", "v1", 0)
 
 
 async def test_a_row_given_back_is_for_a_later_session(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             ledger.release(row)
-        assert list(await ledger.take(2)) == []
+        assert list(await take(ledger, 2)) == []
         assert ledger.counts() == Counts(planned=2)
         await ledger.begin_session({})
-        assert [row.index for row in await ledger.take(2)] == [0, 1]
+        assert [row.index for row in await take(ledger, 2)] == [0, 1]
 
 
 async def test_rows_taken_by_one_who_was_cancelled_go_to_the_next(tmp_path):
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
-        taking = asyncio.create_task(ledger.take(3))
+        taking = asyncio.create_task(take(ledger, 3))
         await asyncio.sleep(0)
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
-        assert [row.index for row in await ledger.take(2)] == [0, 1]
-        assert [row.index for row in await ledger.take(9)] == [2, 3]
+        assert [row.index for row in await take(ledger, 2)] == [0, 1]
+        assert [row.index for row in await take(ledger, 9)] == [2, 3]
 
 
 async def test_takes_at_once_never_share_a_row(tmp_path):
     async with created(tmp_path, 500) as ledger:
         await ledger.begin_session({})
-        shards = await asyncio.gather(*(ledger.take(7) for _ in range(80)))
+        shards = await asyncio.gather(*(take(ledger, 7) for _ in range(80)))
     taken = [row.index for shard in shards for row in shard]
     assert sorted(taken) == list(range(500))
 
@@ -272,21 +269,21 @@ async def test_takes_at_once_never_share_a_row(tmp_path):
 async def test_an_attempt_counts_when_a_row_is_taken_up_and_once_however_often_it_is_resumed(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
-        ledger.begun(row)
+        row, _ = await take(ledger, 2)
+        await ledger.journal.begun(row.held)
         await flushed(ledger)
         assert select(tmp_path, "SELECT attempts FROM rows ORDER BY position") == [(1,), (0,)]
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
+        row, _ = await take(ledger, 2)
         assert row.attempts == 1
-        ledger.begun(row)
-        await ledger.end(row, not_completed(RowState.FAILED))
+        await ledger.journal.begun(row.held)
+        await ledger.journal.finished(row.held, not_completed(RowState.FAILED))
         assert await ledger.retry([RowState.FAILED]) == 1
         await ledger.begin_session({})
-        row, _ = await ledger.take(2)
+        row, _ = await take(ledger, 2)
         assert (row.attempts, row.started_at) == (2, None)
-        ledger.begun(row)
+        await ledger.journal.begun(row.held)
         await flushed(ledger)
     assert select(tmp_path, "SELECT attempts FROM rows ORDER BY position") == [(2,), (0,)]
 
@@ -298,23 +295,23 @@ async def test_a_parked_row_is_handed_out_once_for_each_look(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
-        assert ledger.next_look() is None
-        await ledger.park(row, status="WAITING", look_in=30, timings={"watch": 2.0})
+        assert ledger.next_due() is None
+        await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={"watch": 2.0})
         assert ledger.counts() == Counts(waiting=1)
-        assert ledger.next_look() == pytest.approx(30)
-        assert list(await ledger.take(1)) == []
+        assert ledger.next_due() == pytest.approx(30)
+        assert list(await take(ledger, 1)) == []
         hands.go_on(31)
-        assert ledger.next_look() == 0
-        (again,) = await ledger.take(1)
-        assert ledger.next_look() is None
-        assert list(await ledger.take(1)) == []
+        assert ledger.next_due() == 0
+        (again,) = await take(ledger, 1)
+        assert ledger.next_due() is None
+        assert list(await take(ledger, 1)) == []
         assert (again.state, again.waiting_since, again.timings) == (RowState.WAITING, START, {"watch": 2.0})
-        ledger.seen(again, "WAITING")
-        await ledger.park(again, status="WAITING", look_in=60, timings={"watch": 3.0})
+        await ledger.journal.status_seen(again.held, "WAITING")
+        await ledger.journal.parked(again.held, status="WAITING", look_in=60, timings={"watch": 3.0})
         hands.go_on(61)
-        (again,) = await ledger.take(1)
+        (again,) = await take(ledger, 1)
     assert again.waiting_since == START
     assert select(tmp_path, "SELECT state FROM history ORDER BY id") == [
         ("ordering",),
@@ -327,24 +324,24 @@ async def test_the_row_that_is_due_first_is_the_next_look(tmp_path):
     hands = Hands()
     async with created(tmp_path, 3, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(3)
+        rows = await take(ledger, 3)
         for row, seconds in zip(rows, (50, 20, 80), strict=True):
-            await ledger.park(row, status="WAITING", look_in=seconds, timings={})
-        assert ledger.next_look() == pytest.approx(20)
+            await ledger.journal.parked(row.held, status="WAITING", look_in=seconds, timings={})
+        assert ledger.next_due() == pytest.approx(20)
         hands.go_on(21)
-        await ledger.take(3)
-        assert ledger.next_look() == pytest.approx(29)
+        await take(ledger, 3)
+        assert ledger.next_due() == pytest.approx(29)
 
 
 async def test_a_row_whose_person_has_acted_is_running(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.park(row, status="WAITING", look_in=1, timings={})
+        (row,) = await take(ledger, 1)
+        await ledger.journal.parked(row.held, status="WAITING", look_in=1, timings={})
         hands.go_on(2)
-        (row,) = await ledger.take(1)
-        ledger.seen(row, "IN_PROGRESS")
+        (row,) = await take(ledger, 1)
+        await ledger.journal.status_seen(row.held, "IN_PROGRESS")
         assert ledger.counts() == Counts(running=1)
         await flushed(ledger)
         assert columns(tmp_path, "key-0", "state", "status", "waiting_since") == (
@@ -352,22 +349,22 @@ async def test_a_row_whose_person_has_acted_is_running(tmp_path):
             "IN_PROGRESS",
             None,
         )
-        await ledger.end(row, completed(row))
+        await ledger.journal.finished(row.held, completed(row))
         assert ledger.counts() == Counts(completed=1)
-        assert ledger.next_look() is None
+        assert ledger.next_due() is None
 
 
 async def test_a_row_that_was_being_looked_at_when_the_process_died_is_due_at_once(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.park(row, status="WAITING", look_in=5, timings={})
+        (row,) = await take(ledger, 1)
+        await ledger.journal.parked(row.held, status="WAITING", look_in=5, timings={})
         hands.go_on(6)
-        await ledger.take(1)
+        await take(ledger, 1)
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        assert [row.state for row in await ledger.take(1)] == [RowState.WAITING]
+        assert [row.state for row in await take(ledger, 1)] == [RowState.WAITING]
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
@@ -375,15 +372,15 @@ async def test_a_clock_that_jumps_bends_nothing_within_a_session(tmp_path, jump)
     hands = Hands()
     async with created(tmp_path, 2, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        row, other = await ledger.take(2)
-        await ledger.park(row, status="WAITING", look_in=30, timings={})
+        row, other = await take(ledger, 2)
+        await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={})
         hands.wall += jump
         hands.ticks += 10
-        assert ledger.next_look() == pytest.approx(20)
+        assert ledger.next_due() == pytest.approx(20)
         assert ledger.now() == START + 10
         await complete(ledger, other)
         hands.ticks += 21
-        assert [row.index for row in await ledger.take(1)] == [0]
+        assert [row.index for row in await take(ledger, 1)] == [0]
     assert columns(tmp_path, "key-1", "started_at", "ended_at") == (START + 10, START + 10)
 
 
@@ -392,13 +389,13 @@ async def test_a_look_far_ahead_was_set_by_a_clock_that_was_wrong(tmp_path):
     hands.wall = START + 365 * 86_400
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.park(row, status="WAITING", look_in=60, timings={})
+        (row,) = await take(ledger, 1)
+        await ledger.journal.parked(row.held, status="WAITING", look_in=60, timings={})
     hands.wall = START
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        assert ledger.next_look() == 0
-        assert len(await ledger.take(1)) == 1
+        assert ledger.next_due() == 0
+        assert len(await take(ledger, 1)) == 1
 
 
 # How rows end
@@ -408,9 +405,9 @@ async def test_each_end_is_kept_with_its_reason(tmp_path):
     states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN]
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
-        for row, state in zip(await ledger.take(4), states, strict=True):
+        for row, state in zip(await take(ledger, 4), states, strict=True):
             await order(ledger, row)
-            await ledger.end(row, not_completed(state, timings=TIMINGS))
+            await ledger.journal.finished(row.held, not_completed(state, timings=TIMINGS))
         assert ledger.counts() == Counts(failed=1, cancelled=1, timed_out=1, unknown=1)
     assert select(
         tmp_path, "SELECT state, status, stage, error, error_type, cause FROM rows ORDER BY id"
@@ -424,19 +421,19 @@ async def test_each_end_is_kept_with_its_reason(tmp_path):
 async def test_an_end_without_a_job_keeps_the_id_that_is_known(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
-        await ledger.end(row, not_completed(RowState.FAILED, remote_id=None))
+        await ledger.journal.finished(row.held, not_completed(RowState.FAILED, remote_id=None))
     assert columns(tmp_path, "key-0", "remote_id") == ("job-key-0",)
 
 
 async def test_an_unknown_end_keeps_the_platforms_last_word(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        for row, state in zip(await ledger.take(2), (RowState.UNKNOWN, RowState.FAILED), strict=True):
+        for row, state in zip(await take(ledger, 2), (RowState.UNKNOWN, RowState.FAILED), strict=True):
             await order(ledger, row)
-            ledger.seen(row, "IN_PROGRESS")
-            await ledger.end(row, not_completed(state, status=None))
+            await ledger.journal.status_seen(row.held, "IN_PROGRESS")
+            await ledger.journal.finished(row.held, not_completed(state, status=None))
     assert columns(tmp_path, "key-0", "status") == ("IN_PROGRESS",)
     assert columns(tmp_path, "key-1", "status") == (None,)  # proved never started
 
@@ -445,21 +442,20 @@ async def test_fetched_files_are_recorded_with_the_end(tmp_path):
     files = (FetchedFile(name="Report", path="outputs/key-0/a.pdf", size=7, sha256="ab"),)
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.end(row, replace(completed(row), files=files))
+        (row,) = await take(ledger, 1)
+        await ledger.journal.finished(row.held, replace(completed(row), files=files))
     assert select(tmp_path, "SELECT * FROM downloads") == [(1, "Report", "outputs/key-0/a.pdf", 7, "ab")]
 
 
 async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await complete(ledger, row)
-        ledger.seen(row, "IN_PROGRESS")
-        ledger.ordered(row)
-        ledger.release(row, timings={"upload": 9.0})
-        with pytest.raises(KeyError):
-            await ledger.end(row, completed(row))
+        await ledger.journal.status_seen(row.held, "IN_PROGRESS")
+        await ledger.journal.start_accepted(row.held)
+        ledger.release(row)
+        assert await ledger.journal.finished(row.held, completed(row)) is Receipt.LEASE_ENDED
         await flushed(ledger)
         assert ledger.counts() == Counts(completed=1)
     assert columns(tmp_path, "key-0", "state", "status") == ("completed", "COMPLETED")
@@ -469,8 +465,8 @@ async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
 async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        ending = asyncio.create_task(ledger.end(row, completed(row)))
+        (row,) = await take(ledger, 1)
+        ending = asyncio.create_task(ledger.journal.finished(row.held, completed(row)))
         await asyncio.sleep(0)
         ending.cancel()
         await asyncio.gather(ending, return_exceptions=True)
@@ -482,12 +478,12 @@ async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
 async def test_counts_are_exact_before_anything_is_durable(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(3)
+        rows = await take(ledger, 3)
         ordering = asyncio.create_task(ledger.ordering(rows[0], "job", "v0"))
         await asyncio.sleep(0)
         assert ledger.counts() == Counts(planned=2, ordering=1)
         await ordering
-        ledger.ordered(rows[0])
+        await ledger.journal.start_accepted(rows[0].held)
         assert ledger.counts() == Counts(planned=2, running=1)
     async with opened(tmp_path) as ledger:
         assert ledger.counts() == Counts(planned=2, running=1)
@@ -511,12 +507,12 @@ async def test_samples_are_kept(tmp_path):
 async def ended_in_every_way(ledger: SqliteLedger) -> None:
     """Row 0 completed, 1 failed, 2 cancelled, 3 timed out, 4 and 5 unknown, 6 planned."""
     await ledger.begin_session({})
-    rows = await ledger.take(6)
+    rows = await take(ledger, 6)
     states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN, RowState.UNKNOWN]
     await complete(ledger, rows[0])
     for row, state in zip(rows[1:], states, strict=True):
         await order(ledger, row, accepted=state is not RowState.UNKNOWN)
-        await ledger.end(row, not_completed(state, timings=TIMINGS))
+        await ledger.journal.finished(row.held, not_completed(state, timings=TIMINGS))
     await ledger.end_session(ended_because="finished", exit_code=5, stray_shells=0, uploads_saved=0)
 
 
@@ -526,7 +522,7 @@ async def test_a_row_that_is_tried_again_keeps_its_job_and_nothing_else(tmp_path
         assert await ledger.retry([RowState.FAILED, RowState.CANCELLED]) == 2
         assert ledger.counts() == Counts(planned=3, completed=1, timed_out=1, unknown=2)
         await ledger.begin_session({})
-        rows = [row for row in await ledger.take(9) if row.state is RowState.PLANNED]
+        rows = [row for row in await take(ledger, 9) if row.state is RowState.PLANNED]
     assert [row.index for row in rows] == [1, 2, 6]
     assert rows[0] == Row(
         id=2,
@@ -557,8 +553,8 @@ async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
         await ended_in_every_way(ledger)
         await ledger.retry([RowState.FAILED])
         await ledger.begin_session({})
-        rows = {row.index: row for row in await ledger.take(9)}
-        ledger.gave_way(rows[1])
+        rows = {row.index: row for row in await take(ledger, 9)}
+        await ledger.journal.gave_way(rows[1].held)
         for row in (rows[1], rows[6]):
             with pytest.raises(IdTaken, match="job-key-1"):
                 await ledger.ordering(row, "job-key-1", "v0")
@@ -573,9 +569,9 @@ async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
 async def test_an_id_that_comes_for_two_rows_at_once_is_that_of_the_first(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        one, two = await ledger.take(2)
-        ledger.created(one, "same", "v0")
-        ledger.created(two, "same", "v0")
+        one, two = await take(ledger, 2)
+        await ledger.journal.job_created(one.held, "same", "v0")
+        await ledger.journal.job_created(two.held, "same", "v0")
         ordered = await asyncio.gather(
             ledger.ordering(one, "same", "v0"),
             ledger.ordering(two, "same", "v0"),
@@ -588,7 +584,7 @@ async def test_an_id_that_comes_for_two_rows_at_once_is_that_of_the_first(tmp_pa
     assert select(tmp_path, "SELECT row, state FROM history") == [(1, "ordering"), (1, "ordering")]
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(2)
+        rows = await take(ledger, 2)
         with pytest.raises(IdTaken):
             await ledger.ordering(rows[1], "same", "v0")
 
@@ -597,8 +593,8 @@ async def test_a_job_belongs_where_it_was_made(tmp_path):
     here = {"host": "here", "workflow_id": "w", "live_version": 1}
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({}, world=here)
-        shell, running = await ledger.take(2)
-        ledger.created(shell, "1", "v0")
+        shell, running = await take(ledger, 2)
+        await ledger.journal.job_created(shell.held, "1", "v0")
         await ledger.ordering(running, "2", "v0")
     for world, elsewhere, strangers in (
         (here, False, 0),
@@ -610,10 +606,10 @@ async def test_a_job_belongs_where_it_was_made(tmp_path):
         async with opened(tmp_path) as ledger:
             assert sum(found.rows for found in await ledger.strangers(world)) == strangers
             await ledger.begin_session({}, world=world)
-            assert [row.elsewhere for row in await ledger.take(2)] == [elsewhere] * 2
+            assert [row.elsewhere for row in await take(ledger, 2)] == [elsewhere] * 2
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({}, world={**here, "host": "there"})
-        _, other = await ledger.take(2)
+        _, other = await take(ledger, 2)
         await ledger.ordering(other, "2", "v0")  # an id there is another job's than the same one here
 
 
@@ -671,9 +667,11 @@ async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
 async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path, decision, keys, status):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await order(ledger, row, accepted=row.index == 1)
-            await ledger.end(row, not_completed(RowState.UNKNOWN, status=status if row.index else None))
+            await ledger.journal.finished(
+                row.held, not_completed(RowState.UNKNOWN, status=status if row.index else None)
+            )
         with pytest.raises(ManifestError, match="--accept-second-bill") as caught:
             await ledger.resolve(decision, keys=keys)
         how = "accepted" if status in {None, "PENDING"} else status
@@ -692,9 +690,9 @@ async def test_what_the_platform_shows_is_heeded_as_what_the_ledger_shows(tmp_pa
 
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({}, world={"host": "here"})
-        for row in await ledger.take(2):
+        for row in await take(ledger, 2):
             await order(ledger, row, accepted=False)
-            await ledger.end(row, not_completed(RowState.UNKNOWN))
+            await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN))
         for decision in ("failed", "retry"):
             with pytest.raises(ManifestError, match="were started") as caught:
                 await ledger.resolve(decision, ask=ask)
@@ -708,22 +706,22 @@ async def test_what_the_platform_shows_is_heeded_as_what_the_ledger_shows(tmp_pa
 async def test_a_bad_end_that_was_seen_is_no_start_that_costs(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
-        await ledger.end(row, not_completed(RowState.FAILED))
+        await ledger.journal.finished(row.held, not_completed(RowState.FAILED))
         await ledger.retry([RowState.FAILED])
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
-        await ledger.end(row, not_completed(RowState.UNKNOWN))  # it could not be asked
+        (row,) = await take(ledger, 1)
+        await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN))  # it could not be asked
         assert await ledger.resolve("retry") == 1
 
 
 async def test_a_row_that_was_seen_completed_may_be_done(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        (row,) = await ledger.take(1)
+        (row,) = await take(ledger, 1)
         await order(ledger, row)
-        await ledger.end(row, not_completed(RowState.UNKNOWN, status="COMPLETED"))
+        await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN, status="COMPLETED"))
         assert await ledger.resolve("done") == 1
         assert ledger.counts() == Counts(completed=1)
 
@@ -762,12 +760,12 @@ async def test_facts_are_kept_and_replaced(tmp_path):
 
 async def test_the_platform_remembers(tmp_path):
     async with created(tmp_path) as ledger:
-        ledger.memory.put("sha256:ab", "https://files.example/1")
-        ledger.memory.put("sha256:ab", "https://files.example/2")
-        assert await ledger.memory.get("sha256:ab") == "https://files.example/2"
-        assert await ledger.memory.get("sha256:cd") is None
+        ledger.journal.cache.put("sha256:ab", "https://files.example/1")
+        ledger.journal.cache.put("sha256:ab", "https://files.example/2")
+        assert await ledger.journal.cache.get("sha256:ab") == "https://files.example/2"
+        assert await ledger.journal.cache.get("sha256:cd") is None
     async with opened(tmp_path) as ledger:
-        assert await ledger.memory.get("sha256:ab") == "https://files.example/2"
+        assert await ledger.journal.cache.get("sha256:ab") == "https://files.example/2"
 
 
 async def test_digests_of_files_are_kept_whatever_the_file_system_calls_them(tmp_path):
@@ -798,12 +796,14 @@ async def test_any_text_can_be_kept(tmp_path, odd):
     rows = [new_row(0, f"key {odd}", cells={odd: odd}), new_row(1, problem=f"no file {odd}")]
     async with created(tmp_path, rows) as ledger:
         await ledger.begin_session({"odd": odd})
-        (row,) = await ledger.take(2)
+        (row,) = await take(ledger, 2)
         assert row.cells == {odd: odd}
         await ledger.ordering(row, f"job {odd}", "v0")
-        ledger.seen(row, odd)
-        ledger.memory.put(odd, odd)
-        await ledger.end(row, not_completed(RowState.FAILED, error=odd, cause=odd, status=odd))
+        await ledger.journal.status_seen(row.held, odd)
+        ledger.journal.cache.put(odd, odd)
+        await ledger.journal.finished(
+            row.held, not_completed(RowState.FAILED, error=odd, cause=odd, status=odd)
+        )
         await ledger.end_session(ended_because=odd, exit_code=1, stray_shells=0, uploads_saved=0)
         assert await ledger.row(f"key {odd}") is not None
         again = await plan(ledger, rows)
@@ -818,5 +818,5 @@ async def test_a_closed_ledger_says_so(tmp_path):
         with pytest.raises(LedgerError, match="closed"):
             await ledger.begin_session({})
         with pytest.raises(LedgerError, match="closed"):
-            ledger.memory.put("a", "b")
+            ledger.journal.cache.put("a", "b")
         await ledger.close()

@@ -8,7 +8,7 @@ import stat
 from contextlib import closing
 
 import pytest
-from ledger_tools import Hands, complete, created, new_row, new_rows, not_completed, order, select
+from ledger_tools import Hands, complete, created, new_row, new_rows, not_completed, order, select, take
 from ledgers import TABLES as TABLES_AGREED
 
 from opus_async.batch.ledger import schema, work_queue
@@ -28,13 +28,13 @@ async def batch(tmp_path):
     facts = {"stages": ["upload", "initiate", "watch"]}
     async with created(tmp_path, 5, facts=facts, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.take(4)
+        rows = await take(ledger, 4)
         await complete(ledger, rows[0])
         await complete(ledger, rows[1])
         for row, state in zip(rows[2:], (RowState.FAILED, RowState.UNKNOWN), strict=True):
             await order(ledger, row)
             timings = {"upload": 0.75, "total": 0.75}
-            await ledger.end(row, not_completed(state, remote_id="job", timings=timings))
+            await ledger.journal.finished(row.held, not_completed(state, remote_id="job", timings=timings))
         hands.go_on(4)
         ledger.sample(
             Sample(
@@ -122,7 +122,7 @@ def test_the_tables_are_those_that_the_readers_expect():
 async def test_what_a_batch_sends_and_gets_is_its_owners_alone(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        await complete(ledger, (await ledger.take(1))[0])
+        await complete(ledger, (await take(ledger, 1))[0])
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == dict.fromkeys(
         (".batch-1", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm", "results.jsonl"), 0o600
@@ -133,13 +133,13 @@ async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
     rows = [new_row(0, cells={"Document": "a.pdf", "Link": "https://files.example/a.pdf"}), *new_rows(3)[1:]]
     async with created(tmp_path, rows, facts={"settings": {"rate": 5}}) as ledger:
         await ledger.begin_session({"rate": 5})
-        ledger.memory.put("sha256:ab", "https://files.example/b.pdf")
+        ledger.journal.cache.put("sha256:ab", "https://files.example/b.pdf")
         ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
-        taken = await ledger.take(3)
+        taken = await take(ledger, 3)
         await complete(ledger, taken[0])
         await order(ledger, taken[1])
-        await ledger.end(taken[1], not_completed(RowState.FAILED))
-        await ledger.park(taken[2], status="WAITING", look_in=1, timings={})
+        await ledger.journal.finished(taken[1].held, not_completed(RowState.FAILED))
+        await ledger.journal.parked(taken[2].held, status="WAITING", look_in=1, timings={})
         content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"https://files.example/b.pdf" in content
     assert re.findall(rb"https?://[^\s\"']*\?", content) == []

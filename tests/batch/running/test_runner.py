@@ -10,6 +10,7 @@ from plain_ledger import PlainLedger
 from runner_session import Session
 from second_platform import SecondPlatform, Server
 
+from opus_async.batch.ports import WorkerLease
 from opus_async.batch.rows import RowState
 from opus_async.batch.running.local_shard import SHARD
 from opus_async.errors import AuthenticationError, ServerError, TransportError, ValidationFailed
@@ -81,7 +82,6 @@ def test_a_row_goes_on_where_another_session_left_it(platform_class):
     first = Session(ledger, platform)
     first.run((5, first.control.interrupt), (5, first.control.interrupt))
     assert first.states == {"running": 10}
-    ledger.again()
     platform.started = dict.fromkeys(platform.started, -100.0)
     second = Session(ledger, platform)
     second.run()
@@ -209,3 +209,51 @@ def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
     assert set(ended[:45]) == set(range(15, 60))  # the others were not held up
     assert len(looks) < 15 * 60
     assert session.ledger.rows[0].state is RowState.COMPLETED
+
+
+def revoking(ledger):
+    def revoke():
+        for epoch in list(ledger._leases._granted):
+            ledger._leases.revoke(WorkerLease("local", epoch))
+
+    return revoke
+
+
+@pytest.mark.parametrize(
+    ("step", "run_time", "revoked_at"),
+    [(5, 1, 12), (5, 1, 7), (0.01, 20, 5)],
+    ids=["create", "prepare", "run"],
+)
+def test_rows_whose_lease_is_revoked_are_handed_out_again_and_started_once(step, run_time, revoked_at):
+    ledger, platform = PlainLedger(10), FakePlatform(step=step, run_time=run_time)
+    session = Session(ledger, platform)
+    session.run((revoked_at, revoking(ledger)))
+    assert session.states == {"completed": 10}
+    assert len(platform.starts) == platform.count("start") == 10
+    assert session.reported.ended == {RowState.COMPLETED: 10}
+
+
+def test_order_is_not_sent_when_the_lease_ends_before_it_is_acknowledged():
+    ledger, platform = PlainLedger(1), FakePlatform(step=1, run_time=1)
+    start_intent, intents = ledger.start_intent, []
+
+    async def revoked_first(lease, *job):
+        if not intents:
+            revoking(ledger)()
+        intents.append(await start_intent(lease, *job))
+        return intents[-1]
+
+    ledger.start_intent = revoked_first
+    session = Session(ledger, platform)
+    session.run()
+    assert [intent.value for intent in intents] == ["lease_ended", "written"]
+    assert platform.count("start") == 1
+    assert session.states == {"completed": 1}
+
+
+def test_report_tells_jobs_that_were_never_started():
+    platform = FakePlatform(step=5, run_time=1)
+    session = Session(PlainLedger(10), platform)
+    platform.orphaned_jobs = 3  # of an earlier session of this platform
+    session.run((3, lambda: setattr(platform, "orphaned_jobs", 5)))
+    assert session.reported.orphaned_jobs == 2

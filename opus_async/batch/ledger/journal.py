@@ -1,0 +1,250 @@
+"""The steps of rows, as workers report them; see :class:`opus_async.batch.ports.RowJournal`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from opus_async.batch.ledger import key_value, transitions
+from opus_async.batch.ledger.clock import SteadyClock
+from opus_async.batch.ledger.key_value import FileFacts
+from opus_async.batch.ledger.leases import HeldRow, LeaseTable
+from opus_async.batch.ledger.result_recording import end
+from opus_async.batch.ledger.store import Claim, Store
+from opus_async.batch.ledger.transitions import Here, Step, When
+from opus_async.batch.ledger.writer import Work, Writer
+from opus_async.batch.ports import Receipt
+from opus_async.batch.rows import Row, RowLease, RowResult, RowState
+from opus_async.errors import LedgerError
+from opus_async.models import JobStatus
+from opus_async.platform import IdTaken, StartDoubt
+
+AT_ONCE = 500
+"""Rows, or files, in one operation: more would hold the interpreter for so long that the loop notices."""
+
+WriteIntent: TypeAlias = Callable[[Row, str, str], Awaitable[None]]
+"""Makes durable that the order to start a row's job is about to leave, and returns; raises IdTaken."""
+
+
+class SqliteJournal:
+    """Writes the steps of rows that are held by a valid lease, and refuses the others.
+
+    Args:
+        writer: Of the ledger.
+        clock: What time it is.
+        counts: Rows in each state, kept up to date.
+        write_intent: Called for every order that is about to leave.
+
+    Attributes:
+        cache: See :class:`opus_async.platform.Cache`.
+        leases: Who holds which row in the present session.
+    """
+
+    def __init__(
+        self, writer: Writer, clock: SteadyClock, counts: Counter[RowState], write_intent: WriteIntent
+    ) -> None:
+        self.cache = SqliteCache(writer, clock)
+        self.leases: LeaseTable
+        self._writer = writer
+        self._clock = clock
+        self._counts = counts
+        self._write_intent = write_intent
+        self._here: Here
+        self._session: int | None = None
+        self._next_look: float | None = None
+
+    # The session
+
+    def begin_session(self, number: int, here: Here, next_look: float | None) -> None:
+        """Steps belong to this session from here on."""
+        self._session, self._here, self._next_look = number, here, next_look
+        self.leases = LeaseTable(number, self._clock.now)
+
+    def end_session(self) -> None:
+        """Steps belong to no session."""
+        self._session = None
+
+    def when(self) -> When:
+        """Now, in this session."""
+        return When(self._clock.now(), self._session)
+
+    @property
+    def next_look(self) -> float | None:
+        """When the next row that rests is due; None when none rests."""
+        return self._next_look
+
+    def looks(self, next_look: float | None) -> None:
+        """Rows were taken out to be looked at, and this is when the next one is due."""
+        self._next_look = next_look
+
+    # What a worker reports
+
+    async def known_files(self, paths: Sequence[str]) -> Mapping[str, FileFacts]:
+        """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
+        found: dict[str, FileFacts] = {}
+        for start in range(0, len(paths), AT_ONCE):
+            chunk = paths[start : start + AT_ONCE]
+            found |= await self._writer.run(partial(key_value.recall_files, chunk), patient=True)
+        return found
+
+    async def begun(self, lease: RowLease) -> Receipt:
+        """A planned row was taken up."""
+        if not self.leases.held_by(lease):
+            return Receipt.LEASE_ENDED
+        return self._write(transitions.begun(lease.row, self.when()))
+
+    async def job_created(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
+        """A job exists that is not started."""
+        if not self.leases.held_by(lease):
+            return Receipt.LEASE_ENDED
+        return self._write(transitions.job_created(lease.row, remote_id, generation, self._here))
+
+    async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
+        """The platform gave its job a second id."""
+        if not self.leases.held_by(lease):
+            return Receipt.LEASE_ENDED
+        return self._write(transitions.identified(lease.row, alias))
+
+    async def start_intent(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
+        """The order to start is about to leave."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        try:
+            await self._write_intent(held.row, remote_id, generation)
+        except IdTaken:
+            return Receipt.ID_TAKEN
+        # If the lease ended meanwhile: the intent is durable, and who holds the row next asks its job first.
+        return Receipt.WRITTEN if self.leases.held_by(lease) else Receipt.LEASE_ENDED
+
+    async def write_intent(self, row: Row, remote_id: str, generation: str) -> None:
+        """Make durable that the order to start is about to leave.
+
+        Raises:
+            IdTaken: The id is another job's: nothing was written.
+        """
+        held, claim = self._held(row.held), Claim()
+        before = held.state
+        step = transitions.start_intent(row.id, self.when(), remote_id, generation, self._here)
+
+        def settle(_: None) -> None:
+            if claim.refused:
+                self._stand(held, before)
+
+        await self._move(held, RowState.ORDERING, partial(Store.step, step=step, claim=claim), settle)
+        if claim.refused:
+            raise IdTaken(remote_id)
+
+    async def gave_way(self, lease: RowLease) -> Receipt:
+        """Its job is done with, and a new one is to be made."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        self._stand(held, RowState.PLANNED)
+        return self._write(transitions.gave_way(lease.row, self.when()))
+
+    async def doubted(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+        """Something was learned of the start of its job that forbids another order."""
+        if not self.leases.held_by(lease):
+            return Receipt.LEASE_ENDED
+        return self._write(transitions.doubted(lease.row, doubt))
+
+    async def start_accepted(self, lease: RowLease) -> Receipt:
+        """The platform has accepted it, whether in this session or in an earlier one."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        if held.state not in {RowState.PLANNED, RowState.ORDERING, RowState.UNKNOWN}:
+            return Receipt.WRITTEN  # it is known to run
+        self._stand(held, RowState.RUNNING)
+        return self._write(transitions.start_accepted(lease.row, self.when()))
+
+    async def status_seen(self, lease: RowLease, status: str) -> Receipt:
+        """The platform shows another status than before; a row that waited, and does no more, is running."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        if held.state is RowState.WAITING and status != JobStatus.WAITING:
+            self._stand(held, RowState.RUNNING)
+            return self._write(transitions.goes_on(lease.row, self.when(), status))
+        return self._write(transitions.status_seen(lease.row, status))
+
+    async def parked(
+        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+    ) -> Receipt:
+        """It waits for a person; look at it again after so many seconds."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        when = self.when()
+        look_at = when.at + look_in
+        again = held.state is RowState.WAITING
+        step = transitions.parked(lease.row, when, status, timings, look_at, again=again)
+        self.leases.let_go(lease)
+        await self._move(
+            held, RowState.WAITING, partial(Store.step, step=step), lambda _: self._look_by(look_at)
+        )
+        return Receipt.WRITTEN
+
+    async def finished(self, lease: RowLease, result: RowResult) -> Receipt:
+        """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
+        held = self.leases.held_by(lease)
+        if not held:
+            return Receipt.LEASE_ENDED
+        self.leases.let_go(lease)
+        await self._move(held, result.state, partial(end, lease.row, self.when(), result))
+        return Receipt.WRITTEN
+
+    # How
+
+    def _held(self, lease: RowLease) -> HeldRow:
+        held = self.leases.held_by(lease)
+        assert held is not None  # noqa: S101 - whoever calls has looked
+        return held
+
+    def _write(self, step: Step) -> Receipt:
+        self._writer.step(step)
+        return Receipt.WRITTEN
+
+    async def _move(
+        self,
+        held: HeldRow,
+        state: RowState,
+        work: Work[None],
+        deliver: Callable[[None], None] | None = None,
+    ) -> None:
+        before = held.state
+        self._stand(held, state)
+        try:
+            await self._writer.run(work, deliver, patient=True)
+        except LedgerError:
+            self._stand(held, before)
+            raise
+
+    def _stand(self, held: HeldRow, state: RowState) -> None:
+        """Note how a row stands now."""
+        self._counts[held.state] -= 1
+        self._counts[state] += 1
+        held.state = state
+
+    def _look_by(self, look_at: float) -> None:
+        if self._next_look is None or look_at < self._next_look:
+            self._next_look = look_at
+
+
+class SqliteCache:
+    """See :class:`opus_async.platform.Cache`."""
+
+    def __init__(self, writer: Writer, clock: SteadyClock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def get(self, name: str) -> str | None:
+        """What was kept under this name."""
+        return await self._writer.run(partial(key_value.get, name), patient=True)
+
+    def put(self, name: str, value: str) -> None:
+        """Keep it."""
+        self._writer.post(partial(key_value.put, name, value, self._clock.now()))

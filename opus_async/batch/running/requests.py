@@ -1,0 +1,61 @@
+"""From a row to the request of its job. Plain values: they can be pickled and sent to a worker anywhere.
+
+Files are named by their paths: a worker on another machine reads them from a folder that both have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from opus_async.batch.rows import Row, RowState
+from opus_async.errors import InvalidInputs
+from opus_async.manifests.binding.binding import Binding
+from opus_async.models import JobRequest
+
+
+class RequestFactory(Protocol):
+    """From rows to what is asked for. Can be pickled; reads nothing."""
+
+    def request(self, row: Row) -> JobRequest:
+        """The request of a row; raises InvalidInputs where it cannot be made."""
+
+    def files(self, row: Row) -> Sequence[Path]:
+        """The local files of a row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRequests:
+    """Makes requests as a manifest is bound to its workflow; see :class:`RequestFactory`.
+
+    Attributes:
+        binding: From cells to inputs.
+        base: The folder that relative file cells start at.
+        timeout: Seconds for each job; None for what the request itself says.
+    """
+
+    binding: Binding
+    base: Path
+    timeout: float | None
+
+    def request(self, row: Row) -> JobRequest:
+        """The request of a row."""
+        if row.state in {RowState.RUNNING, RowState.WAITING}:  # its inputs are with the platform, or gone
+            return JobRequest({}, key=row.key, timeout=self.timeout)
+        try:
+            request = self.binding.request(
+                row.cells, index=row.index, key=row.key, base=self.base, to_send=True
+            )
+        except InvalidInputs:
+            if not row.asks_first:
+                raise
+            request = JobRequest({}, key=row.key)  # its job is asked, whatever the row says now
+        if row.is_new:
+            self.binding.refuse_outside(row.cells, self.base)
+        return request if self.timeout is None else replace(request, timeout=self.timeout)
+
+    def files(self, row: Row) -> Sequence[Path]:
+        """The local files of a row."""
+        return self.binding.files(row.cells, self.base)

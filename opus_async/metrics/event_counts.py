@@ -1,0 +1,66 @@
+"""What was counted of the events of one process: plain numbers, which add up over processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from opus_async.events import FailureClass
+
+
+class RetryCause(NamedTuple):
+    """What a retried attempt failed with.
+
+    Attributes:
+        failure: What happened to it.
+        status: The HTTP status; None where there was no answer.
+        code: The error code in the answer, where there was one.
+    """
+
+    failure: FailureClass
+    status: int | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCounts:
+    """Numbers of events.
+
+    Attributes:
+        requests: Operation -> requests that were answered.
+        api_requests: Of these, how many went to the platform, and not to its storage.
+        turned_away: Of all, how many with 429.
+        retries: Cause -> attempts that failed and were followed by another.
+        sent_bytes: Of files, repeated attempts included.
+        passed: Stage -> jobs that have left it for the next.
+    """
+
+    requests: Mapping[str, int] = field(default_factory=dict)
+    api_requests: int = 0
+    turned_away: int = 0
+    retries: Mapping[RetryCause, int] = field(default_factory=dict)
+    sent_bytes: int = 0
+    passed: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: EventCounts) -> EventCounts:
+        return EventCounts(
+            requests=Counter(self.requests) + Counter(other.requests),
+            api_requests=self.api_requests + other.api_requests,
+            turned_away=self.turned_away + other.turned_away,
+            retries=Counter(self.retries) + Counter(other.retries),
+            sent_bytes=self.sent_bytes + other.sent_bytes,
+            passed=Counter(self.passed) + Counter(other.passed),
+        )
+
+    def __sub__(self, other: EventCounts) -> EventCounts:
+        """What was counted after the other, earlier counts of the same process."""
+        return EventCounts(
+            requests=Counter(self.requests) - Counter(other.requests),
+            api_requests=self.api_requests - other.api_requests,
+            turned_away=self.turned_away - other.turned_away,
+            retries=Counter(self.retries) - Counter(other.retries),
+            sent_bytes=self.sent_bytes - other.sent_bytes,
+            passed=Counter(self.passed) - Counter(other.passed),
+        )
