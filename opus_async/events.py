@@ -136,8 +136,8 @@ class RequestRetried(_OfRequest):
         monotonic: When, in seconds of :func:`time.monotonic`.
         timestamp: When, in seconds since the epoch.
         index: As in :class:`RequestSent`.
-        key: Likewise.
-        job_id: Likewise.
+        key: As in :class:`RequestSent`.
+        job_id: As in :class:`RequestSent`.
         attempt: The attempt that failed, from 1.
         operation: As in :class:`RequestSent`.
         kind: What it is for.
@@ -214,8 +214,8 @@ class UploadProgress(_OfRequest):
         monotonic: When, in seconds of :func:`time.monotonic`.
         timestamp: When, in seconds since the epoch.
         index: As in :class:`RequestSent`. Content that several rows share is sent for the first of them.
-        key: Likewise.
-        job_id: Likewise.
+        key: As in :class:`RequestSent`.
+        job_id: As in :class:`RequestSent`.
         attempt: Of the request that sends them, from 1.
         filename: As the caller named it.
         sent: Bytes handed to the socket in this attempt.

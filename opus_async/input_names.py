@@ -41,7 +41,7 @@ class InputNames:
         return self.exactly(name) or self._folded.get(folded(name)) or ()
 
     def exactly(self, name: str) -> Sequence[InputField]:
-        """Likewise, of the names as they are written."""
+        """The inputs of exactly this variable name or display name."""
         known = self._inputs.get(name)
         if known is not None:
             return (known,)

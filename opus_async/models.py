@@ -145,7 +145,7 @@ class JobRequest:
         inputs: Display name or variable name -> value. File inputs take a path, ``(name, bytes)``, a binary
             file object, an :class:`UploadedFile`, or the ``fileUrl`` of an earlier upload.
         title: Shown in the Opus UI; a default is made when absent.
-        description: Likewise.
+        description: Shown in the Opus UI; a default is made when absent.
         key: The caller's own name for the row, handed back in the outcome.
         timeout: Seconds from the start of this job until we stop waiting for it.
         version_id: Pins the workflow version by UUID.
@@ -262,7 +262,7 @@ class AuditNode:
         seconds: How long it ran; nodes overlap, so the sum is more than the elapsed time.
         error: The platform's words on its failure, where it has any.
         inputs: What it was given, where told; large ones can be base64 text, which stays as it is.
-        outputs: What it gave, likewise.
+        outputs: What it gave, where told; large ones can be base64 text, which stays as it is.
         raw: The node as sent.
     """
 
@@ -375,10 +375,10 @@ class JobDetail:
         status: Where it stands.
         title: As it was initiated.
         workflow_id: Its workflow, where told.
-        workflow_name: Likewise.
+        workflow_name: The name of its workflow, where told.
         workspace_id: Where it lives, where told.
         created_at: Seconds since the epoch, where told.
-        finished_at: Likewise; None while it runs.
+        finished_at: Seconds since the epoch, where told; None while it runs.
         builder_type: ``OPUS_V1`` or ``OPUS_V2``, where told.
         audit: Where it came along.
         raw: Everything as sent, inputs and outputs included.

@@ -1,27 +1,16 @@
 """Many jobs, durable: no row lost, no row billed twice. Knows ``platform.py``, and no platform.
 
-    batches     run, resume, retry, resolve: where to begin reading
-    layout      what lies in a batch directory, by name
-    options     what is asked for; fingerprint: whether it is still the same; world: where jobs are made
-    opening     from what is asked for to a session at work
-    intake      from a manifest to rows in the ledger, and what a person is told of it
-    manifest/   files and folders, streamed as records
-    columns, binding, titles, cells, file_cells, globs, constants   which cell fills which input
-    keys, digests, freshness   what names a row, and whether its files are still what they were
-    validate, row_check, seen, estimate, file_hints, problems   every row checked before anything is sent
-    plan        from records to rows in the ledger
-    rows, ports   values, and what a batch needs of others
+    api         run, resume, retry, resolve: where to begin reading
+    options     what is asked for, and how it is run
+    rows, world, result   values
+    ports       what a batch needs of others: store, queue, journal of the workers, shard runner
+    observer    who is told what meanwhile
+    choices     words that the command line and the library share
+    planning/   from what is asked for to rows in the ledger, and to a session
+    running/    one session: shards of rows, results, result files
     ledger/     the only memory: SQLite, and results.jsonl
-    watching    who is told what meanwhile
-    session     one process at work, from an open ledger to its reports
-    runner, local   shards of rows, and the rows of one machine
-    halt, rate, control, endings, causes   when to stop, how it ended, and why
-    outside     files that a manifest may not name by itself
-    resolving   what the platform shows of rows that a person decides about
-    outputs     result files
-    destinations   where nothing is written that a person names
-    reading, summary, failures, export, formats, status, report/, result   what is made of the ledger
-    progress, bottleneck   what runs now, for eyes
+    outputs/    exports, failures.jsonl, summary.json, the status
+    report/     report.html
 
 The names below are loaded when first used.
 """

@@ -67,12 +67,12 @@ async def run_batch(
         columns: Column -> input, where their names differ; an empty input ignores the column.
         constants: Input -> value for every row that has none.
         title: A template, e.g. ``"Invoice {Number}"``.
-        description: Likewise.
+        description: A template, e.g. ``"Due {Date}"``.
         version_number: Pins the workflow's version.
-        version_id: Likewise, by UUID.
+        version_id: Pins the workflow's version by UUID.
         sheet: Of a workbook.
         delimiter: Of a CSV; found out if None.
-        encoding: Likewise.
+        encoding: Of a text; found out if None.
         skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
         accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
         allow_outside: Whether the manifest may name files outside of its folder: any file that this process
@@ -193,12 +193,12 @@ async def retry_batch(
         accept_second_bill: Whether unknown rows may be tried again, rows run anew whose old jobs cannot be
             asked, and rows run that look like ones that have run: all of these may be billed twice. It holds
             for this call.
-        manifest: As in :func:`resume_batch`, like the rest.
-        order: Likewise.
-        settings: Likewise.
-        force: Likewise.
-        allow_outside: Likewise.
-        watching: Likewise.
+        manifest: As in :func:`resume_batch`.
+        order: As in :func:`resume_batch`.
+        settings: As in :func:`resume_batch`.
+        force: As in :func:`resume_batch`.
+        allow_outside: As in :func:`resume_batch`.
+        watching: As in :func:`resume_batch`.
 
     Raises:
         ManifestError: Unknown rows without ``accept_second_bill``; and as in :func:`resume_batch`.

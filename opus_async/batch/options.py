@@ -22,7 +22,7 @@ class BatchSpec:
         columns: Column of the manifest -> input; an empty input ignores the column.
         constants: Input -> value for every row that has none.
         title: Template of the jobs' titles, e.g. ``Invoice {Number}``.
-        description: Likewise.
+        description: Template of the jobs' descriptions.
         key: The column that names each row; None makes keys from content.
     """
 
@@ -54,7 +54,7 @@ class ManifestSource:
         manifest: A file, a folder or a glob.
         sheet: Of a workbook; None for the first.
         delimiter: Of a CSV; None to find out.
-        encoding: Likewise.
+        encoding: Of a text; None to find out.
     """
 
     manifest: str

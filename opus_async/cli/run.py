@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input; the file is uploaded")
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")
     add("--title", help="shown in the Opus UI")
-    add("--description", help="likewise")
+    add("--description", help="shown in the Opus UI")
     connection.add_version(parser, "pin the workflow version by number")
     add("--version-id", metavar="UUID", help="pin it by UUID")
     outcomes.configure(parser)

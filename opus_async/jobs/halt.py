@@ -21,7 +21,7 @@ class Halt:
             go on remotely, and a resume collects them).
         failures: Rows that may end otherwise than completed in this session, this one included; None for
             no number.
-        share: Likewise as a share of the rows that ended in this session, 0 to 1, once three have failed.
+        share: The same limit as a share of the rows that ended in this session, 0 to 1, once three failed.
     """
 
     when: Literal["now", "soon"] = "soon"

@@ -32,7 +32,7 @@ class ShutdownMode(enum.IntEnum):
     STOP_ADMITTING = 1
     """Admit no more rows; those in flight go on to their end."""
     DRAIN = 2
-    """Likewise, but only for a while, and only those near their end."""
+    """Admit no more rows; wait for a while, and only for those near their end."""
     CANCEL = 3
     """Leave everything as it stands."""
 

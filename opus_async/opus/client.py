@@ -239,7 +239,7 @@ class OpusClient:
             workflow_id: 16 characters, or a UUID.
             inputs: Display name or variable name -> value; see :class:`JobRequest`.
             title: Shown in the Opus UI.
-            description: Likewise.
+            description: Shown in the Opus UI.
             key: The caller's own name for the job, handed back in the outcome.
             timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
             version_id: Pins the workflow version by UUID.
@@ -289,7 +289,7 @@ class OpusClient:
             workflow_id: 16 characters, or a UUID.
             memory: Where uploads are kept by content, so that a later process need not send them again.
             version_number: Pins the workflow version of every row that names none.
-            version_id: Likewise, by UUID; wins.
+            version_id: Pins it by UUID, and wins over the number.
             callback: Instead of the client's.
 
         Returns:

@@ -79,7 +79,7 @@ class Jobs(JobManagement):
             workflow_id: Required unless ``reference_entity_id`` is given.
             reference_entity_id: A workflow reference entity's UUID; wins when both are given.
             title: Shown in the Opus UI; a default is sent when absent.
-            description: Likewise.
+            description: Shown in the Opus UI; a default is sent when absent.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
             ref_user_id: The end user the job is attributed to.

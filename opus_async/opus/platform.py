@@ -142,7 +142,7 @@ class OpusPlatform:
         return self.bind_to(await self._schema(self._version_of(request)), request)
 
     def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
-        """Likewise, against a schema that is here already."""
+        """Check a request against a schema that is here already."""
         inputs = bind(workflow, request.inputs, inspect=file_info, max_file_bytes=self._max_file_bytes)
         return BoundJob(request, inputs)
 

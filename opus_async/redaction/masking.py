@@ -69,7 +69,7 @@ class Secrets:
     Attributes:
         each: Them.
         hints: Of all of them.
-        wholes: Likewise, as bytes.
+        wholes: The whole texts of all of them, as bytes.
     """
 
     each: tuple[Secret, ...]

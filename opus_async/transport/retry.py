@@ -152,7 +152,8 @@ class Retrier:
     Args:
         policy: How often and how long.
         gate: Told of every answer; its pauses hold everybody.
-        breaker: Likewise, and holds the gate while the host is in trouble; None where nobody looks for that.
+        breaker: Told of every answer; holds the gate while the host is in trouble. None where nobody looks
+            for that.
         kind: What the requests are for; those of the poll lane are polls.
         notify: Called with a RequestRetried before each wait.
         clock: Measures attempts, in step with the gate's clock, which it is by default.

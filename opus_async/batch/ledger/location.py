@@ -30,7 +30,7 @@ class Home:
         directory: Inode of the folder.
         ledger: Inode of ``ledger.db``.
         directory_born: When the folder was made, in ns since the epoch; 0 where it is not told.
-        ledger_born: Likewise for ``ledger.db``.
+        ledger_born: When ``ledger.db`` was made, in ns since the epoch; 0 where it is not told.
     """
 
     host: str

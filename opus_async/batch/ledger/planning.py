@@ -55,7 +55,7 @@ UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, er
     decided_by = NULL, remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
     generation = CASE WHEN {_ASKS_FIRST} THEN generation END, status = CASE WHEN {_ASKS_FIRST} THEN status END
 WHERE id = ?
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _ITS_JOB = "INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest) VALUES (?, ?, ?, ?, ?)"
 _ASKED_FIRST = """
 UPDATE rows SET remote_id = :remote_id, generation = :generation, orders = 1, retried_from = :state
@@ -65,11 +65,11 @@ WHERE id = :row AND EXISTS (SELECT 1 FROM jobs WHERE remote_id = :remote_id AND 
 """Not where another line has named the same job."""
 _CELLS = "INSERT OR REPLACE INTO cells (row, cells) VALUES (?, ?)"
 _HISTORY = "INSERT INTO history (at, row, state, note) VALUES (?, ?, ?, 'planned again')"
-_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_NEVER_ORDERED} GROUP BY state"  # noqa: S608 - likewise
+_GONE = f"SELECT state, count(*) FROM rows WHERE plan <> ? AND {_NEVER_ORDERED} GROUP BY state"  # noqa: S608 - words of ours, no values
 _MISSING = "SELECT count(*) FROM rows WHERE plan = ? - 1"
 """Those that the last plan had: what was missing then was told then."""
-_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_NEVER_ORDERED})"  # noqa: S608 - likewise
-_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_NEVER_ORDERED}"  # noqa: S608 - likewise
+_DELETE_CELLS = f"DELETE FROM cells WHERE row IN (SELECT id FROM rows WHERE plan <> ? AND {_NEVER_ORDERED})"  # noqa: S608 - words of ours, no values
+_DELETE_ROWS = f"DELETE FROM rows WHERE plan <> ? AND {_NEVER_ORDERED}"  # noqa: S608 - words of ours, no values
 _EDITED = """
 SELECT count(*) FROM cells WHERE row > ? AND cells IN (
     SELECT gone.cells FROM rows JOIN cells AS gone ON gone.row = rows.id

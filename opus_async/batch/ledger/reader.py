@@ -112,7 +112,7 @@ class StoredSession:
     Attributes:
         id: Its number, from 1.
         began_at: In seconds since the epoch.
-        ended_at: Likewise; None while it works, and for ever when it died.
+        ended_at: In seconds since the epoch; None while it works, and for ever when it died.
         seen_at: The last moment of which it left a trace: its end, a sample, or a change of a row.
         pid: Its process id.
         host: The machine it ran on.
@@ -185,18 +185,18 @@ CAUSE = (
 )
 """What failures are grouped by, in SQL."""
 _WITHOUT_RESULT = f"rows.state IN ({', '.join(repr(state.value) for state in sorted(NOT_COMPLETED))})"
-_CAUSES = f"SELECT {CAUSE}, state, count(*) FROM rows WHERE {_WITHOUT_RESULT} GROUP BY 1, 2"  # noqa: S608 - likewise
+_CAUSES = f"SELECT {CAUSE}, state, count(*) FROM rows WHERE {_WITHOUT_RESULT} GROUP BY 1, 2"  # noqa: S608 - words of ours, no values
 _SAME_ERRORS = f"""
 SELECT {CAUSE}, min(error) FROM rows WHERE {_WITHOUT_RESULT}
 GROUP BY 1 HAVING count(error) = count(*) AND min(error) = max(error)
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _EXAMPLES = f"""
 SELECT cause, id FROM (
     SELECT {CAUSE} AS cause, id, position,
            row_number() OVER (PARTITION BY {CAUSE} ORDER BY position, id) AS place
     FROM rows WHERE {_WITHOUT_RESULT})
 WHERE place <= ? ORDER BY position, id
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _JOB = """
 SELECT jobs.digest, worlds.facts FROM jobs JOIN worlds ON worlds.id = jobs.world
 WHERE jobs.remote_id = ? AND jobs.row = ? AND NOT gave_way

@@ -42,7 +42,7 @@ ORDER BY position, id LIMIT ?
 _SLOWEST = f"""
 SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0
 ORDER BY json_extract(timings, '$.{TOTAL}') DESC, position LIMIT ?
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _SAMPLES = """
 SELECT session, at, json_extract(data, '$.in_flight'), json_extract(data, '$.waiting')
 FROM samples ORDER BY id

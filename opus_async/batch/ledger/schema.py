@@ -78,7 +78,7 @@ CREATE TABLE rows (
     generation TEXT,        -- of the platform's API, by which that id is known
     status TEXT,            -- the platform's last word
     orders INTEGER NOT NULL DEFAULT 0,      -- orders to start it that were recorded
-    orders_before INTEGER NOT NULL DEFAULT 0,   -- likewise for jobs it had before it was tried again
+    orders_before INTEGER NOT NULL DEFAULT 0,   -- of jobs that it had before it was tried again
     retries INTEGER NOT NULL DEFAULT 0,     -- how often a person had it tried again, as a new job
     attempts INTEGER NOT NULL DEFAULT 0,    -- how often it was taken up from the beginning
     session INTEGER,        -- the session that changed it last

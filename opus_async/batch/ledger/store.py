@@ -27,7 +27,7 @@ CHANGES = 3000
 _KEEP_IDENTITY = "INSERT OR REPLACE INTO identity (only, value) VALUES (1, ?)"
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
 _REFUSED = f"SELECT row FROM {REFUSED}"  # noqa: S608 - a word of ours
-_FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - likewise
+_FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - words of ours, no values
 
 
 class Claim:

@@ -111,7 +111,7 @@ _START_INTENT = _Transition(
     INSERT INTO history (at, session, row, state)
     SELECT :at, :session, id, state FROM rows
     WHERE id = :row AND id NOT IN (SELECT row FROM {REFUSED});
-    """,  # noqa: S608 - likewise
+    """,  # noqa: S608 - words of ours, no values
     is_change=False,
 )
 

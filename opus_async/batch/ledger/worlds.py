@@ -27,16 +27,16 @@ GROUP BY 1, 2
 """  # noqa: S608 - words of ours
 _RETRIED_ELSEWHERE = f"""
 SELECT rows.id FROM {_JOBS} WHERE jobs.place <> ? AND retried_from IS NOT NULL AND state = 'planned'
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _JOBS_OF = f"""
 SELECT key, rows.remote_id, jobs.world FROM {_JOBS}
 WHERE rows.id IN (SELECT value FROM json_each(?)) ORDER BY position
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _LEAVE_HISTORY = f"""
 INSERT INTO history (at, session, row, state, note)
 SELECT ?, ?, id, 'planned', 'a new job takes the place of ' || remote_id
 FROM rows WHERE id IN ({_RETRIED_ELSEWHERE})
-"""  # noqa: S608 - likewise
+"""  # noqa: S608 - words of ours, no values
 _LEAVE_JOBS = """
 UPDATE jobs SET gave_way = 1 WHERE place <> ? AND row IN (SELECT value FROM json_each(?))
 """

@@ -225,7 +225,7 @@ class Writer:
                 break
         try:
             store.close()
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001 - told to who closes it
             self._tell(self._closed, error=error)
         else:
             self._tell(self._closed)

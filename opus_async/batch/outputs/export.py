@@ -105,7 +105,7 @@ def export(
         return total
 
 
-def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -> None:  # noqa: A002 - likewise
+def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -> None:  # noqa: A002 - the word that users know
     if format == "jsonl":
         write_jsonl(file, exported.records())
         return

@@ -168,7 +168,7 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None
     """
     try:
         import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, not everybody's, untyped
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - likewise
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, and untyped
     except ImportError:
         raise _missing("parquet", "parquet") from None
     types = {

@@ -166,7 +166,7 @@ class ReportData:
 
     @property
     def stray_shells(self) -> int:
-        """Shells that were made and never started, likewise."""
+        """Jobs that were created and never started, in all sessions."""
         return sum(session.view.stray_shells for session in self.sessions)
 
     @property

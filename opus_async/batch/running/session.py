@@ -36,7 +36,7 @@ log = logging.getLogger("opus_async.batch")
 SAMPLE_EVERY = 5.0
 """Seconds between the samples that the charts of a report are drawn from."""
 SAMPLE_EARLY = 1.0
-"""Likewise in the first minute: a short batch has a chart, too."""
+"""Seconds between samples in the first minute: a short batch has a chart, too."""
 _MINUTE = 60.0
 
 

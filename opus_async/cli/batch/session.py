@@ -54,7 +54,7 @@ def work(
 
     Raises:
         Interrupted: Before any row was begun.
-        OpusError: Likewise: it cannot be begun.
+        OpusError: It cannot be begun; no row was.
     """
     try:
         result = connection.drive(_watched(options, directory.absolute().name, doing, facts or {}))

@@ -106,7 +106,7 @@ def add_order(parser: argparse.ArgumentParser) -> None:
         help="for every row that has no own value",
     )
     add("--title", metavar="TEMPLATE", help="of the jobs, with columns in braces: 'Invoice {Number}'")
-    add("--description", metavar="TEMPLATE", help="likewise")
+    add("--description", metavar="TEMPLATE", help="of the jobs, with columns in braces")
     add("--key", metavar="COLUMN", help="the column that names each row; else a digest of its content does")
     connection.add_version(parser, "pin the workflow version by number")
     parser.add_argument("--version-id", metavar="UUID", help="pin it by UUID")

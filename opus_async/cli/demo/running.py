@@ -33,7 +33,7 @@ GRACE = 2.0
 """Seconds over which an order with a lost answer is looked into. The default of 15 is for a real platform,
 where an accepted run may be queued; the simulator shows one at once, and the demo has an audience."""
 BASE, CAP = 0.1, 2.0
-"""Backoff in seconds, likewise."""
+"""Backoff in seconds, short for the same reason."""
 _MOST_FAILURES = 5
 
 

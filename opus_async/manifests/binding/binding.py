@@ -36,11 +36,11 @@ class Binding:
             means what it means in a cell, but that files start at the current folder.
         title: A template for rows without a title of their own; see
             :mod:`opus_async.manifests.binding.templates`.
-        description: Likewise.
+        description: A template for rows without a description of their own.
         key: The column that names the rows; None for the reserved column ``key``, where there is one.
         timeout: Seconds for each job until its end is not waited for any longer.
         version_number: Pins the version of the workflow.
-        version_id: Likewise; wins.
+        version_id: Pins it by UUID, and wins over the number.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
         allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
             what it was told.

@@ -53,11 +53,11 @@ class Globs:
             parts = tuple(part for part in pattern.split(os.path.sep) if part)
             found = [root + path for path in matching_files(base / root, parts).names]
         else:
-            found = [os.path.join(folder, entry) for entry in self._matching(str(base / folder), name)]  # noqa: PTH118 - likewise
+            found = [os.path.join(folder, entry) for entry in self._matching(str(base / folder), name)]  # noqa: PTH118 - a Path for each of many files is slow
         return in_order({path for path in found if (base / path).is_file()})
 
     def _matching(self, folder: str, pattern: str) -> list[str]:
-        """Likewise for the names in one folder, of which only those are compared that begin alike."""
+        """The names in one folder that match; only those that begin like the pattern are compared."""
         names = self._names(folder)
         beginning = _SPECIAL.split(pattern, maxsplit=1)[0]
         matches = _matcher(beginning, pattern)

@@ -38,7 +38,7 @@ def read_audit(answer: ApiResponse) -> AuditLog:
 
 
 def audit_of(body: Any, mask: Mask = as_it_is) -> AuditLog:
-    """Likewise, of what is at hand already; what makes no sense is an empty audit with its ``raw``."""
+    """Read an audit from JSON that is at hand; what makes no sense gives an empty audit with its ``raw``."""
     body = mask_values(body, mask)
     audit = first_of(body, "audit", "data") if isinstance(body, dict) else body
     places = [place for place in (body, audit) if isinstance(place, dict)]

@@ -177,7 +177,7 @@ class _Files:
         return _Pending(len(self.found) - 1)
 
     def many(self, target: InputField, value: Any) -> list[_Pending | str] | None:
-        """Likewise for a list, which a single file is too; None for no files where that is allowed.
+        """Take the files of an input that holds a list, which a single file is too; None for no files.
 
         Raises:
             Unfit: With every file that is not taken.

@@ -136,7 +136,7 @@ class NumberAxis:
         """Where a number lies."""
         return self.left + min(max(self._scale.part(at), 0.0), 1.0) * (self.right - self.left)
 
-    def ends(self, span: int = 0) -> tuple[float, float]:  # noqa: ARG002 - likewise
+    def ends(self, span: int = 0) -> tuple[float, float]:  # noqa: ARG002 - one signature for both axes
         """Where it begins and ends."""
         return self.left, self.right
 
@@ -157,7 +157,7 @@ class Span:
     Attributes:
         number: Which.
         began: Seconds since the epoch.
-        ended: Likewise.
+        ended: Seconds since the epoch.
     """
 
     number: int

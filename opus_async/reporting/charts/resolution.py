@@ -23,7 +23,7 @@ class Bin:
     Attributes:
         span: Its number.
         began: Seconds since the epoch.
-        ended: Likewise.
+        ended: Seconds since the epoch.
         counts: How often, by kind.
     """
 
