@@ -238,7 +238,7 @@ class Api:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
 
         Raises:
-            UncertainStart: It may or may not have been obeyed, whatever was answered.
+            AmbiguousStart: It may or may not have been obeyed, whatever was answered.
             OpusError: Proved not obeyed: nothing was sent, or nothing but 429 came back.
         """
         dialect = await self.dialect()
