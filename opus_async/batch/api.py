@@ -244,7 +244,7 @@ async def resolve_batch(
     ledger = await SqliteLedger.open(Path(out), orders=())
     ask = None
     if client is not None:
-        ask = partial(started, client, ledger.facts["order"]["workflow_id"])
+        ask = partial(started, client, ledger.meta.order.workflow_id)
     try:
         return await ledger.resolve(decision, keys=keys, accept_second_bill=accept_second_bill, ask=ask)
     finally:

@@ -43,7 +43,7 @@ class BatchSpec:
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """From the ledger."""
         known = {entry.name for entry in fields(cls)}
-        return cls(**{name: value for name, value in facts.items() if name in known})
+        return cls(**{"workflow_id": "", **{name: value for name, value in facts.items() if name in known}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,14 @@ class ManifestPolicy:
     def as_facts(self) -> dict[str, Any]:
         """For the ledger. A second bill is accepted for one command: that is not kept."""
         return {"skip_invalid": self.skip_invalid, "allow_outside": self.allow_outside}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """From the ledger. Before there was a word for it, files outside of the folder were tolerated."""
+        return cls(
+            skip_invalid=bool(facts.get("skip_invalid", False)),
+            allow_outside=bool(facts.get("allow_outside", True)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

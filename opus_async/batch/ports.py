@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import NewRow, Row, RowLease, RowResult, RowState
 from opus_async.batch.world import NO_WORLD, Job, Strangers
 from opus_async.config import Limits, RetryPolicy
@@ -77,8 +78,8 @@ class BatchStore(Protocol):
     """
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What is known of the batch, by name."""
+    def meta(self) -> BatchMeta:
+        """What is known of the batch as a whole."""
 
     async def set_facts(self, **facts: Any) -> None:
         """Add facts, or replace them."""

@@ -106,7 +106,7 @@ def test_a_glob_in_quotes_is_a_manifest_and_without_quotes_it_is_explained(opus,
     said = opus("batch", "run", "docs/note-[01].txt", *into, "--set", "Threshold=0.8", "--json", env=to)
     assert (said.code, said.json["completed"]) == (0, 2), said.err
     with LedgerReader(tmp_path / "b") as ledger:
-        assert ledger.facts["constants"] == {"Threshold": "0.8"}
+        assert ledger.meta.constants == {"Threshold": "0.8"}
 
 
 def test_a_missing_out_is_proposed(opus, tmp_path):
@@ -174,7 +174,7 @@ def test_options_reach_the_jobs(opus, to, simulator, tmp_path):
     (job_id,) = set(jobs) - before
     assert jobs[job_id]["title"] == "Text 17"
     with LedgerReader(tmp_path / "b") as ledger:
-        settings, client = ledger.facts["settings"], ledger.facts["client"]
+        settings, client = ledger.meta.settings.as_facts(), ledger.meta.client.as_facts()
     assert settings == {
         "max_in_flight": 3,
         "start_rate": 50.0,
@@ -355,9 +355,9 @@ def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
     assert (said.code, said.json["unknown"]) == (5, 3), said.err
     assert said.err.startswith(f"opus-async: asking {env['OPUS_BASE_URL']}, where the batch was begun\n")
     with LedgerReader(tmp_path / "b") as ledger:
-        assert ledger.facts["client"]["limits"]["upload_concurrency"] == 5
-        assert ledger.facts["settings"]["max_in_flight"] == 7
-        assert ledger.facts["settings"]["timeout"] == 1
+        assert ledger.meta.client.limits["upload_concurrency"] == 5
+        assert ledger.meta.settings.max_in_flight == 7
+        assert ledger.meta.settings.timeout == 1
     assert executions(endless)["executed_twice"] == []
     other = opus("batch", "resume", "b", "--api", "v0", env=key)
     assert other.code == 2

@@ -21,6 +21,7 @@ from opus_async.batch.ledger.migrations import show_current_columns
 from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
+from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import ENDED, EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
@@ -239,7 +240,7 @@ class LedgerReader:
         try:
             with self._explained():
                 show_current_columns(self._connection)
-            self.facts: Mapping[str, Any] = MappingProxyType(self._read_facts())
+            self.meta = self._read_meta()
         except BaseException:
             self.close()
             raise
@@ -394,13 +395,14 @@ class LedgerReader:
             row["cells"] = json.loads(row["cells"] or "{}")
         return StoredRow(**row)
 
-    def _read_facts(self) -> dict[str, Any]:
+    def _read_meta(self) -> BatchMeta:
         facts = {name: self._json(value) for name, value in self._select("SELECT name, value FROM meta")}
         if facts.get("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
             raise LedgerError(
                 f"{self._path} was made by a newer version of opus-async: look at it with that one, or update"
             )
-        return facts
+        with self._explained():
+            return BatchMeta.of(facts)
 
     def _select(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with self._explained():

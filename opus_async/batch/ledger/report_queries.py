@@ -168,7 +168,7 @@ class ReportQueries(LedgerReader):
         Args:
             completed: Whether only rows that completed are asked; else all that ended.
         """
-        told = [str(name) for name in self.facts.get("stages", ())]
+        told = list(self.meta.stages)
         names = list(dict.fromkeys((*told, *(name for (name,) in self._select(_STAGES)))))
         if not names:
             return {}

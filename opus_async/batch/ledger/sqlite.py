@@ -25,6 +25,7 @@ from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import Here
 from opus_async.batch.ledger.work_queue import Taken, WorkQueue
 from opus_async.batch.ledger.writer import Writer
+from opus_async.batch.meta import BatchMeta
 from opus_async.batch.ports import Ask, LeaseEnded, LeaseTerms, Planned, WorkerLease
 from opus_async.batch.rows import NewRow, Row, RowLease, RowState
 from opus_async.batch.world import NO_WORLD, Strangers
@@ -164,6 +165,11 @@ class SqliteLedger:
     def facts(self) -> Mapping[str, Any]:
         """What is known of the batch."""
         return MappingProxyType(self._facts)
+
+    @property
+    def meta(self) -> BatchMeta:
+        """These facts, typed."""
+        return BatchMeta.of(self._facts)
 
     async def set_facts(self, **facts: Any) -> None:
         """Add facts, or replace them."""

@@ -39,7 +39,7 @@ def kept_by(ledger: LedgerReader, destination: Path) -> Iterator[Path]:
     """The files of a batch, of which this could be one by another name."""
     for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK, RESULTS, FAILURES, REPORT, SUMMARY):
         yield ledger.directory / name
-    yield Path(ledger.facts["manifest"]["path"])
+    yield Path(ledger.meta.manifest.path or "")
     try:
         there = destination.stat()
     except OSError:

@@ -129,7 +129,7 @@ class _Exported:
     def __init__(self, ledger: LedgerReader, *, parsed: bool) -> None:
         self._ledger = ledger
         self._parsed = parsed
-        self._constants = constants(ledger.facts)
+        self._constants = constants(ledger.meta)
         self._files = [_FILES] if ledger.has_files() else []
         self._inputs: dict[str, ColumnTypeInference] = {}
         self._outputs: dict[str, ColumnTypeInference] = {}
@@ -186,7 +186,7 @@ class _Exported:
 
     def _in_order(self, inputs: Mapping[str, _T]) -> dict[str, _T]:
         """The columns of the manifest in its order, then the others."""
-        known = [column["column"] for column in self._ledger.facts.get("binding", ())]
+        known = [column.column for column in self._ledger.meta.binding]
         names = [name for name in known if name in inputs]
         return {name: inputs[name] for name in dict.fromkeys((*names, *inputs))}
 

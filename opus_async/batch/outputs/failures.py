@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, StoredRow
+from opus_async.batch.meta import BatchMeta, ColumnMeta
 from opus_async.batch.outputs.earlier_job import told_of
 from opus_async.batch.outputs.table_writers import write_jsonl
 from opus_async.batch.rows import EarlierJob
@@ -55,7 +56,7 @@ def write(directory: Path) -> None:
 
 def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
     """The lines of the file, in manifest order."""
-    given = _Given(ledger.facts, ledger.directory)
+    given = _Given(ledger.meta, ledger.directory)
     for row in ledger.rows(NOT_COMPLETED):
         yield given.line(row, ledger.ordered_job(row))
 
@@ -79,16 +80,15 @@ class Constant:
         return not any(column in cells for column in self.columns)
 
 
-def constants(facts: Mapping[str, Any]) -> list[Constant]:
-    """The constants of a batch, from the facts of its ledger."""
-    columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
+def constants(meta: BatchMeta) -> list[Constant]:
+    """The constants of a batch."""
     found = []
-    for name, value in facts.get("constants", {}).items():
+    for name, value in meta.constants.items():
         same = (
-            column["column"]
-            for column in columns
-            if column["input"] is not None
-            and folded(name) in {folded(column["input"]), folded(column["display_name"])}
+            column.column
+            for column in meta.binding
+            if column.input is not None
+            and folded(name) in {folded(column.input), folded(column.display_name or "")}
         )
         found.append(Constant(name, value, tuple(same)))
     return found
@@ -98,26 +98,24 @@ class _Given:
     """What a row was given, said so that nothing but the workflow need be named again.
 
     Args:
-        facts: Of the ledger.
+        meta: Of the ledger.
         directory: The batch directory.
     """
 
-    def __init__(self, facts: Mapping[str, Any], directory: Path) -> None:
-        columns: Sequence[Mapping[str, Any]] = facts.get("binding", ())
-        order = facts.get("order", {})
-        self._base = Path(facts["manifest"]["base"])
-        self._literal = facts["manifest"]["kind"] in FOLDERS
+    def __init__(self, meta: BatchMeta, directory: Path) -> None:
+        self._base = Path(meta.manifest.base)
+        self._literal = meta.manifest.kind in FOLDERS
         self._way = os.path.relpath(os.path.realpath(self._base), os.path.realpath(directory))
-        self._names = {column["column"]: name for column, name in zip(columns, _names(columns), strict=True)}
-        self._files = {column["column"] for column in columns if column.get("file")}
-        self._texts = {
-            column["reserved"]: column["column"] for column in columns if column["reserved"] in _TEXTS
-        }
-        self._templates = {word: Template(order[word]) for word in _TEXTS if order.get(word)}
-        self._constants = constants(facts)
+        names = zip(meta.binding, _names(meta.binding), strict=True)
+        self._names = {column.column: name for column, name in names}
+        self._files = {column.column for column in meta.binding if column.file}
+        self._texts = {column.reserved: column.column for column in meta.binding if column.reserved in _TEXTS}
+        templates = {word: getattr(meta.order, word, None) for word in _TEXTS}
+        self._templates = {word: Template(text) for word, text in templates.items() if text}
+        self._constants = constants(meta)
         self._taken = set(map(self._name, self._constants))
-        for column in columns:
-            self._taken |= {column["input"], column["display_name"]}
+        for column in meta.binding:
+            self._taken |= {name for name in (column.input, column.display_name) if name}
 
     def line(self, row: StoredRow, job: EarlierJob | None) -> dict[str, Any]:
         """The line of a row, and of the job that was ordered for it."""
@@ -180,15 +178,15 @@ class _Given:
         return os.path.join(self._way, item)  # noqa: PTH118 - a Path would drop the dots of a link's parent
 
 
-def _names(columns: Sequence[Mapping[str, Any]]) -> Iterator[str | None]:
+def _names(columns: Sequence[ColumnMeta]) -> Iterator[str | None]:
     """What each column is called in the new manifest; None to leave it out."""
-    shown = Counter(folded(column["display_name"]) for column in columns if column["input"])
+    shown = Counter(folded(column.display_name or "") for column in columns if column.input)
     for column in columns:
-        if column["ignored"] or column["reserved"]:  # reserved ones are written apart
+        if column.ignored or column.reserved:  # reserved ones are written apart
             yield None
-        elif column["input"] is None or column["how"] in BY_NAME:
-            yield column["column"]
-        elif shown[folded(column["display_name"])] == 1:
-            yield column["display_name"]
+        elif column.input is None or column.how in BY_NAME:
+            yield column.column
+        elif shown[folded(column.display_name or "")] == 1:
+            yield column.display_name
         else:
-            yield column["input"]
+            yield column.input

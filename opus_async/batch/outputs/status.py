@@ -100,8 +100,8 @@ def read_status(directory: Path) -> Status:
         ended_because = _ending(session, works=works)
         return Status(
             directory=directory,
-            workflow_id=ledger.facts.get("fingerprint", {}).get("workflow_id"),
-            manifest=ledger.facts.get("manifest", {}).get("path"),
+            workflow_id=ledger.meta.fingerprint.workflow_id,
+            manifest=ledger.meta.manifest.path,
             counts=counts,
             process=process,
             session=session,

@@ -31,7 +31,7 @@ def summarise(directory: Path) -> dict[str, Any]:
     """
     with LedgerReader(directory) as ledger:
         counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
-        workflow_id = ledger.facts.get("fingerprint", {}).get("workflow_id")
+        workflow_id = ledger.meta.fingerprint.workflow_id
     told = _told(sessions, working=holder(directory) is not None)
     last = told[-1] if told else {"ended_at": None, "exit_code": None, "ended_because": None}
     return {

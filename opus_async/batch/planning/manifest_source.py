@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from opus_async.batch.meta import ManifestMeta
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import ManifestPolicy, ManifestSource
 from opus_async.batch.outputs.earlier_job import second_bill_check
@@ -68,12 +69,12 @@ class Found:
 
 
 def found(
-    facts: Mapping[str, Any], moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
+    meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
 ) -> Found:
     """Where the rows of a batch that is there come from this time.
 
     Args:
-        facts: What the ledger knows of its manifest.
+        meta: What the ledger knows of its manifest.
         moved: Where it is now; None for where it was.
         watching: Told when it is gone.
         anew: Whether to plan it again although it is the same.
@@ -81,7 +82,7 @@ def found(
     Raises:
         ManifestError: There is none where it was said to be.
     """
-    source = ManifestSource.from_facts(facts)
+    source = ManifestSource.from_facts(meta.as_facts())
     if moved is not None:
         source = replace(source, manifest=ManifestSource.of(Path(moved)).manifest)
     try:
@@ -90,8 +91,8 @@ def found(
         if moved is not None:
             raise
         watching.notice(f"The manifest cannot be read ({error.message}); going on with the rows planned.")
-        return Found(source=source, kind=facts["kind"], base=Path(facts["base"]), to_plan=None)
-    same = manifest.stamp() == facts["stamp"]
+        return Found(source=source, kind=meta.kind, base=Path(meta.base), to_plan=None)
+    same = manifest.stamp() == meta.stamp
     to_plan = None if same and not anew else manifest
     return Found(source=source, kind=manifest.kind, base=manifest.base, to_plan=to_plan, same=same)
 
@@ -103,15 +104,15 @@ def opened(source: ManifestSource) -> Manifest:
     )
 
 
-def manifest_facts(manifest: Manifest, source: ManifestSource) -> dict[str, Any]:
+def manifest_meta(manifest: Manifest, source: ManifestSource) -> ManifestMeta:
     """What the ledger shall know of it."""
-    return {
+    return ManifestMeta(
         **source.as_facts(),
-        "path": str(manifest.path),
-        "kind": manifest.kind,
-        "base": str(manifest.base),
-        "stamp": manifest.stamp(),
-    }
+        path=str(manifest.path),
+        kind=manifest.kind,
+        base=str(manifest.base),
+        stamp=manifest.stamp(),
+    )
 
 
 async def checked(

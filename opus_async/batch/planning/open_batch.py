@@ -6,7 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ from opus_async.batch.outputs import failures
 from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.fingerprint import differences, fingerprint
-from opus_async.batch.planning.manifest_source import checked, found, manifest_facts, opened, planned_in
+from opus_async.batch.planning.manifest_source import checked, found, manifest_meta, opened, planned_in
 from opus_async.batch.ports import BatchStore, Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
@@ -91,7 +91,7 @@ async def start(
             **_asked(client, order, lifecycle, binding, settings=settings),
             binding=columns,
             stages=_stages(lifecycle),
-            manifest=manifest_facts(manifest, source),
+            manifest=manifest_meta(manifest, source).as_facts(),
             rules=rules.as_facts(),
         )
         await ledger.publish()
@@ -163,10 +163,10 @@ async def resume(
                 f"Lines are missing from results.jsonl ({ledger.recollected:,}): what their jobs gave is "
                 "looked for again, without a new bill."
             )
-        facts = ledger.facts
-        order = BatchSpec.from_facts({**facts["order"], **changes.order})
-        settings = RunSettings.from_facts(facts["settings"]).changed(changes.settings)
-        rows = found(facts["manifest"], changes.manifest, watching, anew=bool(retry))
+        meta = ledger.meta
+        order = replace(meta.order, **changes.order)
+        settings = meta.settings.changed(changes.settings)
+        rows = found(meta.manifest, changes.manifest, watching, anew=bool(retry))
         if rows.to_plan is None and not retry and _nothing_left(ledger.counts()):
             await ledger.close()
             return await _as_it_stands(directory)
@@ -177,14 +177,14 @@ async def resume(
         world = world_of(asked)
         strangers = await ledger.strangers(world, retried=retry)
         _reachable(strangers, world, accept_second_bill=changes.accept_second_bill)
-        _same(facts["fingerprint"], asked, watching, force=changes.force)
+        _same(meta.fingerprint.as_facts(), asked, watching, force=changes.force)
         # Files among the constants have full paths there: this process may have begun in another folder.
-        constants = changes.order.get("constants") or facts["constants"]
-        rules = _rules(facts["rules"], changes)
+        constants = changes.order.get("constants") or meta.constants
+        rules = _rules(meta.rules, changes)
         binding = _binding(order, lifecycle, rows.kind, constants, rules)
         again = sum(getattr(ledger.counts(), str(state)) for state in retry)
         kept = _asked(client, order, lifecycle, binding, settings=settings)
-        kept["rules"] = {**facts["rules"], **rules.as_facts()}
+        kept["rules"] = rules.as_facts()
         if rows.to_plan is None:
             if retry:
                 await ledger.retry(retry)
@@ -205,7 +205,7 @@ async def resume(
             )
             await _mind_second_bills(ledger, world, changes)
             await ledger.confirm_plan(
-                manifest=manifest_facts(rows.to_plan, rows.source), binding=columns, **kept
+                manifest=manifest_meta(rows.to_plan, rows.source).as_facts(), binding=columns, **kept
             )
         if retry:  # until they have ended again, nobody may take them for proved failures
             watching.notice(
@@ -295,11 +295,12 @@ def _binding(
     )
 
 
-def _rules(before: Mapping[str, Any], changes: ResumeChanges) -> ManifestPolicy:
-    """What is tolerated this time. Before there was a word for it, files outside of the folder were."""
-    return ManifestPolicy(
+def _rules(before: ManifestPolicy, changes: ResumeChanges) -> ManifestPolicy:
+    """What is tolerated this time."""
+    return replace(
+        before,
         accept_second_bill=changes.accept_second_bill,
-        allow_outside=changes.allow_outside or before.get("allow_outside", True),
+        allow_outside=changes.allow_outside or before.allow_outside,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opus_async import text
+from opus_async.batch.meta import ColumnMeta
 from opus_async.batch.report.report_data import ReportData
 from opus_async.reporting.html import Column, Table, code, isolated
 
@@ -33,7 +34,7 @@ class Change:
 
 def settings(data: ReportData) -> Iterator[Table[tuple[str, str]]]:
     """Workflow, manifest, settings and whatever else is known, each as names and values."""
-    facts = data.facts
+    facts = data.meta.as_facts()
     for name in dict.fromkeys((*_TITLES, *sorted(facts))):
         if name in facts and name not in _ELSEWHERE and (lines := list(_flat("", facts[name]))):
             yield Table(
@@ -47,17 +48,17 @@ def settings(data: ReportData) -> Iterator[Table[tuple[str, str]]]:
             )
 
 
-def binding(data: ReportData) -> Table[Mapping[str, Any]]:
+def binding(data: ReportData) -> Table[ColumnMeta]:
     """Which column went where."""
     return Table(
         "Which column goes where",
         (
-            Column("Column", lambda entry: code(entry.get("column") or text.NOTHING)),
-            Column("Goes to", lambda entry: isolated(entry.get("display_name") or text.NOTHING)),
-            Column("Variable", lambda entry: code(entry.get("input") or text.NOTHING)),
-            Column("Found by", lambda entry: entry.get("how") or ""),
+            Column("Column", lambda entry: code(entry.column or text.NOTHING)),
+            Column("Goes to", lambda entry: isolated(entry.display_name or text.NOTHING)),
+            Column("Variable", lambda entry: code(entry.input or text.NOTHING)),
+            Column("Found by", lambda entry: entry.how or ""),
         ),
-        data.facts.get("binding", ()),
+        data.meta.binding,
         "stack",
     )
 

@@ -28,7 +28,7 @@ def page(data: ReportData) -> bytes:
         "report.html",
         data=data,
         name=data.directory.absolute().name,
-        workflow=data.facts.get("fingerprint", {}).get("workflow_id", ""),
+        workflow=data.meta.fingerprint.workflow_id or "",
         verdict=verdict(data),
         steps=steps(data),
         parts=key_figures.parts(data.counts),

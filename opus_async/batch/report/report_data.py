@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.reader import StoredSession
@@ -20,6 +19,7 @@ from opus_async.batch.ledger.report_queries import (
     RequestTotals,
     SlowRow,
 )
+from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import merge
 from opus_async.metrics.counts import Counts
@@ -89,7 +89,7 @@ class ReportData:
     Attributes:
         directory: Of the batch.
         made_at: When the ledger was read, in seconds since the epoch.
-        facts: Table ``meta``.
+        meta: What the ledger knows of the batch.
         process: Who works on it; None when nobody does.
         counts: Rows by state.
         attempts: How often rows were taken up, over all of them.
@@ -116,7 +116,7 @@ class ReportData:
 
     directory: Path
     made_at: float
-    facts: Mapping[str, Any]
+    meta: BatchMeta
     process: Process | None
     counts: Counts
     attempts: int
@@ -208,7 +208,7 @@ def load(directory: Path) -> ReportData:
         return ReportData(
             directory=directory,
             made_at=now,
-            facts=ledger.facts,
+            meta=ledger.meta,
             process=process,
             counts=counts,
             attempts=ledger.attempts(),

@@ -43,7 +43,7 @@ _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 
 def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
     """Where the time of a row goes."""
-    does = dict(zip(data.facts.get("stages", ()), _DOES, strict=False))
+    does = dict(zip(data.meta.stages, _DOES, strict=False))
     does[PAUSED] = "rests on the platform until somebody acts there"
     spent = sum(spread.mean * spread.rows for spread in data.stages.values())
     return Table(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DECISIONS
 from opus_async.cli import connection
@@ -22,6 +22,7 @@ from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.batch.ledger.reader import StoredRow
+    from opus_async.batch.meta import BatchMeta
     from opus_async.config import RetryPolicy
 
 _SHOWN = 50
@@ -94,7 +95,7 @@ def run(options: ResolveOptions) -> int:
     """Decide."""
     from opus_async.batch.outputs.status import read_status
 
-    facts = session.existing(options.directory)
+    meta = session.existing(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
     if decision not in DECISIONS:
@@ -102,15 +103,13 @@ def run(options: ResolveOptions) -> int:
     if bool(keys) == options.all:
         _list_unknown(options)
         return Exit.WRONG_USE
-    number = connection.drive(_decide(options, facts, decision, keys))
+    number = connection.drive(_decide(options, meta, decision, keys))
     print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
     print(status_text.as_text(read_status(options.directory)))
     return Exit.OK
 
 
-async def _decide(
-    options: ResolveOptions, facts: Mapping[str, Any], decision: str, keys: Sequence[str]
-) -> int:
+async def _decide(options: ResolveOptions, meta: BatchMeta, decision: str, keys: Sequence[str]) -> int:
     """Decide, by what the platform shows where it can be asked; returns about how many rows."""
     from opus_async.batch import resolve_batch
     from opus_async.errors import LedgerError, ManifestError, OpusError
@@ -125,7 +124,7 @@ async def _decide(
     if decision == "done" or options.accept_second_bill:
         return await decide()
     try:
-        there = session.restore_connection(options, facts)
+        there = session.restore_connection(options, meta)
         async with connection.connect(there, retry=_soon()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):

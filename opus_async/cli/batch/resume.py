@@ -77,15 +77,15 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
 
 def run(options: GoingOnOptions) -> int:
     """Go on."""
-    facts = session.existing(options.directory)
-    options = session.restore_connection(options, facts)
+    meta = session.existing(options.directory)
+    options = session.restore_connection(options, meta)
 
     async def go_on(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import resume_batch
 
         return await resume_batch(opus, options.directory, watching=watching, **changes(options))
 
-    return session.work(options, options.directory, go_on, facts=facts)
+    return session.work(options, options.directory, go_on, meta=meta)
 
 
 def changes(options: GoingOnOptions) -> dict[str, Any]:

@@ -59,8 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: RetryOptions) -> int:
     """Run them again."""
-    facts = session.existing(options.directory)
-    options = session.restore_connection(options, facts)
+    meta = session.existing(options.directory)
+    options = session.restore_connection(options, meta)
 
     async def again(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import retry_batch
@@ -73,7 +73,7 @@ def run(options: RetryOptions) -> int:
             **changes(options),
         )
 
-    return session.work(options, options.directory, again, facts=facts)
+    return session.work(options, options.directory, again, meta=meta)
 
 
 def _states(text: str) -> list[str]:

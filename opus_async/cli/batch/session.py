@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from opus_async.cli import connection, errors
 from opus_async.cli.batch import run_options, status_text
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from opus_async.batch import BatchObserver, BatchResult, ShutdownControl
+    from opus_async.batch.meta import BatchMeta
     from opus_async.cli.display import Board
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
@@ -41,23 +42,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECOND = "Ctrl-C again leaves at once."
 
 
-def work(
-    options: PaceOptions, directory: Path, doing: Work, *, facts: Mapping[str, Any] | None = None
-) -> Exit:
+def work(options: PaceOptions, directory: Path, doing: Work, *, meta: BatchMeta | None = None) -> Exit:
     """Work on a batch, and tell what came of it.
 
     Args:
         options: Of the command.
         directory: Of the batch.
         doing: What is to be done.
-        facts: Of the ledger, when there is one already.
+        meta: Of the ledger, when there is one already.
 
     Raises:
         Interrupted: Before any row was begun.
         OpusError: It cannot be begun; no row was.
     """
     try:
-        result = connection.drive(_watched(options, directory.absolute().name, doing, facts or {}))
+        result = connection.drive(_watched(options, directory.absolute().name, doing, meta))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
@@ -67,7 +66,7 @@ def work(
 
 
 async def _watched(
-    options: PaceOptions, title: str, doing: Work, facts: Mapping[str, Any]
+    options: PaceOptions, title: str, doing: Work, meta: BatchMeta | None
 ) -> BatchResult | None:
     """Work on it, drawn and interruptible; None when it was interrupted before a row was begun."""
     import asyncio
@@ -85,9 +84,8 @@ async def _watched(
     watching = BatchObserver(
         control=control, progress=progress, notice=voice, planning=partial(_prepare, progress)
     )
-    client = facts.get("client", {})
-    limits = run_options.limits_of(options, client.get("limits"))
-    retry = run_options.retry_of(options, client.get("retry"))
+    limits = run_options.limits_of(options, meta.client.limits if meta else {})
+    retry = run_options.retry_of(options, meta.client.retry if meta else {})
     trouble = partial(_tell_trouble, board)
     with _interruptible(control, progress, voice) as interrupted:
         try:
@@ -216,8 +214,8 @@ def _of_no_row(error: Exception) -> Exception:
     return error
 
 
-def existing(directory: Path) -> Mapping[str, Any]:
-    """The facts of the batch in a directory.
+def existing(directory: Path) -> BatchMeta:
+    """What the ledger in a directory knows of its batch.
 
     Raises:
         WrongUse: There is none.
@@ -228,14 +226,14 @@ def existing(directory: Path) -> Mapping[str, Any]:
 
     try:
         with LedgerReader(directory) as ledger:
-            return dict(ledger.facts)
+            return ledger.meta
     except LedgerError as error:
         if (directory / LEDGER).exists():
             raise
         raise WrongUse(error.message) from None
 
 
-def restore_connection(options: ConnectionT, facts: Mapping[str, Any]) -> ConnectionT:
+def restore_connection(options: ConnectionT, meta: BatchMeta) -> ConnectionT:
     """Ask where the batch was begun: its jobs are known to one host, and to one generation of the API.
 
     ``--api`` goes before, and so does ``OPUS_BASE_URL``; ``OPUS_API`` is for batches that begin.
@@ -253,10 +251,9 @@ def restore_connection(options: ConnectionT, facts: Mapping[str, Any]) -> Connec
     from opus_async.transport.urls import is_loopback
 
     options.env_file.load()
-    identity = facts.get("fingerprint", {})
     if options.api is None:
-        options = replace(options, api=identity.get("generation"))
-    host = identity.get("host")
+        options = replace(options, api=meta.fingerprint.generation)
+    host = meta.fingerprint.host
     if host and host != DEFAULT_BASE_URL and not os.environ.get("OPUS_BASE_URL"):
         if not is_loopback(host):
             raise ConfigurationError(

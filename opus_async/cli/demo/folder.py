@@ -53,8 +53,9 @@ def _is_a_demos(folder: Path) -> bool:
     """Whether the ledger there is of our own manifest, run on this machine: then it is worth nothing."""
     try:
         with LedgerReader(folder) as ledger:
-            facts = ledger.facts
+            meta = ledger.meta
     except LedgerError:
         return False
-    host, path = facts.get("fingerprint", {}).get("host", ""), facts.get("manifest", {}).get("path")
-    return is_loopback(host) and path == str((folder / MANIFEST).absolute())
+    return is_loopback(meta.fingerprint.host or "") and meta.manifest.path == str(
+        (folder / MANIFEST).absolute()
+    )

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ledger_tools import columns, completed, created, not_completed, opened, order, select
+from ledger_tools import columns, completed, created, not_completed, opened, order, select, take
 
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.rows import RowState
@@ -19,9 +19,10 @@ async def _decided_without_the_column(folder):
     """A ledger of the first release with schema 2: a person's decisions stand in notes alone."""
     async with created(folder, 4) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(4):
+        for row in await take(ledger, 4):
             await order(ledger, row, accepted=row.index == 0)
-            await ledger.end(row, not_completed(RowState.UNKNOWN) if row.index else completed(row))
+            result = not_completed(RowState.UNKNOWN) if row.index else completed(row)
+            await ledger.journal.finished(row.held, result)
         await ledger.resolve("done", keys=["key-1"])
         await ledger.resolve("failed", keys=["key-2"])
     with closing(sqlite3.connect(folder / LEDGER, isolation_level=None)) as database:

@@ -98,9 +98,9 @@ def test_a_ledger_without_rows_is_one(tmp_path):
 def test_facts_are_what_they_were(tmp_path):
     make_ledger(tmp_path, facts={"stages": ["bind", "watch"], "constants": {"Threshold": 0.8}})
     with LedgerReader(tmp_path) as ledger:
-        assert ledger.facts["stages"] == ["bind", "watch"]
-        assert ledger.facts["constants"] == {"Threshold": 0.8}
-        assert ledger.facts["created_at"] == START
+        assert ledger.meta.stages == ("bind", "watch")
+        assert ledger.meta.constants == {"Threshold": 0.8}
+        assert ledger.meta.created_at == START
 
 
 def test_a_session_was_last_seen_at_its_end_its_last_sample_or_its_last_change(tmp_path):
@@ -455,7 +455,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
     with LedgerReader(tmp_path) as ledger:
         (told,) = ledger.sessions()
         (sample,) = ledger.samples()
-        assert ledger.facts["stages"] == ["bind", "watch"]
+        assert ledger.meta.stages == ("bind", "watch")
     assert (told.id, told.ended_because, told.stray_shells, told.uploads_saved) == (session, "finished", 2, 3)
     assert told.settings == {"max_in_flight": 5}
     assert (sample.session, sample.sample.not_completed) == (session, 1)
