@@ -329,7 +329,7 @@ def test_it_imports_nothing_of_ours_but_itself():
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert ran.stdout == "\n"
+    assert ran.stdout == "opus_async._lazy\n"  # of the package itself, whose names are lazy
 
 
 def test_the_public_names_are_all_there():
