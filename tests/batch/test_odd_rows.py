@@ -12,7 +12,7 @@ from odd_opus import OddOpus
 from opus_async import OpusClient
 from opus_async.batch import resume_batch, run_batch
 from opus_async.exits import Exit
-from opus_async.jobs import watch
+from opus_async.jobs import poll_errors
 from opus_async.testing import quick_polls
 from opus_async.transport import http
 
@@ -50,7 +50,7 @@ REFUSED = json.dumps({"statusCode": 401, "message": "no"}).encode()
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch):
-    monkeypatch.setattr(watch, "OWN_TROUBLE", 0.2)
+    monkeypatch.setattr(poll_errors, "OWN_ERROR_AFTER", 0.2)
     monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1_000_000)
     with quick_polls(0.01):
         yield

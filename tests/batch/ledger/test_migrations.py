@@ -6,9 +6,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ledger_tools import columns, completed, created, not_completed, opened, order, select
+from ledger_tools import columns, completed, created, not_completed, opened, order, select, take
 
 from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ports import LeaseTerms
 from opus_async.batch.rows import RowState
 from opus_async.layout import LEDGER, RESULTS
 
@@ -19,9 +20,10 @@ async def _decided_without_the_column(folder):
     """A ledger of the first release with schema 2: a person's decisions stand in notes alone."""
     async with created(folder, 4) as ledger:
         await ledger.begin_session({})
-        for row in await ledger.take(4):
+        for row in await take(ledger, 4):
             await order(ledger, row, accepted=row.index == 0)
-            await ledger.end(row, not_completed(RowState.UNKNOWN) if row.index else completed(row))
+            result = not_completed(RowState.UNKNOWN) if row.index else completed(row)
+            await ledger.journal.finished(row.held, result)
         await ledger.resolve("done", keys=["key-1"])
         await ledger.resolve("failed", keys=["key-2"])
     with closing(sqlite3.connect(folder / LEDGER, isolation_level=None)) as database:
@@ -63,3 +65,14 @@ async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
         pass
     assert columns(tmp_path, "key-0", "state", "decided_by") == ("running", None), "its job is asked"
     assert columns(tmp_path, "key-1", "state", "decided_by") == ("unknown", None), "its end was only said"
+
+
+async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+    with closing(sqlite3.connect(tmp_path / LEDGER, isolation_level=None)) as database:
+        database.execute("ALTER TABLE sessions DROP COLUMN settle_after")
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        await ledger.grant(LeaseTerms(owner="worker", settle_after=7.0))
+    assert select(tmp_path, "SELECT settle_after FROM sessions ORDER BY id") == [(None,), (7.0,)]
