@@ -279,16 +279,16 @@ class RowJournal(Protocol):
     async def job_created(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
         """A job exists that is not started. Losing this costs a job without a bill."""
 
-    async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
-        """The platform gave its job a second id. Losing this costs that it is learned once more."""
-
     async def start_intent(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
         """The order to start is about to leave: it may when this has returned ``WRITTEN``, and soon."""
 
-    async def gave_way(self, lease: RowLease) -> Receipt:
+    async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
+        """The platform gave its job a second id. Losing this costs that it is learned once more."""
+
+    async def job_superseded(self, lease: RowLease) -> Receipt:
         """Its job is done with, and a new one is to be made. Losing this costs that it is asked once more."""
 
-    async def doubted(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Something was learned of the start of its job that forbids another order."""
 
     async def start_accepted(self, lease: RowLease) -> Receipt:

@@ -127,7 +127,7 @@ async def test_id_that_gave_way_is_taken(book):
     async with book(1) as has:
         _, (row,) = await has.take(1)
         await has.intend(row, "old")
-        assert await has.journal.gave_way(row.held) is Receipt.WRITTEN
+        assert await has.journal.job_superseded(row.held) is Receipt.WRITTEN
         assert has.queue.counts() == Counts(planned=1)
         assert await has.intend(row, "old") is Receipt.ID_TAKEN
 
@@ -175,8 +175,9 @@ async def reports(has: Book, row: Row) -> list[Receipt]:
         await journal.begun(row.held),
         await journal.job_created(row.held, "new", "v0"),
         await journal.start_intent(row.held, "new", "v0"),
-        await journal.gave_way(row.held),
-        await journal.doubted(row.held, StartDoubt.REFUSED),
+        await journal.job_identified(row.held, "alias"),
+        await journal.job_superseded(row.held),
+        await journal.restart_forbidden(row.held, StartDoubt.REFUSED),
         await journal.start_accepted(row.held),
         await journal.status_seen(row.held, "WAITING"),
         await journal.parked(row.held, status="WAITING", look_in=1.0, timings={}),

@@ -183,7 +183,7 @@ class PlainLedger:
         held.state = RowState.ORDERING
         return self._move(lease.row, RowState.ORDERING)
 
-    async def gave_way(self, lease: RowLease) -> Receipt:
+    async def job_superseded(self, lease: RowLease) -> Receipt:
         held = self._leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
@@ -195,7 +195,7 @@ class PlainLedger:
         self.rows[lease.row] = self.rows[lease.row].without_job()
         return self._tell("gave way", lease.row)
 
-    async def doubted(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         if not self._leases.held_by(lease):
             return Receipt.LEASE_ENDED
         self._set(lease.row, start_doubt=doubt)

@@ -35,8 +35,10 @@ HEARTBEAT = 0.5
 CAPACITY = 60
 """Rows at the worker."""
 _SIZE = 4
-_REPORTS = frozenset({"known_files", "begun", "job_created", "job_identified", "start_intent", "gave_way"})
-_REPORTS |= {"doubted", "start_accepted", "status_seen", "parked", "finished"}
+_REPORTS = frozenset(
+    {"known_files", "begun", "job_created", "start_intent", "job_superseded", "restart_forbidden"}
+)
+_REPORTS |= {"job_identified", "start_accepted", "status_seen", "parked", "finished"}
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class WorkerRunner:
                 elif kind == "heartbeat":
                     if self._lease is not None:
                         self._setup.queue.renew(self._lease)
-                elif kind == "keep":
+                elif kind == "put":
                     self._setup.journal.cache.put(*message)
                 else:
                     number, name, *arguments = message
@@ -249,7 +251,7 @@ class RemoteCache:
         return found
 
     def put(self, name: str, value: str) -> None:
-        self._channel.send("keep", name, value)
+        self._channel.send("put", name, value)
 
 
 class RemoteJournal:
@@ -271,17 +273,17 @@ class RemoteJournal:
     async def job_created(self, lease: RowLease, remote_id: str, generation: str) -> Any:
         return await self._tell("job_created", lease, remote_id, generation)
 
-    async def job_identified(self, lease: RowLease, alias: str) -> Any:
-        return await self._tell("job_identified", lease, alias)
-
     async def start_intent(self, lease: RowLease, remote_id: str, generation: str) -> Any:
         return await self._tell("start_intent", lease, remote_id, generation)
 
-    async def gave_way(self, lease: RowLease) -> Any:
-        return await self._tell("gave_way", lease)
+    async def job_identified(self, lease: RowLease, alias: str) -> Any:
+        return await self._tell("job_identified", lease, alias)
 
-    async def doubted(self, lease: RowLease, doubt: StartDoubt) -> Any:
-        return await self._tell("doubted", lease, doubt)
+    async def job_superseded(self, lease: RowLease) -> Any:
+        return await self._tell("job_superseded", lease)
+
+    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Any:
+        return await self._tell("restart_forbidden", lease, doubt)
 
     async def start_accepted(self, lease: RowLease) -> Any:
         return await self._tell("start_accepted", lease)

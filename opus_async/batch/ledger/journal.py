@@ -101,12 +101,6 @@ class SqliteJournal:
             return Receipt.LEASE_ENDED
         return self._write(transitions.job_created(lease.row, remote_id, generation, self._here))
 
-    async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
-        """The platform gave its job a second id."""
-        if not self.leases.held_by(lease):
-            return Receipt.LEASE_ENDED
-        return self._write(transitions.identified(lease.row, alias))
-
     async def start_intent(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
         """The order to start is about to leave."""
         held = self.leases.held_by(lease)
@@ -137,19 +131,25 @@ class SqliteJournal:
         if claim.refused:
             raise IdTaken(remote_id)
 
-    async def gave_way(self, lease: RowLease) -> Receipt:
+    async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
+        """The platform gave its job a second id."""
+        if not self.leases.held_by(lease):
+            return Receipt.LEASE_ENDED
+        return self._write(transitions.job_identified(lease.row, alias))
+
+    async def job_superseded(self, lease: RowLease) -> Receipt:
         """Its job is done with, and a new one is to be made."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
         self._stand(held, RowState.PLANNED)
-        return self._write(transitions.gave_way(lease.row, self.when()))
+        return self._write(transitions.job_superseded(lease.row, self.when()))
 
-    async def doubted(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Something was learned of the start of its job that forbids another order."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
-        return self._write(transitions.doubted(lease.row, doubt))
+        return self._write(transitions.restart_forbidden(lease.row, doubt))
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
         """The platform has accepted it, whether in this session or in an earlier one."""

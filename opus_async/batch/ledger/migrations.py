@@ -18,7 +18,6 @@ UPGRADED = frozenset({1})
 """Versions that are brought up to this one."""
 
 _NEW_COLUMNS = ("retried_from TEXT", "doubt TEXT")
-_NEW_SESSION_COLUMN = "ALTER TABLE sessions ADD COLUMN settle_after REAL"
 _WORLD = "INSERT INTO worlds (id, place, facts) VALUES (1, 1, ?)"
 _FILL_JOBS = """
 INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
@@ -31,6 +30,7 @@ UPDATE rows SET doubt = error WHERE state = 'unknown' AND remote_id IS NULL AND 
 """
 _VERSION = "UPDATE meta SET value = ? WHERE name = 'schema_version'"
 _HAS_DECIDED_BY = "SELECT 1 FROM pragma_table_info('rows') WHERE name = 'decided_by'"
+_HAS_SETTLE_AFTER = "SELECT 1 FROM pragma_table_info('sessions') WHERE name = 'settle_after'"
 _DECIDED_BY = f"CASE note WHEN 'resolved by a person' THEN '{BY_PERSON}' END"
 """What told it before there was the column."""
 _FILL_DECIDED_BY = f"UPDATE rows SET decided_by = {_DECIDED_BY}"  # noqa: S608 - words of ours
@@ -47,6 +47,8 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
     if not _has_decided_by(connection):
         connection.execute("ALTER TABLE rows ADD COLUMN decided_by TEXT")
         connection.execute(_FILL_DECIDED_BY)
+    if connection.execute(_HAS_SETTLE_AFTER).fetchone() is None:  # nor has a first one of version 2
+        connection.execute("ALTER TABLE sessions ADD COLUMN settle_after REAL")
     return dict(facts)
 
 
@@ -66,7 +68,6 @@ def _from_version_1(connection: sqlite3.Connection, facts: Mapping[str, Any]) ->
         connection.execute(table)
     for column in _NEW_COLUMNS:
         connection.execute(f"ALTER TABLE rows ADD COLUMN {column}")
-    connection.execute(_NEW_SESSION_COLUMN)
     connection.execute(_WORLD, (json.dumps(world_of(facts.get("fingerprint", {}))),))
     connection.execute(_FILL_JOBS)
     connection.execute(_DOUBTS)

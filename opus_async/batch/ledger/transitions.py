@@ -116,12 +116,12 @@ _START_INTENT = _Transition(
 )
 
 
-def gave_way(row: int, when: When) -> Step:
+def job_superseded(row: int, when: When) -> Step:
     """Its job is done with, and a new one is to be made."""
-    return ("gave_way", row, *when)
+    return ("job_superseded", row, *when)
 
 
-_GAVE_WAY = _Transition(
+_JOB_SUPERSEDED = _Transition(
     ("at", "session"),
     """
     INSERT INTO history (at, session, row, state, note)
@@ -137,12 +137,12 @@ _GAVE_WAY = _Transition(
 )
 
 
-def identified(row: int, alias: str) -> Step:
+def job_identified(row: int, alias: str) -> Step:
     """The platform gave its job a second id."""
-    return ("identified", row, encode(alias))
+    return ("job_identified", row, encode(alias))
 
 
-_IDENTIFIED = _Transition(
+_JOB_IDENTIFIED = _Transition(
     ("alias",),
     """
     UPDATE jobs SET alias = :alias
@@ -152,12 +152,12 @@ _IDENTIFIED = _Transition(
 )
 
 
-def doubted(row: int, doubt: StartDoubt) -> Step:
+def restart_forbidden(row: int, doubt: StartDoubt) -> Step:
     """Something was learned of the start of its job that forbids another order."""
-    return ("doubted", row, doubt.value)
+    return ("restart_forbidden", row, doubt.value)
 
 
-_DOUBTED = _Transition(
+_RESTART_FORBIDDEN = _Transition(
     ("doubt",),
     """
     UPDATE jobs SET start_doubt = CASE start_doubt WHEN 'differed' THEN start_doubt ELSE :doubt END
@@ -266,9 +266,9 @@ _MEANINGS = {
     "begun": _BEGUN,
     "job_created": _JOB_CREATED,
     "start_intent": _START_INTENT,
-    "gave_way": _GAVE_WAY,
-    "doubted": _DOUBTED,
-    "identified": _IDENTIFIED,
+    "job_superseded": _JOB_SUPERSEDED,
+    "restart_forbidden": _RESTART_FORBIDDEN,
+    "job_identified": _JOB_IDENTIFIED,
     "start_accepted": _START_ACCEPTED,
     "status_seen": _STATUS_SEEN,
     "parked": _PARKED,

@@ -8,6 +8,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -102,7 +103,7 @@ class LocalShardRunner:
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
         self._doubts: SharedErrors[_RowTask] = SharedErrors()
         self._inquiry = Inquiry(self._platform.reopen)
-        self._statuses = _StatusReports(journal, on_refusal=self._abandon, on_error=self._fail_all)
+        self._news = _News(on_refusal=self._abandon, on_error=self._fail_all)
         self._ended: Counter[RowState] = Counter()
         self._fatal: OpusError | None = None
         self._orphaned_jobs = self._platform.orphaned_jobs
@@ -167,7 +168,7 @@ class LocalShardRunner:
 
     async def close(self) -> ShardReport:
         """Stop reporting; returns what no report has told yet."""
-        await self._statuses.close()
+        await self._news.close()
         return self._report(())
 
     def _report(self, released: Sequence[Row]) -> ShardReport:
@@ -211,7 +212,7 @@ class LocalShardRunner:
         work = _RowTask(
             row,
             self._journal,
-            self._statuses,
+            self._news,
             self._check_files,
             self._doubts,
             handed_out=handed_out,
@@ -396,10 +397,9 @@ class _RowTask:
         "_handed_out",
         "_here",
         "_journal",
+        "_news",
         "_stages",
-        "_statuses",
         "_unchecked",
-        "alias_to_tell",
         "may_run",
         "ordered_at",
         "phase",
@@ -412,7 +412,7 @@ class _RowTask:
         self,
         row: Row,
         journal: RowJournal,
-        statuses: _StatusReports,
+        news: _News,
         check_files: Callable[[Row], Awaitable[None]],
         doubts: SharedErrors[_RowTask],
         *,
@@ -429,10 +429,8 @@ class _RowTask:
         self.settled = False
         """Whether the ledger knows how it stands, and need not be told that it was given back."""
         self.status = row.status
-        self.alias_to_tell: str | None = None
-        """A second id of its job that the ledger was not told yet."""
         self._journal = journal
-        self._statuses = statuses
+        self._news = news
         self._check_files = check_files
         self._doubts = doubts
         self._handed_out = handed_out
@@ -458,9 +456,8 @@ class _RowTask:
         self._doubts.passed(self._stages.prepare, self._stages.create)
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
+        self._news.add(self, partial(self._journal.job_identified, self.lease, alias))
         self.row = replace(self.row, alias=alias)
-        self.alias_to_tell = alias
-        self._statuses.add(self)
 
     async def start_intent(self, remote_id: str) -> None:
         if self._unchecked:  # hours may lie between: what was uploaded is sent again
@@ -482,13 +479,17 @@ class _RowTask:
         self._unchecked = False
 
     async def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
-        ours(await self._journal.gave_way(self.lease))
+        ours(await self._journal.job_superseded(self.lease))
         self.row = self.row.without_job()
         self._generation, self.status = self._here, None
         self.phase, self.may_run = _Phase.UNORDERED, False
 
-    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:  # noqa: ARG002 - the journal's signature
-        ours(await self._journal.doubted(self.lease, doubt))
+    async def restart_forbidden(
+        self,
+        remote_id: str,  # noqa: ARG002 - the journal's signature
+        doubt: StartDoubt,
+    ) -> None:
+        ours(await self._journal.restart_forbidden(self.lease, doubt))
         self.row = replace(self.row, start_doubt=doubt)
 
     async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
@@ -501,63 +502,47 @@ class _RowTask:
     def status_seen(self, status: JobStatus) -> None:
         self.status = str(status)
         if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
-            self._statuses.add(self)
+            self._news.add(self, partial(self._journal.status_seen, self.lease, self.status))
 
 
-class _StatusReports:
-    """Tells the journal which status jobs show, in a task of its own: who watches jobs waits for nobody.
+class _News:
+    """Tells the journal what polls of jobs show, in a task of its own: who polls jobs waits for nobody.
 
     Args:
-        journal: The journal.
         on_refusal: Called with a row that is another worker's by now.
         on_error: Called when the journal takes nothing more.
     """
 
     def __init__(
-        self,
-        journal: RowJournal,
-        *,
-        on_refusal: Callable[[_RowTask], None],
-        on_error: Callable[[OpusError], None],
+        self, *, on_refusal: Callable[[_RowTask], None], on_error: Callable[[OpusError], None]
     ) -> None:
-        self._journal = journal
         self._on_refusal = on_refusal
         self._on_error = on_error
-        self._news: dict[_RowTask, str | None] = {}
-        self._sending: asyncio.Task[None] | None = None
+        self._untold: deque[tuple[_RowTask, Callable[[], Awaitable[Receipt]]]] = deque()
+        self._telling: asyncio.Task[None] | None = None
 
-    def add(self, work: _RowTask) -> None:
-        """A job shows another status than before; of several that were not told yet, the last is."""
-        self._news[work] = work.status
-        if self._sending is None:
-            self._sending = start("opus_async statuses", self._send)
+    def add(self, work: _RowTask, report: Callable[[], Awaitable[Receipt]]) -> None:
+        """Something is to be reported of a row, in the order in which it was seen."""
+        self._untold.append((work, report))
+        if self._telling is None:
+            self._telling = start("opus_async news", self._tell)
 
     async def close(self) -> None:
         """Tell no more."""
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
 
-    async def _send(self) -> None:
+    async def _tell(self) -> None:
         try:
-            while self._news:
-                work = next(iter(self._news))
-                status = self._news.pop(work)
-                if work.phase is not _Phase.ENDING and await self._tell(work, status) is Receipt.LEASE_ENDED:
+            while self._untold:
+                work, report = self._untold.popleft()
+                if await report() is Receipt.LEASE_ENDED:
                     self._on_refusal(work)
         except LedgerError as error:
             self._on_error(error)
         finally:
-            self._sending = None
-
-    async def _tell(self, work: _RowTask, status: str | None) -> Receipt:
-        alias, work.alias_to_tell = work.alias_to_tell, None
-        receipt = Receipt.WRITTEN
-        if alias is not None:
-            receipt = await self._journal.job_identified(work.lease, alias)
-        if status is not None and receipt is Receipt.WRITTEN:
-            receipt = await self._journal.status_seen(work.lease, status)
-        return receipt
+            self._telling = None
 
 
 def ours(receipt: Receipt) -> None:

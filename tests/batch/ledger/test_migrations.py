@@ -9,6 +9,7 @@ import pytest
 from ledger_tools import columns, completed, created, not_completed, opened, order, select, take
 
 from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ports import LeaseTerms
 from opus_async.batch.rows import RowState
 from opus_async.layout import LEDGER, RESULTS
 
@@ -64,3 +65,14 @@ async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
         pass
     assert columns(tmp_path, "key-0", "state", "decided_by") == ("running", None), "its job is asked"
     assert columns(tmp_path, "key-1", "state", "decided_by") == ("unknown", None), "its end was only said"
+
+
+async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_path):
+    async with created(tmp_path, 1) as ledger:
+        await ledger.begin_session({})
+    with closing(sqlite3.connect(tmp_path / LEDGER, isolation_level=None)) as database:
+        database.execute("ALTER TABLE sessions DROP COLUMN settle_after")
+    async with opened(tmp_path) as ledger:
+        await ledger.begin_session({})
+        await ledger.grant(LeaseTerms(owner="worker", settle_after=7.0))
+    assert select(tmp_path, "SELECT settle_after FROM sessions ORDER BY id") == [(None,), (7.0,)]

@@ -360,7 +360,7 @@ async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_plann
         (row,) = await take(ledger, 9)
         assert (row.cells, row.orders, row.attempts) == ({"Number": "mended"}, 1, 2)
         assert (row.remote_id, row.asks_first, row.other_inputs) == ("job-key-0", True, True)
-        await ledger.journal.gave_way(row.held)
+        await ledger.journal.job_superseded(row.held)
         await ledger.journal.finished(
             row.held,
             not_completed(RowState.FAILED, remote_id=None),

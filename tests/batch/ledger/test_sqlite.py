@@ -43,7 +43,7 @@ async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
-        await ledger.journal.start_intent(row.held, "session-1", "v1")
+        await ledger.ordering(row, "session-1", "v1")
         await ledger.journal.job_identified(row.held, "run-1")
         await ledger.journal.start_accepted(row.held)
         ledger.release(row)
@@ -51,8 +51,8 @@ async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
         assert (row.remote_id, row.alias) == ("session-1", "run-1")
-        await ledger.journal.gave_way(row.held)
-        await ledger.journal.start_intent(row.held, "session-2", "v1")
+        await ledger.journal.job_superseded(row.held)
+        await ledger.ordering(row.without_job(), "session-2", "v1")
         found = await ledger.row("key-0")
         assert found is not None
         assert (found.remote_id, found.alias) == ("session-2", None)
@@ -554,7 +554,7 @@ async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
         await ledger.retry([RowState.FAILED])
         await ledger.begin_session({})
         rows = {row.index: row for row in await take(ledger, 9)}
-        await ledger.journal.gave_way(rows[1].held)
+        await ledger.journal.job_superseded(rows[1].held)
         for row in (rows[1], rows[6]):
             with pytest.raises(IdTaken, match="job-key-1"):
                 await ledger.ordering(row, "job-key-1", "v0")
