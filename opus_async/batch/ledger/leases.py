@@ -94,7 +94,13 @@ class LeaseTable:
     def held_by(self, lease: RowLease) -> HeldRow | None:
         """The row that is held by this lease; None when it is not, or not any more."""
         held = self._held.get(lease.row)
-        return held if held and held.row.lease == lease and self._lasts(held.grant) else None
+        if held is None:
+            return None
+        ours = held.row.lease
+        if ours is not lease and ours != lease:  # in one process it is the very same, most often
+            return None
+        until = held.grant.until
+        return held if until is None or self._now() < until else None
 
     def let_go(self, lease: RowLease) -> None:
         """A row is not worked on any more by whoever holds it with this lease."""
