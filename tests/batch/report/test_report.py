@@ -521,7 +521,7 @@ def test_long_errors_are_cut(tmp_path):
 
 
 def test_half_a_character_is_no_reason_to_fail(tmp_path):
-    made = make_ledger(tmp_path / "b", rows=rows(completed=1), facts={"settings": {"title": "a\ud83dz"}})
+    made = make_ledger(tmp_path / "b", rows=rows(completed=1), facts={"more": {"title": "a\ud83dz"}})
     assert r"a\ud83dz" in page_of(made).said
 
 
@@ -534,7 +534,7 @@ def test_no_secret_is_told_even_if_one_came_into_the_ledger(tmp_path):
         tmp_path / "b",
         rows=[{"state": "failed", "cause": f"refused {SECRET}", "error": f"{SECRET} at {SIGNED}"}],
         facts={
-            "settings": {"service_key": "hush", "callback": "https://me.example/cb?token=hush", "apiToken": 5}
+            "more": {"service_key": "hush", "callback": "https://me.example/cb?token=hush", "apiToken": 5}
         },
     )
     page = page_of(made)
