@@ -22,7 +22,7 @@ WAITING_CAP = 300.0
 FIRST_POLL_UNKNOWN = 60.0
 """Seconds until the first look at a job of unknown run time whose end the platform has promised to tell."""
 OVERDUE_FACTOR = 1.25
-"""By this factor a job outlives nearly all others before it is asked why nobody told of its end."""
+"""Factor over the 90th percentile after which a job whose callback did not come is polled."""
 OUTLIER_FACTOR = 4.0
 """Times the median: a run time beyond it is one that the others need not wait for."""
 MAX_INTERVAL = 1800.0

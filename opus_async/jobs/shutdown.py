@@ -26,7 +26,7 @@ DRAIN_SECONDS = 30.0
 
 
 class ShutdownMode(enum.IntEnum):
-    """How a session goes on; it only ever rises."""
+    """How a session is shut down; only ever escalates."""
 
     RUN = 0
     STOP_ADMITTING = 1

@@ -47,7 +47,7 @@ _NO_MORE: Any = object()
 
 
 class FatalForAll(Exception):
-    """Raised by the work of one row when the error would meet every other row too; stays in this room."""
+    """Internal: wraps an error that would fail every row (401, say), so that the stream stops."""
 
     def __init__(self, error: OpusError) -> None:
         super().__init__(str(error))

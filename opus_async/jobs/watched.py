@@ -76,7 +76,7 @@ class WatchedJob(CallbackState):
     learns: bool = True
     """Whether its run time is known from the start on, and teaches something."""
     foreign: bool = False
-    """Whether somebody else made it, if anybody did: it may not be there at all."""
+    """Whether this client did not create it: then a 404 can be genuine."""
     return_when_paused: bool = False
     return_when_seen: bool = False
     was_paused: bool = False

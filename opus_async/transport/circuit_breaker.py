@@ -1,4 +1,4 @@
-"""Whether a host is there: when it is not, all requests to it wait, and one at a time finds out.
+"""Circuit breaker for one host: open while the host is down, half-open for one probe at a time.
 
 When a name cannot be resolved, a cable is out or a gateway answers nothing but 502, every request would use
 up its attempts within a minute, and a batch would lose row after row. So failures are counted over all

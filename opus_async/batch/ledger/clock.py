@@ -22,7 +22,7 @@ class SteadyClock:
         self.restart()
 
     def restart(self) -> None:
-        """Believe the clock on the wall anew, as a session does when it begins."""
+        """Re-anchor to the wall clock; called when a session begins."""
         self._began_at, self._began = self._wall(), self._monotonic()
 
     def now(self) -> float:

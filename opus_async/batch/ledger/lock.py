@@ -179,7 +179,7 @@ class DirectoryLock:
                 _write(self._path, self._myself)
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         with suppress(OSError, LedgerError):  # what it says is for others to read, and no more
             _write(self._path, b"")
         self._let_go()

@@ -254,7 +254,7 @@ class LedgerReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._connection.close()
         if self._results is not None:
             self._results.close()

@@ -1,7 +1,7 @@
 """``results.jsonl``: lines are appended, brought to the disk, and only then recorded in the ledger.
 
 The ledger says how long the file is. What lies beyond is what a crash left, or evidence that the ledger has
-lost something: see :mod:`.tail`.
+lost something: see :mod:`.results_tail`.
 """
 
 from __future__ import annotations

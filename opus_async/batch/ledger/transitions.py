@@ -284,7 +284,7 @@ _NAMED = re.compile(r":(\w+)")
 
 
 def coalesce(steps: Sequence[Step]) -> list[Step]:
-    """Steps of one group, without those that a later one of them makes up for: a shell is ordered at once."""
+    """Drop ``job_created`` steps that a ``start_intent`` of the same row in this group supersedes."""
     ordered = {step[1] for step in steps if step[0] == "start_intent"}
     return [step for step in steps if step[0] != "job_created" or step[1] not in ordered]
 

@@ -46,7 +46,7 @@ class ResumeChanges:
         manifest: Where it is now; None for where it was.
         order: What changes results; only with ``force``.
         settings: What does not.
-        force: See there.
+        force: Whether what changes results may differ from what the batch was planned with.
         accept_second_bill: Whether rows may run again that have run, or may have.
         allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
     """

@@ -42,7 +42,7 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSetup:
-    """What a session works with.
+    """Everything a session needs: ledger, lifecycle, settings, observer.
 
     Attributes:
         directory: The batch directory.
@@ -54,7 +54,7 @@ class SessionSetup:
         base: The folder that relative file cells start at.
         settings: How the work is done.
         watching: Who ends it early, who counts what happens, who is told.
-        world: Where its jobs are made; see :mod:`.world`.
+        world: Where its jobs are made; see :mod:`opus_async.batch.world`.
         accept_second_bill: Whether this session may run rows again that may have been billed.
         engine: Makes what runs the rows.
     """

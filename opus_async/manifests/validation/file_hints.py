@@ -22,7 +22,7 @@ _MOST_SEARCHES = 200
 
 
 class FileHints:
-    """Guesses.
+    """Suggests what a missing path may have meant: another folder, case, slashes, one typing error.
 
     Args:
         base: The folder that relative paths start at.
