@@ -8,6 +8,8 @@ import hashlib
 import pytest
 from yarl import URL
 
+from opus_async.simulator.faults import FORBIDDEN, Fault
+
 
 async def test_bytes_are_taken_and_told(api):
     slot = await api.presign(originalName="note.txt")
@@ -32,6 +34,14 @@ async def test_a_second_put_replaces_the_first(api):
     await api.put(slot["presignedUrl"], b"second")
     upload = api.simulator.state()["uploads"][slot["fileUrl"]]
     assert (upload["puts"], upload["size"]) == (2, 6)
+
+
+async def test_refusal_by_a_fault_does_not_hit_the_next_slot_of_the_same_file(api, monkeypatch):
+    slots = [await api.presign(originalName=name) for name in ("one.txt", "one.txt", "two.txt")]
+    faults = api.simulator.world.faults
+    monkeypatch.setattr(faults, "next", lambda *_: Fault(FORBIDDEN, 0.0))
+    monkeypatch.setattr(faults, "quiet", False)
+    assert [(await api.put(slot["presignedUrl"], b"x")).status for slot in slots] == [403, 200, 403]
 
 
 async def test_a_reordered_query_is_accepted_and_noticed(api):
