@@ -236,12 +236,13 @@ async def test_jobs_that_cannot_be_asked_elsewhere_are_not_run_again_there(simul
     assert executions(other) == {"A": 1, "B": 1}
 
 
-async def test_rows_taken_in_with_a_second_bill_are_doubted_again_by_the_next_command(
+async def test_rows_taken_in_with_a_second_bill_wait_for_their_jobs_once_it_is_not_accepted_any_more(
     simulate, connect, tmp_path
 ):
-    simulator = await simulate(run_time=30)
+    simulator = await simulate(run_time=2)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    before = jobs_of(tmp_path / "out")
     failures = tmp_path / "out" / "failures.jsonl"
     notes = Notes()
     notes.control.interrupt()
@@ -254,14 +255,64 @@ async def test_rows_taken_in_with_a_second_bill_are_doubted_again_by_the_next_co
         watching=notes.watching,
     )
     assert states(tmp_path / "again") == {"planned": 2}
-    assert (await resume_batch(connect(simulator), tmp_path / "again")).exit_code is Exit.UNKNOWN
-    assert states(tmp_path / "again") == {"unknown": 2}
-    assert b"accept_second_bill" not in (tmp_path / "again" / "ledger.db").read_bytes()
-    assert len(simulator.world.jobs) == 2
-    await resolve_batch(tmp_path / "again", "retry")  # a person has decided about these very rows
-    result = await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 0.3})
-    assert len(simulator.world.jobs) == 4
+    result = await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 0.1})
     assert result.counts.unknown == 2
+    assert jobs_of(tmp_path / "again") == before
+    assert b"accept_second_bill" not in (tmp_path / "again" / "ledger.db").read_bytes()
+    assert (await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 30})).ok
+    assert sum(job.executions for job in simulator.world.jobs) == 2  # billed once
+
+
+async def test_decision_about_a_row_of_an_earlier_batch_asks_its_job(simulate, connect, tmp_path):
+    simulator = await simulate(run_time=30)
+    manifest = texts(tmp_path / "m.csv", ["a"])
+    await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
+    notes = Notes()
+    notes.control.interrupt()
+    again = tmp_path / "again"
+    failures = tmp_path / "out" / "failures.jsonl"
+    await run_batch(
+        connect(simulator),
+        failures,
+        workflow_id=TEXT,
+        out=again,
+        accept_second_bill=True,
+        watching=notes.watching,
+    )
+    await resume_batch(connect(simulator), again, settings={"timeout": 0.1})
+    async with connect(simulator) as client:
+        with pytest.raises(ManifestError, match="--accept-second-bill"):
+            await resolve_batch(again, "retry", client=client)
+    assert sum(job.executions for job in simulator.world.jobs) == 1
+
+
+async def test_failures_jsonl_for_another_workflow_or_constant_takes_no_results_of_before(
+    simulate, connect, tmp_path
+):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    failures = tmp_path / "out" / "failures.jsonl"
+    edited = failures.read_text().replace('"workflow_id": "', '"workflow_id": "other')
+    (tmp_path / "other.jsonl").write_text(edited)
+    result = await run_batch(
+        connect(simulator), tmp_path / "other.jsonl", workflow_id=TEXT, out=tmp_path / "one"
+    )
+    assert result.counts.unknown == 1
+    assert executions(simulator) == {"A": 1}
+
+
+async def test_line_whose_job_cannot_be_read_any_more_is_refused(simulate, connect, tmp_path):
+    simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
+    failures = tmp_path / "out" / "failures.jsonl"
+    (job,) = jobs_of(tmp_path / "out").values()
+    recover(simulator, job)
+    lines_ = failures.read_text()
+    failures.write_text(lines_.replace(f'"job_id": "{job}"', '"job_id": ["?"]'))
+    with pytest.raises(ManifestError, match="does not tell any more"):
+        await run_batch(connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again")
+    failures.write_text(lines_.replace(f'"job_id": "{job}"', f'"job_id": {job}'))  # as a table writes it
+    assert (await run_batch(connect(simulator), failures, workflow_id=TEXT, out=tmp_path / "again")).ok
+    assert executions(simulator) == {"A": 1}
 
 
 async def test_a_retry_of_many_rows_asks_side_by_side(simulate, connect, tmp_path):

@@ -64,10 +64,13 @@ _DOUBTED_NOTE = "a second bill is not accepted this time"
 _DOUBT_HISTORY = f"""
 INSERT INTO history (at, row, state, note) SELECT ?, id, 'unknown', ? FROM rows WHERE {_ACCEPTED}
 """  # noqa: S608 - words of ours, no values
-_DOUBT_JOBS = f"UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE {_ACCEPTED})"  # noqa: S608 - words of ours, no values
+_DOUBT_JOBS = f"""
+UPDATE jobs SET gave_way = 1 WHERE row IN (SELECT id FROM rows WHERE {_ACCEPTED} AND NOT {EARLIER})
+"""  # noqa: S608 - words of ours, no values
 _DOUBT = f"""
 UPDATE rows SET state = 'unknown', ended_at = ?, error = doubt, error_type = ?, cause = doubt, session = NULL,
-    remote_id = NULL, generation = NULL, orders = 0, retried_from = NULL
+    remote_id = CASE WHEN {EARLIER} THEN remote_id END, generation = CASE WHEN {EARLIER} THEN generation END,
+    orders = CASE WHEN {EARLIER} THEN orders ELSE 0 END, retried_from = NULL
 WHERE {_ACCEPTED}
 """  # noqa: S608 - words of ours, no values
 _ONE_HISTORY = "INSERT INTO history (at, session, row, state, note) VALUES (?, ?, ?, ?, ?)"

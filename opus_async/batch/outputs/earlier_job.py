@@ -29,8 +29,10 @@ def earlier_job(past: Mapping[str, Any] | None) -> EarlierJob | None:
     if past is None or past.get("ordered") is not True:
         return None
     remote_id, world, digest = past.get("job_id"), past.get("world"), past.get("digest")
+    if isinstance(remote_id, int) and not isinstance(remote_id, bool):
+        remote_id = str(remote_id)  # a table in between took it for a number
     state = _STATES.get(str(past.get("status")))
-    if not (isinstance(remote_id, str) and remote_id and isinstance(world, dict) and state):
+    if not (isinstance(remote_id, str) and remote_id.strip() and isinstance(world, dict) and state):
         return None
     return EarlierJob(
         remote_id=remote_id,
@@ -54,6 +56,8 @@ def doubt_about(past: Mapping[str, Any] | None, place: Mapping[str, Any]) -> str
         left = quoted(status) if status else "without a status"
         return f"an earlier batch left this row {left}: its job may have run, and be billed"
     job = earlier_job(past)
+    if job is None and past.get("ordered", False) is not False:
+        return "an earlier batch ordered its job, and the line does not tell any more which one it was"
     if job is not None and place_of(job.world) != place_of(place):
         return (
             f"its job of an earlier batch was ordered at {quoted(str(job.world['host']))} and cannot be "

@@ -181,7 +181,7 @@ async def planned_in(
     store: BatchStore,
     watching: BatchObserver,
     *,
-    place: Mapping[str, Any],
+    world: Mapping[str, Any],
     problems: Mapping[int, str] = NO_PROBLEMS,
     rules: ManifestPolicy,
     force: bool = False,
@@ -196,7 +196,7 @@ async def planned_in(
         binding: From its cells to inputs.
         store: Where.
         watching: Who is told.
-        place: As in :func:`opus_async.batch.planning.plan.plan`.
+        world: As in :func:`opus_async.batch.planning.plan.plan`.
         problems: Index -> problem of rows that are planned as failed.
         rules: Whether rows of an earlier batch may run that may have been billed.
         force: Whether rows that have run may keep results of something else.
@@ -214,7 +214,7 @@ async def planned_in(
             store,
             digests=FileDigests(store),
             problems=problems,
-            place=place,
+            world=world,
             accept_second_bill=rules.accept_second_bill,
             retry=retry,
             on_progress=lambda rows: watching.planning("planned", rows),

@@ -83,9 +83,9 @@ async def start(
         lifecycle = await _lifecycle(client, order, ledger.journal.cache)
         binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
-        place = lifecycle.platform.identity
+        world = world_of(fingerprint(order, lifecycle.platform))
         columns = await planned_in(
-            manifest, binding, ledger, watching, place=place, problems=problems, rules=rules
+            manifest, binding, ledger, watching, world=world, problems=problems, rules=rules
         )
         await ledger.confirm_plan(
             **_asked(client, order, lifecycle, binding, settings=settings),
@@ -105,7 +105,7 @@ async def start(
             base=manifest.base,
             settings=settings,
             watching=watching,
-            world=world_of(fingerprint(order, lifecycle.platform)),
+            world=world,
             accept_second_bill=rules.accept_second_bill,
             engine=engine,
         )
@@ -196,7 +196,7 @@ async def resume(
                 binding,
                 ledger,
                 watching,
-                place=world,
+                world=world,
                 rules=rules,
                 force=changes.force,
                 pay_again=changes.accept_second_bill,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from opus_async.batch.outputs.earlier_job import doubt_about, earlier_job
 from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import NewRow, RowState
-from opus_async.batch.world import place_of
+from opus_async.batch.world import is_same, place_of
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
@@ -34,7 +34,7 @@ async def plan(
     *,
     digests: FileDigests,
     problems: Mapping[int, str],
-    place: Mapping[str, Any],
+    world: Mapping[str, Any],
     accept_second_bill: bool,
     retry: Sequence[RowState] = (),
     on_progress: OnProgress,
@@ -47,7 +47,7 @@ async def plan(
         store: Where they go.
         digests: Reads files, for keys that are made of content.
         problems: Index of a row -> why it cannot be run: planned as failed.
-        place: Where jobs are made: platform, host, generation.
+        world: Where jobs are made; see :mod:`opus_async.batch.world`.
         accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
             unknown, for a person to decide.
         retry: States whose rows are to be tried again.
@@ -73,7 +73,7 @@ async def plan(
             )
         )
         pairs = zip(rows, chunk, strict=True)
-        rows = [_with_past(row, record, place, accepted=accept_second_bill) for row, record in pairs]
+        rows = [_with_past(row, record, world, binding, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -115,11 +115,15 @@ async def _row(
     )
 
 
-def _with_past(row: NewRow, record: Record, place: Mapping[str, Any], *, accepted: bool) -> NewRow:
+def _with_past(
+    row: NewRow, record: Record, world: Mapping[str, Any], binding: Binding, *, accepted: bool
+) -> NewRow:
     if record.past is None:
         return row
-    doubt, job = doubt_about(record.past, place), earlier_job(record.past)
-    if job is not None and place_of(job.world) == place_of(place):
+    doubt, job = doubt_about(record.past, world), earlier_job(record.past)
+    if job is not None and place_of(job.world) == place_of(world):
+        if binding.constants or not is_same(job.world, world):
+            job = replace(job, digest=None)  # whatever it was made for, the row asks for something else now
         row = replace(row, earlier=job)
     if doubt is None:
         return row

@@ -76,3 +76,25 @@ async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_
         await ledger.begin_session({})
         await ledger.grant(LeaseTerms(owner="worker", settle_after=7.0))
     assert select(tmp_path, "SELECT settle_after FROM sessions ORDER BY id") == [(None,), (7.0,)]
+
+
+async def test_ledger_of_an_earlier_release_has_the_columns_of_a_new_one(tmp_path):
+    async with created(tmp_path / "old", 2), created(tmp_path / "new", 1):
+        pass
+    dropped = {"rows": ["decided_by"], "sessions": ["settle_after"], "jobs": ["alias"]}
+    with closing(sqlite3.connect(tmp_path / "old" / LEDGER, isolation_level=None)) as database:
+        for table, columns_ in dropped.items():
+            for column in columns_:
+                database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    async with opened(tmp_path / "old") as ledger:
+        await ledger.begin_session({})
+        assert len(await take(ledger, 2)) == 2
+
+    def columns_of(directory):
+        tables = select(directory, "SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return {
+            table: {name for (name,) in select(directory, f"SELECT name FROM pragma_table_info('{table}')")}
+            for (table,) in tables
+        }
+
+    assert columns_of(tmp_path / "old") == columns_of(tmp_path / "new")
