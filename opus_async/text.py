@@ -21,6 +21,11 @@ _QUOTED_CHARS = 80
 _URL_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
 
 
+def utf8(text: str) -> str:
+    """The text with a question mark for each half character, as undecodable file names have them."""
+    return text.encode(errors="replace").decode()
+
+
 # Numbers
 
 

@@ -37,13 +37,12 @@ class BatchSpec:
 
     def as_facts(self) -> dict[str, Any]:
         """For the ledger."""
-        return {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
+        return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """From the ledger."""
-        known = {entry.name for entry in fields(cls)}
-        return cls(**{"workflow_id": "", **{name: value for name, value in facts.items() if name in known}})
+        return cls(**{"workflow_id": "", **_known(cls, facts)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ class ManifestSource:
 
     def as_facts(self) -> dict[str, Any]:
         """For the ledger."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
@@ -135,18 +134,27 @@ class RunSettings:
 
     def as_facts(self) -> dict[str, Any]:
         """For the ledger."""
-        return {entry.name: _plain(getattr(self, entry.name)) for entry in fields(self)}
+        return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
         """From the ledger."""
-        known = {entry.name for entry in fields(cls)}
-        values = {name: value for name, value in facts.items() if name in known}
+        values = _known(cls, facts)
         return cls(**{**values, "halt": Halt.parse(values.get("halt", "never"))})
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """With other values for some; None leaves a value as it is."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _facts_of(options: BatchSpec | ManifestSource | RunSettings) -> dict[str, Any]:
+    return {entry.name: _plain(getattr(options, entry.name)) for entry in fields(options)}
+
+
+def _known(kind: type[BatchSpec | RunSettings], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that this release has a field for."""
+    names = {entry.name for entry in fields(kind)}
+    return {name: value for name, value in facts.items() if name in names}
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,8 @@ import shlex
 from dataclasses import dataclass, fields
 from typing import Any
 
+from opus_async.text import utf8
+
 
 class Severity(enum.StrEnum):
     """Whether a problem keeps a row from being run."""
@@ -61,7 +63,7 @@ class Problem:
 
 def _sayable(value: Any) -> Any:
     """The value; of a text, as in the name of a file, without what UTF-8 cannot say."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+    return utf8(value) if isinstance(value, str) else value
 
 
 def option(flag: str, name: str, value: str) -> str:

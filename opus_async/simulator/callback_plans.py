@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from opus_async.simulator.callback_profiles import PROFILES
-from opus_async.simulator.seeded_random import hexadecimal, uniform
+from opus_async.simulator.seeded_random import hexadecimal, pick, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from opus_async.simulator.runs import Job, Run
 
-_T = TypeVar("_T")
 
 _JSON = "application/json"
 _NOISE_DIGITS = 128
@@ -63,7 +62,7 @@ def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
     about = (seed, job.identity, job.executions)
     profile = PROFILES[name]
     if profile.among:
-        profile = PROFILES[_pick(profile.among, uniform("callback profile", *about))]
+        profile = PROFILES[pick(profile.among, uniform("callback profile", *about))]
     if profile.most_lies:
         lies = 1 + int(profile.most_lies * uniform("callback lies", *about))
         for nth, aim in enumerate((*(EXACT,) * lies, *_NEIGHBOURS)):
@@ -72,7 +71,7 @@ def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
             yield Posting(moment, "full", aim, lies=True)
     for nth, (low, high) in enumerate(profile.delays):
         delay = low + (high - low) * uniform("callback delay", nth, *about)
-        form = _pick(profile.bodies, uniform("callback body", nth, *about))
+        form = pick(profile.bodies, uniform("callback body", nth, *about))
         yield Posting(max(run.ends_at + delay, run.accepted_at), form)
 
 
@@ -113,10 +112,6 @@ def _short(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_json(value: object) -> bytes:
     return json.dumps(value).encode()
-
-
-def _pick(choices: tuple[_T, ...], chance: float) -> _T:
-    return choices[int(chance * len(choices))]
 
 
 BODIES: Final[dict[str, Callable[[Mapping[str, Any], bytes], tuple[bytes, str]]]] = {

@@ -14,19 +14,19 @@ import struct
 from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from opus_async.simulator import faults, traits
 from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope, to_json
+from opus_async.simulator.seeded_random import pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opus_async.simulator.faults import Fault
 
-_T = TypeVar("_T")
 SHORTEST_DELAY, LONGEST_DELAY = 0.1, 0.6
 # Half of the closed connections are reset, the others just end: clients see two different errors.
 _RESET_SHARE = 0.5
@@ -140,11 +140,11 @@ def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | 
             send_truncated(request, answer, fault.chance)
             return None
         case faults.ERROR_AFTER:
-            return html_error(_pick(_GATEWAY_ERRORS, fault.chance))
+            return html_error(pick(_GATEWAY_ERRORS, fault.chance))
         case faults.CUT_JSON:
             return replace(answer, body=answer.body[: _cut(answer.body, fault.chance)])
         case faults.ODD_STATUS:
-            return Answer(HTTPStatus.OK, _pick(_ODD_STATUSES, fault.chance))
+            return Answer(HTTPStatus.OK, pick(_ODD_STATUSES, fault.chance))
     return answer
 
 
@@ -152,11 +152,11 @@ def _turn_away(request: web.BaseRequest, fault: Fault, now: float, dialect: froz
     path = request.raw_path.partition("?")[0]
     match fault.kind:
         case faults.RATE_LIMITED:
-            return too_many_requests(path, now, _pick(_WAITS, fault.chance), dialect)
+            return too_many_requests(path, now, pick(_WAITS, fault.chance), dialect)
         case faults.UNAVAILABLE:
             return html_error(HTTPStatus.SERVICE_UNAVAILABLE)
         case faults.ERROR_BEFORE:
-            return html_error(_pick(_GATEWAY_ERRORS, fault.chance))
+            return html_error(pick(_GATEWAY_ERRORS, fault.chance))
         case faults.NOT_FOUND:
             return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, dialect)
     close(request, reset=fault.chance < _RESET_SHARE)
@@ -177,7 +177,3 @@ def _is_json(body: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _pick(choices: tuple[_T, ...], chance: float) -> _T:
-    return choices[int(chance * len(choices))]

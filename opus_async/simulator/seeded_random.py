@@ -7,7 +7,11 @@ generator shared by many requests. So a run can be repeated whatever the order i
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 _SEPARATOR = "\x1f"
 _MANTISSA_BITS = 53
@@ -31,3 +35,8 @@ def identifier(*about: object) -> str:
 def hexadecimal(length: int, *about: object) -> str:
     """Return `length` hexadecimal digits that depend on `about` and on nothing else."""
     return _digest(about, (length + 1) // 2).hex()[:length]
+
+
+def pick(choices: Sequence[_T], chance: float) -> _T:
+    """Return the choice that a chance from 0 up to 1 falls on."""
+    return choices[int(chance * len(choices))]

@@ -86,12 +86,6 @@ class BytesBody(Body):
         super().__init__(len(data))
         self._data = memoryview(data)
 
-    @property
-    def left(self) -> int:
-        """Bytes that have not reached the kernel."""
-        buffered = 0 if self.transport is None else self.transport.get_write_buffer_size()
-        return self._size - self.sent + buffered
-
     async def produce(self, writer: AbstractStreamWriter) -> None:
         """Write the bytes in chunks."""
         for start in range(0, len(self._data), CHUNK):

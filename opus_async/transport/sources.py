@@ -13,6 +13,7 @@ import os
 import stat
 import threading
 import weakref
+from collections.abc import Callable
 from typing import IO, Protocol
 
 from opus_async.errors import UploadError
@@ -136,12 +137,7 @@ class PathSource:
 
     async def digest(self) -> str:
         """SHA-256 in hex, in chunks; stops at once when cancelled."""
-        stop = threading.Event()
-        try:
-            return await to_thread(lambda: self._hash(stop))
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+        return await _hashed(self._hash)
 
     def _open(self) -> FileReading:
         try:
@@ -155,13 +151,9 @@ class PathSource:
     def _hash(self, stop: threading.Event) -> str:
         reading = self._open()
         try:
-            total = hashlib.sha256()
-            offset = 0
-            while not stop.is_set() and (chunk := reading.pread(_HASH_CHUNK, offset)):
-                total.update(chunk)
-                offset += len(chunk)
+            digest = _sha256(reading.pread, stop)
             reading.check_now()
-            return total.hexdigest()
+            return digest
         finally:
             reading.close()
 
@@ -226,12 +218,7 @@ class FileObjectSource:
 
     async def digest(self) -> str:
         """SHA-256 in hex, in chunks."""
-        stop = threading.Event()
-        try:
-            return await to_thread(lambda: self._hash(stop))
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+        return await _hashed(self._hash)
 
     def read_at(self, size: int, offset: int) -> bytes:
         """Read in this thread; two uploads of one file object do not disturb each other."""
@@ -263,13 +250,9 @@ class FileObjectSource:
         return size
 
     def _hash(self, stop: threading.Event) -> str:
-        total = hashlib.sha256()
-        offset = 0
-        while not stop.is_set() and (chunk := self.read_at(_HASH_CHUNK, offset)):
-            total.update(chunk)
-            offset += len(chunk)
+        digest = _sha256(self.read_at, stop)
         self.check()
-        return total.hexdigest()
+        return digest
 
 
 class _FileObjectReading:
@@ -287,3 +270,23 @@ class _FileObjectReading:
 
     def close(self) -> None:
         return
+
+
+async def _hashed(hash_until: Callable[[threading.Event], str]) -> str:
+    """Run it in a thread, and tell it to stop when this task is cancelled."""
+    stop = threading.Event()
+    try:
+        return await to_thread(lambda: hash_until(stop))
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
+def _sha256(read: Callable[[int, int], bytes], stop: threading.Event) -> str:
+    """SHA-256 in hex of all that ``read(size, offset)`` gives until it gives nothing, or until ``stop``."""
+    total = hashlib.sha256()
+    offset = 0
+    while not stop.is_set() and (chunk := read(_HASH_CHUNK, offset)):
+        total.update(chunk)
+        offset += len(chunk)
+    return total.hexdigest()

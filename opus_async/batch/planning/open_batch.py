@@ -83,30 +83,28 @@ async def start(
         lifecycle = await _lifecycle(client, order, ledger.journal.cache)
         binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
-        world = world_of(fingerprint(order, lifecycle.platform))
+        asked = fingerprint(order, lifecycle.platform)
+        world = world_of(asked)
         columns = await planned_in(
             manifest, binding, ledger, watching, world=world, problems=problems, rules=rules
         )
         await ledger.confirm_plan(
-            **_asked(client, order, lifecycle, binding, settings=settings),
+            **_asked(client, order, binding, settings=settings, rules=rules, fingerprint_now=asked),
             binding=columns,
             stages=_stages(lifecycle),
             manifest=manifest_meta(manifest, source).as_facts(),
-            rules=rules.as_facts(),
         )
         await ledger.publish()
-        crew = SessionSetup(
-            directory=directory,
-            store=ledger,
-            queue=ledger,
-            journal=ledger.journal,
-            lifecycle=lifecycle,
-            binding=binding,
+        crew = _setup(
+            directory,
+            ledger,
+            lifecycle,
+            binding,
             base=manifest.base,
             settings=settings,
             watching=watching,
             world=world,
-            accept_second_bill=rules.accept_second_bill,
+            rules=rules,
             engine=engine,
         )
     except BaseException:
@@ -182,9 +180,9 @@ async def resume(
         constants = changes.order.get("constants") or meta.constants
         rules = _rules(meta.rules, changes)
         binding = _binding(order, lifecycle, rows.kind, constants, rules)
-        again = sum(getattr(ledger.counts(), str(state)) for state in retry)
-        kept = _asked(client, order, lifecycle, binding, settings=settings)
-        kept["rules"] = rules.as_facts()
+        counts = ledger.counts()
+        again = sum(getattr(counts, str(state)) for state in retry)
+        kept = _asked(client, order, binding, settings=settings, rules=rules, fingerprint_now=asked)
         if rows.to_plan is None:
             if retry:
                 await ledger.retry(retry)
@@ -213,18 +211,16 @@ async def resume(
                 "or never started gets a new one."
             )
             await asyncio.to_thread(failures.write, directory)
-        crew = SessionSetup(
-            directory=directory,
-            store=ledger,
-            queue=ledger,
-            journal=ledger.journal,
-            lifecycle=lifecycle,
-            binding=binding,
+        crew = _setup(
+            directory,
+            ledger,
+            lifecycle,
+            binding,
             base=rows.base,
             settings=settings,
             watching=watching,
             world=world,
-            accept_second_bill=changes.accept_second_bill,
+            rules=rules,
             engine=engine,
         )
     except BaseException:
@@ -361,22 +357,53 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: BatchObse
 def _asked(
     client: Client,
     order: BatchSpec,
-    lifecycle: Lifecycle[Any, Any],
     binding: Binding,
     *,
     settings: RunSettings,
+    rules: ManifestPolicy,
+    fingerprint_now: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
     return {
         "order": order.as_facts(),
-        "fingerprint": fingerprint(order, lifecycle.platform),
+        "fingerprint": fingerprint_now,
         "constants": dict(binding.constants),
         "settings": settings.as_facts(),
+        "rules": rules.as_facts(),
         "client": {"limits": client.asked_limits.model_dump(), "retry": client.retry.model_dump()},
     }
 
 
 # The work
+
+
+def _setup(
+    directory: Path,
+    ledger: SqliteLedger,
+    lifecycle: Lifecycle[Any, Any],
+    binding: Binding,
+    *,
+    base: Path,
+    settings: RunSettings,
+    watching: BatchObserver,
+    world: Mapping[str, Any],
+    rules: ManifestPolicy,
+    engine: Engine,
+) -> SessionSetup:
+    return SessionSetup(
+        directory=directory,
+        store=ledger,
+        queue=ledger,
+        journal=ledger.journal,
+        lifecycle=lifecycle,
+        binding=binding,
+        base=base,
+        settings=settings,
+        watching=watching,
+        world=world,
+        accept_second_bill=rules.accept_second_bill,
+        engine=engine,
+    )
 
 
 def _refuse_copy(directory: Path) -> NoReturn:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.input_names import folded
+from opus_async.text import utf8
 
 OURS = ("key", "index", "row")
 """Names that every row has: its key, its place from 0, its place from 1. A column of such a name is meant by
@@ -80,7 +81,7 @@ def to_text(value: Any) -> str:
 
 def single_line(text: str) -> str:
     """The text without line ends, double spaces and what UTF-8 cannot say, as in some file names."""
-    return " ".join(text.encode(errors="replace").decode().split())
+    return " ".join(utf8(text).split())
 
 
 def _cell(cells: Mapping[str, Any], name: str) -> str:

@@ -13,7 +13,13 @@ from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
 from opus_async.manifests.readers.csv_dialect import delimiter_line, guessed_delimiter, told_delimiter
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL, long_cells
-from opus_async.manifests.readers.encoding import decoded_head, guessed_encoding, told_encoding, undecodable
+from opus_async.manifests.readers.encoding import (
+    decoded,
+    decoded_head,
+    guessed_encoding,
+    told_encoding,
+    undecodable,
+)
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
 from opus_async.manifests.readers.row_errors import Problems
@@ -67,12 +73,8 @@ class DelimitedManifest:
     def records(self) -> Iterator[Record]:
         """One for each row that is not blank."""
         problems = Problems(self.path)
-        with self._source.reading() as file, long_cells():
-            text = io.TextIOWrapper(file, encoding=self._encoding, newline=self._newline)
-            try:
-                yield from self._records(text, problems)
-            except UnicodeDecodeError as error:
-                raise undecodable(self._source, self._encoding) from error
+        with decoded(self._source, self._encoding, self._newline) as text, long_cells():
+            yield from self._records(text, problems)
         problems.raise_if_any()
 
     def stamp(self) -> str:

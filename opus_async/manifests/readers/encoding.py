@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from opus_async.errors import ManifestError
@@ -70,6 +73,26 @@ def decoded_head(source: Source, head: bytes, encoding: str) -> str:
         UnicodeDecodeError: It is encoded otherwise.
     """
     return codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) >= source.size)
+
+
+@contextmanager
+def decoded(source: Source, encoding: str, newline: str | None) -> Iterator[io.TextIOWrapper]:
+    """Open the file as text, to be read once.
+
+    Args:
+        source: The file.
+        encoding: Of its text.
+        newline: As in :func:`open`.
+
+    Raises:
+        ManifestError: It cannot be read or decoded, or changed since the manifest was opened.
+    """
+    with source.reading() as file:
+        try:
+            text = io.TextIOWrapper(file, encoding=encoding, newline=newline)
+            yield text
+        except UnicodeDecodeError as error:
+            raise undecodable(source, encoding) from error
 
 
 def undecodable(source: Source, encoding: str) -> ManifestError:

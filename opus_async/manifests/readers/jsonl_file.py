@@ -11,7 +11,13 @@ from typing import Any
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
-from opus_async.manifests.readers.encoding import decoded_head, marked_encoding, told_encoding, undecodable
+from opus_async.manifests.readers.encoding import (
+    decoded,
+    decoded_head,
+    marked_encoding,
+    told_encoding,
+    undecodable,
+)
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.row_errors import Problems
 from opus_async.manifests.readers.source_file import Source
@@ -56,12 +62,8 @@ class JsonLinesManifest:
     def records(self) -> Iterator[Record]:
         """One for each line that is not blank."""
         problems = Problems(self.path)
-        with self._source.reading() as file:
-            text = io.TextIOWrapper(file, encoding=self._encoding, newline="\n")
-            try:
-                yield from self._records(text, problems)
-            except UnicodeDecodeError as error:
-                raise undecodable(self._source, self._encoding) from error
+        with decoded(self._source, self._encoding, "\n") as text:
+            yield from self._records(text, problems)
         problems.raise_if_any()
 
     def stamp(self) -> str:

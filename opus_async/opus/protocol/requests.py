@@ -10,6 +10,7 @@ from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
 from opus_async.opus.protocol.json_values import sendable, to_jsonable
+from opus_async.text import utf8
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one
@@ -167,4 +168,4 @@ def _or_default(text: str | None, default: str) -> str:
 
 
 def _utf8(value: Any) -> Any:
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+    return utf8(value) if isinstance(value, str) else value
