@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Self
 
 from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobStatus
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+from opus_async.models.mappings import EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +32,11 @@ class JobOutcome:
 
     job_id: str | None
     status: JobStatus | None
-    outputs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    outputs: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     results: Any = field(default=None, repr=False)
     error: OpusError | None = None
     audit: AuditLog | None = field(default=None, repr=False)
-    timings: Mapping[str, float] = field(default_factory=lambda: _EMPTY, repr=False)
+    timings: Mapping[str, float] = field(default_factory=lambda: EMPTY, repr=False)
     index: int = 0
     key: str | None = None
 
