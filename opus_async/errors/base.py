@@ -17,6 +17,7 @@ class OpusError(Exception):
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
         shortage: What this machine had none left of (``open files``, ``memory``, ``threads``): nothing was
             sent, and nothing is wrong with what was asked. None as a rule.
+        is_final: Whether retries have ended with it: a retry around a retry must not multiply attempts.
         message: What happened and what to do next, in words that hold for a program and for a person.
         error_code: Which error it is, stable: the same for all of one class. What the platform, or storage,
             calls an error of its own is ``code``, where there is that.
@@ -29,6 +30,7 @@ class OpusError(Exception):
     usual_action: ClassVar[NextAction | None] = None
     """What can be done about errors of this class, where nothing else is known."""
     shortage: str | None = None
+    is_final: bool = False
     hint: str = ""
     _action: NextAction | None = None
 

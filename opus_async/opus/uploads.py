@@ -22,11 +22,12 @@ from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
 from opus_async.transport.attempt import Attempt
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
 from opus_async.transport.hosts import Storage
 from opus_async.transport.http import Http, without_query
-from opus_async.transport.limits import Bandwidth, RequestLimiter
+from opus_async.transport.limits import RequestLimiter
 
 log = logging.getLogger("opus_async.opus")
 

@@ -16,9 +16,9 @@ from aiohttp.abc import AbstractStreamWriter
 
 from opus_async.errors import TransportError, UploadError
 from opus_async.gaps import gapped
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
-from opus_async.transport.limits import Bandwidth
 from opus_async.transport.open_source import OpenSource, changed
 from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
