@@ -16,6 +16,9 @@ from opus_async.jobs.polling import RunTimeStats
 from opus_async.models import JobStatus
 from opus_async.platform import StatusSource
 
+CONFIRMATIONS = 5
+"""Polls that show one bad end after another, no two alike, after which the last is believed."""
+
 
 class WatchedWorkflow:
     """One workflow of one platform: who is polled for its jobs, what was learned, what is due."""
@@ -93,6 +96,31 @@ class WatchedJob(CallbackState):
     unconfirmed_end: JobStatus | None = None
     """The bad end that the last poll showed, and that another one has to confirm."""
     unconfirmed_ends: int = 0
+
+    def needs_confirmation(self, status: JobStatus) -> bool:
+        """Whether another poll has to confirm this status first: a bad end, seen once."""
+        if not status.is_terminal or status == JobStatus.COMPLETED:
+            self.unconfirmed_end, self.unconfirmed_ends = None, 0
+            return False
+        before, self.unconfirmed_end = self.unconfirmed_end, status
+        self.unconfirmed_ends += 1
+        return status != before and self.unconfirmed_ends < CONFIRMATIONS
+
+    def teach(self, now: float) -> bool:
+        """Learn from its end, which was seen now: its run time, and whether a callback told it.
+
+        Returns:
+            Whether so much more is known of its workflow now that other jobs may be polled sooner.
+        """
+        told, learned = self.told_by is ToldBy.CALLBACK, False
+        if self.learns and not self.was_paused:  # how long a person takes says nothing of the workflow
+            times = self.workflow.times
+            ended = now if told else (self.last_running + now) / 2
+            times.learn(ended - self.started)
+            learned = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
+        if self.trust is not None and (told or not self.polls_after_callback):
+            learned = self.trust.learn(told=told) or learned
+        return learned
 
     @property
     def told_by(self) -> ToldBy:

@@ -115,7 +115,5 @@ class HttpSession:
 
 
 def _user_agent() -> str:
-    root = import_module(
-        __name__.partition(".")[0]
-    )  # by name: no import upwards
+    root = import_module(__name__.partition(".")[0])  # by name: no import upwards
     return f"opus-async/{root.__version__}"

@@ -47,7 +47,7 @@ class CallingOpus(FakeOpus):
 
 
 def times_of(watcher, opus):
-    return watcher._workflows[opus, "w"].times
+    return watcher._queue.workflow(opus, "w").times
 
 
 async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):
