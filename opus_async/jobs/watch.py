@@ -32,7 +32,7 @@ from opus_async.transport.forks import Maker
 ERROR_INTERVAL_CAP = 30.0
 """Seconds. A job whose status cannot be read is polled at least this often."""
 CONFIRM_AFTER = 0.5
-"""Seconds until the poll that has to confirm a bad end: a replica that lags must not end a job that goes on."""
+"""Seconds until the poll that has to confirm a bad end: a replica that lags must not end a running job."""
 _NOTHING_LEARNED = RunTimeStats()
 
 
@@ -95,7 +95,7 @@ class Watcher:
         Args:
             source: The platform's statuses.
             remote_id: The id of the job.
-            workflow_id: Its workflow: jobs of one are polled together, and share what is learned of run times.
+            workflow_id: Its workflow: jobs of one are polled together, and share learned run times.
             on_status: Called with every status seen, the terminal one included.
             poll_now: Whether the job may have ended long ago: then it is polled at once, and its run time
                 teaches nothing.
