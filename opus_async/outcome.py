@@ -1,4 +1,4 @@
-"""How one job ended: what every way of running one gives back."""
+"""The outcome of one job, as every way of running one returns it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,15 @@ def failure_of(
     stage: str,
     hint: Callable[[NextStep], str] = no_hint,
 ) -> JobFailed:
-    """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
+    """The error of a job that ended otherwise than completed; names the failed nodes, where the audit tells.
+
+    Args:
+        status: Its terminal status.
+        audit: Its audit; None where it could not be had.
+        job_id: The job.
+        stage: The stage in which this is found out.
+        hint: How its audit is read, told where the audit is missing.
+    """
     nodes = audit.failed_nodes if audit else ()
     reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
     if nodes:

@@ -1,4 +1,4 @@
-"""Texts for people: plurals, figures, sizes, spans of time, moments, and names quoted in a message."""
+"""Texts for people: plurals, figures, sizes, durations, dates, and names quoted in a message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
 
 
 def utf8(text: str) -> str:
-    """The text with a question mark for each half character, as undecodable file names have them."""
+    """Replace lone surrogates, which undecodable file names contain, by question marks."""
     return text.encode(errors="replace").decode()
 
 
@@ -175,7 +175,7 @@ def between(least: float, most: float) -> str:
 
 
 def moment(at: float) -> str:
-    """A date and a clock, without a place: ``2026-03-01 21:04:10``."""
+    """Date and time: ``2026-03-01 21:04:10``."""
     return _utc(at, "%Y-%m-%d %H:%M:%S")
 
 

@@ -1,11 +1,11 @@
-"""Everything that opus_async raises, and nothing else.
+"""The exceptions of opus_async.
 
 ::
 
     OpusError                        job_id and stage, where they are known
-    ├── ConfigurationError           no key, a base URL that is none: nothing was sent
+    ├── ConfigurationError           no key, an unusable base URL: nothing was sent
     ├── InvalidInputs                a caller's inputs do not fit the workflow: nothing was sent
-    ├── APIError                     the platform answered, and the answer is no
+    ├── APIError                     the platform refused a request, or failed to serve it
     │   ├── AuthenticationError      401: the key is missing, wrong or expired
     │   ├── PermissionDenied         403: the user behind the key may not do this
     │   ├── NotFound                 404: no such id, or not visible to this key
@@ -13,20 +13,20 @@
     │   ├── RateLimited              429 for longer than it is worth waiting
     │   ├── QuotaExhausted           402: the plan's or the budget's limit is used up
     │   └── ServerError              5xx
-    ├── ProtocolError                the platform answered, and the answer makes no sense
-    │   └── MixedUpAnswer            the answer is about another job than was asked about
-    ├── TransportError               no complete answer came
-    │   └── HostDown                 nothing of a host answered for longer than it is worth waiting
+    ├── ProtocolError                the response of the platform cannot be understood
+    │   └── MixedUpAnswer            the response is about another job than was asked about
+    ├── TransportError               no complete response came
+    │   └── HostDown                 a host gave no good response for too long
     ├── UploadError                  a file could not be sent, or storage refused it
     ├── DownloadError                a file could not be fetched or kept; nothing half is left behind
     ├── JobFailed                    the job reached a terminal status other than COMPLETED
-    ├── JobPaused                    the job waits for a person, and is not waited for any more
+    ├── JobPaused                    the job is paused for a person, and not waited for any more
     ├── DeadlineExceeded             we stopped waiting; the job goes on
     ├── AmbiguousExecution           it cannot be known whether the job was started
     ├── ManifestError                a manifest that cannot be run, or not on this batch directory
-    └── LedgerError                  the ledger of a batch cannot be read or written: nothing more is ordered
+    └── LedgerError                  the ledger of a batch cannot be read or written: no more jobs are started
         ├── LedgerBusy               another process works on this batch
-        └── LedgerDoubtful           what lies beside the ledger contradicts it: a person has to decide
+        └── LedgerDoubtful           files beside the ledger contradict it: a person has to decide
 
 Every message says what to do next. No message holds a secret: URLs come without their query.
 """

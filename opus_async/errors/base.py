@@ -9,14 +9,14 @@ from opus_async.gaps import group_of
 
 
 class OpusError(Exception):
-    """The root: catch this to catch everything that opus_async raises.
+    """The base of all errors of opus_async: catch it to catch them all.
 
     Attributes:
         job_id: The job this is about; None where no job came to be.
         stage: The stage of the lifecycle, in the platform's own words (for Opus: ``schema``, ``upload``,
             ``initiate``, ``execute``, ``watch``, ``results``); None outside the lifecycle.
-        shortage: What this machine had none left of (``open files``, ``memory``, ``threads``): nothing was
-            sent, and nothing is wrong with what was asked. None as a rule.
+        shortage: What this machine ran out of (``open files``, ``memory``, ``threads``): nothing was sent,
+            and the request is not to blame. None for any other error.
         is_final: Whether retries have ended with it: a retry around a retry must not multiply attempts.
         message: What happened and what to do next, in words that hold for a program and for a person.
         error_code: Which error it is, stable: the same for all of one class. What the platform, or storage,
@@ -53,7 +53,7 @@ class OpusError(Exception):
 
     @property
     def next_step(self) -> NextStep | None:
-        """What can be done about it, as a value; None where only the message can tell."""
+        """What can be done about it, as a value; None where only the message tells."""
         action = self._action or self._action_by_itself()
         return None if action is None else NextStep(NextAction(action), self.job_id)
 
@@ -67,11 +67,11 @@ class OpusError(Exception):
         return self
 
     def advised(self, action: NextAction, hint: str = "") -> OpusError:
-        """Say what can be done about it, unless something else comes first; returns itself.
+        """Set the next step, unless the one that is known comes first; returns itself.
 
         Args:
-            action: What.
-            hint: How a program does it.
+            action: What can be done about it.
+            hint: How a program does it, by calls and arguments of this library.
         """
         known = self.next_step
         if known is None or known.action not in COMES_FIRST or action in COMES_FIRST:
@@ -80,7 +80,7 @@ class OpusError(Exception):
         return self
 
     def without_hint(self) -> str:
-        """The text of the error for those who are told the next step in other words: at a command line."""
+        """The text of the error without ``hint``, for a command line that words the next step itself."""
         hint, self.hint = self.hint, ""
         try:
             return str(self)
@@ -95,7 +95,7 @@ def _rebuilt(kind: type[OpusError], args: tuple[Any, ...], known: dict[str, Any]
 
 
 def with_hint(message: str, hint: str) -> str:
-    """A message that ends with how the next step is taken."""
+    """The message, followed by the hint on how to take the next step."""
     return f"{message.rstrip('.')}. {hint}." if hint else message
 
 

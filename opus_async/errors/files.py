@@ -11,7 +11,7 @@ class UploadError(OpusError):
 
     Attributes:
         filename: The file, as the caller named it.
-        status: The HTTP status of storage's answer; None when there was none.
+        status: The HTTP status of storage's response; None when there was none.
         code: The S3 error code (``SlowDown``, ``AccessDenied``, ...), where storage gave one.
         expired: Whether storage said that the presigned URL has expired.
     """

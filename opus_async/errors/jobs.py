@@ -35,7 +35,7 @@ class JobFailed(OpusError):
 
 
 class JobPaused(OpusError):
-    """The job waits for a person, and nobody waits for it here any more. It can be gone on with.
+    """The job is paused for a person and is not waited for any more; it can be resumed.
 
     Attributes:
         alias: Its second id, by which it is resumed, where the platform has one.
@@ -60,7 +60,7 @@ class JobPaused(OpusError):
 
 
 class DeadlineExceeded(OpusError, TimeoutError):
-    """We stopped waiting; the job goes on remotely, and can be waited for again by its id.
+    """The time-out of a job has passed; the job goes on remotely and can be waited for again by its id.
 
     Attributes:
         last_status: The last status seen; None when none was.
@@ -86,7 +86,7 @@ class DeadlineExceeded(OpusError, TimeoutError):
 
 
 class AmbiguousExecution(OpusError):
-    """The order to start got no answer, and nothing the platform shows tells whether it was obeyed.
+    """It cannot be known whether a job was started: its start request got no clear response.
 
     Do not execute the job again before looking at it in the platform: a second run that completes is
     billed a second time.

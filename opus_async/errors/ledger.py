@@ -9,7 +9,7 @@ from opus_async.errors.base import OpusError
 
 
 class LedgerError(OpusError):
-    """The ledger of a batch cannot be read or written. Nothing more is ordered; what it holds is not lost.
+    """The ledger of a batch cannot be read or written. No more jobs are started; what it holds is not lost.
 
     Attributes:
         disk_full: Whether the disk has no room left: make some, then resume.
@@ -43,13 +43,13 @@ class LedgerBusy(LedgerError):
 
 
 class LedgerDoubtful(LedgerError):
-    """What lies in a batch directory contradicts its ledger, or is not what was left there.
+    """The files in a batch directory contradict its ledger, or were changed by somebody else.
 
     Rows may have been billed of which the ledger knows nothing: nothing was ordered, and nothing changed.
 
     Attributes:
         problems: One sentence per thing that was found.
-        keys: The rows that it concerns, the first of them when there are many.
+        keys: The keys of the rows that it concerns, the first of them when there are many.
     """
 
     error_code = ErrorCode.LEDGER_DOUBTFUL

@@ -9,7 +9,7 @@ from opus_async.errors.base import OpusError
 
 
 class Obstacle(StrEnum):
-    """What stood between a request and its answer: what tells whether others would meet it, too."""
+    """What kept a request from being answered: it tells whether other requests would fail as well."""
 
     NETWORK = "network"
     """No connection, a broken one, no answer in time."""
@@ -18,23 +18,23 @@ class Obstacle(StrEnum):
     PROXY = "proxy"
     """The proxy refuses."""
     CLOSED = "closed"
-    """The client, or its session, is closed or another event loop's."""
+    """The client or its session is closed, or belongs to another event loop."""
     REDIRECT = "redirect"
-    """The answer sends elsewhere, where nothing is sent."""
+    """The response is a redirect that is not followed."""
     TOO_LARGE = "too large"
-    """The answer is larger than what is read."""
+    """The response is larger than the limit."""
     REQUEST = "request"
-    """The request itself cannot be sent: a URL or a header that is none."""
+    """The request cannot be sent as it is: its URL or a header is malformed."""
     SHORTAGE = "shortage"
     """This machine has no open files, memory or threads left for it."""
 
 
 class TransportError(OpusError):
-    """No complete answer came: a refused or broken connection, a time-out.
+    """No complete response came: a refused or broken connection, a time-out.
 
     Attributes:
-        obstacle: What stood in the way.
-        storage: Whether it was met on the way to file storage, whose address is one file's alone.
+        obstacle: What kept the request from being answered.
+        storage: Whether the request went to file storage, to a URL of one file alone.
         request_sent: Whether the server may have seen the request. False only when no byte of it can
             have left: then repeating it is safe whatever it does.
         retryable: Whether the same request may go better a moment later. False for what only a person can
@@ -71,11 +71,11 @@ class TransportError(OpusError):
 
 
 class HostDown(TransportError):
-    """Nothing that a host was asked was answered for longer than it is worth waiting; it is asked no more.
+    """A host gave no good response for so long that requests to it fail at once.
 
     Attributes:
-        host: Which host.
-        seconds: How long it was silent.
+        host: The name of the host.
+        seconds: For how long it gave no good response.
         answered: Whether it had answered this client before.
     """
 

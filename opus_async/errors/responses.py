@@ -7,7 +7,7 @@ from opus_async.errors.base import OpusError
 
 
 class APIError(OpusError):
-    """The platform answered, and the answer is no.
+    """The platform refused a request, or failed to serve it.
 
     Attributes:
         status: The HTTP status, or the ``statusCode`` inside a 200 that is none.
@@ -111,10 +111,10 @@ class ServerError(APIError):
 
 
 class ProtocolError(OpusError):
-    """The platform answered, and the answer makes no sense.
+    """The response of the platform cannot be understood.
 
     Attributes:
-        body: The beginning of the answer, for a bug report.
+        body: The beginning of the response, for a bug report.
         retryable: Whether the same request may be answered better a moment later.
     """
 
@@ -131,9 +131,10 @@ class ProtocolError(OpusError):
 
 
 class MixedUpAnswer(ProtocolError):
-    """The answer is about another job, or another workflow, than was asked about.
+    """The response is about another job, or another workflow, than was asked about.
 
-    Asked again on a new connection before it is raised. After an ``execute`` nothing is known.
+    The request is repeated on a new connection before this is raised; after an ``execute`` it cannot be
+    known whether the job was started.
 
     Attributes:
         asked: The id that was asked about.

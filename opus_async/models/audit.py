@@ -15,7 +15,7 @@ NODE_FAILED = frozenset({"FAILED", "ERROR"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNode:
-    """What one node of the workflow did.
+    """What one node of a workflow did in a job.
 
     Attributes:
         name: The node's name (the vendor calls it an id; live bodies hold names).
@@ -41,13 +41,19 @@ class AuditNode:
 
     @property
     def ended_at(self) -> float | None:
-        """Seconds since the epoch, of a running node those of the look at it; None where not told."""
+        """Seconds since the epoch; of a running node, when the audit was made; None where not told."""
         return None if self.started_at is None or self.seconds is None else self.started_at + self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One line of the older, textual audit trail."""
+    """One line of the older, textual audit trail.
+
+    Attributes:
+        timestamp: As sent.
+        actor: Who did it.
+        action: What was done.
+    """
 
     timestamp: str
     actor: str
@@ -56,7 +62,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLog:
-    """What the platform tells of a job's way through its workflow.
+    """The audit of a job: which nodes of its workflow have run, failed or remain.
 
     Attributes:
         nodes: The nodes that have run or are running, in the order of their start.

@@ -41,7 +41,7 @@ class JobDetail:
 
     Attributes:
         job_id: Its id.
-        status: Where it stands.
+        status: Its status.
         title: As it was initiated.
         workflow_id: Its workflow, where told.
         workflow_name: The name of its workflow, where told.
@@ -67,7 +67,7 @@ class JobDetail:
 
 
 class FinishedJob(Protocol):
-    """What an error can tell of the job that it is about; :class:`opus_async.JobOutcome` is one."""
+    """What an error tells of the job that it is about; :class:`opus_async.JobOutcome` is one."""
 
     @property
     def job_id(self) -> str | None:

@@ -32,7 +32,7 @@ class OutputValue:
 
 @dataclass(frozen=True, slots=True)
 class JobResults:
-    """What a finished job gave.
+    """The outputs of a completed job.
 
     Attributes:
         values: Every output variable, in the order sent.

@@ -6,13 +6,13 @@ from typing import ClassVar, Self
 
 
 class JobStatus(str):
-    """Where a job stands: a text that compares with its normalised name and keeps what the platform wrote.
+    """The status of a job: a string equal to its normalised name that keeps what the platform wrote.
 
-    ``JobStatus("COMPLETED", raw="Completed ") == JobStatus.COMPLETED == "COMPLETED"``. The vocabulary is
-    opus-neutral; each platform's protocol maps its own words onto it.
+    ``JobStatus("COMPLETED", raw="Completed ") == JobStatus.COMPLETED == "COMPLETED"``. The names are the
+    same for all platforms; each maps its own words onto them.
 
     Attributes:
-        raw: The platform's own text, for what we do not know (``UNKNOWN``) and for bug reports.
+        raw: The platform's own text, for unknown statuses (``UNKNOWN``) and for bug reports.
     """
 
     __slots__ = ("raw",)
@@ -28,7 +28,7 @@ class JobStatus(str):
     CANCELLED: ClassVar[JobStatus]
     TIMED_OUT: ClassVar[JobStatus]
     UNKNOWN: ClassVar[JobStatus]
-    """A word we do not know: watched on, never an error."""
+    """A status that is not known: the job is polled on; never an error."""
 
     def __new__(cls, name: str, raw: str | None = None) -> Self:
         """Make a status of a normalised name, e.g. ``JobStatus("COMPLETED")``."""
@@ -44,7 +44,7 @@ class JobStatus(str):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job will never change again."""
+        """Whether the job has ended: its status will not change again."""
         return self in _TERMINAL
 
 

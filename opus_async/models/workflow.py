@@ -53,6 +53,8 @@ class Workflow:
 
     Attributes:
         workflow_id: As asked for.
+        name: As people see it; empty where not told.
+        description: As people see it; empty where not told.
         inputs: Variable name -> field, in the schema's order.
         outputs: Variable name -> display name, where the schema tells; empty otherwise.
         version: The version that answered, where told.
