@@ -148,7 +148,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         finally:
             current_job.set(NO_CURRENT_JOB)
             if run.job_id is not None:
-                self._leave(run.job_id)
+                self._release(run.job_id)
         return run.finish(self._hint)
 
     def _attach(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> None:
@@ -219,11 +219,11 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._forget(run)
 
     def _forget(self, run: JobRun) -> None:
-        self._leave(run.known_id)
+        self._release(run.known_id)
         run.job_id = None
 
-    def _leave(self, job_id: str) -> None:
-        self._ids.leave(job_id)
+    def _release(self, job_id: str) -> None:
+        self._ids.release(job_id)
         self.platform.release(job_id)
 
     async def _start_took_effect(self, run: JobRun, past: RecoveredJob) -> bool:

@@ -1,4 +1,4 @@
-"""What the watcher keeps of a job and of its workflow: due times, what was seen, what was learned."""
+"""The state of a watched job and of its workflow: due times, statuses seen, run times learned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFIRMATIONS = 5
 
 
 class WatchedWorkflow:
-    """One workflow of one platform: who is polled for its jobs, what was learned, what is due."""
+    """One workflow of one platform: its status source, run times learned, and due times of its jobs."""
 
     __slots__ = ("callbacks", "heap", "learning", "others", "queued_for", "source", "times", "workflow_id")
 
@@ -38,14 +38,14 @@ class WatchedWorkflow:
         """The due time of its entry in the queue that counts."""
 
     def add(self, due: float, job: WatchedJob) -> None:
-        """Take up the due time of a job; an older one of it is stale."""
+        """Set the due time of a job; an older entry of it is stale."""
         heapq.heappush(self.heap, (due, job.entry, job))
         if len(self.heap) > 2 * (self.learning + self.others) + 64:  # stale entries must not outgrow the jobs
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
 
     def take_due(self, now: float) -> list[WatchedJob]:
-        """The jobs of the next poll; those that are due soon ride along where one poll answers for many."""
+        """The jobs of the next poll; those that are due soon are included where one poll answers for many."""
         due_until, most = now, self.source.batch_size
         taken: list[WatchedJob] = []
         while self.heap and len(taken) < most:
@@ -63,7 +63,7 @@ class WatchedWorkflow:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class WatchedJob(CallbackState):
-    """One job in the scheduler's hands; belongs to the scheduler alone."""
+    """One watched job; belongs to the status poller alone."""
 
     remote_id: str
     workflow: WatchedWorkflow
@@ -73,7 +73,7 @@ class WatchedJob(CallbackState):
     last_running: float
     """When it was last seen not terminal."""
     current: CurrentJob
-    """Who is named in the events of its polls."""
+    """The job that the events of its polls name."""
     last_seen_running: float | None = None
     """When the last poll left that showed it not terminal; None when it may have ended long ago."""
     learns: bool = True
@@ -124,6 +124,6 @@ class WatchedJob(CallbackState):
 
     @property
     def told_by(self) -> ToldBy:
-        """Why the last poll was made."""
+        """Why the last poll was made: a callback, or its due time."""
         told = self.called or self.woken or self.recently_called
         return ToldBy.CALLBACK if told else ToldBy.POLL

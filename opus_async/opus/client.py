@@ -329,7 +329,7 @@ class OpusClient:
         run = self._run_of(workflow_id, callback)
         jobs = JobSource(run, self._lifecycle(run))
         stream = JobStream(jobs, rows, slots)
-        self._engines.add(stream.engine)
+        self._engines.add(stream.pool)
         return stream
 
     def _run_of(
