@@ -19,7 +19,7 @@ from opus_async.redaction.secrets import (
     Secret,
     callback_secret,
 )
-from opus_async.redaction.written import (
+from opus_async.redaction.decoding import (
     BASE64,
     BASE64_BYTES,
     JUNK,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from opus_async.redaction.written import View, as_bytes, read
+from opus_async.redaction.decoding import View, as_bytes, read
 
 RUN = 8
 """Characters of a secret in a row that no text keeps: 32 bits of a key in hex, of 384."""
