@@ -26,7 +26,7 @@ RELIABLE_SHARE = 0.5
 POLLS_AFTER_CALLBACK = 5
 """Polls that soon follow a callback about a job that has not ended, each wait twice the one before."""
 EARLY_CALLBACKS = 1000
-"""Callbacks remembered about jobs that are not watched yet: a quick job's can outrun the response to its start."""
+"""Callbacks remembered about jobs that are not watched yet: a quick job's can outrun its start."""
 
 
 class CallbackTrust:

@@ -49,9 +49,10 @@ from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
-from opus_async.transport.http import Http, Request, Response, without_query
+from opus_async.transport.http import Http, Request, Response
 from opus_async.transport.limits import Priority
 from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import without_query
 
 log = logging.getLogger("opus_async.opus")
 

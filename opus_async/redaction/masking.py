@@ -9,16 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from opus_async.redaction.secrets import (
-    HINT,
-    LOWER,
-    RUN,
-    SHORTEST,
-    SIGNATURE_LABEL,
-    STRIDE,
-    Secret,
-    callback_secret,
-)
 from opus_async.redaction.decoding import (
     BASE64,
     BASE64_BYTES,
@@ -31,6 +21,16 @@ from opus_async.redaction.decoding import (
     is_written,
     read,
     unwritten,
+)
+from opus_async.redaction.secrets import (
+    HINT,
+    LOWER,
+    RUN,
+    SHORTEST,
+    SIGNATURE_LABEL,
+    STRIDE,
+    Secret,
+    callback_secret,
 )
 
 Mask: TypeAlias = Callable[[str], str]

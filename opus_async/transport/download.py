@@ -12,11 +12,12 @@ from pathlib import Path
 
 from opus_async.errors import DownloadError, TransportError
 from opus_async.gaps import gapped
-from opus_async.transport.http import Http, Response, Take, without_query
-from opus_async.transport.part_file import Destination, PartialFile, numbered
+from opus_async.transport.http import Http, Response, Take
+from opus_async.transport.part_file import Destination, PartialFile
 from opus_async.transport.s3_errors import read_refusal
+from opus_async.transport.urls import without_query
 
-__all__ = ["Destination", "Received", "get_file", "numbered"]
+__all__ = ["Received", "get_file"]
 
 WRITE_BYTES = 256 * 1024
 """Collected before a thread writes them: a hop costs more than the copying of one piece off the wire. Memory

@@ -22,25 +22,12 @@ from opus_async.transport.http import Http, Response
 from opus_async.transport.open_source import OpenSource, changed
 from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
-    BytesSource,
-    FileObjectSource,
-    PathSource,
     Source,
-    digest,
 )
 from opus_async.transport.stall import StallWatch, early_answer
-from opus_async.transport.urls import signed_headers, without_query
+from opus_async.transport.urls import without_query
 
-__all__ = [
-    "BytesSource",
-    "FileObjectSource",
-    "PathSource",
-    "Source",
-    "digest",
-    "mime_type",
-    "put_file",
-    "signed_headers",
-]
+__all__ = ["mime_type", "put_file"]
 
 log = logging.getLogger("opus_async.transport")
 

@@ -26,7 +26,7 @@ from opus_async.transport.redirects import REDIRECTS, next_url, redirect_refused
 from opus_async.transport.session import NEVER_ROUND, HttpSession
 from opus_async.transport.urls import without_query
 
-__all__ = ["Http", "Request", "Response", "without_query"]
+__all__ = ["Http", "Request", "Response"]
 
 log = logging.getLogger("opus_async.transport")
 
