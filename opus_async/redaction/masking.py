@@ -16,11 +16,11 @@ from opus_async.redaction.decoding import (
     View,
     as_bytes,
     from_base64,
+    has_escaped_character,
     has_text_with_escapes,
-    is_unlike,
-    is_written,
+    may_be_escaped,
     read,
-    unwritten,
+    unescaped,
 )
 from opus_async.redaction.secrets import (
     HINT,
@@ -123,9 +123,9 @@ class Redactor:
 
 def mask_signatures(text: str) -> str:
     """Mask the signatures of presigned URLs in a text, also where the text is escaped."""
-    if not is_written(text):
+    if not has_escaped_character(text):
         return _sub_groups(text, text, range(len(text)), range(1, len(text) + 1))
-    view = unwritten(View.of(text))
+    view = unescaped(View.of(text))
     return _sub_groups(text, view.text, view.starts, view.ends)
 
 
@@ -204,7 +204,7 @@ def _decodings(view: View, secrets: Secrets, depth: int) -> Iterator[View]:
 
 
 def _may_be_in(text: str, secrets: Secrets) -> bool:
-    return is_unlike(text) or _may_hold(as_bytes(text), secrets, _BASE64_DEPTH, escapes=False)
+    return may_be_escaped(text) or _may_hold(as_bytes(text), secrets, _BASE64_DEPTH, escapes=False)
 
 
 def _may_hold(data: bytes, secrets: Secrets, depth: int, *, escapes: bool = True) -> bool:

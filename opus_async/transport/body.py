@@ -1,6 +1,6 @@
-"""Request bodies of known size that count what went out and can be torn off.
+"""Request bodies of known size that count the bytes sent and can be aborted.
 
-Two facts of aiohttp make this a room of its own: it sends an idempotent request a second time by itself after
+Two facts of aiohttp are the reason for them: it sends an idempotent request a second time by itself after
 a reset (a body that says it is consumed stops that), and it closes a connection politely, so that a server
 that has stopped reading keeps the socket open for ever (``abort`` stops that).
 """
@@ -49,7 +49,7 @@ class Body(aiohttp.Payload):
         """Write all of it, counting in ``sent``."""
 
     def abort(self) -> None:
-        """Tear the connection off, unsent bytes included; nothing happens when writing never began."""
+        """Abort the connection, unsent bytes included; does nothing when writing never began."""
         if self.transport is not None:
             self.transport.abort()
 

@@ -1,7 +1,7 @@
-"""One attempt to GET a file from a presigned URL, into a file that has its name only when it is whole.
+"""One attempt to GET a file from a presigned URL, into a file that has its name only when it is complete.
 
-The URL byte-identical, no key, no redirect. Nothing is believed to be whole by its silence: the bytes are
-counted against what storage and the platform say.
+The URL goes out byte-identical, without a key, and no redirect is followed. The end of the bytes does not
+prove that a file is complete: they are counted against the sizes that storage and the platform tell.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ is this much and twice aiohttp's buffer of 64 KiB for each download, whatever th
 _WHOLE = 200
 _REDIRECT = range(300, 400)
 _HEADERS = {"Accept-Encoding": "identity"}
-"""What is unpacked on the way can be counted against nothing."""
+"""Bytes that are decompressed on the way could not be counted against a size."""
 
 _EXPIRED = "the URL has expired before it was used: check this machine's clock"
 _ADVICE = {
@@ -40,10 +40,10 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that lies on the disk, whole.
+    """A downloaded file, complete and on the disk.
 
     Attributes:
-        path: Where.
+        path: Where it is.
         size: Bytes.
         sha256: Hex digest.
         content_type: As storage says; None where it does not.
@@ -69,12 +69,12 @@ async def get_file(
         http: Sends.
         url: A secret; appears in no error.
         destination: Where the file goes when it is whole.
-        expected_size: Bytes, as the platform told; None where it did not.
+        expected_size: Bytes, as the platform tells; None where it does not.
         stall: Seconds without a byte after which it is given up.
 
     Raises:
         DownloadError: Storage refused (``status``, ``code``), or the file cannot be written.
-        TransportError: No complete answer came, nothing came for ``stall`` seconds, or another number of
+        TransportError: No complete response came, nothing came for ``stall`` seconds, or another number of
             bytes than was told.
     """
     part = await PartialFile.open(destination)
@@ -91,10 +91,10 @@ async def get_file(
 
 
 class _Reception:
-    """Brings the pieces of a body into a file, and counts.
+    """Writes the pieces of a body to a file, and counts them.
 
     Attributes:
-        size: Bytes that came.
+        size: Bytes received.
     """
 
     def __init__(self, url: str, part: PartialFile, expected_size: int | None) -> None:

@@ -31,15 +31,15 @@ __all__ = ["Http", "Request", "Response"]
 log = logging.getLogger("opus_async.transport")
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Ten times the largest results seen; a compressed answer that unpacks to more is no accident."""
+"""Ten times the largest results seen; a compressed response that unpacks to more is no accident."""
 
 MAX_STORAGE_ANSWER_BYTES = 256 * 1024
 """Storage answers a PUT with nothing, or with a short XML error."""
 
 Take = Callable[[bytes], Awaitable[object]]
-"""Awaited with each piece of a body, so that no more is read than has been taken."""
+"""Awaited with each piece of a body, so that no more is read than was taken."""
 Begin = Callable[[Mapping[str, str]], Take]
-"""Called with the headers of an answer before its body is read."""
+"""Called with the headers of a response before its body is read."""
 
 _WHOLE = 200
 """The only status whose body is the file: a 206 that nobody asked for is a part of it."""
@@ -59,9 +59,9 @@ class Request:
         url: Absolute and percent-encoded; goes out byte-identical.
         headers: Name -> value.
         body: The bytes; None for no body.
-        timeout: Seconds for this attempt, answer included; None for ``Timeouts.request``.
-        follow: Whether a redirect inside its own origin is followed: never for what must not be sent twice,
-            because whoever answered with one may have obeyed.
+        timeout: Seconds for this attempt, response included; None for ``Timeouts.request``.
+        follow: Whether a redirect inside its own origin is followed: never for a request that must not be
+            sent twice, because the server may have obeyed it before it redirected.
     """
 
     operation: str
@@ -75,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer.
+    """A complete response.
 
     Attributes:
         status: The HTTP status.
@@ -118,7 +118,7 @@ class Http:
         """Send a request once, following redirects inside its own origin.
 
         Raises:
-            TransportError: No complete answer came; ``request_sent`` tells whether the server may have seen
+            TransportError: No complete response came; ``request_sent`` tells whether the server may have seen
                 the request.
             ConfigurationError: The environment names an unusable proxy.
         """
@@ -155,7 +155,7 @@ class Http:
         """PUT a body once: no total time-out (the caller watches for stalls), no redirect followed.
 
         Raises:
-            TransportError: As in :meth:`send`. The connection is torn off when the body did not go out whole.
+            TransportError: As in :meth:`send`. The connection is aborted when the body was not all sent.
         """
         return await self._exchange(
             "PUT",
@@ -180,7 +180,7 @@ class Http:
                 either raises ends the attempt; it must be an OpusError.
 
         Returns:
-            The answer: of a 200 without the body, of any other with it.
+            The response: of a 200 without the body, of any other with it.
 
         Raises:
             TransportError: As in :meth:`send`.
