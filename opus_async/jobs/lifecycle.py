@@ -231,7 +231,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run.enter_stage(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
         if not await self._starter.start_took_effect(
-            run.known_id, lost, orders=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
+            run.known_id, lost, starts_sent=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
         ):
             run.start_sent = False
             return False
@@ -253,7 +253,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         await self._starter.start(
             run.known_id,
             ready,
-            orders=starts_sent,
+            starts_sent=starts_sent,
             before_send=before_send,
             on_doubt=run.restart_forbidden,
         )
