@@ -171,7 +171,7 @@ class JobStageChanged(_Timed):
         index: The row's position in its run.
         key: The caller's own name for the row.
         job_id: None before one exists.
-        stage: The platform's stage name; ``done`` at the end, ``parked`` while nobody waits for it.
+        stage: The platform's stage name; ``done`` at the end, ``parked`` while it waits for a person.
         status: The terminal status, only with ``done``; None there when none is known.
         detect_lag: With ``done``, how many seconds late the end was noticed at most; None where that has no
             bound.

@@ -152,7 +152,7 @@ def in_milliseconds(seconds: float) -> str:
 
 
 def coarse(seconds: float) -> str:
-    """A time that nobody knows exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
+    """A time that is not known exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
     if _TEN * _MINUTE <= seconds < _HOUR:
         return f"{round(seconds / _MINUTE)} min"
     return elapsed(max(seconds, 1) if seconds < _MINUTE else round(seconds / _TEN) * _TEN)

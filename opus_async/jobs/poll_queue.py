@@ -27,7 +27,7 @@ class PollQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     def workflow(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
-        """What is kept of this workflow: the same object at each call."""
+        """The state of a workflow, the same object at each call."""
         workflow = self._workflows.get((source, workflow_id))
         if workflow is None:
             workflow = self._workflows[source, workflow_id] = WatchedWorkflow(source, workflow_id)
@@ -70,7 +70,7 @@ class PollQueue:
                 return
 
     def clear(self) -> None:
-        """Nothing is watched any more: forget all due times and end the wait of every worker."""
+        """Forget all due times and end the wait of every worker: nothing is watched any more."""
         self._queue.clear()
         self._disarm()
         while self._idle:

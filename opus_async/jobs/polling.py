@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 
 MIN_INTERVAL = 0.5
-"""Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
+"""Seconds. Noticing an end sooner than half a second after it is of no use and costs polls."""
 BLIND_POLLS = 100
-"""Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
+"""Polls a second over all jobs of a workflow of unknown run time, until the first ends tell it."""
 SAMPLES = 256
 """Run times remembered per workflow; the newest count."""
 MIN_SAMPLES = 5

@@ -13,14 +13,14 @@ FAILED, CANCELLED, TIMED_OUT                           it gives way
 what a job never started shows, for the whole grace    it gives way
 no such job (404)                                      it gives way if it was known to have ended badly or
                                                        never to have started, or a person said so; else
-                                                       nobody can tell
-it is denied, it cannot be read, looks contradict      nobody can tell
+                                                       it cannot be known
+it is denied, it cannot be read, looks contradict      it cannot be known
 each other
 the host is down, the key is refused                   that is no answer about this job
 =====================================================  ====================================================
 
-Where nobody can tell, and where a job that completed or runs is not of what the row asks for by now, an error
-is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
+Where it cannot be known, and where a job that completed or runs was for other inputs than the row has now, an
+error is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from opus_async.platform import Stages
 from opus_async.stages import PAUSED
 
 Hint = Callable[[NextStep], str]
-"""How a next step is taken by whoever uses this library; empty for nothing."""
+"""Says how a next step is taken, by calls of the library that is in use; empty for nothing."""
 
 
 def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:

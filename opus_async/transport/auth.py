@@ -49,7 +49,7 @@ class StaticAuth:
 class RenewingAuth:
     """A token that expires: calls that are refused together share one log-in, which others wait for.
 
-    Credentials that were refused once are not tried again, whoever asks.
+    Credentials that were refused once are not tried again.
 
     Args:
         log_in: Gets a new token, as the headers that carry it.

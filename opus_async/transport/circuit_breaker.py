@@ -34,9 +34,9 @@ FAILURE_WINDOW = 300.0
 """Seconds after which a failure is forgotten; longer than a time-out and the backoff after it."""
 FIRST_PROBE = 1.0
 LAST_PROBE = 30.0
-"""Seconds between probes, at first and at most: an end is noticed soon, and nobody is hammered."""
+"""Seconds between probes, at first and at most: the end of an outage is noticed soon, with few requests."""
 _JITTER = 0.25
-"""Of the wait between probes, either way: many clients lose one host in the same instant."""
+"""Share by which waits between probes vary, either way: many clients lose one host in the same instant."""
 
 
 class CircuitBreaker:

@@ -103,7 +103,7 @@ class _Reception:
         self._part = part
         self._expected = expected_size
         self._told: int | None = None
-        """Of a body that came packed though nobody asked for it: bytes told, packed or not."""
+        """The size told for a body that came compressed: of its compressed bytes, or of the others."""
         self._packed: int | None = None
         self._pieces: list[bytes] = []
         self._collected = 0

@@ -28,7 +28,7 @@ class Maker:
         return os.getpid() == self.process
 
     def check(self) -> None:
-        """Refuse a client in a fork.
+        """Raise an error in a fork of that process.
 
         Raises:
             ConfigurationError: It says what to do.
@@ -42,6 +42,6 @@ class Maker:
 
 
 def in_child(call: Callable[[], None]) -> None:
-    """Have something called in every child that is forked, where this system forks."""
+    """Register a function to be called in every forked child, where this system forks."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=call)

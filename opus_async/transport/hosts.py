@@ -32,8 +32,8 @@ class Hosts:
 
     Args:
         policy: How often and how long a request is repeated.
-        slots: Requests on the wire at once to one host; all of them together are bounded by whoever uploads
-            and downloads.
+        slots: Requests on the wire at once to one host; requests to all hosts together are bounded where
+            uploads and downloads are made.
         notify: Called with the events of requests and outages.
     """
 

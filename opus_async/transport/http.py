@@ -1,6 +1,6 @@
 """One attempt of one HTTP request: a request value in, status, headers and bytes out.
 
-No retries and no waiting for a slot: whoever calls has one, so the clock of the time-out starts here. What a
+No retries and no waiting for a slot: the caller has one, so the clock of the time-out starts here. What a
 response means is not known here. aiohttp's exceptions become a TransportError here, because several of them
 carry the URL with its query.
 """

@@ -68,7 +68,7 @@ class RequestLimiter:
 
     Attributes:
         now: The clock, in seconds.
-        throttling: The shared pause and the adaptive rate; whoever sends tells it what was answered.
+        throttling: The shared pause and the adaptive rate; the retrier records responses there.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class RequestLimiter:
         return _Slot(self, priority, operation)
 
     def try_acquire(self, priority: Priority, operation: str = "") -> bool:
-        """Take a slot if that needs no waiting. Whoever gets one calls :meth:`release`.
+        """Take a slot if that needs no waiting; to be given back by :meth:`release`.
 
         Raises:
             ConfigurationError: In a fork of the process that made it.
@@ -142,7 +142,7 @@ class RequestLimiter:
     async def acquire(self, priority: Priority, operation: str = "", *, repeatable: bool = True) -> None:
         """Wait for a free slot, the rates and the end of a pause; FIFO within a lane.
 
-        Whoever gets a slot calls :meth:`release`.
+        The slot is given back by :meth:`release`.
 
         Args:
             priority: What it goes before.
@@ -178,7 +178,7 @@ class RequestLimiter:
             self._dispatch()
 
     def close(self) -> None:
-        """Leave no timer behind; whoever still waits gets a TransportError (nothing was sent)."""
+        """Leave no timer behind; requests that still wait get a TransportError (nothing was sent)."""
         self._closed = True
         self._disarm()
         self.reject_all(_closed_error)

@@ -82,7 +82,7 @@ class TokenBucket:
         self._updated = max(self._updated, until)
 
     def set_rate(self, rate: float, now: float) -> None:
-        """Go on at another rate; what has come in so far stays."""
+        """Change the rate; tokens that have come in so far stay."""
         self._fill(now)
         self._rate = rate
         self._burst = max(1.0, rate * BURST_SECONDS)
@@ -156,7 +156,7 @@ class AdaptiveRate:
     FLOOR = 1.0
     """Requests a second at the least: slower, the end of a storm would not be noticed."""
     LIFT = 120.0
-    """Seconds without a storm after which a rate that nobody asked for is lifted."""
+    """Seconds without a storm after which a rate without a ceiling is lifted."""
 
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling
@@ -194,7 +194,7 @@ class AdaptiveRate:
         self.current = max(min(self._before * share, self.current or self._before), floor)
 
     def restart(self, now: float, granted: float) -> None:
-        """Begin anew after an outage, low, to climb back to what the server granted before it."""
+        """Begin anew after an outage at a low rate, which climbs back to what was granted before it."""
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
         self._goal = max(granted, floor, self._goal)
         self._slowed = self._climbed = now

@@ -34,7 +34,7 @@ in_child(_leave_to_parent)
 
 
 class HttpSession:
-    """Opens and closes the session. Can be made before an event loop runs.
+    """The aiohttp session of one client. Can be made before an event loop runs.
 
     The pool has no limit of its own: waiting for a pool slot would count against the time-out, so the limiter
     in ``limits`` decides who sends.
@@ -108,7 +108,7 @@ class HttpSession:
             await session.close()
 
     def leave_to_parent(self) -> None:
-        """Forget, in a forked child, what is open, without closing it whenever this is collected."""
+        """Forget open connections, in a forked child, so that collecting them does not close the parent's."""
         if self._session is not None and self._ours:
             # No other way: what aiohttp closes it takes out of the parent's selector, which both share.
             getattr(self._session.connector, "_conns", {}).clear()

@@ -17,7 +17,7 @@ _PAUSE_FLOOR = 0.05
 """A server that says "Retry-After: 0" means at once, not in the same instant."""
 _JITTER = 0.1
 _STORM_LASTS = 1.0
-"""Seconds within which refusals are one storm, and slow the rate once."""
+"""Seconds within which refusals count as one storm, and slow the rate once."""
 
 
 class Throttling:
@@ -81,7 +81,7 @@ class Throttling:
         return peak
 
     def record_throttling(self, wait: float | None, *, sent_at: float | None = None) -> float:
-        """A server asked for less: pause everybody, slow the rate.
+        """Record a 429, or a 503 that names a wait: pause all requests, slow the rate.
 
         Args:
             wait: Seconds for which the server asked to wait; None when it did not say.
@@ -109,7 +109,7 @@ class Throttling:
         return max(0.0, self.paused_until - now)
 
     def record_overload(self, *, sent_at: float) -> None:
-        """A server is overloaded and names no wait: slow the rate without a pause.
+        """Record a 503 that names no wait: slow the rate without a pause.
 
         Counts once for all requests that were on the wire when it began; see :meth:`record_throttling`.
         """
@@ -119,7 +119,7 @@ class Throttling:
         self._follow_rate(now)
 
     def record_success(self) -> None:
-        """A request went well: climb back a little."""
+        """Record a success: the rate climbs back a little."""
         now = self._now()
         self._meter.tick(now)
         self._throttled_since = None
@@ -130,7 +130,7 @@ class Throttling:
                 self._follow_rate(now)
 
     def record_response(self) -> None:
-        """The server answered with an error that is not a throttling: the storm is over, the rate stays."""
+        """Record an error response that is not a throttling: the storm is over, the rate stays."""
         self._throttled_since = None
         self.pauses = 0
 
