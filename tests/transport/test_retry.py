@@ -30,7 +30,7 @@ from opus_async.events import FailureClass, RequestKind
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.backoff_schedule import BackoffSchedule
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.failures import classify
+from opus_async.transport.failures import Failure, classify
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.retry import Retrier
 
@@ -447,3 +447,18 @@ def test_retrier_tells_a_retry_with_its_failure_and_its_wait():
         assert {event.kind for event in told} == {RequestKind.STORAGE}
 
     run_virtual(main())
+
+
+def test_failure_tells_status_code_and_wait_as_values():
+    error = APIError("slow down", status=503, code="SlowDown")
+    error.retry_after = 3.0
+    failure = Failure.of(error)
+    assert (failure.kind, failure.status, failure.code) == (FailureClass.OVERLOADED, 503, "SlowDown")
+    assert (failure.retry_after, failure.retryable) == (3.0, True)
+    assert failure.reason == "overloaded: HTTP 503 SlowDown"
+
+
+def test_failure_without_a_response_is_shown_by_its_message():
+    failure = Failure.of(TransportError("no connection", request_sent=False, retryable=False))
+    assert (failure.status, failure.retryable) == (None, False)
+    assert failure.reason == "unsent: no connection"
