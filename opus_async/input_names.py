@@ -21,6 +21,9 @@ class InputNames:
     A display name is not promised to be unique; the variable name is. The first rule that matches anything
     decides: a display name written exactly beats one that differs only in case or surrounding space.
 
+    Args:
+        inputs: Variable name -> field, in the schema's order.
+
     Attributes:
         display_names: All of them, each once, in the schema's order.
     """
@@ -53,7 +56,16 @@ class InputNames:
 
 
 def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
-    """The known name that is most like this one, at least so much; case and kinds of space do not count."""
+    """The known name that is most like a name; case and kinds of space do not count.
+
+    Args:
+        name: As it was written.
+        known: The names that it may mean.
+        likeness: The least similarity, 0 to 1.
+
+    Returns:
+        None when none is similar enough.
+    """
     spellings = {_plain(spelling): spelling for spelling in known}
     found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
     return spellings[found[0]] if found else None

@@ -134,7 +134,10 @@ class Unfit(ValueError):
         display_name: str | None = None,
         column: str | None = None,
     ) -> InputProblem:
-        """Make the problem, once it is known which input the value is for."""
+        """Make the problem, once it is known which input the value is for.
+
+        The arguments are the attributes of :class:`InputProblem` with these names.
+        """
         return InputProblem(
             self.message,
             code=self.code,

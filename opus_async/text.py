@@ -51,7 +51,7 @@ def counted(number: float, one: str, many: str | None = None) -> str:
 
 
 def figure(number: float) -> str:
-    """A number with as many places as matter: ``1,240``, ``37.5``, ``0.42``."""
+    """A number with two places below 10, one below 100, none from there on: ``0.42``, ``37.5``, ``1,240``."""
     if number == 0 or abs(number) >= _TEN * _TEN:
         return count(number)
     return f"{number:.1f}" if abs(number) >= _TEN else f"{number:.2f}"

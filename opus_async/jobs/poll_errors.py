@@ -53,7 +53,16 @@ class PollErrors:
         self._outage = outage
 
     async def ends_wait(self, job: WatchedJob, error: OpusError, now: float) -> bool:
-        """Count an error of polling a job, one more in a row; returns whether it ends the wait."""
+        """Count an error of polling a job, one more in a row.
+
+        Args:
+            job: The job.
+            error: What the poll of it gave.
+            now: Seconds of the event loop's clock.
+
+        Returns:
+            Whether it ends the wait for the job.
+        """
         job.consecutive_errors += 1
         if job.failing_since is None:
             job.failing_since = now

@@ -28,7 +28,14 @@ def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
 
 
 def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: Hint) -> DeadlineExceeded:
-    """The error of a job that did not end within its time-out of so many seconds."""
+    """The error of a job that did not end within its time-out.
+
+    Args:
+        run: The job.
+        timeout: Seconds.
+        stages: The platform's names of the stages.
+        hint: How a next step is taken.
+    """
     action = NextAction.ALLOW_MORE_TIME
     if run.ended:
         action = NextAction.FETCH_RESULTS

@@ -227,6 +227,11 @@ class JobStream(Stream[JobOutcome]):
 
     One row never raises: its outcome carries the error, with ``status`` None if no job came to be. What
     would fail every row (a bad key, no such workflow) raises, after the outcomes that were there already.
+
+    Args:
+        jobs: Runs a row.
+        rows: Inputs or requests, taken one at a time.
+        concurrency: Rows at once between being taken and their outcome being read.
     """
 
     def __init__(
@@ -247,7 +252,12 @@ class JobStream(Stream[JobOutcome]):
 
 
 class JobSource(Generic[BoundT, ReadyT]):
-    """Runs the rows of a :class:`JobStream`: the work of its worker pool."""
+    """Runs the rows of a :class:`JobStream`: the work of its worker pool.
+
+    Args:
+        platform: The platform adapter, for all rows.
+        lifecycle: Runs one job.
+    """
 
     def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
         self.platform = platform

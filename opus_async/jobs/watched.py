@@ -21,7 +21,12 @@ CONFIRMATIONS = 5
 
 
 class WatchedWorkflow:
-    """One workflow of one platform: its status source, run times learned, and due times of its jobs."""
+    """One workflow of one platform: its status source, run times learned, and due times of its jobs.
+
+    Args:
+        source: Polls the statuses of its jobs.
+        workflow_id: Empty for jobs whose workflow is not known.
+    """
 
     __slots__ = ("callbacks", "heap", "learning", "others", "queued_for", "source", "times", "workflow_id")
 

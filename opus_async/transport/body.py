@@ -23,6 +23,9 @@ _TURNS = 100
 class Body(aiohttp.Payload):
     """A body for one attempt.
 
+    Args:
+        size: Bytes in all.
+
     Attributes:
         sent: Bytes handed to the socket so far.
         transport: The connection, once writing has begun.
@@ -80,7 +83,11 @@ class Body(aiohttp.Payload):
 
 
 class BytesBody(Body):
-    """Bytes in memory, written in chunks: aiohttp's own warns above 1 MiB and copies the rest at once."""
+    """Bytes in memory, written in chunks: aiohttp's own warns above 1 MiB and copies the rest at once.
+
+    Args:
+        data: The whole body.
+    """
 
     def __init__(self, data: bytes) -> None:
         super().__init__(len(data))

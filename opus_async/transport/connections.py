@@ -37,6 +37,10 @@ class TwoAnswers(aiohttp.ClientConnectionError):
 class Wire(ResponseHandler):
     """One connection.
 
+    Args:
+        loop: The event loop.
+        numbers: Gives each connection its number.
+
     Attributes:
         number: Later connections have larger numbers.
         idle: Whether it waits in the pool, where no bytes may come.

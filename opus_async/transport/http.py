@@ -154,6 +154,12 @@ class Http:
     ) -> Response:
         """PUT a body once: no total time-out (the caller watches for stalls), no redirect followed.
 
+        Args:
+            url: Goes out byte-identical.
+            body: For this attempt alone.
+            headers: Name -> value.
+            skip_auto_headers: Names of headers that aiohttp must not add.
+
         Raises:
             TransportError: As in :meth:`send`. The connection is aborted when the body was not all sent.
         """

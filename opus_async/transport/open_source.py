@@ -43,6 +43,11 @@ class FileReading:
 
     When it is closed while a thread reads from it, that thread closes it on its way out: a number that is
     free again could already be another file's.
+
+    Args:
+        number: The file descriptor, which is closed by :meth:`close`.
+        filename: As the caller named it, for messages.
+        identity: Of :func:`identity_of`, when the source was made.
     """
 
     def __init__(self, number: int, filename: str, identity: tuple[int, ...]) -> None:

@@ -129,6 +129,9 @@ class AdaptiveRate:
     hundredth. Then the rate is back within seconds to what the server granted, and grows slowly from there.
     The shared pause stops a storm; this rate keeps what follows it orderly.
 
+    Args:
+        ceiling: Requests a second that were set; None for no limit while the server refuses nothing.
+
     Attributes:
         current: Requests a second; None while nothing limits.
     """

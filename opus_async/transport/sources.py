@@ -62,7 +62,12 @@ async def digest(source: Source) -> str:
 
 
 class BytesSource:
-    """Bytes in memory."""
+    """Bytes in memory.
+
+    Args:
+        filename: As the caller named them.
+        data: The content.
+    """
 
     def __init__(self, filename: str, data: bytes) -> None:
         self.filename = filename
@@ -102,6 +107,10 @@ class _BytesReading:
 
 class PathSource:
     """A file, as it is now: if it is changed, truncated or replaced later, it is refused.
+
+    Args:
+        path: The file; a :class:`~opus_async.transport.confined.Confined` must lie in its folder.
+        filename: As the caller named it; the last part of the path by default.
 
     Raises:
         UploadError: It is missing, unreadable, no regular file, or outside of the folder it is confined to.
@@ -182,6 +191,10 @@ class FileObjectSource:
     """A binary, seekable file object, from its position now to its end. It is left open, at that position.
 
     While there are sources of a file object, another one starts where the first did: rows may share it.
+
+    Args:
+        filename: As the caller named it.
+        fileobj: Opened in binary mode.
 
     Raises:
         UploadError: It is a text file, closed, or cannot seek.
