@@ -100,6 +100,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
                 "variable_name": field.variable_name,
                 "display_name": field.display_name,
                 "type": field.type,
+                "schema_type": field.schema_type,
                 "item_type": field.item_type,
                 "required": not field.nullable,
                 "allowed_file_types": list(field.allowed_file_types),
