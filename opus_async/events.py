@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from opus_async.input_problems import InputProblem
+
 
 class RequestKind(StrEnum):
     """What a request is for."""
@@ -251,8 +253,29 @@ class HostTroubled(_Timed):
         return self.state is not HostState.UP
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaWarning(_Timed):
+    """The schema of a workflow holds what a person should know about. A client tells each warning once.
+
+    Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        workflow_id: The workflow.
+        problem: What it is and which input it is about; its ``code`` is ``unknown_type``.
+    """
+
+    workflow_id: str
+    problem: InputProblem
+
+
 Event: TypeAlias = (
-    RequestSent | RequestRetried | HostTroubled | JobStageChanged | JobStatusSeen | UploadProgress
+    RequestSent
+    | RequestRetried
+    | HostTroubled
+    | JobStageChanged
+    | JobStatusSeen
+    | UploadProgress
+    | SchemaWarning
 )
 Listener: TypeAlias = Callable[[Event], Awaitable[object] | object]
 """Called with each event. A plain function runs on the event loop: keep it short. A coroutine function runs

@@ -20,6 +20,8 @@ class ProblemCode(StrEnum):
     """Several inputs have that display name."""
     GIVEN_TWICE = "given_twice"
     """Two names, or two columns, mean the same input."""
+    UNKNOWN_TYPE = "unknown_type"
+    """The type of the input is not known: any JSON value is taken for it, and sent as it is given."""
     WRONG_VALUE = "wrong_value"
     """The value does not fit the type of its input."""
     NO_FILE = "no_file"

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 if TYPE_CHECKING:
     from opus_async.cli.options import ConnectionOptions
     from opus_async.opus.client import OpusClient
+    from opus_async.opus.protocol.pasted_ids import IdKind
 
 ValueT = TypeVar("ValueT")
 Generation = Literal["v0", "v1", "auto"]
+WORKFLOW_ID = "the workflow: 16 characters, a UUID, or the link of its page"
+JOB_ID = "the job: its id, which 'run' prints, or the link of its page"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,30 @@ def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
     parser.add_argument(
         "--version", "--version-number", dest="version_number", type=int, metavar="N", help=meaning
     )
+
+
+def workflow_id(text: str) -> str:
+    """A workflow's id, for argparse; also of the link of its page, or with spaces around."""
+    from opus_async.opus.protocol.pasted_ids import IdKind
+
+    return _id_in(text, IdKind.WORKFLOW)
+
+
+def job_id(text: str) -> str:
+    """A job's id, for argparse; also of the link of its page, or with spaces around."""
+    from opus_async.opus.protocol.pasted_ids import IdKind
+
+    return _id_in(text, IdKind.JOB)
+
+
+def _id_in(text: str, kind: IdKind) -> str:
+    from opus_async.errors import InvalidInputs
+    from opus_async.opus.protocol.pasted_ids import id_in
+
+    try:
+        return id_in(text, kind)
+    except InvalidInputs as error:
+        raise argparse.ArgumentTypeError("; ".join(error.problems)) from None
 
 
 def generation(options: ConnectionOptions) -> Generation:

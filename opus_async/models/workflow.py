@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opus_async.input_problems import InputProblem
 from opus_async.models.mappings import EMPTY
 
 
@@ -19,6 +20,8 @@ class InputField:
         display_name: What a person sees in the Opus builder. Not promised to be unique.
         type: ``str``, ``int``, ``float``, ``bool``, ``date``, ``file``, ``array``, ``array_files``,
             ``object``, ``json_string``, or a word we do not know yet.
+        schema_type: The schema's own word for the type where it is another one, e.g. ``integer`` for ``int``;
+            values are sent with it.
         nullable: Whether the input may be left out.
         allowed_file_types: Upper-case names without dot, e.g. ``("PDF", "JPEG")``; empty means any
             supported type.
@@ -30,6 +33,7 @@ class InputField:
     variable_name: str
     display_name: str
     type: str
+    schema_type: str | None = None
     nullable: bool = False
     allowed_file_types: tuple[str, ...] = ()
     item_type: str | None = None
@@ -60,6 +64,7 @@ class Workflow:
         version: The version that answered, where told.
         version_id: Its UUID, where told.
         workspace_id: Where it lives, where told; files must be uploaded to the same workspace.
+        warnings: What a person should know about its inputs before a job runs: types that are not known.
         raw: The whole answer.
     """
 
@@ -71,4 +76,5 @@ class Workflow:
     version: int | None = None
     version_id: str | None = None
     workspace_id: str | None = None
+    warnings: tuple[InputProblem, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False, compare=False)

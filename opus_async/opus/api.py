@@ -28,7 +28,7 @@ from opus_async.errors import (
     ProtocolError,
     TransportError,
 )
-from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, current_job
+from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, SchemaWarning, current_job
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import undocumented
 from opus_async.opus.protocol.api_errors import RetiredPath, json_of
@@ -124,6 +124,8 @@ class Api:
         self._reached = False
         """Whether anything was ever answered at the base URL."""
         self._auth = auth
+        self._told: set[tuple[str, str]] = set()
+        """Workflow id and warning about its schema that were told."""
 
     @property
     def generation(self) -> str:
@@ -215,7 +217,16 @@ class Api:
                 raise
             workflow = await self._send(elsewhere, read)
         _check_pin(workflow, version, version_id)
+        self._tell_warnings(workflow)
         return workflow
+
+    def _tell_warnings(self, workflow: Workflow) -> None:
+        """Tell what a person should know about a schema, each warning once."""
+        for problem in workflow.warnings:
+            if (workflow.workflow_id, problem) not in self._told:
+                self._told.add((workflow.workflow_id, problem))
+                log.warning("workflow %s: %s", workflow.workflow_id, problem)
+                self._notify(SchemaWarning(workflow_id=workflow.workflow_id, problem=problem))
 
     async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
         """Make an unbilled job shell; ``on_stray`` is called for each that a lost answer may have left."""

@@ -26,6 +26,7 @@ from opus_async.opus.jobs import Jobs
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.protocol.pasted_ids import IdKind, id_in
 from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
@@ -237,7 +238,7 @@ class OpusClient:
         """Run one job: schema, uploads, initiate, execute, watch, results.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             inputs: Display name or variable name -> value; see :class:`JobRequest`.
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
@@ -287,7 +288,7 @@ class OpusClient:
         uploads, lives as long as the value that is returned.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             memory: Where uploads are kept by content, so that a later process need not send them again.
             version_number: Pins the workflow version of every row that names none.
             version_id: Pins it by UUID, and wins over the number.
@@ -313,7 +314,7 @@ class OpusClient:
         """Run a job for every row; iterate over the outcomes as they come.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
             max_in_flight: Rows between being taken and their outcome being read; default
                 ``Limits.max_in_flight``.
@@ -341,6 +342,7 @@ class OpusClient:
         memory: Cache | None = None,
     ) -> OpusPlatform:
         self._check_open()
+        workflow_id = id_in(workflow_id, IdKind.WORKFLOW)
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
             self._api.check_callback(callback.url_for("0"))
@@ -411,8 +413,9 @@ class Workflows:
         """Read a workflow and the inputs it expects now (``GET /workflow/{id}``).
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             version: A version number; default: the latest active one.
             version_id: A version's UUID; wins over ``version``.
         """
-        return await self._api.workflow(workflow_id, version=version, version_id=version_id)
+        wanted = id_in(workflow_id, IdKind.WORKFLOW)
+        return await self._api.workflow(wanted, version=version, version_id=version_id)

@@ -15,6 +15,7 @@ from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
 from opus_async.opus.protocol.api_messages import ApiRequest
 from opus_async.opus.protocol.job_management import SearchFields
+from opus_async.opus.protocol.requests import named
 
 PAGE = 25
 """What the platform gives when it is not asked for a number; more is not known to be taken."""
@@ -147,7 +148,7 @@ class JobManagement:
         Returns:
             The id of the copy. Not repeated after a lost answer, which can have left one.
         """
-        read = functools.partial(job_management.read_duplicate, of=job_id)
+        read = functools.partial(job_management.read_duplicate, of=named(job_id, "job id"))
         return await self._api.job_call(job_management.duplicate(job_id), read)
 
     async def delete(self, job_id: str) -> None:

@@ -20,6 +20,7 @@ from opus_async.opus.api import Api
 from opus_async.opus.job_management import JobManagement
 from opus_async.opus.platform import STAGES, OpusPlatform
 from opus_async.opus.protocol.api_messages import InitiateFields
+from opus_async.opus.protocol.pasted_ids import IdKind, id_in
 from opus_async.opus.results import fetch_results
 from opus_async.transport.dispatch import Dispatcher
 
@@ -76,7 +77,7 @@ class Jobs(JobManagement):
         On v1 what only v0 can say is refused by name.
 
         Args:
-            workflow_id: Required unless ``reference_entity_id`` is given.
+            workflow_id: Also the link of its page. Required unless ``reference_entity_id`` is given.
             reference_entity_id: A workflow reference entity's UUID; wins when both are given.
             title: Shown in the Opus UI; a default is sent when absent.
             description: Shown in the Opus UI; a default is sent when absent.
@@ -132,6 +133,7 @@ class Jobs(JobManagement):
             InvalidInputs: All that is wrong with the inputs; nothing was sent.
             AmbiguousExecution: The answer was lost, and it cannot be known whether the job was started.
         """
+        job_id = id_in(job_id, IdKind.JOB)
         run = self._new_run(workflow.workflow_id if workflow else None, callback_url)
         run.workspaces = workspaces
         policy = self._policy
@@ -151,7 +153,7 @@ class Jobs(JobManagement):
 
     async def results(self, job_id: str) -> JobResults:
         """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
-        return await fetch_results(self._api, job_id, patience=self._policy.max_elapsed)
+        return await fetch_results(self._api, id_in(job_id, IdKind.JOB), patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
@@ -161,14 +163,14 @@ class Jobs(JobManagement):
         """Wait for a job's terminal status, whoever started it.
 
         Args:
-            job_id: The job.
+            job_id: The job: its id, or the link of its page, as everywhere here.
             timeout: Seconds; None waits for ever.
 
         Raises:
             DeadlineExceeded: It has not ended in time; the error has the last status. The job goes on.
         """
-        job_id = str(job_id)  # the API itself may send numbers
-        if not job_id.strip():
+        job_id = id_in(str(job_id), IdKind.JOB)  # the API itself may send numbers
+        if not job_id:
             raise InvalidInputs([bad_argument("the job id is empty")])
         last: JobStatus | None = None
 
