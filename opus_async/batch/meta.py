@@ -118,6 +118,7 @@ class BatchMeta(_Stored):
         fingerprint: What changes results.
         order: What was asked for.
         constants: Input -> value for every row that has none, files with full paths.
+        constants_in_digests: Whether the digests of rows are made of their constants, too.
         settings: How it is run.
         rules: What is tolerated of the manifest.
         manifest: Where the rows come from.
@@ -131,6 +132,7 @@ class BatchMeta(_Stored):
     fingerprint: Fingerprint = Fingerprint()
     order: Annotated[BatchSpec, _from_facts(BatchSpec), _AS_FACTS] = BatchSpec(workflow_id="")
     constants: Mapping[str, Any] = {}
+    constants_in_digests: bool = False
     settings: Annotated[RunSettings, _from_facts(RunSettings), _AS_FACTS] = RunSettings()
     rules: Annotated[ManifestPolicy, _from_facts(ManifestPolicy), _AS_FACTS] = ManifestPolicy(
         allow_outside=True

@@ -91,6 +91,7 @@ async def start(
         await ledger.confirm_plan(
             **_asked(client, order, binding, settings=settings, rules=rules, fingerprint_now=asked),
             binding=columns,
+            constants_in_digests=binding.constants_in_digest,
             stages=_stages(lifecycle),
             manifest=manifest_meta(manifest, source).as_facts(),
         )
@@ -164,7 +165,8 @@ async def resume(
         meta = ledger.meta
         order = replace(meta.order, **changes.order)
         settings = meta.settings.changed(changes.settings)
-        rows = found(meta.manifest, changes.manifest, watching, anew=bool(retry))
+        anew = bool(retry) or order.constants != meta.order.constants  # they are part of what a row asks for
+        rows = found(meta.manifest, changes.manifest, watching, anew=anew)
         if rows.to_plan is None and not retry and _nothing_left(ledger.counts()):
             await ledger.close()
             return await _as_it_stands(directory)
@@ -179,7 +181,14 @@ async def resume(
         # Files among the constants have full paths there: this process may have begun in another folder.
         constants = changes.order.get("constants") or meta.constants
         rules = _rules(meta.rules, changes)
-        binding = _binding(order, lifecycle, rows.kind, constants, rules)
+        binding = _binding(
+            order,
+            lifecycle,
+            rows.kind,
+            constants,
+            rules,
+            constants_in_digest=meta.constants_in_digests,
+        )
         counts = ledger.counts()
         again = sum(getattr(counts, str(state)) for state in retry)
         kept = _asked(client, order, binding, settings=settings, rules=rules, fingerprint_now=asked)
@@ -276,6 +285,8 @@ def _binding(
     kind: str,
     constants: Mapping[str, Any],
     rules: ManifestPolicy,
+    *,
+    constants_in_digest: bool = True,
 ) -> Binding:
     return Binding(
         lifecycle.platform.workflow,
@@ -288,6 +299,7 @@ def _binding(
         version_id=order.version_id,
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
+        constants_in_digest=constants_in_digest,
     )
 
 
