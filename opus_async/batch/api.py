@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.choices import RETRIED
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
@@ -206,10 +206,9 @@ async def retry_batch(
     states = _states(only)
     if RowState.UNKNOWN in states and not accept_second_bill:
         raise ManifestError(
-            "Unknown rows may have been billed, and a second run that completes is billed again: look at "
-            "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
-            "--accept-second-bill."
-        )
+            "Unknown rows may have been billed, and a second run that completes is billed again: resume the "
+            "batch, which looks at their jobs first, resolve them, or accept a second bill."
+        ).advised(*ACCEPT_SECOND_BILL)
     changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
     return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
 

@@ -206,7 +206,7 @@ async def test_rows_that_were_called_failed_are_asked_before_they_are_run_again(
     manifest = keyed(tmp_path / "m.csv", {"a": "A"})
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
     for decision in ("failed", "retry"):
-        with pytest.raises(ManifestError, match="--accept-second-bill"):
+        with pytest.raises(ManifestError, match="accept_second_bill=True"):
             await resolve_batch(tmp_path / "out", decision)
     await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True)
     result = await retry_batch(connect(simulator), tmp_path / "out", settings={"timeout": 30})
@@ -283,7 +283,7 @@ async def test_decision_about_a_row_of_an_earlier_batch_asks_its_job(simulate, c
     )
     await resume_batch(connect(simulator), again, settings={"timeout": 0.1})
     async with connect(simulator) as client:
-        with pytest.raises(ManifestError, match="--accept-second-bill"):
+        with pytest.raises(ManifestError, match="accept_second_bill=True"):
             await resolve_batch(again, "retry", client=client)
     assert sum(job.executions for job in simulator.world.jobs) == 1
 
@@ -522,7 +522,7 @@ async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path
         order = {"version_number": 3}  # the very one that was live: it need not be the next time
     else:
         order = {"workflow_id": DOCUMENT, "columns": {"Text": ""}}
-    with pytest.raises(ManifestError, match="--force"):
+    with pytest.raises(ManifestError, match="force=True"):
         await resume_batch(client, tmp_path / "out", order=order)
     result = await resume_batch(client, tmp_path / "out", order=order, force=True)
     assert not set(shells.values()) & set(jobs_of(tmp_path / "out").values())

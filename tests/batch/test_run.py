@@ -116,9 +116,10 @@ async def test_what_is_wrong_with_the_manifest_itself_is_told_first(simulate, co
         assert said[0].startswith("The manifest cannot be run: --title names the column 'Nmu'")
         assert "--title names the column 'Nmu'" in said[1]
         assert "skip-invalid" not in refused.value.message
-        assert "skip_invalid=True" in refused.value.__notes__[0]
-    with pytest.raises(RowsRefused, match="or let the others run with --skip-invalid") as refused:
+        assert "allow_outside=True" in refused.value.__notes__[0]
+    with pytest.raises(RowsRefused, match="or let the others run") as refused:
         await run_batch(connect(simulator), manifest, **order)
+    assert str(refused.value).endswith(". skip_invalid=True runs the others.")
     problems = refused.value.problems
     assert len(problems) == 21
     assert (
@@ -434,7 +435,7 @@ async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simula
         await run_batch(
             connect(simulator), tmp_path / "out" / "failures.jsonl", workflow_id=TEXT, out=tmp_path / "new"
         )
-    with pytest.raises(ManifestError, match="--accept-second-bill"):
+    with pytest.raises(ManifestError, match="accept_second_bill=True"):
         await retry_batch(connect(simulator), tmp_path / "out", only=["unknown"])
     result = await resume_batch(connect(simulator), tmp_path / "out", settings={"timeout": 60})
     assert result.ok

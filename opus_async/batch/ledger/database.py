@@ -40,7 +40,7 @@ def missing(directory: Path) -> LedgerError:
             f"again with 'opus-async batch run MANIFEST --workflow ID --out {directory}'"
         )
     return LedgerError(
-        f"There is no batch in {directory}: name the folder that was given as --out, or start one with "
+        f"There is no batch in {directory}: name the directory of a batch, or start one with "
         f"'opus-async batch run MANIFEST --workflow ID --out {directory}'"
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL
 from opus_async.batch.ledger.planning import EARLIER, Change
 from opus_async.batch.ledger.result_recording import append
 from opus_async.batch.ledger.schema import BY_PERSON
@@ -181,10 +182,10 @@ def refuse_started(found: Mapping[str, str]) -> None:
     if found:
         raise ManifestError(
             "Nothing was resolved: the jobs of these rows were started, so they are billed or will be, and a "
-            "row that is run again is billed again. 'batch resume' waits for them and collects what they "
-            "give; settle a row as 'done' if it ran, or accept a second bill with --accept-second-bill:",
+            "row that is run again is billed again. Resume the batch, which waits for them and collects what "
+            "they give; settle a row as 'done' if it ran, or accept a second bill:",
             _some([f"row {key!r}: {how}" for key, how in found.items()]),
-        )
+        ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _some(problems: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL
 from opus_async.batch.ledger import mark, results_tail
 from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.results_file import known_end, read_only
@@ -149,7 +150,7 @@ def examine(
             "\n  - ".join((_HEAD.format(path=directory / LEDGER), *problems)) + _what_to_do(directory),
             problems,
             keys=[*lines.shown.first, *lines.torn.first, *planned.first],
-        )
+        ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _what_to_do(directory: Path) -> str:

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import RESUME_BATCH
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
@@ -135,15 +136,15 @@ def _refuse_used(directory: Path) -> None:
     if os.path.lexists(directory / LEDGER):
         raise ManifestError(
             f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it; for "
-            f"a new batch give another folder as --out"
-        )
+            "a new one name another directory"
+        ).advised(*RESUME_BATCH)
     marked = [path for _, path in mark.marks(directory)]
     for left in (*(directory / name for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal")), *marked):
         if os.path.lexists(left) and (left.is_symlink() or not left.is_file() or left.stat().st_size):
             raise ManifestError(
                 f"{left} is there, and no ledger that it belongs to: rows of a batch that was here may have "
-                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or give another folder as "
-                f"--out"
+                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or name another "
+                "directory"
             )
 
 
@@ -155,7 +156,7 @@ def _facts(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
         raise LedgerError(
-            f"{path} is a database and no ledger of opus-async: name the folder that was given as --out"
+            f"{path} is a database and no ledger of opus-async: name the directory of a batch"
         ) from None
     try:
         facts = {name: json.loads(value) for name, value in found}

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, FORCE, RESUME_BATCH
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.observer import BatchObserver
@@ -74,8 +75,8 @@ async def start(
     if (directory / LEDGER).exists():
         raise ManifestError(
             f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it. For "
-            "a new one name another directory (--out)."
-        )
+            "a new one name another directory."
+        ).advised(*RESUME_BATCH)
     manifest = await asyncio.to_thread(opened, source)
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
@@ -318,16 +319,16 @@ def _reachable(strangers: Sequence[Strangers], world: Mapping[str, Any], *, acce
     if running:
         raise ManifestError(
             f"{_rows_of(running):,} rows have jobs elsewhere, whose ids mean nothing here; "
-            "nothing was sent. Resume where they were made, or decide about them first ('batch resolve'):",
+            "nothing was sent. Resume where they were made, or resolve them first:",
             _moved(running, world),
         )
     if strangers and not accept_second_bill:
         raise ManifestError(
             f"{_rows_of(strangers):,} rows to be tried again have jobs elsewhere, which "
             "cannot be asked here what became of them; nothing was sent. Go on where they were made, or give "
-            "them new jobs, which may be billed a second time, with --accept-second-bill:",
+            "them new jobs and accept a second bill:",
             _moved(strangers, world),
-        )
+        ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _rows_of(strangers: Sequence[Strangers]) -> int:
@@ -360,9 +361,9 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], watching: BatchObse
     if not force:
         raise ManifestError(
             "The results would not be those of one batch; nothing was sent. Put back what changed, or go on "
-            "with it for the rows not begun yet with --force:",
+            "with it for the rows not begun yet by force:",
             other,
-        )
+        ).advised(*FORCE)
     watching.notice(f"Going on although something changed: {'; '.join(other)}.")
 
 
@@ -424,7 +425,7 @@ def _refuse_copy(directory: Path) -> NoReturn:
         f"{directory} is a copy of a batch, and rows that are new in its manifest may be run where that is, "
         f"too. Resume there; or if this copy is the one that goes on, 'opus-async batch resume "
         f"{shlex.quote(str(directory))} --accept-second-bill'"
-    )
+    ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _nothing_left(counts: Counts) -> bool:

@@ -672,7 +672,7 @@ async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path,
             await ledger.journal.finished(
                 row.held, not_completed(RowState.UNKNOWN, status=status if row.index else None)
             )
-        with pytest.raises(ManifestError, match="--accept-second-bill") as caught:
+        with pytest.raises(ManifestError, match="accept_second_bill=True") as caught:
             await ledger.resolve(decision, keys=keys)
         how = "accepted" if status in {None, "PENDING"} else status
         assert caught.value.problems == (f"row 'key-1': {how}",)
