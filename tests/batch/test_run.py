@@ -22,7 +22,7 @@ from batch_tools import (
 )
 
 from opus_async.batch import RowsRefused, resolve_batch, resume_batch, retry_batch, run_batch
-from opus_async.batch.running import local_shard
+from opus_async.batch.running import row_runner
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
 
@@ -404,7 +404,7 @@ async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
 
 
 async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
-    monkeypatch.setattr(local_shard, "LOOK_SOONEST", 0.5)
+    monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.5)
     simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     client = connect(simulator)

@@ -160,14 +160,14 @@ async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect
 
 
 async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monkeypatch):
-    from opus_async.batch.running import local_shard
+    from opus_async.batch.running import row_runner
 
     simulator = await simulate()
 
     def broken(*_, **__):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(local_shard, "from_outcome", broken)
+    monkeypatch.setattr(row_runner, "from_outcome", broken)
     manifest = texts(tmp_path / "m.csv", ["a"])
     result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 1)
