@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opus_async.batch.ledger.reader import CAUSE, LedgerReader, reason
+from opus_async.batch.ledger.reader import CAUSE, LedgerReader
+from opus_async.batch.ledger.stored import failure_reason
 from opus_async.batch.rows import ENDED, RowState
 from opus_async.metrics.bottleneck import Bottleneck
 
@@ -214,7 +215,7 @@ class ReportQueries(LedgerReader):
 
 def _example(values: tuple[Any, ...]) -> Example:
     index, key, state, job_id, decided_by, error = values
-    return Example(index, key, RowState(state), job_id, reason(RowState(state), decided_by, error))
+    return Example(index, key, RowState(state), job_id, failure_reason(RowState(state), decided_by, error))
 
 
 def _slow(values: tuple[Any, ...]) -> SlowRow:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from opus_async.batch.choices import EXPORT_FORMATS, Format
-from opus_async.batch.ledger.reader import LedgerReader, StoredRow
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import StoredRow
 from opus_async.batch.outputs import destinations
 from opus_async.batch.outputs.failures import constants
 from opus_async.batch.outputs.table_writers import (
@@ -92,7 +93,7 @@ def export(
     destination = destination or directory / f"export.{format}"
     if destination == STDOUT and format not in STREAMED:
         raise ConfigurationError(f"{format} cannot be written to stdout: name a file")
-    with LedgerReader(directory) as ledger, ledger.one_moment():
+    with LedgerReader(directory) as ledger, ledger.snapshot():
         if destination != STDOUT:
             destinations.check(destination, destinations.kept_by(ledger, destination))
         total = ledger.counts().total

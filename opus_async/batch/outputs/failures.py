@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, StoredRow
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import NOT_COMPLETED, StoredRow
 from opus_async.batch.meta import BatchMeta, ColumnMeta
 from opus_async.batch.outputs.earlier_job import told_of
 from opus_async.batch.outputs.table_writers import write_jsonl

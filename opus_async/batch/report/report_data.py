@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.batch.ledger.lock import Process, holder
-from opus_async.batch.ledger.reader import StoredSession
 from opus_async.batch.ledger.report_queries import (
     TOTAL,
     Downloads,
@@ -19,6 +18,7 @@ from opus_async.batch.ledger.report_queries import (
     RequestTotals,
     SlowRow,
 )
+from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import merge
@@ -188,7 +188,7 @@ def load(directory: Path) -> ReportData:
         LedgerError: There is no ledger, or it cannot be read.
     """
     process = holder(directory)
-    with ReportQueries(directory) as ledger, ledger.one_moment():
+    with ReportQueries(directory) as ledger, ledger.snapshot():
         now = time.time()
         counts = ledger.counts()
         sessions = _sessions(ledger, now, at_work=process is not None)

@@ -220,7 +220,7 @@ def test_one_moment_stays_while_a_writer_goes_on(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "running"}, {"state": "running"}])
     writer = sqlite3.connect(tmp_path / LEDGER, isolation_level=None)
     with LedgerReader(tmp_path) as ledger:
-        with ledger.one_moment():
+        with ledger.snapshot():
             assert ledger.counts().running == 2
             writer.execute("UPDATE rows SET state = 'failed' WHERE id = 1")
             assert ledger.counts().running == 2
