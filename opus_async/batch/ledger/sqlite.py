@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,14 +20,15 @@ from opus_async.batch.ledger.journal import AT_ONCE, SqliteJournal
 from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Planning
+from opus_async.batch.ledger.row_queue import SqliteRowQueue
 from opus_async.batch.ledger.sessions import SessionEnd
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import Here
-from opus_async.batch.ledger.work_queue import Taken, WorkQueue
+from opus_async.batch.ledger.work_queue import WorkQueue
 from opus_async.batch.ledger.writer import Writer
 from opus_async.batch.meta import BatchMeta
-from opus_async.batch.ports import Ask, LeaseEnded, LeaseTerms, Planned, WorkerLease
-from opus_async.batch.rows import NewRow, Row, RowLease, RowState
+from opus_async.batch.ports import Ask, Planned
+from opus_async.batch.rows import NewRow, Row, RowState
 from opus_async.batch.world import NO_WORLD, Strangers
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
@@ -37,10 +38,10 @@ from opus_async.metrics.samples import Sample
 class SqliteLedger:
     """A batch directory, open for writing by this process alone; made by :meth:`create` or :meth:`open`.
 
-    It is the batch's store and queue of rows: :class:`opus_async.batch.ports.BatchStore` and
-    :class:`opus_async.batch.ports.RowQueue`. Belongs to the event loop it was made in.
+    It is the batch's :class:`opus_async.batch.ports.BatchStore`. Belongs to the event loop it was made in.
 
     Attributes:
+        queue: Hands out rows.
         journal: What workers report to.
         recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
@@ -60,11 +61,11 @@ class SqliteLedger:
         self._counts = Counter(store.counts)
         self._published = store.published
         self._planning: _OpenPlan | None = None
-        self._queue: WorkQueue
         self._session: int | None = None
-        self._ready: deque[Row] = deque()
-        """Rows that were taken for a worker who was cancelled: they go to the next."""
         self.journal = SqliteJournal(writer, clock, self._counts, self._intend)
+        self.queue = SqliteRowQueue(
+            writer, clock, self.journal, counts=self.counts, refuse=self._refuse_while_planning
+        )
 
     @classmethod
     async def create(
@@ -365,9 +366,9 @@ class SqliteLedger:
         return (await self._writer.run(begin, self._begun)).number
 
     def _begun(self, begun: _Session) -> None:
-        self._session, self._queue = begun.number, begun.queue
-        self._ready.clear()
+        self._session = begun.number
         self.journal.begin_session(begun.number, begun.here, begun.next_look)
+        self.queue.begin_session(begun.queue)
         for row in begun.uncertain:
             self.journal.leases.hold_back(row, begun.settle_after)
 
@@ -383,61 +384,6 @@ class SqliteLedger:
     def sample(self, sample: Sample) -> None:
         """Keep how the session stands."""
         self._writer.post(partial(sessions.sampled, sample, self.journal.when()))
-
-    # Rows, handed out and given back
-
-    async def grant(self, terms: LeaseTerms) -> WorkerLease:
-        """Let a worker hold rows from now on. How long it may act on what it was told is durable first."""
-        if terms.settle_after:
-            await self._writer.run(partial(sessions.keep_settle_after, terms.settle_after))
-        return self.journal.leases.grant(terms)
-
-    def renew(self, lease: WorkerLease) -> bool:
-        """The worker is there: its lease lasts as long again from now; False when it has ended."""
-        return self.journal.leases.renew(lease)
-
-    async def revoke(self, lease: WorkerLease) -> int:
-        """End a lease; returns how many rows are handed out again."""
-        return self.journal.leases.revoke(lease)
-
-    async def lease(self, count: int, worker: WorkerLease) -> Sequence[Row]:
-        """Hand out rows to be worked on; empty when there is none just now."""
-        self._refuse_while_planning()
-        leases = self.journal.leases
-        if not leases.is_valid(worker.epoch):
-            raise LeaseEnded(worker)
-        wanted = count - len(self._ready)
-        if wanted > 0:
-            returned = leases.returned(wanted)
-            await self._writer.run(
-                partial(self._queue.take, wanted, self.now(), worker, returned), self._taken
-            )
-        rows = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
-        rows = [
-            row
-            if row.held.epoch == worker.epoch
-            else replace(row, lease=RowLease(row.id, worker.owner, worker.epoch))
-            for row in rows
-        ]
-        for row in rows:
-            leases.hold(row)
-        return rows
-
-    def _taken(self, taken: Taken) -> None:
-        """Keep rows for the next who asks: the one who did may have been cancelled."""
-        self._ready.extend(taken.rows)
-        self.journal.looks(taken.next_look)
-
-    def next_due(self) -> float | None:
-        """Seconds until a row can be handed out that cannot now; None when none will be."""
-        times = [
-            time for time in (self.journal.next_look, self.journal.leases.next_return()) if time is not None
-        ]
-        return max(0.0, min(times) - self.now()) if times else None
-
-    def release(self, row: Row) -> None:
-        """A row is not worked on any more, and stays as it stands for a later session."""
-        self.journal.leases.let_go(row.held)
 
     # The bill
 

@@ -406,7 +406,7 @@ def _setup(
     return SessionSetup(
         directory=directory,
         store=ledger,
-        queue=ledger,
+        queue=ledger.queue,
         journal=ledger.journal,
         lifecycle=lifecycle,
         binding=binding,

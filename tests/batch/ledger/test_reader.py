@@ -421,7 +421,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
         await writing.confirm_plan()
         await writing.publish()
         session = await writing.begin_session({"max_in_flight": 5})
-        first, second = await writing.lease(2, await writing.grant(ports.IN_PROCESS))
+        first, second = await writing.queue.lease(2, await writing.queue.grant(ports.IN_PROCESS))
         await writing.journal.begun(first.held)
         await writing.ordering(first, "job 1", "v0")
         line = json.dumps({"key": first.key, "outputs": {"Verdict": "grün"}}).encode() + b"\n"
