@@ -14,7 +14,8 @@ from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
-from opus_async.batch.planning.open_batch import ResumeChanges, resume, start
+from opus_async.batch.planning.open_batch import start
+from opus_async.batch.planning.resume_batch import ResumeChanges, resume
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
