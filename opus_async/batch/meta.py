@@ -25,7 +25,7 @@ class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger: what is set, as JSON can hold it."""
+        """The fields that are set, as JSON, for the ledger."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -82,7 +82,7 @@ class ColumnMeta(_Stored):
 
 
 class ClientMeta(_Stored):
-    """How the client was set up, for whoever goes on.
+    """How the client was set up, for a resume to take over.
 
     Attributes:
         limits: Field -> value of :class:`opus_async.Limits`.
@@ -144,7 +144,7 @@ class BatchMeta(_Stored):
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """Read what a ledger holds.
+        """Read the facts that a ledger holds.
 
         Raises:
             ValueError: It makes no sense.

@@ -1,4 +1,4 @@
-"""What a person decides between sessions: rows are tried again, and unknown ones settled."""
+"""Decisions of a person between sessions: rows that are tried again, and unknown rows that are settled."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
 
 
 def doubt_again(at: float, store: Store) -> Change:
-    """Leave rows to a person that an earlier batch may have billed, unless they were ordered.
+    """Plan rows as unknown again that an earlier batch may have billed, unless they were ordered.
 
     That a second bill is accepted holds for the command it is said to.
     """
@@ -174,7 +174,7 @@ def _accepted(rows: Sequence[int], store: Store) -> set[int]:
 
 
 def refuse_started(found: Mapping[str, str]) -> None:
-    """Raise if there is any: then a new job may be a second bill.
+    """Refuse to settle rows whose jobs were started: a new job may be a second bill.
 
     Raises:
         ManifestError: It names the rows.
@@ -211,7 +211,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
 
 
 def _line(row: tuple[int, str, str | None]) -> bytes:
-    """Of ``results.jsonl``, for a row that is done because a person says so: its outputs are not known."""
+    """The line of ``results.jsonl`` of a row that a person called done: its outputs are not known."""
     position, key, remote_id = row
     line: dict[str, Any] = {
         "index": position,

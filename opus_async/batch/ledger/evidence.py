@@ -124,7 +124,7 @@ def examine(
     had_log: bool,
     orders: Collection[RowState],
 ) -> None:
-    """Raise if what lies beside the ledger does not agree with it.
+    """Compare the ledger with what lies beside it, and refuse one that does not agree.
 
     Args:
         directory: Of the batch; its lock is held.
@@ -166,7 +166,7 @@ def _what_to_do(directory: Path) -> str:
 def _behind(
     directory: Path, connection: sqlite3.Connection, identity: Mapping[str, Any], *, had_log: bool
 ) -> Iterator[str]:
-    """Whether the ledger has lost what was recorded last."""
+    """Find signs that the ledger has lost what was recorded last."""
     left = mark.read(directory)
     if left is not None and left.batch and left.batch != identity.get("id", left.batch):
         yield f"{LEDGER} is that of another batch than {MARK}{left.number}: one was put here from elsewhere"
@@ -190,7 +190,7 @@ def _copied(
     identity: Mapping[str, Any],
     orders: Collection[RowState],
 ) -> Iterator[str]:
-    """Whether it lies elsewhere than where it was written, and rows could be ordered from both places."""
+    """Find signs that the ledger is a copy, and that rows could be ordered from both places."""
     home = Home.from_fact(identity.get("home", {}))
     if home is None or is_home(directory, identity):
         return

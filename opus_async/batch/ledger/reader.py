@@ -102,7 +102,7 @@ class LedgerReader:
         with self._explained():
             database.refuse_links(self._path, written=False)
             database.recover(self._path)
-            self._connection = database.open_to_look(self._path)
+            self._connection = database.open_for_reading(self._path)
         try:
             with self._explained():
                 show_current_columns(self._connection)

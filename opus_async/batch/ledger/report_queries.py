@@ -1,4 +1,4 @@
-"""What only a report asks a ledger."""
+"""Queries of a ledger that only a report makes."""
 
 from __future__ import annotations
 
@@ -201,11 +201,11 @@ class ReportQueries(LedgerReader):
         return [(Bottleneck.from_json(self._json(data)), count) for data, count in self._select(_BOTTLENECKS)]
 
     def named_files(self) -> Files:
-        """What was uploaded, or need not be."""
+        """Files that rows name: how many, and how many bytes of them are repeated."""
         return Files(*self._one(_FILES))
 
     def downloads(self) -> Downloads:
-        """What was fetched."""
+        """Result files that were downloaded."""
         return Downloads(*self._one(_DOWNLOADS))
 
     def _one(self, statement: str) -> tuple[Any, ...]:

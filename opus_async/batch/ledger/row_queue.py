@@ -58,7 +58,7 @@ class SqliteRowQueue:
     async def grant(self, terms: LeaseTerms) -> WorkerLease:
         """Let a worker hold rows from now on. How long it may act on what it was told is durable first."""
         if terms.settle_after:
-            await self._writer.run(partial(sessions.keep_settle_after, terms.settle_after))
+            await self._writer.call(partial(sessions.keep_settle_after, terms.settle_after))
         return self._journal.leases.grant(terms)
 
     def renew(self, lease: WorkerLease) -> bool:
@@ -78,7 +78,7 @@ class SqliteRowQueue:
         wanted = count - len(self._ready)
         if wanted > 0:
             returned = leases.returned(wanted)
-            await self._writer.run(
+            await self._writer.call(
                 partial(self._rows.take, wanted, self._clock.now(), worker, returned), self._taken
             )
         rows = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]

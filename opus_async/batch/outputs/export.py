@@ -12,7 +12,7 @@ from opus_async.batch.choices import EXPORT_FORMATS, Format
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.stored import StoredRow
 from opus_async.batch.outputs import destinations
-from opus_async.batch.outputs.failures import constants
+from opus_async.batch.outputs.constants import constants
 from opus_async.batch.outputs.table_writers import (
     XLSX_ROWS,
     Column,
@@ -110,7 +110,7 @@ def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -
     if format == "jsonl":
         write_jsonl(file, exported.records())
         return
-    columns = exported.look_through()
+    columns = exported.infer_columns()
     if format == "csv":
         write_csv(file, columns, exported.rows(), mark=mark)
     elif format == "xlsx":
@@ -135,8 +135,8 @@ class _Exported:
         self._inputs: dict[str, ColumnTypeInference] = {}
         self._outputs: dict[str, ColumnTypeInference] = {}
 
-    def look_through(self) -> list[Column]:
-        """Read all rows once; returns the columns that hold them, in order."""
+    def infer_columns(self) -> list[Column]:
+        """Read all rows once; returns the columns that can hold them, in order."""
         for row in self._ledger.rows():
             _note(self._inputs, self._inputs_of(row))
             _note(self._outputs, self._outputs_of(row) or {})
@@ -147,7 +147,7 @@ class _Exported:
         return [*_BEFORE, *inputs, *outputs, *self._files, *_AFTER]
 
     def rows(self) -> Iterator[Sequence[Any]]:
-        """All rows, their values in the order of the columns; only after :meth:`look_through`."""
+        """All rows, their values in the order of the columns; only after :meth:`infer_columns`."""
         for row in self._ledger.rows():
             outputs = self._outputs_of(row) or {}
             yield (

@@ -1,4 +1,4 @@
-"""From a manifest to rows in the ledger: found, checked, planned; and what a person is told of it."""
+"""The manifest of a batch on its way to the ledger: opened, checked, planned, refused where it must be."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from opus_async.manifests import FOLDERS, Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation.row_check import RecordCheck
 from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.platform import Platform
 from opus_async.text import counted, plural
@@ -72,7 +73,7 @@ class Found:
 def found(
     meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
 ) -> Found:
-    """Where the rows of a batch that is there come from this time.
+    """Open the manifest of a batch that is resumed, and tell whether it is to be planned again.
 
     Args:
         meta: What the ledger knows of its manifest.
@@ -106,7 +107,7 @@ def opened(source: ManifestSource) -> Manifest:
 
 
 def manifest_meta(manifest: Manifest, source: ManifestSource) -> ManifestMeta:
-    """What the ledger shall know of it."""
+    """The facts of a manifest, for the ledger."""
     return ManifestMeta(
         **source.as_facts(),
         path=str(manifest.path),
@@ -134,7 +135,7 @@ async def checked(
         manifest,
         binding,
         platform,
-        checks=() if rules.accept_second_bill else (second_bill_check(platform.identity),),
+        checks=row_checks(platform, rules),
         on_problem=note,
         on_progress=lambda rows: watching.planning("checked", rows),
     )
@@ -147,6 +148,11 @@ async def checked(
         others_can = validation.valid and not validation.doomed
         raise error.advised(*SKIP_INVALID_ROWS) if others_can else error
     return refused
+
+
+def row_checks(platform: Platform[Any, Any], rules: ManifestPolicy) -> tuple[RecordCheck, ...]:
+    """What a batch checks of every row beside its inputs: that no job is billed a second time."""
+    return () if rules.accept_second_bill else (second_bill_check(platform.identity),)
 
 
 def _refusal(validation: Validation) -> str:

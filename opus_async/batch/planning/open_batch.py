@@ -7,20 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from opus_async.batch.choices import RESUME_BATCH
 from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger.opening import refuse_batch
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
-from opus_async.batch.outputs.earlier_job import second_bill_check
 from opus_async.batch.planning.fingerprint import fingerprint
-from opus_async.batch.planning.manifest_source import checked, manifest_meta, opened, planned_in
+from opus_async.batch.planning.manifest_source import (
+    checked,
+    manifest_meta,
+    opened,
+    planned_in,
+    row_checks,
+)
 from opus_async.batch.planning.run_session import run_session, session_facts, session_setup
 from opus_async.batch.planning.workflow_binding import bind, open_workflow, stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.running.session import Engine, run_here
 from opus_async.batch.world import world_of
-from opus_async.errors import ManifestError
 from opus_async.layout import LEDGER, LOCK
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.estimate import ThroughputAssumptions
@@ -55,11 +59,7 @@ async def start(
         LedgerError: There can be no ledger in the directory.
         OpusError: The workflow cannot be read.
     """
-    if (directory / LEDGER).exists():
-        raise ManifestError(
-            f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it. For "
-            "a new one name another directory."
-        ).advised(*RESUME_BATCH)
+    refuse_batch(directory)
     manifest = await asyncio.to_thread(opened, source)
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
@@ -126,7 +126,7 @@ async def validate_manifest(
         manifest,
         bind(order, lifecycle, manifest.kind, rules),
         lifecycle.platform,
-        checks=() if rules.accept_second_bill else (second_bill_check(lifecycle.platform.identity),),
+        checks=row_checks(lifecycle.platform, rules),
         on_problem=on_problem,
         on_progress=on_progress,
         pace=pace,

@@ -107,9 +107,9 @@ def _tell_opened(ledger: SqliteLedger, watching: BatchObserver) -> None:
             f"{ledger.proved:,} rows count as completed because their lines are in results.jsonl, which "
             "the ledger did not know."
         )
-    if ledger.recollected:
+    if ledger.results_lost:
         watching.notice(
-            f"Lines are missing from results.jsonl ({ledger.recollected:,}): what their jobs gave is "
+            f"Lines are missing from results.jsonl ({ledger.results_lost:,}): what their jobs gave is "
             "looked for again, without a new bill."
         )
 

@@ -1,4 +1,4 @@
-"""What a platform's client offers to a batch."""
+"""The client of a platform, as a batch uses it: the port of a batch to its platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to rows, as a worker reports it from wherever it runs: the port of a worker to the ledger."""
+"""What happens to rows, as a worker reports it: the port of a worker, anywhere, to the ledger."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Receipt(enum.Enum):
 
 
 class RowJournal(Protocol):
-    """Told by a worker of every step of its rows. What is refused changes nothing.
+    """Takes a worker's report of every step of its rows. A report that is refused changes nothing.
 
     ``start_intent``, ``parked`` and ``finished`` are durable when they return; what the others say is written
     soon, and may be lost. Each may raise :class:`opus_async.errors.LedgerError`: then nothing more may be
@@ -31,13 +31,13 @@ class RowJournal(Protocol):
 
     @property
     def cache(self) -> Cache:
-        """What the platform prepared in this batch, in whatever process."""
+        """Uploads and the like that the platform prepared in this batch, in whatever process."""
 
     async def known_files(self, paths: Sequence[str]) -> Mapping[str, FileSignature]:
-        """Path -> what files were when the batch was planned; nothing for those that are not known."""
+        """Path -> signature of files as the batch was planned; unknown ones are left out."""
 
     async def begun(self, lease: RowLease) -> Receipt:
-        """A planned row was taken up."""
+        """A planned row was started."""
 
     async def job_created(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
         """A job exists that is not started. Losing this costs a job without a bill."""
@@ -49,13 +49,13 @@ class RowJournal(Protocol):
         """The platform gave its job a second id. Losing this costs that it is learned once more."""
 
     async def job_superseded(self, lease: RowLease) -> Receipt:
-        """Its job is done with, and a new one is to be made. Losing this costs that it is asked once more."""
+        """The job gave way to a new one, to be made. Losing this costs that it is asked once more."""
 
     async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Something was learned of the start of its job that forbids another order."""
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
-        """The platform has accepted it."""
+        """The platform has accepted the order."""
 
     async def status_seen(self, lease: RowLease, status: str) -> Receipt:
         """The platform shows another status than before."""
@@ -63,7 +63,7 @@ class RowJournal(Protocol):
     async def parked(
         self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
     ) -> Receipt:
-        """It waits for a person; look at it again after so many seconds. The lease of the row ends."""
+        """The row waits for a person, to be polled again after so many seconds. Its lease ends."""
 
     async def finished(self, lease: RowLease, result: RowResult) -> Receipt:
-        """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
+        """The row has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""

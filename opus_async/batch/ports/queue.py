@@ -59,20 +59,20 @@ class RowQueue(Protocol):
     """Hands out the rows of one session. May raise :class:`opus_async.errors.LedgerError` like the store."""
 
     async def grant(self, terms: LeaseTerms) -> WorkerLease:
-        """Let a worker hold rows from now on."""
+        """Grant a worker a lease, by which it may hold rows."""
 
     def renew(self, lease: WorkerLease) -> bool:
-        """The worker is there: its lease lasts as long again from now. False when it has ended already."""
+        """Renew a lease: it lasts as long again from now. False when it has ended already."""
 
     async def revoke(self, lease: WorkerLease) -> int:
-        """End a lease: its worker is gone, or seems to be. Returns how many rows are handed out again.
+        """End a lease whose worker is gone, or seems to be; returns how many rows are handed out again.
 
         Nothing that is reported under it counts from here on. Its rows come back as they stand: one whose
         order may have left is looked at before anything else.
         """
 
     async def lease(self, count: int, worker: WorkerLease) -> Sequence[Row]:
-        """Hand out rows to be worked on; empty when there is none just now.
+        """Lease rows to a worker; empty when none can be handed out just now.
 
         First those that come back from leases that have ended, then those that may run already (ordering,
         running, unknown ones whose job is known), then rows parked whose next look is due, then planned ones
@@ -84,7 +84,7 @@ class RowQueue(Protocol):
         """
 
     def release(self, row: Row) -> None:
-        """A row is not worked on any more, and stays as it stands for a later session."""
+        """Give a row back as it stands, for a later session."""
 
     def next_due(self) -> float | None:
         """Seconds until a row can be handed out that cannot now; None when none will be."""

@@ -25,7 +25,7 @@ NO_EVENTS = EventCounts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardReport:
-    """What happened at a worker since its last report; reports add up.
+    """What happened at a worker since its last report; reports can be added.
 
     Attributes:
         ended: State -> rows that ended in it.
@@ -89,11 +89,11 @@ class ShardRunner(Protocol):
         """Release everything as it stands, at once."""
 
     async def conclude(self, *, has_run: bool) -> ShardReport:
-        """No more rows come: end, or release, what was set aside until others told more.
+        """End, or release, the rows that were set aside until others told more: no more rows come.
 
         Args:
             has_run: Whether a row of the batch has ever completed.
         """
 
     async def close(self) -> ShardReport:
-        """Let go of everything; returns what no report has told yet."""
+        """Stop the workers; returns what no report has told yet."""

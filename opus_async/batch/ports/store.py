@@ -52,7 +52,7 @@ Ask = Callable[[Sequence[Job]], Awaitable[Mapping[str, str]]]
 
 
 class BatchStore(Protocol):
-    """The memory of a batch, as planning and sessions use it. What is awaited is durable when it returns.
+    """The durable state of a batch. What is awaited is on the disk when it returns.
 
     Every method may raise :class:`opus_async.errors.LedgerError` (a full disk, a broken file): then nothing
     more may be ordered.
@@ -60,23 +60,23 @@ class BatchStore(Protocol):
 
     @property
     def meta(self) -> BatchMeta:
-        """What is known of the batch as a whole."""
+        """Facts of the batch as a whole."""
 
     async def set_facts(self, **facts: Any) -> None:
         """Add facts, or replace them."""
 
     async def begin_plan(self) -> None:
-        """From here on rows are planned; those that do not come before :meth:`end_plan` are withdrawn.
+        """Begin a plan; rows that do not come before :meth:`end_plan` are withdrawn.
 
         Nothing of it is durable, and nothing is handed out, until either :meth:`confirm_plan` or
         :meth:`abandon_plan` has returned. To close the store abandons it.
         """
 
     async def plan(self, rows: Sequence[NewRow]) -> None:
-        """Take up rows of the manifest. Planning the same row twice over is harmless."""
+        """Plan rows of the manifest. Planning the same row twice over is harmless."""
 
     async def end_plan(self) -> Planned:
-        """The manifest has ended; nothing is confirmed yet."""
+        """End the plan, which is not confirmed yet; returns what became of the rows."""
 
     async def confirm_plan(self, **facts: Any) -> None:
         """Make the plan durable, and these facts of the batch with it: all of it, or nothing."""
@@ -85,24 +85,24 @@ class BatchStore(Protocol):
         """Leave everything as it was before :meth:`begin_plan`, the counts included."""
 
     async def publish(self) -> None:
-        """Make a new batch one that can be resumed. No session begins before."""
+        """Make a new batch one that can be resumed; no session begins before."""
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileSignature]:
-        """Path -> what is known of files that were read for a plan."""
+        """Path -> signature of files that were read for a plan."""
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
-        """Remember what a file held."""
+        """Record the digest of a file, and its size, modification time and inode at that moment."""
 
     async def strangers(
         self, world: Mapping[str, Any], *, retried: Sequence[RowState] = ()
     ) -> Sequence[Strangers]:
-        """Rows whose jobs are to be asked about, and are not known where that world is."""
+        """Rows whose jobs are to be asked about, and are unknown where that world is."""
 
     async def leave_strangers(self, world: Mapping[str, Any]) -> None:
-        """Give rows that are to be tried again new jobs, where the old ones cannot be asked in that world."""
+        """Give rows that are tried again new jobs where the old ones cannot be asked in that world."""
 
     async def doubt_again(self) -> None:
-        """Leave rows to a person that only run because a second bill was accepted, some other time."""
+        """Plan rows as unknown again that only run because an earlier command accepted a second bill."""
 
     async def retry(self, states: Sequence[RowState]) -> int:
         """Plan rows of these states anew; returns how many. Each keeps its job, to be asked first."""
@@ -115,10 +115,10 @@ class BatchStore(Protocol):
         accept_second_bill: bool = False,
         ask: Ask | None = None,
     ) -> int:
-        """Settle unknown rows, as a person has found out; returns how many."""
+        """Settle unknown rows as a person has decided; returns how many."""
 
     async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
-        """A process begins to work on the batch; returns the session's number.
+        """Begin a session of this process; returns its number.
 
         Args:
             settings: How the work is done.
@@ -128,13 +128,13 @@ class BatchStore(Protocol):
     async def end_session(
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
     ) -> None:
-        """It stops."""
+        """Record how the session ended."""
 
     def sample(self, sample: Sample) -> None:
-        """Keep how the session stands."""
+        """Record how the session stands, for the charts of the report."""
 
     def counts(self) -> Counts:
         """How many rows are in each state, what is not durable yet included."""
 
     async def close(self) -> None:
-        """Write what is left and let others in."""
+        """Write what is left, and release the batch to other processes."""

@@ -68,7 +68,7 @@ class Session:
 
     @property
     def died(self) -> bool:
-        """Whether it stopped without a word."""
+        """Whether its process died before it could record an end."""
         return self.view.ended_at is None and not self.running
 
     @property
@@ -78,7 +78,7 @@ class Session:
 
     @property
     def span(self) -> Span:
-        """It on the clock."""
+        """From when to when it worked."""
         return Span(self.view.id, self.view.began_at, self.ended)
 
 
@@ -156,7 +156,7 @@ class ReportData:
 
     @property
     def all_told(self) -> bool:
-        """Whether each session told what only its end tells: one that died did not."""
+        """Whether every session recorded its end, and with it the figures that only an end has."""
         return all(session.view.ended_at is not None for session in self.sessions)
 
     @property

@@ -1,4 +1,4 @@
-"""From one row to how it ended: its job through the lifecycle, and what an error means for the row."""
+"""Runs one row: its job through the lifecycle, and what an error means for the row, or for every row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at work on a batch: from a planned ledger to its reports."""
+"""A session: one process works on a planned batch until it ends, and writes the reports."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ Engine: TypeAlias = Callable[[SessionSetup, OnEnd], ShardRunner]
 
 
 def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
-    """Run the rows in this loop."""
+    """Make a shard runner that runs the rows in this event loop."""
     return LocalShardRunner(
         setup.lifecycle,
         setup.journal,
@@ -110,7 +110,7 @@ def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
 
 
 def requests_of(setup: SessionSetup) -> RequestFactory:
-    """From the rows of a session to their requests."""
+    """Make the request factory of a session."""
     return BoundRequests(binding=setup.binding, base=setup.base, timeout=setup.settings.timeout)
 
 
@@ -241,7 +241,7 @@ def ended_because(reason: Reason | None) -> str:
 
 
 def exit_code(reason: Reason | None, counts: Counts) -> Exit:
-    """What the end means for the shell."""
+    """The exit code of a session that ended so."""
     codes = [] if reason is None else [reason.exit]
     if counts.unknown:
         codes.append(Exit.UNKNOWN)
@@ -252,7 +252,7 @@ def exit_code(reason: Reason | None, counts: Counts) -> Exit:
 
 
 def write_reports(directory: Path, notice: Notify) -> None:
-    """Write what is made of the ledger: all of it can be made again, so a failure is told and no more."""
+    """Write failures.jsonl, summary.json and the report; all can be made again, so a failure is only told."""
     for write in (failures.write, summary.write, report.write):
         try:
             write(directory)

@@ -114,7 +114,7 @@ async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
         (row,) = await take(ledger, 1)
         written = asyncio.Event()
         await ledger.journal.begun(row.held)
-        ledger._writer.post(lambda _: None, lambda _: written.set())
+        ledger._writer.submit(lambda _: None, lambda _: written.set())
         async with asyncio.timeout(10):
             await written.wait()
         assert columns(tmp_path, "key-0", "attempts") == (1,)
