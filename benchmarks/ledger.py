@@ -74,12 +74,12 @@ async def plan(ledger: SqliteLedger, rows: int) -> None:
 async def run(ledger: SqliteLedger, in_flight: int) -> None:
     """Every row from its beginning to its end, so many at once."""
     shard: list[Row] = []
-    lease = await ledger.grant(IN_PROCESS)
+    lease = await ledger.queue.grant(IN_PROCESS)
 
     async def worker() -> None:
         while True:
             if not shard:
-                shard.extend(await ledger.lease(SHARD, lease))
+                shard.extend(await ledger.queue.lease(SHARD, lease))
             if not shard:
                 return
             await one(ledger, shard.pop())
@@ -136,7 +136,7 @@ async def measure(directory: Path, rows: int, in_flight: int) -> None:
     with timed("open again, find nothing left", rows):
         ledger = await SqliteLedger.open(directory / "batch")
         await ledger.begin_session({})
-        assert not await ledger.lease(SHARD, await ledger.grant(IN_PROCESS))
+        assert not await ledger.queue.lease(SHARD, await ledger.queue.grant(IN_PROCESS))
         assert ledger.counts().completed == rows
         await ledger.end_session(ended_because="done", exit_code=0, stray_shells=0, uploads_saved=0)
     with timed("plan the same manifest again", rows):
@@ -147,7 +147,7 @@ async def measure(directory: Path, rows: int, in_flight: int) -> None:
     await plan(ledger, in_flight)
     await ledger.publish()
     await ledger.begin_session({})
-    taken = await ledger.lease(in_flight, await ledger.grant(IN_PROCESS))
+    taken = await ledger.queue.lease(in_flight, await ledger.queue.grant(IN_PROCESS))
     with timed(f"acknowledged steps, {in_flight} at once", in_flight * 100):
         await acknowledge(ledger, taken, 100)
     await ledger.close()

@@ -1,4 +1,4 @@
-"""Starting a batch, going on with it, trying failed rows again, deciding about unknown ones."""
+"""The functions that run a batch: start, resume, retry, resolve."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.choices import RETRIED
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
-from opus_async.batch.planning.open_batch import ResumeChanges, resume, start
+from opus_async.batch.planning.open_batch import start
+from opus_async.batch.planning.resume_batch import ResumeChanges, resume
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
@@ -59,7 +60,7 @@ async def run_batch(
     Whatever ends the process, :func:`resume_batch` goes on where the ledger in ``out`` stands.
 
     Args:
-        client: An :class:`opus_async.OpusClient`, or whoever else answers :class:`~.ports.Client`.
+        client: An :class:`opus_async.OpusClient`, or another :class:`~.ports.Client`.
         manifest: A CSV, JSONL, XLSX or Parquet file, a folder, or a glob of documents.
         workflow_id: The workflow.
         out: The batch directory, made if need be; it must not hold a batch.
@@ -71,19 +72,20 @@ async def run_batch(
         version_number: Pins the workflow's version.
         version_id: Pins the workflow's version by UUID.
         sheet: Of a workbook.
-        delimiter: Of a CSV; found out if None.
-        encoding: Of a text; found out if None.
+        delimiter: Of a CSV; None to detect it.
+        encoding: Of a text; None to detect it.
         skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
         accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
         allow_outside: Whether the manifest may name files outside of its folder: any file that this process
             may read would be sent. A resume need not say it again.
         max_in_flight: Rows at work at once.
         start_rate: Rows begun a second; None for no bound.
-        halt: ``now,fail=N``, ``soon,fail=N%``, ... or ``never``.
+        halt: When to stop for failures: ``now,fail=N``, ``soon,fail=N``, either with ``N%``, or ``never``;
+            see :class:`opus_async.jobs.halt.Halt`.
         timeout: Seconds for one row until how it ends counts as unknown.
         download_outputs: Whether files among the outputs are fetched into ``out``.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
-        watching: Who is told what meanwhile.
+        watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -140,20 +142,23 @@ async def resume_batch(
     allow_outside: bool = False,
     watching: BatchObserver | None = None,
 ) -> BatchResult:
-    """Go on with a batch, from whatever state and after whatever death.
+    """Go on with a batch, from whatever state a session or a crash left it in.
 
     Args:
         client: As in :func:`run_batch`; its key and limits may be others than before.
         out: The batch directory.
         manifest: Where the manifest is now; None for where it was. Rows that were added are taken up.
-        order: Fields of :class:`~.options.Order` that shall be others than before: only with ``force``.
-        settings: Fields of :class:`~.options.Settings` that shall be others than before.
+        order: Fields of :class:`~.options.BatchSpec` that shall be others than before: only with ``force``.
+        settings: Fields of :class:`~.options.RunSettings` that shall be others than before.
         force: Whether what changes results may be another now, for the rows not begun yet.
         accept_second_bill: Whether rows may run that may have been billed already: their keys or files are
             others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
             ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
-        watching: Who is told what meanwhile.
+        watching: As in :func:`run_batch`.
+
+    Returns:
+        How the batch stands; rows that failed raise nothing.
 
     Raises:
         ManifestError: What changes results is another now.
@@ -198,7 +203,10 @@ async def retry_batch(
         settings: As in :func:`resume_batch`.
         force: As in :func:`resume_batch`.
         allow_outside: As in :func:`resume_batch`.
-        watching: As in :func:`resume_batch`.
+        watching: As in :func:`run_batch`.
+
+    Returns:
+        How the batch stands; rows that failed raise nothing.
 
     Raises:
         ManifestError: Unknown rows without ``accept_second_bill``; and as in :func:`resume_batch`.
@@ -206,10 +214,9 @@ async def retry_batch(
     states = _states(only)
     if RowState.UNKNOWN in states and not accept_second_bill:
         raise ManifestError(
-            "Unknown rows may have been billed, and a second run that completes is billed again: look at "
-            "their jobs first ('batch resume' does), decide with 'batch resolve', or accept it with "
-            "--accept-second-bill."
-        )
+            "Unknown rows may have been billed, and a second run that completes is billed again: resume the "
+            "batch, which looks at their jobs first, resolve them, or accept a second bill."
+        ).advised(*ACCEPT_SECOND_BILL)
     changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
     return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
 
@@ -222,7 +229,7 @@ async def resolve_batch(
     accept_second_bill: bool = False,
     client: Client | None = None,
 ) -> int:
-    """Decide about rows whose outcome nobody can tell.
+    """Decide about unknown rows: those whose outcome the platform could not tell.
 
     Args:
         out: The batch directory.

@@ -25,7 +25,7 @@ class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger: what is set, as JSON can hold it."""
+        """The fields that are set, as JSON, for the ledger."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -82,7 +82,7 @@ class ColumnMeta(_Stored):
 
 
 class ClientMeta(_Stored):
-    """How the client was set up, for whoever goes on.
+    """How the client was set up, for a resume to take over.
 
     Attributes:
         limits: Field -> value of :class:`opus_async.Limits`.
@@ -118,6 +118,7 @@ class BatchMeta(_Stored):
         fingerprint: What changes results.
         order: What was asked for.
         constants: Input -> value for every row that has none, files with full paths.
+        constants_in_digests: Whether the digests of rows are made of their constants, too.
         settings: How it is run.
         rules: What is tolerated of the manifest.
         manifest: Where the rows come from.
@@ -131,6 +132,7 @@ class BatchMeta(_Stored):
     fingerprint: Fingerprint = Fingerprint()
     order: Annotated[BatchSpec, _from_facts(BatchSpec), _AS_FACTS] = BatchSpec(workflow_id="")
     constants: Mapping[str, Any] = {}
+    constants_in_digests: bool = False
     settings: Annotated[RunSettings, _from_facts(RunSettings), _AS_FACTS] = RunSettings()
     rules: Annotated[ManifestPolicy, _from_facts(ManifestPolicy), _AS_FACTS] = ManifestPolicy(
         allow_outside=True
@@ -142,7 +144,7 @@ class BatchMeta(_Stored):
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """Read what a ledger holds.
+        """Read the facts that a ledger holds.
 
         Raises:
             ValueError: It makes no sense.

@@ -1,4 +1,4 @@
-"""Who is told what while a batch is worked on."""
+"""What a caller of a batch hands in: to end it early, to count what happens, to be told of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchObserver:
-    """Who is told what while a batch is worked on; all of it is optional.
+    """Watches a batch while it is worked on, and ends it early; all of it is optional.
 
     Attributes:
         control: Ends it early.

@@ -13,7 +13,7 @@ from opus_async.jobs.shutdown import DRAIN_SECONDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSpec:
-    """What changes the results: it may not change between runs, unless that is forced.
+    """What is asked for: it changes the results, and may not change between runs unless that is forced.
 
     Attributes:
         workflow_id: The workflow.
@@ -36,18 +36,18 @@ class BatchSpec:
     key: str | None = None
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger."""
+        """The fields as JSON, for the ledger."""
         return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """From the ledger."""
+        """Read the fields from the ledger."""
         return cls(**{"workflow_id": "", **_known(cls, facts)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestSource:
-    """Where the rows come from; may move between runs.
+    """Where the manifest is and how it is read; may move between runs.
 
     Attributes:
         manifest: A file, a folder or a glob.
@@ -63,16 +63,16 @@ class ManifestSource:
 
     @classmethod
     def of(cls, manifest: str | Path, **more: Any) -> Self:
-        """With the place in full: the next run may start somewhere else."""
+        """Name a manifest by its full path: the next run may start in another folder."""
         return cls(manifest=str(Path(manifest).expanduser().absolute()), **more)
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger."""
+        """The fields as JSON, for the ledger."""
         return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """From the ledger."""
+        """Read the fields from the ledger."""
         values: dict[str, Any] = {entry.name: facts.get(entry.name) for entry in fields(cls)}
         return cls(**values)
 
@@ -92,12 +92,12 @@ class ManifestPolicy:
     allow_outside: bool = False
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger. A second bill is accepted for one command: that is not kept."""
+        """The fields as JSON, for the ledger; a second bill is accepted for one command, and not kept."""
         return {"skip_invalid": self.skip_invalid, "allow_outside": self.allow_outside}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """From the ledger. Before there was a word for it, files outside of the folder were tolerated."""
+        """Read the fields from the ledger. Before there was ``allow_outside``, such files were tolerated."""
         return cls(
             skip_invalid=bool(facts.get("skip_invalid", False)),
             allow_outside=bool(facts.get("allow_outside", True)),
@@ -106,7 +106,7 @@ class ManifestPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """How the work is done: may change from run to run.
+    """How the work is done; changes no result, and may change from run to run.
 
     Attributes:
         max_in_flight: Rows that hold a slot at once.
@@ -133,17 +133,17 @@ class RunSettings:
             raise ValueError(f"timeout={self.timeout} leaves no time: give more than 0 seconds")
 
     def as_facts(self) -> dict[str, Any]:
-        """For the ledger."""
+        """The fields as JSON, for the ledger."""
         return _facts_of(self)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """From the ledger."""
+        """Read the fields from the ledger."""
         values = _known(cls, facts)
         return cls(**{**values, "halt": Halt.parse(values.get("halt", "never"))})
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """With other values for some; None leaves a value as it is."""
+        """A copy with other values for some; None leaves a value as it is."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 

@@ -1,4 +1,4 @@
-"""What a session leaves in the hands of who awaited it."""
+"""What a session returns to its caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BatchResult:
         exit_code: What the command line would end with.
         ended_because: Why the session ended: ``finished``, or what ended it early.
         summary: What ``summary.json`` holds.
-        error: What doomed all rows, where something did.
+        error: What every row would have met and so ended the session; None when nothing did.
     """
 
     directory: Path

@@ -1,4 +1,4 @@
-"""What a batch is made of: rows, their states, how they end. Frozen values, free of I/O."""
+"""The rows of a batch: states, leases, results. Frozen values, free of I/O."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class NewRow:
         key_given: Whether the key stands in the manifest. One made from content gets ``~n`` when it comes
             again; a given one may come again only with the same digest.
         problem: Why it cannot be run at all; then it is planned as failed.
-        doubtful: Why it may have been billed already, by an earlier batch; then it is planned as unknown,
-            for a person to decide.
+        possible_second_bill: Why an earlier batch may have billed it; then it is planned as unknown, for a
+            person to decide.
         accepted: Whether a second bill is accepted for it, this time; then it is planned all the same.
         earlier: Its job of an earlier batch, which is asked before another is made.
     """
@@ -83,7 +83,7 @@ class NewRow:
     cells: Mapping[str, Any]
     key_given: bool = False
     problem: str | None = None
-    doubtful: str | None = None
+    possible_second_bill: str | None = None
     accepted: bool = False
     earlier: EarlierJob | None = None
 
@@ -104,7 +104,7 @@ class RowLease(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row as the ledger hands it out to be worked on.
+    """A row as the ledger hands it out to a worker.
 
     Attributes:
         id: The ledger's own number for it.
@@ -170,7 +170,7 @@ class Row:
         return self.state is RowState.PLANNED and not self.asks_first
 
     def without_job(self) -> Row:
-        """As it is when its job is done with, and a new one is to be made."""
+        """The row as it stands when its job gave way and a new one is to be made."""
         return replace(
             self,
             state=RowState.PLANNED,
@@ -188,7 +188,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
-    """How a row ended, or why it rests.
+    """How a row ended.
 
     Attributes:
         state: One of ``ENDED``.

@@ -1,4 +1,4 @@
-"""Where a job was made: an id means nothing elsewhere, and no shell is started as one of another version.
+"""Where a job was made: its id means nothing elsewhere, and a job of one version is not started as another.
 
 A world is a mapping of plain values: the place (``platform, host, generation``), within which an id names one
 job, and the workflow and its version there.
@@ -21,7 +21,7 @@ NO_WORLD: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """Rows whose jobs are known to another place than the one that would be asked.
+    """Rows whose jobs were made at another place than the one that would be asked about them.
 
     Attributes:
         world: Where that is.
@@ -36,7 +36,7 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The job of a row.
+    """A row's job, and where it was made.
 
     Attributes:
         key: Of the row.
@@ -55,7 +55,7 @@ def world_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place_of(world: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where ids name the same jobs."""
+    """The platform, host and API generation of a world: within them ids name the same jobs."""
     return tuple(world.get(name) for name in PLACE)
 
 

@@ -59,6 +59,9 @@ _HINTS: Mapping[NextAction, str] = {
     NextAction.READ_AUDIT: "{command} tells what its nodes did",
     NextAction.CHECK_ID: GENERATION,
     NextAction.CHOOSE_GENERATION: GENERATION,
+    NextAction.SKIP_INVALID_ROWS: "--skip-invalid runs the others",
+    NextAction.ACCEPT_SECOND_BILL: "--accept-second-bill accepts it",
+    NextAction.FORCE: "--force goes on with it",
 }
 """How the next step is taken at a shell; where there is none, the message says all there is."""
 
@@ -147,7 +150,8 @@ def advice(error: BaseException, api: str | None = None) -> str | None:
         return _ways_on(error.job_id, api) if error.job_id else None
     if not isinstance(error, OpusError):
         return None
-    return "\n".join((*_about_the_job(error, api), *_about_the_way(error, api))) or None
+    about = (*_about_the_job(error, api), *_about_the_way(error, api), *_about_the_batch(error))
+    return "\n".join(about) or None
 
 
 def _about_the_job(error: OpusError, api: str | None) -> Iterator[str]:
@@ -178,6 +182,13 @@ def _about_the_way(error: OpusError, api: str | None) -> Iterator[str]:
     no_such_path = isinstance(error, NotFound) and action is NextAction.CHOOSE_GENERATION
     if isinstance(error, TransportError) or no_such_path or exit_code(error) is Exit.NOT_ALLOWED:
         yield f"'{command_line('doctor', api=api)}' checks key, network and limits."
+
+
+def _about_the_batch(error: OpusError) -> Iterator[str]:
+    """Which option goes on all the same."""
+    action = error.next_step.action if error.next_step else None
+    if action in {NextAction.SKIP_INVALID_ROWS, NextAction.ACCEPT_SECOND_BILL, NextAction.FORCE}:
+        yield f"{_HINTS[action]}."
 
 
 def _ways_on(job_id: str, api: str | None) -> str:

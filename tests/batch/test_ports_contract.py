@@ -48,7 +48,7 @@ class Book:
 
     @property
     def queue(self) -> RowQueue:
-        return self.ledger
+        return self.ledger.queue
 
     async def take(self, count: int, terms: LeaseTerms = REMOTE) -> tuple[WorkerLease, list[Row]]:
         lease = await self.queue.grant(terms)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
+import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -204,7 +206,7 @@ async def test_rows_that_were_called_failed_are_asked_before_they_are_run_again(
     manifest = keyed(tmp_path / "m.csv", {"a": "A"})
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
     for decision in ("failed", "retry"):
-        with pytest.raises(ManifestError, match="--accept-second-bill"):
+        with pytest.raises(ManifestError, match="accept_second_bill=True"):
             await resolve_batch(tmp_path / "out", decision)
     await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True)
     result = await retry_batch(connect(simulator), tmp_path / "out", settings={"timeout": 30})
@@ -281,7 +283,7 @@ async def test_decision_about_a_row_of_an_earlier_batch_asks_its_job(simulate, c
     )
     await resume_batch(connect(simulator), again, settings={"timeout": 0.1})
     async with connect(simulator) as client:
-        with pytest.raises(ManifestError, match="--accept-second-bill"):
+        with pytest.raises(ManifestError, match="accept_second_bill=True"):
             await resolve_batch(again, "retry", client=client)
     assert sum(job.executions for job in simulator.world.jobs) == 1
 
@@ -299,6 +301,136 @@ async def test_failures_jsonl_for_another_workflow_or_constant_takes_no_results_
     )
     assert result.counts.unknown == 1
     assert executions(simulator) == {"A": 1}
+
+
+async def failed_with_constants(simulate, connect, tmp_path, constants, columns="key,Document"):
+    """A batch of one row, whose job has completed after all; returns the simulator and the row's line."""
+    simulator = await simulate(fail_share=1.0)
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "m.csv").write_text(f"{columns}\na,a.txt\n")
+    result = await run_batch(
+        connect(simulator),
+        tmp_path / "m.csv",
+        workflow_id=DOCUMENT,
+        out=tmp_path / "out",
+        constants=constants,
+    )
+    assert result.counts.failed == 1
+    recover(simulator, jobs_of(tmp_path / "out")["a"])
+    (line,) = lines(tmp_path / "out" / "failures.jsonl")
+    return simulator, line
+
+
+async def run_line(simulator, connect, tmp_path, line, constants):
+    """Run a line of ``failures.jsonl`` as a batch of its own; returns its counts."""
+    failures = tmp_path / "out" / "failures.jsonl"
+    failures.write_text(json.dumps(line) + "\n")
+    result = await run_batch(
+        connect(simulator),
+        failures,
+        workflow_id=DOCUMENT,
+        out=tmp_path / "again",
+        constants=constants,
+        allow_outside=True,
+    )
+    return result.counts
+
+
+SET = {"Threshold": "0.8"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        (({}, {}), "completed"),
+        (({}, SET), "completed"),
+        (({"Threshold": None}, SET), "completed"),
+        (({"Threshold": None}, {"Threshold": 0.8}), "completed"),
+        (({"Threshold": 0.8}, {}), "completed"),
+        (({}, {"Threshold": "0.9"}), "completed"),  # the line has a value of its own
+        (({}, {"Note": "strict"}), "unknown"),
+        (({"Threshold": None}, {}), "unknown"),
+        (({"Threshold": None}, {"Threshold": "0.9"}), "unknown"),
+        (({"Threshold": "0.9"}, SET), "unknown"),
+        (({"Note": "strict"}, {}), "unknown"),
+    ],
+)
+async def test_failures_jsonl_of_a_batch_with_constants_takes_results_of_the_same_request_alone(
+    simulate, connect, tmp_path, changes, state
+):
+    edited, constants = changes
+    simulator, line = await failed_with_constants(simulate, connect, tmp_path, SET)
+    line = {name: value for name, value in {**line, **edited}.items() if value is not None}
+    counts = await run_line(simulator, connect, tmp_path, line, constants)
+    assert (getattr(counts, state), counts.total) == (1, 1)
+    assert [job.executions for job in simulator.world.jobs] == [1]
+
+
+@pytest.mark.parametrize(("again", "state"), [("b", "completed"), ("other b", "unknown")])
+async def test_failures_jsonl_of_a_batch_with_a_constant_file_takes_results_of_its_content_alone(
+    simulate, connect, tmp_path, again, state
+):
+    constant = tmp_path / "b.txt"
+    constant.write_text("b")
+    simulator, line = await failed_with_constants(
+        simulate, connect, tmp_path, {"Document": str(constant)}, columns="key,Note"
+    )
+    constant.write_text(again)
+    counts = await run_line(simulator, connect, tmp_path, line, {})
+    assert (getattr(counts, state), counts.total) == (1, 1)
+    assert [job.executions for job in simulator.world.jobs] == [1]
+
+
+async def test_constant_that_was_changed_with_force_takes_no_results_of_the_one_before(
+    simulate, connect, tmp_path
+):
+    simulator, _ = await failed_with_constants(simulate, connect, tmp_path, SET)
+    result = await retry_batch(
+        connect(simulator), tmp_path / "out", order={"constants": {"Threshold": "0.9"}}, force=True
+    )
+    assert (result.counts.unknown, result.counts.total) == (1, 1)
+    assert [job.executions for job in simulator.world.jobs] == [1]
+
+
+async def test_constant_that_was_changed_for_rows_not_begun_is_what_their_jobs_were_made_for(
+    simulate, connect, tmp_path
+):
+    simulator = await simulate(fail_share=1.0)
+    manifest = documents(tmp_path / "in", 1)
+    stopped = Notes()
+    stopped.control.interrupt()
+    await run_batch(
+        connect(simulator),
+        manifest,
+        workflow_id=DOCUMENT,
+        out=tmp_path / "out",
+        constants=SET,
+        watching=stopped.watching,
+    )
+    assert states(tmp_path / "out") == {"planned": 1}
+    changed = {"order": {"constants": {"Threshold": "0.9"}}, "force": True}
+    await resume_batch(connect(simulator), tmp_path / "out", **changed)
+    recover(simulator, jobs_of(tmp_path / "out")["K0"])
+    (line,) = lines(tmp_path / "out" / "failures.jsonl")
+    assert line["Threshold"] == "0.9"
+    counts = await run_line(simulator, connect, tmp_path, line, {})
+    assert (counts.completed, counts.total) == (1, 1)
+
+
+async def test_ledger_of_an_earlier_release_keeps_digests_without_constants(simulate, connect, tmp_path):
+    simulator, _ = await failed_with_constants(simulate, connect, tmp_path, SET)
+    mark = {"Document": {"files": [[".txt", hashlib.sha256(b"a").hexdigest()]]}}
+    digest = hashlib.sha256(json.dumps(mark, separators=(",", ":")).encode()).hexdigest()
+    with closing(sqlite3.connect(tmp_path / "out" / "ledger.db", isolation_level=None)) as database:
+        database.execute("DELETE FROM meta WHERE name = 'constants_in_digests'")
+        database.execute("UPDATE rows SET digest = ?", [digest])
+        database.execute("UPDATE jobs SET digest = ?", [digest])
+    result = await retry_batch(connect(simulator), tmp_path / "out")
+    assert (result.ok, result.counts.total) == (True, 1)
+    with (tmp_path / "m.csv").open("a") as manifest:
+        manifest.write("b,a.txt\n")
+    result = await resume_batch(connect(simulator), tmp_path / "out")
+    assert (result.counts.completed, result.counts.failed) == (1, 1)
 
 
 async def test_line_whose_job_cannot_be_read_any_more_is_refused(simulate, connect, tmp_path):
@@ -390,7 +522,7 @@ async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path
         order = {"version_number": 3}  # the very one that was live: it need not be the next time
     else:
         order = {"workflow_id": DOCUMENT, "columns": {"Text": ""}}
-    with pytest.raises(ManifestError, match="--force"):
+    with pytest.raises(ManifestError, match="force=True"):
         await resume_batch(client, tmp_path / "out", order=order)
     result = await resume_batch(client, tmp_path / "out", order=order, force=True)
     assert not set(shells.values()) & set(jobs_of(tmp_path / "out").values())

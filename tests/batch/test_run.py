@@ -22,7 +22,7 @@ from batch_tools import (
 )
 
 from opus_async.batch import RowsRefused, resolve_batch, resume_batch, retry_batch, run_batch
-from opus_async.batch.running import local_shard
+from opus_async.batch.running import row_runner
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
 
@@ -116,9 +116,10 @@ async def test_what_is_wrong_with_the_manifest_itself_is_told_first(simulate, co
         assert said[0].startswith("The manifest cannot be run: --title names the column 'Nmu'")
         assert "--title names the column 'Nmu'" in said[1]
         assert "skip-invalid" not in refused.value.message
-        assert "skip_invalid=True" in refused.value.__notes__[0]
-    with pytest.raises(RowsRefused, match="or let the others run with --skip-invalid") as refused:
+        assert "allow_outside=True" in refused.value.__notes__[0]
+    with pytest.raises(RowsRefused, match="or let the others run") as refused:
         await run_batch(connect(simulator), manifest, **order)
+    assert str(refused.value).endswith(". skip_invalid=True runs the others.")
     problems = refused.value.problems
     assert len(problems) == 21
     assert (
@@ -403,7 +404,7 @@ async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
 
 
 async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
-    monkeypatch.setattr(local_shard, "LOOK_SOONEST", 0.5)
+    monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.5)
     simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     client = connect(simulator)
@@ -434,7 +435,7 @@ async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simula
         await run_batch(
             connect(simulator), tmp_path / "out" / "failures.jsonl", workflow_id=TEXT, out=tmp_path / "new"
         )
-    with pytest.raises(ManifestError, match="--accept-second-bill"):
+    with pytest.raises(ManifestError, match="accept_second_bill=True"):
         await retry_batch(connect(simulator), tmp_path / "out", only=["unknown"])
     result = await resume_batch(connect(simulator), tmp_path / "out", settings={"timeout": 60})
     assert result.ok

@@ -19,7 +19,7 @@ async def test_rows_with_other_keys_are_refused_every_time_until_it_is_accepted(
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     texts(manifest, ["a", "B ", "c"])
     for force in (False, True, False):
-        with pytest.raises(ManifestError, match=r"1 row that has run is not in .*--accept-second-bill"):
+        with pytest.raises(ManifestError, match=r"1 row that has run is not in .*accept_second_bill=True"):
             await resume_batch(connect(simulator), tmp_path / "out", force=force)
     assert len(simulator.world.jobs) == 3
     texts(manifest, ["a", "b", "c", "d"])
@@ -102,7 +102,7 @@ async def test_a_job_that_completed_is_not_called_failed(simulate, connect, tmp_
     database.close()
     (tmp_path / "out" / "results.jsonl").write_bytes(b"")  # a line would prove that the row completed
     for decision in ("failed", "retry"):
-        with pytest.raises(ManifestError, match="--accept-second-bill"):
+        with pytest.raises(ManifestError, match="accept_second_bill=True"):
             await resolve_batch(tmp_path / "out", decision)
     assert await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True) == 1
 
@@ -160,14 +160,14 @@ async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect
 
 
 async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monkeypatch):
-    from opus_async.batch.running import local_shard
+    from opus_async.batch.running import row_runner
 
     simulator = await simulate()
 
     def broken(*_, **__):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(local_shard, "from_outcome", broken)
+    monkeypatch.setattr(row_runner, "from_outcome", broken)
     manifest = texts(tmp_path / "m.csv", ["a"])
     result = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
     assert (result.exit_code, result.counts.unknown) == (Exit.UNKNOWN, 1)

@@ -28,7 +28,7 @@ from batch_tools import (
 from cable import Cable
 
 from opus_async.batch import resume_batch, retry_batch, run_batch
-from opus_async.batch.running import local_shard
+from opus_async.batch.running import row_runner
 from opus_async.errors import AuthenticationError, HostDown, ManifestError, PermissionDenied, QuotaExhausted
 from opus_async.exits import Exit
 
@@ -234,7 +234,7 @@ async def test_a_manifest_that_is_gone_stops_nobody(simulate, connect, tmp_path)
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0, 86400.0 * 400])
 async def test_a_clock_that_jumps_bends_nothing(simulate, connect, tmp_path, monkeypatch, jump):
-    monkeypatch.setattr(local_shard, "LOOK_SOONEST", 0.2)
+    monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.2)
     simulator = await simulate(run_time=0.2, waiting_share=0.3, waiting_time=0.5, seed=2)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     running = asyncio.create_task(

@@ -230,6 +230,8 @@ def test_bad_rows_are_a_table_and_nothing_is_sent(opus, to, simulator, tmp_path)
     assert said.code == 2
     assert "1 of 3 rows cannot be run; nothing was sent" in said.err
     assert "WHAT IS WRONG" in said.err
+    assert "--skip-invalid runs the others." in said.err
+    assert "skip_invalid" not in said.err
     assert set(simulator.state()["jobs"]) == before
     assert not (tmp_path / "b" / "ledger.db").exists()
     told = said.err.partition("All of them, one by one: ")[2].strip()

@@ -45,6 +45,17 @@ def test_a_key_is_the_beginning_of_the_digest(invoices):
     assert key.digest == hashlib.sha256(b'{"Number":"7"}').hexdigest()
 
 
+def test_digest_does_not_tell_a_constant_from_a_cell_and_a_key_leaves_it_out(invoices):
+    bound = Binding(INVOICES, constants={"Amount": "1.50", "Pages": ["/in/1.pdf", "https://a.example/2.pdf"]})
+    cells = {"Number": "7", "Amount": "1.50", "Pages": "/in/1.pdf; https://a.example/2.pdf"}
+    cell, constant = row_key(invoices, cells, BASE, {}), row_key(bound, {"Number": "7"}, BASE, {})
+    assert constant.digest == cell.digest
+    assert constant.key == key_of(invoices, {"Number": "7"})
+    assert row_key(bound, cells, BASE, {}) == cell
+    former = Binding(INVOICES, constants={"Amount": "1.50"}, constants_in_digest=False)
+    assert row_key(former, {"Number": "7"}, BASE, {}) == row_key(invoices, {"Number": "7"}, BASE, {})
+
+
 def test_the_order_of_columns_does_not_count_and_every_input_does(invoices):
     assert key_of(invoices, {"Number": "7", "Amount": "1"}) == key_of(
         invoices, {"Amount": "1", "Number": "7"}

@@ -111,7 +111,7 @@ def not_completed(state: RowState, **given: Any) -> RowResult:
 
 async def take(ledger: SqliteLedger, count: int) -> Sequence[Row]:
     """Rows for a worker of this process."""
-    return await ledger.lease(count, await ledger.grant(IN_PROCESS))
+    return await ledger.queue.lease(count, await ledger.queue.grant(IN_PROCESS))
 
 
 async def order(ledger: SqliteLedger, row: Row, *, accepted: bool = True) -> None:

@@ -59,6 +59,10 @@ class PlainLedger:
         self._leases = LeaseTable(0, self.now)
 
     @property
+    def queue(self) -> PlainLedger:
+        return self
+
+    @property
     def journal(self) -> PlainLedger:
         return self
 

@@ -1,4 +1,4 @@
-"""Time as the ledger writes it: a clock on the wall that is read once, and seconds that only go forward."""
+"""The clock of a ledger: wall time that is read once a session and then only goes forward."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class SteadyClock:
-    """Seconds since the epoch, untouched by whoever sets the clock of the machine meanwhile.
+    """Seconds since the epoch, whatever becomes of the machine's clock meanwhile.
 
     Args:
         wall: Seconds since the epoch; may jump.
@@ -26,5 +26,5 @@ class SteadyClock:
         self._began_at, self._began = self._wall(), self._monotonic()
 
     def now(self) -> float:
-        """Now."""
+        """The time, in seconds since the epoch."""
         return self._began_at + self._monotonic() - self._began

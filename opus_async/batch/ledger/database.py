@@ -1,4 +1,4 @@
-"""Connections to the database of a ledger, set up for what they are to be trusted with."""
+"""Connections to the database of a ledger: to create it, to write it, to read it."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def missing(directory: Path) -> LedgerError:
             f"again with 'opus-async batch run MANIFEST --workflow ID --out {directory}'"
         )
     return LedgerError(
-        f"There is no batch in {directory}: name the folder that was given as --out, or start one with "
+        f"There is no batch in {directory}: name the directory of a batch, or start one with "
         f"'opus-async batch run MANIFEST --workflow ID --out {directory}'"
     )
 
 
 def refuse_links(path: Path, *, written: bool) -> None:
-    """Raise unless a database and all that belongs to it are files of ours, or not there.
+    """Refuse a database that is a link or no file of ours, or whose side files are.
 
     Raises:
         LedgerDoubtful: One is a link, or no file.
@@ -56,7 +56,7 @@ def refuse_links(path: Path, *, written: bool) -> None:
 
 
 def recover(path: Path) -> None:
-    """Undo what a process that died has left half-written in a database: who only reads it cannot.
+    """Roll back what a process that died left half-written; a connection that only reads cannot.
 
     Harmless beside a process that writes: SQLite tells its journal from one that was left.
 
@@ -72,13 +72,13 @@ def recover(path: Path) -> None:
             connection.close()
 
 
-def open_to_look(path: Path) -> sqlite3.Connection:
-    """One that is there: nothing of it is changed, whatever is done."""
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a database that is there, so that nothing can change it."""
     return _connect(path, mode="ro")
 
 
-def make(path: Path) -> sqlite3.Connection:
-    """A new database, with its tables, that is not durable."""
+def create(path: Path) -> sqlite3.Connection:
+    """Create a database with its tables. It is not durable yet."""
     path.touch(OWNER_ONLY, exist_ok=False)  # what SQLite puts beside it gets the same permissions
     connection = _connect(path)
     try:
@@ -91,8 +91,8 @@ def make(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_durable(path: Path) -> sqlite3.Connection:
-    """One that is there: what is committed to it survives.
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open a database that is there for writing: what is committed to it survives.
 
     Raises:
         LedgerError: It lies where it cannot be shared with those who read it.
@@ -120,7 +120,7 @@ def finish(connection: sqlite3.Connection, path: Path) -> None:
     """Close a new database so that its file alone is the whole of it, and nothing is to be done to it first.
 
     Raises:
-        LedgerError: As :func:`open_durable`.
+        LedgerError: As :func:`open_for_writing`.
     """
     try:
         _log_ahead(connection, path)

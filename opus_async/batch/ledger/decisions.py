@@ -1,4 +1,4 @@
-"""What a person decides between sessions: rows are tried again, and unknown ones settled."""
+"""Decisions of a person between sessions: rows that are tried again, and unknown rows that are settled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL
 from opus_async.batch.ledger.planning import EARLIER, Change
 from opus_async.batch.ledger.result_recording import append
 from opus_async.batch.ledger.schema import BY_PERSON
@@ -108,7 +109,7 @@ def retry(states: Sequence[RowState], when: When, store: Store) -> Change:
 
 
 def doubt_again(at: float, store: Store) -> Change:
-    """Leave rows to a person that an earlier batch may have billed, unless they were ordered.
+    """Plan rows as unknown again that an earlier batch may have billed, unless they were ordered.
 
     That a second bill is accepted holds for the command it is said to.
     """
@@ -173,7 +174,7 @@ def _accepted(rows: Sequence[int], store: Store) -> set[int]:
 
 
 def refuse_started(found: Mapping[str, str]) -> None:
-    """Raise if there is any: then a new job may be a second bill.
+    """Refuse to settle rows whose jobs were started: a new job may be a second bill.
 
     Raises:
         ManifestError: It names the rows.
@@ -181,10 +182,10 @@ def refuse_started(found: Mapping[str, str]) -> None:
     if found:
         raise ManifestError(
             "Nothing was resolved: the jobs of these rows were started, so they are billed or will be, and a "
-            "row that is run again is billed again. 'batch resume' waits for them and collects what they "
-            "give; settle a row as 'done' if it ran, or accept a second bill with --accept-second-bill:",
+            "row that is run again is billed again. Resume the batch, which waits for them and collects what "
+            "they give; settle a row as 'done' if it ran, or accept a second bill:",
             _some([f"row {key!r}: {how}" for key, how in found.items()]),
-        )
+        ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _some(problems: Sequence[str]) -> list[str]:
@@ -210,7 +211,7 @@ def resolve(decision: str, rows: Sequence[int], when: When, store: Store) -> Cha
 
 
 def _line(row: tuple[int, str, str | None]) -> bytes:
-    """Of ``results.jsonl``, for a row that is done because a person says so: its outputs are not known."""
+    """The line of ``results.jsonl`` of a row that a person called done: its outputs are not known."""
     position, key, remote_id = row
     line: dict[str, Any] = {
         "index": position,

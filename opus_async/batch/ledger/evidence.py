@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL
 from opus_async.batch.ledger import mark, results_tail
 from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.results_file import known_end, read_only
@@ -123,7 +124,7 @@ def examine(
     had_log: bool,
     orders: Collection[RowState],
 ) -> None:
-    """Raise if what lies beside the ledger does not agree with it.
+    """Compare the ledger with what lies beside it, and refuse one that does not agree.
 
     Args:
         directory: Of the batch; its lock is held.
@@ -149,7 +150,7 @@ def examine(
             "\n  - ".join((_HEAD.format(path=directory / LEDGER), *problems)) + _what_to_do(directory),
             problems,
             keys=[*lines.shown.first, *lines.torn.first, *planned.first],
-        )
+        ).advised(*ACCEPT_SECOND_BILL)
 
 
 def _what_to_do(directory: Path) -> str:
@@ -165,7 +166,7 @@ def _what_to_do(directory: Path) -> str:
 def _behind(
     directory: Path, connection: sqlite3.Connection, identity: Mapping[str, Any], *, had_log: bool
 ) -> Iterator[str]:
-    """Whether the ledger has lost what was recorded last."""
+    """Find signs that the ledger has lost what was recorded last."""
     left = mark.read(directory)
     if left is not None and left.batch and left.batch != identity.get("id", left.batch):
         yield f"{LEDGER} is that of another batch than {MARK}{left.number}: one was put here from elsewhere"
@@ -189,7 +190,7 @@ def _copied(
     identity: Mapping[str, Any],
     orders: Collection[RowState],
 ) -> Iterator[str]:
-    """Whether it lies elsewhere than where it was written, and rows could be ordered from both places."""
+    """Find signs that the ledger is a copy, and that rows could be ordered from both places."""
     home = Home.from_fact(identity.get("home", {}))
     if home is None or is_home(directory, identity):
         return

@@ -1,4 +1,4 @@
-"""When a file was made: no copy can be given the time of its original, and inodes are used again.
+"""The birth time of files, which tells a copy from its original: inodes are used again.
 
 Python tells it on macOS and Windows; on Linux the system call ``statx`` has to be asked.
 """

@@ -1,4 +1,4 @@
-"""Whether a folder lies on a disk of this machine: a ledger shares memory and locks with its readers."""
+"""The file system that a folder lies on. A network's is refused: a ledger shares memory and locks."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TypeOf = Callable[[Path], str | None]
 
 
 def type_of(directory: Path) -> str | None:
-    """What file system a folder lies on, in the words of the mount table; None if it cannot be told."""
+    """The type of the file system that a folder lies on, as the mount table has it; None if unknown."""
     return of_mounts(directory.resolve(), _mounts())
 
 
 def refuse_network(directory: Path, kind: str | None) -> None:
-    """Raise unless a ledger can live there. An unknown kind is let pass.
+    """Refuse a folder on a network's file system; an unknown one is let pass.
 
     Raises:
         LedgerError: It is known to be a network file system; the message says what to do.

@@ -1,4 +1,4 @@
-"""The steps of rows, as workers report them; see :class:`opus_async.batch.ports.RowJournal`."""
+"""Records what workers report of their rows; see :class:`opus_async.batch.ports.RowJournal`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opus_async.batch.ledger import key_value, transitions
 from opus_async.batch.ledger.clock import SteadyClock
 from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.leases import HeldRow, LeaseTable
-from opus_async.batch.ledger.result_recording import end
+from opus_async.batch.ledger.result_recording import record
 from opus_async.batch.ledger.store import Claim, Store
 from opus_async.batch.ledger.transitions import Here, Step, When
 from opus_async.batch.ledger.writer import Work, Writer
@@ -58,25 +58,25 @@ class SqliteJournal:
     # The session
 
     def begin_session(self, number: int, here: Here, next_look: float | None) -> None:
-        """Steps belong to this session from here on."""
+        """Record steps for this session from here on."""
         self._session, self._here, self._next_look = number, here, next_look
         self.leases = LeaseTable(number, self._clock.now)
 
     def end_session(self) -> None:
-        """Steps belong to no session."""
+        """Record steps for no session from here on."""
         self._session = None
 
     def when(self) -> When:
-        """Now, in this session."""
+        """The time, and the present session."""
         return When(self._clock.now(), self._session)
 
     @property
     def next_look(self) -> float | None:
-        """When the next row that rests is due; None when none rests."""
+        """When the next parked row is due to be polled; None when none is parked."""
         return self._next_look
 
     def looks(self, next_look: float | None) -> None:
-        """Rows were taken out to be looked at, and this is when the next one is due."""
+        """Note when the next parked row is due, now that some were handed out."""
         self._next_look = next_look
 
     # What a worker reports
@@ -86,23 +86,23 @@ class SqliteJournal:
         found: dict[str, FileFacts] = {}
         for start in range(0, len(paths), AT_ONCE):
             chunk = paths[start : start + AT_ONCE]
-            found |= await self._writer.run(partial(key_value.recall_files, chunk), patient=True)
+            found |= await self._writer.call(partial(key_value.recall_files, chunk), batchable=True)
         return found
 
     async def begun(self, lease: RowLease) -> Receipt:
-        """A planned row was taken up."""
+        """Record that a planned row was started."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
         return self._write(transitions.begun(lease.row, self.when()))
 
     async def job_created(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
-        """A job exists that is not started."""
+        """Record that a job exists that is not started."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
         return self._write(transitions.job_created(lease.row, remote_id, generation, self._here))
 
     async def start_intent(self, lease: RowLease, remote_id: str, generation: str) -> Receipt:
-        """The order to start is about to leave."""
+        """Record, durably, that the order to start is about to leave."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
@@ -132,13 +132,13 @@ class SqliteJournal:
             raise IdTaken(remote_id)
 
     async def job_identified(self, lease: RowLease, alias: str) -> Receipt:
-        """The platform gave its job a second id."""
+        """Record a second id of the job."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
         return self._write(transitions.job_identified(lease.row, alias))
 
     async def job_superseded(self, lease: RowLease) -> Receipt:
-        """Its job is done with, and a new one is to be made."""
+        """Record that the job gave way to a new one, to be made."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
@@ -146,13 +146,13 @@ class SqliteJournal:
         return self._write(transitions.job_superseded(lease.row, self.when()))
 
     async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
-        """Something was learned of the start of its job that forbids another order."""
+        """Record what forbids another order to start this job."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
         return self._write(transitions.restart_forbidden(lease.row, doubt))
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
-        """The platform has accepted it, whether in this session or in an earlier one."""
+        """Record that the platform accepted the order, in this session or an earlier one."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
@@ -162,19 +162,19 @@ class SqliteJournal:
         return self._write(transitions.start_accepted(lease.row, self.when()))
 
     async def status_seen(self, lease: RowLease, status: str) -> Receipt:
-        """The platform shows another status than before; a row that waited, and does no more, is running."""
+        """Record a new status of the job; a row that was parked, and waits no more, is running."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
         if held.state is RowState.WAITING and status != JobStatus.WAITING:
             self._stand(held, RowState.RUNNING)
-            return self._write(transitions.goes_on(lease.row, self.when(), status))
+            return self._write(transitions.unparked(lease.row, self.when(), status))
         return self._write(transitions.status_seen(lease.row, status))
 
     async def parked(
         self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
     ) -> Receipt:
-        """It waits for a person; look at it again after so many seconds."""
+        """Record, durably, that the row waits for a person, and is to be polled after so many seconds."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
@@ -189,12 +189,12 @@ class SqliteJournal:
         return Receipt.WRITTEN
 
     async def finished(self, lease: RowLease, result: RowResult) -> Receipt:
-        """It has ended. A completed row's line is in ``results.jsonl``, once, when this returns."""
+        """Record, durably, how the row ended; a completed row's line is in ``results.jsonl`` then, once."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
         self.leases.let_go(lease)
-        await self._move(held, result.state, partial(end, lease.row, self.when(), result))
+        await self._move(held, result.state, partial(record, lease.row, self.when(), result))
         return Receipt.WRITTEN
 
     # How
@@ -205,7 +205,7 @@ class SqliteJournal:
         return held
 
     def _write(self, step: Step) -> Receipt:
-        self._writer.step(step)
+        self._writer.append(step)
         return Receipt.WRITTEN
 
     async def _move(
@@ -218,7 +218,7 @@ class SqliteJournal:
         before = held.state
         self._stand(held, state)
         try:
-            await self._writer.run(work, deliver, patient=True)
+            await self._writer.call(work, deliver, batchable=True)
         except LedgerError:
             self._stand(held, before)
             raise
@@ -235,16 +235,16 @@ class SqliteJournal:
 
 
 class SqliteCache:
-    """See :class:`opus_async.platform.Cache`."""
+    """What the platform prepared, kept in the ledger; see :class:`opus_async.platform.Cache`."""
 
     def __init__(self, writer: Writer, clock: SteadyClock) -> None:
         self._writer = writer
         self._clock = clock
 
     async def get(self, name: str) -> str | None:
-        """What was kept under this name."""
-        return await self._writer.run(partial(key_value.get, name), patient=True)
+        """The value of a name; None if there is none."""
+        return await self._writer.call(partial(key_value.get, name), batchable=True)
 
     def put(self, name: str, value: str) -> None:
-        """Keep it."""
-        self._writer.post(partial(key_value.put, name, value, self._clock.now()))
+        """Store a value under a name."""
+        self._writer.submit(partial(key_value.put, name, value, self._clock.now()))

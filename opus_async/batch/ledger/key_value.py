@@ -1,4 +1,4 @@
-"""What is kept beyond one process: facts of the batch, what the platform prepared, digests of files."""
+"""Values by name: facts of the batch, what the platform prepared, digests of files."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _SIGN, _RANGE = 1 << 63, 1 << 64
 
 
 def keep_facts(facts: Mapping[str, str], store: Store) -> None:
-    """Keep facts, by name, as JSON."""
+    """Store facts by name, as JSON."""
     store.connection.executemany(_FACT, list(facts.items()))
 
 
 def get(name: str, store: Store) -> str | None:
-    """What was kept under a name."""
+    """The value of a name; None if there is none."""
     found = store.connection.execute(_RECALL, (encode(name),)).fetchone()
     return None if found is None else found[0]
 
 
 def put(name: str, value: str, at: float, store: Store) -> None:
-    """Keep it."""
+    """Store a value under a name."""
     store.connection.execute(_KEEP, (encode(name), encode(value), at))
 
 
 def recall_files(paths: Sequence[str], store: Store) -> dict[str, FileFacts]:
-    """What is known of files, by path."""
+    """Path -> what is stored of files; unknown ones are left out."""
     found = {}
     for path in paths:
         known = store.connection.execute(_RECALL_FILE, (encode(path),)).fetchone()
@@ -48,7 +48,7 @@ def recall_files(paths: Sequence[str], store: Store) -> dict[str, FileFacts]:
 
 
 def keep_file(path: str, facts: FileFacts, store: Store) -> None:
-    """Keep what is known of a file."""
+    """Store the digest of a file, and its size, modification time and inode."""
     size, mtime_ns, inode, sha256 = facts
     signed = (inode + _SIGN) % _RANGE - _SIGN
     store.connection.execute(_KEEP_FILE, (encode(path), size, mtime_ns, signed, sha256))

@@ -65,7 +65,7 @@ class LeaseTable:
         """When rows of leases that have ended may be handed out again, and their numbers: a heap."""
 
     def grant(self, terms: LeaseTerms) -> WorkerLease:
-        """Let a worker hold rows."""
+        """Grant a lease to a worker."""
         lease = WorkerLease(terms.owner, next(self._epochs))
         self._granted[lease.epoch] = Grant(terms, self._end_of(terms))
         return lease
@@ -76,7 +76,7 @@ class LeaseTable:
         return grant is not None and self._lasts(grant)
 
     def renew(self, lease: WorkerLease) -> bool:
-        """Let a lease last as long again from now; False when it has ended."""
+        """Renew a lease: it lasts as long again from now. False when it has ended."""
         if not self.is_valid(lease.epoch):
             return False
         grant = self._granted[lease.epoch]
@@ -88,7 +88,7 @@ class LeaseTable:
         return self._end(lease.epoch)
 
     def hold(self, row: Row) -> None:
-        """A row was handed out."""
+        """Note that a row was handed out, under the lease it carries."""
         self._held[row.id] = HeldRow(row, row.state, self._granted[row.held.epoch])
 
     def held_by(self, lease: RowLease) -> HeldRow | None:
@@ -103,7 +103,7 @@ class LeaseTable:
         return held if until is None or self._now() < until else None
 
     def let_go(self, lease: RowLease) -> None:
-        """A row is not worked on any more by whoever holds it with this lease."""
+        """Give back the row that is held by this lease."""
         if self.held_by(lease):
             del self._held[lease.row]
 
@@ -117,7 +117,7 @@ class LeaseTable:
         return rows
 
     def hold_back(self, row: int, seconds: float) -> None:
-        """Hand out a row again, after so many seconds."""
+        """Let a row be handed out again, after so many seconds."""
         heapq.heappush(self._returned, (self._now() + seconds, row))
 
     def next_return(self) -> float | None:

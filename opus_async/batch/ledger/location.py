@@ -44,7 +44,7 @@ class Home:
 
     @classmethod
     def of(cls, directory: Path) -> Self:
-        """Of the ledger that lies in a folder now."""
+        """The place of the ledger that lies in a folder now."""
         folder = directory.stat()
         return cls(
             host=socket.gethostname(),
@@ -59,14 +59,14 @@ class Home:
 
     @classmethod
     def from_fact(cls, fact: Mapping[str, Any]) -> Self | None:
-        """As it was kept in a ledger; None if that makes no sense."""
+        """Read a place from a ledger's facts; None if they make no sense."""
         try:
             return cls(**fact)
         except TypeError:
             return None
 
     def as_fact(self) -> dict[str, Any]:
-        """For JSON."""
+        """The place as JSON."""
         return asdict(self)
 
     def same_folder(self, other: Home) -> bool:
@@ -89,7 +89,7 @@ class Home:
 
 
 def _one(born: int, other: int, *, otherwise: bool) -> bool:
-    """Whether two times of birth are one, where both are told."""
+    """Whether two birth times are equal, where both are known."""
     return born == other if born and other else otherwise
 
 

@@ -1,4 +1,4 @@
-"""One process at a time works on a batch directory; a second one is told by whom it is held.
+"""The lock of a batch directory: one process at a time works on it, and a second one is told which.
 
 The lock (``flock``, on the directory itself: no file can be taken from under it) is the system's: it goes
 with the process that held it, however that died. The file ``.lock`` only tells who it is, see :func:`holder`.
@@ -46,7 +46,7 @@ _TAKE_TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Who works on a batch.
+    """A process that works on a batch.
 
     Attributes:
         pid: Its process id.
@@ -144,7 +144,7 @@ in_child(_forget)
 
 
 class DirectoryLock:
-    """Held from when it is made until it is released.
+    """The lock of a batch directory, held from when it is made until it is released.
 
     Args:
         directory: Of the batch.
@@ -173,7 +173,7 @@ class DirectoryLock:
             raise _busy(directory, _note_of_holder(self._path))
 
     def name_holder(self) -> None:
-        """Say again who holds it, if the file that says so was removed."""
+        """Write the note of the holder again, if the file was removed."""
         if not self._path.exists():
             with suppress(OSError, LedgerError):  # the lock holds all the same
                 _write(self._path, self._myself)

@@ -29,7 +29,7 @@ _ID_BYTES = 64
 
 
 class Mark(NamedTuple):
-    """What it says.
+    """The content of the newest mark.
 
     Attributes:
         batch: The id of the batch; empty where a power cut has left none.
@@ -53,7 +53,7 @@ class File(NamedTuple):
 
 
 def marks(directory: Path) -> Iterator[tuple[int, Path]]:
-    """All there are in a folder: more than one after a crash, or when a backup was copied over it."""
+    """All marks in a folder: more than one after a crash, or when a backup was copied over it."""
     for path in directory.iterdir():
         named = _NAME.fullmatch(path.name)
         if named is not None:
@@ -61,7 +61,7 @@ def marks(directory: Path) -> Iterator[tuple[int, Path]]:
 
 
 def read(directory: Path) -> Mark | None:
-    """The newest; None where there is none.
+    """The newest mark; None where there is none.
 
     Raises:
         LedgerDoubtful: It is no file of ours.

@@ -1,4 +1,4 @@
-"""From the ledgers of older releases to those of this one, in the transaction in which they are opened.
+"""Brings ledgers of older releases up to this one, in the transaction in which they are opened.
 
 The version is raised with it: a release that knows nothing of jobs that are asked first would order them
 again.

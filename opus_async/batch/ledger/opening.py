@@ -1,4 +1,4 @@
-"""How a ledger begins, and how it is opened again, whatever became of those who had it before."""
+"""Creates a ledger, or opens one again after whatever end of the processes that had it before."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from opus_async.batch.choices import RESUME_BATCH
 from opus_async.batch.ledger import database, mark
 from opus_async.batch.ledger.evidence import UNFINISHED, examine, identity_of, is_home, logged
 from opus_async.batch.ledger.filesystem import TypeOf, refuse_network
@@ -30,7 +31,7 @@ _COUNTS = "SELECT state, count(*) FROM rows GROUP BY state"
 
 
 def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system: TypeOf) -> Store:
-    """Begin a ledger in a directory that has none.
+    """Create a ledger in a directory that has none.
 
     Args:
         directory: Made if it is not there.
@@ -49,7 +50,7 @@ def create(directory: Path, facts: Mapping[str, Any], *, at: float, file_system:
             _refuse_used(directory)
             store.remove_new()
             store.remove_stale()
-            store.make()
+            store.create()
             store.facts = {"schema_version": SCHEMA_VERSION, "created_at": at, **facts}
             values = [(name, json.dumps(value)) for name, value in store.facts.items()]
             store.connection.executemany(_FACT, values)
@@ -86,7 +87,7 @@ def reopen(
             database.refuse_links(path, written=True)
             had_log = logged(path)
             database.recover(path)
-            with closing(database.open_to_look(path)) as connection:
+            with closing(database.open_for_reading(path)) as connection:
                 _facts(connection, path)  # of another version nothing else is to be said
                 identity = identity_of(connection)
                 try:
@@ -131,19 +132,24 @@ def _locked(directory: Path, file_system: TypeOf) -> Iterator[Store]:
         raise
 
 
-def _refuse_used(directory: Path) -> None:
+def refuse_batch(directory: Path) -> None:
+    """Raise ManifestError where a directory holds a batch already."""
     if os.path.lexists(directory / LEDGER):
         raise ManifestError(
-            f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it; for "
-            f"a new batch give another folder as --out"
-        )
+            f"{directory} holds a batch already: 'opus-async batch resume {directory}' goes on with it. For "
+            "a new one name another directory."
+        ).advised(*RESUME_BATCH)
+
+
+def _refuse_used(directory: Path) -> None:
+    refuse_batch(directory)
     marked = [path for _, path in mark.marks(directory)]
     for left in (*(directory / name for name in (RESULTS, f"{LEDGER}-wal", f"{LEDGER}-journal")), *marked):
         if os.path.lexists(left) and (left.is_symlink() or not left.is_file() or left.stat().st_size):
             raise ManifestError(
                 f"{left} is there, and no ledger that it belongs to: rows of a batch that was here may have "
-                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or give another folder as "
-                f"--out"
+                f"been billed. Bring its {LEDGER} back; or move {left.name} away, or name another "
+                "directory"
             )
 
 
@@ -155,7 +161,7 @@ def _facts(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
         raise LedgerError(
-            f"{path} is a database and no ledger of opus-async: name the folder that was given as --out"
+            f"{path} is a database and no ledger of opus-async: name the directory of a batch"
         ) from None
     try:
         facts = {name: json.loads(value) for name, value in found}

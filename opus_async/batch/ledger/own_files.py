@@ -1,4 +1,4 @@
-"""Files of a batch directory, opened only where they are files of ours.
+"""Opens files of a batch directory, and only files of ours: no links, no devices.
 
 A directory may come from somebody else. Whatever is opened here is a regular file in the directory itself:
 no link leads out of it, and no pipe or device is waited for.

@@ -1,4 +1,4 @@
-"""From the rows of a manifest to rows of the ledger: by key, whatever place they had before."""
+"""Plans rows of a manifest as rows of the ledger: they are matched by key, whatever place they had."""
 
 from __future__ import annotations
 
@@ -94,32 +94,33 @@ class _Known:
     asks_first: bool = False
 
     @property
-    def refused(self) -> bool:
+    def rejected(self) -> bool:
         """Whether it was planned as failed."""
         return self.untouched and self.error_type == _INVALID and self.state is RowState.FAILED
 
     @property
-    def doubted(self) -> bool:
+    def suspected(self) -> bool:
         """Whether it was planned as unknown."""
         return self.untouched and self.state is RowState.UNKNOWN
 
-    def stands(self, row: NewRow) -> bool:
-        """Whether a row that asks for the same leaves it as it is."""
+    def unchanged(self, row: NewRow) -> bool:
+        """Whether it stays as it is when the manifest has a row that asks for the same."""
         if not self.untouched:
             return True
         if self.asks_first:  # whatever is wrong with it now, its job is asked
             return True
-        if self.refused:
+        if self.rejected:
             return False
         if row.problem is not None:
             return self.state is not RowState.PLANNED
-        if row.doubtful is not None and not row.accepted:  # a person who had it tried again has decided
+        if row.possible_second_bill is not None and not row.accepted:
+            # A person who had it tried again has decided.
             return self.state is not RowState.PLANNED or self.retries > 0
-        return not self.doubted
+        return not self.suspected
 
 
-class _Standing(NamedTuple):
-    """How a row stands as it is planned."""
+class _PlannedState(NamedTuple):
+    """The state that a row is planned in, and why."""
 
     state: RowState
     ended_at: float | None = None
@@ -129,8 +130,8 @@ class _Standing(NamedTuple):
     doubt: str | None = None
 
 
-class _Place(NamedTuple):
-    """Where a row of the manifest goes."""
+class _Slot(NamedTuple):
+    """The key that a row of the manifest gets, and the row that has it in the ledger."""
 
     key: str
     known: _Known | None
@@ -159,7 +160,7 @@ class _Writes:
         connection = store.connection
         connection.executemany(_NEW, self.new)
         for row, job in self.earlier:
-            _take_over(row, job, store)
+            _adopt_job(row, job, store)
         connection.executemany(_FOUND_AGAIN, self.found_again)
         connection.executemany(_REPLACED, self.replaced)
         connection.executemany(_CELLS, self.cells)
@@ -167,7 +168,7 @@ class _Writes:
 
 
 class Planning:
-    """One reading of a manifest, from its first row to its last.
+    """A plan: one reading of a manifest, from its first row to its last.
 
     Args:
         store: Where the rows go.
@@ -183,8 +184,8 @@ class Planning:
         self._repeated: list[tuple[str, int]] = []
         self._repeats: dict[str, _Repeat] = {}
 
-    def take_up(self, rows: Sequence[NewRow], at: float, store: Store) -> Change:
-        """Plan some rows; those that are planned already are passed over.
+    def add_rows(self, rows: Sequence[NewRow], at: float, store: Store) -> Change:
+        """Plan some rows; those that this plan has already are passed over.
 
         Raises:
             ManifestError: Rows that ask for different things were given the same key. Nothing is written, and
@@ -195,7 +196,7 @@ class Planning:
         writes, problems = _Writes(), []
         for row in rows:
             try:
-                place = self._place(row, known)
+                place = self._slot(row, known)
             except ManifestError as problem:
                 problems.append(problem.message)
                 continue
@@ -211,7 +212,7 @@ class Planning:
         return writes.change
 
     def end(self, store: Store) -> tuple[Planned, Change]:
-        """Take out what did not come, unless it was ever ordered; returns what became of all rows."""
+        """End the plan: remove rows that did not come and were never ordered. Returns what became of all."""
         gone = {
             RowState(state): count
             for state, count in store.connection.execute(_GONE, (self._plan,)).fetchall()
@@ -237,7 +238,7 @@ class Planning:
         )
         return planned, {state: -count for state, count in gone.items()}
 
-    def _place(self, row: NewRow, known: _Found) -> _Place | None:
+    def _slot(self, row: NewRow, known: _Found) -> _Slot | None:
         """Where it goes; None if it is planned already."""
         base = key = encode(row.key)
         number = 1
@@ -256,7 +257,7 @@ class Planning:
             key = f"{base}~{number}"
         if number > 1:
             self._repeat(base, key, _Repeat(number, row.index))
-        return _Place(key, found)
+        return _Slot(key, found)
 
     def _next_number(self, base: str, number: int, index: int) -> int:
         last = self._repeats.get(base)
@@ -275,7 +276,7 @@ class Planning:
     def _add(self, row: NewRow, key: str, at: float, writes: _Writes) -> _Known:
         self._last_id += 1
         self._tally["new"] += 1
-        now = _standing(row, at)
+        now = _planned_state(row, at)
         writes.new.append((self._last_id, row.index, key, row.digest, *now, self._plan))
         writes.cells.append((self._last_id, dumps(row.cells)))
         writes.change[now.state] += 1
@@ -285,7 +286,7 @@ class Planning:
 
     def _update(self, row: NewRow, key: str, known: _Known, at: float, writes: _Writes) -> None:
         same = known.digest == row.digest
-        if not known.stands(row) or (known.untouched and not same):
+        if not known.unchanged(row) or (known.untouched and not same):
             self._tally["known" if same else "replanned"] += 1
             self._replace(row, known, at, writes)
         else:
@@ -293,7 +294,7 @@ class Planning:
             if not same and len(self._changed) < _TOLD:
                 self._changed.append(key)
             writes.found_again.append((row.index, self._plan, known.id))
-            if known.state is RowState.PLANNED or known.doubted:
+            if known.state is RowState.PLANNED or known.suspected:
                 # Its title, say, may be another, although it asks for the same.
                 writes.cells.append((known.id, dumps(row.cells)))
         known.index, known.plan = row.index, self._plan
@@ -302,8 +303,8 @@ class Planning:
         if known.asks_first:
             row = replace(row, problem=None)
         if known.retries and row.problem is None:
-            row = replace(row, doubtful=None)  # a person who had it tried again has decided
-        now = _standing(row, at)
+            row = replace(row, possible_second_bill=None)  # a person who had it tried again has decided
+        now = _planned_state(row, at)
         writes.replaced.append((row.index, row.digest, *now, self._plan, known.id))
         writes.cells.append((known.id, dumps(row.cells)))
         if row.earlier is not None and now.state is RowState.PLANNED and not known.asks_first:
@@ -315,8 +316,8 @@ class Planning:
         known.digest, known.state, known.error_type = row.digest, now.state, now.error_type
 
 
-def _take_over(row: int, job: EarlierJob, store: Store) -> None:
-    """Let a new row ask the job of an earlier batch first, as one does that is tried again."""
+def _adopt_job(row: int, job: EarlierJob, store: Store) -> None:
+    """Give a new row the job of an earlier batch, to be asked first as in a retry."""
     here = known_as(job.world, store)
     remote_id = encode(job.remote_id)
     store.connection.execute(_ITS_JOB, (remote_id, here.place, here.world, row, job.digest))
@@ -332,14 +333,14 @@ def _take_over(row: int, job: EarlierJob, store: Store) -> None:
     )
 
 
-def _standing(row: NewRow, at: float) -> _Standing:
+def _planned_state(row: NewRow, at: float) -> _PlannedState:
     if row.problem is not None:
         problem = encode(row.problem)
-        return _Standing(RowState.FAILED, at, problem, _INVALID, problem)
-    doubt = encode(row.doubtful)
+        return _PlannedState(RowState.FAILED, at, problem, _INVALID, problem)
+    doubt = encode(row.possible_second_bill)
     if doubt is not None and not row.accepted:
-        return _Standing(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt, doubt)
-    return _Standing(RowState.PLANNED, doubt=doubt)
+        return _PlannedState(RowState.UNKNOWN, at, doubt, _DOUBTFUL, doubt, doubt)
+    return _PlannedState(RowState.PLANNED, doubt=doubt)
 
 
 class _Found:

@@ -1,4 +1,4 @@
-"""A look at a ledger that changes nothing: safe beside the process that writes it, and after its death.
+"""Reads a ledger without changing it: safe beside the process that writes it, and after its death.
 
 Only what a process that died has left half-written is undone first, as SQLite does for whoever writes next.
 """
@@ -11,9 +11,9 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from opus_async.batch.ledger import database
@@ -21,156 +21,23 @@ from opus_async.batch.ledger.migrations import show_current_columns
 from opus_async.batch.ledger.own_files import open_own
 from opus_async.batch.ledger.schema import BY_PERSON, SCHEMA_VERSION
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error
+from opus_async.batch.ledger.stored import (
+    DECIDED,
+    NOT_COMPLETED,
+    FailureGroup,
+    StoredRow,
+    StoredSample,
+    StoredSession,
+)
 from opus_async.batch.meta import BatchMeta
-from opus_async.batch.rows import ENDED, EarlierJob, RowState
+from opus_async.batch.rows import EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
 
-NOT_COMPLETED = ENDED - {RowState.COMPLETED}
-"""States of rows that have an end and no result."""
-
 _NEEDS_WRITING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRow:
-    """A row as it stands in the ledger.
-
-    Attributes:
-        id: The ledger's own number for it.
-        index: Its place in the manifest, from 0.
-        key: What names it.
-        digest: SHA-256 in hex of what it asks for.
-        state: Where it stands.
-        stage: The platform's stage it is in, or ended in.
-        remote_id: The platform's id of its job.
-        generation: Of the platform's API, by which the id is known.
-        status: The platform's last word on it.
-        orders: How many orders to start it were made durable.
-        attempts: How often it was taken up from the beginning.
-        session: The session that last changed it.
-        started_at: When it was first taken up; this and all other times in seconds since the epoch.
-        ordered_at: When the order to start was about to leave.
-        ended_at: When its end was known.
-        look_at: When it is to be looked at again.
-        waiting_since: Since when it waits for a person.
-        timings: Seconds per stage, and ``total``.
-        error: What went wrong.
-        error_type: The name of the error's class.
-        cause: The same for all rows that failed for the same reason.
-        note: What a person, or the planning, left to say.
-        decided_by: ``person`` where one said that it is completed or failed; else None.
-        result_offset: Where its line of ``results.jsonl`` begins, in bytes.
-        result_length: Of that line in bytes, the line end included.
-        result_digest: SHA-256 in hex of that line.
-        plan: The planning that last saw it in the manifest.
-        cells: Column -> value, as planned.
-    """
-
-    id: int
-    index: int
-    key: str
-    digest: str | None
-    state: RowState
-    stage: str | None
-    remote_id: str | None
-    generation: str | None
-    status: str | None
-    orders: int
-    attempts: int
-    session: int | None
-    started_at: float | None
-    ordered_at: float | None
-    ended_at: float | None
-    look_at: float | None
-    waiting_since: float | None
-    timings: Mapping[str, float] = field(repr=False)
-    error: str | None
-    error_type: str | None
-    cause: str | None
-    note: str | None
-    decided_by: str | None
-    result_offset: int | None
-    result_length: int | None
-    result_digest: str | None
-    plan: int | None
-    cells: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def reason(self) -> str | None:
-        """What went wrong; of a row that a person called failed, that this was so."""
-        return reason(self.state, self.decided_by, self.error)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
-    """One process that worked on the batch.
-
-    Attributes:
-        id: Its number, from 1.
-        began_at: In seconds since the epoch.
-        ended_at: In seconds since the epoch; None while it works, and for ever when it died.
-        seen_at: The last moment of which it left a trace: its end, a sample, or a change of a row.
-        pid: Its process id.
-        host: The machine it ran on.
-        version: Of this package.
-        settings: What it was told to do, without secrets.
-        ended_because: Why it stopped.
-        exit_code: What the shell was told.
-        stray_shells: Shells it made that were never started.
-        uploads_saved: Files that needed no upload, because the same content was there.
-    """
-
-    id: int
-    began_at: float
-    ended_at: float | None
-    seen_at: float
-    pid: int | None
-    host: str | None
-    version: str | None
-    settings: Mapping[str, Any]
-    ended_because: str | None
-    exit_code: int | None
-    stray_shells: int
-    uploads_saved: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSample:
-    """A sample, and when it was taken.
-
-    Attributes:
-        at: In seconds since the epoch.
-        session: By which session.
-        sample: How that one stood.
-    """
-
-    at: float
-    session: int
-    sample: Sample
-
-
-@dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """Rows that ended without completing for the same reason.
-
-    Attributes:
-        cause: The reason.
-        count: How many they are.
-        states: How many of them are in which state.
-        examples: The first of them in manifest order.
-        told: The cause as people read it.
-    """
-
-    cause: str
-    count: int
-    states: Mapping[RowState, int]
-    examples: tuple[StoredRow, ...]
-    told: str
 
 
 _COLUMNS = tuple(each.name for each in fields(StoredRow))
@@ -178,7 +45,6 @@ _SELECTED = ", ".join(
     {"index": "rows.position", "cells": "cells.cells"}.get(name, f"rows.{name}") for name in _COLUMNS
 )
 _ROWS = f"SELECT {_SELECTED} FROM rows LEFT JOIN cells ON cells.row = rows.id"  # noqa: S608 - names of ours
-DECIDED = "a person decided that it failed"
 _BY_A_PERSON = f"rows.state = 'failed' AND rows.decided_by = '{BY_PERSON}'"
 CAUSE = (
     f"CASE WHEN {_BY_A_PERSON} THEN '{DECIDED}' "
@@ -236,7 +102,7 @@ class LedgerReader:
         with self._explained():
             database.refuse_links(self._path, written=False)
             database.recover(self._path)
-            self._connection = database.open_to_look(self._path)
+            self._connection = database.open_for_reading(self._path)
         try:
             with self._explained():
                 show_current_columns(self._connection)
@@ -260,8 +126,8 @@ class LedgerReader:
             self._results.close()
 
     @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """All that is read inside is of one moment."""
+    def snapshot(self) -> Iterator[None]:
+        """Read all that is read inside from one moment of the ledger."""
         with self._explained():
             self._connection.execute("BEGIN")
         try:
@@ -427,10 +293,3 @@ class LedgerReader:
             raise to_ledger_error(error, self._path) from None
         except ValueError as error:
             raise LedgerError(f"{self._path} holds what this version cannot read ({error})") from None
-
-
-def reason(state: RowState, decided_by: str | None, error: str | None) -> str | None:
-    """What went wrong with a row; of one that a person called failed, that this was so."""
-    if state is not RowState.FAILED or decided_by != BY_PERSON:
-        return error
-    return f"{DECIDED}; until then: {error}" if error else DECIDED

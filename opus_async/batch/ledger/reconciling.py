@@ -1,4 +1,4 @@
-"""Making ``results.jsonl`` and the ledger agree when a batch is opened: what each knows, the other learns."""
+"""Makes ``results.jsonl`` and the ledger agree when a batch is opened, after a crash."""
 
 from __future__ import annotations
 

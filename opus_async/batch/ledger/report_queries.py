@@ -1,4 +1,4 @@
-"""What only a report asks a ledger."""
+"""Queries of a ledger that only a report makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opus_async.batch.ledger.reader import CAUSE, LedgerReader, reason
+from opus_async.batch.ledger.reader import CAUSE, LedgerReader
+from opus_async.batch.ledger.stored import failure_reason
 from opus_async.batch.rows import ENDED, RowState
 from opus_async.metrics.bottleneck import Bottleneck
 
@@ -200,11 +201,11 @@ class ReportQueries(LedgerReader):
         return [(Bottleneck.from_json(self._json(data)), count) for data, count in self._select(_BOTTLENECKS)]
 
     def named_files(self) -> Files:
-        """What was uploaded, or need not be."""
+        """Files that rows name: how many, and how many bytes of them are repeated."""
         return Files(*self._one(_FILES))
 
     def downloads(self) -> Downloads:
-        """What was fetched."""
+        """Result files that were downloaded."""
         return Downloads(*self._one(_DOWNLOADS))
 
     def _one(self, statement: str) -> tuple[Any, ...]:
@@ -214,7 +215,7 @@ class ReportQueries(LedgerReader):
 
 def _example(values: tuple[Any, ...]) -> Example:
     index, key, state, job_id, decided_by, error = values
-    return Example(index, key, RowState(state), job_id, reason(RowState(state), decided_by, error))
+    return Example(index, key, RowState(state), job_id, failure_reason(RowState(state), decided_by, error))
 
 
 def _slow(values: tuple[Any, ...]) -> SlowRow:

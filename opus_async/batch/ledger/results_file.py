@@ -1,4 +1,4 @@
-"""``results.jsonl``: lines are appended, brought to the disk, and only then recorded in the ledger.
+"""The file ``results.jsonl``: its lines reach the disk before the ledger records them.
 
 The ledger says how long the file is. What lies beyond is what a crash left, or evidence that the ledger has
 lost something: see :mod:`.results_tail`.
@@ -40,7 +40,7 @@ class Agreed:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[BinaryIO | None]:
-    """The file, to be read; None where there is none.
+    """Open the file for reading; None where there is none.
 
     Raises:
         LedgerDoubtful: It is no file of ours.
@@ -84,7 +84,7 @@ def known_end(connection: sqlite3.Connection, path: Path, file: BinaryIO, examin
 
 
 class ResultsFile:
-    """The file, in the hands of the writer thread.
+    """The file ``results.jsonl``, open for appending in the writer thread.
 
     Args:
         path: Made if it is not there.
@@ -103,7 +103,7 @@ class ResultsFile:
         self.size = self._written = os.fstat(self._descriptor).st_size
 
     def cut(self, size: int) -> None:
-        """Cut off what lies beyond."""
+        """Cut the file off at an offset."""
         if self._written > size:
             os.ftruncate(self._descriptor, size)
             sync(self._descriptor)
@@ -137,5 +137,5 @@ class ResultsFile:
         self._written = self.size
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         os.close(self._descriptor)

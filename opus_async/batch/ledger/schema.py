@@ -1,4 +1,4 @@
-"""What the file holds. Tables and views explain themselves: SQLite tools show these comments (``.schema``).
+"""Tables and views of a ledger. SQLite tools show the comments in them (``.schema``).
 
 Columns are only ever added, with a new version; the views are a promise to users.
 """

@@ -1,4 +1,4 @@
-"""The processes that worked on the batch, and how they stood every few seconds."""
+"""Sessions in the ledger: their beginning and end, and samples every few seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEEP_SETTLE_AFTER = "UPDATE sessions SET settle_after = max(coalesce(settle_aft
 
 
 class SessionEnd(NamedTuple):
-    """What is told of a session when it ends."""
+    """How a session ended."""
 
     ended_because: str
     exit_code: int
@@ -33,7 +33,7 @@ class SessionEnd(NamedTuple):
 
 
 def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
-    """A session begins; returns its number."""
+    """Record that a session begins; returns its number."""
     version = import_module(__name__.partition(".")[0]).__version__  # by name: no step up to the package
     values = (at, os.getpid(), socket.gethostname(), version, dumps(settings))
     number = store.connection.execute(_BEGIN, values).lastrowid
@@ -43,13 +43,13 @@ def begin(settings: Mapping[str, Any], at: float, store: Store) -> int:
 
 
 def end(when: When, story: SessionEnd, store: Store) -> None:
-    """It ends."""
+    """Record how a session ended."""
     because, *numbers = story
     store.connection.execute(_END, (when.at, encode(because), *numbers, when.session))
 
 
 def sampled(sample: Sample, when: When, store: Store) -> None:
-    """So it stands."""
+    """Record how a session stands."""
     store.connection.execute(_SAMPLE, (when.at, when.session, dumps(sample.as_json())))
 
 
@@ -60,5 +60,5 @@ def settle_after(store: Store) -> float:
 
 
 def keep_settle_after(seconds: float, store: Store) -> None:
-    """Orders of this session may still be on their way for so long when it is over."""
+    """Record for how many seconds orders of this session may be on their way when it is over."""
     store.connection.execute(_KEEP_SETTLE_AFTER, (seconds, store.session))

@@ -1,11 +1,11 @@
-"""The ledger as the event loop of the driver sees it; see :mod:`opus_async.batch.ports`."""
+"""The ledger as planning, sessions and decisions use it; see :class:`opus_async.batch.ports.BatchStore`."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,14 +20,15 @@ from opus_async.batch.ledger.journal import AT_ONCE, SqliteJournal
 from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.opening import create, reopen
 from opus_async.batch.ledger.planning import Planning
+from opus_async.batch.ledger.row_queue import SqliteRowQueue
 from opus_async.batch.ledger.sessions import SessionEnd
 from opus_async.batch.ledger.store import Store
 from opus_async.batch.ledger.transitions import Here
-from opus_async.batch.ledger.work_queue import Taken, WorkQueue
+from opus_async.batch.ledger.work_queue import WorkQueue
 from opus_async.batch.ledger.writer import Writer
 from opus_async.batch.meta import BatchMeta
-from opus_async.batch.ports import Ask, LeaseEnded, LeaseTerms, Planned, WorkerLease
-from opus_async.batch.rows import NewRow, Row, RowLease, RowState
+from opus_async.batch.ports import Ask, Planned
+from opus_async.batch.rows import NewRow, Row, RowState
 from opus_async.batch.world import NO_WORLD, Strangers
 from opus_async.errors import LedgerError
 from opus_async.metrics.counts import Counts
@@ -37,12 +38,12 @@ from opus_async.metrics.samples import Sample
 class SqliteLedger:
     """A batch directory, open for writing by this process alone; made by :meth:`create` or :meth:`open`.
 
-    It is the batch's store and queue of rows: :class:`opus_async.batch.ports.BatchStore` and
-    :class:`opus_async.batch.ports.RowQueue`. Belongs to the event loop it was made in.
+    It is the batch's :class:`opus_async.batch.ports.BatchStore`. Belongs to the event loop it was made in.
 
     Attributes:
+        queue: Hands out rows.
         journal: What workers report to.
-        recollected: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
+        results_lost: Completed rows whose lines were missing from ``results.jsonl`` when it was opened: they
             are running again, and a session fetches what their jobs left, without a new bill.
         at_home: Whether this is no copy, or one that was accepted: a copy orders nothing that is new.
         accepted: What was found to contradict the ledger when it was opened, and gone on with all the same.
@@ -50,7 +51,7 @@ class SqliteLedger:
     """
 
     def __init__(self, writer: Writer, store: Store, clock: SteadyClock) -> None:
-        self.recollected = store.agreed.lost
+        self.results_lost = store.agreed.lost
         self.at_home = store.at_home
         self.accepted = tuple(store.accepted)
         self.proved = store.agreed.proved
@@ -60,11 +61,11 @@ class SqliteLedger:
         self._counts = Counter(store.counts)
         self._published = store.published
         self._planning: _OpenPlan | None = None
-        self._queue: WorkQueue
         self._session: int | None = None
-        self._ready: deque[Row] = deque()
-        """Rows that were taken for a worker who was cancelled: they go to the next."""
         self.journal = SqliteJournal(writer, clock, self._counts, self._intend)
+        self.queue = SqliteRowQueue(
+            writer, clock, self.journal, counts=self.counts, refuse=self._refuse_while_planning
+        )
 
     @classmethod
     async def create(
@@ -75,7 +76,7 @@ class SqliteLedger:
         clock: SteadyClock | None = None,
         file_system: TypeOf = type_of,
     ) -> SqliteLedger:
-        """Begin a ledger. Until it is published, rows are planned into it, and no session begins.
+        """Create a ledger. Until it is published, rows are planned into it, and no session begins.
 
         Args:
             directory: Made if it is not there.
@@ -102,11 +103,11 @@ class SqliteLedger:
         accept_second_bill: bool = False,
         orders: Collection[RowState] = UNFINISHED,
     ) -> SqliteLedger:
-        """Open the ledger of a directory, whatever became of those who had it before.
+        """Open the ledger of a directory, after whatever end of the processes that had it before.
 
         Lines of ``results.jsonl`` that a crash kept from the ledger complete their rows; the beginning of one
         is cut off. When the file is shorter than the ledger says, the rows whose lines are gone are running
-        again; see ``recollected``.
+        again; see ``results_lost``.
 
         Args:
             directory: Of the batch.
@@ -134,11 +135,11 @@ class SqliteLedger:
     async def publish(self) -> None:
         """Give a new ledger its name: from here on the batch can be resumed."""
         self._refuse_while_planning()
-        await self._writer.run(Store.publish, alone=True)
+        await self._writer.call(Store.publish, exclusive=True)
         self._published = True
 
     async def close(self) -> None:
-        """Write what is left, and let others in. A ledger that was never published is removed.
+        """Write what is left, and release the directory. A ledger that was never published is removed.
 
         A plan that was not confirmed is abandoned.
         """
@@ -157,13 +158,13 @@ class SqliteLedger:
 
     async def row(self, key: str) -> Row | None:
         """A row as it stands; None if there is none of this key. It is not leased."""
-        return await self._writer.run(partial(work_queue.by_key, key))
+        return await self._writer.call(partial(work_queue.by_key, key))
 
     # Facts
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What is known of the batch."""
+        """The facts of the batch, by name."""
         return MappingProxyType(self._facts)
 
     @property
@@ -174,35 +175,35 @@ class SqliteLedger:
     async def set_facts(self, **facts: Any) -> None:
         """Add facts, or replace them."""
         texts = {name: json.dumps(value) for name, value in facts.items()}
-        await self._writer.run(partial(key_value.keep_facts, texts), lambda _: self._facts.update(facts))
+        await self._writer.call(partial(key_value.keep_facts, texts), lambda _: self._facts.update(facts))
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileFacts]:
         """Path -> size, mtime in ns, inode and SHA-256, as kept; what is not known is left out."""
         return await self.journal.known_files(paths)
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
-        """Keep the digest of a file, and what it was when it was taken."""
-        self._writer.post(partial(key_value.keep_file, path, (size, mtime_ns, inode, sha256)))
+        """Store the digest of a file, and its size, modification time and inode at that moment."""
+        self._writer.submit(partial(key_value.keep_file, path, (size, mtime_ns, inode, sha256)))
 
     # Planning
 
     async def begin_plan(self) -> None:
-        """From here on rows are planned, and nothing of it is durable before :meth:`confirm_plan`."""
+        """Begin a plan, of which nothing is durable before :meth:`confirm_plan`."""
         self._refuse_while_planning()
         if self._session is not None:
             raise RuntimeError("end_session() comes first: what happens to its rows must be durable")
 
         def begin(store: Store) -> Planning:
-            store.hold()
+            store.begin_long()
             return Planning(store)
 
-        await self._writer.run(begin, self._planning_begun, alone=True)
+        await self._writer.call(begin, self._planning_begun, exclusive=True)
 
     def _planning_begun(self, planning: Planning) -> None:
         self._planning = _OpenPlan(planning, self._counts.copy(), self._facts.copy())
 
     async def plan(self, rows: Sequence[NewRow]) -> None:
-        """Take up rows of the manifest.
+        """Plan rows of the manifest.
 
         Raises:
             ManifestError: A key was given to rows that ask for different things; the planning is to be
@@ -211,12 +212,12 @@ class SqliteLedger:
         planning = self._open_planning()
         for start in range(0, len(rows), AT_ONCE):
             chunk = rows[start : start + AT_ONCE]
-            await self._writer.run(partial(planning.take_up, chunk, self.now()), self._counts.update)
+            await self._writer.call(partial(planning.add_rows, chunk, self.now()), self._counts.update)
 
     async def end_plan(self) -> Planned:
-        """The manifest has ended: what did not come and was never ordered is taken out, once confirmed."""
+        """End the plan: rows that did not come and were never ordered are removed, once it is confirmed."""
         planning = self._open_planning()
-        planned, _ = await self._writer.run(planning.end, lambda ended: self._counts.update(ended[1]))
+        planned, _ = await self._writer.call(planning.end, lambda ended: self._counts.update(ended[1]))
         return planned
 
     async def confirm_plan(self, **facts: Any) -> None:
@@ -226,18 +227,18 @@ class SqliteLedger:
 
         def confirm(store: Store) -> None:
             key_value.keep_facts(texts, store)
-            store.confirm()
+            store.commit_long()
 
         def confirmed(_: None) -> None:
             self._planning = None
             self._facts.update(facts)
 
-        await self._writer.run(confirm, confirmed, alone=True)
+        await self._writer.call(confirm, confirmed, exclusive=True)
 
     async def abandon_plan(self) -> None:
         """Leave everything as it was before :meth:`begin_plan`; harmless when no plan is open."""
         try:
-            await self._writer.run(Store.abandon, self._planning_abandoned, alone=True)
+            await self._writer.call(Store.rollback_long, self._planning_abandoned, exclusive=True)
         except LedgerError:
             self._planning_abandoned()
             raise
@@ -272,31 +273,31 @@ class SqliteLedger:
         """
         if wrong := set(states) - decisions.RETRIED:
             raise ValueError(f"rows that are {', '.join(sorted(wrong))} cannot be tried again")
-        change = await self._writer.run(
+        change = await self._writer.call(
             partial(decisions.retry, states, self.journal.when()), self._counts.update
         )
         return change[RowState.PLANNED]
 
     async def doubt_again(self) -> None:
-        """Leave rows to a person that only run because a second bill was accepted, some other time."""
-        await self._writer.run(partial(decisions.doubt_again, self.now()), self._counts.update)
+        """Plan rows as unknown again that only run because an earlier command accepted a second bill."""
+        await self._writer.call(partial(decisions.doubt_again, self.now()), self._counts.update)
 
     # Where jobs were made
 
     async def strangers(
         self, world: Mapping[str, Any], *, retried: Sequence[RowState] = ()
     ) -> Sequence[Strangers]:
-        """Rows whose jobs are to be asked about, and are not known where that world is.
+        """Rows whose jobs are to be asked about, and are unknown where that world is.
 
         Args:
             world: See :mod:`opus_async.batch.world`.
             retried: States whose rows are to be tried again.
         """
-        return await self._writer.run(partial(worlds.strangers, world, retried))
+        return await self._writer.call(partial(worlds.strangers, world, retried))
 
     async def leave_strangers(self, world: Mapping[str, Any]) -> None:
-        """Give rows that are to be tried again new jobs, where the old ones cannot be asked in that world."""
-        await self._writer.run(partial(worlds.leave_strangers, world, self.journal.when()))
+        """Give rows that are tried again new jobs where the old ones cannot be asked in that world."""
+        await self._writer.call(partial(worlds.leave_strangers, world, self.journal.when()))
 
     # Decisions
 
@@ -308,7 +309,7 @@ class SqliteLedger:
         accept_second_bill: bool = False,
         ask: Ask | None = None,
     ) -> int:
-        """Settle unknown rows, as a person has found out.
+        """Settle unknown rows as a person has decided.
 
         Args:
             decision: ``done`` (it is completed; its line of ``results.jsonl`` has no outputs), ``failed``, or
@@ -328,15 +329,15 @@ class SqliteLedger:
         """
         if decision not in DECISIONS:
             raise ValueError(f"{decision!r} is none of {', '.join(DECISIONS)}")
-        rows = await self._writer.run(partial(decisions.unknown_rows, keys))
+        rows = await self._writer.call(partial(decisions.unknown_rows, keys))
         if decision != "done" and not accept_second_bill:
-            started: Mapping[str, str] = await self._writer.run(partial(decisions.started, rows))
+            started: Mapping[str, str] = await self._writer.call(partial(decisions.started, rows))
             if ask is not None and not started:
-                started = await ask(await self._writer.run(partial(worlds.jobs_of, rows)))
+                started = await ask(await self._writer.call(partial(worlds.jobs_of, rows)))
             decisions.refuse_started(started)
         for start in range(0, len(rows), AT_ONCE):
             chunk = rows[start : start + AT_ONCE]
-            await self._writer.run(
+            await self._writer.call(
                 partial(decisions.resolve, decision, chunk, self.journal.when()), self._counts.update
             )
         return len(rows)
@@ -344,7 +345,7 @@ class SqliteLedger:
     # Sessions
 
     async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
-        """A process begins to work on the batch; returns the session's number."""
+        """Begin a session of this process; returns its number."""
         if not self._published:
             raise RuntimeError("publish() comes first: what is not published does not survive")
         self._refuse_while_planning()
@@ -362,82 +363,27 @@ class SqliteLedger:
             next_look = work_queue.next_look(store.connection)
             return _Session(number, entered.here, queue, next_look, uncertain, settle_after)
 
-        return (await self._writer.run(begin, self._begun)).number
+        return (await self._writer.call(begin, self._begun)).number
 
     def _begun(self, begun: _Session) -> None:
-        self._session, self._queue = begun.number, begun.queue
-        self._ready.clear()
+        self._session = begun.number
         self.journal.begin_session(begun.number, begun.here, begun.next_look)
+        self.queue.begin_session(begun.queue)
         for row in begun.uncertain:
             self.journal.leases.hold_back(row, begun.settle_after)
 
     async def end_session(
         self, *, ended_because: str, exit_code: int, stray_shells: int, uploads_saved: int
     ) -> None:
-        """It stops."""
+        """Record how the session ended."""
         story = SessionEnd(ended_because, exit_code, stray_shells, uploads_saved)
-        await self._writer.run(partial(sessions.end, self.journal.when(), story))
+        await self._writer.call(partial(sessions.end, self.journal.when(), story))
         self._session = None
         self.journal.end_session()
 
     def sample(self, sample: Sample) -> None:
-        """Keep how the session stands."""
-        self._writer.post(partial(sessions.sampled, sample, self.journal.when()))
-
-    # Rows, handed out and given back
-
-    async def grant(self, terms: LeaseTerms) -> WorkerLease:
-        """Let a worker hold rows from now on. How long it may act on what it was told is durable first."""
-        if terms.settle_after:
-            await self._writer.run(partial(sessions.keep_settle_after, terms.settle_after))
-        return self.journal.leases.grant(terms)
-
-    def renew(self, lease: WorkerLease) -> bool:
-        """The worker is there: its lease lasts as long again from now; False when it has ended."""
-        return self.journal.leases.renew(lease)
-
-    async def revoke(self, lease: WorkerLease) -> int:
-        """End a lease; returns how many rows are handed out again."""
-        return self.journal.leases.revoke(lease)
-
-    async def lease(self, count: int, worker: WorkerLease) -> Sequence[Row]:
-        """Hand out rows to be worked on; empty when there is none just now."""
-        self._refuse_while_planning()
-        leases = self.journal.leases
-        if not leases.is_valid(worker.epoch):
-            raise LeaseEnded(worker)
-        wanted = count - len(self._ready)
-        if wanted > 0:
-            returned = leases.returned(wanted)
-            await self._writer.run(
-                partial(self._queue.take, wanted, self.now(), worker, returned), self._taken
-            )
-        rows = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
-        rows = [
-            row
-            if row.held.epoch == worker.epoch
-            else replace(row, lease=RowLease(row.id, worker.owner, worker.epoch))
-            for row in rows
-        ]
-        for row in rows:
-            leases.hold(row)
-        return rows
-
-    def _taken(self, taken: Taken) -> None:
-        """Keep rows for the next who asks: the one who did may have been cancelled."""
-        self._ready.extend(taken.rows)
-        self.journal.looks(taken.next_look)
-
-    def next_due(self) -> float | None:
-        """Seconds until a row can be handed out that cannot now; None when none will be."""
-        times = [
-            time for time in (self.journal.next_look, self.journal.leases.next_return()) if time is not None
-        ]
-        return max(0.0, min(times) - self.now()) if times else None
-
-    def release(self, row: Row) -> None:
-        """A row is not worked on any more, and stays as it stands for a later session."""
-        self.journal.leases.let_go(row.held)
+        """Record how the session stands."""
+        self._writer.submit(partial(sessions.sampled, sample, self.journal.when()))
 
     # The bill
 

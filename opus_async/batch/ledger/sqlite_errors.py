@@ -1,4 +1,4 @@
-"""What SQLite or the disk refuses, as our error: which file, why, and what to do."""
+"""Turns errors of SQLite and of the disk into LedgerError: which file, why, and what to do."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def to_ledger_error(error: Exception, path: Path) -> LedgerError:
-    """The error for what went wrong with a file of a batch directory.
+    """The LedgerError for what went wrong with a file of a batch directory.
 
     Args:
         error: As it was raised; one of ours is returned as it is.
@@ -52,7 +52,7 @@ def to_ledger_error(error: Exception, path: Path) -> LedgerError:
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Raise what the system or SQLite raises as our error."""
+    """Raise errors of the system and of SQLite as LedgerError."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:

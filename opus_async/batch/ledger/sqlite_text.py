@@ -1,4 +1,4 @@
-"""Text and JSON as a database can hold them, whatever came over the wire or stands in a file name."""
+"""Makes any text, from the wire or of a file name, fit for a database; and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a batch directory is open for writing: the lock, the database, ``results.jsonl``."""
+"""The open files of a batch directory: the lock, the database, ``results.jsonl``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - words of ours, no val
 
 
 class Claim:
-    """Whether an order may leave: known once its step is written.
+    """Whether an order to start may leave; known once its step is written.
 
     Attributes:
         refused: Whether its id is another job's, and nothing was written.
@@ -79,12 +79,12 @@ class Store:
         self._marked = False
         self._copied_back = 0
         """Rows that had been changed when the log was last copied back."""
-        self._held = False
-        """Whether groups are no transactions of their own, but part of one that is confirmed or abandoned."""
+        self._long = False
+        """Whether groups are no transactions of their own, but part of a long one."""
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """To the database, with the steps written that were taken so far."""
+        """The connection to the database; steps taken so far are written first."""
         assert self._connection is not None  # noqa: S101 - whoever makes a store connects it
         if self._steps:
             steps, self._steps = self._steps, []
@@ -112,19 +112,19 @@ class Store:
         """Whether what is committed survives."""
         return self._results is not None
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Connect to a new database; see :data:`database.NEW_LEDGER`."""
-        self._connection = database.make(self.directory / database.NEW_LEDGER)
+        self._connection = database.create(self.directory / database.NEW_LEDGER)
 
     def open(self) -> None:
         """Connect to the ledger, and open or make its results."""
         with translate_errors(self.directory / LEDGER):
-            self._connection = database.open_durable(self.directory / LEDGER)
+            self._connection = database.open_for_writing(self.directory / LEDGER)
         with translate_errors(self.directory / RESULTS):
             self._results = ResultsFile(self.directory / RESULTS)
 
     def publish(self) -> None:
-        """Bring a new ledger to the disk and give it its name: from here on resuming works."""
+        """Bring a new ledger to the disk and give it its name: from here on it can be resumed."""
         new, path = self.directory / database.NEW_LEDGER, self.directory / LEDGER
         with translate_errors(path):
             database.finish(self.connection, new)
@@ -136,7 +136,7 @@ class Store:
         self.leave_mark()
 
     def step(self, step: Step, claim: Claim | None = None) -> None:
-        """Take a step: it is written, with others, before anything else is done or the group ends.
+        """Add a step to the group; it is written, with others, before anything else is done.
 
         Args:
             step: What.
@@ -152,7 +152,7 @@ class Store:
         Raises:
             LedgerError: Another process works on the batch by now.
         """
-        if self._held:
+        if self._long:
             return
         self.connection.execute("BEGIN IMMEDIATE")
         self.check_session()
@@ -161,7 +161,7 @@ class Store:
         """Bring the lines of the group, then its changes, to the disk."""
         connection = self.connection
         self._lock.name_holder()
-        if self._held:
+        if self._long:
             return
         if self._results is not None:
             with translate_errors(self._results.path):
@@ -171,11 +171,11 @@ class Store:
             self._copy_back()
 
     def settle(self) -> None:
-        """From the next mark on this is where the ledger lives."""
+        """Make this folder the home of the ledger, from the next mark on."""
         self.identity = {**self.identity, "home": Home.of(self.directory).as_fact()}
 
     def leave_mark(self) -> None:
-        """Say in the ledger, and then beside it, how far it has come; see :mod:`.mark`."""
+        """Write a mark: in the ledger, and then beside it, how far it has come; see :mod:`.mark`."""
         batch = self.identity.get("id") or secrets.token_hex(16)
         number = self.identity.get("number", 0) + 1
         with translate_errors(self.directory / f"{MARK}{number}"):
@@ -197,23 +197,23 @@ class Store:
         self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self.leave_mark()
 
-    def hold(self) -> None:
-        """Let all groups from here on be one, until it is confirmed or abandoned."""
+    def begin_long(self) -> None:
+        """Begin a transaction that spans all groups until it is committed or rolled back."""
         self.begin()
-        self._held = True
+        self._long = True
 
-    def confirm(self) -> None:
-        """Bring what was held to the disk, all of it or nothing."""
-        self._held = False
+    def commit_long(self) -> None:
+        """Commit the long transaction: all of it reaches the disk, or nothing."""
+        self._long = False
         self.commit()
 
-    def abandon(self) -> None:
-        """Undo what was held, if anything is."""
-        if self._held:
+    def rollback_long(self) -> None:
+        """Roll the long transaction back, if one is open."""
+        if self._long:
             self._steps.clear()
             self._claims.clear()
             self.connection.execute("ROLLBACK")
-            self._held = False
+            self._long = False
 
     def newest_session(self) -> int:
         """The number of the session that was begun last; 0 if there was none."""
@@ -236,8 +236,8 @@ class Store:
                 f"one orders nothing more, and what it has ordered is with the other one"
             )
 
-    def give_up(self, error: Exception) -> LedgerError:
-        """Undo the group, and say what went wrong.
+    def fail(self, error: Exception) -> LedgerError:
+        """Roll back after an error; returns it as a LedgerError.
 
         Lines that were written stay: whether a commit that failed has reached the disk is only known when the
         ledger is opened again, and then they are recorded, or cut off.
@@ -253,7 +253,7 @@ class Store:
             if self._connection is not None:
                 if self._marked:
                     with suppress(sqlite3.Error, LedgerError):  # then the last mark is good still
-                        self.abandon()
+                        self.rollback_long()
                         self.leave_mark()
                 with suppress(sqlite3.Error):  # what was committed is safe without a last checkpoint
                     self._connection.close()

@@ -1,4 +1,4 @@
-"""The steps of a row: what each says, and what it changes, as SQL. Many steps are one statement.
+"""The steps of a row: what each records, and what it changes, as SQL. Many steps are one statement.
 
 Python's ``sqlite3`` gives up the interpreter in every single statement, and has to win it back from an event
 loop that is busy and waits for nobody. Measured: ten statements a row doubled what the ledger cost, and let
@@ -43,7 +43,7 @@ class Here(NamedTuple):
 
 
 class _Transition(NamedTuple):
-    """What follows the row in a step, in order, and what becomes of the row."""
+    """The values of a step, in order, and the SQL that it runs."""
 
     says: tuple[str, ...]
     sql: str
@@ -52,7 +52,7 @@ class _Transition(NamedTuple):
 
 
 def begun(row: int, when: When) -> Step:
-    """It is taken up: for the first time, or again after a death."""
+    """The row is started: for the first time, or again after a crash."""
     return ("begun", row, *when)
 
 
@@ -79,7 +79,7 @@ _IS_ITS = """
 
 
 def job_created(row: int, remote_id: str, generation: str, here: Here) -> Step:
-    """It has a shell; one whose id is another's is passed over."""
+    """The row has a shell; one whose id is another job's is passed over."""
     return ("job_created", row, encode(remote_id), generation, *here)
 
 
@@ -94,7 +94,7 @@ _JOB_CREATED = _Transition(
 
 
 def start_intent(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
-    """Its order is about to leave; one whose id is another's is refused, see :data:`REFUSED`."""
+    """The order to start is about to leave; refused if the id is another job's, see :data:`REFUSED`."""
     return ("start_intent", row, *when, encode(remote_id), generation, *here)
 
 
@@ -117,7 +117,7 @@ _START_INTENT = _Transition(
 
 
 def job_superseded(row: int, when: When) -> Step:
-    """Its job is done with, and a new one is to be made."""
+    """The job gave way to a new one, to be made."""
     return ("job_superseded", row, *when)
 
 
@@ -168,7 +168,7 @@ _RESTART_FORBIDDEN = _Transition(
 
 
 def start_accepted(row: int, when: When) -> Step:
-    """The platform has accepted it."""
+    """The platform has accepted the order."""
     return ("start_accepted", row, *when)
 
 
@@ -189,7 +189,7 @@ _STATUS_SEEN = _Transition(("status",), "UPDATE rows SET status = :status WHERE 
 def parked(
     row: int, when: When, status: str, timings: Mapping[str, float], look_at: float, *, again: bool
 ) -> Step:
-    """It waits for a person; ``again`` if it did before this look."""
+    """The row waits for a person; ``again`` if it did so before this poll."""
     return ("parked_again" if again else "parked", row, *when, encode(status), dict(timings), look_at)
 
 
@@ -203,12 +203,12 @@ _PARKED = _Transition(
 )
 
 
-def goes_on(row: int, when: When, status: str) -> Step:
-    """The person it waited for has done what was to do."""
-    return ("goes_on", row, *when, encode(status))
+def unparked(row: int, when: When, status: str) -> Step:
+    """The row, which waited for a person, runs again."""
+    return ("unparked", row, *when, encode(status))
 
 
-_GOES_ON = _Transition(
+_UNPARKED = _Transition(
     ("at", "session", "status"),
     """
     UPDATE rows SET state = 'running', session = :session, status = :status, waiting_since = NULL
@@ -217,10 +217,10 @@ _GOES_ON = _Transition(
 )
 
 
-def ended(row: int, when: When, ending: RowResult, line: Line | None) -> Step:
-    """It has ended."""
+def finished(row: int, when: When, ending: RowResult, line: Line | None) -> Step:
+    """The row has ended."""
     return (
-        "ended",
+        "finished",
         row,
         *when,
         ending.state,
@@ -235,7 +235,7 @@ def ended(row: int, when: When, ending: RowResult, line: Line | None) -> Step:
     )
 
 
-_ENDED = _Transition(
+_FINISHED = _Transition(
     (
         *(
             "at",
@@ -262,7 +262,7 @@ _ENDED = _Transition(
     """,
 )
 
-_MEANINGS = {
+_TRANSITIONS = {
     "begun": _BEGUN,
     "job_created": _JOB_CREATED,
     "start_intent": _START_INTENT,
@@ -273,8 +273,8 @@ _MEANINGS = {
     "status_seen": _STATUS_SEEN,
     "parked": _PARKED,
     "parked_again": _PARKED._replace(is_change=False),
-    "goes_on": _GOES_ON,
-    "ended": _ENDED,
+    "unparked": _UNPARKED,
+    "finished": _FINISHED,
 }
 _REMEMBER = """
     INSERT INTO history (at, session, row, state)
@@ -299,13 +299,13 @@ def definitions() -> list[str]:
     """The view that takes steps, and a trigger for each. They belong to a connection, not to the file."""
     view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step"
     refused = f"CREATE TEMP TABLE {REFUSED} (row INTEGER PRIMARY KEY)"
-    return [refused, view, *(_trigger(name, meaning) for name, meaning in _MEANINGS.items())]
+    return [refused, view, *(_trigger(name, transition) for name, transition in _TRANSITIONS.items())]
 
 
-def _trigger(name: str, meaning: _Transition) -> str:
-    places = {said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(meaning.says, 2)}
+def _trigger(name: str, transition: _Transition) -> str:
+    places = {said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(transition.says, 2)}
     places["row"] = "NEW.row"
-    body = meaning.sql + (_REMEMBER if meaning.is_change else "")
+    body = transition.sql + (_REMEMBER if transition.is_change else "")
     body = _NAMED.sub(lambda found: places[found[1]], body)
     return (
         f"CREATE TEMP TRIGGER step_{name} INSTEAD OF INSERT ON step WHEN NEW.name = '{name}' BEGIN {body} END"

@@ -1,4 +1,4 @@
-"""Which rows are to be worked on, in which order. A take costs by what it returns, not by what there is.
+"""Chooses the rows that are worked on next. A take costs by what it returns, not by what there is.
 
 What is handed out is only remembered here, in the writer thread: by cursors that never go back. A row that is
 due for a look loses its time as it is handed out, so that it is not due again before it is parked again.
@@ -76,7 +76,7 @@ class Taken:
 
     Attributes:
         rows: The rows.
-        next_look: When the next of those that rest is due.
+        next_look: When the next parked row is due.
     """
 
     rows: Sequence[Row]
@@ -109,7 +109,7 @@ class WorkQueue:
     def take(
         self, count: int, now: float, worker: WorkerLease, returned: Sequence[int], store: Store
     ) -> Taken:
-        """Hand out so many rows at most.
+        """Take rows for a worker, so many at most.
 
         Args:
             count: How many.
@@ -149,7 +149,7 @@ class WorkQueue:
 
 
 def next_look(connection: sqlite3.Connection) -> float | None:
-    """When the next row that rests is due; None when none rests."""
+    """When the next parked row is due to be polled; None when none is parked."""
     found = connection.execute(_NEXT_LOOK).fetchone()
     return None if found is None else found[0]
 

@@ -1,4 +1,4 @@
-"""Where jobs were made, and which of them mean nothing where this process works.
+"""Worlds in the ledger: where jobs were made, and which of them are unknown where this process works.
 
 What a world is, :mod:`opus_async.batch.world` tells.
 """
@@ -60,7 +60,7 @@ class Entered:
 
 
 def enter(world: Mapping[str, Any], store: Store) -> Entered:
-    """Work in a world from here on."""
+    """Record the world that a session works in."""
     here = known_as(world, store)
     same = frozenset(other for other, _, there in _known(store) if is_same(world, there))
     return Entered(here, same)
@@ -80,7 +80,7 @@ def known_as(world: Mapping[str, Any], store: Store) -> Here:
 
 
 def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: Store) -> Sequence[Strangers]:
-    """Rows whose jobs would have to be asked about where they are not known.
+    """Rows whose jobs would have to be asked about at a place that does not know them.
 
     Args:
         world: Where they would be asked about.
@@ -94,7 +94,7 @@ def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: St
 
 
 def leave_strangers(world: Mapping[str, Any], when: When, store: Store) -> None:
-    """Let new jobs take the place of those that were to be asked first, and cannot be asked there."""
+    """Let new jobs replace those that were to be asked first and cannot be asked there."""
     place = _place(world, _known(store))
     store.connection.execute(_LEAVE_HISTORY, (*when, place))
     rows = [row for (row,) in store.connection.execute(_RETRIED_ELSEWHERE, (place,))]

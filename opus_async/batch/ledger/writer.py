@@ -1,4 +1,4 @@
-"""The one thread that writes. Many callers share one commit: a disk does some hundred of them a second.
+"""The writer thread of a ledger. Many callers share a commit: a disk does some hundred of them a second.
 
 Callers in the event loop queue what is to be done; the thread does all that is there in one transaction and
 then tells all who wait, in one call into the loop. What nobody waits for rides along with the next that
@@ -30,17 +30,17 @@ Work = Callable[[Store], T]
 
 GROUP = 1000
 """Operations in one transaction at most: more would hold the interpreter until the loop notices."""
-PACE = 0.004
-"""Seconds from the beginning of one commit to the next at least: company costs little more."""
-LONGEST_PACE = 0.1
-DUTY = 0.015
-"""Share of a processor that commits may take in the long run: beyond it each waits for more company, up to
-``LONGEST_PACE`` seconds. A job waits for two of them, and lasts for seconds at least."""
-CREDIT = 0.02
+INTERVAL = 0.004
+"""Seconds from the beginning of one commit to the next at least: more operations in one cost little more."""
+MAX_INTERVAL = 0.1
+CPU_SHARE = 0.015
+"""Share of a processor that commits may take in the long run: beyond it each waits for more operations, up to
+``MAX_INTERVAL`` seconds. A job waits for two of them, and lasts for seconds at least."""
+BURST = 0.02
 """Seconds of a processor that a burst of commits may take before any of them waits."""
-CROWD = 500
-"""Operations that are company enough: then nothing is waited for."""
-POSTS_WAIT = 0.1
+FULL_GROUP = 500
+"""Operations that are enough for a commit: then nothing is waited for."""
+SUBMITTED_WAIT = 0.1
 """Seconds that operations nobody waits for wait for one that somebody does."""
 
 
@@ -49,7 +49,7 @@ class _Operation:
     work: Work[Any]
     future: asyncio.Future[Any] | None = None
     deliver: Callable[[Any], None] | None = None
-    alone: bool = False
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Outcome:
 
 
 class Writer:
-    """A store and its thread, in the hands of an event loop; made by :meth:`start`."""
+    """Runs operations on a store in a thread, for callers in an event loop; made by :meth:`start`."""
 
     def __init__(self) -> None:
         self._maker = Maker()
@@ -106,14 +106,14 @@ class Writer:
                     await _to_its_end(writer._closed)
             raise
 
-    def step(self, step: Step) -> None:
-        """Have a step of a row written soon, and do not wait for it."""
+    def append(self, step: Step) -> None:
+        """Write a step of a row soon; returns at once."""
         self._check()
         self._queue.append(step)
         self._wake()
 
-    def post(self, work: Work[object], deliver: Callable[[Any], None] | None = None) -> None:
-        """Have something done soon, and do not wait for it.
+    def submit(self, work: Work[object], deliver: Callable[[Any], None] | None = None) -> None:
+        """Do something soon; returns at once.
 
         Args:
             work: What.
@@ -123,26 +123,26 @@ class Writer:
         self._queue.append(_Operation(work, None, deliver))
         self._wake()
 
-    async def run(
+    async def call(
         self,
         work: Work[T],
         deliver: Callable[[T], None] | None = None,
         *,
-        patient: bool = False,
-        alone: bool = False,
+        batchable: bool = False,
+        exclusive: bool = False,
     ) -> T:
-        """Have something done, and wait until it is on the disk. It is done even if the caller is cancelled.
+        """Do something, and wait until it is on the disk. It is done even if the caller is cancelled.
 
         Args:
             work: What.
             deliver: Called in the loop with the result, before the caller goes on and whether or not he does.
-            patient: Whether it may wait for company: for what every row asks for.
-            alone: Outside of any transaction.
+            batchable: Whether it may wait for others to share a commit with: for what every row asks for.
+            exclusive: Whether it runs alone, outside of any transaction.
         """
         self._check()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.append(_Operation(work, future, deliver, alone))
-        if not patient:
+        self._queue.append(_Operation(work, future, deliver, exclusive))
+        if not batchable:
             self._at_once.set()
         self._hurry()
         return await future
@@ -188,11 +188,11 @@ class Writer:
     def _wake(self) -> None:
         if not self._anything.is_set():
             self._anything.set()
-        if len(self._queue) >= CROWD:
+        if len(self._queue) >= FULL_GROUP:
             self._at_once.set()
 
     def _settle(self, outcomes: Iterable[_Outcome]) -> None:
-        """In the loop: hand out what became of a group."""
+        """Deliver the outcomes of a group to its callers, in the loop."""
         for outcome in outcomes:
             operation, error = outcome.operation, outcome.error
             if error is None and operation.deliver is not None:
@@ -219,7 +219,7 @@ class Writer:
             group = self._next()
             if group:
                 began = time.thread_time()
-                self._call(self._settle, self._done(store, group))
+                self._in_loop(self._settle, self._done(store, group))
                 self._spent += time.thread_time() - began
             elif self._stopping:
                 break
@@ -234,47 +234,47 @@ class Writer:
         """Wait for the next group; it may be empty."""
         if not self._stopping:
             self._anything.wait()
-            self._urgent.wait(POSTS_WAIT)
-            self._at_once.wait(max(0.0, self._last_commit + self._pace() - time.monotonic()))
+            self._urgent.wait(SUBMITTED_WAIT)
+            self._at_once.wait(max(0.0, self._last_commit + self._interval() - time.monotonic()))
         now = time.monotonic()
-        self._spent = max(0.0, self._spent - (now - self._last_commit) * DUTY)
+        self._spent = max(0.0, self._spent - (now - self._last_commit) * CPU_SHARE)
         self._last_commit = now
         self._anything.clear()  # before the queue is read: whoever comes now is either read or sets it again
         self._urgent.clear()
         self._at_once.clear()
         group: list[Step | _Operation] = []
-        while self._queue and len(group) < GROUP and not (group and _is_alone(self._queue[0])):
+        while self._queue and len(group) < GROUP and not (group and _is_exclusive(self._queue[0])):
             group.append(self._queue.popleft())
-            if _is_alone(group[0]):
+            if _is_exclusive(group[0]):
                 break
         if self._queue:
             self._hurry()
         return group
 
-    def _pace(self) -> float:
-        return min(max((self._spent - CREDIT) / DUTY, PACE), LONGEST_PACE)
+    def _interval(self) -> float:
+        return min(max((self._spent - BURST) / CPU_SHARE, INTERVAL), MAX_INTERVAL)
 
     def _done(self, store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
         if self._error is None:
             try:
                 return _in_one_commit(store, group)
             except Exception as error:  # noqa: BLE001 - whatever it is: nothing may be ordered on it
-                self._error = store.give_up(error)
+                self._error = store.fail(error)
         waiting = (each for each in group if isinstance(each, _Operation))
         return [_Outcome(each, error=_again(self._error)) for each in waiting]
 
     def _tell(
         self, future: asyncio.Future[Any], result: Any = None, *, error: Exception | None = None
     ) -> None:
-        self._call(self._settle, [_Outcome(_Operation(_nothing, future), result, error)])
+        self._in_loop(self._settle, [_Outcome(_Operation(_nothing, future), result, error)])
 
-    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+    def _in_loop(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
 async def _to_its_end(future: asyncio.Future[Any]) -> None:
-    """Wait for what the thread does, however often the caller is cancelled; he is told so afterwards."""
+    """Wait for the thread however often the caller is cancelled; raises that afterwards."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -286,12 +286,12 @@ async def _to_its_end(future: asyncio.Future[Any]) -> None:
     future.result()
 
 
-def _is_alone(item: Step | _Operation) -> bool:
-    return isinstance(item, _Operation) and item.alone
+def _is_exclusive(item: Step | _Operation) -> bool:
+    return isinstance(item, _Operation) and item.exclusive
 
 
 def _in_one_commit(store: Store, group: list[Step | _Operation]) -> list[_Outcome]:
-    if isinstance(group[0], _Operation) and group[0].alone:
+    if isinstance(group[0], _Operation) and group[0].exclusive:
         return [_outcome(group[0], store)]
     outcomes = []
     store.begin()
@@ -312,7 +312,7 @@ def _outcome(operation: _Operation, store: Store) -> _Outcome:
 
 
 def _again(error: LedgerError) -> LedgerError:
-    """The same error anew, for one of the many who are told: each adds a traceback of his own."""
+    """A copy of an error, for each of the callers that get it: each adds a traceback of its own."""
     return LedgerError(error.message, disk_full=error.disk_full)
 
 

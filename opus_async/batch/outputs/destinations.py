@@ -1,4 +1,4 @@
-"""Where a person may have a file written: nowhere that a batch, this or another, has a file of its own.
+"""Checks of where an export may be written: never over a file that belongs to a batch.
 
 What a batch is made of are its ledger, its lock, its results and reports, the result files below ``outputs``,
 its manifest, and the files that its rows name.

@@ -19,8 +19,8 @@ from opus_async.text import quoted
 _STATES = {state.upper(): state for state in RowState}
 
 
-def told_of(job: EarlierJob) -> dict[str, Any]:
-    """The fields of a line that tell of it; :func:`earlier_job` reads them."""
+def job_fields(job: EarlierJob) -> dict[str, Any]:
+    """The fields of a line that describe a job; :func:`earlier_job` reads them."""
     return {"ordered": True, "digest": job.digest, "world": dict(job.world)}
 
 
@@ -42,8 +42,8 @@ def earlier_job(past: Mapping[str, Any] | None) -> EarlierJob | None:
     )
 
 
-def doubt_about(past: Mapping[str, Any] | None, place: Mapping[str, Any]) -> str | None:
-    """Why a row of an earlier batch may have been billed, or may yet; None where it is proved otherwise.
+def possible_second_bill(past: Mapping[str, Any] | None, place: Mapping[str, Any]) -> str | None:
+    """Why a row of an earlier batch may have been billed, or may be yet; None where that is disproved.
 
     Args:
         past: What its line tells of it; None for a row of no earlier batch.
@@ -70,11 +70,11 @@ def second_bill_check(place: Mapping[str, Any]) -> RecordCheck:
     """A check that refuses rows of an earlier batch that may have cost something, or may yet.
 
     Args:
-        place: As in :func:`doubt_about`.
+        place: As in :func:`possible_second_bill`.
     """
 
     def check(record: Record) -> Problem | None:
-        doubt = doubt_about(record.past, place)
+        doubt = possible_second_bill(record.past, place)
         if doubt is None:
             return None
         return Problem(

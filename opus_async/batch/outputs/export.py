@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from opus_async.batch.choices import EXPORT_FORMATS, Format
-from opus_async.batch.ledger.reader import LedgerReader, StoredRow
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import StoredRow
 from opus_async.batch.outputs import destinations
-from opus_async.batch.outputs.failures import constants
+from opus_async.batch.outputs.constants import constants
 from opus_async.batch.outputs.table_writers import (
     XLSX_ROWS,
     Column,
@@ -92,7 +93,7 @@ def export(
     destination = destination or directory / f"export.{format}"
     if destination == STDOUT and format not in STREAMED:
         raise ConfigurationError(f"{format} cannot be written to stdout: name a file")
-    with LedgerReader(directory) as ledger, ledger.one_moment():
+    with LedgerReader(directory) as ledger, ledger.snapshot():
         if destination != STDOUT:
             destinations.check(destination, destinations.kept_by(ledger, destination))
         total = ledger.counts().total
@@ -109,7 +110,7 @@ def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -
     if format == "jsonl":
         write_jsonl(file, exported.records())
         return
-    columns = exported.look_through()
+    columns = exported.infer_columns()
     if format == "csv":
         write_csv(file, columns, exported.rows(), mark=mark)
     elif format == "xlsx":
@@ -134,8 +135,8 @@ class _Exported:
         self._inputs: dict[str, ColumnTypeInference] = {}
         self._outputs: dict[str, ColumnTypeInference] = {}
 
-    def look_through(self) -> list[Column]:
-        """Read all rows once; returns the columns that hold them, in order."""
+    def infer_columns(self) -> list[Column]:
+        """Read all rows once; returns the columns that can hold them, in order."""
         for row in self._ledger.rows():
             _note(self._inputs, self._inputs_of(row))
             _note(self._outputs, self._outputs_of(row) or {})
@@ -146,7 +147,7 @@ class _Exported:
         return [*_BEFORE, *inputs, *outputs, *self._files, *_AFTER]
 
     def rows(self) -> Iterator[Sequence[Any]]:
-        """All rows, their values in the order of the columns; only after :meth:`look_through`."""
+        """All rows, their values in the order of the columns; only after :meth:`infer_columns`."""
         for row in self._ledger.rows():
             outputs = self._outputs_of(row) or {}
             yield (

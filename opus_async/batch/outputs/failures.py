@@ -10,7 +10,8 @@
 - file paths start at the batch directory, in which the file lies. Absolute ones and URLs are what they were.
 
 Everything else is under ``_opus``: ``index, job_id, status, error, stage``, and of a job that was ordered
-``ordered, digest, world``: the new batch asks it first (:mod:`opus_async.batch.outputs.earlier_job`). A
+``ordered, digest, world``: the new batch asks it first (:mod:`opus_async.batch.outputs.earlier_job`), and
+takes its results where the digest, which is made of inputs and constants, is that of the row now. A
 workflow with an input called ``key`` keeps that for its input; the row's key is then under ``_opus``.
 """
 
@@ -18,14 +19,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader, StoredRow
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import NOT_COMPLETED, StoredRow
 from opus_async.batch.meta import BatchMeta, ColumnMeta
-from opus_async.batch.outputs.earlier_job import told_of
+from opus_async.batch.outputs.constants import Constant, constants
+from opus_async.batch.outputs.earlier_job import job_fields
 from opus_async.batch.outputs.table_writers import write_jsonl
 from opus_async.batch.rows import EarlierJob
 from opus_async.disk import atomic_write
@@ -38,8 +40,7 @@ from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.binding.templates import Template, to_text
 
 OURS = "_opus"
-
-"""How a column was bound that binds in the same way in any manifest; see ``columns.py``."""
+"""The field of a line that holds all that is no input."""
 _TEXTS = ("title", "description")
 
 
@@ -61,41 +62,8 @@ def lines(ledger: LedgerReader) -> Iterator[dict[str, Any]]:
         yield given.line(row, ledger.ordered_job(row))
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """What ``--set`` gives an input in the rows that have no value of their own for it.
-
-    Attributes:
-        name: Of the input, as it was given.
-        value: As JSON holds it.
-        columns: The columns of the manifest that fill the same input.
-    """
-
-    name: str
-    value: Any
-    columns: tuple[str, ...]
-
-    def fills(self, cells: Mapping[str, Any]) -> bool:
-        """Whether a row of these cells ran with it."""
-        return not any(column in cells for column in self.columns)
-
-
-def constants(meta: BatchMeta) -> list[Constant]:
-    """The constants of a batch."""
-    found = []
-    for name, value in meta.constants.items():
-        same = (
-            column.column
-            for column in meta.binding
-            if column.input is not None
-            and folded(name) in {folded(column.input), folded(column.display_name or "")}
-        )
-        found.append(Constant(name, value, tuple(same)))
-    return found
-
-
 class _Given:
-    """What a row was given, said so that nothing but the workflow need be named again.
+    """Writes lines that hold all a row was given, so that a new batch need name nothing but the workflow.
 
     Args:
         meta: Of the ledger.
@@ -132,7 +100,7 @@ class _Given:
             "stage": row.stage,
         }
         if job is not None:
-            ours |= told_of(job)
+            ours |= job_fields(job)
         for constant in self._constants:
             if constant.fills(row.cells):
                 given.setdefault(self._name(constant), constant.value)

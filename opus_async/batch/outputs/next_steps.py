@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opus_async.batch.ledger.lock import Process
-from opus_async.batch.ledger.reader import StoredSession
+from opus_async.batch.ledger.stored import StoredSession
 from opus_async.exits import Exit
 from opus_async.metrics.counts import Counts
 

@@ -11,13 +11,8 @@ from typing import Any
 
 from opus_async.batch.choices import DIED, RUNNING
 from opus_async.batch.ledger.lock import Process, holder
-from opus_async.batch.ledger.reader import (
-    FailureGroup,
-    LedgerReader,
-    StoredRow,
-    StoredSample,
-    StoredSession,
-)
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import FailureGroup, StoredRow, StoredSample, StoredSession
 from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
@@ -88,7 +83,7 @@ def read_status(directory: Path) -> Status:
         LedgerError: There is none, or its ledger cannot be read.
     """
     process = holder(directory)
-    with LedgerReader(directory) as ledger, ledger.one_moment():
+    with LedgerReader(directory) as ledger, ledger.snapshot():
         counts = ledger.counts()
         sessions = ledger.sessions()
         session = sessions[-1] if sessions else None

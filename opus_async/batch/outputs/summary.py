@@ -9,7 +9,8 @@ from typing import Any
 
 from opus_async.batch.choices import DIED, RUNNING
 from opus_async.batch.ledger.lock import holder
-from opus_async.batch.ledger.reader import LedgerReader, StoredSession
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.disk import atomic_write
 from opus_async.layout import SUMMARY

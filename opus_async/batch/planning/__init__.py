@@ -1,1 +1,1 @@
-"""From what is asked for to rows in the ledger, and to a session at work on them."""
+"""Planning: what is asked for becomes rows in the ledger, for a session to work on."""

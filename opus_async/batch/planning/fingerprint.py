@@ -1,4 +1,4 @@
-"""What changes the results of a batch, and whether it is still the same."""
+"""The fingerprint of a batch: all that changes its results, and how two of them differ."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fingerprint(order: BatchSpec, platform: Platform[Any, Any]) -> dict[str, Any
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that is another than it was; a version that was not told is none."""
+    """A sentence for each difference; a version that one of both does not tell is none."""
     found = []
     for name in dict.fromkeys((*before, *now)):
         old, new = before.get(name), now.get(name)

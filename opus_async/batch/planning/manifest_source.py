@@ -1,4 +1,4 @@
-"""From a manifest to rows in the ledger: found, checked, planned; and what a person is told of it."""
+"""The manifest of a batch on its way to the ledger: opened, checked, planned, refused where it must be."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, FORCE, SKIP_INVALID_ROWS
 from opus_async.batch.meta import ManifestMeta
 from opus_async.batch.observer import BatchObserver
 from opus_async.batch.options import ManifestPolicy, ManifestSource
@@ -22,6 +23,7 @@ from opus_async.manifests import FOLDERS, Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation.row_check import RecordCheck
 from opus_async.manifests.validation.validate import Validation, validate
 from opus_async.platform import Platform
 from opus_async.text import counted, plural
@@ -30,8 +32,8 @@ NO_PROBLEMS: Mapping[int, str] = MappingProxyType({})
 _SHOWN = 20
 """Problems that an error quotes; all of them are in its validation."""
 _IN_PYTHON = (
-    "In Python, --map is columns={...}, --set is constants={...}, --skip-invalid is skip_invalid=True, "
-    "--allow-outside is allow_outside=True."
+    "In Python, --map is columns={...}, --set is constants={...}, --allow-outside is allow_outside=True, "
+    "--accept-second-bill is accept_second_bill=True."
 )
 
 
@@ -71,7 +73,7 @@ class Found:
 def found(
     meta: ManifestMeta, moved: str | PathLike[str] | None, watching: BatchObserver, *, anew: bool
 ) -> Found:
-    """Where the rows of a batch that is there come from this time.
+    """Open the manifest of a batch that is resumed, and tell whether it is to be planned again.
 
     Args:
         meta: What the ledger knows of its manifest.
@@ -105,7 +107,7 @@ def opened(source: ManifestSource) -> Manifest:
 
 
 def manifest_meta(manifest: Manifest, source: ManifestSource) -> ManifestMeta:
-    """What the ledger shall know of it."""
+    """The facts of a manifest, for the ledger."""
     return ManifestMeta(
         **source.as_facts(),
         path=str(manifest.path),
@@ -133,7 +135,7 @@ async def checked(
         manifest,
         binding,
         platform,
-        checks=() if rules.accept_second_bill else (second_bill_check(platform.identity),),
+        checks=row_checks(platform, rules),
         on_problem=note,
         on_progress=lambda rows: watching.planning("checked", rows),
     )
@@ -142,8 +144,15 @@ async def checked(
             more = f" (and {cause.count - 1:,} more like it)" if cause.count > 1 else ""
             watching.notice(f"{_told(cause.first)}{more}")
     if validation.doomed or (validation.invalid and not rules.skip_invalid):
-        raise RowsRefused(_refusal(validation), _quoted(validation), validation)
+        error = RowsRefused(_refusal(validation), _quoted(validation), validation)
+        others_can = validation.valid and not validation.doomed
+        raise error.advised(*SKIP_INVALID_ROWS) if others_can else error
     return refused
+
+
+def row_checks(platform: Platform[Any, Any], rules: ManifestPolicy) -> tuple[RecordCheck, ...]:
+    """What a batch checks of every row beside its inputs: that no job is billed a second time."""
+    return () if rules.accept_second_bill else (second_bill_check(platform.identity),)
 
 
 def _refusal(validation: Validation) -> str:
@@ -151,7 +160,7 @@ def _refusal(validation: Validation) -> str:
     if validation.doomed:
         worst = next(cause.first for cause in validation.causes if _of_the_whole(cause.first))
         return f"The manifest cannot be run: {worst.sentence} (nothing was sent):"
-    way_out = "Mend them, or let the others run with --skip-invalid:" if validation.valid else "Mend them:"
+    way_out = "Mend them, or let the others run:" if validation.valid else "Mend them:"
     rows = counted(validation.rows, "row")
     return f"{validation.invalid:,} of {rows} cannot be run; nothing was sent. {way_out}"
 
@@ -264,23 +273,23 @@ def _refuse_changed(planned: Planned) -> None:
         raise ManifestError(
             f"{counted(planned.changed_count, 'row has run and asks', 'rows have run and ask')} for "
             f"something else now ({some}); nothing was sent. Give them another key to run them again, or "
-            "let them keep the result they have with --force."
-        )
+            "let them keep the result they have."
+        ).advised(*FORCE)
 
 
 def _refuse_second_bill(planned: Planned, kind: str, *, same: bool) -> None:
     """Raise ManifestError where it looks as if rows that have run would run again under other keys."""
-    way_out = "Put it back as it was, or run them, and pay again, with --accept-second-bill."
+    way_out = "Put it back as it was, or run them and accept a second bill."
     edited = max(planned.edited, planned.new - planned.withdrawn if same else 0)
     if edited > 0:
         raise ManifestError(
             f"{counted(edited, 'row that has run comes', 'rows that have run come')} again under other keys, "
-            "because their files hold something else now or --key is another: they would be billed again. "
-            f"Nothing was sent. {way_out}"
-        )
+            "because their files hold something else now or another column names them: they would be billed "
+            f"again. Nothing was sent. {way_out}"
+        ).advised(*ACCEPT_SECOND_BILL)
     if planned.new and planned.missing and kind not in FOLDERS:  # documents are taken out once they are done
         raise ManifestError(
             f"{_gone(planned.missing)} any more, and {counted(planned.new, 'row is', 'rows are')} new: "
             "the same rows may have got other keys (another column, another way of writing), and "
             f"would be billed again. Nothing was sent. {way_out}"
-        )
+        ).advised(*ACCEPT_SECOND_BILL)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opus_async.batch.outputs.earlier_job import doubt_about, earlier_job
+from opus_async.batch.outputs.earlier_job import earlier_job, possible_second_bill
 from opus_async.batch.ports import BatchStore, Planned
 from opus_async.batch.rows import NewRow, RowState
 from opus_async.batch.world import is_same, place_of
@@ -73,7 +73,7 @@ async def plan(
             )
         )
         pairs = zip(rows, chunk, strict=True)
-        rows = [_with_past(row, record, world, binding, accepted=accept_second_bill) for row, record in pairs]
+        rows = [_with_past(row, record, world, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)
         for record in chunk:
             columns.update(dict.fromkeys(record.cells))
@@ -115,19 +115,19 @@ async def _row(
     )
 
 
-def _with_past(
-    row: NewRow, record: Record, world: Mapping[str, Any], binding: Binding, *, accepted: bool
-) -> NewRow:
+def _with_past(row: NewRow, record: Record, world: Mapping[str, Any], *, accepted: bool) -> NewRow:
     if record.past is None:
         return row
-    doubt, job = doubt_about(record.past, world), earlier_job(record.past)
+    doubt, job = possible_second_bill(record.past, world), earlier_job(record.past)
     if job is not None and place_of(job.world) == place_of(world):
-        if binding.constants or not is_same(job.world, world):
+        if not is_same(job.world, world):
             job = replace(job, digest=None)  # whatever it was made for, the row asks for something else now
         row = replace(row, earlier=job)
     if doubt is None:
         return row
-    return replace(row, doubtful=doubt, accepted=accepted, problem=row.problem if accepted else None)
+    return replace(
+        row, possible_second_bill=doubt, accepted=accepted, problem=row.problem if accepted else None
+    )
 
 
 async def _digest(path: Path, digests: FileDigests, store: BatchStore) -> str:

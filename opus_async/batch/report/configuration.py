@@ -1,4 +1,4 @@
-"""What the batch was told to do, for who wants to do it again; nothing secret in it."""
+"""The configuration of a batch as a report shows it, to be repeated; no secret in it."""
 
 from __future__ import annotations
 

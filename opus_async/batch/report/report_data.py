@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.batch.ledger.lock import Process, holder
-from opus_async.batch.ledger.reader import StoredSession
 from opus_async.batch.ledger.report_queries import (
     TOTAL,
     Downloads,
@@ -19,6 +18,7 @@ from opus_async.batch.ledger.report_queries import (
     RequestTotals,
     SlowRow,
 )
+from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import merge
@@ -68,7 +68,7 @@ class Session:
 
     @property
     def died(self) -> bool:
-        """Whether it stopped without a word."""
+        """Whether its process died before it could record an end."""
         return self.view.ended_at is None and not self.running
 
     @property
@@ -78,7 +78,7 @@ class Session:
 
     @property
     def span(self) -> Span:
-        """It on the clock."""
+        """From when to when it worked."""
         return Span(self.view.id, self.view.began_at, self.ended)
 
 
@@ -156,7 +156,7 @@ class ReportData:
 
     @property
     def all_told(self) -> bool:
-        """Whether each session told what only its end tells: one that died did not."""
+        """Whether every session recorded its end, and with it the figures that only an end has."""
         return all(session.view.ended_at is not None for session in self.sessions)
 
     @property
@@ -188,7 +188,7 @@ def load(directory: Path) -> ReportData:
         LedgerError: There is no ledger, or it cannot be read.
     """
     process = holder(directory)
-    with ReportQueries(directory) as ledger, ledger.one_moment():
+    with ReportQueries(directory) as ledger, ledger.snapshot():
         now = time.time()
         counts = ledger.counts()
         sessions = _sessions(ledger, now, at_work=process is not None)

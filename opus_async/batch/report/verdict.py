@@ -22,7 +22,7 @@ class Tone(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What it came to.
+    """What a batch came to, in a sentence.
 
     Attributes:
         tone: How to read it.

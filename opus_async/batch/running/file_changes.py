@@ -25,7 +25,7 @@ class FileChangeCheck:
         self._hasher = FileDigests()
 
     async def check(self, paths: Sequence[Path]) -> None:
-        """Compare.
+        """Compare files with what they were when the batch was planned.
 
         Raises:
             InvalidInputs: One holds something else now; nothing was sent. What is missing is found by others.

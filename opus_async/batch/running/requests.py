@@ -1,4 +1,4 @@
-"""From a row to the request of its job. Plain values: they can be pickled and sent to a worker anywhere.
+"""Makes the request of a job from a row. Plain values, which can be pickled and sent to a worker anywhere.
 
 Files are named by their paths: a worker on another machine reads them from a folder that both have.
 """
@@ -17,7 +17,7 @@ from opus_async.models import JobRequest
 
 
 class RequestFactory(Protocol):
-    """From rows to what is asked for. Can be pickled; reads nothing."""
+    """Makes requests of rows. Can be pickled; reads no file."""
 
     def request(self, row: Row) -> JobRequest:
         """The request of a row; raises InvalidInputs where it cannot be made."""

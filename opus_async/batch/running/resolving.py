@@ -1,4 +1,4 @@
-"""What the platform shows of jobs that a person is about to decide about. Asks, and changes nothing."""
+"""Asks the platform about jobs that a person is about to decide about; changes nothing."""
 
 from __future__ import annotations
 

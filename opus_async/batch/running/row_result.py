@@ -1,4 +1,4 @@
-"""From what became of a job to how its row ended."""
+"""Row results: made of a job's outcome, or of the error that came instead."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATES = {
 def from_outcome(
     row: Row, outcome: JobOutcome, *, stage: str, files: tuple[FetchedFile, ...] = ()
 ) -> RowResult:
-    """Of a job that reached a terminal status.
+    """The result of a row whose job reached a terminal status.
 
     One that completed and whose results could not be had is no failure, because it was billed: it is unknown
     what it gave until a later look.
@@ -50,7 +50,7 @@ def from_outcome(
 
 
 def from_error(row: Row, error: OpusError, *, ordered: bool, stages: Stages, status: str | None) -> RowResult:
-    """Of a job of which no terminal status is known.
+    """The result of a row of whose job no terminal status is known.
 
     Args:
         row: The row.

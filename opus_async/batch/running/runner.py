@@ -1,4 +1,4 @@
-"""From the queue of rows to a shard runner: shards, until none is left or the session is to end."""
+"""Leases rows from the queue and hands them to a shard runner, until none is left or the session ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK_AGAIN = 1.0
 
 
 class FailureCounter:
-    """Counts how the rows of this session end, and halts it when the policy says so.
+    """Counts rows of a session that failed, and halts it when the policy says so.
 
     Args:
         halt: The policy.
@@ -90,9 +90,7 @@ class Runner:
     async def _admit(self) -> None:
         while self._control.admitting:
             room = await self._shards.capacity()
-            await (
-                self._take_ended()
-            )  # of a worker that was lost meanwhile, the next holds nothing by its lease
+            await self._take_ended()  # the lease of a worker that was lost meanwhile is revoked
             try:
                 rows = await self._queue.lease(room, self._lease)
             except LeaseEnded:
@@ -124,9 +122,7 @@ class Runner:
         for task in [task for task in self._running if task.done()]:
             lease = self._running.pop(task)
             report = task.result()  # a shard raises nothing but a bug of ours
-            if (
-                report.lost and lease == self._lease
-            ):  # of the shards of one worker that is gone, the first tells
+            if report.lost and lease == self._lease:  # the first shard of a worker that is gone tells
                 await self._queue.revoke(lease)
                 self._lease = await self._queue.grant(self._shards.terms)
             self._take(report)

@@ -1,4 +1,4 @@
-"""One process at work on a batch: from a planned ledger to its reports."""
+"""A session: one process works on a planned batch until it ends, and writes the reports."""
 
 from __future__ import annotations
 
@@ -92,24 +92,26 @@ Engine: TypeAlias = Callable[[SessionSetup, OnEnd], ShardRunner]
 """Makes what runs the rows of a session, and calls its second argument with every result that was written."""
 
 
-def run_here(crew: SessionSetup, on_end: OnEnd) -> ShardRunner:
-    """Run the rows in this loop."""
+def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
+    """Make a shard runner that runs the rows in this event loop."""
     return LocalShardRunner(
-        crew.lifecycle,
-        crew.journal,
-        requests_of(crew),
-        crew.control,
-        max_in_flight=crew.settings.max_in_flight,
-        limiter=StartRate(crew.settings.start_rate) if crew.settings.start_rate else None,
+        setup.lifecycle,
+        setup.journal,
+        requests_of(setup),
+        setup.control,
+        max_in_flight=setup.settings.max_in_flight,
+        limiter=StartRate(setup.settings.start_rate) if setup.settings.start_rate else None,
         on_end=on_end,
-        outputs=Outputs(crew.directory, crew.lifecycle.platform) if crew.settings.download_outputs else None,
-        accept_second_bill=crew.accept_second_bill,
+        outputs=Outputs(setup.directory, setup.lifecycle.platform)
+        if setup.settings.download_outputs
+        else None,
+        accept_second_bill=setup.accept_second_bill,
     )
 
 
-def requests_of(crew: SessionSetup) -> RequestFactory:
-    """From the rows of a session to their requests."""
-    return BoundRequests(binding=crew.binding, base=crew.base, timeout=crew.settings.timeout)
+def requests_of(setup: SessionSetup) -> RequestFactory:
+    """Make the request factory of a session."""
+    return BoundRequests(binding=setup.binding, base=setup.base, timeout=setup.settings.timeout)
 
 
 class _Totals:
@@ -129,7 +131,7 @@ class _Totals:
         self._progress.add(report.events)
 
 
-async def work(crew: SessionSetup) -> Counts:
+async def work(setup: SessionSetup) -> Counts:
     """Work on the batch until nothing is left to do or the control ends it; then close the ledger.
 
     Returns:
@@ -137,30 +139,30 @@ async def work(crew: SessionSetup) -> Counts:
 
     Cancelling it gives everything back as it stands, and closes the ledger all the same.
     """
-    store, control, totals = crew.store, crew.control, _Totals(crew.progress)
+    store, control, totals = setup.store, setup.control, _Totals(setup.progress)
     try:
-        await store.begin_session(crew.settings.as_facts(), world=crew.world)
-        await _run(crew, totals)
+        await store.begin_session(setup.settings.as_facts(), world=setup.world)
+        await _run(setup, totals)
     except LedgerError as error:
         control.fail_all(error)
     except asyncio.CancelledError:
         control.end(ShutdownMode.CANCEL, Reason(StopKind.CANCELLED, Exit.INTERRUPTED))
         raise
     finally:
-        counts = await _end(crew, totals.report)
+        counts = await _end(setup, totals.report)
     return counts
 
 
-async def _run(crew: SessionSetup, totals: _Totals) -> None:
-    shards = crew.engine(crew, FailureCounter(crew.settings.halt, crew.control))
+async def _run(setup: SessionSetup, totals: _Totals) -> None:
+    shards = setup.engine(setup, FailureCounter(setup.settings.halt, setup.control))
     runner = Runner(
-        crew.queue,
+        setup.queue,
         shards,
-        crew.control,
-        on_drain=lambda going_on: _tell_drain(crew, going_on),
+        setup.control,
+        on_drain=lambda going_on: _tell_drain(setup, going_on),
         on_report=totals.add,
     )
-    sampling = start("opus_async samples", _sample, crew, shards)
+    sampling = start("opus_async samples", _sample, setup, shards)
     try:
         await runner.run()
     finally:
@@ -168,36 +170,36 @@ async def _run(crew: SessionSetup, totals: _Totals) -> None:
         await asyncio.gather(sampling, return_exceptions=True)
         totals.add(await shards.close())
         with suppress(LedgerError):
-            crew.store.sample(_sampled(crew, shards))
+            setup.store.sample(_sampled(setup, shards))
 
 
-def _tell_drain(crew: SessionSetup, going_on: int) -> None:
-    reason = crew.control.reason
+def _tell_drain(setup: SessionSetup, going_on: int) -> None:
+    reason = setup.control.reason
     why = reason_text(reason).capitalize() if reason else "Stopping"
     if going_on:
         jobs = counted(going_on, "job that is", "jobs that are")
-        crew.notice(
-            f"{why}: no more rows are begun. Waiting at most {crew.control.drain_seconds:g} s for {jobs} "
+        setup.notice(
+            f"{why}: no more rows are begun. Waiting at most {setup.control.drain_seconds:g} s for {jobs} "
             "near the end; the others go on remotely, and a resume collects them."
         )
     else:
-        crew.notice(f"{why}: no more rows are begun. What runs goes on remotely, and a resume collects it.")
+        setup.notice(f"{why}: no more rows are begun. What runs goes on remotely, and a resume collects it.")
 
 
 # Samples
 
 
-async def _sample(crew: SessionSetup, shards: ShardRunner) -> None:
+async def _sample(setup: SessionSetup, shards: ShardRunner) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with suppress(LedgerError):  # who orders something next finds out
         while True:
-            crew.store.sample(_sampled(crew, shards))
+            setup.store.sample(_sampled(setup, shards))
             await asyncio.sleep(SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY)
 
 
-def _sampled(crew: SessionSetup, shards: ShardRunner) -> Sample:
-    progress, counts = crew.progress, crew.queue.counts()
+def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
+    progress, counts = setup.progress, setup.queue.counts()
     return Sample(
         elapsed=round(progress.elapsed, 3),
         in_flight=shards.in_flight,
@@ -216,20 +218,20 @@ def _sampled(crew: SessionSetup, shards: ShardRunner) -> Sample:
 # The end
 
 
-async def _end(crew: SessionSetup, report: ShardReport) -> Counts:
+async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
-    counts = crew.store.counts()
+    counts = setup.store.counts()
     try:
         with suppress(LedgerError):
-            await crew.store.end_session(
-                ended_because=ended_because(crew.control.reason),
-                exit_code=exit_code(crew.control.reason, counts),
+            await setup.store.end_session(
+                ended_because=ended_because(setup.control.reason),
+                exit_code=exit_code(setup.control.reason, counts),
                 stray_shells=report.orphaned_jobs,
                 uploads_saved=report.uploads_saved,
             )
     finally:
-        await crew.store.close()
-    await asyncio.to_thread(write_reports, crew.directory, crew.notice)
+        await setup.store.close()
+    await asyncio.to_thread(write_reports, setup.directory, setup.notice)
     return counts
 
 
@@ -239,7 +241,7 @@ def ended_because(reason: Reason | None) -> str:
 
 
 def exit_code(reason: Reason | None, counts: Counts) -> Exit:
-    """What the end means for the shell."""
+    """The exit code of a session that ended so."""
     codes = [] if reason is None else [reason.exit]
     if counts.unknown:
         codes.append(Exit.UNKNOWN)
@@ -250,7 +252,7 @@ def exit_code(reason: Reason | None, counts: Counts) -> Exit:
 
 
 def write_reports(directory: Path, notice: Notify) -> None:
-    """Write what is made of the ledger: all of it can be made again, so a failure is told and no more."""
+    """Write failures.jsonl, summary.json and the report; all can be made again, so a failure is only told."""
     for write in (failures.write, summary.write, report.write):
         try:
             write(directory)

@@ -21,7 +21,7 @@ from opus_async.cli.tables import columns, terminal_width
 from opus_async.text import counted
 
 if TYPE_CHECKING:
-    from opus_async.batch.ledger.reader import StoredRow
+    from opus_async.batch.ledger.stored import StoredRow
     from opus_async.batch.meta import BatchMeta
     from opus_async.config import RetryPolicy
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from opus_async.cli.batch import run_options, session, spec_options
 from opus_async.cli.batch.run_options import PaceOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
-from opus_async.cli.errors import Exit, WrongUse, print_error, print_hint
+from opus_async.cli.errors import Exit, WrongUse, advice, print_error, print_hint
 from opus_async.cli.program import command_line
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def _tell_refused(refused: RowsRefused, options: BatchRunOptions, manifest: str)
     print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:
         print_hint(f"{refused.validation.outside.summary}.")
+    if option := advice(refused):
+        print_hint(option)
     words = ["batch", "validate", manifest, *spec_options.words(options), "--json", "problems.json"]
     if options.accept_second_bill:
         words.append("--accept-second-bill")

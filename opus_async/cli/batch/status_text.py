@@ -16,7 +16,7 @@ from opus_async.text import between, coarse, counted, elapsed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opus_async.batch.ledger.reader import FailureGroup
+    from opus_async.batch.ledger.stored import FailureGroup
     from opus_async.batch.outputs.status import Status
 
 _MOST_CAUSES = 5

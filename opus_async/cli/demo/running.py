@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.batch import BatchObserver, BatchResult, run_batch
-from opus_async.batch.ledger.reader import NOT_COMPLETED, LedgerReader
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.ledger.stored import NOT_COMPLETED
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.folder import MANIFEST

@@ -44,12 +44,15 @@ class Binding:
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
         allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
             what it was told.
+        constants_in_digest: Whether the digest of a row is made of its constants, too; not so for a batch of
+            an earlier release, whose ledger has digests without them.
 
     Attributes:
         workflow: As given.
         constants: As given, but as JSON can hold it and with the full paths of files: what to keep, to bind
             alike in another process.
         key_column: As given.
+        constants_in_digest: As given.
 
     Raises:
         ManifestError: An option names an input that is not there, or a template cannot be read.
@@ -69,9 +72,11 @@ class Binding:
         version_id: str | None = None,
         folder: bool = False,
         allow_outside: bool = True,
+        constants_in_digest: bool = True,
     ) -> None:
         self.workflow = workflow
         self.key_column = key
+        self.constants_in_digest = constants_in_digest
         self._mapping = dict(columns)
         self._timeout = timeout
         self._version_number = version_number
@@ -242,7 +247,11 @@ class Binding:
             None for a column that fills no input of files.
         """
         field = self.column(column).input
-        if field is None or not takes_files(field):
+        return None if field is None else self.input_parts(field, value, base)
+
+    def input_parts(self, field: InputField, value: Any, base: Path) -> list[Any] | None:
+        """What a value of an input names, like :meth:`file_parts`."""
+        if not takes_files(field):
             return None
         given = self._files.given(field, value, base)
         return given if isinstance(given, list) else [given]
@@ -290,13 +299,26 @@ class Binding:
         """
         return {name: value for name, value in cells.items() if self.column(name).input is not None}
 
+    def constant_content(self, cells: Mapping[str, Any]) -> list[tuple[InputField, Any]]:
+        """The inputs that ``--set`` fills in a row, each with what a cell would hold that fills it alike."""
+        if not self._set.cells:
+            return []
+        filled = {field.variable_name for name in cells if (field := self.column(name).input)}
+        return [
+            (self.workflow.inputs[variable], cell)
+            for variable, cell in self._set.cells.items()
+            if variable not in filled
+        ]
+
     def content_name(self, column: str) -> str:
         """What names the input of a column in a digest: renaming the column changes nothing."""
         target = self.column(column).input
-        if target is None:
-            return column
-        alike = sum(other.display_name == target.display_name for other in self.workflow.inputs.values())
-        return target.display_name if alike == 1 else target.variable_name
+        return column if target is None else self.input_name(target)
+
+    def input_name(self, field: InputField) -> str:
+        """What names an input in a digest."""
+        alike = sum(other.display_name == field.display_name for other in self.workflow.inputs.values())
+        return field.display_name if alike == 1 else field.variable_name
 
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):

@@ -21,6 +21,7 @@ class Constants:
         values: Variable -> what the input is given.
         files: Variable -> the local files in it.
         kept: Name as given -> value as JSON can hold it, files with their full paths.
+        cells: Variable -> the same value: what a cell would hold that fills the input alike.
 
     Raises:
         ManifestError: A name means no input or several, or a value cannot be used.
@@ -30,6 +31,7 @@ class Constants:
         self.values: dict[str, Any] = {}
         self.files: dict[str, list[Path]] = {}
         self.kept: dict[str, Any] = {}
+        self.cells: dict[str, Any] = {}
         self._reader = FileCells()
         names = InputNames(workflow.inputs)
         problems: list[str] = []
@@ -42,6 +44,7 @@ class Constants:
             else:
                 try:
                     self._take(name, fields[0], value)
+                    self.cells[fields[0].variable_name] = self.kept[name]
                 except ValueError as error:
                     problems.append(f"--set {quoted(name)} {error}")
         if problems:

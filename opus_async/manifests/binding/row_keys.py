@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ class RowKey:
     """What names a row.
 
     Attributes:
-        key: From its manifest, or the beginning of the digest.
-        digest: SHA-256 in hex of its content, with that of its files.
+        key: From its manifest, or the beginning of the digest of its cells alone.
+        digest: SHA-256 in hex of what it asks for: its cells, its constants, the content of files.
         given: Whether the key stands in the manifest.
     """
 
@@ -46,8 +46,10 @@ class RowKey:
 def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
     """Name an expanded row. One whose own key cannot be one is named by its content.
 
-    The digest is that of the cells which fill inputs, by the names of these. The order of columns does not
-    count, nor whether a number was stored as text, and of a file its extension and content alone.
+    The digest is that of the values which fill inputs, by the names of these: a constant counts as a cell of
+    the same value would. The order of columns does not count, nor whether a number was stored as text, and
+    of a file its extension and content alone. A key that is made from content leaves constants out: another
+    constant makes no new rows.
 
     Args:
         binding: Tells what a column is.
@@ -55,19 +57,22 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
         base: The folder that relative files start at.
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
     """
-    content: dict[str, Any] = {}
-    for column, value in binding.content(cells).items():
-        parts = binding.file_parts(column, value, base)
-        if parts is None:
-            content[binding.content_name(column)] = _written(value)
-        else:
-            content[binding.content_name(column)] = {"files": [_file_mark(part, files) for part in parts]}
-    digest = hashlib.sha256(_text(content)).hexdigest()
+    own = {
+        binding.content_name(column): _value_mark(value, binding.file_parts(column, value, base), files)
+        for column, value in binding.content(cells).items()
+    }
+    own_digest = digest = hashlib.sha256(_text(own)).hexdigest()
+    if binding.constants_in_digest and (constants := binding.constant_content(cells)):
+        filled = {
+            binding.input_name(field): _value_mark(value, binding.input_parts(field, value, base), files)
+            for field, value in constants
+        }
+        digest = hashlib.sha256(_text({**own, **filled})).hexdigest()
     try:
         given = given_key(binding, cells)
     except InvalidInputs:
         given = None
-    return RowKey(digest[:_SHORT] if given is None else given, digest, given is not None)
+    return RowKey(own_digest[:_SHORT] if given is None else given, digest, given is not None)
 
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
@@ -124,6 +129,10 @@ def _key_text(cell: Any) -> str | None:
     if isinstance(cell, int | float):
         return str(_canonical(cell))
     return cell.strip() if isinstance(cell, str) else None
+
+
+def _value_mark(value: Any, parts: Sequence[Any] | None, files: Mapping[Path, str]) -> Any:
+    return _written(value) if parts is None else {"files": [_file_mark(part, files) for part in parts]}
 
 
 def _file_mark(part: Any, files: Mapping[Path, str]) -> Any:

@@ -131,7 +131,7 @@ async def test_a_database_that_cannot_grow_ends_the_run(tmp_path):
             (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
             store.connection.execute(f"PRAGMA max_page_count = {pages + 8}")
 
-        await ledger._writer.run(limit)
+        await ledger._writer.call(limit)
         error, done = await until_it_fails(ledger)
         assert error.disk_full
         assert ledger.counts().completed == len(done)
@@ -145,7 +145,7 @@ async def test_everyone_who_waits_is_told_and_each_by_an_error_of_his_own(tmp_pa
     async with created(tmp_path, 30) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 30)
-        await ledger._writer.run(lambda store: setattr(store.results, "write", fail), alone=True)
+        await ledger._writer.call(lambda store: setattr(store.results, "write", fail), exclusive=True)
         told = await asyncio.gather(
             *(ledger.journal.finished(row.held, completed(row)) for row in rows), return_exceptions=True
         )
@@ -163,7 +163,7 @@ def fail():
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 async def test_results_that_cannot_be_written_end_the_run(tmp_path):
     async with created(tmp_path, 3) as ledger:
-        await ledger._writer.run(lambda store: on_a_full_disk(store.results), alone=True)
+        await ledger._writer.call(lambda store: on_a_full_disk(store.results), exclusive=True)
         error, done = await until_it_fails(ledger)
     assert error.disk_full
     assert "results.jsonl" in str(error)
@@ -223,7 +223,7 @@ async def test_what_nobody_waits_for_and_cannot_be_written_is_told_when_it_is_cl
     ledger = await SqliteLedger.open(tmp_path)
     await ledger.begin_session({})
     (row,) = await take(ledger, 1)
-    await ledger._writer.run(lambda store: setattr(store.results, "write", fail), alone=True)
+    await ledger._writer.call(lambda store: setattr(store.results, "write", fail), exclusive=True)
     await ledger.journal.begun(row.held)
     with pytest.raises(LedgerError, match="no room"):
         await ledger.close()

@@ -16,11 +16,11 @@ REMOTE = LeaseTerms(owner="worker", seconds=30.0, settle_after=65.0)
 async def test_intent_that_reaches_the_disk_after_its_lease_is_not_acknowledged(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        lease = await ledger.grant(LeaseTerms(owner="worker"))
-        (row,) = await ledger.lease(1, lease)
+        lease = await ledger.queue.grant(LeaseTerms(owner="worker"))
+        (row,) = await ledger.queue.lease(1, lease)
         intending = asyncio.create_task(ledger.journal.start_intent(row.held, "job-1", "v0"))
         await asyncio.sleep(0)
-        assert await ledger.revoke(lease) == 1
+        assert await ledger.queue.revoke(lease) == 1
         assert await intending is Receipt.LEASE_ENDED
         assert columns(tmp_path, "key-0", "state", "orders") == ("ordering", 1)
         (again,) = await take(ledger, 1)  # it is asked before anything is ordered
@@ -31,11 +31,11 @@ async def test_intent_that_reaches_the_disk_after_its_lease_is_not_acknowledged(
 async def test_result_that_is_on_its_way_to_the_disk_outlives_its_lease(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
-        lease = await ledger.grant(REMOTE)
-        (row,) = await ledger.lease(1, lease)
+        lease = await ledger.queue.grant(REMOTE)
+        (row,) = await ledger.queue.lease(1, lease)
         ending = asyncio.create_task(ledger.journal.finished(row.held, completed(row)))
         await asyncio.sleep(0)
-        assert await ledger.revoke(lease) == 0
+        assert await ledger.queue.revoke(lease) == 0
         assert await ending is Receipt.WRITTEN
         assert await take(ledger, 1) == []
 
@@ -43,14 +43,14 @@ async def test_result_that_is_on_its_way_to_the_disk_outlives_its_lease(tmp_path
 async def test_rows_of_one_who_was_cancelled_belong_to_the_next_who_asks(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
-        first, second = [await ledger.grant(LeaseTerms(owner=name)) for name in ("one", "two")]
-        leasing = asyncio.create_task(ledger.lease(2, first))
+        first, second = [await ledger.queue.grant(LeaseTerms(owner=name)) for name in ("one", "two")]
+        leasing = asyncio.create_task(ledger.queue.lease(2, first))
         await asyncio.sleep(0)
         leasing.cancel()
         await asyncio.gather(leasing, return_exceptions=True)
-        rows = await ledger.lease(2, second)
+        rows = await ledger.queue.lease(2, second)
         assert [(row.index, row.held.owner) for row in rows] == [(0, "two"), (1, "two")]
-        await ledger.revoke(first)
+        await ledger.queue.revoke(first)
         assert await ledger.journal.begun(rows[0].held) is Receipt.WRITTEN
 
 
@@ -58,7 +58,7 @@ async def test_orders_of_a_session_with_workers_elsewhere_are_settled_later_by_t
     hands = Hands()
     async with created(tmp_path, 3, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        rows = await ledger.lease(2, await ledger.grant(REMOTE))
+        rows = await ledger.queue.lease(2, await ledger.queue.grant(REMOTE))
         await order(ledger, rows[0], accepted=False)
         await order(ledger, rows[1])
     assert select(tmp_path, "SELECT settle_after FROM sessions") == [(65.0,)]
@@ -68,10 +68,10 @@ async def test_orders_of_a_session_with_workers_elsewhere_are_settled_later_by_t
             (1, RowState.RUNNING),
             (2, RowState.PLANNED),
         ]
-        assert ledger.next_due() == 65
+        assert ledger.queue.next_due() == 65
         hands.go_on(65)
         assert [(row.index, row.state) for row in await take(ledger, 9)] == [(0, RowState.ORDERING)]
-        assert ledger.next_due() is None
+        assert ledger.queue.next_due() is None
 
 
 async def test_orders_of_a_session_in_one_process_are_settled_at_once(tmp_path):

@@ -74,7 +74,7 @@ async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_
         database.execute("ALTER TABLE sessions DROP COLUMN settle_after")
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
-        await ledger.grant(LeaseTerms(owner="worker", settle_after=7.0))
+        await ledger.queue.grant(LeaseTerms(owner="worker", settle_after=7.0))
     assert select(tmp_path, "SELECT settle_after FROM sessions ORDER BY id") == [(None,), (7.0,)]
 
 

@@ -202,7 +202,7 @@ async def everything(ledger):
     def read(store):
         return {table: store.connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
 
-    return await ledger._writer.run(read), ledger.counts(), dict(ledger.facts)
+    return await ledger._writer.call(read), ledger.counts(), dict(ledger.facts)
 
 
 async def planned_otherwise(ledger):
@@ -296,7 +296,7 @@ async def test_a_plan_that_cannot_be_confirmed_is_not_there(tmp_path):
         store.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     async with created(tmp_path, 2) as ledger:
-        await ledger._writer.run(limit)
+        await ledger._writer.call(limit)
         await ledger.begin_plan()
         with pytest.raises(LedgerError, match="no room"):
             await ledger.plan([new_row(at) for at in range(2, 2000)])
@@ -394,8 +394,8 @@ async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited
 
 
 async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_person(tmp_path):
-    doubtful = new_row(1, doubtful="batch B ordered it and cannot tell")
-    rows = [new_row(0), doubtful, new_row(2, problem="no file", doubtful="as above")]
+    doubtful = new_row(1, possible_second_bill="batch B ordered it and cannot tell")
+    rows = [new_row(0), doubtful, new_row(2, problem="no file", possible_second_bill="as above")]
     async with created(tmp_path, rows) as ledger:
         assert ledger.counts() == Counts(planned=1, unknown=1, failed=1)
         await ledger.begin_session({})
@@ -413,11 +413,11 @@ async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_pers
 
 
 async def test_a_doubtful_row_that_a_person_lets_run_stays_planned(tmp_path):
-    doubtful = new_row(0, doubtful="who knows")
+    doubtful = new_row(0, possible_second_bill="who knows")
     async with created(tmp_path, [doubtful]) as ledger:
         assert await ledger.retry([RowState.UNKNOWN]) == 1
         await plan(ledger, [doubtful])
-        await plan(ledger, [new_row(0, cells={"Number": "x"}, doubtful="who knows")])
+        await plan(ledger, [new_row(0, cells={"Number": "x"}, possible_second_bill="who knows")])
         assert ledger.counts() == Counts(planned=1)
 
 
@@ -432,7 +432,7 @@ async def test_doubt_does_not_touch_what_was_ordered_here(tmp_path):
         )
     async with opened(tmp_path) as ledger:
         for doubtful in ("who knows", None):
-            rows = [new_row(at, doubtful=doubtful) for at in range(2)]
+            rows = [new_row(at, possible_second_bill=doubtful) for at in range(2)]
             assert await plan(ledger, rows) == Planned(known=2)
             assert ledger.counts() == Counts(completed=1, unknown=1)
 

@@ -220,7 +220,7 @@ def test_one_moment_stays_while_a_writer_goes_on(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "running"}, {"state": "running"}])
     writer = sqlite3.connect(tmp_path / LEDGER, isolation_level=None)
     with LedgerReader(tmp_path) as ledger:
-        with ledger.one_moment():
+        with ledger.snapshot():
             assert ledger.counts().running == 2
             writer.execute("UPDATE rows SET state = 'failed' WHERE id = 1")
             assert ledger.counts().running == 2
@@ -421,7 +421,7 @@ async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
         await writing.confirm_plan()
         await writing.publish()
         session = await writing.begin_session({"max_in_flight": 5})
-        first, second = await writing.lease(2, await writing.grant(ports.IN_PROCESS))
+        first, second = await writing.queue.lease(2, await writing.queue.grant(ports.IN_PROCESS))
         await writing.journal.begun(first.held)
         await writing.ordering(first, "job 1", "v0")
         line = json.dumps({"key": first.key, "outputs": {"Verdict": "grün"}}).encode() + b"\n"

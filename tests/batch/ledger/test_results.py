@@ -69,9 +69,9 @@ async def test_what_is_committed_survives_a_power_cut(tmp_path):
         return [store.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     async with created(tmp_path) as ledger:
-        assert await ledger._writer.run(settings) == ["wal", 2]  # 2 is FULL: each commit waits for the disk
+        assert await ledger._writer.call(settings) == ["wal", 2]  # 2 is FULL: each commit waits for the disk
     async with opened(tmp_path) as ledger:
-        assert await ledger._writer.run(settings) == ["wal", 2]
+        assert await ledger._writer.call(settings) == ["wal", 2]
 
 
 TORN = b'{"index": 2, "key": "key-2", "job_id": "job-key-2", "status": "COMPL'
@@ -89,7 +89,7 @@ async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
         file.write(tail)
     async with opened(tmp_path) as ledger:
         assert (tmp_path / "results.jsonl").read_bytes() == content
-        assert ledger.recollected == 0
+        assert ledger.results_lost == 0
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
         await ledger.journal.finished(row.held, completed(row))
@@ -104,7 +104,7 @@ async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kep
     (tmp_path / "results.jsonl").write_bytes(content[: len(whole) + torn])
     with caplog.at_level(logging.WARNING):
         async with opened(tmp_path) as ledger:
-            assert ledger.recollected == 3 - kept
+            assert ledger.results_lost == 3 - kept
             assert ledger.counts() == Counts(completed=kept, running=3 - kept)
             await ledger.begin_session({})
             rows = await take(ledger, 9)
@@ -114,7 +114,7 @@ async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kep
     assert f"lines of {3 - kept} completed rows" in caplog.text
     assert (tmp_path / "results.jsonl").read_bytes() == content
     async with opened(tmp_path) as ledger:
-        assert (ledger.recollected, ledger.counts()) == (0, Counts(completed=3))
+        assert (ledger.results_lost, ledger.counts()) == (0, Counts(completed=3))
 
 
 async def test_a_file_that_was_moved_away_is_made_again(tmp_path):

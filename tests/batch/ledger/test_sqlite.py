@@ -46,7 +46,7 @@ async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_
         await ledger.ordering(row, "session-1", "v1")
         await ledger.journal.job_identified(row.held, "run-1")
         await ledger.journal.start_accepted(row.held)
-        ledger.release(row)
+        ledger.queue.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -114,7 +114,7 @@ async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
         (row,) = await take(ledger, 1)
         written = asyncio.Event()
         await ledger.journal.begun(row.held)
-        ledger._writer.post(lambda _: None, lambda _: written.set())
+        ledger._writer.submit(lambda _: None, lambda _: written.set())
         async with asyncio.timeout(10):
             await written.wait()
         assert columns(tmp_path, "key-0", "attempts") == (1,)
@@ -181,7 +181,7 @@ async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(t
             (6, RowState.PLANNED),
             (7, RowState.PLANNED),
         ]
-        assert ledger.next_due() == pytest.approx(840)
+        assert ledger.queue.next_due() == pytest.approx(840)
 
 
 async def test_a_take_may_cross_from_one_kind_to_the_next(tmp_path):
@@ -204,7 +204,7 @@ async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
         (row,) = await take(ledger, 1)
         await order(ledger, row)
         await ledger.journal.status_seen(row.held, "IN_PROGRESS")
-        ledger.release(row)
+        ledger.queue.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -229,7 +229,7 @@ async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_p
         (row,) = await take(ledger, 1)
         await ledger.journal.begun(row.held)
         await ledger.journal.job_created(row.held, "shell-1", "v1")
-        ledger.release(row)
+        ledger.queue.release(row)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -240,7 +240,7 @@ async def test_a_row_given_back_is_for_a_later_session(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         for row in await take(ledger, 2):
-            ledger.release(row)
+            ledger.queue.release(row)
         assert list(await take(ledger, 2)) == []
         assert ledger.counts() == Counts(planned=2)
         await ledger.begin_session({})
@@ -297,15 +297,15 @@ async def test_a_parked_row_is_handed_out_once_for_each_look(tmp_path):
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
         await order(ledger, row)
-        assert ledger.next_due() is None
+        assert ledger.queue.next_due() is None
         await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={"watch": 2.0})
         assert ledger.counts() == Counts(waiting=1)
-        assert ledger.next_due() == pytest.approx(30)
+        assert ledger.queue.next_due() == pytest.approx(30)
         assert list(await take(ledger, 1)) == []
         hands.go_on(31)
-        assert ledger.next_due() == 0
+        assert ledger.queue.next_due() == 0
         (again,) = await take(ledger, 1)
-        assert ledger.next_due() is None
+        assert ledger.queue.next_due() is None
         assert list(await take(ledger, 1)) == []
         assert (again.state, again.waiting_since, again.timings) == (RowState.WAITING, START, {"watch": 2.0})
         await ledger.journal.status_seen(again.held, "WAITING")
@@ -327,10 +327,10 @@ async def test_the_row_that_is_due_first_is_the_next_look(tmp_path):
         rows = await take(ledger, 3)
         for row, seconds in zip(rows, (50, 20, 80), strict=True):
             await ledger.journal.parked(row.held, status="WAITING", look_in=seconds, timings={})
-        assert ledger.next_due() == pytest.approx(20)
+        assert ledger.queue.next_due() == pytest.approx(20)
         hands.go_on(21)
         await take(ledger, 3)
-        assert ledger.next_due() == pytest.approx(29)
+        assert ledger.queue.next_due() == pytest.approx(29)
 
 
 async def test_a_row_whose_person_has_acted_is_running(tmp_path):
@@ -351,7 +351,7 @@ async def test_a_row_whose_person_has_acted_is_running(tmp_path):
         )
         await ledger.journal.finished(row.held, completed(row))
         assert ledger.counts() == Counts(completed=1)
-        assert ledger.next_due() is None
+        assert ledger.queue.next_due() is None
 
 
 async def test_a_row_that_was_being_looked_at_when_the_process_died_is_due_at_once(tmp_path):
@@ -376,7 +376,7 @@ async def test_a_clock_that_jumps_bends_nothing_within_a_session(tmp_path, jump)
         await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={})
         hands.wall += jump
         hands.ticks += 10
-        assert ledger.next_due() == pytest.approx(20)
+        assert ledger.queue.next_due() == pytest.approx(20)
         assert ledger.now() == START + 10
         await complete(ledger, other)
         hands.ticks += 21
@@ -394,7 +394,7 @@ async def test_a_look_far_ahead_was_set_by_a_clock_that_was_wrong(tmp_path):
     hands.wall = START
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
-        assert ledger.next_due() == 0
+        assert ledger.queue.next_due() == 0
         assert len(await take(ledger, 1)) == 1
 
 
@@ -454,7 +454,7 @@ async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
         await complete(ledger, row)
         await ledger.journal.status_seen(row.held, "IN_PROGRESS")
         await ledger.journal.start_accepted(row.held)
-        ledger.release(row)
+        ledger.queue.release(row)
         assert await ledger.journal.finished(row.held, completed(row)) is Receipt.LEASE_ENDED
         await flushed(ledger)
         assert ledger.counts() == Counts(completed=1)
@@ -470,7 +470,7 @@ async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
         await asyncio.sleep(0)
         ending.cancel()
         await asyncio.gather(ending, return_exceptions=True)
-        ledger.release(row)
+        ledger.queue.release(row)
     assert columns(tmp_path, "key-0", "state") == ("completed",)
     assert len(results(tmp_path)) == 1
 
@@ -672,7 +672,7 @@ async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path,
             await ledger.journal.finished(
                 row.held, not_completed(RowState.UNKNOWN, status=status if row.index else None)
             )
-        with pytest.raises(ManifestError, match="--accept-second-bill") as caught:
+        with pytest.raises(ManifestError, match="accept_second_bill=True") as caught:
             await ledger.resolve(decision, keys=keys)
         how = "accepted" if status in {None, "PENDING"} else status
         assert caught.value.problems == (f"row 'key-1': {how}",)

@@ -142,7 +142,7 @@ async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
         await ledger.journal.parked(taken[2].held, status="WAITING", look_in=1, timings={})
         content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"https://files.example/b.pdf" in content
-    assert re.findall(rb"https?://[^\s\"']*\?", content) == []
+    assert re.findall(rb"https?://[!#-&(->@-~]*\?", content) == []  # a time, in binary, may lie behind one
     assert re.findall(rb"(?i)x-amz-|signature|x-service-key", content) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opus_async.batch.outputs.earlier_job import earlier_job, second_bill_check, told_of
+from opus_async.batch.outputs.earlier_job import earlier_job, job_fields, second_bill_check
 from opus_async.batch.rows import EarlierJob, RowState
 from opus_async.batch.world import world_of
 from opus_async.manifests import Record
@@ -38,7 +38,7 @@ def test_a_record_of_no_earlier_batch_is_fine():
 
 
 def test_what_is_told_of_a_job_is_read_again():
-    past = {"job_id": JOB.remote_id, "status": "FAILED", **told_of(JOB)}
+    past = {"job_id": JOB.remote_id, "status": "FAILED", **job_fields(JOB)}
     assert earlier_job(past) == JOB
     assert second_bill_check(HERE)(record(**past)) is None
     assert "'other.example'" not in second_bill_check(ELSEWHERE)(record(**past)).message
@@ -57,9 +57,14 @@ def test_what_is_told_of_a_job_is_read_again():
     ],
 )
 def test_a_line_that_was_edited_names_no_job(edited):
-    assert earlier_job({"job_id": "2514", "status": "FAILED", **told_of(JOB), **edited}) is None
+    assert earlier_job({"job_id": "2514", "status": "FAILED", **job_fields(JOB), **edited}) is None
 
 
 def test_odd_values_in_a_world_are_no_place_of_ours():
-    past = {"job_id": "2514", "status": "FAILED", **told_of(JOB), "world": {"host": ["x"], "generation": {}}}
+    past = {
+        "job_id": "2514",
+        "status": "FAILED",
+        **job_fields(JOB),
+        "world": {"host": ["x"], "generation": {}},
+    }
     assert "cannot be asked here" in second_bill_check(HERE)(record(**past)).message

@@ -229,10 +229,10 @@ def test_rows_that_were_decided_to_be_done_have_no_outputs(tmp_path):
 
 def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
-    look_through = export.__globals__["_Exported"].look_through
+    infer_columns = export.__globals__["_Exported"].infer_columns
 
     def and_then_more_happens(self):
-        columns = look_through(self)
+        columns = infer_columns(self)
         other = make_ledger(tmp_path / "other", rows=[{"key": "new"}])  # proves that it is written, too
         (other / "results.jsonl").unlink()
         writer = sqlite3.connect(tmp_path / "ledger.db")
@@ -241,7 +241,7 @@ def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
         writer.close()
         return columns
 
-    monkeypatch.setattr(export.__globals__["_Exported"], "look_through", and_then_more_happens)
+    monkeypatch.setattr(export.__globals__["_Exported"], "infer_columns", and_then_more_happens)
     rows = read_csv(exported(tmp_path, "csv"))
     assert [row["state"] for row in rows] == ["completed", "failed", "completed", "planned"]
 

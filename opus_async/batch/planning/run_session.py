@@ -1,0 +1,108 @@
+"""From a planned batch to how it stands when one session has worked on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opus_async.batch.ledger import SqliteLedger
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.batch.observer import BatchObserver
+from opus_async.batch.options import BatchSpec, ManifestPolicy, RunSettings
+from opus_async.batch.outputs.summary import summarise
+from opus_async.batch.planning.workflow_binding import stage_names
+from opus_async.batch.ports import Client
+from opus_async.batch.result import BatchResult
+from opus_async.batch.running.session import Engine, SessionSetup, ended_because, exit_code, work
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.manifests.binding.binding import Binding
+from opus_async.metrics.bottleneck import Bounds
+
+
+def session_facts(
+    client: Client,
+    order: BatchSpec,
+    binding: Binding,
+    *,
+    settings: RunSettings,
+    rules: ManifestPolicy,
+    fingerprint: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
+    return {
+        "order": order.as_facts(),
+        "fingerprint": fingerprint,
+        "constants": dict(binding.constants),
+        "settings": settings.as_facts(),
+        "rules": rules.as_facts(),
+        "client": {"limits": client.asked_limits.model_dump(), "retry": client.retry.model_dump()},
+    }
+
+
+def session_setup(
+    directory: Path,
+    ledger: SqliteLedger,
+    lifecycle: Lifecycle[Any, Any],
+    binding: Binding,
+    *,
+    base: Path,
+    settings: RunSettings,
+    watching: BatchObserver,
+    world: Mapping[str, Any],
+    rules: ManifestPolicy,
+    engine: Engine,
+) -> SessionSetup:
+    """Everything a session on this ledger needs."""
+    return SessionSetup(
+        directory=directory,
+        store=ledger,
+        queue=ledger.queue,
+        journal=ledger.journal,
+        lifecycle=lifecycle,
+        binding=binding,
+        base=base,
+        settings=settings,
+        watching=watching,
+        world=world,
+        accept_second_bill=rules.accept_second_bill,
+        engine=engine,
+    )
+
+
+async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
+    """Work on the batch until nothing is left or something ends it; returns how it stands then."""
+    control = setup.control
+    control.drain_seconds = setup.settings.drain_seconds
+    setup.progress.follow(
+        stages=stage_names(setup.lifecycle),
+        counts=setup.queue.counts,
+        admitting=lambda: control.admitting,
+        bounds=Bounds(max_in_flight=setup.settings.max_in_flight, start_rate=setup.settings.start_rate),
+        limits=client.limits,
+    )
+    with client.listening(setup.progress):
+        counts = await work(setup)
+    return BatchResult(
+        directory=setup.directory,
+        counts=counts,
+        exit_code=exit_code(control.reason, counts),
+        ended_because=ended_because(control.reason),
+        summary=await asyncio.to_thread(summarise, setup.directory),
+        error=control.reason.error if control.reason else None,
+    )
+
+
+async def result_without_session(directory: Path) -> BatchResult:
+    """How a batch stands in which nothing is left to do."""
+    summary = await asyncio.to_thread(summarise, directory)
+    with LedgerReader(directory) as ledger:
+        counts = ledger.counts()
+    return BatchResult(
+        directory=directory,
+        counts=counts,
+        exit_code=exit_code(None, counts),
+        ended_because=ended_because(None),
+        summary=summary,
+    )

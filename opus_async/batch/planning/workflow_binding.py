@@ -1,0 +1,81 @@
+"""The workflow of a batch, read from its platform, and how the manifest's columns fill its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from opus_async.batch.options import BatchSpec, ManifestPolicy
+from opus_async.batch.ports import Client
+from opus_async.errors import OpusError
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.manifests import FOLDERS
+from opus_async.manifests.binding.binding import Binding
+from opus_async.platform import Cache
+
+
+async def open_workflow(client: Client, order: BatchSpec, memory: Cache | None) -> Lifecycle[Any, Any]:
+    """How a job of this workflow runs, with its platform open.
+
+    Args:
+        client: Of the platform.
+        order: Names the workflow and its version.
+        memory: Where the platform keeps what it prepared; None for nowhere.
+
+    Raises:
+        OpusError: The workflow cannot be read.
+    """
+    lifecycle = client.lifecycle(
+        order.workflow_id,
+        memory=memory,
+        version_number=order.version_number,
+        version_id=order.version_id,
+    )
+    try:
+        await lifecycle.platform.open()
+    except OpusError as error:
+        raise error.located(stage=lifecycle.platform.stages.bind) from None
+    return lifecycle
+
+
+def bind(
+    order: BatchSpec,
+    lifecycle: Lifecycle[Any, Any],
+    kind: str,
+    rules: ManifestPolicy,
+    *,
+    constants: Mapping[str, Any] | None = None,
+    constants_in_digest: bool = True,
+) -> Binding:
+    """From the cells of a manifest to the inputs of the workflow.
+
+    Args:
+        order: Mapping, constants and templates.
+        lifecycle: Its platform is open.
+        kind: Of the manifest.
+        rules: Whether cells may name files outside of the manifest's folder.
+        constants: In place of those of the order: files in them have full paths.
+        constants_in_digest: As in :class:`opus_async.manifests.binding.binding.Binding`.
+
+    Raises:
+        ManifestError: The order does not fit the workflow.
+    """
+    return Binding(
+        lifecycle.platform.workflow,
+        columns=order.columns,
+        constants=order.constants if constants is None else constants,
+        title=order.title,
+        description=order.description,
+        key=order.key,
+        version_number=order.version_number,
+        version_id=order.version_id,
+        folder=kind in FOLDERS,
+        allow_outside=rules.allow_outside,
+        constants_in_digest=constants_in_digest,
+    )
+
+
+def stage_names(lifecycle: Lifecycle[Any, Any]) -> list[str]:
+    """The platform's names of stages, in order."""
+    stages = lifecycle.platform.stages
+    return [stages.bind, stages.prepare, stages.create, stages.start, stages.watch, stages.collect]

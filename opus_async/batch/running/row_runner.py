@@ -1,0 +1,239 @@
+"""Runs one row: its job through the lifecycle, and what an error means for the row, or for every row."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+from opus_async.batch.ports import RowJournal
+from opus_async.batch.rows import UNBILLED, FetchedFile, Row, RowResult, RowState
+from opus_async.batch.running.file_changes import FileChangeCheck
+from opus_async.batch.running.output_files import STAGE as DOWNLOAD
+from opus_async.batch.running.output_files import Outputs
+from opus_async.batch.running.requests import RequestFactory
+from opus_async.batch.running.row_result import add_timings, add_wait, from_error, from_outcome
+from opus_async.batch.running.row_task import Phase, RowTask
+from opus_async.errors import JobPaused, LedgerError, OpusError
+from opus_async.gaps import gapped
+from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
+from opus_async.jobs.lifecycle import Lifecycle
+from opus_async.jobs.pausing import WhenPaused
+from opus_async.jobs.previous_job import Superseded
+from opus_async.jobs.shared_errors import SharedErrors
+from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
+from opus_async.outcome import JobOutcome
+from opus_async.platform import JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.transport.shortage import Waits, advice, out_of
+
+log = logging.getLogger("opus_async.batch")
+
+LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
+LOOK_SHARE = 0.1
+"""Of the time that a row has waited for a person; within these bounds in seconds."""
+_REMEMBERED = 200
+"""Run times of recent jobs that are kept, to tell which ones are near their end."""
+_ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
+_OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
+
+
+class RowRunner:
+    """Runs rows one by one.
+
+    Args:
+        lifecycle: How a job runs.
+        journal: Told where a row parks, and what files were when they were planned.
+        requests: From a row to what is asked for.
+        control: Cuts waits short once the session is to end.
+        doubts: Rows that are put aside until others tell whether every row would meet the same.
+        fail_all: Called with what every row would meet.
+        outputs: Fetches result files; None to leave them where they are.
+        accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
+            been billed.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle[Any, Any],
+        journal: RowJournal,
+        requests: RequestFactory,
+        control: ShutdownControl,
+        *,
+        doubts: SharedErrors[RowTask],
+        fail_all: Callable[[OpusError], None],
+        outputs: Outputs | None,
+        accept_second_bill: bool,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._platform = lifecycle.platform
+        self._journal = journal
+        self._requests = requests
+        self._control = control
+        self._doubts = doubts
+        self._fail_all = fail_all
+        self._outputs = outputs
+        self._accept_second_bill = accept_second_bill
+        self._file_changes = FileChangeCheck(journal)
+        self._inquiry = Inquiry(self._platform.reopen)
+        self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
+
+    async def run(self, task: RowTask) -> RowResult | None:
+        """Run a row; returns how it ended, or None when it is parked, put aside or given back."""
+        waits = Waits()
+        while True:
+            try:
+                return await self._run(task)
+            except (JobTakenAway, LedgerError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
+                shortage = out_of(error)
+                if shortage is None:
+                    return await self._judged(task, error)
+                failure = error
+            if not await self._rested(task, shortage, failure, waits):
+                return None
+
+    def failed(self, task: RowTask, error: OpusError) -> RowResult:
+        """How a row ended that met this, and nothing more is known of its job."""
+        return from_error(
+            task.row, error, ordered=task.may_run, stages=self._platform.stages, status=task.status
+        )
+
+    async def check_files(self, row: Row) -> None:
+        """Raise InvalidInputs where the files of a row are not what was planned."""
+        await self._file_changes.check(self._requests.files(row))
+
+    def ends_within(self, seconds: float, task: RowTask) -> bool:
+        """Whether a job that runs is to be expected to end within so many seconds."""
+        if task.ordered_at is None or not self._run_times:
+            return True  # nothing is known of it: that is for the clock to decide
+        age = asyncio.get_running_loop().time() - task.ordered_at
+        return median(self._run_times) - age <= seconds
+
+    async def _run(self, task: RowTask) -> RowResult | None:
+        try:
+            outcome = await self._job(task)
+        except Superseded:
+            await task.begin_anew()
+            outcome = await self._job(task)
+        row = task.row
+        if isinstance(outcome.error, JobPaused):
+            await self._park(task, outcome)
+            return None
+        if outcome.error is not None and out_of(outcome.error):
+            raise outcome.error
+        files = await self._fetch(row, outcome)
+        if files:
+            self._doubts.passed(DOWNLOAD)
+        if outcome.error is not None and (fatal := await self._met_by_all(outcome.error)):
+            self._fail_all(fatal)  # what it left is fetched when it is resumed
+            return None
+        if task.ordered_at is not None:
+            self._run_times.append(asyncio.get_running_loop().time() - task.ordered_at)
+        if (waited := task.waited()) is not None:
+            row = replace(row, timings=add_wait(row.timings, waited))
+        return from_outcome(row, outcome, stage=self._platform.stages.collect, files=files)
+
+    async def _job(self, task: RowTask) -> JobOutcome:
+        row = task.row
+        past = _recovered(row, accept_second_bill=self._accept_second_bill)
+        request = self._requests.request(row)
+        if row.is_new:
+            await self.check_files(row)
+        return await self._lifecycle.run(
+            request, index=row.index, past=past, journal=task, on_paused=WhenPaused.RETURN
+        )
+
+    async def _park(self, task: RowTask, paused: JobOutcome) -> None:
+        task.phase = Phase.ENDING
+        await self._journal.parked(
+            task.lease,
+            status=str(paused.status),
+            look_in=min(max(LOOK_SHARE * (task.waited() or 0.0), LOOK_SOONEST), LOOK_LATEST),
+            timings=add_timings(task.row.timings, paused.timings),
+        )
+        task.settled = True
+
+    async def _fetch(self, row: Row, outcome: JobOutcome) -> tuple[FetchedFile, ...]:
+        if self._outputs is None or not outcome.ok:
+            return ()
+        try:
+            return await self._outputs.fetch(row.key, outcome.results)
+        except OpusError as error:
+            raise error.located(job_id=outcome.job_id) from None
+
+    # Errors
+
+    async def _rested(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
+        """Wait until this machine may have room again; whether the row is to go on from where it stands."""
+        wait = waits.next_wait()
+        log.info("row %d: no %s left (%s); again in %s s", task.row.index, shortage, error, wait)
+        if wait is None:
+            told = error if isinstance(error, OpusError) and error.shortage else _no_more(shortage)
+            self._fail_all(told)
+            return False
+        task.phase = Phase.RUNNING if task.may_run else Phase.UNORDERED
+        await self._control.wait_or_shutdown(asyncio.sleep(wait))
+        return self._control.mode < ShutdownMode.DRAIN
+
+    async def _judged(self, task: RowTask, error: Exception) -> RowResult | None:
+        """How a row ends that met this; None when every row would meet it, or others have to tell."""
+        if not isinstance(error, OpusError):
+            log.error("row %d: unexpected", task.row.index, exc_info=error)
+            surprise = OpusError(
+                gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
+            )
+            return self.failed(task, surprise)
+        if fatal := await self._met_by_all(error):
+            log.warning("row %d: %s", task.row.index, fatal)
+            self._fail_all(fatal)
+            return None
+        if scope_of(error, self._platform.stages) in _OTHERS_TELL:
+            log.warning("row %d: %s; whether others meet it will show", task.row.index, error)
+            task.settled = True
+            if self._doubts.add(task, error):
+                self._fail_all(error)
+            return None
+        return self.failed(task, error)
+
+    async def _met_by_all(self, error: OpusError) -> OpusError | None:
+        """What of it would meet every row, as far as can be known now; None if nothing would."""
+        for found in (error, error.__cause__):  # why nobody could be asked about an uncertain order, say
+            if not isinstance(found, OpusError):
+                continue
+            scope = scope_of(found, self._platform.stages)
+            if scope is Scope.EVERY_ROW or (scope in _ASK and await self._inquiry.refusal()):
+                return found
+        return None
+
+
+def _no_more(shortage: str) -> OpusError:
+    error = OpusError(f"This machine has no {shortage} left, and that does not pass: {advice(shortage)}")
+    error.shortage = shortage
+    return error
+
+
+def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
+    """What is known of the job that a row has."""
+    retry = None
+    if row.asks_first:
+        retry = RetryRequest(
+            unbilled=row.retried_from in UNBILLED,
+            other_inputs=row.other_inputs,
+            accept_second_bill=accept_second_bill,
+        )
+    ordered = row.state is not RowState.PLANNED or row.asks_first
+    known_to_run = row.state in {RowState.RUNNING, RowState.WAITING} or row.status is not None
+    return RecoveredJob(
+        remote_id=row.remote_id,
+        alias=row.alias,
+        starts_sent=max(row.orders, 1) if ordered else 0,
+        start_accepted=ordered and known_to_run,
+        made_elsewhere=row.elsewhere,
+        retry=retry,
+        doubt=row.start_doubt,
+    )

@@ -1,0 +1,178 @@
+"""One row at work: the journal of its job, and how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+from opus_async.batch.ports import Receipt, RowJournal
+from opus_async.batch.rows import Row, RowLease, RowState
+from opus_async.batch.running.observation_reports import ObservationReports
+from opus_async.jobs.shared_errors import SharedErrors
+from opus_async.models import JobStatus
+from opus_async.platform import IdTaken, JobTakenAway, Stages, StartDoubt
+
+
+class Phase(enum.IntEnum):
+    """How far a row has come in this process, as an interrupt has to know it."""
+
+    UNORDERED = 0
+    ORDERING = 1
+    """The order may leave any moment: to stop here would cost a grace to find out."""
+    RUNNING = 2
+    ENDING = 3
+
+
+class RowTask:
+    """One row at work. It is the journal of its job (:class:`opus_async.platform.JobJournal`).
+
+    Args:
+        row: The row, as it was handed out.
+        journal: Told of every step.
+        reports: Takes what the journal need not have at once.
+        check_files: Raises InvalidInputs where the files of a row are not what was planned.
+        doubts: Rows that others' progress may clear of suspicion.
+        handed_out: When the row was handed out, by the clock of the loop.
+        stages: The platform's names.
+        generation: Of the platform's API, by which a new job's id is known.
+
+    Attributes:
+        row: The row, as it stands by now.
+        may_run: Whether the order to start may have left, in whatever process.
+        ordered_at: When this process ordered its job, by the clock of the loop; None if it did not.
+        phase: How far it has come here.
+        settled: Whether the ledger knows how it stands, and need not be told that it was given back.
+        status: The platform's last word on its job.
+    """
+
+    __slots__ = (
+        "_check_files",
+        "_doubts",
+        "_generation",
+        "_handed_out",
+        "_here",
+        "_journal",
+        "_reports",
+        "_stages",
+        "_unchecked",
+        "may_run",
+        "ordered_at",
+        "phase",
+        "row",
+        "settled",
+        "status",
+    )
+
+    def __init__(
+        self,
+        row: Row,
+        journal: RowJournal,
+        reports: ObservationReports[RowTask],
+        check_files: Callable[[Row], Awaitable[None]],
+        doubts: SharedErrors[RowTask],
+        *,
+        handed_out: float,
+        stages: Stages,
+        generation: str,
+    ) -> None:
+        self.row = row
+        self.may_run = row.state is not RowState.PLANNED or row.asks_first
+        self.ordered_at: float | None = None
+        self.phase = Phase.UNORDERED if row.state is RowState.PLANNED else Phase.RUNNING
+        self.settled = False
+        self.status = row.status
+        self._journal = journal
+        self._reports = reports
+        self._check_files = check_files
+        self._doubts = doubts
+        self._handed_out = handed_out
+        self._stages = stages
+        self._here = generation
+        self._unchecked = row.state is not RowState.PLANNED
+        """Whether its files were not looked at since it was handed out."""
+        self._generation = row.generation or generation
+
+    @property
+    def lease(self) -> RowLease:
+        """By what right the row is worked on."""
+        return self.row.held
+
+    def waited(self) -> float | None:
+        """Seconds that the row has waited for a person; None when it does not."""
+        if self.row.waited is None:
+            return None
+        return self.row.waited + asyncio.get_running_loop().time() - self._handed_out
+
+    async def job_created(self, remote_id: str) -> None:
+        """A job exists that is not started."""
+        require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
+        self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
+        self._doubts.passed(self._stages.prepare, self._stages.create)
+
+    def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
+        """The platform gave the job a second id."""
+        self._reports.add(self, partial(self._journal.job_identified, self.lease, alias))
+        self.row = replace(self.row, alias=alias)
+
+    async def start_intent(self, remote_id: str) -> None:
+        """The order to start is about to leave; it may when this has returned.
+
+        Raises:
+            IdTaken: The ledger has this id for another job: it is not to be started.
+        """
+        if self._unchecked:  # hours may lie between: what was uploaded is sent again
+            await self._check_files(self.row)
+        before = self.phase, self.may_run
+        self.phase, self.may_run = Phase.ORDERING, True
+        receipt = await self._journal.start_intent(self.lease, remote_id, self._generation)
+        if receipt is Receipt.ID_TAKEN:
+            self.phase, self.may_run = before
+            raise IdTaken(remote_id)
+        require_lease(receipt)
+        self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
+        self._doubts.passed(self._stages.prepare)
+
+    async def begin_anew(self) -> None:
+        """Its job gave way, and the row is worked on from its request on."""
+        if self.row.remote_id is not None:
+            await self.job_superseded(self.row.remote_id)
+        self._unchecked = False
+
+    async def job_superseded(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        """The job is done with, and a new one is to be made."""
+        require_lease(await self._journal.job_superseded(self.lease))
+        self.row = self.row.without_job()
+        self._generation, self.status = self._here, None
+        self.phase, self.may_run = Phase.UNORDERED, False
+
+    async def restart_forbidden(
+        self,
+        remote_id: str,  # noqa: ARG002 - the journal's signature
+        doubt: StartDoubt,
+    ) -> None:
+        """Something was learned of the start that forbids another order."""
+        require_lease(await self._journal.restart_forbidden(self.lease, doubt))
+        self.row = replace(self.row, start_doubt=doubt)
+
+    async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
+        """The platform has accepted the order."""
+        self.phase = Phase.RUNNING
+        self.ordered_at = asyncio.get_running_loop().time()
+        require_lease(await self._journal.start_accepted(self.lease))
+        self.row = replace(self.row, state=RowState.RUNNING)
+        self._doubts.passed(self._stages.start)
+
+    def status_seen(self, status: JobStatus) -> None:
+        """The platform shows another status than before."""
+        self.status = str(status)
+        if not status.is_terminal:  # its end is written a moment later, with all that belongs to it
+            self._reports.add(self, partial(self._journal.status_seen, self.lease, self.status))
+
+
+def require_lease(receipt: Receipt) -> None:
+    """Raise JobTakenAway where a report was refused because the row is another worker's by now."""
+    if receipt is Receipt.LEASE_ENDED:
+        raise JobTakenAway
