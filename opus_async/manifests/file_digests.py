@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
-from opus_async.input_problems import InputProblem, ProblemCode, Unfit
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
@@ -62,7 +62,7 @@ class FileDigests:
                 stop.set()
                 raise
             except (OSError, ValueError) as error:
-                raise InvalidInputs([_problem(name, error)]) from None
+                raise InvalidInputs([_unfit(name, error).problem()]) from None
         if self._cache and found != known:
             self._cache.keep_file(name, *found)
         return found[3]
@@ -75,7 +75,12 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
     with open(path, "rb", buffering=0, opener=_at_once) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
-            raise ValueError("is not a regular file: give the path of a file")
+            raise Unfit(
+                "{} is not a regular file: give the path of a file",
+                repr(path),
+                code=ProblemCode.NO_FILE,
+                file=path,
+            )
         digest = hashlib.sha256()
         size = 0
         while not stop.is_set() and (chunk := file.read(_CHUNK)):
@@ -85,7 +90,12 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
             before.st_size,
             stat_signature(before),
         ):
-            raise ValueError("changed while it was read: start again when it is written to its end")
+            raise Unfit(
+                "{} changed while it was read: start again when it is written to its end",
+                repr(path),
+                code=ProblemCode.FILE_CHANGED,
+                file=path,
+            )
     return (*stat_signature(before), digest.hexdigest())
 
 
@@ -99,13 +109,12 @@ def stat_signature(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _problem(path: str, error: Exception) -> InputProblem:
+def _unfit(path: str, error: OSError | ValueError) -> Unfit:
+    """Why a file has no digest."""
+    if isinstance(error, Unfit):
+        return error
     if isinstance(error, FileNotFoundError):
-        unfit = Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
-    elif isinstance(error, OSError):
-        why = literal(error.strerror or str(error))
-        what = f"{{}} cannot be read ({why}): check the path and its permissions"
-        unfit = Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)
-    else:
-        unfit = Unfit(f"{{}} {literal(str(error))}", repr(path), code=ProblemCode.FILE_CHANGED, file=path)
-    return unfit.problem()
+        return Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
+    why = str(error) if isinstance(error, ValueError) else error.strerror or str(error)
+    what = f"{{}} cannot be read ({literal(why)}): check the path and its permissions"
+    return Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)

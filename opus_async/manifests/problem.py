@@ -33,6 +33,7 @@ class Problem:
         column: The column it is about.
         input: The display name of the input it is about.
         file: The file it is about, as the row names it.
+        parts: What of the message differs from row to row, in order: values, files, keys.
     """
 
     message: str
@@ -45,6 +46,7 @@ class Problem:
     column: str | None = None
     input: str | None = None
     file: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def is_error(self) -> bool:
@@ -57,8 +59,9 @@ class Problem:
         return f"{self.message}: {self.fix}" if self.fix else self.message
 
     def as_json(self) -> dict[str, Any]:
-        """Name -> value, for a machine."""
-        return {field.name: _sayable(getattr(self, field.name)) for field in fields(self)}
+        """Name -> value, for a machine; ``parts`` are in the message already."""
+        names = (field.name for field in fields(self) if field.name != "parts")
+        return {name: _sayable(getattr(self, name)) for name in names}
 
 
 def _sayable(value: Any) -> Any:

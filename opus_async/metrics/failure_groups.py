@@ -36,8 +36,7 @@ def group_key(error: OpusError) -> str:
             return _cut(f"HTTP {error.status}{f' {error.code}' if error.code else ''}{words}")
         case UploadError(status=int(status)) | DownloadError(status=int(status)):
             return _cut(f"storage refused a file: HTTP {status}{f' {error.code}' if error.code else ''}")
-    said = error.group.partition("\n")[0]
-    return _cut(said if error.group != error.message else _without_variables(said))
+    return _cut(error.group if error.group != error.message else _without_variables(error.group))
 
 
 def group_label(cause: str, error: str | None) -> str:

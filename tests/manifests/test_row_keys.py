@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from manifests import INVOICES, keyed
 
 from opus_async.errors import InvalidInputs
+from opus_async.input_problems import ProblemCode
 from opus_async.manifests import file_digests as digests_room
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_keys import FileDigests, cells_digest, given_key, row_key, safe_folder
@@ -308,7 +309,9 @@ async def test_files_that_cannot_be_read_are_named(tmp_path):
     for name, told in wrong.items():
         with pytest.raises(InvalidInputs, match=told) as refused:
             await FileDigests().of(tmp_path / name)
-        assert repr(str(tmp_path / name)) in refused.value.problems[0]
+        (problem,) = refused.value.problems
+        assert repr(str(tmp_path / name)) in problem
+        assert (problem.code, problem.file) == (ProblemCode.NO_FILE, str(tmp_path / name))
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "is touched"])
@@ -324,8 +327,9 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeyp
                 os.truncate(path, 2000 if change == "grows" else 10)
 
     monkeypatch.setattr(digests_room.hashlib, "sha256", Hash)
-    with pytest.raises(InvalidInputs, match="changed while it was read"):
+    with pytest.raises(InvalidInputs, match="changed while it was read") as refused:
         await FileDigests(cache).of(path)
+    assert refused.value.problems[0].code is ProblemCode.FILE_CHANGED
     assert not cache.files
 
 

@@ -198,7 +198,7 @@ async def test_two_examples_are_shown_of_values_that_differ(opened, place):
         csv(place / "m.csv", "Document,Threshold,key", *(f"{row},{index}" for index, row in enumerate(rows))),
     )
     shown = table(found, None)
-    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5')" in shown
+    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5': write 1.5)" in shown
     assert "none.pdf'  put it there" in shown
 
 

@@ -116,7 +116,7 @@ def _tell_refused(refused: RowsRefused, options: BatchRunOptions, manifest: str)
     """The problems as a table, and how to see all of them."""
     from opus_async.cli.batch import validation_text
 
-    print_error(refused.message.partition("\n")[0])
+    print_error(refused.summary)
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:

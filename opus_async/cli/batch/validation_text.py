@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 MOST_CAUSES = 20
 """Kinds of problems that are shown; a person mends the most frequent first."""
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def table(validation: Validation, width: int | None) -> str:
@@ -74,8 +72,7 @@ def _another(cause: Cause) -> str:
     """What a second row has that is wrong in the same way; empty when it is no other value."""
     if cause.other is None or not cause.other.where:
         return ""
-    first = _QUOTED.findall(cause.first.message)
-    value = next((value for value in _QUOTED.findall(cause.other.message) if value not in first), None)
+    value = next((part for part in cause.other.parts if part not in cause.first.parts), None)
     return f" ({cause.other.where}: {value})" if value else ""
 
 

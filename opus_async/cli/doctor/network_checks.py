@@ -29,6 +29,8 @@ from opus_async.transport.proxies import Proxies
 WORST_SKEW = 60.0
 """Seconds. A presigned URL carries its time; storage refuses what is signed too far away from its own."""
 EXPIRY_NOTICE = timedelta(days=14)
+_OTHER_HOST = frozenset({62, 64})
+"""OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
 _NAME, _CONNECTION, _CERTIFICATE, _CLOCK = "name", "connection", "certificate", "clock"
 _STEPS = (_NAME, _CONNECTION, _CERTIFICATE, _CLOCK, *api_checks.STEPS)
@@ -145,7 +147,7 @@ async def _untrusted(host: str, port: int, error: ssl.SSLCertVerificationError) 
     until = f" (valid until {ends:%Y-%m-%d %H:%M} UTC)" if ends else ""
     if ends and ends < datetime.now(UTC):
         fix = "check this machine's date; if it is right, the server's operator has to renew the certificate"
-    elif "match" in error.verify_message or "mismatch" in error.verify_message:
+    elif error.verify_code in _OTHER_HOST:
         fix = "the base URL names another host than the certificate: correct OPUS_BASE_URL"
     else:
         fix = "install the CA that signed it (SSL_CERT_FILE=bundle.pem), or ask who runs a proxy in between"

@@ -50,6 +50,7 @@ class WorkbookManifest:
         self.path = path
         self.base = path.parent
         self.warnings: list[str] = []
+        self._warned_of_digits = False
         self._source = Source(path)
         refuse_other_content(path, self._source.head(), "workbook")
         with self._source.reading() as file, packed_anew(path, file) as copy:
@@ -180,11 +181,13 @@ class WorkbookManifest:
         return cells
 
     def _warn_of_digits(self, cell: str) -> None:
-        sentence = (
-            "has a number of more than 15 digits, of which Excel keeps 15: if it is an id, enter it as text"
+        if self._warned_of_digits:
+            return
+        self._warned_of_digits = True
+        self.warnings.append(
+            f"{self._place(cell)} has a number of more than 15 digits, of which Excel keeps 15: if it is an "
+            "id, enter it as text"
         )
-        if not any(sentence in told for told in self.warnings):
-            self.warnings.append(f"{self._place(cell)} {sentence}")
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"

@@ -146,6 +146,7 @@ class RowCheck:
                     column=column,
                     input=target.display_name,
                     file=path,
+                    parts=(quoted(given.strip()), quoted(path)),
                 )
 
     def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
@@ -162,6 +163,7 @@ class RowCheck:
                 column=column,
                 input=target.display_name if target else None,
                 file=path,
+                parts=(quoted(path),),
             )
 
     def _problem(self, problem: InputProblem, row: _Row) -> Problem | None:
@@ -193,6 +195,7 @@ class RowCheck:
             column=column,
             input=target.display_name if target else None,
             file=file,
+            parts=problem.parts,
         )
 
     def _is_alone(self, target: InputField) -> bool:

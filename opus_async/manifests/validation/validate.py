@@ -314,6 +314,7 @@ class _Work:
             index=record.index,
             where=record.where,
             key=checked.key,
+            parts=() if checked.key is None else (quoted(checked.key),),
         )
 
     def _count(self, cells: Mapping[str, Any]) -> None:
