@@ -384,8 +384,8 @@ def test_the_files_of_a_row_in_the_order_of_its_columns(documents, monkeypatch):
     binding = Binding(INVOICES, constants={"Scans": "docs/y.txt"})
     cells = binding.expand({"Pages": "docs/page 1*; https://x.example/y", "Document": "b.pdf"}, documents)
     found = ["docs/page 1.pdf", "docs/page 10.pdf", "b.pdf", "docs/y.txt"]
-    assert binding.files(cells, documents) == [documents / name for name in found]
-    assert binding.files({**cells, "Scans": ["c.pdf"]}, documents)[-1] == documents / "c.pdf"
+    assert binding.files.of(cells, documents) == [documents / name for name in found]
+    assert binding.files.of({**cells, "Scans": ["c.pdf"]}, documents)[-1] == documents / "c.pdf"
 
 
 # Constants

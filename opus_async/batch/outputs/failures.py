@@ -32,8 +32,8 @@ from opus_async.disk import atomic_write
 from opus_async.input_names import folded
 from opus_async.layout import FAILURES
 from opus_async.manifests import FOLDERS
+from opus_async.manifests.binding.bound_column import BY_NAME
 from opus_async.manifests.binding.cells import split_list
-from opus_async.manifests.binding.columns import BY_NAME
 from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.binding.templates import Template, to_text
 

@@ -9,7 +9,7 @@ from opus_async.cli.tables import columns
 from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
-    from opus_async.manifests.binding.columns import BoundColumn
+    from opus_async.manifests.binding.bound_column import BoundColumn
     from opus_async.manifests.validation.estimate import Estimate
     from opus_async.manifests.validation.validate import Cause, Validation
 

@@ -10,12 +10,13 @@ from typing import Any
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
-from opus_async.manifests.binding import outside_files
+from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.cells import parse_array, to_json_value
-from opus_async.manifests.binding.columns import BoundColumn, Columns, absent
+from opus_async.manifests.binding.column_table import ColumnTable, absent
+from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
-from opus_async.manifests.binding.outside_files import Fence
+from opus_async.manifests.binding.row_files import RowFiles
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
 from opus_async.manifests.problem import Problem
 from opus_async.models import InputField, JobRequest, Workflow
@@ -50,6 +51,7 @@ class Binding:
         constants: As given, but as JSON can hold it and with the full paths of files: what to keep, to bind
             alike in another process.
         key_column: As given.
+        files: The local files that rows name.
 
     Raises:
         ManifestError: An option names an input that is not there, or a template cannot be read.
@@ -72,19 +74,20 @@ class Binding:
     ) -> None:
         self.workflow = workflow
         self.key_column = key
-        self._mapping = dict(columns)
         self._timeout = timeout
         self._version_number = version_number
         self._version_id = version_id
-        self._files = FileCells(literal=folder)
         self._allow_outside = allow_outside
-        self._fences: dict[Path, Fence] = {}
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self._set = Constants(workflow, constants)
         self.constants: Mapping[str, Any] = self._set.kept
-        self._columns = Columns(
-            workflow, mapping=self._mapping, key=key, folder=folder, filled=frozenset(self._set.values)
+        filled = frozenset(self._set.values)
+        self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
+        self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
+        self._file_cells = FileCells(literal=folder)
+        self.files = RowFiles(
+            self._columns, self._file_cells, constants=self._set.files, allow_outside=allow_outside
         )
 
     def column(self, name: str) -> BoundColumn:
@@ -98,15 +101,15 @@ class Binding:
             columns: Their names.
             scattered: Whether each row has some of them, so that two may fill the same input.
         """
-        return self._columns.table(columns, scattered=scattered)
+        return self._table.lines(columns, scattered=scattered)
 
     def unfilled(self, columns: Sequence[str]) -> list[InputField]:
         """The required inputs that neither these columns nor ``--set`` fill."""
-        return self._columns.unfilled(self.table(columns))
+        return self._table.unfilled(self.table(columns))
 
     def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns, before any row is looked at."""
-        yield from self._columns.problems(columns, scattered=scattered)
+        yield from self._table.problems(columns, scattered=scattered)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():
                 if not is_column(name, columns):
@@ -143,7 +146,7 @@ class Binding:
             bound = self.column(name)
             try:
                 if bound.input is not None and takes_files(bound.input):
-                    expanded[name] = self._files.expand(bound.input, value, base)
+                    expanded[name] = self._file_cells.expand(bound.input, value, base)
                 else:
                     expanded[name] = to_json_value(value, bound.input)
             except ValueError as error:
@@ -214,86 +217,9 @@ class Binding:
             version_number=self._version_number,
         )
 
-    def files(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
-        """The local files of an expanded row, in the order of its columns, then those of ``--set``."""
-        found: list[Path] = []
-        filled: set[str] = set()
-        for name, value in cells.items():
-            field = self.column(name).input
-            if field is not None:
-                filled.add(field.variable_name)
-                found += [part for part in self.file_parts(name, value, base) or () if isinstance(part, Path)]
-        for variable, files in self._set.files.items():
-            if variable not in filled:
-                found += files
-        return found
-
-    def file_parts(self, column: str, value: Any, base: Path) -> list[Any] | None:
-        """What one cell of an expanded row names: paths of local files, and all else as it is.
-
-        Returns:
-            None for a column that fills no input of files.
-        """
-        field = self.column(column).input
-        if field is None or not takes_files(field):
-            return None
-        given = self._files.given(field, value, base)
-        return given if isinstance(given, list) else [given]
-
-    def refuse_outside(self, cells: Mapping[str, Any], base: Path) -> None:
-        """Raise InvalidInputs where a row names files that :meth:`outside` finds."""
-        if strays := self.outside(cells, base):
-            raise InvalidInputs([outside_files.problem(column, path) for column, path in strays])
-
-    def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
-        """The files that a row names outside of a folder, where that is not allowed.
-
-        Files of ``--set`` are none of them: a person named each.
-
-        Args:
-            cells: Column -> value. Not expanded, patterns are found that begin outside, before they are
-                followed; expanded, all the rest.
-            base: The folder.
-
-        Returns:
-            Column and path, as the row names it.
-        """
-        if self._allow_outside:
-            return []
-        fence = self._fences.get(base)
-        if fence is None:
-            fence = self._fences[base] = Fence(base)
-        found = []
-        for name, value in cells.items():
-            field = self.column(name).input
-            if field is not None and takes_files(field):
-                named = self._files.named(field, value)
-                parts = self.file_parts(name, value, base) or ()
-                found += [(name, str(named[place])) for place in fence.strays(parts)]
-        return found
-
-    def key_cell(self, cells: Mapping[str, Any]) -> Any:
-        """What names the row in the manifest; None when nothing does."""
-        return next((value for name, value in cells.items() if self.column(name).is_key), None)
-
-    def content(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """The cells that say what the job is to do: those that fill an input, and are not its key alone.
-
-        What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows.
-        """
-        return {name: value for name, value in cells.items() if self.column(name).input is not None}
-
-    def content_name(self, column: str) -> str:
-        """What names the input of a column in a digest: renaming the column changes nothing."""
-        target = self.column(column).input
-        if target is None:
-            return column
-        alike = sum(other.display_name == target.display_name for other in self.workflow.inputs.values())
-        return target.display_name if alike == 1 else target.variable_name
-
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
-            return self._files.given(field, value, base)
+            return self._file_cells.given(field, value, base)
         return parse_array(value, field) if field.type == "array" else value
 
 

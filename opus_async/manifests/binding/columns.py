@@ -1,4 +1,4 @@
-"""Which input each column of a manifest fills, and what is wrong with the columns side by side.
+"""Binds each column of a manifest to an input of the workflow, by the column's own name.
 
 A column binds in this order: ``--map``, exact variable name, exact display name, the exact lower-case words
 ``key``, ``title`` and ``description``, display name in any case.
@@ -6,93 +6,24 @@ A column binds in this order: ``--map``, exact variable name, exact display name
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from opus_async.errors import ManifestError
-from opus_async.input_names import InputNames, closest
+from opus_async.input_names import InputNames
 from opus_async.manifests import FILE_COLUMN
+from opus_async.manifests.binding.bound_column import BoundBy, BoundColumn
 from opus_async.manifests.binding.file_cells import takes_files
-from opus_async.manifests.problem import Problem, Severity, option
+from opus_async.manifests.problem import option
 from opus_async.models import InputField, Workflow
 from opus_async.text import quoted
 
 RESERVED = ("key", "title", "description")
-_SLIP = 0.75
-"""A column this much like an input that nothing else fills is a slip of the pen; any other is a remark."""
 _MOST_COLUMNS = 10_000
 
 
-class BoundBy(enum.StrEnum):
-    """By what a column was bound, as it is shown and as the ledger keeps it."""
-
-    MAP = "--map"
-    VARIABLE_NAME = "variable name"
-    DISPLAY_NAME = "display name"
-    DISPLAY_NAME_IN_ANOTHER_CASE = "display name in another case"
-    RESERVED_WORD = "reserved word"
-    ONLY_FILE_INPUT = "the only input that takes files"
-    KEY = "--key"
-    NOTHING = "not bound"
-
-
-BY_NAME = frozenset({BoundBy.VARIABLE_NAME, BoundBy.DISPLAY_NAME, BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE})
-"""A column that was bound so is bound so again, wherever its name stands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundColumn:
-    """What a column is for.
-
-    Attributes:
-        column: Its name.
-        how: By what it was bound.
-        input: The input it fills; None when it fills none.
-        reserved: ``title``, ``description`` or ``key``, where it is that.
-        is_key: Whether its cells are the keys of the rows. It can fill an input all the same.
-        ignored: Whether it was asked to be left out altogether.
-        meant: The input that its name is like, and that nothing else fills.
-        problem: Why it cannot be used; None when it can.
-        warning: What a person should know about it; None for nothing.
-        suggestion: What to type; None where there is nothing to suggest.
-    """
-
-    column: str
-    how: BoundBy
-    input: InputField | None = None
-    reserved: str | None = None
-    is_key: bool = False
-    ignored: bool = False
-    meant: InputField | None = None
-    problem: str | None = None
-    warning: str | None = None
-    suggestion: str | None = None
-
-    @property
-    def slot(self) -> str | None:
-        """What only one column of a row can fill: a variable, or a reserved word."""
-        return self.input.variable_name if self.input else self.reserved
-
-    def as_json(self) -> dict[str, Any]:
-        """For a machine, and for the ledger."""
-        return {
-            "column": self.column,
-            "input": self.input.variable_name if self.input else None,
-            "display_name": self.input.display_name if self.input else None,
-            "reserved": self.reserved,
-            "file": self.input is not None and takes_files(self.input),
-            "is_key": self.is_key,
-            "ignored": self.ignored,
-            "how": self.how.value,
-            "problem": self.problem,
-            "warning": self.warning,
-        }
-
-
 class Columns:
-    """Binds the columns of one manifest to the inputs of one workflow.
+    """Binds the columns of one manifest to the inputs of one workflow, each by its own name alone.
 
     Args:
         workflow: Whose inputs.
@@ -136,58 +67,6 @@ class Columns:
                 )
             known = self._bound[column] = self._with_key(self._bind(column))
         return known
-
-    def table(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
-        """What each of these columns is for, and what is wrong with them side by side.
-
-        Args:
-            columns: Their names.
-            scattered: Whether each row has some of them, so that two may fill the same input.
-        """
-        first: dict[str, str] = {}
-        for bound in map(self.bound, columns):
-            if bound.slot is not None:
-                first.setdefault(bound.slot, bound.column)
-        free = [
-            field for name, field in self._inputs.items() if name not in first and name not in self._filled
-        ]
-        table = [self._beside_others(self.bound(column), free) for column in columns]
-        return table if scattered else [_alone(bound, first) for bound in table]
-
-    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
-        """Everything that is wrong with a manifest of these columns."""
-        table = self.table(columns, scattered=scattered)
-        for bound in table:
-            if message := bound.problem or bound.warning:
-                named = bound.input or bound.meant
-                yield Problem(
-                    message=message,
-                    cause=message,
-                    severity=Severity.ERROR if bound.problem else Severity.WARNING,
-                    fix=bound.suggestion,
-                    column=bound.column,
-                    input=named.display_name if named else None,
-                )
-        for column in self._mapping:
-            if column not in columns:
-                yield absent("--map", column, columns)
-        if self._key is not None and self._key not in columns:
-            yield absent("--key", self._key, columns)
-        for field in self.unfilled(table):
-            if not any(bound.meant is field for bound in table):
-                name = self._spelled(field)
-                message = f"nothing fills the input {quoted(field.display_name)}, which is required"
-                yield Problem(
-                    message=message,
-                    cause=message,
-                    fix=f"{option('--map', 'COLUMN', name)} or {option('--set', name, 'VALUE')}",
-                    input=field.display_name,
-                )
-
-    def unfilled(self, table: Sequence[BoundColumn]) -> list[InputField]:
-        """The required inputs that no column of this table and no constant fills."""
-        filled = {bound.slot for bound in table} | set(self._filled)
-        return [field for name, field in self._inputs.items() if not field.nullable and name not in filled]
 
     def _bind(self, column: str) -> BoundColumn:
         target = self._mapping.get(column)
@@ -243,7 +122,7 @@ class Columns:
             column=column,
             how=BoundBy.NOTHING,
             problem=f"several inputs take files: {', '.join(quoted(field.display_name) for field in fields)}",
-            suggestion=_ways(column, [self._spelled(field) for field in fields]),
+            suggestion=_ways(column, [self.spelled(field) for field in fields]),
         )
 
     def _with_key(self, bound: BoundColumn) -> BoundColumn:
@@ -257,49 +136,11 @@ class Columns:
             bound, warning=f"column {quoted(bound.column)} is left out: --key names {quoted(self._key)}"
         )
 
-    def _beside_others(self, bound: BoundColumn, free: Sequence[InputField]) -> BoundColumn:
-        """A column that fills nothing, held against the inputs that nothing fills."""
-        if bound.how != BoundBy.NOTHING or bound.problem:
-            return bound
-        spellings = {name: field for field in free for name in (field.variable_name, field.display_name)}
-        close = closest(bound.column, spellings, _SLIP)
-        if close is None:
-            return replace(bound, warning=f"column {quoted(bound.column)} fills no input and is left out")
-        meant = spellings[close]
-        return replace(
-            bound,
-            meant=meant,
-            problem=f"column {quoted(bound.column)} fills no input, and nothing fills {quoted(close)}",
-            suggestion=f"{option('--map', bound.column, self._spelled(meant))}, or "
-            f"{option('--map', bound.column, '')} to leave the column out",
-        )
-
-    def _spelled(self, field: InputField) -> str:
+    def spelled(self, field: InputField) -> str:
         """The name to type for an input: the one that people see, where it means no other."""
         return (
             field.display_name if len(self._names.matches(field.display_name)) == 1 else field.variable_name
         )
-
-
-def _alone(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
-    """A column, held against the first one that fills the same."""
-    other = first[bound.slot] if bound.slot is not None else bound.column
-    if other == bound.column:
-        return bound
-    target = quoted(bound.input.display_name if bound.input else bound.slot)
-    return replace(
-        bound,
-        problem=f"columns {quoted(other)} and {quoted(bound.column)} both fill {target}",
-        suggestion=f"{option('--map', other, '')} or {option('--map', bound.column, '')}",
-    )
-
-
-def absent(flag: str, column: str, columns: Sequence[str]) -> Problem:
-    """The problem with an option that names a column which the manifest does not have."""
-    close = closest(column, columns)
-    message = f"{flag} names the column {quoted(column)}, which the manifest does not have"
-    fix = f"did you mean {quoted(close)}?" if close else f"it has {', '.join(map(quoted, columns)) or 'none'}"
-    return Problem(message=message, cause=message, fix=fix, column=column)
 
 
 def _ways(column: str, names: Sequence[str]) -> str:

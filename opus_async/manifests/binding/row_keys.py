@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,12 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
     """
     content: dict[str, Any] = {}
-    for column, value in binding.content(cells).items():
-        parts = binding.file_parts(column, value, base)
+    for column, value, name in _content(binding, cells):
+        parts = binding.files.parts(column, value, base)
         if parts is None:
-            content[binding.content_name(column)] = _written(value)
+            content[name] = _written(value)
         else:
-            content[binding.content_name(column)] = {"files": [_file_mark(part, files) for part in parts]}
+            content[name] = {"files": [_file_mark(part, files) for part in parts]}
     digest = hashlib.sha256(_text(content)).hexdigest()
     try:
         given = given_key(binding, cells)
@@ -72,9 +72,7 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
     """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
-    content = {
-        binding.content_name(column): _written(value) for column, value in binding.content(cells).items()
-    }
+    content = {name: _written(value) for _, value, name in _content(binding, cells)}
     return hashlib.blake2b(_text(content), digest_size=16).digest()
 
 
@@ -84,7 +82,7 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
     Raises:
         InvalidInputs: It cannot be a key, or there is none where ``--key`` says that there is.
     """
-    cell = binding.key_cell(cells)
+    cell = next((value for name, value in cells.items() if binding.column(name).is_key), None)
     if cell is None:
         if binding.key_column is not None:
             empty = Unfit("is empty, and --key takes the key from it", code=ProblemCode.BAD_KEY)
@@ -116,6 +114,21 @@ def safe_folder(key: str) -> str:
     readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
     mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_SHORT]
     return f"{readable or 'key'}+{mark}"
+
+
+def _content(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """The cells that say what the job is to do: column, value, and the name of the input that they fill.
+
+    What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows. Nor
+    does the name of the column: the display name of the input counts, or its variable name where several
+    inputs have that display name.
+    """
+    inputs = binding.workflow.inputs.values()
+    for column, value in cells.items():
+        target = binding.column(column).input
+        if target is not None:
+            alike = sum(other.display_name == target.display_name for other in inputs)
+            yield column, value, target.display_name if alike == 1 else target.variable_name
 
 
 def _key_text(cell: Any) -> str | None:

@@ -94,7 +94,7 @@ class RowCheck:
         cells: Mapping[str, Any] | None = None
         key: str | None = None
         wrong: list[InputProblem] = []
-        strays = self._binding.outside(record.cells, self._base)
+        strays = self._binding.files.outside(record.cells, self._base)
         try:
             cells = None if strays else self._binding.expand(record.cells, self._base)
         except InvalidInputs as error:
@@ -105,7 +105,7 @@ class RowCheck:
             wrong += error.problems
         given: Collection[str] = ()
         if cells is not None:
-            strays = self._binding.outside(cells, self._base)
+            strays = self._binding.files.outside(cells, self._base)
         if cells is not None and not strays:  # of a file that may not be read, nothing else is told
             try:
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)

@@ -16,7 +16,7 @@ from typing import Any
 from opus_async.errors import ManifestError, OpusError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.columns import BoundColumn
+from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
 from opus_async.manifests.problem import Problem, Severity
@@ -320,7 +320,7 @@ class _Work:
     def _count(self, cells: Mapping[str, Any]) -> None:
         """Count a row that is run, and the files that no row before it names."""
         files = [
-            path for path in self._binding.files(cells, self._manifest.base) if self._seen.file(str(path))
+            path for path in self._binding.files.of(cells, self._manifest.base) if self._seen.file(str(path))
         ]
         for path in files:
             with suppress(OSError):  # gone since it was looked at: the upload will tell
