@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from manifests import INVOICES, keyed
 
 from opus_async.errors import InvalidInputs
+from opus_async.filenames import safe_folder
 from opus_async.input_problems import ProblemCode
 from opus_async.manifests import file_digests as digests_room
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.row_keys import FileDigests, cells_digest, given_key, row_key, safe_folder
+from opus_async.manifests.binding.row_keys import cells_digest, given_key, row_key
+from opus_async.manifests.file_digests import FileDigests
 
 OF_A = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 BASE = Path("/in")

@@ -1,10 +1,9 @@
-"""What names a row: a key from its manifest or from its content, never from its place. And a key's folder."""
+"""What names a row: a key from its manifest or from its content, never from its place."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,12 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.file_digests import DigestCache, FileDigests
 from opus_async.text import quoted
-
-__all__ = ["DigestCache", "FileDigests", "RowKey", "cells_digest", "given_key", "row_key", "safe_folder"]
 
 LONGEST = 200
 """Characters of a key."""
 _SHORT = 20
 """Characters of a digest that make a key: a billion rows do not meet by chance."""
-_FOLDER = re.compile(r"[a-z0-9][a-z0-9._~-]{0,79}")
-"""Keys that are folder names as they are, whatever the disk thinks of upper case."""
-_UNSAFE = re.compile(r"[^a-z0-9._~-]+")
-_READABLE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +93,6 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
 
 def _no_key(template: str, *parts: object) -> InvalidInputs:
     return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
-
-
-def safe_folder(key: str) -> str:
-    """A folder name for a key: safe on Linux and macOS, readable, and never that of another key.
-
-    Keys that differ in case alone get different folders also where the disk does not tell case apart. What
-    is no folder name as it is gets a part of its digest after a plus sign, which no other name holds.
-    """
-    if _FOLDER.fullmatch(key):
-        return key
-    readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
-    mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_SHORT]
-    return f"{readable or 'key'}+{mark}"
 
 
 def _content(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
