@@ -25,7 +25,8 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
-from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.manifests.validation.result import Validation
+from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
 
 MODERN = "M0dernTypesWrkfl"

@@ -32,7 +32,8 @@ from opus_async.manifests import FOLDERS
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.estimate import ThroughputAssumptions
-from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.manifests.validation.result import Validation
+from opus_async.manifests.validation.validate import validate
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.platform import Cache

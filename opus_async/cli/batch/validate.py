@@ -22,7 +22,7 @@ from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.manifests.problem import Problem
-    from opus_async.manifests.validation.validate import Validation
+    from opus_async.manifests.validation.result import Validation
 
 STDOUT = Path("-")
 

@@ -11,7 +11,7 @@ from opus_async.text import coarse, counted, precise_size
 if TYPE_CHECKING:
     from opus_async.manifests.binding.bound_column import BoundColumn
     from opus_async.manifests.validation.estimate import Estimate
-    from opus_async.manifests.validation.validate import Cause, Validation
+    from opus_async.manifests.validation.result import Cause, Validation
 
 MOST_CAUSES = 20
 """Kinds of problems that are shown; a person mends the most frequent first."""
