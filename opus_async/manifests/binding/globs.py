@@ -16,7 +16,8 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.readers.listing import MOST_FILES, has_magic, in_order, matching_files
+from opus_async.manifests.readers.listing import MOST_FILES, has_magic, matching_files
+from opus_async.manifests.readers.natural_order import in_order
 
 _FOLDERS = 8
 """Listings that are kept, as long as they have no more than :data:`MOST_FILES` names, 80 bytes each."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.layout import LEDGER
 from opus_async.manifests.model import FILE_COLUMN, Record
-from opus_async.manifests.readers.listing import (
-    ANY_DEPTH,
-    Listing,
-    files_deeper,
-    has_magic,
-    matching_files,
-)
+from opus_async.manifests.readers.folder_entries import entries, is_folder, joined
+from opus_async.manifests.readers.listing import ANY_DEPTH, Listing, has_magic, matching_files
 from opus_async.manifests.readers.source_file import readable
+
+_MOST_DEEPER = 10_000
+"""Entries of subfolders that are looked at, to count the files."""
 
 
 class FilesManifest:
@@ -76,7 +76,7 @@ class FilesManifest:
         return listing.names
 
     def _notes_of_subfolders(self) -> list[str]:
-        deeper, and_more = files_deeper(self.base)
+        deeper, and_more = _files_deeper(self.base)
         if not deeper:
             return []
         count = f"{deeper:,} files and more lie" if and_more else f"{deeper:,} files lie"
@@ -99,7 +99,45 @@ def opened_pattern(pattern: Path) -> FilesManifest:
     return FilesManifest(pattern, "glob", base, parts[start:])
 
 
+def _files_deeper(base: Path) -> tuple[int, bool]:
+    """How many files lie in the subfolders of a folder.
+
+    Returns:
+        The number, and whether that is not all: no more than :data:`_MOST_DEEPER` entries are looked at.
+    """
+    count = looked = 0
+    pending = _plain_folders(base, "")
+    while pending:
+        below = pending.pop()
+        if os.path.exists(base / below / LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
+            continue
+        try:
+            for entry in entries(base, below):
+                looked += 1
+                if looked > _MOST_DEEPER:
+                    return count, True
+                if entry.name.startswith("."):
+                    continue
+                if not is_folder(entry):
+                    count += 1
+                elif not entry.is_symlink():
+                    pending.append(joined(below, entry.name))
+        except ManifestError:  # who may not read it cannot take what is in it either
+            continue
+    return count, False
+
+
+def _plain_folders(base: Path, below: str) -> list[str]:
+    """The folders in one folder that are neither hidden nor links."""
+    return [
+        joined(below, entry.name)
+        for entry in entries(base, below)
+        if not entry.name.startswith(".") and not entry.is_symlink() and is_folder(entry)
+    ]
+
+
 def _facts(path: Path) -> str:
+    """Size and time of a file, for :meth:`FilesManifest.stamp`."""
     try:
         status = path.stat()
     except FileNotFoundError:

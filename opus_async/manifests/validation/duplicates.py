@@ -27,7 +27,7 @@ class FirstSeen(NamedTuple):
 
 
 class DuplicateIndex:
-    """Rows and files seen so far, in a temporary database that is gone after :meth:`close`, or the process."""
+    """Rows and files seen so far, in a temporary database that goes with :meth:`close`, or the process."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a temporary file without a name
