@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, print_error
-from opus_async.cli.job_progress import story_for
+from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.text import in_milliseconds
@@ -74,7 +74,7 @@ async def _get(options: AuditOptions) -> AuditLog:
     from opus_async.models import AuditLog
 
     job_id = options.job_id
-    async with connect(options, listeners=[story_for(options)]) as opus:
+    async with connect(options, listeners=[progress_for(options)]) as opus:
         try:
             return await opus.jobs.audit(job_id)
         except NotFound as missing:

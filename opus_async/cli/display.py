@@ -40,14 +40,14 @@ class Display(Protocol):
         """Show the end, and give the terminal back as it was."""
 
 
-class Board(Display, Protocol):
+class NoticeDisplay(Display, Protocol):
     """A display beside which something can be said."""
 
     def say(self, text: str) -> None:
         """Say something at once; it stays. From any thread."""
 
 
-class Showing:
+class DisplayTask:
     """Draws in the background of an ``async with``; what happens inside comes out unchanged."""
 
     def __init__(self, display: Display) -> None:
@@ -71,7 +71,7 @@ class Showing:
             self._display.draw()
 
 
-class Lines:
+class PlainDisplay:
     """One plain line every few seconds, and one when the jobs begin; the first and the last always."""
 
     period = LINE_EVERY
@@ -103,7 +103,7 @@ class Lines:
             print(f"{self._title}: {text}", file=self._stream, flush=True)
 
 
-def make(progress: Progress, title: str, *, plain: bool = False) -> Board:
+def make(progress: Progress, title: str, *, plain: bool = False) -> NoticeDisplay:
     """The display that suits stderr: bars on a terminal that can show them, else lines.
 
     Args:
@@ -116,7 +116,7 @@ def make(progress: Progress, title: str, *, plain: bool = False) -> Board:
             from opus_async.cli.live import LiveDisplay
 
             return LiveDisplay(progress, title)
-    return Lines(progress, title)
+    return PlainDisplay(progress, title)
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -153,7 +153,7 @@ class JobProgress:
             self._stream.flush()
 
 
-def story_for(options: CommandOptions, *, job_id: str | None = None) -> JobProgress:
+def progress_for(options: CommandOptions, *, job_id: str | None = None) -> JobProgress:
     """The story that suits stderr; with ``--debug`` a log goes there, through which no line can tick."""
     import os
 

@@ -84,9 +84,9 @@ class LiveDisplay:
         begun = progress.done + progress.in_flight
         to_do, total = progress.to_do or begun, progress.total or begun
         for stage in progress.stages:
-            now = progress.inside[stage]
-            bar = ProgressBar(total=max(to_do, 1), completed=progress.passed[stage])
-            count = f"{progress.passed[stage]:,}/{to_do:,}"
+            now = progress.in_stage[stage]
+            bar = ProgressBar(total=max(to_do, 1), completed=progress.left_stage[stage])
+            count = f"{progress.left_stage[stage]:,}/{to_do:,}"
             table.add_row(f"  {stage}", bar, count, f"{now:,} now" if now else "")
         bar = ProgressBar(total=max(total, 1), completed=progress.done, complete_style="green")
         table.add_row(f"  {DONE}", bar, f"{progress.done:,}/{total:,}", "")

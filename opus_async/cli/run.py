@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.errors import WrongUse
-from opus_async.cli.job_progress import JobProgress, story_for
+from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 
 if TYPE_CHECKING:
@@ -84,15 +84,15 @@ def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
-    story = story_for(options)
+    story = progress_for(options)
     return outcomes.print_outcome(options, story, _run(options, inputs, story))
 
 
 async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
-    from opus_async.cli.display import Showing
+    from opus_async.cli.display import DisplayTask
 
     workflow_id = options.workflow_id
-    async with connect(options, listeners=[story]) as opus, Showing(story):
+    async with connect(options, listeners=[story]) as opus, DisplayTask(story):
         outcome = await opus.run(
             workflow_id,
             inputs,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
-from opus_async.cli.job_progress import story_for
+from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.parser import add_everywhere
 from opus_async.cli.program import command_line
@@ -80,7 +80,7 @@ def run(options: ShowOptions) -> int:
 
 
 async def _get(options: ShowOptions) -> Workflow:
-    async with connect(options, listeners=[story_for(options)]) as opus:
+    async with connect(options, listeners=[progress_for(options)]) as opus:
         return await opus.workflows.get(
             options.workflow_id, version=options.version_number, version_id=options.version_id
         )

@@ -12,7 +12,7 @@ from opus_async.metrics.outages import FailedPolls, HostOutage
 
 _NEARLY = 0.9
 """Share of a limit from which on it is felt: no rate is held to the last request."""
-_MANY_TURNED_AWAY = 0.02
+_MUCH_THROTTLING = 0.02
 """Share of 429 among the answers from which on they are more than a hiccup."""
 _IDENTITY = frozenset({"host", "status", "busy_with", "text"})
 """Values that are no quantities: where they differ, it is another bottleneck."""
@@ -134,7 +134,7 @@ class BottleneckInputs:
         planned: Rows that are not begun yet.
         waiting: Rows parked for a person.
         requests: Requests of the API a second.
-        turned_away: Share of the answers that were 429, 0 to 1.
+        throttled_share: Share of the answers that were 429, 0 to 1.
         sent: Bytes of files a second.
         outage: The host that has not answered for the longest time; None when all do.
         failed_polls: The polls that failed, when these are most; None otherwise.
@@ -146,7 +146,7 @@ class BottleneckInputs:
     planned: int = 0
     waiting: int = 0
     requests: float = 0.0
-    turned_away: float = 0.0
+    throttled_share: float = 0.0
     sent: float = 0.0
     outage: HostOutage | None = None
     failed_polls: FailedPolls | None = None
@@ -180,7 +180,7 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
     if now.failed_polls is not None:
         failed = now.failed_polls
         return Bottleneck(BottleneckKind.FAILED_POLLS, {"number": failed.number, "status": failed.status})
-    if now.turned_away >= _MANY_TURNED_AWAY:
+    if now.throttled_share >= _MUCH_THROTTLING:
         return Bottleneck(BottleneckKind.PLATFORM_RATE)
     if limits.api_rate is not None and now.requests >= _NEARLY * limits.api_rate:
         return Bottleneck(BottleneckKind.API_RATE, {"rate": limits.api_rate})

@@ -14,13 +14,13 @@ class JobsByStage:
     """Counts jobs by stage.
 
     Attributes:
-        passed: Stage -> jobs that have left it for the next, or as completed.
-        inside: Stage -> jobs that are in it now.
+        left_stage: Stage -> jobs that have left it for the next, or as completed.
+        in_stage: Stage -> jobs that are in it now.
     """
 
     def __init__(self) -> None:
-        self.passed: Counter[str] = Counter()
-        self.inside: Counter[str] = Counter()
+        self.left_stage: Counter[str] = Counter()
+        self.in_stage: Counter[str] = Counter()
         self._stage_of: dict[int, str] = {}  # of jobs in flight only
 
     @property
@@ -32,11 +32,11 @@ class JobsByStage:
         """Take a job from its stage to the next; or out, when it is parked or done."""
         before = self._stage_of.pop(event.index, None)
         if before is not None:
-            self.inside[before] -= 1
+            self.in_stage[before] -= 1
         if event.stage == PAUSED:
             return
         if before is not None and (event.stage != DONE or event.status == COMPLETED):
-            self.passed[before] += 1
+            self.left_stage[before] += 1
         if event.stage != DONE:
             self._stage_of[event.index] = event.stage
-            self.inside[event.stage] += 1
+            self.in_stage[event.stage] += 1

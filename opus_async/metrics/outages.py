@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from opus_async.events import HostState, HostTroubled
 
-LOOKS_BACK = 10.0
+RATE_WINDOW = 10.0
 """Seconds over which polls, requests, bytes and 429s are counted."""
 
 
@@ -86,12 +86,12 @@ class PollAnswers:
         """Take in the HTTP status of one."""
         now = self._clock()
         self._answers.append((now, status))
-        while self._answers[0][0] < now - LOOKS_BACK:
+        while self._answers[0][0] < now - RATE_WINDOW:
             self._answers.popleft()
 
     def failed(self) -> FailedPolls | None:
         """Those that failed, when most of the latest did; 429 is told on its own, and is none of them."""
-        since = self._clock() - LOOKS_BACK
+        since = self._clock() - RATE_WINDOW
         answers = Counter(status for at, status in self._answers if at >= since)
         failed = {
             status: number

@@ -31,12 +31,12 @@ class Progress:
     Attributes:
         stages: The platform's stage names, in order.
         preparing: What is done before the first row is begun, in words; empty from then on.
-        following: Whether it follows a batch: then rows are being run.
+        attached: Whether it follows a batch: then rows are being run.
         on_begin: Called when it begins to follow one.
         why_ending: Tells why no more rows are begun, in words; empty when nobody says so.
         to_do: Rows that were left when this session began; None when that is not known.
-        passed: Stage -> jobs that have left it for the next, or as completed.
-        inside: Stage -> jobs that are in it now.
+        left_stage: Stage -> jobs that have left it for the next, or as completed.
+        in_stage: Stage -> jobs that are in it now.
         requests: Operation -> requests that were answered.
         retries: Cause -> attempts that failed and were followed by another.
     """
@@ -49,13 +49,13 @@ class Progress:
     ) -> None:
         self.stages = tuple(stages)
         self.preparing = ""
-        self.following = False
+        self.attached = False
         self.on_begin: Callable[[], None] = lambda: None
         self.why_ending: Callable[[], str] = lambda: ""
         self.to_do = total
         self._traffic = Traffic()
         self._jobs = JobsByStage()
-        self.passed, self.inside = self._jobs.passed, self._jobs.inside
+        self.left_stage, self.in_stage = self._jobs.left_stage, self._jobs.in_stage
         self.requests, self.retries = self._traffic.requests, self._traffic.retries
         self._total = total
         self._bounds = Bounds()
@@ -69,7 +69,7 @@ class Progress:
         self._outages = HostOutages(clock)
         self._begin()
 
-    def follow(
+    def attach(
         self,
         *,
         stages: Sequence[str],
@@ -89,7 +89,7 @@ class Progress:
         """
         self.stages = tuple(stages)
         self.preparing = ""
-        self.following = True
+        self.attached = True
         self._counts, self._admitting = counts, admitting
         self._bounds, self._limits = bounds, limits
         now = counts()
@@ -102,17 +102,17 @@ class Progress:
     def add(self, counts: EventCounts) -> None:
         """Add what was counted in another process, whose events do not come here."""
         self._traffic.add(counts)
-        self.passed.update(counts.passed)
+        self.left_stage.update(counts.left_stage)
 
     def counted(self) -> EventCounts:
         """All that was counted so far, for :meth:`add` in another process."""
         return EventCounts(
             requests=dict(self.requests),
             api_requests=self._traffic.api_requests,
-            turned_away=self._traffic.turned_away,
+            throttled_responses=self._traffic.throttled_responses,
             retries=dict(self.retries),
             sent_bytes=self.sent_bytes,
-            passed=dict(self.passed),
+            left_stage=dict(self.left_stage),
         )
 
     def __call__(self, event: Event) -> None:
@@ -194,17 +194,17 @@ class Progress:
 
     def bottleneck(self) -> Bottleneck | None:
         """What limits the batch now; None when nothing does, or no batch is followed."""
-        if not self.following or self.ending:
+        if not self.attached or self.ending:
             return None
         rates, counts, outages = self.rates(), self._counts(), self.outages
         now = BottleneckInputs(
             in_flight=self.in_flight,
-            preparing=self._inside(1),
-            at_work=self._inside(4),
+            preparing=self._in_stage(1),
+            at_work=self._in_stage(4),
             planned=max(counts.planned - self._unordered(), 0),
             waiting=counts.waiting,
             requests=rates.requests,
-            turned_away=rates.turned_away,
+            throttled_share=rates.throttled_share,
             sent=rates.bytes,
             outage=outages[0] if outages else None,
             failed_polls=self._polls.failed(),
@@ -222,7 +222,7 @@ class Progress:
             sent=self.sent_bytes,
             answered=self.requests.total(),
             api=self._traffic.api_requests,
-            turned_away=self._traffic.turned_away,
+            throttled=self._traffic.throttled_responses,
         )
 
     def _rest(self) -> int:
@@ -232,12 +232,12 @@ class Progress:
         given_up = max(self.unknown - self._unknown_before, 0)  # those from before are looked at again
         return self._total - self.done - self.waiting - given_up
 
-    def _inside(self, place: int) -> int:
-        return self.inside[self.stages[place]] if place < len(self.stages) else 0
+    def _in_stage(self, place: int) -> int:
+        return self.in_stage[self.stages[place]] if place < len(self.stages) else 0
 
     def _unordered(self) -> int:
         """Rows in flight that the ledger counts as planned, because nothing of them was ordered yet."""
-        return sum(self._inside(place) for place in range(3))
+        return sum(self._in_stage(place) for place in range(3))
 
     def _count_end(self, *, completed: bool) -> None:
         before = self._ended

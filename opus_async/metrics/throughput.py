@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import stdev
 
-from opus_async.metrics.outages import LOOKS_BACK
+from opus_async.metrics.outages import RATE_WINDOW
 from opus_async.metrics.samples import Sample
 
 _MOST = 300.0
@@ -101,14 +101,14 @@ class Rates:
         jobs: Jobs that end, per second.
         bytes: Bytes of files, per second.
         requests: Requests of the API that are answered, per second.
-        turned_away: Share of 429 among all answers, 0 to 1.
+        throttled_share: Share of 429 among all answers, 0 to 1.
         left: Until the rest of the jobs has ended; None when that cannot be said.
     """
 
     jobs: float
     bytes: float
     requests: float
-    turned_away: float
+    throttled_share: float
     left: TimeLeft | None
 
 
@@ -122,7 +122,7 @@ class Totals:
         sent: Bytes of files.
         answered: Requests that were answered.
         api: Of these, requests of the API.
-        turned_away: Of all these, answers with 429.
+        throttled: Of all these, answers with 429.
     """
 
     at: float
@@ -130,7 +130,7 @@ class Totals:
     sent: int
     answered: int
     api: int
-    turned_away: int
+    throttled: int
 
 
 class RecentTotals:
@@ -152,7 +152,7 @@ class RecentTotals:
             to_do: Jobs there were to do at the beginning: a small share of them tells nothing of the others.
             rest: Jobs that are left; 0 where that is not known.
         """
-        then = self._at(now.at - LOOKS_BACK)
+        then = self._at(now.at - RATE_WINDOW)
         seconds = max(now.at - then.at, 1e-9)
         answered = now.answered - then.answered
         if now.at - self._kept[-1].at >= _KEPT_APART:
@@ -163,7 +163,7 @@ class RecentTotals:
             jobs=max(now.ended - then.ended, 0) / seconds,
             bytes=(now.sent - then.sent) / seconds,
             requests=(now.api - then.api) / seconds,
-            turned_away=(now.turned_away - then.turned_away) / answered if answered else 0.0,
+            throttled_share=(now.throttled - then.throttled) / answered if answered else 0.0,
             left=self._time_left(now, to_do, rest),
         )
 

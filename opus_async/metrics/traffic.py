@@ -15,7 +15,7 @@ class Traffic:
     Attributes:
         requests: Operation -> requests that were answered.
         api_requests: Of these, how many went to the platform, and not to its storage.
-        turned_away: Of all, how many were answered with 429.
+        throttled_responses: Of all, how many were answered with 429.
         retries: Cause -> attempts that failed and were followed by another.
         sent_bytes: Bytes of files, repeated attempts included.
     """
@@ -23,7 +23,7 @@ class Traffic:
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self.api_requests = 0
-        self.turned_away = 0
+        self.throttled_responses = 0
         self.retries: Counter[RetryCause] = Counter()
         self.sent_bytes = 0
         self._sent_of: dict[tuple[int | None, str], int] = {}  # of files on the wire only
@@ -35,7 +35,7 @@ class Traffic:
         elif isinstance(event, RequestSent):
             self.requests[event.operation] += 1
             self.api_requests += event.kind is not RequestKind.STORAGE
-            self.turned_away += event.status == HTTPStatus.TOO_MANY_REQUESTS
+            self.throttled_responses += event.status == HTTPStatus.TOO_MANY_REQUESTS
         elif isinstance(event, RequestRetried):
             self.retries[RetryCause(event.failure, event.status, event.code)] += 1
 
@@ -43,7 +43,7 @@ class Traffic:
         """Add what was counted in another process."""
         self.requests.update(counts.requests)
         self.api_requests += counts.api_requests
-        self.turned_away += counts.turned_away
+        self.throttled_responses += counts.throttled_responses
         self.retries.update(counts.retries)
         self.sent_bytes += counts.sent_bytes
 

@@ -163,7 +163,7 @@ def test_a_terminal_is_left_as_it_was(endless, tmp_path):
 
 async def test_a_third_goes_the_way_it_would_have_gone_without_us():
     control, progress, said, others = ShutdownControl(), Progress(), [], []
-    progress.follow(
+    progress.attach(
         stages=(), counts=Counts, admitting=lambda: control.admitting, bounds=Bounds(), limits=Limits()
     )
     before = signal.signal(signal.SIGTERM, lambda *_: others.append("third"))

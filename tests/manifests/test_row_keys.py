@@ -117,8 +117,8 @@ def test_a_row_whose_file_was_not_read_has_a_key_by_the_path(invoices):
 def test_a_row_that_cannot_be_expanded_has_a_key(invoices):
     cells = {"Due date": date(2025, 1, 1), "Amount": float("nan"), "Number": b"x", "Pages": "*.pdf"}
     with pytest.raises(InvalidInputs):
-        invoices.expand(cells, BASE)
-    kept = invoices.kept(cells)
+        invoices.expand_globs(cells, BASE)
+    kept = invoices.as_stored(cells)
     assert kept == {"Due date": "2025-01-01", "Amount": "nan", "Number": "b'x'", "Pages": "*.pdf"}
     assert key_of(invoices, kept)
     assert key_of(invoices, cells)

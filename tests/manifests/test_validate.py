@@ -96,7 +96,7 @@ async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
     assert (found.rows, found.valid, found.invalid, found.error_count, found.warning_count) == (3, 3, 0, 0, 0)
     assert (found.estimate.jobs, found.estimate.files, found.estimate.bytes) == (3, 2, 30)
     assert found.estimate.requests == 2 * platform.estimated_requests(1) + platform.estimated_requests(0)
-    assert [bound.how for bound in found.columns] == [
+    assert [bound.bound_by for bound in found.columns] == [
         "reserved word",
         "display name",
         "display name",

@@ -53,8 +53,8 @@ def requested(
 async def keyed(binding: Binding, cells: dict[str, Any], base: Path) -> RowKey:
     """A row's key, its files read."""
     digests = FileDigests()
-    expanded = binding.expand(cells, base)
-    files = {path: await digests.of(path) for path in binding.files.of(expanded, base)}
+    expanded = binding.expand_globs(cells, base)
+    files = {path: await digests.of(path) for path in binding.files.of_row(expanded, base)}
     return row_key(binding, expanded, base, files)
 
 

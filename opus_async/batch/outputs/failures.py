@@ -155,7 +155,7 @@ class _Given:
         if own is not None and to_text(own).strip():
             return to_text(own)
         template = self._templates.get(word)
-        return template.fill(row.cells, key=row.key, index=row.index) if template else None
+        return template.render(row.cells, key=row.key, index=row.index) if template else None
 
     def _moved(self, value: Any) -> Any:
         """A cell of files, so that relative paths start at the batch directory."""

@@ -436,7 +436,7 @@ async def _as_it_stands(directory: Path) -> BatchResult:
 async def _work(client: Client, crew: SessionSetup) -> BatchResult:
     control = crew.control
     control.drain_seconds = crew.settings.drain_seconds
-    crew.progress.follow(
+    crew.progress.attach(
         stages=_stages(crew.lifecycle),
         counts=crew.queue.counts,
         admitting=lambda: control.admitting,

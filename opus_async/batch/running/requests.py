@@ -58,4 +58,4 @@ class BoundRequests:
 
     def files(self, row: Row) -> Sequence[Path]:
         """The local files of a row."""
-        return self.binding.files.of(row.cells, self.base)
+        return self.binding.files.of_row(row.cells, self.base)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from opus_async.batch import BatchObserver, BatchResult, ShutdownControl
     from opus_async.batch.meta import BatchMeta
-    from opus_async.cli.display import Board
+    from opus_async.cli.display import NoticeDisplay
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
     from opus_async.opus.client import OpusClient
@@ -91,11 +91,11 @@ async def _watched(
         try:
             async with (
                 connection.connect(options, limits=limits, retry=retry, listeners=[trouble]) as opus,
-                display.Showing(board),
+                display.DisplayTask(board),
             ):
                 return await doing(opus, watching)
         except asyncio.CancelledError:
-            if interrupted.is_set() and not progress.following:
+            if interrupted.is_set() and not progress.attached:
                 return None
             raise
 
@@ -124,7 +124,7 @@ def _prepare(progress: Progress, what: str, number: int) -> None:
     progress.preparing = f"{counted(number, 'row')} {what}"
 
 
-def _tell_trouble(board: Board, event: Event) -> None:
+def _tell_trouble(board: NoticeDisplay, event: Event) -> None:
     """Say once when a host is gone, given up or back: a log that is read later has it."""
     if not isinstance(event, HostTroubled):
         return
@@ -160,7 +160,7 @@ def _interruptible(
     def interrupt() -> None:
         again = interrupted.is_set()
         interrupted.set()
-        if progress.following:
+        if progress.attached:
             control.interrupt()
             if control.pace is ShutdownMode.CANCEL:
                 voice.last_words = ""

@@ -101,7 +101,7 @@ async def _validated(options: ValidateOptions, manifest: str, told: Problems) ->
         progress.preparing = f"{counted(rows, 'row')} checked"
 
     board = display.make(progress, "validate", plain=options.debug)
-    async with connection.connect(options, limits=limits) as opus, display.Showing(board):
+    async with connection.connect(options, limits=limits) as opus, display.DisplayTask(board):
         return await validate_manifest(
             opus,
             BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),

@@ -42,7 +42,7 @@ def binding(bound: Sequence[BoundColumn], width: int | None) -> str:
         return ""
     lines = [("COLUMN", "FILLS", "TYPE", "BOUND BY")]
     lines += [
-        (column.column, _filled(column), column.input.type if column.input else "", column.how)
+        (column.column, _filled(column), column.input.type if column.input else "", column.bound_by)
         for column in bound
     ]
     return columns(lines, width=width)

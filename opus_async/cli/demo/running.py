@@ -169,7 +169,7 @@ class Demo:
         faults = self._config.faults
         title = "demo" if faults == "none" else f"demo, faults {faults}"
         board = display.make(self.progress, title, plain=self._plain)
-        async with self._client(simulator) as opus, display.Showing(board):
+        async with self._client(simulator) as opus, display.DisplayTask(board):
             return await run_batch(
                 opus,
                 self._folder / MANIFEST,

@@ -12,7 +12,7 @@ from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.cells import parse_array, to_json_value
-from opus_async.manifests.binding.column_table import ColumnTable, absent
+from opus_async.manifests.binding.column_table import ColumnTable, missing_column
 from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
@@ -81,7 +81,7 @@ class Binding:
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self._set = Constants(workflow, constants)
-        self.constants: Mapping[str, Any] = self._set.kept
+        self.constants: Mapping[str, Any] = self._set.stored
         filled = frozenset(self._set.values)
         self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
         self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
@@ -94,26 +94,26 @@ class Binding:
         """What a column is for, by its own name alone."""
         return self._columns.bound(name)
 
-    def table(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
+    def table(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
         """What each of these columns is for, and what is wrong with them side by side: to be shown.
 
         Args:
             columns: Their names.
-            scattered: Whether each row has some of them, so that two may fill the same input.
+            per_row_columns: Whether each row has some of them, so that two may fill the same input.
         """
-        return self._table.lines(columns, scattered=scattered)
+        return self._table.lines(columns, per_row_columns=per_row_columns)
 
     def unfilled(self, columns: Sequence[str]) -> list[InputField]:
         """The required inputs that neither these columns nor ``--set`` fill."""
         return self._table.unfilled(self.table(columns))
 
-    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
+    def problems(self, columns: Sequence[str], *, per_row_columns: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns, before any row is looked at."""
-        yield from self._table.problems(columns, scattered=scattered)
+        yield from self._table.problems(columns, per_row_columns=per_row_columns)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():
                 if not is_column(name, columns):
-                    yield absent(flag, name, columns)
+                    yield missing_column(flag, name, columns)
 
     def check(self, columns: Sequence[str]) -> None:
         """Stop at columns that cannot be run as they are.
@@ -125,7 +125,7 @@ class Binding:
         if wrong:
             raise ManifestError("The manifest does not fit the workflow; nothing was sent:", wrong)
 
-    def expand(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    def expand_globs(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
         """The row as it is planned: its patterns replaced by what they match now, and all of it fit for JSON.
 
         Args:
@@ -150,13 +150,13 @@ class Binding:
                 else:
                     expanded[name] = to_json_value(value, bound.input)
             except ValueError as error:
-                if bound.slot is not None or bound.is_key:
+                if bound.target is not None or bound.is_key:
                     problems.append(_problem(bound, Unfit.of(error)))
         if problems:
             raise InvalidInputs(problems)
         return expanded
 
-    def kept(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+    def as_stored(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """A row that cannot be expanded, as JSON can hold it: patterns as they are, all else as text."""
         kept: dict[str, Any] = {}
         for name, value in cells.items():
@@ -249,4 +249,4 @@ def _template(flag: str, text: str | None) -> Template | None:
 
 
 def _filled(template: Template | None, cells: Mapping[str, Any], key: str, index: int) -> str | None:
-    return (template.fill(cells, key=key, index=index) or None) if template else None
+    return (template.render(cells, key=key, index=index) or None) if template else None

@@ -33,30 +33,30 @@ class BoundColumn:
 
     Attributes:
         column: Its name.
-        how: By what it was bound.
+        bound_by: By what it was bound.
         input: The input it fills; None when it fills none.
         reserved: ``title``, ``description`` or ``key``, where it is that.
         is_key: Whether its cells are the keys of the rows. It can fill an input all the same.
         ignored: Whether it was asked to be left out altogether.
-        meant: The input that its name is like, and that nothing else fills.
+        suggested_input: The input that its name is like, and that nothing else fills.
         problem: Why it cannot be used; None when it can.
         warning: What a person should know about it; None for nothing.
         suggestion: What to type; None where there is nothing to suggest.
     """
 
     column: str
-    how: BoundBy
+    bound_by: BoundBy
     input: InputField | None = None
     reserved: str | None = None
     is_key: bool = False
     ignored: bool = False
-    meant: InputField | None = None
+    suggested_input: InputField | None = None
     problem: str | None = None
     warning: str | None = None
     suggestion: str | None = None
 
     @property
-    def slot(self) -> str | None:
+    def target(self) -> str | None:
         """What only one column of a row can fill: a variable, or a reserved word."""
         return self.input.variable_name if self.input else self.reserved
 
@@ -70,7 +70,7 @@ class BoundColumn:
             "file": self.input is not None and takes_files(self.input),
             "is_key": self.is_key,
             "ignored": self.ignored,
-            "how": self.how.value,
+            "how": self.bound_by.value,
             "problem": self.problem,
             "warning": self.warning,
         }

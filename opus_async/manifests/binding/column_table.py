@@ -43,29 +43,29 @@ class ColumnTable:
         self._key = key
         self._filled = filled
 
-    def lines(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
+    def lines(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
         """What each of these columns is for, and what is wrong with them side by side.
 
         Args:
             columns: Their names.
-            scattered: Whether each row has some of them, so that two may fill the same input.
+            per_row_columns: Whether each row has some of them, so that two may fill the same input.
         """
         first: dict[str, str] = {}
         for bound in map(self._columns.bound, columns):
-            if bound.slot is not None:
-                first.setdefault(bound.slot, bound.column)
+            if bound.target is not None:
+                first.setdefault(bound.target, bound.column)
         free = [
             field for name, field in self._inputs.items() if name not in first and name not in self._filled
         ]
         table = [self._beside_others(self._columns.bound(column), free) for column in columns]
-        return table if scattered else [_alone(bound, first) for bound in table]
+        return table if per_row_columns else [_alone(bound, first) for bound in table]
 
-    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
+    def problems(self, columns: Sequence[str], *, per_row_columns: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns."""
-        table = self.lines(columns, scattered=scattered)
+        table = self.lines(columns, per_row_columns=per_row_columns)
         for bound in table:
             if message := bound.problem or bound.warning:
-                named = bound.input or bound.meant
+                named = bound.input or bound.suggested_input
                 yield Problem(
                     message=message,
                     cause=message,
@@ -76,11 +76,11 @@ class ColumnTable:
                 )
         for column in self._mapping:
             if column not in columns:
-                yield absent("--map", column, columns)
+                yield missing_column("--map", column, columns)
         if self._key is not None and self._key not in columns:
-            yield absent("--key", self._key, columns)
+            yield missing_column("--key", self._key, columns)
         for field in self.unfilled(table):
-            if not any(bound.meant is field for bound in table):
+            if not any(bound.suggested_input is field for bound in table):
                 name = self._columns.spelled(field)
                 message = f"nothing fills the input {quoted(field.display_name)}, which is required"
                 yield Problem(
@@ -92,12 +92,12 @@ class ColumnTable:
 
     def unfilled(self, table: Sequence[BoundColumn]) -> list[InputField]:
         """The required inputs that no column of this table and no constant fills."""
-        filled = {bound.slot for bound in table} | set(self._filled)
+        filled = {bound.target for bound in table} | set(self._filled)
         return [field for name, field in self._inputs.items() if not field.nullable and name not in filled]
 
     def _beside_others(self, bound: BoundColumn, free: Sequence[InputField]) -> BoundColumn:
         """A column that fills nothing, held against the inputs that nothing fills."""
-        if bound.how != BoundBy.NOTHING or bound.problem:
+        if bound.bound_by != BoundBy.NOTHING or bound.problem:
             return bound
         spellings = {name: field for field in free for name in (field.variable_name, field.display_name)}
         close = closest(bound.column, spellings, _SLIP)
@@ -106,7 +106,7 @@ class ColumnTable:
         meant = spellings[close]
         return replace(
             bound,
-            meant=meant,
+            suggested_input=meant,
             problem=f"column {quoted(bound.column)} fills no input, and nothing fills {quoted(close)}",
             suggestion=f"{option('--map', bound.column, self._columns.spelled(meant))}, or "
             f"{option('--map', bound.column, '')} to leave the column out",
@@ -115,10 +115,10 @@ class ColumnTable:
 
 def _alone(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
     """A column, held against the first one that fills the same."""
-    other = first[bound.slot] if bound.slot is not None else bound.column
+    other = first[bound.target] if bound.target is not None else bound.column
     if other == bound.column:
         return bound
-    target = quoted(bound.input.display_name if bound.input else bound.slot)
+    target = quoted(bound.input.display_name if bound.input else bound.target)
     return replace(
         bound,
         problem=f"columns {quoted(other)} and {quoted(bound.column)} both fill {target}",
@@ -126,7 +126,7 @@ def _alone(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
     )
 
 
-def absent(flag: str, column: str, columns: Sequence[str]) -> Problem:
+def missing_column(flag: str, column: str, columns: Sequence[str]) -> Problem:
     """The problem with an option that names a column which the manifest does not have."""
     close = closest(column, columns)
     message = f"{flag} names the column {quoted(column)}, which the manifest does not have"

@@ -77,9 +77,9 @@ class Columns:
             )
             return self._only_file(column) if is_file else bound
         if not target:
-            return BoundColumn(column=column, how=BoundBy.MAP, ignored=True)
-        bound = replace(self._by_name(column, target), how=BoundBy.MAP)
-        if bound.slot is None and bound.problem is None:
+            return BoundColumn(column=column, bound_by=BoundBy.MAP, ignored=True)
+        bound = replace(self._by_name(column, target), bound_by=BoundBy.MAP)
+        if bound.target is None and bound.problem is None:
             close = self._names.closest(target)
             hint = f"did you mean {quoted(close)}?" if close else _listed(self._inputs.values())
             return replace(bound, problem=f"there is no input {quoted(target)}; {hint}")
@@ -87,22 +87,22 @@ class Columns:
 
     def _by_name(self, column: str, name: str) -> BoundColumn:
         fields = self._names.exactly(name)
-        how = BoundBy.VARIABLE_NAME if name in self._inputs else BoundBy.DISPLAY_NAME
+        bound_by = BoundBy.VARIABLE_NAME if name in self._inputs else BoundBy.DISPLAY_NAME
         if not fields and name in RESERVED:
-            return BoundColumn(column=column, how=BoundBy.RESERVED_WORD, reserved=name)
+            return BoundColumn(column=column, bound_by=BoundBy.RESERVED_WORD, reserved=name)
         if not fields:
             fields = self._names.matches(name)
-            how = BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE
+            bound_by = BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE
         if not fields:
-            return BoundColumn(column=column, how=BoundBy.NOTHING)
+            return BoundColumn(column=column, bound_by=BoundBy.NOTHING)
         if len(fields) > 1:
             return BoundColumn(
                 column=column,
-                how=BoundBy.NOTHING,
+                bound_by=BoundBy.NOTHING,
                 problem=f"{quoted(name)} is the display name of {len(fields)} inputs",
                 suggestion=_ways(column, [field.variable_name for field in fields]),
             )
-        return BoundColumn(column=column, how=how, input=fields[0])
+        return BoundColumn(column=column, bound_by=bound_by, input=fields[0])
 
     def _only_file(self, column: str) -> BoundColumn:
         """The column of a folder: its files go to the only input that takes files."""
@@ -110,24 +110,26 @@ class Columns:
             field for name, field in self._inputs.items() if takes_files(field) and name not in self._filled
         ]
         if len(fields) == 1:
-            return BoundColumn(column=column, how=BoundBy.ONLY_FILE_INPUT, input=fields[0])
+            return BoundColumn(column=column, bound_by=BoundBy.ONLY_FILE_INPUT, input=fields[0])
         if not fields:
             return BoundColumn(
                 column=column,
-                how=BoundBy.NOTHING,
+                bound_by=BoundBy.NOTHING,
                 problem=f"no input takes a file; {_listed(self._inputs.values())}",
                 suggestion="give a manifest with a row for each job",
             )
         return BoundColumn(
             column=column,
-            how=BoundBy.NOTHING,
+            bound_by=BoundBy.NOTHING,
             problem=f"several inputs take files: {', '.join(quoted(field.display_name) for field in fields)}",
             suggestion=_ways(column, [self.spelled(field) for field in fields]),
         )
 
     def _with_key(self, bound: BoundColumn) -> BoundColumn:
         if bound.column == self._key:
-            return replace(bound, is_key=True, how=BoundBy.KEY if bound.slot is None else bound.how)
+            return replace(
+                bound, is_key=True, bound_by=BoundBy.KEY if bound.target is None else bound.bound_by
+            )
         if bound.reserved != "key":
             return bound
         if self._key is None:

@@ -20,7 +20,7 @@ class Constants:
     Attributes:
         values: Variable -> what the input is given.
         files: Variable -> the local files in it.
-        kept: Name as given -> value as JSON can hold it, files with their full paths.
+        stored: Name as given -> value as JSON can hold it, files with their full paths.
 
     Raises:
         ManifestError: A name means no input or several, or a value cannot be used.
@@ -29,7 +29,7 @@ class Constants:
     def __init__(self, workflow: Workflow, given: Mapping[str, Any]) -> None:
         self.values: dict[str, Any] = {}
         self.files: dict[str, list[Path]] = {}
-        self.kept: dict[str, Any] = {}
+        self.stored: dict[str, Any] = {}
         self._reader = FileCells()
         names = InputNames(workflow.inputs)
         problems: list[str] = []
@@ -49,16 +49,16 @@ class Constants:
 
     def _take(self, name: str, field: InputField, value: Any) -> None:
         if not takes_files(field):
-            self.kept[name] = to_json_value(value, field)
+            self.stored[name] = to_json_value(value, field)
             self.values[field.variable_name] = (
-                parse_array(self.kept[name], field) if field.type == "array" else self.kept[name]
+                parse_array(self.stored[name], field) if field.type == "array" else self.stored[name]
             )
             return
         here = Path.cwd()
         expanded = self._reader.expand(field, value, here)
         given = self._reader.given(field, expanded, here)
         parts = given if isinstance(given, list) else [given]
-        self.kept[name] = list(map(str, parts)) if given is parts else str(given)
+        self.stored[name] = list(map(str, parts)) if given is parts else str(given)
         self.values[field.variable_name] = given
         self.files[field.variable_name] = [part for part in parts if isinstance(part, Path)]
 

@@ -37,7 +37,7 @@ class RowFiles:
         self._allow_outside = allow_outside
         self._fences: dict[Path, Fence] = {}
 
-    def of(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
+    def of_row(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
         """The local files of an expanded row, in the order of its columns, then those of ``--set``.
 
         Args:
@@ -50,13 +50,13 @@ class RowFiles:
             field = self._columns.bound(name).input
             if field is not None:
                 filled.add(field.variable_name)
-                found += [part for part in self.parts(name, value, base) or () if isinstance(part, Path)]
+                found += [part for part in self.of_cell(name, value, base) or () if isinstance(part, Path)]
         for variable, files in self._constants.items():
             if variable not in filled:
                 found += files
         return found
 
-    def parts(self, column: str, value: Any, base: Path) -> list[Any] | None:
+    def of_cell(self, column: str, value: Any, base: Path) -> list[Any] | None:
         """What one cell of an expanded row names: paths of local files, and all else as it is.
 
         Returns:
@@ -91,7 +91,7 @@ class RowFiles:
             field = self._columns.bound(name).input
             if field is not None and takes_files(field):
                 named = self._cells.named(field, value)
-                parts = self.parts(name, value, base) or ()
+                parts = self.of_cell(name, value, base) or ()
                 found += [(name, str(named[place])) for place in fence.strays(parts)]
         return found
 

@@ -48,8 +48,8 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
     """
     content: dict[str, Any] = {}
-    for column, value, name in _content(binding, cells):
-        parts = binding.files.parts(column, value, base)
+    for column, value, name in _input_cells(binding, cells):
+        parts = binding.files.of_cell(column, value, base)
         if parts is None:
             content[name] = _written(value)
         else:
@@ -64,7 +64,7 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
     """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
-    content = {name: _written(value) for _, value, name in _content(binding, cells)}
+    content = {name: _written(value) for _, value, name in _input_cells(binding, cells)}
     return hashlib.blake2b(_text(content), digest_size=16).digest()
 
 
@@ -95,7 +95,7 @@ def _no_key(template: str, *parts: object) -> InvalidInputs:
     return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
 
 
-def _content(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     """The cells that say what the job is to do: column, value, and the name of the input that they fill.
 
     What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows. Nor

@@ -54,7 +54,7 @@ class Template:
         names = (name for _, name in self._pieces if name is not None and name not in OURS)
         self.columns: Sequence[str] = tuple(dict.fromkeys(names))
 
-    def fill(self, cells: Mapping[str, Any], *, key: str, index: int) -> str:
+    def render(self, cells: Mapping[str, Any], *, key: str, index: int) -> str:
         """The text for one row, on one line; a cell that the row does not have leaves nothing."""
         ours = {"key": key, "index": str(index), "row": str(index + 1)}
         parts: list[str] = []

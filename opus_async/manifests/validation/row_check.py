@@ -96,7 +96,7 @@ class RowCheck:
         wrong: list[InputProblem] = []
         strays = self._binding.files.outside(record.cells, self._base)
         try:
-            cells = None if strays else self._binding.expand(record.cells, self._base)
+            cells = None if strays else self._binding.expand_globs(record.cells, self._base)
         except InvalidInputs as error:
             wrong += error.problems
         try:

@@ -79,7 +79,7 @@ async def validate(
         error_count=problems.counts[Severity.ERROR],
         warning_count=problems.counts[Severity.WARNING],
         causes=problems.causes(),
-        columns=binding.table(work.columns, scattered=manifest.columns is None),
+        columns=binding.table(work.columns, per_row_columns=manifest.columns is None),
         estimate=estimate(
             jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
         ),
@@ -142,7 +142,7 @@ class _Pass:
         on_progress(self.rows)
         if self.rows and not self.columns:
             self.columns = tuple(found)
-            self._add(*self._binding.problems(self.columns, scattered=True))
+            self._add(*self._binding.problems(self.columns, per_row_columns=True))
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
@@ -180,7 +180,9 @@ class _Pass:
     def _count(self, cells: Mapping[str, Any]) -> None:
         """Count a row that is run, and the files that no row before it names."""
         files = [
-            path for path in self._binding.files.of(cells, self._manifest.base) if self._seen.file(str(path))
+            path
+            for path in self._binding.files.of_row(cells, self._manifest.base)
+            if self._seen.file(str(path))
         ]
         for path in files:
             with suppress(OSError):  # gone since it was looked at: the upload will tell

@@ -53,7 +53,7 @@ class Bar:
     told: str
 
 
-def division(name: str, told: str, parts: Sequence[Part]) -> Markup:
+def stacked_bar(name: str, told: str, parts: Sequence[Part]) -> Markup:
     """One bar for a whole, divided into its parts.
 
     Args:
