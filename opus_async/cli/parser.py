@@ -59,7 +59,7 @@ class Command(Protocol):
         """Add the arguments."""
 
     def run(self, options: Any) -> int:
-        """Do it; returns the exit code, or raises what :func:`errors.report` explains.
+        """Do it; returns the exit code, or raises what :func:`error_report.report` explains.
 
         Args:
             options: An instance of ``OPTIONS``.

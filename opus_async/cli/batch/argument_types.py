@@ -1,4 +1,4 @@
-"""Numbers with units, for argparse."""
+"""Types of arguments for argparse: numbers with units. Each raises ArgumentTypeError for any other text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def rate(text: str) -> float:
-    """How often a second: ``20``, ``20/s``, ``600/m``, ``5000/h``."""
+    """Read a rate as a number per second: ``20``, ``20/s``, ``600/m``, ``5000/h``."""
     found = _RATE.fullmatch(text.replace(" ", ""))
     value = float(found["number"]) / _SECONDS[found["unit"] or "s"] if found else 0.0
     if not value:
@@ -25,7 +25,7 @@ def rate(text: str) -> float:
 
 
 def bandwidth(text: str) -> float:
-    """Bytes a second: ``5M``, ``500k``, ``1.5MB/s``; k, M and G are thousands, millions, billions."""
+    """Read bytes per second: ``5M``, ``500k``, ``1.5MB/s``; k, M and G are thousands, millions, billions."""
     found = _BANDWIDTH.fullmatch(text.replace(" ", ""))
     value = float(found["number"]) * _BYTES[found["unit"].lower()] if found else 0.0
     if not value:
@@ -34,14 +34,14 @@ def bandwidth(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A whole number from 1."""
+    """Read a whole number from 1."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"give a whole number from 1, not {text!r}")
     return int(text)
 
 
-def patience(text: str) -> float:
-    """Seconds from 0."""
+def seconds_from_zero(text: str) -> float:
+    """Read seconds from 0."""
     try:
         value = float(text)
     except ValueError:
@@ -52,7 +52,7 @@ def patience(text: str) -> float:
 
 
 def halt(text: str) -> Halt:
-    """A halt policy."""
+    """Read a halt policy: ``now,fail=10``, ``soon,fail=5%``, ``never``."""
     from opus_async.jobs.halt import Halt
 
     try:

@@ -1,9 +1,10 @@
-"""``opus-async demo``: the whole way, on real documents and an embedded simulator.
+"""``opus-async demo``: runs a batch of real documents on an embedded simulator, and checks every answer.
 
-documents, contents, pdf, png   real files that open
-folder                          where they go
-running                         the batch, and every answer held against its file
-summary                         what came of it, in numbers
+documents, contents, pdf, png   make documents of several types that programs can open
+folder                          the output folder
+running                         runs the batch
+findings                        compares every answer with its file on disk
+summary                         what came of it, as text and JSON
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: DemoOptions) -> int:
-    """Show it."""
+    """Run the demo, and print its summary."""
     from opus_async.cli.demo import documents, folder, running, summary
 
     folder.prepare(options.out)
@@ -106,7 +107,7 @@ def run(options: DemoOptions) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1, for argparse."""
+    """Read a whole number from 1; raises ValueError, for argparse."""
     value = int(text)
     if value < 1:
         raise ValueError(text)
@@ -114,7 +115,7 @@ def positive(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1, for argparse."""
+    """Read a number from 0 to 1; raises ValueError, for argparse."""
     value = float(text)
     if not 0 <= value <= 1:
         raise ValueError(text)

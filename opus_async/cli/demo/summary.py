@@ -10,8 +10,9 @@ from statistics import median
 from typing import Any
 
 from opus_async.cli.demo.documents import Document
+from opus_async.cli.demo.findings import Findings
 from opus_async.cli.demo.folder import DOCUMENTS
-from opus_async.cli.demo.running import WORKFLOW, Findings
+from opus_async.cli.demo.running import WORKFLOW
 from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
