@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: The arguments without the program's name; those of the process if None.
+        argv: The arguments without the program's name; None for those of the process.
 
     Returns:
         The exit code, see :mod:`opus_async.cli.errors`.

@@ -1,4 +1,4 @@
-"""``opus-async run``: one job, its outputs as JSON."""
+"""``opus-async run``: runs one job, and prints its outputs as JSON."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class RunOptions(OneJobOptions):
         input: ``NAME=VALUE`` of inputs that are no files.
         file: ``NAME=PATH`` of inputs that are files.
         inputs: A file that holds a JSON object of inputs, ``-`` for stdin; None without one.
-        title: Of the job.
-        description: Of the job.
+        title: The title of the job.
+        description: The description of the job.
         version_number: The pinned version by number.
         version_id: The pinned version by UUID.
     """
@@ -110,7 +110,13 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgres
 def gather(
     document: str | None, texts: Sequence[str], files: Sequence[str], *, stdin: TextIO
 ) -> dict[str, Any]:
-    """The inputs of all three options in one mapping.
+    """Collect the inputs of ``--inputs``, ``--input`` and ``--file`` in one mapping.
+
+    Args:
+        document: The file of ``--inputs``, ``-`` for stdin; None without one.
+        texts: ``NAME=VALUE`` of ``--input``.
+        files: ``NAME=PATH`` of ``--file``.
+        stdin: Where ``-`` is read from.
 
     Raises:
         WrongUse: The document is no JSON object, or an option has no ``=``.
@@ -127,6 +133,7 @@ def gather(
 
 
 def _split(text: str, option: str, meaning: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise WrongUse(f"{option} wants NAME={meaning}, got {text!r}")
@@ -134,6 +141,7 @@ def _split(text: str, option: str, meaning: str) -> tuple[str, str]:
 
 
 def _read_object(document: str, stdin: TextIO) -> dict[str, Any]:
+    """Read a JSON object from a file or stdin."""
     named = "stdin" if document == "-" else document
     try:
         text = stdin.read() if document == "-" else Path(document).read_text("utf-8-sig")

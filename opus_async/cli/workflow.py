@@ -1,4 +1,4 @@
-"""``opus-async workflow show``: what a workflow wants now."""
+"""``opus-async workflow show``: shows the inputs of a workflow."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def _get(options: ShowOptions) -> Workflow:
 
 
 def as_json(workflow: Workflow) -> dict[str, Any]:
-    """The workflow for a machine."""
+    """The workflow as JSON."""
     return {
         "workflow_id": workflow.workflow_id,
         "name": workflow.name,
@@ -111,7 +111,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
 
 
 def example(workflow: Workflow, api: str | None) -> str:
-    """A ``run`` with the required inputs, to be filled in, and with ``--api`` where that was given."""
+    """An example of ``run`` with the required inputs to be filled in, and ``--api`` where that was given."""
     words = [command_line("run", printable(workflow.workflow_id), api=api)]
     for field in workflow.inputs.values():
         if not field.nullable:

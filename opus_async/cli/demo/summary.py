@@ -1,4 +1,4 @@
-"""What came of the demo, in numbers: for people and for machines."""
+"""The summary of a demo, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SHARE = 0.95
 
 
 def described(documents: Sequence[Document]) -> str:
-    """``200 documents, 14.2 MB``."""
+    """The number and size of documents: ``200 documents, 14.2 MB``."""
     size = sum(document.size for document in documents)
     return f"{len(documents)} {plural(len(documents), 'document', 'documents')}, {size / _MEGA:.1f} MB"
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """The summary for a machine."""
+    """The summary as JSON."""
     return {
         "jobs": len(findings.documents),
         "completed": findings.completed,
@@ -55,7 +55,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 
 def as_text(findings: Findings, out: Path) -> str:
-    """The summary for a person."""
+    """The summary as text, with commands to run next."""
     rows = [(f"  {name}", value) for name, value in _rows(findings)]
     blocks = ["", columns(rows, width=terminal_width())]
     if findings.failures:
@@ -110,7 +110,7 @@ def _types(findings: Findings) -> Counter[str]:
 
 
 def _faults(findings: Findings) -> Counter[str]:
-    """By kind, over all operations."""
+    """Faults that the simulator has injected, by kind, over all operations."""
     kinds: Counter[str] = Counter()
     for name, number in findings.counters.get("faults", {}).items():
         kinds[name.partition(".")[2]] += number
@@ -136,7 +136,7 @@ def _p95(findings: Findings) -> float:
 
 
 def _retries(findings: Findings) -> Counter[str]:
-    """Causes in words -> attempts that were followed by another."""
+    """Cause in words -> attempts that were followed by another."""
     return Counter({_cause(cause): number for cause, number in findings.progress.retries.items()})
 
 
