@@ -1,4 +1,4 @@
-"""A row of a manifest -> the request of a job: which cell fills which input, and what fills the rest."""
+"""Makes the request of a job from a row of a manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Binding:
     """Binds the rows of one manifest to one workflow.
 
     Args:
-        workflow: What the rows are jobs of, in the version that is run.
+        workflow: The workflow that runs the rows, in the version that is run.
         columns: ``--map``: column -> the name of an input, or of ``key``, ``title`` or ``description``; empty
             to leave the column out.
         constants: ``--set``: the name of an input -> its value in every row that has none of its own. Text
@@ -39,18 +39,17 @@ class Binding:
             :mod:`opus_async.manifests.binding.templates`.
         description: A template for rows without a description of their own.
         key: The column that names the rows; None for the reserved column ``key``, where there is one.
-        timeout: Seconds for each job until its end is not waited for any longer.
-        version_number: Pins the version of the workflow.
+        timeout: Seconds to wait for the end of each job; None for no limit.
+        version_number: Pins the version of the workflow by number.
         version_id: Pins it by UUID, and wins over the number.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
-        allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
-            what it was told.
+        allow_outside: Whether cells may name files outside of the folder that they start at.
 
     Attributes:
-        workflow: As given.
-        constants: As given, but as JSON can hold it and with the full paths of files: what to keep, to bind
-            alike in another process.
-        key_column: As given.
+        workflow: The workflow.
+        key_column: The column that ``key`` named.
+        constants: The constants as JSON can hold them, with full paths of files, so that they can be stored
+            and used for a binding in another process.
         files: The local files that rows name.
 
     Raises:
@@ -91,15 +90,15 @@ class Binding:
         )
 
     def column(self, name: str) -> BoundColumn:
-        """What a column is for, by its own name alone."""
+        """What a column is for, by its own name, whatever other columns there are."""
         return self._columns.bound(name)
 
     def table(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
-        """What each of these columns is for, and what is wrong with them side by side: to be shown.
+        """What each of these columns is for, and what is wrong with them side by side.
 
         Args:
             columns: Their names.
-            per_row_columns: Whether each row has some of them, so that two may fill the same input.
+            per_row_columns: Whether each row may have other columns, so that two may fill the same input.
         """
         return self._table.lines(columns, per_row_columns=per_row_columns)
 
@@ -108,7 +107,7 @@ class Binding:
         return self._table.unfilled(self.table(columns))
 
     def problems(self, columns: Sequence[str], *, per_row_columns: bool = False) -> Iterator[Problem]:
-        """Everything that is wrong with a manifest of these columns, before any row is looked at."""
+        """What is wrong with a manifest of these columns in every row; arguments as in :meth:`table`."""
         yield from self._table.problems(columns, per_row_columns=per_row_columns)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():
@@ -116,7 +115,7 @@ class Binding:
                     yield missing_column(flag, name, columns)
 
     def check(self, columns: Sequence[str]) -> None:
-        """Stop at columns that cannot be run as they are.
+        """Refuse columns with which no row can be run.
 
         Raises:
             ManifestError: With each problem and its fix.
@@ -126,15 +125,15 @@ class Binding:
             raise ManifestError("The manifest does not fit the workflow; nothing was sent:", wrong)
 
     def expand_globs(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
-        """The row as it is planned: its patterns replaced by what they match now, and all of it fit for JSON.
+        """A row as it is stored when a batch is planned: patterns replaced by the files that they match now.
 
         Args:
             cells: Column -> value.
             base: The folder that relative files start at.
 
         Returns:
-            The same columns, but for values that JSON cannot hold in columns without use. Lists of files are
-            lists; all else that :meth:`request` reads from text is still text.
+            Column -> value as JSON can hold it. Values that it cannot hold are left out where the column is
+            not used. Lists of files are lists; all else that :meth:`request` reads from text is still text.
 
         Raises:
             InvalidInputs: A pattern matches no file, or more than the one that the input takes; JSON cannot
@@ -157,7 +156,7 @@ class Binding:
         return expanded
 
     def as_stored(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """A row that cannot be expanded, as JSON can hold it: patterns as they are, all else as text."""
+        """A row that cannot be expanded, as JSON can hold it: patterns stay, other values become text."""
         kept: dict[str, Any] = {}
         for name, value in cells.items():
             try:
@@ -174,10 +173,10 @@ class Binding:
         Args:
             cells: Column -> value, expanded or not.
             index: The row's place in the manifest, from 0.
-            key: What names it.
+            key: The row's key.
             base: The folder that relative files start at.
-            to_send: Whether its files are about to be sent: then, when they are taken up, it is looked once
-                more that they lie in the folder.
+            to_send: Whether its files are about to be sent: then it is checked once more, when each is
+                opened, that it lies in the folder.
 
         Raises:
             InvalidInputs: A column cannot be used, two fill one input, or a list has items of another type
@@ -224,7 +223,7 @@ class Binding:
 
 
 def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
-    """The problem with what stands in a column."""
+    """The problem with the value of a column."""
     field = bound.input
     return unfit.problem(
         subject=f"column {quoted(bound.column)}",
@@ -235,7 +234,7 @@ def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
 
 
 def _confined(given: Any, base: Path) -> Any:
-    """Paths that are looked at once more when their files are taken up."""
+    """Paths that are checked once more when their files are opened: they have to lie in the folder."""
     if isinstance(given, list):
         return [_confined(part, base) for part in given]
     return Confined(str(given), str(base)) if isinstance(given, Path) else given

@@ -11,7 +11,7 @@ from opus_async.models import InputField
 
 
 class BoundBy(enum.StrEnum):
-    """By what a column was bound, as it is shown and as the ledger keeps it."""
+    """What bound a column to its input, as it is shown and as the ledger stores it."""
 
     MAP = "--map"
     VARIABLE_NAME = "variable name"
@@ -24,7 +24,7 @@ class BoundBy(enum.StrEnum):
 
 
 BY_NAME = frozenset({BoundBy.VARIABLE_NAME, BoundBy.DISPLAY_NAME, BoundBy.DISPLAY_NAME_IN_ANOTHER_CASE})
-"""A column that was bound so is bound so again, wherever its name stands."""
+"""Bindings that follow from the name alone: they are the same in any manifest of the same workflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +32,16 @@ class BoundColumn:
     """What a column is for.
 
     Attributes:
-        column: Its name.
-        bound_by: By what it was bound.
+        column: The name of the column.
+        bound_by: What bound it.
         input: The input it fills; None when it fills none.
-        reserved: ``title``, ``description`` or ``key``, where it is that.
-        is_key: Whether its cells are the keys of the rows. It can fill an input all the same.
-        ignored: Whether it was asked to be left out altogether.
-        suggested_input: The input that its name is like, and that nothing else fills.
+        reserved: ``title``, ``description`` or ``key``, when the column is that; None otherwise.
+        is_key: Whether its cells are the keys of the rows; it may fill an input too.
+        ignored: Whether ``--map COLUMN=`` leaves it out.
+        suggested_input: An input of a similar name that nothing else fills; None where there is none.
         problem: Why it cannot be used; None when it can.
         warning: What a person should know about it; None for nothing.
-        suggestion: What to type; None where there is nothing to suggest.
+        suggestion: Options that would mend it, as they are typed; None where there are none.
     """
 
     column: str
@@ -57,11 +57,11 @@ class BoundColumn:
 
     @property
     def target(self) -> str | None:
-        """What only one column of a row can fill: a variable, or a reserved word."""
+        """What it fills, and only one column of a row can fill: a variable, or a reserved word."""
         return self.input.variable_name if self.input else self.reserved
 
     def as_json(self) -> dict[str, Any]:
-        """For a machine, and for the ledger."""
+        """The column as JSON, for reports and for the ledger."""
         return {
             "column": self.column,
             "input": self.input.variable_name if self.input else None,

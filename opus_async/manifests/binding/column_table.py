@@ -22,7 +22,7 @@ class ColumnTable:
 
     Args:
         columns: Binds each column by its own name.
-        workflow: Whose inputs are to be filled.
+        workflow: The workflow.
         mapping: ``--map``, as in :class:`~opus_async.manifests.binding.columns.Columns`.
         key: The column that ``--key`` names; None for the reserved one.
         filled: The variables that ``--set`` fills.
@@ -58,7 +58,7 @@ class ColumnTable:
             field for name, field in self._inputs.items() if name not in first and name not in self._filled
         ]
         table = [self._beside_others(self._columns.bound(column), free) for column in columns]
-        return table if per_row_columns else [_alone(bound, first) for bound in table]
+        return table if per_row_columns else [_refused_if_second(bound, first) for bound in table]
 
     def problems(self, columns: Sequence[str], *, per_row_columns: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns."""
@@ -96,7 +96,7 @@ class ColumnTable:
         return [field for name, field in self._inputs.items() if not field.nullable and name not in filled]
 
     def _beside_others(self, bound: BoundColumn, free: Sequence[InputField]) -> BoundColumn:
-        """A column that fills nothing, held against the inputs that nothing fills."""
+        """A column that fills nothing, compared with the inputs that nothing fills."""
         if bound.bound_by != BoundBy.NOTHING or bound.problem:
             return bound
         spellings = {name: field for field in free for name in (field.variable_name, field.display_name)}
@@ -113,8 +113,8 @@ class ColumnTable:
         )
 
 
-def _alone(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
-    """A column, held against the first one that fills the same."""
+def _refused_if_second(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:
+    """A column, compared with the first one that fills the same."""
     other = first[bound.target] if bound.target is not None else bound.column
     if other == bound.column:
         return bound

@@ -20,13 +20,14 @@ from opus_async.text import quoted
 
 RESERVED = ("key", "title", "description")
 _MOST_COLUMNS = 10_000
+"""Different columns over all rows: each is remembered."""
 
 
 class Columns:
     """Binds the columns of one manifest to the inputs of one workflow, each by its own name alone.
 
     Args:
-        workflow: Whose inputs.
+        workflow: The workflow.
         mapping: ``--map``: column -> the name of an input or a reserved word; empty to leave the column out.
         key: The column that ``--key`` names; None for the reserved one.
         folder: Whether the rows are the files of a folder or a pattern.
@@ -105,7 +106,7 @@ class Columns:
         return BoundColumn(column=column, bound_by=bound_by, input=fields[0])
 
     def _only_file(self, column: str) -> BoundColumn:
-        """The column of a folder: its files go to the only input that takes files."""
+        """Bind the column of a folder to the only input that takes files."""
         fields = [
             field for name, field in self._inputs.items() if takes_files(field) and name not in self._filled
         ]
@@ -139,7 +140,7 @@ class Columns:
         )
 
     def spelled(self, field: InputField) -> str:
-        """The name to type for an input: the one that people see, where it means no other."""
+        """The name to type for an input: its display name, unless several inputs have it."""
         return (
             field.display_name if len(self._names.matches(field.display_name)) == 1 else field.variable_name
         )

@@ -1,4 +1,4 @@
-"""``--set``: values that fill an input in every row that has none of its own."""
+"""``--set``: values that fill an input in every row that has no value of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from opus_async.text import quoted
 
 
 class Constants:
-    """Checked against the workflow once; patterns of files are expanded once.
+    """The constants of a binding, checked against the workflow, with patterns of files expanded.
+
+    Args:
+        workflow: The workflow.
+        given: The name of an input -> its value.
 
     Attributes:
-        values: Variable -> what the input is given.
-        files: Variable -> the local files in it.
+        values: Variable name -> what the input is given.
+        files: Variable name -> the local files in its value.
         stored: Name as given -> value as JSON can hold it, files with their full paths.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The local files that the cells of a row name, and which of them lie outside of the manifest's folder."""
+"""Finds the local files that a row names, and those outside of the manifest's folder."""
 
 from __future__ import annotations
 

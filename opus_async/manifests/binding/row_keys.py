@@ -1,4 +1,4 @@
-"""What names a row: a key from its manifest or from its content, never from its place."""
+"""Names rows: by a key from the manifest or by their content, never by their place."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SHORT = 20
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """What names a row.
+    """The key of a row, and the digest of its content.
 
     Attributes:
-        key: From its manifest, or the beginning of the digest.
-        digest: SHA-256 in hex of its content, with that of its files.
-        given: Whether the key stands in the manifest.
+        key: The key that the manifest gives, or the beginning of the digest.
+        digest: SHA-256 of the content in hex, that of its files included.
+        given: Whether the manifest gives the key.
     """
 
     key: str
@@ -36,13 +36,13 @@ class RowKey:
 
 
 def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
-    """Name an expanded row. One whose own key cannot be one is named by its content.
+    """Name an expanded row. A row whose given key cannot be used is named by its content.
 
-    The digest is that of the cells which fill inputs, by the names of these. The order of columns does not
-    count, nor whether a number was stored as text, and of a file its extension and content alone.
+    The digest covers the cells that fill inputs, by the names of the inputs. The order of columns does not
+    count, nor whether a number was stored as text; of a file its extension and content count alone.
 
     Args:
-        binding: Tells what a column is.
+        binding: Tells what a column is for.
         cells: Column -> value, expanded where that can be done.
         base: The folder that relative files start at.
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
@@ -53,7 +53,7 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
         if parts is None:
             content[name] = _written(value)
         else:
-            content[name] = {"files": [_file_mark(part, files) for part in parts]}
+            content[name] = {"files": [_file_identity(part, files) for part in parts]}
     digest = hashlib.sha256(_text(content)).hexdigest()
     try:
         given = given_key(binding, cells)
@@ -63,13 +63,13 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
-    """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
+    """A digest of 16 bytes of the content of a row, in which files count by their paths; reads no file."""
     content = {name: _written(value) for _, value, name in _input_cells(binding, cells)}
     return hashlib.blake2b(_text(content), digest_size=16).digest()
 
 
 def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
-    """The key that stands in a row; None when its content is to name it.
+    """The key that a row gives; None when its content is to name it.
 
     Raises:
         InvalidInputs: It cannot be a key, or there is none where ``--key`` says that there is.
@@ -111,6 +111,7 @@ def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _key_text(cell: Any) -> str | None:
+    """A cell as a key; None for a value that can be none."""
     if isinstance(cell, bool):
         return None
     if isinstance(cell, int | float):
@@ -118,14 +119,15 @@ def _key_text(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) else None
 
 
-def _file_mark(part: Any, files: Mapping[Path, str]) -> Any:
+def _file_identity(part: Any, files: Mapping[Path, str]) -> Any:
+    """What counts of a file: its extension, and its digest or else its path."""
     if not isinstance(part, Path):
         return _canonical(part)
     return [part.suffix.lower(), files.get(part) or str(part)]
 
 
 def _written(value: Any) -> Any:
-    """A cell as a CSV would hold it: what a workbook stores as a number is text there."""
+    """A cell as a CSV would hold it, so that a workbook, which stores numbers, gives the same digest."""
     value = _canonical(value)
     if isinstance(value, bool):
         return str(value).lower()
@@ -133,7 +135,7 @@ def _written(value: Any) -> Any:
 
 
 def _canonical(value: Any) -> Any:
-    """The value without what depends on how it was stored: 3.0 is 3."""
+    """The value with whole floats as integers, at any depth: formats differ in how they store them."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
