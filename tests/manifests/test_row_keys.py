@@ -206,7 +206,7 @@ async def test_a_digest_is_kept_and_the_file_not_read_again(tmp_path, monkeypatc
     assert await FileDigests(cache).of(path) == OF_A
     found = path.stat()
     assert cache.files == {str(path): (1, found.st_mtime_ns, found.st_ino, OF_A)}
-    monkeypatch.setattr(digests_room, "_at_once", lambda *_: pytest.fail("opened again"))
+    monkeypatch.setattr(digests_room, "_without_blocking", lambda *_: pytest.fail("opened again"))
     assert await FileDigests(cache).of(path) == OF_A
     assert cache.kept == 1
 
@@ -256,7 +256,7 @@ async def test_a_few_files_are_read_at_once_and_the_loop_goes_on(tmp_path, monke
             busy[0] -= 1
         return os.open(path, flags)
 
-    monkeypatch.setattr(digests_room, "_at_once", slowly)
+    monkeypatch.setattr(digests_room, "_without_blocking", slowly)
     digests = FileDigests()
     tasks = [asyncio.create_task(digests.of(path)) for path in paths]
     await full.wait()  # the loop has its turn though every reader is stuck
@@ -284,7 +284,7 @@ async def test_a_cancelled_digest_stops_reading(tmp_path, monkeypatch):
             assert stop.is_set()
             closed.set()
 
-    monkeypatch.setattr(digests_room, "_at_once", slowly)
+    monkeypatch.setattr(digests_room, "_without_blocking", slowly)
     monkeypatch.setattr(digests_room, "_hashed", watched)
     task = asyncio.create_task(FileDigests().of(path))
     await opened.wait()

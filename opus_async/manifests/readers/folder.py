@@ -1,4 +1,4 @@
-"""A folder of documents, or a pattern that names some: one job for each file."""
+"""A folder, or a pattern, as a manifest: one job for each file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_DEEPER = 10_000
 
 
 class FilesManifest:
-    """Files, one job for each. See :class:`opus_async.manifests.Manifest`.
+    """A manifest whose rows are files; see :class:`opus_async.manifests.Manifest`.
 
     They are listed anew whenever :meth:`records` or :meth:`stamp` is called.
 
@@ -43,7 +43,7 @@ class FilesManifest:
         self._rows = len(self._listed())
 
     def records(self) -> Iterator[Record]:
-        """One for each file, in natural order."""
+        """Yield a row for each file, in natural order."""
         for index, name in enumerate(self._listed()):
             yield Record(index=index, where=name, cells={FILE_COLUMN: name})
 
@@ -56,7 +56,7 @@ class FilesManifest:
         return digest.hexdigest()
 
     def estimated_rows(self) -> int:
-        """As many as files were there when the manifest was opened."""
+        """The number of files when the manifest was opened."""
         return self._rows
 
     def _matching(self) -> Listing:
@@ -64,7 +64,7 @@ class FilesManifest:
             return matching_files(self.base, self._parts)
 
     def _listed(self) -> list[str]:
-        """The files that are there now; what is not taken goes into the warnings."""
+        """List the files that are there now; what is not taken goes into the warnings."""
         listing = self._matching()
         notes = listing.notes()
         if self.kind == "folder":
@@ -85,12 +85,12 @@ class FilesManifest:
 
 
 def opened_folder(path: Path) -> FilesManifest:
-    """The files in a folder, not in its subfolders."""
+    """A manifest of the files in a folder, without those in its subfolders."""
     return FilesManifest(path, "folder", path, ("*",))
 
 
 def opened_pattern(pattern: Path) -> FilesManifest:
-    """The files that match a pattern such as ``docs/**/*.pdf``; its base is what comes before any magic."""
+    """A manifest of the files that match a pattern such as ``docs/**/*.pdf``."""
     parts = pattern.parts
     start = next(place for place, part in enumerate(parts) if has_magic(part))
     base = Path(*parts[:start])
@@ -100,7 +100,7 @@ def opened_pattern(pattern: Path) -> FilesManifest:
 
 
 def _files_deeper(base: Path) -> tuple[int, bool]:
-    """How many files lie in the subfolders of a folder.
+    """Count the files in the subfolders of a folder.
 
     Returns:
         The number, and whether that is not all: no more than :data:`_MOST_DEEPER` entries are looked at.
@@ -122,7 +122,7 @@ def _files_deeper(base: Path) -> tuple[int, bool]:
                     count += 1
                 elif not entry.is_symlink():
                     pending.append(joined(below, entry.name))
-        except ManifestError:  # who may not read it cannot take what is in it either
+        except ManifestError:  # what may not be read cannot be taken either
             continue
     return count, False
 
