@@ -1,4 +1,4 @@
-"""What was counted of the events of one process: plain numbers, which add up over processes."""
+"""Counts of events of one process, as a value: such values add up over processes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from opus_async.events import FailureClass
 
 
 class RetryCause(NamedTuple):
-    """What a retried attempt failed with.
+    """Why an attempt failed that was followed by another.
 
     Attributes:
-        failure: What happened to it.
+        failure: The class of the failure.
         status: The HTTP status; None where there was no answer.
         code: The error code in the answer, where there was one.
     """
@@ -26,14 +26,14 @@ class RetryCause(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventCounts:
-    """Numbers of events.
+    """Counts of events.
 
     Attributes:
         requests: Operation -> requests that were answered.
         api_requests: Of these, how many went to the platform, and not to its storage.
         throttled_responses: Of all, how many with 429.
         retries: Cause -> attempts that failed and were followed by another.
-        sent_bytes: Of files, repeated attempts included.
+        sent_bytes: Bytes of files, repeated attempts included.
         left_stage: Stage -> jobs that have left it for the next.
     """
 
@@ -55,7 +55,7 @@ class EventCounts:
         )
 
     def __sub__(self, other: EventCounts) -> EventCounts:
-        """What was counted after the other, earlier counts of the same process."""
+        """What was counted since ``other``, which are earlier counts of the same process."""
         return EventCounts(
             requests=Counter(self.requests) - Counter(other.requests),
             api_requests=self.api_requests - other.api_requests,
