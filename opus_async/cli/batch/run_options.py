@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import connection
-from opus_async.cli.batch import argument_types
+from opus_async.cli import argument_types, connection
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.outcomes import seconds
 
