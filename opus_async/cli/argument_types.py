@@ -40,12 +40,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """Read a share from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to 1, not {text!r}")
+    return value
+
+
 def seconds_from_zero(text: str) -> float:
     """Read seconds from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"give a number of seconds from 0, not {text!r}")
     return value
@@ -59,3 +64,11 @@ def halt(text: str) -> Halt:
         return Halt.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> float:
+    """The number in a text; -1, which no type here takes, where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0

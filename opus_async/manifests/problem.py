@@ -59,7 +59,7 @@ class Problem:
         return f"{self.message}: {self.fix}" if self.fix else self.message
 
     def as_json(self) -> dict[str, Any]:
-        """Name -> value, for a machine; ``parts`` are in the message already."""
+        """The problem as JSON, without ``parts``, which are in the message."""
         names = (field.name for field in fields(self) if field.name != "parts")
         return {name: _as_utf8(getattr(self, name)) for name in names}
 

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from opus_async.cli import argument_types
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted
 from opus_async.cli.options import CommandOptions
@@ -65,12 +66,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("--jobs", type=positive, default=JOBS, metavar="N", help="documents, one job each (%(default)s)")
+    add(
+        "--jobs",
+        type=argument_types.count,
+        default=JOBS,
+        metavar="N",
+        help="documents, one job each (%(default)s)",
+    )
     add("--out", type=Path, default=Path(OUT), metavar="DIR", help="folder for everything made (%(default)s)")
     add("--faults", choices=tuple(PROFILES), default="none", help="what goes wrong on the way (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="what documents, run times and faults depend on (0)")
-    add("--max-in-flight", type=positive, default=IN_FLIGHT, metavar="N", help="jobs at once (%(default)s)")
-    add("--fail-share", type=share, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1 (0)")
+    add(
+        "--max-in-flight",
+        type=argument_types.count,
+        default=IN_FLIGHT,
+        metavar="N",
+        help="jobs at once (%(default)s)",
+    )
+    add(
+        "--fail-share",
+        type=argument_types.share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of runs that fail, 0 to 1 (0)",
+    )
     add("--json", action="store_true", help="the summary as one JSON object on stdout")
 
 
@@ -104,19 +123,3 @@ def run(options: DemoOptions) -> int:
     else:
         print(summary.as_text(findings, options.out))
     return findings.exit_code
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1; raises ValueError, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
-
-
-def share(text: str) -> float:
-    """Read a number from 0 to 1; raises ValueError, for argparse."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError(text)
-    return value

@@ -20,7 +20,7 @@ class State(Enum):
 
     @property
     def mark(self) -> str:
-        """One character for the table."""
+        """The state as one character, for the table."""
         return {"good": "✓", "risk": "!", "bad": "✗", "skipped": "-"}[self.value]
 
 
@@ -41,7 +41,7 @@ class Check:
     fix: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The line for a machine."""
+        """The check as JSON."""
         return {"name": self.name, "state": self.state.value, "finding": self.finding, "fix": self.fix}
 
 
