@@ -487,3 +487,10 @@ def test_no_message_shows_the_query_of_a_url():
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, constants={"https://x.example/y?X-Amz-Signature=abc": "1"})
     assert "abc" not in str(refused.value)
+
+
+def test_manifest_error_tells_its_summary_without_the_problems(invoices):
+    with pytest.raises(ManifestError) as refused:
+        invoices.check(["Due dat"])
+    assert refused.value.summary == "The manifest does not fit the workflow; nothing was sent:"
+    assert refused.value.message == "\n  - ".join((refused.value.summary, *refused.value.problems))
