@@ -84,15 +84,15 @@ def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
-    story = progress_for(options)
-    return outcomes.print_outcome(options, story, _run(options, inputs, story))
+    progress = progress_for(options)
+    return outcomes.print_outcome(options, progress, _run(options, inputs, progress))
 
 
-async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
+async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress) -> JobEnd:
     from opus_async.cli.display import DisplayTask
 
     workflow_id = options.workflow_id
-    async with connect(options, listeners=[story]) as opus, DisplayTask(story):
+    async with connect(options, listeners=[progress]) as opus, DisplayTask(progress):
         outcome = await opus.run(
             workflow_id,
             inputs,
@@ -103,7 +103,7 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgres
             version_number=options.version_number,
         )
         return await outcomes.fetch_files(
-            opus, options, story, outcome, lambda: opus.workflows.get(workflow_id)
+            opus, options, progress, outcome, lambda: opus.workflows.get(workflow_id)
         )
 
 
