@@ -1,4 +1,4 @@
-"""From a URL, a key or any other text to a name of a file or folder that is safe on every system."""
+"""Names of files and folders that are safe on every system, made from URLs, keys or any other text."""
 
 from __future__ import annotations
 

@@ -48,9 +48,11 @@ from opus_async.redaction import Mask, Redactor, Secrets, callback_secret
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.http import Http, Request, Response, without_query
+from opus_async.transport.failures import classify
+from opus_async.transport.http import Http, Request, Response
 from opus_async.transport.limits import Priority
-from opus_async.transport.retry import Retrier, classify
+from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import without_query
 
 log = logging.getLogger("opus_async.opus")
 
@@ -384,11 +386,11 @@ class Api:
                     return await self._retrier.call(
                         call.operation,
                         attempt,
-                        lane=lane,
+                        priority=lane,
                         repeatable=call.repeatable,
                         policy=policy,
-                        subject=subject,
-                        reach=None if self._reached else REACH,
+                        request_key=subject,
+                        unreachable_after=None if self._reached else REACH,
                         waited=waited,
                     )
                 except AuthenticationError as error:

@@ -35,12 +35,13 @@ from opus_async.platform import Cache
 from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, RequestLimiter
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import is_loopback
 
@@ -328,7 +329,7 @@ class OpusClient:
         run = self._run_of(workflow_id, callback)
         jobs = JobSource(run, self._lifecycle(run))
         stream = JobStream(jobs, rows, slots)
-        self._engines.add(stream.engine)
+        self._engines.add(stream.pool)
         return stream
 
     def _run_of(

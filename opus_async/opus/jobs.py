@@ -208,9 +208,9 @@ class Jobs(JobManagement):
         async def wait(_: int, job_id: str) -> tuple[str, JobStatus]:
             return job_id, await self.wait(job_id)
 
-        engine = WorkerPool(job_ids, wait, slots=WATCHED_AT_ONCE)
-        self._keep(engine)
-        return Stream(engine)
+        pool = WorkerPool(job_ids, wait, concurrency=WATCHED_AT_ONCE)
+        self._keep(pool)
+        return Stream(pool)
 
 
 def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -72,7 +72,7 @@ def interruptible(
         interrupted.set()
         if progress.attached:
             control.interrupt()
-            if control.pace is ShutdownMode.CANCEL:
+            if control.mode is ShutdownMode.CANCEL:
                 notices.closing = ""
                 notices("Leaving.")
             else:  # what is waited for is told first, as soon as it is known
