@@ -1,11 +1,11 @@
-"""What durability costs: a batch with its ledger against the same rows through ``run_many``. CPU seconds.
+"""Measure the CPU time of a durable batch against the same rows through ``run_many``.
 
 python benchmarks/batch.py [--rows 3000] [--rounds 3]
 
-Both sides run text rows on the embedded simulator, a process of its own with short runs; they take turns
-inside one run, and the ratio is taken round by round. The batch reads and checks its manifest, makes keys,
-plans, keeps every step durable, and writes its reports. Of this, the ledger's own thread is told apart; what
-the event loop spends on handing steps to it is in the rest.
+Both run text rows on the embedded simulator, a process of its own with short runs; they take turns in one
+run, and the ratio is computed for each round. The batch reads and checks its manifest, makes keys, plans,
+writes every step to the disk, and writes its reports. The CPU time of the ledger's thread is given
+separately; what the event loop spends on passing steps to it is in the rest.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from opus_async.testing import quick_polls
 WORKFLOW = "T3xtOnlyWorkfl0w"
 IN_FLIGHT = 200
 WRITER = "ledger"
-"""Part of the name of the ledger's thread."""
+"""A part of the name of the ledger's thread."""
 
 
 class WriterTime:
-    """The CPU seconds of the ledger's thread, read now and then: a thread that has ended tells nothing."""
+    """The CPU seconds of the ledger's thread, read while it runs: they are gone when it has ended."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     async def follow(self) -> None:
-        """Read it until cancelled."""
+        """Read the time until cancelled."""
         while True:
             for thread in threading.enumerate():
                 if WRITER in thread.name and thread.ident is not None and thread.is_alive():
@@ -46,7 +46,7 @@ class WriterTime:
 
 
 async def many(simulator: SimulatorProcess, rows: int) -> None:
-    """The rows without a ledger."""
+    """Run the rows without a ledger."""
     async with client(simulator) as opus:
         stream = opus.run_many(
             WORKFLOW, ({"Text": f"text {row}"} for row in range(rows)), max_in_flight=IN_FLIGHT
@@ -55,7 +55,7 @@ async def many(simulator: SimulatorProcess, rows: int) -> None:
 
 
 async def batch(simulator: SimulatorProcess, rows: int) -> tuple[float, float, float]:
-    """The rows with one: CPU seconds, those of the ledger, and seconds of a resume when all is done."""
+    """Run the rows as a batch; returns CPU seconds, those of the ledger's thread, and seconds of a resume."""
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         manifest = Path(folder) / "rows.csv"

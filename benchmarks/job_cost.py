@@ -1,12 +1,12 @@
-"""What a job costs us, against bare aiohttp that sends the same requests. CPU seconds of this process.
+"""Measure the CPU time of a job against bare aiohttp that sends the same requests.
 
 python benchmarks/job_cost.py [--jobs 1000] [--rounds 5]
 
 Both sides do what a job needs on the embedded simulator, which runs as a process of its own: presign, PUT of
-10 kB, initiate, execute, one status, results; 64 jobs in flight. The sides take turns inside one run, and
-the ratio is taken round by round: absolute figures move with the machine, the ratio holds.
+10 kB, initiate, execute, one status, results; 64 jobs in flight. The sides take turns in one run, and the
+ratio is computed for each round: absolute figures change with the machine, the ratio hardly.
 
-Bare aiohttp checks nothing: no schema, no digest, no retry, no limit, no event; it is the floor.
+Bare aiohttp checks nothing: no schema, no digest, no retry, no limit, no event; it is the lower bound.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SIZE = 10_000
 
 
 def documents(folder: Path, count: int) -> list[Path]:
-    """Files of 10 kB, all different."""
+    """Make files of 10 kB, all different."""
     paths = []
     for number in range(count):
         path = folder / f"{number}.txt"
@@ -44,7 +44,7 @@ def documents(folder: Path, count: int) -> list[Path]:
 
 
 async def bare(simulator: SimulatorProcess, paths: list[Path]) -> None:
-    """The same requests, tuned: one session, encoded URLs, open files, 64 workers over one iterator."""
+    """Send the same requests with aiohttp, tuned: one session, encoded URLs, open files, 64 workers."""
     headers = {"x-service-key": simulator.service_key, "Content-Type": "application/json"}
     base = simulator.base_url
     connector = aiohttp.TCPConnector(limit=0)
@@ -90,7 +90,7 @@ async def bare(simulator: SimulatorProcess, paths: list[Path]) -> None:
 
 
 async def ours(simulator: SimulatorProcess, paths: list[Path]) -> None:
-    """run_many, with everything it does by default."""
+    """Run the jobs with ``run_many``, with all that it does by default."""
     with quick_polls():
         async with OpusClient(
             simulator.service_key, base_url=simulator.base_url, limits=Limits(upload_concurrency=IN_FLIGHT)
@@ -105,7 +105,7 @@ async def ours(simulator: SimulatorProcess, paths: list[Path]) -> None:
 
 
 def cpu_per_job(side: Callable[[SimulatorProcess, list[Path]], Awaitable[None]], count: int) -> float:
-    """Microseconds of CPU a job, over a simulator of its own."""
+    """Measure microseconds of CPU time for each job, on a new simulator."""
     config = SimulatorConfig(run_time=0, queue_time=0)
     with tempfile.TemporaryDirectory() as folder, SimulatorProcess(config) as simulator:
         paths = documents(Path(folder), count)

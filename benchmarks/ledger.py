@@ -1,11 +1,12 @@
-"""What the ledger of a batch costs, and how fast it is. Times on the wall, and CPU seconds of this process.
+"""Measure the speed of a batch's ledger, in wall time and in CPU time of this process.
 
 python benchmarks/ledger.py [--rows 100000] [--in-flight 500] [--directory DIR]
 
-Everything that a batch of so many rows asks of it and nothing else: planning, every step of every row (taken
-up, shell, order, accepted, two statuses, end with a line of results), and opening it again when all is done.
-Rates move with the disk: every acknowledged step is on it. ``cpu`` is what a batch pays; the part ``loop`` is
-paid in the event loop, the rest in the writer's thread, most of it without holding up the interpreter.
+It does all that a batch of so many rows asks of its ledger, and nothing else: planning, every step of every
+row (begun, shell, order, accepted, two statuses, end with a line of results), and opening it again at the
+end. Rates depend on the disk: every acknowledged step is on it. ``cpu`` is the CPU time of the process; the
+part ``loop`` is spent in the event loop, the rest in the writer's thread, most of it without the
+interpreter's lock.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ OUTPUTS = {"Verdict": "approved", "Amount": 1234.5, "Reasons": ["complete", "sig
 
 @contextmanager
 def timed(what: str, rows: int) -> Iterator[None]:
-    """Print what the block took."""
+    """Print how long the block took."""
     wall, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
     yield
     wall, cpu, loop = time.perf_counter() - wall, time.process_time() - cpu, time.thread_time() - loop
@@ -45,13 +46,13 @@ def timed(what: str, rows: int) -> Iterator[None]:
 
 
 def memory() -> float:
-    """The most this process has held, in MB."""
+    """The peak memory of this process, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def manifest(start: int, end: int) -> list[NewRow]:
-    """Rows with three columns."""
+    """Make rows with three columns."""
     return [
         NewRow(
             index=index,
@@ -72,7 +73,7 @@ async def plan(ledger: SqliteLedger, rows: int) -> None:
 
 
 async def run(ledger: SqliteLedger, in_flight: int) -> None:
-    """Every row from its beginning to its end, so many at once."""
+    """Take every row through all its steps, ``in_flight`` at once."""
     shard: list[Row] = []
     lease = await ledger.queue.grant(IN_PROCESS)
 
@@ -112,7 +113,7 @@ async def one(ledger: SqliteLedger, row: Row) -> None:
 
 
 async def acknowledge(ledger: SqliteLedger, rows: Sequence[Row], times: int) -> None:
-    """One awaited transition after the other, of each row."""
+    """Record transitions of all rows at once, one awaited after the other for each row."""
 
     async def worker(row: Row) -> None:
         for _ in range(times):

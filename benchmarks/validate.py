@@ -1,12 +1,12 @@
-"""What it costs to validate a manifest: seconds, and memory against a manifest of a tenth of the size.
+"""Measure the validation of manifests: seconds, and memory against a manifest of a tenth of the size.
 
 python benchmarks/validate.py [--rows 100000]
 
-Three manifests: one text a row; one document a row, every one a file of its own; one pattern a row that
-matches one file in a folder of as many as there are rows. Each is a CSV with a key and a remark. Every
-measurement runs in a process of its own, with the embedded simulator in another, and counts from the opening
-of the manifest to the last row checked. Memory is the peak of the whole process; what it has before the
-first row is told beside it.
+There are three manifests: one text in each row; one document in each row; one pattern in each row, which
+matches one file in a folder of as many files as there are rows. Each is a CSV with a key and a remark. Every
+measurement runs in a process of its own, with the embedded simulator in another, from the opening of the
+manifest to the last row checked. Memory is the peak of the whole process; what it had before the first row is
+given beside it.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ WORKFLOWS = {"text": "T3xtOnlyWorkfl0w", "files": "D0cumentWorkfl0w", "patterns"
 
 
 def cells(kind: str, number: int) -> tuple[str, str]:
-    """What fills the input of a row, and a remark."""
+    """The cell that fills the input of a row, and a remark."""
     if kind == "text":
         return f"Invoice {number} of a customer with a long name, due in thirty days", "remark"
     return (f"documents/{number}.txt" if kind == "files" else f"documents/{number}.*"), "remark"
 
 
 def rows(kind: str, count: int) -> Iterator[tuple[str, ...]]:
-    """The header and the rows."""
+    """Yield the header and the rows."""
     yield "key", "Text" if kind == "text" else "Document", "Internal remark"
     for number in range(count):
         yield f"INV-{number}", *cells(kind, number)
 
 
 def megabytes() -> float:
-    """The most memory that this process has had."""
+    """The peak memory of this process, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1024 if sys.platform == "linux" else peak / 1024 / 1024
 
 
 async def measure(kind: str, path: Path) -> dict[str, float]:
-    """Validate one manifest."""
+    """Validate a manifest, and return its figures."""
     with SimulatorProcess(SimulatorConfig()) as simulator:
         async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
             platform = opus.lifecycle(WORKFLOWS[kind]).platform
@@ -76,7 +76,7 @@ async def measure(kind: str, path: Path) -> dict[str, float]:
 
 
 def prepare(folder: Path, count: int) -> None:
-    """Documents, and a manifest of each kind and size."""
+    """Make documents, and a manifest of each kind and size."""
     documents = folder / "documents"
     documents.mkdir()
     for number in range(count):

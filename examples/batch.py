@@ -1,4 +1,4 @@
-"""A durable batch from Python: end it however you like and start it again, no row is lost or executed twice.
+"""Run a durable batch: end it however you like and start it again, no row is lost or executed twice.
 
 Run it without a key:
 
@@ -21,7 +21,7 @@ WORKFLOW = "D0cumentWorkfl0w"
 
 
 def some_invoices(folder: Path) -> Path:
-    """Make a manifest to play with: a row for each job, files relative to the manifest."""
+    """Make a manifest to try: a row for each job, with paths of files relative to the manifest."""
     manifest = folder / "invoices.csv"
     if not manifest.exists():
         (folder / "scans").mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def some_invoices(folder: Path) -> Path:
 
 
 async def work(opus: OpusClient, manifest: Path, out: Path, watching: BatchObserver) -> BatchResult:
-    """Begin the batch, or go on with it."""
+    """Run the batch, or resume it where it was begun before."""
     if (out / "ledger.db").exists():
         return await resume_batch(opus, out, watching=watching)
     return await run_batch(

@@ -1,8 +1,8 @@
-"""Callbacks instead of polls: the receiver mounted into a web application, a hundred jobs that call it.
+"""Receive callbacks in a web application instead of polling: a hundred jobs that call it when they end.
 
-A call only wakes the watch of its job; status and results are always asked for, so that a lost, late, doubled
-or forged call changes latency and nothing else. Run it without a key; with --callbacks mixed the calls are of
-every kind:
+A callback only makes us ask for the job at once; status and results always come from the platform. So a lost,
+late, repeated or forged callback changes latency and nothing else. Run it without a key; with --callbacks
+mixed all these kinds come:
 
 opus-async simulate --run-time 10-20 --callbacks prompt -- python examples/callbacks.py
 """
@@ -19,7 +19,7 @@ WORKFLOW = "T3xtOnlyWorkfl0w"
 
 
 async def run_a_hundred(receiver: CallbackReceiver | None) -> None:
-    """Run the jobs and say how often the platform was asked where they stand."""
+    """Run the jobs, and print how many polls that took."""
     requests: Counter[str] = Counter()
 
     def count(event: object) -> None:

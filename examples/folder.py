@@ -1,4 +1,4 @@
-"""Every document of a folder, hundreds at once, results as they come.
+"""Run a job for every document of a folder, hundreds at once, and print results as they come.
 
 Run it without a key:
 
@@ -24,7 +24,7 @@ def rows(folder: Path) -> Iterator[JobRequest]:
 
 
 def some_documents() -> Path:
-    """Make a folder to play with."""
+    """Make a folder of documents to try."""
     folder = Path(tempfile.mkdtemp())
     for number in range(30):
         (folder / f"note-{number:03}.txt").write_text(f"Note {number}\n" * (number + 1))

@@ -1,4 +1,4 @@
-"""Custom limits, and listeners that count what happens.
+"""Set limits, and count events with a listener.
 
 Run it without a key:
 

@@ -1,4 +1,4 @@
-"""One document through one workflow.
+"""Run one document through one workflow.
 
 Run it without a key:
 

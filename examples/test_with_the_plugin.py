@@ -1,4 +1,4 @@
-"""Testing your own code: the pytest plugin gives an Opus to run against.
+"""Test your own code with the pytest plugin, which provides a simulated Opus.
 
 In a project of your own nothing but pytest and pytest-asyncio is needed; in this one, install '.[test]':
 
@@ -17,7 +17,7 @@ WORKFLOW = "D0cumentWorkfl0w"
 
 
 async def verdict_on(opus: OpusClient, document: Path) -> str:
-    """Be the code under test."""
+    """Stand for the code under test: run a document through the workflow and return its verdict."""
     outcome = await opus.run(WORKFLOW, {"Document": document, "Threshold": 0.0})
     return str(outcome.raise_for_status().outputs["Verdict"])
 
@@ -25,7 +25,7 @@ async def verdict_on(opus: OpusClient, document: Path) -> str:
 async def test_a_document_gets_a_verdict(
     opus_client: OpusClient, opus_simulator: SimulatorProcess, tmp_path: Path
 ) -> None:
-    """The simulator computes its answers from the bytes it received, and tells what it was asked."""
+    """The simulator computes its answers from the bytes it received, and counts the requests."""
     document = tmp_path / "contract.txt"
     document.write_text("between A and B\n")
 
@@ -34,6 +34,6 @@ async def test_a_document_gets_a_verdict(
 
 
 async def test_a_missing_document_costs_nothing(opus_client: OpusClient, tmp_path: Path) -> None:
-    """What is wrong with the inputs is said before anything is sent."""
+    """Inputs are checked before anything is sent."""
     with pytest.raises(InvalidInputs, match=r"nowhere\.pdf"):
         await verdict_on(opus_client, tmp_path / "nowhere.pdf")

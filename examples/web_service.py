@@ -1,6 +1,6 @@
-"""Inside a web service: one client for the whole application, one job for each request.
+"""Run jobs in a web service: one client for the whole application, one job for each request.
 
-A visitor who goes away cancels the waiting; the job goes on remotely, and its id is in the log. Run it
+A visitor who disconnects cancels the waiting; the job goes on remotely, and its id is in the log. Run it
 without a key:
 
 opus-async simulate -- python examples/web_service.py
@@ -22,14 +22,14 @@ OPUS = web.AppKey("opus", OpusClient)
 
 
 async def opus_client(app: web.Application) -> AsyncIterator[None]:
-    """Open the client with the application, close it with the application."""
+    """Open the client when the application starts, and close it when it stops."""
     async with OpusClient(timeouts=Timeouts(job=300)) as opus:
         app[OPUS] = opus
         yield
 
 
 async def check(request: web.Request) -> web.Response:
-    """Run the posted document through the workflow and answer with what it gave."""
+    """Run the posted document through the workflow, and answer with its outputs."""
     name = request.match_info["name"]
     try:
         outcome = await request.app[OPUS].run(
@@ -45,7 +45,7 @@ async def check(request: web.Request) -> web.Response:
 
 
 def application() -> web.Application:
-    """Put the service together."""
+    """Make the web application."""
     app = web.Application(client_max_size=11 * 1024 * 1024)
     app.cleanup_ctx.append(opus_client)
     app.router.add_post("/documents/{name}", check)
@@ -53,7 +53,7 @@ def application() -> web.Application:
 
 
 async def try_it(url: str) -> None:
-    """Be three visitors: a good one, one with a bad file, one who leaves before the answer."""
+    """Send three requests: a good one, one with a bad file, one that disconnects before the answer."""
     async with aiohttp.ClientSession() as visitor:
         async with visitor.post(f"{url}/documents/hello.txt", data=b"hello\n") as answer:
             print(answer.status, await answer.text())
@@ -67,7 +67,7 @@ async def try_it(url: str) -> None:
 
 
 async def main() -> None:
-    """Serve, be the visitors, and stop. A real service ends with ``web.run_app(application())``."""
+    """Serve, send the requests, and stop. A real service would call ``web.run_app(application())``."""
     logging.basicConfig(level=logging.WARNING)
     runner = web.AppRunner(application(), handler_cancellation=True)  # a visitor who leaves cancels
     await runner.setup()

@@ -1,7 +1,8 @@
-"""File names that are safe on every system, made from URLs or any other text."""
+"""Names of files and folders that are safe on every system, made from URLs, keys or any other text."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,12 @@ _FORBIDDEN = re.compile(r'[<>:"|?*/\\]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 """Devices on Windows, whatever their extension."""
 _LONGEST_EXTENSION = 20
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9._~-]{0,79}")
+"""Keys that are folder names as they are, whatever the disk thinks of upper case."""
+_UNSAFE = re.compile(r"[^a-z0-9._~-]+")
+_READABLE = 60
+_DIGEST_CHARS = 20
+"""Of a digest that makes a name unique: a billion keys do not meet by chance."""
 
 
 def safe_name(url: str) -> str:
@@ -42,6 +49,19 @@ def safe_text(text: str) -> str:
     if _RESERVED.fullmatch(name):
         name = f"_{name}"
     return _shortened(name) or FALLBACK
+
+
+def safe_folder(key: str) -> str:
+    """A folder name for a key: safe on Linux and macOS, readable, and never that of another key.
+
+    Keys that differ in case alone get different folders also where the disk does not tell case apart. What
+    is no folder name as it is gets a part of its digest after a plus sign, which no other name holds.
+    """
+    if _FOLDER.fullmatch(key):
+        return key
+    readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
+    mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARS]
+    return f"{readable or 'key'}+{mark}"
 
 
 def _shortened(name: str) -> str:

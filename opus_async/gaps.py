@@ -11,10 +11,12 @@ class Gapped(str):
 
     Attributes:
         group: The text with a gap for each variable part: the same for all texts of its kind.
+        parts: The variable parts, in the order of the gaps.
     """
 
-    __slots__ = ("group",)
+    __slots__ = ("group", "parts")
     group: str
+    parts: tuple[str, ...]
 
 
 def gapped(template: str, *parts: object) -> Gapped:
@@ -25,6 +27,9 @@ def gapped(template: str, *parts: object) -> Gapped:
     """
     text = Gapped(template.format(*parts))
     text.group = template.format(*(part.group if isinstance(part, Gapped) else GAP for part in parts))
+    text.parts = tuple(
+        each for part in parts for each in (part.parts if isinstance(part, Gapped) else (str(part),))
+    )
     return text
 
 

@@ -66,6 +66,7 @@ class InputProblem(str):  # noqa: SLOT000 - the decorator defines them
         file: The file it is about, as it was given.
         position: Its place in a list of files, from 0; of several that are wrong, that of the first.
         group: The message without what differs from value to value, to count problems by.
+        parts: What differs: what stands in the gaps of ``group``, in order.
     """
 
     message: str
@@ -79,6 +80,7 @@ class InputProblem(str):  # noqa: SLOT000 - the decorator defines them
     file: str | None = None
     position: int | None = None
     group: str = ""
+    parts: tuple[str, ...] = ()
 
     def __new__(cls, message: str, *, subject: str = "", fix: str | None = None, **_: object) -> Self:
         """Make the sentence; the parts are set by what :func:`dataclasses.dataclass` makes."""
@@ -116,7 +118,7 @@ class Unfit(ValueError):
         file: str | None = None,
     ) -> None:
         message = gapped(template, *parts)
-        self.message, self.group = str(message), message.group
+        self.message, self.group, self.parts = str(message), message.group, message.parts
         self.code = code
         self.fix = fix
         self.file = file
@@ -151,6 +153,7 @@ class Unfit(ValueError):
             file=self.file,
             position=self.position,
             group=self.group,
+            parts=self.parts,
         )
 
 

@@ -1,21 +1,7 @@
-"""The roof: ``opus-async`` reads arguments, calls the floors below, draws.
+"""The command line ``opus-async``: parses arguments, calls the library, prints. README.md names the modules.
 
-    parser        the words and the modules behind them
-    program       how it was called
-    errors        exit codes, and an error as a person reads it
-    environment   .env and --env-file: what is taken from them, and what they may not do
-    options       what a command was told, as one frozen value
-    connection    --api, the client and the event loop of one command
-    display, live   what runs now, drawn as bars or as lines
-    job_progress  one job, told while it happens
-    outcomes, downloads   how one job ended: its JSON, its files
-    tables        text in columns
-    streams       stdout and stderr, without what a terminal must not see
-    audit, demo, doctor, run, simulate, wait, workflow   one command each
-    batch/        durable batches, a module for each verb
-
-Nothing here is imported from below. aiohttp, pydantic and rich are imported when a command needs them, so
-that ``--help`` answers at once. stdout carries data, stderr progress.
+Nothing of the library imports it. aiohttp, pydantic and rich are imported when a command needs them, so that
+``--help`` answers at once. stdout carries data, stderr progress.
 """
 
 from __future__ import annotations
@@ -32,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: The arguments without the program's name; those of the process if None.
+        argv: The arguments without the program's name; None for those of the process.
 
     Returns:
         The exit code, see :mod:`opus_async.cli.errors`.
@@ -52,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from opus_async.cli import errors, parser
+    from opus_async.cli import debug_log, error_report, errors, parser
     from opus_async.cli.options import ConnectionOptions, from_namespace
 
     delegated = parser.delegated(argv)
@@ -69,12 +55,12 @@ def _run(argv: list[str]) -> int:
         return errors.Exit.WRONG_USE
     command: parser.Command = found.module
     options = from_namespace(command.OPTIONS, found)
-    errors.start_logging(debug=options.debug)
+    debug_log.start_logging(debug=options.debug)
     try:
         return command.run(options)
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        return errors.report(
+        return error_report.report(
             error, debug=options.debug, api=options.api if isinstance(options, ConnectionOptions) else None
         )

@@ -1,4 +1,4 @@
-"""``opus-async audit``: what a job did, node by node."""
+"""``opus-async audit``: shows what a job did, node by node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit, print_error
-from opus_async.cli.job_progress import story_for
+from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.text import in_milliseconds
@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: AuditOptions) -> int:
-    """Show an audit."""
+    """Show the audit of a job."""
     audit = drive(_get(options))
     if options.json:
         print(json.dumps(as_json(options.job_id, audit), indent=2, ensure_ascii=False))
@@ -70,11 +70,12 @@ def run(options: AuditOptions) -> int:
 
 
 async def _get(options: AuditOptions) -> AuditLog:
+    """Fetch the audit; an empty one for a job that exists and has none yet."""
     from opus_async.errors import NotFound, OpusError
     from opus_async.models import AuditLog
 
     job_id = options.job_id
-    async with connect(options, listeners=[story_for(options)]) as opus:
+    async with connect(options, listeners=[progress_for(options)]) as opus:
         try:
             return await opus.jobs.audit(job_id)
         except NotFound as missing:
@@ -87,7 +88,7 @@ async def _get(options: AuditOptions) -> AuditLog:
 
 
 def as_json(job_id: str, audit: AuditLog) -> dict[str, Any]:
-    """The audit for a machine; times are seconds since the epoch, durations seconds, to the millisecond."""
+    """The audit as JSON; times are seconds since the epoch, durations seconds, to the millisecond."""
     return {
         "job_id": job_id,
         "started_at": _milliseconds(audit.started_at),
@@ -123,7 +124,7 @@ def _node_as_json(node: AuditNode) -> dict[str, Any]:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    """What the platform told: a sum of two times has digits that nobody measured."""
+    """Seconds to the millisecond, as the platform gives them: further digits come from adding floats."""
     return None if seconds is None else round(seconds, 3)
 
 
@@ -154,7 +155,7 @@ def _lines(job_id: str, audit: AuditLog) -> list[str]:
 
 
 def _facts(audit: AuditLog) -> Iterator[str]:
-    """Where the job stands, as far as its audit tells."""
+    """What the audit tells of the job as a whole, for the first line."""
     executed, total = audit.executed_count, audit.total_nodes
     failed = [node.name for node in audit.failures]
     if audit.running_node:

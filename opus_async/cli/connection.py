@@ -1,4 +1,4 @@
-"""What a command needs to reach the platform: its arguments, the client, the event loop."""
+"""Connects a command to the platform: ``--api``, the client, the event loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add the number of a workflow's version, by both of its names: the API has both, too."""
+    """Add ``--version`` and its synonym ``--version-number``, which the API knows too."""
     parser.add_argument(
         "--version", "--version-number", dest="version_number", type=int, metavar="N", help=meaning
     )
@@ -60,7 +60,7 @@ def _id_in(text: str, kind: IdKind) -> str:
 
 
 def generation(options: ConnectionOptions) -> Generation:
-    """What ``--api``, else ``OPUS_API`` names; v0 where neither does. ``.env`` has to be loaded by then.
+    """The generation of the API that ``--api``, else ``OPUS_API`` names, else v0. Load ``.env`` first.
 
     Raises:
         ConfigurationError: ``OPUS_API`` names none.
@@ -75,12 +75,17 @@ def generation(options: ConnectionOptions) -> Generation:
 
 
 def connect(options: ConnectionOptions, **settings: Any) -> OpusClient:
-    """A client as the arguments, the environment and ``.env`` say.
+    """Make a client from the arguments, the environment and ``.env``.
 
-    What it warns of is said in one line each on stderr.
+    Its warnings are printed on stderr, a line each. The limit of open files is raised as far as it may be.
+
+    Args:
+        options: Of the command.
+        settings: Further arguments of :class:`~opus_async.opus.client.OpusClient`.
 
     Raises:
-        ConfigurationError: Something of that cannot be used.
+        ConfigurationError: A setting cannot be used.
+        WrongUse: The file of ``--env-file`` cannot be read.
     """
     from opus_async.config import Limits
     from opus_async.opus.client import OpusClient
@@ -102,7 +107,7 @@ def connect(options: ConnectionOptions, **settings: Any) -> OpusClient:
 
 
 def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
-    """Run a command's coroutine; Ctrl-C cancels it, and comes out as KeyboardInterrupt when it has ended."""
+    """Run a coroutine to its end; Ctrl-C cancels it, and raises KeyboardInterrupt when it has ended."""
     import asyncio
 
     return asyncio.run(main)

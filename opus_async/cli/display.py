@@ -1,6 +1,6 @@
-"""Drawing what runs: bars on a terminal, a plain line now and then everywhere else.
+"""Displays of the progress of many jobs: bars on a terminal, a plain line now and then everywhere else.
 
-Both are fed by a :class:`Progress` and know nothing else, so any command with many jobs can use them.
+Both draw a :class:`Progress` and know nothing else, so any command with many jobs can use them.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from opus_async.tasks import start
 from opus_async.text import elapsed
 
 LINE_EVERY = 10.0
-"""Seconds between plain lines: a log that is read later is not ruined by them."""
+"""Seconds between plain lines, so that they do not fill a log."""
 
 
 class Display(Protocol):
-    """Something that shows a Progress."""
+    """Something that draws how jobs stand."""
 
     period: float
     """Seconds between drawings."""
 
     def open(self) -> None:
-        """Show the beginning."""
+        """Begin to draw."""
 
     def draw(self) -> None:
-        """Show how it stands."""
+        """Draw how it stands now."""
 
     def close(self) -> None:
-        """Show the end, and give the terminal back as it was."""
+        """Draw the end, and leave the terminal as it was."""
 
 
-class Board(Display, Protocol):
-    """A display beside which something can be said."""
+class NoticeDisplay(Display, Protocol):
+    """A display that can print notices beside what it draws."""
 
     def say(self, text: str) -> None:
-        """Say something at once; it stays. From any thread."""
+        """Print a notice, which stays; may be called from any thread."""
 
 
-class Showing:
-    """Draws in the background of an ``async with``; what happens inside comes out unchanged."""
+class DisplayTask:
+    """Draws a display in the background of an ``async with`` block, every ``period`` seconds."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -71,8 +71,8 @@ class Showing:
             self._display.draw()
 
 
-class Lines:
-    """One plain line every few seconds, and one when the jobs begin; the first and the last always."""
+class PlainDisplay:
+    """A plain line every few seconds, and one at the beginning, when the jobs begin, and at the end."""
 
     period = LINE_EVERY
 
@@ -83,51 +83,51 @@ class Lines:
         self._prepared = ""
 
     def open(self) -> None:
-        """Say the first line."""
+        """Print the first line."""
         self._progress.on_begin = self.draw
         self.draw()
 
     def draw(self) -> None:
-        """Say a line."""
+        """Print a line."""
         self._prepared = self._progress.preparing
         self.say(line(self._progress))
 
     def close(self) -> None:
-        """Say the last line, unless nothing was begun and it would say again what is prepared."""
+        """Print the last line, unless no row was begun and it would repeat the line before."""
         if not self._prepared or self._prepared != self._progress.preparing:
             self.draw()
 
     def say(self, text: str) -> None:
-        """Say something in a line of its own."""
-        with suppress(BrokenPipeError):  # nobody reads the progress: no reason to stop the jobs
+        """Print a notice on a line of its own."""
+        with suppress(BrokenPipeError):  # a reader that has gone is no reason to stop the jobs
             print(f"{self._title}: {text}", file=self._stream, flush=True)
 
 
-def make(progress: Progress, title: str, *, plain: bool = False) -> Board:
-    """The display that suits stderr: bars on a terminal that can show them, else lines.
+def make(progress: Progress, title: str, *, plain: bool = False) -> NoticeDisplay:
+    """Make the display that suits stderr: bars on a terminal that can show them, else plain lines.
 
     Args:
-        progress: What is shown.
-        title: Of what.
-        plain: Draw lines even on a terminal, because a log goes there too.
+        progress: What is drawn.
+        title: The name of the command or batch, before each line.
+        plain: Whether to print lines even on a terminal, because a log goes there too.
     """
     if not plain and is_live(sys.stderr, os.environ) and find_spec("rich"):
         with suppress(ImportError):  # a broken installation of it is no reason to stop
             from opus_async.cli.live import LiveDisplay
 
             return LiveDisplay(progress, title)
-    return Lines(progress, title)
+    return PlainDisplay(progress, title)
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether something that redraws itself helps the reader of this stream."""
+    """Whether a display on this stream may redraw itself: it is a terminal that can, and no CI."""
     if environ.get("CI", "").lower() not in {"", "0", "false"} or environ.get("NO_COLOR"):
         return False
     return stream.isatty() and environ.get("TERM", "") not in {"dumb", "unknown"}
 
 
 def line(progress: Progress) -> str:
-    """How it stands, in one line."""
+    """How jobs stand, in one line."""
     if progress.preparing:
         return f"{elapsed(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()

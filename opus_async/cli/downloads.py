@@ -1,4 +1,4 @@
-"""Files among a job's outputs: how they come here."""
+"""Downloads the files among a job's outputs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 async def fetch(
     opus: OpusClient, remote: Mapping[str, list[str]], folder: Path, *, workspace_id: str | None
 ) -> dict[str, list[str]]:
-    """Fetch the files of outputs into a folder.
+    """Download the files of outputs into a folder.
+
+    Args:
+        opus: The client.
+        remote: Output name -> URLs of its files.
+        folder: Where the files go.
+        workspace_id: The workspace of the files, for servers that want to be told; None where it is unknown.
 
     Returns:
-        Output name -> where its files lie, in the order of the URLs.
+        Output name -> paths of its files, in the order of the URLs.
 
     Raises:
-        OpusError: One of them could not be had. Those that were whole by then stay in the folder.
+        OpusError: A file could not be downloaded. Files that were complete by then stay in the folder.
     """
     urls = [url for several in remote.values() for url in several]
     got = iter(await opus.files.download_many(urls, folder, workspace_id=workspace_id))
@@ -30,7 +36,7 @@ async def fetch(
 
 
 async def workspace_of(asked: Awaitable[Workflow | JobDetail]) -> str | None:
-    """Where files live, for the servers that want to be told; None where that cannot be learned."""
+    """The workspace of a workflow or job; None where it cannot be asked for."""
     try:
         return (await asked).workspace_id
     except OpusError:  # a server that wants it will say so itself

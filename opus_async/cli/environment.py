@@ -1,10 +1,10 @@
-"""``.env`` of the current folder, or the file that ``--env-file`` names: for the command line only.
+"""Reads ``.env`` of the current folder, or the file that ``--env-file`` names; for the command line only.
 
-Only the names below are taken: a proxy, say, is not. The environment wins, name by name.
+Only the names in ``NAMES`` are taken: a proxy, say, is not. The environment wins, name by name.
 
-A folder can come from somebody else, with a ``.env`` in it. That one may lead nowhere with a key that it does
-not hold itself; a file that a person names may. Nothing is filled in from the environment (``${NAME}``): a
-value could carry any variable away.
+A folder can come from somebody else, with a ``.env`` in it. Such a file may not send a key to another host
+that it does not hold itself; a file that a person names may. ``${NAME}`` is not replaced: a value could send
+any variable of the environment away.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from opus_async.errors import ConfigurationError
 
 ENV_FILE = Path(".env")
 KEY = "OPUS_SERVICE_KEY"
-PLACES = ("OPUS_BASE_URL", "OPUS_CALLBACK_URL")
-"""Where the key, and what it opens, is sent."""
-NAMES = (KEY, *PLACES, "OPUS_API")
+DESTINATIONS = ("OPUS_BASE_URL", "OPUS_CALLBACK_URL")
+"""Names of settings that say where the key, and what it gives access to, is sent."""
+NAMES = (KEY, *DESTINATIONS, "OPUS_API")
 MOST_BYTES = 1024 * 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a file in UTF-16 begins, as the ``>`` of Windows PowerShell writes it."""
+"""Byte-order marks of UTF-16, which the ``>`` of Windows PowerShell writes."""
 _FLAG = "--env-file"
 
 
 def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: object = None) -> None:
-    """Add ``--env-file``."""
+    """Add ``--env-file``; hidden in the help unless ``shown``."""
     parser.add_argument(
         _FLAG,
         type=Path,
@@ -49,12 +49,12 @@ def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of the file.
+    """The result of reading the file.
 
     Attributes:
-        path: Of it.
-        names: That it has added to the environment.
-        unread: Why it could not be read; None where it could, or is not there.
+        path: Of the file.
+        names: Names that were added to the environment.
+        unread: Why it could not be read; None where it could, or where there is none.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Loaded:
 
 
 class EnvironmentFile:
-    """The file of a command, read once: a pipe gives nothing a second time.
+    """The environment file of a command. It is read once, as a pipe gives nothing a second time.
 
     Args:
         named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
@@ -74,18 +74,18 @@ class EnvironmentFile:
         self._loaded: Loaded | None = None
 
     def load(self) -> Loaded:
-        """Add what it sets to the environment; raises as :func:`load` does."""
+        """Add its settings to the environment; raises what :func:`load` raises."""
         if self._loaded is None:
             self._loaded = load(self._named)
         return self._loaded
 
 
 def load(named: Path | None = None, environ: MutableMapping[str, str] = os.environ) -> Loaded:
-    """Add to the environment what the file sets and the environment does not.
+    """Add the file's settings to the environment, but for those that are set there.
 
     Args:
         named: The file of ``--env-file``; None for ``.env`` of the current folder, if there is one.
-        environ: The environment.
+        environ: The environment to add to.
 
     Raises:
         WrongUse: A named file cannot be read; or ``.env`` cannot, and there is no key without it.
@@ -105,24 +105,26 @@ def load(named: Path | None = None, environ: MutableMapping[str, str] = os.envir
         raise WrongUse(f"{path} cannot be read: {reason}") from None
     added = {name: value for name, value in found.items() if name not in environ}
     if named is None:
-        _refuse_strangers(path, found, added, environ)
+        _refuse_foreign_host(path, found, added, environ)
     environ.update(added)
     return Loaded(path, tuple(added))
 
 
-def _refuse_strangers(
+def _refuse_foreign_host(
     path: Path, found: Mapping[str, str], added: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
-    """Raise ConfigurationError where the file would have a key sent somewhere that it does not hold itself.
+    """Refuse a ``.env`` that sends a key to another host, unless the file holds that key itself.
 
-    A key of its own counts only if it is the one that is used: the environment's goes before.
+    Raises:
+        ConfigurationError: It does. A key in the file counts only if it is the one that is used: the
+            environment's wins.
     """
     key = environ.get(KEY, "").strip()
     if not key or found.get(KEY, "").strip() == key:
         return
     from opus_async.opus.settings import DEFAULT_BASE_URL
 
-    for name in PLACES:
+    for name in DESTINATIONS:
         place = added.get(name, "").strip()
         if place and place.rstrip("/") != DEFAULT_BASE_URL:
             raise ConfigurationError(
@@ -133,7 +135,7 @@ def _refuse_strangers(
 
 
 def _host(place: str) -> str:
-    """What of a URL may be shown: its path can be a secret."""
+    """The host of a URL, to be shown: the path can be a secret."""
     try:
         host = urlsplit(place).hostname
     except ValueError:
@@ -142,18 +144,18 @@ def _host(place: str) -> str:
 
 
 def _read(path: Path, *, named: bool) -> dict[str, str]:
-    """The settings in the file that are ours.
+    """The settings of ``NAMES`` in the file.
 
     Raises:
         OSError: It cannot be opened.
-        ValueError: It is no text, or no such file; the text completes "cannot be read: ...".
+        ValueError: It is no such file; the text completes "cannot be read: ...".
     """
     text = _decoded(_content(path, named=named))
     try:
         from dotenv import dotenv_values
     except ImportError:
         raise ValueError("that takes pip install 'opus-async[cli]'") from None
-    log = logging.getLogger("dotenv")  # it warns of lines that are none: they can be anybody's
+    log = logging.getLogger("dotenv")  # it logs lines that it cannot read, which may hold secrets
     log.addHandler(logging.NullHandler())
     log.propagate = False
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
@@ -161,7 +163,7 @@ def _read(path: Path, *, named: bool) -> dict[str, str]:
 
 
 def _content(path: Path, *, named: bool) -> bytes:
-    """What the file holds. A pipe that a person names is read to its end; nobody is waited for otherwise."""
+    """The content of the file. A pipe is read if a person has named it, and otherwise not waited for."""
     waiting = 0 if named else getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as file:
         mode = os.fstat(file.fileno()).st_mode
@@ -174,6 +176,7 @@ def _content(path: Path, *, named: bool) -> bytes:
 
 
 def _decoded(content: bytes) -> str:
+    """The text of the file; raises ValueError where it is none."""
     try:
         text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError:

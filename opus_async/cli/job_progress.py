@@ -1,4 +1,4 @@
-"""One job, told on stderr while it happens: its stages, its status, and what is tried again."""
+"""The progress of one job on stderr: its stages, its status, and requests that are sent again."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from opus_async.opus.stages import EXECUTE, RESULTS, WATCH
 from opus_async.stages import DONE
 
 TICK = 0.25
-"""Seconds between two drawings of the line that ticks."""
+"""Seconds between two drawings of the current line on a terminal."""
 LINE_EVERY = 30.0
-"""Seconds between plain lines where nothing changes: a log shows that it goes on, and stays short."""
+"""Seconds between plain lines where nothing changes: a log shows that the job runs, and stays short."""
 _STARTED = frozenset({EXECUTE, WATCH, RESULTS})
 _PARKED = "WAITING"
 _ERASE = "\r\x1b[K"
 
 
 class JobProgress:
-    """A listener, and the display of what is waited for now.
+    """A listener that prints the events of one job, and a display of what is waited for now.
 
-    On a terminal what is waited for is one line that ticks, below those of the stages. Elsewhere each status
-    is a plain line, and one comes now and then while nothing changes.
+    On a terminal the current stage is a line that is redrawn, below those of earlier stages. Elsewhere each
+    status is a plain line, and one is printed now and then while nothing changes.
 
     Args:
-        stream: Where it is told; stderr by default.
-        live: Whether it may draw a line anew.
-        job_id: The job, where it was there before.
-        clock: Seconds.
+        stream: Where it is printed; None for stderr.
+        live: Whether a line may be redrawn.
+        job_id: The id of a job that exists already; None for one that is yet to be made.
+        clock: Gives the time in seconds, from any beginning.
 
     Attributes:
-        job_id: The job; None before there is one.
-        stage: Where it is now; empty before it is anywhere.
+        period: Seconds between drawings.
+        job_id: The job's id; None before there is a job.
+        stage: The current stage; empty before the first.
         status: The last status seen; None before one was.
-        started: Whether the order to start it may have left.
+        started: Whether the order to start the job may have been sent.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class JobProgress:
         self._drawn = False
 
     def __call__(self, event: Event) -> None:
-        """Tell one event."""
+        """Print one event."""
         if isinstance(event, JobStageChanged):
             new_id = event.job_id if event.job_id != self.job_id else None
             self.job_id = event.job_id
@@ -82,14 +83,14 @@ class JobProgress:
             self._write(f"opus-async: warning: {event.problem}\n")
 
     def enter(self, stage: str, what: str = "") -> None:
-        """Tell a new stage, and what of."""
+        """Print a new stage, with what happens in it."""
         self.stage, self._what = stage, what
         self.started = self.started or stage in _STARTED
         self._ended = self._ended or stage == RESULTS
         self._say(stage, what)
 
     def see(self, status: str) -> None:
-        """Tell a status. The terminal ones are told by what follows them."""
+        """Print a status, unless it is terminal: then the next stage follows at once."""
         from opus_async.models import JobStatus
 
         self.status = status
@@ -99,14 +100,14 @@ class JobProgress:
                 self._say(self.stage, self._what)
 
     def end(self, status: str | None) -> None:
-        """Tell the end; None where no terminal status is known. What never began has no end to tell."""
+        """Print the end, if the job was started; ``status`` is None where no terminal one is known."""
         self.stage, self._what = DONE, ""
         self._ended = self._ended or status is not None
         if self.started:
             self._say(DONE, status or "no outcome")
 
     def remaining(self) -> str:
-        """What goes on when we stop now."""
+        """What becomes of the job if we stop waiting now, in a sentence."""
         if not self.started or self.job_id is None:
             return "no job was started."
         if self._ended:
@@ -117,10 +118,10 @@ class JobProgress:
         )
 
     def open(self) -> None:
-        """Nothing is waited for yet."""
+        """Do nothing: no stage has begun."""
 
     def draw(self) -> None:
-        """Tell what is waited for now: on a terminal in the line that ticks."""
+        """Print the current stage; on a terminal on the line that is redrawn."""
         if self.stage in {"", DONE}:
             return
         if self._live:
@@ -131,7 +132,7 @@ class JobProgress:
             self._say(self.stage, self._what)
 
     def close(self) -> None:
-        """Take the line that ticks away."""
+        """Erase the line that is redrawn."""
         if self._drawn:
             self._erase()
             self._drawn = False
@@ -151,13 +152,13 @@ class JobProgress:
             self._stream.flush()
 
     def _write(self, text: str) -> None:
-        with suppress(OSError):  # nobody reads it: no reason to stop a job
+        with suppress(OSError):  # a reader that has gone is no reason to stop a job
             self._stream.write(text)
             self._stream.flush()
 
 
-def story_for(options: CommandOptions, *, job_id: str | None = None) -> JobProgress:
-    """The story that suits stderr; with ``--debug`` a log goes there, through which no line can tick."""
+def progress_for(options: CommandOptions, *, job_id: str | None = None) -> JobProgress:
+    """Make the progress that suits stderr; with ``--debug`` a log goes there, so no line is redrawn."""
     import os
 
     from opus_async.cli.display import is_live

@@ -1,4 +1,4 @@
-"""Bars on a terminal, with rich: one per stage, never one per job."""
+"""Progress bars on a terminal, with rich: one for each stage, never one for each job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRAMES_PER_SECOND = 4
 
 
 class LiveDisplay:
-    """A bar per stage, redrawn at most four times a second, gone when it is closed."""
+    """A bar for each stage, redrawn at most four times a second, and erased at the end."""
 
     period = 1 / FRAMES_PER_SECOND
 
@@ -35,7 +35,7 @@ class LiveDisplay:
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def open(self) -> None:
-        """Take the bottom of the terminal."""
+        """Begin to draw, and send what others write to stderr through the display."""
         self._live.start()
         sys.stderr = cast(
             "TextIO", SafeStream(sys.stderr)
@@ -47,11 +47,11 @@ class LiveDisplay:
         self._live.update(self._frame(), refresh=True)
 
     def close(self) -> None:
-        """Give the terminal back; what came of the jobs is told by others."""
+        """Erase the bars; the caller prints the result."""
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """Say something above the bars."""
+        """Print a notice above the bars."""
         self._console.print(Text(escaped(f"{self._title}: {text}")))
 
     def _frame(self) -> RenderableType:
@@ -84,9 +84,9 @@ class LiveDisplay:
         begun = progress.done + progress.in_flight
         to_do, total = progress.to_do or begun, progress.total or begun
         for stage in progress.stages:
-            now = progress.inside[stage]
-            bar = ProgressBar(total=max(to_do, 1), completed=progress.passed[stage])
-            count = f"{progress.passed[stage]:,}/{to_do:,}"
+            now = progress.in_stage[stage]
+            bar = ProgressBar(total=max(to_do, 1), completed=progress.left_stage[stage])
+            count = f"{progress.left_stage[stage]:,}/{to_do:,}"
             table.add_row(f"  {stage}", bar, count, f"{now:,} now" if now else "")
         bar = ProgressBar(total=max(total, 1), completed=progress.done, complete_style="green")
         table.add_row(f"  {DONE}", bar, f"{progress.done:,}/{total:,}", "")
@@ -97,7 +97,7 @@ class LiveDisplay:
         return _line(" · ".join(words), "dim")
 
     def _limits(self) -> list[Text]:
-        """What holds the jobs up, or else what keeps them from going faster."""
+        """Hosts that are down, or else the bottleneck."""
         if outages := self._progress.outages:
             return [_outage(outage) for outage in outages]
         limit = self._progress.bottleneck()

@@ -1,4 +1,4 @@
-"""What a command was told, as one frozen value a command: argparse fills it, nothing else reads a namespace.
+"""The parsed arguments of a command as one frozen value: nothing else reads an argparse namespace.
 
 Each command module has a class of its own, a child of one of these, as ``OPTIONS``. Its fields have the names
 of the arguments (``dest``) that the module's ``configure`` adds.
@@ -56,6 +56,6 @@ class OneJobOptions(ConnectionOptions):
 
 
 def from_namespace(kind: type[OptionsT], namespace: argparse.Namespace) -> OptionsT:
-    """The options of a command, from what argparse has found."""
+    """Make the options of a command from the namespace that argparse returned."""
     values = {field.name: getattr(namespace, field.name) for field in fields(kind)}
     return kind(**values | {"env_file": EnvironmentFile(namespace.env_file)})

@@ -1,4 +1,4 @@
-"""The words of the command line, and which module is behind each.
+"""The argument parser, and which module is behind each command.
 
 Every command module has ``configure(parser)`` and ``run(options) -> exit code``, and is cheap to import: what
 it works with it imports inside ``run``.
@@ -27,7 +27,7 @@ COMMANDS = {
     "audit": "see what a job did, node by node, and what failed",
     "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
 }
-"""Word -> what it does, in the order of the help. The module, or package, has the name of the word."""
+"""Command -> what it does, in the order of the help. Its module, or package, has the same name."""
 
 _EPILOG = """\
 first steps:
@@ -51,7 +51,7 @@ exit codes:
 
 
 class Command(Protocol):
-    """What a command module offers; one with verbs has no more than ``configure``."""
+    """The interface of a command module; one with verbs of its own has ``configure`` alone."""
 
     OPTIONS: type[CommandOptions]
 
@@ -59,7 +59,7 @@ class Command(Protocol):
         """Add the arguments."""
 
     def run(self, options: Any) -> int:
-        """Do it; returns the exit code, or raises what :func:`errors.report` explains.
+        """Run the command; returns the exit code, or raises what :func:`error_report.report` explains.
 
         Args:
             options: An instance of ``OPTIONS``.
@@ -67,12 +67,12 @@ class Command(Protocol):
 
 
 def load(word: str) -> Command:
-    """The module behind a word."""
+    """Import the module of a command."""
     return cast("Command", import_module(f"{__package__}.{word}"))
 
 
 def delegated(argv: Sequence[str]) -> list[str] | None:
-    """The arguments of ``simulate``, which has a parser of its own; None when this is another command."""
+    """The arguments of ``simulate``, which has a parser of its own; None for any other command."""
     words = iter(argv)
     for word in words:
         if word == SIMULATE:
@@ -85,7 +85,7 @@ def delegated(argv: Sequence[str]) -> list[str] | None:
 
 
 def build() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Make the parser of the whole command line."""
     from opus_async import __version__
 
     parser = argparse.ArgumentParser(
@@ -115,11 +115,11 @@ def build() -> argparse.ArgumentParser:
 
 
 def add_everywhere(parser: argparse.ArgumentParser, *, shown: bool = True) -> None:
-    """Add what every command takes, without defaults: they would undo what stands before the command.
+    """Add ``--debug`` and ``--env-file`` without defaults, which would undo those given before the command.
 
     Args:
-        parser: Of a command or a verb.
-        shown: Whether its help names them.
+        parser: The parser of a command or a verb.
+        shown: Whether its help shows them.
     """
     _add_debug(parser, default=argparse.SUPPRESS, shown=shown)
     environment.add_option(parser, shown=shown, default=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""How this program was called: the commands that we tell people to type have to work as they stand."""
+"""The name by which this program was called, for commands that are printed to be typed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAME = "opus-async"
 
 
 def program_name() -> str:
-    """The program as its user typed it: by its path where a shell would find none of its name, or another."""
+    """The program as it has to be typed: its path where a shell does not find it by its name."""
     script = Path(sys.argv[0])
     if script.name != NAME:  # python -m, or a program that calls main()
         return NAME
@@ -22,6 +22,6 @@ def program_name() -> str:
 
 
 def command_line(*words: str, api: str | None = None) -> str:
-    """A command of ours, to be typed; with ``--api`` where that was given."""
+    """A command of this program, quoted for a shell; with ``--api`` where that was given."""
     more = ("--api", api) if api else ()
     return " ".join((program_name(), *map(shlex.quote, (*words, *more))))

@@ -1,4 +1,4 @@
-"""``opus-async run``: one job, its outputs as JSON."""
+"""``opus-async run``: runs one job, and prints its outputs as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
 from opus_async.cli.errors import WrongUse
-from opus_async.cli.job_progress import JobProgress, story_for
+from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class RunOptions(OneJobOptions):
         input: ``NAME=VALUE`` of inputs that are no files.
         file: ``NAME=PATH`` of inputs that are files.
         inputs: A file that holds a JSON object of inputs, ``-`` for stdin; None without one.
-        title: Of the job.
-        description: Of the job.
+        title: The title of the job.
+        description: The description of the job.
         version_number: The pinned version by number.
         version_id: The pinned version by UUID.
     """
@@ -84,15 +84,15 @@ def run(options: RunOptions) -> int:
     """Run one job."""
     inputs = gather(options.inputs, options.input, options.file, stdin=sys.stdin)
     outcomes.make_folder(options)
-    story = story_for(options)
-    return outcomes.print_outcome(options, story, _run(options, inputs, story))
+    progress = progress_for(options)
+    return outcomes.print_outcome(options, progress, _run(options, inputs, progress))
 
 
-async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgress) -> JobEnd:
-    from opus_async.cli.display import Showing
+async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress) -> JobEnd:
+    from opus_async.cli.display import DisplayTask
 
     workflow_id = options.workflow_id
-    async with connect(options, listeners=[story]) as opus, Showing(story):
+    async with connect(options, listeners=[progress]) as opus, DisplayTask(progress):
         outcome = await opus.run(
             workflow_id,
             inputs,
@@ -103,14 +103,20 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], story: JobProgres
             version_number=options.version_number,
         )
         return await outcomes.fetch_files(
-            opus, options, story, outcome, lambda: opus.workflows.get(workflow_id)
+            opus, options, progress, outcome, lambda: opus.workflows.get(workflow_id)
         )
 
 
 def gather(
     document: str | None, texts: Sequence[str], files: Sequence[str], *, stdin: TextIO
 ) -> dict[str, Any]:
-    """The inputs of all three options in one mapping.
+    """Collect the inputs of ``--inputs``, ``--input`` and ``--file`` in one mapping.
+
+    Args:
+        document: The file of ``--inputs``, ``-`` for stdin; None without one.
+        texts: ``NAME=VALUE`` of ``--input``.
+        files: ``NAME=PATH`` of ``--file``.
+        stdin: Where ``-`` is read from.
 
     Raises:
         WrongUse: The document is no JSON object, or an option has no ``=``.
@@ -127,6 +133,7 @@ def gather(
 
 
 def _split(text: str, option: str, meaning: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise WrongUse(f"{option} wants NAME={meaning}, got {text!r}")
@@ -134,6 +141,7 @@ def _split(text: str, option: str, meaning: str) -> tuple[str, str]:
 
 
 def _read_object(document: str, stdin: TextIO) -> dict[str, Any]:
+    """Read a JSON object from a file or stdin."""
     named = "stdin" if document == "-" else document
     try:
         text = stdin.read() if document == "-" else Path(document).read_text("utf-8-sig")

@@ -1,4 +1,4 @@
-"""``opus-async simulate``: the simulator's own command line, under this roof."""
+"""``opus-async simulate``: hands over to the simulator's own command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def run(argv: Sequence[str]) -> int:
-    """Hand all arguments over."""
+    """Run the simulator's command line with these arguments; returns its exit code."""
     from opus_async.simulator.cli import main
 
     try:

@@ -1,4 +1,4 @@
-r"""What may reach a terminal: everything that the command line writes passes through here.
+r"""Escapes what a terminal must not see, in everything that the command line writes.
 
 Names, keys, outputs and errors come from platforms and disks, and may hold characters that a terminal obeys
 (C0, C1, and the escape sequences that begin with them), that turn the order of letters around, or that cannot
@@ -35,35 +35,35 @@ def _as_json_writes_it(found: re.Match[str]) -> str:
 
 
 class SafeStream:
-    """A text stream that writes nothing unsafe; in everything else the stream that it stands for.
+    """A text stream that escapes what it writes; in everything else it acts as the stream below it.
 
     Args:
-        raw: That stream.
+        raw: The stream below.
 
     Attributes:
-        raw: For our own control sequences alone.
+        raw: The stream below, for control sequences of our own.
     """
 
     def __init__(self, raw: TextIO) -> None:
         self.raw = raw
 
     def write(self, text: str) -> int:
-        """Write it, escaped; returns the length of the text."""
+        """Write a text, escaped; returns its length as it was given."""
         self.raw.write(escaped(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write them, escaped."""
+        """Write lines, escaped."""
         for line in lines:
             self.write(line)
 
     @property
     def buffer(self) -> Any:
-        """For bytes: as they are into a file or a pipe, escaped on a terminal."""
+        """The stream for bytes: a file or a pipe gets them as they are, a terminal escaped."""
         return _SafeBytes(self) if self.raw.isatty() else self.raw.buffer
 
     def __iter__(self) -> Iterator[str]:
-        """For type checkers: nobody reads from it."""
+        """Iterate over the stream below; for type checkers, as nobody reads from it."""
         return iter(self.raw)
 
     def __getattr__(self, name: str) -> Any:
@@ -71,7 +71,7 @@ class SafeStream:
 
 
 class _SafeBytes:
-    """Where bytes of text go that a person looks at."""
+    """A stream for bytes of text that escapes them for a terminal."""
 
     def __init__(self, stream: SafeStream) -> None:
         self._stream = stream
@@ -86,13 +86,13 @@ class _SafeBytes:
 
 
 def controls(stream: Any) -> TextIO:
-    """Where our own control sequences go."""
+    """The stream that control sequences of our own are written to, unescaped."""
     return stream.raw if isinstance(stream, SafeStream) else stream
 
 
 @contextmanager
 def safe_streams() -> Iterator[None]:
-    """Let nothing unsafe out on stdout and stderr meanwhile.
+    """Escape what is written to stdout and stderr inside of a ``with`` block.
 
     A terminal that cannot show a character gets a question mark, not a traceback.
     """

@@ -1,4 +1,4 @@
-"""Text in columns, for people, on stdout."""
+"""Text in aligned columns, and its width on a terminal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from itertools import zip_longest
 
 GAP = "  "
 _NARROWEST = 16
-"""Cells that a column keeps, if it needs them: a narrower one can be read by nobody."""
+"""Terminal cells below which a column is not narrowed."""
 
 
 def columns(rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
-    """Rows in aligned columns; when the whole is wider than ``width``, cells are wrapped in their columns.
+    """Format rows in aligned columns.
 
-    The widest column gives way first.
+    Args:
+        rows: Texts, as many in each row.
+        width: Terminal cells of the whole; when it is wider, the texts of the widest columns are wrapped.
+            None to wrap nothing.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(cells_wide, column)) for column in zip(*cells, strict=True)]
@@ -32,7 +35,7 @@ def columns(rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """The text in lines of at most so many cells, broken between words where words are short enough."""
+    """Wrap a text into lines of at most so many terminal cells, between words where that is possible."""
     if width is None or cells_wide(text) <= width:
         return [text]
     lines = [""]
@@ -51,12 +54,12 @@ def wrapped(text: str, width: int | None) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal that reads our stdout; None when nobody looks."""
+    """The width of the terminal that stdout is; None when it is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def cells_wide(text: str) -> int:
-    """How many cells of a terminal a text takes."""
+    """How many terminal cells a text takes."""
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text
@@ -64,12 +67,12 @@ def cells_wide(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    """The text without line ends and control characters: names come from the platform."""
+    """The text with a space for each character that cannot be printed, such as a line end."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _narrow(widths: list[int], room: int) -> None:
-    """Take from the widest column, of several the last, until all fit or none has any to spare."""
+    """Narrow the widest column, of several the last, until all fit or none may be narrowed further."""
     while sum(widths) > room and max(widths) > _NARROWEST:
         widest = max(range(len(widths)), key=lambda column: (widths[column], column))
         widths[widest] -= 1

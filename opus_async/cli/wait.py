@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, outcomes
 from opus_async.cli.connection import connect
-from opus_async.cli.job_progress import JobProgress, story_for
+from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.program import command_line
 from opus_async.error_codes import NextAction
@@ -60,14 +60,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: WaitOptions) -> int:
     """Wait for one job."""
     outcomes.make_folder(options)
-    story = story_for(options, job_id=options.job_id)
+    story = progress_for(options, job_id=options.job_id)
     return outcomes.print_outcome(options, story, _wait(options, story))
 
 
 async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
-    from opus_async.cli.display import Showing
+    from opus_async.cli.display import DisplayTask
 
-    async with connect(options, listeners=[story]) as opus, Showing(story):
+    async with connect(options, listeners=[story]) as opus, DisplayTask(story):
         outcome = await _in_time(opus, options, story)
         return await outcomes.fetch_files(
             opus, options, story, outcome, lambda: opus.jobs.get(options.job_id)

@@ -1,4 +1,4 @@
-"""``opus-async workflow show``: what a workflow wants now."""
+"""``opus-async workflow show``: shows the inputs of a workflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opus_async.cli import connection
 from opus_async.cli.connection import connect, drive
 from opus_async.cli.errors import Exit
-from opus_async.cli.job_progress import story_for
+from opus_async.cli.job_progress import progress_for
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.parser import add_everywhere
 from opus_async.cli.program import command_line
@@ -80,14 +80,14 @@ def run(options: ShowOptions) -> int:
 
 
 async def _get(options: ShowOptions) -> Workflow:
-    async with connect(options, listeners=[story_for(options)]) as opus:
+    async with connect(options, listeners=[progress_for(options)]) as opus:
         return await opus.workflows.get(
             options.workflow_id, version=options.version_number, version_id=options.version_id
         )
 
 
 def as_json(workflow: Workflow) -> dict[str, Any]:
-    """The workflow for a machine."""
+    """The workflow as JSON."""
     return {
         "workflow_id": workflow.workflow_id,
         "name": workflow.name,
@@ -112,7 +112,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
 
 
 def example(workflow: Workflow, api: str | None) -> str:
-    """A ``run`` with the required inputs, to be filled in, and with ``--api`` where that was given."""
+    """An example of ``run`` with the required inputs to be filled in, and ``--api`` where that was given."""
     words = [command_line("run", printable(workflow.workflow_id), api=api)]
     for field in workflow.inputs.values():
         if not field.nullable:

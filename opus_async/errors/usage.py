@@ -41,6 +41,7 @@ class ManifestError(OpusError, ValueError):
     """A manifest cannot be run as it is, or does not fit the batch directory; nothing was sent.
 
     Attributes:
+        summary: What happened, in one sentence; the message goes on with the problems.
         problems: One sentence per problem, each naming row, column or file, and the fix.
     """
 
@@ -48,5 +49,6 @@ class ManifestError(OpusError, ValueError):
     usual_action = NextAction.CORRECT_MANIFEST
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.summary = message
         self.problems = tuple(problems)
         super().__init__("\n  - ".join((message, *self.problems)))

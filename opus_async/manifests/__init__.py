@@ -1,4 +1,4 @@
-"""Manifests: what jobs a batch is to run, one row for each. Opened, streamed, never loaded whole."""
+"""Manifests: files or folders that name jobs, a row for each job. Rows are streamed, never all in memory."""
 
 from __future__ import annotations
 

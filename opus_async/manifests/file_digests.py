@@ -1,4 +1,4 @@
-"""The SHA-256 of files: read off the loop, a few at a time, and not again while a file has not changed."""
+"""SHA-256 of files, read in threads, a few at a time, and not again while a file has not changed."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from typing import Protocol, TypeAlias
 
 from opus_async.errors import InvalidInputs
 from opus_async.gaps import literal
-from opus_async.input_problems import InputProblem, ProblemCode, Unfit
+from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.transport.open_source import to_thread
 from opus_async.transport.shortage import patiently
 
 _CHUNK = 1024 * 1024
-_AT_ONCE = 4
-"""A disk gives no more to more readers, and the threads are shared with look-ups of names."""
+_CONCURRENCY = 4
+"""Files read at once: a disk is not faster for more readers, and DNS look-ups use the same threads."""
 
 FileSignature: TypeAlias = tuple[int, int, int, str]
-"""Size, time of the last change in nanoseconds, inode, SHA-256 in hex."""
+"""Size in bytes, time of the last change in nanoseconds, inode, SHA-256 in hex."""
 
 
 class DigestCache(Protocol):
-    """Keeps digests beyond this process."""
+    """Keeps digests for later processes."""
 
     async def recall_files(self, paths: Sequence[str]) -> Mapping[str, FileSignature]:
-        """What was kept for these paths; nothing for those for which nothing was."""
+        """Path -> what was kept of it; a path of which nothing was kept is left out."""
 
     def keep_file(self, path: str, size: int, mtime_ns: int, inode: int, sha256: str) -> None:
-        """Keep it. Losing it costs the time to read the file again."""
+        """Keep a digest. It may be lost: then the file is read again."""
 
 
 class FileDigests:
-    """Hashes files.
+    """Computes digests of files.
 
     Args:
-        cache: Where digests are kept; None to keep none.
+        cache: Keeps digests for later processes; None to keep none.
     """
 
     def __init__(self, cache: DigestCache | None = None) -> None:
         self._cache = cache
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._room = asyncio.Semaphore(_CONCURRENCY)
 
     async def of(self, path: Path) -> str:
         """The SHA-256 of a file in hex.
@@ -62,20 +62,25 @@ class FileDigests:
                 stop.set()
                 raise
             except (OSError, ValueError) as error:
-                raise InvalidInputs([_problem(name, error)]) from None
+                raise InvalidInputs([_unfit(name, error).problem()]) from None
         if self._cache and found != known:
             self._cache.keep_file(name, *found)
         return found[3]
 
 
 def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> FileSignature:
-    """Read the file unless it is what is known of it; runs in a thread."""
+    """Hash the file unless its signature is the known one; runs in a thread."""
     if known is not None and stat_signature(os.stat(path)) == known[:3]:  # noqa: PTH116 - a str
         return known
-    with open(path, "rb", buffering=0, opener=_at_once) as file:
+    with open(path, "rb", buffering=0, opener=_without_blocking) as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
-            raise ValueError("is not a regular file: give the path of a file")
+            raise Unfit(
+                "{} is not a regular file: give the path of a file",
+                repr(path),
+                code=ProblemCode.NO_FILE,
+                file=path,
+            )
         digest = hashlib.sha256()
         size = 0
         while not stop.is_set() and (chunk := file.read(_CHUNK)):
@@ -85,27 +90,31 @@ def _hashed(path: str, known: FileSignature | None, stop: threading.Event) -> Fi
             before.st_size,
             stat_signature(before),
         ):
-            raise ValueError("changed while it was read: start again when it is written to its end")
+            raise Unfit(
+                "{} changed while it was read: start again when it is written to its end",
+                repr(path),
+                code=ProblemCode.FILE_CHANGED,
+                file=path,
+            )
     return (*stat_signature(before), digest.hexdigest())
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting for anybody: a pipe must not hang us."""
+def _without_blocking(path: str, flags: int) -> int:
+    """Open a file without blocking: a pipe nobody writes to would block for ever."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def stat_signature(found: os.stat_result) -> tuple[int, int, int]:
-    """What tells that a file is not what it was, without reading it: size, time of the last change, inode."""
+    """Size, time of the last change in nanoseconds and inode: what shows that a file has changed."""
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _problem(path: str, error: Exception) -> InputProblem:
+def _unfit(path: str, error: OSError | ValueError) -> Unfit:
+    """Why a file has no digest."""
+    if isinstance(error, Unfit):
+        return error
     if isinstance(error, FileNotFoundError):
-        unfit = Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
-    elif isinstance(error, OSError):
-        why = literal(error.strerror or str(error))
-        what = f"{{}} cannot be read ({why}): check the path and its permissions"
-        unfit = Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)
-    else:
-        unfit = Unfit(f"{{}} {literal(str(error))}", repr(path), code=ProblemCode.FILE_CHANGED, file=path)
-    return unfit.problem()
+        return Unfit("there is no file {}", repr(path), code=ProblemCode.NO_FILE, file=path)
+    why = str(error) if isinstance(error, ValueError) else error.strerror or str(error)
+    what = f"{{}} cannot be read ({literal(why)}): check the path and its permissions"
+    return Unfit(what, repr(path), code=ProblemCode.NO_FILE, file=path)

@@ -1,4 +1,4 @@
-"""What a manifest is made of, whatever kind of file it comes from."""
+"""The interface of a manifest and its rows, whatever kind of file it is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 FOLDERS = frozenset({"folder", "glob"})
-"""Kinds of manifests whose rows are files, and whose cells are their names to the letter."""
+"""Kinds of manifests whose rows are files: their cells are exact names, never patterns or lists."""
 FILE_COLUMN = "file"
 """The only column of a folder or glob: the file's path relative to ``base``. One job for each file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One row as the manifest has it.
+    """One row as it stands in the manifest.
 
     Attributes:
         index: Its place among the data rows, from 0. Blank rows do not count; rows that cannot be read do.
@@ -32,11 +32,11 @@ class Record:
 
 
 class Manifest(Protocol):
-    """An open manifest. It holds no file open but while :meth:`records` is iterated."""
+    """A manifest that can be read. Its file is open only while :meth:`records` is iterated."""
 
     @property
     def path(self) -> Path:
-        """As given, absolute."""
+        """The path or pattern, absolute."""
 
     @property
     def kind(self) -> str:
@@ -44,35 +44,35 @@ class Manifest(Protocol):
 
     @property
     def base(self) -> Path:
-        """The folder that relative file cells start at: the manifest's own."""
+        """The folder that relative paths in cells start at: the manifest's own."""
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """Their names; None where rows may differ (jsonl)."""
+        """The names of the columns; None where each row may have others (jsonl)."""
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What was assumed or left out, a sentence each; may grow while records are read."""
+        """Sentences about what was assumed or left out; may grow while records are read."""
 
     def records(self) -> Iterator[Record]:
-        """Read the rows, streamed; may be called again, and reads the file again.
+        """Read the rows one after another; each call reads the file again.
 
-        A row that cannot be read is left out, and the others go on; the end then raises. So nothing may be
-        acted upon before the iteration has ended once without an error.
+        A row that cannot be read is left out, the others follow, and the iteration ends with an error. So no
+        row may be run before one iteration has ended without an error.
 
         Raises:
-            ManifestError: With the first 50 rows that cannot be read; or at once: the file cannot be read,
-                or is not any more what was opened.
+            ManifestError: At the end, with the first 50 rows that cannot be read; at once, where the file
+                cannot be read, or has changed since it was opened.
         """
 
     def stamp(self) -> str:
-        """Text that changes when the manifest does. Stats and reads nothing.
+        """A text that changes whenever the manifest does, made from sizes, times and inodes; reads no file.
 
-        Take it before :meth:`records`: then a change that comes in between is noticed the next time.
+        Take it before :meth:`records`: then a change in between is noticed the next time.
 
         Raises:
-            ManifestError: It is gone or cannot be looked at.
+            ManifestError: The manifest is gone, or may not be read.
         """
 
     def estimated_rows(self) -> int | None:
-        """About how many rows there are, for a progress bar; None when nobody can tell cheaply."""
+        """About how many rows there are, for a progress bar; None when only reading all would tell."""

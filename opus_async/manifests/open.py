@@ -1,4 +1,4 @@
-"""Which kind of manifest something is."""
+"""Opens a manifest, by its extension or as a folder or pattern."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def open_manifest(
 
     Args:
         where: The path or pattern. What exists is a path, whatever its name.
-        sheet: Of a workbook; its first visible one if None.
-        delimiter: Of a table in text: one character, or ``tab``; found out if None.
-        encoding: Of a table in text or JSONL; found out if None.
+        sheet: The sheet of a workbook to read; None for its first visible one.
+        delimiter: What separates cells of a CSV: one character, or ``tab``; None to detect it.
+        encoding: The encoding of a CSV or JSONL; None to detect it.
 
     Raises:
-        ManifestError: It is none, cannot be read, or an option does not belong to its kind.
+        ManifestError: It is no manifest, cannot be read, or an option does not apply to its kind.
     """
     if not os.fspath(where):
         raise ManifestError("no manifest was named: give a file, a folder, or a pattern in quotes")
@@ -57,6 +57,7 @@ def open_manifest(
 
 
 def _opened_file(path: Path, options: dict[str, str]) -> Manifest:
+    """The manifest in a file, by its extension."""
     suffix = path.suffix.lower()
     if suffix in _DELIMITED:
         _refuse_options(path, options, ("delimiter", "encoding"))
@@ -74,14 +75,14 @@ def _opened_file(path: Path, options: dict[str, str]) -> Manifest:
 
 
 def _refuse_options(path: Path, options: dict[str, str], allowed: tuple[str, ...]) -> None:
-    """An option that would have no effect shows a misunderstanding."""
+    """Refuse options that this kind of manifest does not have: to ignore them could change results."""
     for name in options:
         if name not in allowed:
             raise ManifestError(f"{path.name} has no {name} to choose: leave out --{name}")
 
 
 def _unknown(path: Path, suffix: str) -> ManifestError:
-    """What to say of a file that is no manifest by its name."""
+    """The error for a file that is no manifest by its name."""
     if not path.exists():
         return ManifestError(f"{path} does not exist: check the path")
     if suffix in _OTHER_TABLES:

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest or a row of it, as tables and JSON tell it."""
+"""A problem with a manifest or a row of it, as a value for tables and JSON."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ class Problem:
 
     Attributes:
         message: What is wrong, in a sentence.
-        cause: The same for all rows with which the same is wrong: what they are counted by.
+        cause: A text that is the same for all rows that have the same problem: they are counted by it.
         severity: Whether it keeps the row, or without a row all of them, from being run.
         fix: What to do about it, with options of the command line as they are typed; None where the message
             says it all.
         index: The row's place in the manifest, from 0; None when it is about no single row.
-        where: The row in words, like ``line 18``.
-        key: The row's key, where one is given.
-        column: The column it is about.
-        input: The display name of the input it is about.
-        file: The file it is about, as the row names it.
+        where: The row in words, like ``line 18``; None when it is about no single row.
+        key: The row's key; None where the row gives none.
+        column: The column it is about; None when it is about none.
+        input: The display name of the input it is about; None when it is about none.
+        file: The file it is about, as the row names it; None when it is about none.
+        parts: What of the message differs from row to row, in order: values, files, keys.
     """
 
     message: str
@@ -45,6 +46,7 @@ class Problem:
     column: str | None = None
     input: str | None = None
     file: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def is_error(self) -> bool:
@@ -57,15 +59,16 @@ class Problem:
         return f"{self.message}: {self.fix}" if self.fix else self.message
 
     def as_json(self) -> dict[str, Any]:
-        """Name -> value, for a machine."""
-        return {field.name: _sayable(getattr(self, field.name)) for field in fields(self)}
+        """The problem as JSON, without ``parts``, which are in the message."""
+        names = (field.name for field in fields(self) if field.name != "parts")
+        return {name: _as_utf8(getattr(self, name)) for name in names}
 
 
-def _sayable(value: Any) -> Any:
-    """The value; of a text, as in the name of a file, without what UTF-8 cannot say."""
+def _as_utf8(value: Any) -> Any:
+    """The value; a text without half characters, which names of files can have and UTF-8 cannot."""
     return utf8(value) if isinstance(value, str) else value
 
 
 def option(flag: str, name: str, value: str) -> str:
-    """An option that holds NAME=VALUE, as it is typed."""
+    """An option with NAME=VALUE, quoted for a shell."""
     return f"{flag} {shlex.quote(f'{name}={value}')}"

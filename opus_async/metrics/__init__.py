@@ -1,1 +1,1 @@
-"""What is counted while jobs run, and what follows from it: throughput, time left, the bottleneck."""
+"""Counts of running jobs, and what follows from them: throughput, time left, bottleneck."""

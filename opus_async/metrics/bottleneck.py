@@ -1,4 +1,4 @@
-"""What limits a run of many jobs now: the first thing to change if it shall go faster."""
+"""Finds what limits a run of many jobs now: what to change first to make it faster."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from opus_async.config import Limits
 from opus_async.metrics.outages import FailedPolls, HostOutage
 
 _NEARLY = 0.9
-"""Share of a limit from which on it is felt: no rate is held to the last request."""
-_MANY_TURNED_AWAY = 0.02
-"""Share of 429 among the answers from which on they are more than a hiccup."""
+"""Share of a limit from which on it counts as reached: rates stay a little below their limits."""
+_MUCH_THROTTLING = 0.02
+"""Share of 429 among the answers from which on the platform's rate limit is the bottleneck."""
 _IDENTITY = frozenset({"host", "status", "busy_with", "text"})
-"""Values that are no quantities: where they differ, it is another bottleneck."""
+"""Values that are no quantities: bottlenecks that differ in them are not merged."""
 
 
 class BottleneckKind(StrEnum):
-    """What kind of thing it is; the names in brackets are those of its values."""
+    """What limits a run; the names in brackets are those of the values of a Bottleneck of this kind."""
 
     HOST_DOWN = "host_down"
     """A host does not answer (``host``, ``seconds``)."""
@@ -42,7 +42,7 @@ class BottleneckKind(StrEnum):
     START_RATE = "start_rate"
     """Our own limit of rows begun a second (``rate``)."""
     TEXT = "text"
-    """What a ledger of an earlier release says in words (``text``)."""
+    """A bottleneck in words, from the ledger of an earlier or later release (``text``)."""
 
 
 class Activity(StrEnum):
@@ -61,20 +61,20 @@ class Bottleneck:
     """What limits a run.
 
     Attributes:
-        kind: What kind of thing.
-        values: Which and how much, by name; see :class:`BottleneckKind`.
+        kind: What limits it.
+        values: Hosts, limits and numbers by name; see :class:`BottleneckKind`.
     """
 
     kind: BottleneckKind
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """For a ledger."""
+        """The bottleneck as JSON, for a ledger."""
         return {"kind": self.kind.value, "values": dict(self.values)}
 
     @classmethod
     def from_json(cls, stored: Any) -> Self | None:
-        """Read it back from a ledger: an object; a text of an earlier release; None and "" for nothing."""
+        """Read the JSON of a ledger: an object, a text of an earlier release, or nothing."""
         if not stored:
             return None
         if isinstance(stored, str):
@@ -86,12 +86,12 @@ class Bottleneck:
 
 @dataclass(frozen=True, slots=True)
 class BottleneckShare:
-    """Samples that name the same bottleneck, though maybe with other numbers.
+    """The samples that name the same bottleneck, whatever its numbers.
 
     Attributes:
-        least: With the smallest of each number.
-        most: With the largest of each.
-        count: Samples.
+        least: The bottleneck with the smallest of each number.
+        most: The bottleneck with the largest of each number.
+        count: How many samples they are.
     """
 
     least: Bottleneck
@@ -100,10 +100,10 @@ class BottleneckShare:
 
 
 def merge(counts: Iterable[tuple[Bottleneck, int]]) -> list[BottleneckShare]:
-    """Put together those that differ in numbers only, in the order in which they first come.
+    """Merge bottlenecks that differ in numbers only, in the order in which they first come.
 
     Args:
-        counts: How many samples name which bottleneck.
+        counts: Bottlenecks, and how many samples name each.
     """
     alike: dict[tuple[Any, ...], list[tuple[Bottleneck, int]]] = {}
     for limit, count in counts:
@@ -125,17 +125,17 @@ def _merged(same: list[tuple[Bottleneck, int]]) -> BottleneckShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottleneckInputs:
-    """What a run is seen to do.
+    """What is observed of a run.
 
     Attributes:
         in_flight: Rows that hold a slot.
-        preparing: Of these, rows whose files are on the way.
+        preparing: Of these, rows whose files are being uploaded.
         at_work: Of these, rows that wait for the platform to end their job.
         planned: Rows that are not begun yet.
         waiting: Rows parked for a person.
-        requests: Requests of the API a second.
-        turned_away: Share of the answers that were 429, 0 to 1.
-        sent: Bytes of files a second.
+        requests: API requests per second.
+        throttled_share: Share of 429 among the answers, 0 to 1.
+        sent: Bytes of files per second.
         outage: The host that has not answered for the longest time; None when all do.
         failed_polls: The polls that failed, when these are most; None otherwise.
     """
@@ -146,7 +146,7 @@ class BottleneckInputs:
     planned: int = 0
     waiting: int = 0
     requests: float = 0.0
-    turned_away: float = 0.0
+    throttled_share: float = 0.0
     sent: float = 0.0
     outage: HostOutage | None = None
     failed_polls: FailedPolls | None = None
@@ -154,11 +154,11 @@ class BottleneckInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a run was told to keep to.
+    """The limits of a run.
 
     Attributes:
         max_in_flight: Rows that hold a slot at once.
-        start_rate: Rows begun a second; None for no bound.
+        start_rate: Rows begun per second; None for no limit.
     """
 
     max_in_flight: int = 500
@@ -166,12 +166,12 @@ class Bounds:
 
 
 def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottleneck | None:  # noqa: PLR0911 - a table
-    """What limits a run; None when nothing can be named.
+    """Find what limits a run; None when nothing can be named.
 
     Args:
-        now: What is seen.
-        bounds: Of the run.
-        limits: Of the client.
+        now: What is observed of it.
+        bounds: The limits of the run.
+        limits: The limits of the client.
     """
     if now.outage is not None:
         return Bottleneck(
@@ -180,7 +180,7 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
     if now.failed_polls is not None:
         failed = now.failed_polls
         return Bottleneck(BottleneckKind.FAILED_POLLS, {"number": failed.number, "status": failed.status})
-    if now.turned_away >= _MANY_TURNED_AWAY:
+    if now.throttled_share >= _MUCH_THROTTLING:
         return Bottleneck(BottleneckKind.PLATFORM_RATE)
     if limits.api_rate is not None and now.requests >= _NEARLY * limits.api_rate:
         return Bottleneck(BottleneckKind.API_RATE, {"rate": limits.api_rate})
@@ -201,20 +201,21 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
 
 
 def _uploads_are_full(now: BottleneckInputs, limits: Limits) -> bool:
-    return now.preparing >= limits.upload_concurrency or _line_is_full(now, limits)
+    return now.preparing >= limits.upload_concurrency or _bandwidth_is_reached(now, limits)
 
 
-def _line_is_full(now: BottleneckInputs, limits: Limits) -> bool:
+def _bandwidth_is_reached(now: BottleneckInputs, limits: Limits) -> bool:
     return limits.upload_bandwidth is not None and now.sent >= _NEARLY * limits.upload_bandwidth
 
 
 def _uploads(now: BottleneckInputs, limits: Limits) -> Bottleneck:
-    if limits.upload_bandwidth is not None and _line_is_full(now, limits):
+    if limits.upload_bandwidth is not None and _bandwidth_is_reached(now, limits):
         return Bottleneck(BottleneckKind.UPLOAD_BANDWIDTH, {"rate": limits.upload_bandwidth})
     return Bottleneck(BottleneckKind.UPLOAD_CONCURRENCY, {"limit": limits.upload_concurrency})
 
 
 def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
+    """The value ``busy_with``: what most jobs in flight wait for."""
     calling = now.in_flight - now.at_work - now.preparing
     if now.at_work >= max(calling, now.preparing):
         return {"busy_with": Activity.PLATFORM.value}

@@ -1,4 +1,4 @@
-"""How many rows are in each state."""
+"""Rows by state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many rows are in each state."""
+    """How many rows are in each state.
+
+    Attributes:
+        planned: Rows that are not begun, or of which nothing was ordered yet.
+        ordering: Rows whose order was or may have been sent, and is not confirmed.
+        running: Rows whose jobs run.
+        waiting: Rows parked for a person.
+        completed: Rows whose jobs completed.
+        failed: Rows whose jobs failed, or that could not be run.
+        cancelled: Rows whose jobs were cancelled.
+        timed_out: Rows whose jobs the platform timed out.
+        unknown: Rows of which it is not known how they ended.
+    """
 
     planned: int = 0
     ordering: int = 0
@@ -31,7 +43,7 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """Rows that have an end, a good one or not."""
+        """Rows that have ended, completed or not."""
         return self.completed + self.not_completed
 
     @property

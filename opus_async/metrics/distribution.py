@@ -1,4 +1,4 @@
-"""How a measure is distributed: its mean and what most of it stays below."""
+"""The distribution of durations: mean, median and 95th percentile."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MEDIAN, _HIGH = 0.5, 0.95
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How long something took, in seconds, over those that did it.
+    """The distribution of a duration over rows, in seconds.
 
     Attributes:
-        rows: How many they are.
-        mean: Of them.
-        median: Half of them took no longer.
-        high: 95 of 100 took no longer.
+        rows: How many rows.
+        mean: The mean.
+        median: The median: half of the rows took no longer.
+        high: The 95th percentile: 95 of 100 rows took no longer.
     """
 
     rows: int
@@ -28,7 +28,7 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
-        """Of these values, at least one."""
+        """Compute the distribution of values, at least one."""
         ordered = sorted(values)
         return cls(
             rows=len(ordered),

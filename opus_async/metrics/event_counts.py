@@ -1,4 +1,4 @@
-"""What was counted of the events of one process: plain numbers, which add up over processes."""
+"""Counts of events of one process, as a value: such values add up over processes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from opus_async.events import FailureClass
 
 
 class RetryCause(NamedTuple):
-    """What a retried attempt failed with.
+    """Why an attempt failed that was followed by another.
 
     Attributes:
-        failure: What happened to it.
+        failure: The class of the failure.
         status: The HTTP status; None where there was no answer.
         code: The error code in the answer, where there was one.
     """
@@ -26,41 +26,41 @@ class RetryCause(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventCounts:
-    """Numbers of events.
+    """Counts of events.
 
     Attributes:
         requests: Operation -> requests that were answered.
         api_requests: Of these, how many went to the platform, and not to its storage.
-        turned_away: Of all, how many with 429.
+        throttled_responses: Of all, how many with 429.
         retries: Cause -> attempts that failed and were followed by another.
-        sent_bytes: Of files, repeated attempts included.
-        passed: Stage -> jobs that have left it for the next.
+        sent_bytes: Bytes of files, repeated attempts included.
+        left_stage: Stage -> jobs that have left it for the next.
     """
 
     requests: Mapping[str, int] = field(default_factory=dict)
     api_requests: int = 0
-    turned_away: int = 0
+    throttled_responses: int = 0
     retries: Mapping[RetryCause, int] = field(default_factory=dict)
     sent_bytes: int = 0
-    passed: Mapping[str, int] = field(default_factory=dict)
+    left_stage: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: EventCounts) -> EventCounts:
         return EventCounts(
             requests=Counter(self.requests) + Counter(other.requests),
             api_requests=self.api_requests + other.api_requests,
-            turned_away=self.turned_away + other.turned_away,
+            throttled_responses=self.throttled_responses + other.throttled_responses,
             retries=Counter(self.retries) + Counter(other.retries),
             sent_bytes=self.sent_bytes + other.sent_bytes,
-            passed=Counter(self.passed) + Counter(other.passed),
+            left_stage=Counter(self.left_stage) + Counter(other.left_stage),
         )
 
     def __sub__(self, other: EventCounts) -> EventCounts:
-        """What was counted after the other, earlier counts of the same process."""
+        """What was counted since ``other``, which are earlier counts of the same process."""
         return EventCounts(
             requests=Counter(self.requests) - Counter(other.requests),
             api_requests=self.api_requests - other.api_requests,
-            turned_away=self.turned_away - other.turned_away,
+            throttled_responses=self.throttled_responses - other.throttled_responses,
             retries=Counter(self.retries) - Counter(other.retries),
             sent_bytes=self.sent_bytes - other.sent_bytes,
-            passed=Counter(self.passed) - Counter(other.passed),
+            left_stage=Counter(self.left_stage) - Counter(other.left_stage),
         )

@@ -1,7 +1,7 @@
-"""Failures that are the same but for what differs from row to row: what reports group by.
+"""Groups failures that happened for the same reason, whatever ids, paths and numbers their messages name.
 
-An error says itself what all of its kind have in common: see :mod:`opus_async.gaps`. Only in the words of a
-platform, and in those of errors that do not say it, is what looks like an id, a path or a number left out.
+Errors of ours carry the text that all of their kind have in common: see :mod:`opus_async.gaps`. In the words
+of a platform, and in errors without such a text, what looks like an id, a path or a number is replaced.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VARIABLE = re.compile(
 
 
 def group_key(error: OpusError) -> str:
-    """What an error has in common with all that happened for the same reason."""
+    """The text that is the same for all errors that happened for the same reason."""
     match error:
         case JobFailed() if error.failed_nodes:
             return _cut(f"failed in {', '.join(error.failed_nodes)}")
@@ -36,16 +36,15 @@ def group_key(error: OpusError) -> str:
             return _cut(f"HTTP {error.status}{f' {error.code}' if error.code else ''}{words}")
         case UploadError(status=int(status)) | DownloadError(status=int(status)):
             return _cut(f"storage refused a file: HTTP {status}{f' {error.code}' if error.code else ''}")
-    said = error.group.partition("\n")[0]
-    return _cut(said if error.group != error.message else _without_variables(said))
+    return _cut(error.group if error.group != error.message else _without_variables(error.group))
 
 
 def group_label(cause: str, error: str | None) -> str:
-    """A cause as people read it: what was left out of it is told where it is the same in all rows.
+    """The title of a group: the error itself where it is the same in all rows, else the text of the group.
 
     Args:
-        cause: Of a group of rows.
-        error: What went wrong with each of them; None when it is not the same in all.
+        cause: The text of the group, as :func:`group_key` gives it.
+        error: The error of each row of the group; None when rows have different ones.
     """
     if error is None or GAP not in cause or "\n" in error or len(error) > _MOST:
         return cause

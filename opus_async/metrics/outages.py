@@ -1,4 +1,4 @@
-"""Hosts that do not answer, and polls that are answered with an error, as events tell of them."""
+"""Counts hosts that do not answer, and polls that are answered with an error, from events."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from http import HTTPStatus
 
 from opus_async.events import HostState, HostTroubled
 
-LOOKS_BACK = 10.0
-"""Seconds over which polls, requests, bytes and 429s are counted."""
+RATE_WINDOW = 10.0
+"""Seconds over which current rates are computed: polls, requests, bytes and 429s."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostOutage:
-    """A host that gives no good answer.
+    """A host that is down.
 
     Attributes:
-        host: Its name.
-        seconds: For how long.
-        reason: What was seen last, to be shown.
+        host: The name of the host.
+        seconds: For how long it has been down.
+        reason: The last failure, in words.
         given_up: Whether it is no longer waited for.
     """
 
@@ -31,10 +31,10 @@ class HostOutage:
 
 
 class HostOutages:
-    """Which hosts are down now.
+    """Keeps which hosts are down now.
 
     Args:
-        clock: Seconds.
+        clock: Gives the time in seconds, from any beginning.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -42,14 +42,14 @@ class HostOutages:
         self._down: dict[str, tuple[float, HostTroubled]] = {}
 
     def add(self, event: HostTroubled) -> None:
-        """Take in what is told of a host."""
+        """Note that a host is down, given up or up again."""
         if event.state is HostState.UP:
             self._down.pop(event.host, None)
         else:
             self._down[event.host] = (self._clock() - event.seconds, event)
 
     def now(self) -> list[HostOutage]:
-        """The hosts that are down, the one that has been for the longest time first."""
+        """The hosts that are down, the one that has been down longest first."""
         now = self._clock()
         outages = [
             HostOutage(event.host, now - since, event.reason, event.state is HostState.GIVEN_UP)
@@ -63,7 +63,7 @@ class FailedPolls:
     """Polls that were answered with an error.
 
     Attributes:
-        number: Of the last seconds.
+        number: How many, in the last :data:`RATE_WINDOW` seconds.
         status: The HTTP status that most of them got.
     """
 
@@ -72,10 +72,10 @@ class FailedPolls:
 
 
 class PollAnswers:
-    """How polls were answered in the last seconds.
+    """Counts how polls were answered in the last :data:`RATE_WINDOW` seconds.
 
     Args:
-        clock: Seconds.
+        clock: Gives the time in seconds, from any beginning.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -83,15 +83,15 @@ class PollAnswers:
         self._answers: deque[tuple[float, int]] = deque()
 
     def add(self, status: int) -> None:
-        """Take in the HTTP status of one."""
+        """Note the HTTP status of a poll."""
         now = self._clock()
         self._answers.append((now, status))
-        while self._answers[0][0] < now - LOOKS_BACK:
+        while self._answers[0][0] < now - RATE_WINDOW:
             self._answers.popleft()
 
     def failed(self) -> FailedPolls | None:
-        """Those that failed, when most of the latest did; 429 is told on its own, and is none of them."""
-        since = self._clock() - LOOKS_BACK
+        """The polls that failed, when more than half did; None otherwise. 429 does not count as failed."""
+        since = self._clock() - RATE_WINDOW
         answers = Counter(status for at, status in self._answers if at >= since)
         failed = {
             status: number

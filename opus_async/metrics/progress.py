@@ -1,30 +1,20 @@
-"""What runs now, counted from events. For eyes only: losing all of it loses nothing of a job."""
+"""How jobs stand, counted from events, for displays: losing all of it loses nothing of a job."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 
 from opus_async.config import Limits
-from opus_async.events import (
-    Event,
-    HostTroubled,
-    JobStageChanged,
-    RequestKind,
-    RequestRetried,
-    RequestSent,
-    UploadProgress,
-)
+from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestSent
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
-from opus_async.metrics.event_counts import EventCounts, RetryCause
+from opus_async.metrics.event_counts import EventCounts
+from opus_async.metrics.jobs_by_stage import COMPLETED, JobsByStage
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
-from opus_async.stages import DONE, PAUSED
-
-COMPLETED = "COMPLETED"
+from opus_async.metrics.traffic import Traffic
+from opus_async.stages import DONE
 
 
 class Progress:
@@ -36,17 +26,17 @@ class Progress:
     Args:
         stages: The platform's stage names, in order.
         total: Rows in all; None when that is not known yet.
-        clock: Seconds.
+        clock: Gives the time in seconds, from any beginning.
 
     Attributes:
+        stages: The platform's stage names, in order.
         preparing: What is done before the first row is begun, in words; empty from then on.
-        following: Whether it follows a batch: then rows are being run.
+        attached: Whether it follows a batch: then rows are being run.
         on_begin: Called when it begins to follow one.
-        why_ending: Why no more rows are begun, in words; empty when nobody says so.
+        why_ending: Tells why no more rows are begun, in words; empty when nobody says so.
         to_do: Rows that were left when this session began; None when that is not known.
-        passed: Stage -> jobs that have left it for the next.
-        inside: Stage -> jobs that are in it now.
-        sent_bytes: Of files, repeated attempts included.
+        left_stage: Stage -> jobs that have left it for the next, or as completed.
+        in_stage: Stage -> jobs that are in it now.
         requests: Operation -> requests that were answered.
         retries: Cause -> attempts that failed and were followed by another.
     """
@@ -59,32 +49,27 @@ class Progress:
     ) -> None:
         self.stages = tuple(stages)
         self.preparing = ""
-        self.following = False
+        self.attached = False
         self.on_begin: Callable[[], None] = lambda: None
         self.why_ending: Callable[[], str] = lambda: ""
         self.to_do = total
-        self.passed: Counter[str] = Counter()
-        self.inside: Counter[str] = Counter()
-        self.sent_bytes = 0
-        self.requests: Counter[str] = Counter()
-        self.retries: Counter[RetryCause] = Counter()
+        self._traffic = Traffic()
+        self._jobs = JobsByStage()
+        self.left_stage, self.in_stage = self._jobs.left_stage, self._jobs.in_stage
+        self.requests, self.retries = self._traffic.requests, self._traffic.retries
         self._total = total
         self._bounds = Bounds()
         self._limits = Limits()
         self._ended = Counts()  # of this session, as long as no batch is followed
         self._counts: Callable[[], Counts] = lambda: self._ended
         self._admitting: Callable[[], bool] = lambda: True
-        self._api_requests = 0
-        self._turned_away = 0
         self._unknown_before = 0
         self._clock = clock
         self._polls = PollAnswers(clock)
         self._outages = HostOutages(clock)
-        self._stage_of: dict[int, str] = {}  # of jobs in flight only
-        self._sent_of: dict[tuple[int | None, str], int] = {}  # of files on the wire only
         self._begin()
 
-    def follow(
+    def attach(
         self,
         *,
         stages: Sequence[str],
@@ -93,18 +78,18 @@ class Progress:
         bounds: Bounds,
         limits: Limits,
     ) -> None:
-        """A session of a batch begins.
+        """Follow a session of a batch, which begins now.
 
         Args:
             stages: The platform's stage names, in the order of :class:`opus_async.platform.Stages`.
-            counts: How many rows of the whole batch are in each state; cheap.
-            admitting: Whether rows may still be begun.
-            bounds: Of the run.
-            limits: Of the client.
+            counts: Tells how many rows of the whole batch are in each state; called often.
+            admitting: Tells whether rows may still be begun.
+            bounds: What the run was told to keep to.
+            limits: What the client was told to keep to.
         """
         self.stages = tuple(stages)
         self.preparing = ""
-        self.following = True
+        self.attached = True
         self._counts, self._admitting = counts, admitting
         self._bounds, self._limits = bounds, limits
         now = counts()
@@ -116,40 +101,31 @@ class Progress:
 
     def add(self, counts: EventCounts) -> None:
         """Add what was counted in another process, whose events do not come here."""
-        self.requests.update(counts.requests)
-        self._api_requests += counts.api_requests
-        self.retries.update(counts.retries)
-        self.passed.update(counts.passed)
-        self.sent_bytes += counts.sent_bytes
-        self._turned_away += counts.turned_away
+        self._traffic.add(counts)
+        self.left_stage.update(counts.left_stage)
 
     def counted(self) -> EventCounts:
         """All that was counted so far, for :meth:`add` in another process."""
         return EventCounts(
             requests=dict(self.requests),
-            api_requests=self._api_requests,
-            turned_away=self._turned_away,
+            api_requests=self._traffic.api_requests,
+            throttled_responses=self._traffic.throttled_responses,
             retries=dict(self.retries),
             sent_bytes=self.sent_bytes,
-            passed=dict(self.passed),
+            left_stage=dict(self.left_stage),
         )
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
-        if isinstance(event, UploadProgress):
-            self._count_bytes(event)
-        elif isinstance(event, RequestSent):
-            self.requests[event.operation] += 1
-            self._api_requests += event.kind is not RequestKind.STORAGE
-            self._turned_away += event.status == HTTPStatus.TOO_MANY_REQUESTS
-            if event.kind is RequestKind.POLL:
-                self._polls.add(event.status)
-        elif isinstance(event, RequestRetried):
-            self.retries[RetryCause(event.failure, event.status, event.code)] += 1
-        elif isinstance(event, JobStageChanged):
-            self._move(event)
+        self._traffic(event)
+        if isinstance(event, JobStageChanged):
+            self._jobs.move(event)
+            if event.stage == DONE:
+                self._count_end(completed=event.status == COMPLETED)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
+        elif isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
+            self._polls.add(event.status)
 
     @property
     def total(self) -> int | None:
@@ -174,7 +150,7 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """Jobs of which it is known how they ended: it never falls, as unknown ones are looked at again."""
+        """Jobs that are known to have ended; unknown ones, which a resume looks at again, do not count."""
         return self.completed + self.failed
 
     @property
@@ -185,7 +161,12 @@ class Progress:
     @property
     def in_flight(self) -> int:
         """Jobs between their first stage and their end, parked ones not counted."""
-        return len(self._stage_of)
+        return self._jobs.in_flight
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of files, repeated attempts included."""
+        return self._traffic.sent_bytes
 
     @property
     def ending(self) -> bool:
@@ -195,9 +176,7 @@ class Progress:
     @property
     def throttled(self) -> int:
         """Attempts that were turned away with 429 and followed by another."""
-        return sum(
-            number for cause, number in self.retries.items() if cause.status == HTTPStatus.TOO_MANY_REQUESTS
-        )
+        return self._traffic.throttled
 
     @property
     def outages(self) -> list[HostOutage]:
@@ -210,22 +189,22 @@ class Progress:
         return self._clock() - self._began
 
     def rates(self) -> Rates:
-        """How fast it goes now; call it at every drawing."""
+        """How fast it goes now; to be called at every drawing, as what it was then is kept."""
         return self._recent.rates(self._totals(), to_do=self.to_do or 0, rest=self._rest())
 
     def bottleneck(self) -> Bottleneck | None:
-        """What limits the batch now; None when nothing does, or no batch is run on."""
-        if not self.following or self.ending:
+        """What limits the batch now; None when nothing does, or no batch is followed."""
+        if not self.attached or self.ending:
             return None
         rates, counts, outages = self.rates(), self._counts(), self.outages
         now = BottleneckInputs(
             in_flight=self.in_flight,
-            preparing=self._inside(1),
-            at_work=self._inside(4),
+            preparing=self._in_stage(1),
+            at_work=self._in_stage(4),
             planned=max(counts.planned - self._unordered(), 0),
             waiting=counts.waiting,
             requests=rates.requests,
-            turned_away=rates.turned_away,
+            throttled_share=rates.throttled_share,
             sent=rates.bytes,
             outage=outages[0] if outages else None,
             failed_polls=self._polls.failed(),
@@ -242,8 +221,8 @@ class Progress:
             ended=self.done,
             sent=self.sent_bytes,
             answered=self.requests.total(),
-            api=self._api_requests,
-            turned_away=self._turned_away,
+            api=self._traffic.api_requests,
+            throttled=self._traffic.throttled_responses,
         )
 
     def _rest(self) -> int:
@@ -253,37 +232,13 @@ class Progress:
         given_up = max(self.unknown - self._unknown_before, 0)  # those from before are looked at again
         return self._total - self.done - self.waiting - given_up
 
-    def _inside(self, place: int) -> int:
-        return self.inside[self.stages[place]] if place < len(self.stages) else 0
+    def _in_stage(self, place: int) -> int:
+        return self.in_stage[self.stages[place]] if place < len(self.stages) else 0
 
     def _unordered(self) -> int:
         """Rows in flight that the ledger counts as planned, because nothing of them was ordered yet."""
-        return sum(self._inside(place) for place in range(3))
+        return sum(self._in_stage(place) for place in range(3))
 
-    def _move(self, event: JobStageChanged) -> None:
-        before = self._stage_of.pop(event.index, None)
-        if before is not None:
-            self.inside[before] -= 1
-        if event.stage == PAUSED:
-            return
-        if event.stage == DONE:
-            self._end(event, before)
-            return
-        if before is not None:
-            self.passed[before] += 1
-        self._stage_of[event.index] = event.stage
-        self.inside[event.stage] += 1
-
-    def _end(self, event: JobStageChanged, before: str | None) -> None:
-        completed = event.status == COMPLETED
-        so_far = self._ended
-        self._ended = Counts(completed=so_far.completed + completed, failed=so_far.failed + (not completed))
-        if completed and before is not None:
-            self.passed[before] += 1
-
-    def _count_bytes(self, event: UploadProgress) -> None:
-        file = (event.index, event.filename)
-        before = self._sent_of.pop(file, 0)
-        self.sent_bytes += event.sent - before if event.sent >= before else event.sent
-        if event.sent < event.size:
-            self._sent_of[file] = event.sent
+    def _count_end(self, *, completed: bool) -> None:
+        before = self._ended
+        self._ended = Counts(completed=before.completed + completed, failed=before.failed + (not completed))

@@ -1,4 +1,4 @@
-"""How a session stands, sampled every few seconds."""
+"""Samples of a session, taken every few seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """How a session stood at one moment; every few seconds one goes into the ledger.
+    """The state of a session at one moment; the ledger gets one every few seconds.
 
     Attributes:
         elapsed: Seconds since the session began.
@@ -22,11 +22,11 @@ class Sample:
         waiting: Rows parked for a person.
         completed: Rows that are completed, earlier sessions included.
         not_completed: Rows that ended otherwise, earlier sessions included.
-        inside: Stage -> rows in it now.
+        inside: Stage -> rows that were in it.
         requests: Requests answered in this session.
         retries: Attempts that failed and were followed by another, in this session.
         throttled: Of these, how many were turned away with 429.
-        uploaded_bytes: Of files, in this session.
+        uploaded_bytes: Bytes of files, in this session.
         bottleneck: What limits the session now; None when nothing does.
     """
 
@@ -48,14 +48,14 @@ class Sample:
         return self.completed + self.not_completed
 
     def as_json(self) -> dict[str, Any]:
-        """For a ledger."""
+        """The sample as JSON, for a ledger."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         limit = self.bottleneck
         return values | {"inside": dict(self.inside), "bottleneck": limit and limit.as_json()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read it back from a ledger; what this release does not know is left out."""
+        """Read the JSON of a ledger; fields that this release does not know are left out."""
         known = {name: value for name, value in stored.items() if name in _FIELDS}
         return cls(**known | {"bottleneck": Bottleneck.from_json(stored.get("bottleneck"))})
 

@@ -1,4 +1,4 @@
-"""How fast jobs end, and how long the rest of them will still take."""
+"""Computes how fast jobs end, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import stdev
 
-from opus_async.metrics.outages import LOOKS_BACK
+from opus_async.metrics.outages import RATE_WINDOW
 from opus_async.metrics.samples import Sample
 
 _MOST = 300.0
-"""Seconds that the time left is judged by, at most: what was an hour ago says little of the next."""
+"""Seconds of the past from which the time left is computed, at most."""
 _KEPT_APART = 0.2
-"""Seconds between two moments that are kept: rates do not need each drawing."""
+"""Seconds between two totals that are kept."""
 _STEADY = 1.15
-"""How much the rates of the whole of that time and of its last third may differ to be one figure."""
+"""Factor by which the longest and the shortest time left may differ to be shown as one figure."""
 _TELLING = 0.03
-"""Share of the jobs that must have ended before their rate tells anything of the rest."""
+"""Share of the jobs that must have ended before the time left is computed."""
 _SLICES = 5
+"""Parts of the time whose rates are compared, for the standard error."""
 _LEAST_ENDED = 5
-"""Ends below which they tell nothing of the others."""
+"""Jobs that must have ended for a throughput."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLeft:
-    """How long it will still take, as far as can be told.
+    """How long the rest of the jobs will take, as a range.
 
     Attributes:
-        least: Seconds.
-        most: Seconds; None when nobody can say, because hardly anything has ended of late.
+        least: Seconds, at least.
+        most: Seconds, at most; None when that is not known, as hardly any job has ended of late.
     """
 
     least: float
@@ -39,7 +40,7 @@ class TimeLeft:
 
     @property
     def steady(self) -> bool:
-        """Whether it is one figure, give or take."""
+        """Whether the range is narrow enough to be shown as one figure."""
         return self.most is not None and self.most <= self.least * _STEADY
 
 
@@ -48,10 +49,10 @@ class Throughput:
     """How fast jobs ended over some time.
 
     Attributes:
-        rate: Jobs a second.
-        low: What it is at least, as far as its ups and downs tell; 0 when they tell nothing.
-        high: What it is at most.
-        seconds: Over which it was taken.
+        rate: Jobs per second.
+        low: The lower bound of the rate, as far as its variation shows; 0 when it shows nothing.
+        high: The upper bound of the rate.
+        seconds: The time over which the rate was measured.
     """
 
     rate: float
@@ -61,10 +62,10 @@ class Throughput:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Throughput | None:
-        """How fast jobs ended while these samples of one session were taken; None when they tell nothing.
+        """Compute the throughput while samples of one session were taken; None when too few jobs ended.
 
-        The range comes from how much the rate differs between parts of that time, and from how few ends
-        there were: a dozen ends tell less than a thousand.
+        The bounds are two standard errors away: the larger of that between parts of the time, and of that of
+        a count, one over the square root of the jobs that ended.
         """
         if len(samples) < 2:  # noqa: PLR2004 - a beginning and an end
             return None
@@ -77,12 +78,12 @@ class Throughput:
         return cls(rate, max(rate * (1 - unsure), 0.0), rate * (1 + unsure), seconds)
 
     def time_left(self, rest: int) -> TimeLeft:
-        """How long so many jobs take at this rate."""
+        """How long a number of jobs takes at this rate."""
         return TimeLeft(round(rest / self.high, 1), round(rest / self.low, 1) if self.low else None)
 
 
 def _rate_stderr(samples: Sequence[Sample], seconds: float) -> float:
-    """The standard error of the rate, from the rates of a few parts of the time."""
+    """The standard error of the rate, from the rates of :data:`_SLICES` parts of the time."""
     bounds = [samples[0]]
     for sample in samples[1:]:
         if sample.elapsed - bounds[-1].elapsed >= seconds / _SLICES:
@@ -95,34 +96,34 @@ def _rate_stderr(samples: Sequence[Sample], seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How fast it goes now.
+    """Current rates.
 
     Attributes:
         jobs: Jobs that end, per second.
         bytes: Bytes of files, per second.
-        requests: Requests of the API that are answered, per second.
-        turned_away: Share of 429 among all answers, 0 to 1.
-        left: Until the rest of the jobs has ended; None when that cannot be said.
+        requests: API requests that are answered, per second.
+        throttled_share: Share of 429 among all answers, 0 to 1.
+        left: How long the rest of the jobs takes; None when that is not known.
     """
 
     jobs: float
     bytes: float
     requests: float
-    turned_away: float
+    throttled_share: float
     left: TimeLeft | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What was counted until some moment.
+    """Totals at one moment.
 
     Attributes:
-        at: The moment, in seconds.
+        at: The moment, in seconds of the clock of the progress.
         ended: Jobs that have ended.
-        sent: Bytes of files.
+        sent: Bytes of files that were sent.
         answered: Requests that were answered.
-        api: Of these, requests of the API.
-        turned_away: Of all these, answers with 429.
+        api: Of these, requests to the API.
+        throttled: Of all answers, those with 429.
     """
 
     at: float
@@ -130,14 +131,14 @@ class Totals:
     sent: int
     answered: int
     api: int
-    turned_away: int
+    throttled: int
 
 
 class RecentTotals:
-    """Totals of the last minutes, from which rates and the time left follow.
+    """Keeps the totals of the last minutes, and computes rates and the time left from them.
 
     Args:
-        first: Those at the beginning.
+        first: The totals at the beginning.
     """
 
     def __init__(self, first: Totals) -> None:
@@ -145,14 +146,14 @@ class RecentTotals:
         self._kept = deque([first])
 
     def rates(self, now: Totals, *, to_do: int, rest: int) -> Rates:
-        """How fast it goes now; ``now`` is kept for later.
+        """Compute the current rates; ``now`` is kept for later calls.
 
         Args:
-            now: What is counted by now.
-            to_do: Jobs there were to do at the beginning: a small share of them tells nothing of the others.
-            rest: Jobs that are left; 0 where that is not known.
+            now: The totals now.
+            to_do: Jobs that were left at the beginning; without a share of them there is no time left.
+            rest: Jobs that are left now; 0 where that is not known.
         """
-        then = self._at(now.at - LOOKS_BACK)
+        then = self._at(now.at - RATE_WINDOW)
         seconds = max(now.at - then.at, 1e-9)
         answered = now.answered - then.answered
         if now.at - self._kept[-1].at >= _KEPT_APART:
@@ -163,12 +164,12 @@ class RecentTotals:
             jobs=max(now.ended - then.ended, 0) / seconds,
             bytes=(now.sent - then.sent) / seconds,
             requests=(now.api - then.api) / seconds,
-            turned_away=(now.turned_away - then.turned_away) / answered if answered else 0.0,
+            throttled_share=(now.throttled - then.throttled) / answered if answered else 0.0,
             left=self._time_left(now, to_do, rest),
         )
 
     def _time_left(self, now: Totals, to_do: int, rest: int) -> TimeLeft | None:
-        """From the rate over minutes, and over the last third of that time."""
+        """Compute the time left from the rate over the last minutes, and from that over their last third."""
         ended = now.ended - self._first.ended
         if rest <= 0 or ended < 1 or ended < to_do * _TELLING:
             return None
@@ -180,11 +181,11 @@ class RecentTotals:
         return TimeLeft(min(known), max(known) if len(known) > 1 else None)
 
     def _at(self, at: float) -> Totals:
-        """The last that were kept no later than this; the first, if none were."""
+        """The last totals that were kept at or before a moment; the first, if there are none."""
         return next((kept for kept in reversed(self._kept) if kept.at <= at), self._kept[0])
 
 
 def _needed(rest: int, then: Totals, now: Totals) -> float | None:
-    """Seconds for so many jobs at the rate between two moments; None when none ended."""
+    """Seconds that jobs take at the rate between two moments; None when none ended in between."""
     ended = now.ended - then.ended
     return rest * (now.at - then.at) / ended if ended > 0 else None

@@ -1,1 +1,1 @@
-"""HTML pages and SVG charts that load and run nothing, whatever they are about."""
+"""HTML pages and SVG charts that load and run nothing, for any kind of report."""

@@ -1,4 +1,4 @@
-"""What limits a run of many jobs, in words."""
+"""Bottlenecks and outages in words."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from opus_async.text import size_as_given
 
 
 def bottleneck_text(limit: Bottleneck, most: Bottleneck | None = None) -> str:
-    """What limits a run, in a few words.
+    """A bottleneck in a few words.
 
     Args:
         limit: The bottleneck.
-        most: The same one with larger numbers: then numbers are told as ranges, ``the last 2-5 rows``.
+        most: The same with larger numbers: then numbers are given as ranges, ``the last 2-5 rows``.
     """
     return _Text(limit, most or limit).of_kind()
 
 
 def outage_text(outage: HostOutage) -> str:
-    """That a host does not answer."""
+    """An outage in a few words."""
     return f"{outage.host} has not answered for {outage.seconds:.0f} s"
 
 
 class _Text:
-    """A bottleneck in words, between its least and its largest numbers."""
+    """Writes a bottleneck, with a range for each number that differs between ``least`` and ``most``."""
 
     def __init__(self, least: Bottleneck, most: Bottleneck) -> None:
         self._kind = least.kind

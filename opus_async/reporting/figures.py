@@ -1,4 +1,4 @@
-"""Figures for pages: a no-break space keeps number and unit on one line."""
+"""Figures for pages: as in :mod:`opus_async.text`, with no-break spaces between number and unit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def _unbroken(told: Callable[_Arguments, str]) -> Callable[_Arguments, str]:
+    """The same function with no-break spaces in its result."""
+
     @wraps(told)
     def figure(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> str:
         return told(*args, **kwargs).replace(" ", _NO_BREAK_SPACE)

@@ -1,4 +1,4 @@
-"""HTML by construction: what is no ``Markup`` is escaped, freed of what deceives, and cut.
+"""HTML helpers: each text that is no ``Markup`` is escaped and cut, and its control characters made visible.
 
 Templates print through :func:`finalize`, drawings through :func:`element`, and cells of tables through the
 functions here. Nothing else makes ``Markup``.
@@ -14,11 +14,11 @@ from typing import Generic, TypeVar
 from markupsafe import Markup, escape
 
 MOST_CHARS = 400
-"""Of a text where nothing else is said."""
+"""Characters of a text, unless another bound is given."""
 _DECEPTIVE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
-"""Controls, half surrogates, and marks that turn the direction of what follows them."""
+"""Control characters, half surrogates, and marks that change the direction of text."""
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _KEY = re.compile(r"_[0-9a-fA-F]{96}")
 _SIGNED = re.compile(r"\?[^\s\"'<>]*(?:X-Amz-|signature=|sig=|token=)[^\s\"'<>]*", re.IGNORECASE)
@@ -32,10 +32,10 @@ class Column(Generic[Row]):
     """A column of a table.
 
     Attributes:
-        title: Its heading.
-        cell: What a line has in it: ``Markup``, or anything else as a text.
-        kind: A class of the style sheet: ``number`` stands to the right, ``short`` is not broken into lines,
-            ``error`` takes the room that is left, and ``prose`` is all the rest.
+        title: The heading.
+        cell: Gives the cell of a line: ``Markup``, or anything else as a text.
+        kind: A class of the style sheet: ``number`` is aligned to the right, ``short`` is not wrapped,
+            ``error`` takes the room that is left, and ``prose`` is for all others.
     """
 
     title: str
@@ -48,11 +48,11 @@ class Table(Generic[Row]):
     """A table; the first cell of a line names it.
 
     Attributes:
-        label: What it is, for who cannot see it.
-        columns: From left to right.
-        lines: Below the head.
-        kind: A class of the style sheet: ``plain`` is pushed sideways on a narrow page, ``stack`` has its
-            cells below each other there, and ``pairs`` are names and values.
+        label: What it shows, for screen readers.
+        columns: The columns from left to right.
+        lines: The lines below the header.
+        kind: A class of the style sheet: on a narrow page ``plain`` is scrolled sideways, and ``stack`` has
+            its cells below each other; ``pairs`` are names and values.
     """
 
     label: str
@@ -62,10 +62,13 @@ class Table(Generic[Row]):
 
 
 def shown(value: object, most: int = MOST_CHARS) -> str:
-    """A text of anybody on one line, at most so many characters, deceptive ones as their code points.
+    """A text from outside on one line, cut, with deceptive characters as code points and secrets masked.
 
-    What it comes from should hold no secret. Should one have come in with an error's words, it does not go
-    out again.
+    There should be no secret in it; one could have come in with the words of an error.
+
+    Args:
+        value: The text.
+        most: Characters at most.
     """
     text = _SIGNED.sub("?…", _KEY.sub("_…", str(value)))
     if len(text) > most:
@@ -80,23 +83,23 @@ def finalize(value: object) -> object:
 
 
 def cut(value: object, most: int) -> Markup:
-    """A text with a bound of its own."""
+    """A text of at most ``most`` characters."""
     return escape(shown(value, most))
 
 
 def isolated(value: object, most: int = MOST_CHARS) -> Markup:
-    """A text of others inside a sentence of ours: its direction does not reach what is around it."""
+    """A text from outside in a sentence of ours: its direction does not affect the words around it."""
     return Markup("<bdi>{}</bdi>").format(shown(value, most))
 
 
 def code(value: object, most: int = 120) -> Markup:
-    """A name to be copied; only a long one is broken into lines."""
+    """A name to be copied, in ``<code>``; only a long one is wrapped."""
     kind = Markup(' class="long"') if len(str(value)) > _LONG_NAME else ""
     return Markup("<code{}><bdi>{}</bdi></code>").format(kind, shown(value, most))
 
 
 def verbatim(line: str) -> Markup:
-    """A command as it has to be typed: nothing cut, no blank lost."""
+    """A command as it has to be typed: not cut, with all its spaces."""
     return escape(line)
 
 
@@ -105,9 +108,9 @@ def element(name: str, *inner: object, **attributes: object) -> Markup:
 
     Args:
         name: Its tag.
-        inner: What is in it: ``Markup``, or anything else as a text. Without any it is closed at once.
-        attributes: By name; ``_`` stands for ``-``, and at the end for nothing (``class_``). Escaped,
-            and nothing else: an outline is long. Floats are told to a tenth, which is enough for pixels.
+        inner: Its content: ``Markup``, or anything else as a text. Without any the tag is closed at once.
+        attributes: Values by name; ``_`` stands for ``-``, and at the end for nothing (``class_``). They are
+            escaped and not cut, as the outline of a path is long. Floats are rounded to tenths of a pixel.
     """
     told = Markup("").join(
         Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _attribute(value))
@@ -119,7 +122,7 @@ def element(name: str, *inner: object, **attributes: object) -> Markup:
 
 
 def together(parts: Iterable[object]) -> Markup:
-    """Parts of a page one after another, each as :func:`finalize` has it."""
+    """Parts of a page one after another; those that are no ``Markup`` go through :func:`finalize`."""
     return Markup("").join(escape(finalize(part)) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""How settings are named where they are shown: by their options of the command line."""
+"""Names of settings where they are shown: those of their options of the command line."""
 
 from __future__ import annotations
 

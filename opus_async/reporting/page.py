@@ -1,4 +1,4 @@
-"""The shell of a report: one file that loads and runs nothing, for light and dark screens and for paper."""
+"""Renders a page from a template: one file that loads and runs nothing, for screens and for paper."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _FILTERS = {
 
 
 def page(package: str, template: str, **values: Any) -> bytes:
-    """A whole page as HTML in UTF-8.
+    """Render a page as HTML in UTF-8.
 
     Args:
-        package: In whose folder ``templates`` the template lies.
-        template: Its name; it extends ``page.html``, and can import ``macros.html``.
-        values: What it shows. A text in them is escaped, made visible and cut wherever it is printed.
+        package: The package in whose folder ``templates`` the template lies.
+        template: The name of the template; it extends ``page.html``, and may import ``macros.html``.
+        values: The values that it shows. Texts go through :func:`~opus_async.reporting.html.finalize`.
     """
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     document = (
@@ -53,7 +53,7 @@ def page(package: str, template: str, **values: Any) -> bytes:
 
 @cache
 def _environment(package: str) -> Environment:
-    # The only user of Jinja: who writes no report need not wait for it.
+    # The only user of Jinja: a process that writes no report need not import it.
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(

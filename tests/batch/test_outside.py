@@ -165,8 +165,8 @@ def test_a_pattern_that_begins_outside_is_not_followed(home, monkeypatch):
     monkeypatch.setattr("os.scandir", lambda path: listed.append(path) or honest(path))
     binding = Binding(INVOICES, allow_outside=False)
     for pattern in ("/**/*.pdf", "../**/x*.pdf", "docs/up/**/*.pdf", "*/../../**/*.pdf", "links/**"):
-        assert binding.outside({"Document": pattern}, home) == [("Document", pattern)]
-        assert binding.outside({"Pages": f"a.txt; {pattern}"}, home) == [("Pages", pattern)]
+        assert binding.files.outside({"Document": pattern}, home) == [("Document", pattern)]
+        assert binding.files.outside({"Pages": f"a.txt; {pattern}"}, home) == [("Pages", pattern)]
     assert listed == []
 
 

@@ -18,7 +18,8 @@ from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
 from command_line import SECONDS, WRONG_KEY, Terminal, leading_to
 
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.cli.batch import argument_types, spec_options
+from opus_async.cli import argument_types
+from opus_async.cli.batch import spec_options
 from opus_async.cli.errors import WrongUse
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
@@ -588,7 +589,7 @@ def test_a_terminal_gets_a_bar_per_stage_and_notices_above_them(to, tmp_path):
         (argument_types.bandwidth, "1.5 MB/s", 1_500_000),
         (argument_types.bandwidth, "4096", 4096),
         (argument_types.count, "7", 7),
-        (argument_types.patience, "0", 0),
+        (argument_types.seconds_from_zero, "0", 0),
     ],
 )
 def test_figures_are_read(read, text, value):
@@ -607,9 +608,9 @@ def test_figures_are_read(read, text, value):
         (argument_types.count, "0"),
         (argument_types.count, "1.5"),
         (argument_types.count, "²"),
-        (argument_types.patience, "-1"),
-        (argument_types.patience, "inf"),
-        (argument_types.patience, "nan"),
+        (argument_types.seconds_from_zero, "-1"),
+        (argument_types.seconds_from_zero, "inf"),
+        (argument_types.seconds_from_zero, "nan"),
         (argument_types.halt, "later"),
     ],
 )

@@ -15,7 +15,7 @@ from command_line import SECONDS, Terminal, at, leading_to, serving
 
 from opus_async.batch import ShutdownControl
 from opus_async.cli import main
-from opus_async.cli.batch.session import NoticePrinter, _interruptible
+from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.config import Limits
 from opus_async.exits import Exit
 from opus_async.jobs.shutdown import ShutdownMode
@@ -163,13 +163,13 @@ def test_a_terminal_is_left_as_it_was(endless, tmp_path):
 
 async def test_a_third_goes_the_way_it_would_have_gone_without_us():
     control, progress, said, others = ShutdownControl(), Progress(), [], []
-    progress.follow(
+    progress.attach(
         stages=(), counts=Counts, admitting=lambda: control.admitting, bounds=Bounds(), limits=Limits()
     )
     before = signal.signal(signal.SIGTERM, lambda *_: others.append("third"))
     try:
         voice = NoticePrinter(said.append)
-        with _interruptible(control, progress, voice) as interrupted:
+        with interruptible(control, progress, voice) as interrupted:
             os.kill(os.getpid(), signal.SIGTERM)
             await interrupted.wait()
             assert (control.mode, others) == (ShutdownMode.DRAIN, [])

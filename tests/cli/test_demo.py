@@ -15,7 +15,7 @@ from command_line import SECONDS, Terminal, command, environment
 from ledgers import make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
-from opus_async.cli.demo import documents, folder, running
+from opus_async.cli.demo import documents, findings, folder
 from opus_async.cli.errors import WrongUse
 
 
@@ -153,7 +153,7 @@ def test_jobs_that_fail_have_the_code_1_and_are_named(opus):
 def test_a_difference_is_a_sentence(tmp_path):
     document = documents.Document(tmp_path / "a.txt", "TXT", 3, "abc")
     seen = {"SHA-256": "abd", "Size": 3, "Type": "TXT"}
-    assert list(running.differences(document, seen)) == ["a.txt: SHA-256 is abc on disk, the job saw abd"]
+    assert list(findings.differences(document, seen)) == ["a.txt: SHA-256 is abc on disk, the job saw abd"]
 
 
 def _children(pid):

@@ -92,7 +92,7 @@ class Batch:
     def __init__(self, progress, bounds=None, limits=None, **counts):
         self.counts = Counts(**counts)
         self.admitting = True
-        progress.follow(
+        progress.attach(
             stages=ALL_STAGES,
             counts=lambda: self.counts,
             admitting=lambda: self.admitting,
@@ -109,22 +109,22 @@ def test_jobs_are_counted_by_stage(progress):
         for stage in STAGES[: index + 1]:
             progress(moved(index, stage))
     assert progress.in_flight == 3
-    assert progress.passed == {"schema": 2, "upload": 1}
-    assert {stage: progress.inside[stage] for stage in STAGES} == {"schema": 1, "upload": 1, "watch": 1}
+    assert progress.left_stage == {"schema": 2, "upload": 1}
+    assert {stage: progress.in_stage[stage] for stage in STAGES} == {"schema": 1, "upload": 1, "watch": 1}
     progress(moved(2, "done", "COMPLETED"))
     progress(moved(0, "done"))
     progress(moved(1, "done", "FAILED"))
     assert (progress.completed, progress.failed, progress.done, progress.in_flight) == (1, 2, 3, 0)
-    assert progress.passed["watch"] == 1
-    assert progress.passed["schema"] == 2
+    assert progress.left_stage["watch"] == 1
+    assert progress.left_stage["schema"] == 2
 
 
 def test_a_parked_job_is_in_no_stage_until_it_is_looked_at_again(progress):
     progress(moved(0, "watch"))
     progress(moved(0, "parked"))
-    assert (progress.in_flight, progress.inside["watch"], progress.passed["watch"]) == (0, 0, 0)
+    assert (progress.in_flight, progress.in_stage["watch"], progress.left_stage["watch"]) == (0, 0, 0)
     progress(moved(0, "watch"))
-    assert progress.inside["watch"] == 1
+    assert progress.in_stage["watch"] == 1
 
 
 def test_bytes_requests_and_retries_are_counted(progress):
@@ -150,7 +150,7 @@ def test_bytes_of_files_with_one_name_are_counted_by_row(progress):
 
 def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
     progress = Progress(clock=clock)
-    assert (progress.total, progress.following) == (None, False)
+    assert (progress.total, progress.attached) == (None, False)
     begun = []
     progress.on_begin = lambda: begun.append(progress.total)
     clock.now = 30
@@ -163,7 +163,7 @@ def test_a_batch_is_counted_with_what_earlier_sessions_did(clock):
     progress(moved(7, "watch"))
     progress(moved(7, "done", "COMPLETED"))
     batch.counts = Counts(planned=70, running=7, waiting=2, completed=16, failed=3, unknown=2)
-    assert (progress.done, progress.waiting, progress.passed["watch"]) == (19, 2, 1)
+    assert (progress.done, progress.waiting, progress.left_stage["watch"]) == (19, 2, 1)
 
 
 def test_a_host_in_trouble_is_named_for_as_long_as_it_is(progress, clock):
@@ -377,7 +377,7 @@ def test_rows_that_prepare_are_begun_though_the_ledger_still_calls_them_planned(
 
 def test_a_line_says_how_it_stands(progress, clock):
     stream = io.StringIO()
-    lines = display.Lines(progress, "demo", stream)
+    lines = display.PlainDisplay(progress, "demo", stream)
     lines.open()
     progress(moved(0, "schema"))
     progress(moved(1, "schema"))
@@ -394,7 +394,7 @@ def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)
     progress.preparing = "12,000 rows checked"
-    lines = display.Lines(progress, "invoices", stream)
+    lines = display.PlainDisplay(progress, "invoices", stream)
     lines.open()
     clock.now = 4
     lines.draw()
@@ -416,7 +416,7 @@ def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)
     progress.preparing = "reading the workflow"
-    lines = display.Lines(progress, "invoices", stream)
+    lines = display.PlainDisplay(progress, "invoices", stream)
     lines.open()
     lines.close()
     assert stream.getvalue() == "invoices: 0 s: reading the workflow\n"
@@ -481,7 +481,7 @@ async def test_a_display_is_drawn_again_and_again_and_closed_on_errors():
 
     recorder = Recorder()
     with pytest.raises(ZeroDivisionError):
-        async with display.Showing(recorder):
+        async with display.DisplayTask(recorder):
             await recorder.drawn.wait()
             raise ZeroDivisionError
     assert recorder.said[:3] == ["open", "draw", "draw"]

@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import pytest
 from command_line import WRONG_KEY, ago, at, leading_to, serving
 
-from opus_async.cli.doctor import local_checks, network_checks
+from opus_async.cli.doctor import certificate_check, local_checks
 from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -454,5 +454,5 @@ def test_retired_details_are_found_by_uuid(opus, simulated):
     ],
 )
 def test_the_end_of_a_certificate_is_read_from_its_bytes(times, year):
-    found = network_checks.expiry(b"\x30\x82\x01\x01..." + times + b"...")
+    found = certificate_check.expiry(b"\x30\x82\x01\x01..." + times + b"...")
     assert found == (datetime(year, 2, 3, 4, 5, 6, tzinfo=UTC) if year else None)

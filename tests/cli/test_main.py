@@ -15,7 +15,7 @@ import pytest
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 
 import opus_async
-from opus_async.cli import connection, errors, main, parser, program
+from opus_async.cli import connection, error_report, errors, main, parser, program
 from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
 from opus_async.error_codes import NextAction, NextStep
@@ -308,7 +308,7 @@ def _down():
     ],
 )
 def test_every_error_has_its_exit_code(error, code, capsys):
-    assert errors.report(error, debug=False) is code
+    assert error_report.report(error, debug=False) is code
     assert capsys.readouterr().err.startswith("opus-async: ")
 
 
@@ -347,13 +347,13 @@ NEXT = {
 
 @pytest.mark.parametrize("error", NEXT, ids=repr)
 def test_the_next_step_is_a_command_with_the_generation_that_was_asked_for(error, capsys):
-    errors.report(error, debug=False, api="v1")
+    error_report.report(error, debug=False, api="v1")
     told = re.findall(r"opus-async ((?:wait|audit|doctor)[a-zA-Z0-9 -]*)", capsys.readouterr().err)
     assert tuple(told) == NEXT[error]
 
 
 def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
-    errors.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False)
+    error_report.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False)
     assert "Do not run the same inputs" in capsys.readouterr().err
 
 
@@ -381,11 +381,11 @@ def test_stderr_has_no_python_and_each_advice_once(capsys):
     step = NextStep(NextAction.WAIT_FOR_JOB, "2514")
     error = DeadlineExceeded("Too late.", job_id="2514", stage="watch").advised(step.action, hint(step))
     assert str(error) == "Too late. jobs.wait('2514') goes on waiting. [job 2514, stage watch]"
-    errors.report(error, debug=False)
+    error_report.report(error, debug=False)
     said = capsys.readouterr().err
     assert said.startswith("opus-async: Too late. [job 2514, stage watch]\n")
     assert said.count("opus-async wait 2514") == said.count("opus-async audit 2514") == 1
-    errors.report(_down(), debug=False)
+    error_report.report(_down(), debug=False)
     assert "RetryPolicy" not in capsys.readouterr().err
 
 

@@ -40,7 +40,7 @@ def invoices() -> Binding:
 def test_a_column_binds_by_variable_display_name_and_display_name_in_any_case(invoices, column, name, how):
     bound = invoices.column(column)
     assert bound.input.display_name == name
-    assert bound.how == how
+    assert bound.bound_by == how
     assert bound.problem is bound.warning is None
 
 
@@ -182,7 +182,7 @@ def test_a_folders_files_go_to_the_only_input_that_takes_files():
     binding = Binding(workflow(given("Number"), given("Document", "file")), folder=True)
     bound = binding.column("file")
     assert bound.input.display_name == "Document"
-    assert bound.how == "the only input that takes files"
+    assert bound.bound_by == "the only input that takes files"
     assert requested(binding, {"file": "a.pdf"}) == {"Document": BASE / "a.pdf"}
 
 
@@ -209,7 +209,7 @@ def test_a_folder_for_a_workflow_without_files_is_refused():
 def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
     binding = Binding(INVOICES, folder=True, columns={"file": "Pages"})
     for name in ("a; b.pdf", "[1].pdf", " c.pdf", "*.pdf", "https:\\x.pdf"):
-        expanded = binding.expand({"file": name}, tmp_path)
+        expanded = binding.expand_globs({"file": name}, tmp_path)
         assert expanded == {"file": [name]}
         assert requested(binding, expanded, tmp_path) == {"Pages": [tmp_path / name]}
 
@@ -275,7 +275,7 @@ def test_items_of_another_type_are_refused_with_their_column(invoices, column, c
     ],
 )
 def test_expanded_cells_are_json_without_loss(invoices, column, cell, kept):
-    expanded = invoices.expand({column: cell}, BASE)
+    expanded = invoices.expand_globs({column: cell}, BASE)
     assert expanded == {column: kept}
     assert json.loads(json.dumps(expanded)) == expanded
 
@@ -283,8 +283,8 @@ def test_expanded_cells_are_json_without_loss(invoices, column, cell, kept):
 @pytest.mark.parametrize("cell", [float("nan"), Decimal("Infinity"), b"bytes", {"a": object()}])
 def test_what_json_cannot_hold_is_refused_in_a_column_that_counts_and_dropped_elsewhere(invoices, cell):
     with pytest.raises(InvalidInputs, match="column 'Amount' holds"):
-        invoices.expand({"Amount": cell}, BASE)
-    assert invoices.expand({"Remark": cell, "Number": "7"}, BASE) == {"Number": "7"}
+        invoices.expand_globs({"Amount": cell}, BASE)
+    assert invoices.expand_globs({"Remark": cell, "Number": "7"}, BASE) == {"Number": "7"}
 
 
 def test_a_cell_nested_without_end_is_refused(invoices):
@@ -292,7 +292,7 @@ def test_a_cell_nested_without_end_is_refused(invoices):
     for _ in range(5000):
         deep = [deep]
     with pytest.raises(InvalidInputs, match="nested deeper"):
-        invoices.expand({"Client": deep}, BASE)
+        invoices.expand_globs({"Client": deep}, BASE)
 
 
 # Patterns
@@ -330,26 +330,26 @@ def documents(tmp_path) -> Path:
     ],
 )
 def test_patterns_become_lists_of_files_in_the_order_of_a_person(invoices, documents, pattern, found):
-    assert invoices.expand({"Pages": pattern}, documents) == {"Pages": found}
+    assert invoices.expand_globs({"Pages": pattern}, documents) == {"Pages": found}
 
 
 def test_absolute_patterns_stay_absolute(invoices, documents):
     whole = [str(documents / f"docs/page {number}.pdf") for number in (1, 2)]
-    assert invoices.expand({"Pages": f"{documents}/docs/page ?.pdf"}, documents)["Pages"] == whole
-    assert invoices.expand({"Pages": f"{documents}/d*/page ?.pdf"}, documents)["Pages"] == whole
+    assert invoices.expand_globs({"Pages": f"{documents}/docs/page ?.pdf"}, documents)["Pages"] == whole
+    assert invoices.expand_globs({"Pages": f"{documents}/d*/page ?.pdf"}, documents)["Pages"] == whole
 
 
 def test_a_pattern_for_one_file_must_match_one(invoices, documents):
-    assert invoices.expand({"Document": "docs/y*"}, documents) == {"Document": "docs/y.txt"}
+    assert invoices.expand_globs({"Document": "docs/y*"}, documents) == {"Document": "docs/y.txt"}
     with pytest.raises(InvalidInputs, match=r"'docs/page\*' for one file, and 3 files match"):
-        invoices.expand({"Document": "docs/page*"}, documents)
+        invoices.expand_globs({"Document": "docs/page*"}, documents)
 
 
 @pytest.mark.parametrize("column", ["Document", "Pages"])
 @pytest.mark.parametrize("pattern", ["docs/*.png", "nowhere/*.pdf", "no*/x.pdf", "docs/[z].pdf"])
 def test_a_pattern_that_matches_nothing_names_column_and_pattern(invoices, documents, column, pattern):
     with pytest.raises(InvalidInputs) as refused:
-        invoices.expand({column: pattern}, documents)
+        invoices.expand_globs({column: pattern}, documents)
     assert (
         f"column '{column}' has the pattern '{pattern}', which matches no file" in refused.value.problems[0]
     )
@@ -358,8 +358,8 @@ def test_a_pattern_that_matches_nothing_names_column_and_pattern(invoices, docum
 def test_a_file_whose_name_looks_like_a_pattern_is_itself(invoices, documents):
     (documents / "scan[1].pdf").touch()
     (documents / "scan1.pdf").touch()
-    assert invoices.expand({"Document": "scan[1].pdf"}, documents) == {"Document": "scan[1].pdf"}
-    assert invoices.expand({"Pages": "scan[1].pdf"}, documents) == {"Pages": ["scan[1].pdf"]}
+    assert invoices.expand_globs({"Document": "scan[1].pdf"}, documents) == {"Document": "scan[1].pdf"}
+    assert invoices.expand_globs({"Pages": "scan[1].pdf"}, documents) == {"Pages": ["scan[1].pdf"]}
 
 
 def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
@@ -375,17 +375,19 @@ def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
 
 def test_expanding_what_is_expanded_changes_nothing(invoices, documents):
     cells = {"Pages": "docs/page*.pdf", "Document": "docs/y*", "Labels": "a; b", "Due date": date(2025, 1, 1)}
-    once = invoices.expand(cells, documents)
-    assert invoices.expand(once, documents) == once
+    once = invoices.expand_globs(cells, documents)
+    assert invoices.expand_globs(once, documents) == once
 
 
 def test_the_files_of_a_row_in_the_order_of_its_columns(documents, monkeypatch):
     monkeypatch.chdir(documents)
     binding = Binding(INVOICES, constants={"Scans": "docs/y.txt"})
-    cells = binding.expand({"Pages": "docs/page 1*; https://x.example/y", "Document": "b.pdf"}, documents)
+    cells = binding.expand_globs(
+        {"Pages": "docs/page 1*; https://x.example/y", "Document": "b.pdf"}, documents
+    )
     found = ["docs/page 1.pdf", "docs/page 10.pdf", "b.pdf", "docs/y.txt"]
-    assert binding.files(cells, documents) == [documents / name for name in found]
-    assert binding.files({**cells, "Scans": ["c.pdf"]}, documents)[-1] == documents / "c.pdf"
+    assert binding.files.of_row(cells, documents) == [documents / name for name in found]
+    assert binding.files.of_row({**cells, "Scans": ["c.pdf"]}, documents)[-1] == documents / "c.pdf"
 
 
 # Constants
@@ -485,3 +487,10 @@ def test_no_message_shows_the_query_of_a_url():
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, constants={"https://x.example/y?X-Amz-Signature=abc": "1"})
     assert "abc" not in str(refused.value)
+
+
+def test_manifest_error_tells_its_summary_without_the_problems(invoices):
+    with pytest.raises(ManifestError) as refused:
+        invoices.check(["Due dat"])
+    assert refused.value.summary == "The manifest does not fit the workflow; nothing was sent:"
+    assert refused.value.message == "\n  - ".join((refused.value.summary, *refused.value.problems))

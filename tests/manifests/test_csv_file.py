@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from manifests import manifest_in, problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
@@ -20,21 +21,9 @@ from opus_async.manifests import open_manifest
 @pytest.fixture
 def table(tmp_path):
     def opened(content: bytes | str, name: str = "orders.csv", **options):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return open_manifest(path, **options)
+        return manifest_in(tmp_path / name, content, **options)
 
     return opened
-
-
-def rows(manifest) -> list[dict]:
-    return [dict(record.cells) for record in manifest.records()]
-
-
-def problems(manifest) -> list[str]:
-    with pytest.raises(ManifestError) as caught:
-        list(manifest.records())
-    return list(caught.value.problems) or [str(caught.value)]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

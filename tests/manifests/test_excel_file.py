@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from manifests import problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
@@ -37,16 +38,6 @@ def filled(*rows, at=(0, 0)):
             sheet.write_row(at[0] + number, at[1], row)
 
     return fill
-
-
-def rows(manifest) -> list[dict]:
-    return [dict(record.cells) for record in manifest.records()]
-
-
-def problems(manifest) -> tuple[str, ...]:
-    with pytest.raises(ManifestError) as caught:
-        list(manifest.records())
-    return caught.value.problems
 
 
 def edited(path: Path, part: str, edit) -> Path:
@@ -191,9 +182,9 @@ def test_countless_errors_are_told_at_once(book):
 )
 def test_a_formula_that_was_never_calculated_is_no_empty_cell(book, cell):
     path = edited(book(filled(["key", "a"], ["x", 5.0])), SHEET, lambda xml: xml.replace(b"<v>5</v>", cell))
-    assert problems(open_manifest(path)) == (
-        "Orders!B2: a formula that was never calculated: open the file in Excel or LibreOffice and save it",
-    )
+    assert problems(open_manifest(path)) == [
+        "Orders!B2: a formula that was never calculated: open the file in Excel or LibreOffice and save it"
+    ]
 
 
 def test_a_formula_with_an_empty_text_is_an_empty_cell(book):

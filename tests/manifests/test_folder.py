@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import FILE_COLUMN, open_manifest
+from opus_async.manifests.readers import folder as folder_reader
 from opus_async.manifests.readers import listing
-from opus_async.manifests.readers.listing import in_order, matching_files
+from opus_async.manifests.readers.listing import matching_files
+from opus_async.manifests.readers.natural_order import in_order
 
 
 @pytest.fixture
@@ -325,5 +327,5 @@ def test_more_files_or_folders_than_memory_should_hold_are_refused(docs, monkeyp
 
 def test_subfolders_without_an_end_are_not_counted_to_their_end(docs, monkeypatch):
     base = docs("a.pdf", *(f"x/{number}.pdf" for number in range(9)))
-    monkeypatch.setattr(listing, "MOST_DEEPER", 5)
+    monkeypatch.setattr(folder_reader, "_MOST_DEEPER", 5)
     assert open_manifest(base).warnings[0].startswith("5 files and more lie in subfolders")

@@ -10,6 +10,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from manifests import manifest_in, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
@@ -18,15 +19,9 @@ from opus_async.manifests import open_manifest
 @pytest.fixture
 def lines(tmp_path):
     def opened(content: bytes | str, name: str = "orders.jsonl", **options):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return open_manifest(path, **options)
+        return manifest_in(tmp_path / name, content, **options)
 
     return opened
-
-
-def rows(manifest) -> list[dict]:
-    return [dict(record.cells) for record in manifest.records()]
 
 
 def test_rows_may_differ_and_hold_any_json(lines):
@@ -170,10 +165,8 @@ def test_what_json_writes_comes_back(tmp_path, written, plain):
 @given(content=st.binary(max_size=200).map(lambda content: b"{" + content))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
-    path = tmp_path / "anything.jsonl"
-    path.write_bytes(content)
     with contextlib.suppress(ManifestError):
-        for record in open_manifest(path).records():
+        for record in manifest_in(tmp_path / "anything.jsonl", content).records():
             assert isinstance(record.cells, dict)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from manifests import rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
@@ -23,10 +24,6 @@ def table(tmp_path):
         return open_manifest(path)
 
     return opened
-
-
-def rows(manifest) -> list[dict]:
-    return [dict(record.cells) for record in manifest.records()]
 
 
 def test_values_keep_their_types(table):

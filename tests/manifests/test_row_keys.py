@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 from manifests import INVOICES, keyed
 
 from opus_async.errors import InvalidInputs
+from opus_async.filenames import safe_folder
+from opus_async.input_problems import ProblemCode
 from opus_async.manifests import file_digests as digests_room
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.row_keys import FileDigests, cells_digest, given_key, row_key, safe_folder
+from opus_async.manifests.binding.row_keys import cells_digest, given_key, row_key
+from opus_async.manifests.file_digests import FileDigests
 
 OF_A = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 BASE = Path("/in")
@@ -125,8 +128,8 @@ def test_a_row_whose_file_was_not_read_has_a_key_by_the_path(invoices):
 def test_a_row_that_cannot_be_expanded_has_a_key(invoices):
     cells = {"Due date": date(2025, 1, 1), "Amount": float("nan"), "Number": b"x", "Pages": "*.pdf"}
     with pytest.raises(InvalidInputs):
-        invoices.expand(cells, BASE)
-    kept = invoices.kept(cells)
+        invoices.expand_globs(cells, BASE)
+    kept = invoices.as_stored(cells)
     assert kept == {"Due date": "2025-01-01", "Amount": "nan", "Number": "b'x'", "Pages": "*.pdf"}
     assert key_of(invoices, kept)
     assert key_of(invoices, cells)
@@ -214,7 +217,7 @@ async def test_a_digest_is_kept_and_the_file_not_read_again(tmp_path, monkeypatc
     assert await FileDigests(cache).of(path) == OF_A
     found = path.stat()
     assert cache.files == {str(path): (1, found.st_mtime_ns, found.st_ino, OF_A)}
-    monkeypatch.setattr(digests_room, "_at_once", lambda *_: pytest.fail("opened again"))
+    monkeypatch.setattr(digests_room, "_without_blocking", lambda *_: pytest.fail("opened again"))
     assert await FileDigests(cache).of(path) == OF_A
     assert cache.kept == 1
 
@@ -264,7 +267,7 @@ async def test_a_few_files_are_read_at_once_and_the_loop_goes_on(tmp_path, monke
             busy[0] -= 1
         return os.open(path, flags)
 
-    monkeypatch.setattr(digests_room, "_at_once", slowly)
+    monkeypatch.setattr(digests_room, "_without_blocking", slowly)
     digests = FileDigests()
     tasks = [asyncio.create_task(digests.of(path)) for path in paths]
     await full.wait()  # the loop has its turn though every reader is stuck
@@ -292,7 +295,7 @@ async def test_a_cancelled_digest_stops_reading(tmp_path, monkeypatch):
             assert stop.is_set()
             closed.set()
 
-    monkeypatch.setattr(digests_room, "_at_once", slowly)
+    monkeypatch.setattr(digests_room, "_without_blocking", slowly)
     monkeypatch.setattr(digests_room, "_hashed", watched)
     task = asyncio.create_task(FileDigests().of(path))
     await opened.wait()
@@ -319,7 +322,9 @@ async def test_files_that_cannot_be_read_are_named(tmp_path):
     for name, told in wrong.items():
         with pytest.raises(InvalidInputs, match=told) as refused:
             await FileDigests().of(tmp_path / name)
-        assert repr(str(tmp_path / name)) in refused.value.problems[0]
+        (problem,) = refused.value.problems
+        assert repr(str(tmp_path / name)) in problem
+        assert (problem.code, problem.file) == (ProblemCode.NO_FILE, str(tmp_path / name))
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "is touched"])
@@ -335,8 +340,9 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeyp
                 os.truncate(path, 2000 if change == "grows" else 10)
 
     monkeypatch.setattr(digests_room.hashlib, "sha256", Hash)
-    with pytest.raises(InvalidInputs, match="changed while it was read"):
+    with pytest.raises(InvalidInputs, match="changed while it was read") as refused:
         await FileDigests(cache).of(path)
+    assert refused.value.problems[0].code is ProblemCode.FILE_CHANGED
     assert not cache.files
 
 

@@ -25,7 +25,8 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
-from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.manifests.validation.result import Validation
+from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
 
 MODERN = "M0dernTypesWrkfl"
@@ -95,7 +96,7 @@ async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
     assert (found.rows, found.valid, found.invalid, found.error_count, found.warning_count) == (3, 3, 0, 0, 0)
     assert (found.estimate.jobs, found.estimate.files, found.estimate.bytes) == (3, 2, 30)
     assert found.estimate.requests == 2 * platform.estimated_requests(1) + platform.estimated_requests(0)
-    assert [bound.how for bound in found.columns] == [
+    assert [bound.bound_by for bound in found.columns] == [
         "reserved word",
         "display name",
         "display name",
@@ -198,7 +199,7 @@ async def test_two_examples_are_shown_of_values_that_differ(opened, place):
         csv(place / "m.csv", "Document,Threshold,key", *(f"{row},{index}" for index, row in enumerate(rows))),
     )
     shown = table(found, None)
-    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5')" in shown
+    assert "wants a finite number, got '0,2': write 0.2 (line 4: '1,5': write 1.5)" in shown
     assert "none.pdf'  put it there" in shown
 
 

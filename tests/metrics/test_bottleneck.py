@@ -35,10 +35,10 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (UPLOADING, "uploads (--upload-concurrency 32)"),
         (replace(UPLOADING, sent=4.9e6), "--bandwidth 5 MB/s"),
         (replace(FULL, requests=95.0), "--rate 100/s"),
-        (replace(FULL, requests=95.0, turned_away=0.05), "the platform's rate limit (429)"),
-        (replace(FULL, turned_away=0.001), "--max-in-flight 500 (the platform is at work)"),
+        (replace(FULL, requests=95.0, throttled_share=0.05), "the platform's rate limit (429)"),
+        (replace(FULL, throttled_share=0.001), "--max-in-flight 500 (the platform is at work)"),
         (
-            replace(FULL, turned_away=1.0, outage=HostOutage("storage.example", 40.2, "unsent")),
+            replace(FULL, throttled_share=1.0, outage=HostOutage("storage.example", 40.2, "unsent")),
             "storage.example has not answered for 40 s",
         ),
         (replace(FULL, failed_polls=FailedPolls(1, 404)), "1 look at a job is answered with HTTP 404"),
@@ -94,7 +94,7 @@ def test_bottleneck_bandwidth_is_told_in_its_own_unit():
         bottleneck(FULL, Bounds(), LIMITS),
         bottleneck(UPLOADING, Bounds(), LIMITS),
         bottleneck(replace(FULL, outage=HostOutage("a.example", 7, "unsent")), Bounds(), LIMITS),
-        bottleneck(replace(FULL, turned_away=1.0), Bounds(), LIMITS),
+        bottleneck(replace(FULL, throttled_share=1.0), Bounds(), LIMITS),
     ],
 )
 def test_bottleneck_comes_back_from_a_ledger_as_it_was(limit):

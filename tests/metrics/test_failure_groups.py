@@ -72,7 +72,7 @@ def test_group_keeps_words_of_ours_as_they_are():
 
 def test_group_is_short_and_one_line():
     assert len(group_key(OpusError("word " * 1000))) <= 160
-    assert group_key(OpusError(gapped("one {}\ntwo", 1))) == "one …"
+    assert group_key(OpusError(gapped("one {}\ntwo", 1))) == "one … two"
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,8 @@ def test_gapped_text_takes_any_part():
     text = gapped(f"{literal('{x}')}: {{}}", "{0} {y!r}")
     assert isinstance(text, Gapped)
     assert (text, group_of(text), group_of("plain")) == ("{x}: {0} {y!r}", "{x}: …", "plain")
+
+
+def test_gapped_text_tells_what_stands_in_its_gaps():
+    text = gapped("{}: {}", gapped("asked {} at {}", 2, "noon"), "late")
+    assert (text.group, text.parts) == ("asked … at …: …", ("2", "noon", "late"))

@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from opus_async.errors import ManifestError
+from opus_async.manifests import Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_keys import RowKey, row_key
 from opus_async.manifests.file_digests import FileDigests
@@ -49,8 +53,8 @@ def requested(
 async def keyed(binding: Binding, cells: dict[str, Any], base: Path) -> RowKey:
     """A row's key, its files read."""
     digests = FileDigests()
-    expanded = binding.expand(cells, base)
-    files = {path: await digests.of(path) for path in binding.files(expanded, base)}
+    expanded = binding.expand_globs(cells, base)
+    files = {path: await digests.of(path) for path in binding.files.of_row(expanded, base)}
     return row_key(binding, expanded, base, files)
 
 
@@ -62,3 +66,20 @@ def csv(path: Path, *lines: str) -> Path:
 def jsonl(path: Path, *rows: dict[str, Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def manifest_in(path: Path, content: bytes | str, **options: Any) -> Manifest:
+    """The manifest in a file of this content, opened."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return open_manifest(path, **options)
+
+
+def rows(manifest: Manifest) -> list[dict[str, Any]]:
+    return [dict(record.cells) for record in manifest.records()]
+
+
+def problems(manifest: Manifest) -> list[str]:
+    """What is wrong with a manifest that cannot be read to its end."""
+    with pytest.raises(ManifestError) as caught:
+        rows(manifest)
+    return list(caught.value.problems) or [str(caught.value)]

@@ -34,8 +34,8 @@ from opus_async.disk import atomic_write
 from opus_async.input_names import folded
 from opus_async.layout import FAILURES
 from opus_async.manifests import FOLDERS
+from opus_async.manifests.binding.bound_column import BY_NAME
 from opus_async.manifests.binding.cells import split_list
-from opus_async.manifests.binding.columns import BY_NAME
 from opus_async.manifests.binding.file_cells import is_url
 from opus_async.manifests.binding.templates import Template, to_text
 
@@ -123,7 +123,7 @@ class _Given:
         if own is not None and to_text(own).strip():
             return to_text(own)
         template = self._templates.get(word)
-        return template.fill(row.cells, key=row.key, index=row.index) if template else None
+        return template.render(row.cells, key=row.key, index=row.index) if template else None
 
     def _moved(self, value: Any) -> Any:
         """A cell of files, so that relative paths start at the batch directory."""

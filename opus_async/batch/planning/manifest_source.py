@@ -23,8 +23,9 @@ from opus_async.manifests import FOLDERS, Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.file_digests import FileDigests
 from opus_async.manifests.problem import Problem
+from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import RecordCheck
-from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
 from opus_async.text import counted, plural
 

@@ -29,7 +29,8 @@ from opus_async.batch.world import world_of
 from opus_async.layout import LEDGER, LOCK
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.estimate import ThroughputAssumptions
-from opus_async.manifests.validation.validate import Validation, validate
+from opus_async.manifests.validation.result import Validation
+from opus_async.manifests.validation.validate import validate
 
 
 async def start(

@@ -94,14 +94,14 @@ async def _row(
     problem: str | None,
 ) -> NewRow:
     files: dict[Path, str] = {}
-    cells: Mapping[str, Any] = binding.kept(record.cells)
+    cells: Mapping[str, Any] = binding.as_stored(record.cells)
     try:
         given_key(binding, record.cells)
         if problem is None:
-            binding.refuse_outside(record.cells, base)
-            cells = binding.expand(record.cells, base)
-            binding.refuse_outside(cells, base)
-            files = {path: await _digest(path, digests, store) for path in binding.files(cells, base)}
+            binding.files.refuse_outside(record.cells, base)
+            cells = binding.expand_globs(record.cells, base)
+            binding.files.refuse_outside(cells, base)
+            files = {path: await _digest(path, digests, store) for path in binding.files.of_row(cells, base)}
     except InvalidInputs as error:
         problem = problem or "; ".join(error.problems)
     key = row_key(binding, cells, base, files)

@@ -75,7 +75,7 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
     """Work on the batch until nothing is left or something ends it; returns how it stands then."""
     control = setup.control
     control.drain_seconds = setup.settings.drain_seconds
-    setup.progress.follow(
+    setup.progress.attach(
         stages=stage_names(setup.lifecycle),
         counts=setup.queue.counts,
         admitting=lambda: control.admitting,

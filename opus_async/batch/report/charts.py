@@ -16,7 +16,7 @@ from opus_async.batch.report.report_data import COMPLETED, NOT_COMPLETED
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import figures
 from opus_async.reporting.charts.axes import LinearScale, Span, TimeAxis
-from opus_async.reporting.charts.bars import Bar, Part, division, times
+from opus_async.reporting.charts.bars import Bar, Part, stacked_bar, times
 from opus_async.reporting.charts.marks import Area, Line, Point, Readings, Series, StackedColumns
 from opus_async.reporting.charts.plot import Chart, Mark
 from opus_async.reporting.charts.resolution import Bin, Samples
@@ -121,7 +121,7 @@ def states(parts: Sequence[Part]) -> Markup:
     """One bar for all rows, and what each part of it is."""
     total = sum(part.count for part in parts)
     told = ", ".join(f"{text.count(part.count)} {part.name}" for part in parts if part.count)
-    return division("division", f"Of {text.counted(total, 'row')}: {told}", parts)
+    return stacked_bar("division", f"Of {text.counted(total, 'row')}: {told}", parts)
 
 
 def _period(spans: Sequence[Span]) -> str:

@@ -18,9 +18,8 @@ from typing import Any
 from opus_async.batch.rows import FetchedFile
 from opus_async.disk import make_directory, replace
 from opus_async.errors import OpusError, first_error
-from opus_async.filenames import safe_name, safe_text
+from opus_async.filenames import safe_folder, safe_name, safe_text
 from opus_async.layout import OUTPUTS
-from opus_async.manifests.binding.row_keys import safe_folder
 from opus_async.platform import Platform
 from opus_async.tasks import start_in
 from opus_async.transport.part_file import numbered, unwritable

@@ -53,9 +53,9 @@ class BoundRequests:
                 raise
             request = JobRequest({}, key=row.key)  # its job is asked, whatever the row says now
         if row.is_new:
-            self.binding.refuse_outside(row.cells, self.base)
+            self.binding.files.refuse_outside(row.cells, self.base)
         return request if self.timeout is None else replace(request, timeout=self.timeout)
 
     def files(self, row: Row) -> Sequence[Path]:
         """The local files of a row."""
-        return self.binding.files(row.cells, self.base)
+        return self.binding.files.of_row(row.cells, self.base)

@@ -206,7 +206,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
         waiting=counts.waiting,
         completed=counts.completed,
         not_completed=counts.not_completed,
-        inside={stage: number for stage, number in progress.inside.items() if number},
+        inside={stage: number for stage, number in progress.in_stage.items() if number},
         requests=progress.requests.total(),
         retries=progress.retries.total(),
         throttled=progress.throttled,

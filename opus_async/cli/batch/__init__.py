@@ -1,13 +1,4 @@
-"""``opus-async batch``: many rows, durable; what goes on in :mod:`opus_async.batch`, at a terminal.
-
-begin (the verb run), resume, retry   work on a batch
-working              what they share: the client, the display, Ctrl-C, what is told in the end
-ordering, pacing     their arguments: what changes results, and what does not
-figures              numbers with units, for argparse
-validate, problems   check a manifest
-status, standing     how a batch stands, for people
-resolve, export, report   one verb each
-"""
+"""``opus-async batch``: durable batches of many rows, at a terminal. README.md names the modules."""
 
 from __future__ import annotations
 
@@ -27,9 +18,9 @@ VERBS = {
     "validate": "check a manifest against the workflow and the disk, before a cent is spent",
     "report": "write the reports of a batch anew",
 }
-"""Word -> what it does, in the order of the help."""
+"""Verb -> what it does, in the order of the help."""
 _MODULES = {"run": "run_command"}
-"""Word -> its module, where that has another name: one called run would hide the function below."""
+"""Verb -> its module, where that has another name."""
 
 _EPILOG = """\
 A batch directory holds ledger.db (the truth), results.jsonl, failures.jsonl, report.html and summary.json. No
@@ -50,7 +41,7 @@ exit codes:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the verbs and their arguments."""
+    """Add the verbs and their arguments to the parser of ``batch``."""
     parser.epilog = _EPILOG
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for word, summary in VERBS.items():

@@ -1,4 +1,4 @@
-"""``opus-async batch export``: inputs and outputs side by side."""
+"""``opus-async batch export``: writes inputs and outputs of all rows as one table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opus_async.batch.choices import EXPORT_FORMATS, Format
-from opus_async.cli.batch import session
+from opus_async.cli.batch import existing_batch
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
 from opus_async.errors import ConfigurationError
@@ -31,10 +31,10 @@ class ExportOptions(CommandOptions):
     """Options of ``batch export``.
 
     Attributes:
-        directory: Of the batch.
+        directory: The batch directory.
         format: One of ``EXPORT_FORMATS``.
-        output: Where it goes, ``-`` for stdout; None for the batch directory.
-        parsed: Whether texts of JSON become what they hold.
+        output: The file to write, ``-`` for stdout; None for one in the batch directory.
+        parsed: Whether outputs that are the text of a JSON object or list are written as what they hold.
     """
 
     directory: Path
@@ -71,10 +71,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: ExportOptions) -> int:
-    """Write it."""
+    """Write the table; its path goes to stdout, the number of rows to stderr."""
     from opus_async.batch.outputs.export import STDOUT, STREAMED, export
 
-    session.existing(options.directory)
+    existing_batch.read_meta(options.directory)
     output = options.output or options.directory / f"export.{options.format}"
     if output == STDOUT and options.format not in STREAMED:
         raise WrongUse(f"{options.format} cannot be written to stdout: name a file with --output")

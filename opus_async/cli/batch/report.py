@@ -1,4 +1,4 @@
-"""``opus-async batch report``: what is made of the ledger, made anew."""
+"""``opus-async batch report``: writes the reports of a batch from its ledger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from opus_async.cli.batch import session
+from opus_async.cli.batch import existing_batch
 from opus_async.cli.errors import Exit, WrongUse
 from opus_async.cli.options import CommandOptions
 
@@ -21,8 +21,8 @@ class ReportOptions(CommandOptions):
     """Options of ``batch report``.
 
     Attributes:
-        directory: Of the batch.
-        open: Whether to show it in the browser.
+        directory: The batch directory.
+        open: Whether to show the report in the browser.
     """
 
     directory: Path
@@ -40,12 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: ReportOptions) -> int:
-    """Write the reports."""
+    """Write all reports, and print the path of the HTML one."""
     from opus_async.batch import report
     from opus_async.batch.outputs import failures, summary
     from opus_async.layout import REPORT
 
-    session.existing(options.directory)
+    existing_batch.read_meta(options.directory)
     for write in (failures.write, summary.write, report.write):
         write(options.directory)
     path = options.directory / REPORT

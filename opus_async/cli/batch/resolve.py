@@ -1,4 +1,4 @@
-"""``opus-async batch resolve``: what only a person can decide."""
+"""``opus-async batch resolve``: records what became of rows that are unknown, as a person decides it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DECISIONS
 from opus_async.cli import connection
-from opus_async.cli.batch import session, status_text
+from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opus_async.config import RetryPolicy
 
 _SHOWN = 50
+"""Unknown rows that are listed at most."""
 
 _EPILOG = """\
 A row is unknown when its order may have been obeyed and nothing shows whether it was, or when it completed
@@ -51,11 +52,11 @@ class ResolveOptions(ConnectionOptions):
     """Options of ``batch resolve``.
 
     Attributes:
-        directory: Of the batch.
-        keys: Of rows that are decided about.
-        decided: The decision, and keys that stand behind it.
-        all: Whether it is about all rows that are unknown.
-        accept_second_bill: Whether rows may be decided about whose jobs were started.
+        directory: The batch directory.
+        keys: The keys of the rows that are decided about.
+        decided: The decision, one of ``DECISIONS``, and more keys that were typed behind it.
+        all: Whether the decision is about all rows that are unknown.
+        accept_second_bill: Whether rows whose jobs were started may be called failed, or run again.
     """
 
     directory: Path
@@ -92,10 +93,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: ResolveOptions) -> int:
-    """Decide."""
+    """Record a decision; without rows, list those that are unknown."""
     from opus_async.batch.outputs.status import read_status
 
-    meta = session.existing(options.directory)
+    meta = existing_batch.read_meta(options.directory)
     decision, *behind = options.decided
     keys = [*options.keys, *behind]
     if decision not in DECISIONS:
@@ -110,7 +111,7 @@ def run(options: ResolveOptions) -> int:
 
 
 async def _decide(options: ResolveOptions, meta: BatchMeta, decision: str, keys: Sequence[str]) -> int:
-    """Decide, by what the platform shows where it can be asked; returns about how many rows."""
+    """Record the decision, checked against the platform where it can be asked; returns the number of rows."""
     from opus_async.batch import resolve_batch
     from opus_async.errors import LedgerError, ManifestError, OpusError
 
@@ -124,8 +125,8 @@ async def _decide(options: ResolveOptions, meta: BatchMeta, decision: str, keys:
     if decision == "done" or options.accept_second_bill:
         return await decide()
     try:
-        there = session.restore_connection(options, meta)
-        async with connection.connect(there, retry=_soon()) as client:
+        there = existing_batch.restore_connection(options, meta)
+        async with connection.connect(there, retry=_impatient()) as client:
             return await decide(client=client)
     except (LedgerError, ManifestError):
         raise
@@ -134,15 +135,15 @@ async def _decide(options: ResolveOptions, meta: BatchMeta, decision: str, keys:
     return await decide()
 
 
-def _soon() -> RetryPolicy:
-    """A person waits, and the ledger can answer."""
+def _impatient() -> RetryPolicy:
+    """A policy that soon gives up: a person waits, and the ledger can answer instead."""
     from opus_async.config import RetryPolicy
 
     return RetryPolicy(attempts=3, max_elapsed=10, cap=2)
 
 
 def _list_unknown(options: ResolveOptions) -> None:
-    """Show what there is to decide about, and ask."""
+    """Print the rows that are unknown, and how to decide about them."""
     from opus_async.batch.ledger.reader import LedgerReader
     from opus_async.batch.rows import RowState
 

@@ -1,4 +1,4 @@
-"""``opus-async batch resume``: go on with a batch."""
+"""``opus-async batch resume``: goes on with a batch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli.batch import run_options, session, spec_options
-from opus_async.cli.batch.run_options import PaceOptions
+from opus_async.cli.batch import existing_batch, run_options, session, spec_options
+from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.batch.spec_options import SpecOptions
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoingOnOptions(SpecOptions, PaceOptions):
+class ResumeOptions(SpecOptions, SessionOptions):
     """Options of every verb that goes on with a batch.
 
     Attributes:
-        directory: Of the batch.
-        manifest: Where the manifest is now, if it has moved.
-        force: Whether to go on although something that changes results is another now.
-        accept_second_bill: Whether to run rows that have run, or may have.
+        directory: The batch directory.
+        manifest: The path of the manifest, if it has moved.
+        force: Whether to go on although something that changes results has changed.
+        accept_second_bill: Whether to run rows again that may have run, and may have been billed.
     """
 
     directory: Path
@@ -50,16 +50,16 @@ class GoingOnOptions(SpecOptions, PaceOptions):
     accept_second_bill: bool
 
 
-OPTIONS = GoingOnOptions
+OPTIONS = ResumeOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    add_going_on(parser)
+    add_resume_arguments(parser)
 
 
-def add_going_on(parser: argparse.ArgumentParser) -> None:
+def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of every verb that goes on with a batch."""
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="the batch directory")
@@ -75,10 +75,10 @@ def add_going_on(parser: argparse.ArgumentParser) -> None:
     run_options.configure(parser)
 
 
-def run(options: GoingOnOptions) -> int:
-    """Go on."""
-    meta = session.existing(options.directory)
-    options = session.restore_connection(options, meta)
+def run(options: ResumeOptions) -> int:
+    """Resume the batch."""
+    meta = existing_batch.read_meta(options.directory)
+    options = existing_batch.restore_connection(options, meta)
 
     async def go_on(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import resume_batch
@@ -88,8 +88,8 @@ def run(options: GoingOnOptions) -> int:
     return session.work(options, options.directory, go_on, meta=meta)
 
 
-def changes(options: GoingOnOptions) -> dict[str, Any]:
-    """What shall be other than it was."""
+def changes(options: ResumeOptions) -> dict[str, Any]:
+    """The arguments of ``resume_batch`` and ``retry_batch`` that say what has changed."""
     return {
         "manifest": options.manifest,
         "order": spec_options.order_of(options),

@@ -1,4 +1,4 @@
-"""``opus-async batch retry``: rows that did not complete, once more; their old jobs are asked first."""
+"""``opus-async batch retry``: runs rows again that did not complete; their old jobs are asked first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import RETRIED
-from opus_async.cli.batch import session
-from opus_async.cli.batch.resume import GoingOnOptions, add_going_on, changes
+from opus_async.cli.batch import existing_batch, session
+from opus_async.cli.batch.resume import ResumeOptions, add_resume_arguments, changes
 
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
@@ -31,11 +31,11 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryOptions(GoingOnOptions):
+class RetryOptions(ResumeOptions):
     """Options of ``batch retry``.
 
     Attributes:
-        only: States whose rows are tried again; None for those that failed or were cancelled.
+        only: States whose rows are run again, of ``RETRIED``; None for failed and cancelled ones.
     """
 
     only: Sequence[str] | None
@@ -54,13 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="STATE",
         help=f"{', '.join(RETRIED)}; several with commas (failed,cancelled); what timed out is failed",
     )
-    add_going_on(parser)
+    add_resume_arguments(parser)
 
 
 def run(options: RetryOptions) -> int:
-    """Run them again."""
-    meta = session.existing(options.directory)
-    options = session.restore_connection(options, meta)
+    """Run the rows again."""
+    meta = existing_batch.read_meta(options.directory)
+    options = existing_batch.restore_connection(options, meta)
 
     async def again(opus: OpusClient, watching: BatchObserver) -> BatchResult:
         from opus_async.batch import retry_batch
@@ -77,6 +77,7 @@ def run(options: RetryOptions) -> int:
 
 
 def _states(text: str) -> list[str]:
+    """Read states with commas between them, for argparse."""
     states = [word.strip() for word in text.split(",")]
     if strange := [word for word in states if word not in RETRIED]:
         raise argparse.ArgumentTypeError(f"choose from {', '.join(RETRIED)}, not {strange[0]!r}")

@@ -1,4 +1,4 @@
-"""``opus-async batch run``: a job for every row of a manifest."""
+"""``opus-async batch run``: runs a job for every row of a manifest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli.batch import run_options, session, spec_options
-from opus_async.cli.batch.run_options import PaceOptions
+from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
-from opus_async.cli.errors import Exit, WrongUse, advice, print_error, print_hint
+from opus_async.cli.error_report import advice
+from opus_async.cli.errors import Exit, WrongUse, print_error, print_hint
 from opus_async.cli.program import command_line
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ examples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchRunOptions(ManifestOptions, PaceOptions):
+class BatchRunOptions(ManifestOptions, SessionOptions):
     """Options of ``batch run``.
 
     Attributes:
         out: The batch directory.
-        skip_invalid: Whether to run the others when some rows cannot be.
+        skip_invalid: Whether to run the other rows when some cannot be run.
     """
 
     out: Path | None
@@ -75,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: BatchRunOptions) -> int:
-    """Run it."""
+    """Run the batch."""
     from opus_async.batch import RowsRefused
 
     manifest = spec_options.manifest_of(options)
@@ -113,10 +114,10 @@ def run(options: BatchRunOptions) -> int:
 
 
 def _tell_refused(refused: RowsRefused, options: BatchRunOptions, manifest: str) -> None:
-    """The problems as a table, and how to see all of them."""
+    """Print the problems as a table, and how to see all of them."""
     from opus_async.cli.batch import validation_text
 
-    print_error(refused.message.partition("\n")[0])
+    print_error(refused.summary)
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     print(validation_text.found(refused.validation.causes, width), file=sys.stderr)
     if refused.validation.outside.count:

@@ -1,4 +1,4 @@
-"""The arguments that change no result: how much at once, when to stop, how long to wait."""
+"""Arguments that change no result: how much happens at once, when to stop, how long to wait."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opus_async.cli import connection
-from opus_async.cli.batch import argument_types
+from opus_async.cli import argument_types, connection
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.outcomes import seconds
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from opus_async.jobs.halt import Halt
 
 OUTAGE = 600.0
-"""Seconds that a batch waits for a host that is gone: a restart passes, a dropped VPN is put up again."""
+"""Seconds that a batch waits for a host that is down: long enough for a restart, or a VPN to come back."""
 
 _LIMITS = {"upload_concurrency": "upload_concurrency", "rate": "api_rate", "bandwidth": "upload_bandwidth"}
 _RETRY = {"on_ambiguous": "on_ambiguous", "outage": "outage"}
@@ -29,7 +28,7 @@ _SETTINGS = {
     "download_outputs": "download_outputs",
     "drain": "drain_seconds",
 }
-"""Option -> field. What is not given is None, and stays what it was."""
+"""Option -> field of Limits, RetryPolicy or RunSettings. What is not given is None, and stays what it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +37,10 @@ class LimitOptions:
 
     Attributes:
         max_in_flight: Rows at work at once.
-        upload_concurrency: Files on the wire at once.
-        rate: API requests a second.
-        start_rate: Rows begun a second.
-        bandwidth: Of uploads, in bytes a second.
+        upload_concurrency: Files uploaded at once.
+        rate: API requests per second, polls included.
+        start_rate: Rows begun per second.
+        bandwidth: Bytes per second of all uploads.
     """
 
     max_in_flight: int | None
@@ -52,15 +51,15 @@ class LimitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaceOptions(ConnectionOptions, LimitOptions):
+class SessionOptions(ConnectionOptions, LimitOptions):
     """How a session of a batch is run; None leaves each as it was, or at its default.
 
     Attributes:
         halt: When so much fails that it makes no sense to go on.
-        timeout: Seconds for one row.
-        outage: Seconds for which a host may be silent.
+        timeout: Seconds for one row, until its outcome counts as unknown.
+        outage: Seconds for which a host that has answered may be silent.
         drain: Seconds that Ctrl-C waits for jobs near their end.
-        on_ambiguous: What follows a start whose answer was lost.
+        on_ambiguous: What follows a start whose answer was lost: ``resend``, ``resend_once`` or ``stop``.
         download_outputs: Whether result files are fetched.
         json: Whether to print the summary as JSON.
     """
@@ -75,7 +74,7 @@ class PaceOptions(ConnectionOptions, LimitOptions):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add them. None has a default, so that a resume goes on with what the batch had."""
+    """Add the arguments. None has a default, so that a resume goes on with what the batch had."""
     add_limits(parser)
     group = parser.add_argument_group("when to stop, and how long to wait")
     add = group.add_argument
@@ -99,7 +98,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--drain",
-        type=argument_types.patience,
+        type=argument_types.seconds_from_zero,
         metavar="S",
         help="how long Ctrl-C waits for jobs near their end (30)",
     )
@@ -120,7 +119,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add how much happens at once."""
+    """Add the arguments that say how much happens at once."""
     add = parser.add_argument_group("how much at once").add_argument
     add("--max-in-flight", type=argument_types.count, metavar="N", help="rows at work at once (500)")
     add("--upload-concurrency", type=argument_types.count, metavar="N", help="files on the wire at once (32)")
@@ -139,25 +138,25 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(options: PaceOptions) -> dict[str, Any]:
-    """What was given of :class:`opus_async.batch.options.RunSettings`, and nothing else."""
+def settings_of(options: SessionOptions) -> dict[str, Any]:
+    """The fields of :class:`opus_async.batch.options.RunSettings` that were given, by name."""
     return _given(options, _SETTINGS)
 
 
 def limits_of(options: LimitOptions, before: Mapping[str, Any] | None = None) -> Limits:
-    """How much the client does at once.
+    """The limits of the client: what was given, else what held before, else the default.
 
     Args:
         options: Of the command.
-        before: What it was when the batch was last worked on.
+        before: The fields of Limits as they were when the batch was last worked on; None for a new batch.
     """
     from opus_async.config import Limits
 
     return Limits(**{**_known(before or {}, Limits), **_given(options, _LIMITS)})
 
 
-def retry_of(options: PaceOptions, before: Mapping[str, Any] | None = None) -> RetryPolicy:
-    """What the client does when a request fails; arguments as in :func:`limits_of`."""
+def retry_of(options: SessionOptions, before: Mapping[str, Any] | None = None) -> RetryPolicy:
+    """The retry policy of the client; arguments and order as in :func:`limits_of`."""
     from opus_async.config import RetryPolicy
 
     return RetryPolicy(**{"outage": OUTAGE, **_known(before or {}, RetryPolicy), **_given(options, _RETRY)})
@@ -169,5 +168,5 @@ def _given(options: LimitOptions, fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _known(values: Mapping[str, Any], kind: type[Limits | RetryPolicy]) -> dict[str, Any]:
-    """Without what another version of this package has written, and what was not set."""
+    """The values that are set, of fields that this version of the package knows."""
     return {name: value for name, value in values.items() if name in kind.model_fields and value is not None}

@@ -1,4 +1,4 @@
-"""The arguments that change results: which cell fills which input, titles, keys, the version."""
+"""Arguments that change results: which cell fills which input, titles, keys, the version of the workflow."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class ManifestOptions(SpecOptions):
     Attributes:
         manifest: The manifest; several words where a shell has replaced a pattern.
         workflow: The workflow.
-        sheet: Of a workbook; None for its first visible one.
-        delimiter: Of a table in text; None to find it out.
-        encoding: Of a text; None to find it out.
+        sheet: The sheet of a workbook to read; None for its first visible one.
+        delimiter: What separates the cells of a CSV; None to detect it.
+        encoding: The encoding of a CSV or JSONL; None to detect it.
         accept_second_bill: Whether rows may run that may have been billed.
     """
 
@@ -63,7 +63,7 @@ class ManifestOptions(SpecOptions):
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:
-    """Add the manifest, and how it is read."""
+    """Add the manifest and the workflow."""
     parser.add_argument(
         "manifest",
         nargs="+",
@@ -76,7 +76,7 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add how a manifest is read, where that is not found out rightly."""
+    """Add sheet, delimiter and encoding, for manifests where these are not detected rightly."""
     group = parser.add_argument_group("reading the manifest, where that is not found out")
     group.add_argument("--sheet", metavar="NAME", help="of a workbook; its first visible one by default")
     group.add_argument("--delimiter", metavar="D", help="of a CSV: one character, or 'tab'")
@@ -84,7 +84,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_outside(parser: argparse.ArgumentParser) -> None:
-    """Add what a manifest is trusted with."""
+    """Add ``--allow-outside``."""
     parser.add_argument(
         "--allow-outside",
         action="store_true",
@@ -93,7 +93,7 @@ def add_outside(parser: argparse.ArgumentParser) -> None:
 
 
 def add_order(parser: argparse.ArgumentParser) -> None:
-    """Add what changes results."""
+    """Add mapping, constants, templates, key and version."""
     group = parser.add_argument_group("from a row to a job")
     add = group.add_argument
     leaves_out = "a column that fills another input; COLUMN= leaves it out"
@@ -113,7 +113,7 @@ def add_order(parser: argparse.ArgumentParser) -> None:
 
 
 def manifest_of(options: ManifestOptions) -> str:
-    """The one manifest.
+    """The manifest that was named.
 
     Raises:
         WrongUse: There are several words: a shell has replaced a glob.
@@ -128,7 +128,7 @@ def manifest_of(options: ManifestOptions) -> str:
 
 
 def order_of(options: SpecOptions) -> dict[str, Any]:
-    """What was given of :class:`opus_async.batch.options.BatchSpec`, and nothing else."""
+    """The fields of :class:`opus_async.batch.options.BatchSpec` that were given, by name."""
     given = {
         "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
         "constants": _pairs(options.set, "--set", "INPUT=VALUE"),
@@ -142,12 +142,12 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
 
 
 def reading_of(options: ManifestOptions) -> dict[str, Any]:
-    """What was given of how the manifest is read."""
+    """Sheet, delimiter and encoding, as far as they were given, by name."""
     return {name: value for name in READING if (value := getattr(options, name)) is not None}
 
 
 def words(options: ManifestOptions) -> list[str]:
-    """The options of this module as they were typed, to be typed again."""
+    """The options of this module as words of a command line, to be typed again."""
     said: list[str] = []
     for name in ("workflow", *READING, *_ORDER):
         if (value := getattr(options, name)) is not None:
@@ -161,7 +161,7 @@ def words(options: ManifestOptions) -> list[str]:
 
 
 def folder_name(manifest: str) -> str:
-    """A name for a batch directory that tells what is in it: ``invoices-batch``."""
+    """Suggest a name for the batch directory: ``invoices-batch`` for ``invoices.csv``."""
     path = Path(manifest)
     while any(letter in path.name for letter in "*?["):
         path = path.parent
@@ -169,6 +169,11 @@ def folder_name(manifest: str) -> str:
 
 
 def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """Read ``NAME=VALUE`` of an option that can be given several times.
+
+    Raises:
+        WrongUse: There is no ``=``, or a name comes twice.
+    """
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""``opus-async batch status``: how a batch stands, from another terminal, while it runs or after it died."""
+"""``opus-async batch status``: prints how a batch stands, while it runs or after its process died."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli.batch import session, status_text
+from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opus_async.batch.outputs.status import Status
 
 _EVERY = 2.0
-"""Seconds between two looks of ``--watch``: each one reads the ledger."""
+"""Seconds between two readings of the ledger with ``--watch``."""
 _CLEAR = "\x1b[H\x1b[J"
 
 _EPILOG = """\
@@ -38,9 +38,9 @@ class StatusOptions(CommandOptions):
     """Options of ``batch status``.
 
     Attributes:
-        directory: Of the batch.
+        directory: The batch directory.
         json: Whether to print JSON.
-        watch: Whether to look again until nobody works on it.
+        watch: Whether to print again every two seconds until no process works on the batch.
     """
 
     directory: Path
@@ -60,11 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: StatusOptions) -> int:
-    """Look."""
+    """Print the state of the batch, once or until no process works on it."""
     from opus_async.batch.outputs.status import read_status
     from opus_async.cli.display import is_live
 
-    session.existing(options.directory)
+    existing_batch.read_meta(options.directory)
     redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)
     while True:
         status = read_status(options.directory)

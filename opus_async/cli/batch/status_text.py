@@ -1,4 +1,4 @@
-"""How a batch stands, for people: the figures, what did not complete and why, and what to do next."""
+"""The state of a batch as text: figures, what did not complete and why, and what to do next."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 _MOST_CAUSES = 5
 _SHOWN = 120
-"""Letters of an error: the whole of it stands in failures.jsonl and in the report."""
-_CLOCKS = 1.0
-"""Seconds by which the times of files and those in the ledger can differ."""
-_MADE_IN_THE_END = ("Failures", "Report")
-"""Files that tell nothing of what happened after they were made."""
+"""Characters of an error that are shown; failures.jsonl and the report have all of it."""
+_CLOCK_TOLERANCE = 1.0
+"""Seconds that the clock of the file system and that of the ledger may differ."""
+_WRITTEN_AT_THE_END = ("Failures", "Report")
+"""Files that are written at the end of a session only, and may be older than the ledger."""
 
 
 def as_text(status: Status) -> str:
-    """The whole of it."""
+    """All that is known of a batch, for a terminal."""
     parts = [headline(status), _figures(status), _work(status), _failures(status), _waiting(status)]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
 
 def headline(status: Status) -> str:
-    """What goes on with it, in one line."""
+    """The batch and whether a process works on it, in one line."""
     name = printable(str(status.directory))
     if status.process is not None:
         process, since = status.process, status.process.since
@@ -52,6 +52,7 @@ def headline(status: Status) -> str:
 
 
 def _figures(status: Status) -> str:
+    """Rows by state."""
     counts = status.counts
     remarks = {
         "unknown": "nobody can tell how they ended: look again, or decide",
@@ -78,7 +79,7 @@ def _figures(status: Status) -> str:
 
 
 def _work(status: Status) -> str:
-    """How fast it goes, and what it waits for; empty when nobody works on it."""
+    """Throughput, time left, stages and bottleneck; empty when no process works on the batch."""
     words = []
     if status.process is not None and status.rest_waits:
         words.append("the rest waits for a person")
@@ -100,6 +101,7 @@ def _work(status: Status) -> str:
 
 
 def _failures(status: Status) -> str:
+    """Why rows did not complete, with an example each."""
     if not status.failures:
         return ""
     lines = [f"{counted(status.counts.not_completed, 'row')} did not complete:"]
@@ -121,6 +123,7 @@ def _examples(group: FailureGroup) -> Iterator[str]:
 
 
 def _waiting(status: Status) -> str:
+    """Rows that wait for a person."""
     if not status.waiting:
         return ""
     rows = [(f"  {row.key}", f"job {row.remote_id}", _since(row.waiting_since)) for row in status.waiting]
@@ -134,6 +137,7 @@ def _since(moment: float | None) -> str:
 
 
 def _files(status: Status) -> str:
+    """Where results, failures and report lie, once a session has ended."""
     if status.process is not None or status.session is None:
         return ""
     named = {"Results": RESULTS, "Failures": FAILURES, "Report": REPORT}
@@ -142,7 +146,7 @@ def _files(status: Status) -> str:
         there.pop("Failures", None)
     lines = [
         (f"{what}:", f"'{command_line('batch', 'report', str(status.directory))}' makes it anew")
-        if what in _MADE_IN_THE_END and _is_behind(path, status.session.seen_at)
+        if what in _WRITTEN_AT_THE_END and _is_behind(path, status.session.seen_at)
         else (f"{what}:", str(path))
         for what, path in there.items()
     ]
@@ -150,11 +154,12 @@ def _files(status: Status) -> str:
 
 
 def _is_behind(path: Path, seen_at: float) -> bool:
-    """Whether a file was made before the last thing that a session did."""
-    return path.stat().st_mtime < seen_at - _CLOCKS
+    """Whether a file is older than the last entry of a session."""
+    return path.stat().st_mtime < seen_at - _CLOCK_TOLERANCE
 
 
 def _next(status: Status) -> str:
+    """Commands that can be run next."""
     from opus_async.batch.outputs.status import commands
 
     steps = [f"  {why}:\n      {command_line(*command)}" for why, command in commands(status)]

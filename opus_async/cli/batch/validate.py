@@ -1,4 +1,4 @@
-"""``opus-async batch validate``: a manifest, held against the workflow and the disk."""
+"""``opus-async batch validate``: checks a manifest against the workflow and the disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from opus_async.text import counted
 
 if TYPE_CHECKING:
     from opus_async.manifests.problem import Problem
-    from opus_async.manifests.validation.validate import Validation
+    from opus_async.manifests.validation.result import Validation
 
 STDOUT = Path("-")
 
@@ -43,7 +43,7 @@ class ValidateOptions(ManifestOptions, LimitOptions):
     """Options of ``batch validate``.
 
     Attributes:
-        json: Where every problem goes as JSON, ``-`` for stdout; None for nowhere.
+        json: The file that gets every problem as JSON, ``-`` for stdout; None for none.
     """
 
     json: Path | None
@@ -76,17 +76,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: ValidateOptions) -> int:
-    """Check it."""
+    """Check the manifest, and print what was found."""
     manifest = spec_options.manifest_of(options)
-    with _told(options.json, manifest) as told:
-        validation = connection.drive(_validated(options, manifest, told))
-        told.end(validation)
+    with _opened(options.json, manifest) as writer:
+        validation = connection.drive(_validated(options, manifest, writer))
+        writer.end(validation)
     if options.json != STDOUT:
         print(validation_text.table(validation, terminal_width()))
     return Exit.OK if validation.ok else Exit.WRONG_USE
 
 
-async def _validated(options: ValidateOptions, manifest: str, told: Problems) -> Validation:
+async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWriter) -> Validation:
     from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource
     from opus_async.batch.planning.open_batch import validate_manifest
     from opus_async.cli import display
@@ -101,7 +101,7 @@ async def _validated(options: ValidateOptions, manifest: str, told: Problems) ->
         progress.preparing = f"{counted(rows, 'row')} checked"
 
     board = display.make(progress, "validate", plain=options.debug)
-    async with connection.connect(options, limits=limits) as opus, display.Showing(board):
+    async with connection.connect(options, limits=limits) as opus, display.DisplayTask(board):
         return await validate_manifest(
             opus,
             BatchSpec(workflow_id=options.workflow, **spec_options.order_of(options)),
@@ -113,16 +113,16 @@ async def _validated(options: ValidateOptions, manifest: str, told: Problems) ->
                 max_in_flight=options.max_in_flight or ThroughputAssumptions().max_in_flight,
                 rate=limits.api_rate,
             ),
-            on_problem=told.add,
+            on_problem=writer.add,
             on_progress=tell,
         )
 
 
-class Problems:
-    """Writes every problem as it is found, then the rest: one JSON object, a line for each problem.
+class ProblemWriter:
+    """Writes a validation as one JSON object: each problem on a line when it is found, then the rest.
 
     Args:
-        write: Takes the text, piece by piece.
+        write: Called with the text, piece by piece.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
@@ -130,12 +130,12 @@ class Problems:
         self._count = 0
 
     def add(self, problem: Problem) -> None:
-        """Write one."""
+        """Write one problem."""
         self._write(f"{self._before()}{_as_json(problem.as_json())}")
         self._count += 1
 
     def end(self, validation: Validation) -> None:
-        """Write the rest."""
+        """Write everything but the problems, and end the object."""
         rest = {
             name: value for name, value in validation.as_json().items() if name not in {"errors", "warnings"}
         }
@@ -147,14 +147,14 @@ class Problems:
 
 
 @contextmanager
-def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
-    """Where the problems go: nowhere, to stdout, or to a file that is there whole or not at all.
+def _opened(destination: Path | None, manifest: str) -> Iterator[ProblemWriter]:
+    """Open what ``--json`` names: stdout, or a file that is written whole or not at all; None for nowhere.
 
     Raises:
         WrongUse: The file cannot be written, or is the manifest or a batch's.
     """
     if destination is None or destination == STDOUT:
-        yield Problems(sys.stdout.write if destination else lambda _: None)
+        yield ProblemWriter(sys.stdout.write if destination else lambda _: None)
         return
     from opus_async.batch.outputs import destinations
     from opus_async.disk import atomic_write
@@ -165,7 +165,7 @@ def _told(destination: Path | None, manifest: str) -> Iterator[Problems]:
         raise WrongUse(f"--json: {error.message}") from None
     try:
         with atomic_write(destination, private=False) as file:
-            yield Problems(lambda text: file.write(text.encode(errors="replace")))
+            yield ProblemWriter(lambda text: file.write(text.encode(errors="replace")))
     except OSError as error:
         raise WrongUse(f"--json: {destination} cannot be written ({error.strerror})") from None
 

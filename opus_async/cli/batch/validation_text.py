@@ -1,8 +1,7 @@
-"""What ``batch validate`` found, for people."""
+"""What ``batch validate`` found, as text."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,16 @@ from opus_async.cli.tables import columns
 from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
-    from opus_async.manifests.binding.columns import BoundColumn
+    from opus_async.manifests.binding.bound_column import BoundColumn
     from opus_async.manifests.validation.estimate import Estimate
-    from opus_async.manifests.validation.validate import Cause, Validation
+    from opus_async.manifests.validation.result import Cause, Validation
 
 MOST_CAUSES = 20
-"""Kinds of problems that are shown; a person mends the most frequent first."""
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+"""Causes that are shown at most, the most frequent ones."""
 
 
 def table(validation: Validation, width: int | None) -> str:
-    """The whole of it: what each column fills, what is wrong, and what the rest will take.
+    """A validation as text: what each column fills, what is wrong, and what the valid rows will take.
 
     Args:
         validation: What was found.
@@ -39,19 +37,19 @@ def table(validation: Validation, width: int | None) -> str:
 
 
 def binding(bound: Sequence[BoundColumn], width: int | None) -> str:
-    """What each column fills; empty for no columns."""
+    """A table of what each column fills; empty for no columns."""
     if not bound:
         return ""
     lines = [("COLUMN", "FILLS", "TYPE", "BOUND BY")]
     lines += [
-        (column.column, _filled(column), column.input.type if column.input else "", column.how)
+        (column.column, _filled(column), column.input.type if column.input else "", column.bound_by)
         for column in bound
     ]
     return columns(lines, width=width)
 
 
 def found(causes: Sequence[Cause], width: int | None) -> str:
-    """What is wrong, each kind once, with its first row; empty for nothing."""
+    """A table of problems, each cause once with its first row; empty for none."""
     if not causes:
         return ""
     lines = [("", "ROWS", "FIRST", "WHAT IS WRONG", "WHAT TO DO")]
@@ -71,16 +69,15 @@ def found(causes: Sequence[Cause], width: int | None) -> str:
 
 
 def _another(cause: Cause) -> str:
-    """What a second row has that is wrong in the same way; empty when it is no other value."""
+    """A value of another row with the same problem; empty when all rows have the same value."""
     if cause.other is None or not cause.other.where:
         return ""
-    first = _QUOTED.findall(cause.first.message)
-    value = next((value for value in _QUOTED.findall(cause.other.message) if value not in first), None)
+    value = next((part for part in cause.other.parts if part not in cause.first.parts), None)
     return f" ({cause.other.where}: {value})" if value else ""
 
 
 def verdict(validation: Validation) -> str:
-    """How many rows can be run."""
+    """How many rows can be run, in a sentence."""
     total = counted(validation.rows, "row")
     if validation.doomed:
         return f"{total}: none can be run as long as the manifest as a whole has errors."
@@ -90,7 +87,7 @@ def verdict(validation: Validation) -> str:
 
 
 def expected(estimate: Estimate) -> str:
-    """What the valid rows will take, and what that rests on."""
+    """What the valid rows will take, and the assumptions behind it."""
     low, high = estimate.seconds
     files = f"{counted(estimate.files, 'file')} of {precise_size(estimate.bytes)}"
     upload = f"{files} to upload, " if estimate.files else ""
@@ -102,6 +99,7 @@ def expected(estimate: Estimate) -> str:
 
 
 def _filled(column: BoundColumn) -> str:
+    """What a column fills, in a few words."""
     if column.problem:
         return "cannot be used"
     names = (

@@ -1,9 +1,10 @@
-"""``opus-async demo``: the whole way, on real documents and an embedded simulator.
+"""``opus-async demo``: runs a batch of real documents on an embedded simulator, and checks every answer.
 
-documents, contents, pdf, png   real files that open
-folder                          where they go
-running                         the batch, and every answer held against its file
-summary                         what came of it, in numbers
+documents, contents, pdf, png   make documents of several types that programs can open
+folder                          the output folder
+running                         runs the batch
+findings                        compares every answer with its file on disk
+summary                         what came of it, as text and JSON
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from opus_async.cli import argument_types
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Failed, Interrupted
 from opus_async.cli.options import CommandOptions
@@ -64,17 +66,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("--jobs", type=positive, default=JOBS, metavar="N", help="documents, one job each (%(default)s)")
+    add(
+        "--jobs",
+        type=argument_types.count,
+        default=JOBS,
+        metavar="N",
+        help="documents, one job each (%(default)s)",
+    )
     add("--out", type=Path, default=Path(OUT), metavar="DIR", help="folder for everything made (%(default)s)")
     add("--faults", choices=tuple(PROFILES), default="none", help="what goes wrong on the way (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="what documents, run times and faults depend on (0)")
-    add("--max-in-flight", type=positive, default=IN_FLIGHT, metavar="N", help="jobs at once (%(default)s)")
-    add("--fail-share", type=share, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1 (0)")
+    add(
+        "--max-in-flight",
+        type=argument_types.count,
+        default=IN_FLIGHT,
+        metavar="N",
+        help="jobs at once (%(default)s)",
+    )
+    add(
+        "--fail-share",
+        type=argument_types.share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of runs that fail, 0 to 1 (0)",
+    )
     add("--json", action="store_true", help="the summary as one JSON object on stdout")
 
 
 def run(options: DemoOptions) -> int:
-    """Show it."""
+    """Run the demo, and print its summary."""
     from opus_async.cli.demo import documents, folder, running, summary
 
     folder.prepare(options.out)
@@ -103,19 +123,3 @@ def run(options: DemoOptions) -> int:
     else:
         print(summary.as_text(findings, options.out))
     return findings.exit_code
-
-
-def positive(text: str) -> int:
-    """A whole number from 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1, for argparse."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError(text)
-    return value

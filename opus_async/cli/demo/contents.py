@@ -1,6 +1,6 @@
-"""What stands in the demo's documents: contracts, sensor tables, orders, reports, invoices, scans.
+"""Makes the content of the demo's documents: contracts, sensor tables, orders, reports, invoices, scans.
 
-Each maker takes a source of chance, a number that no other document has, and about how many bytes are wanted.
+Each maker takes a random generator, a number that no other document has, and about how many bytes are wanted.
 """
 
 from __future__ import annotations
@@ -153,4 +153,4 @@ MAKERS: Mapping[str, tuple[str, Maker]] = MappingProxyType(
         "pdf": ("invoice", invoice),
     }
 )
-"""Extension -> what such a file is called, and its maker."""
+"""Extension -> the beginning of such a file's name, and its maker."""

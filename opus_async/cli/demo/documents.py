@@ -23,7 +23,7 @@ class Document:
     """One file and what must come out of its job.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
         type: Upper-case name of its type.
         size: Bytes.
         sha256: Hex digest.
@@ -36,7 +36,7 @@ class Document:
 
 
 def make(folder: Path, count: int, seed: int) -> Iterator[Document]:
-    """Write documents, one at a time; the same seed makes the same."""
+    """Write documents, one at a time; the same seed gives the same documents."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         extension, (name, maker) = list(MAKERS.items())[index % len(MAKERS)]
@@ -49,12 +49,12 @@ def make(folder: Path, count: int, seed: int) -> Iterator[Document]:
 
 
 def wanted_size(chance: Random) -> int:
-    """Most documents are small and a few are large: half under 6 kB, a tenth over 200 kB."""
+    """Draw the size of a document in bytes: half are under 6 kB, a tenth over 200 kB."""
     return round(SMALLEST * math.pow(LARGEST / SMALLEST, chance.random() ** 2))
 
 
 def remove_ours(folder: Path) -> None:
-    """Delete what an earlier demo made; whatever has another name stays."""
+    """Delete the documents of an earlier demo; files of other names stay."""
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
             path.unlink()

@@ -1,4 +1,4 @@
-"""The demo's output folder: made, or taken over from an earlier demo, never taken from anybody else."""
+"""The demo's output folder: a new one, or that of an earlier demo, and no other."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from opus_async.transport.urls import is_loopback
 DOCUMENTS = "documents"
 MANIFEST = "manifest.csv"
 _MADE = (MANIFEST, RESULTS, REPORT, FAILURES, SUMMARY, f"{LEDGER}*", f"{LOCK}*", f"{MARK}*")
-"""Patterns of what a demo makes, its documents aside."""
+"""Patterns of the files that a demo makes beside its documents."""
 
 
 def prepare(folder: Path) -> None:
-    """Make it empty of an earlier demo's files.
+    """Make the folder, without an earlier demo's files.
 
     Raises:
         WrongUse: It holds something that is not a demo's, or cannot be written.
@@ -38,9 +38,10 @@ def prepare(folder: Path) -> None:
 
 
 def _check_ours(folder: Path) -> None:
+    """Raise WrongUse unless a demo has made the folder, and none is at work in it."""
     made = folder / DOCUMENTS
     marked = (folder / RESULTS).is_file() and made.is_dir() and not made.is_symlink()
-    if not marked or ((folder / LEDGER).exists() and not _is_a_demos(folder)):
+    if not marked or ((folder / LEDGER).exists() and not _is_of_a_demo(folder)):
         raise WrongUse(
             f"{folder} is not empty and was not made by a demo: nothing was touched. "
             "Choose another folder with --out."
@@ -49,8 +50,8 @@ def _check_ours(folder: Path) -> None:
         raise WrongUse(f"another demo is at work in {folder}: choose another folder with --out")
 
 
-def _is_a_demos(folder: Path) -> bool:
-    """Whether the ledger there is of our own manifest, run on this machine: then it is worth nothing."""
+def _is_of_a_demo(folder: Path) -> bool:
+    """Whether the ledger is that of a demo, on a simulator of this machine: then it may be deleted."""
     try:
         with LedgerReader(folder) as ledger:
             meta = ledger.meta

@@ -1,4 +1,4 @@
-"""PDF by hand: pages of text in Helvetica, uncompressed, with a cross-reference table that is right."""
+"""Writes PDF files: pages of text in Helvetica, uncompressed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CATALOG, _PAGES, _FONT, _INFO, _FIRST_PAGE = 1, 2, 3, 4, 5
 
 
 def document(title: str, pages: Sequence[Sequence[str]]) -> bytes:
-    """A PDF of these pages; characters outside Latin-1 become question marks."""
+    """A PDF with these pages, each a list of lines; characters outside Latin-1 become question marks."""
     first_contents = _FIRST_PAGE + len(pages)
     kids = " ".join(f"{_FIRST_PAGE + number} 0 R" for number in range(len(pages)))
     objects = [

@@ -1,4 +1,4 @@
-"""PNG by hand: eight bits of grey a pixel, through zlib."""
+"""Writes PNG files: pictures of eight bits of grey for each pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GREY, _DEPTH = 0, 8
 
 
 def image(rows: Sequence[bytes], *, comment: str) -> bytes:
-    """A picture of these rows, all of one length; a comment goes with it."""
+    """A picture of these rows, a byte for each pixel, all of the same length, with a comment."""
     header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), _DEPTH, _GREY, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows), level=1)
     return _SIGNATURE + b"".join(

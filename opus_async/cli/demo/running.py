@@ -1,29 +1,27 @@
-"""The demo's jobs: a batch like anybody's, and every answer held against its file."""
+"""Runs the demo's batch against a simulator of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from opus_async.batch import BatchObserver, BatchResult, run_batch
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.stored import NOT_COMPLETED
 from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
+from opus_async.cli.demo.findings import Findings
 from opus_async.cli.demo.folder import MANIFEST
-from opus_async.cli.errors import Exit, first_of
 from opus_async.config import RetryPolicy
 from opus_async.metrics.progress import Progress
 from opus_async.opus.client import OpusClient
 from opus_async.simulator import SimulatorConfig, SimulatorProcess, SimulatorStartError
 
-__all__ = ["Demo", "Findings", "SimulatorStartError"]
+__all__ = ["Demo", "SimulatorStartError"]
 
 WORKFLOW = "D0cumentWorkfl0w"
 RUN_TIME = "0.3-2.5"
@@ -32,93 +30,22 @@ WAITING_SHARE = 0.04
 THRESHOLD = 0.2
 GRACE = 2.0
 """Seconds over which an order with a lost answer is looked into. The default of 15 is for a real platform,
-where an accepted run may be queued; the simulator shows one at once, and the demo has an audience."""
+where an accepted run may be queued; the simulator shows one at once, and somebody watches the demo."""
 BASE, CAP = 0.1, 2.0
 """Backoff in seconds, short for the same reason."""
 _MOST_FAILURES = 5
-
-
-@dataclass
-class Findings:
-    """What the demo found; grows while it runs.
-
-    Attributes:
-        documents: What was sent.
-        completed: Jobs whose results came.
-        failures: Key and reason of those that gave none; the first few.
-        failed: How many gave none.
-        code: What the batch means for the exit code.
-        mismatches: One sentence for each answer that does not fit its file.
-        verified: Answers that fit.
-        job_seconds: Of each completed job.
-        stage_seconds: Stage -> seconds over all completed jobs.
-        wall: Seconds that the batch took.
-        stray_shells: Job shells made and never started, unbilled.
-        progress: Requests, retries, bytes.
-        counters: What the simulator counted on its side.
-        faults: The profile.
-        seed: Of everything.
-    """
-
-    documents: Sequence[Document]
-    progress: Progress
-    faults: str
-    seed: int
-    completed: int = 0
-    failures: list[str] = field(default_factory=list)
-    failed: int = 0
-    code: Exit = Exit.OK
-    mismatches: list[str] = field(default_factory=list)
-    verified: int = 0
-    job_seconds: list[float] = field(default_factory=list)
-    stage_seconds: dict[str, float] = field(default_factory=dict)
-    wall: float = 0.0
-    stray_shells: int = 0
-    counters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def executed_twice(self) -> int:
-        """Jobs that the simulator was told to start more than once."""
-        return len(self.counters.get("executed_twice", ()))
-
-    @property
-    def exit_code(self) -> Exit:
-        """0 only when every job completed, every answer fits and nothing ran twice."""
-        codes = {self.code}
-        if self.failed or self.mismatches or self.executed_twice or self.verified != len(self.documents):
-            codes.add(Exit.FAILED)
-        return first_of(codes)
-
-    def take(self, line: Mapping[str, Any]) -> None:
-        """Judge one line of ``results.jsonl``."""
-        self.completed += 1
-        self.job_seconds.append(line["timings"]["total"])
-        for stage in self.progress.stages:
-            spent = self.stage_seconds.get(stage, 0.0)
-            self.stage_seconds[stage] = spent + line["timings"].get(stage, 0.0)
-        wrong = list(differences(self.documents[line["index"]], line["outputs"]))
-        self.mismatches += wrong
-        self.verified += not wrong
-
-
-def differences(document: Document, outputs: Mapping[str, Any]) -> Iterator[str]:
-    """Where the platform saw another file than the one on disk."""
-    expected = {"SHA-256": document.sha256, "Size": document.size, "Type": document.type}
-    for name, value in expected.items():
-        if outputs.get(name) != value:
-            yield f"{document.path.name}: {name} is {value} on disk, the job saw {outputs.get(name)}"
 
 
 class Demo:
     """Runs a batch, one row per document, against a simulator of its own.
 
     Args:
-        documents: What to send.
+        documents: The documents to send.
         folder: The batch directory.
         faults: The simulator's fault profile.
-        seed: What every draw depends on.
+        seed: The seed of all chance in the simulator.
         max_in_flight: Jobs at once.
-        fail_share: Share of runs that fail.
+        fail_share: Share of runs that fail, 0 to 1.
         plain: Draw lines even on a terminal, because a log goes there too.
     """
 
@@ -150,11 +77,11 @@ class Demo:
         )
 
     async def run(self) -> Findings:
-        """Run it to the end.
+        """Run the batch to its end, and check its answers.
 
         Raises:
             SimulatorStartError: The simulator did not come up.
-            OpusError: What doomed all jobs.
+            OpusError: What made every job fail.
         """
         _write_manifest(self._folder, self._documents)
         async with SimulatorProcess(self._config) as simulator:
@@ -170,7 +97,7 @@ class Demo:
         faults = self._config.faults
         title = "demo" if faults == "none" else f"demo, faults {faults}"
         board = display.make(self.progress, title, plain=self._plain)
-        async with self._client(simulator) as opus, display.Showing(board):
+        async with self._client(simulator) as opus, display.DisplayTask(board):
             return await run_batch(
                 opus,
                 self._folder / MANIFEST,

@@ -1,4 +1,4 @@
-"""What came of the demo, in numbers: for people and for machines."""
+"""The summary of a demo, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from opus_async.cli.demo.documents import Document
+from opus_async.cli.demo.findings import Findings
 from opus_async.cli.demo.folder import DOCUMENTS
-from opus_async.cli.demo.running import WORKFLOW, Findings
+from opus_async.cli.demo.running import WORKFLOW
 from opus_async.cli.program import NAME, command_line
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.layout import REPORT, RESULTS
+from opus_async.metrics.distribution import Distribution
 from opus_async.metrics.event_counts import RetryCause
 from opus_async.text import plural
 
 _MEGA = 1_000_000
-_SHARE = 0.95
 
 
 def described(documents: Sequence[Document]) -> str:
-    """``200 documents, 14.2 MB``."""
+    """The number and size of documents: ``200 documents, 14.2 MB``."""
     size = sum(document.size for document in documents)
     return f"{len(documents)} {plural(len(documents), 'document', 'documents')}, {size / _MEGA:.1f} MB"
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """The summary for a machine."""
+    """The summary as JSON."""
     return {
         "jobs": len(findings.documents),
         "completed": findings.completed,
@@ -41,8 +41,8 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "bytes": sum(document.size for document in findings.documents),
         "wall_seconds": round(findings.wall, 3),
         "jobs_per_second": round(_rate(findings), 2),
-        "job_seconds_median": round(_median(findings), 3),
-        "job_seconds_p95": round(_p95(findings), 3),
+        "job_seconds_median": round(_job_seconds(findings).median, 3),
+        "job_seconds_p95": round(_job_seconds(findings).high, 3),
         "stage_seconds_mean": {stage: round(spent, 4) for stage, spent in _stages(findings).items()},
         "requests": dict(findings.progress.requests),
         "retries": dict(_retries(findings)),
@@ -54,7 +54,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 
 def as_text(findings: Findings, out: Path) -> str:
-    """The summary for a person."""
+    """The summary as text, with commands to run next."""
     rows = [(f"  {name}", value) for name, value in _rows(findings)]
     blocks = ["", columns(rows, width=terminal_width())]
     if findings.failures:
@@ -66,12 +66,12 @@ def as_text(findings: Findings, out: Path) -> str:
 
 def _rows(findings: Findings) -> list[tuple[str, str]]:
     stages = ", ".join(f"{stage} {_short(spent)}" for stage, spent in _stages(findings).items())
-    requests = findings.progress.requests
+    requests, spent = findings.progress.requests, _job_seconds(findings)
     rows = [
         ("jobs", f"{findings.completed} completed, {findings.failed} failed"),
         ("documents", f"{described(findings.documents)}: {_listed(_types(findings))}"),
         ("wall time", f"{findings.wall:.1f} s, {_rate(findings):.1f} jobs/s"),
-        ("job time", f"median {_median(findings):.2f} s, 95 % within {_p95(findings):.2f} s"),
+        ("job time", f"median {spent.median:.2f} s, 95 % within {spent.high:.2f} s"),
         ("mean by stage", stages),
         ("requests", f"{requests.total():,}: {_listed(requests)}"),
         ("retries", _counted(_retries(findings))),
@@ -109,7 +109,7 @@ def _types(findings: Findings) -> Counter[str]:
 
 
 def _faults(findings: Findings) -> Counter[str]:
-    """By kind, over all operations."""
+    """Faults that the simulator has injected, by kind, over all operations."""
     kinds: Counter[str] = Counter()
     for name, number in findings.counters.get("faults", {}).items():
         kinds[name.partition(".")[2]] += number
@@ -125,17 +125,12 @@ def _rate(findings: Findings) -> float:
     return findings.completed / findings.wall if findings.wall else 0.0
 
 
-def _median(findings: Findings) -> float:
-    return median(findings.job_seconds) if findings.job_seconds else 0.0
-
-
-def _p95(findings: Findings) -> float:
-    ordered = sorted(findings.job_seconds)
-    return ordered[min(int(len(ordered) * _SHARE), len(ordered) - 1)] if ordered else 0.0
+def _job_seconds(findings: Findings) -> Distribution:
+    return Distribution.of(findings.job_seconds or [0.0])
 
 
 def _retries(findings: Findings) -> Counter[str]:
-    """Causes in words -> attempts that were followed by another."""
+    """Cause in words -> attempts that were followed by another."""
     return Counter({_cause(cause): number for cause, number in findings.progress.retries.items()})
 
 

@@ -1,8 +1,12 @@
-"""``opus-async doctor``: is this machine ready, and if not, what has to be done?
+"""``opus-async doctor``: checks whether this machine is ready, and says what has to be done if not.
 
-``checks`` is what a check found; ``local`` looks at key, URLs, proxy, open files and versions and sends
-nothing; ``network`` looks at name, connection, certificate and clock; ``service`` asks which generation of
-the API answers and makes one live call; ``refusals`` says what it means that a call failed.
+checks              the result of a check, as a value
+local_checks        key, URLs, proxy, open files and versions; sends nothing
+network_checks      name, connection and clock
+certificate_check   the certificate of the platform
+api_checks          which generation of the API answers, and one live call
+diagnosis           what it means that a call failed
+sockets             what the checks do with connections
 """
 
 from __future__ import annotations
@@ -67,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: DoctorOptions) -> int:
-    """Examine everything."""
+    """Run all checks, and print what they found."""
     from opus_async.cli.doctor.checks import State
 
     checks = _examined(options)

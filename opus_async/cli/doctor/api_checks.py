@@ -1,4 +1,4 @@
-"""Who answers, and whether to this key: the generations of the API, then one live call."""
+"""Checks which generations of the API answer, then makes one live call with the key."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from opus_async.opus.client import OpusClient
 from opus_async.opus.protocol.api_versions import AUTO
 
 PROBE = "0000000000000000"
-"""No workflow has this id: the answer 404 tells that the key was accepted."""
-PERSISTENCE = 3.0
-"""Seconds over which a call is tried again: what lasts longer is worth telling."""
+"""An id that no workflow has: the answer 404 shows that the key was accepted."""
+RETRY_SECONDS = 3.0
+"""Seconds over which a call is repeated; what lasts longer is reported."""
 GENERATION, CALL, SCHEMA = "generation", "live call", "input type"
 STEPS = (GENERATION, CALL)
 
 
 async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
-    """Ask every generation whether it answers, then read a workflow with the configured one."""
+    """Ask every generation whether it answers, then read a workflow with the configured one.
+
+    Args:
+        options: Of the command.
+        base_url: The platform's URL.
+    """
     try:
         api = connection.generation(options)
         anyone = _client(AUTO)
@@ -31,43 +36,43 @@ async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
         return [skipped(step, "needs what has to be mended above") for step in STEPS]
     async with anyone:
         answers = await anyone.generations()
-    spoken = _spoken(api, answers)
-    asked = answers[spoken]
+    used = _used(api, answers)
+    asked = answers[used]
     if asked is False and any(answers.values()):
-        return [_another(spoken, answers)]
+        return [_other_answers(used, answers)]
     # Who has just waited in vain for a turn need not wait again.
-    found = asked if isinstance(asked, RateLimited) else await _read(spoken, options.workflow)
+    found = asked if isinstance(asked, RateLimited) else await _read(used, options.workflow)
     if asked is False:
         return [diagnosis.of_host(GENERATION, answers, found, base_url)]
     return [
-        _generation(api, spoken, answers),
+        _generation(api, used, answers),
         _call(found, options.workflow, works=asked is True),
         *_schema(found),
     ]
 
 
-def _spoken(api: str, answers: Mapping[str, bool | OpusError]) -> str:
-    """The generation that the configured one comes to: itself, or for ``auto`` what a client would take."""
+def _used(api: str, answers: Mapping[str, bool | OpusError]) -> str:
+    """The generation that a client would use: the configured one, or for ``auto`` the first that answers."""
     if api != AUTO:
         return api
     return next((name for name, answer in answers.items() if answer is not False), next(iter(answers)))
 
 
-def _generation(api: str, spoken: str, answers: Mapping[str, bool | OpusError]) -> Check:
+def _generation(api: str, used: str, answers: Mapping[str, bool | OpusError]) -> Check:
     told = ", ".join(_told(name, answer) for name, answer in answers.items())
-    if answers[spoken] is not True:
+    if answers[used] is not True:
         return skipped(GENERATION, f"{told}: that is neither yes nor no, see the live call")
-    return good(GENERATION, f"{told}; used: {spoken if api == spoken else f'{spoken} ({api})'}")
+    return good(GENERATION, f"{told}; used: {used if api == used else f'{used} ({api})'}")
 
 
-def _another(spoken: str, answers: Mapping[str, bool | OpusError]) -> Check:
-    """The configured generation is not there, and another is or may be."""
+def _other_answers(used: str, answers: Mapping[str, bool | OpusError]) -> Check:
+    """The check where the configured generation does not answer, and another does or may."""
     others = {name: answer for name, answer in answers.items() if answer is not False}
     told = ", ".join(_told(name, answer) for name, answer in others.items())
     name = next((name for name, answer in others.items() if answer is True), next(iter(others)))
     return bad(
         GENERATION,
-        f"{spoken} does not answer at this base URL; {told}",
+        f"{used} does not answer at this base URL; {told}",
         f"set OPUS_API={name}, or pass --api {name} (in Python: api={name!r})",
     )
 
@@ -107,11 +112,11 @@ def _schema(found: Workflow | OpusError) -> list[Check]:
 
 
 def _client(api: str) -> OpusClient:
-    """A client that soon gives up; what is odd about key and URL has been said already."""
+    """A client that soon gives up, and does not warn: key and URL have been checked already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return OpusClient(
             api=api,  # type: ignore[arg-type] # a name that the client itself has told, or auto
-            retry=RetryPolicy(attempts=3, max_elapsed=PERSISTENCE, base=0.2),
+            retry=RetryPolicy(attempts=3, max_elapsed=RETRY_SECONDS, base=0.2),
             timeouts=Timeouts(connect=PATIENCE, request=PATIENCE),
         )

@@ -1,4 +1,4 @@
-"""What a check found, and what to do about it."""
+"""The result of a check: what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 PATIENCE = 10.0
-"""Seconds for each step."""
+"""Seconds after which a step of a check is given up."""
 
 
 class State(Enum):
@@ -20,7 +20,7 @@ class State(Enum):
 
     @property
     def mark(self) -> str:
-        """One character for the table."""
+        """The state as one character, for the table."""
         return {"good": "✓", "risk": "!", "bad": "✗", "skipped": "-"}[self.value]
 
 
@@ -41,25 +41,37 @@ class Check:
     fix: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The line for a machine."""
+        """The check as JSON."""
         return {"name": self.name, "state": self.state.value, "finding": self.finding, "fix": self.fix}
 
 
+class StepFailed(Exception):
+    """A step failed, and those after it need not be taken.
+
+    Attributes:
+        check: What the step found.
+    """
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.finding)
+        self.check = check
+
+
 def good(name: str, finding: str) -> Check:
-    """Nothing to do."""
+    """A check of something that works."""
     return Check(name, State.GOOD, finding)
 
 
 def risk(name: str, finding: str, fix: str) -> Check:
-    """It works, and may not always."""
+    """A check of something that works, but may not always."""
     return Check(name, State.RISK, finding, fix)
 
 
 def bad(name: str, finding: str, fix: str) -> Check:
-    """It does not work."""
+    """A check of something that does not work."""
     return Check(name, State.BAD, finding, fix)
 
 
 def skipped(name: str, because: str) -> Check:
-    """It was not looked at."""
+    """A check that was not made."""
     return Check(name, State.SKIPPED, because)

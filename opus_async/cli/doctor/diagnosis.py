@@ -34,13 +34,13 @@ _NEW_KEY = "make a new one in Opus under My Organization > settings > API Keys"
 
 
 def of_host(name: str, generations: Iterable[str], found: Workflow | OpusError, base_url: str) -> Check:
-    """Who answers where no generation of the API does.
+    """The check of a base URL where no generation of the API answers: what answers instead.
 
     Args:
-        name: Of the check.
-        generations: That were asked for.
-        found: What a call there found.
-        base_url: Where it went.
+        name: The name of the check.
+        generations: The generations that were asked.
+        found: What a call there gave.
+        base_url: The URL that was asked.
     """
     url = URL(base_url)
     correct = "correct OPUS_BASE_URL, or unset it to use the vendor's"
@@ -76,13 +76,13 @@ def of_host(name: str, generations: Iterable[str], found: Workflow | OpusError, 
 def of_call(  # noqa: PLR0911 - a table
     name: str, error: OpusError, workflow_id: str | None, *, works: bool
 ) -> Check:
-    """What a failed live call means.
+    """The check of a live call that failed.
 
     Args:
-        name: Of the check.
-        error: Of the call.
-        workflow_id: What was asked for; None for an id that nothing has.
-        works: Whether another call with the same key was let through.
+        name: The name of the check.
+        error: What the call failed with.
+        workflow_id: The workflow that was asked for; None for an id that no workflow has.
+        works: Whether another call with the same key was accepted.
     """
     match error:
         case AuthenticationError():
@@ -201,5 +201,5 @@ def _of_outage(name: str, error: ServerError) -> Check:
 
 
 def _seen(error: APIError) -> str:
-    """The platform's own words."""
+    """The status and the platform's own words."""
     return f"HTTP {error.status}: {error.detail}" if error.detail else f"HTTP {error.status}"

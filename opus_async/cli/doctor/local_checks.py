@@ -1,4 +1,4 @@
-"""What can be seen without the network."""
+"""Checks that need no network: versions, key, URLs, proxy, open files."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from opus_async.transport.urls import is_loopback, without_query
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)
-"""Older ones send an empty body again after a broken connection, and storage says 200 to it."""
+"""Older versions repeat a request with an empty body after a broken connection, and storage answers 200."""
 
 
 def examine(options: DoctorOptions) -> Iterator[Check]:
-    """Everything here; ``options`` are the command's."""
+    """Make all checks of this module, with the options of the command."""
     yield versions()
     yield key()
     yield base_url()
@@ -41,7 +41,7 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
 
 
 def versions() -> Check:
-    """Python and what we stand on."""
+    """Check the versions of Python and of the packages that we need."""
     found = {name: version for name in PACKAGES if (version := _version(name))}
     words = [f"opus-async {_version('opus-async') or 'not installed'}"]
     words += [f"Python {platform.python_version()}"]
@@ -55,7 +55,7 @@ def versions() -> Check:
 
 
 def env_file(loaded: Loaded) -> Iterator[Check]:
-    """What ``.env``, or the file that was named instead, has to do with it."""
+    """Report what ``.env``, or the file of ``--env-file``, sets."""
     name = str(loaded.path)
     if loaded.unread:
         yield risk(name, f"cannot be read: {loaded.unread}", "remove or mend it, if it is meant to be read")
@@ -64,12 +64,12 @@ def env_file(loaded: Loaded) -> Iterator[Check]:
 
 
 def env_file_refused(error: ConfigurationError) -> Check:
-    """That it would lead a key astray."""
+    """Report a ``.env`` that would send the key to another host."""
     return bad(".env", error.message, "remove it, if it is not yours")
 
 
 def key() -> Check:
-    """Whether there is a service key, and its shape."""
+    """Check that there is a service key, and its shape."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -82,7 +82,7 @@ def key() -> Check:
 
 
 def base_url() -> Check:
-    """Whether the base URL can be used."""
+    """Check the base URL."""
     try:
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
@@ -95,7 +95,7 @@ def base_url() -> Check:
 
 
 def api(options: DoctorOptions) -> Check:
-    """Which generation of the API is wanted."""
+    """Check which generation of the API is configured."""
     try:
         wanted = connection.generation(options)
     except ConfigurationError as error:
@@ -109,7 +109,7 @@ def api(options: DoctorOptions) -> Check:
 
 
 def callback_url() -> Check:
-    """Whether the callback URL can be used; its path can be a secret and is not shown."""
+    """Check the callback URL; its path can be a secret and is not shown."""
     url = resolve_callback(None)
     if url is None:
         return good("callback URL", "none: jobs are polled")
@@ -121,7 +121,7 @@ def callback_url() -> Check:
 
 
 def proxy() -> Check:
-    """What the environment says of proxies, without their passwords."""
+    """Report the proxies of the environment, without their passwords."""
     found = {kind: without_query(url) for kind, url in urllib.request.getproxies().items() if kind != "no"}
     if not found:
         return good("proxy", "none in the environment")
@@ -131,7 +131,7 @@ def proxy() -> Check:
 
 
 def file_limit(limits: Limits) -> Check:
-    """Whether the limit of open files allows what runs at once; a command raises its own as far as it may."""
+    """Check the hard limit of open files: commands raise the soft one as far as they may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = open_files.needed(limits)
     finding = f"{soft:,} allowed, {needed} needed with the default limits"
@@ -146,7 +146,7 @@ def file_limit(limits: Limits) -> Check:
 
 
 def _is_here() -> bool:
-    """Whether the platform is on this machine."""
+    """Whether the base URL is on this machine."""
     with suppress(ConfigurationError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return is_loopback(resolve_base_url(None))

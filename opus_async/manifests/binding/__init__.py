@@ -1,1 +1,1 @@
-"""Which cell of a manifest fills which input of a workflow."""
+"""From rows of a manifest to requests of jobs: which cell fills which input."""

@@ -1,4 +1,4 @@
-"""A row of a manifest -> the request of a job: which cell fills which input, and what fills the rest."""
+"""Makes the request of a job from a row of a manifest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.gaps import literal
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
-from opus_async.manifests.binding import outside_files
+from opus_async.manifests.binding.bound_column import BoundColumn
 from opus_async.manifests.binding.cells import parse_array, to_json_value
-from opus_async.manifests.binding.columns import BoundColumn, Columns, absent
+from opus_async.manifests.binding.column_table import ColumnTable, missing_column
+from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
-from opus_async.manifests.binding.outside_files import Fence
+from opus_async.manifests.binding.row_files import RowFiles
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.models import InputField, JobRequest, Workflow
@@ -29,7 +30,7 @@ class Binding:
     """Binds the rows of one manifest to one workflow.
 
     Args:
-        workflow: What the rows are jobs of, in the version that is run.
+        workflow: The workflow that runs the rows, in the version that is run.
         columns: ``--map``: column -> the name of an input, or of ``key``, ``title`` or ``description``; empty
             to leave the column out.
         constants: ``--set``: the name of an input -> its value in every row that has none of its own. Text
@@ -38,20 +39,20 @@ class Binding:
             :mod:`opus_async.manifests.binding.templates`.
         description: A template for rows without a description of their own.
         key: The column that names the rows; None for the reserved column ``key``, where there is one.
-        timeout: Seconds for each job until its end is not waited for any longer.
-        version_number: Pins the version of the workflow.
+        timeout: Seconds to wait for the end of each job; None for no limit.
+        version_number: Pins the version of the workflow by number.
         version_id: Pins it by UUID, and wins over the number.
         folder: Whether the rows are the files of a folder or a pattern: their names are taken as they are.
-        allow_outside: Whether cells may name files outside of the folder that they start at; a batch says
-            what it was told.
-        constants_in_digest: Whether the digest of a row is made of its constants, too; not so for a batch of
-            an earlier release, whose ledger has digests without them.
+        allow_outside: Whether cells may name files outside of the folder that they start at.
+        constants_in_digest: Whether the digest of a row covers its constants; not so for a batch of an
+            earlier release, whose ledger has digests without them.
 
     Attributes:
-        workflow: As given.
-        constants: As given, but as JSON can hold it and with the full paths of files: what to keep, to bind
-            alike in another process.
-        key_column: As given.
+        workflow: The workflow.
+        key_column: The column that ``key`` named.
+        constants: The constants as JSON can hold them, with full paths of files, so that they can be stored
+            and used for a binding in another process.
+        files: The local files that rows name.
         constants_in_digest: As given.
 
     Raises:
@@ -77,40 +78,41 @@ class Binding:
         self.workflow = workflow
         self.key_column = key
         self.constants_in_digest = constants_in_digest
-        self._mapping = dict(columns)
         self._timeout = timeout
         self._version_number = version_number
         self._version_id = version_id
-        self._files = FileCells(literal=folder)
         self._allow_outside = allow_outside
-        self._fences: dict[Path, Fence] = {}
         self._title = _template("--title", title)
         self._description = _template("--description", description)
         self._set = Constants(workflow, constants)
-        self.constants: Mapping[str, Any] = self._set.kept
-        self._columns = Columns(
-            workflow, mapping=self._mapping, key=key, folder=folder, filled=frozenset(self._set.values)
+        self.constants: Mapping[str, Any] = self._set.stored
+        filled = frozenset(self._set.values)
+        self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
+        self._table = ColumnTable(self._columns, workflow, mapping=columns, key=key, filled=filled)
+        self._file_cells = FileCells(literal=folder)
+        self.files = RowFiles(
+            self._columns, self._file_cells, constants=self._set.files, allow_outside=allow_outside
         )
 
     def column(self, name: str) -> BoundColumn:
-        """What a column is for, by its own name alone."""
+        """What a column is for, by its own name, whatever other columns there are."""
         return self._columns.bound(name)
 
-    def table(self, columns: Sequence[str], *, scattered: bool = False) -> list[BoundColumn]:
-        """What each of these columns is for, and what is wrong with them side by side: to be shown.
+    def table(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
+        """What each of these columns is for, and what is wrong with them side by side.
 
         Args:
             columns: Their names.
-            scattered: Whether each row has some of them, so that two may fill the same input.
+            per_row_columns: Whether each row may have other columns, so that two may fill the same input.
         """
-        return self._columns.table(columns, scattered=scattered)
+        return self._table.lines(columns, per_row_columns=per_row_columns)
 
     def unfilled(self, columns: Sequence[str]) -> list[InputField]:
         """The required inputs that neither these columns nor ``--set`` fill."""
-        return self._columns.unfilled(self.table(columns))
+        return self._table.unfilled(self.table(columns))
 
-    def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
-        """Everything that is wrong with a manifest of these columns, before any row is looked at."""
+    def problems(self, columns: Sequence[str], *, per_row_columns: bool = False) -> Iterator[Problem]:
+        """What is wrong with a manifest of these columns in every row; arguments as in :meth:`table`."""
         for warning in self.workflow.warnings:
             yield Problem(
                 message=str(warning),
@@ -118,14 +120,23 @@ class Binding:
                 severity=Severity.WARNING,
                 input=warning.display_name,
             )
-        yield from self._columns.problems(columns, scattered=scattered)
+        yield from self._table.problems(columns, per_row_columns=per_row_columns)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():
                 if not is_column(name, columns):
-                    yield absent(flag, name, columns)
+                    yield missing_column(flag, name, columns)
+
+    def constant_cells(self, cells: Mapping[str, Any]) -> Iterator[tuple[InputField, Any]]:
+        """The inputs that ``--set`` fills in a row, each with what a cell would hold that fills it alike."""
+        if not self._set.cells:
+            return
+        filled = {field.variable_name for name in cells if (field := self.column(name).input)}
+        for variable, cell in self._set.cells.items():
+            if variable not in filled:
+                yield self.workflow.inputs[variable], cell
 
     def check(self, columns: Sequence[str]) -> None:
-        """Stop at columns that cannot be run as they are.
+        """Refuse columns with which no row can be run.
 
         Raises:
             ManifestError: With each problem and its fix.
@@ -134,16 +145,16 @@ class Binding:
         if wrong:
             raise ManifestError("The manifest does not fit the workflow; nothing was sent:", wrong)
 
-    def expand(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
-        """The row as it is planned: its patterns replaced by what they match now, and all of it fit for JSON.
+    def expand_globs(self, cells: Mapping[str, Any], base: Path) -> dict[str, Any]:
+        """A row as it is stored when a batch is planned: patterns replaced by the files that they match now.
 
         Args:
             cells: Column -> value.
             base: The folder that relative files start at.
 
         Returns:
-            The same columns, but for values that JSON cannot hold in columns without use. Lists of files are
-            lists; all else that :meth:`request` reads from text is still text.
+            Column -> value as JSON can hold it. Values that it cannot hold are left out where the column is
+            not used. Lists of files are lists; all else that :meth:`request` reads from text is still text.
 
         Raises:
             InvalidInputs: A pattern matches no file, or more than the one that the input takes; JSON cannot
@@ -155,18 +166,18 @@ class Binding:
             bound = self.column(name)
             try:
                 if bound.input is not None and takes_files(bound.input):
-                    expanded[name] = self._files.expand(bound.input, value, base)
+                    expanded[name] = self._file_cells.expand(bound.input, value, base)
                 else:
                     expanded[name] = to_json_value(value, bound.input)
             except ValueError as error:
-                if bound.slot is not None or bound.is_key:
+                if bound.target is not None or bound.is_key:
                     problems.append(_problem(bound, Unfit.of(error)))
         if problems:
             raise InvalidInputs(problems)
         return expanded
 
-    def kept(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """A row that cannot be expanded, as JSON can hold it: patterns as they are, all else as text."""
+    def as_stored(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """A row that cannot be expanded, as JSON can hold it: patterns stay, other values become text."""
         kept: dict[str, Any] = {}
         for name, value in cells.items():
             try:
@@ -183,10 +194,10 @@ class Binding:
         Args:
             cells: Column -> value, expanded or not.
             index: The row's place in the manifest, from 0.
-            key: What names it.
+            key: The row's key.
             base: The folder that relative files start at.
-            to_send: Whether its files are about to be sent: then, when they are taken up, it is looked once
-                more that they lie in the folder.
+            to_send: Whether its files are about to be sent: then it is checked once more, when each is
+                opened, that it lies in the folder.
 
         Raises:
             InvalidInputs: A column cannot be used, two fill one input, or a list has items of another type
@@ -226,108 +237,14 @@ class Binding:
             version_number=self._version_number,
         )
 
-    def files(self, cells: Mapping[str, Any], base: Path) -> list[Path]:
-        """The local files of an expanded row, in the order of its columns, then those of ``--set``."""
-        found: list[Path] = []
-        filled: set[str] = set()
-        for name, value in cells.items():
-            field = self.column(name).input
-            if field is not None:
-                filled.add(field.variable_name)
-                found += [part for part in self.file_parts(name, value, base) or () if isinstance(part, Path)]
-        for variable, files in self._set.files.items():
-            if variable not in filled:
-                found += files
-        return found
-
-    def file_parts(self, column: str, value: Any, base: Path) -> list[Any] | None:
-        """What one cell of an expanded row names: paths of local files, and all else as it is.
-
-        Returns:
-            None for a column that fills no input of files.
-        """
-        field = self.column(column).input
-        return None if field is None else self.input_parts(field, value, base)
-
-    def input_parts(self, field: InputField, value: Any, base: Path) -> list[Any] | None:
-        """What a value of an input names, like :meth:`file_parts`."""
-        if not takes_files(field):
-            return None
-        given = self._files.given(field, value, base)
-        return given if isinstance(given, list) else [given]
-
-    def refuse_outside(self, cells: Mapping[str, Any], base: Path) -> None:
-        """Raise InvalidInputs where a row names files that :meth:`outside` finds."""
-        if strays := self.outside(cells, base):
-            raise InvalidInputs([outside_files.problem(column, path) for column, path in strays])
-
-    def outside(self, cells: Mapping[str, Any], base: Path) -> list[tuple[str, str]]:
-        """The files that a row names outside of a folder, where that is not allowed.
-
-        Files of ``--set`` are none of them: a person named each.
-
-        Args:
-            cells: Column -> value. Not expanded, patterns are found that begin outside, before they are
-                followed; expanded, all the rest.
-            base: The folder.
-
-        Returns:
-            Column and path, as the row names it.
-        """
-        if self._allow_outside:
-            return []
-        fence = self._fences.get(base)
-        if fence is None:
-            fence = self._fences[base] = Fence(base)
-        found = []
-        for name, value in cells.items():
-            field = self.column(name).input
-            if field is not None and takes_files(field):
-                named = self._files.named(field, value)
-                parts = self.file_parts(name, value, base) or ()
-                found += [(name, str(named[place])) for place in fence.strays(parts)]
-        return found
-
-    def key_cell(self, cells: Mapping[str, Any]) -> Any:
-        """What names the row in the manifest; None when nothing does."""
-        return next((value for name, value in cells.items() if self.column(name).is_key), None)
-
-    def content(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """The cells that say what the job is to do: those that fill an input, and are not its key alone.
-
-        What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows.
-        """
-        return {name: value for name, value in cells.items() if self.column(name).input is not None}
-
-    def constant_content(self, cells: Mapping[str, Any]) -> list[tuple[InputField, Any]]:
-        """The inputs that ``--set`` fills in a row, each with what a cell would hold that fills it alike."""
-        if not self._set.cells:
-            return []
-        filled = {field.variable_name for name in cells if (field := self.column(name).input)}
-        return [
-            (self.workflow.inputs[variable], cell)
-            for variable, cell in self._set.cells.items()
-            if variable not in filled
-        ]
-
-    def content_name(self, column: str) -> str:
-        """What names the input of a column in a digest: renaming the column changes nothing."""
-        target = self.column(column).input
-        return column if target is None else self.input_name(target)
-
-    def input_name(self, field: InputField) -> str:
-        """What names an input in a digest."""
-        alike = sum(other.display_name == field.display_name for other in self.workflow.inputs.values())
-        return field.display_name if alike == 1 else field.variable_name
-
     def _given(self, field: InputField, value: Any, base: Path) -> Any:
         if takes_files(field):
-            return self._files.given(field, value, base)
+            return self._file_cells.given(field, value, base)
         return parse_array(value, field) if field.type == "array" else value
 
 
 def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
-    """The problem with what stands in a column."""
+    """The problem with the value of a column."""
     field = bound.input
     return unfit.problem(
         subject=f"column {quoted(bound.column)}",
@@ -338,7 +255,7 @@ def _problem(bound: BoundColumn, unfit: Unfit) -> InputProblem:
 
 
 def _confined(given: Any, base: Path) -> Any:
-    """Paths that are looked at once more when their files are taken up."""
+    """Paths that are checked once more when their files are opened: they have to lie in the folder."""
     if isinstance(given, list):
         return [_confined(part, base) for part in given]
     return Confined(str(given), str(base)) if isinstance(given, Path) else given
@@ -352,4 +269,4 @@ def _template(flag: str, text: str | None) -> Template | None:
 
 
 def _filled(template: Template | None, cells: Mapping[str, Any], key: str, index: int) -> str | None:
-    return (template.fill(cells, key=key, index=index) or None) if template else None
+    return (template.render(cells, key=key, index=index) or None) if template else None

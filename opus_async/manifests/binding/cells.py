@@ -1,7 +1,7 @@
-"""The values of cells: as JSON can hold them, and as an input of a type takes them. Pure.
+"""Converts values of cells: to what JSON can hold, and to what an input of a type takes.
 
-What a text means beyond lists (``"0.8"``, ``"true"``, the JSON text of an object) is the platform's to say.
-Every refusal is an ``Unfit`` whose text completes the sentence "column X ...".
+What a text means beyond lists (``"0.8"``, ``"true"``, the JSON text of an object) is decided by the platform.
+A value is refused with ``Unfit``, whose text completes the sentence "column X ...".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORDS = {"true": True, "false": False}
 
 
 def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
-    """The value as JSON can hold it, without loss.
+    """Convert a value to what JSON can hold, without loss.
 
     Dates and times become ISO text (a datetime for an input of type ``date``: its day), decimals their
     digits, UUIDs and durations text.
@@ -52,7 +52,7 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
 
 
 def split_list(text: str) -> list[Any]:
-    """``a; b; c`` or the JSON text of a list -> its items; text that only begins like JSON is one item."""
+    """Split ``a; b; c``, or the JSON text of a list, into items; other text that begins with ``[`` is one."""
     stripped = text.strip()
     if stripped.startswith("["):
         try:
@@ -65,7 +65,7 @@ def split_list(text: str) -> list[Any]:
 
 
 def parse_array(value: Any, target: InputField) -> Any:
-    """What an input of type ``parse_array`` is given: ``a; b; c`` as a list of the type of its items.
+    """Convert a cell for an input of type ``array``: ``a; b; c`` becomes a list of the type of its items.
 
     Raises:
         Unfit: An item is not of that type.

@@ -1,4 +1,4 @@
-"""``--set``: values that fill an input in every row that has none of its own."""
+"""``--set``: values that fill an input in every row that has no value of its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from opus_async.text import quoted
 
 
 class Constants:
-    """Checked against the workflow once; patterns of files are expanded once.
+    """The constants of a binding, checked against the workflow, with patterns of files expanded.
+
+    Args:
+        workflow: The workflow.
+        given: The name of an input -> its value.
 
     Attributes:
-        values: Variable -> what the input is given.
-        files: Variable -> the local files in it.
-        kept: Name as given -> value as JSON can hold it, files with their full paths.
-        cells: Variable -> the same value: what a cell would hold that fills the input alike.
+        values: Variable name -> what the input is given.
+        files: Variable name -> the local files in its value.
+        stored: Name as given -> value as JSON can hold it, files with their full paths.
+        cells: Variable name -> the same value: what a cell would hold that fills the input alike.
 
     Raises:
         ManifestError: A name means no input or several, or a value cannot be used.
@@ -30,7 +34,7 @@ class Constants:
     def __init__(self, workflow: Workflow, given: Mapping[str, Any]) -> None:
         self.values: dict[str, Any] = {}
         self.files: dict[str, list[Path]] = {}
-        self.kept: dict[str, Any] = {}
+        self.stored: dict[str, Any] = {}
         self.cells: dict[str, Any] = {}
         self._reader = FileCells()
         names = InputNames(workflow.inputs)
@@ -44,7 +48,7 @@ class Constants:
             else:
                 try:
                     self._take(name, fields[0], value)
-                    self.cells[fields[0].variable_name] = self.kept[name]
+                    self.cells[fields[0].variable_name] = self.stored[name]
                 except ValueError as error:
                     problems.append(f"--set {quoted(name)} {error}")
         if problems:
@@ -52,16 +56,16 @@ class Constants:
 
     def _take(self, name: str, field: InputField, value: Any) -> None:
         if not takes_files(field):
-            self.kept[name] = to_json_value(value, field)
+            self.stored[name] = to_json_value(value, field)
             self.values[field.variable_name] = (
-                parse_array(self.kept[name], field) if field.type == "array" else self.kept[name]
+                parse_array(self.stored[name], field) if field.type == "array" else self.stored[name]
             )
             return
         here = Path.cwd()
         expanded = self._reader.expand(field, value, here)
         given = self._reader.given(field, expanded, here)
         parts = given if isinstance(given, list) else [given]
-        self.kept[name] = list(map(str, parts)) if given is parts else str(given)
+        self.stored[name] = list(map(str, parts)) if given is parts else str(given)
         self.values[field.variable_name] = given
         self.files[field.variable_name] = [part for part in parts if isinstance(part, Path)]
 

@@ -1,4 +1,4 @@
-"""Cells that name files: paths, patterns, URLs of earlier uploads; one, or several with semicolons."""
+"""Reads cells that name files: paths, patterns, URLs of earlier uploads; one, or several with semicolons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def takes_files(field: InputField) -> bool:
 
 
 class FileCells:
-    """Reads such cells.
+    """Reads the cells of inputs that take a file or a list of files.
 
     Args:
         literal: Whether a text is exactly one path, as in the listing of a folder: then a semicolon, a star
@@ -31,7 +31,7 @@ class FileCells:
         self._globs = Globs()
 
     def expand(self, field: InputField, value: Any, base: Path) -> Any:
-        """The cell with its patterns replaced by what they match now; what is no text stays as it is.
+        """The cell with patterns replaced by the files that they match now; what is no text stays as it is.
 
         Raises:
             Unfit: A pattern matches no file, or more than the one that the input takes; the text
@@ -52,13 +52,13 @@ class FileCells:
         return found[0]
 
     def given(self, field: InputField, value: Any, base: Path) -> Any:
-        """What the input is given: a path from ``base``, or a URL as it is; a list of them for a list."""
+        """What the input is given: a path below ``base``, or a URL as it is; a list of these for a list."""
         if field.takes_files:
             return [_place(item, base) for item in self._items(value)]
         return _place(self._trimmed(value), base)
 
     def named(self, field: InputField, value: Any) -> list[Any]:
-        """What a cell names, part by part, in the order of :meth:`given`."""
+        """The parts of a cell as they are written, in the order of :meth:`given`."""
         return self._items(value) if field.takes_files else [value]
 
     def _items(self, value: Any) -> list[Any]:
@@ -86,7 +86,7 @@ class FileCells:
 
 
 def is_url(value: str) -> bool:
-    """Whether a text names an earlier upload, and no file here."""
+    """Whether a text is an http(s) URL: then it names an earlier upload, not a local file."""
     return value.lstrip()[:8].lower().startswith(("http://", "https://"))
 
 

@@ -1,6 +1,6 @@
-"""Patterns in file cells -> the files they match.
+"""Expands patterns in cells into the files that they match.
 
-Rows by the ten thousand can have patterns in one folder: it is listed once, and again when it has changed.
+Many thousand rows can have patterns in one folder: it is listed once, and again when it has changed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.readers.listing import MOST_FILES, has_magic, in_order, matching_files
+from opus_async.manifests.readers.listing import MOST_FILES, has_magic, matching_files
+from opus_async.manifests.readers.natural_order import in_order
 
 _FOLDERS = 8
-"""Listings that are kept, as long as they have no more than :data:`MOST_FILES` names, 80 bytes each."""
+"""Listings of folders that are kept, together of at most :data:`MOST_FILES` names of 80 bytes each."""
 _SETTLED = 2_000_000_000
-"""Nanoseconds after which a folder's time of change tells the next change from the last, on any disk."""
+"""Nanoseconds since a folder's last change after which the next is sure to get another time, on any disk."""
 _SPECIAL = re.compile(r"[*?\[]")
 
 
@@ -57,7 +58,7 @@ class Globs:
         return in_order({path for path in found if (base / path).is_file()})
 
     def _matching(self, folder: str, pattern: str) -> list[str]:
-        """The names in one folder that match; only those that begin like the pattern are compared."""
+        """The names in one folder that match, found among those that begin as the pattern does."""
         names = self._names(folder)
         beginning = _SPECIAL.split(pattern, maxsplit=1)[0]
         matches = _matcher(beginning, pattern)
@@ -95,7 +96,7 @@ class Globs:
 
 
 def _matcher(beginning: str, pattern: str) -> Callable[[str], object]:
-    """Tells the names that match, of those that begin alike; a single star needs no expression."""
+    """A function that tells whether a name matches; for a single star without a regular expression."""
     ending = pattern[len(beginning) + 1 :]
     if pattern[len(beginning)] == "*" and not has_magic(ending):
         shortest = len(beginning) + len(ending)

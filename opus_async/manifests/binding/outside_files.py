@@ -1,7 +1,7 @@
-"""Files that a manifest names outside of its own folder.
+"""Finds files that a manifest names outside of its own folder.
 
-A manifest can come from somebody else, and what it names is read and sent. So it names files in its folder:
-none by an absolute path, by ``..`` or through a link that leads out, unless the person who runs it says so.
+A manifest can come from somebody else, and the files that it names are read and sent. So they have to lie in
+its folder, whatever absolute path, ``..`` or link names them, unless the person who runs it allows others.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _FOLDERS = 1024
 
 
 class Fence:
-    """Tells what lies outside of a folder; for planning, so each folder with files is looked at once.
+    """Tells which paths lie outside of a folder; links of each folder with files are resolved once.
 
     Args:
-        folder: As it was named.
+        folder: The folder, as it was named.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,13 +35,13 @@ class Fence:
         self._inside: dict[str, bool] = {}
 
     def strays(self, parts: Sequence[Any]) -> Iterator[int]:
-        """The places of those among the parts of a cell that are paths outside."""
+        """The positions of the parts of a cell that are paths outside."""
         for place, part in enumerate(parts):
             if isinstance(part, Path) and not self._holds(os.fspath(part)):
                 yield place
 
     def _holds(self, path: str) -> bool:
-        if "\0" in path:  # no file has such a name, which others say
+        if "\0" in path:  # no file has such a name: refused elsewhere
             return True
         folder, name = os.path.split(path)
         if name in {os.curdir, os.pardir} or os.path.islink(path):  # noqa: PTH114 - a str
@@ -55,12 +55,12 @@ class Fence:
 
 
 def sentence(path: object) -> str:
-    """What is wrong with one of them, as the row names it."""
+    """The message about a file outside, as the row names it."""
     return f"{quoted(path)} lies outside of the manifest's folder"
 
 
 def problem(column: str, path: str) -> InputProblem:
-    """The problem with one of them, with the way out."""
+    """The problem with a file outside, with the option that allows it."""
     return InputProblem(
         f"{sentence(path)}: {WAY_OUT}", code=ProblemCode.FILE_OUTSIDE, column=column, file=path, group=CAUSE
     )
@@ -68,25 +68,25 @@ def problem(column: str, path: str) -> InputProblem:
 
 @dataclass(slots=True)
 class Outside:
-    """Those of a whole manifest.
+    """Counts the files outside, over all rows of a manifest.
 
     Attributes:
-        count: How many files.
-        names: The first of them, as the rows name them.
+        count: How many files there are.
+        names: The first three, as the rows name them.
     """
 
     count: int = 0
     names: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
-        """One more."""
+        """Count a file."""
         self.count += 1
         if len(self.names) < _SHOWN:
             self.names.append(name)
 
     @property
     def summary(self) -> str:
-        """How many, the first few names, and the way out."""
+        """Their number, the first names and the option that allows them, in a sentence."""
         more = f" and {self.count - len(self.names):,} more" if self.count > len(self.names) else ""
         files = counted(self.count, "file lies", "files lie")
         return (

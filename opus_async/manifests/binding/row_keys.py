@@ -1,11 +1,10 @@
-"""What names a row: a key from its manifest or from its content, never from its place. And a key's folder."""
+"""Names rows: by a key from the manifest or by their content, never by their place."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +12,23 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.file_digests import DigestCache, FileDigests
+from opus_async.models import InputField
 from opus_async.text import quoted
-
-__all__ = ["DigestCache", "FileDigests", "RowKey", "cells_digest", "given_key", "row_key", "safe_folder"]
 
 LONGEST = 200
 """Characters of a key."""
 _SHORT = 20
 """Characters of a digest that make a key: a billion rows do not meet by chance."""
-_FOLDER = re.compile(r"[a-z0-9][a-z0-9._~-]{0,79}")
-"""Keys that are folder names as they are, whatever the disk thinks of upper case."""
-_UNSAFE = re.compile(r"[^a-z0-9._~-]+")
-_READABLE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class RowKey:
-    """What names a row.
+    """The key of a row, and the digest of its content.
 
     Attributes:
-        key: From its manifest, or the beginning of the digest of its cells alone.
-        digest: SHA-256 in hex of what it asks for: its cells, its constants, the content of files.
-        given: Whether the key stands in the manifest.
+        key: The key that the manifest gives, or the beginning of the digest of its cells alone.
+        digest: SHA-256 in hex of what the row asks for: its cells, its constants, the content of files.
+        given: Whether the manifest gives the key.
     """
 
     key: str
@@ -44,30 +37,31 @@ class RowKey:
 
 
 def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mapping[Path, str]) -> RowKey:
-    """Name an expanded row. One whose own key cannot be one is named by its content.
+    """Name an expanded row. A row whose given key cannot be used is named by its content.
 
-    The digest is that of the values which fill inputs, by the names of these: a constant counts as a cell of
-    the same value would. The order of columns does not count, nor whether a number was stored as text, and
-    of a file its extension and content alone. A key that is made from content leaves constants out: another
+    The digest covers the values that fill inputs, by the names of the inputs: a constant counts as a cell of
+    the same value would. The order of columns does not count, nor whether a number was stored as text; of a
+    file its extension and content count alone. A key that is made from content leaves constants out: another
     constant makes no new rows.
 
     Args:
-        binding: Tells what a column is.
+        binding: Tells what a column is for.
         cells: Column -> value, expanded where that can be done.
         base: The folder that relative files start at.
         files: The SHA-256 of each file of the row; one that is missing here counts by its path.
     """
-    own = {
-        binding.content_name(column): _value_mark(value, binding.file_parts(column, value, base), files)
-        for column, value in binding.content(cells).items()
+    content = {
+        name: _identity(value, binding.files.of_cell(column, value, base), files)
+        for column, value, name in _input_cells(binding, cells)
     }
-    own_digest = digest = hashlib.sha256(_text(own)).hexdigest()
-    if binding.constants_in_digest and (constants := binding.constant_content(cells)):
-        filled = {
-            binding.input_name(field): _value_mark(value, binding.input_parts(field, value, base), files)
-            for field, value in constants
+    own_digest = digest = hashlib.sha256(_text(content)).hexdigest()
+    if binding.constants_in_digest:
+        constants = {
+            _input_name(binding, field): _identity(value, binding.files.of_input(field, value, base), files)
+            for field, value in binding.constant_cells(cells)
         }
-        digest = hashlib.sha256(_text({**own, **filled})).hexdigest()
+        if constants:
+            digest = hashlib.sha256(_text({**content, **constants})).hexdigest()
     try:
         given = given_key(binding, cells)
     except InvalidInputs:
@@ -76,20 +70,18 @@ def row_key(binding: Binding, cells: Mapping[str, Any], base: Path, files: Mappi
 
 
 def cells_digest(binding: Binding, cells: Mapping[str, Any]) -> bytes:
-    """16 bytes that tell the content of a row from that of others, files by their paths; reads no file."""
-    content = {
-        binding.content_name(column): _written(value) for column, value in binding.content(cells).items()
-    }
+    """A digest of 16 bytes of the content of a row, in which files count by their paths; reads no file."""
+    content = {name: _written(value) for _, value, name in _input_cells(binding, cells)}
     return hashlib.blake2b(_text(content), digest_size=16).digest()
 
 
 def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
-    """The key that stands in a row; None when its content is to name it.
+    """The key that a row gives; None when its content is to name it.
 
     Raises:
         InvalidInputs: It cannot be a key, or there is none where ``--key`` says that there is.
     """
-    cell = binding.key_cell(cells)
+    cell = next((value for name, value in cells.items() if binding.column(name).is_key), None)
     if cell is None:
         if binding.key_column is not None:
             empty = Unfit("is empty, and --key takes the key from it", code=ProblemCode.BAD_KEY)
@@ -110,20 +102,26 @@ def _no_key(template: str, *parts: object) -> InvalidInputs:
     return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
 
 
-def safe_folder(key: str) -> str:
-    """A folder name for a key: safe on Linux and macOS, readable, and never that of another key.
+def _input_cells(binding: Binding, cells: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """The cells that say what the job is to do: column, value, and the name of the input that they fill.
 
-    Keys that differ in case alone get different folders also where the disk does not tell case apart. What
-    is no folder name as it is gets a part of its digest after a plus sign, which no other name holds.
+    What no input takes, titles and remarks, does not count: to add a column of remarks makes no new rows. Nor
+    does the name of the column.
     """
-    if _FOLDER.fullmatch(key):
-        return key
-    readable = _UNSAFE.sub("-", key.lower()).lstrip("-._~")[:_READABLE].rstrip("-.")
-    mark = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:_SHORT]
-    return f"{readable or 'key'}+{mark}"
+    for column, value in cells.items():
+        target = binding.column(column).input
+        if target is not None:
+            yield column, value, _input_name(binding, target)
+
+
+def _input_name(binding: Binding, field: InputField) -> str:
+    """What names an input in a digest: its display name, or its variable name where several have that."""
+    alike = sum(other.display_name == field.display_name for other in binding.workflow.inputs.values())
+    return field.display_name if alike == 1 else field.variable_name
 
 
 def _key_text(cell: Any) -> str | None:
+    """A cell as a key; None for a value that can be none."""
     if isinstance(cell, bool):
         return None
     if isinstance(cell, int | float):
@@ -131,18 +129,20 @@ def _key_text(cell: Any) -> str | None:
     return cell.strip() if isinstance(cell, str) else None
 
 
-def _value_mark(value: Any, parts: Sequence[Any] | None, files: Mapping[Path, str]) -> Any:
-    return _written(value) if parts is None else {"files": [_file_mark(part, files) for part in parts]}
+def _identity(value: Any, parts: Sequence[Any] | None, files: Mapping[Path, str]) -> Any:
+    """What counts of a value; ``parts`` are the files that it names, None where it names none."""
+    return _written(value) if parts is None else {"files": [_file_identity(part, files) for part in parts]}
 
 
-def _file_mark(part: Any, files: Mapping[Path, str]) -> Any:
+def _file_identity(part: Any, files: Mapping[Path, str]) -> Any:
+    """What counts of a file: its extension, and its digest or else its path."""
     if not isinstance(part, Path):
         return _canonical(part)
     return [part.suffix.lower(), files.get(part) or str(part)]
 
 
 def _written(value: Any) -> Any:
-    """A cell as a CSV would hold it: what a workbook stores as a number is text there."""
+    """A cell as a CSV would hold it, so that a workbook, which stores numbers, gives the same digest."""
     value = _canonical(value)
     if isinstance(value, bool):
         return str(value).lower()
@@ -150,7 +150,7 @@ def _written(value: Any) -> Any:
 
 
 def _canonical(value: Any) -> Any:
-    """The value without what depends on how it was stored: 3.0 is 3."""
+    """The value with whole floats as integers, at any depth: formats differ in how they store them."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -14,17 +14,20 @@ from opus_async.input_names import folded
 from opus_async.text import utf8
 
 OURS = ("key", "index", "row")
-"""Names that every row has: its key, its place from 0, its place from 1. A column of such a name is meant by
-another case: ``{Key}``."""
+"""Names that every row has: its key, its place from 0, its place from 1. A column of such a name has to be
+written in another case: ``{Key}``."""
 
 _PIECES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 class Template:
-    """A text with names in it; braces that are doubled stand for themselves.
+    """A text with names of columns in braces; doubled braces stand for themselves.
+
+    Args:
+        text: The template.
 
     Attributes:
-        text: As it was given.
+        text: The template, as given.
         columns: The names of columns in it, each once.
 
     Raises:
@@ -35,7 +38,7 @@ class Template:
     def __init__(self, text: str) -> None:
         self.text = text
         self._pieces: list[tuple[str, str | None]] = []
-        """Text, and the name whose value comes after it."""
+        """Pairs of a text and the name whose value follows it; None behind the last."""
         end = 0
         to_text = ""
         for piece in _PIECES.finditer(text):
@@ -54,8 +57,8 @@ class Template:
         names = (name for _, name in self._pieces if name is not None and name not in OURS)
         self.columns: Sequence[str] = tuple(dict.fromkeys(names))
 
-    def fill(self, cells: Mapping[str, Any], *, key: str, index: int) -> str:
-        """The text for one row, on one line; a cell that the row does not have leaves nothing."""
+    def render(self, cells: Mapping[str, Any], *, key: str, index: int) -> str:
+        """The text for one row, on one line; a cell that the row does not have is empty."""
         ours = {"key": key, "index": str(index), "row": str(index + 1)}
         parts: list[str] = []
         for text, name in self._pieces:
@@ -71,7 +74,7 @@ def is_column(name: str, columns: Sequence[str]) -> bool:
 
 
 def to_text(value: Any) -> str:
-    """A cell in a title: text as it is, a whole number without ``.0``, a list with semicolons."""
+    """A cell as text: a whole number without ``.0``, a list with semicolons."""
     if isinstance(value, list | tuple):
         return "; ".join(map(to_text, value))
     if isinstance(value, float) and value.is_integer():
@@ -80,7 +83,7 @@ def to_text(value: Any) -> str:
 
 
 def single_line(text: str) -> str:
-    """The text without line ends, double spaces and what UTF-8 cannot say, as in some file names."""
+    """The text on one line, with single spaces, and without half characters, which some file names have."""
     return " ".join(utf8(text).split())
 
 

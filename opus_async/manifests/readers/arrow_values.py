@@ -1,4 +1,4 @@
-"""Arrow's types and values -> what a cell can hold. The library is an argument: it is an extra."""
+"""Converts types and values of Arrow to what a cell can hold. The library, an extra, is an argument."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 Convert = Callable[[Any], Any]
-"""Takes a value as Arrow gives it, never None; raises ValueError, with a sentence, for a refused one."""
+"""Converts a value of Arrow, never None; raises ValueError with a sentence for one that cannot be used."""
 
 
 def plain_type(arrow: Any, kind: Any) -> Any:
-    """The type to read a column as: without dictionaries, and with times that Python can hold.
+    """The type to read a column as: dictionaries become their values, times those that Python can hold.
 
     Args:
         arrow: The module ``pyarrow``.
         kind: A data type.
 
     Returns:
-        A data type; None for one that no cell can hold: binary, durations, unions, extensions.
+        A data type; None for a type that no cell can hold: binary, durations, unions, extensions.
     """
     types = arrow.types
     if types.is_dictionary(kind):
@@ -34,15 +34,15 @@ def plain_type(arrow: Any, kind: Any) -> Any:
 
 
 def converter(arrow: Any, kind: Any, *, nested: bool = False) -> Convert | None:
-    """What turns values of a type into a cell, or into a part of one.
+    """The function that converts values of a type to a cell, or to a part of one.
 
     Args:
         arrow: The module ``pyarrow``.
         kind: A type that :func:`plain_type` returned.
-        nested: Whether it is inside of a list, struct or map: then everything becomes what JSON can hold.
+        nested: Whether the values are inside of a list, struct or map: then they become what JSON can hold.
 
     Returns:
-        None where the values are right as they are.
+        None where the values need no conversion.
     """
     types = arrow.types
     if types.is_nested(kind):
@@ -117,7 +117,7 @@ def _iso_text(value: Any) -> str:
 
 
 def _number(value: Decimal) -> int | float | str:
-    """A number if that loses no digit, else text."""
+    """A decimal as a number if that loses no digit, else as text."""
     if value == value.to_integral_value():
         return int(value)
     return float(value) if Decimal(repr(float(value))) == value else str(value)

@@ -1,4 +1,4 @@
-"""Which character separates the cells of a table in text."""
+"""Chooses the character that separates the cells of a table in text."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CANDIDATES = (",", ";", "\t", "|")
 _WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _EXCELS_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _ROWS = 200
-"""How many rows are compared."""
+"""Rows that are compared at most."""
 
 
-def told_delimiter(delimiter: str) -> str:
-    """The delimiter a caller named, by itself or in a word.
+def given_delimiter(delimiter: str) -> str:
+    """The delimiter that a caller named, as a character or as a word.
 
     Raises:
         ManifestError: It cannot be one.
@@ -31,18 +31,18 @@ def told_delimiter(delimiter: str) -> str:
 
 
 def delimiter_line(text: str) -> str | None:
-    """What Excel's own first line ``sep=;`` names; None where there is no such line."""
+    """The delimiter of a first line ``sep=;``, as Excel writes it; None where there is no such line."""
     found = _EXCELS_LINE.match(text)
     return found[1] if found else None
 
 
 def guessed_delimiter(path: Path, text: str, *, complete: bool) -> str:
-    """The one that splits the header, and the rows just as often.
+    """Choose the delimiter that splits the header, and the rows into as many cells.
 
     Args:
-        path: The file, for messages.
-        text: The first part of it.
-        complete: Whether that is all; else its last row may be cut off.
+        path: The path of the file, for messages.
+        text: The first part of the file.
+        complete: Whether that is all of it; else its last row may be cut off.
 
     Returns:
         One of :data:`CANDIDATES`; a comma if none splits the header.
@@ -67,7 +67,13 @@ def guessed_delimiter(path: Path, text: str, *, complete: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """How well a delimiter fits: how many columns it makes, in which share of the rows, without an error."""
+    """How well a delimiter fits.
+
+    Attributes:
+        columns: The cells of the first row.
+        share: The share of rows that have as many cells, 0 to 1.
+        clean: Whether the rows could be read without an error.
+    """
 
     columns: int = 0
     share: float = 0.0
@@ -87,7 +93,7 @@ def _fit(text: str, delimiter: str, *, complete: bool) -> _Fit:
 
 
 def _first_rows(text: str, delimiter: str, *, complete: bool) -> tuple[list[list[str]], bool]:
-    """Rows that are not blank, and whether they could be read to the end."""
+    """The first rows that are not blank, and whether they could be read without an error."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     try:

@@ -1,4 +1,4 @@
-"""The longest cell that the csv module takes: its limit is one for the whole process."""
+"""Raises the limit of the csv module on the length of a cell, which is one for the whole process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LONGEST_CELL = 16 << 20
-"""Characters. A quote without its partner swallows the rest of a file, and that must end somewhere."""
+"""Characters of a cell at most: a quote that is never closed would take the rest of the file."""
 
 _lock = threading.Lock()
 _readers = 0
@@ -17,7 +17,7 @@ _before = 0
 
 @contextmanager
 def long_cells() -> Iterator[None]:
-    """Allow cells of up to :data:`LONGEST_CELL` as long as anybody is in here, in whatever thread."""
+    """Allow cells of :data:`LONGEST_CELL` inside of the ``with`` block; other threads may be in one too."""
     global _before, _readers  # noqa: PLW0603 - what it guards is global too
     with _lock:
         if not _readers:

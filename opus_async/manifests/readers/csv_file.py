@@ -1,4 +1,4 @@
-"""Tables in text: CSV and its relatives."""
+"""CSV, TSV and other tables in text."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
-from opus_async.manifests.readers.csv_dialect import delimiter_line, guessed_delimiter, told_delimiter
+from opus_async.manifests.readers.csv_dialect import delimiter_line, given_delimiter, guessed_delimiter
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL, long_cells
 from opus_async.manifests.readers.encoding import (
     decoded,
     decoded_head,
+    given_encoding,
     guessed_encoding,
-    told_encoding,
     undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
-from opus_async.manifests.readers.row_errors import Problems
+from opus_async.manifests.readers.row_errors import RowErrors
 from opus_async.manifests.readers.source_file import Source
 from opus_async.manifests.readers.text_lines import RowLines
 
@@ -32,16 +32,16 @@ LONGEST_ROW = 32 << 20
 _TAB_SUFFIXES = frozenset({".tsv", ".tab"})
 _NAMELESS = ""
 _LONE_RETURN = re.compile(r"[^\r\n]*\r(?!\n)")
-"""The first line ends as on the first Macs. Elsewhere such an end inside of a row is a fault of the row."""
+"""The first line ends in a CR alone, as on old Macs. In other files a CR inside of a row is an error."""
 
 
 class DelimitedManifest:
-    """CSV, TSV and the like. See :class:`opus_async.manifests.Manifest`.
+    """A manifest in a table of text; see :class:`opus_async.manifests.Manifest`.
 
     Args:
         path: The file, absolute.
-        delimiter: What separates cells; found out if None.
-        encoding: How it is encoded; found out if None.
+        delimiter: What separates cells; None to detect it.
+        encoding: The encoding; None to detect it.
 
     Raises:
         ManifestError: It is no table in text.
@@ -71,23 +71,23 @@ class DelimitedManifest:
         self._rows = max(0, round(lines * self._source.size / len(head)) - 1)
 
     def records(self) -> Iterator[Record]:
-        """One for each row that is not blank."""
-        problems = Problems(self.path)
+        """Read each row that is not blank."""
+        problems = RowErrors(self.path)
         with decoded(self._source, self._encoding, self._newline) as text, long_cells():
             yield from self._records(text, problems)
         problems.raise_if_any()
 
     def stamp(self) -> str:
-        """Of the file."""
+        """The stamp of the file."""
         return self._source.stamp()
 
     def estimated_rows(self) -> int:
-        """By the lines of the first part: a cell of several lines counts as several rows."""
+        """Estimate by the lines of the first part, so that a cell of several lines counts as several rows."""
         return self._rows
 
     def _settled_encoding(self, head: bytes, told: str | None) -> str:
         if told is not None:
-            return told_encoding(told, head)
+            return given_encoding(told, head)
         encoding = guessed_encoding(self._source, head)
         if encoding == "cp1252":
             self.warnings.append(
@@ -111,7 +111,7 @@ class DelimitedManifest:
 
     def _settled_delimiter(self, text: str, told: str | None, *, complete: bool) -> str:
         if told is not None:
-            return told_delimiter(told)
+            return given_delimiter(told)
         if self.path.suffix.lower() in _TAB_SUFFIXES:
             return "\t"
         with long_cells():
@@ -134,7 +134,7 @@ class DelimitedManifest:
         return column_names(self.path, f"line {line}", cells)
 
     def _rows_of(self, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str] | csv.Error]]:
-        """The line at which each row begins, and its cells or why it has none. Blank rows are left out."""
+        """The line at which each row begins, from 1, and its cells or the error; blank rows are left out."""
         lines = RowLines(text, self.path.name, LONGEST_ROW)
         for _ in range(self._lines_before):
             next(lines)
@@ -153,7 +153,7 @@ class DelimitedManifest:
                 yield line, cells
 
     def _undamaged(self, lines: RowLines) -> Iterator[str]:
-        """Physical lines, up to one that no program writes as text."""
+        """The lines of the file; raises ManifestError at a zero byte."""
         for line in lines:
             if "\0" in line:
                 raise ManifestError(
@@ -162,7 +162,7 @@ class DelimitedManifest:
                 )
             yield line
 
-    def _records(self, text: io.TextIOWrapper, problems: Problems) -> Iterator[Record]:
+    def _records(self, text: io.TextIOWrapper, problems: RowErrors) -> Iterator[Record]:
         names = self._names
         width = len(names)
         rows = self._rows_of(text)
@@ -199,7 +199,7 @@ def _is_json(text: str) -> bool:
 
 
 def _advice(error: csv.Error) -> str:
-    """What to do about a row that the csv module cannot read."""
+    """What is wrong with a row that the csv module cannot read, and the fix."""
     words = str(error)
     if "unexpected end" in words:
         return "a double quote opens a cell here that is never closed: close it, or double it if it is text"

@@ -1,4 +1,4 @@
-"""How the text of a manifest is encoded, and where that turns out to be wrong."""
+"""Detects the encoding of a manifest in text, decodes it, and finds the line that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FALLBACK = "cp1252"
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
-def told_encoding(encoding: str, head: bytes) -> str:
-    """The encoding a caller named, checked; a byte-order mark is no part of the text.
+def given_encoding(encoding: str, head: bytes) -> str:
+    """Check the encoding that a caller named; with a byte-order mark, the variant that skips it.
 
     Raises:
         ManifestError: There is no such encoding.
@@ -44,7 +44,7 @@ def marked_encoding(head: bytes) -> str | None:
 
 
 def guessed_encoding(source: Source, head: bytes) -> str:
-    """By its byte-order mark, else UTF-8 if that fits its first part, else ``cp1252``.
+    """Detect an encoding: by the byte-order mark, else UTF-8 if the first part is that, else ``cp1252``.
 
     Raises:
         ManifestError: It is no text.
@@ -67,7 +67,7 @@ def guessed_encoding(source: Source, head: bytes) -> str:
 
 
 def decoded_head(source: Source, head: bytes, encoding: str) -> str:
-    """The text of a file's first part; a character that its end cuts in two is left out.
+    """Decode the first part of a file; a character that is cut in two at its end is left out.
 
     Raises:
         UnicodeDecodeError: It is encoded otherwise.
@@ -77,11 +77,11 @@ def decoded_head(source: Source, head: bytes, encoding: str) -> str:
 
 @contextmanager
 def decoded(source: Source, encoding: str, newline: str | None) -> Iterator[io.TextIOWrapper]:
-    """Open the file as text, to be read once.
+    """Open the file as text for one reading.
 
     Args:
         source: The file.
-        encoding: Of its text.
+        encoding: The encoding of its text.
         newline: As in :func:`open`.
 
     Raises:
@@ -96,7 +96,7 @@ def decoded(source: Source, encoding: str, newline: str | None) -> Iterator[io.T
 
 
 def undecodable(source: Source, encoding: str) -> ManifestError:
-    """What to say when decoding failed somewhere in a file: the line, and the fix. Reads up to there."""
+    """The error for a file that cannot be decoded, with the line and the fix; reads the file up to there."""
     with source.reading() as file:
         line, byte = _first_bad_byte(file, encoding)
     guess = (
@@ -110,7 +110,7 @@ def undecodable(source: Source, encoding: str) -> ManifestError:
 
 
 def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, str]:
-    """Its physical line, from 1, and the byte in hex."""
+    """The line, from 1, and the value in hex of the first byte that cannot be decoded."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     ended_in_return = False
@@ -131,6 +131,6 @@ def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, str]:
 
 
 def _line_ends(text: str, *, after_return: bool) -> int:
-    """How many lines end here; a CR LF may be cut in two by the end of the text before."""
+    """How many lines end in a text; a LF at its beginning does not count after a CR before it."""
     ends = text.count("\n") + text.count("\r") - text.count("\r\n")
     return ends - 1 if after_return and text.startswith("\n") else ends

@@ -1,9 +1,9 @@
-"""A workbook packed anew, within bounds: what the reader of workbooks gets is what its directory says.
+"""Repacks a workbook within bounds, so that ``python_calamine`` reads no more than its directory says.
 
 A workbook is a ZIP archive of XML. Its directory says how large each part is, and may lie; and two libraries
-may find two directories in one file. ``python_calamine`` believes what it finds and allots memory for it, in
-code that cannot be stopped. So the sizes that the directory tells are summed first, then each part is
-unpacked up to its size and its checksum compared, and the reader is given the copy.
+may find two directories in one file. ``python_calamine`` believes what it finds and allocates memory for it,
+in code that cannot be interrupted. So the sizes in the directory are added up first; then each part is
+unpacked up to its size, its checksum is compared, and the library gets the copy.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def packed_anew(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
-    """Give a workbook of the same XML, and of nothing else, in a file without a name.
+def repacked(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
+    """Copy the XML parts of a workbook, and nothing else, into a temporary file that is open in the block.
 
     It takes no more memory than :data:`MOST_DIRECTORY` and a chunk of XML, and on the disk at most
     :data:`MOST_XML`.
 
     Args:
-        path: Of the workbook, for messages.
+        path: The path of the workbook, for messages.
         file: The workbook, open.
 
     Raises:
         ManifestError: It is damaged, or unpacks to more than these bounds or than it says.
     """
     with tempfile.TemporaryFile() as copy:
-        with sound(path), zipfile.ZipFile(_Directory(path, file)) as given:
+        with sound(path), zipfile.ZipFile(_BoundedReads(path, file)) as given:
             _pack(path, given, copy)
         copy.seek(0)
         yield copy
@@ -60,10 +60,10 @@ def packed_anew(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Say in a sentence what is wrong with the archive or the XML of a workbook.
+    """Turn errors of the archive or the XML of a workbook into a sentence.
 
     Raises:
-        ManifestError: In place of what the libraries raise.
+        ManifestError: In place of what the libraries raise inside of the ``with`` block.
     """
     try:
         yield
@@ -80,7 +80,7 @@ def sound(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path) -> ManifestError:
-    """What to say of a workbook that is none, or none that can be trusted."""
+    """The error for a workbook that is damaged, or is none."""
     return ManifestError(
         f"{path} cannot be read as a workbook: open it in Excel or LibreOffice and save it again as .xlsx, "
         "without a password"
@@ -88,7 +88,7 @@ def damaged(path: Path) -> ManifestError:
 
 
 def part_of(workbook: zipfile.ZipFile, sheet: str) -> str:
-    """The name of the part that holds a sheet."""
+    """The name of the part of the archive that holds a sheet."""
     sheets = ET.fromstring(workbook.read(_BOOK))  # noqa: S314 - expat bounds entities, MOST_STRUCTURE the rest
     relations = ET.fromstring(workbook.read(_RELATIONS))  # noqa: S314 - as above
     ids = {
@@ -105,7 +105,7 @@ def part_of(workbook: zipfile.ZipFile, sheet: str) -> str:
 
 def _pack(path: Path, given: zipfile.ZipFile, copy: IO[bytes]) -> None:
     parts = {part.filename: part for part in given.infolist() if part.filename.lower().endswith(_XML)}
-    _sum(path, parts.values())
+    _check_sizes(path, parts.values())
     try:
         with zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
             for name, part in parts.items():
@@ -121,8 +121,8 @@ def _pack(path: Path, given: zipfile.ZipFile, copy: IO[bytes]) -> None:
         ) from error
 
 
-def _sum(path: Path, parts: Iterable[zipfile.ZipInfo]) -> None:
-    """Stop at a workbook that unpacks to too much, by what its directory says."""
+def _check_sizes(path: Path, parts: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse a workbook that unpacks to too much, by what its directory says."""
     total = 0
     for part in parts:
         if part.compress_type not in _KNOWN:
@@ -137,10 +137,10 @@ def _sum(path: Path, parts: Iterable[zipfile.ZipInfo]) -> None:
         )
 
 
-class _Directory(io.BufferedIOBase):
-    """The file of an archive, of which no piece larger than a directory may be is read at once.
+class _BoundedReads(io.BufferedIOBase):
+    """The file of an archive, with a bound on what is read at once.
 
-    ``zipfile`` reads the directory whole, as large as the archive says that it is.
+    ``zipfile`` reads the whole directory, as large as the archive says that it is.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:

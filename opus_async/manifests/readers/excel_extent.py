@@ -1,8 +1,8 @@
-"""How much the reader of workbooks will take for a sheet, told from its XML before it is asked to read it.
+"""Measures a sheet by its XML before ``python_calamine`` reads it, and refuses what would fill the memory.
 
-``python_calamine`` allots memory for every place between the first value of a sheet and the last, whatever is
-in between; and gives each cell its own copy of a text that the workbook holds once. So a workbook of a few
-bytes can fill any memory. Here the sheet is looked through in pieces, cell by cell, as that reader does it.
+The library allocates memory for every place between the first value of a sheet and the last, whatever is in
+between, and gives each cell its own copy of a text that the workbook holds once. So a workbook of a few bytes
+can fill any memory. Here the XML is read in pieces, cell by cell, with the rules of that library.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _TEXT = re.compile(rb"<(/?)(?:[^\s<>/:]+:)?si(?=[\s/>])" + _ATTRIBUTES + rb">")
 
 
 def measure(path: Path, copy: BinaryIO, sheet: str) -> None:
-    """Stop at a sheet that the reader would take too much memory for.
+    """Refuse a sheet that takes too much memory.
 
     Args:
-        path: Of the workbook, for messages.
-        copy: The workbook, packed anew.
+        path: The path of the workbook, for messages.
+        copy: The workbook, repacked.
         sheet: The name of the sheet.
 
     Raises:
@@ -66,7 +66,7 @@ def measure(path: Path, copy: BinaryIO, sheet: str) -> None:
 
 
 def column_number(letters: bytes) -> int:
-    """``A`` -> 1, ``Z`` -> 26, ``AA`` -> 27."""
+    """The number of a column: ``A`` is 1, ``Z`` 26, ``AA`` 27."""
     number = 0
     for letter in letters.upper():
         number = number * 26 + letter - ord("A") + 1
@@ -74,7 +74,7 @@ def column_number(letters: bytes) -> int:
 
 
 def column_letters(number: int) -> str:
-    """1 -> ``A``, 26 -> ``Z``, 27 -> ``AA``."""
+    """The letters of a column: 1 is ``A``, 26 ``Z``, 27 ``AA``."""
     letters = ""
     while number:
         number, rest = divmod(number - 1, 26)
@@ -83,7 +83,7 @@ def column_letters(number: int) -> str:
 
 
 class _Extent:
-    """What was met of a sheet so far."""
+    """The extent of a sheet, as far as it was read."""
 
     def __init__(self, path: Path, sheet: str, texts: array[int] | None = None) -> None:
         self._path = path
@@ -99,7 +99,7 @@ class _Extent:
         self.cells = 0
 
     def add_plain(self, piece: bytes) -> bool:
-        """Take a piece whose cells all are written as usual; False where one is not."""
+        """Add a piece; returns False where a cell is not written in the usual form."""
         places = _CELL.findall(piece)
         columns = {column for column, _ in places}
         if b"" in columns:
@@ -112,7 +112,7 @@ class _Extent:
         return True
 
     def add(self, piece: bytes) -> None:
-        """Take a piece whose cells are written in any way that XML allows."""
+        """Add a piece whose cells may be written in any form that XML allows."""
         tags = 0
         for tag in _TAG.finditer(piece):
             tags += 1
@@ -132,7 +132,7 @@ class _Extent:
         self._row, self._column = (told[-1] if told else self._row + 1), 0
 
     def _enter_cell(self, attributes: bytes) -> None:
-        """The reader takes the place that a cell tells, else the one behind the cell before."""
+        """Move to a cell: to the place that it names, else behind the cell before, as the library does."""
         self.cells += 1
         self._column += 1
         for column, row in _places(attributes):
@@ -165,14 +165,14 @@ class _Extent:
 
 
 def _places(attributes: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Column and row of each ``r`` that a tag has."""
+    """Letters and digits of each attribute ``r`` of a tag."""
     for name, one, other in _ATTRIBUTE.findall(attributes):
         if name == b"r" and (place := _PLACE.fullmatch(one or other)):
             yield place[1], place[2]
 
 
 def _text_sizes(path: Path, sheet: str, workbook: zipfile.ZipFile) -> array[int]:
-    """Bytes of XML of each text that cells share; the text itself has no more."""
+    """The size of each shared text, in bytes of its XML, which are no fewer than its own."""
     sizes = array("L")
     for name in workbook.namelist():
         if name.lower() != _STRINGS:
@@ -201,7 +201,7 @@ def _sizes(pieces: Iterator[bytes]) -> Iterator[int]:
 
 
 def _pieces(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:
-    """The XML in pieces that end before a tag begins."""
+    """Read the XML in pieces that end where a tag begins."""
     kept = b""
     while chunk := xml.read(_CHUNK):
         kept += chunk
@@ -215,7 +215,7 @@ def _pieces(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:
 
 
 def too_long(path: Path, sheet: str) -> ManifestError:
-    """What to say of a sheet with a row or a text beyond :data:`LONGEST_PIECE`."""
+    """The error for a sheet with a row or a text larger than :data:`LONGEST_PIECE`."""
     return ManifestError(
         f"{path.name}, sheet {sheet!r} has a row or a text of more than {LONGEST_PIECE >> 20} MiB: put long "
         "texts into files, or save the sheet as CSV UTF-8"

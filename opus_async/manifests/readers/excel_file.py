@@ -1,4 +1,4 @@
-"""Excel workbooks: a sheet whose first row names the columns."""
+"""Excel workbooks (XLSX): a sheet whose first row names the columns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
-from opus_async.manifests.readers.excel_copy import damaged, packed_anew
+from opus_async.manifests.readers.excel_copy import damaged, repacked
 from opus_async.manifests.readers.excel_extent import column_letters, measure
 from opus_async.manifests.readers.excel_scan import scan_sheet
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
-from opus_async.manifests.readers.row_errors import Problems
+from opus_async.manifests.readers.row_errors import RowErrors
 from opus_async.manifests.readers.source_file import Source
 from opus_async.text import counted
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 _EXACT = 10**15
-"""Excel keeps 15 digits of a number: of a longer one the last digits were lost before we came."""
+"""Excel keeps 15 digits of a number: of a longer one the last digits are lost in the file."""
 
 
 class WorkbookManifest:
-    """XLSX. See :class:`opus_async.manifests.Manifest`.
+    """A manifest in a workbook; see :class:`opus_async.manifests.Manifest`.
 
-    The whole sheet is in memory while it is read, about 40 MB for 100,000 rows of 5 columns, and in no other
-    moment. A workbook that would take more than about 700 MB is refused, whatever it claims to be: see
+    The whole sheet is in memory while it is read, about 40 MB for 100,000 rows of 5 columns, and only then. A
+    workbook that would take more than about 700 MB is refused, whatever it claims to be: see
     :data:`~opus_async.manifests.readers.excel_copy.MOST_XML` and
     :data:`~opus_async.manifests.readers.excel_extent.MOST_PLACES`.
 
     Args:
         path: The file, absolute.
-        sheet: Which sheet; the first visible one if None.
+        sheet: The sheet to read; None for the first visible one.
 
     Raises:
         ManifestError: It is no workbook, has no such sheet, or its first row names no columns; or the library
@@ -50,9 +50,10 @@ class WorkbookManifest:
         self.path = path
         self.base = path.parent
         self.warnings: list[str] = []
+        self._warned_of_digits = False
         self._source = Source(path)
         refuse_other_content(path, self._source.head(), "workbook")
-        with self._source.reading() as file, packed_anew(path, file) as copy:
+        with self._source.reading() as file, repacked(path, file) as copy:
             self._sheet = self._settled_sheet(copy, sheet)
             measure(path, copy, self._sheet)
             self._findings = scan_sheet(path, copy, self._sheet)
@@ -60,24 +61,24 @@ class WorkbookManifest:
         self._warn()
 
     def records(self) -> Iterator[Record]:
-        """One for each row that is not blank."""
-        problems = Problems(self.path)
+        """Read each row that is not blank."""
+        problems = RowErrors(self.path)
         for number, cells in self._findings.refused.items():
             if number > self._header_row:
                 problems.add(", ".join(self._place(cell) for cell, _ in cells), cells[0][1])
         if self._findings.too_many:
             problems.raise_if_any()
-        with self._source.reading() as file, packed_anew(self.path, file) as copy:
+        with self._source.reading() as file, repacked(self.path, file) as copy:
             sheet = self._opened_sheet(copy)
         yield from self._records(sheet, problems)
         problems.raise_if_any()
 
     def stamp(self) -> str:
-        """Of the file."""
+        """The stamp of the file."""
         return self._source.stamp()
 
     def estimated_rows(self) -> int:
-        """The rows below the first, blank ones included."""
+        """The number of rows below the header, blank ones included."""
         return self._rows
 
     def _settled_sheet(self, copy: BinaryIO, told: str | None) -> str:
@@ -111,7 +112,7 @@ class WorkbookManifest:
         return workbook
 
     def _opened_sheet(self, copy: BinaryIO) -> CalamineSheet:
-        """The sheet, all of it."""
+        """Read the whole sheet."""
         workbook = self._workbook(copy)
         try:
             return workbook.get_sheet_by_name(self._sheet)
@@ -149,7 +150,7 @@ class WorkbookManifest:
                 f"{self._place(findings.merged[0])} is merged over rows: only the first row has the value"
             )
 
-    def _records(self, sheet: CalamineSheet, problems: Problems) -> Iterator[Record]:
+    def _records(self, sheet: CalamineSheet, problems: RowErrors) -> Iterator[Record]:
         index = 0
         for number, row in enumerate(sheet.iter_rows(), 1):
             refused = number in self._findings.refused
@@ -161,8 +162,8 @@ class WorkbookManifest:
                     yield Record(index=index, where=self._where(number), cells=cells)
             index += 1
 
-    def _cells(self, number: int, row: list[Any], problems: Problems) -> dict[str, Any] | None:
-        """What a row holds; None when a value stands where no column is."""
+    def _cells(self, number: int, row: list[Any], problems: RowErrors) -> dict[str, Any] | None:
+        """The cells of a row; None when a value stands in a column without a name."""
         cells: dict[str, Any] = {}
         for column, (name, value) in enumerate(zip(self._names, row, strict=True), self._first_column):
             if value == "":
@@ -180,11 +181,13 @@ class WorkbookManifest:
         return cells
 
     def _warn_of_digits(self, cell: str) -> None:
-        sentence = (
-            "has a number of more than 15 digits, of which Excel keeps 15: if it is an id, enter it as text"
+        if self._warned_of_digits:
+            return
+        self._warned_of_digits = True
+        self.warnings.append(
+            f"{self._place(cell)} has a number of more than 15 digits, of which Excel keeps 15: if it is an "
+            "id, enter it as text"
         )
-        if not any(sentence in told for told in self.warnings):
-            self.warnings.append(f"{self._place(cell)} {sentence}")
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"
@@ -195,7 +198,7 @@ class WorkbookManifest:
 
 
 def _calamine() -> ModuleType:
-    """The library that reads workbooks; it is an extra, and only imported for a workbook.
+    """Import the library that reads workbooks, which is an extra.
 
     Raises:
         ManifestError: It is not installed.

@@ -1,7 +1,7 @@
-"""What the reader of workbooks keeps to itself: errors, formulas never calculated, hidden and merged rows.
+"""Finds what ``python_calamine`` does not report: error cells, uncalculated formulas, hidden and merged rows.
 
-``python_calamine`` gives an empty cell for an error such as ``#N/A``: a job would be billed for a row that
-lacks a value.
+The library gives an empty cell for an error such as ``#N/A``: a job would be billed for a row that lacks a
+value. So the XML of the sheet is scanned.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
 
 MOST_REFUSED = 1_000
-"""Rows with cells that cannot be used: after so many the sheet is not looked at any further."""
+"""Rows with cells that cannot be used, after which no more are looked for."""
 
 _CHUNK = 1 << 20
 
 # A cell is <c r="B7" t="e"><f>1/0</f><v>#DIV/0!</v></c>; some programs write <x:c ...>, with a prefix. No
-# expression may look further than the next tag: what is hostile would make it look for ever.
+# expression may look further than the next tag: what is hostile would make it search for ever.
 _ERRORS = re.compile(rb"<(?:\w+:)?c\s([^<>]*?\bt=[\"']e[\"'][^<>]*)(?<!/)>")
 _UNCALCULATED = re.compile(
     rb"<(?:\w+:)?c(\s[^<>]*)>\s*<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*"
@@ -34,19 +34,19 @@ _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]+(\d+):[A-Z
 _PLACE = re.compile(rb"\br=[\"']([A-Z]+(\d+))[\"']")
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]{0,60})")
 _NEAR = 10_000
-"""Bytes behind the beginning of a cell in which its value is looked for: a formula may stand in between."""
+"""Bytes after the beginning of a cell in which its value is searched: a formula may come before it."""
 _ROW = re.compile(rb"<(?:\w+:)?row[\s/>]")
 _BELOW = re.compile(rb"</(?:\w+:)?sheetData")
 
 
 @dataclass(slots=True)
 class Findings:
-    """What the XML of a sheet tells beside its values.
+    """What the XML of a sheet shows beside its values.
 
     Attributes:
-        refused: Row number -> ``(place, what is wrong and the fix)`` of its cells.
+        refused: Row number from 1 -> ``(place, what is wrong and the fix)`` of each cell that cannot be used.
         hidden: How many rows are hidden, by hand or by a filter.
-        merged: The first range of merged cells that spans rows, with the number of its last row.
+        merged: The first range of merged cells that spans rows, and its last row; None where there is none.
     """
 
     refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -55,16 +55,16 @@ class Findings:
 
     @property
     def too_many(self) -> bool:
-        """Whether the sheet was not looked at any further."""
+        """Whether the scan stopped looking for such cells."""
         return len(self.refused) >= MOST_REFUSED
 
 
 def scan_sheet(path: Path, copy: BinaryIO, sheet: str) -> Findings:
-    """Look through the XML of one sheet, a chunk at a time.
+    """Scan the XML of one sheet, a chunk at a time.
 
     Args:
-        path: Of the workbook, for messages.
-        copy: The workbook, packed anew.
+        path: The path of the workbook, for messages.
+        copy: The workbook, repacked.
         sheet: The name of the sheet.
 
     Raises:

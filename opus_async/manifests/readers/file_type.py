@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes, when it is not what its name says."""
+"""Detects the format of a file by its first bytes, where it is another than its name says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKUP = (b"<!doctype", b"<html", b"<?xml")
 
 
 def refuse_other_content(path: Path, head: bytes, wanted: str) -> None:
-    """Stop at a file of another kind than its name says.
+    """Refuse a file of another format than its name says.
 
     Args:
         path: The file.
@@ -36,7 +36,7 @@ def refuse_other_content(path: Path, head: bytes, wanted: str) -> None:
 
 
 def _content(head: bytes) -> tuple[str, str]:
-    """One word for us, and the words for the user."""
+    """The format as one word, and as words for the user."""
     for signature, kind, words in _SIGNATURES:
         if head.startswith(signature):
             return kind, words

@@ -1,25 +1,25 @@
-"""A folder of documents, or a pattern that names some: one job for each file."""
+"""A folder, or a pattern, as a manifest: one job for each file."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.layout import LEDGER
 from opus_async.manifests.model import FILE_COLUMN, Record
-from opus_async.manifests.readers.listing import (
-    ANY_DEPTH,
-    Listing,
-    files_deeper,
-    has_magic,
-    matching_files,
-)
+from opus_async.manifests.readers.folder_entries import entries, is_folder, joined
+from opus_async.manifests.readers.listing import ANY_DEPTH, Listing, has_magic, matching_files
 from opus_async.manifests.readers.source_file import readable
+
+_MOST_DEEPER = 10_000
+"""Entries of subfolders that are looked at, to count the files."""
 
 
 class FilesManifest:
-    """Files, one job for each. See :class:`opus_async.manifests.Manifest`.
+    """A manifest whose rows are files; see :class:`opus_async.manifests.Manifest`.
 
     They are listed anew whenever :meth:`records` or :meth:`stamp` is called.
 
@@ -43,7 +43,7 @@ class FilesManifest:
         self._rows = len(self._listed())
 
     def records(self) -> Iterator[Record]:
-        """One for each file, in natural order."""
+        """Yield a row for each file, in natural order."""
         for index, name in enumerate(self._listed()):
             yield Record(index=index, where=name, cells={FILE_COLUMN: name})
 
@@ -56,7 +56,7 @@ class FilesManifest:
         return digest.hexdigest()
 
     def estimated_rows(self) -> int:
-        """As many as files were there when the manifest was opened."""
+        """The number of files when the manifest was opened."""
         return self._rows
 
     def _matching(self) -> Listing:
@@ -64,7 +64,7 @@ class FilesManifest:
             return matching_files(self.base, self._parts)
 
     def _listed(self) -> list[str]:
-        """The files that are there now; what is not taken goes into the warnings."""
+        """List the files that are there now; what is not taken goes into the warnings."""
         listing = self._matching()
         notes = listing.notes()
         if self.kind == "folder":
@@ -76,7 +76,7 @@ class FilesManifest:
         return listing.names
 
     def _notes_of_subfolders(self) -> list[str]:
-        deeper, and_more = files_deeper(self.base)
+        deeper, and_more = _files_deeper(self.base)
         if not deeper:
             return []
         count = f"{deeper:,} files and more lie" if and_more else f"{deeper:,} files lie"
@@ -85,12 +85,12 @@ class FilesManifest:
 
 
 def opened_folder(path: Path) -> FilesManifest:
-    """The files in a folder, not in its subfolders."""
+    """A manifest of the files in a folder, without those in its subfolders."""
     return FilesManifest(path, "folder", path, ("*",))
 
 
 def opened_pattern(pattern: Path) -> FilesManifest:
-    """The files that match a pattern such as ``docs/**/*.pdf``; its base is what comes before any magic."""
+    """A manifest of the files that match a pattern such as ``docs/**/*.pdf``."""
     parts = pattern.parts
     start = next(place for place, part in enumerate(parts) if has_magic(part))
     base = Path(*parts[:start])
@@ -99,7 +99,45 @@ def opened_pattern(pattern: Path) -> FilesManifest:
     return FilesManifest(pattern, "glob", base, parts[start:])
 
 
+def _files_deeper(base: Path) -> tuple[int, bool]:
+    """Count the files in the subfolders of a folder.
+
+    Returns:
+        The number, and whether that is not all: no more than :data:`_MOST_DEEPER` entries are looked at.
+    """
+    count = looked = 0
+    pending = _plain_folders(base, "")
+    while pending:
+        below = pending.pop()
+        if os.path.exists(base / below / LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
+            continue
+        try:
+            for entry in entries(base, below):
+                looked += 1
+                if looked > _MOST_DEEPER:
+                    return count, True
+                if entry.name.startswith("."):
+                    continue
+                if not is_folder(entry):
+                    count += 1
+                elif not entry.is_symlink():
+                    pending.append(joined(below, entry.name))
+        except ManifestError:  # what may not be read cannot be taken either
+            continue
+    return count, False
+
+
+def _plain_folders(base: Path, below: str) -> list[str]:
+    """The folders in one folder that are neither hidden nor links."""
+    return [
+        joined(below, entry.name)
+        for entry in entries(base, below)
+        if not entry.name.startswith(".") and not entry.is_symlink() and is_folder(entry)
+    ]
+
+
 def _facts(path: Path) -> str:
+    """Size and time of a file, for :meth:`FilesManifest.stamp`."""
     try:
         status = path.stat()
     except FileNotFoundError:

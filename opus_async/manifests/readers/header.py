@@ -1,4 +1,4 @@
-"""The row that names the columns."""
+"""Checks the header: the row that names the columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from opus_async.errors import ManifestError
 
 _DATUM = re.compile(r"[-+]?[\d.,:/ -]*\d[\d.,:/ %-]*")
-"""A number, a date or a time: what a column is hardly ever called."""
+"""A number, a date or a time, which is hardly ever the name of a column."""
 _SHOWN = 5
 
 
@@ -18,16 +18,16 @@ def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...
     """Check the row that should name the columns.
 
     Args:
-        path: The manifest, beside which files may lie that only data would name.
-        where: What to call the row: ``line 1``.
-        cells: What it holds.
+        path: The manifest. A cell that names a file beside it shows that the row is one of data.
+        where: The row in words: ``line 1``.
+        cells: The cells of the row.
 
     Returns:
-        A name for each cell, without spaces around it; empty for a column without a name, which is well as
-        long as no row has a value there.
+        A name for each cell, without spaces around it; empty for a column without a name, which is an error
+        only when a row has a value there.
 
     Raises:
-        ManifestError: Two columns of one name, no name at all, or a row of data.
+        ManifestError: Two columns have the same name, none has a name, or the row is one of data.
     """
     names = tuple(cell.strip().strip("\ufeff").strip() for cell in cells)
     named = [name for name in names if name]
@@ -51,7 +51,7 @@ def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...
 
 
 def _files(base: Path, names: Sequence[str]) -> list[str]:
-    """Those that name a file that is there."""
+    """The names that are paths of existing files."""
     found = []
     for name in names:
         if Path(name).suffix:

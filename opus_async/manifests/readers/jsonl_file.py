@@ -1,4 +1,4 @@
-"""JSON, one object on each line."""
+"""JSON Lines: one JSON object on each line."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from opus_async.manifests.model import Record
 from opus_async.manifests.readers.encoding import (
     decoded,
     decoded_head,
+    given_encoding,
     marked_encoding,
-    told_encoding,
     undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
-from opus_async.manifests.readers.row_errors import Problems
+from opus_async.manifests.readers.row_errors import RowErrors
 from opus_async.manifests.readers.source_file import Source
 from opus_async.manifests.readers.text_lines import RowLines
 
 LONGEST_LINE = 16 << 20
-"""Characters. What a line holds takes up to 28 times as much memory, when it is all empty lists."""
+"""Characters of a line at most. Its values take up to 28 times as much memory, when all are empty lists."""
 DEEPEST = 200
-"""Levels of objects and lists inside of one another: deeper ones nobody could safely walk through."""
+"""Levels of nested objects and lists: deeper ones would exceed the recursion limit elsewhere."""
 
 _OURS = "_opus"
 """The field of a line of ``failures.jsonl`` that tells how the row ended."""
@@ -34,11 +34,11 @@ _TO_LINES = "python -c 'import json,sys; [print(json.dumps(row)) for row in json
 
 
 class JsonLinesManifest:
-    """JSONL. See :class:`opus_async.manifests.Manifest`.
+    """A manifest in JSON Lines; see :class:`opus_async.manifests.Manifest`.
 
     Args:
         path: The file, absolute.
-        encoding: How it is encoded; by its byte-order mark, else UTF-8, if None.
+        encoding: The encoding; None for that of the byte-order mark, else UTF-8.
 
     Raises:
         ManifestError: It does not begin with an object.
@@ -54,28 +54,28 @@ class JsonLinesManifest:
         self._source = Source(path)
         head = self._source.head()
         refuse_other_content(path, head, "text")
-        self._encoding = told_encoding(encoding, head) if encoding else marked_encoding(head) or "utf-8"
+        self._encoding = given_encoding(encoding, head) if encoding else marked_encoding(head) or "utf-8"
         self._refuse_other_text(head)
         lines = max(1, head.count(b"\n"))
         self._rows = round(lines * self._source.size / len(head))
 
     def records(self) -> Iterator[Record]:
-        """One for each line that is not blank."""
-        problems = Problems(self.path)
+        """Read each line that is not blank."""
+        problems = RowErrors(self.path)
         with decoded(self._source, self._encoding, "\n") as text:
             yield from self._records(text, problems)
         problems.raise_if_any()
 
     def stamp(self) -> str:
-        """Of the file."""
+        """The stamp of the file."""
         return self._source.stamp()
 
     def estimated_rows(self) -> int:
-        """By the lines of the first part."""
+        """Estimate by the lines of the first part."""
         return self._rows
 
     def _refuse_other_text(self, head: bytes) -> None:
-        """Stop at what is no object at its beginning, with the fix for what it seems to be."""
+        """Refuse a file that does not begin with an object, with the fix for what it seems to be."""
         try:
             text = decoded_head(self._source, head, self._encoding)
         except UnicodeDecodeError as error:
@@ -95,7 +95,7 @@ class JsonLinesManifest:
                 '{"Input": "value"}; if it is a table name it .csv'
             )
 
-    def _records(self, text: io.TextIOWrapper, problems: Problems) -> Iterator[Record]:
+    def _records(self, text: io.TextIOWrapper, problems: RowErrors) -> Iterator[Record]:
         index = 0
         lines = RowLines(text, self.path.name, LONGEST_LINE)
         for line in lines:
@@ -115,7 +115,7 @@ class JsonLinesManifest:
 
 
 class _Refused(ValueError):
-    """JSON that the standard or we do not take; the message is for the user."""
+    """JSON that is not accepted; the message is for the user."""
 
 
 def _row(line: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _row(line: str) -> dict[str, Any]:
 
 
 def _past(cells: dict[str, Any]) -> dict[str, Any] | None:
-    """Take out what an earlier batch wrote of the row."""
+    """Remove from the cells what an earlier batch wrote of the row, and return it."""
     past = cells.pop(_OURS, None)
     if past is not None and not isinstance(past, dict):
         raise _Refused(f"{_OURS!r} is reserved for what a batch writes into failures.jsonl: rename the field")
@@ -141,7 +141,7 @@ def _past(cells: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether lists and objects stand in one another on more than :data:`DEEPEST` levels."""
+    """Whether lists and objects are nested more than :data:`DEEPEST` levels deep."""
     level = [value]
     for _ in range(DEEPEST):
         level = [

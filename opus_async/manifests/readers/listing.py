@@ -1,4 +1,4 @@
-"""Which files a folder or a pattern names, in an order that a person expects."""
+"""Lists the files that match a pattern such as ``docs/**/*.pdf``, and what was passed over."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from pathlib import Path
 
 from opus_async.errors import ManifestError
 from opus_async.layout import FAILURES, LEDGER, REPORT, RESULTS, SUMMARY
+from opus_async.manifests.readers.folder_entries import entries, is_file, is_folder, joined
+from opus_async.manifests.readers.natural_order import in_order
 from opus_async.manifests.readers.source_file import readable
 
 ANY_DEPTH = "**"
 _MAGIC = re.compile(r"[*?[]")
-_DIGITS = re.compile(r"[0-9]+")
 _OURS = frozenset({RESULTS, FAILURES, REPORT, SUMMARY})
 _LITTER = frozenset({"thumbs.db", "desktop.ini"})
 _OFFICE_LOCK = "~$"
-MOST_DEEPER = 10_000
-"""Entries of subfolders that are looked at, to count the files."""
 MOST_FILES = 500_000
 """Files that a pattern may match, and folders that it may lead through: about 500 bytes of memory each."""
 
 
 @dataclass(slots=True)
 class Listing:
-    """Files, and what was passed over.
+    """The files that match, and what was passed over.
 
     Attributes:
-        names: Paths relative to the base, with forward slashes, in order.
-        passed: Why -> the names of entries that were not taken: how many, and the first.
+        names: Paths relative to the base, with forward slashes, in natural order.
+        passed: Why entries were not taken -> how many, and the name of the first.
     """
 
     names: list[str] = field(default_factory=list)
@@ -79,11 +78,11 @@ def matching_files(base: Path, parts: Sequence[str]) -> Listing:
     last = len(pattern) - 1
     listing = Listing()
     found: set[str] = set()
-    once = _Once(base, listing)
+    met = _FoldersMet(base, listing)
     pending = deque([("", 0)])
     while pending:
         below, place = pending.popleft()
-        if not once.first(below, place):
+        if not met.first(below, place):
             continue
         part = pattern[place]
         if part == ANY_DEPTH:
@@ -100,8 +99,8 @@ def matching_files(base: Path, parts: Sequence[str]) -> Listing:
     return listing
 
 
-class _Once:
-    """Which folders were met, by what they are: one can have many names, through links.
+class _FoldersMet:
+    """Folders that were met, by device and inode: one can have many names, through links.
 
     Args:
         base: Where names start.
@@ -116,7 +115,7 @@ class _Once:
     def first(self, below: str, place: int) -> bool:
         """Whether a folder is met for the first time at this part of the pattern."""
         with readable(self._base / below):
-            status = os.stat(self._base / below)  # noqa: PTH116 - as the rest of this room
+            status = os.stat(self._base / below)  # noqa: PTH116 - a Path for each of many folders is slow
         name = self._met.setdefault((status.st_dev, status.st_ino, place), below)
         if name is below:
             _refuse_too_many(self._base, len(self._met), "folders")
@@ -127,6 +126,7 @@ class _Once:
 
 
 def _refuse_too_many(base: Path, count: int, what: str) -> None:
+    """Raise ManifestError beyond :data:`MOST_FILES`."""
     if count > MOST_FILES:
         raise ManifestError(
             f"{base}: the pattern leads to more than {MOST_FILES:,} {what}: make it narrower, or make "
@@ -134,75 +134,26 @@ def _refuse_too_many(base: Path, count: int, what: str) -> None:
         )
 
 
-def in_order(names: set[str]) -> list[str]:
-    """Sorted as a person would: ``page 2`` before ``page 10``, in any case of letters, folder by folder."""
-    ordered = sorted(names)
-    ordered.sort(key=_natural)
-    return ordered
-
-
-def files_deeper(base: Path) -> tuple[int, bool]:
-    """How many files lie in the subfolders of a folder.
-
-    Returns:
-        The number, and whether that is not all: no more than :data:`MOST_DEEPER` entries are looked at.
-    """
-    count = looked = 0
-    pending = _plain_folders(base, "")
-    while pending:
-        below = pending.pop()
-        if os.path.exists(base / below / LEDGER):  # noqa: PTH110 - unlike Path.exists it never raises
-            continue
-        try:
-            for entry in _entries(base, below):
-                looked += 1
-                if looked > MOST_DEEPER:
-                    return count, True
-                if entry.name.startswith("."):
-                    continue
-                if not _is_folder(entry):
-                    count += 1
-                elif not entry.is_symlink():
-                    pending.append(_joined(below, entry.name))
-        except ManifestError:  # who may not read it cannot take what is in it either
-            continue
-    return count, False
-
-
-def _plain_folders(base: Path, below: str) -> list[str]:
-    """The folders in one folder that are neither hidden nor links."""
-    return [
-        _joined(below, entry.name)
-        for entry in _entries(base, below)
-        if not entry.name.startswith(".") and not entry.is_symlink() and _is_folder(entry)
-    ]
-
-
 def _without_repeats(parts: Sequence[str]) -> tuple[str, ...]:
-    """``**/**`` is ``**``."""
+    """The pattern without a ``**`` behind another, which adds nothing."""
     return tuple(
         part for place, part in enumerate(parts) if part != ANY_DEPTH or parts[place - 1 : place] != [part]
     )
-
-
-def _entries(base: Path, below: str) -> Iterator[os.DirEntry[str]]:
-    with readable(base / below), os.scandir(base / below) as entries:
-        yield from entries
 
 
 def _matching_names(base: Path, below: str, part: str, listing: Listing) -> Iterator[str]:
     """The files in one folder that match the last part of the pattern."""
     if not has_magic(part):
         if (base / below / part).is_file():
-            yield _joined(below, part)
+            yield joined(below, part)
         return
     matches = re.compile(fnmatch.translate(part)).match
     in_any_case = re.compile(fnmatch.translate(part), re.IGNORECASE).match
-    for entry in _entries(base, below):
+    for entry in entries(base, below):
         name = entry.name
-        if _is_folder(entry) or not in_any_case(name):
+        if is_folder(entry) or not in_any_case(name):
             continue
-        path = _joined(below, name)
+        path = joined(below, name)
         why = _reason_to_pass(entry, part)
         if why is not None:
             listing.pass_over(why, path)
@@ -221,7 +172,7 @@ def _reason_to_pass(entry: os.DirEntry[str], part: str) -> str | None:
         return "files that a batch writes"
     if name.startswith(".") and not part.startswith("."):
         return "hidden files"
-    if not _is_file(entry):
+    if not is_file(entry):
         return "broken links and other entries that are no files"
     return None
 
@@ -229,22 +180,22 @@ def _reason_to_pass(entry: os.DirEntry[str], part: str) -> str | None:
 def _matching_folders(base: Path, below: str, part: str) -> list[str]:
     """The folders in one folder that match a part of the pattern: real ones first, then those by a link."""
     if not has_magic(part):
-        return [_joined(below, part)] if (base / below / part).is_dir() else []
+        return [joined(below, part)] if (base / below / part).is_dir() else []
     matches = re.compile(fnmatch.translate(part)).match
     found = []
-    for entry in _entries(base, below):
+    for entry in entries(base, below):
         hidden = entry.name.startswith(".") and not part.startswith(".")
-        if not hidden and matches(entry.name) and _is_folder(entry):
+        if not hidden and matches(entry.name) and is_folder(entry):
             found.append((entry.is_symlink(), entry.name))
             _refuse_too_many(base, len(found), "folders")
-    return [_joined(below, name) for _, name in sorted(found)]
+    return [joined(below, name) for _, name in sorted(found)]
 
 
 def _folders_below(base: Path, below: str, listing: Listing) -> Iterator[str]:
     """The folders in one folder that ``**`` goes into."""
-    for entry in _entries(base, below):
-        path = _joined(below, entry.name)
-        if not _is_folder(entry):
+    for entry in entries(base, below):
+        path = joined(below, entry.name)
+        if not is_folder(entry):
             continue
         if entry.is_symlink():
             listing.pass_over("linked folders", path)
@@ -254,24 +205,6 @@ def _folders_below(base: Path, below: str, listing: Listing) -> Iterator[str]:
             listing.pass_over("directories of batches", path)
         else:
             yield path
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
-
-
-def _joined(below: str, name: str) -> str:
-    return f"{below}/{name}" if below else name
 
 
 def _text(base: Path, path: str) -> str:
@@ -287,14 +220,3 @@ def _text(base: Path, path: str) -> str:
             f"{base}: the name {os.fsencode(path)!r} is no text in UTF-8: rename the file"
         ) from None
     return path
-
-
-def _natural(path: str) -> str:
-    """Text by which paths sort: numbers by value, folders as a whole."""
-    spelled = _DIGITS.sub(_number, path.casefold())
-    return spelled.replace("/", "\0")
-
-
-def _number(digits: re.Match[str]) -> str:
-    value = digits[0].lstrip("0")
-    return f"{len(value):03}{value}"

@@ -1,9 +1,9 @@
-"""How much of a Parquet file is in memory at once: bounds told from its footer, and rows in portions.
+"""Bounds what of a Parquet file is in memory at once, by the sizes in its footer and by portions of rows.
 
-Parquet holds a value that repeats once, and how often it repeats in a few bits: two kilobytes can be a
-thousand cells of 50 MB each. So text columns are read as dictionaries, in which each text is held once, and a
-row becomes Python's values only after what it takes was counted. The sizes in the footer are believed: a file
-that lies about them is held by Parquet's own bound of 2 GiB for one page.
+Parquet stores a repeated value once, with the number of repetitions in a few bits: two kilobytes can be a
+thousand cells of 50 MB each. So text columns are read as dictionaries, which hold each text once, and rows
+are measured before they are converted to Python values. The sizes in the footer are believed: a file that
+lies about them is bounded by Parquet's own limit of 2 GiB for a page.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any, BinaryIO
 from opus_async.errors import ManifestError
 
 MOST_GROUP = 128 << 20
-"""Bytes of one row group, unpacked. Reading takes up to five times as much for a moment."""
+"""Bytes of a row group, uncompressed. Reading takes up to five times as much for a moment."""
 MOST_ITEMS = 20_000_000
-"""Items in the lists of one row group. One row could have all of them."""
+"""Items in the lists of a row group; one row could have all of them."""
 MOST_FOOTER = 16 << 20
-"""Bytes that describe the file; in memory some 30 times as much."""
+"""Bytes of the footer; in memory it takes some 30 times as much."""
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel has."""
 LARGEST_ROW = 16 << 20
-"""Bytes of text in one row; also how many values its lists may hold, 16 bytes each."""
+"""Bytes of text in one row, and of items in its lists at 16 bytes each."""
 
 _BATCH_ROWS = 1_000
 _BATCH_VALUES = 1_000_000
@@ -35,11 +35,11 @@ _MARK = b"PAR1"
 
 
 def check_footer(path: Path, file: BinaryIO) -> None:
-    """Stop at a file whose description is too long, before it is read.
+    """Refuse a file with a footer that is too long, before it is read.
 
     Args:
-        path: Of the file, for messages.
-        file: Open; is at its beginning afterwards.
+        path: The path of the file, for messages.
+        file: The file, open; it is at its beginning afterwards.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL))
@@ -50,10 +50,10 @@ def check_footer(path: Path, file: BinaryIO) -> None:
 
 
 def check_groups(path: Path, metadata: Any) -> None:
-    """Stop at a file that takes too much memory by what its footer says.
+    """Refuse a file that takes too much memory by what its footer says.
 
     Args:
-        path: Of the file, for messages.
+        path: The path of the file, for messages.
         metadata: A ``pyarrow.parquet.FileMetaData``.
     """
     if metadata.num_columns > MOST_COLUMNS:
@@ -69,7 +69,7 @@ def check_groups(path: Path, metadata: Any) -> None:
 
 
 def text_columns(metadata: Any) -> list[str]:
-    """The columns to be read as dictionaries."""
+    """The paths of columns that are to be read as dictionaries: those of text."""
     schema = metadata.schema
     columns = [schema.column(place) for place in range(len(schema))]
     texts = (column for column in columns if column.physical_type == "BYTE_ARRAY")
@@ -77,7 +77,7 @@ def text_columns(metadata: Any) -> list[str]:
 
 
 def batch_rows(metadata: Any) -> int:
-    """Rows to be read at once: fewer where there are many columns, or long lists."""
+    """How many rows to read at once: fewer where there are many columns, or long lists."""
     widest = max(
         (
             sum(column.num_values for column in _columns(group)) // max(group.num_rows, 1)
@@ -89,12 +89,12 @@ def batch_rows(metadata: Any) -> int:
 
 
 def portions(path: Path, batch: Any, before: int) -> Iterator[Any]:
-    """A batch as it is, or row by row where all its rows together are too large.
+    """Yield a batch as it is, or row by row where its rows together are too large.
 
     Args:
-        path: Of the file, for messages.
+        path: The path of the file, for messages.
         batch: A ``pyarrow.RecordBatch``.
-        before: Rows before it.
+        before: How many rows come before it.
 
     Raises:
         ManifestError: A row is larger than :data:`LARGEST_ROW`.
@@ -113,7 +113,7 @@ def portions(path: Path, batch: Any, before: int) -> Iterator[Any]:
 
 
 def _weight(batch: Any) -> int:
-    """Bytes of the texts of these rows, each as often as it stands there, and of the items in lists."""
+    """Bytes that the rows take as Python values: texts, each as often as it occurs, and items of lists."""
     return sum(_weight_of(column) for column in batch.columns)
 
 

@@ -20,21 +20,21 @@ from opus_async.manifests.readers.parquet_bounds import (
     portions,
     text_columns,
 )
-from opus_async.manifests.readers.row_errors import Problems
+from opus_async.manifests.readers.row_errors import RowErrors
 from opus_async.manifests.readers.source_file import Source
 
 _BUFFER = 1 << 20
-"""Bytes of a column that are read at once; else it is the whole of it in a row group."""
+"""Bytes of a column that are read at once; without it, all of the column in a row group."""
 
 
 class ParquetManifest:
-    """Parquet. See :class:`opus_async.manifests.Manifest`.
+    """A manifest in Parquet; see :class:`opus_async.manifests.Manifest`.
 
     Text, numbers, bool, Decimal, date and timestamp come as Python values and times as text; lists, structs
     and maps with keys of text as what JSON can hold. Timestamps are cut to microseconds.
 
-    Some rows are in memory at once, and the texts that they share. A file that would take more than about
-    700 MB by its own account is refused, see :mod:`opus_async.manifests.readers.parquet_bounds`.
+    A batch of rows is in memory at once, with the texts that they share. A file that would take more than
+    about 700 MB by what its footer says is refused: :mod:`opus_async.manifests.readers.parquet_bounds`.
 
     Args:
         path: The file, absolute.
@@ -63,8 +63,8 @@ class ParquetManifest:
         self._table = arrow.Table
 
     def records(self) -> Iterator[Record]:
-        """One for each row that is not all empty."""
-        problems = Problems(self.path)
+        """Read each row that is not all null."""
+        problems = RowErrors(self.path)
         with self._source.reading() as file:
             rows = chain.from_iterable(self._batches(self._opened(file)))
             index = 0
@@ -82,11 +82,11 @@ class ParquetManifest:
         problems.raise_if_any()
 
     def stamp(self) -> str:
-        """Of the file."""
+        """The stamp of the file."""
         return self._source.stamp()
 
     def estimated_rows(self) -> int:
-        """As the file itself says."""
+        """The number of rows that the footer says."""
         return self._rows
 
     def _opened(self, file: BinaryIO) -> Any:
@@ -118,7 +118,7 @@ class ParquetManifest:
         return arrow.schema([(name, plain) for name, _, plain in fields])
 
     def _batches(self, table: Any) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """The rows as tuples, some at a time."""
+        """The rows as tuples, a batch at a time."""
         number, together = 0, 1
         try:
             for batch in table.iter_batches(batch_rows(table.metadata), use_threads=False):
@@ -138,7 +138,7 @@ class ParquetManifest:
             ) from error
 
     def _cells(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        """What a row holds, without what is null.
+        """The cells of a row that are not null.
 
         Raises:
             ValueError: A value that no job can take.
@@ -159,7 +159,7 @@ class ParquetManifest:
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:
-    """``pyarrow`` and its reader of Parquet; an extra, and only imported for a Parquet file.
+    """Import ``pyarrow`` and its reader of Parquet, which are an extra.
 
     Raises:
         ManifestError: It is not installed.

@@ -1,4 +1,4 @@
-"""What is wrong with rows of a manifest: all of it is told, not only the first."""
+"""Collects what is wrong with rows of a manifest, so that all of it is reported and not only the first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from opus_async.errors import ManifestError
 from opus_async.text import counted
 
 SHOWN = 50
-"""Problems that are kept; of more, only how many."""
+"""Problems that are kept; further ones are only counted."""
 
 
-class Problems:
-    """Collects what is wrong while rows are read, and raises it in the end."""
+class RowErrors:
+    """Collects errors of rows while a manifest is read, and raises them at the end.
+
+    Args:
+        path: The manifest, for the message.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -20,21 +24,21 @@ class Problems:
         self._count = 0
 
     def add(self, where: str, what: str) -> None:
-        """Note one: where it is, and what with the fix."""
+        """Note an error: the row in words, and what is wrong, with the fix."""
         self._count += 1
         if self._count <= SHOWN:
             self._sentences.append(f"{where}: {what}")
 
     @property
     def many(self) -> bool:
-        """Whether no more than their number is kept of further ones."""
+        """Whether further errors are only counted."""
         return self._count >= SHOWN
 
     def raise_if_any(self) -> None:
-        """End the reading.
+        """Raise the errors at the end of the reading.
 
         Raises:
-            ManifestError: There was one at least.
+            ManifestError: There was at least one.
         """
         if not self._count:
             return

@@ -1,4 +1,4 @@
-"""The file of a manifest: opened for each reading, and held to be the one that was opened first."""
+"""Opens the file of a manifest for each reading, and checks that it has not changed since the first."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from typing import BinaryIO
 from opus_async.errors import ManifestError
 
 HEAD_BYTES = 1 << 20
-"""How much of a file is looked at to tell how it is written."""
+"""Bytes of a file from which encoding, delimiter and format are detected."""
 
 
 class Source:
-    """A regular file, as it was when the manifest was opened.
+    """A regular file that must not change after the manifest was opened.
+
+    Args:
+        path: The file, absolute.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
 
     Raises:
         ManifestError: It is no regular file, or is empty.
@@ -36,7 +43,7 @@ class Source:
         self._stamp = _stamp(status)
 
     def stamp(self) -> str:
-        """Size, time and inode as they are now."""
+        """The file's size, time of the last change and inode, as text."""
         with readable(self.path):
             return _stamp(self.path.stat())
 
@@ -47,7 +54,7 @@ class Source:
 
     @contextmanager
     def reading(self) -> Iterator[BinaryIO]:
-        """Open the file to be read once.
+        """Open the file for one reading.
 
         Raises:
             ManifestError: It cannot be read, or changed since the manifest was opened.
@@ -67,10 +74,10 @@ class Source:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say in a sentence what the disk refuses.
+    """Turn errors of the file system into sentences.
 
     Raises:
-        ManifestError: In place of every OSError.
+        ManifestError: In place of any OSError inside of the ``with`` block.
     """
     try:
         yield

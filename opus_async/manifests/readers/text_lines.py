@@ -1,4 +1,4 @@
-"""The lines of a text, of which no row may be endless: a file without line ends is no longer than memory."""
+"""Reads lines of a text with a bound on the length of a row: a file without line ends fills no memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from opus_async.errors import ManifestError
 
 
 class RowLines(Iterator[str]):
-    """Physical lines; those of one row together have no more than so many characters.
+    """Iterates over lines; those of one row together may have a bounded number of characters.
 
     A character takes 1, 2 or 4 bytes of memory.
 
     Args:
-        text: The file, read on from where it is.
-        name: Of the file, for messages.
-        most: Characters of one row.
+        text: The file, which is read on from where it is.
+        name: The name of the file, for messages.
+        most: Characters of a row at most.
+
+    Attributes:
+        number: The number of the line that was read last, from 1.
     """
 
     def __init__(self, text: io.TextIOWrapper, name: str, most: int) -> None:
         self.number = 0
-        """Of the line that was given last, from 1."""
         self._text = text
         self._name = name
         self._most = most
@@ -51,6 +53,6 @@ class RowLines(Iterator[str]):
         return line
 
     def next_row(self) -> None:
-        """What comes now belongs to another row."""
+        """Begin a new row: the characters of the last do not count any more."""
         self._begins = self.number + 1
         self._taken = 0

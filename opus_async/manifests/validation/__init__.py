@@ -1,1 +1,1 @@
-"""Every row held against its workflow and the disk before anything is sent."""
+"""Checks manifests before anything is sent: every row against its workflow and the disk."""

@@ -1,4 +1,4 @@
-"""What came by already, also of millions of rows: a few bytes each, on the disk beyond some megabytes."""
+"""Finds rows and files that come twice, among millions: a few bytes each, on the disk beyond 4 MB."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import sqlite3
 from hashlib import blake2b
 from typing import NamedTuple
 
+from opus_async.manifests import Record
+from opus_async.manifests.problem import Problem, Severity
+from opus_async.text import quoted
+
 _MEMORY_KIB = 4096
+"""What SQLite keeps in memory; the rest lies in a temporary file without a name."""
 
 
 class FirstSeen(NamedTuple):
-    """The first row of a name: where it stands, and the digest of its content."""
+    """The first row of a name.
+
+    Attributes:
+        where: The row in words, like ``line 18``.
+        content: The digest of its content.
+    """
 
     where: str
     content: bytes
 
 
 class DuplicateIndex:
-    """Rows and files seen so far. Nothing of it outlives :meth:`close`, or the process."""
+    """Rows and files seen so far, in a temporary database that goes with :meth:`close`, or the process."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a temporary file without a name
@@ -33,7 +43,16 @@ class DuplicateIndex:
         )
 
     def row(self, name: str | bytes, content: bytes, where: str) -> FirstSeen | None:
-        """Take note of a row; the first one of this name, if this is not it."""
+        """Note a row.
+
+        Args:
+            name: Its key; or, as bytes, the digest of its content.
+            content: The digest of its content.
+            where: The row in words.
+
+        Returns:
+            The first row of this name; None when this is the first.
+        """
         entry = (_short(name), content, where)
         if self._database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", entry).rowcount:
             return None
@@ -41,17 +60,47 @@ class DuplicateIndex:
         return FirstSeen(*found.fetchone())
 
     def file(self, path: str) -> bool:
-        """Take note of a file; whether it is new."""
+        """Note a file; True when it was not noted before."""
         added = self._database.execute("INSERT OR IGNORE INTO files VALUES (?)", (_short(path),))
         return bool(added.rowcount)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Delete the database."""
         self._database.close()
 
 
+def repeat_problem(record: Record, key: str | None, content: bytes, earlier: FirstSeen) -> Problem:
+    """The problem with a row whose key, or whose content where it has no key, an earlier row has too.
+
+    Args:
+        record: The row.
+        key: As the row gives it; None where it gives none.
+        content: The digest of its content.
+        earlier: The first row of that key or content.
+    """
+    named = None if key is None else quoted(key)
+    if key is None or content == earlier.content:
+        included = "" if named is None else f", key {named} included"
+        message = f"the same as {earlier.where}{included}: it is run, and billed, once more"
+        cause, severity = "identical to an earlier row, and run once more", Severity.WARNING
+        fix = "take it out unless that is wanted"
+    else:
+        message = f"{earlier.where} has the key {named}, too, and asks for something else"
+        cause, severity, fix = "a key that comes twice", Severity.ERROR, "give each row a key of its own"
+    return Problem(
+        message=message,
+        cause=cause,
+        severity=severity,
+        fix=fix,
+        index=record.index,
+        where=record.where,
+        key=key,
+        parts=() if named is None else (named,),
+    )
+
+
 def _short(name: str | bytes) -> bytes:
-    """A text by 16 bytes of its digest; a digest as it is."""
+    """16 bytes of a text's digest; a digest as it is, marked so that it equals that of no text."""
     if isinstance(name, bytes):
         return b"\0" + name
     return blake2b(name.encode(errors="surrogateescape"), digest_size=16).digest()

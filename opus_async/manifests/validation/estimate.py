@@ -1,4 +1,4 @@
-"""What a batch will take, told before it begins: jobs, bytes, requests, and time as a range."""
+"""Estimates what a batch will take before it begins: jobs, bytes, requests, and time as a range."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 RUN_SECONDS = (20.0, 120.0)
-"""How long one job is assumed to run where nothing is known of the workflow: most are in between."""
+"""Seconds, from and to, that a job is assumed to run where nothing is known of the workflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputAssumptions:
-    """What decides how fast a batch goes.
+    """What an estimate of time assumes.
 
     Attributes:
         max_in_flight: Jobs that run at once.
-        rate: API requests a second; None for as many as are answered.
-        run_seconds: How long one job runs, from and to.
+        rate: API requests per second; None for no limit.
+        run_seconds: Seconds that a job runs, from and to.
     """
 
     max_in_flight: int = 500
@@ -36,10 +36,10 @@ class Estimate:
         jobs: Rows that can be run.
         files: Files to upload, each path once; the same content under two names is uploaded once and counts
             twice here.
-        bytes: Of these files.
-        requests: That are sent at least; looks at the status of jobs are not among them.
-        seconds: From and to.
-        assumes: What the range rests on, in sentences.
+        bytes: The size of these files.
+        requests: Requests that are sent at least; polls are not among them.
+        seconds: The time that the batch takes, from and to.
+        assumes: What the range of time assumes, in sentences.
     """
 
     jobs: int
@@ -50,14 +50,22 @@ class Estimate:
     assumes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Name -> value, for a machine."""
+        """The estimate as JSON."""
         return asdict(self)
 
 
 def estimate(*, jobs: int, files: int, size: int, requests: int, pace: ThroughputAssumptions) -> Estimate:
-    """Estimate.
+    """Estimate what a batch takes.
 
-    The shortest time is that of the narrowest place, the longest that of all of them one after the other.
+    The shortest time is that of the requests or of the runs, whichever takes longer; the longest is the sum
+    of both.
+
+    Args:
+        jobs: Jobs to be run.
+        files: Files to upload.
+        size: Bytes of these files.
+        requests: Requests that these jobs take.
+        pace: What is assumed of limits and run times.
     """
     sending = requests / pace.rate if pace.rate else 0.0
     shortest, longest = pace.run_seconds

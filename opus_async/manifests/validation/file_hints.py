@@ -1,4 +1,4 @@
-"""A file that is not where a row says: what may have been meant. Looks at names, and into no file."""
+"""Suggests what a path to a missing file may have meant, from the names on the disk; reads no file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from opus_async.manifests.readers.listing import has_magic
 from opus_async.text import quoted
 
 _MOST_NAMES = 20_000
-"""Names of a folder that are looked at: a hint is not worth more."""
+"""Names of a folder that are compared at most."""
 _FOLDERS = 8
 _SWAPPED = 2
 _MOST_SEARCHES = 200
-"""Missing files for which a folder is searched for a name with a slip: more are no slips."""
+"""Missing files for which names with a typing error are searched; more missing files are no typing errors."""
 
 
 class FileHints:
@@ -35,7 +35,7 @@ class FileHints:
         self._searches = 0
 
     def hint(self, path: str) -> str | None:
-        """What to do about a path that names no file that can be sent; None when nothing is to be said."""
+        """What to do about a path that names no file that can be sent; None for no suggestion."""
         if is_url(path):
             return None
         try:
@@ -60,20 +60,22 @@ class FileHints:
         if slashed != path and (self._base / slashed).exists():
             return f"write {quoted(slashed)}"
         wanted = self._base / slashed
-        name = self._listing(wanted.parent).get(_folded(wanted.name)) or self._with_a_slip(wanted)
+        name = self._listing(wanted.parent).get(_folded(wanted.name)) or self._similar_name(wanted)
         return f"did you mean {quoted(name)}?" if name else None
 
-    def _with_a_slip(self, wanted: Path) -> str | None:
-        """The one name in the folder that is another by one slip."""
+    def _similar_name(self, wanted: Path) -> str | None:
+        """The one name in the folder that differs by one typing error; None for none or several."""
         self._searches += 1
         if self._searches > _MOST_SEARCHES:
             return None
         name = _folded(wanted.name)
-        near = [there for folded, there in self._listing(wanted.parent).items() if _one_slip(name, folded)]
+        near = [
+            there for folded, there in self._listing(wanted.parent).items() if _one_typing_error(name, folded)
+        ]
         return near[0] if len(near) == 1 else None
 
     def _listing(self, folder: Path) -> Mapping[str, str]:
-        """Name in lower case -> name."""
+        """The names in a folder by their normal form, see :func:`_folded`."""
         if folder not in self._names:
             try:
                 with os.scandir(folder) as entries:
@@ -87,25 +89,25 @@ class FileHints:
 
 
 def _folded(name: str) -> str:
-    """Names that look the same: systems write an accent as one character or as two."""
+    """A normal form of names, the same for those that look the same: in NFC, without case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _one_slip(one: str, other: str) -> bool:
-    """Whether a letter is missing, too many, another or swapped with the next. Digits tell files apart."""
+def _one_typing_error(one: str, other: str) -> bool:
+    """Whether names differ by one letter, not a digit: missing, added, replaced or swapped with the next."""
     if abs(len(one) - len(other)) > 1:
         return False
-    begins = _alike(one, other)
+    begins = _common_prefix(one, other)
     one, other = one[begins:], other[begins:]
-    ends = _alike(one[::-1], other[::-1])
+    ends = _common_prefix(one[::-1], other[::-1])
     one, other = one[: len(one) - ends], other[: len(other) - ends]
     if any(letter.isdigit() for letter in one + other):
         return False
     return max(len(one), len(other)) == 1 or (len(one) == len(other) == _SWAPPED and one == other[::-1])
 
 
-def _alike(one: str, other: str) -> int:
-    """How many letters they begin with alike."""
+def _common_prefix(one: str, other: str) -> int:
+    """The length of their common beginning."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left != right:

@@ -1,4 +1,4 @@
-"""One row, held against its workflow and the disk. Looks at files and reads none."""
+"""Checks one row against its workflow and the disk; looks files up, and reads none."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from opus_async.platform import Platform
 from opus_async.text import quoted
 
 RecordCheck: TypeAlias = Callable[[Record], Problem | None]
-"""Tells what is wrong with a record beside what fills inputs; None where nothing is."""
+"""Checks a record beyond its inputs; returns the problem, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was found of a row.
+    """The result of checking a row.
 
     Attributes:
-        ok: Whether it can be run, as far as it can be told from the row alone.
-        cells: Expanded; None where that failed.
-        key: As the row gives it; None where it gives none.
-        problems: What is wrong, but for what is said of its columns already.
-        outside: The files that it names outside of the manifest's folder and may not.
+        ok: Whether it can be run, as far as the row alone shows.
+        cells: Its cells, expanded; None where that failed.
+        key: The key that the row gives; None where it gives none.
+        problems: What is wrong with it, but for problems that are those of its columns.
+        outside: The files outside of the manifest's folder that it names and may not.
     """
 
     ok: bool
@@ -45,7 +45,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row while it is checked: its cells expanded where that went well, and the variables it fills."""
+    """A row while it is checked: its cells, expanded where that was possible, and the variables it fills."""
 
     record: Record
     cells: Mapping[str, Any]
@@ -57,11 +57,11 @@ class RowCheck:
     """Checks the rows of one manifest, one after the other.
 
     Args:
-        binding: From cells to requests.
-        platform: Open.
+        binding: Makes requests of rows.
+        platform: The platform that would run them, open.
         base: The folder that relative files start at.
-        columns: Those known before any row; empty where rows may differ.
-        more: Further checks of a record, of whoever will run the rows.
+        columns: Columns known before any row; empty where each row may have others.
+        more: Further checks of a record, by whoever will run the rows.
     """
 
     def __init__(
@@ -81,22 +81,22 @@ class RowCheck:
         table = binding.table(columns)
         self._columns = {bound.input.variable_name: bound.column for bound in table if bound.input}
         self._known_columns = frozenset(columns)
-        """What is wrong with them is said once, and need not be said of every row."""
+        """Their problems are reported once, and not again for every row."""
         self._unfilled = {target.variable_name for target in binding.unfilled(columns)} if columns else set()
         self._inputs = binding.workflow.inputs
 
     async def check(self, record: Record) -> Checked:
-        """Everything that is wrong with a row by itself.
+        """Find everything that is wrong with a row by itself.
 
         Raises:
-            OpusError: The platform cannot be asked; InvalidInputs it does not raise.
+            OpusError: The platform cannot be asked. Inputs that do not fit are problems, and raise nothing.
         """
         cells: Mapping[str, Any] | None = None
         key: str | None = None
         wrong: list[InputProblem] = []
-        strays = self._binding.outside(record.cells, self._base)
+        strays = self._binding.files.outside(record.cells, self._base)
         try:
-            cells = None if strays else self._binding.expand(record.cells, self._base)
+            cells = None if strays else self._binding.expand_globs(record.cells, self._base)
         except InvalidInputs as error:
             wrong += error.problems
         try:
@@ -105,8 +105,8 @@ class RowCheck:
             wrong += error.problems
         given: Collection[str] = ()
         if cells is not None:
-            strays = self._binding.outside(cells, self._base)
-        if cells is not None and not strays:  # of a file that may not be read, nothing else is told
+            strays = self._binding.files.outside(cells, self._base)
+        if cells is not None and not strays:  # nothing more is told of a file that may not be read
             try:
                 request = self._binding.request(cells, index=record.index, key=key or "", base=self._base)
                 given = request.inputs.keys()
@@ -129,7 +129,7 @@ class RowCheck:
         )
 
     def _patterns(self, row: _Row) -> Iterator[Problem]:
-        """Cells that name one file and were taken as patterns: a ``?`` may be a letter that was lost."""
+        """Warn of cells that name one file by a pattern: a ``?`` may be a letter lost in another encoding."""
         for column, path in row.cells.items():
             target, given = self._binding.column(column).input, row.record.cells.get(column)
             if target is None or not target.takes_file or not isinstance(given, str) or path is given:
@@ -146,10 +146,11 @@ class RowCheck:
                     column=column,
                     input=target.display_name,
                     file=path,
+                    parts=(quoted(given.strip()), quoted(path)),
                 )
 
     def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
-        """Files that a manifest may not name by itself."""
+        """The problems with files outside of the manifest's folder."""
         for column, path in strays:
             target = self._binding.column(column).input
             yield Problem(
@@ -162,10 +163,11 @@ class RowCheck:
                 column=column,
                 input=target.display_name if target else None,
                 file=path,
+                parts=(quoted(path),),
             )
 
     def _problem(self, problem: InputProblem, row: _Row) -> Problem | None:
-        """What a table or JSON says of it; None for what is said of the columns already."""
+        """A problem of the inputs as one of the row; None when it is reported as one of the columns."""
         if problem.code is ProblemCode.UNUSABLE_COLUMN and problem.column in self._known_columns:
             return None
         target = self._inputs.get(problem.input) if problem.input else None
@@ -181,7 +183,7 @@ class RowCheck:
             fix = self._how_to_fill(target)
         name = target.display_name if target else column
         subject = problem.subject
-        if target is not None and problem.column is None and self._is_alone(target):
+        if target is not None and problem.column is None and self._has_own_name(target):
             subject = quoted(target.display_name)
         return Problem(
             message=f"{subject} {problem.message}" if subject else problem.message,
@@ -193,10 +195,11 @@ class RowCheck:
             column=column,
             input=target.display_name if target else None,
             file=file,
+            parts=problem.parts,
         )
 
-    def _is_alone(self, target: InputField) -> bool:
-        """Whether its display name tells it from all other inputs."""
+    def _has_own_name(self, target: InputField) -> bool:
+        """Whether no other input has its display name."""
         return sum(target.display_name == known.display_name for known in self._inputs.values()) == 1
 
     def _column_of(self, target: InputField | None, row: _Row) -> str | None:
@@ -212,6 +215,6 @@ class RowCheck:
 
     @staticmethod
     def _file(value: Any, position: int | None) -> str | None:
-        """The file of a cell that a problem is about, as the row names it; by default its first."""
+        """The file at a position of a cell, as the row names it; the first by default."""
         part = value[position or 0] if isinstance(value, list) and value else value
         return part if isinstance(part, str) else None

@@ -1,4 +1,4 @@
-"""Every row of a manifest, held against the live workflow and the disk before a cent is spent.
+"""Checks every row of a manifest against the live workflow and the disk before a cent is spent.
 
 Rows are streamed, files are looked at and not read, and memory does not follow the number of rows.
 """
@@ -10,113 +10,25 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from opus_async.errors import ManifestError, OpusError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.columns import BoundColumn
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
 from opus_async.manifests.problem import Problem, Severity
-from opus_async.manifests.validation.duplicates import DuplicateIndex
-from opus_async.manifests.validation.estimate import ORDINARY, Estimate, ThroughputAssumptions, estimate
+from opus_async.manifests.validation.duplicates import DuplicateIndex, repeat_problem
+from opus_async.manifests.validation.estimate import ORDINARY, ThroughputAssumptions, estimate
+from opus_async.manifests.validation.problem_counts import ProblemCounts
+from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
-from opus_async.text import quoted
 
 KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
-_MOST_CAUSES = 500
-_OTHER = "something else"
 _TURN = 0.02
-"""Seconds after which the loop gets its turn."""
-
-
-@dataclass(slots=True)
-class Cause:
-    """Problems that are the same but for what names the row.
-
-    Attributes:
-        cause: What they have in common.
-        first: The first of them.
-        count: How many they are.
-        other: One of them that says something else of another row; None when all say the same.
-    """
-
-    cause: str
-    first: Problem
-    count: int = 0
-    other: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validation:
-    """What was found of a manifest.
-
-    Attributes:
-        rows: How many there are, as far as they can be read.
-        valid: How many of them can be run.
-        errors: The first of what keeps rows from being run.
-        warnings: The first of what a person should know.
-        error_count: How many errors there are.
-        warning_count: How many warnings.
-        causes: Errors and warnings by what they have in common: first what dooms all rows, then the most
-            frequent.
-        columns: What each column is for.
-        estimate: What the valid rows will take.
-        doomed: Whether there are errors of no single row: then none can be run.
-        outside: The files outside of the manifest's folder, where they are not allowed.
-    """
-
-    rows: int
-    valid: int
-    errors: Sequence[Problem]
-    warnings: Sequence[Problem]
-    error_count: int
-    warning_count: int
-    causes: Sequence[Cause]
-    columns: Sequence[BoundColumn]
-    estimate: Estimate
-    doomed: bool
-    outside: Outside = field(default_factory=Outside)
-
-    @property
-    def invalid(self) -> int:
-        """How many rows cannot be run."""
-        return self.rows - self.valid
-
-    @property
-    def ok(self) -> bool:
-        """Whether every row can be run."""
-        return self.error_count == 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Name -> value, for a machine. Problems beyond those that are kept are counted only."""
-        return {
-            "ok": self.ok,
-            "doomed": self.doomed,
-            "rows": self.rows,
-            "valid": self.valid,
-            "invalid": self.invalid,
-            "error_count": self.error_count,
-            "warning_count": self.warning_count,
-            "errors": [problem.as_json() for problem in self.errors],
-            "warnings": [problem.as_json() for problem in self.warnings],
-            "causes": [
-                {
-                    "cause": cause.cause,
-                    "severity": str(cause.first.severity),
-                    "count": cause.count,
-                    "first": cause.first.where,
-                }
-                for cause in self.causes
-            ],
-            "outside": {"count": self.outside.count, "files": self.outside.names},
-            "columns": [column.as_json() for column in self.columns],
-            "estimate": self.estimate.as_json(),
-        }
+"""Seconds of checking after which other tasks of the event loop get a turn."""
 
 
 async def validate(
@@ -133,20 +45,23 @@ async def validate(
     """Check every row; nothing is sent but the question for the workflow, if that is not known yet.
 
     Args:
-        manifest: What to run.
-        binding: From its cells to requests.
-        platform: Open.
-        checks: Further checks of each record, of whoever will run the rows.
-        on_problem: Told of every problem, kept or not, as it is found.
-        on_progress: Told now and then, and at the end, how many rows were checked.
+        manifest: The manifest, open.
+        binding: Makes requests of its rows.
+        platform: The platform that would run them, open.
+        checks: Further checks of each record, by whoever will run the rows.
+        on_problem: Called with every problem, kept or not, as it is found.
+        on_progress: Called now and then, and at the end, with how many rows were checked.
         limit: How many errors, and as many warnings, are kept.
         pace: What the estimate of the time rests on.
+
+    Returns:
+        What was found. A manifest that cannot be read to its end is a problem too, and raises nothing.
 
     Raises:
         OpusError: The platform cannot be asked, or there is no room for temporary files.
     """
-    tally = _Tally(on_problem, limit)
-    work = _Work(manifest, binding, platform, tally, checks)
+    problems = ProblemCounts(on_problem, limit)
+    work = _Pass(manifest, binding, platform, problems, checks)
     try:
         await work.run(on_progress or (lambda _: None))
     except sqlite3.Error as error:
@@ -159,63 +74,32 @@ async def validate(
     return Validation(
         rows=work.rows,
         valid=work.valid,
-        errors=tally.kept[Severity.ERROR],
-        warnings=tally.kept[Severity.WARNING],
-        error_count=tally.counts[Severity.ERROR],
-        warning_count=tally.counts[Severity.WARNING],
-        causes=sorted(tally.causes.values(), key=_urgency),
-        columns=binding.table(work.columns, scattered=manifest.columns is None),
+        errors=problems.kept[Severity.ERROR],
+        warnings=problems.kept[Severity.WARNING],
+        error_count=problems.counts[Severity.ERROR],
+        warning_count=problems.counts[Severity.WARNING],
+        causes=problems.causes(),
+        columns=binding.table(work.columns, per_row_columns=manifest.columns is None),
         estimate=estimate(
             jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
         ),
-        doomed=tally.doomed,
+        doomed=problems.doomed,
         outside=work.outside,
     )
 
 
-def _urgency(cause: Cause) -> tuple[bool, bool, int]:
-    return not cause.first.is_error, cause.first.index is not None, -cause.count
-
-
-class _Tally:
-    """Counts problems, and keeps the first of them."""
-
-    def __init__(self, on_problem: Callable[[Problem], object] | None, limit: int) -> None:
-        self.kept: dict[Severity, list[Problem]] = {severity: [] for severity in Severity}
-        self.counts: dict[Severity, int] = dict.fromkeys(Severity, 0)
-        self.causes: dict[tuple[Severity, str], Cause] = {}
-        self.doomed = False
-        self._on_problem = on_problem
-        self._limit = limit
-
-    def add(self, problem: Problem) -> None:
-        self.counts[problem.severity] += 1
-        self.doomed = self.doomed or (problem.is_error and problem.index is None)
-        if len(self.kept[problem.severity]) < self._limit:
-            self.kept[problem.severity].append(problem)
-        cause = problem.cause
-        if (problem.severity, cause) not in self.causes and len(self.causes) >= _MOST_CAUSES:
-            cause = _OTHER
-        kind = self.causes.setdefault((problem.severity, cause), Cause(cause, problem))
-        kind.count += 1
-        if kind.other is None and cause != _OTHER and problem.message != kind.first.message:
-            kind.other = problem
-        if self._on_problem is not None:
-            self._on_problem(problem)
-
-
-class _Work:
-    """One way through the manifest.
+class _Pass:
+    """One pass over the rows of a manifest.
 
     Attributes:
-        columns: Those there are, in the order in which they came.
-        rows: So far.
-        valid: Of them.
-        jobs: Of valid rows.
-        files: To upload, each path once.
-        bytes: Of these files.
-        requests: That the jobs take.
-        outside: Files that rows name and may not.
+        columns: The columns met so far, in the order in which they came.
+        rows: Rows so far.
+        valid: Of these, rows that can be run.
+        jobs: Of these, rows whose cells could be expanded: they are in the estimate.
+        files: Files to upload, each path once.
+        bytes: The size of these files.
+        requests: Requests that the jobs take at least.
+        outside: Files outside of the manifest's folder that rows name and may not.
     """
 
     def __init__(
@@ -223,7 +107,7 @@ class _Work:
         manifest: Manifest,
         binding: Binding,
         platform: Platform[Any, Any],
-        tally: _Tally,
+        problems: ProblemCounts,
         checks: Sequence[RecordCheck],
     ) -> None:
         self.columns: Sequence[str] = manifest.columns or ()
@@ -232,20 +116,16 @@ class _Work:
         self._manifest = manifest
         self._binding = binding
         self._platform = platform
-        self._tally = tally
-        self._check = RowCheck(
-            binding,
-            platform,
-            manifest.base,
-            columns=self.columns,
-            more=checks,
-        )
+        self._problems = problems
+        self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._seen = DuplicateIndex()
 
     def close(self) -> None:
+        """Delete the temporary file."""
         self._seen.close()
 
     async def run(self, on_progress: Callable[[int], object]) -> None:
+        """Check the columns, each row, and then what only the whole tells."""
         found = dict.fromkeys(self.columns)
         if found:
             self._add(*self._binding.problems(self.columns))
@@ -262,13 +142,13 @@ class _Work:
         on_progress(self.rows)
         if self.rows and not self.columns:
             self.columns = tuple(found)
-            self._add(*self._binding.problems(self.columns, scattered=True))
-        if not self.rows and not self._tally.doomed:
+            self._add(*self._binding.problems(self.columns, per_row_columns=True))
+        if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
     def _records(self) -> Generator[Record]:
-        """The rows that can be read; of the others what is told in the end."""
+        """The rows that can be read; what is wrong with the others becomes problems at the end."""
         try:
             yield from self._manifest.records()
         except ManifestError as error:
@@ -295,31 +175,14 @@ class _Work:
             return None
         content = cells_digest(self._binding, checked.cells)
         earlier = self._seen.row(checked.key or content, content, record.where)
-        if earlier is None:
-            return None
-        severity, fix = Severity.WARNING, None
-        if checked.key is None or content == earlier.content:
-            named = "" if checked.key is None else f", key {quoted(checked.key)} included"
-            message = f"the same as {earlier.where}{named}: it is run, and billed, once more"
-            cause, fix = "identical to an earlier row, and run once more", "take it out unless that is wanted"
-        else:
-            message = f"{earlier.where} has the key {quoted(checked.key)}, too, and asks for something else"
-            cause, fix = "a key that comes twice", "give each row a key of its own"
-            severity = Severity.ERROR
-        return Problem(
-            message=message,
-            cause=cause,
-            severity=severity,
-            fix=fix,
-            index=record.index,
-            where=record.where,
-            key=checked.key,
-        )
+        return None if earlier is None else repeat_problem(record, checked.key, content, earlier)
 
     def _count(self, cells: Mapping[str, Any]) -> None:
         """Count a row that is run, and the files that no row before it names."""
         files = [
-            path for path in self._binding.files(cells, self._manifest.base) if self._seen.file(str(path))
+            path
+            for path in self._binding.files.of_row(cells, self._manifest.base)
+            if self._seen.file(str(path))
         ]
         for path in files:
             with suppress(OSError):  # gone since it was looked at: the upload will tell
@@ -330,8 +193,9 @@ class _Work:
 
     def _add(self, *problems: Problem) -> None:
         for problem in problems:
-            self._tally.add(problem)
+            self._problems.add(problem)
 
 
 def _of_the_whole(message: str, severity: Severity, cause: str | None = None) -> Problem:
+    """A problem of no single row."""
     return Problem(message=message, cause=cause or message, severity=severity)

@@ -1,4 +1,4 @@
-"""Axes: round numbers, and a clock that skips the hours in which nothing ran."""
+"""Scales and axes: round numbers, logarithms, and a time axis that skips the time in which nothing ran."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ CLOCK_STEPS = (
     *(hours * _HOUR for hours in (1, 2, 3, 6, 12)),
     *(days * _DAY for days in (1, 2, 7, 14, 28)),
 )
-"""Seconds between moments that a person finds on a clock."""
+"""Steps of a time axis in seconds: round times of a clock."""
 _GAP = 48.0
-"""The widest that a gap between spans is drawn, in pixels, however long it was."""
+"""Pixels of a gap between spans at most, however long it was."""
 _GAPS_SHARE = 0.3
-"""The most of the axis that all gaps together take."""
+"""Share of the axis that all gaps together take at most."""
 _LEAST_GAP = 3.0
 _FEW_DECADES = 2.0
-"""Up to so many of them a logarithmic scale has 2 and 5 of each as well."""
+"""Decades of a logarithmic scale up to which 2 and 5 are marked as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of an axis along the bottom.
+    """A tick of a horizontal axis.
 
     Attributes:
-        x: Pixels.
-        label: A number, or a time of the day.
-        day: The day, if another begins there.
+        x: Where it lies, in pixels.
+        label: A number, or a time of day.
+        day: The day, if the tick before is of another day; empty otherwise.
     """
 
     x: float
@@ -45,40 +45,40 @@ class Tick:
 
 
 class Scale(Protocol):
-    """Values along an axis."""
+    """A mapping of values to their place along an axis."""
 
     @property
     def values(self) -> Sequence[float]:
-        """Round ones, to be marked; the first and the last are the ends."""
+        """Round values to be marked; the first and the last are the ends."""
 
     def part(self, value: float) -> float:
-        """How far along a value lies, from 0 to 1."""
+        """Where a value lies, from 0 at the first to 1 at the last."""
 
 
 class Axis(Protocol):
-    """Pixels along the bottom of a chart."""
+    """A horizontal axis: pixels for values."""
 
     def x(self, at: float, span: int) -> float:
-        """Where a value of a span lies."""
+        """The pixel of a value in a span."""
 
     def ends(self, span: int) -> tuple[float, float]:
-        """Where a span begins and ends."""
+        """The pixels at which a span begins and ends."""
 
     def ticks(self, apart: float) -> Sequence[Tick]:
-        """Round values, labels at least so many pixels apart."""
+        """Ticks at round values, at least ``apart`` pixels from each other."""
 
     @property
     def gaps(self) -> Sequence[Gap]:
-        """Where nothing was."""
+        """The gaps between spans."""
 
 
 class LinearScale:
-    """From 0 in even steps up to the first round number that ``most`` does not exceed.
+    """A linear scale from 0 in even steps to the first round number that is not below ``most``.
 
     Args:
         most: The highest value to be shown.
-        wanted: About how many steps.
-        whole: Only whole numbers.
+        wanted: About how many steps there should be.
+        whole: Whether only whole numbers are marked.
     """
 
     def __init__(self, most: float, *, wanted: int = 5, whole: bool = False) -> None:
@@ -91,12 +91,12 @@ class LinearScale:
         self.values = [number * step for number in range(steps + 1)]
 
     def part(self, value: float) -> float:
-        """How far along a value lies."""
+        """Where a value lies, from 0 to 1."""
         return value / self.values[-1]
 
 
 class LogScale:
-    """Powers of ten around what is shown: for values of which some are a thousand times the others.
+    """A logarithmic scale between powers of ten, for values of very different size.
 
     Args:
         least: The lowest value to be shown, above 0.
@@ -111,19 +111,19 @@ class LogScale:
         self.values.append(10.0**high)
 
     def part(self, value: float) -> float:
-        """How far along a value lies; what is lower than all that is shown lies at the beginning."""
+        """Where a value lies, from 0 to 1; one below the first lies at 0."""
         low, high = self.values[0], self.values[-1]
         return math.log10(max(value, low) / low) / math.log10(high / low)
 
 
 class NumberAxis:
-    """Numbers along the bottom.
+    """A horizontal axis of numbers.
 
     Args:
-        scale: Of them.
-        left: Pixels.
-        right: Pixels.
-        unit: Beside the last number.
+        scale: The scale of the numbers.
+        left: The pixel of the first.
+        right: The pixel of the last.
+        unit: The unit, which is written beside the last number.
     """
 
     def __init__(self, scale: Scale, left: float, right: float, unit: str = "") -> None:
@@ -133,15 +133,15 @@ class NumberAxis:
         self.gaps: Sequence[Gap] = ()
 
     def x(self, at: float, span: int = 0) -> float:  # noqa: ARG002 - it has no gaps
-        """Where a number lies."""
+        """The pixel of a number."""
         return self.left + min(max(self._scale.part(at), 0.0), 1.0) * (self.right - self.left)
 
     def ends(self, span: int = 0) -> tuple[float, float]:  # noqa: ARG002 - one signature for both axes
-        """Where it begins and ends."""
+        """The pixels at which the axis begins and ends."""
         return self.left, self.right
 
     def ticks(self, apart: float) -> list[Tick]:
-        """The numbers of the scale that have room; the last of them with the unit."""
+        """Ticks at the numbers of the scale that have room; the last with the unit."""
         *others, last = self._scale.values
         ticks = [Tick(self.right, f"{text.axis(last)} {self._unit}".rstrip())]
         for value in reversed(others):
@@ -152,10 +152,10 @@ class NumberAxis:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time without a gap in it.
+    """A stretch of time without a gap, such as a session.
 
     Attributes:
-        number: Which.
+        number: The number by which values refer to it.
         began: Seconds since the epoch.
         ended: Seconds since the epoch.
     """
@@ -166,32 +166,38 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it is drawn: a second at the least, or a span of no time could not be seen."""
+        """Its length in seconds, at least 1, so that an empty span can be seen."""
         return max(self.ended - self.began, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A span on the axis; pixels from ``left`` to ``right``."""
+    """A span on the axis.
+
+    Attributes:
+        span: The span.
+        left: The pixel at which it begins.
+        right: The pixel at which it ends.
+    """
 
     span: Span
     left: float
     right: float
 
     def x(self, at: float) -> float:
-        """Where a moment of this span lies."""
+        """The pixel of a moment of this span."""
         part = (at - self.span.began) / self.span.seconds
         return self.left + min(max(part, 0.0), 1.0) * (self.right - self.left)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What lies between two spans on the axis.
+    """A gap between two spans on the axis.
 
     Attributes:
-        left: Pixels.
-        right: Pixels.
-        seconds: How long it was; negative when the clock was set back.
+        left: The pixel at which it begins.
+        right: The pixel at which it ends.
+        seconds: Its length; negative when the clock was set back.
     """
 
     left: float
@@ -200,13 +206,13 @@ class Gap:
 
 
 class TimeAxis:
-    """Spans of time one after another; the gaps between them shrunk to a mark.
+    """A horizontal axis of time: spans one after another, with the gaps between them narrowed.
 
     Args:
-        spans: In the order of their numbers. A clock that was set back in between bends nothing: each
-            span is placed after the one before it.
-        left: Pixels.
-        right: Pixels.
+        spans: The spans in the order of their numbers. Each is placed after the one before it, also when the
+            clock was set back in between.
+        left: The pixel at which the first begins.
+        right: The pixel at which the last ends.
     """
 
     def __init__(self, spans: Sequence[Span], left: float, right: float) -> None:
@@ -228,16 +234,16 @@ class TimeAxis:
                 x += width
 
     def x(self, at: float, span: int) -> float:
-        """Where a moment of a span lies."""
+        """The pixel of a moment in a span."""
         return self.segments[span].x(at)
 
     def ends(self, span: int) -> tuple[float, float]:
-        """Where a span begins and ends."""
+        """The pixels at which a span begins and ends."""
         segment = self.segments[span]
         return segment.left, segment.right
 
     def ticks(self, apart: float) -> list[Tick]:
-        """Round hours, minutes or seconds of UTC, labels at least so many pixels apart."""
+        """Ticks at round times of UTC, at least ``apart`` pixels from each other."""
         step = next((step for step in CLOCK_STEPS if step * self._scale >= apart), CLOCK_STEPS[-1])
         shown = text.clock if step < _MINUTE else text.hour
         found: list[Tick] = []
@@ -253,7 +259,7 @@ class TimeAxis:
         return found or self._beginnings(apart)
 
     def _beginnings(self, apart: float) -> list[Tick]:
-        """Where no round moment falls into any span."""
+        """Ticks at the ends of the first span, for spans without a round time."""
         first = next(iter(self.segments.values()))
         ticks = [Tick(first.left, text.clock(first.span.began), figures.day(first.span.began))]
         if first.right - first.left >= apart:
@@ -262,5 +268,6 @@ class TimeAxis:
 
 
 def _round_moments(span: Span, step: float) -> list[float]:
+    """The multiples of ``step`` seconds in a span."""
     first = math.ceil(span.began / step)
     return [number * step for number in range(first, math.floor(span.ended / step) + 1)]

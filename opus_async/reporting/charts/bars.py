@@ -1,4 +1,4 @@
-"""Bars: how a whole is divided, a share in a sentence, and times side by side. As SVG."""
+"""Bars as SVG: a stacked bar of a whole, a share as a short bar, and durations with whiskers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from opus_async.reporting.charts.plot import CHARACTER, SIZES, Size, drawing
 from opus_async.reporting.html import element, together
 
 _LEAST_PART = 0.9
-"""Percent of the bar that a part takes at the least: one of 100,000 is there to be seen."""
+"""Percent of the bar that a part takes at least, so that one of 100,000 can be seen."""
 _LINE, _BAR, _TOP, _BOTTOM = 34.0, 14.0, 6.0, 34.0
 _NAME_CHARS = 14
 _HOUR, _MINUTE = 3600.0, 60.0
 _LONG = 3.0
-"""In how many of a unit a time has to be told so that the unit is used."""
+"""How many minutes, or hours, the longest bar has to have for the axis to be in that unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Part:
     """A part of a whole.
 
     Attributes:
-        name: In words.
+        name: The name of the part.
         kind: A class of the style sheet.
-        count: How many.
+        count: How many of the whole it is.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A time, and how long it may get.
+    """A duration, and a higher one for its whisker.
 
     Attributes:
-        name: Of what.
-        seconds: To where the bar reaches.
-        high: To where its whisker reaches.
+        name: What takes so long.
+        seconds: The length of the bar.
+        high: The end of its whisker, in seconds.
         told: The same in words.
     """
 
@@ -53,13 +53,13 @@ class Bar:
     told: str
 
 
-def division(name: str, told: str, parts: Sequence[Part]) -> Markup:
-    """One bar for a whole, divided into its parts.
+def stacked_bar(name: str, told: str, parts: Sequence[Part]) -> Markup:
+    """Draw a bar for a whole, divided into its parts.
 
     Args:
-        name: Unique in the page.
-        told: What it shows, for who cannot see it.
-        parts: From left to right; at least one has a count.
+        name: A name that is unique in the page.
+        told: What it shows, for screen readers.
+        parts: The parts from left to right; at least one has a count.
     """
     there = [part for part in parts if part.count]
     total = sum(part.count for part in there)
@@ -85,7 +85,7 @@ def division(name: str, told: str, parts: Sequence[Part]) -> Markup:
 
 
 def meter(share: float, kind: str, ground: str) -> Markup:
-    """A share from 0 to 1, as a short bar in a sentence; both kinds are classes of the style sheet."""
+    """Draw a share from 0 to 1 as a short bar in a sentence; both kinds are classes of the style sheet."""
     return element(
         "svg",
         element("rect", class_=ground, width="100%", height=8),
@@ -96,12 +96,12 @@ def meter(share: float, kind: str, ground: str) -> Markup:
 
 
 def times(name: str, title: str, bars: Sequence[Bar]) -> Markup:
-    """Bars with whiskers below each other.
+    """Draw durations as bars with whiskers, below each other.
 
     Args:
-        name: Unique in the page.
-        title: What it shows.
-        bars: From above; at least one.
+        name: A name that is unique in the page.
+        title: The title of the chart.
+        bars: The bars from top to bottom; at least one.
     """
     return together(_times(size, (name, title, "; ".join(bar.told for bar in bars)), bars) for size in SIZES)
 
@@ -155,6 +155,7 @@ def _bar(bar: Bar, at: tuple[float, float, float], top: float) -> Markup:
 
 
 def _unit(most: float) -> tuple[str, float]:
+    """The unit for durations up to ``most`` seconds, and its length in seconds."""
     if most >= _LONG * _HOUR:
         return "h", _HOUR
     return ("min", _MINUTE) if most >= _LONG * _MINUTE else ("s", 1.0)

@@ -1,4 +1,4 @@
-"""What is drawn into a chart: lines, areas, stacked columns, and what a pointer reads off."""
+"""Marks of a chart: lines, areas, stacked columns, and figures shown at the pointer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from opus_async.reporting.charts.plot import Plot
 from opus_async.reporting.html import element, together
 
 _COLUMNS_APART = 1.0
-"""Pixels between columns that are wide enough to spare one."""
+"""Pixels between columns that are wider than :data:`_NARROW`."""
 _NARROW = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A value at one place of the axis along the bottom.
+    """A value at a place of the horizontal axis.
 
     Attributes:
-        x: Where; of a column, where it begins.
+        x: The place; for a column, where it begins.
         y: The value.
-        until: Where a column ends.
-        span: The span of a time axis that it lies in.
+        until: Where a column ends; None for a point without width.
+        span: The number of the span of a time axis in which it lies.
     """
 
     x: float
@@ -38,9 +38,9 @@ class Series:
     """Values of one kind.
 
     Attributes:
-        name: In a legend.
-        kind: A class of the style sheet: its colour.
-        points: From left to right.
+        name: The name in a legend.
+        kind: A class of the style sheet, which gives the colour.
+        points: The points from left to right.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Series:
 
     @property
     def highest(self) -> float:
-        """The highest value; 0 without any."""
+        """The highest value; 0 without points."""
         return max((point.y for point in self.points), default=0)
 
     def runs(self) -> Iterator[list[Point]]:
-        """Its points, span by span: nothing is drawn across a gap."""
+        """Yield its points span by span: nothing is drawn across a gap."""
         for _, points in itertools.groupby(self.points, key=lambda point: point.span):
             yield list(points)
 
@@ -65,7 +65,7 @@ class Line:
     series: Series
 
     def draw(self, plot: Plot) -> Markup:
-        """It, as SVG."""
+        """Draw the mark as SVG."""
         return together(
             element("path", class_=f"line {self.series.kind}", d=f"M{_outline(plot, points)}")
             for points in self.series.runs()
@@ -74,12 +74,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A line, and what is below it filled."""
+    """A line with the area below it filled."""
 
     series: Series
 
     def draw(self, plot: Plot) -> Markup:
-        """It, as SVG."""
+        """Draw the mark as SVG."""
         return together(self._fill(plot, points) for points in self.series.runs()) + Line(self.series).draw(
             plot
         )
@@ -92,18 +92,18 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class StackedColumns:
-    """Columns over equal parts of the axis; of several series, each stands on the one before it.
+    """Columns over parts of the axis; of several series, each is stacked on the one before it.
 
     Attributes:
-        series: The lowest first. Their points have an end, and are as many in each.
-        told: What a pointer reads at each column.
+        series: The series, the lowest first. Each has as many points, and these have an end.
+        told: The text at the pointer for each column.
     """
 
     series: Sequence[Series]
     told: Sequence[str]
 
     def draw(self, plot: Plot) -> Markup:
-        """They, as SVG."""
+        """Draw the columns as SVG."""
         columns = zip(*(each.points for each in self.series), strict=True)
         return together(
             self._column(plot, column, told) for column, told in zip(columns, self.told, strict=True)
@@ -127,18 +127,18 @@ class StackedColumns:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a pointer reads off at each point of a series, half the way to the points beside it.
+    """Texts at the pointer for the points of a line, each reaching half the way to the next point.
 
     Attributes:
-        series: At whose points.
-        told: At each of them.
+        series: The series of the line.
+        told: The text for each of its points.
     """
 
     series: Series
     told: Sequence[str]
 
     def draw(self, plot: Plot) -> Markup:
-        """They, as SVG; nothing where no pointer is expected."""
+        """Draw the texts as SVG; nothing in a size without a pointer."""
         if not plot.size.told:
             return Markup()
         told = iter(self.told)
@@ -156,6 +156,6 @@ def _x(plot: Plot, point: Point) -> float:
 
 
 def _outline(plot: Plot, points: Sequence[Point]) -> str:
-    """A lone point gets an end of its own: a path of one point is not drawn."""
+    """The path through points; a lone one gets a short line, as a path of one point is not drawn."""
     drawn = [f"{_x(plot, point):.1f} {plot.y(point.y):.1f}" for point in points]
     return "L".join(drawn) if len(drawn) > 1 else f"{drawn[0]}h2"

@@ -1,4 +1,4 @@
-"""The space of a chart: its measures, its grid, its axes and the marks of its gaps."""
+"""Draws a chart: its sizes, grid, axes, gaps and marks."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from opus_async.reporting.charts.axes import Axis, Gap, Scale
 from opus_async.reporting.html import cut, element, together
 
 CHARACTER = 6.8
-"""Pixels that a character of a label takes, generously."""
+"""Pixels of a character of a label, at most."""
 _TICK = 10.0
-"""Pixels between a number and the axis it belongs to."""
+"""Pixels between a number and its axis."""
 _DESCRIPTION_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A drawing's measures in pixels.
+    """The size of a drawing, in pixels.
 
     Attributes:
         name: A class of the style sheet, which shows one of the sizes.
-        width: Of all of it.
-        height: Of all of it.
-        left: Of what numbers beside an axis take, unless they are very long: the same for all charts, so
-            that one moment lies at one place in all of them.
-        apart: Between labels along the bottom, at the least.
-        told: Whether a pointer shows figures: a narrow page has no pointer, and no room for them.
+        width: The width of the drawing.
+        height: The height of the drawing.
+        left: The room for numbers beside the vertical axis, unless they are very long. It is the same for all
+            charts, so that a moment lies at the same place in all.
+        apart: Between labels of the horizontal axis, at least.
+        told: Whether figures are shown at the pointer: a narrow page has no pointer, and no room for them.
     """
 
     name: str
@@ -43,24 +43,24 @@ class Size:
 
 
 SIZES = (Size("wide", 912, 270, 58, 80, told=True), Size("narrow", 372, 230, 52, 64, told=False))
-"""Text that shrinks with a picture cannot be read on a telephone: so each is drawn twice."""
+"""Each chart is drawn twice, as text that shrinks with a picture cannot be read on a telephone."""
 _TOP, _BOTTOM, _RIGHT = 30.0, 42.0, 10.0
 
 
 class Plot:
-    """The space of a chart in one size.
+    """The area of a chart in one size, in which marks are drawn.
 
     Args:
-        size: Of the drawing.
-        scale: Of the values upwards.
-        axis: Makes the axis along the bottom, from its left and its right end in pixels.
+        size: The size of the drawing.
+        scale: The vertical scale.
+        axis: Makes the horizontal axis from the pixels of its left and right end.
 
     Attributes:
-        size: Of the drawing.
-        axis: Along the bottom.
-        top: Of the space for values, in pixels from above.
-        bottom: Where the lowest value lies.
-        right: Where the space ends.
+        size: The size of the drawing.
+        axis: The horizontal axis.
+        top: The upper end of the area, in pixels from the top of the drawing.
+        bottom: The lower end, where the lowest value lies.
+        right: The right end.
     """
 
     def __init__(self, size: Size, scale: Scale, axis: Callable[[float, float], Axis]) -> None:
@@ -74,11 +74,11 @@ class Plot:
         self.axis = axis(self._left, self.right)
 
     def y(self, value: float) -> float:
-        """Where a value lies, in pixels from above."""
+        """The pixel of a value, from the top of the drawing."""
         return self.bottom - self._scale.part(value) * (self.bottom - self.top)
 
     def pointed(self, left: float, right: float, told: str, *inner: Markup) -> Markup:
-        """Something that tells its figures when a pointer is anywhere above or below it."""
+        """Marks whose figures are shown when the pointer is anywhere above or below them."""
         if not self.size.told:
             return together(inner)
         hit = element(
@@ -93,7 +93,7 @@ class Plot:
         return element("g", hit, *inner, label, class_="bin")
 
     def surroundings(self) -> tuple[Markup, Markup]:
-        """What lies behind the marks, and what is drawn after them."""
+        """The grid and gaps, to be drawn before the marks, and the ticks, to be drawn after them."""
         return self._grid() + self._gaps(), self._ticks()
 
     def _grid(self) -> Markup:
@@ -108,7 +108,7 @@ class Plot:
         return together(drawn)
 
     def _gaps(self) -> Markup:
-        """All gaps; and how long they were, where there is room to say it: the longest first."""
+        """All gaps, with the lengths of the longest that have room for a label."""
         labels: list[tuple[float, float, str]] = []
         for gap in sorted(self.axis.gaps, key=lambda gap: -gap.seconds):
             told = figures.duration(gap.seconds)
@@ -149,10 +149,10 @@ class Plot:
 
 
 class Mark(Protocol):
-    """Something that is drawn into a plot."""
+    """A mark that can be drawn into a plot."""
 
     def draw(self, plot: Plot) -> Markup:
-        """It, as SVG."""
+        """Draw the mark as SVG."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +160,12 @@ class Chart:
     """A chart with two axes.
 
     Attributes:
-        name: Unique in the page.
-        title: What it shows.
-        told: The same in a sentence with figures, for who cannot see it.
-        scale: Of the values upwards.
-        axis: Makes the axis along the bottom, from its left and its right end in pixels.
-        marks: The first is drawn first.
+        name: A name that is unique in the page.
+        title: The title.
+        told: What it shows, in a sentence with figures, for screen readers.
+        scale: The vertical scale.
+        axis: Makes the horizontal axis from the pixels of its left and right end.
+        marks: The marks, in the order in which they are drawn.
     """
 
     name: str
@@ -176,7 +176,7 @@ class Chart:
     marks: Sequence[Mark]
 
     def draw(self) -> Markup:
-        """It in every size, as SVG."""
+        """Draw the chart in every size, as SVG."""
         return together(self._draw(size) for size in SIZES)
 
     def _draw(self, size: Size) -> Markup:
@@ -187,12 +187,12 @@ class Chart:
 
 
 def drawing(size: Size, height: float, names: tuple[str, str, str], *inner: Markup) -> Markup:
-    """A drawing that says what it shows.
+    """An SVG drawing with a title and a description for screen readers.
 
     Args:
-        size: Of it.
-        height: Of it, in pixels.
-        names: Its name, unique in the page; its title; and a sentence for who cannot see it.
+        size: The size of the drawing.
+        height: The height of the drawing in pixels.
+        names: A name that is unique in the page, the title, and the description.
         inner: What is drawn.
     """
     name, title, told = names

@@ -1,4 +1,4 @@
-"""Many values at a resolution that a chart can show: no peak is lost, and no rate invented."""
+"""Reduces many values to what a chart can show, without losing a peak or making up a rate."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from opus_async.reporting.charts.axes import CLOCK_STEPS, Scale, Span
 from opus_async.reporting.charts.marks import Point
 
 COLUMNS = 100
-"""About how many columns one chart over time has; each span has at least one."""
+"""Columns of a chart over time, about; each span has at least one."""
 BUCKETS = 75
-"""Into how many parts the time is cut for a line; each shows its lowest and its highest moment."""
+"""Parts of the time for a line; of each the lowest and the highest value are shown."""
 
 
 @dataclass(slots=True)
 class Bin:
-    """What happened in a part of a span.
+    """Events in a part of a span.
 
     Attributes:
-        span: Its number.
+        span: The number of the span.
         began: Seconds since the epoch.
         ended: Seconds since the epoch.
-        counts: How often, by kind.
+        counts: Kind of event -> how many.
     """
 
     span: int
@@ -34,14 +34,20 @@ class Bin:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Its length."""
         return self.ended - self.began
 
 
 class EventBins:
-    """What happened over time, counted in bins of about the same width that do not reach beyond their span.
+    """Counts events over time, in bins of about the same width that divide each span evenly.
 
-    A bin that a span's end cut short would show a rate that never was.
+    A bin that the end of a span cuts short would show too low a rate.
+
+    Args:
+        spans: The spans of time.
+
+    Attributes:
+        width: About how many seconds a bin has.
     """
 
     def __init__(self, spans: Sequence[Span]) -> None:
@@ -49,7 +55,7 @@ class EventBins:
         self._bins: Mapping[int, list[Bin]] = {span.number: _cut(span, self.width) for span in spans}
 
     def add(self, span: int, at: float, kind: str) -> None:
-        """Count something; what happened outside of its span is left out."""
+        """Count an event; one outside of its span is left out."""
         bins = self._bins.get(span)
         if not bins or not bins[0].began <= at <= bins[-1].ended:
             return
@@ -62,7 +68,11 @@ class EventBins:
 
 
 class Samples:
-    """A value over time: the lowest and the highest of each bucket of each span, as they came."""
+    """Reduces a value over time to the lowest and the highest of each of :data:`BUCKETS` parts of the time.
+
+    Args:
+        spans: The spans of time.
+    """
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._bucket = sum(span.seconds for span in spans) / BUCKETS
@@ -70,7 +80,7 @@ class Samples:
         self._found: dict[tuple[int, int], tuple[Point, Point]] = {}
 
     def add(self, span: int, at: float, value: float) -> None:
-        """Take up a sample; those of a span come in the order of time."""
+        """Add a value; those of a span have to come in the order of time."""
         if span not in self._began:
             return
         point = Point(at, value, span=span)
@@ -80,7 +90,7 @@ class Samples:
 
     @property
     def points(self) -> list[Point]:
-        """Span by span, in the order of time."""
+        """The values that are kept, span by span in the order of time."""
         points: list[Point] = []
         for _, extremes in sorted(self._found.items()):
             points += sorted(dict.fromkeys(extremes), key=lambda point: point.x)
@@ -88,16 +98,16 @@ class Samples:
 
     @property
     def highest(self) -> float:
-        """The highest value of all; 0 without a sample."""
+        """The highest value; 0 without any."""
         return max((highest.y for _, highest in self._found.values()), default=0)
 
 
 def histogram(values: Iterable[float], scale: Scale) -> list[Point]:
-    """Columns of a histogram: how many values lie between two marks of a scale.
+    """Compute the columns of a histogram: how many values lie between two marks of a scale.
 
     Args:
-        values: In any order; those beyond the scale are counted at its ends.
-        scale: Along the bottom; linear or logarithmic.
+        values: The values in any order; those beyond the scale are counted at its ends.
+        scale: The horizontal scale, linear or logarithmic.
     """
     edges = scale.values
     counts = [0] * (len(edges) - 1)
@@ -108,11 +118,12 @@ def histogram(values: Iterable[float], scale: Scale) -> list[Point]:
 
 
 def _width(active: float) -> float:
-    """Seconds of a bin: the shortest round time that makes no more columns than wanted."""
+    """Seconds of a bin: the shortest round time that makes at most :data:`COLUMNS` columns."""
     return next((step for step in CLOCK_STEPS if active / step <= COLUMNS), CLOCK_STEPS[-1])
 
 
 def _cut(span: Span, width: float) -> list[Bin]:
+    """Divide a span evenly into bins of about this width."""
     number = max(1, math.floor(span.seconds / width + 0.5))
     edges = [span.began + span.seconds * place / number for place in range(number + 1)]
     return [Bin(span.number, edges[place], edges[place + 1]) for place in range(number)]

@@ -38,7 +38,8 @@ from opus_async.batch.outputs.table_writers import (
     write_xlsx,
 )
 from opus_async.cli.batch import export as command
-from opus_async.cli.errors import WrongUse, advice, exit_code
+from opus_async.cli.error_report import advice
+from opus_async.cli.errors import WrongUse, exit_code
 from opus_async.errors import ConfigurationError, LedgerError
 
 ROWS = [

@@ -14,6 +14,7 @@ from opus_async.errors import LedgerError
 from opus_async.layout import FAILURES
 from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.row_keys import given_key
 from opus_async.models import InputField, Workflow
 
 NOT_COMPLETED = ["failed", "cancelled", "timed_out", "unknown"]
@@ -275,7 +276,11 @@ def test_a_new_batch_asks_for_the_same_without_map_set_and_title(tmp_path):
     opened = open_manifest(manifest)
     records = list(opened.records())
     rows = [
-        {"state": "failed", "cells": before.expand(record.cells, opened.base), "key": record.cells["key"]}
+        {
+            "state": "failed",
+            "cells": before.expand_globs(record.cells, opened.base),
+            "key": record.cells["key"],
+        }
         for record in records
     ]
     facts = {
@@ -293,8 +298,8 @@ def test_a_new_batch_asks_for_the_same_without_map_set_and_title(tmp_path):
     assert not [problem for problem in after.problems(columns) if problem.is_error]
     for index, (line, row) in enumerate(zip(lines, rows, strict=True)):
         wanted = before.request(row["cells"], index=index, key=row["key"], base=opened.base)
-        cells = after.expand(line.cells, again.base)
-        found = after.request(cells, index=index, key=str(after.key_cell(cells)), base=again.base)
+        cells = after.expand_globs(line.cells, again.base)
+        found = after.request(cells, index=index, key=str(given_key(after, cells)), base=again.base)
         assert (found.title, found.description, found.key) == (wanted.title, wanted.description, wanted.key)
         assert as_places(found.inputs) == as_places(wanted.inputs)
         assert line.past["status"] == "FAILED"

@@ -1,4 +1,4 @@
-"""Numbers with units, for argparse."""
+"""Types of arguments for argparse: numbers with units. Each raises ArgumentTypeError for any other text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def rate(text: str) -> float:
-    """How often a second: ``20``, ``20/s``, ``600/m``, ``5000/h``."""
+    """Read a rate as a number per second: ``20``, ``20/s``, ``600/m``, ``5000/h``."""
     found = _RATE.fullmatch(text.replace(" ", ""))
     value = float(found["number"]) / _SECONDS[found["unit"] or "s"] if found else 0.0
     if not value:
@@ -25,7 +25,7 @@ def rate(text: str) -> float:
 
 
 def bandwidth(text: str) -> float:
-    """Bytes a second: ``5M``, ``500k``, ``1.5MB/s``; k, M and G are thousands, millions, billions."""
+    """Read bytes per second: ``5M``, ``500k``, ``1.5MB/s``; k, M and G are thousands, millions, billions."""
     found = _BANDWIDTH.fullmatch(text.replace(" ", ""))
     value = float(found["number"]) * _BYTES[found["unit"].lower()] if found else 0.0
     if not value:
@@ -34,28 +34,41 @@ def bandwidth(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A whole number from 1."""
+    """Read a whole number from 1."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"give a whole number from 1, not {text!r}")
     return int(text)
 
 
-def patience(text: str) -> float:
-    """Seconds from 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+def share(text: str) -> float:
+    """Read a share from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to 1, not {text!r}")
+    return value
+
+
+def seconds_from_zero(text: str) -> float:
+    """Read seconds from 0."""
+    value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"give a number of seconds from 0, not {text!r}")
     return value
 
 
 def halt(text: str) -> Halt:
-    """A halt policy."""
+    """Read a halt policy: ``now,fail=10``, ``soon,fail=5%``, ``never``."""
     from opus_async.jobs.halt import Halt
 
     try:
         return Halt.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number(text: str) -> float:
+    """The number in a text; -1, which no type here takes, where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0

@@ -1,0 +1,63 @@
+"""Requests, retries and bytes of files, counted from events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+
+from opus_async.events import Event, RequestKind, RequestRetried, RequestSent, UploadProgress
+from opus_async.metrics.event_counts import EventCounts, RetryCause
+
+
+class Traffic:
+    """A listener that counts what goes over the network.
+
+    Attributes:
+        requests: Operation -> requests that were answered.
+        api_requests: Of these, how many went to the platform, and not to its storage.
+        throttled_responses: Of all, how many were answered with 429.
+        retries: Cause -> attempts that failed and were followed by another.
+        sent_bytes: Bytes of files, repeated attempts included.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.api_requests = 0
+        self.throttled_responses = 0
+        self.retries: Counter[RetryCause] = Counter()
+        self.sent_bytes = 0
+        self._sent_of: dict[tuple[int | None, str], int] = {}  # of files on the wire only
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        if isinstance(event, UploadProgress):
+            self._count_bytes(event)
+        elif isinstance(event, RequestSent):
+            self.requests[event.operation] += 1
+            self.api_requests += event.kind is not RequestKind.STORAGE
+            self.throttled_responses += event.status == HTTPStatus.TOO_MANY_REQUESTS
+        elif isinstance(event, RequestRetried):
+            self.retries[RetryCause(event.failure, event.status, event.code)] += 1
+
+    def add(self, counts: EventCounts) -> None:
+        """Add what was counted in another process."""
+        self.requests.update(counts.requests)
+        self.api_requests += counts.api_requests
+        self.throttled_responses += counts.throttled_responses
+        self.retries.update(counts.retries)
+        self.sent_bytes += counts.sent_bytes
+
+    @property
+    def throttled(self) -> int:
+        """Attempts that were turned away with 429 and followed by another."""
+        return sum(
+            number for cause, number in self.retries.items() if cause.status == HTTPStatus.TOO_MANY_REQUESTS
+        )
+
+    def _count_bytes(self, event: UploadProgress) -> None:
+        """Count what came since the last event of the same file; less than before is a new attempt."""
+        file = (event.index, event.filename)
+        before = self._sent_of.pop(file, 0)
+        self.sent_bytes += event.sent - before if event.sent >= before else event.sent
+        if event.sent < event.size:
+            self._sent_of[file] = event.sent
