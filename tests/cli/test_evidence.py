@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import time
 
 import pytest
 from batch_command import TEXT, beginning, texts
@@ -30,6 +31,7 @@ def killed(home, process):
         results = home / "b" / "results.jsonl"
         while not (results.exists() and results.read_bytes().count(b"\n") >= 3):
             assert begun.poll() is None
+            time.sleep(0.01)
     return results.read_bytes().count(b"\n")
 
 

@@ -212,7 +212,9 @@ def endless(folder: Path, name: str, begins: bytes, goes_on: bytes = b"", *, siz
         ("m.jsonl", b'{"a": ', b"[],", "line 1: a row of more than"),
     ],
 )
-def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(read, tmp_path, name, begins, goes_on, told):
+def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(
+    read, tmp_path, *, name, begins, goes_on, told
+):
     found = read(endless(tmp_path, name, begins, goes_on * MIB))
     assert told in found["error"]
     assert found["peak"] < 500

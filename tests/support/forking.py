@@ -51,7 +51,12 @@ class ForkingProgram:
         arguments = [str(word) for word in words]
         with tempfile.TemporaryDirectory() as folder:
             out, err = (Path(folder) / name for name in ("out", "err"))
-            asked = {"words": arguments, "env": {**os.environ, **(env or {})}, "out": str(out), "err": str(err)}
+            asked = {
+                "words": arguments,
+                "env": {**os.environ, **(env or {})},
+                "out": str(out),
+                "err": str(err),
+            }
             self._server.stdin.write(json.dumps(asked) + "\n")
             self._server.stdin.flush()
             timer = threading.Timer(seconds, os.killpg, (self._server.pid, 9))
@@ -83,7 +88,7 @@ def _become(main: Callable[..., Any], asked: dict[str, Any]) -> None:
         os.environ.update(asked["env"])
         main(*asked["words"])
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, this process ends with it
         traceback.print_exc()
     finally:
         sys.stdout.flush()
