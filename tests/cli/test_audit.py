@@ -10,7 +10,7 @@ import subprocess
 from urllib.request import Request, urlopen
 
 import pytest
-from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+from command_line import SECONDS, command, environment, leading_to
 
 from opus_async.cli import tables
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
@@ -180,12 +180,6 @@ def test_an_id_that_is_none_has_the_code_2(opus, to, job_id, part):
     said = opus("audit", job_id, env=to)
     assert (said.code, said.out) == (2, "")
     assert part in said.err
-
-
-def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
-    said = opus("audit", "1", "--debug", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
-    assert said.code == 4
-    assert WRONG_KEY[1:] not in said.out + said.err
 
 
 def on_terminal(*words_, env):

@@ -161,10 +161,18 @@ def test_a_base_url_that_is_none_has_the_code_4(opus):
 
 
 def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
-    for words in (("workflow", "show", "W"), ("run", "W"), ("doctor",), ("run", "W", "--json", "--debug")):
+    for words in (
+        ("workflow", "show", "W"),
+        ("run", "W"),
+        ("run", "W", "--json", "--debug"),
+        ("wait", "2514"),
+        ("audit", "1", "--debug"),
+        ("doctor",),
+    ):
         said = opus(*words, env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
         assert said.code == 4, said
         assert WRONG_KEY[1:] not in said.out + said.err
+        assert ("'opus-async doctor'" in said.err) is (words != ("doctor",)), words
 
 
 def test_the_right_key_is_never_shown_even_with_debug(opus, to):

@@ -9,7 +9,6 @@ import subprocess
 import pytest
 from command_line import SECONDS, WRONG_KEY, at, command, environment, leading_to, serving
 
-from opus_async import JobStatus, JobStatusSeen, OpusClient
 from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=hällo", "--json")
@@ -35,20 +34,6 @@ def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
     assert f"  watch     job {left.json['job_id']}\n" in said.err
     assert "  watch     IN_PROGRESS\n" in said.err
     assert said.err.endswith("  done      COMPLETED\n")
-
-
-async def test_listeners_are_told_every_status_of_a_job_that_is_waited_for(simulator):
-    told = []
-    key, url = simulator.service_key, simulator.base_url
-    async with OpusClient(key, base_url=url, api="v0", listeners=[told.append]) as opus:
-        job_id = await opus.jobs.initiate("T3xtOnlyWorkfl0w")
-        text = {"value": "x", "type": "str", "displayName": "Text"}
-        await opus.jobs.execute(job_id, {"workflow_input_t3xtinput": text})
-        await opus.jobs.wait(job_id)
-    seen = [event for event in told if isinstance(event, JobStatusSeen)]
-    assert {(event.index, event.key, event.job_id) for event in seen} == {(0, None, job_id)}
-    assert [event.status for event in seen if JobStatus(event.status).is_terminal] == ["COMPLETED"]
-    assert seen[-1].status == "COMPLETED"
 
 
 def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
@@ -140,12 +125,6 @@ def test_a_job_that_is_not_there_has_the_code_2(opus, to, more):
     assert "does not know this id" in said.err
     assert "may still run" not in said.err
     assert opus("wait", " ", *more, env=to).code == 2
-
-
-def test_a_refused_key_has_the_code_4(opus, to):
-    said = opus("wait", "2514", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
-    assert (said.code, said.out) == (4, "")
-    assert "'opus-async doctor'" in said.err
 
 
 def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus):
