@@ -231,31 +231,3 @@ def _cells(line, width):
             break
         taken += letter
     return taken
-
-
-def test_columns_that_do_not_fit_give_way_from_the_widest_on():
-    rows = [("A" * 30, "B", "one two three four five six"), ("a", "b" * 20, "c")]
-    lines = tables.columns(rows, width=52).splitlines()
-    assert lines == [
-        "A" * 16 + "  B" + " " * 15 + "  one two three",
-        "A" * 14 + " " * 22 + "four five six",
-        "a" + " " * 15 + "  " + "b" * 16 + "  c",
-        " " * 18 + "b" * 4,
-    ]
-    assert tables.columns(rows, width=None).splitlines()[0] == f"{'A' * 30}  B{' ' * 19}  {rows[0][2]}"
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "lines"),
-    [
-        ("one two", None, ["one two"]),
-        ("  as it is", 10, ["  as it is"]),
-        ("one two", 5, ["one", "two"]),
-        ("a bcdefgh i", 4, ["a", "bcde", "fgh", "i"]),
-        ("日本語", 5, ["日本", "語"]),
-        ("", 5, [""]),
-        ("      ", 5, [""]),
-    ],
-)
-def test_text_is_wrapped_between_words_and_cut_where_it_must_be(text, width, lines):
-    assert tables.wrapped(text, width) == lines

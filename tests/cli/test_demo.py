@@ -12,9 +12,11 @@ import time
 
 import pytest
 from command_line import SECONDS, Terminal, called, command, environment
+from installed_script import installed_script
 from ledgers import make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.cli import program
 from opus_async.cli.demo import documents, folder, running
 from opus_async.cli.errors import WrongUse
 
@@ -205,3 +207,30 @@ def test_without_rich_a_terminal_gets_lines(tmp_path):
     assert code == 0, drawn
     assert "\x1b" not in drawn
     assert "2/2 done" in drawn
+
+
+def test_demo_ignores_opus_api_variable(opus, tmp_path):
+    said = opus("demo", "--jobs", "2", "--out", tmp_path / "demo", env={"OPUS_API": "v9"})
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_demo_prints_next_commands_with_program_name_as_called(tmp_path, on_path):
+    script = installed_script(tmp_path / "bin")
+    path = f"{script.parent}{os.pathsep}{os.environ['PATH']}" if on_path else "/nowhere"
+    name = program.NAME if on_path else "bin/opus-async"
+    done = subprocess.run(
+        [name, "demo", "--jobs", "1"],
+        cwd=tmp_path,
+        env=environment(PATH=path),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    _, _, following = done.stdout.partition("Next:\n")
+    export, faults, simulate, _, doctor = following.splitlines()
+    assert export == f"  {name} batch export opus-demo --format csv"
+    assert faults == f"  {name} demo --faults flaky"
+    assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
+    assert doctor == f"  {name} doctor"

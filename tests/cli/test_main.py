@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import signal
 import socket
@@ -13,6 +12,7 @@ from typing import get_args
 
 import pytest
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+from installed_script import installed_script
 
 import opus_async
 from opus_async.cli import connection, errors, main, parser, program
@@ -248,11 +248,6 @@ def test_the_generation_comes_from_the_environment_or_the_env_file(opus, cases, 
     assert opus(*words, "--api", "v0", env=cases).code == 2
 
 
-def test_the_demo_is_not_led_astray_by_the_environment(opus, tmp_path):
-    said = opus("demo", "--jobs", "2", "--out", tmp_path / "demo", env={"OPUS_API": "v9"})
-    assert said.code == 0, said.err
-
-
 @pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ("OPUS_API=v0",)), ("v1", ("OPUS_API=v1",))])
 def test_simulate_prints_what_leads_to_it(process, api, names):
     said = process("simulate", "--api", api, "--die-with-stdin")
@@ -461,39 +456,8 @@ def test_debug_shows_every_request_of_every_command_and_no_secret(opus, to, tmp_
 # What is told to be typed works
 
 
-def _script(folder):
-    """A program like the one that pip installs."""
-    folder.mkdir()
-    script = folder / program.NAME
-    script.write_text(f"#!{sys.executable}\nimport sys\nfrom opus_async.cli import main\nsys.exit(main())\n")
-    script.chmod(0o755)
-    return script
-
-
-@pytest.mark.parametrize("on_path", [True, False])
-def test_the_demo_tells_its_next_commands_as_it_was_called(tmp_path, on_path):
-    script = _script(tmp_path / "bin")
-    path = f"{script.parent}{os.pathsep}{os.environ['PATH']}" if on_path else "/nowhere"
-    name = program.NAME if on_path else "bin/opus-async"
-    done = subprocess.run(
-        [name, "demo", "--jobs", "1"],
-        cwd=tmp_path,
-        env=environment(PATH=path),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    _, _, following = done.stdout.partition("Next:\n")
-    export, faults, simulate, _, doctor = following.splitlines()
-    assert export == f"  {name} batch export opus-demo --format csv"
-    assert faults == f"  {name} demo --faults flaky"
-    assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
-    assert doctor == f"  {name} doctor"
-
-
 def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, monkeypatch):
-    ours, others = _script(tmp_path / "our own"), _script(tmp_path / "others")
+    ours, others = installed_script(tmp_path / "our own"), installed_script(tmp_path / "others")
     for path in ("/nowhere", str(others.parent)):
         monkeypatch.setenv("PATH", path)
         monkeypatch.setattr(sys, "argv", [str(ours)])
