@@ -11,9 +11,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 from command_line import SECONDS, command, environment, leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.cli import tables
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 TEXT = "T3xtOnlyWorkfl0w"
 LONG = "L0ngNamesWorkfl0"
@@ -100,7 +101,7 @@ def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
 
 
 def test_a_failed_job_is_shown_with_the_code_0_and_names_its_failed_nodes(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -124,7 +125,7 @@ def test_a_job_that_never_ran_has_no_nodes_to_show(opus, simulator, to):
 
 
 def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
         job_id = ran(opus, env, "--timeout", "1")
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -138,7 +139,7 @@ def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
 
 
 def test_the_older_trail_is_a_table_of_its_own(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -163,7 +164,7 @@ def test_a_job_that_is_not_there_has_the_code_2_and_says_so(opus, to):
 
 
 def test_a_job_without_an_audit_is_told_from_one_that_is_not_there(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         there, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -209,7 +210,7 @@ def test_in_a_terminal_of_80_columns_every_line_fits_and_every_name_is_whole(opu
     workflow = {"id": LONG, "inputs": [{"name": "Text", "type": "str"}], "nodes": NODES}
     (tmp_path / "long.json").write_text(json.dumps(workflow))
     config = SimulatorConfig(run_time=0, workflow_files=(tmp_path / "long.json",))
-    with SimulatorProcess(config) as process:
+    with SimulatorThread(config) as process:
         env = leading_to(process)
         job_id = opus("run", LONG, "--input", "Text=x", "--json", env=env).json["job_id"]
         lines = on_terminal("audit", job_id, env=env)

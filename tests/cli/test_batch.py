@@ -16,6 +16,7 @@ from contextlib import closing
 import pytest
 from batch_command import DOCUMENT, TEXT, beginning, going_on, notes, texts
 from command_line import SECONDS, WRONG_KEY, Terminal, leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.cli.batch import argument_types, spec_options
@@ -47,7 +48,7 @@ def executions(process):
 
 @pytest.fixture(scope="module")
 def failing():
-    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         yield process
 
 
@@ -310,7 +311,7 @@ def test_a_wrong_key_stops_before_anything_is_planned(opus, to, tmp_path):
 
 def test_an_exhausted_quota_stops_at_once_and_fails_no_row(opus, tmp_path):
     texts(tmp_path, 5)
-    with SimulatorProcess(SimulatorConfig(traits=frozenset({"quota_exhausted"}))) as process:
+    with SimulatorThread(SimulatorConfig(traits=frozenset({"quota_exhausted"}))) as process:
         words = ("--workflow", TEXT, "--out", "b", "--json")
         said = opus("batch", "run", "texts.csv", *words, env=leading_to(process))
     assert said.code == 4

@@ -10,16 +10,17 @@ import time
 import pytest
 from batch_command import TEXT, beginning, texts
 from command_line import leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 ROWS = 12
 
 
 @pytest.fixture
 def slow():
-    with SimulatorProcess(SimulatorConfig(run_time=0.2, queue_time=0)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.2, queue_time=0)) as process:
         yield process
 
 

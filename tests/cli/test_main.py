@@ -13,6 +13,7 @@ from typing import get_args
 import pytest
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
 from installed_script import installed_script
+from simulator_thread import SimulatorThread
 
 import opus_async
 from opus_async.cli import connection, errors, main, parser, program
@@ -42,7 +43,7 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
 
@@ -222,7 +223,7 @@ def test_the_generations_it_offers_are_those_of_the_client():
 @pytest.fixture(scope="module")
 def cases():
     """A platform of which only v1 is served."""
-    with SimulatorProcess(SimulatorConfig(generations="v1", run_time=0.1)) as process:
+    with SimulatorThread(SimulatorConfig(generations="v1", run_time=0.1)) as process:
         yield leading_to(process)
 
 

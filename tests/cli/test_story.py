@@ -7,10 +7,11 @@ import re
 
 import pytest
 from command_line import Terminal, leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.cli.job_progress import LINE_EVERY, TICK, JobProgress
 from opus_async.events import FailureClass, JobStageChanged, JobStatusSeen, RequestKind, RequestRetried
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x")
 ERASE = "\r\x1b[K"
@@ -139,7 +140,7 @@ def test_nobody_who_reads_it_is_no_reason_to_stop(clock):
 def parked():
     """An Opus where every job waits for a person, who comes after three seconds."""
     config = SimulatorConfig(run_time=0, queue_time=0, waiting_share=1, waiting_time=3)
-    with SimulatorProcess(config) as process:
+    with SimulatorThread(config) as process:
         yield leading_to(process)
 
 
