@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SAYS = {
@@ -19,16 +22,27 @@ SAYS = {
 }
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", *command], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
     )
 
 
+@pytest.fixture(scope="module")
+def simulator():
+    with SimulatorProcess(SimulatorConfig(run_time=0.1)) as process:
+        yield process
+
+
 @pytest.mark.parametrize("name", SAYS)
-def test_it_runs_on_the_simulator(name):
-    simulate = ["-m", "opus_async.simulator", "--run-time", "0.1", "--"]
-    done = run(*simulate, sys.executable, "-W", "error", str(EXAMPLES / name))
+def test_it_runs_on_the_simulator(simulator, name):
+    env = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+    done = run(str(EXAMPLES / name), **env)
     assert done.returncode == 0, done.stderr
     for text in SAYS[name]:
         assert text in done.stdout

@@ -232,12 +232,10 @@ def test_words_of_a_sentence_are_no_secret_though_a_path_holds_them(text):
     assert known(*urls).mask(text) == text
 
 
-@pytest.mark.parametrize(
-    "part", ["9f1c2e7ab4d84c0f", "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3", "/triggers/manual/run"]
-)
+@pytest.mark.parametrize("part", ["9f1c2e7ab4d84c0f", "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3"])
 def test_every_part_of_a_url_that_is_no_word_is_a_secret(part):
     shown = known(LOGIC).mask(f"{LOGIC} or {percent(LOGIC)} or {part[:12]}")
-    assert part[:12] not in shown or part.startswith("/")
+    assert part[:12] not in shown
     assert "sig=aB" not in shown
 
 
@@ -290,7 +288,10 @@ def test_a_presigned_url_that_is_known_is_masked_in_every_form(form):
 def test_what_signs_a_url_is_masked_where_the_url_is_not_known(form):
     for text in (SIGNED, SIGNED.partition("?")[2], "Signature=f00dfacef00dface"):
         assert not kept(excerpt(f"no {form(text)} here"), "f00dfacef00dface")
-        assert mask_signatures("the signature does not match") == "the signature does not match"
+
+
+def test_mask_signatures_keeps_a_sentence_about_a_signature():
+    assert mask_signatures("the signature does not match") == "the signature does not match"
 
 
 def test_what_storage_has_signed_is_not_told():

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from batch_tools import DOCUMENT, ask, content, documents, lines, recover, sha256
 from crash_process import CRASHED, RETRY_STEPS, STEPS
+from forking import ForkingProgram
 
 from opus_async.batch import resume_batch, run_batch
-from opus_async.simulator import Simulator, SimulatorConfig, SimulatorProcess
-
-PROCESS = Path(__file__).parents[1] / "support" / "crash_process.py"
+from opus_async.simulator import Simulator, SimulatorConfig
 
 LEFT = {
     "before anything": ("planned", None, 1),
@@ -33,21 +29,23 @@ LEFT = {
 """Step -> the row's state then, its job, and how many jobs there are when all is done."""
 
 
-def crashed(step: str, manifest: Path, directory: Path, simulator: Simulator | SimulatorProcess) -> None:
-    environment = {
-        **os.environ,
-        "OPUS_SERVICE_KEY": simulator.service_key,
-        "OPUS_BASE_URL": simulator.base_url,
-    }
-    process = subprocess.run(
-        [sys.executable, str(PROCESS), step, str(manifest), str(directory), DOCUMENT],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert process.returncode == CRASHED, process.stdout + process.stderr
+@pytest.fixture(scope="module")
+def program():
+    with ForkingProgram("crash_process") as program:
+        yield program
+
+
+@pytest.fixture
+def crashed(program, tmp_path):
+    """End a process at a step of the batch in ``out``."""
+
+    async def call(step: str, manifest: Path, simulator: Simulator) -> None:
+        env = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
+        words = (step, manifest, tmp_path / "out", DOCUMENT)
+        process = await asyncio.to_thread(program.call, *words, env=env, seconds=60)
+        assert process.returncode == CRASHED, process.stdout + process.stderr
+
+    return call
 
 
 def test_every_step_is_tried():
@@ -56,12 +54,12 @@ def test_every_step_is_tried():
 
 @pytest.mark.parametrize("step", LEFT)
 async def test_trap_35_after_a_crash_the_stored_id_is_used_and_what_was_ordered_only_looked_at(
-    connect, tmp_path, step
+    connect, crashed, tmp_path, step
 ):
     state, job, jobs = LEFT[step]
     manifest = documents(tmp_path / "in", 1)
-    with SimulatorProcess(SimulatorConfig(run_time=0.3, queue_time=0)) as simulator:
-        await asyncio.to_thread(crashed, step, manifest, tmp_path / "out", simulator)
+    async with Simulator(SimulatorConfig(run_time=0.3, queue_time=0)) as simulator:
+        await crashed(step, manifest, simulator)
         [(found, remote_id, orders)] = ask(tmp_path / "out", "SELECT state, remote_id, orders FROM rows")
         assert (found, remote_id is not None) == (state, job is not None)
         requests = simulator.state()["counters"]["requests"]
@@ -107,7 +105,9 @@ def test_every_step_of_a_retry_is_tried():
     [(step, False) for step in AFTER_A_RETRY if not step.startswith("results")]
     + [(step, True) for step, job in AFTER_A_RETRY.items() if job == "the old job"],
 )
-async def test_a_crash_in_a_retry_loses_no_job_that_was_not_asked(connect, tmp_path, step, recovered):
+async def test_a_crash_in_a_retry_loses_no_job_that_was_not_asked(
+    connect, crashed, tmp_path, step, recovered
+):
     """The first job fails, and the second would: what recovers was run again by a person meanwhile."""
     manifest = documents(tmp_path / "in", 1)
     async with Simulator(SimulatorConfig(run_time=0.1, queue_time=0, fail_share=1.0)) as simulator:
@@ -115,7 +115,7 @@ async def test_a_crash_in_a_retry_loses_no_job_that_was_not_asked(connect, tmp_p
         [(old,)] = ask(tmp_path / "out", "SELECT remote_id FROM rows")
         if recovered:
             recover(simulator, old)
-        await asyncio.to_thread(crashed, step, manifest, tmp_path / "out", simulator)
+        await crashed(step, manifest, simulator)
         [(job,)] = ask(tmp_path / "out", "SELECT remote_id FROM rows")
         assert {None: "no job", old: "the old job"}.get(job, "another job") == AFTER_A_RETRY[step]
         result = await resume_batch(connect(simulator), tmp_path / "out")

@@ -296,6 +296,8 @@ async def test_cache_keeps_what_the_platform_prepared(book):
     async with book(0) as has:
         has.journal.cache.put("a", "b")
         assert await has.journal.cache.get("a") == "b"
+        has.journal.cache.put("a", "newer")
+        assert await has.journal.cache.get("a") == "newer"
         assert await has.journal.cache.get("c") is None
         assert await has.journal.known_files(["/nowhere"]) == {}
 

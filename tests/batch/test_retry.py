@@ -17,6 +17,7 @@ from batch_tools import DOCUMENT, TEXT, Notes, ask, documents, lines, recover, s
 from opus_async.batch import resolve_batch, resume_batch, retry_batch, run_batch
 from opus_async.errors import ManifestError
 from opus_async.exits import Exit
+from opus_async.opus.api import Api
 
 
 def keyed(path, rows):
@@ -447,14 +448,32 @@ async def test_line_whose_job_cannot_be_read_any_more_is_refused(simulate, conne
     assert executions(simulator) == {"A": 1}
 
 
-async def test_a_retry_of_many_rows_asks_side_by_side(simulate, connect, tmp_path):
-    rows = {f"K{row}": f"text {row}" for row in range(300)}
+def asked_at_once(monkeypatch):
+    """A list with the most requests for a status that were under way together."""
+    now, most, poll = [0], [0], Api.poll
+
+    async def counted(*args, **kwargs):
+        now[0] += 1
+        most[0] = max(most[0], now[0])
+        try:
+            return await poll(*args, **kwargs)
+        finally:
+            now[0] -= 1
+
+    monkeypatch.setattr(Api, "poll", counted)
+    return most
+
+
+async def test_a_retry_of_many_rows_asks_side_by_side(simulate, connect, tmp_path, monkeypatch):
+    rows = {f"K{row}": f"text {row}" for row in range(150)}
     simulator = await failed(simulate, connect, tmp_path, rows)
     for job_id in jobs_of(tmp_path / "out").values():
         recover(simulator, job_id)
     notes = Notes()
+    most = asked_at_once(monkeypatch)
     running = asyncio.create_task(retry_batch(connect(simulator), tmp_path / "out", watching=notes.watching))
     await until(lambda: states(tmp_path / "out").get("completed"))
+    assert most[0] > 5
     notes.control.interrupt()
     notes.control.interrupt()
     await running

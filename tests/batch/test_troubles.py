@@ -79,6 +79,7 @@ async def test_a_quota_that_is_used_up_stops_the_first_row(simulate, connect, tm
     assert (result.exit_code, result.ended_because) == (Exit.NOT_ALLOWED, "the quota is used up")
     assert isinstance(result.error, QuotaExhausted)
     assert result.counts.failed == 0
+    assert simulator.state()["counters"]["requests"]["initiate"] <= 5  # those that were on their way
 
 
 async def test_a_missing_permission_is_told_before_there_is_a_batch(simulate, connect, tmp_path):

@@ -10,10 +10,11 @@ import subprocess
 from urllib.request import Request, urlopen
 
 import pytest
-from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+from command_line import SECONDS, command, environment, leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.cli import tables
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 TEXT = "T3xtOnlyWorkfl0w"
 LONG = "L0ngNamesWorkfl0"
@@ -100,7 +101,7 @@ def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
 
 
 def test_a_failed_job_is_shown_with_the_code_0_and_names_its_failed_nodes(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -124,7 +125,7 @@ def test_a_job_that_never_ran_has_no_nodes_to_show(opus, simulator, to):
 
 
 def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
         job_id = ran(opus, env, "--timeout", "1")
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -138,7 +139,7 @@ def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
 
 
 def test_the_older_trail_is_a_table_of_its_own(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         plain, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -163,7 +164,7 @@ def test_a_job_that_is_not_there_has_the_code_2_and_says_so(opus, to):
 
 
 def test_a_job_without_an_audit_is_told_from_one_that_is_not_there(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
         there, whole = opus("audit", job_id, env=env), opus("audit", job_id, "--json", env=env)
@@ -180,12 +181,6 @@ def test_an_id_that_is_none_has_the_code_2(opus, to, job_id, part):
     said = opus("audit", job_id, env=to)
     assert (said.code, said.out) == (2, "")
     assert part in said.err
-
-
-def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
-    said = opus("audit", "1", "--debug", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
-    assert said.code == 4
-    assert WRONG_KEY[1:] not in said.out + said.err
 
 
 def on_terminal(*words_, env):
@@ -215,7 +210,7 @@ def test_in_a_terminal_of_80_columns_every_line_fits_and_every_name_is_whole(opu
     workflow = {"id": LONG, "inputs": [{"name": "Text", "type": "str"}], "nodes": NODES}
     (tmp_path / "long.json").write_text(json.dumps(workflow))
     config = SimulatorConfig(run_time=0, workflow_files=(tmp_path / "long.json",))
-    with SimulatorProcess(config) as process:
+    with SimulatorThread(config) as process:
         env = leading_to(process)
         job_id = opus("run", LONG, "--input", "Text=x", "--json", env=env).json["job_id"]
         lines = on_terminal("audit", job_id, env=env)
@@ -237,31 +232,3 @@ def _cells(line, width):
             break
         taken += letter
     return taken
-
-
-def test_columns_that_do_not_fit_give_way_from_the_widest_on():
-    rows = [("A" * 30, "B", "one two three four five six"), ("a", "b" * 20, "c")]
-    lines = tables.columns(rows, width=52).splitlines()
-    assert lines == [
-        "A" * 16 + "  B" + " " * 15 + "  one two three",
-        "A" * 14 + " " * 22 + "four five six",
-        "a" + " " * 15 + "  " + "b" * 16 + "  c",
-        " " * 18 + "b" * 4,
-    ]
-    assert tables.columns(rows, width=None).splitlines()[0] == f"{'A' * 30}  B{' ' * 19}  {rows[0][2]}"
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "lines"),
-    [
-        ("one two", None, ["one two"]),
-        ("  as it is", 10, ["  as it is"]),
-        ("one two", 5, ["one", "two"]),
-        ("a bcdefgh i", 4, ["a", "bcde", "fgh", "i"]),
-        ("日本語", 5, ["日本", "語"]),
-        ("", 5, [""]),
-        ("      ", 5, [""]),
-    ],
-)
-def test_text_is_wrapped_between_words_and_cut_where_it_must_be(text, width, lines):
-    assert tables.wrapped(text, width) == lines

@@ -11,10 +11,12 @@ import subprocess
 import time
 
 import pytest
-from command_line import SECONDS, Terminal, command, environment
+from command_line import SECONDS, Terminal, called, command, environment
+from installed_script import installed_script
 from ledgers import make_ledger
 
 from opus_async.batch.ledger.lock import DirectoryLock
+from opus_async.cli import program
 from opus_async.cli.demo import documents, findings, folder
 from opus_async.cli.errors import WrongUse
 
@@ -23,24 +25,15 @@ from opus_async.cli.errors import WrongUse
 def finished(tmp_path_factory):
     """One demo without faults, looked at by several tests."""
     home = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
-        command("demo", "--jobs", 20),
-        cwd=home,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    return home / "opus-demo", done
+    return home / "opus-demo", called("demo", "--jobs", 20, cwd=home, env={})
 
 
 def test_everything_completes_and_is_verified(finished):
     _, done = finished
-    assert done.returncode == 0, done.stderr
-    assert "20 completed, 0 failed" in done.stdout
-    assert re.search(r"executed twice +0 ", done.stdout)
-    assert "20 of 20 digests" in done.stdout
+    assert done.code == 0, done.err
+    assert "20 completed, 0 failed" in done.out
+    assert re.search(r"executed twice +0 ", done.out)
+    assert "20 of 20 digests" in done.out
 
 
 def test_results_have_a_line_for_every_document(finished):
@@ -57,7 +50,7 @@ def test_results_have_a_line_for_every_document(finished):
 
 def test_it_leaves_a_batch_directory_with_a_report(finished, opus):
     out, done = finished
-    assert "Report:  opus-demo/report.html" in done.stdout
+    assert "Report:  opus-demo/report.html" in done.out
     assert "<html" in (out / "report.html").read_text()
     assert json.loads((out / "summary.json").read_text())["completed"] == 20
     assert (out / "failures.jsonl").read_text() == ""
@@ -69,8 +62,8 @@ def test_it_leaves_a_batch_directory_with_a_report(finished, opus):
 
 def test_without_a_terminal_there_are_plain_lines_on_stderr(finished):
     _, done = finished
-    assert "\x1b" not in done.stdout + done.stderr
-    first, *_, last = [line for line in done.stderr.splitlines() if " done" in line]
+    assert "\x1b" not in done.out + done.err
+    first, *_, last = [line for line in done.err.splitlines() if " done" in line]
     assert "0/20 done" in first
     assert "20/20 done" in last
 
@@ -206,14 +199,6 @@ def test_a_terminal_gets_a_bar_per_stage_at_most_four_times_a_second(tmp_path):
     assert 1 < drawn.count("in flight") <= spent * 4 + 3
 
 
-@pytest.mark.parametrize("env", [{"CI": "true"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_that_wants_no_drawing_gets_lines(tmp_path, env):
-    drawn, code = Terminal("demo", "--jobs", 2, cwd=tmp_path, **env).read()
-    assert code == 0
-    assert "\x1b" not in drawn
-    assert "2/2 done" in drawn
-
-
 def test_without_rich_a_terminal_gets_lines(tmp_path):
     (tmp_path / "path" / "rich").mkdir(parents=True)
     (tmp_path / "path" / "rich" / "__init__.py").write_text("raise ImportError('not installed')")
@@ -222,3 +207,30 @@ def test_without_rich_a_terminal_gets_lines(tmp_path):
     assert code == 0, drawn
     assert "\x1b" not in drawn
     assert "2/2 done" in drawn
+
+
+def test_demo_ignores_opus_api_variable(opus, tmp_path):
+    said = opus("demo", "--jobs", "2", "--out", tmp_path / "demo", env={"OPUS_API": "v9"})
+    assert said.code == 0, said.err
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_demo_prints_next_commands_with_program_name_as_called(tmp_path, on_path):
+    script = installed_script(tmp_path / "bin")
+    path = f"{script.parent}{os.pathsep}{os.environ['PATH']}" if on_path else "/nowhere"
+    name = program.NAME if on_path else "bin/opus-async"
+    done = subprocess.run(
+        [name, "demo", "--jobs", "1"],
+        cwd=tmp_path,
+        env=environment(PATH=path),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    _, _, following = done.stdout.partition("Next:\n")
+    export, faults, simulate, _, doctor = following.splitlines()
+    assert export == f"  {name} batch export opus-demo --format csv"
+    assert faults == f"  {name} demo --faults flaky"
+    assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
+    assert doctor == f"  {name} doctor"

@@ -13,11 +13,12 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from command_line import WRONG_KEY, ago, at, leading_to, serving
+from simulator_thread import SimulatorThread
 
 from opus_async.cli.doctor import certificate_check, local_checks
 from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.builtin import BUILTIN
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
@@ -218,7 +219,7 @@ def simulated():
     with ExitStack() as started:
 
         def start(*traits, **config):
-            process = SimulatorProcess(SimulatorConfig(traits=frozenset(traits), **config))
+            process = SimulatorThread(SimulatorConfig(traits=frozenset(traits), **config))
             return started.enter_context(process)
 
         yield start

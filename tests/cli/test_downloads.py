@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from command_line import leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.cli import outcomes
 from opus_async.errors import DownloadError
 from opus_async.models import JobStatus
 from opus_async.outcome import JobOutcome
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 FILE = "https://files.opus.com/media/private/generated/output_1.pdf"
 
@@ -73,7 +74,7 @@ def test_without_the_option_one_line_says_how_to_fetch_them(report, to, opus, tm
 
 @pytest.mark.parametrize("trait", ["download_needs_workspace", "download_refuses_workspace"])
 def test_servers_that_want_the_workspace_are_told_it(report, opus, tmp_path, trait):
-    with SimulatorProcess(SimulatorConfig(run_time=0, traits=frozenset({trait}))) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({trait}))) as process:
         env = leading_to(process)
         ran = report(env, "--download", "first", "--json")
         waited = opus("wait", ran.json["job_id"], "--download", "second", "--json", env=env)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import time
 
 import pytest
 from batch_command import TEXT, beginning, texts
 from command_line import leading_to
+from simulator_thread import SimulatorThread
 
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 ROWS = 12
 
 
 @pytest.fixture
 def slow():
-    with SimulatorProcess(SimulatorConfig(run_time=0.2, queue_time=0)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.2, queue_time=0)) as process:
         yield process
 
 
@@ -30,6 +32,7 @@ def killed(home, process):
         results = home / "b" / "results.jsonl"
         while not (results.exists() and results.read_bytes().count(b"\n") >= 3):
             assert begun.poll() is None
+            time.sleep(0.01)
     return results.read_bytes().count(b"\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import signal
 import socket
@@ -13,6 +12,8 @@ from typing import get_args
 
 import pytest
 from command_line import SECONDS, WRONG_KEY, command, environment, leading_to
+from installed_script import installed_script
+from simulator_thread import SimulatorThread
 
 import opus_async
 from opus_async.cli import connection, error_report, errors, main, parser, program
@@ -42,7 +43,7 @@ from opus_async.errors import (
 from opus_async.models import JobStatus
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.traits import TRAITS
 
@@ -161,10 +162,18 @@ def test_a_base_url_that_is_none_has_the_code_4(opus):
 
 
 def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
-    for words in (("workflow", "show", "W"), ("run", "W"), ("doctor",), ("run", "W", "--json", "--debug")):
+    for words in (
+        ("workflow", "show", "W"),
+        ("run", "W"),
+        ("run", "W", "--json", "--debug"),
+        ("wait", "2514"),
+        ("audit", "1", "--debug"),
+        ("doctor",),
+    ):
         said = opus(*words, env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
         assert said.code == 4, said
         assert WRONG_KEY[1:] not in said.out + said.err
+        assert ("'opus-async doctor'" in said.err) is (words != ("doctor",)), words
 
 
 def test_the_right_key_is_never_shown_even_with_debug(opus, to):
@@ -214,7 +223,7 @@ def test_the_generations_it_offers_are_those_of_the_client():
 @pytest.fixture(scope="module")
 def cases():
     """A platform of which only v1 is served."""
-    with SimulatorProcess(SimulatorConfig(generations="v1", run_time=0.1)) as process:
+    with SimulatorThread(SimulatorConfig(generations="v1", run_time=0.1)) as process:
         yield leading_to(process)
 
 
@@ -238,11 +247,6 @@ def test_the_generation_comes_from_the_environment_or_the_env_file(opus, cases, 
     assert opus(*words, env=cases).code == 0
     assert opus(*words, env={**cases, "OPUS_API": "v0"}).code == 2
     assert opus(*words, "--api", "v0", env=cases).code == 2
-
-
-def test_the_demo_is_not_led_astray_by_the_environment(opus, tmp_path):
-    said = opus("demo", "--jobs", "2", "--out", tmp_path / "demo", env={"OPUS_API": "v9"})
-    assert said.code == 0, said.err
 
 
 @pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ("OPUS_API=v0",)), ("v1", ("OPUS_API=v1",))])
@@ -453,39 +457,8 @@ def test_debug_shows_every_request_of_every_command_and_no_secret(opus, to, tmp_
 # What is told to be typed works
 
 
-def _script(folder):
-    """A program like the one that pip installs."""
-    folder.mkdir()
-    script = folder / program.NAME
-    script.write_text(f"#!{sys.executable}\nimport sys\nfrom opus_async.cli import main\nsys.exit(main())\n")
-    script.chmod(0o755)
-    return script
-
-
-@pytest.mark.parametrize("on_path", [True, False])
-def test_the_demo_tells_its_next_commands_as_it_was_called(tmp_path, on_path):
-    script = _script(tmp_path / "bin")
-    path = f"{script.parent}{os.pathsep}{os.environ['PATH']}" if on_path else "/nowhere"
-    name = program.NAME if on_path else "bin/opus-async"
-    done = subprocess.run(
-        [name, "demo", "--jobs", "1"],
-        cwd=tmp_path,
-        env=environment(PATH=path),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
-    _, _, following = done.stdout.partition("Next:\n")
-    export, faults, simulate, _, doctor = following.splitlines()
-    assert export == f"  {name} batch export opus-demo --format csv"
-    assert faults == f"  {name} demo --faults flaky"
-    assert simulate == f"  {name} simulate -- opus-async run D0cumentWorkfl0w \\"
-    assert doctor == f"  {name} doctor"
-
-
 def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, monkeypatch):
-    ours, others = _script(tmp_path / "our own"), _script(tmp_path / "others")
+    ours, others = installed_script(tmp_path / "our own"), installed_script(tmp_path / "others")
     for path in ("/nowhere", str(others.parent)):
         monkeypatch.setenv("PATH", path)
         monkeypatch.setattr(sys, "argv", [str(ours)])

@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 from command_line import SECONDS, command, environment, leading_to
+from simulator_thread import SimulatorThread
 
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 DOCUMENT, TEXT, LISTS = "D0cumentWorkfl0w", "T3xtOnlyWorkfl0w", "M0dernTypesWrkfl"
 STAGES = ["schema", "upload", "initiate", "execute", "watch", "results", "done"]
@@ -102,7 +103,7 @@ def test_a_workflow_that_is_not_there_has_the_code_2(opus, to):
 
 
 def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         plain = opus("run", TEXT, "--input", "Text=x", env=env)
         whole = opus("run", TEXT, "--input", "Text=x", "--json", env=env)
@@ -115,7 +116,7 @@ def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
 
 
 def test_a_deadline_has_the_code_5_and_names_the_job(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=60)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=60)) as process:
         env = leading_to(process)
         said = opus("run", TEXT, "--input", "Text=x", "--timeout", "1", "--json", env=env)
         (job_id,) = process.state()["jobs"]
@@ -137,7 +138,7 @@ def test_a_timeout_of_no_time_is_refused_with_the_rule(opus):
 
 
 def test_ctrl_c_says_which_job_goes_on(tmp_path):
-    with SimulatorProcess(SimulatorConfig(run_time=60)) as simulator:
+    with SimulatorThread(SimulatorConfig(run_time=60)) as simulator:
         process = subprocess.Popen(
             command("run", TEXT, "--input", "Text=x"),
             cwd=tmp_path,

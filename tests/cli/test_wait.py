@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 from command_line import SECONDS, WRONG_KEY, at, command, environment, leading_to, serving
+from simulator_thread import SimulatorThread
 
-from opus_async import JobStatus, JobStatusSeen, OpusClient
-from opus_async.simulator import SimulatorConfig, SimulatorProcess
+from opus_async.simulator import SimulatorConfig
 
 TEXT = ("run", "T3xtOnlyWorkfl0w", "--input", "Text=hällo", "--json")
 NEXT = """
@@ -25,7 +25,7 @@ def stages(said):
 
 
 def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=4)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=4)) as process:
         env = leading_to(process)
         left = opus(*TEXT, "--timeout", "1", env=env)
         said = opus("wait", left.json["job_id"], env=env)
@@ -37,20 +37,6 @@ def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
     assert said.err.endswith("  done      COMPLETED\n")
 
 
-async def test_listeners_are_told_every_status_of_a_job_that_is_waited_for(simulator):
-    told = []
-    key, url = simulator.service_key, simulator.base_url
-    async with OpusClient(key, base_url=url, api="v0", listeners=[told.append]) as opus:
-        job_id = await opus.jobs.initiate("T3xtOnlyWorkfl0w")
-        text = {"value": "x", "type": "str", "displayName": "Text"}
-        await opus.jobs.execute(job_id, {"workflow_input_t3xtinput": text})
-        await opus.jobs.wait(job_id)
-    seen = [event for event in told if isinstance(event, JobStatusSeen)]
-    assert {(event.index, event.key, event.job_id) for event in seen} == {(0, None, job_id)}
-    assert [event.status for event in seen if JobStatus(event.status).is_terminal] == ["COMPLETED"]
-    assert seen[-1].status == "COMPLETED"
-
-
 def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
     done = opus(*TEXT, env=to).json
     plain, whole = opus("wait", done["job_id"], env=to), opus("wait", done["job_id"], "--json", env=to)
@@ -60,7 +46,7 @@ def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
 
 
 def test_a_failed_job_has_the_code_1_and_names_its_nodes_and_its_audit(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         ran = opus(*TEXT, env=env).json
         plain, whole = opus("wait", ran["job_id"], env=env), opus("wait", ran["job_id"], "--json", env=env)
@@ -74,7 +60,7 @@ def test_a_failed_job_has_the_code_1_and_names_its_nodes_and_its_audit(opus):
 
 def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
     config = SimulatorConfig(run_time=0, fail_share=1, traits=frozenset({"audit_missing"}))
-    with SimulatorProcess(config) as process:
+    with SimulatorThread(config) as process:
         env = leading_to(process)
         job_id = opus(*TEXT, env=env).json["job_id"]
         said = opus("wait", job_id, env=env)
@@ -84,7 +70,7 @@ def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
 
 
 def test_a_deadline_has_the_code_5_and_names_the_job(opus):
-    with SimulatorProcess(SimulatorConfig(run_time=3600)) as process:
+    with SimulatorThread(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
         job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
         said = opus("wait", job_id, "--timeout", "1", "--json", env=env)
@@ -111,7 +97,7 @@ def test_a_platform_that_is_not_there_is_waited_for_no_longer_than_asked_for(opu
 
 
 def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(opus, tmp_path):
-    with SimulatorProcess(SimulatorConfig(run_time=3600)) as simulator:
+    with SimulatorThread(SimulatorConfig(run_time=3600)) as simulator:
         env = leading_to(simulator)
         job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
         process = subprocess.Popen(
@@ -140,12 +126,6 @@ def test_a_job_that_is_not_there_has_the_code_2(opus, to, more):
     assert "does not know this id" in said.err
     assert "may still run" not in said.err
     assert opus("wait", " ", *more, env=to).code == 2
-
-
-def test_a_refused_key_has_the_code_4(opus, to):
-    said = opus("wait", "2514", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
-    assert (said.code, said.out) == (4, "")
-    assert "'opus-async doctor'" in said.err
 
 
 def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus):

@@ -112,6 +112,19 @@ async def test_events_of_calls_by_hand_name_the_job_and_no_row(simulate, connect
     assert [(event.index, event.key, event.job_id) for event in asked] == [(None, None, job_id)] * 2
 
 
+async def test_jobs_wait_sends_status_events_to_listeners(simulate, connect):
+    simulator = await simulate(queue_time=0.2, run_time=0.2)
+    told = []
+    opus = connect(simulator, listeners=[told.append])
+    job_id = await opus.jobs.initiate(TEXT)
+    text = {"value": "x", "type": "str", "displayName": "Text"}
+    await opus.jobs.execute(job_id, {"workflow_input_t3xtinput": text})
+    await opus.jobs.wait(job_id)
+    seen = of(told, JobStatusSeen)
+    assert {(event.index, event.key, event.job_id) for event in seen} == {(0, None, job_id)}
+    assert [event.status for event in seen] == ["PENDING", "IN_PROGRESS", "COMPLETED"]
+
+
 async def test_events_of_the_end_bound_how_late_it_was_noticed(simulate, connect):
     simulator = await simulate(run_time=0.4)
     told = []

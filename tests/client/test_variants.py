@@ -41,6 +41,9 @@ REFUSED_ONCE = {"execute_inner_error", "execute_error_object"}
 """Variants in which the first execute says, in words, that it started nothing: a row's error, not ours."""
 
 
+ROWS = 6
+
+
 @pytest.fixture(params=["v0", "v1"])
 def api(request):
     return request.param
@@ -62,11 +65,11 @@ async def test_the_same_jobs_have_the_same_outcome(simulate, connect, api, trait
     workflow_id = DOCUMENT
     if trait == "schema_retired":
         workflow_id = simulator.world.workflows.find(DOCUMENT).reference_entity_id
-    rows = [{"Document": (f"{number}.txt", document(number))} for number in range(12)]
+    rows = [{"Document": (f"{number}.txt", document(number))} for number in range(ROWS)]
     outcomes = {outcome.index: outcome async for outcome in opus.run_many(workflow_id, rows)}
-    assert sorted(outcomes) == list(range(12))
+    assert sorted(outcomes) == list(range(ROWS))
     failed = [outcome for outcome in outcomes.values() if not outcome.ok]
-    assert 0 < len(failed) < 12
+    assert 0 < len(failed) < ROWS
     for index, outcome in outcomes.items():
         assert outcome.status.is_terminal
         if outcome.ok and trait != "results_null":
@@ -79,7 +82,7 @@ async def test_the_same_jobs_have_the_same_outcome(simulate, connect, api, trait
             assert outcome.error.failed_nodes
     state = simulator.state()["counters"]
     assert state["executed_twice"] == []
-    assert state["jobs"] == 12
+    assert state["jobs"] == ROWS
 
 
 @pytest.mark.parametrize("trait", sorted(REFUSED_ONCE))

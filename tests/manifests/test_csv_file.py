@@ -16,6 +16,7 @@ from manifests import manifest_in, problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
+from opus_async.manifests.readers import csv_field_limit, csv_file
 
 
 @pytest.fixture
@@ -261,9 +262,13 @@ def test_a_cell_may_be_long(table):
     assert csv.field_size_limit() == 131_072
 
 
-def test_a_quote_that_never_closes_ends_somewhere(table):
-    told = problems(table('a,b\n1,"open\n' + "2,x\n" * 4_500_000))
-    assert told[0].startswith("line 2: a cell of more than 16,777,216 characters; is a double quote opened")
+@pytest.mark.parametrize("longest", [1 << 20, pytest.param(16 << 20, marks=pytest.mark.long)])
+def test_a_quote_that_never_closes_ends_somewhere(table, monkeypatch, longest):
+    assert csv_field_limit.LONGEST_CELL == csv_file.LONGEST_CELL == 16 << 20
+    for module in (csv_field_limit, csv_file):
+        monkeypatch.setattr(module, "LONGEST_CELL", longest)
+    told = problems(table('a,b\n1,"open\n' + "2,x\n" * (longest // 4 + 1_000)))
+    assert told[0].startswith(f"line 2: a cell of more than {longest:,} characters; is a double quote opened")
 
 
 def test_values_are_text_as_it_stands(table):
@@ -317,18 +322,17 @@ def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
             assert record.cells
 
 
-def test_a_hundred_thousand_rows_take_no_memory(table):
-    lines = [
-        f"k{number},{number},some text of row {number},docs/{number}.pdf,x\n" for number in range(100_000)
-    ]
+@pytest.mark.parametrize("many", [20_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_a_hundred_thousand_rows_take_no_memory(table, many):
+    lines = [f"k{number},{number},some text of row {number},docs/{number}.pdf,x\n" for number in range(many)]
     manifest = table("key,n,Text,file,Note\n" + "".join(lines))
     del lines
-    assert manifest.estimated_rows() == pytest.approx(100_000, rel=0.1)
+    assert manifest.estimated_rows() == pytest.approx(many, rel=0.1)
     tracemalloc.start()
     try:
         count = sum(1 for _ in manifest.records())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count == 100_000
+    assert count == many
     assert peak < 300_000

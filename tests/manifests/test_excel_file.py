@@ -14,6 +14,7 @@ from manifests import problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
+from opus_async.manifests.readers import excel_scan
 from opus_async.manifests.readers.excel_extent import column_letters, column_number
 
 xlsxwriter = pytest.importorskip("xlsxwriter")
@@ -374,7 +375,10 @@ def test_a_large_sheet_is_looked_through_in_pieces(book):
             sheet.write_row(row, 0, [f"k{row}", row, "some text that is not short " * 2])
         sheet.write_formula(15_000, 1, "=NA()", None, "#N/A")
 
-    manifest = open_manifest(book(fill))
+    path = book(fill)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.getinfo("xl/worksheets/sheet1.xml").file_size > 2 * excel_scan._CHUNK
+    manifest = open_manifest(path)
     assert manifest.estimated_rows() == 30_000
     numbers = []
     with pytest.raises(ManifestError) as caught:

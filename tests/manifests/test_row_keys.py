@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import threading
+import tracemalloc
 from datetime import date
 from pathlib import Path
 
@@ -244,9 +245,15 @@ async def test_a_file_that_changed_is_read_again(tmp_path, change):
 
 async def test_files_are_read_in_pieces(tmp_path):
     path = tmp_path / "large.pdf"
-    content = os.urandom(3 * 1024 * 1024 + 7)
+    content = os.urandom(8 * 1024 * 1024 + 7)
     path.write_bytes(content)
-    assert await FileDigests().of(path) == hashlib.sha256(content).hexdigest()
+    tracemalloc.start()
+    try:
+        assert await FileDigests().of(path) == hashlib.sha256(content).hexdigest()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
 
 
 async def test_a_few_files_are_read_at_once_and_the_loop_goes_on(tmp_path, monkeypatch):

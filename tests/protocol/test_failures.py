@@ -418,6 +418,8 @@ def test_no_text_takes_long_to_shorten(part):
         (b'{"a": [1e999]}', "not JSON"),
         (b'{"a": [-1E+4000]}', "not JSON"),
         (b"1" * 400 + b".5", "not JSON"),
+        (b"9" * 250 + b"e99", "not JSON"),
+        (b'{"value": 0.1E+999}', "not JSON"),
     ],
 )
 def test_what_is_no_json_is_a_protocol_error(answer, body, expected):
@@ -460,9 +462,3 @@ def test_json_keeps_every_digit(answer, body, value):
 def test_nesting_within_reason_is_read(answer):
     body = json.loads("[" * 150 + "]" * 150)
     assert json_of(answer(body)) == body
-
-
-@pytest.mark.parametrize("number", ["1e400", "9" * 309 + ".0", "9" * 250 + "e99", "0.1E+999", "-1e309"])
-def test_a_number_that_no_double_holds_is_no_json(answer, number):
-    with pytest.raises(ProtocolError):
-        json_of(answer(b'{"value": ' + number.encode() + b"}"))

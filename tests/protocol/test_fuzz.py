@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 
 import pytest
@@ -225,18 +225,6 @@ def test_any_inputs_bind_to_json_or_are_refused_by_invalid_inputs_alone(run):
 
 
 @UNHURRIED
-@given(kinds, anything)
-def test_any_single_value_binds_to_json_or_is_refused(kind, value):
-    workflow = Workflow(
-        workflow_id="w", inputs={"v": InputField(variable_name="v", display_name="V", type=kind)}
-    )
-    with suppress(InvalidInputs):
-        payload = bind(workflow, {"v": value}, inspect=inspect, max_file_bytes=MAX_BYTES).payload
-        with suppress(ValueError):  # a file wants its URL
-            json.dumps(payload([]), allow_nan=False, ensure_ascii=False).encode()
-
-
-@UNHURRIED
 @given(st.text(max_size=20), st.text(max_size=8), st.dictionaries(st.text(max_size=3), anything, max_size=2))
 def test_any_text_makes_a_safe_call_or_is_refused(text, other, mapping):
     v0 = V0()
@@ -347,12 +335,3 @@ SECRETS = {
 @given(before=texts, after=texts)
 def test_no_text_around_a_secret_brings_it_out(secret, before, after):
     assert "0123456789abcdef" not in excerpt(f"{before} {secret} {after}")
-
-
-@UNHURRIED
-@given(st.dates())
-def test_any_day_is_one_day(day):
-    field = InputField(variable_name="v", display_name="V", type="date")
-    workflow = Workflow(workflow_id="w", inputs={"v": field})
-    bound = bind(workflow, {"v": day}, inspect=inspect, max_file_bytes=1)
-    assert date.fromisoformat(bound.payload([])["v"]["value"]) == day

@@ -45,8 +45,8 @@ def read(name, count):
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_thousand_almost_right_answers_raise_nothing_but_opus_errors(name):
-    met = read(name, 1_000)
-    assert met[VALUE] > 100, f"too little is left to be read: {met}"
+    met = read(name, 300)
+    assert met[VALUE] > 30, f"too little is left to be read: {met}"
     if name not in NEVER_RAISE:
         assert len(met) >= 5, f"too few ways to be refused: {met}"
 

@@ -73,5 +73,10 @@ def test_nothing_touches_disk_or_clock():
 @pytest.mark.parametrize("api", ["v0", "v1"])
 def test_api_version_answers_everything_that_is_asked_of_one(api):
     (version,) = api_versions(api, callback_url=None, plain_http=False)
-    assert version.name == api
-    assert isinstance(version.has_jobs, bool)
+    assert (version.name, version.has_jobs) == (api, api == "v0")
+    calls = [
+        version.workflow("W", version=None, version_id=None),
+        *(ask("7") for ask in (version.status, version.results, version.audit)),
+    ]
+    assert [call.method for call in calls] == ["GET"] * 4
+    assert len({call.path for call in calls}) == 4

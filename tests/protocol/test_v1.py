@@ -311,12 +311,6 @@ def test_an_id_is_read_under_the_other_generations_name_too(generation, answer, 
     assert generation().read_initiated(answer(body, status=201)) == "7"
 
 
-def test_an_answer_without_an_id_is_not_asked_for_again(v0, answer):
-    with pytest.raises(ProtocolError) as caught:
-        v0.read_initiated(answer({"ok": 1}, status=201))
-    assert not caught.value.retryable
-
-
 def test_retired_words_mean_something_for_workflow_details_alone(v0, answer):
     with pytest.raises(ServerError):
         v0.read_executed(answer(RETIRED, status=500))

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -94,7 +94,6 @@ ACCEPTED = [
     ("str", 10**30, "1" + "0" * 30),
     ("str", 0.5, "0.5"),
     ("str", Decimal("1.10"), "1.10"),
-    ("str", Decimal("1e999"), None),
     ("str", DAY, "2025-11-09"),
     ("str", datetime(2025, 11, 9, 12, tzinfo=UTC), "2025-11-09T12:00:00+00:00"),
     ("str", ID, str(ID)),
@@ -147,7 +146,6 @@ ACCEPTED = [
     ("array", [], []),
     ("array", '["a", {"b": 1.5}]', ["a", {"b": 1.5}]),
     ("array", " [] ", []),
-    ("array", [DAY, ID, Decimal("0.5"), Colour.RED, Path("a"), time(12, 0), Shade.DARK, Level.HIGH], None),
     ("array", Point(1, 2), [1, 2]),
     ("array", ["a", ["b", ("c",)]], ["a", ["b", ["c"]]]),
     ("object", {"client_id": "C-456", "is_priority": True}, {"client_id": "C-456", "is_priority": True}),
@@ -168,7 +166,6 @@ ACCEPTED = [
     ("json_string", 3, "3"),
     ("json_string", {"id": 10**20}, '{"id": 100000000000000000000}'),
     ("json_string", Model(name="M"), '{"name": "M", "ids": []}'),
-    ("json_string", Colour.RED, None),
     ("hologram", {"a": [1, "b", None]}, {"a": [1, "b", None]}),
     ("hologram", "text", "text"),
     ("hologram", DAY, "2025-11-09"),
@@ -176,7 +173,7 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "wire"), [case for case in ACCEPTED if case[2] is not None])
+@pytest.mark.parametrize(("kind", "value", "wire"), ACCEPTED)
 def test_a_value_that_fits_goes_on_the_wire(bound, field, kind, value, wire):
     variable = bound([field(kind)], {"Value": value}).payload([])["v"]
     assert variable == {"value": wire, "type": kind, "displayName": "Value"}
@@ -294,6 +291,7 @@ REFUSED = [
     ("object", {"a\ud800": 1}, "not valid Unicode"),
     ("object", {"a": 2**60}, r"beyond 2\^53 at .a"),
     ("json_string", "not json", "wants valid JSON"),
+    ("json_string", Colour.RED, "wants valid JSON"),
     ("json_string", "{'a': 1}", "wants valid JSON"),
     ("json_string", "", "wants valid JSON"),
     ("json_string", "NaN", "wants valid JSON"),
@@ -331,12 +329,6 @@ def test_trap_22_json_text_is_sent_unchanged(bound, field, text):
     assert (variable["value"], variable["type"]) == (text, "json_string")
 
 
-@pytest.mark.parametrize("text", ["not json", "{'client': 'C-1'}", '{"client": ', ""])
-def test_trap_22_text_that_is_no_json_is_refused(bound, field, text):
-    with pytest.raises(InvalidInputs, match="wants valid JSON"):
-        bound([field("json_string")], {"v": text})
-
-
 @pytest.mark.parametrize(
     ("kind", "value", "sentence"),
     [
@@ -353,14 +345,6 @@ def test_trap_22_text_that_is_no_json_is_refused(bound, field, text):
 def test_trap_24_a_value_that_would_arrive_as_another_one_is_refused(bound, field, kind, value, sentence):
     with pytest.raises(InvalidInputs, match=sentence):
         bound([field(kind)], {"Value": value})
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "wire"),
-    [("float", 3, 3), ("int", SAFE, SAFE), ("date", DAY, "2025-11-09"), ("date", "2025-11-09", "2025-11-09")],
-)
-def test_trap_24_a_whole_number_is_a_float_and_a_day_is_written(bound, field, kind, value, wire):
-    assert bound([field(kind)], {"Value": value}).payload([])["v"]["value"] == wire
 
 
 def test_a_number_too_long_to_print_is_refused(bound, field):

@@ -189,11 +189,6 @@ async def test_a_bad_body_is_refused(api, body, problems):
     assert (reply.status, reply.message) == (400, problems)
 
 
-async def test_the_key_is_required(keeper):
-    body = {"fileUrl": await keeper.upload(b"x")}
-    assert (await keeper.post("/job/file/download", body, headers={})).status == 401
-
-
 async def test_a_workspace_may_be_needed(serve, tmp_path):
     api = await serve(keep_files=tmp_path, traits=frozenset({"download_needs_workspace"}))
     url = await api.upload(b"x")

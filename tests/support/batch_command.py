@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -73,3 +74,4 @@ def going_on(process: subprocess.Popen[str], home: Path) -> None:
     with LedgerReader(home / "b") as ledger:
         while not ledger.counts().running:
             assert process.poll() is None
+            time.sleep(0.01)

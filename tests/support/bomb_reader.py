@@ -1,7 +1,6 @@
-"""Reads a manifest in a process of its own and tells how much memory that took: run as a program.
+"""Reads a manifest in a process of its own and tells how much memory that took: run by ``forking``.
 
-Arguments: the manifest, then the most bytes of memory that may be had at all, so that a fault ends this
-process and not the machine. Writes a JSON object: what was read or why not, and the peak in MiB.
+Writes a JSON object: what was read or why not, and the peak in MiB.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
 
 
-def main() -> None:
-    path, most = sys.argv[1], int(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+def main(path: str, most: str) -> None:
+    """Read a manifest with at most so many bytes of memory, so that a fault ends this and not the machine."""
+    resource.setrlimit(resource.RLIMIT_AS, (int(most), int(most)))
     told = {"rows": 0, "error": None}
     try:
         for _ in open_manifest(path).records():
@@ -34,6 +33,3 @@ def _peak() -> int:
     if status.exists():
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) >> 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
-
-
-main()

@@ -1,15 +1,12 @@
-"""A batch of one row whose process ends, as by a power cut, at one exact step.
+"""A batch of one row whose process ends, as by a power cut, at one exact step: run by ``forking``.
 
-python crash_process.py STEP MANIFEST DIR WORKFLOW_ID
-
-Where DIR holds a batch, its rows are tried again.
+Where the directory holds a batch, its rows are tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -82,15 +79,16 @@ RETRY_STEPS: dict[str, Callable[[], None]] = {
 }
 
 
-async def main(step: str, manifest: str, directory: Path, workflow_id: str) -> None:
+def main(step: str, manifest: str, directory: str, workflow_id: str) -> None:
+    """Begin a batch, or retry the rows of one, and end at the step."""
     (STEPS | RETRY_STEPS)[step]()
+    with quick_polls(0.05):
+        asyncio.run(_run(manifest, Path(directory), workflow_id))
+
+
+async def _run(manifest: str, directory: Path, workflow_id: str) -> None:
     async with client() as opus:
         if (directory / "ledger.db").exists():
             await retry_batch(opus, directory)
         else:
             await run_batch(opus, manifest, workflow_id=workflow_id, out=directory)
-
-
-if __name__ == "__main__":
-    with quick_polls(0.05):
-        asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]))

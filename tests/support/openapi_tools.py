@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -29,8 +30,12 @@ class Operation:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the path's parameters as they were sent, or None."""
-        found = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path), path)
+        found = self._pattern.fullmatch(path)
         return found and found.groupdict()
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
 
     def response(self, status: int) -> dict[str, Any] | None:
         """What is said about answers with this status: by itself, or by its range."""
@@ -52,6 +57,8 @@ class Description:
             for method in METHODS
             if method in item
         ]
+        self._answers: dict[tuple[object, ...], list[str]] = {}
+        self._most_concrete_first = sorted(self.operations, key=lambda operation: operation.path.count("{"))
         schemes = document["components"]["securitySchemes"].values()
         self._key_headers = [scheme["name"].lower() for scheme in schemes if scheme.get("in") == "header"]
 
@@ -66,7 +73,7 @@ class Description:
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
         """The operation of a request, the most concrete path first, and the values in its path."""
-        for operation in sorted(self.operations, key=lambda operation: operation.path.count("{")):
+        for operation in self._most_concrete_first:
             values = operation.match(path)
             if operation.method == method and values is not None:
                 return operation, values
@@ -102,18 +109,10 @@ class Description:
         found = self.find(method, path)
         if found is None:
             return [f"there is no {method} {path}"]
-        response = found[0].response(status)
-        if response is None:
-            return [f"{found[0].id}: {status} is not described: {body[:200]!r}"]
-        content = response.get("content")
-        if content is None:
-            return []
-        media_type = (content_type or "").partition(";")[0]
-        if media_type not in content:
-            return [f"{found[0].id}: {status} as {media_type} is not described"]
-        value = json.loads(body) if media_type == JSON else body.decode()
-        problems = self.problems(content[media_type]["schema"], value)
-        return [f"{found[0].id}: {status}: {problem}" for problem in problems]
+        answer = (found[0].id, status, content_type, body)
+        if answer not in self._answers:  # the same answer comes again and again, and checking one is slow
+            self._answers[answer] = self._answer_problems(found[0], status, content_type, body)
+        return self._answers[answer]
 
     def examples(self) -> Iterator[tuple[str, dict[str, Any], Any]]:
         """Every example of the document: where it stands, its schema, its value."""
@@ -145,6 +144,22 @@ class Description:
             responses={status: self.resolve(answer) for status, answer in spec["responses"].items()},
             spec=spec,
         )
+
+    def _answer_problems(
+        self, operation: Operation, status: int, content_type: str | None, body: bytes
+    ) -> list[str]:
+        response = operation.response(status)
+        if response is None:
+            return [f"{operation.id}: {status} is not described: {body[:200]!r}"]
+        content = response.get("content")
+        if content is None:
+            return []
+        media_type = (content_type or "").partition(";")[0]
+        if media_type not in content:
+            return [f"{operation.id}: {status} as {media_type} is not described"]
+        value = json.loads(body) if media_type == JSON else body.decode()
+        problems = self.problems(content[media_type]["schema"], value)
+        return [f"{operation.id}: {status}: {problem}" for problem in problems]
 
     def _parameter_problems(self, operation: Operation, in_path: dict[str, str], query: str) -> list[str]:
         in_query = parse_qs(query, keep_blank_values=True)

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-from contextlib import suppress
 
 import pytest
 from ledger_tools import created, opened, results, select, start
@@ -72,17 +71,6 @@ async def test_a_new_ledger_that_was_killed_while_it_was_planned_is_no_obstacle(
         (tmp_path / name).write_bytes(b"half of something")
     async with created(tmp_path, 3):
         assert not [path for path in tmp_path.iterdir() if ".new" in path.name]
-
-
-async def test_a_process_that_dies_without_closing_is_followed_by_the_next(tmp_path):
-    async with created(tmp_path, 3):
-        pass
-    with start("hold", tmp_path) as child:
-        assert child.stdout.readline() == b"holding\n"
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    async with opened(tmp_path) as ledger:
-        assert ledger.counts().planned == 3
 
 
 async def test_a_plan_that_was_never_confirmed_leaves_no_trace_when_its_process_is_killed(tmp_path):

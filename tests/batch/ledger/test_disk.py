@@ -319,13 +319,6 @@ async def test_the_names_of_new_folders_are_brought_to_the_disk(tmp_path, monkey
     assert synced[2:] == [tmp_path / "a"]
 
 
-async def test_results_that_belong_to_no_ledger_are_not_touched(tmp_path):
-    (tmp_path / "results.jsonl").write_text("somebody's work\n")
-    with pytest.raises(ManifestError, match="no ledger that it belongs to"):
-        await SqliteLedger.create(tmp_path, {})
-    assert (tmp_path / "results.jsonl").read_text() == "somebody's work\n"
-
-
 async def test_a_ledger_that_is_never_published_leaves_nothing(tmp_path):
     ledger = await SqliteLedger.create(tmp_path / "a" / "b", {})
     await plan(ledger, new_rows(10))

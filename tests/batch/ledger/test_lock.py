@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+from datetime import datetime
 
 import pytest
 from ledger_tools import columns, complete, created, flushed, opened, order, results, start, take
@@ -75,7 +76,8 @@ async def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_
 
 
 def test_yesterdays_run_is_told_with_its_date():
-    assert len(lock._moment(1_760_000_000.0)) == len("2025-10-09 10:53")
+    then = datetime(2025, 10, 9, 10, 53).astimezone()
+    assert lock._moment(then.timestamp()) == "2025-10-09 10:53"
 
 
 async def test_a_lock_that_the_system_refuses_is_an_error_that_says_so(tmp_path, monkeypatch):

@@ -65,6 +65,7 @@ async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
         pass
     assert columns(tmp_path, "key-0", "state", "decided_by") == ("running", None), "its job is asked"
     assert columns(tmp_path, "key-1", "state", "decided_by") == ("unknown", None), "its end was only said"
+    assert columns(tmp_path, "key-1", "note") == ("its line was missing from results.jsonl",)
 
 
 async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_path):

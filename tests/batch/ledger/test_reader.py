@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from ledgers import START, make_ledger
@@ -108,6 +109,7 @@ def test_a_session_was_last_seen_at_its_end_its_last_sample_or_its_last_change(t
         {"ended_at": START + 60},
         {"began_at": START + 100, "ended_at": None, "ended_because": None, "exit_code": None},
         {"began_at": START + 500, "ended_at": None, "stray_shells": None, "settings": {"rate": 2}},
+        {"began_at": START + 600, "ended_at": None, "ended_because": None, "exit_code": None},
     ]
     make_ledger(
         tmp_path,
@@ -118,14 +120,17 @@ def test_a_session_was_last_seen_at_its_end_its_last_sample_or_its_last_change(t
             {"elapsed": 9, "at": START + 134, "session": 2},
         ],
     )
+    with closing(sqlite3.connect(tmp_path / LEDGER)) as writer, writer:
+        writer.execute("INSERT INTO history(at, session, row, state) VALUES (?, 4, 1, 'x')", [START + 650])
     with LedgerReader(tmp_path) as ledger:
-        ended, died, just_begun = ledger.sessions()
+        ended, died, just_begun, changed = ledger.sessions()
     assert ended.seen_at == START + 60
     assert died.seen_at == START + 134
     assert died.ended_at is None
     assert just_begun.seen_at == START + 500
     assert just_begun.stray_shells == 0
     assert just_begun.settings == {"rate": 2}
+    assert changed.seen_at == START + 650
 
 
 def test_samples_come_in_order_and_what_a_newer_version_added_is_left_out(tmp_path):

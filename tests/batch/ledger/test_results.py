@@ -127,18 +127,6 @@ async def test_a_file_that_was_moved_away_is_made_again(tmp_path):
     assert (tmp_path / "results.jsonl").read_bytes() == content
 
 
-async def test_a_row_done_because_a_person_said_so_is_unknown_again_without_its_line(tmp_path):
-    async with created(tmp_path, 1) as ledger:
-        await ledger.begin_session({})
-        (row,) = await take(ledger, 1)
-        await ledger.journal.finished(row.held, not_completed(RowState.UNKNOWN))
-        await ledger.resolve("done")
-    (tmp_path / "results.jsonl").write_bytes(b"")
-    async with opened(tmp_path) as ledger:
-        assert ledger.counts() == Counts(unknown=1)
-    assert columns(tmp_path, "key-0", "note") == ("its line was missing from results.jsonl",)
-
-
 async def test_a_file_that_was_edited_is_not_gone_on_with(tmp_path):
     content = await with_completed(tmp_path, 3, of=3)
     (tmp_path / "results.jsonl").write_bytes(content.replace(b"COMPLETED", b"completed, I say"))

@@ -236,28 +236,6 @@ async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_p
     assert (row.state, row.remote_id, row.generation, row.orders) == (RowState.PLANNED, "shell-1", "v1", 0)
 
 
-async def test_a_row_given_back_is_for_a_later_session(tmp_path):
-    async with created(tmp_path, 2) as ledger:
-        await ledger.begin_session({})
-        for row in await take(ledger, 2):
-            ledger.queue.release(row)
-        assert list(await take(ledger, 2)) == []
-        assert ledger.counts() == Counts(planned=2)
-        await ledger.begin_session({})
-        assert [row.index for row in await take(ledger, 2)] == [0, 1]
-
-
-async def test_rows_taken_by_one_who_was_cancelled_go_to_the_next(tmp_path):
-    async with created(tmp_path, 4) as ledger:
-        await ledger.begin_session({})
-        taking = asyncio.create_task(take(ledger, 3))
-        await asyncio.sleep(0)
-        taking.cancel()
-        await asyncio.gather(taking, return_exceptions=True)
-        assert [row.index for row in await take(ledger, 2)] == [0, 1]
-        assert [row.index for row in await take(ledger, 9)] == [2, 3]
-
-
 async def test_takes_at_once_never_share_a_row(tmp_path):
     async with created(tmp_path, 500) as ledger:
         await ledger.begin_session({})

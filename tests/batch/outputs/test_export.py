@@ -616,17 +616,18 @@ def large_batch(tmp_path_factory):
 @pytest.mark.parametrize(
     ("format", "count"),
     [
-        *((each, 12_000) for each in EXPORT_FORMATS),
+        *((each, 6_000) for each in EXPORT_FORMATS),
         *(pytest.param(each, 100_000, marks=pytest.mark.long) for each in EXPORT_FORMATS),
     ],
 )
 @pytest.mark.timeout(300)
 def test_memory_does_not_follow_the_number_of_rows(large_batch, format, count, record_property):  # noqa: A002 - as it is called
-    small, large = large_batch(2_000), large_batch(count)
+    small, large = large_batch(1_000), large_batch(count)
     words = [sys.executable, "-c", MANY, str(small), str(large), format]
     done = subprocess.run(words, capture_output=True, check=True, encoding="utf-8", timeout=280)
     rows, before, after, seconds = done.stdout.split()
     record_property("seconds", seconds)
     assert int(rows) == count
-    assert int(after) - int(before) < 40, f"{before} MB, then {after} MB"
+    most = 40 if count > 50_000 else 15
+    assert int(after) - int(before) < most, f"{before} MB, then {after} MB"
     assert float(seconds) < count / 1000, "slow by a factor of ten even on a loaded machine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fake_platform import FakePlatform
@@ -64,10 +65,16 @@ def test_a_second_interrupt_leaves_at_once(platform_class):
 
 def test_what_is_not_ordered_yet_is_given_back_with_its_shell(platform_class):
     platform = platform_class(step=5, run_time=1)
-    session = Session(PlainLedger(30), platform)
+    ledger = PlainLedger(30)
+    for index in range(5):  # of an earlier session
+        ledger.rows[index] = replace(ledger.rows[index], remote_id=f"job-{index}", generation="f0")
+    session = Session(ledger, platform)
     session.run((3, session.control.interrupt))
     assert session.states == {"planned": 30}
-    assert platform.count("start") == 0
+    assert platform.count("start") == platform.count("create") == 0
+    assert [row.remote_id for row in ledger.rows.values() if row.remote_id] == [
+        f"job-{index}" for index in range(5)
+    ]
 
 
 def test_an_order_under_way_is_waited_for():

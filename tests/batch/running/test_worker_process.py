@@ -13,8 +13,8 @@ from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, 
 from opus_async.batch.planning.open_batch import start
 from opus_async.exits import Exit
 
-ROWS = 200
-KILLED_AT = (5, 50, 120)
+ROWS = 100
+KILLED_AT = (5, 25, 55)
 """Rows that are completed when a worker is killed."""
 
 
