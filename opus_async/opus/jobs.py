@@ -17,7 +17,7 @@ from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
-from opus_async.opus.job_management import JobManagement
+from opus_async.opus.job_search import JobManagement
 from opus_async.opus.platform import STAGES, OpusPlatform
 from opus_async.opus.protocol.api_messages import InitiateFields
 from opus_async.opus.results import fetch_results
