@@ -1,25 +1,20 @@
-"""Finding jobs and tidying up: calls that the vendor does not document and that working clients make."""
+"""The jobs that match a search, as an async iterator over its pages."""
 
 from __future__ import annotations
 
-import functools
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import date
 
-from opus_async.errors import APIError, InvalidInputs, ProtocolError
+from opus_async.errors import InvalidInputs, ProtocolError
 from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail
 from opus_async.opus.api import Api
 from opus_async.opus.protocol import job_management
-from opus_async.opus.protocol.api_messages import ApiRequest
 from opus_async.opus.protocol.job_management import SearchFields
 
-PAGE = 25
-"""What the platform gives when it is not asked for a number; more is not known to be taken."""
-
-_DONE_ALREADY = frozenset({400, 404, 409})
+PAGE_SIZE = 25
+"""Jobs on a page where none is asked for; whether the platform takes a larger number is not known."""
 
 
 class JobSearch(AsyncIterator[JobDetail]):
@@ -28,13 +23,25 @@ class JobSearch(AsyncIterator[JobDetail]):
     A job that is made while the pages are read moves the others on: those seen a moment ago are not given
     twice. One that is archived or deleted meanwhile can hide another.
 
+    Args:
+        api: Sends the searches.
+        fields: What is searched for, its status aside.
+        statuses: Searched for one after the other; None for jobs of any status.
+        page_size: Jobs per request.
+
     Attributes:
         total: How many match, as the platform counts them; None before the first job was asked for.
+
+    Raises:
+        InvalidInputs: A date is none, or the page size is below 1.
     """
 
     def __init__(
         self, api: Api, fields: SearchFields, statuses: Sequence[str | None], page_size: int
     ) -> None:
+        if page_size < 1:
+            raise InvalidInputs([bad_argument(f"page_size is {page_size}: give 1 or more")])
+        job_management.search(fields, offset=0, limit=page_size)  # tells a bad date now, not at the first job
         self.total: int | None = None
         self._api = api
         self._searches = deque(replace(fields, status=status) for status in statuses)
@@ -52,7 +59,7 @@ class JobSearch(AsyncIterator[JobDetail]):
         return self._jobs.popleft()
 
     async def _turn_page(self) -> None:
-        """Read one page more. No total is documented, so that it ends nothing but a page that is not full."""
+        """Read the next page. No total is documented: it only ends a search whose last page was not full."""
         call = job_management.search(self._searches[0], offset=self._offset, limit=self._page_size)
         page = await self._api.job_call(call, job_management.read_page)
         ids = frozenset(job.job_id for job in page.jobs)
@@ -75,81 +82,3 @@ class JobSearch(AsyncIterator[JobDetail]):
             self._searches.popleft()
             self._seen.clear()
             self._offset = self._found = 0
-
-
-class JobManagement:
-    """The calls about jobs that are observed and not documented; ids of v0 only."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def search(
-        self,
-        *,
-        workflow_id: str | None = None,
-        status: str | Iterable[str] | None = None,
-        query: str | None = None,
-        start_date: date | str | None = None,
-        end_date: date | str | None = None,
-        page_size: int = PAGE,
-    ) -> JobSearch:
-        """Find jobs (``GET /job/search``; observed, not documented): an async iterator over all pages.
-
-        Args:
-            workflow_id: Jobs of this workflow.
-            status: One status or several; several are read one after the other.
-            query: Words to look for.
-            start_date: The first day, or moment, of creation.
-            end_date: The last.
-            page_size: Jobs per request.
-
-        Raises:
-            InvalidInputs: A date or the page size is none.
-        """
-        if page_size < 1:
-            raise InvalidInputs([bad_argument(f"page_size is {page_size}: give 1 or more")])
-        fields = SearchFields(workflow_id=workflow_id, query=query, start_date=start_date, end_date=end_date)
-        statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
-        job_management.search(
-            fields, offset=0, limit=page_size
-        )  # a bad date is told here, not at the first job
-        return JobSearch(self._api, fields, statuses, page_size)
-
-    async def get(self, job_id: str) -> JobDetail:
-        """Fetch everything there is about a job (``GET /job/{id}``; observed, not documented)."""
-        return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
-
-    async def _order(self, call: ApiRequest) -> None:
-        """Give an order; a refusal that follows a lost answer means that it was obeyed."""
-        lost = False
-
-        def on_lost() -> None:
-            nonlocal lost
-            lost = True
-
-        try:
-            await self._api.job_call(call, job_management.read_done, on_lost)
-        except APIError as error:
-            if not lost or error.status not in _DONE_ALREADY:
-                raise
-
-    async def archive(self, job_id: str) -> None:
-        """Take a job out of the lists (``POST /job/{id}/archive``; observed, not documented)."""
-        await self._order(job_management.archive(job_id))
-
-    async def unarchive(self, job_id: str) -> None:
-        """Put it back (``DELETE /job/{id}/archive``; observed, not documented)."""
-        await self._order(job_management.unarchive(job_id))
-
-    async def duplicate(self, job_id: str) -> str:
-        """Copy a job into a new, unbilled shell (``GET /job/{id}/duplicate``; observed, not documented).
-
-        Returns:
-            The id of the copy. Not repeated after a lost answer, which can have left one.
-        """
-        read = functools.partial(job_management.read_duplicate, of=job_id)
-        return await self._api.job_call(job_management.duplicate(job_id), read)
-
-    async def delete(self, job_id: str) -> None:
-        """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
-        await self._order(job_management.delete(job_id))

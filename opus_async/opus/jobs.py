@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
-from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
+from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
-from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
+from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
-from opus_async.opus.job_search import JobManagement
+from opus_async.opus.job_search import PAGE_SIZE, JobSearch
 from opus_async.opus.platform import STAGES, OpusPlatform
-from opus_async.opus.protocol.api_messages import InitiateFields
+from opus_async.opus.protocol import job_management
+from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
+from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.results import fetch_results
 from opus_async.transport.dispatch import Dispatcher
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
+_DONE_ALREADY = frozenset({400, 404, 409})
+"""Statuses of a refusal to change what has been changed already."""
 
 
-class Jobs(JobManagement):
+class Jobs:
     """The calls of a job one by one, each with the client's retries and limits.
 
     Args:
@@ -49,7 +55,7 @@ class Jobs(JobManagement):
         keep: Callable[[WorkerPool[Any, Any]], None],
         notify: Dispatcher,
     ) -> None:
-        super().__init__(api)
+        self._api = api
         self._watcher = watcher
         self._policy = policy
         self._new_run = new_run
@@ -211,6 +217,77 @@ class Jobs(JobManagement):
         engine = WorkerPool(job_ids, wait, slots=WATCHED_AT_ONCE)
         self._keep(engine)
         return Stream(engine)
+
+    def search(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | Iterable[str] | None = None,
+        query: str | None = None,
+        start_date: date | str | None = None,
+        end_date: date | str | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> JobSearch:
+        """Find jobs (``GET /job/search``; observed, not documented): an async iterator over all pages.
+
+        Args:
+            workflow_id: Jobs of this workflow.
+            status: One status or several; several are read one after the other, each once.
+            query: Words to look for.
+            start_date: The first day, or moment, of creation: a date, a datetime, or ISO 8601 text.
+            end_date: The last.
+            page_size: Jobs per request.
+
+        Raises:
+            InvalidInputs: A date is none, or the page size is below 1.
+        """
+        fields = SearchFields(workflow_id=workflow_id, query=query, start_date=start_date, end_date=end_date)
+        statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
+        return JobSearch(self._api, fields, statuses, page_size)
+
+    async def get(self, job_id: str) -> JobDetail:
+        """Fetch what the platform keeps of a job (``GET /job/{id}``; observed, not documented)."""
+        return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
+
+    async def archive(self, job_id: str) -> None:
+        """Hide a job from the lists of jobs (``POST /job/{id}/archive``; observed, not documented)."""
+        await self._change(job_management.archive(job_id))
+
+    async def unarchive(self, job_id: str) -> None:
+        """Show an archived job in lists again (``DELETE /job/{id}/archive``; observed, not documented)."""
+        await self._change(job_management.unarchive(job_id))
+
+    async def duplicate(self, job_id: str) -> str:
+        """Copy a job into a new unstarted one (``GET /job/{id}/duplicate``; observed, not documented).
+
+        Not repeated after a lost answer, which may have left a copy.
+
+        Returns:
+            The id of the copy; it costs nothing until it is executed.
+        """
+        read = functools.partial(job_management.read_duplicate, of=job_id)
+        return await self._api.job_call(job_management.duplicate(job_id), read)
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
+        await self._change(job_management.delete(job_id))
+
+    async def _change(self, call: ApiRequest) -> None:
+        """Send a change that has the same effect twice as once.
+
+        A refusal after a lost answer means that the first attempt had taken effect.
+        """
+        lost = False
+
+        def on_lost() -> None:
+            nonlocal lost
+            lost = True
+
+        try:
+            await self._api.job_call(call, job_management.read_done, on_lost)
+        except APIError as error:
+            if not lost or error.status not in _DONE_ALREADY:
+                raise
 
 
 def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
