@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic
 
 from opus_async.config import RetryPolicy
@@ -104,6 +104,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         past: RecoveredJob = NEW_JOB,
         journal: JobJournal | None = None,
         on_paused: OnPaused = WhenPaused.WAIT,
+        find: Callable[[], Awaitable[JobStatus]] | None = None,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
 
@@ -114,19 +115,24 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             past: State that an earlier process left.
             journal: Told of what must outlive this process.
             on_paused: What follows when the job waits for a person; see :mod:`opus_async.jobs.pausing`.
+            find: Given for a job that somebody else started, and that may not be there: asks once where it
+                stands, with retries. A wrong id, key or host ends it there; polling would bear them as an
+                outage.
 
         Returns:
             The outcome; ``error`` is set when the job failed, when it completed and its results could not be
             had, and when it is paused and handed back (a JobPaused).
 
         Raises:
-            OpusError: No terminal status is known; it carries the job id and the stage.
+            OpusError: No terminal status is known; it carries the job id and the stage, and no stage where
+                ``find`` failed.
             Superseded: The job of the past is done with, and may be run anew; only with ``past.retry``.
             JobTakenAway: The journal said so.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
         run.job_id, run.alias, run.start_sent = past.remote_id, past.alias, past.starts_sent > 0
+        run.exists = find is None
         if past.remote_id is not None:
             self._ids.take(past.remote_id)
             self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
@@ -135,7 +141,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                started_here = await self._get_to_run(run, request, past)
+                started_here = await self._get_to_run(run, request, past, find)
                 if not run.ended:
                     await self._wait(run, started_here=started_here, on_paused=on_paused)
                 run.collected = await self._collect(run, past)
@@ -160,6 +166,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
     def _located(self, error: OpusError, run: JobRun) -> OpusError:
         """The error with the job and the stage; while a job runs, what matters next is that job."""
         stages = self.platform.stages
+        if not run.exists:
+            return error.located(job_id=run.job_id)
         if run.stage == stages.collect:
             error.advised(NextAction.FETCH_RESULTS)
         elif run.stage == stages.watch:
@@ -168,12 +176,31 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             error.advised(NextAction.ANSWER_JOB)
         return error.located(job_id=run.job_id, stage=run.stage)
 
-    async def _get_to_run(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
+    async def _get_to_run(
+        self,
+        run: JobRun,
+        request: JobRequest,
+        past: RecoveredJob,
+        find: Callable[[], Awaitable[JobStatus]] | None,
+    ) -> bool:
         """Get the job to run, whatever was done before; returns whether it was started here."""
+        if find is not None:
+            await self._find(run, request, find)
+            return False
         if past.retry is not None:
             await self._ask(run, past, past.retry)
             return False
         return not past.start_accepted and await self._start(run, request, past)
+
+    async def _find(self, run: JobRun, request: JobRequest, find: Callable[[], Awaitable[JobStatus]]) -> None:
+        """See that there is such a job. An end that is not COMPLETED is left to the watcher to confirm."""
+        if problems := _problems(request):
+            raise InvalidInputs(problems)
+        run.enter_stage(self.platform.stages.watch)
+        status = await find()
+        run.exists = True
+        if status == JobStatus.COMPLETED:
+            run.status_seen(status)
 
     async def _ask(self, run: JobRun, past: RecoveredJob, retry: RetryRequest) -> None:
         """Ask the job of a row that is tried again; returns if it is the row's job after all."""
@@ -275,7 +302,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         Raises:
             JobPaused: It waits for a person, and that is to be handed back.
         """
-        run.enter_stage(self.platform.stages.watch)
+        if run.stage != self.platform.stages.watch:
+            run.enter_stage(self.platform.stages.watch)
         poll_now = not started_here
         while True:
             ended = await self._watcher.wait(
@@ -352,6 +380,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         if run.ended:
             action = NextAction.FETCH_RESULTS
             what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
+        elif not run.exists:
+            action = NextAction.WAIT_FOR_JOB
+            what = "its status could not be read"
         elif not run.start_sent:
             what = "nothing was started"
         elif run.stage == self.platform.stages.start:

@@ -160,6 +160,7 @@ class OpusClient:
             self._watcher,
             policy=self.retry,
             new_run=self._run_of,
+            new_lifecycle=self._lifecycle,
             keep=self._engines.add,
             notify=self._notify,
         )

@@ -14,17 +14,20 @@ from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusErr
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
+from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.job_search import PAGE_SIZE, JobSearch
-from opus_async.opus.platform import STAGES, OpusPlatform
-from opus_async.opus.protocol import job_management
+from opus_async.opus.platform import STAGES, OpusPlatform, Payload
+from opus_async.opus.protocol import job_management, requests
 from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
 from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.results import fetch_results
+from opus_async.outcome import JobOutcome
+from opus_async.platform import RecoveredJob
 from opus_async.transport.dispatch import Dispatcher
 
 WATCHED_AT_ONCE = 100_000
@@ -40,7 +43,9 @@ class Jobs:
         api: The calls.
         watcher: Where jobs are waited for.
         policy: How an uncertain start is settled, and how long late results are waited for.
-        new_run: Makes a run of a workflow; None for a job whose workflow is not known.
+        new_run: Makes the platform for a workflow and a callback URL; None for a job whose workflow is not
+            known, and for the client's own callback.
+        new_lifecycle: Makes the lifecycle that runs jobs on such a platform.
         keep: Told of every stream, so that closing the client ends it.
         notify: Where the statuses seen go.
     """
@@ -52,6 +57,7 @@ class Jobs:
         *,
         policy: RetryPolicy,
         new_run: Callable[[str | None, str | None], OpusPlatform],
+        new_lifecycle: Callable[[OpusPlatform], Lifecycle[Any, Payload]],
         keep: Callable[[WorkerPool[Any, Any]], None],
         notify: Dispatcher,
     ) -> None:
@@ -59,6 +65,7 @@ class Jobs:
         self._watcher = watcher
         self._policy = policy
         self._new_run = new_run
+        self._new_lifecycle = new_lifecycle
         self._keep = keep
         self._notify = notify
 
@@ -163,6 +170,35 @@ class Jobs:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
         return await self._api.audit(job_id)
 
+    async def outcome(
+        self, job_id: str, *, timeout: float | None = None, workflow_id: str | None = None
+    ) -> JobOutcome:
+        """Wait for the end of a job, whoever started it, and fetch what it left: what ``run`` would return.
+
+        Waiting costs nothing, and the outcome of a job that ended long ago comes at once.
+
+        Args:
+            job_id: The job.
+            timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
+            workflow_id: Its workflow, where that is known.
+
+        Returns:
+            The outcome of any job that reached a terminal status, failed ones included. Its ``timings`` begin
+            with this call.
+
+        Raises:
+            NotFound: The platform knows no such job.
+            DeadlineExceeded: Not ended in time; the error has the last status.
+            OpusError: Anything else that leaves no terminal status.
+        """
+        job_id = requests.named(job_id, "job id")
+        lifecycle = self._new_lifecycle(self._new_run(workflow_id, None))
+        return await lifecycle.run(
+            JobRequest({}, timeout=timeout),
+            past=RecoveredJob(remote_id=job_id, starts_sent=1, start_accepted=True),
+            find=functools.partial(self._api.status, job_id),
+        )
+
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobStatus:
         """Wait for a job's terminal status, whoever started it.
 
@@ -173,9 +209,7 @@ class Jobs:
         Raises:
             DeadlineExceeded: It has not ended in time; the error has the last status. The job goes on.
         """
-        job_id = str(job_id)  # the API itself may send numbers
-        if not job_id.strip():
-            raise InvalidInputs([bad_argument("the job id is empty")])
+        job_id = requests.named(job_id, "job id")
         last: JobStatus | None = None
 
         def saw(status: JobStatus) -> None:
