@@ -30,8 +30,8 @@ from opus_async.errors import (
 )
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, FailureClass, current_job
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
+from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol import undocumented
-from opus_async.opus.protocol.api_errors import RetiredPath, json_of
 from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
@@ -41,6 +41,7 @@ from opus_async.opus.protocol.api_messages import (
 )
 from opus_async.opus.protocol.api_version import ApiVersion
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.protocol.json_bodies import json_of
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.platform import AmbiguousStart, StartAnswer

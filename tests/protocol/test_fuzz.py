@@ -19,10 +19,12 @@ from invariants import READERS, holds
 
 from opus_async.errors import InvalidInputs, OpusError, ProtocolError
 from opus_async.models import InputField, JobStatus, Workflow
-from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
+from opus_async.opus.protocol.api_errors import error_from
 from opus_async.opus.protocol.api_messages import ApiResponse, InitiateFields, PresignFields
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.json_bodies import json_of
 from opus_async.opus.protocol.payload import FILE_DEFINITION, FileFacts, bind
+from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.v0 import V0
 
 UNHURRIED = settings(deadline=None)  # a loaded machine is no failure

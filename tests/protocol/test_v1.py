@@ -17,7 +17,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import JobStatus
-from opus_async.opus.protocol.api_errors import RetiredPath
+from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK

@@ -16,10 +16,10 @@ from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
 from opus_async.opus.protocol import job_management, undocumented
-from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.job_management import JobPage
 from opus_async.opus.protocol.payload import bind
+from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,3 +102,12 @@ class PresignFields:
     original_name: str | None = None
     workflow_id: str | None = None
     workspace_id: str | None = None
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header by its lower-case name, also from a mapping that tells cases apart."""
+    value = headers.get(name)
+    if value is None:
+        matches: Iterable[str] = (headers[key] for key in headers if key.lower() == name)
+        value = next(iter(matches), None)
+    return value

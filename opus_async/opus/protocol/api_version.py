@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
-from opus_async.opus.protocol.api_errors import error_from, json_of
+from opus_async.opus.protocol.api_errors import error_from
 from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
@@ -23,6 +23,7 @@ from opus_async.opus.protocol.api_messages import (
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.json_bodies import json_of
 
 NOBODY = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
