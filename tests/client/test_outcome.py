@@ -13,6 +13,7 @@ from opus_async import (
     DeadlineExceeded,
     InvalidInputs,
     JobFailed,
+    JobOutcome,
     JobStageChanged,
     JobStatus,
     JobStatusSeen,
@@ -103,7 +104,7 @@ async def test_outcome_past_its_deadline_names_the_job_and_its_last_status(simul
 
 
 async def test_outcome_past_its_deadline_says_where_no_status_could_be_read(handmade, connect):
-    opus = connect(await handmade(script={"status": [Reply(503)] * 100}))
+    opus = connect(await handmade(script={"status": [Reply(503)] * 100}), retry={"attempts": 100})
     with pytest.raises(DeadlineExceeded) as late:
         await opus.jobs.outcome("7", timeout=0.3)
     assert late.value.last_status is None
@@ -116,3 +117,16 @@ async def test_outcome_of_a_completed_job_whose_results_do_not_come_keeps_its_st
     assert (outcome.ok, outcome.status) == (False, JobStatus.COMPLETED)
     assert isinstance(outcome.error, DeadlineExceeded)
     assert outcome.error.next_step.action is NextAction.FETCH_RESULTS
+
+
+async def test_outcome_with_files_tells_their_urls_to_download(simulate, connect, tmp_path):
+    opus = connect(await simulate())
+    inputs = {"Document": ("a.txt", b"one\n"), "Text": "https://files.opus.com/no/file"}
+    outcome = await opus.run("Rep0rtWithFiles1", inputs)
+    urls = opus.files.urls_of(outcome)
+    assert {name: len(several) for name, several in urls.items()} == {"Report": 1, "Attachments": 2}
+    assert urls["Report"] == [outcome.outputs["Report"]]
+    got = await opus.files.download_many(urls["Attachments"], tmp_path / "out")
+    assert [file.path.read_text()[:9] for file in got] == ["Report 2 ", "Report 3 "]
+    failed = JobOutcome(job_id="7", status=JobStatus.FAILED, results=outcome.results)
+    assert opus.files.urls_of(failed) == {}

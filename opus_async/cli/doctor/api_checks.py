@@ -12,12 +12,12 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
 from opus_async.opus.client import OpusClient
-from opus_async.opus.protocol.api_versions import AUTO
 
 PROBE = "0000000000000000"
 """No workflow has this id: the answer 404 tells that the key was accepted."""
 PERSISTENCE = 3.0
 """Seconds over which a call is tried again: what lasts longer is worth telling."""
+AUTO: connection.Generation = "auto"
 GENERATION, CALL = "generation", "live call"
 STEPS = (GENERATION, CALL)
 
