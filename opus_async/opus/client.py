@@ -8,7 +8,6 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
@@ -20,28 +19,26 @@ from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
+from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
 from opus_async.opus.jobs import Jobs
+from opus_async.opus.network import Network
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
+from opus_async.opus.sender import Sender
 from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
+from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
-from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
-from opus_async.transport.hosts import Hosts
-from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, RequestLimiter
-from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -99,50 +96,42 @@ class OpusClient:
             raise ConfigurationError("listeners is a list of callables, and got one: put it into a list")
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
+        self.asked_limits = limits or Limits()
+        self.limits = _fitted(self.asked_limits)
+        self.retry = retry or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self.asked_limits = limits or Limits()
-        self.limits, lowered = open_files.fitted(self.asked_limits, soft=open_files.allowed())
-        if lowered:
-            warnings.warn(lowered, UserWarning, stacklevel=2)
-        self._timeouts = timeouts or Timeouts()
-        self.retry = retry or RetryPolicy()
-        self._notify = Dispatcher(listeners)
+        self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._ids = JobIds()
-        self._http = Http(self._timeouts, session=session)
-        self._gate = RequestLimiter(
-            self.limits.api_concurrency,
-            rate=self.limits.api_rate,
-            poll_rate=self.limits.poll_rate,
-            operation_limits=OpusPlatform.operation_limits,
-        )
-        self._upload_slots = RequestLimiter(self.limits.upload_concurrency)
-        self._breaker = CircuitBreaker(
-            urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify
-        )
-        self._storage = Hosts(self.retry, self.limits.upload_concurrency, self._notify)
-        self._api = Api(
-            api_versions(
-                resolve_api(api),
-                callback_url=None if isinstance(callback, CallbackReceiver) else resolve_callback(callback),
-                plain_http=is_loopback(url),
-            ),
-            self._http,
-            Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
-            base_url=url,
-            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
-            key_hint=key_problem(key),
-            redactor=_redactor(key, callback),
-            callback_urls=self._callback_urls,
+        self._maker = Maker()
+        self._closed = False
+        self._notify = Dispatcher(listeners)
+        self._network = Network(
+            url,
+            limits=self.limits,
+            timeouts=self._timeouts,
+            retry=self.retry,
+            session=session,
             notify=self._notify,
         )
+        callback_url = None if isinstance(callback, CallbackReceiver) else callback
+        self._api = self._new_api(key, url, api, callback_url=callback_url)
         self._uploader = Uploader(
             self._api,
-            self._http,
-            self._upload_slots,
-            self._storage.at,
+            self._network.http,
+            self._network.file_slots,
+            self._network.storage.at,
             timeouts=self._timeouts,
-            bandwidth=Bandwidth(self.limits.upload_bandwidth) if self.limits.upload_bandwidth else None,
+            bandwidth=self._network.bandwidth,
+            notify=self._notify,
+        )
+        self._downloader = Downloader(
+            self._api,
+            self._network.http,
+            self._network.file_slots,
+            self._network.storage.at,
+            timeouts=self._timeouts,
             notify=self._notify,
         )
         self._watcher = Watcher(
@@ -151,28 +140,37 @@ class OpusClient:
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
         )
-        self._engines: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
-        self._closed = False
-        self._maker = Maker()
         self.workflows = Workflows(self._api)
+        self.files = Files(self._uploader, self.limits, self._downloader)
         self.jobs = Jobs(
             self._api,
             self._watcher,
             policy=self.retry,
-            new_run=self._run_of,
-            new_lifecycle=self._lifecycle,
-            keep=self._engines.add,
+            new_platform=self._new_platform,
+            new_lifecycle=self._new_lifecycle,
+            keep=self._pools.add,
             notify=self._notify,
         )
-        self._downloader = Downloader(
-            self._api,
-            self._http,
-            self._upload_slots,
-            self._storage.at,
-            timeouts=self._timeouts,
+
+    def _new_api(self, key: str, base_url: str, api: str | None, *, callback_url: str | None) -> Api:
+        """The calls of the API; ``api`` and ``callback_url`` as the caller gave them."""
+        callbacks = [callback_url, resolve_callback(None)]  # that of the environment: other runs may send it
+        secrets = ClientSecrets(key, callbacks, self._callback_urls)
+        sender = Sender(
+            self._network.http,
+            self._network.retrier,
+            base_url=base_url,
+            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
+            key_problem=key_problem(key),
+            secrets=secrets,
             notify=self._notify,
         )
-        self.files = Files(self._uploader, self.limits, self._downloader)
+        candidates = api_versions(
+            resolve_api(api),
+            callback_url=None if self._receiver else resolve_callback(callback_url),
+            plain_http=is_loopback(base_url),
+        )
+        return Api(sender, VersionDetector(candidates, sender), secrets)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
@@ -196,19 +194,16 @@ class OpusClient:
             return
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
-        self._breaker.close()
-        self._storage.close()
-        for gate in (self._gate, self._upload_slots):
-            gate.close()  # first: from here on nothing is started
+        self._network.stop()  # first: from here on nothing is started
         try:
-            for engine in list(self._engines):
-                await engine.close(
+            for pool in list(self._pools):
+                await pool.close(
                     OpusError("The client was closed; rows not yet read were not run to their end.")
                 )
             await self._watcher.close()
         finally:
             try:
-                await self._http.close()
+                await self._network.close()
             finally:
                 await self._notify.close()
 
@@ -219,7 +214,7 @@ class OpusClient:
             Name -> whether it answers, in the order in which ``auto`` prefers them; the error where that
             cannot be told: a refused key, an outage.
         """
-        return await self._api.generations()
+        return await self._api.versions.all_answers()
 
     async def run(
         self,
@@ -265,7 +260,7 @@ class OpusClient:
             version_id=version_id,
             version_number=version_number,
         )
-        return await self._lifecycle(self._run_of(workflow_id, callback)).run(request)
+        return await self._new_lifecycle(self._new_platform(workflow_id, callback)).run(request)
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events, too, for as long as a ``with`` block lasts."""
@@ -300,7 +295,7 @@ class OpusClient:
             ConfigurationError: The client is closed, or the callback is one that the API would refuse.
         """
         version = (version_number, version_id)
-        return self._lifecycle(self._run_of(workflow_id, callback, version=version, memory=memory))
+        return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
     def run_many(
         self,
@@ -326,13 +321,13 @@ class OpusClient:
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
-        run = self._run_of(workflow_id, callback)
-        jobs = JobSource(run, self._lifecycle(run))
+        run = self._new_platform(workflow_id, callback)
+        jobs = JobSource(run, self._new_lifecycle(run))
         stream = JobStream(jobs, rows, slots)
-        self._engines.add(stream.engine)
+        self._pools.add(stream.engine)
         return stream
 
-    def _run_of(
+    def _new_platform(
         self,
         workflow_id: str | None,
         callback: Callback | None = None,
@@ -348,7 +343,7 @@ class OpusClient:
             self._receivers.add(callback)
         elif callback is not None:
             self._api.check_callback(callback)
-            self._api.keep_quiet_about(callback)
+            self._api.secrets.remember_callback(callback)
         return OpusPlatform(
             self._api,
             DeduplicatingUploader(
@@ -370,7 +365,7 @@ class OpusClient:
             if receiver.public_url is not None
         ]
 
-    def _lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
+    def _new_lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
@@ -387,10 +382,12 @@ class OpusClient:
         self._maker.check()
 
 
-def _redactor(key: str, callback: Callback | None) -> Redactor:
-    """Knows the key, the callback URL, and that of the environment, which other runs may have sent."""
-    urls = {callback if isinstance(callback, str) else None, resolve_callback(None)} - {None, ""}
-    return Redactor(secret_text(key, KEY_LABEL), *(callback_secret(url) for url in urls if url))
+def _fitted(limits: Limits) -> Limits:
+    """The limits as far as this process may open files; warns the client's maker where that lowers them."""
+    fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
+    if lowered:
+        warnings.warn(lowered, UserWarning, stacklevel=3)
+    return fitted
 
 
 def _check_settings(**settings: tuple[Any, type]) -> None:

@@ -112,7 +112,7 @@ class Downloader:
                     stall=self._timeouts.upload_stall,
                 )
             except OpusError as error:
-                self._api.without_secrets(error)
+                self._api.secrets.mask_error(error)
                 raise
             if self._notify.active:
                 url = without_query(place.get_url)

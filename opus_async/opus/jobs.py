@@ -43,8 +43,8 @@ class Jobs:
         api: The calls.
         watcher: Where jobs are waited for.
         policy: How an uncertain start is settled, and how long late results are waited for.
-        new_run: Makes the platform for a workflow and a callback URL; None for a job whose workflow is not
-            known, and for the client's own callback.
+        new_platform: Makes the platform for a workflow and a callback URL; None for a job whose workflow is
+            not known, and for the client's own callback.
         new_lifecycle: Makes the lifecycle that runs jobs on such a platform.
         keep: Told of every stream, so that closing the client ends it.
         notify: Where the statuses seen go.
@@ -56,7 +56,7 @@ class Jobs:
         watcher: Watcher,
         *,
         policy: RetryPolicy,
-        new_run: Callable[[str | None, str | None], OpusPlatform],
+        new_platform: Callable[[str | None, str | None], OpusPlatform],
         new_lifecycle: Callable[[OpusPlatform], Lifecycle[Any, Payload]],
         keep: Callable[[WorkerPool[Any, Any]], None],
         notify: Dispatcher,
@@ -64,7 +64,7 @@ class Jobs:
         self._api = api
         self._watcher = watcher
         self._policy = policy
-        self._new_run = new_run
+        self._new_platform = new_platform
         self._new_lifecycle = new_lifecycle
         self._keep = keep
         self._notify = notify
@@ -145,16 +145,16 @@ class Jobs:
             InvalidInputs: All that is wrong with the inputs; nothing was sent.
             AmbiguousExecution: The answer was lost, and it cannot be known whether the job was started.
         """
-        run = self._new_run(workflow.workflow_id if workflow else None, callback_url)
-        run.workspaces = workspaces
+        platform = self._new_platform(workflow.workflow_id if workflow else None, callback_url)
+        platform.workspaces = workspaces
         policy = self._policy
         try:
             if workflow is None:
                 payload = _variable_objects(inputs)
                 policy = policy.model_copy(update={"on_ambiguous": "stop"})
             else:
-                payload = await run.prepare(run.bind_to(workflow, JobRequest(inputs)))
-            await JobStarter(run, policy).start(job_id, payload)
+                payload = await platform.prepare(platform.bind_to(workflow, JobRequest(inputs)))
+            await JobStarter(platform, policy).start(job_id, payload)
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
 
@@ -192,7 +192,7 @@ class Jobs:
             OpusError: Anything else that leaves no terminal status.
         """
         job_id = requests.named(job_id, "job id")
-        lifecycle = self._new_lifecycle(self._new_run(workflow_id, None))
+        lifecycle = self._new_lifecycle(self._new_platform(workflow_id, None))
         return await lifecycle.run(
             JobRequest({}, timeout=timeout),
             past=RecoveredJob(remote_id=job_id, starts_sent=1, start_accepted=True),

@@ -129,7 +129,7 @@ class Uploader:
                     on_progress=self._teller(source, on_progress, this.number),
                 )
             except OpusError as error:
-                self._api.without_secrets(error)
+                self._api.secrets.mask_error(error)
                 raise
             if self._notify.active:
                 self._notify(

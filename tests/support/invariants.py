@@ -304,8 +304,8 @@ def _of(generation: Any) -> dict[str, Reader]:
     }
 
     def both(answer: ApiResponse) -> bool:
-        generation.speaks(answer, NOWHERE)
-        return generation.speaks(ApiResponse(status=404, body=b'{"message": "Job not found"}'), answer)
+        generation.matches(answer, NOWHERE)
+        return generation.matches(ApiResponse(status=404, body=b'{"message": "Job not found"}'), answer)
 
     speaks = Reader((*REFUSALS, *SHAPES["status"]), both, check_bool)
     return {**readers, f"{generation.name} speaks": speaks}

@@ -25,10 +25,10 @@ from opus_async.opus.protocol.api_messages import (
 )
 from opus_async.opus.protocol.json_bodies import json_of
 
-NOBODY = "0"
+NO_JOB = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
 
-NOWHERE = "/opus-async-nowhere"
+_NO_PATH = "/opus-async-nowhere"
 _SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 """What it answers about an id that nobody has, by its pages and by its clients."""
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
@@ -108,19 +108,19 @@ class ApiVersion(ABC):
         """Ask for the audit log; also answers while the job runs."""
 
     def probe(self) -> ApiRequest:
-        """Ask for a job that is not there, to learn whether anybody listens."""
-        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path)
+        """Ask for a job that is not there, to learn whether this generation answers."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NO_JOB).path)
 
-    def nowhere(self) -> ApiRequest:
-        """Ask at a path that no server has: what comes back there is no answer of the API."""
-        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
+    def control_request(self) -> ApiRequest:
+        """Ask at a path that no server has: what answers there is not the API."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NO_JOB).path + _NO_PATH)
 
-    def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
-        """Whether the answer to ``probe`` comes from this generation.
+    def matches(self, answer: ApiResponse, control: ApiResponse) -> bool:
+        """Whether the response to ``probe`` comes from this generation.
 
         Args:
-            answer: To the probe.
-            nowhere: To the same path where nothing is: a server that says the same of both has neither.
+            answer: The response to ``probe``.
+            control: That to ``control_request``: a server that answers both alike has neither path.
 
         Raises:
             APIError: It decides nothing: the key is refused, the platform is busy or down.
@@ -136,8 +136,8 @@ class ApiVersion(ABC):
             body = json_of(answer)
         except ProtocolError:
             return False  # a page for people: whoever answers here is not the API
-        same = answer.status == nowhere.status and error.detail == error_from(nowhere).detail.replace(
-            NOWHERE, ""
+        same = answer.status == control.status and error.detail == error_from(control).detail.replace(
+            _NO_PATH, ""
         )
         return isinstance(body, dict) and not same
 
