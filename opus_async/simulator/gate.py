@@ -17,7 +17,7 @@ from aiohttp import web
 from opus_async.simulator import fault_injection, traits
 from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
 from opus_async.simulator.downloads import Downloads
-from opus_async.simulator.housekeeping import Housekeeping
+from opus_async.simulator.job_management import JobManagement
 from opus_async.simulator.openapi import OPENAPI_PATH, openapi_answer
 from opus_async.simulator.operations import Call, Operation
 from opus_async.simulator.rate import TokenBucket
@@ -135,7 +135,7 @@ class Gate:
 
 def _endpoints(world: SimulatorState) -> tuple[Endpoints, ...]:
     spoken = world.config.generations
-    jobs = (JobsApi(world), Housekeeping(world)) if spoken != "v1" else ()
+    jobs = (JobsApi(world), JobManagement(world)) if spoken != "v1" else ()
     cases = (CasesApi(world),) if spoken != "v0" else ()
     # What belongs to no generation is there with either of them.
     return (*jobs, *cases, Downloads(world), ReferenceApi(world))

@@ -1,4 +1,4 @@
-"""House-keeping of jobs: detail, search, archive, duplicate, delete. Observed, not documented.
+"""Managing jobs: detail, search, archive, duplicate, delete. Observed, not documented.
 
 The fields of the answers are those that clients read; where no source says what the vendor does, the choice
 is said at the place. A job can be archived, duplicated and deleted at any time, while it runs too.
@@ -30,7 +30,7 @@ _LIGHT_FIELDS = ("jobExecutionId", "title", "status", "state", "createdAt")
 _SUCCESS = {"success": True}
 
 
-class Housekeeping:
+class JobManagement:
     """The endpoints that look after jobs of the jobs API.
 
     Args:
