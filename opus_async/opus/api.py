@@ -89,7 +89,18 @@ class Api:
         return await self.versions.is_well()
 
     async def workflow(self, workflow_id: str, *, version: int | None, version_id: str | None) -> Workflow:
-        """Read a workflow's schema as it is now, at whichever path still tells it."""
+        """Read a workflow's schema, at whichever path still gives it.
+
+        Args:
+            workflow_id: 16 characters, or a UUID.
+            version: The number of a version; None for the latest.
+            version_id: The UUID of a version; wins over the number.
+
+        Raises:
+            RetiredPath: No path gives it any more.
+            ProtocolError: It is of another version than was asked for, or cannot be read.
+            APIError: The platform refused.
+        """
         api = await self.versions.version()
 
         def read(answer: ApiResponse) -> Workflow:
@@ -107,19 +118,29 @@ class Api:
         return workflow
 
     async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
-        """Make an unbilled job shell; ``on_stray`` is called for each that a lost answer may have left."""
+        """Create a job that is not started; returns its id.
+
+        Args:
+            fields: What the job is made with.
+            on_stray: Called for each job that a lost answer may have left behind.
+        """
         api = await self.versions.version()
         call = api.initiate(fields)
 
         return await self._send(call, api.read_initiated, on_failure=_when_lost(on_stray))
 
     async def presign(self, fields: PresignFields, *, waited: float = 0.0) -> PresignedUpload:
-        """Ask for a place to PUT one file to; ``waited`` is told in events, see :meth:`Retrier.call`."""
+        """Get a presigned URL to PUT one file to.
+
+        Args:
+            fields: What the file is, and whose.
+            waited: Seconds that the upload has waited already, for events.
+        """
         api = await self.versions.version()
         return await self._send(api.presign(fields), api.read_presigned, waited=waited)
 
     async def download(self, file_url: str, *, workspace_id: str | None) -> PresignedDownload:
-        """Ask for a place to GET one file from. Observed, not documented."""
+        """Get a presigned URL to GET one file from (observed, not documented)."""
         call = undocumented.download(file_url, workspace_id=workspace_id)
         return await self._send(call, undocumented.read_download)
 
@@ -155,7 +176,7 @@ class Api:
             raise AmbiguousStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
-        """Ask once where a job stands, and keep all that the answer shows."""
+        """Read a job's status once, without retries, and the whole body, as evidence of a start."""
         api = await self.versions.version()
 
         def read(answer: ApiResponse) -> tuple[JobStatus, Any]:
@@ -166,17 +187,23 @@ class Api:
     async def status(
         self, job_id: str, *, priority: Priority = Priority.WORK, policy: RetryPolicy | None = None
     ) -> JobStatus:
-        """Ask where a job stands."""
+        """Read a job's status.
+
+        Args:
+            job_id: The job.
+            priority: Its place in the queue of the limiter: polls yield to everything else.
+            policy: Other than the client's.
+        """
         api = await self.versions.version()
         return await self._send(api.status(job_id), api.read_status, priority=priority, policy=policy)
 
     async def results(self, job_id: str) -> JobResults | None:
-        """Fetch what a completed job gave; None when it is not ready yet."""
+        """Fetch the results of a completed job; None when they are not ready yet (202)."""
         api = await self.versions.version()
         return await self._send(api.results(job_id), api.read_results)
 
     async def audit(self, job_id: str, *, policy: RetryPolicy | None = None) -> AuditLog:
-        """Fetch the audit."""
+        """Fetch a job's audit."""
         api = await self.versions.version()
         return await self._send(api.audit(job_id), api.read_audit, policy=policy)
 
@@ -186,12 +213,15 @@ class Api:
         read: Callable[[ApiResponse], ValueT],
         on_lost: Callable[[], None] = lambda: None,
     ) -> ValueT:
-        """Send one of the observed calls about jobs, which know the ids of v0 alone.
+        """Send one of the undocumented calls for managing jobs, which take the ids of v0 alone.
 
-        ``on_lost`` is called for each attempt that may have been obeyed although it failed.
+        Args:
+            call: The request.
+            read: Makes a value of its response.
+            on_lost: Called for each attempt that may have been obeyed although it failed.
 
         Raises:
-            ConfigurationError: Another generation is spoken.
+            ConfigurationError: Another generation is used.
         """
         api = await self.versions.version()
         if not api.has_jobs:
@@ -206,10 +236,10 @@ class Api:
         workflow_id: str,  # noqa: ARG002 - the contract's signature: a job's id is enough here
         remote_ids: Sequence[str],
     ) -> Mapping[str, JobStatus | OpusError]:
-        """Ask once where these jobs stand."""
-        return {job_id: await self._look(job_id) for job_id in remote_ids}
+        """Read the statuses of these jobs once, as :class:`opus_async.platform.StatusSource` asks."""
+        return {job_id: await self._poll_one(job_id) for job_id in remote_ids}
 
-    async def _look(self, job_id: str) -> JobStatus | OpusError:
+    async def _poll_one(self, job_id: str) -> JobStatus | OpusError:
         try:
             return await self.status(job_id, priority=Priority.POLL, policy=ONE_TRY)
         except OpusError as error:
@@ -217,7 +247,7 @@ class Api:
 
 
 def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
-    """Tell of failures after which a request may have been obeyed."""
+    """A listener to failures that calls ``tell`` after those whose request may have been obeyed."""
 
     def failed(error: OpusError) -> None:
         if classify(error) not in _NOT_OBEYED:
@@ -227,7 +257,13 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
 
 
 def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) -> None:
-    """A server that ignores a pin would have a job's inputs checked against another version's schema."""
+    """See that a schema is of the version that was asked for.
+
+    Of another one, inputs would be checked against the wrong schema: some servers ignore the version.
+
+    Raises:
+        ProtocolError: It is of another.
+    """
     told = (workflow.version_id or "").lower() if version_id else workflow.version
     asked = version_id.lower() if version_id else version
     if asked and told and asked != told:

@@ -1,4 +1,4 @@
-"""The client: what an app developer holds. Wires the floors below together and decides nothing itself."""
+"""``OpusClient``: the calls of the library in one object. Builds its parts and decides nothing itself."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class OpusClient:
-    """Opus from one asyncio process: ``async with OpusClient() as opus: await opus.run(...)``.
+    """A client of the Opus API: ``async with OpusClient() as opus: await opus.run(...)``.
 
     Safe to share between tasks of one event loop, not with a forked process. Make one, keep it, close it.
 
@@ -153,7 +153,7 @@ class OpusClient:
         )
 
     def _new_api(self, key: str, base_url: str, api: str | None, *, callback_url: str | None) -> Api:
-        """The calls of the API; ``api`` and ``callback_url`` as the caller gave them."""
+        """Make the calls of the API; ``api`` and ``callback_url`` are as the caller gave them."""
         callbacks = [callback_url, resolve_callback(None)]  # that of the environment: other runs may send it
         secrets = ClientSecrets(key, callbacks, self._callback_urls)
         sender = Sender(
@@ -263,7 +263,7 @@ class OpusClient:
         return await self._new_lifecycle(self._new_platform(workflow_id, callback)).run(request)
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
-        """Tell this listener events, too, for as long as a ``with`` block lasts."""
+        """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
 
     def lifecycle(
@@ -275,7 +275,7 @@ class OpusClient:
         version_id: str | None = None,
         callback: Callback | None = None,
     ) -> Lifecycle[Any, Payload]:
-        """How jobs of one workflow run, for those who drive rows themselves: a durable batch, say.
+        """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
         ``run`` and ``run_many`` run every job this way. Await ``lifecycle.platform.open()`` once before
         ``lifecycle.run(request)``: what it raises would meet every row. What is cached, the schema and the
@@ -358,7 +358,7 @@ class OpusClient:
         )
 
     def _callback_urls(self, job_id: str) -> Iterable[str]:
-        """Where the receivers of this client are called about a job."""
+        """The callback URLs of this client's receivers for a job."""
         return [
             receiver.url_for(job_id, self._api.platform)
             for receiver in list(self._receivers)
@@ -383,7 +383,7 @@ class OpusClient:
 
 
 def _fitted(limits: Limits) -> Limits:
-    """The limits as far as this process may open files; warns the client's maker where that lowers them."""
+    """Lower the limits to what this process may open; warns whoever makes the client where it does."""
     fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
     if lowered:
         warnings.warn(lowered, UserWarning, stacklevel=3)
@@ -397,7 +397,7 @@ def _check_settings(**settings: tuple[Any, type]) -> None:
 
 
 class Workflows:
-    """``opus.workflows``."""
+    """``opus.workflows``: reads workflow schemas."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -411,5 +411,10 @@ class Workflows:
             workflow_id: 16 characters, or a UUID.
             version: A version number; default: the latest active one.
             version_id: A version's UUID; wins over ``version``.
+
+        Raises:
+            NotFound: The key knows no such workflow, or its details are not given any more.
+            APIError: The platform refused for another reason.
+            ProtocolError: The schema cannot be read, or is of another version.
         """
         return await self._api.workflow(workflow_id, version=version, version_id=version_id)

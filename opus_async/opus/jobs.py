@@ -1,4 +1,4 @@
-"""``opus.jobs``: the calls of a job one by one, for those who drive it themselves."""
+"""``opus.jobs``: every call about a job by itself, for programs that do not use ``run``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ _DONE_ALREADY = frozenset({400, 404, 409})
 
 
 class Jobs:
-    """The calls of a job one by one, each with the client's retries and limits.
+    """The calls about jobs, each with the client's retries and limits.
+
+    Their errors are :class:`OpusError`: ``NotFound`` for an id that the key does not know, other classes of
+    ``APIError`` for other refusals, ``TransportError`` where no answer came.
 
     Args:
         api: The calls.
@@ -84,9 +87,9 @@ class Jobs:
         initial_input: Mapping[str, Any] | None = None,
         web_app_id: str | None = None,
     ) -> str:
-        """Make an unbilled job shell (``POST /job/initiate``, v1 ``POST /case``); returns the job id.
+        """Create a job that is not started (``POST /job/initiate``, v1 ``POST /case``); it costs nothing.
 
-        On v1 what only v0 can say is refused by name.
+        On v1 fields that only v0 has are refused by name.
 
         Args:
             workflow_id: Required unless ``reference_entity_id`` is given.
@@ -101,6 +104,12 @@ class Jobs:
             workspaces: Workspace ids joined by commas.
             initial_input: Stored on the job when it is created; does not replace the inputs of execute.
             web_app_id: The web app that launches the job.
+
+        Returns:
+            The job id.
+
+        Raises:
+            InvalidInputs: No workflow is named, or a field is none that the platform takes.
         """
         return await self._api.initiate(
             InitiateFields(
@@ -159,11 +168,17 @@ class Jobs:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
 
     async def status(self, job_id: str) -> JobStatus:
-        """Ask once where a job stands (``GET /job/{id}/status``)."""
+        """Read a job's status now (``GET /job/{id}/status``); a word that is not known is ``UNKNOWN``."""
         return await self._api.status(job_id)
 
     async def results(self, job_id: str) -> JobResults:
-        """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
+        """Fetch the results of a completed job (``GET /job/{id}/results``).
+
+        Waits for results that come late, up to ``RetryPolicy.max_elapsed`` seconds.
+
+        Raises:
+            DeadlineExceeded: They were not ready by then.
+        """
         return await fetch_results(self._api, job_id, patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:

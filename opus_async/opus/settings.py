@@ -1,4 +1,4 @@
-"""The settings of one Opus: service key, base URL, API version and callback URL, and their environment names.
+"""Service key, base URL, API version and callback URL of a client, from arguments or the environment.
 
 Resolved from an argument, else the environment, else a default; checked before anything is sent.
 """
@@ -151,7 +151,7 @@ def resolve_api(api: str | None, environ: Mapping[str, str] = os.environ) -> str
 
 
 def resolve_callback(url: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The callback URL from the argument or ``OPUS_CALLBACK_URL``; the dialect checks it before a call."""
+    """The callback URL from the argument or ``OPUS_CALLBACK_URL``; checked by ``api_versions``."""
     return url if url is not None else environ.get("OPUS_CALLBACK_URL", "").strip() or None
 
 
