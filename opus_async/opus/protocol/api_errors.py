@@ -48,13 +48,11 @@ _ENVELOPE = ("statusCode", "timestamp", "path", "success", "metadata")
 """Fields around the words, which are not worth quoting."""
 
 
-def error_from(answer: ApiResponse, now: float | None = None, *, status: int | None = None) -> APIError:
+def error_from(answer: ApiResponse, *, status: int | None = None) -> APIError:
     """Make the exception for a response that refuses; it is not raised here.
 
     Args:
         answer: The response.
-        now: Seconds since the epoch, for a Retry-After that is a date; the response's own ``Date`` goes
-            before it, since the same clock wrote both.
         status: The ``statusCode`` inside a 2xx whose body refuses; default: the response's own status.
     """
     try:
@@ -63,7 +61,7 @@ def error_from(answer: ApiResponse, now: float | None = None, *, status: int | N
     except ValueError:
         body, detail, code = None, excerpt_of_bytes(answer.body, mask=answer.mask), None
     status = answer.status if status is None else status
-    wait = retry_after(answer.headers, body, now)
+    wait = retry_after(answer.headers, body)
     kind = _CLASSES.get(status) or (ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else APIError)
     if status in _MAY_SPEAK_OF_QUOTA and wait is None and speaks_of_quota(detail, code):
         kind = QuotaExhausted

@@ -30,7 +30,7 @@ NO_JOB = "0"
 
 _NO_PATH = "/opus-async-nowhere"
 _SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
-"""What it answers about an id that nobody has, by its pages and by its clients."""
+"""Statuses that it answers about an id that nobody has, by the vendor's pages and by clients that work."""
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -62,7 +62,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled job shell.
+        """Create a job that is not started; it costs nothing.
 
         Raises:
             InvalidInputs: No workflow is named, or a field is none that the platform takes.
@@ -74,7 +74,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to.
+        """Ask for a presigned URL to PUT one file to.
 
         Raises:
             InvalidInputs: The extension or the scope is not supported.
@@ -89,7 +89,7 @@ class ApiVersion(ABC):
         callback_url: str | None = None,
         workspaces: str | None = None,
     ) -> ApiRequest:
-        """Start the job, and the bill. ``payload``: variable name -> variable object.
+        """Start the job, and its bill. ``payload``: variable name -> variable object.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -97,7 +97,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def status(self, job_id: str) -> ApiRequest:
-        """Ask where the job stands."""
+        """Ask for the job's status."""
 
     @abstractmethod
     def results(self, job_id: str) -> ApiRequest:
@@ -144,14 +144,14 @@ class ApiVersion(ABC):
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
     ) -> ApiRequest | None:
-        """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
+        """Ask at the other path, for a workflow whose own path is retired; None where the id is no UUID."""
         if not requests.is_uuid(workflow_id):
             return None
         path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def callback(self, url: str | None) -> str | None:
-        """What an execute sends whose caller gives ``url``, or none.
+        """The callback URL that an execute sends: the caller's, else the default; None for none.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -162,7 +162,7 @@ class ApiVersion(ABC):
         return requests.callback(url, plain_http=self._plain_http)
 
     def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen.
+        """Read a workflow, in any shape seen.
 
         Raises:
             RetiredPath: Ask ``workflow_elsewhere``.
@@ -170,11 +170,11 @@ class ApiVersion(ABC):
         return schema.read_workflow(answer, workflow_id)
 
     def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
-        """Read it."""
+        """Read the presigned URL of an upload."""
         return responses.read_presigned(answer)
 
     def read_executed(self, answer: ApiResponse) -> None:
-        """Return when the start was accepted; raise an APIError when it was refused.
+        """Return if the start was accepted; raise an APIError if it was refused.
 
         An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
         caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
@@ -183,13 +183,13 @@ class ApiVersion(ABC):
         outcomes.read_executed(answer)
 
     def read_status(self, answer: ApiResponse) -> JobStatus:
-        """Read it; a word we do not know is ``UNKNOWN``, no error."""
+        """Read a status; a word that is not known gives ``UNKNOWN``, no error."""
         return outcomes.read_status(answer)
 
     def read_results(self, answer: ApiResponse) -> JobResults | None:
-        """Read them; None when they are not ready yet (202)."""
+        """Read results; None when they are not ready yet (202)."""
         return outcomes.read_results(answer)
 
     def read_audit(self, answer: ApiResponse) -> AuditLog:
-        """Read it."""
+        """Read an audit."""
         return audit.read_audit(answer)

@@ -68,7 +68,7 @@ _RATE_WORDS = re.compile(
 
 
 def speaks_of_quota(detail: str, code: str | None) -> bool:
-    """Whether a refusal says that something is used up which no waiting brings back."""
+    """Whether a refusal says that a quota is used up, which no waiting brings back."""
     said = re.sub(r"[\s_-]+", " ", f"{code or ''}. {detail}".lower())
     return bool(_QUOTA_WORDS.search(said)) and not _RATE_WORDS.search(said)
 

@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def json_of(answer: ApiResponse) -> Any:
-    """The JSON of an answer, every digit of an integer kept.
+    """Parse the body of a response, with every digit of an integer kept.
 
     Raises:
         ProtocolError: It is no JSON: empty, cut off, an HTML page, no UTF-8, nested too deeply, or with
@@ -41,20 +41,15 @@ def json_of(answer: ApiResponse) -> Any:
 
 
 def json_or_none(answer: ApiResponse) -> Any:
-    """The JSON of an answer; None where it is none."""
-    return bytes_or_none(answer.body)
-
-
-def bytes_or_none(body: bytes) -> Any:
-    """The JSON that these bytes are; None where they are none."""
+    """Parse the body of a response; None where it is no JSON."""
     try:
-        return parse(body)
+        return parse(answer.body)
     except ValueError:
         return None
 
 
 def parse(body: bytes) -> Any:
-    """The JSON that these bytes are, a byte order mark aside.
+    """Parse JSON; a byte order mark before it is skipped.
 
     Raises:
         ValueError: They are no JSON, or hold a number beyond a double.
@@ -66,7 +61,7 @@ def parse(body: bytes) -> Any:
 
 
 def request_of(answer: ApiResponse) -> str:
-    """The request behind an answer, for the beginning of a message."""
+    """Name the request behind a response, for the beginning of a message."""
     return f"{answer.method} {answer.url.partition('?')[0] or 'of the API'}"
 
 

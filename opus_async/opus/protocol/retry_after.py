@@ -9,25 +9,22 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from opus_async.opus.protocol.api_messages import header
-from opus_async.opus.protocol.json_bodies import bytes_or_none
 
 MAX_RETRY_AFTER = 300.0
 """Seconds. A longer wait is a mistake or an outage: asking again after five minutes costs nothing."""
 
 
-def retry_after(headers: Mapping[str, str], body: Any, now: float | None) -> float | None:
-    """The seconds that the platform asks to wait, at most ``MAX_RETRY_AFTER``; None where it does not say.
+def retry_after(headers: Mapping[str, str], body: Any) -> float | None:
+    """Read how many seconds the platform asks to wait, at most ``MAX_RETRY_AFTER``; None for no request.
 
     The first usable of: ``metadata.retryAfterSeconds`` in the body (0 is legal), ``Retry-After-Ms``, and
-    ``Retry-After`` in seconds or as an HTTP date. What is negative or no finite number is not usable.
+    ``Retry-After`` in seconds or as an HTTP date, measured by the ``Date`` of the same response. What
+    is negative or no finite number is not usable.
 
     Args:
-        headers: Of the answer.
-        body: Its JSON, or its bytes.
-        now: Seconds since the epoch, used for a date when the answer has no ``Date`` of its own.
+        headers: Of the response.
+        body: Its JSON; None where it is none.
     """
-    if isinstance(body, bytes):
-        body = bytes_or_none(body)
     if isinstance(body, dict):
         metadata = body.get("metadata")
         for place in (metadata, body):
@@ -43,7 +40,6 @@ def retry_after(headers: Mapping[str, str], body: Any, now: float | None) -> flo
     if seconds is not None or written is None:
         return seconds
     until, since = _epoch(written), _epoch(header(headers, "date"))
-    since = now if since is None else since
     if until is None or since is None:
         return None
     return min(max(until - since, 0.0), MAX_RETRY_AFTER)

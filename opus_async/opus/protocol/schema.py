@@ -1,4 +1,4 @@
-"""The shapes of a workflow's schema -> ``Workflow``.
+"""Reads workflow schemas, in every shape seen -> ``Workflow``.
 
 Seen on the same path: a flat ``jobPayloadSchema``, the graph of builder V2 (inputs at its input node, the
 type in ``allowed_types``), either with snake_case and camelCase in any mixture, and either inside
