@@ -150,8 +150,8 @@ class Api:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
 
         Raises:
-            AmbiguousStart: It may or may not have been obeyed, whatever was answered.
-            OpusError: Proved not obeyed: nothing was sent, or nothing but 429 came back.
+            AmbiguousStart: It may or may not have taken effect, whatever was answered.
+            OpusError: Proved to have had no effect: nothing was sent, or nothing but 429 came back.
         """
         api = await self.versions.version()
         call = api.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
@@ -169,7 +169,7 @@ class Api:
         try:
             await self._send(call, read)
         except OpusError as error:
-            if _proves_not_obeyed(error):
+            if _proves_no_effect(error):
                 raise
             fluke = isinstance(error, AuthenticationError) and self._sender.key_worked
             refused = _is_a_refusal(error) and not fluke
@@ -218,7 +218,7 @@ class Api:
         Args:
             call: The request.
             read: Makes a value of its response.
-            on_lost: Called for each attempt that may have been obeyed although it failed.
+            on_lost: Called for each attempt that may have taken effect although it failed.
 
         Raises:
             ConfigurationError: Another generation is used.
@@ -247,10 +247,10 @@ class Api:
 
 
 def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
-    """A listener to failures that calls ``tell`` after those whose request may have been obeyed."""
+    """A listener to failures that calls ``tell`` after those whose request may have taken effect."""
 
     def failed(error: OpusError) -> None:
-        if classify(error) not in _NOT_OBEYED:
+        if classify(error) not in _NO_EFFECT:
             tell()
 
     return failed
@@ -275,20 +275,20 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
         raise ignored.advised(step.action, hint(step))
 
 
-_NOT_OBEYED = frozenset(
+_NO_EFFECT = frozenset(
     {FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}
 )
-"""Failures after which a request cannot have been obeyed, where a refusal is believed."""
+"""Failures after which a request has had no effect, as far as a refusal is believed."""
 
 
 def _is_a_refusal(error: OpusError) -> bool:
-    """Whether somebody said no to an order, or sent it elsewhere; a no proves nothing by itself."""
+    """Whether an order was refused or redirected, which proves nothing by itself."""
     redirected = isinstance(error, TransportError) and error.obstacle is Obstacle.REDIRECT
     return redirected or classify(error) is FailureClass.REFUSED
 
 
-def _proves_not_obeyed(error: OpusError) -> bool:
-    """Whether an order that failed so cannot have been obeyed: no byte of it left, or it was a 429."""
+def _proves_no_effect(error: OpusError) -> bool:
+    """Whether an order that failed so has had no effect: no byte of it left, or it was a 429."""
     if isinstance(error, APIError):
         return error.status == HTTPStatus.TOO_MANY_REQUESTS
     if isinstance(error, TransportError):

@@ -316,7 +316,12 @@ class OpusClient:
 
         Returns:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
-            never raises: its outcome carries the error. What dooms every row raises.
+            never raises: its outcome carries the error. An error that every row would meet (a bad key, no
+            such workflow) is raised by the iteration.
+
+        Raises:
+            ConfigurationError: ``max_in_flight`` is below 1, the client is closed, or the callback is one
+                that the API would refuse.
         """
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:

@@ -83,7 +83,12 @@ class Files:
     async def upload_many(self, sources: Iterable[FileSource], **options: Any) -> list[UploadedFile]:
         """Upload files in parallel, within ``upload_concurrency``; answers come in the order of the files.
 
-        Takes the options of :meth:`upload`. The first failure cancels the rest and is raised.
+        Args:
+            sources: Paths, bytes or binary file objects.
+            options: Those of :meth:`upload`, for all of them.
+
+        Raises:
+            OpusError: Of the first upload that fails, as :meth:`upload` says; it cancels the rest.
         """
         try:
             async with asyncio.TaskGroup() as group:

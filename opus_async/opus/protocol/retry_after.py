@@ -15,7 +15,7 @@ MAX_RETRY_AFTER = 300.0
 
 
 def retry_after(headers: Mapping[str, str], body: Any) -> float | None:
-    """Read how many seconds the platform asks to wait, at most ``MAX_RETRY_AFTER``; None for no request.
+    """Read how many seconds the platform asks to wait, at most ``MAX_RETRY_AFTER``; None if it does not.
 
     The first usable of: ``metadata.retryAfterSeconds`` in the body (0 is legal), ``Retry-After-Ms``, and
     ``Retry-After`` in seconds or as an HTTP date, measured by the ``Date`` of the same response. What
