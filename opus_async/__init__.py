@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         RequestKind,
         RequestRetried,
         RequestSent,
+        SchemaWarning,
         UploadProgress,
     )
     from opus_async.input_problems import InputProblem, ProblemCode
@@ -117,6 +118,7 @@ _HOMES = {
         "RequestKind",
         "RequestRetried",
         "RequestSent",
+        "SchemaWarning",
         "UploadProgress",
     ),
     "opus_async.models": (
@@ -196,6 +198,7 @@ __all__ = [
     "RequestRetried",
     "RequestSent",
     "RetryPolicy",
+    "SchemaWarning",
     "ServerError",
     "Stream",
     "Timeouts",

@@ -1,4 +1,4 @@
-"""What a user may set: limits, time-outs, the retry policy.
+"""Settings of a client: limits, time-outs, the retry policy.
 
 Frozen values, checked when they are made; every default is an opinion with its reason beside it.
 """
@@ -22,7 +22,7 @@ class _Settings(BaseModel):
 
 
 class Limits(_Settings):
-    """How much happens at once.
+    """How much happens at once, and per second.
 
     Attributes:
         max_in_flight: Jobs between their first request and their outcome, per ``run_many``.
@@ -49,7 +49,7 @@ class Limits(_Settings):
 
 
 class Timeouts(_Settings):
-    """How long one thing may take, in seconds; each clock starts when its slot is ours.
+    """How long one thing may take, in seconds; each clock starts when the request has its slot.
 
     Attributes:
         connect: Name look-up, connection and TLS handshake.

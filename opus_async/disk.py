@@ -1,4 +1,4 @@
-"""Files and folders that survive a power cut: synced, made and replaced so that they are there whole or not.
+"""Durable files and folders: synced to the disk, made and replaced so that they are whole or not there.
 
 No link is followed: a temporary file is made where nothing was, and a rename takes the place of a link
 itself, not of what it leads to.
@@ -22,7 +22,7 @@ except ImportError:
 OWNER_ONLY, ANYBODY = 0o600, 0o666
 """Permissions of a file; ``ANYBODY`` less what the umask takes away."""
 _SEARCH = 0o100
-"""What a folder needs besides, so that its owner can open what is in it."""
+"""Added for a folder, so that its owner can open what is in it."""
 _SHOWN_CHARS = 50
 """Of the name in the temporary one: 200 bytes at most, so that all of it stays below a file system's 255."""
 
@@ -69,13 +69,13 @@ def temporary_path(path: Path) -> Path:
 
 
 def replace(part: Path, path: Path) -> None:
-    """Rename a file that is whole and synced, over any other of that name, and sync the name."""
+    """Rename a complete, synced file over any other of that name, and sync the name."""
     part.replace(path)
     sync_path(path.parent)
 
 
 def rename_new(part: Path, path: Path) -> None:
-    """Rename a file in one step, whoever else is about.
+    """Rename a file in one step, without replacing another one.
 
     Raises:
         FileExistsError: There is something of the new name; it is not replaced.

@@ -1,4 +1,4 @@
-"""Which error it is, and what to do about it, as values: sentences are made where they are shown."""
+"""Stable codes of errors and of next steps, as values: sentences are made where they are shown."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ class NextAction(StrEnum):
     CHECK_ID = "check_id"
     """The id is unknown there: check it, and the generation of the API."""
     CHOOSE_GENERATION = "choose_generation"
-    """Another generation of the API, or another base URL."""
+    """Use another generation of the API, or another base URL."""
     CORRECT_SETTINGS = "correct_settings"
-    """A setting, as the message tells."""
+    """Correct a setting, as the message tells."""
     CORRECT_INPUTS = "correct_inputs"
-    """What was asked for, as the message tells: the same will be refused again."""
+    """Correct the request, as the message tells: the same will be refused again."""
     CORRECT_MANIFEST = "correct_manifest"
-    """The manifest, or the options beside it."""
+    """Correct the manifest, or the options given with it."""
     SLOW_DOWN = "slow_down"
-    """Fewer requests at once, or later ones."""
+    """Send fewer requests at once, or send them later."""
     TRY_LATER = "try_later"
     """The platform failed: the same may go well later."""
     ALLOW_MORE_TIME = "allow_more_time"
     """Nothing was started in time: give a longer time-out, if this is normal."""
     CHECK_CONNECTION = "check_connection"
-    """The way to the platform: network, proxy, certificate, base URL."""
+    """Check the way to the platform: network, proxy, certificate, base URL."""
     FREE_DISK_SPACE = "free_disk_space"
     """Make room on the disk, then go on."""
     WAIT_FOR_PROCESS = "wait_for_process"
@@ -85,11 +85,11 @@ class NextAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What can be done about an error.
+    """The next step after an error.
 
     Attributes:
-        action: What.
-        job_id: With which job; None where it is about none.
+        action: What can be done.
+        job_id: The job it is about; None for none.
     """
 
     action: NextAction
@@ -107,9 +107,9 @@ COMES_FIRST = frozenset(
         NextAction.LOOK_AT_JOB,
     }
 )
-"""What must be done before anything else about the job."""
+"""Actions that come before anything else that can be done about a job."""
 
 
 def no_hint(_: NextStep) -> str:
-    """What a library says that has no calls of its own for next steps: nothing."""
+    """The hint where there are no calls for next steps: empty."""
     return ""

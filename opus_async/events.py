@@ -1,6 +1,6 @@
-"""What a listener is told: frozen events, and the protocol a listener follows.
+"""The events that listeners receive, and the signature of a listener.
 
-Events carry no secret: URLs come without their query, headers and bodies do not come at all.
+Events are frozen and carry no secret: URLs come without their query, headers and bodies do not come at all.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from opus_async.input_problems import InputProblem
+
 
 class RequestKind(StrEnum):
     """What a request is for."""
 
     API = "api"
-    """A call of the platform's API that is no poll."""
+    """A request to the platform's API that is not a poll."""
     POLL = "poll"
-    """A repeated look at the status of a job that is waited for."""
+    """A request for the status of a job that is waited for."""
     STORAGE = "storage"
     """Bytes of a file, to or from the storage behind a presigned URL."""
 
@@ -28,11 +30,11 @@ class FailureClass(StrEnum):
     """What happened to a request that failed."""
 
     SHORTAGE = "shortage"
-    """This machine had no room for it: nothing of it left, and nobody else is to blame."""
+    """This machine had no open files, memory or threads left for it: nothing was sent."""
     UNSENT = "unsent"
-    """No byte of it left: repeating is safe whatever it does."""
+    """No byte of it was sent: repeating is safe whatever it does."""
     BROKEN = "broken"
-    """It may have been obeyed; no complete answer came."""
+    """It may have been obeyed; no complete response came."""
     THROTTLED = "throttled"
     """429: not obeyed, and everybody has to slow down."""
     OVERLOADED = "overloaded"
@@ -40,16 +42,16 @@ class FailureClass(StrEnum):
     SERVER = "server error"
     """Any other 5xx, 408, 425."""
     GARBLED = "garbled"
-    """An answer that makes no sense, e.g. JSON cut short."""
+    """A response that cannot be understood, e.g. JSON cut short."""
     REFUSED = "refused"
-    """A plain no, or a failure that has nothing to do with the network: the same again would fail again."""
+    """Refused, or failed for a reason other than the network: the same again would fail again."""
 
 
 class HostState(StrEnum):
-    """How a host answers."""
+    """Whether a host is up."""
 
     DOWN = "down"
-    """It gives no good answer; requests to it wait."""
+    """It gives no good response; requests to it wait."""
     GIVEN_UP = "given_up"
     """It has been down for longer than it is waited for; requests to it fail at once."""
     UP = "up"
@@ -73,7 +75,7 @@ class CurrentJob:
 
 NO_CURRENT_JOB = CurrentJob()
 current_job: ContextVar[CurrentJob] = ContextVar("opus_async current job", default=NO_CURRENT_JOB)
-"""Set by whatever runs a job, so that its requests need not be told whose they are."""
+"""The job of the current task; set by what runs a job, so that its requests need not be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +116,9 @@ class RequestSent(_OfRequest):
         method: The HTTP method.
         url: Without its query.
         status: The HTTP status.
-        waited: Seconds for which this attempt waited for its turn directly before: for a slot, a rate, the
-            end of a pause or of an outage.
-        seconds: From the moment the slot was ours to the last byte of the answer.
+        waited: Seconds for which this attempt waited directly before: for a slot, a rate, the end of a
+            pause or of an outage.
+        seconds: From getting its slot to the last byte of the response.
     """
 
     operation: str
@@ -145,8 +147,8 @@ class RequestRetried(_OfRequest):
         status: The HTTP status; None where there was no answer, or one without a meaning.
         code: The error code in the answer, where there was one.
         reason: The failure class and what was seen, to be shown, e.g. ``throttled: HTTP 429``.
-        waited: Seconds for which this attempt waited for its turn.
-        seconds: From the moment the slot was ours to the failure.
+        waited: As in :class:`RequestSent`.
+        seconds: From getting its slot to the failure.
         wait: Seconds until the next attempt at the earliest.
     """
 
@@ -163,7 +165,7 @@ class RequestRetried(_OfRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStageChanged(_Timed):
-    """A job entered a stage, ended (``stage="done"``), or rests until a person acts (``stage="parked"``).
+    """A job entered a stage, ended (``stage="done"``), or waits for a person (``stage="parked"``).
 
     Attributes:
         monotonic: When, in seconds of :func:`time.monotonic`.
@@ -171,7 +173,7 @@ class JobStageChanged(_Timed):
         index: The row's position in its run.
         key: The caller's own name for the row.
         job_id: None before one exists.
-        stage: The platform's stage name; ``done`` at the end, ``parked`` while nobody waits for it.
+        stage: The platform's stage name; ``done`` at the end, ``parked`` while it waits for a person.
         status: The terminal status, only with ``done``; None there when none is known.
         detect_lag: With ``done``, how many seconds late the end was noticed at most; None where that has no
             bound.
@@ -208,7 +210,7 @@ class JobStatusSeen(_Timed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadProgress(_OfRequest):
-    """Bytes of a file went out.
+    """Bytes of a file were sent.
 
     Attributes:
         monotonic: When, in seconds of :func:`time.monotonic`.
@@ -229,15 +231,15 @@ class UploadProgress(_OfRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTroubled(_Timed):
-    """A host is not there, or not well: requests to it wait. Told again when it is given up, and at the end.
+    """A host went down, was given up, or is back; one event for each change.
 
     Attributes:
         monotonic: When, in seconds of :func:`time.monotonic`.
         timestamp: When, in seconds since the epoch.
         host: Its name; ``file storage`` for wherever files go.
-        state: How it answers now.
+        state: Its state now.
         reason: What was seen last, to be shown, e.g. ``unsent: no connection to ...``.
-        seconds: For how long it has answered nothing good.
+        seconds: For how long it has given no good response.
     """
 
     host: str
@@ -247,12 +249,33 @@ class HostTroubled(_Timed):
 
     @property
     def down(self) -> bool:
-        """Whether it does not answer, waited for or given up."""
+        """Whether it is down, waited for or given up."""
         return self.state is not HostState.UP
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaWarning(_Timed):
+    """The schema of a workflow holds what a person should know about. A client tells each warning once.
+
+    Attributes:
+        monotonic: When, in seconds of :func:`time.monotonic`.
+        timestamp: When, in seconds since the epoch.
+        workflow_id: The workflow.
+        problem: What it is and which input it is about; its ``code`` is ``unknown_type``.
+    """
+
+    workflow_id: str
+    problem: InputProblem
+
+
 Event: TypeAlias = (
-    RequestSent | RequestRetried | HostTroubled | JobStageChanged | JobStatusSeen | UploadProgress
+    RequestSent
+    | RequestRetried
+    | HostTroubled
+    | JobStageChanged
+    | JobStatusSeen
+    | UploadProgress
+    | SchemaWarning
 )
 Listener: TypeAlias = Callable[[Event], Awaitable[object] | object]
 """Called with each event. A plain function runs on the event loop: keep it short. A coroutine function runs

@@ -1,4 +1,4 @@
-"""What the end of a command, or of a batch, means for the shell that started it."""
+"""Exit codes of commands and batches."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ _ORDER = (
 
 
 def first_of(codes: Iterable[Exit]) -> Exit:
-    """Of several that apply, the one that counts."""
+    """The exit code to use when several apply."""
     found = set(codes)
     return next((code for code in _ORDER if code in found), Exit.OK)

@@ -1,4 +1,4 @@
-"""From a URL or any other text to a file name that is safe on every system, whatever the text says."""
+"""File names that are safe on every system, made from URLs or any other text."""
 
 from __future__ import annotations
 

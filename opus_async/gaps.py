@@ -1,16 +1,16 @@
-"""Texts with parts that differ from case to case, which a count of cases leaves out."""
+"""Texts whose variable parts are marked, so that equal failures can be counted."""
 
 from __future__ import annotations
 
 GAP = "…"
-"""What stands in a group's text for a part that differs from case to case."""
+"""What stands in a group's text for a variable part."""
 
 
 class Gapped(str):
-    """A text that knows what all texts of its kind have in common.
+    """A text whose variable parts are known.
 
     Attributes:
-        group: The text with a gap for each part that differs from case to case.
+        group: The text with a gap for each variable part: the same for all texts of its kind.
     """
 
     __slots__ = ("group",)
@@ -18,10 +18,10 @@ class Gapped(str):
 
 
 def gapped(template: str, *parts: object) -> Gapped:
-    """Fill a template, whose ``{}`` are the places of the parts that differ from case to case.
+    """Fill a template, whose ``{}`` are the places of the variable parts.
 
-    Parts can be anybody's data; of one that is such a text itself, what is common to its kind stays. The
-    template is ours, but for what went through :func:`literal`.
+    Parts can be anybody's data; of one that is a :class:`Gapped` itself, its group goes into the group. The
+    template is our own text, but for what went through :func:`literal`.
     """
     text = Gapped(template.format(*parts))
     text.group = template.format(*(part.group if isinstance(part, Gapped) else GAP for part in parts))
@@ -29,10 +29,10 @@ def gapped(template: str, *parts: object) -> Gapped:
 
 
 def group_of(text: str) -> str:
-    """What all texts of its kind have in common; the text itself where nothing else is known."""
+    """The group of a text, to count by; the text itself where it has none."""
     return text.group if isinstance(text, Gapped) else text
 
 
 def literal(text: str) -> str:
-    """Any text as a piece of a template that is the same in every case."""
+    """Escape a text for a template of :func:`gapped`, as a part that is not variable."""
     return text.replace("{", "{{").replace("}", "}}")

@@ -1,4 +1,4 @@
-"""Which input a name means: by exact variable name, exact display name, or display name in any case."""
+"""Finds the input that a name means: by variable name, display name, or display name in any case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from opus_async.models import InputField
 
 LIKELY = 0.6
-"""How alike two names are at least, 0 to 1, of which one may be a slip of the other."""
+"""The least similarity, 0 to 1, of a misspelt name to the right one."""
 
 _SPACES = re.compile(r"[\s_-]+")
 
@@ -21,8 +21,11 @@ class InputNames:
     A display name is not promised to be unique; the variable name is. The first rule that matches anything
     decides: a display name written exactly beats one that differs only in case or surrounding space.
 
+    Args:
+        inputs: Variable name -> field, in the schema's order.
+
     Attributes:
-        display_names: Those there are, each once, in the schema's order.
+        display_names: All of them, each once, in the schema's order.
     """
 
     def __init__(self, inputs: Mapping[str, InputField]) -> None:
@@ -35,13 +38,13 @@ class InputNames:
         self.display_names: Sequence[str] = tuple(self._exact)
 
     def matches(self, name: Any) -> Sequence[InputField]:
-        """The inputs that a name can mean: one, or none, or too many."""
+        """The inputs that a name can mean: one, none, or several."""
         if not isinstance(name, str):
             return ()
         return self.exactly(name) or self._folded.get(folded(name)) or ()
 
     def exactly(self, name: str) -> Sequence[InputField]:
-        """The inputs of exactly this variable name or display name."""
+        """The inputs with exactly this variable name or display name."""
         known = self._inputs.get(name)
         if known is not None:
             return (known,)
@@ -53,14 +56,23 @@ class InputNames:
 
 
 def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
-    """The known name that is most like this one, at least so much; case and kinds of space do not count."""
+    """The known name that is most like a name; case and kinds of space do not count.
+
+    Args:
+        name: As it was written.
+        known: The names that it may mean.
+        likeness: The least similarity, 0 to 1.
+
+    Returns:
+        None when none is similar enough.
+    """
     spellings = {_plain(spelling): spelling for spelling in known}
     found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
     return spellings[found[0]] if found else None
 
 
 def folded(name: str) -> str:
-    """A name without its case and surrounding space: two that are the same so can mean the same."""
+    """A name without its case and surrounding space, for comparisons."""
     return name.strip().casefold()
 
 

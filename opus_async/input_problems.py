@@ -20,6 +20,8 @@ class ProblemCode(StrEnum):
     """Several inputs have that display name."""
     GIVEN_TWICE = "given_twice"
     """Two names, or two columns, mean the same input."""
+    UNKNOWN_TYPE = "unknown_type"
+    """The type of the input is not known: any JSON value is taken for it, and sent as it is given."""
     WRONG_VALUE = "wrong_value"
     """The value does not fit the type of its input."""
     NO_FILE = "no_file"
@@ -50,7 +52,7 @@ class ProblemCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InputProblem(str):  # noqa: SLOT000 - the decorator defines them
-    """One thing that is wrong with a caller's inputs: a text, its sentence, with the parts beside it.
+    """One thing that is wrong with a caller's inputs: a sentence that has its parts as attributes.
 
     Attributes:
         message: What is wrong; with a subject it completes the sentence that the subject begins.
@@ -92,7 +94,7 @@ class InputProblem(str):  # noqa: SLOT000 - the decorator defines them
 
 
 class Unfit(ValueError):
-    """A value does not fit, said where it is not known yet which input it is for.
+    """Raised for a value that does not fit, where it is not known yet which input it is for.
 
     Args:
         template: What is wrong, with ``{}`` for each part; see :func:`opus_async.gaps.gapped`.
@@ -123,7 +125,7 @@ class Unfit(ValueError):
 
     @classmethod
     def of(cls, error: ValueError) -> Unfit:
-        """Any refusal of a value as one of these: what the caller's own classes raise is all text."""
+        """Convert a ValueError that a caller's own class raised: its whole text is the variable part."""
         return error if isinstance(error, Unfit) else cls("{}", error)
 
     def problem(
@@ -134,7 +136,10 @@ class Unfit(ValueError):
         display_name: str | None = None,
         column: str | None = None,
     ) -> InputProblem:
-        """The problem, once it is known what the value is for."""
+        """Make the problem, once it is known which input the value is for.
+
+        The arguments are the attributes of :class:`InputProblem` with these names.
+        """
         return InputProblem(
             self.message,
             code=self.code,
@@ -150,7 +155,7 @@ class Unfit(ValueError):
 
 
 def bad_argument(message: str) -> InputProblem:
-    """What is wrong with something that a caller gave beside the inputs."""
+    """The problem of an argument that is no input: a title, say."""
     return InputProblem(message, code=ProblemCode.BAD_ARGUMENT)
 
 

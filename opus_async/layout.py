@@ -1,12 +1,13 @@
-"""What lies in the directory of a run, by name: a promise to users' scripts."""
+"""Names of the files in the directory of a run; a contract with users' scripts."""
 
 from __future__ import annotations
 
 LEDGER = "ledger.db"
 LOCK = ".lock"
-"""Names who works on it; what keeps others out is a lock of the directory itself."""
+"""Names the process at work; the lock itself is one of the directory."""
 MARK = ".batch-"
-"""Before a number: how far the ledger has come. An older ledger is known by it; inside is the run's id."""
+"""The mark: this and a number, how far the ledger has come, so that an older copy of a ledger is recognised.
+The file holds the run's id."""
 RESULTS = "results.jsonl"
 FAILURES = "failures.jsonl"
 REPORT = "report.html"

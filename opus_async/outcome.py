@@ -1,18 +1,16 @@
-"""How one job ended: what every way of running one gives back."""
+"""The outcome of one job, as every way of running one returns it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Self
 
 from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobStatus
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+from opus_async.models.mappings import EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +32,11 @@ class JobOutcome:
 
     job_id: str | None
     status: JobStatus | None
-    outputs: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    outputs: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     results: Any = field(default=None, repr=False)
     error: OpusError | None = None
     audit: AuditLog | None = field(default=None, repr=False)
-    timings: Mapping[str, float] = field(default_factory=lambda: _EMPTY, repr=False)
+    timings: Mapping[str, float] = field(default_factory=lambda: EMPTY, repr=False)
     index: int = 0
     key: str | None = None
 
@@ -70,7 +68,15 @@ def failure_of(
     stage: str,
     hint: Callable[[NextStep], str] = no_hint,
 ) -> JobFailed:
-    """The error of a job that ended so; it names the nodes that failed, where the audit tells."""
+    """The error of a job that ended otherwise than completed; names the failed nodes, where the audit tells.
+
+    Args:
+        status: Its terminal status.
+        audit: Its audit; None where it could not be had.
+        job_id: The job.
+        stage: The stage in which this is found out.
+        hint: How its audit is read, told where the audit is missing.
+    """
     nodes = audit.failed_nodes if audit else ()
     reasons = {node.name: node.error for node in audit.nodes if node.error} if audit else {}
     if nodes:

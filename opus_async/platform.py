@@ -1,4 +1,4 @@
-"""The contract of a platform: what the lifecycle, the watcher, streams and batches ask of it.
+"""The interface that a platform implements: what the lifecycle, the status poller and streams ask of it.
 
 Everything above this file speaks of a job in these words only; an implementation may speak of presigned URLs,
 sessions or cases. A platform object belongs to one run of one workflow: what it caches (schema, uploads)
@@ -25,7 +25,7 @@ ReadyT = TypeVar("ReadyT")
 
 
 NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
-"""What ``poll`` answers for a job that the platform does not show yet, as long as that is normal."""
+"""What ``poll`` returns for a job that the platform does not show yet, as long as that is normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class StartCheck(enum.Enum):
 
 
 class StartAnswer(enum.Enum):
-    """What came back to an order to start that is neither a clear yes nor a proof that it was not obeyed."""
+    """A response to a start request that is neither a success nor a proof that it was not obeyed."""
 
     LOST = "lost"
     """No complete answer, or a failure of a server: it may have been obeyed."""
@@ -79,11 +79,11 @@ class StartDoubt(enum.Enum):
 
 
 class AmbiguousStart(Exception):
-    """Raised by ``start`` when the order may or may not have been obeyed: a question for the lifecycle.
+    """Raised by ``start`` when the start request may or may not have taken effect.
 
     Attributes:
         cause: What was seen instead of a clear answer.
-        answer: Which kind it is: that decides what may follow, see :mod:`opus_async.jobs.start`.
+        answer: Its kind, which decides what may follow: see :mod:`opus_async.jobs.start`.
     """
 
     def __init__(self, cause: OpusError, answer: StartAnswer = StartAnswer.LOST) -> None:
@@ -94,12 +94,12 @@ class AmbiguousStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a job that ended has left.
+    """Outputs, results and audit of a job that ended.
 
     Attributes:
         outputs: Display name -> value.
         results: As the platform sent them.
-        audit: What it tells of the way there; None when it could not be had or was not asked for.
+        audit: Its audit; None when it could not be had or was not asked for.
     """
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRequest:
-    """What a person wants of a job that is to be tried again; it is asked first, see ``jobs/previous_job``.
+    """A retry of an earlier job, which is asked first: see :mod:`opus_async.jobs.previous_job`.
 
     Attributes:
         unbilled: Whether it is known to have ended badly or never to have started, or a person said so: then
@@ -125,7 +125,7 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveredJob:
-    """State of a job that an earlier process left.
+    """State of a job, recovered from an earlier process.
 
     Attributes:
         remote_id: Its id; None when none exists.
@@ -151,11 +151,11 @@ NEW_JOB = RecoveredJob()
 
 
 class IdTaken(Exception):
-    """Raised by a journal, with the id: it is another job's, and must not be started for this one."""
+    """Raised by a journal, with a job id that is another row's: it must not be started for this one."""
 
 
 class JobTakenAway(Exception):
-    """Raised by a journal: another process has the job by now, and nothing more is to be done for it here."""
+    """Raised by a journal: another process has taken over the job, so that this one must leave it alone."""
 
 
 class JobJournal(Protocol):
@@ -165,33 +165,33 @@ class JobJournal(Protocol):
     """
 
     async def job_created(self, remote_id: str) -> None:
-        """The job has an id and is not started. Losing this costs a stray job and no bill."""
+        """Record the id of a job that is not started. If this is lost, the job is orphaned, unbilled."""
 
     def job_identified(self, remote_id: str, alias: str) -> None:
-        """The platform gave the job a second id. Losing this costs that it is learned once more."""
+        """Record the second id that the platform gave the job. If this is lost, it is learned once more."""
 
     async def start_intent(self, remote_id: str) -> None:
-        """The start request is about to be sent: it is when this has returned.
+        """Record durably that the start request is about to be sent; it is sent once this has returned.
 
         Raises:
-            IdTaken: It is another job's id.
+            IdTaken: The id belongs to another row.
         """
 
     async def start_accepted(self, remote_id: str) -> None:
-        """The job is known to have been started."""
+        """Record that the job is known to have been started."""
 
     async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
-        """Something was learned of its start that forbids another one, whoever asks next."""
+        """Record what was learned of its start that forbids another start request, now and later."""
 
     def status_seen(self, status: JobStatus) -> None:
-        """The platform shows this status, for the first time or after another. Nobody waits for it."""
+        """Record a status that is new or has changed. Nobody waits for it."""
 
     async def job_superseded(self, remote_id: str) -> None:
-        """A new job takes the place of this one. Losing this costs that it is asked once more."""
+        """Record that a new job takes the place of this one. If this is lost, this one is asked once more."""
 
 
 class Cache(Protocol):
-    """What a platform may keep beyond this process: what was prepared once need not be prepared again.
+    """Values that a platform keeps beyond this process: a file that was uploaded, say, is not sent again.
 
     Names and values are the platform's own text. Nothing secret goes in, and nothing that expires.
     """
@@ -204,13 +204,13 @@ class Cache(Protocol):
 
 
 class StatusSource(Protocol):
-    """Tells the statuses of jobs; one for all platforms of a client, so that their jobs share polls."""
+    """Polls the statuses of jobs; one for all platforms of a client, so that their jobs share polls."""
 
     batch_size: int
     """How many jobs of one workflow a single ``poll`` can ask about."""
 
     async def poll(self, workflow_id: str, remote_ids: Sequence[str]) -> Mapping[str, JobStatus | OpusError]:
-        """Ask once about jobs of one workflow, without retries.
+        """Fetch the statuses of jobs of one workflow, once and without retries.
 
         Args:
             workflow_id: The workflow; empty for jobs of which it is not known.
@@ -223,7 +223,7 @@ class StatusSource(Protocol):
         """
 
     async def is_well(self) -> bool:
-        """Whether the platform answers as it should when it is asked about no job in particular."""
+        """Whether the platform answers requests that name no job."""
 
 
 class Platform(Protocol[BoundT, ReadyT]):
@@ -248,31 +248,31 @@ class Platform(Protocol[BoundT, ReadyT]):
 
     @property
     def uploads_reused(self) -> int:
-        """Files that needed no upload, because the same content was there."""
+        """Files that needed no upload, because the same content was uploaded before."""
 
     async def open(self) -> None:
-        """Read what every row needs. What this raises dooms them all."""
+        """Load what every row needs; what this raises would fail every row."""
 
     async def reopen(self) -> None:
-        """Read again what every row needs, whether or not it is known: tells whether others would fail, too.
+        """Load again what every row needs, cached or not, to find out whether every row would fail.
 
         Raises:
-            OpusError: They would: the platform cannot be used as it is.
+            OpusError: It would: the platform cannot be used as it is.
         """
 
     @property
     def workflow(self) -> Workflow:
-        """What the jobs are jobs of; known once it is open."""
+        """The workflow of the jobs; known once :meth:`open` has returned."""
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """What tells this platform from another, for a ledger: ``platform``, ``host``, ``generation``.
+        """Identifies the platform in a ledger, by ``platform``, ``host`` and ``generation``.
 
-        Known once it is open. ``generation`` is that of the API, by which ids of jobs are known.
+        Known once :meth:`open` has returned. ``generation`` is that of the API that made the job ids.
         """
 
     def estimated_requests(self, files: int) -> int:
-        """How many requests a job with so many files takes, looks at its status not counted."""
+        """How many requests a job with so many files takes, polls not counted."""
 
     def attach(
         self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
@@ -288,10 +288,10 @@ class Platform(Protocol[BoundT, ReadyT]):
         """
 
     def alias_of(self, remote_id: str) -> str | None:
-        """The second id of a job, once the platform has told it: the run of a session, say."""
+        """The second id of a job; None where there is none, or none is known yet."""
 
     def release(self, remote_id: str) -> None:
-        """The lifecycle is done with this job, created or attached: what is kept of it can go."""
+        """Forget a job, created or attached: the lifecycle is done with it."""
 
     async def bind(self, request: JobRequest) -> BoundT:
         """Check a request against the workflow before any cost; raises InvalidInputs."""
@@ -300,7 +300,7 @@ class Platform(Protocol[BoundT, ReadyT]):
         """Upload the files. Repeating it after a crash is harmless."""
 
     async def create(self, bound: BoundT) -> str:
-        """Make a job that is not started, or an id under which it can be found again; returns the id."""
+        """Create a job that is not started, or an id under which it can be found again; returns the id."""
 
     async def start(self, remote_id: str, ready: ReadyT) -> None:
         """Start the job, and its bill. Sent once.
@@ -333,17 +333,17 @@ class Platform(Protocol[BoundT, ReadyT]):
         """
 
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
-        """Fetch what a job with this terminal status has left.
+        """Fetch the results of a job with this terminal status.
 
-        Of a job that did not complete only the audit, and an audit that cannot be had is no error.
+        Of a job that did not complete only the audit; an audit that cannot be had is no error.
         """
 
     def files_in(self, results: Any) -> Sequence[tuple[str, str]]:
-        """Display name and URL of each file that a job has left, in their order.
+        """Display name and URL of each file in the results of a job, in their order.
 
         Args:
             results: As in ``JobResult``: they tell what is a file, where a value alone may be a link.
         """
 
     async def fetch(self, url: str, destination: Path) -> DownloadedFile:
-        """Fetch a file that a job has left to this path; whole, or not at all."""
+        """Download a file of the results to this path, complete or not at all."""

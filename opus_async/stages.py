@@ -3,4 +3,4 @@
 DONE = "done"
 """The job ended."""
 PAUSED = "parked"
-"""It rests until a person acts."""
+"""The job waits for a person and holds no slot."""

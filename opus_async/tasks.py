@@ -1,8 +1,8 @@
-"""Tasks that begin when their maker has gone on, whatever the event loop's task factory does.
+"""Starts asyncio tasks that do not run before ``start`` has returned, also under an eager task factory.
 
 Python 3.12 has an eager task factory, which an application may set for the whole loop: it runs a task up to
 its first wait inside of ``create_task``. The task can have ended by then, or failed the group that others are
-about to join, or called back into whoever has not written down yet that it exists.
+about to join, or called back into an object that has not stored the task yet.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def start(
     *arguments: GivenT.args,
     **options: GivenT.kwargs,
 ) -> asyncio.Task[ValueT]:
-    """Make a task in the running loop.
+    """Start a task in the running loop.
 
     Args:
-        name: Of the task, for whoever looks at those that run.
+        name: Of the task, for debugging.
         work: A coroutine function.
-        arguments: Of the work.
-        options: Of the work.
+        arguments: Its positional arguments.
+        options: Its keyword arguments.
     """
     loop = asyncio.get_running_loop()
     if loop.get_task_factory() is None:
@@ -44,7 +44,7 @@ def start_in(
     *arguments: GivenT.args,
     **options: GivenT.kwargs,
 ) -> asyncio.Task[ValueT]:
-    """Make a task of a group: none can fail the group while others are still to be made."""
+    """Start a task in a group: it cannot fail the group while others are still to be started."""
     if asyncio.get_running_loop().get_task_factory() is None:
         return group.create_task(work(*arguments, **options))
     return group.create_task(_in_the_next_turn(work, *arguments, **options))

@@ -1,4 +1,4 @@
-"""Texts for people: plurals, figures, sizes, spans of time, moments, and names quoted in a message."""
+"""Texts for people: plurals, figures, sizes, durations, dates, and names quoted in a message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
 
 
 def utf8(text: str) -> str:
-    """The text with a question mark for each half character, as undecodable file names have them."""
+    """Replace lone surrogates, which undecodable file names contain, by question marks."""
     return text.encode(errors="replace").decode()
 
 
@@ -51,7 +51,7 @@ def counted(number: float, one: str, many: str | None = None) -> str:
 
 
 def figure(number: float) -> str:
-    """A number with as many places as matter: ``1,240``, ``37.5``, ``0.42``."""
+    """A number with two places below 10, one below 100, none from there on: ``0.42``, ``37.5``, ``1,240``."""
     if number == 0 or abs(number) >= _TEN * _TEN:
         return count(number)
     return f"{number:.1f}" if abs(number) >= _TEN else f"{number:.2f}"
@@ -152,7 +152,7 @@ def in_milliseconds(seconds: float) -> str:
 
 
 def coarse(seconds: float) -> str:
-    """A time that nobody knows exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
+    """A time that is not known exactly: ``40 s``, ``1 min 30 s``, ``12 min``, ``3 h 02 min``."""
     if _TEN * _MINUTE <= seconds < _HOUR:
         return f"{round(seconds / _MINUTE)} min"
     return elapsed(max(seconds, 1) if seconds < _MINUTE else round(seconds / _TEN) * _TEN)
@@ -175,7 +175,7 @@ def between(least: float, most: float) -> str:
 
 
 def moment(at: float) -> str:
-    """A date and a clock, without a place: ``2026-03-01 21:04:10``."""
+    """Date and time: ``2026-03-01 21:04:10``."""
     return _utc(at, "%Y-%m-%d %H:%M:%S")
 
 

@@ -94,3 +94,8 @@ def test_values_of_an_error_survive_copies_and_processes(copied):
         (str(error), "took … s", NextStep(NextAction.READ_AUDIT, "7"), "audit()")
     )
     assert type(same.message) is str
+
+
+def test_errors_and_tracebacks_name_the_module_that_users_import():
+    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    assert {each.__module__ for each in classes} == {"opus_async.errors"}

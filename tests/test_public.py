@@ -426,7 +426,7 @@ def test_a_program_that_uses_us_type_checks_strictly(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert 'Revealed type is "opus_async.models.JobResults"' in done.stdout
+    assert 'Revealed type is "opus_async.models.results.JobResults"' in done.stdout
 
 
 def test_what_a_user_holds_can_travel():

@@ -37,7 +37,7 @@ def why_ending(control: ShutdownControl) -> str:
         return ""
     halt = control.reason.halt
     why = reason_text(control.reason) if halt is None else f"halted: {_failures(halt)}"
-    return f"{why}; {_WAITING[control.pace]}"
+    return f"{why}; {_WAITING[control.mode]}"
 
 
 def reason_text(reason: Reason) -> str:

@@ -54,7 +54,7 @@ OPTIONS = AuditOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("job_id", metavar="JOB", help="the job's id; 'run' prints it")
+    parser.add_argument("job_id", type=connection.job_id, metavar="JOB", help=connection.JOB_ID)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, the answer in 'raw'")
     connection.configure(parser)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 Generation = Literal["v0", "v1", "auto"]
+WORKFLOW_ID = "the workflow: 16 characters, a UUID, or the link of its page"
+JOB_ID = "the job: its id, which 'run' prints, or the link of its page"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,29 @@ def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
     parser.add_argument(
         "--version", "--version-number", dest="version_number", type=int, metavar="N", help=meaning
     )
+
+
+def workflow_id(text: str) -> str:
+    """A workflow's id, for argparse; also of the link of its page, or with spaces around."""
+    from opus_async.opus.ids import workflow_id_in
+
+    return _id_in(text, workflow_id_in)
+
+
+def job_id(text: str) -> str:
+    """A job's id, for argparse; also of the link of its page, or with spaces around."""
+    from opus_async.opus.ids import job_id_in
+
+    return _id_in(text, job_id_in)
+
+
+def _id_in(text: str, read: Callable[[str], str]) -> str:
+    from opus_async.errors import InvalidInputs
+
+    try:
+        return read(text)
+    except InvalidInputs as error:
+        raise argparse.ArgumentTypeError("; ".join(error.problems)) from None
 
 
 def generation(options: ConnectionOptions) -> Generation:

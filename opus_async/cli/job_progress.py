@@ -11,7 +11,7 @@ from typing import TextIO
 
 from opus_async.cli.options import CommandOptions
 from opus_async.cli.streams import controls
-from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried
+from opus_async.events import Event, JobStageChanged, JobStatusSeen, RequestRetried, SchemaWarning
 from opus_async.opus.stages import EXECUTE, RESULTS, WATCH
 from opus_async.stages import DONE
 
@@ -78,6 +78,9 @@ class JobProgress:
             self.see(event.status)
         elif isinstance(event, RequestRetried):
             self._say(self.stage, f"{event.operation} again in {event.wait:.1f} s ({event.reason})")
+        elif isinstance(event, SchemaWarning):
+            self.close()
+            self._write(f"opus-async: warning: {event.problem}\n")
 
     def enter(self, stage: str, what: str = "") -> None:
         """Tell a new stage, and what of."""

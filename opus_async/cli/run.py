@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("workflow_id", metavar="ID", help="the workflow: 16 characters, or a UUID")
+    add("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
     add("--input", action="append", default=[], metavar="NAME=VALUE", help="an input that is no file")
     add("--file", action="append", default=[], metavar="NAME=PATH", help="a file input; the file is uploaded")
     add("--inputs", metavar="FILE", help="a JSON object of inputs; '-' reads stdin; --input and --file win")

@@ -46,7 +46,7 @@ OPTIONS = WaitOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("job_id", metavar="JOB", help="the job's id; 'run' prints it")
+    parser.add_argument("job_id", type=connection.job_id, metavar="JOB", help=connection.JOB_ID)
     outcomes.configure(parser)
     connection.configure(parser)
 

@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    show.add_argument("workflow_id", metavar="ID", help="16 characters, or a UUID")
+    show.add_argument("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
     connection.add_version(show, "a version number; default: the latest active")
     show.add_argument("--version-id", metavar="UUID", help="a version's UUID; wins over --version")
     show.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -100,6 +100,7 @@ def as_json(workflow: Workflow) -> dict[str, Any]:
                 "variable_name": field.variable_name,
                 "display_name": field.display_name,
                 "type": field.type,
+                "schema_type": field.schema_type,
                 "item_type": field.item_type,
                 "required": not field.nullable,
                 "allowed_file_types": list(field.allowed_file_types),

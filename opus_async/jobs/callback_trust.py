@@ -1,8 +1,8 @@
-"""Whether callbacks are relied on: learned for each workflow, since calls that are promised may never come.
+"""Whether callbacks are relied on: learned for each workflow, since promised callbacks may never come.
 
-A callback is a hint that its job may have ended, and no more. Where a platform was asked to call, its jobs
-are left alone until it does; but not before a few of them, the probes, have been polled as if nobody called
-and have shown that the calls arrive, and no longer than they do.
+A callback is a hint that its job may have ended, and no more. Where a platform was asked to call, jobs are
+not polled until it does; but only after a few of them, the probes, were polled as if there were no callbacks
+and have shown that callbacks arrive, and only for as long as they do.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from opus_async.jobs import polling
 log = logging.getLogger("opus_async.jobs.watch")
 
 PROBES = 3
-"""Jobs of a workflow that are polled as if nobody called, until it is known whether calls arrive."""
+"""Jobs of a workflow that are polled as if there were no callbacks, until it is known whether any come."""
 ENDS_COUNTED = 20
-"""Ends that tell how far calls can be relied on; the newest count."""
+"""Ends of jobs by which callbacks are judged; the newest count."""
 ENDS_ENOUGH = 3
-"""Ends that are enough to tell: the probes' own."""
+"""Ends of jobs that are enough to judge by: those of the probes."""
 RELIABLE_SHARE = 0.5
-"""Of those ends, how many a call must have told."""
+"""Share of those ends that a callback must have announced."""
 POLLS_AFTER_CALLBACK = 5
-"""Polls that soon follow a call about a job that has not ended yet, each wait twice the one before."""
+"""Polls that soon follow a callback about a job that has not ended, each wait twice the one before."""
 EARLY_CALLBACKS = 1000
-"""Calls remembered about jobs that nobody waits for yet: a quick job's call can outrun its start's answer."""
+"""Callbacks remembered about jobs that are not watched yet: a quick job's can outrun its start."""
 
 
 class CallbackTrust:
-    """How far the callbacks about one workflow's jobs can be relied on: by the newest ends, told or found.
+    """How far the callbacks about one workflow's jobs can be relied on, judged by the newest ends.
 
     Args:
         workflow_id: Named in the warning when trust is lost.
@@ -47,7 +47,7 @@ class CallbackTrust:
 
     @property
     def reliable(self) -> bool | None:
-        """Whether an end may be waited for; None while too few ends were seen."""
+        """Whether callbacks can be relied on; None while too few ends were seen."""
         if len(self._told) < ENDS_ENOUGH:
             return None
         return sum(self._told) >= RELIABLE_SHARE * len(self._told)
@@ -58,7 +58,11 @@ class CallbackTrust:
         return self.reliable is None and self.probes < PROBES
 
     def learn(self, *, told: bool) -> bool:
-        """Remember an end that a call told, or that a poll found first; returns whether trust is lost now."""
+        """Count an end that a callback announced, or that a poll found first.
+
+        Returns:
+            Whether callbacks were relied on until now, and are not from now on.
+        """
         trusted = self.reliable is not False
         self._told.append(told)
         if not trusted or self.reliable is not False:
@@ -73,35 +77,35 @@ class CallbackTrust:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class CallbackState:
-    """What callbacks mean for one watched job."""
+    """The state of one watched job as far as callbacks go."""
 
     trust: CallbackTrust | None = None
     """Of its workflow; None where the platform was not asked to call."""
     is_probe: bool = False
-    """Whether it is polled as if nobody called, to find out whether calls arrive."""
+    """Whether it is polled as if there were no callbacks, to find out whether they arrive."""
     callback_wait: bool = False
-    """Whether its next poll is the late one of a job whose end will be told."""
+    """Whether its next poll is a late one, since a callback is expected."""
     called: bool = False
-    """Whether a call is why it is polled next."""
+    """Whether it is polled next because of a callback."""
     polls_after_callback: int = 0
-    """Polls since a call came and it had not ended: a few soon, then nobody waits for another call."""
+    """Polls since a callback came and it had not ended: a few soon, then it is polled without callbacks."""
 
     def still_running(self) -> None:
-        """A poll has shown that it goes on."""
+        """Count a poll that showed it running."""
         if self.called or self.polls_after_callback:
             self.called, self.polls_after_callback = False, self.polls_after_callback + 1
 
     @property
     def recently_called(self) -> bool:
-        """Whether polls soon follow a call: it can be a little ahead of the status."""
+        """Whether polls soon follow a callback, which can be a little ahead of the status."""
         return 0 < self.polls_after_callback <= POLLS_AFTER_CALLBACK
 
     def interval_after_callback(self) -> float:
-        """Seconds until the next of the polls that follow a call."""
+        """Seconds until the next of the polls that follow a callback."""
         return polling.MIN_INTERVAL * 2.0 ** (self.polls_after_callback - 1)
 
     def may_wait_for_callback(self) -> bool:
-        """Whether it may be left alone until it is called about."""
+        """Whether it need not be polled until a callback comes."""
         if self.trust is None or self.called or self.polls_after_callback:
             return False
         reliable = self.trust.reliable
@@ -109,7 +113,7 @@ class CallbackState:
 
 
 class EarlyCallbacks:
-    """Calls about jobs that nobody waits for yet, the newest :data:`EARLY_CALLBACKS`."""
+    """Callbacks about jobs that are not watched yet, the newest :data:`EARLY_CALLBACKS`."""
 
     def __init__(self) -> None:
         self._job_ids: OrderedDict[str, None] = OrderedDict()
@@ -118,13 +122,13 @@ class EarlyCallbacks:
         return len(self._job_ids)
 
     def add(self, job_id: str) -> None:
-        """Remember one."""
+        """Remember a callback about this job."""
         self._job_ids[job_id] = None
         if len(self._job_ids) > EARLY_CALLBACKS:
             self._job_ids.popitem(last=False)
 
     def take(self, job_id: str) -> bool:
-        """Whether this job was called about; forgets it."""
+        """Whether there was a callback about this job; forgets it."""
         if job_id not in self._job_ids:
             return False
         del self._job_ids[job_id]

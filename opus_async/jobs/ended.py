@@ -1,4 +1,4 @@
-"""What the status poller tells whoever waits for a job: its status, and how late that was noticed at most."""
+"""What the status poller returns for a job: its status, and how late that was noticed at most."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ToldBy(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What ended the wait for a job. Times are those of the event loop's clock.
+    """The end of the wait for a job. Times are seconds of the event loop's clock.
 
     Attributes:
         status: Terminal, unless the wait was for another status, too.

@@ -1,10 +1,10 @@
-"""Whose trouble an error is: one row's, or every row's. One job's trouble is that job's and no other's.
+"""The scope of an error: does it concern one row, or would every row meet it?
 
-What proves that every row would meet it ends the run at once. What one row alone may have met is found out:
-by asking the platform what every row asks, and where that tells nothing, by what becomes of the other rows.
+An error that every row would meet ends the run at once. Where one row alone may have met it, that is found
+out: by asking the platform what every row asks, and where that tells nothing, by what becomes of other rows.
 
 ================================================  =====================================  ==================
-error                                             at                                     whose
+error                                             at                                     scope
 ================================================  =====================================  ==================
 ``LedgerError``, a full disk                      anywhere                               every row's
 ``ConfigurationError``                            anywhere                               every row's
@@ -17,7 +17,7 @@ a redirect                                        before the job is ordered     
 ``PermissionDenied``, ``NotFound``                the schema                             asked
 ``PermissionDenied``                              before the job is ordered              others tell
 storage: no connection, certificate, proxy        before the job is ordered, a download  others tell
-an answer that is too large or makes no sense     anywhere                               the row's
+a response too large, or not understood           anywhere                               the row's
 any other refusal, a broken connection            anywhere                               the row's
 ================================================  =====================================  ==================
 
@@ -50,11 +50,11 @@ __all__ = ["Inquiry", "Scope", "scope_of"]
 
 _NOBODY_PASSES = frozenset({Obstacle.CERTIFICATE, Obstacle.PROXY, Obstacle.CLOSED})
 _ASKED_LATELY = 1.0
-"""Seconds for which an answer to what every row asks holds: a thousand rows may want to know at once."""
+"""Seconds for which the result of an inquiry holds: a thousand rows may want to know at once."""
 
 
 class Scope(enum.Enum):
-    """Whose trouble an error is."""
+    """The rows that an error concerns."""
 
     ROW = "the row's"
     EVERY_ROW = "every row's"
@@ -64,7 +64,7 @@ class Scope(enum.Enum):
 
 
 def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 - a table
-    """Whose trouble this is, by itself and its stage."""
+    """The scope of an error, by its class and its stage."""
     begun = error.stage not in {stages.bind, stages.prepare, stages.create, stages.start}
     match error:
         case _ if error.shortage:
@@ -91,7 +91,7 @@ def scope_of(error: OpusError, stages: Stages) -> Scope:  # noqa: C901, PLR0911 
 
 
 def _on_the_way_to_storage(error: TransportError) -> Scope:
-    """A presigned URL is one file's alone, and so may its host be."""
+    """The scope of an error of storage: a presigned URL is one file's alone, and so may its host be."""
     if error.obstacle is Obstacle.CLOSED or (isinstance(error, HostDown) and error.answered):
         return Scope.EVERY_ROW
     unreachable = isinstance(error, HostDown) or not error.request_sent
@@ -99,7 +99,7 @@ def _on_the_way_to_storage(error: TransportError) -> Scope:
 
 
 class Inquiry:
-    """Asks the platform what every row asks; those who want to know at once share one answer.
+    """Asks the platform what every row asks; all that want to know at the same time share one request.
 
     Args:
         ask: Raises an OpusError when every row would fail.

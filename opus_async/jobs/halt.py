@@ -59,7 +59,7 @@ class Halt:
         return "never"
 
     def reached(self, *, failed: int, ended: int) -> bool:
-        """Whether it is time.
+        """Whether the session is to stop.
 
         Args:
             failed: Rows of this session that ended otherwise than completed.

@@ -1,15 +1,15 @@
-"""The ids of a client's jobs, so that no two jobs are one: a proxy that keeps answers gives one out again."""
+"""The job ids of a client, so that an id that comes twice is noticed: from a proxy that caches, say."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 REMEMBERED = 10_000
-"""Ids of jobs that are done with, about 100 bytes each: a cached answer comes soon, or never."""
+"""Ids no longer in use that are remembered, about 100 bytes each: a cached response comes soon, or never."""
 
 
 class JobIds:
-    """Which ids are taken: those in use, and the last of those that were."""
+    """Job ids that belong to a job: those in use, and the latest of those no longer in use."""
 
     def __init__(self) -> None:
         self._in_use: set[str] = set()
@@ -19,11 +19,11 @@ class JobIds:
         return job_id in self._in_use or job_id in self._left
 
     def take(self, job_id: str) -> None:
-        """A job with this id is under way."""
+        """Mark an id as in use."""
         self._in_use.add(job_id)
 
-    def leave(self, job_id: str) -> None:
-        """It is done with here."""
+    def release(self, job_id: str) -> None:
+        """Mark an id as no longer in use."""
         self._in_use.discard(job_id)
         self._left[job_id] = None
         if len(self._left) > REMEMBERED:

@@ -1,4 +1,4 @@
-"""One job while it runs: its stage, ids, status and times. Tells listeners and the journal."""
+"""The state of one job while it runs: stage, ids, status, times. Tells listeners and the journal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from opus_async.transport.dispatch import Dispatcher
 
 
 class JobRun:
-    """What is known of one job while it runs; belongs to one task."""
+    """The state of one job while it runs; belongs to one task.
+
+    Args:
+        request: What the job is asked to do.
+        index: The row's position in its run, from 0.
+        platform: The platform adapter.
+        notify: Called with events.
+        journal: Records what must outlive this process; None for nothing.
+    """
 
     def __init__(
         self,
@@ -41,7 +49,7 @@ class JobRun:
         """Whether the platform is known to have such a job, once it has an id."""
         self.status: JobStatus | None = None
         self.end: Ended | None = None
-        """How its end was noticed; None where nobody waited for it."""
+        """How its end was noticed; None where it was not waited for."""
         self.collected = JobResult()
         self.error: OpusError | None = None
         self.journal = journal
@@ -78,23 +86,23 @@ class JobRun:
         return self.status
 
     async def job_created(self, remote_id: str) -> None:
-        """It has an id."""
+        """Note the id of the new job, and tell the journal."""
         self.job_id, self.alias = remote_id, None
         if self.journal:
             await self.journal.job_created(remote_id)
 
     async def start_accepted(self) -> None:
-        """It is known to run."""
+        """Tell the journal that it is known to run."""
         if self.journal:
             await self.journal.start_accepted(self.known_id)
 
     async def restart_forbidden(self, doubt: StartDoubt) -> None:
-        """Something was learned of its start that forbids another one."""
+        """Tell the journal what was learned of its start that forbids another start request."""
         if self.journal:
             await self.journal.restart_forbidden(self.known_id, doubt)
 
     def status_seen(self, status: JobStatus) -> None:
-        """The platform shows this status."""
+        """Note a status, and tell journal and listeners."""
         self.status = status
         alias = self._alias_of(self.known_id)
         if alias is not None and alias != self.alias:
@@ -107,7 +115,7 @@ class JobRun:
             self._notify(JobStatusSeen(index=self.index, key=self.key, job_id=self.known_id, status=status))
 
     def enter_stage(self, stage: str) -> None:
-        """The next stage begins."""
+        """Begin the next stage."""
         self._clock()
         self.stage = stage
         if self._notify.active:
@@ -125,10 +133,13 @@ class JobRun:
         return MappingProxyType({**self._timings, "total": self._now() - self._began})
 
     def finish(self, hint: Callable[[NextStep], str]) -> JobOutcome:
-        """The outcome; raises the error when no terminal status is known, unless it is paused.
+        """Tell listeners that it is done, and make the outcome.
 
         Args:
-            hint: How whoever uses this library takes a next step.
+            hint: How a next step is taken, for errors.
+
+        Raises:
+            OpusError: No terminal status is known, and it is not paused.
         """
         timings = self.timings()
         paused = isinstance(self.error, JobPaused)

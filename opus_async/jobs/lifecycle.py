@@ -1,9 +1,9 @@
-"""How one job runs, from inputs to outcome, said in terms of the platform. There is one way, and this is it.
+"""How one job runs, from inputs to outcome, on any platform.
 
 bind -> prepare (files) -> create (an id, no bill yet) -> start (the bill) -> watch -> collect
 
-An id is used for one job alone, and only where it was made: one that comes again is refused and another job
-made, and one that was made for another version or workflow is never started.
+An id belongs to one job: when the platform gives one out again, it is refused and another job made. A job
+that was made for another version or workflow is never started.
 
 With a :class:`~opus_async.platform.JobJournal` each step that must outlive the process is recorded in time;
 with a :class:`~opus_async.platform.RecoveredJob` the work of an earlier process is continued.
@@ -14,25 +14,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic
+from typing import Generic, TypeAlias
 
 from opus_async.config import RetryPolicy
-from opus_async.error_codes import NextAction, NextStep, no_hint
-from opus_async.errors import (
-    DeadlineExceeded,
-    InvalidInputs,
-    JobPaused,
-    OpusError,
-    ProtocolError,
-    with_hint,
-)
+from opus_async.error_codes import no_hint
+from opus_async.errors import InvalidInputs, JobPaused, OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
-from opus_async.gaps import gapped, literal
-from opus_async.input_problems import InputProblem, bad_argument
+from opus_async.gaps import gapped
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.job_run import JobRun
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
+from opus_async.jobs.request_check import is_timeout, problems_of
+from opus_async.jobs.run_errors import Hint, deadline_exceeded, located, unexpected, what_is_left
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, JobStatus
@@ -55,7 +49,10 @@ from opus_async.transport.dispatch import Dispatcher
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
 MAX_CREATES = 5
-"""Jobs made for one row: an id that is another job's comes from a cache in between, and soon no more."""
+"""Jobs made for one row: a job id that comes twice comes from a cache in between, and soon no more."""
+
+Find: TypeAlias = Callable[[], Awaitable[JobStatus]]
+"""Reads the status of a job."""
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
@@ -66,9 +63,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         watcher: The status poller.
         policy: What to do with an uncertain start; see :mod:`opus_async.jobs.start`.
         job_timeout: Seconds for a job whose request names none; None waits for ever.
-        notify: Where stage changes go.
-        ids: Which job ids are taken, shared by all that runs jobs there; None for its own.
-        hint: How whoever uses this library takes a next step; empty for nothing.
+        notify: Called with events.
+        ids: Which job ids are taken, shared by all runs of jobs on the same platform; None for its own.
+        hint: Says how a next step is taken, for errors; empty for nothing.
 
     Attributes:
         platform: The platform adapter.
@@ -84,7 +81,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         job_timeout: float | None,
         notify: Dispatcher,
         ids: JobIds | None = None,
-        hint: Callable[[NextStep], str] = no_hint,
+        hint: Hint = no_hint,
     ) -> None:
         self.abandoned: list[str] = []
         self.platform = platform
@@ -104,7 +101,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         past: RecoveredJob = NEW_JOB,
         journal: JobJournal | None = None,
         on_paused: OnPaused = WhenPaused.WAIT,
-        find: Callable[[], Awaitable[JobStatus]] | None = None,
+        find: Find | None = None,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
 
@@ -112,11 +109,11 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             request: What it is asked to do. Of a job that was accepted already nothing but its key and
                 time-out is read.
             index: The row's position in its run.
-            past: State that an earlier process left.
-            journal: Told of what must outlive this process.
+            past: State of the job that an earlier process left.
+            journal: Records what must outlive this process.
             on_paused: What follows when the job waits for a person; see :mod:`opus_async.jobs.pausing`.
-            find: Given for a job that somebody else started, and that may not be there: asks once where it
-                stands, with retries. A wrong id, key or host ends it there; polling would bear them as an
+            find: Given for a job that somebody else started, and that may not be there: reads its status
+                once, with retries. A wrong id, key or host ends the run there; polling would bear them as an
                 outage.
 
         Returns:
@@ -126,18 +123,15 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage, and no stage where
                 ``find`` failed.
-            Superseded: The job of the past is done with, and may be run anew; only with ``past.retry``.
-            JobTakenAway: The journal said so.
+            Superseded: The earlier job counts no more, and a new one may be made; only with ``past.retry``.
+            JobTakenAway: Another process has the job now; raised by the journal.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
-        run.job_id, run.alias, run.start_sent = past.remote_id, past.alias, past.starts_sent > 0
         run.exists = find is None
-        if past.remote_id is not None:
-            self._ids.take(past.remote_id)
-            self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
+        self._attach(run, request, past)
         timeout = self._job_timeout if request.timeout is None else request.timeout
-        if _timeout_problem(timeout):
+        if not is_timeout(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
@@ -148,42 +142,36 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         except (JobTakenAway, Superseded):
             raise
         except OpusError as error:
-            run.error = self._located(error, run)
+            run.error = located(error, run, self.platform.stages)
         except TimeoutError as error:
-            run.error = self._overdue(run, timeout) if deadline.expired() else _bug(error, run)
+            run.error = (
+                deadline_exceeded(run, timeout, self.platform.stages, self._hint)
+                if deadline.expired()
+                else unexpected(error, run)
+            )
         except Exception as error:
             log.exception("job %s: unexpected", run.job_id)
-            run.error = _bug(error, run)
+            run.error = unexpected(error, run)
         except asyncio.CancelledError as cancelled:
-            self._name_what_is_left(run, cancelled)
+            self._tell_what_is_left(run, cancelled)
             raise
         finally:
             current_job.set(NO_CURRENT_JOB)
             if run.job_id is not None:
-                self._leave(run.job_id)
+                self._release(run.job_id)
         return run.finish(self._hint)
 
-    def _located(self, error: OpusError, run: JobRun) -> OpusError:
-        """The error with the job and the stage; while a job runs, what matters next is that job."""
-        stages = self.platform.stages
-        if not run.exists:
-            return error.located(job_id=run.job_id)
-        if run.stage == stages.collect:
-            error.advised(NextAction.FETCH_RESULTS)
-        elif run.stage == stages.watch:
-            error.advised(NextAction.WAIT_FOR_JOB)
-        elif run.stage == PAUSED:
-            error.advised(NextAction.ANSWER_JOB)
-        return error.located(job_id=run.job_id, stage=run.stage)
+    def _attach(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> None:
+        """Take over the job that an earlier process created, if it did."""
+        run.job_id, run.alias, run.start_sent = past.remote_id, past.alias, past.starts_sent > 0
+        if past.remote_id is not None:
+            self._ids.take(past.remote_id)
+            self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
 
     async def _get_to_run(
-        self,
-        run: JobRun,
-        request: JobRequest,
-        past: RecoveredJob,
-        find: Callable[[], Awaitable[JobStatus]] | None,
+        self, run: JobRun, request: JobRequest, past: RecoveredJob, find: Find | None
     ) -> bool:
-        """Get the job to run, whatever was done before; returns whether it was started here."""
+        """Get the job started, whatever an earlier process did; returns whether it was started here."""
         if find is not None:
             await self._find(run, request, find)
             return False
@@ -192,9 +180,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             return False
         return not past.start_accepted and await self._start(run, request, past)
 
-    async def _find(self, run: JobRun, request: JobRequest, find: Callable[[], Awaitable[JobStatus]]) -> None:
+    async def _find(self, run: JobRun, request: JobRequest, find: Find) -> None:
         """See that there is such a job. An end that is not COMPLETED is left to the watcher to confirm."""
-        if problems := _problems(request):
+        if problems := problems_of(request):
             raise InvalidInputs(problems)
         run.enter_stage(self.platform.stages.watch)
         status = await find()
@@ -203,7 +191,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.status_seen(status)
 
     async def _ask(self, run: JobRun, past: RecoveredJob, retry: RetryRequest) -> None:
-        """Ask the job of a row that is tried again; returns if it is the row's job after all."""
+        """Ask the earlier job of a row that is tried again; returns if it is the row's job after all."""
         run.enter_stage(self.platform.stages.watch)
         status = await self._old_jobs.ask(run.known_id, retry, accepted=past.start_accepted, doubt=past.doubt)
         await run.start_accepted()
@@ -211,7 +199,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             run.status_seen(status)
 
     async def _start(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
-        """Get a job to run that is not known to; returns whether it was started here."""
+        """Start a job that is not known to run; returns whether it was started here."""
         platform, stages = self.platform, self.platform.stages
         starts_sent = past.starts_sent
         if past.starts_sent and await self._start_took_effect(run, past):
@@ -220,7 +208,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             platform.orphaned_jobs += not past.starts_sent
             await self._supersede(run)
         run.enter_stage(stages.bind)
-        if problems := _problems(request):
+        if problems := problems_of(request):
             raise InvalidInputs(problems)
         bound = await platform.bind(request)
         run.enter_stage(stages.prepare)
@@ -250,17 +238,17 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         await run.job_created(job_id)
 
     async def _supersede(self, run: JobRun) -> None:
-        """The job that was there is no use; a new one is made."""
+        """Record that a new job takes the place of the earlier one."""
         if run.journal:
             await run.journal.job_superseded(run.known_id)
         self._forget(run)
 
     def _forget(self, run: JobRun) -> None:
-        self._leave(run.known_id)
+        self._release(run.known_id)
         run.job_id = None
 
-    def _leave(self, job_id: str) -> None:
-        self._ids.leave(job_id)
+    def _release(self, job_id: str) -> None:
+        self._ids.release(job_id)
         self.platform.release(job_id)
 
     async def _start_took_effect(self, run: JobRun, past: RecoveredJob) -> bool:
@@ -268,7 +256,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         run.enter_stage(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
         if not await self._starter.start_took_effect(
-            run.known_id, lost, orders=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
+            run.known_id, lost, starts_sent=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
         ):
             run.start_sent = False
             return False
@@ -290,17 +278,17 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         await self._starter.start(
             run.known_id,
             ready,
-            orders=starts_sent,
+            starts_sent=starts_sent,
             before_send=before_send,
             on_doubt=run.restart_forbidden,
         )
         await run.start_accepted()
 
     async def _wait(self, run: JobRun, *, started_here: bool, on_paused: OnPaused) -> None:
-        """Wait for the end, through as many pauses as are answered here.
+        """Wait until the job ends, through as many pauses as are answered here.
 
         Raises:
-            JobPaused: It waits for a person, and that is to be handed back.
+            JobPaused: It waits for a person, and nobody answers it here.
         """
         if run.stage != self.platform.stages.watch:
             run.enter_stage(self.platform.stages.watch)
@@ -325,7 +313,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             poll_now = True
 
     async def _resume(self, run: JobRun, status: JobStatus, on_paused: OnPaused) -> None:
-        """Have a pause answered, and the job go on.
+        """Have a pause answered, and resume the job.
 
         Raises:
             JobPaused: Nobody answers it here.
@@ -349,20 +337,13 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             )
         await self.platform.resume(run.known_id, answer)
 
-    def _name_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
+    def _tell_what_is_left(self, run: JobRun, cancelled: asyncio.CancelledError) -> None:
         """Say which job goes on, or has ended and was billed, although nobody waits for it here any more."""
         if not run.start_sent or run.journal:  # a journal knows it, and for longer than we do
             return
-        row = f"row {run.index}" if run.key is None else f"row {run.index}, key {run.key!r}"
-        if run.ended:
-            completed = run.status == JobStatus.COMPLETED
-            action = NextAction.FETCH_RESULTS if completed else NextAction.READ_AUDIT
-            left = f"Job {run.job_id} ({row}) ended as {run.status}"
-        else:
+        if not run.ended:
             self.abandoned.append(run.known_id)
-            action = NextAction.WAIT_FOR_JOB
-            left = f"Job {run.job_id} ({row}) may go on remotely"
-        left = with_hint(left, self._hint(NextStep(action, run.job_id)))
+        left = what_is_left(run, self._hint)
         cancelled.add_note(left)
         log.warning("Cancelled. %s", left)
 
@@ -374,70 +355,3 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             if past.retry is not None:
                 give_way_if_accepted(past.retry, error)
             raise
-
-    def _overdue(self, run: JobRun, timeout: float | None) -> DeadlineExceeded:
-        action = NextAction.ALLOW_MORE_TIME
-        if run.ended:
-            action = NextAction.FETCH_RESULTS
-            what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
-        elif not run.exists:
-            action = NextAction.WAIT_FOR_JOB
-            what = "its status could not be read"
-        elif not run.start_sent:
-            what = "nothing was started"
-        elif run.stage == self.platform.stages.start:
-            action = NextAction.LOOK_AT_JOB
-            what = "it may have been started: look at it before running it again"
-        else:
-            action = NextAction.WAIT_FOR_JOB
-            what = "it goes on remotely"
-        error = DeadlineExceeded(
-            gapped(
-                f"No outcome after {{}} s; {literal(what)}. Give it a longer timeout if this is normal.",
-                f"{timeout:g}",
-            ),
-            last_status=run.status,
-            job_id=run.job_id,
-            stage=run.stage,
-        )
-        waits = action is NextAction.WAIT_FOR_JOB
-        error.advised(action, self._hint(NextStep(action, run.job_id)) if waits else "")
-        return error
-
-
-def _bug(error: Exception, run: JobRun) -> OpusError:
-    """One row's surprise must not end the others: it becomes that row's error, with its job id."""
-    surprise = OpusError(
-        gapped(
-            f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async or of a disk; the log "
-            "has the traceback",
-            error,
-        ),
-        job_id=run.job_id,
-        stage=run.stage,
-    )
-    surprise.__cause__ = error
-    return surprise
-
-
-def _problems(request: JobRequest) -> list[InputProblem]:
-    """What is wrong with a row beside its inputs."""
-    problems = [
-        bad_argument(f"{name} is a {type(value).__name__}, not text")
-        for name in ("title", "description", "key", "version_id")
-        if (value := getattr(request, name)) is not None and not isinstance(value, str)
-    ]
-    version = request.version_number
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
-        problems.append(bad_argument(f"version_number is a {type(version).__name__}, not a whole number"))
-    if problem := _timeout_problem(request.timeout):
-        problems.append(bad_argument(problem))
-    return problems
-
-
-def _timeout_problem(timeout: Any) -> str | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        return f"timeout is {timeout!r}, not a number of seconds above 0"
-    return None

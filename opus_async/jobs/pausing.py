@@ -1,4 +1,4 @@
-"""What follows when a job pauses for a person: it is waited for, handed back, or answered and resumed."""
+"""What happens when a job pauses for a person: it is waited for, handed back, or answered and resumed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PausedJob:
 
 
 class WhenPaused(enum.Enum):
-    """What follows when a job pauses, where nobody answers it from here."""
+    """What happens when a job pauses, where there is no function that answers it."""
 
     WAIT = "wait"
     """It is polled on, rarely, until a person has acted on the platform and it ends."""
@@ -47,7 +47,7 @@ OnPaused: TypeAlias = WhenPaused | Answer
 
 
 async def answer_from(answer: Answer, job: PausedJob) -> str | None:
-    """What the caller's function says to a paused job.
+    """Call the function that answers a paused job, sync or async.
 
     Raises:
         OpusError: It raised something; the job is still paused.

@@ -6,7 +6,7 @@ error                                                      the wait
 ``InvalidInputs``, ``ConfigurationError``                  ends at once: it will never be otherwise
 401, 403; 404 of a job that is not known to exist          ends at the third in a row: one can be a gateway's
 ``HostDown``                                               ends where the policy bounds an outage
-another refusal, an answer that makes no sense             ends after ``patience``; sooner if the platform
+another refusal, a response that is not understood         ends after ``patience``; sooner if the platform
                                                            answers well otherwise
 a broken connection, 5xx, 429                              goes on; ends after ``outage`` where there is one
 =========================================================  ===================================================
@@ -36,16 +36,16 @@ log = logging.getLogger("opus_async.jobs.watch")
 DENIALS_BELIEVED = 3
 """Consecutive denials that are believed (401, 403, 404 of a foreign job): one can be a gateway's."""
 OWN_ERROR_AFTER = 30.0
-"""Seconds after which answers about one job that nobody can read are its own trouble, if the platform answers
-well otherwise: longer than a node of it takes to be replaced."""
+"""Seconds after which unreadable responses about one job end the wait for it, if the platform answers well
+otherwise: longer than it takes to replace a broken server behind it."""
 
 
 class PollErrors:
-    """Judges the errors of polling.
+    """Decides which errors of polling end the wait for a job.
 
     Args:
         patience: Seconds for which malformed or contradictory answers about a job are tolerated.
-        outage: Seconds for which the platform may be gone; None for as long as it takes.
+        outage: Seconds for which the platform may be down; None for as long as it takes.
     """
 
     def __init__(self, patience: float, outage: float | None) -> None:
@@ -53,7 +53,16 @@ class PollErrors:
         self._outage = outage
 
     async def ends_wait(self, job: WatchedJob, error: OpusError, now: float) -> bool:
-        """Whether this error, the next one in a row, ends the wait for the job; counts it."""
+        """Count an error of polling a job, one more in a row.
+
+        Args:
+            job: The job.
+            error: What the poll of it gave.
+            now: Seconds of the event loop's clock.
+
+        Returns:
+            Whether it ends the wait for the job.
+        """
         job.consecutive_errors += 1
         if job.failing_since is None:
             job.failing_since = now
@@ -74,7 +83,7 @@ class PollErrors:
         return over or await _is_its_own(job, error, lasting)
 
     def _is_bounded(self, job: WatchedJob, error: OpusError) -> bool:
-        """Whether it is borne for a while only: what fails for every job ends by the host, if it may end."""
+        """Whether the error is tolerated for a limited time only."""
         bounded = (self._outage is not None and isinstance(error, APIError)) or (
             job.return_when_seen and isinstance(error, ServerError)
         )
@@ -87,7 +96,7 @@ class PollErrors:
 
 
 async def _is_its_own(job: WatchedJob, error: OpusError, lasting: float) -> bool:
-    """Whether only one job is answered like that: then no waiting for the platform will help it."""
+    """Whether only this job gets such an error: then waiting for the platform does not help."""
     answered = not isinstance(error, TransportError) or error.request_sent
     if lasting < OWN_ERROR_AFTER or not answered or not _is_lasting(error):
         return False
@@ -95,7 +104,7 @@ async def _is_its_own(job: WatchedJob, error: OpusError, lasting: float) -> bool
 
 
 def _is_lasting(error: OpusError) -> bool:
-    """Whether waiting is unlikely to help: an answer about this very job, or a connection that cannot be."""
+    """Whether waiting is unlikely to help: a refusal, or a connection that cannot be made."""
     if isinstance(error, TransportError):
         return not error.retryable
     refused = isinstance(error, APIError) and error.status < 500 and error.status != 429  # noqa: PLR2004 - HTTP

@@ -1,4 +1,4 @@
-"""When a job is asked about again: what is known of a workflow's run times, and arithmetic on it.
+"""When a job is polled next: the run times learned for a workflow, and arithmetic on them.
 
 Pure: no clock, no asyncio; seconds go in, seconds come out.
 """
@@ -10,24 +10,24 @@ from collections import deque
 from dataclasses import dataclass
 
 MIN_INTERVAL = 0.5
-"""Seconds. Noticing an end sooner than half a second after it buys nobody anything and costs polls."""
+"""Seconds. Noticing an end sooner than half a second after it is of no use and costs polls."""
 BLIND_POLLS = 100
-"""Polls a second over all jobs of a workflow of unknown run time: the first ends teach the rest."""
+"""Polls a second over all jobs of a workflow of unknown run time, until the first ends tell it."""
 SAMPLES = 256
 """Run times remembered per workflow; the newest count."""
-ENOUGH = 5
-"""Run times that make a workflow known."""
+MIN_SAMPLES = 5
+"""Run times after which those of a workflow count as known."""
 WAITING_CAP = 300.0
-"""Seconds. A job parked for a person is asked about at least every five minutes."""
+"""Seconds. A job that waits for a person is polled at least every five minutes."""
 FIRST_POLL_UNKNOWN = 60.0
-"""Seconds until the first look at a job of unknown run time whose end the platform has promised to tell."""
+"""Seconds until the first poll of a job of unknown run time about which a callback is expected."""
 OVERDUE_FACTOR = 1.25
 """Factor over the 90th percentile after which a job whose callback did not come is polled."""
 OUTLIER_FACTOR = 4.0
-"""Times the median: a run time beyond it is one that the others need not wait for."""
+"""Factor over the median beyond which a run time counts as an outlier."""
 MAX_INTERVAL = 1800.0
-"""Seconds. An overdue job, and one of unknown run time, is asked about at least every half hour; where jobs
-take longer than that, once in the time that half of them take."""
+"""Seconds. An overdue job, and one of unknown run time, is polled at least every half hour; where jobs take
+longer than that, once in the time that half of them take."""
 
 
 class RunTimeStats:
@@ -43,7 +43,7 @@ class RunTimeStats:
         self._sorted: list[float] = []
 
     def learn(self, seconds: float) -> None:
-        """Remember one."""
+        """Remember a run time."""
         self.seen += 1
         if len(self._recent) == SAMPLES:
             del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
@@ -52,8 +52,8 @@ class RunTimeStats:
 
     @property
     def known(self) -> bool:
-        """Whether enough were seen to rely on them."""
-        return len(self._sorted) >= ENOUGH
+        """Whether enough run times were seen to rely on them."""
+        return len(self._sorted) >= MIN_SAMPLES
 
     def quantile(self, share: float) -> float:
         """The run time that this share of jobs stays under; only when ``known``."""
@@ -62,7 +62,7 @@ class RunTimeStats:
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """How long to wait until a job is asked about again. Pure arithmetic.
+    """How long to wait until a job is polled again.
 
     Attributes:
         detect_lag: The wanted mean delay of noticing the end, as a share of the run time.
@@ -71,17 +71,17 @@ class PollSchedule:
     detect_lag: float
 
     def interval(self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None) -> float:
-        """Seconds until the next look.
+        """Seconds until the next poll.
 
-        A mean delay of L needs looks 2 L apart. While a workflow is unknown its run time is at least the
-        age, so the interval grows with the age. Once it is known nobody asks before the quick ones end, and
-        a job that outlives nearly all others is asked by its age again.
+        A mean delay of L needs polls 2 L apart. While the run time of a workflow is unknown it is at least
+        the age, so the interval grows with the age. Once it is known, no job is polled before the quick ones
+        end, and a job that outlives nearly all others is polled by its age again.
 
         Args:
             age: Seconds since the job was started.
             times: What was learned for its workflow.
             crowd: Jobs of that workflow watched now.
-            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
+            waiting_for: Seconds since it was first seen waiting for a person; None when it does not.
         """
         if waiting_for is not None:
             return min(max(self._spacing(age), waiting_for / 2), WAITING_CAP)
@@ -96,17 +96,18 @@ class PollSchedule:
     def interval_with_callback(
         self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None
     ) -> float:
-        """Seconds until the next look at a job whose end will be told: the net under a call that gets lost.
+        """Seconds until the next poll of a job about which a callback is expected, in case that gets lost.
 
-        A known workflow's jobs are left alone until nearly all of them have ended. A lost call is found
-        after a quarter of the run time, in a workflow of unknown run time after twice as long again. Of a
-        crowd that was started together the first to end are the quick ones: they say nothing of the others.
+        Where run times are known, a job is not polled until nearly all others would have ended. A lost
+        callback is noticed after a quarter of the run time; where run times are unknown, after twice as long
+        again. Of jobs that were started together the first to end are the quick ones, which say nothing of
+        the others.
 
         Args:
             age: Seconds since the job was started.
             times: What was learned for its workflow.
             crowd: Jobs of that workflow watched now.
-            waiting_for: Seconds since it was first seen parked for a person; None when it is not.
+            waiting_for: Seconds since it was first seen waiting for a person; None when it does not.
         """
         if waiting_for is not None:
             return self.interval(age, times, crowd, waiting_for)

@@ -1,4 +1,4 @@
-"""Whether the job that a row had gives way to a new one when the row is tried again: **it is asked first**.
+"""Whether a new job may take the place of a row's earlier one in a retry: **the earlier one is asked first**.
 
 Between the end of a job and a retry hours can lie: a status may have been wrong, a person may have run a
 failed node again. So the job is asked before another one is made:
@@ -13,14 +13,14 @@ FAILED, CANCELLED, TIMED_OUT                           it gives way
 what a job never started shows, for the whole grace    it gives way
 no such job (404)                                      it gives way if it was known to have ended badly or
                                                        never to have started, or a person said so; else
-                                                       nobody can tell
-it is denied, it cannot be read, looks contradict      nobody can tell
+                                                       it cannot be known
+it is denied, it cannot be read, looks contradict      it cannot be known
 each other
 the host is down, the key is refused                   that is no answer about this job
 =====================================================  ====================================================
 
-Where nobody can tell, and where a job that completed or runs is not of what the row asks for by now, an error
-is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
+Where it cannot be known, and where a job that completed or runs was for other inputs than the row has now, an
+error is raised and the row waits for a person; with ``accept_second_bill`` the job gives way.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from opus_async.models import JobStatus
 from opus_async.platform import Platform, RetryRequest, StartDoubt
 
 _OF_THIS_JOB = (AmbiguousExecution, NotFound, PermissionDenied, ProtocolError, ServerError, ValidationFailed)
-"""What says something of one job alone; the rest would meet any job, and a later session asks again."""
+"""Errors that concern one job alone; any other would meet every job, and a later session asks again."""
 
 
 class Superseded(Exception):
-    """A job is done with for its row, and a new one may be made; raised only where that was wanted."""
+    """Raised when a row's earlier job counts no more and a new one may be made; only in a retry."""
 
 
 class PreviousJobs:
-    """Asks jobs whose rows are to be tried again.
+    """Asks the platform about the earlier jobs of rows that are retried.
 
     Args:
         platform: The platform adapter.
@@ -66,10 +66,10 @@ class PreviousJobs:
     async def ask(
         self, job_id: str, retry: RetryRequest, *, accepted: bool, doubt: StartDoubt | None = None
     ) -> JobStatus:
-        """Ask a job.
+        """Find out whether a row's earlier job is still its job.
 
         Args:
-            job_id: Which.
+            job_id: The earlier job.
             retry: What is known of it, and what may be done.
             accepted: Whether its order is known to have been obeyed.
             doubt: What was learned of its start.
@@ -78,8 +78,8 @@ class PreviousJobs:
             COMPLETED, or a status that is no end: it is the row's job, as before.
 
         Raises:
-            Superseded: A new one may be made.
-            OpusError: It cannot be told.
+            Superseded: A new job may be made.
+            OpusError: It cannot be known.
         """
         try:
             status = await self._status(job_id, retry, accepted=accepted, doubt=doubt)
@@ -123,6 +123,6 @@ class PreviousJobs:
 
 
 def give_way_if_accepted(retry: RetryRequest, error: OpusError) -> None:
-    """Raise Superseded where this error is all that keeps a new job back, and a second bill is accepted."""
+    """Raise Superseded if this error is all that stands against a new job, and a second bill is accepted."""
     if retry.accept_second_bill and isinstance(error, _OF_THIS_JOB):
         raise Superseded from error

@@ -1,4 +1,4 @@
-"""Refusals that may be one row's or every row's: what becomes of other rows at the same stage tells.
+"""Errors that may be one row's or every row's: what becomes of other rows at the same stage tells.
 
 A row that met one is put aside, neither failed nor given back. Another row that gets past that stage shows
 that it was the first one's own. Several in a row that do not, or none that does, show that it is every row's.
@@ -14,11 +14,11 @@ from opus_async.errors import OpusError
 WorkT = TypeVar("WorkT")
 
 WITNESSES = 3
-"""Rows that must meet the same before it is believed of all: two odd ones may stand beside each other."""
+"""Rows that must meet an error before it counts as every row's: two odd rows may be neighbours."""
 
 
 class SuspectRow(NamedTuple, Generic[WorkT]):
-    """A row that was put aside, and what it met."""
+    """A row that was put aside, and the error that it met."""
 
     work: WorkT
     error: OpusError
@@ -33,30 +33,30 @@ class SharedErrors(Generic[WorkT]):
         self._passed: set[str] = set()
 
     def add(self, work: WorkT, error: OpusError) -> bool:
-        """Put a row aside; returns whether there are enough now to believe it of all rows."""
+        """Put a row aside; returns whether the error now counts as every row's."""
         met = self._open.setdefault(error.stage or "", [])
         met.append(SuspectRow(work, error))
         return len(met) >= WITNESSES
 
     def passed(self, *stages: str) -> None:
-        """A row got past these stages: what others met there was their own."""
+        """Note that a row got past these stages: errors that others met there were their own."""
         for stage in stages:
             self._passed.add(stage)
             self._own += self._open.pop(stage, ())
 
     def own(self) -> list[SuspectRow[WorkT]]:
-        """Those whose trouble was proved to be their own since this was last asked."""
+        """Take the rows whose error proved to be their own since the last call."""
         own, self._own = self._own, []
         return own
 
     def conclude(self, *, has_run: bool) -> OpusError | None:
-        """No other row comes any more: what is left in doubt is a row's own if ever one got past its stage.
+        """Decide when no more rows come: an error is a row's own if any row ever got past that stage.
 
         Args:
             has_run: Whether a row of this batch has ever completed.
 
         Returns:
-            What every row met that tried; None when nothing of the kind is left.
+            The error of every row; None when none is left in doubt.
         """
         for stage in list(self._open):
             if has_run or stage in self._passed:

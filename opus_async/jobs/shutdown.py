@@ -1,4 +1,4 @@
-"""How a session is brought to an end before its rows are: asked by a person, a policy or a failure."""
+"""Ends a session early: a person asked for it, the halt policy was reached, or all rows would fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ShutdownMode(enum.IntEnum):
     DRAIN = 2
     """Admit no more rows; wait for a while, and only for those near their end."""
     CANCEL = 3
-    """Leave everything as it stands."""
+    """End at once; jobs that run go on remotely."""
 
 
 class StopKind(enum.StrEnum):
@@ -55,7 +55,7 @@ class StopKind(enum.StrEnum):
     LEDGER_UNWRITABLE = "ledger_unwritable"
     DISK_FULL = "disk_full"
     SHORTAGE = "shortage"
-    """This machine has none left of what the error names: open files, say."""
+    """This machine ran out of what the error names: open files, say."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
 
@@ -65,7 +65,7 @@ class HaltReached:
     """The failures that reached a halt policy.
 
     Attributes:
-        policy: That was reached.
+        policy: The policy that was reached.
         failed: Rows of the session that ended otherwise than completed.
         ended: Rows of the session that ended.
     """
@@ -93,16 +93,19 @@ class Reason:
 
 
 class ShutdownControl:
-    """Brings a session to its end; safe to call from signal handlers of the event loop.
+    """The shutdown of one session; safe to call from signal handlers of the event loop.
+
+    Args:
+        drain_seconds: How long DRAIN waits for jobs, at most.
 
     Attributes:
-        pace: How it goes on.
+        mode: How the session goes on.
         reason: Why it ends early; None as long as it does not. The first reason stays, but for an
             interrupt, which a person asked for.
     """
 
     def __init__(self, *, drain_seconds: float = DRAIN_SECONDS) -> None:
-        self.pace = ShutdownMode.RUN
+        self.mode = ShutdownMode.RUN
         self.reason: Reason | None = None
         self.drain_seconds = drain_seconds
         self._changed = asyncio.Event()
@@ -110,14 +113,14 @@ class ShutdownControl:
     @property
     def admitting(self) -> bool:
         """Whether rows may be begun."""
-        return self.pace is ShutdownMode.RUN
+        return self.mode is ShutdownMode.RUN
 
     async def changed(self) -> None:
-        """Wait until the pace rises."""
+        """Wait until the mode escalates."""
         await self._changed.wait()
 
     async def wait_or_shutdown(self, wait: Coroutine[Any, Any, None]) -> None:
-        """Wait for this, but no longer than until the pace rises."""
+        """Wait for a coroutine, but no longer than until the mode escalates; then it is cancelled."""
         tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self.changed())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -126,25 +129,25 @@ class ShutdownControl:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def end(self, pace: ShutdownMode, reason: Reason) -> None:
-        """Go on like this from here on, or faster."""
+    def end(self, mode: ShutdownMode, reason: Reason) -> None:
+        """Escalate to this mode; a lower one than now changes nothing."""
         if self.reason is None or (reason.exit is Exit.INTERRUPTED and self.reason.exit is not reason.exit):
             self.reason = reason
-        if pace <= self.pace:
+        if mode <= self.mode:
             return
-        self.pace = pace
+        self.mode = mode
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     def interrupt(self) -> None:
-        """Ctrl-C: the first time drain, the second time leave."""
-        pace = ShutdownMode.DRAIN if self.pace < ShutdownMode.DRAIN else ShutdownMode.CANCEL
-        self.end(pace, Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED))
+        """Escalate as at Ctrl-C: the first time to DRAIN, the second time to CANCEL."""
+        mode = ShutdownMode.DRAIN if self.mode < ShutdownMode.DRAIN else ShutdownMode.CANCEL
+        self.end(mode, Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED))
 
     def fail_all(self, error: OpusError) -> None:
-        """Something would meet every row: stop at once, and fail none of them for it."""
-        pace = ShutdownMode.CANCEL if isinstance(error, LedgerError | HostDown) else ShutdownMode.DRAIN
-        self.end(pace, Reason(_kind_of(error), _exit_of(error), error))
+        """Stop for an error that every row would meet; no row fails for it."""
+        mode = ShutdownMode.CANCEL if isinstance(error, LedgerError | HostDown) else ShutdownMode.DRAIN
+        self.end(mode, Reason(_kind_of(error), _exit_of(error), error))
 
 
 _KINDS: tuple[tuple[type[OpusError], StopKind], ...] = (

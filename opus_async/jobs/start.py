@@ -1,11 +1,11 @@
-"""How the order that starts a bill is given: what may follow it is decided by evidence alone.
+"""Starts a job, and its bill: whether the order may be sent again is decided by evidence alone.
 
-Only two answers prove by themselves that an order was not obeyed: no byte of it left, or a 429. After any
-other answer that is no clear yes the platform judges, check by check, on evidence of its own kind, for the
-length of a grace: that of the policy or the time after which the platform shows a start, whichever is longer.
-While the platform says that no evidence can be had yet, the clock of the grace stands still. ``VERDICTS``
-says what follows; ``docs/starting-a-job.md`` explains it to users. What remains is a platform that shows an
-accepted, queued run exactly like an unstarted one for longer than the grace.
+Only two failures prove by themselves that an order was not obeyed: no byte of it was sent, or a 429. After
+any other response that is not a success the platform checks, look by look, on evidence of its own kind, for
+the length of a grace: that of the policy or the time after which the platform shows a start, whichever is
+longer. While the platform says that no evidence can be had yet, the clock of the grace stands still.
+``VERDICTS`` says what follows; ``docs/starting-a-job.md`` explains it to users. The risk that remains: a
+platform that shows an accepted, queued run exactly like an unstarted one for longer than the grace.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ log = logging.getLogger("opus_async.jobs.lifecycle")
 MAX_START_REQUESTS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
 """Orders for one job in all, by ``RetryPolicy.on_ambiguous``."""
 CHECK_SCHEDULE = (0.0, 0.1, 0.3, 0.6, 1.0)
-"""When to look after a lost answer, as shares of the grace: most show at the first look."""
+"""When to look after a lost response, as shares of the grace: most starts show at the first look."""
 REFUSAL_CHECK_SCHEDULE = (0.0, 0.4, 0.9)
 """When to look after a refusal of the first order, as shares of ``REFUSAL_WINDOW``, or of a shorter grace."""
 REFUSAL_WINDOW = 3.0
-"""Seconds. A refusal is rarely wrong: three looks find an order that was obeyed all the same."""
+"""Seconds. A refusal is rarely wrong: three looks find an order that was obeyed nevertheless."""
 CHECKS_REQUIRED = 3
 """Looks that must succeed and agree before a job counts as never started."""
 CHECKS_AFTER_DIFFERENCE = 2
-"""Looks more when a difference was seen, for it to be seen again."""
+"""Further looks after a difference was seen, to see it again."""
 RECHECK_DELAY = 1.0
 """Seconds, at least, between the further looks that follow when looks fail."""
 
 
 class Shown(enum.Enum):
-    """What all looks at a job together show."""
+    """What all looks at a job together show of its start."""
 
     STARTED = "started"
     NOT_STARTED = "not started"
-    """Every look that could be had shows what a job never started shows, for the whole grace."""
+    """Every look that succeeded shows what a job never started shows, for the whole grace."""
     CONTRADICTORY = "contradictory"
     """A difference was seen, and no run."""
     NOTHING = "nothing"
-    """Too few looks could be had."""
+    """Too few looks succeeded."""
 
 
 class Verdict(enum.Enum):
-    """What follows."""
+    """What follows an uncertain start."""
 
     RUNS = "runs"
     ORDER_AGAIN = "ordered again"
@@ -70,8 +70,8 @@ VERDICTS: Mapping[tuple[StartAnswer, Shown], Verdict] = {
     (StartAnswer.REFUSED, Shown.CONTRADICTORY): Verdict.AMBIGUOUS,
     (StartAnswer.REFUSED, Shown.NOTHING): Verdict.AMBIGUOUS,
 }
-"""Answer and what looks show -> what follows. ``_verdict`` adds what the policy and the orders before allow:
-both only ever turn "ordered again" and "refused" into "ambiguous"."""
+"""Response and what looks show -> what follows. ``_verdict`` adds what policy and earlier orders allow: both
+only ever turn "ordered again" and "refused" into "ambiguous"."""
 
 ReadyT_contra = TypeVar("ReadyT_contra", contravariant=True)
 
@@ -84,7 +84,7 @@ async def _nothing() -> None:
 
 
 async def _untold(_: StartDoubt) -> None:
-    """Nobody has to remember it."""
+    """Record nothing."""
 
 
 class StartTarget(Protocol[ReadyT_contra]):
@@ -101,12 +101,12 @@ class StartTarget(Protocol[ReadyT_contra]):
 
 
 class JobStarter(Generic[ReadyT]):
-    """Gives the order to start.
+    """Starts jobs of one platform.
 
     Args:
-        platform: Who is ordered and asked.
+        platform: Starts jobs and checks uncertain starts.
         policy: ``execute_grace``, ``on_ambiguous`` and, for looks that fail, ``max_elapsed``.
-        sleep: Injected by tests.
+        sleep: Waits so many seconds.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class JobStarter(Generic[ReadyT]):
         job_id: str,
         ready: ReadyT,
         *,
-        orders: int = 0,
+        starts_sent: int = 0,
         before_send: Callable[[], Awaitable[None]] = _nothing,
         on_doubt: OnDoubt = _untold,
     ) -> None:
@@ -135,17 +135,18 @@ class JobStarter(Generic[ReadyT]):
         Args:
             job_id: The job.
             ready: What its start sends.
-            orders: Orders that an earlier process gave, and that :meth:`start_took_effect` found not obeyed.
+            starts_sent: Orders that an earlier process sent, and that :meth:`start_took_effect` found not
+                obeyed.
             before_send: Awaited before every order that is sent.
-            on_doubt: Told what a later process has to know.
+            on_doubt: Called with what a later process has to know.
 
         Raises:
-            AmbiguousExecution: It cannot be known.
-            OpusError: It was not started: proved by the answer, or refused and looked at.
+            AmbiguousExecution: It cannot be known whether it was started.
+            OpusError: It was not started: proved by the response, or refused and looked at.
         """
         while True:
             await before_send()
-            orders += 1
+            starts_sent += 1
             try:
                 return await self._platform.start(job_id, ready)
             except AmbiguousStart as error:
@@ -155,22 +156,22 @@ class JobStarter(Generic[ReadyT]):
             )
             if uncertain.answer is StartAnswer.REFUSED:
                 await on_doubt(StartDoubt.REFUSED)
-            shown = await self._look(job_id, uncertain, orders, on_doubt=on_doubt)
-            verdict = self._verdict(uncertain, shown, orders)
+            shown = await self._look(job_id, uncertain, starts_sent, on_doubt=on_doubt)
+            verdict = self._verdict(uncertain, shown, starts_sent)
             if verdict is Verdict.RUNS:
                 return None
             if verdict is Verdict.REFUSED:
                 raise uncertain.cause
             if verdict is Verdict.AMBIGUOUS:
-                raise _ambiguous(self._why(uncertain.answer, shown, orders), uncertain.cause)
-            log.warning("job %s: looks never started; ordering it again (order %d)", job_id, orders + 1)
+                raise _ambiguous(self._why(uncertain.answer, shown, starts_sent), uncertain.cause)
+            log.warning("job %s: looks never started; ordering it again (order %d)", job_id, starts_sent + 1)
 
     async def start_took_effect(
         self,
         job_id: str,
         cause: OpusError,
         *,
-        orders: int,
+        starts_sent: int,
         doubt: StartDoubt | None = None,
         on_doubt: OnDoubt = _untold,
     ) -> bool:
@@ -178,10 +179,10 @@ class JobStarter(Generic[ReadyT]):
 
         Args:
             job_id: The job.
-            cause: What is said to have happened to the order.
-            orders: How many may have left.
+            cause: The failure of the order, for messages.
+            starts_sent: How many orders may have been sent.
             doubt: What that process learned.
-            on_doubt: Told what a later process has to know.
+            on_doubt: Called with what a later process has to know.
 
         Returns:
             False when the job looks never started for the whole grace, and may be ordered again.
@@ -190,26 +191,30 @@ class JobStarter(Generic[ReadyT]):
             AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
         """
         uncertain = AmbiguousStart(cause)
-        shown = await self._look(job_id, uncertain, orders, doubt=doubt, on_doubt=on_doubt)
-        verdict = self._verdict(uncertain, shown, orders)
+        shown = await self._look(job_id, uncertain, starts_sent, doubt=doubt, on_doubt=on_doubt)
+        verdict = self._verdict(uncertain, shown, starts_sent)
         if verdict is Verdict.ORDER_AGAIN and doubt is StartDoubt.REFUSED:
             raise _ambiguous("Its order was refused, and it looks never started", cause)
         if verdict is Verdict.AMBIGUOUS:
-            raise _ambiguous(self._why(uncertain.answer, shown, orders), cause)
+            raise _ambiguous(self._why(uncertain.answer, shown, starts_sent), cause)
         return verdict is Verdict.RUNS
 
-    def _verdict(self, uncertain: AmbiguousStart, shown: Shown, orders: int) -> Verdict:
-        """What follows the order number ``orders``."""
+    def _verdict(self, uncertain: AmbiguousStart, shown: Shown, starts_sent: int) -> Verdict:
+        """What follows order number ``starts_sent``."""
         verdict = VERDICTS[uncertain.answer, shown]
-        if verdict is Verdict.ORDER_AGAIN and orders > 1 and isinstance(uncertain.cause, AuthenticationError):
+        if (
+            verdict is Verdict.ORDER_AGAIN
+            and starts_sent > 1
+            and isinstance(uncertain.cause, AuthenticationError)
+        ):
             return Verdict.REFUSED  # the key was refused twice, and nothing runs: it means no
-        if verdict is Verdict.ORDER_AGAIN and orders >= self._most:
+        if verdict is Verdict.ORDER_AGAIN and starts_sent >= self._most:
             return Verdict.AMBIGUOUS
-        if verdict is Verdict.REFUSED and (orders > 1 or self._policy.on_ambiguous == "stop"):
+        if verdict is Verdict.REFUSED and (starts_sent > 1 or self._policy.on_ambiguous == "stop"):
             return Verdict.AMBIGUOUS  # "already executed", perhaps: an earlier order may have been obeyed
         return verdict
 
-    def _why(self, answer: StartAnswer, shown: Shown, orders: int) -> str:
+    def _why(self, answer: StartAnswer, shown: Shown, starts_sent: int) -> str:
         if shown is Shown.NOTHING:
             return "The platform could not be asked whether it was obeyed"
         if shown is Shown.CONTRADICTORY:
@@ -217,13 +222,22 @@ class JobStarter(Generic[ReadyT]):
         if self._policy.on_ambiguous == "stop":
             return "It looks never started, and on_ambiguous='stop' leaves it to a person"
         if answer is StartAnswer.REFUSED:
-            return f"Order {orders} to start it was refused, and order {orders - 1} may have been obeyed late"
-        return f"It looks never started, after {orders} orders, and no more are sent for one job"
+            earlier = starts_sent - 1
+            return (
+                f"Order {starts_sent} to start it was refused, and order {earlier} may have been obeyed late"
+            )
+        return f"It looks never started, after {starts_sent} orders, and no more are sent for one job"
 
     async def looks_started(self, job_id: str, cause: OpusError, *, doubt: StartDoubt | None = None) -> bool:
         """Whether a job shows that it was ever started, whatever the policy allows to do about it.
 
-        False means that it looks never started for the whole grace.
+        Args:
+            job_id: The job.
+            cause: The failure of the order, for messages.
+            doubt: What an earlier process learned.
+
+        Returns:
+            False when it looks never started for the whole grace.
 
         Raises:
             AmbiguousExecution: It cannot be known.
@@ -237,15 +251,15 @@ class JobStarter(Generic[ReadyT]):
         self,
         job_id: str,
         uncertain: AmbiguousStart,
-        orders: int,
+        starts_sent: int,
         *,
         doubt: StartDoubt | None = None,
         on_doubt: OnDoubt = _untold,
     ) -> Shown:
         """Look at the job until it is clear what it shows, or the time for that is up."""
         visible = self._platform.start_visible_after
-        grace = max(self._policy.execute_grace, visible) * 2 ** (orders - 1)
-        if uncertain.answer is StartAnswer.REFUSED and orders == 1:
+        grace = max(self._policy.execute_grace, visible) * 2 ** (starts_sent - 1)
+        if uncertain.answer is StartAnswer.REFUSED and starts_sent == 1:
             window = min(REFUSAL_WINDOW, self._policy.execute_grace)
             window = max(window, visible / REFUSAL_CHECK_SCHEDULE[-1])
             looks = [share * window for share in REFUSAL_CHECK_SCHEDULE]
@@ -255,20 +269,20 @@ class JobStarter(Generic[ReadyT]):
         for number, moment in enumerate(self._with_more(looks, grace), 1):
             await self._sleep(moment - slept)
             slept = moment
-            standing = await self._check(job_id, uncertain)
-            while standing is StartCheck.NO_EVIDENCE_YET:  # the clock of the grace stands still
+            shown_now = await self._check(job_id, uncertain)
+            while shown_now is StartCheck.NO_EVIDENCE_YET:  # the clock of the grace stands still
                 await self._sleep(_recheck_delay(grace))
-                standing = await self._check(job_id, uncertain)
-            if standing is StartCheck.RUNNING:
+                shown_now = await self._check(job_id, uncertain)
+            if shown_now is StartCheck.RUNNING:
                 return Shown.STARTED
-            if standing is StartCheck.DIFFERENT and not differed:
+            if shown_now is StartCheck.DIFFERENT and not differed:
                 differed = True
                 await on_doubt(StartDoubt.DIFFERED)
-            agreeing += standing is StartCheck.NOT_STARTED
+            agreeing += shown_now is StartCheck.NOT_STARTED
             if differed and number >= len(looks) + CHECKS_AFTER_DIFFERENCE:
                 break
             enough = number >= len(looks) and agreeing >= CHECKS_REQUIRED
-            if enough and not differed and standing is StartCheck.NOT_STARTED:
+            if enough and not differed and shown_now is StartCheck.NOT_STARTED:
                 return Shown.NOT_STARTED
         return Shown.CONTRADICTORY if differed else Shown.NOTHING
 
@@ -277,12 +291,12 @@ class JobStarter(Generic[ReadyT]):
             return await self._platform.check_started(job_id)
         except OpusError as error:
             if isinstance(error, AuthenticationError) and isinstance(uncertain.cause, type(error)):
-                raise uncertain.cause from None  # who refuses it to checks did so to the order
+                raise uncertain.cause from None  # a key that is refused for a look was refused for the order
             why = gapped("The platform cannot be asked any more ({})", error.message)
             raise _ambiguous(why, uncertain.cause) from error
 
     def _with_more(self, looks: Sequence[float], grace: float) -> list[float]:
-        """When to look, in seconds from now; on for a while for looks that fail."""
+        """When to look, in seconds from now; with further looks in case some fail."""
         moments = list(looks)
         step = _recheck_delay(grace)
         while moments[-1] < grace + self._policy.max_elapsed:

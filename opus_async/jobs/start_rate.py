@@ -1,4 +1,4 @@
-"""How many rows may start a second on this machine."""
+"""Limits how many rows start per second on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from opus_async.transport.rates import TokenBucket
 
 
 class StartRate:
-    """See :class:`opus_async.batch.ports.RateLimiter`.
+    """Admits rows at a steady rate, first come, first served.
 
     Args:
         rate: Rows a second.
@@ -18,6 +18,6 @@ class StartRate:
         self._bucket = TokenBucket(rate)
 
     async def admit(self, rows: int) -> None:
-        """Wait until so many rows may start: first come, first served."""
+        """Wait until so many rows may start."""
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(self._bucket.reserve(now, rows))

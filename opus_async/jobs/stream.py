@@ -1,4 +1,4 @@
-"""Many at once: bounded, outcomes as they come.
+"""Runs many jobs at once, with bounded concurrency; outcomes come in the order of completion.
 
 A stream is an object, not an async generator: an abandoned generator would leave its tasks running, an
 abandoned stream cancels them. A slot is held from the moment a row is taken until its outcome is read, so
@@ -55,12 +55,12 @@ class FatalForAll(Exception):
 
 
 class WorkerPool(Generic[RowT, ItemT]):
-    """Takes rows, runs the work of each in a slot, keeps what comes out until it is read.
+    """Takes rows, runs the work of each, and keeps the items until they are read.
 
     Args:
         rows: Taken one at a time, when a slot is free.
         work: Makes the item of a row; called with its index.
-        slots: Rows between being taken and being read.
+        concurrency: Rows at once between being taken and their item being read.
         prepare: Awaited once before the first row; what it raises ends the stream.
     """
 
@@ -69,14 +69,14 @@ class WorkerPool(Generic[RowT, ItemT]):
         rows: Rows[RowT],
         work: Callable[[int, RowT], Awaitable[ItemT]],
         *,
-        slots: int,
+        concurrency: int,
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.in_flight = 0
         self._rows = rows
         self._work = work
         self._prepare = prepare
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = asyncio.Semaphore(concurrency)
         self._ready: deque[ItemT | OpusError] = deque()
         self._changed = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -85,7 +85,7 @@ class WorkerPool(Generic[RowT, ItemT]):
         """How it ended; None for a good end."""
 
     def start(self) -> None:
-        """Begin taking rows; does nothing when begun or ended."""
+        """Begin taking rows; does nothing when it has begun or ended."""
         if self._supervisor is None and not self._ended:
             self._supervisor = start("opus_async stream", self._run)
             self._supervisor.add_done_callback(self._finish)  # also runs when cancelled before its first step
@@ -105,17 +105,17 @@ class WorkerPool(Generic[RowT, ItemT]):
         return item
 
     async def close(self, error: OpusError | None = None) -> None:
-        """Cancel what is in flight and wait until it is gone; items that are there stay readable.
+        """Cancel the rows in flight and wait until they have ended; finished items stay readable.
 
         Args:
-            error: What a reader who goes on reading is told; None for a plain end.
+            error: Raised in a reader who goes on reading; None for a plain end.
         """
         self.abandon(error)
         if self._supervisor is not None:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     def abandon(self, error: OpusError | None = None) -> None:
-        """Cancel what is in flight, without waiting."""
+        """Cancel the rows in flight, without waiting."""
         if not self._ended:
             self._error = error
             if self._supervisor is None:
@@ -181,7 +181,7 @@ class WorkerPool(Generic[RowT, ItemT]):
 
 
 class Stream(AsyncIterator[ItemT]):
-    """An engine in a reader's hands: an async iterator and an async context manager.
+    """The items of a worker pool: an async iterator and an async context manager.
 
     ``aclose()``, the end of ``async with``, or dropping the last reference ends it: nothing of it goes on
     here. Jobs that were started go on remotely.
@@ -189,18 +189,18 @@ class Stream(AsyncIterator[ItemT]):
 
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, engine: WorkerPool[Any, ItemT]) -> None:
-        self.engine = engine
+    def __init__(self, pool: WorkerPool[Any, ItemT]) -> None:
+        self.pool = pool
         self._loop = asyncio.get_running_loop()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> ItemT:
-        return await self.engine.next()
+        return await self.pool.next()
 
     async def __aenter__(self) -> Self:
-        self.engine.start()
+        self.pool.start()
         return self
 
     async def __aexit__(
@@ -210,29 +210,34 @@ class Stream(AsyncIterator[ItemT]):
 
     def __del__(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.engine.abandon)
+            self._loop.call_soon_threadsafe(self.pool.abandon)
 
     async def aclose(self) -> None:
         """End the stream and wait until every task of it is gone."""
-        await self.engine.close()
+        await self.pool.close()
 
     @property
     def in_flight(self) -> int:
-        """Rows taken whose item is not there yet."""
-        return self.engine.in_flight
+        """Rows taken whose item is not finished yet."""
+        return self.pool.in_flight
 
 
 class JobStream(Stream[JobOutcome]):
     """The outcomes of many jobs, in the order of completion; ``outcome.index`` is the row's position.
 
     One row never raises: its outcome carries the error, with ``status`` None if no job came to be. What
-    dooms every row (a bad key, no such workflow) raises, after the outcomes that were there already.
+    would fail every row (a bad key, no such workflow) raises, after the outcomes that were there already.
+
+    Args:
+        jobs: Runs a row.
+        rows: Inputs or requests, taken one at a time.
+        concurrency: Rows at once between being taken and their outcome being read.
     """
 
     def __init__(
-        self, jobs: JobSource[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], slots: int
+        self, jobs: JobSource[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], concurrency: int
     ) -> None:
-        super().__init__(WorkerPool(rows, jobs.run, slots=slots, prepare=jobs.open))
+        super().__init__(WorkerPool(rows, jobs.run, concurrency=concurrency, prepare=jobs.open))
         self._jobs = jobs
 
     @property
@@ -247,7 +252,12 @@ class JobStream(Stream[JobOutcome]):
 
 
 class JobSource(Generic[BoundT, ReadyT]):
-    """What a row of a :class:`JobStream` does: the work of its worker pool."""
+    """Runs the rows of a :class:`JobStream`: the work of its worker pool.
+
+    Args:
+        platform: The platform adapter, for all rows.
+        lifecycle: Runs one job.
+    """
 
     def __init__(self, platform: Platform[BoundT, ReadyT], lifecycle: Lifecycle[BoundT, ReadyT]) -> None:
         self.platform = platform
@@ -255,14 +265,18 @@ class JobSource(Generic[BoundT, ReadyT]):
         self._inquiry = Inquiry(platform.reopen)
 
     async def open(self) -> None:
-        """Read what every row needs."""
+        """Load what every row needs."""
         try:
             await self.platform.open()
         except OpusError as error:
             raise error.located(stage=self.platform.stages.bind) from None
 
     async def run(self, index: int, row: Mapping[str, Any] | JobRequest) -> JobOutcome:
-        """Run one row; never raises for its own sake."""
+        """Run one row; an error of the row alone is in its outcome.
+
+        Raises:
+            FatalForAll: Every other row would meet the error, too.
+        """
         if isinstance(row, Mapping):
             row = JobRequest(row)
         if not isinstance(row, JobRequest):
@@ -273,12 +287,12 @@ class JobSource(Generic[BoundT, ReadyT]):
         try:
             return await self.lifecycle.run(row, index=index)
         except OpusError as error:
-            if await self._dooms_all(error):
+            if await self._is_fatal(error):
                 raise FatalForAll(error) from error
             return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
 
-    async def _dooms_all(self, error: OpusError) -> bool:
-        """Whether every other row would meet it, too; one that may know more of its job has an outcome."""
+    async def _is_fatal(self, error: OpusError) -> bool:
+        """Whether every other row would meet the error, too."""
         if error.shortage:
             return True
         if isinstance(error, HostDown | RateLimited | QuotaExhausted):

@@ -1,29 +1,27 @@
 """The status poller: one scheduler for every job in flight, of whatever workflow and platform.
 
-Each workflow has a heap of due times, a queue orders the workflows, and a few workers take from it: ten
-thousand watched jobs cost a heap entry each, not a task each, and no job is polled twice at once. Jobs of one
-workflow that are due together ride in one poll, as far as the platform can answer for many. When to poll is
-decided in :mod:`opus_async.jobs.polling`, from the age of the job and the run times learned so far; how fast
-to poll is decided below, by the limiter of the transport; callbacks only make their job due now, see
-:mod:`opus_async.jobs.callback_trust`.
+A few workers take due jobs from a queue (:mod:`opus_async.jobs.poll_queue`): ten thousand watched jobs cost a
+heap entry each, not a task each, and no job is polled twice at once. Due jobs of one workflow share a poll,
+as far as the platform can answer for many. When to poll is decided in :mod:`opus_async.jobs.polling`, from
+the age of the job and the run times learned so far; how fast to poll is decided below, by the request limiter
+of the transport. Callbacks only make their job due now, see :mod:`opus_async.jobs.callback_trust`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 import math
 import random
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from opus_async.errors import OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import EarlyCallbacks
-from opus_async.jobs.ended import Ended, ToldBy
+from opus_async.jobs.ended import Ended
 from opus_async.jobs.poll_errors import PollErrors
+from opus_async.jobs.poll_queue import PollQueue
 from opus_async.jobs.polling import PollSchedule, RunTimeStats
 from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.models import JobStatus
@@ -34,21 +32,18 @@ from opus_async.transport.forks import Maker
 ERROR_INTERVAL_CAP = 30.0
 """Seconds. A job whose status cannot be read is polled at least this often."""
 CONFIRM_AFTER = 0.5
-"""Seconds until the poll that has to agree before a bad end is believed: a lagging replica must not end a job
-that goes on."""
-CONFIRMATIONS = 5
-"""Polls that show one bad end after another, no two alike, after which the last is believed."""
+"""Seconds until the poll that has to confirm a bad end: a replica that lags must not end a running job."""
 _NOTHING_LEARNED = RunTimeStats()
 
 
 class Watcher:
-    """Polls jobs until they end. One for each client; shared by everything that waits.
+    """Polls jobs until they end. One for each client, shared by all tasks that wait.
 
     Args:
         detect_lag: See :class:`opus_async.config.Limits`.
         patience: Seconds for which malformed or contradictory answers about a job are tolerated.
-        outage: Seconds for which the platform may be gone, or answer nothing but web pages: then a HostDown
-            ends the waiting. None: it is waited for as long as it takes.
+        outage: Seconds for which the platform may be down, or answer nothing but web pages, before that ends
+            the wait; None to wait as long as it takes.
         workers: Polls at once.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
     """
@@ -66,18 +61,13 @@ class Watcher:
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers
         self._jitter = jitter
-        self._workflows: dict[tuple[StatusSource, str], WatchedWorkflow] = {}
-        self._queue: list[tuple[float, int, WatchedWorkflow]] = []
-        """Workflows by the time of their next poll; of several entries of one, ``queued_for`` counts."""
-        self._entries = itertools.count(1)
+        self._queue = PollQueue()
         self._jobs: dict[str, list[WatchedJob]] = {}
         self._watched = 0
         self._early = EarlyCallbacks()
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers = 0
         """Workers that will poll again; a task that is ending is still in the set for a moment."""
-        self._idle: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._maker = Maker()
 
@@ -98,25 +88,29 @@ class Watcher:
         return_when_paused: bool = False,
         return_when_seen: bool = False,
     ) -> Ended:
-        """Wait for a terminal status. Cancel it to stop watching; the job itself goes on.
+        """Wait for a terminal status of one job. Cancel it to stop waiting; the job itself goes on.
 
-        The events of its polls name the current job of whoever waits.
+        The events of its polls name the current job of the task that waits.
 
         Args:
-            source: Who is polled.
-            remote_id: The job.
-            workflow_id: Its workflow: jobs of one are polled together, and learned from each other.
+            source: The platform's statuses.
+            remote_id: The id of the job.
+            workflow_id: Its workflow: jobs of one are polled together, and share learned run times.
             on_status: Called with every status seen, the terminal one included.
             poll_now: Whether the job may have ended long ago: then it is polled at once, and its run time
                 teaches nothing.
-            exists: Whether it is known that there is such a job: then a "not found" is not believed so soon.
+            exists: Whether it is known that there is such a job: then a 404 is taken for a passing error.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
             return_when_paused: Whether to return WAITING, too, as soon as that is seen.
             return_when_seen: Whether to return any status, as soon as one is seen; and to give up on a job
-                whose status is nothing but a failure of the server, which may be so for ever.
+                whose polls get nothing but 5xx, which may be so for ever.
+
+        Returns:
+            The status, and how late it was noticed at most.
 
         Raises:
-            OpusError: The platform kept denying it, or kept answering what cannot be read.
+            OpusError: The status could not be read for too long; :mod:`opus_async.jobs.poll_errors` tells
+                which errors end the wait when.
         """
         if self._closed:
             raise _client_closed(remote_id)
@@ -125,7 +119,7 @@ class Watcher:
         now = loop.time()
         job = WatchedJob(
             remote_id=remote_id,
-            workflow=self._workflow_of(source, workflow_id),
+            workflow=self._queue.workflow(source, workflow_id),
             started=now,
             done=loop.create_future(),
             on_status=on_status,
@@ -139,22 +133,13 @@ class Watcher:
         )
         if calls_back and not poll_now:
             self._expect_callback(job)
-        self._jobs.setdefault(remote_id, []).append(job)
-        self._watched += 1
-        if job.learns:
-            job.workflow.learning += 1
-        else:
-            job.workflow.others += 1
-        self._schedule(job, now if poll_now or job.called else now + self._interval(job, now))
-        if self._workers < min(self._max_workers, self._watched):
-            self._workers += 1
-            worker = start("opus_async watcher", self._work)
-            self._tasks.add(worker)
-            worker.add_done_callback(self._worker_ended)
+        self._add(job)
+        self._queue.schedule(job, now if poll_now or job.called else now + self._interval(job, now))
+        self._start_worker()
         try:
             return await job.done
         finally:
-            self._forget(job)
+            self._remove(job)
 
     def wake(self, remote_id: str) -> None:
         """Poll this job now, because a callback named it. The callback itself is not trusted."""
@@ -165,7 +150,7 @@ class Watcher:
                 job.woken = True
             else:
                 job.called = True
-                self._schedule(job, asyncio.get_running_loop().time())
+                self._queue.schedule(job, asyncio.get_running_loop().time())
 
     async def close(self) -> None:
         """Stop the workers. Whoever still waits gets an OpusError; the jobs go on."""
@@ -177,115 +162,19 @@ class Watcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._timer:
-            self._timer.cancel()
+        self._queue.close()
 
-    # The schedule
+    # The watched jobs
 
-    def _workflow_of(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
-        workflow = self._workflows.get((source, workflow_id))
-        if workflow is None:
-            workflow = self._workflows[source, workflow_id] = WatchedWorkflow(source, workflow_id)
-        return workflow
+    def _add(self, job: WatchedJob) -> None:
+        self._jobs.setdefault(job.remote_id, []).append(job)
+        self._watched += 1
+        if job.learns:
+            job.workflow.learning += 1
+        else:
+            job.workflow.others += 1
 
-    def _expect_callback(self, job: WatchedJob) -> None:
-        job.trust = job.workflow.callbacks
-        job.called = self._early.take(job.remote_id)
-        if job.trust.needs_probe:
-            job.is_probe = True
-            job.trust.probes += 1
-
-    def _replace_probe(self, probe: WatchedJob) -> None:
-        """When a probe leaves and nothing is known yet, another job goes in its place."""
-        trust = probe.workflow.callbacks
-        trust.probes -= 1
-        if not trust.needs_probe:
-            return
-        job = next(self._in_callback_wait(probe.workflow), None)
-        if job is not None:
-            job.is_probe = True
-            trust.probes += 1
-            now = asyncio.get_running_loop().time()
-            self._schedule(job, now + self._interval(job, now))
-
-    def _in_callback_wait(self, workflow: WatchedWorkflow) -> Iterator[WatchedJob]:
-        for job in itertools.chain.from_iterable(self._jobs.values()):
-            waits = job.callback_wait and not (job.busy or job.called or job.done.done())
-            if waits and job.workflow is workflow:
-                yield job
-
-    def _schedule(self, job: WatchedJob, due: float) -> None:
-        job.entry, job.due = next(self._entries), due
-        job.workflow.add(due, job)
-        self._enqueue(job.workflow)
-
-    def _enqueue(self, workflow: WatchedWorkflow) -> None:
-        """See that a workflow is polled when its next job is due."""
-        due = workflow.heap[0][0]
-        if due >= workflow.queued_for:
-            return
-        workflow.queued_for = due
-        heapq.heappush(self._queue, (due, next(self._entries), workflow))
-        if len(self._queue) > 2 * len(self._workflows) + 64:
-            self._queue = [entry for entry in self._queue if entry[0] == entry[2].queued_for]
-            heapq.heapify(self._queue)
-        if self._queue[0][2] is workflow:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if self._queue:
-            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self._wake_worker)
-
-    def _wake_worker(self) -> None:
-        while self._idle:
-            sleeper = self._idle.popleft()
-            if not sleeper.done():
-                sleeper.set_result(None)
-                return
-
-    def _take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
-        now = asyncio.get_running_loop().time()
-        while self._queue and self._queue[0][0] <= now:
-            due, _, workflow = heapq.heappop(self._queue)
-            if due != workflow.queued_for:
-                continue
-            workflow.queued_for = math.inf
-            taken = workflow.take_due(now)
-            if workflow.heap:
-                self._enqueue(workflow)
-            if taken:
-                return workflow, taken
-        return None
-
-    async def _work(self) -> None:
-        try:
-            await self._poll_until_none_is_left()
-        finally:
-            self._workers -= 1
-
-    async def _poll_until_none_is_left(self) -> None:
-        while self._jobs:
-            due = self._take_due()
-            if due:
-                self._wake_worker()  # there may be more: one worker calls the next
-                await self._poll(*due)
-                continue
-            self._arm()
-            sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._idle.append(sleeper)
-            await sleeper
-
-    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        self._tasks.discard(worker)
-        if not worker.cancelled() and (broken := worker.exception()):  # a bug of ours must not hang a job
-            for job in itertools.chain.from_iterable(self._jobs.values()):
-                if not job.done.done():
-                    job.done.set_exception(broken)
-
-    def _forget(self, job: WatchedJob) -> None:
+    def _remove(self, job: WatchedJob) -> None:
         job.entry = 0
         self._watched -= 1
         same_id = self._jobs[job.remote_id]
@@ -302,13 +191,66 @@ class Watcher:
         if not workflow.learning and not workflow.others:
             workflow.heap.clear()
             workflow.queued_for = math.inf
-        if not self._jobs:  # last watched job is gone: stop idle workers
+        if not self._jobs:
             self._queue.clear()
-            if self._timer:
-                self._timer.cancel()
-                self._timer = None
-            while self._idle:
-                self._wake_worker()
+
+    def _expect_callback(self, job: WatchedJob) -> None:
+        job.trust = job.workflow.callbacks
+        job.called = self._early.take(job.remote_id)
+        if job.trust.needs_probe:
+            job.is_probe = True
+            job.trust.probes += 1
+
+    def _replace_probe(self, probe: WatchedJob) -> None:
+        """Make another job the probe when one is gone and it is not known yet whether callbacks arrive."""
+        trust = probe.workflow.callbacks
+        trust.probes -= 1
+        if not trust.needs_probe:
+            return
+        job = next(self._in_callback_wait(probe.workflow), None)
+        if job is not None:
+            job.is_probe = True
+            trust.probes += 1
+            now = asyncio.get_running_loop().time()
+            self._queue.schedule(job, now + self._interval(job, now))
+
+    def _in_callback_wait(self, workflow: WatchedWorkflow) -> Iterator[WatchedJob]:
+        for job in itertools.chain.from_iterable(self._jobs.values()):
+            waits = job.callback_wait and not (job.busy or job.called or job.done.done())
+            if waits and job.workflow is workflow:
+                yield job
+
+    # The workers
+
+    def _start_worker(self) -> None:
+        """Start another worker, unless there are as many as jobs, or as may be."""
+        if self._workers < min(self._max_workers, self._watched):
+            self._workers += 1
+            worker = start("opus_async watcher", self._work)
+            self._tasks.add(worker)
+            worker.add_done_callback(self._worker_ended)
+
+    async def _work(self) -> None:
+        try:
+            await self._poll_until_none_is_left()
+        finally:
+            self._workers -= 1
+
+    async def _poll_until_none_is_left(self) -> None:
+        while self._jobs:
+            due = self._queue.take_due()
+            if due:
+                self._queue.wake_worker()  # there may be more: one worker wakes the next
+                await self._poll(*due)
+            else:
+                await self._queue.wait()
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._tasks.discard(worker)
+        if not worker.cancelled() and (broken := worker.exception()):  # a bug of ours must not hang a job
+            for job in itertools.chain.from_iterable(self._jobs.values()):
+                if not job.done.done():
+                    job.done.set_exception(broken)
 
     # One poll
 
@@ -344,11 +286,11 @@ class Watcher:
             return
         due = now if job.woken else now + self._interval(job, now)
         job.called, job.woken = job.called or job.woken, False
-        self._schedule(job, due)
+        self._queue.schedule(job, due)
 
     def _status(self, job: WatchedJob, status: JobStatus, asked: float, now: float) -> None:
         job.failing_since, job.consecutive_errors, job.denials = None, 0, 0
-        if self._needs_confirmation(job, status):
+        if job.needs_confirmation(status):
             return
         if job.on_status and (status != job.last_status or status.is_terminal):
             job.on_status(status)
@@ -356,7 +298,8 @@ class Watcher:
         ended = Ended(status, now, job.last_seen_running, job.told_by)
         if status.is_terminal:
             job.done.set_result(ended)
-            self._learn(job, now)
+            if job.teach(now):
+                self._reschedule(job.workflow, now)
             return
         job.last_running = now
         if status is not NOT_LISTED:
@@ -372,33 +315,12 @@ class Watcher:
         elif job.paused_since is None:
             job.paused_since, job.was_paused = now, True
 
-    def _needs_confirmation(self, job: WatchedJob, status: JobStatus) -> bool:
-        """Whether this is a bad end that another poll has to confirm first."""
-        if not status.is_terminal or status == JobStatus.COMPLETED:
-            job.unconfirmed_end, job.unconfirmed_ends = None, 0
-            return False
-        before, job.unconfirmed_end = job.unconfirmed_end, status
-        job.unconfirmed_ends += 1
-        return status != before and job.unconfirmed_ends < CONFIRMATIONS
-
-    def _learn(self, job: WatchedJob, now: float) -> None:
-        told, learned = job.told_by is ToldBy.CALLBACK, False
-        if job.learns and not job.was_paused:  # a person's pace teaches nothing of the workflow's
-            times = job.workflow.times
-            ended = now if told else (job.last_running + now) / 2
-            times.learn(ended - job.started)
-            learned = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
-        if job.trust is not None and (told or not job.polls_after_callback):
-            learned = job.trust.learn(told=told) or learned
-        if learned:
-            self._reschedule(job.workflow, now)
-
     def _reschedule(self, workflow: WatchedWorkflow, now: float) -> None:
         """Poll sooner the jobs that wait for their callback, where what is known now says so."""
         for job in self._in_callback_wait(workflow):
             due = now + self._interval(job, now)
             if due < job.due:
-                self._schedule(job, due)
+                self._queue.schedule(job, due)
 
     def _interval(self, job: WatchedJob, now: float) -> float:
         """Seconds until the next poll of this job."""

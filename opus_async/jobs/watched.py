@@ -1,4 +1,4 @@
-"""What the watcher keeps of a job and of its workflow: due times, what was seen, what was learned."""
+"""The state of a watched job and of its workflow: due times, statuses seen, run times learned."""
 
 from __future__ import annotations
 
@@ -16,9 +16,17 @@ from opus_async.jobs.polling import RunTimeStats
 from opus_async.models import JobStatus
 from opus_async.platform import StatusSource
 
+CONFIRMATIONS = 5
+"""Polls that show one bad end after another, no two alike, after which the last is believed."""
+
 
 class WatchedWorkflow:
-    """One workflow of one platform: who is polled for its jobs, what was learned, what is due."""
+    """One workflow of one platform: its status source, run times learned, and due times of its jobs.
+
+    Args:
+        source: Polls the statuses of its jobs.
+        workflow_id: Empty for jobs whose workflow is not known.
+    """
 
     __slots__ = ("callbacks", "heap", "learning", "others", "queued_for", "source", "times", "workflow_id")
 
@@ -35,14 +43,14 @@ class WatchedWorkflow:
         """The due time of its entry in the queue that counts."""
 
     def add(self, due: float, job: WatchedJob) -> None:
-        """Take up the due time of a job; an older one of it is stale."""
+        """Set the due time of a job; an older entry of it is stale."""
         heapq.heappush(self.heap, (due, job.entry, job))
         if len(self.heap) > 2 * (self.learning + self.others) + 64:  # stale entries must not outgrow the jobs
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
 
     def take_due(self, now: float) -> list[WatchedJob]:
-        """The jobs of the next poll; those that are due soon ride along where one poll answers for many."""
+        """The jobs of the next poll; those that are due soon are included where one poll answers for many."""
         due_until, most = now, self.source.batch_size
         taken: list[WatchedJob] = []
         while self.heap and len(taken) < most:
@@ -60,7 +68,7 @@ class WatchedWorkflow:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class WatchedJob(CallbackState):
-    """One job in the scheduler's hands; belongs to the scheduler alone."""
+    """One watched job; belongs to the status poller alone."""
 
     remote_id: str
     workflow: WatchedWorkflow
@@ -70,7 +78,7 @@ class WatchedJob(CallbackState):
     last_running: float
     """When it was last seen not terminal."""
     current: CurrentJob
-    """Who is named in the events of its polls."""
+    """The job that the events of its polls name."""
     last_seen_running: float | None = None
     """When the last poll left that showed it not terminal; None when it may have ended long ago."""
     learns: bool = True
@@ -94,8 +102,33 @@ class WatchedJob(CallbackState):
     """The bad end that the last poll showed, and that another one has to confirm."""
     unconfirmed_ends: int = 0
 
+    def needs_confirmation(self, status: JobStatus) -> bool:
+        """Whether another poll has to confirm this status first: a bad end, seen once."""
+        if not status.is_terminal or status == JobStatus.COMPLETED:
+            self.unconfirmed_end, self.unconfirmed_ends = None, 0
+            return False
+        before, self.unconfirmed_end = self.unconfirmed_end, status
+        self.unconfirmed_ends += 1
+        return status != before and self.unconfirmed_ends < CONFIRMATIONS
+
+    def teach(self, now: float) -> bool:
+        """Learn from its end, which was seen now: its run time, and whether a callback told it.
+
+        Returns:
+            Whether so much more is known of its workflow now that other jobs may be polled sooner.
+        """
+        told, learned = self.told_by is ToldBy.CALLBACK, False
+        if self.learns and not self.was_paused:  # how long a person takes says nothing of the workflow
+            times = self.workflow.times
+            ended = now if told else (self.last_running + now) / 2
+            times.learn(ended - self.started)
+            learned = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
+        if self.trust is not None and (told or not self.polls_after_callback):
+            learned = self.trust.learn(told=told) or learned
+        return learned
+
     @property
     def told_by(self) -> ToldBy:
-        """Why the last poll was made."""
+        """Why the last poll was made: a callback, or its due time."""
         told = self.called or self.woken or self.recently_called
         return ToldBy.CALLBACK if told else ToldBy.POLL

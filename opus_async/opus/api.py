@@ -6,6 +6,7 @@ Nothing here knows what order the calls belong in, or what a run is.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from opus_async.errors import (
     ProtocolError,
     TransportError,
 )
-from opus_async.events import FailureClass
+from opus_async.events import FailureClass, SchemaWarning
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.errors import RetiredPath
@@ -39,8 +40,11 @@ from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.sender import ONE_TRY, Sender
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.platform import AmbiguousStart, StartAnswer
+from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.failures import classify
 from opus_async.transport.limits import Priority
-from opus_async.transport.retry import classify
+
+log = logging.getLogger("opus_async.opus")
 
 ValueT = TypeVar("ValueT")
 
@@ -52,6 +56,7 @@ class Api:
         sender: Sends the requests.
         versions: Knows the generation of the API that is used.
         secrets: Those of the client.
+        notify: Where events go.
 
     Attributes:
         versions: As given.
@@ -62,13 +67,18 @@ class Api:
 
     batch_size = 1  # the platform has no call that asks about many
 
-    def __init__(self, sender: Sender, versions: VersionDetector, secrets: ClientSecrets) -> None:
+    def __init__(
+        self, sender: Sender, versions: VersionDetector, secrets: ClientSecrets, notify: Dispatcher
+    ) -> None:
         self.versions = versions
         self.secrets = secrets
         self.base_url = sender.base_url
         self.platform = hashlib.sha256(sender.base_url.encode()).hexdigest()[:12]
         self._sender = sender
         self._send = sender.send
+        self._notify = notify
+        self._told: set[tuple[str, str]] = set()
+        """Workflow id and warning about its schema that were told."""
 
     @property
     def generation(self) -> str:
@@ -115,7 +125,16 @@ class Api:
                 raise
             workflow = await self._send(elsewhere, read)
         _check_pin(workflow, version, version_id)
+        self._tell_warnings(workflow)
         return workflow
+
+    def _tell_warnings(self, workflow: Workflow) -> None:
+        """Tell the warnings about a schema, each once, to the log and to listeners."""
+        for problem in workflow.warnings:
+            if (workflow.workflow_id, problem) not in self._told:
+                self._told.add((workflow.workflow_id, problem))
+                log.warning("workflow %s: %s", workflow.workflow_id, problem)
+                self._notify(SchemaWarning(workflow_id=workflow.workflow_id, problem=problem))
 
     async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
         """Create a job that is not started; returns its id.

@@ -22,6 +22,7 @@ from opus_async.opus.callbacks import CallbackReceiver
 from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
+from opus_async.opus.ids import workflow_id_in
 from opus_async.opus.jobs import Jobs
 from opus_async.opus.network import Network
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
@@ -170,7 +171,7 @@ class OpusClient:
             callback_url=None if self._receiver else resolve_callback(callback_url),
             plain_http=is_loopback(base_url),
         )
-        return Api(sender, VersionDetector(candidates, sender), secrets)
+        return Api(sender, VersionDetector(candidates, sender), secrets, self._notify)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
@@ -232,7 +233,7 @@ class OpusClient:
         """Run one job: schema, uploads, initiate, execute, watch, results.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             inputs: Display name or variable name -> value; see :class:`JobRequest`.
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
@@ -282,7 +283,7 @@ class OpusClient:
         uploads, lives as long as the value that is returned.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             memory: Where uploads are kept by content, so that a later process need not send them again.
             version_number: Pins the workflow version of every row that names none.
             version_id: Pins it by UUID, and wins over the number.
@@ -308,7 +309,7 @@ class OpusClient:
         """Run a job for every row; iterate over the outcomes as they come.
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
             max_in_flight: Rows between being taken and their outcome being read; default
                 ``Limits.max_in_flight``.
@@ -329,7 +330,7 @@ class OpusClient:
         run = self._new_platform(workflow_id, callback)
         jobs = JobSource(run, self._new_lifecycle(run))
         stream = JobStream(jobs, rows, slots)
-        self._pools.add(stream.engine)
+        self._pools.add(stream.pool)
         return stream
 
     def _new_platform(
@@ -341,6 +342,7 @@ class OpusClient:
         memory: Cache | None = None,
     ) -> OpusPlatform:
         self._check_open()
+        workflow_id = workflow_id_in(workflow_id)
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
             self._api.check_callback(callback.url_for("0"))
@@ -413,7 +415,7 @@ class Workflows:
         """Read a workflow and the inputs it expects now (``GET /workflow/{id}``).
 
         Args:
-            workflow_id: 16 characters, or a UUID.
+            workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             version: A version number; default: the latest active one.
             version_id: A version's UUID; wins over ``version``.
 
@@ -422,4 +424,5 @@ class Workflows:
             APIError: The platform refused for another reason.
             ProtocolError: The schema cannot be read, or is of another version.
         """
-        return await self._api.workflow(workflow_id, version=version, version_id=version_id)
+        wanted = workflow_id_in(workflow_id)
+        return await self._api.workflow(wanted, version=version, version_id=version_id)

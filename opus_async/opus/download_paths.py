@@ -14,7 +14,7 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.filenames import safe_name
 from opus_async.input_problems import bad_argument
-from opus_async.transport.download import Destination, numbered
+from opus_async.transport.part_file import Destination, numbered
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 

@@ -17,10 +17,12 @@ from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.uploads import FORBIDDEN, FRESH_URLS
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.download import Destination, Received, get_file
+from opus_async.transport.download import Received, get_file
 from opus_async.transport.hosts import Storage
-from opus_async.transport.http import Http, without_query
+from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
+from opus_async.transport.part_file import Destination
+from opus_async.transport.urls import without_query
 
 log = logging.getLogger("opus_async.opus")
 

@@ -21,7 +21,7 @@ from opus_async.opus.sources import file_info
 from opus_async.opus.uploads import Progress, Uploader
 from opus_async.outcome import JobOutcome
 from opus_async.tasks import start_in
-from opus_async.transport.files import Source, digest
+from opus_async.transport.sources import Source, digest
 
 AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]

@@ -20,6 +20,7 @@ from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
 from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
+from opus_async.opus.ids import job_id_in
 from opus_async.opus.job_search import PAGE_SIZE, JobSearch
 from opus_async.opus.platform import STAGES, OpusPlatform, Payload
 from opus_async.opus.protocol import job_management, requests
@@ -92,7 +93,7 @@ class Jobs:
         On v1 fields that only v0 has are refused by name.
 
         Args:
-            workflow_id: Required unless ``reference_entity_id`` is given.
+            workflow_id: Also the link of its page. Required unless ``reference_entity_id`` is given.
             reference_entity_id: A workflow reference entity's UUID; wins when both are given.
             title: Shown in the Opus UI; a default is sent when absent.
             description: Shown in the Opus UI; a default is sent when absent.
@@ -154,6 +155,7 @@ class Jobs:
             InvalidInputs: All that is wrong with the inputs; nothing was sent.
             AmbiguousExecution: The answer was lost, and it cannot be known whether the job was started.
         """
+        job_id = job_id_in(job_id)
         platform = self._new_platform(workflow.workflow_id if workflow else None, callback_url)
         platform.workspaces = workspaces
         policy = self._policy
@@ -179,7 +181,7 @@ class Jobs:
         Raises:
             DeadlineExceeded: They were not ready by then.
         """
-        return await fetch_results(self._api, job_id, patience=self._policy.max_elapsed)
+        return await fetch_results(self._api, job_id_in(job_id), patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
@@ -193,7 +195,7 @@ class Jobs:
         Waiting costs nothing, and the outcome of a job that ended long ago comes at once.
 
         Args:
-            job_id: The job.
+            job_id: The job: its id, or the link of its page.
             timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
             workflow_id: Its workflow, where that is known.
 
@@ -218,7 +220,7 @@ class Jobs:
         """Wait for a job's terminal status, whoever started it.
 
         Args:
-            job_id: The job.
+            job_id: The job: its id, or the link of its page, as everywhere here.
             timeout: Seconds; None waits for ever.
 
         Raises:
@@ -263,9 +265,9 @@ class Jobs:
         async def wait(_: int, job_id: str) -> tuple[str, JobStatus]:
             return job_id, await self.wait(job_id)
 
-        engine = WorkerPool(job_ids, wait, slots=WATCHED_AT_ONCE)
-        self._keep(engine)
-        return Stream(engine)
+        pool = WorkerPool(job_ids, wait, concurrency=WATCHED_AT_ONCE)
+        self._keep(pool)
+        return Stream(pool)
 
     def search(
         self,
@@ -314,7 +316,7 @@ class Jobs:
         Returns:
             The id of the copy; it costs nothing until it is executed.
         """
-        read = functools.partial(job_management.read_duplicate, of=job_id)
+        read = functools.partial(job_management.read_duplicate, of=requests.named(job_id, "job id"))
         return await self._api.job_call(job_management.duplicate(job_id), read)
 
     async def delete(self, job_id: str) -> None:

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.opus.platform import OPERATION_LIMITS
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, RequestLimiter
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
 
 if TYPE_CHECKING:

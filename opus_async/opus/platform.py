@@ -30,9 +30,9 @@ from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChe
 from opus_async.opus.uploads import DeduplicatingUploader
 from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
 from opus_async.tasks import start_in
-from opus_async.transport.download import Destination
-from opus_async.transport.files import Source
+from opus_async.transport.part_file import Destination
 from opus_async.transport.rates import OperationLimit
+from opus_async.transport.sources import Source
 
 log = logging.getLogger("opus_async.opus")
 

@@ -23,9 +23,10 @@ from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.http import Http, Request, Response, without_query
+from opus_async.transport.http import Http, Request, Response
 from opus_async.transport.limits import Priority
 from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import without_query
 
 ValueT = TypeVar("ValueT")
 
@@ -113,7 +114,7 @@ class Sender:
             body=body,
             follow=call.repeatable,
         )
-        subject = without_query(request.url) if body is None else None  # one id that is always a 502, say
+        request_key = without_query(request.url) if body is None else None  # one id that is always a 502, say
 
         async def attempt(this: Attempt) -> ValueT:
             try:
@@ -129,11 +130,11 @@ class Sender:
                     return await self._retrier.call(
                         call.operation,
                         attempt,
-                        lane=priority,
+                        priority=priority,
                         repeatable=call.repeatable,
                         policy=policy,
-                        subject=subject,
-                        reach=None if self._reached else REACH,
+                        request_key=request_key,
+                        unreachable_after=None if self._reached else REACH,
                         waited=waited,
                     )
                 except AuthenticationError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from opus_async.errors import UploadError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.opus.protocol.payload import FileFacts
-from opus_async.transport.files import BytesSource, FileObjectSource, PathSource
+from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource
 
 
 def file_info(value: Any, filename: str | None) -> FileFacts:

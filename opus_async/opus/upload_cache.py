@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from opus_async.models import UploadedFile
 from opus_async.opus.api import Api
 from opus_async.platform import Cache
-from opus_async.transport.http import without_query
+from opus_async.transport.urls import without_query
 
 LIFE = 24 * 3600.0
 """Seconds for which an upload is believed to be there: our own caution."""

@@ -22,11 +22,14 @@ from opus_async.opus.api import Api
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.upload_cache import CachedUpload, ContentKey, UploadCache
 from opus_async.transport.attempt import Attempt
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.files import Source, digest, mime_type, put_file, signed_headers
+from opus_async.transport.files import mime_type, put_file
 from opus_async.transport.hosts import Storage
-from opus_async.transport.http import Http, without_query
-from opus_async.transport.limits import Bandwidth, RequestLimiter
+from opus_async.transport.http import Http
+from opus_async.transport.limits import RequestLimiter
+from opus_async.transport.sources import Source, digest
+from opus_async.transport.urls import signed_headers, without_query
 
 log = logging.getLogger("opus_async.opus")
 

@@ -1,4 +1,4 @@
-"""Secrets in texts that others wrote: found in every form that text takes, and replaced by their name.
+"""Masks secrets in texts that come from outside, however the texts are encoded.
 
 What is quoted back to us was often written by several programs on its way: a URL inside JSON inside an HTML
 page, wrapped, cut. So a text is first read as each of them would read it (percent-encoding, escapes of JSON,
@@ -6,8 +6,8 @@ character references of HTML, white space put in between, base64), with the plac
 a secret is looked for there. Any ``RUN`` characters of it in a row are enough: a text can begin or end in the
 middle of a secret.
 
-Pure: no I/O, no clock. It runs over the texts of errors and audits, never over an answer that is a plain yes.
-Whoever cuts a text masks it first.
+Pure: no I/O, no clock. It runs over the texts of errors and audits, never over a successful response. A text
+is masked before it is cut.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where secrets stand in a text, and the text without them."""
+"""Finds secrets in a text and replaces them by labels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from opus_async.redaction.decoding import (
+    BASE64,
+    BASE64_BYTES,
+    JUNK,
+    View,
+    as_bytes,
+    from_base64,
+    has_escaped_character,
+    has_text_with_escapes,
+    may_be_escaped,
+    read,
+    unescaped,
+)
 from opus_async.redaction.secrets import (
     HINT,
     LOWER,
@@ -19,28 +32,15 @@ from opus_async.redaction.secrets import (
     Secret,
     callback_secret,
 )
-from opus_async.redaction.written import (
-    BASE64,
-    BASE64_BYTES,
-    JUNK,
-    View,
-    as_bytes,
-    from_base64,
-    has_text_with_escapes,
-    is_unlike,
-    is_written,
-    read,
-    unwritten,
-)
 
 Mask: TypeAlias = Callable[[str], str]
 """From a text to the same text without secrets."""
 
 LONG = 2_000
-"""Characters from which a text is data rather than words of somebody."""
+"""Characters from which a text counts as data rather than words."""
 LOOKED_AT = 200_000
-"""Characters of words, and as many of longer texts, that are looked at in one answer: a tenth of a second's
-work at most. What an answer holds beyond them stays as it is."""
+"""Characters of words, and as many of longer texts, that are searched in one response: a tenth of a second's
+work at most. What a response holds beyond them stays as it is."""
 REMEMBERED = 256
 """Callback URLs given for single jobs that are remembered beside the client's own, about 20 kB each."""
 
@@ -48,7 +48,7 @@ _BASE64_DEPTH = 2
 _HINTS_IN = struct.Struct(f"{HINT}s")
 
 _SIGNED = (
-    # the query of a URL that was written in another way than it is sent
+    # the query of a URL that is escaped
     re.compile(r"https?://[^\s\"'<>?#\\]*(?:[?#]([^\s\"'<>\\]+))?", re.IGNORECASE),
     re.compile(
         r"\b(?:x-(?:amz|goog|ms|oss)-[a-z0-9-]{1,40}|awsaccesskeyid|googleaccessid|key-pair-id|signature|sig|policy)"
@@ -64,11 +64,11 @@ _SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Several secrets, looked for at once.
+    """Several secrets, searched for at once.
 
     Attributes:
-        each: Them.
-        hints: Of all of them.
+        each: The secrets.
+        hints: The hints of all of them.
         wholes: The whole texts of all of them, as bytes.
     """
 
@@ -78,7 +78,7 @@ class Secrets:
 
     @classmethod
     def of(cls, *secrets: Secret) -> Secrets:
-        """These, together."""
+        """Combine secrets."""
         hints = frozenset[tuple[bytes]]().union(*(secret.hints for secret in secrets))
         return cls(secrets, hints, tuple(as_bytes(whole) for secret in secrets for whole in secret.wholes))
 
@@ -93,7 +93,7 @@ class Secrets:
 
 
 class Redactor:
-    """Masks the secrets of one client.
+    """The secrets of one client.
 
     Args:
         secrets: Those that it has for as long as it lives.
@@ -115,17 +115,17 @@ class Redactor:
         self._all = None  # put together when it is needed
 
     def known(self, *more: Secret) -> Secrets:
-        """All that are to be masked, and these."""
+        """The client's secrets and these, combined."""
         if self._all is None:
             self._all = Secrets.of(*self._own, *self._recent.values())
         return Secrets.of(*self._all.each, *more) if more else self._all
 
 
 def mask_signatures(text: str) -> str:
-    """The text without what signs a URL, where the text is written in another way than it would be sent."""
-    if not is_written(text):
+    """Mask the signatures of presigned URLs in a text, also where the text is escaped."""
+    if not has_escaped_character(text):
         return _sub_groups(text, text, range(len(text)), range(1, len(text) + 1))
-    view = unwritten(View.of(text))
+    view = unescaped(View.of(text))
     return _sub_groups(text, view.text, view.starts, view.ends)
 
 
@@ -140,7 +140,7 @@ class _Values:
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
         self._left = {True: LOOKED_AT, False: LOOKED_AT}
-        """Characters that may still be looked at: of long texts, and of words."""
+        """Characters that may still be searched: of long texts, and of words."""
 
     def masked(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -200,11 +200,11 @@ def _decodings(view: View, secrets: Secrets, depth: int) -> Iterator[View]:
                 yield View(decoded.decode("latin-1"), starts, ends)
 
 
-# The quick look: most texts hold nothing, and most of what can be read as base64 is none
+# The quick check: most texts hold no secret, and most of what could be base64 is not
 
 
 def _may_be_in(text: str, secrets: Secrets) -> bool:
-    return is_unlike(text) or _may_hold(as_bytes(text), secrets, _BASE64_DEPTH, escapes=False)
+    return may_be_escaped(text) or _may_hold(as_bytes(text), secrets, _BASE64_DEPTH, escapes=False)
 
 
 def _may_hold(data: bytes, secrets: Secrets, depth: int, *, escapes: bool = True) -> bool:

@@ -1,4 +1,4 @@
-"""What of a key or a URL is a secret, prepared for being looked for."""
+"""The secrets in keys and URLs, prepared for searching."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from opus_async.redaction.written import View, as_bytes, read
+from opus_async.redaction.decoding import View, as_bytes, read
 
 RUN = 8
 """Characters of a secret in a row that no text keeps: 32 bits of a key in hex, of 384."""
@@ -18,7 +18,7 @@ SIGNATURE_LABEL = "..."
 
 HINT = 6
 STRIDE = RUN - HINT + 1  # 3, which divides 6
-"""In any ``RUN`` characters a run of ``HINT`` begins at a multiple of this: fewer places to look at."""
+"""In any ``RUN`` characters a run of ``HINT`` begins at a multiple of this: fewer places to search."""
 SHORTEST = 4
 """A shorter text is no secret, and would be found in every word."""
 _SHORTEST_TOKEN = 6
@@ -43,7 +43,7 @@ _SEPARATORS = re.compile(r"[-_.~/:,+@ ]+")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret, prepared for being looked for. Made by the functions below.
+    """A secret, prepared for searching. Made by the functions below.
 
     Attributes:
         label: What stands in its place.

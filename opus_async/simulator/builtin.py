@@ -12,6 +12,7 @@ TEXT_ID: Final = "T3xtOnlyWorkfl0w"
 POSTMAN_ID: Final = "P0stmanC0llecti0"
 MODERN_ID: Final = "M0dernTypesWrkfl"
 REPORT_ID: Final = "Rep0rtWithFiles1"
+CLAIM_ID: Final = "c1a1c4ec-0000-4000-8000-000000000001"
 
 FILE_OUTPUTS: Final = (
     ("SHA-256", "str", "sha256"),
@@ -37,7 +38,7 @@ def default_outputs(inputs: tuple[InputVariable, ...]) -> tuple[OutputVariable, 
         outputs.append(OutputVariable(echo, variable.display_name, variable.type, "echo", name))
         if not variable.holds_files:
             continue
-        single = variable.type == "file"
+        single = variable.kind == "file"
         outputs += [
             OutputVariable(
                 f"{echo}_{fact}", f"{variable.display_name} {title}", kind if single else "array", fact, name
@@ -156,6 +157,26 @@ def _report() -> Workflow:
     )
 
 
+def _claim() -> Workflow:
+    form = "workflow_input_c1aimf0rm"
+    facts = tuple(
+        OutputVariable(f"workflow_output_c1aim_{fact}", title, kind, fact, form)
+        for title, kind, fact in FILE_OUTPUTS
+    )
+    return Workflow(
+        CLAIM_ID,
+        "Claim check",
+        "Reads one form. Its id is a UUID, and its types have the names that newer schemas give them.",
+        (
+            InputVariable(form, "Form", "file", file_types=FILE_TYPES),
+            InputVariable("workflow_input_c1aimn0te", "Note", "string", nullable=True),
+            InputVariable("workflow_input_c1aimpage", "Pages", "integer", nullable=True),
+            InputVariable("workflow_input_c1aimrush", "Urgent", "boolean", nullable=True),
+        ),
+        (*facts, OutputVariable("workflow_output_c1aim_verdict", "Verdict", "str", "verdict", form)),
+    )
+
+
 BUILTIN: Final[tuple[Workflow, ...]] = (
     _all_types(),
     _document(),
@@ -163,5 +184,6 @@ BUILTIN: Final[tuple[Workflow, ...]] = (
     _postman(),
     _modern(),
     _report(),
+    _claim(),
 )
 """The built-in workflows in the order they are listed."""

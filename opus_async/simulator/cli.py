@@ -15,6 +15,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
+from opus_async.simulator.builtin import BUILTIN
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
 from opus_async.simulator.faults import PROFILES
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 WRONG_USE = 2
 READY = "# ready"
+_WORKFLOW_FILE = "serve workflows of a JSON file too: what 'opus-async workflow show ID --json' prints, say"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(
             [
+                *_listed("built-in workflows", {each.workflow_id: each.description for each in BUILTIN}),
                 *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
                 *_listed(
                     "callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}
@@ -84,7 +87,7 @@ def _add_serving(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
 
 def _add_workload(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
     add = group.add_argument
-    add("--workflow", action="append", default=[], metavar="FILE", help="serve workflows of a JSON file too")
+    add("--workflow", action="append", default=[], metavar="FILE", help=_WORKFLOW_FILE)
     add("--seed", type=int, default=default.seed, metavar="N", help="what every draw depends on")
     add("--run-time", default=default.run_time, metavar="SPEC", help="seconds: 0.5, 0.2-2, lognormal:1.0,0.5")
     add("--queue-time", default=default.queue_time, metavar="SPEC", help="seconds before a run starts")

@@ -57,7 +57,7 @@ def _check_entry(
     problems = []
     if not isinstance(entry.get("type"), str):
         problems.append("type must be a string")
-    elif entry["type"] != variable.type:
+    elif entry["type"] not in (variable.type, variable.kind):
         problems.append(f"type must be {variable.type}, not {entry['type']}")
     if "displayName" in entry and not isinstance(entry["displayName"], str):
         problems.append("displayName must be a string")
@@ -67,7 +67,8 @@ def _check_entry(
         return problems
     if variable.holds_files:
         return _check_files(variable, entry, find_upload)
-    problem = _CHECKS[variable.type](entry["value"])
+    check = _CHECKS.get(variable.kind)
+    problem = check(entry["value"]) if check else None
     return [problem] if problem else []
 
 
@@ -75,7 +76,7 @@ def _check_files(
     variable: InputVariable, entry: Mapping[str, Any], find_upload: Callable[[str], Upload | None]
 ) -> list[str]:
     value = entry["value"]
-    if variable.type == "file":
+    if variable.kind == "file":
         return _check_file(variable, value, find_upload)
     if not isinstance(value, list):
         return ["value must be an array of file URLs"]

@@ -153,6 +153,6 @@ def _text_fact(value: object, fact: str) -> Any:
 
 def _verdict(job: Job, digest: str) -> str:
     """PASS unless the score of the document is below the threshold: the first float input, 0 if not given."""
-    thresholds = (job.inputs.get(v.variable_name) for v in job.workflow.inputs if v.type == "float")
+    thresholds = (job.inputs.get(v.variable_name) for v in job.workflow.inputs if v.kind == "float")
     threshold = next((given for given in thresholds if given is not None), 0.0)
     return "PASS" if score(digest) >= threshold else "REVIEW"

@@ -3,7 +3,7 @@
 Two forms, and departures from them. The flat form has `jobPayloadSchema`. The graph has nodes; the inputs
 are variables of its input node. Its words are written in snake_case, in camelCase, or in a mixture. Then its
 inputs can stand at the other side of the input node, its nodes can be a list, and whatever it is can be
-wrapped. What the documentation leaves open (the entries of `edges`, the other nodes) is made up here.
+wrapped. What no source tells (what stands in the other nodes) is made up here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from opus_async.simulator.workflows import InputVariable, OutputVariable, Workflow
 
 Form = Literal["flat", "snake", "camel", "mixed"]
-# The vendor's type definition of an element of a list of files.
-FILE_DEFINITION: dict[str, Any] = {"id": "file", "variable_name": "file", "allowed_types": [{"type": "file"}]}
 _CREATED_AT = "2026-01-01T00:00:00.000Z"
 # Words of the mixed form that stay in snake_case; all others are camelCase.
 _LEFT_IN_SNAKE = frozenset(
@@ -128,8 +126,8 @@ def _flat_input(variable: InputVariable) -> dict[str, Any]:
         "is_nullable": variable.nullable,
         "tags": _tags(variable, _snake),
     }
-    if variable.of_files:
-        wire["type_definition"] = FILE_DEFINITION
+    if variable.type_definition:
+        wire["type_definition"] = variable.type_definition
     return wire
 
 
@@ -170,11 +168,15 @@ class _Graph:
             spell("workspace_id"): identifier("workspace"),
             spell("workflow_input_node_id"): ids[0],
             spell("workflow_output_node_id"): ids[-1],
-            "nodes": [{"id": node_id, **node} for node_id, node in nodes.items()]
-            if self._shape.nodes_list
-            else nodes,
+            spell("starting_nodes_ids"): [ids[0]],
+            spell("ending_nodes_ids"): [ids[-1]],
+            "nodes": list(nodes.values()) if self._shape.nodes_list else nodes,
             "edges": {
-                f"e{number}": {spell("source_node_id"): source, spell("target_node_id"): target}
+                f"e{number}": {
+                    "id": f"e{number}",
+                    spell("from_node_id"): source,
+                    spell("to_node_id"): target,
+                }
                 for number, (source, target) in enumerate(pairs, 1)
             },
             spell("parent_adjacency"): {target: [source] for source, target in pairs},
@@ -184,7 +186,7 @@ class _Graph:
     def _nodes(self, workflow: Workflow, ids: list[str]) -> dict[str, dict[str, Any]]:
         spell = self._spell
         nodes: dict[str, dict[str, Any]] = {
-            node_id: {"name": name, spell("input_schema"): {"schema": {}}}
+            node_id: {"id": node_id, "name": name, spell("input_schema"): {"schema": {}}}
             for node_id, name in zip(ids, workflow.nodes, strict=True)
         }
         # What the inputs are not in is there and empty.
@@ -203,9 +205,9 @@ class _Graph:
 
     def _input(self, variable: InputVariable) -> dict[str, Any]:
         allowed: dict[str, Any] = {"type": variable.type}
-        if variable.of_files:
+        if variable.type_definition:
             # Its inside is snake_case wherever a type definition was seen, in payloads too.
-            allowed[self._spell("type_definition")] = FILE_DEFINITION
+            allowed[self._spell("type_definition")] = variable.type_definition
         return self._variable(variable, allowed, nullable=variable.nullable) | {
             "tags": _tags(variable, self._spell)
         }

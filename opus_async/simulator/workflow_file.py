@@ -1,7 +1,7 @@
 """Workflow definitions from a JSON file.
 
-Either the vendor's own answer of GET /workflow/{id} (the flat shape with `jobPayloadSchema`), or a simpler
-form:
+Either what `opus-async workflow show ID --json` prints, or the vendor's own answer of GET /workflow/{id} (the
+flat shape with `jobPayloadSchema`), or a simpler form:
 
     {
       "id": "My0wnWorkflow001",
@@ -19,8 +19,8 @@ form:
 
 or a list of such objects, or an object whose `workflows` is that list. Only `id` and `inputs` are required.
 `name` is the display name; `variable` is made from it when absent. A fact is one of `results.FACTS`. A
-workflow without outputs gives an echo of each input and the facts of each file; outputs of the vendor's
-form, which say nothing about how they are computed, each give the digest of all inputs.
+workflow without outputs gives an echo of each input and the facts of each file; outputs of the two other
+forms, which say nothing about how they are computed, each give the digest of all inputs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,23 @@ if TYPE_CHECKING:
     from os import PathLike
 
 ValueType = Literal[
-    "str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string"
+    "str",
+    "float",
+    "int",
+    "bool",
+    "date",
+    "file",
+    "array",
+    "array_files",
+    "object",
+    "json_string",
+    "string",
+    "text",
+    "integer",
+    "number",
+    "boolean",
+    "binary",
+    "node",
 ]
 _NAME_DIGITS = 9
 # Facts of all inputs together: they need not name one.
@@ -137,7 +153,7 @@ class _VendorVariable(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     display_name: str = ""
-    type: ValueType
+    type: str = Field(min_length=1)
     is_nullable: bool = False
     tags: tuple[dict[str, Any], ...] = ()
     type_definition: dict[str, Any] | None = None
@@ -146,14 +162,25 @@ class _VendorVariable(BaseModel):
         allowed = next(
             (tag["value"] for tag in self.tags if tag.get("variable_name") == "allowed_file_types"), ()
         )
+        item = self._item_type() if self.type == "array" else ""
         return InputVariable(
             variable_name=name,
             display_name=self.display_name or name,
             type=self.type,
             nullable=self.is_nullable,
             file_types=tuple(allowed),
-            of_files=self.type == "array" and self.type_definition is not None,
+            of_files=item == "file",
+            item_type="" if item == "file" else item,
         )
+
+    def _item_type(self) -> str:
+        """Return the type of the items; a definition that does not tell it was seen with files alone."""
+        match self.type_definition:
+            case None:
+                return ""
+            case {"allowed_types": [{"type": str(item)}, *_]}:
+                return item
+        return "file"
 
 
 class _VendorOutput(BaseModel):
@@ -187,6 +214,53 @@ class _Vendor(BaseModel):
         )
 
 
+class _ShownInput(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    variable_name: str = Field(min_length=1)
+    display_name: str = ""
+    type: str = Field(min_length=1)
+    schema_type: str | None = None
+    item_type: str | None = None
+    required: bool = True
+    allowed_file_types: tuple[str, ...] = ()
+
+    def to_variable(self) -> InputVariable:
+        of_files = self.type == "array" and self.item_type == "file"
+        return InputVariable(
+            variable_name=self.variable_name,
+            display_name=self.display_name or self.variable_name,
+            type=self.schema_type or self.type,
+            nullable=not self.required,
+            file_types=self.allowed_file_types,
+            of_files=of_files,
+            item_type="" if of_files else self.item_type or "",
+        )
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    workflow_id: str = Field(min_length=1)
+    name: str | None = None
+    description: str | None = None
+    version: int | None = Field(None, ge=1)
+    inputs: tuple[_ShownInput, ...]
+    outputs: dict[str, str] = Field(default_factory=dict)
+
+    def to_workflow(self) -> Workflow:
+        inputs = tuple(variable.to_variable() for variable in self.inputs)
+        outputs = tuple(OutputVariable(name, shown, "str", "digest") for name, shown in self.outputs.items())
+        return Workflow(
+            self.workflow_id,
+            self.name or "",
+            self.description or "",
+            inputs,
+            outputs or default_outputs(inputs),
+            version=self.version or 1,
+        )
+
+
 def load_workflows(path: str | PathLike[str]) -> list[Workflow]:
     """Read the workflows of a file.
 
@@ -209,7 +283,7 @@ def load_workflows(path: str | PathLike[str]) -> list[Workflow]:
 
 
 def read_workflow(definition: object) -> Workflow:
-    """Return the workflow that one definition describes, in either form.
+    """Return the workflow that one definition describes, in any of the three forms.
 
     Raises:
         WorkflowFileError: If it does not describe a workflow.
@@ -217,6 +291,8 @@ def read_workflow(definition: object) -> Workflow:
     try:
         if isinstance(definition, dict) and "jobPayloadSchema" in definition:
             return _Vendor.model_validate(definition).to_workflow()
+        if isinstance(definition, dict) and "workflow_id" in definition:
+            return _Shown.model_validate(definition).to_workflow()
         return _Simple.model_validate(definition).to_workflow()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from opus_async.simulator.seeded_random import identifier
 
@@ -30,6 +31,16 @@ EXTENSIONS = (
 FILE_TYPES = tuple(extension[1:].upper() for extension in EXTENSIONS)
 VALUE_TYPES = ("str", "float", "int", "bool", "date", "file", "array", "array_files", "object", "json_string")
 """The input types, documented and seen."""
+SPELLINGS = {
+    "string": "str",
+    "text": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "binary": "file",
+    "node": "object",
+}
+"""Other names of types to the type: as seen in `allowed_types`, and one that JSON Schema has beside them."""
 DEFAULT_NODES = ("Input", "Extract", "Review", "Output")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -41,10 +52,11 @@ class InputVariable:
     Attributes:
         variable_name: The key in the payload.
         display_name: The name people see.
-        type: One of `VALUE_TYPES`.
+        type: One of `VALUE_TYPES` or `SPELLINGS`, or a word that nobody knows: such an input takes anything.
         nullable: Whether the payload may leave it out.
         file_types: Upper-case type names without dot that a file input takes; empty for any.
         of_files: Whether an `array` holds files; it then needs a typeDefinition in the payload.
+        item_type: The type of the items of an `array` that holds no files, where the schema tells it.
     """
 
     variable_name: str
@@ -53,11 +65,23 @@ class InputVariable:
     nullable: bool = False
     file_types: tuple[str, ...] = ()
     of_files: bool = False
+    item_type: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Its type by the name in `VALUE_TYPES`; the word itself where that is not known."""
+        return SPELLINGS.get(self.type, self.type)
 
     @property
     def holds_files(self) -> bool:
         """Whether its value is a file URL or a list of them."""
-        return self.of_files or self.type in ("file", "array_files")
+        return self.of_files or self.kind in ("file", "array_files")
+
+    @property
+    def type_definition(self) -> dict[str, Any] | None:
+        """The schema's definition of the items of an `array`; None where it tells nothing of them."""
+        item = "file" if self.of_files else self.item_type
+        return {"id": item, "variable_name": item, "allowed_types": [{"type": item}]} if item else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""Moving bytes: one attempt (http), who may send next (limits), what follows one that failed (retry), files.
+"""HTTP: one attempt (http), who may send next (limits), retries (retry), uploads and downloads of files.
 
-The only room that imports aiohttp's client. It knows no platform: it carries requests, answers and files, and
-never asks what they are for. Listeners are told through ``notify``.
+The only package that imports aiohttp's client. It knows no platform: it carries requests, responses and
+files, whatever they mean. Events go to listeners through ``notify``.
 """

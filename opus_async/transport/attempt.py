@@ -1,4 +1,4 @@
-"""One attempt of a request, as whoever makes it needs to know it, and the event that tells of its answer."""
+"""One attempt of a request: its number, and the event that tells of its response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Attempt(NamedTuple):
     Attributes:
         number: From 1.
         kind: What the request is for.
-        waited: Seconds for which it waited for its turn; 0 when nobody listens, as nobody measures it then.
+        waited: Seconds for which it waited for a slot; 0 where nobody listens, as it is not measured then.
     """
 
     number: int
@@ -23,7 +23,15 @@ class Attempt(NamedTuple):
     waited: float
 
     def answered(self, operation: str, method: str, url: str, *, status: int, seconds: float) -> RequestSent:
-        """The event of its answer, which names the current job."""
+        """Make the event of its response, which names the current job.
+
+        Args:
+            operation: The name of the request.
+            method: The HTTP method.
+            url: The URL without its query.
+            status: The HTTP status.
+            seconds: From getting its slot to the last byte of the response.
+        """
         job = current_job.get()
         return RequestSent(
             index=job.index,

@@ -1,7 +1,7 @@
-"""What authenticates calls: a key that never changes, or a token that expires and is renewed for all at once.
+"""Authenticates calls: by a key that never changes, or by a token that expires and is renewed once for all.
 
-Whoever sends a call takes the headers, and after a 401 asks for newer ones; a call that may be repeated is
-then sent once more. An order that starts a bill is not: a 401 proves nothing of it, see ``jobs/start.py``.
+The sender of a call takes the headers, and after a 401 asks for newer ones; a call that may be repeated is
+then sent once more. A start request is not: a 401 does not prove that it was not obeyed (``jobs/start.py``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Auth(Protocol):
         """Get newer headers; None where there are none, as with a key that never changes.
 
         Args:
-            refused: The headers that were answered with a 401; None where there were none yet.
+            refused: The headers that got a 401; None where there were none yet.
 
         Raises:
             OpusError: They cannot be had.
@@ -43,13 +43,13 @@ class StaticAuth:
         self.headers = headers
 
     async def renew(self, refused: Mapping[str, str] | None) -> None:
-        """None: there is no other key."""
+        """Return None: there is no other key."""
 
 
 class RenewingAuth:
     """A token that expires: calls that are refused together share one log-in, which others wait for.
 
-    Credentials that were refused once are not tried again, whoever asks.
+    Credentials that were refused once are not tried again.
 
     Args:
         log_in: Gets a new token, as the headers that carry it.

@@ -1,6 +1,6 @@
-"""Request bodies of known size that count what went out and can be torn off.
+"""Request bodies of known size that count the bytes sent and can be aborted.
 
-Two facts of aiohttp make this a room of its own: it sends an idempotent request a second time by itself after
+Two facts of aiohttp are the reason for them: it sends an idempotent request a second time by itself after
 a reset (a body that says it is consumed stops that), and it closes a connection politely, so that a server
 that has stopped reading keeps the socket open for ever (``abort`` stops that).
 """
@@ -22,6 +22,9 @@ _TURNS = 100
 
 class Body(aiohttp.Payload):
     """A body for one attempt.
+
+    Args:
+        size: Bytes in all.
 
     Attributes:
         sent: Bytes handed to the socket so far.
@@ -49,7 +52,7 @@ class Body(aiohttp.Payload):
         """Write all of it, counting in ``sent``."""
 
     def abort(self) -> None:
-        """Tear the connection off, unsent bytes included; nothing happens when writing never began."""
+        """Abort the connection, unsent bytes included; does nothing when writing never began."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -80,7 +83,11 @@ class Body(aiohttp.Payload):
 
 
 class BytesBody(Body):
-    """Bytes in memory, written in chunks: aiohttp's own warns above 1 MiB and copies the rest at once."""
+    """Bytes in memory, written in chunks: aiohttp's own warns above 1 MiB and copies the rest at once.
+
+    Args:
+        data: The whole body.
+    """
 
     def __init__(self, data: bytes) -> None:
         super().__init__(len(data))

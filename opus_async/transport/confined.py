@@ -1,8 +1,8 @@
-"""A file that has to lie in a folder: by its path, links included, and still so when it is taken up.
+"""A file that must lie inside a folder, symbolic links included, also when it is opened later.
 
-Between the look at a path and its opening, a link can come to be anywhere in it. So the file is reached from
-the folder step by step, none of which follows a link; what was found that way is told by device and inode,
-and :class:`~opus_async.transport.sources.PathSource` holds whatever it opens later against that.
+Between a check of a path and its opening, a link can be put anywhere into it. So the file is reached from the
+folder step by step, none of which follows a link; the file found is identified by device and inode, and
+:class:`~opus_async.transport.sources.PathSource` compares whatever it opens later with that.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 @dataclass(frozen=True, slots=True)
 class Confined(os.PathLike[str]):
-    """A path, and the folder that its file has to lie in.
+    """A path, and the folder that its file must lie in.
 
     Attributes:
         path: Absolute. Links inside the folder may be followed as long as they stay in it.
-        folder: Absolute; whoever names it is believed, so it may be a link.
+        folder: Absolute; it may be a link itself.
     """
 
     path: str
@@ -35,11 +35,11 @@ class Confined(os.PathLike[str]):
         return self.path
 
     def stat(self) -> os.stat_result:
-        """What lies there.
+        """The ``os.stat`` of the file, reached without following a link out of the folder.
 
         Raises:
-            ValueError: It lies outside; completes "cannot be read (...)".
-            OSError: There is nothing, or a link came to be on the way.
+            ValueError: It lies outside; the text completes "cannot be read (...)".
+            OSError: It does not exist, or a link was put into the path.
         """
         folder, real = os.path.realpath(self.folder), os.path.realpath(self.path)
         if not lies_in(real, folder):
@@ -56,12 +56,12 @@ class Confined(os.PathLike[str]):
 
 
 def lies_in(real: str, folder: str) -> bool:
-    """Whether a path is that of a folder, or of something in it; both without links."""
+    """Whether a path is a folder or lies inside it; both without links."""
     return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _reached(folder: str, *names: str) -> os.stat_result:
-    """What is found from a folder over these names; a link among them is not followed."""
+    """The ``os.stat`` of what these names lead to from a folder; a link among them is not followed."""
     *steps, last = names or (os.curdir,)
     here = os.open(folder, _STEP)
     try:

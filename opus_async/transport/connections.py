@@ -1,13 +1,12 @@
-"""The pool of connections: one that is out of step with its answers is closed, never used.
+"""The connection pool: a connection with unexpected bytes on it is closed, never used again.
 
-HTTP/1.1 pairs answers with requests by their order alone. A copy of an answer that comes late would be taken
-for the answer to the next request on its connection, and every answer after it for that of another request.
-So nothing may come before it was asked for: bytes on a connection at rest close it at once, what the system
-has received and the loop has not read yet is looked for before a request goes out, and two answers to one
-request are none.
+HTTP/1.1 pairs responses with requests by their order alone. A copy of a response that comes late would be
+taken for the response to the next request on its connection, and every later one for that of another request.
+So bytes on an idle connection close it at once, bytes that the system has received and the loop has not read
+yet are checked for before a request is sent, and two responses to one request are an error.
 
-What no client can tell: a copy that arrives after the request has left and before its answer. Where such an
-answer names its job, that is compared; see ``opus/protocol/belonging.py``.
+What no client can notice: a copy that arrives after the request has left and before its response. Where such
+a response names its job, that is compared; see ``opus/protocol/identity_check.py``.
 """
 
 from __future__ import annotations
@@ -28,34 +27,38 @@ from yarl import URL
 log = logging.getLogger("opus_async.transport")
 
 _FINAL = 200
-"""From here on a status ends an exchange; the 1xx before it announce one."""
+"""The lowest status that ends an exchange; 1xx only announce one."""
 
 
 class TwoAnswers(aiohttp.ClientConnectionError):
-    """Two answers came to one request: which of them is its own cannot be told."""
+    """Two responses came to one request: which of them is its own cannot be known."""
 
 
 class Wire(ResponseHandler):
     """One connection.
 
+    Args:
+        loop: The event loop.
+        numbers: Gives each connection its number.
+
     Attributes:
-        number: Of its making; later ones have larger numbers.
-        at_rest: Whether it waits in the pool, where nothing may come.
+        number: Later connections have larger numbers.
+        idle: Whether it waits in the pool, where no bytes may come.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, numbers: itertools.count[int]) -> None:
         super().__init__(loop)
         self.number = next(numbers)
-        self.at_rest = False
+        self.idle = False
         self._answers = 0
 
-    def rest(self) -> None:
-        """The exchange has ended."""
-        self.at_rest = True
+    def set_idle(self) -> None:
+        """Mark it as idle: the exchange has ended."""
+        self.idle = True
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; close the connection when nobody has asked for it."""
-        if self.at_rest and data:
+        """Take bytes that came; close the connection when it is idle."""
+        if self.idle and data:
             _tell(self.transport)
             self.abort()
         else:
@@ -67,7 +70,7 @@ class Wire(ResponseHandler):
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Hand on the head of an answer, unless it is the second to one request."""
+        """Hand on the head of a response, unless it is the second to one request."""
         self._answers += data[0].code >= _FINAL
         if self._answers > 1:
             self._buffer.clear()
@@ -77,7 +80,7 @@ class Wire(ResponseHandler):
 
 
 class Connections(aiohttp.TCPConnector):
-    """aiohttp's pool, with a look at each connection before it is used again."""
+    """aiohttp's pool, which checks each connection before it is used again."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -87,21 +90,21 @@ class Connections(aiohttp.TCPConnector):
         self._first_trusted: dict[tuple[str | None, int | None], int] = {}
 
     def distrust(self, url: URL) -> None:
-        """Use none of the connections again that there are to the host of this URL."""
+        """Use no connection again that is open to the host of this URL."""
         self._first_trusted[url.host, url.port] = next(self._numbers)
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """A connection that is new, or at rest with nothing to read."""
+        """A connection that is new, or idle with nothing to read."""
         while True:
             connection = await super().connect(req, traces, timeout)
             wire = connection.protocol
             if not isinstance(wire, Wire):
                 return connection
-            if not wire.at_rest or self._is_quiet(wire, req.url):
-                wire.at_rest = False
-                connection.add_callback(wire.rest)
+            if not wire.idle or self._is_quiet(wire, req.url):
+                wire.idle = False
+                connection.add_callback(wire.set_idle)
                 return connection
             connection.close()
 
@@ -115,7 +118,7 @@ class Connections(aiohttp.TCPConnector):
 
 
 def _has_something_to_read(transport: asyncio.Transport | None) -> bool:
-    """Whether the system has bytes for it, or the end, that the loop has not read yet."""
+    """Whether the system has received bytes or the end, which the loop has not read yet."""
     socket = None if transport is None else transport.get_extra_info("socket")
     if socket is None:
         return False

@@ -1,8 +1,8 @@
-"""Telling listeners what happens, without ever waiting for them.
+"""Delivers events to listeners without waiting for them.
 
-A plain function runs inline: it is the caller's promise to be short. A coroutine function runs beside, in the
-order of the events, in a task that exists only while there is something to tell. A listener that raises,
-hangs or floods harms nobody but itself.
+A plain function runs inline: the caller promises to keep it short. A coroutine function runs in a task of its
+own, in the order of the events; the task exists only while there are events to deliver. A listener that
+raises, hangs or is too slow harms nothing else.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ class Dispatcher:
     def __init__(
         self, listeners: Iterable[Listener] = (), *, backlog: int = BACKLOG, drain: float = DRAIN_SECONDS
     ) -> None:
-        self._feeds = tuple(_Feed(listener, backlog) for listener in listeners)
+        self._subscriptions = tuple(_Subscription(listener, backlog) for listener in listeners)
         self._backlog = backlog
         self._drain = drain
 
     @property
     def active(self) -> bool:
-        """Whether anybody listens; if not, no event need be built."""
-        return bool(self._feeds)
+        """Whether there are listeners; if not, no event need be built."""
+        return bool(self._subscriptions)
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Tell this listener, too, for as long as the block lasts."""
-        feed = _Feed(listener, self._backlog)
-        self._feeds = (*self._feeds, feed)
+        """Deliver events to this listener, too, for as long as the block lasts."""
+        subscription = _Subscription(listener, self._backlog)
+        self._subscriptions = (*self._subscriptions, subscription)
         try:
             yield
         finally:
-            self._feeds = tuple(other for other in self._feeds if other is not feed)
-            feed.stop()
+            self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
+            subscription.stop()
 
     def __call__(self, event: Event) -> None:
-        """Tell everybody; never raises, never waits."""
-        for feed in self._feeds:
-            feed.tell(event)
+        """Deliver an event to all listeners; never raises, never waits."""
+        for subscription in self._subscriptions:
+            subscription.tell(event)
 
     async def close(self) -> None:
         """Give coroutine listeners a bounded time to finish, then stop them."""
-        running = [feed.stop() for feed in self._feeds]
+        running = [subscription.stop() for subscription in self._subscriptions]
         tasks = [task for task in running if task is not None and task is not asyncio.current_task()]
         if not tasks:
             return
@@ -79,8 +79,8 @@ class Dispatcher:
             await asyncio.wait(late, timeout=self._drain)
 
 
-class _Feed:
-    """One listener and what it has not heard yet."""
+class _Subscription:
+    """One listener, and the events not delivered to it yet."""
 
     def __init__(self, listener: Listener, backlog: int) -> None:
         self._listener = listener
@@ -106,7 +106,7 @@ class _Feed:
             self._later(result)
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Take nothing more; the task that still tells, if one does."""
+        """Take no more events; returns the task that still delivers some, if there is one."""
         self._stopped = True
         if self._dropped:
             log.warning(
@@ -171,6 +171,6 @@ def _is_coroutine_function(listener: Listener) -> bool:
 
 
 def _discard(item: object) -> None:
-    """A coroutine that is never awaited warns, unless it is closed."""
+    """Close a coroutine that will not be awaited: it would warn."""
     if inspect.iscoroutine(item):
         item.close()

@@ -1,7 +1,7 @@
-"""One attempt to GET a file from a presigned URL, into a file that has its name only when it is whole.
+"""One attempt to GET a file from a presigned URL, into a file that has its name only when it is complete.
 
-The URL byte-identical, no key, no redirect. Nothing is believed to be whole by its silence: the bytes are
-counted against what storage and the platform say.
+The URL goes out byte-identical, without a key, and no redirect is followed. The end of the bytes does not
+prove that a file is complete: they are counted against the sizes that storage and the platform tell.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from opus_async.errors import DownloadError, TransportError
 from opus_async.gaps import gapped
-from opus_async.transport.http import Http, Response, Take, without_query
-from opus_async.transport.part_file import Destination, PartialFile, numbered
+from opus_async.transport.http import Http, Response, Take
+from opus_async.transport.part_file import Destination, PartialFile
 from opus_async.transport.s3_errors import read_refusal
+from opus_async.transport.urls import without_query
 
-__all__ = ["Destination", "Received", "get_file", "numbered"]
+__all__ = ["Received", "get_file"]
 
 WRITE_BYTES = 256 * 1024
 """Collected before a thread writes them: a hop costs more than the copying of one piece off the wire. Memory
@@ -25,7 +26,7 @@ is this much and twice aiohttp's buffer of 64 KiB for each download, whatever th
 _WHOLE = 200
 _REDIRECT = range(300, 400)
 _HEADERS = {"Accept-Encoding": "identity"}
-"""What is unpacked on the way can be counted against nothing."""
+"""Bytes that are decompressed on the way could not be counted against a size."""
 
 _EXPIRED = "the URL has expired before it was used: check this machine's clock"
 _ADVICE = {
@@ -39,10 +40,10 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that lies on the disk, whole.
+    """A downloaded file, complete and on the disk.
 
     Attributes:
-        path: Where.
+        path: Where it is.
         size: Bytes.
         sha256: Hex digest.
         content_type: As storage says; None where it does not.
@@ -68,12 +69,12 @@ async def get_file(
         http: Sends.
         url: A secret; appears in no error.
         destination: Where the file goes when it is whole.
-        expected_size: Bytes, as the platform told; None where it did not.
+        expected_size: Bytes, as the platform tells; None where it does not.
         stall: Seconds without a byte after which it is given up.
 
     Raises:
         DownloadError: Storage refused (``status``, ``code``), or the file cannot be written.
-        TransportError: No complete answer came, nothing came for ``stall`` seconds, or another number of
+        TransportError: No complete response came, nothing came for ``stall`` seconds, or another number of
             bytes than was told.
     """
     part = await PartialFile.open(destination)
@@ -90,10 +91,10 @@ async def get_file(
 
 
 class _Reception:
-    """Brings the pieces of a body into a file, and counts.
+    """Writes the pieces of a body to a file, and counts them.
 
     Attributes:
-        size: Bytes that came.
+        size: Bytes received.
     """
 
     def __init__(self, url: str, part: PartialFile, expected_size: int | None) -> None:
@@ -102,7 +103,7 @@ class _Reception:
         self._part = part
         self._expected = expected_size
         self._told: int | None = None
-        """Of a body that came packed though nobody asked for it: bytes told, packed or not."""
+        """The size told for a body that came compressed: of its compressed bytes, or of the others."""
         self._packed: int | None = None
         self._pieces: list[bytes] = []
         self._collected = 0

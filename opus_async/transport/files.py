@@ -1,8 +1,8 @@
 """One attempt to PUT a file to a presigned URL.
 
-Storage signs headers and URL, so: the URL byte-identical, a Content-Type only where it was signed, the length
-always known, no key, no redirect. The last chunk leaves only when the file is still what it was, so half or
-changed content can never look whole.
+Storage checks the signature of URL and headers, so the URL goes out byte-identical, with a Content-Type only
+where it was signed; the length is always known, no key is sent and no redirect followed. The last chunk is
+sent only when the file is still unchanged, so partial or changed content can never look complete.
 """
 
 from __future__ import annotations
@@ -16,31 +16,18 @@ from aiohttp.abc import AbstractStreamWriter
 
 from opus_async.errors import TransportError, UploadError
 from opus_async.gaps import gapped
+from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.body import CHUNK, Body
 from opus_async.transport.http import Http, Response
-from opus_async.transport.limits import Bandwidth
 from opus_async.transport.open_source import OpenSource, changed
 from opus_async.transport.s3_errors import read_refusal
 from opus_async.transport.sources import (
-    BytesSource,
-    FileObjectSource,
-    PathSource,
     Source,
-    digest,
 )
 from opus_async.transport.stall import StallWatch, early_answer
-from opus_async.transport.urls import signed_headers, without_query
+from opus_async.transport.urls import without_query
 
-__all__ = [
-    "BytesSource",
-    "FileObjectSource",
-    "PathSource",
-    "Source",
-    "digest",
-    "mime_type",
-    "put_file",
-    "signed_headers",
-]
+__all__ = ["mime_type", "put_file"]
 
 log = logging.getLogger("opus_async.transport")
 
@@ -101,13 +88,13 @@ async def put_file(
         url: A secret; appears in no error.
         source: Opened here, closed here, also on cancel.
         content_type: Sent exactly when given; None sends no such header.
-        stall: Seconds without a byte moving after which it is given up; waiting for ``bandwidth`` is none.
+        stall: Seconds without a byte moving after which it is given up; waits for ``bandwidth`` do not count.
         bandwidth: A budget shared with other uploads.
         on_progress: Called with bytes sent and bytes in all, after each chunk.
 
     Raises:
         UploadError: The file changed or cannot be read, or storage refused it (``status``, ``code``).
-        TransportError: No complete answer came, or nothing moved for ``stall`` seconds.
+        TransportError: No complete response came, or nothing moved for ``stall`` seconds.
     """
     reading = await source.open()
     try:
@@ -148,7 +135,7 @@ class _FileBody(Body):
     """A source as a request body.
 
     Attributes:
-        failure: What went wrong on our side of the wire.
+        failure: What went wrong on this machine, not on the network.
         watch: Stops the attempt when nothing moves.
     """
 

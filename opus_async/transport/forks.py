@@ -1,7 +1,7 @@
-"""What belongs to the process that made it: a forked child has its memory, and none of its threads and loops.
+"""Detects the use of a client in a forked child, which has its memory but none of its threads and loops.
 
 The child's copy of a connection is the parent's connection: a byte that it sent, or the end of TLS that it
-said, would go out in the middle of what the parent says.
+said, would go out in the middle of what the parent sends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from opus_async.errors import ConfigurationError
 
 
 class Maker:
-    """The process that made something; to be asked before it is used.
+    """The process that made an object, to be checked before the object is used.
 
     Attributes:
         process: Its process id.
@@ -28,7 +28,7 @@ class Maker:
         return os.getpid() == self.process
 
     def check(self) -> None:
-        """Refuse a client in a fork.
+        """Raise an error in a fork of that process.
 
         Raises:
             ConfigurationError: It says what to do.
@@ -42,6 +42,6 @@ class Maker:
 
 
 def in_child(call: Callable[[], None]) -> None:
-    """Have something called in every child that is forked, where this system forks."""
+    """Register a function to be called in every forked child, where this system forks."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=call)

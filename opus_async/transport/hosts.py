@@ -1,8 +1,8 @@
-"""Where files go and come from: each storage host has a gate and a breaker of its own.
+"""Storage hosts: each has a request limiter and a circuit breaker of its own.
 
-Storage hosts are named by the platform, in one presigned URL at a time. One that cannot be reached holds up
-what goes there and nothing else; and one that never answered anybody is not waited for on the word of one
-file alone.
+Storage hosts are named by the platform, in one presigned URL at a time. One that cannot be reached delays
+requests to it and no others. One that has never answered counts as down only once several files have failed
+to reach it: a single URL may be wrong.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from opus_async.transport.urls import without_query
 __all__ = ["Hosts", "Storage"]
 
 NAME = "file storage"
-"""In messages and events: which bucket it was is nobody's business."""
+"""In messages and events: which bucket it was is not told."""
 MOST = 64
-"""Hosts that are told apart, about 2 kB each; what comes beyond them shares one gate."""
+"""Hosts that are told apart, about 2 kB each; all others share one limiter."""
 
 Storage = Callable[[str], Retrier]
-"""From a presigned URL to who repeats requests to its host."""
+"""From a presigned URL to the retrier of its host."""
 
 
 class Hosts:
@@ -32,9 +32,9 @@ class Hosts:
 
     Args:
         policy: How often and how long a request is repeated.
-        slots: Requests on the wire at once to one host; all of them together are bounded by whoever uploads
-            and downloads.
-        notify: Told of trouble.
+        slots: Requests on the wire at once to one host; requests to all hosts together are bounded where
+            uploads and downloads are made.
+        notify: Called with the events of requests and outages.
     """
 
     def __init__(self, policy: RetryPolicy, slots: int, notify: Callable[[Event], None]) -> None:
@@ -42,11 +42,11 @@ class Hosts:
         self._slots = slots
         self._notify = notify
         self._hosts: dict[str, Retrier] = {}
-        self._gates: list[tuple[RequestLimiter, CircuitBreaker]] = []
+        self._limiters: list[tuple[RequestLimiter, CircuitBreaker]] = []
         self._closed = False
 
     def at(self, url: str) -> Retrier:
-        """Who repeats requests to the host of this URL."""
+        """The retrier of this URL's host."""
         host = without_query(url).split("/")[2:3]  # an odd URL has none, and is refused by whoever sends it
         name = host[0].lower() if host else ""
         if name not in self._hosts and len(self._hosts) >= MOST:
@@ -56,17 +56,17 @@ class Hosts:
         return self._hosts[name]
 
     def close(self) -> None:
-        """Leave no timer behind; whoever waits is told."""
+        """Leave no timer behind; requests that wait get a TransportError."""
         self._closed = True
-        for gate, breaker in self._gates:
+        for limiter, breaker in self._limiters:
             breaker.close()
-            gate.close()
+            limiter.close()
 
     def _new(self) -> Retrier:
-        gate = RequestLimiter(self._slots)
-        breaker = CircuitBreaker(NAME, gate, self._policy, notify=self._notify, certain=False)
-        self._gates.append((gate, breaker))
+        limiter = RequestLimiter(self._slots)
+        breaker = CircuitBreaker(NAME, limiter, self._policy, notify=self._notify, known_host=False)
+        self._limiters.append((limiter, breaker))
         if self._closed:
             breaker.close()
-            gate.close()
-        return Retrier(self._policy, gate, breaker=breaker, kind=RequestKind.STORAGE, notify=self._notify)
+            limiter.close()
+        return Retrier(self._policy, limiter, breaker=breaker, kind=RequestKind.STORAGE, notify=self._notify)

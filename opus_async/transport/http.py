@@ -1,20 +1,17 @@
 """One attempt of one HTTP request: a request value in, status, headers and bytes out.
 
-No retries, no waiting for a turn, no meaning: whoever calls has its slot already, so the clock starts here.
-aiohttp's exceptions end in this room, because several of them carry the URL with its query.
+No retries and no waiting for a slot: the caller has one, so the clock of the time-out starts here. What a
+response means is not known here. aiohttp's exceptions become a TransportError here, because several of them
+carry the URL with its query.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import sys
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 import aiohttp
@@ -24,44 +21,32 @@ from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.body import CHUNK, Body, BytesBody
-from opus_async.transport.connections import Connections
-from opus_async.transport.forks import Maker, in_child
 from opus_async.transport.network_errors import AnswerTooLarge, never_begins, to_transport_error
-from opus_async.transport.proxies import Proxies
+from opus_async.transport.redirects import REDIRECTS, next_url, redirect_refused
+from opus_async.transport.session import NEVER_ROUND, HttpSession
 from opus_async.transport.urls import without_query
 
-__all__ = ["Http", "Request", "Response", "without_query"]
+__all__ = ["Http", "Request", "Response"]
 
 log = logging.getLogger("opus_async.transport")
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Ten times the largest results seen; a compressed answer that unpacks to more is no accident."""
+"""Ten times the largest results seen; a compressed response that unpacks to more is no accident."""
 
 MAX_STORAGE_ANSWER_BYTES = 256 * 1024
 """Storage answers a PUT with nothing, or with a short XML error."""
 
 Take = Callable[[bytes], Awaitable[object]]
-"""Awaited with each piece of a body, so that no more is read than has been taken."""
+"""Awaited with each piece of a body, so that no more is read than was taken."""
 Begin = Callable[[Mapping[str, str]], Take]
-"""Called with the headers of an answer before its body is read."""
+"""Called with the headers of a response before its body is read."""
 
 _WHOLE = 200
 """The only status whose body is the file: a 206 that nobody asked for is a part of it."""
 _MAX_HOPS = 3
-_REDIRECTS_KEEPING_METHOD = frozenset({307, 308})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_SHARE = 0.9
 """Of a request's time, at most this for connecting, so that a connection that never came is told apart from
-an answer that never came: only the first is safe to repeat."""
-_NEVER_ROUND = 1e9
-"""aiohttp rounds time-outs over 5 s up to whole seconds of the loop's clock, unless told not to."""
-_NEEDS_CLEANUP_CLOSED = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.version_info < (3, 13, 1)
-"""asyncio before these leaks TLS transports of servers that never finish the shutdown; aiohttp warns when the
-clean-up is asked for where it is not needed."""
-
-
-_PLAIN = re.compile(r"[!-~]+")
-"""A Location that can go into a request line as it is; any other is quoted first."""
+a response that never came: only the first is safe to repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +59,9 @@ class Request:
         url: Absolute and percent-encoded; goes out byte-identical.
         headers: Name -> value.
         body: The bytes; None for no body.
-        timeout: Seconds for this attempt, answer included; None for ``Timeouts.request``.
-        follow: Whether a redirect inside its own origin is followed: never for what must not be sent twice,
-            because whoever answered with one may have obeyed.
+        timeout: Seconds for this attempt, response included; None for ``Timeouts.request``.
+        follow: Whether a redirect inside its own origin is followed: never for a request that must not be
+            sent twice, because the server may have obeyed it before it redirected.
     """
 
     operation: str
@@ -90,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer.
+    """A complete response.
 
     Attributes:
         status: The HTTP status.
@@ -105,29 +90,15 @@ class Response:
     seconds: float
 
 
-_alive: weakref.WeakSet[Http] = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
-    for each in _alive:
-        each.leave_to_parent()
-
-
-in_child(_leave_to_parent)
-
-
 class Http:
-    """The connections of one client.
-
-    The pool has no limit of its own: waiting for a pool slot would count against the time-out, so the gate in
-    ``limits`` decides who sends. Can be made before an event loop runs.
+    """Sends the requests of one client, each once.
 
     Args:
         timeouts: ``connect`` and ``request`` are used here.
         session: The caller's own session, used as it is (its pool limit, proxies and cookies included) and
             never closed here. Its pool is aiohttp's: it does not look whether a connection at rest has
-            something to read, so that an answer that names no job can be another's.
-        max_answer_bytes: A larger answer is refused, counted after decompression.
+            something to read, so that a response that names no job can be another's.
+        max_answer_bytes: A larger response is refused, counted after decompression.
     """
 
     def __init__(
@@ -140,19 +111,14 @@ class Http:
         self._connect = timeouts.connect
         self._request = timeouts.request
         self._max_answer_bytes = max_answer_bytes
-        self._session = session
-        self._ours = session is None
-        self._proxies: Proxies | None = None
-        self._closed = False
-        self._maker = Maker()
-        _alive.add(self)
+        self._session = HttpSession(session)
         self._clocks: dict[float, aiohttp.ClientTimeout] = {}
 
     async def send(self, request: Request) -> Response:
         """Send a request once, following redirects inside its own origin.
 
         Raises:
-            TransportError: No complete answer came; ``request_sent`` tells whether the server may have seen
+            TransportError: No complete response came; ``request_sent`` tells whether the server may have seen
                 the request.
             ConfigurationError: The environment names an unusable proxy.
         """
@@ -170,12 +136,13 @@ class Http:
                 headers=request.headers,
                 data=BytesBody(body) if body is not None and len(body) > CHUNK else body,
             )
-            if response.status not in _REDIRECTS or "Location" not in response.headers:
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or location is None:
                 return response
             if not request.follow:
-                raise _redirect_refused(request.method, url, "was redirected, and must not be sent twice")
-            url = _next_url(request.method, url, response)
-        raise _redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
+                raise redirect_refused(request.method, url, "was redirected, and must not be sent twice")
+            url = next_url(request.method, url, status=response.status, location=location)
+        raise redirect_refused(request.method, url, f"was redirected more than {_MAX_HOPS} times")
 
     async def put(
         self,
@@ -187,14 +154,20 @@ class Http:
     ) -> Response:
         """PUT a body once: no total time-out (the caller watches for stalls), no redirect followed.
 
+        Args:
+            url: Goes out byte-identical.
+            body: For this attempt alone.
+            headers: Name -> value.
+            skip_auto_headers: Names of headers that aiohttp must not add.
+
         Raises:
-            TransportError: As in :meth:`send`. The connection is torn off when the body did not go out whole.
+            TransportError: As in :meth:`send`. The connection is aborted when the body was not all sent.
         """
         return await self._exchange(
             "PUT",
             url,
             began=asyncio.get_running_loop().time(),
-            clock=aiohttp.ClientTimeout(total=None, connect=self._connect, ceil_threshold=_NEVER_ROUND),
+            clock=aiohttp.ClientTimeout(total=None, connect=self._connect, ceil_threshold=NEVER_ROUND),
             cap=MAX_STORAGE_ANSWER_BYTES,
             headers=headers,
             data=body,
@@ -213,7 +186,7 @@ class Http:
                 either raises ends the attempt; it must be an OpusError.
 
         Returns:
-            The answer: of a 200 without the body, of any other with it.
+            The response: of a 200 without the body, of any other with it.
 
         Raises:
             TransportError: As in :meth:`send`.
@@ -223,7 +196,7 @@ class Http:
             url,
             began=asyncio.get_running_loop().time(),
             clock=aiohttp.ClientTimeout(
-                total=None, connect=self._connect, sock_read=stall, ceil_threshold=_NEVER_ROUND
+                total=None, connect=self._connect, sock_read=stall, ceil_threshold=NEVER_ROUND
             ),
             cap=MAX_STORAGE_ANSWER_BYTES,
             begin=begin,
@@ -231,26 +204,12 @@ class Http:
         )
 
     def distrust(self, url: str) -> None:
-        """Begin with new connections to the host of this URL: an answer that came over one was another's.
-
-        Those of a caller's session are its own connector's business: which one an answer came over is not
-        told, and none can be taken out of the pool.
-        """
-        connector = None if self._session is None else self._session.connector
-        if isinstance(connector, Connections):
-            connector.distrust(URL(url, encoded=True))
+        """Use no open connection to the host of this URL again: see :meth:`HttpSession.distrust`."""
+        self._session.distrust(url)
 
     async def close(self) -> None:
-        """Close our own connections; a caller's session stays open. May be called twice.
-
-        In a fork nothing is closed: the connections are the parent's.
-        """
-        self._closed = True
-        if not self._maker.is_here:
-            return
-        session, self._session = self._session, None
-        if session is not None and self._ours:
-            await session.close()
+        """Close our own connections; a caller's session stays open. May be called twice."""
+        await self._session.close()
 
     async def _exchange(
         self,
@@ -264,10 +223,10 @@ class Http:
         **options: Any,
     ) -> Response:
         body = options.get("data")
-        session = self._open_session()
+        session = self._session.open()
         target = _parse(method, url)
-        if self._proxies is not None:
-            options["proxy"] = self._proxies.for_url(target)
+        if self._session.proxies is not None:
+            options["proxy"] = self._session.proxies.for_url(target)
         try:
             answer = await session.request(
                 method, target, timeout=clock, allow_redirects=False, raise_for_status=False, **options
@@ -297,51 +256,17 @@ class Http:
             return Response(answer.status, answer.headers, content, seconds)
         raise failure  # outside the handler: the cause may hold the URL with its query
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: forget what is open without closing it, whenever this is collected."""
-        if self._session is not None and self._ours:
-            # No other way: what aiohttp closes it takes out of the parent's selector, which both share.
-            getattr(self._session.connector, "_conns", {}).clear()
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        self._maker.check()
-        if self._session is None:
-            if self._closed:
-                raise TransportError(
-                    "The client is closed: make a new one",
-                    request_sent=False,
-                    retryable=False,
-                    obstacle=Obstacle.CLOSED,
-                )
-            self._proxies = Proxies()
-            self._session = aiohttp.ClientSession(
-                connector=Connections(
-                    limit=0,
-                    enable_cleanup_closed=_NEEDS_CLEANUP_CLOSED,
-                    timeout_ceil_threshold=_NEVER_ROUND,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": _user_agent()},
-                trust_env=False,
-            )
-        return self._session
-
     def _clock(self, seconds: float) -> aiohttp.ClientTimeout:
         clock = self._clocks.get(seconds)
         if clock is None:
             clock = aiohttp.ClientTimeout(
                 total=seconds,
                 connect=min(self._connect, seconds * _CONNECT_SHARE),
-                ceil_threshold=_NEVER_ROUND,
+                ceil_threshold=NEVER_ROUND,
             )
             if len(self._clocks) < 64:  # noqa: PLR2004 - callers use a handful of time-outs
                 self._clocks[seconds] = clock
         return clock
-
-
-def _user_agent() -> str:
-    root = import_module(__name__.partition(".")[0])  # by name: the ground floor's version, no step upwards
-    return f"opus-async/{root.__version__}"
 
 
 def _parse(method: str, url: str) -> URL:
@@ -389,38 +314,3 @@ def _abort(body: object) -> None:
 def _left(began: float, seconds: float) -> float:
     spent = asyncio.get_running_loop().time() - began
     return max(seconds - spent, 0.001)
-
-
-def _next_url(method: str, url: str, response: Response) -> str:
-    """Where a redirect leads, inside the same origin."""
-    here = URL(url, encoded=True)
-    there = _join(here, response.headers["Location"])
-    if there is None:
-        raise _redirect_refused(method, url, "was redirected to something that is no URL")
-    if there.origin() != here.origin() or there.user is not None:
-        raise _redirect_refused(method, url, f"was redirected to {there.origin()}, where nothing is sent")
-    if response.status not in _REDIRECTS_KEEPING_METHOD and method not in {"GET", "HEAD"}:
-        raise _redirect_refused(
-            method, url, f"was redirected with HTTP {response.status}, which would turn it into a GET"
-        )
-    return str(there)
-
-
-def _join(here: URL, location: str) -> URL | None:
-    with suppress(ValueError):
-        there = here.join(URL(location, encoded=bool(_PLAIN.fullmatch(location))))
-        if there.scheme and there.host:
-            return there
-    return None
-
-
-def _redirect_refused(method: str, url: str, what: str) -> TransportError:
-    shown = without_query(url)
-    return TransportError(
-        gapped(f"{literal(method)} {{}} {literal(what)} (check the base URL)", shown),
-        request_sent=True,
-        retryable=False,
-        obstacle=Obstacle.REDIRECT,
-        method=method,
-        url=shown,
-    )

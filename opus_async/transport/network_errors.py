@@ -1,4 +1,4 @@
-"""From an exception of the network to a TransportError: may the server have seen it, is a retry worth it.
+"""Converts exceptions of aiohttp and the system to a TransportError: was it sent, is a retry worth it?
 
 Only errors of opening a connection prove that no byte of a request left. No message here quotes an exception
 whose text may hold a URL.
@@ -24,11 +24,11 @@ from opus_async.transport.urls import without_query
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 _SERVER_ERROR = 500
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-"""What aiohttp writes into no head of a request."""
+"""Characters that aiohttp refuses to write into the head of a request."""
 
 
 class AnswerTooLarge(Exception):
-    """An answer grew past its cap; ``args[0]`` is the cap in bytes."""
+    """A response grew past its cap; ``args[0]`` is the cap in bytes."""
 
 
 def to_transport_error(
@@ -39,7 +39,7 @@ def to_transport_error(
     clock: aiohttp.ClientTimeout | None = None,
     stopped_here: bool = False,
 ) -> TransportError:
-    """What an exception of one attempt means.
+    """Convert the exception of one attempt.
 
     Args:
         error: What was raised.
@@ -88,7 +88,7 @@ def never_begins(session: aiohttp.ClientSession, method: str, headers: Mapping[s
 def _never_left(  # noqa: C901, PLR0911 - a table
     error: Exception, clock: aiohttp.ClientTimeout | None, *, stopped_here: bool
 ) -> tuple[str, Obstacle, bool] | None:
-    """Of an error that proves that no byte was sent: the message, the obstacle, whether to try again."""
+    """Message, obstacle and retryability of an error that proves that nothing was sent; else None."""
     network = Obstacle.NETWORK
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -128,6 +128,7 @@ def _never_left(  # noqa: C901, PLR0911 - a table
 
 
 def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa: PLR0911 - a table
+    """The message of an error after which the request may have been seen."""
     match error:
         case AnswerTooLarge():
             return f"the answer is larger than {error.args[0]:,} bytes and was not read to its end"

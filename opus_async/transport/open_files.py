@@ -1,7 +1,7 @@
-"""How many files this process may have open, and how much can happen at once within that.
+"""The limit of open files of this process, and how much concurrency fits into it.
 
-A connection is an open file, and an upload or a download has one on the disk beside it. What would not fit
-is lowered before the first request, so that the limit is met by nobody; whoever meets it all the same waits
+A connection is an open file, and an upload or a download has one on the disk beside it. Concurrency that
+would not fit is lowered before the first request; where the limit is met all the same, requests wait
 (:mod:`opus_async.transport.shortage`).
 """
 
@@ -24,7 +24,7 @@ RESERVE = 28
 """Open files beside those counted here: a ledger and its readers 8, the event loop 3, threads that hash files
 or look up names 8, a report, a folder that is brought to the disk, and some to spare."""
 LEAST_API, LEAST_UPLOADS = 2, 1
-"""At once, at the least: with fewer requests the looks at jobs would hold up all other work."""
+"""Least concurrency: with fewer requests, polls would hold up all other work."""
 PER_UPLOAD = 2
 """A connection and a file."""
 _UNKNOWN_OPEN = 16
@@ -40,12 +40,12 @@ def allowed() -> int | None:
 
 
 def needed(limits: Limits) -> int:
-    """How many files what these limits allow takes at most, all else of a process included."""
+    """How many open files these limits take at most, all others of a process included."""
     return _at_once(limits) + RESERVE + _UNKNOWN_OPEN
 
 
 def raise_to(number: int) -> None:
-    """Raise this process's own limit to so many, as far as it may: for programs, not for libraries."""
+    """Raise this process's own limit to a number, as far as allowed: for programs, not for libraries."""
     soft = allowed()
     if soft is None or soft >= number:
         return
@@ -56,7 +56,7 @@ def raise_to(number: int) -> None:
 
 
 def fitted(limits: Limits, *, soft: int | None, open_now: int | None = None) -> tuple[Limits, str | None]:
-    """These limits as far as open files allow them.
+    """Lower the concurrency to what open files allow.
 
     Args:
         limits: As asked for.

@@ -1,4 +1,4 @@
-"""A source, opened for one attempt: reading without blocking where the system can, off the loop where not.
+"""A source, opened for one attempt: read without blocking where the system can, else in a thread.
 
 A hop to the executor costs more than copying the bytes, so a file that lies in the page cache is read in the
 loop (``preadv`` with ``RWF_NOWAIT``, Linux) and only a cold one by a thread.
@@ -26,16 +26,16 @@ class OpenSource(Protocol):
     """A source, opened for one attempt."""
 
     def read_now(self, buffer: memoryview, offset: int) -> memoryview | None:
-        """What can be had without blocking, in the buffer or not: empty at the end, None for :meth:`read`."""
+        """Read without blocking, into the buffer or not: empty at the end, None if :meth:`read` is needed."""
 
     async def read(self, size: int, offset: int) -> bytes:
-        """Read off the loop; empty at the end."""
+        """Read in a thread; empty at the end."""
 
     async def check(self) -> None:
-        """Raise UploadError when the content is no longer what it was."""
+        """Raise UploadError when the content has changed."""
 
     def close(self) -> None:
-        """Let go, at once or as soon as a read that is under way returns."""
+        """Close it, at once or as soon as a read that is under way returns."""
 
 
 class FileReading:
@@ -43,6 +43,11 @@ class FileReading:
 
     When it is closed while a thread reads from it, that thread closes it on its way out: a number that is
     free again could already be another file's.
+
+    Args:
+        number: The file descriptor, which is closed by :meth:`close`.
+        filename: As the caller named it, for messages.
+        identity: Of :func:`identity_of`, when the source was made.
     """
 
     def __init__(self, number: int, filename: str, identity: tuple[int, ...]) -> None:
@@ -91,7 +96,7 @@ class FileReading:
                     os.close(self._number)
 
     def check_now(self) -> None:
-        """Do so without a loop."""
+        """Compare with what it was when the source was made, in this thread."""
         if identity_of(os.fstat(self._number)) != self._identity:
             raise changed(self._filename)
 
@@ -107,7 +112,12 @@ class FileReading:
 async def to_thread(
     function: Callable[[], ResultT], undo: Callable[[ResultT], object] | None = None
 ) -> ResultT:
-    """Run in the loop's executor. ``undo`` is called with a result that came after a cancel."""
+    """Run a function in the loop's executor.
+
+    Args:
+        function: What to run.
+        undo: Called with a result that came after a cancel.
+    """
     late = _Late(function, undo)
     try:
         future = asyncio.get_running_loop().run_in_executor(None, late.run)
@@ -155,7 +165,7 @@ class _Late(Generic[ResultT]):
 
 
 def changed(filename: str) -> UploadError:
-    """The error for a file that is not what it was."""
+    """The error for a file that has changed."""
     return UploadError(
         gapped(
             "{} changed while it was being uploaded: nothing half was stored. Start again when it is written "
@@ -167,7 +177,7 @@ def changed(filename: str) -> UploadError:
 
 
 def identity_of(found: os.stat_result) -> tuple[int, ...]:
-    """What tells one content of a file from another, as far as the system knows without reading it."""
+    """What identifies the content of a file, as far as the system tells without reading it."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 

@@ -1,7 +1,7 @@
-"""A file while it comes in: under a temporary name beside its destination, with its own once it is whole.
+"""The file of a download, under a temporary name beside its destination until it is complete.
 
-Whatever can block happens in a thread. Whoever opens one ends it, with ``finish`` or with ``discard``; a
-cancel can leave a thread inside a write, so ``discard`` waits for that one, in a thread of its own.
+Whatever can block happens in a thread. Whoever opens one ends it, by ``finish`` or by ``discard``; a cancel
+can leave a thread inside a write, so ``discard`` waits for that one, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -66,10 +66,12 @@ def numbered(path: Path) -> Iterator[Path]:
 
 
 class PartialFile:
-    """One attempt at a file; made in a thread, see :meth:`open`.
+    """A file that one attempt of a download writes; made in a thread, see :meth:`open`.
 
-    Raises:
-        DownloadError: Here and everywhere: the disk refuses; the message says what to do.
+    Each method may raise a DownloadError when the file cannot be written; its message says what to do.
+
+    Args:
+        destination: Where the file goes when it is complete.
     """
 
     def __init__(self, destination: Destination) -> None:
@@ -92,7 +94,7 @@ class PartialFile:
             await self._writer.writelines(pieces)
 
     async def finish(self) -> tuple[Path, str]:
-        """Bring it to the disk, then give it its name.
+        """Sync it to the disk, then give it its name.
 
         Returns:
             Where it is now, and its SHA-256 in hex.
@@ -100,7 +102,7 @@ class PartialFile:
         return await to_thread(self._finish_now)
 
     async def discard(self) -> None:
-        """Close and remove it; goes on in its thread when cancelled."""
+        """Close and remove it; a cancel does not stop that."""
         self._given_up = True
         try:
             discarding = asyncio.get_running_loop().run_in_executor(None, self.discard_now)
@@ -110,7 +112,7 @@ class PartialFile:
             await asyncio.shield(discarding)
 
     def discard_now(self) -> None:
-        """Do so in this thread, after whatever another one does with it now."""
+        """Close and remove it in this thread, once no other thread uses it."""
         with self._lock:
             with suppress(OSError):  # it is closed all the same
                 self._file.close()
@@ -143,7 +145,7 @@ class PartialFile:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """An error of the system as ours."""
+        """Convert an error of the system to ours."""
         try:
             yield
         except OSError as error:
@@ -151,7 +153,7 @@ class PartialFile:
 
 
 class _HashingFile(io.BufferedWriter):
-    """Hashes what it writes, in the thread that writes it."""
+    """Computes the SHA-256 of what it writes, in the thread that writes it."""
 
     def __init__(self, raw: io.FileIO) -> None:
         super().__init__(raw)

@@ -20,6 +20,10 @@ class Proxies:
     """The proxies of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``; macOS's settings too).
 
     A loopback address never goes through a proxy: a simulator on this machine is not behind one.
+
+    Args:
+        proxies: URL scheme -> proxy; those of the environment by default.
+        bypass: Whether a host is reached without a proxy; asked with and without the port.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How many a second: arithmetic on a clock that is passed in. No asyncio, no waiting."""
+"""Token bucket and adaptive rate: arithmetic on a clock that is passed in. No asyncio, no waiting."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TokenBucket:
         self._updated = max(self._updated, until)
 
     def set_rate(self, rate: float, now: float) -> None:
-        """Go on at another rate; what has come in so far stays."""
+        """Change the rate; tokens that have come in so far stay."""
         self._fill(now)
         self._rate = rate
         self._burst = max(1.0, rate * BURST_SECONDS)
@@ -95,7 +95,7 @@ class TokenBucket:
 
 
 class RateMeter:
-    """Events a second at the busiest of late: a quiet moment is no sign of a slow server."""
+    """The highest rate of events in the last seconds: a quiet moment is no sign of a slow server."""
 
     __slots__ = ("_began", "_count", "_peak")
 
@@ -108,7 +108,7 @@ class RateMeter:
         self._peak = 0.0
 
     def tick(self, now: float) -> None:
-        """One event."""
+        """Count one event."""
         if now - self._began >= self._WINDOW:
             self._peak = self.peak(now)
             self._began = now
@@ -122,11 +122,15 @@ class RateMeter:
 
 
 class AdaptiveRate:
-    """A rate that a server has to ask for: cut by each storm, climbing back on successes alone.
+    """A rate that is cut when a server refuses requests, and climbs back on successes alone.
 
-    Cut by the share of requests that the server refused of late, for what it granted is what it can bear:
-    one refusal among a hundred answers costs a hundredth. Then back within seconds to what it granted, and
-    slowly from there on. The shared pause is the strong hand; this one keeps what follows it orderly.
+    A storm is a group of refusals close together. Each cuts the rate by the share of requests that the server
+    refused lately, for what it granted is what it can bear: one refusal among a hundred responses costs a
+    hundredth. Then the rate is back within seconds to what the server granted, and grows slowly from there.
+    The shared pause stops a storm; this rate keeps what follows it orderly.
+
+    Args:
+        ceiling: Requests a second that were set; None for no limit while the server refuses nothing.
 
     Attributes:
         current: Requests a second; None while nothing limits.
@@ -145,16 +149,17 @@ class AdaptiveRate:
     RETURN = 0.35
     """Growth in a second of successes, up to most of what the server granted."""
     MOST = 0.9
+    """The share of what the server granted up to which the rate climbs fast."""
     PROBE = 0.06
     """Growth in a second of successes from there on, as a share of what it granted."""
     LEAST_CLIMB = 2.0
     """Requests a second, won back each second: a quiet client that met one 429 is not slow for minutes."""
     RESTART = 0.1
-    """What is left of what the server granted right after an outage: it may be on its knees still."""
+    """The share of what the server granted that is sent right after an outage: it may still be weak."""
     FLOOR = 1.0
-    """Requests a second that are always tried: slower, the end of a storm would not be noticed."""
+    """Requests a second at the least: slower, the end of a storm would not be noticed."""
     LIFT = 120.0
-    """Seconds without a storm after which a rate that nobody asked for is lifted."""
+    """Seconds without a storm after which a rate without a ceiling is lifted."""
 
     def __init__(self, ceiling: float | None = None) -> None:
         self._ceiling = ceiling
@@ -167,23 +172,23 @@ class AdaptiveRate:
 
     @property
     def slowed(self) -> bool:
-        """Whether the rate is lower than what was set."""
+        """Whether the rate is lower than its ceiling."""
         return self.current != self._ceiling
 
     def refused(self, now: float, granted: float, *, new_storm: bool) -> None:
-        """One request was turned away.
+        """Count one refused request.
 
         The cut deepens as the refusals of a storm come in, and it is one cut.
 
         Args:
             now: The clock's reading.
-            granted: Requests a second that went well of late, or a guess where nothing is known yet.
-            new_storm: Whether it belongs to no storm that was answered already.
+            granted: Requests a second that went well lately, or a guess where nothing is known yet.
+            new_storm: Whether it begins a storm, and not belongs to one for which the rate was cut already.
         """
         self._refused += (1 - self._refused) * self.MEMORY
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
         if new_storm:
-            # The rate of late can be our own doing: alone it must not pull the goal down.
+            # The latest rate can be our own doing: alone it must not pull the goal down.
             kept = self._goal * (1.0 if self._refused < self.NOISE else self.FORGET)
             self._goal = max(granted, floor, kept)
             self._before = min(self.current or self._goal, self._goal)
@@ -192,14 +197,14 @@ class AdaptiveRate:
         self.current = max(min(self._before * share, self.current or self._before), floor)
 
     def restart(self, now: float, granted: float) -> None:
-        """Begin anew after an outage, low, to climb back to what the server granted before it."""
+        """Begin anew after an outage at a low rate, which climbs back to what was granted before it."""
         floor = self.FLOOR if self._ceiling is None else min(self.FLOOR, self._ceiling)
         self._goal = max(granted, floor, self._goal)
         self._slowed = self._climbed = now
         self.current = max(min(self._goal, self.current or self._goal) * self.RESTART, floor)
 
     def climb(self, now: float) -> None:
-        """One success. Time alone is no evidence: a gap counts as one second at the most."""
+        """Count one success. Time alone is no evidence: a gap counts as one second at the most."""
         self._refused -= self._refused * self.MEMORY
         if self.current is None or not self.slowed:
             return

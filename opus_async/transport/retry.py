@@ -1,8 +1,7 @@
-"""What follows a failure: its class decides the wait, the stop, and whether to send a second time at all.
+"""Repeats failed attempts: the class of a failure decides whether, and after how long.
 
-Waits come from backoff's ``expo`` with its full jitter; backoff's decorators cannot share a pause, rebuild a
-body or tell failures apart. Retries live here, above the place that can build a request anew, and nowhere
-below.
+Retries live here, above the place that can build a request anew, and nowhere below. backoff's decorators are
+not used: they cannot share a pause, rebuild a body or tell failures apart.
 """
 
 from __future__ import annotations
@@ -10,161 +9,76 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import backoff
 
 from opus_async.config import RetryPolicy
-from opus_async.errors import (
-    APIError,
-    DownloadError,
-    MixedUpAnswer,
-    NotFound,
-    OpusError,
-    ProtocolError,
-    QuotaExhausted,
-    TransportError,
-    UploadError,
-)
+from opus_async.errors import APIError, MixedUpAnswer, OpusError, TransportError
 from opus_async.events import Event, FailureClass, RequestKind, RequestRetried, current_job
 from opus_async.transport.attempt import Attempt
+from opus_async.transport.backoff_schedule import BackoffSchedule
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.failures import Failure
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.shortage import Waits
 
-__all__ = ["Retrier", "Schedule", "classify"]
+__all__ = ["Retrier"]
 
 log = logging.getLogger("opus_async.transport")
 
 ValueT = TypeVar("ValueT")
 
 _LEAST_PAUSES = 3
-_TOO_MANY = 429
-_UNAVAILABLE = 503
-_NOT_IMPLEMENTED = 501
-_SERVER_ERRORS = 500
-_WORTH_REPEATING = frozenset({408, 425})
-"""Request Timeout and Too Early: the server says itself that the same request may come again."""
-_STORAGE_SLOW = frozenset({"SlowDown", "ServiceUnavailable", "RequestLimitExceeded"})
-_STORAGE_AGAIN = frozenset({"RequestTimeout", "InternalError", "OperationAborted"})
-
-
-_FINAL = "_retried_to_the_end"
-"""Set on an error that was raised for good: a retrier around a retrier must not multiply the attempts, nor
-slow its own gate down for a storm elsewhere."""
-
-
+"""Pauses in a row before a request that gets nothing but 429 is given up."""
 _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED})
-"""Failures after which even an order that starts a bill may be sent again."""
-
-
+"""Failures that prove that nothing was obeyed: after them even an order may be sent again."""
 _FINAL_CLASSES = frozenset({FailureClass.REFUSED, FailureClass.SHORTAGE})
 """Failures that no further attempt follows; of a shortage, once it has lasted for too long."""
 
 
-def classify(error: OpusError) -> FailureClass:  # noqa: PLR0911 - a table
-    """What this error says happened to the request."""
-    if error.shortage:
-        return FailureClass.SHORTAGE
-    match error:
-        case NotFound() | QuotaExhausted():
-            return FailureClass.REFUSED  # whatever the status: some answers say so with a 500, or a 429
-        case TransportError():
-            return FailureClass.BROKEN if error.request_sent else FailureClass.UNSENT
-        case UploadError(status=None) | DownloadError(status=None):
-            return FailureClass.REFUSED
-        case UploadError(code=code) | DownloadError(code=code) if code in _STORAGE_SLOW:
-            return FailureClass.OVERLOADED
-        case UploadError(code=code) | DownloadError(code=code) if code in _STORAGE_AGAIN:
-            return FailureClass.SERVER
-        case APIError() | UploadError() | DownloadError():
-            return _classify_status(error.status or 0)
-        case ProtocolError():
-            return FailureClass.GARBLED
-    return FailureClass.REFUSED
+@dataclass(slots=True, kw_only=True, eq=False)
+class _FailedCall:
+    """A call that has failed at least once: what was asked for, and how much patience is left.
 
-
-def _classify_status(status: int) -> FailureClass:
-    if status == _TOO_MANY:
-        return FailureClass.THROTTLED
-    if status == _UNAVAILABLE:
-        return FailureClass.OVERLOADED
-    if status in _WORTH_REPEATING or (status >= _SERVER_ERRORS and status != _NOT_IMPLEMENTED):
-        return FailureClass.SERVER
-    return FailureClass.REFUSED
-
-
-class Schedule:
-    """The waits of one request, and when it stops: arithmetic, no clock, no sleeping.
-
-    Never more than ``policy.attempts`` attempts and no wait that ends after ``policy.max_elapsed`` seconds of
-    attempts and waits. Throttled attempts use up neither.
+    Attributes:
+        repeatable: As in :meth:`Retrier.call`.
+        request_key: As in :meth:`Retrier.call`.
+        unreachable_after: As in :meth:`Retrier.call`.
+        began: When its first attempt began, by the retrier's clock.
+        schedule: Its waits after failures.
+        shortage: Its waits for open files, memory or threads of this machine.
+        maybe_obeyed: Whether an attempt failed after which the request may have been obeyed.
     """
 
-    __slots__ = ("_failed", "_jitter", "_policy", "_spent", "_waits")
-
-    def __init__(self, policy: RetryPolicy, jitter: Callable[[float], float] = backoff.full_jitter) -> None:
-        self._policy = policy
-        self._jitter = jitter
-        self._waits = backoff.expo(base=2, factor=policy.base, max_value=policy.cap)
-        next(self._waits)  # the first value belongs to backoff's own send() protocol
-        self._failed = 0
-        self._spent = 0.0
-
-    @property
-    def patience(self) -> float:
-        """Seconds of nothing but 429 after which it is given up."""
-        return self._policy.max_elapsed
-
-    def after_failure(
-        self, took: float, retry_after: float | None = None, paused: float = 0.0
-    ) -> float | None:
-        """Seconds to wait after an attempt that took ``took`` seconds; None to give up.
-
-        ``retry_after`` is waited for at the least. ``paused`` of it is a shared pause, which costs nothing.
-        """
-        self._failed += 1
-        self._spent += took
-        if self._failed >= self._policy.attempts:
-            return None
-        wait = max(self._next_wait(), self.capped(retry_after) or 0.0)
-        cost = max(0.0, wait - paused)
-        if self._spent + cost >= self._policy.max_elapsed:
-            return None
-        self._spent += cost
-        return max(wait, paused)
-
-    def after_throttling(self, retry_after: float | None, paused: float) -> float:
-        """Seconds to wait after a 429, the shared pause included."""
-        return paused if retry_after is not None else max(paused, self._next_wait())
-
-    def capped(self, retry_after: float | None) -> float | None:
-        """What a server asked for, but no longer than the whole patience of this request."""
-        return None if retry_after is None else min(max(retry_after, 0.0), self._policy.max_elapsed)
-
-    def _next_wait(self) -> float:
-        return self._jitter(next(self._waits))
+    repeatable: bool
+    request_key: object
+    unreachable_after: float | None
+    began: float
+    schedule: BackoffSchedule
+    shortage: Waits
+    maybe_obeyed: bool = False
 
 
 class Retrier:
-    """Repeats attempts, each in a turn of its own at the gate.
+    """Repeats attempts, each in a slot of its own.
 
     Args:
         policy: How often and how long.
-        gate: Told of every answer; its pauses hold everybody.
-        breaker: Told of every answer; holds the gate while the host is in trouble. None where nobody looks
-            for that.
-        kind: What the requests are for; those of the poll lane are polls.
+        limiter: Gives the slots; its throttling is told of every response, and pauses everybody.
+        breaker: Told of every response; blocks the limiter while the host is down. None for no such check.
+        kind: What the requests are for; those of ``Priority.POLL`` are polls.
         notify: Called with a RequestRetried before each wait.
-        clock: Measures attempts, in step with the gate's clock, which it is by default.
-        sleep: Waits.
-        jitter: From a backoff to the wait that is taken.
+        clock: Measures attempts, in seconds, in step with the limiter's clock, which it is by default.
+        sleep: Waits so many seconds.
+        jitter: From a backoff in seconds to the wait that is taken.
     """
 
     def __init__(
         self,
         policy: RetryPolicy,
-        gate: RequestLimiter,
+        limiter: RequestLimiter,
         *,
         breaker: CircuitBreaker | None = None,
         kind: RequestKind = RequestKind.API,
@@ -174,24 +88,25 @@ class Retrier:
         jitter: Callable[[float], float] = backoff.full_jitter,
     ) -> None:
         self._policy = policy
-        self._gate = gate
+        self._limiter = limiter
+        self._throttling = limiter.throttling
         self._breaker = breaker
         self._kind = kind
         self._notify = notify
-        self._clock = clock or gate.now
+        self._clock = clock or limiter.now
         self._sleep = sleep
         self._jitter = jitter
 
-    async def call(  # noqa: C901 - one loop, and what may follow an attempt
+    async def call(
         self,
         operation: str,
         attempt: Callable[[Attempt], Awaitable[ValueT]],
         *,
-        lane: Priority = Priority.WORK,
+        priority: Priority = Priority.WORK,
         repeatable: bool = True,
         policy: RetryPolicy | None = None,
-        subject: object = None,
-        reach: float | None = None,
+        request_key: object = None,
+        unreachable_after: float | None = None,
         waited: float = 0.0,
     ) -> ValueT:
         """Make attempts until one gives a value or the failure is final.
@@ -199,154 +114,174 @@ class Retrier:
         Args:
             operation: Its name in events and logs, and for limits of its own.
             attempt: Makes one attempt; builds everything it sends anew.
-            lane: Where it queues.
-            repeatable: Whether a second sending after a lost answer is harmless. If not, only failures
-                that prove that nothing was obeyed are repeated.
+            priority: What it goes before.
+            repeatable: Whether a second sending after a lost response is harmless. If not, only failures that
+                prove that nothing was obeyed are repeated.
             policy: For this call alone.
-            subject: The same for all calls that ask the same, so that one thing alone that always fails is
-                not taken for the host; None for a call like no other.
-            reach: Seconds after which a host is given up to which no connection came to be, whatever the
-                policy's ``outage``; None for no such bound.
+            request_key: The same for all calls that request the same, so that one request that always fails
+                is not taken for an outage of the host; None for a call like no other.
+            unreachable_after: Seconds after which the call is given up when no connection came to be,
+                whatever the policy's ``outage``; None for no such bound.
             waited: Seconds for which the caller waited for a slot of its own directly before; told with the
-                wait for the first turn.
+                wait for the first slot.
 
         Raises:
             HostDown: The host was given up, or is given up while this waits for it.
             OpusError: Of the last attempt; its message tells how many there were, over how long.
         """
-        number, began, schedule, unclear = 0, None, None, False
-        kind = RequestKind.POLL if lane is Priority.POLL else self._kind
-        shortage = Waits(self._policy.outage or self._policy.max_elapsed)
+        number = 0
+        failed: _FailedCall | None = None
+        kind = RequestKind.POLL if priority is Priority.POLL else self._kind
         while True:
             number += 1
-            if not self._gate.enter_now(lane, operation):  # ``async with gate.slot(lane)``, at half its price
-                waited += await self._enter(lane, operation, number, repeatable=repeatable, unclear=unclear)
+            if not self._limiter.try_acquire(priority, operation):  # ``async with slot()``, at half its price
+                request_sent = failed is not None and failed.maybe_obeyed
+                waited += await self._acquire(
+                    priority, operation, number, repeatable=repeatable, request_sent=request_sent
+                )
             started = self._clock()
             this, waited = Attempt(number, kind, waited), 0.0
             try:
                 value = await attempt(this)
             except OpusError as error:
-                failure = error
+                failure = Failure.of(error)
             else:
-                self._gate.succeeded()
+                self._throttling.record_success()
                 if self._breaker is not None and (self._breaker.failures or not self._breaker.answered):
-                    self._breaker.heard()
+                    self._breaker.record_success()
                 return value
             finally:
-                self._gate.leave()
+                self._limiter.release()
             took = self._clock() - started
-            began = started if began is None else began
-            if failure.shortage and (lasting := shortage.next_wait()) is not None:
-                self._tell(operation, failure, this, took, lasting)
-                del failure
-                number -= 1  # it was no attempt: nothing left
-                await self._sleep(lasting)
-                continue
-            if schedule is None:
-                schedule = Schedule(policy or self._policy, self._jitter)
-            try:
-                wait, pause = self._judge(
-                    failure, schedule, took, started, repeatable=repeatable, subject=subject or schedule
+            if failed is None:
+                failed = _FailedCall(
+                    repeatable=repeatable,
+                    request_key=request_key,
+                    unreachable_after=unreachable_after,
+                    began=started,
+                    schedule=BackoffSchedule(policy or self._policy, self._jitter),
+                    shortage=Waits(self._policy.outage or self._policy.max_elapsed),
                 )
-                if reach is not None and not unclear and classify(failure) is FailureClass.UNSENT:
-                    wait = _within(wait, reach - (self._clock() - began) - took)
+            try:
+                wait, paused = self._decide(failure, failed, took, started)
                 if wait is None:
-                    _finish(failure, number, self._clock() - began)
-                    raise failure
-                unclear = unclear or classify(failure) not in _MAY_FOLLOW_ANYTHING
+                    _finish(failure.error, number, self._clock() - failed.began)
+                    raise failure.error
+                failed.maybe_obeyed = failed.maybe_obeyed or failure.kind not in _MAY_FOLLOW_ANYTHING
                 self._tell(operation, failure, this, took, wait)
+                number -= failure.kind is FailureClass.SHORTAGE  # it was no attempt: nothing left
             finally:
                 del failure  # its traceback leads to this frame: no cycle
-            if wait > pause:
+            if wait > paused:
                 await self._sleep(wait)
 
-    async def _enter(
-        self, lane: Priority, operation: str, number: int, *, repeatable: bool, unclear: bool
+    async def _acquire(
+        self, priority: Priority, operation: str, number: int, *, repeatable: bool, request_sent: bool
     ) -> float:
-        """Wait for a turn; returns for how many seconds, where anybody listens."""
+        """Wait for a slot; returns for how many seconds, or 0 where nobody listens."""
         asked = self._clock() if self._listened_to else None
         if self._breaker is None:
-            await self._gate.enter(lane, operation)
+            await self._limiter.acquire(priority, operation)
         else:
-            await self._breaker.enter(
-                lane, operation, harmless=repeatable, attempt=number, request_sent=unclear
+            await self._breaker.acquire(
+                priority, operation, repeatable=repeatable, attempt=number, request_sent=request_sent
             )
         return 0.0 if asked is None else self._clock() - asked
 
-    def _judge(
-        self,
-        error: OpusError,
-        schedule: Schedule,
-        took: float,
-        started: float,
-        *,
-        repeatable: bool,
-        subject: object,
+    def _decide(
+        self, failure: Failure, call: _FailedCall, took: float, started: float
     ) -> tuple[float | None, float]:
-        """The wait (None: give up) and how much of it the gate sees to; tells the gate what came."""
-        if _FINAL in vars(error):
+        """What follows a failed attempt; tells limiter and breaker of it.
+
+        Returns:
+            Seconds to wait (None to give up), and how many of them the limiter sees to.
+        """
+        if failure.kind is FailureClass.SHORTAGE and (wait := call.shortage.next_wait()) is not None:
+            return wait, 0.0
+        if failure.error.is_final:
             return None, 0.0
-        kind = classify(error)
-        asked = schedule.capped(getattr(error, "retry_after", None))
-        paused = 0.0
-        if kind is FailureClass.THROTTLED or (kind is FailureClass.OVERLOADED and asked is not None):
-            paused = self._gate.throttled(asked, sent_at=started)
-        elif kind is FailureClass.OVERLOADED:
-            self._gate.strained(sent_at=started)
-        elif kind is FailureClass.GARBLED or isinstance(getattr(error, "status", None), int):
-            self._gate.answered()
-        forgiven = self._ask_breaker(error, kind, asked, subject)
-        if kind in _FINAL_CLASSES or not getattr(error, "retryable", True):
+        wait, paused = self._wait_after(failure, call, took, started)
+        if (
+            wait is not None
+            and call.unreachable_after is not None
+            and failure.kind is FailureClass.UNSENT
+            and not call.maybe_obeyed
+            and self._clock() - call.began + took + wait > call.unreachable_after
+        ):
+            return None, paused
+        return wait, paused
+
+    def _wait_after(
+        self, failure: Failure, call: _FailedCall, took: float, started: float
+    ) -> tuple[float | None, float]:
+        schedule, kind = call.schedule, failure.kind
+        asked = schedule.capped(failure.retry_after)
+        paused = self._tell_limiter(failure, asked, started)
+        hosts_fault = self._tell_breaker(failure, asked, call.request_key or call)
+        if kind in _FINAL_CLASSES or not failure.retryable:
             return None, paused
         if kind is FailureClass.THROTTLED:
             return self._after_throttling(schedule, asked, paused), paused
-        if not repeatable and kind not in _MAY_FOLLOW_ANYTHING:
+        if not call.repeatable and kind not in _MAY_FOLLOW_ANYTHING:
             return None, paused
-        if forgiven:
+        if hosts_fault:
             return self._after_outage(schedule, asked, paused)
         return schedule.after_failure(took, asked, paused), paused
 
-    def _ask_breaker(
-        self, error: OpusError, kind: FailureClass, asked: float | None, subject: object
-    ) -> bool:
-        """Tell the breaker what came; returns whether it is the host's misfortune and not this request's."""
-        if self._breaker is None or not getattr(error, "retryable", True) or kind is FailureClass.SHORTAGE:
+    def _tell_limiter(self, failure: Failure, asked: float | None, started: float) -> float:
+        """Tell the limiter of a failure; returns the seconds that all requests pause for it."""
+        kind = failure.kind
+        if kind is FailureClass.THROTTLED or (kind is FailureClass.OVERLOADED and asked is not None):
+            return self._throttling.record_throttling(asked, sent_at=started)
+        if kind is FailureClass.OVERLOADED:
+            self._throttling.record_overload(sent_at=started)
+        elif kind is FailureClass.GARBLED or failure.status is not None:
+            self._throttling.record_response()
+        return 0.0
+
+    def _tell_breaker(self, failure: Failure, asked: float | None, request_key: object) -> bool:
+        """Tell the breaker of a failure; returns whether the host is to blame, and not the request."""
+        kind = failure.kind
+        if self._breaker is None or not failure.retryable or kind is FailureClass.SHORTAGE:
             return False
-        if kind is FailureClass.REFUSED or isinstance(error, MixedUpAnswer):
-            if kind is not FailureClass.REFUSED or isinstance(getattr(error, "status", None), int):
-                self._breaker.heard()  # it is there, though it may speak of something else
+        if kind is FailureClass.REFUSED or isinstance(failure.error, MixedUpAnswer):
+            if kind is not FailureClass.REFUSED or failure.status is not None:
+                self._breaker.record_success()  # the host is up, though it may answer something else
             return False
         if kind is FailureClass.THROTTLED:
             return False
-        if kind is FailureClass.OVERLOADED and asked is not None:  # it is there, and says when: as with a 429
-            return 0 < self._gate.throttled_for < (self._policy.outage or 0)
-        return self._breaker.failed(_reason(error, kind), subject, unsent=kind is FailureClass.UNSENT)
+        if kind is FailureClass.OVERLOADED and asked is not None:  # it is up, and says when: as with a 429
+            return 0 < self._throttling.lasted < (self._policy.outage or 0)
+        return self._breaker.record_failure(failure.reason, request_key, unsent=kind is FailureClass.UNSENT)
 
-    def _after_outage(self, schedule: Schedule, asked: float | None, paused: float) -> tuple[float, float]:
-        """The wait after a failure that uses up nothing; while the breaker holds, it sees to that."""
-        if self._breaker is not None and self._breaker.holds:
-            return self._breaker.next_probe, self._breaker.next_probe
+    def _after_outage(
+        self, schedule: BackoffSchedule, asked: float | None, paused: float
+    ) -> tuple[float, float]:
+        """The wait after a failure that uses up nothing; while the breaker is open, it sees to the wait."""
+        if self._breaker is not None and self._breaker.is_open:
+            return self._breaker.probe_delay, self._breaker.probe_delay
         return max(schedule.after_throttling(None, paused), asked or 0.0), paused
 
-    def _after_throttling(self, schedule: Schedule, asked: float | None, paused: float) -> float | None:
+    def _after_throttling(
+        self, schedule: BackoffSchedule, asked: float | None, paused: float
+    ) -> float | None:
         patience = self._policy.outage or schedule.patience
-        hopeless = self._gate.throttled_for >= patience and self._gate.pauses >= _LEAST_PAUSES
+        hopeless = self._throttling.lasted >= patience and self._throttling.pauses >= _LEAST_PAUSES
         return None if hopeless else schedule.after_throttling(asked, paused)
 
     @property
     def _listened_to(self) -> bool:
         return self._notify is not None and getattr(self._notify, "active", True)
 
-    def _tell(self, operation: str, error: OpusError, attempt: Attempt, took: float, wait: float) -> None:
-        if self._breaker is not None and self._breaker.given_up:
-            return  # there is no other attempt: it is turned away
-        failure = classify(error)
-        reason = _reason(error, failure)
+    def _tell(self, operation: str, failure: Failure, attempt: Attempt, took: float, wait: float) -> None:
+        """Log a failure that another attempt follows, and tell listeners."""
+        if self._breaker is not None and self._breaker.gave_up:
+            return  # there is no other attempt: it is rejected
+        reason = failure.reason
         log.info("%s: attempt %d failed (%s); again in %.2f s", operation, attempt.number, reason, wait)
         if self._notify is None or not self._listened_to:
             return
         job = current_job.get()
-        status, code = _answer(error)
         self._notify(
             RequestRetried(
                 index=job.index,
@@ -355,9 +290,9 @@ class Retrier:
                 attempt=attempt.number,
                 operation=operation,
                 kind=attempt.kind,
-                failure=failure,
-                status=status,
-                code=code,
+                failure=failure.kind,
+                status=failure.status,
+                code=failure.code,
                 reason=reason,
                 waited=attempt.waited,
                 seconds=took,
@@ -366,32 +301,11 @@ class Retrier:
         )
 
 
-def _reason(error: OpusError, kind: FailureClass) -> str:
-    return f"{kind.value}: {_seen(error)}"
-
-
-def _seen(error: OpusError) -> str:
-    status, code = _answer(error)
-    if status is not None:
-        return f"HTTP {status} {code}" if code else f"HTTP {status}"
-    return error.message.partition("\n")[0]
-
-
-def _answer(error: OpusError) -> tuple[int | None, str | None]:
-    """The HTTP status and the error code that were answered, as far as they were."""
-    status = getattr(error, "status", None)
-    return (status, getattr(error, "code", None)) if isinstance(status, int) else (None, None)
-
-
-def _within(wait: float | None, left: float) -> float | None:
-    """This wait, if there is time left for it; None to give up."""
-    return wait if wait is not None and wait <= left else None
-
-
 def _finish(error: OpusError, number: int, seconds: float) -> None:
-    if _FINAL in vars(error):
+    """Say in an error that no attempt follows, and how many there were."""
+    if error.is_final:
         return
-    vars(error)[_FINAL] = True
+    error.is_final = True
     if isinstance(error, APIError | TransportError):
         error.attempt = number
     if number > 1:

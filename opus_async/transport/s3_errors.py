@@ -1,4 +1,4 @@
-"""What storage says when it says no: an XML page, of which two texts are worth having."""
+"""Error responses of object storage: code and message, taken from an XML body."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LONGEST_TEXT = 300
 
 @dataclass(frozen=True, slots=True)
 class S3Error:
-    """The reason of a refusal, fit to stand in a message.
+    """Why storage refused a request, without secrets.
 
     Attributes:
         code: The S3 error code, where there is one.
-        words: Its sentence, without any query of a URL.
+        words: Its message, without any query of a URL.
     """
 
     code: str | None
@@ -34,11 +34,11 @@ class S3Error:
 
 
 def read_refusal(body: bytes, url: str) -> S3Error:
-    """The reason in the body of an answer; of any body, however wrong.
+    """Read the body of an error response; any body, however malformed.
 
     Args:
-        body: The answer.
-        url: What was asked, whose query is a secret: storage tells what it has signed.
+        body: Of the response.
+        url: Of the request; its query is a secret, which storage may quote.
     """
     text = body[:_READ_BYTES].decode("utf-8", "replace")
     signed = Secrets.of(presigned_secret(url))

@@ -1,6 +1,6 @@
-"""What this machine runs out of: open files, memory, threads. Never the fault of what was asked.
+"""Recognises that this machine has run out of open files, memory or threads, and waits for that to pass.
 
-The system tells of it in many shapes; here they become one answer. Whoever meets one waits and tries again.
+It is never the fault of the request. The system reports it in many forms; here they become one value.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _ADVICE = {
 FIRST_WAIT, LAST_WAIT = 0.1, 2.0
 """Seconds before it is tried again, at first and at most: files close as requests end, within moments."""
 SHORTAGE_LASTS = 120.0
-"""Seconds after which somebody has to see to it; as long as a request is tried for by default."""
+"""Seconds after which a person has to act; as long as a request is tried for by default."""
 
 
 def out_of(error: BaseException) -> str | None:
-    """What an exception says that this machine has none left of; None when it says nothing of the kind.
+    """What this machine has run out of, by an exception: ``open files``, ``memory``, ``threads`` or None.
 
     Looks through what caused it: an error of ours keeps that of the system.
     """
@@ -49,7 +49,7 @@ def out_of(error: BaseException) -> str | None:
 
 
 def advice(what: str) -> str:
-    """What to do about a shortage of this."""
+    """What a person can do about a shortage."""
     return _ADVICE[what]
 
 
@@ -64,9 +64,9 @@ def no_file_can_be_opened() -> bool:
 
 
 class Waits:
-    """The waits of one thing for which this machine has no room: they are no attempts.
+    """The waits of one operation for which this machine has no resources; they do not count as attempts.
 
-    Files close and memory is given back as others end, within moments; what lasts needs a person.
+    Files are closed and memory is freed as others end, within moments; what lasts needs a person.
 
     Args:
         patience: Seconds over all waits.
@@ -93,7 +93,13 @@ async def patiently(
     patience: float = SHORTAGE_LASTS,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> ValueT:
-    """Make attempts until one meets no shortage; after so many seconds of waiting raise what it met."""
+    """Make attempts until one meets no shortage.
+
+    Args:
+        attempt: Makes one attempt.
+        patience: Seconds over all waits, after which the last error is raised.
+        sleep: Waits so many seconds.
+    """
     waits = Waits(patience)
     while True:
         try:

@@ -1,7 +1,7 @@
 """Where the bytes of an upload come from: a path, bytes, or a file object, each read anew for every attempt.
 
 A body that cannot be read twice would upload nothing on the second attempt and get 200 for it. Whatever can
-block (opening, hashing, reading from a cold disk) happens off the loop.
+block (opening, hashing, reading from a cold disk) happens in a thread.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 async def digest(source: Source) -> str:
-    """The SHA-256 of a source in hex, computed off the loop.
+    """The SHA-256 of a source in hex, computed in a thread.
 
     Raises:
         UploadError: It changed or cannot be read.
@@ -62,7 +62,12 @@ async def digest(source: Source) -> str:
 
 
 class BytesSource:
-    """Bytes in memory."""
+    """Bytes in memory.
+
+    Args:
+        filename: As the caller named them.
+        data: The content.
+    """
 
     def __init__(self, filename: str, data: bytes) -> None:
         self.filename = filename
@@ -101,7 +106,11 @@ class _BytesReading:
 
 
 class PathSource:
-    """A file, as it is now: one that is changed, truncated or replaced later is refused.
+    """A file, as it is now: if it is changed, truncated or replaced later, it is refused.
+
+    Args:
+        path: The file; a :class:`~opus_async.transport.confined.Confined` must lie in its folder.
+        filename: As the caller named it; the last part of the path by default.
 
     Raises:
         UploadError: It is missing, unreadable, no regular file, or outside of the folder it is confined to.
@@ -126,7 +135,7 @@ class PathSource:
         return f"PathSource({self._path!r}, {self.size} bytes)"
 
     async def open(self) -> OpenSource:
-        """Open the file off the loop."""
+        """Open the file in a thread."""
         reading = await to_thread(self._open, undo=FileReading.close)
         try:
             await reading.check()
@@ -159,7 +168,7 @@ class PathSource:
 
 
 class _Shared:
-    """One file object, however many sources are made of it: where it stood, and who may move it."""
+    """A file object that several sources may share: its start position, and the lock to move it."""
 
     def __init__(self, fileobj: IO[bytes]) -> None:
         self.file = fileobj
@@ -179,9 +188,13 @@ def _shared(fileobj: IO[bytes]) -> _Shared:
 
 
 class FileObjectSource:
-    """A binary, seekable file object, from where it stands now to its end. It is left open, where it stood.
+    """A binary, seekable file object, from its position now to its end. It is left open, at that position.
 
-    While sources of a file object are about, another one starts where the first did: forty rows may share it.
+    While there are sources of a file object, another one starts where the first did: rows may share it.
+
+    Args:
+        filename: As the caller named it.
+        fileobj: Opened in binary mode.
 
     Raises:
         UploadError: It is a text file, closed, or cannot seek.
@@ -273,7 +286,7 @@ class _FileObjectReading:
 
 
 async def _hashed(hash_until: Callable[[threading.Event], str]) -> str:
-    """Run it in a thread, and tell it to stop when this task is cancelled."""
+    """Compute a hash in a thread, which is told to stop when this task is cancelled."""
     stop = threading.Event()
     try:
         return await to_thread(lambda: hash_until(stop))

@@ -1,7 +1,7 @@
-"""Noticing that an upload stands still.
+"""Detects an upload that moves no bytes.
 
 Bytes handed to the kernel are not bytes moved: its send buffer holds megabytes, which a slow line takes long
-to drain while no further chunk goes out. So the kernel's queue is looked at too, where it can be.
+to drain while no further chunk goes out. So the kernel's queue is checked too, where it can be.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ try:
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
-_LOOKS = 8
-"""Looks per stall time: a stall is noticed at most an eighth late."""
+_CHECKS = 8
+"""Checks per stall time: a stall is noticed at most an eighth late."""
 
 
 class StallWatch:
@@ -36,7 +36,7 @@ class StallWatch:
 
     def __init__(self, limit: asyncio.Timeout, stall: float, body: Body) -> None:
         self._limit = limit
-        self._step = stall / _LOOKS
+        self._step = stall / _CHECKS
         self._body = body
         self._handle: asyncio.TimerHandle | None = None
         self._seen: tuple[int, int] | None = None
@@ -44,19 +44,19 @@ class StallWatch:
         self._waiting = 0
 
     def start(self) -> None:
-        """Begin to look; the connection stands now."""
+        """Begin to check; there is a connection now."""
         if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_later(self._step, self._look)
+            self._handle = asyncio.get_running_loop().call_later(self._step, self._check)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Waiting that is our own wish is no stall."""
+        """Count the length of a block as no stall: it waits on purpose."""
         self._waiting += 1
         try:
             yield
@@ -64,20 +64,20 @@ class StallWatch:
             self._waiting -= 1
             self._still = 0
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         seen = (self._body.sent, _queued(self._body.transport))
         self._still = 0 if self._waiting or seen != self._seen else self._still + 1
         self._seen = seen
         loop = asyncio.get_running_loop()
-        if self._still >= _LOOKS:
+        if self._still >= _CHECKS:
             self._handle = None
             self._limit.reschedule(loop.time())
         else:
-            self._handle = loop.call_later(self._step, self._look)
+            self._handle = loop.call_later(self._step, self._check)
 
 
 def early_answer(transport: asyncio.Transport | None) -> Callable[[], object]:
-    """A look, one system call long, at whether the other side has sent something or closed already.
+    """Make a check, one system call long, of whether the other side has sent something or closed already.
 
     Sending on into a closed connection brings a reset, and a reset can swallow the answer that tells why.
     """

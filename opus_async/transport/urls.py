@@ -1,4 +1,4 @@
-"""What a URL tells: what of it may be shown, whether its host is this machine, which headers were signed."""
+"""Facts about URLs: the part that may be shown, whether the host is this machine, the signed headers."""
 
 from __future__ import annotations
 

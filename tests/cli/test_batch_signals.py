@@ -172,11 +172,11 @@ async def test_a_third_goes_the_way_it_would_have_gone_without_us():
         with _interruptible(control, progress, voice) as interrupted:
             os.kill(os.getpid(), signal.SIGTERM)
             await interrupted.wait()
-            assert (control.pace, others) == (ShutdownMode.DRAIN, [])
+            assert (control.mode, others) == (ShutdownMode.DRAIN, [])
             voice("Interrupted: so it is.")
             os.kill(os.getpid(), signal.SIGTERM)
             await control.changed()
-            assert (control.pace, others) == (ShutdownMode.CANCEL, [])
+            assert (control.mode, others) == (ShutdownMode.CANCEL, [])
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.sleep(0)
             assert others == ["third"]

@@ -11,9 +11,11 @@ from opus_async import (
     FailureClass,
     JobStageChanged,
     JobStatusSeen,
+    ProblemCode,
     RequestKind,
     RequestRetried,
     RequestSent,
+    SchemaWarning,
     UploadProgress,
 )
 
@@ -121,3 +123,30 @@ async def test_events_of_the_end_bound_how_late_it_was_noticed(simulate, connect
     assert 0.4 - 0.1 <= queue_run <= 0.4 + done.detect_lag + 0.1
     assert 0 < done.detect_lag < queue_run + 0.1
     assert outcome.ok
+
+
+UNKNOWN = {
+    "workflow_id": "Unkn0wnTypes0001",
+    "inputs": [
+        {"variable_name": "a", "display_name": "View", "type": "hologram"},
+        {"variable_name": "b", "display_name": "Scent", "type": "smell", "required": False},
+    ],
+}
+
+
+async def test_warnings_about_a_schema_are_told_once_by_a_client(simulate, connect, caplog):
+    simulator = await simulate()
+    simulator.serve_workflow(UNKNOWN)
+    told = []
+    opus = connect(simulator, listeners=[told.append])
+    for value in ("x", [1, 2]):
+        outcome = await opus.run("Unkn0wnTypes0001", {"View": value})
+        assert outcome.outputs["View"] == value
+    workflow = await opus.workflows.get("Unkn0wnTypes0001")
+    found = of(told, SchemaWarning)
+    assert [(event.workflow_id, event.problem) for event in found] == [
+        ("Unkn0wnTypes0001", problem) for problem in workflow.warnings
+    ]
+    assert [event.problem.code for event in found] == [ProblemCode.UNKNOWN_TYPE] * 2
+    logged = [record.message for record in caplog.records if "hologram" in record.message]
+    assert logged == [f"workflow Unkn0wnTypes0001: {workflow.warnings[0]}"]

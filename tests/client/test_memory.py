@@ -187,7 +187,7 @@ async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
     kept = Kept()
     uploads = connect(server, api="v0").lifecycle("w", memory=kept).platform._uploads
     from opus_async.opus.protocol.api_messages import PresignFields
-    from opus_async.transport.files import BytesSource
+    from opus_async.transport.sources import BytesSource
 
     source, fields = BytesSource("a.txt", b"same"), PresignFields(extension=".txt")
     with pytest.raises(OpusError, match="EntityTooLarge"):

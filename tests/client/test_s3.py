@@ -22,10 +22,12 @@ from opus_async import Timeouts, UploadError
 from opus_async.opus.protocol.api_messages import PresignedUpload, PresignFields
 from opus_async.opus.uploads import Uploader
 from opus_async.transport.dispatch import Dispatcher
-from opus_async.transport.files import BytesSource, PathSource, put_file, signed_headers
+from opus_async.transport.files import put_file
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
+from opus_async.transport.sources import BytesSource, PathSource
+from opus_async.transport.urls import signed_headers
 
 NPM = os.environ.get("OPUS_ASYNC_TEST_NPM")  # read here: a fixture clears OPUS_* for each test
 BUCKET = "opus-test"

@@ -99,7 +99,7 @@ async def test_trap_6_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # n
         path.write_bytes(document(number))
         rows.append(JobRequest({"Document": path}, title=f"row {number}"))
     async with opus.run_many(DOCUMENT, rows) as stream:
-        said += [repr(opus), repr(stream), repr(stream.engine), str(vars(stream))]
+        said += [repr(opus), repr(stream), repr(stream.pool), str(vars(stream))]
         async for outcome in stream:
             said += [str(outcome), repr(outcome), repr(outcome.results), repr(outcome.audit)]
             errors += [outcome.error] if outcome.error else []

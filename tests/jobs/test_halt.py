@@ -69,9 +69,9 @@ async def test_the_first_interrupt_drains_and_the_second_leaves():
     await asyncio.sleep(0)
     control.interrupt()
     await changed
-    assert (control.pace, control.admitting) == (ShutdownMode.DRAIN, False)
+    assert (control.mode, control.admitting) == (ShutdownMode.DRAIN, False)
     control.interrupt()
-    assert control.pace is ShutdownMode.CANCEL
+    assert control.mode is ShutdownMode.CANCEL
     assert control.reason == Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED)
 
 
@@ -79,7 +79,7 @@ async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrup
     control = ShutdownControl()
     control.end(ShutdownMode.CANCEL, Reason(StopKind.DISK_FULL, Exit.HALTED))
     control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.HOST_DOWN, Exit.HALTED))
-    assert control.pace is ShutdownMode.CANCEL
+    assert control.mode is ShutdownMode.CANCEL
     assert control.reason.kind is StopKind.DISK_FULL
     control.interrupt()
     assert control.reason.kind is StopKind.INTERRUPTED
@@ -102,4 +102,4 @@ def refusal(kind, **more):
 async def test_what_a_doom_means_for_the_shell(error, exit_code, pace):
     control = ShutdownControl()
     control.fail_all(error)
-    assert (control.reason.exit, control.pace, control.reason.error) == (exit_code, pace, error)
+    assert (control.reason.exit, control.mode, control.reason.error) == (exit_code, pace, error)

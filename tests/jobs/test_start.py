@@ -47,13 +47,13 @@ def uncertain_times(times, *, cause=LOST, answer=StartAnswer.LOST, then=None):
     return fail
 
 
-def start(platform, *, orders=0, **policy):
+def start(platform, *, starts_sent=0, **policy):
     """Seconds that a start took."""
 
     async def main():
         began = asyncio.get_running_loop().time()
         await JobStarter(platform, RetryPolicy(**{"execute_grace": 15.0} | policy)).start(
-            "job", {}, orders=orders
+            "job", {}, starts_sent=starts_sent
         )
         return asyncio.get_running_loop().time() - began
 
@@ -117,7 +117,7 @@ def test_order_of_an_earlier_process_counts(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(9)
     with pytest.raises(AmbiguousExecution):
-        start(platform, orders=2)
+        start(platform, starts_sent=2)
     assert platform.starts == {"job": 1}
 
 

@@ -278,7 +278,7 @@ def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly(platfo
         stream, _ = stream_of(platform_class(run_time=3600), numbered(100))
         reader = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(10)
-        await stream.engine.close(OpusError("the client was closed"))
+        await stream.pool.close(OpusError("the client was closed"))
         with pytest.raises(OpusError, match="client was closed"):
             await reader
 
@@ -288,8 +288,8 @@ def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly(platfo
 def test_closing_before_the_first_step_still_ends_the_reader(platform_class):
     async def main():
         stream, _ = stream_of(platform_class(), numbered(10))
-        stream.engine.start()
-        stream.engine.abandon()
+        stream.pool.start()
+        stream.pool.abandon()
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
 

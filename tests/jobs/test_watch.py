@@ -25,7 +25,7 @@ from opus_async.errors import (
 )
 from opus_async.events import CurrentJob, current_job
 from opus_async.jobs.ended import ToldBy
-from opus_async.jobs.polling import ENOUGH, MIN_INTERVAL, PollSchedule, RunTimeStats
+from opus_async.jobs.polling import MIN_INTERVAL, MIN_SAMPLES, PollSchedule, RunTimeStats
 from opus_async.models import JobStatus
 
 
@@ -52,7 +52,7 @@ def test_once_learned_nobody_asks_before_the_quick_ones_end():
                 opus.ends[name] = now() + 60
                 await watcher.wait(name, workflow_id="w")
 
-            for number in range(ENOUGH + 3):
+            for number in range(MIN_SAMPLES + 3):
                 await one(f"first {number}")
             began = now()
             await one("then")
@@ -247,7 +247,7 @@ def test_wake_looks_at_once_also_when_a_look_is_under_way():
     async def main():
         opus = FakeOpus(latency=1.0)
         async with watching(opus) as watcher:
-            for number in range(ENOUGH):
+            for number in range(MIN_SAMPLES):
                 opus.ends[f"teach {number}"] = now() + 1000
                 await watcher.wait(f"teach {number}", workflow_id="w")
             wait = asyncio.ensure_future(watcher.wait("1", workflow_id="w"))
@@ -442,7 +442,7 @@ def test_run_times_remember_the_newest_and_order_them(samples):
     newest = sorted(samples[-256:])
     assert times.quantile(0) == newest[0]
     assert times.quantile(1) == newest[-1]
-    assert times.known == (len(samples) >= ENOUGH)
+    assert times.known == (len(samples) >= MIN_SAMPLES)
 
 
 BAD_ENDS = [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT]

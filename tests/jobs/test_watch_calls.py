@@ -14,10 +14,10 @@ from watched_opus import FakeOpus, now, watching
 from opus_async.jobs.callback_trust import EARLY_CALLBACKS, ENDS_COUNTED, ENDS_ENOUGH, CallbackTrust
 from opus_async.jobs.ended import ToldBy
 from opus_async.jobs.polling import (
-    ENOUGH,
     FIRST_POLL_UNKNOWN,
     MAX_INTERVAL,
     MIN_INTERVAL,
+    MIN_SAMPLES,
     OVERDUE_FACTOR,
     PollSchedule,
     RunTimeStats,
@@ -47,7 +47,7 @@ class CallingOpus(FakeOpus):
 
 
 def times_of(watcher, opus):
-    return watcher._workflows[opus, "w"].times
+    return watcher._queue.workflow(opus, "w").times
 
 
 async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):
@@ -158,7 +158,7 @@ def test_the_run_time_learned_from_a_call_is_the_run_time():
     async def main():
         opus = CallingOpus()
         async with watching(opus) as watcher:
-            for number in range(ENOUGH * 3):
+            for number in range(MIN_SAMPLES * 3):
                 await opus.run(watcher, str(number), 60.0)
             assert times_of(watcher, opus).quantile(0.5) == pytest.approx(60, abs=0.1)
 

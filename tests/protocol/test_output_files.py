@@ -16,6 +16,8 @@ LINK = "https://example.com/page"
         (FILE, "file", [FILE]),
         (LINK, "file", [LINK]),
         (LINK, "FILE", [LINK]),
+        (LINK, "binary", [LINK]),
+        ([FILE, LINK], "list", None),
         ([FILE, LINK], "array_files", [FILE, LINK]),
         ([FILE, FILE], "array", [FILE, FILE]),
         (f'["{FILE}"]', "array", [FILE]),

@@ -151,6 +151,11 @@ def test_trap_26_the_display_name_is_always_sent(bound, field):
     }
 
 
+def test_the_type_is_sent_in_the_schemas_own_word(bound, field):
+    payload = bound([field("int", schema_type="integer")], {"v": "5"}).payload([])
+    assert payload["v"] == {"value": 5, "type": "integer", "displayName": "Value"}
+
+
 def test_the_payload_has_the_order_of_the_schema(bound, field):
     fields = [field(name=name, variable=name) for name in "abc"]
     assert list(bound(fields, {"c": 1, "a": 2, "b": 3}).payload([])) == ["a", "b", "c"]

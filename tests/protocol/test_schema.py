@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from opus_async.errors import NotFound, OpusError, ProtocolError
+from opus_async.input_problems import ProblemCode
 from opus_async.models import InputField
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
+from opus_async.simulator.workflows import VALUE_TYPES
 
 FLAT = {
     "workflowId": "A1b2C3d4E5f6G7h8",
@@ -223,8 +225,66 @@ def test_array_files_is_what_the_schema_says(v0, answer):
     assert (found.type, found.takes_files) == ("array_files", True)
 
 
-def test_a_type_we_do_not_know_passes_through(v0, answer):
-    assert one_field(v0, answer, {"type": "hologram"}).type == "hologram"
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("string", "str"),
+        ("text", "str"),
+        ("integer", "int"),
+        ("number", "float"),
+        ("double", "float"),
+        ("decimal", "float"),
+        ("boolean", "bool"),
+        ("binary", "file"),
+        ("list", "array"),
+        ("dict", "object"),
+        ("node", "object"),
+        ("String", "str"),
+        (" INTEGER ", "int"),
+        ("JSON_STRING", "json_string"),
+    ],
+)
+def test_types_of_another_spelling_are_that_type(v0, answer, word, kind):
+    for entry in ({"type": word}, {"allowed_types": [{"type": word}]}, {"allowedTypes": [word]}):
+        workflow = v0.read_workflow(answer({"jobPayloadSchema": {"v": entry}}), "w")
+        [found] = workflow.inputs.values()
+        assert (found.type, found.schema_type) == (kind, word.strip())
+        assert workflow.warnings == ()
+
+
+@pytest.mark.parametrize("word", sorted(VALUE_TYPES))
+def test_types_as_documented_have_no_other_spelling(v0, answer, word):
+    found = one_field(v0, answer, {"type": word})
+    assert (found.type, found.schema_type) == (word, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "item"), [("file", "file"), ("binary", "file"), ("string", "str"), ("x", "x")]
+)
+def test_types_of_items_have_other_spellings_too(v0, answer, word, item):
+    definition = {"allowed_types": [{"type": word}]}
+    found = one_field(v0, answer, {"allowed_types": [{"type": "list", "type_definition": definition}]})
+    assert (found.type, found.item_type, found.takes_files) == ("array", item, item == "file")
+    assert found.type_definition == definition
+
+
+def test_types_we_do_not_know_pass_through_with_a_warning_each(v0, answer):
+    schema = {
+        "a": {"type": "hologram", "display_name": "View"},
+        "b": {"type": "integer"},
+        "c": {"type": "Scent"},
+    }
+    workflow = v0.read_workflow(answer({"jobPayloadSchema": schema}), "w")
+    assert [field.type for field in workflow.inputs.values()] == ["hologram", "int", "Scent"]
+    assert [(each.code, each.input, each.display_name) for each in workflow.warnings] == [
+        (ProblemCode.UNKNOWN_TYPE, "a", "View"),
+        (ProblemCode.UNKNOWN_TYPE, "c", "c"),
+    ]
+    assert workflow.warnings[0] == (
+        "'View' (a) has the type 'hologram', which this client does not know: any JSON value is taken for "
+        "it, and sent as it is given"
+    )
+    assert len({each.group for each in workflow.warnings}) == 1
 
 
 @pytest.mark.parametrize("entry", [{}, {"type": None}, {"type": ""}, {"type": 3}, {"allowed_types": []}])

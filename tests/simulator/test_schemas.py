@@ -51,8 +51,11 @@ def test_the_graph_in_snake_case():
         "workspace_id": described()["workspaceId"],
         "workflow_input_node_id": "n1",
         "workflow_output_node_id": "n3",
+        "starting_nodes_ids": ["n1"],
+        "ending_nodes_ids": ["n3"],
         "nodes": {
             "n1": {
+                "id": "n1",
                 "name": "Input",
                 "input_schema": {
                     "schema": {
@@ -73,8 +76,9 @@ def test_the_graph_in_snake_case():
                     }
                 },
             },
-            "n2": {"name": "Agent", "input_schema": {"schema": {}}},
+            "n2": {"id": "n2", "name": "Agent", "input_schema": {"schema": {}}},
             "n3": {
+                "id": "n3",
                 "name": "Output",
                 "input_schema": {
                     "schema": {
@@ -90,8 +94,8 @@ def test_the_graph_in_snake_case():
             },
         },
         "edges": {
-            "e1": {"source_node_id": "n1", "target_node_id": "n2"},
-            "e2": {"source_node_id": "n2", "target_node_id": "n3"},
+            "e1": {"id": "e1", "from_node_id": "n1", "to_node_id": "n2"},
+            "e2": {"id": "e2", "from_node_id": "n2", "to_node_id": "n3"},
         },
         "parent_adjacency": {"n2": ["n1"], "n3": ["n2"]},
         "child_adjacency": {"n1": ["n2"], "n2": ["n3"]},
@@ -110,11 +114,14 @@ def test_the_graph_in_camel_case_is_that_of_the_cases_api():
         "workspaceId",
         "workflowInputNodeId",
         "workflowOutputNodeId",
+        "startingNodesIds",
+        "endingNodesIds",
         "nodes",
         "edges",
         "parentAdjacency",
         "childAdjacency",
     ]
+    assert graph["edges"]["e1"] == {"id": "e1", "fromNodeId": "n1", "toNodeId": "n2"}
     schema = graph["nodes"]["n1"]["inputSchema"]["schema"]
     assert schema["workflow_input_abc123def"] == {
         "variableName": "workflow_input_abc123def",
@@ -151,7 +158,7 @@ def test_inputs_at_the_output_side():
 def test_nodes_as_a_list():
     as_object, as_list = described("schema_graph")["nodes"], described("schema_nodes_list")["nodes"]
     assert [node["id"] for node in as_list] == ["n1", "n2", "n3"]
-    assert {node["id"]: {key: node[key] for key in node if key != "id"} for node in as_list} == as_object
+    assert {node["id"]: node for node in as_list} == as_object
 
 
 def test_wrappers_go_around_any_shape():

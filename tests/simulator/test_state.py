@@ -9,9 +9,10 @@ from typing import get_args
 import pytest
 
 from opus_async.simulator import PROFILES, TRAITS, SimulatorConfig, WorkflowFileError
+from opus_async.simulator.builtin import CLAIM_ID
 from opus_async.simulator.results import FACTS
 from opus_async.simulator.workflow_file import Fact, ValueType, load_workflows
-from opus_async.simulator.workflows import VALUE_TYPES
+from opus_async.simulator.workflows import SPELLINGS, VALUE_TYPES, is_uuid
 
 TEXT_ID = "T3xtOnlyWorkfl0w"
 
@@ -110,6 +111,10 @@ SIMPLE = {
 }
 
 
+FILE = object()
+"""Stands for the URL of a file that is uploaded first."""
+
+
 def written(tmp_path, document):
     path = tmp_path / "workflow.json"
     path.write_text(document if isinstance(document, str) else json.dumps(document))
@@ -150,15 +155,88 @@ async def test_the_vendor_s_own_answer_is_a_definition(serve, api, tmp_path):
     assert served["jobPayloadSchema"] == details["jobPayloadSchema"]
 
 
+async def test_what_workflow_show_prints_is_a_definition(serve, tmp_path):
+    shown = {
+        "workflow_id": "00000000-0000-4000-8000-00000000000a",
+        "name": "Shown",
+        "version": 7,
+        "workspace_id": "told, and not read",
+        "inputs": [
+            {"variable_name": "f", "display_name": "Scan", "type": "file", "allowed_file_types": ["PDF"]},
+            {"variable_name": "n", "type": "int", "schema_type": "integer", "required": False},
+            {"variable_name": "p", "display_name": "Pages", "type": "array", "item_type": "file"},
+            {"variable_name": "t", "display_name": "Tags", "type": "array", "item_type": "str"},
+        ],
+        "outputs": {"workflow_output_v": "Verdict"},
+    }
+    api = await serve(workflow_files=(written(tmp_path, shown),))
+    details = (await api.get(f"/workflow/{shown['workflow_id']}")).json
+    scan, number, pages, tags = details["jobPayloadSchema"].values()
+    assert (details["name"], details["version"]) == ("Shown", 7)
+    assert (scan["tags"][0]["value"], scan["is_nullable"]) == (["PDF"], False)
+    assert (number["display_name"], number["type"], number["is_nullable"]) == ("n", "integer", True)
+    assert pages["type_definition"]["allowed_types"] == [{"type": "file"}]
+    assert tags["type_definition"]["allowed_types"] == [{"type": "str"}]
+    assert {name: each["display_name"] for name, each in details["jobResultsPayloadSchema"].items()} == {
+        "workflow_output_v": "Verdict"
+    }
+
+
+async def test_a_vendor_answer_tells_the_items_of_its_lists(serve, tmp_path):
+    definition = {"id": "str", "variable_name": "str", "allowed_types": [{"type": "str"}]}
+    schema = {
+        "tags": {"type": "array", "type_definition": definition},
+        "pages": {"type": "array", "type_definition": {"id": "file"}},
+        "plain": {"type": "array"},
+    }
+    api = await serve(workflow_files=(written(tmp_path, {"workflowId": "w", "jobPayloadSchema": schema}),))
+    served = (await api.get("/workflow/w")).json["jobPayloadSchema"]
+    assert served["tags"]["type_definition"] == definition
+    assert served["pages"]["type_definition"]["allowed_types"] == [{"type": "file"}]
+    assert "type_definition" not in served["plain"]
+
+
+@pytest.mark.parametrize(
+    ("words", "good", "bad"),
+    [
+        (("string", "str"), "x", 1),
+        (("text", "str"), "x", 1),
+        (("integer", "int"), 5, "5"),
+        (("number", "float"), 0.5, "0.5"),
+        (("boolean", "bool"), True, "true"),
+        (("node", "object"), {"a": 1}, "a"),
+        (("binary", "file"), FILE, "https://files.opus.com/x.pdf"),
+    ],
+)
+async def test_other_spellings_of_a_type_are_checked_as_that_type(serve, tmp_path, words, good, bad):
+    definition = {"workflowId": "w", "jobPayloadSchema": {"x": {"type": words[0]}}}
+    api = await serve(workflow_files=(written(tmp_path, definition),))
+    good = await api.upload(b"x") if good is FILE else good
+    for word in words:
+        await api.run("w", {"x": {"value": good, "type": word}})
+        assert (await api.execute(await api.initiate("w"), {"x": {"value": bad, "type": word}})).status == 400
+    other = await api.execute(await api.initiate("w"), {"x": {"value": good, "type": "date"}})
+    assert other.message == [f"x: type must be {words[0]}, not date"]
+
+
+async def test_a_type_that_nobody_knows_takes_anything(serve, tmp_path):
+    definition = {"workflowId": "w", "jobPayloadSchema": {"x": {"type": "hologram"}}}
+    api = await serve(workflow_files=(written(tmp_path, definition),))
+    for value in (None, "x", [1], {"a": 1}):
+        await api.run("w", {"x": {"value": value, "type": "hologram"}})
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
         ("{", "is not JSON"),
         ({"id": "x"}, "inputs: Field required"),
-        ({"id": "x", "inputs": [{"name": "a", "type": "text"}]}, r"inputs\.0\.type"),
+        ({"id": "x", "inputs": [{"name": "a", "type": "txt"}]}, r"inputs\.0\.type"),
         ({"id": "x", "inputs": [], "colour": 1}, "colour: Extra inputs"),
         ({"id": "x", "inputs": [], "outputs": [{"name": "o", "input": "a"}]}, "names no input"),
         ({"jobPayloadSchema": {}}, "workflowId: Field required"),
+        ({"workflow_id": "w"}, "inputs: Field required"),
+        ({"workflow_id": "w", "inputs": [{"variable_name": "x"}]}, r"inputs\.0\.type"),
         ([7], "the definition"),
     ],
 )
@@ -168,7 +246,7 @@ def test_a_bad_file_is_named_with_its_reason(tmp_path, document, message):
 
 
 def test_a_file_may_name_every_type_and_every_fact():
-    assert get_args(ValueType) == VALUE_TYPES
+    assert get_args(ValueType) == (*VALUE_TYPES, *SPELLINGS)
     assert get_args(Fact) == FACTS
 
 
@@ -181,7 +259,8 @@ async def test_ids_of_the_built_in_workflows(api):
     listed = api.simulator.state()["simulator"]["workflows"]
     assert listed[0] == "B9uGJfZ3CFwOdMKH"
     assert {"D0cumentWorkfl0w", TEXT_ID, "P0stmanC0llecti0", "M0dernTypesWrkfl"} < set(listed)
-    assert all(len(workflow_id) == 16 for workflow_id in listed)
+    assert {len(workflow_id) for workflow_id in listed} == {16, 36}
+    assert [workflow_id for workflow_id in listed if is_uuid(workflow_id)] == [CLAIM_ID]
     details = (await api.get("/workflow/P0stmanC0llecti0")).json["jobPayloadSchema"]
     assert {name: entry["type"] for name, entry in details.items()} == {
         "workflow_input_vt5u58mst": "array_files"

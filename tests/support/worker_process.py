@@ -376,6 +376,6 @@ class _Answers:
         return await self._shards.drain(seconds)
 
     async def _cancel(self) -> None:
-        while self._control.pace is not ShutdownMode.CANCEL:
+        while self._control.mode is not ShutdownMode.CANCEL:
             self._control.interrupt()
         await self._shards.cancel()

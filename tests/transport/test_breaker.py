@@ -32,9 +32,11 @@ from opus_async.jobs.start import JobStarter
 from opus_async.platform import AmbiguousStart, StartCheck
 from opus_async.transport import circuit_breaker as breaker_module
 from opus_async.transport.circuit_breaker import CircuitBreaker
+from opus_async.transport.failures import classify
 from opus_async.transport.http import Http, Request
-from opus_async.transport.limits import AdaptiveRate, Priority, RequestLimiter
-from opus_async.transport.retry import Retrier, classify
+from opus_async.transport.limits import Priority, RequestLimiter
+from opus_async.transport.rates import AdaptiveRate
+from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
 
 DOWN, GIVEN_UP, UP = HostState.DOWN, HostState.GIVEN_UP, HostState.UP
@@ -127,7 +129,7 @@ class Host:
         """Fail until the breaker holds; returns requests that are held."""
         self.trouble = trouble
         tasks = [asyncio.create_task(self.ask(f"held {number}")) for number in range(8)]
-        await until(lambda: self.breaker.holds)
+        await until(lambda: self.breaker.is_open)
         await asyncio.sleep(0)
         return tasks
 
@@ -273,7 +275,7 @@ def test_a_probe_that_fails_uses_up_nothing_of_its_request():
 def test_a_look_without_retries_is_held_and_comes_late():
     async def main(host):
         held = await host.go_down()
-        look = asyncio.create_task(host.ask("look", lane=Priority.POLL, policy=ONE_TRY))
+        look = asyncio.create_task(host.ask("look", priority=Priority.POLL, policy=ONE_TRY))
         await asyncio.sleep(100)
         assert not look.done()
         host.trouble = None
@@ -360,11 +362,13 @@ def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
     async def main(host):
         for _ in range(50):
             with pytest.raises(ServerError):
-                await host.ask(fails=gateway, lane=Priority.POLL, policy=ONE_TRY, subject="/job/1/status")
+                await host.ask(
+                    fails=gateway, priority=Priority.POLL, policy=ONE_TRY, request_key="/job/1/status"
+                )
             await asyncio.sleep(5)
         assert host.told == []
         host.trouble = gateway
-        other = asyncio.create_task(host.ask("other", subject="/job/2/status"))
+        other = asyncio.create_task(host.ask("other", request_key="/job/2/status"))
         await asyncio.sleep(30)
         assert host.told == [(DOWN, "server error: HTTP 502")], "two are met by the same"
         host.trouble = None
@@ -417,7 +421,7 @@ def test_some_failures_say_nothing_of_the_host(neither):
         assert host.told == []
         assert host.breaker.failures == 0
         for _ in range(7):
-            host.breaker.failed("unsent", object(), unsent=True)
+            host.breaker.record_failure("unsent", object(), unsent=True)
         await asyncio.sleep(10)
         await all_of([host.ask(policy=RetryPolicy(max_elapsed=1))])
         assert host.breaker.failures == 7, "nor that it is well"
@@ -442,7 +446,7 @@ def test_a_quota_that_is_used_up_is_never_asked_for_again():
         with pytest.raises(QuotaExhausted):
             await host.ask(fails=lambda: QuotaExhausted("", status=429))
         assert len(host.asked) == 1
-        assert host.gate.pauses == 0
+        assert host.gate.throttling.pauses == 0
 
     virtual(main)
     for status in (402, 403, 429, 500):
@@ -562,9 +566,10 @@ def test_a_request_that_fails_on_a_host_given_up_is_no_second_probe():
 def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble, sent):
     async def main(host):
         ended = await all_of(
-            [*await host.go_down(trouble), asyncio.create_task(host.ask("never sent", lane=Priority.WORK))][
-                :8
-            ]
+            [
+                *await host.go_down(trouble),
+                asyncio.create_task(host.ask("never sent", priority=Priority.WORK)),
+            ][:8]
         )
         assert {error.request_sent for error in ended} == {sent}
         said = "may have been obeyed" if sent else "nothing of this request was obeyed"
@@ -605,7 +610,7 @@ def test_an_order_is_never_the_probe_while_anybody_else_waits():
     async def main(host):
         held = await host.go_down(broken)
         orders = [asyncio.create_task(host.ask("order", repeatable=False)) for _ in range(20)]
-        looks = [asyncio.create_task(host.ask("look", lane=Priority.POLL)) for _ in range(2)]
+        looks = [asyncio.create_task(host.ask("look", priority=Priority.POLL)) for _ in range(2)]
         down = clock()
         await asyncio.sleep(HOUR / 2)
         asked = {what for _, what in host.since(down)}
@@ -634,7 +639,7 @@ def test_an_order_is_the_probe_when_nobody_else_waits():
 def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
     async def main(host):
         held = await host.go_down(gateway)
-        bad = asyncio.create_task(host.ask("bad", fails=gateway, lane=Priority.POLL, policy=ONE_TRY))
+        bad = asyncio.create_task(host.ask("bad", fails=gateway, priority=Priority.POLL, policy=ONE_TRY))
         await asyncio.sleep(100)
         host.trouble = None
         await asyncio.gather(*held)
@@ -787,7 +792,7 @@ def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
         await until(lambda: host.gate.waiting == len(held))
         for task in held:
             task.cancel()
-        assert host.gate.let_one() > 0
+        assert host.gate.admit_one() > 0
         await all_of(held)
 
     virtual(main)
@@ -817,7 +822,7 @@ def test_closing_wakes_everybody_who_is_held_and_leaves_no_timer():
         assert host.breaker._probe_timer is host.breaker._patience_timer is None
         with pytest.raises(TransportError, match="closed"):
             await host.ask()
-        host.breaker.failed("broken", "late", unsent=True)
+        host.breaker.record_failure("broken", "late", unsent=True)
         assert host.breaker._probe_timer is host.breaker._patience_timer is None
 
     virtual(main)
@@ -830,7 +835,7 @@ def test_a_closed_breaker_holds_nothing():
         ended = await all_of(host.ask(policy=ONE_TRY) for _ in range(20))
         await asyncio.sleep(10)
         ended += await all_of(host.ask(policy=ONE_TRY) for _ in range(20))
-        assert not host.breaker.holds
+        assert not host.breaker.is_open
         assert host.told == []
 
     virtual(main, RetryPolicy())
@@ -862,7 +867,7 @@ def test_nobody_is_forgotten_whoever_comes_or_goes_whenever(plan, gate, trouble,
 
         async def visit(arrives, lane, repeatable):
             await asyncio.sleep(arrives)
-            return await host.ask(lane=lane, repeatable=repeatable)
+            return await host.ask(priority=lane, repeatable=repeatable)
 
         host.takes = 0.1
         begins, lasts = window
@@ -876,7 +881,7 @@ def test_nobody_is_forgotten_whoever_comes_or_goes_whenever(plan, gate, trouble,
             assert result == "ask" or isinstance(result, OpusError | asyncio.CancelledError)
         await asyncio.sleep(begins + lasts + 100)
         assert await host.ask("last") == "last"
-        assert not host.breaker.holds
+        assert not host.breaker.is_open
         assert host.gate.in_use == host.gate.waiting == 0
 
     virtual(main, policy, **gate)
@@ -1019,9 +1024,9 @@ async def test_a_server_that_answers_nothing_but_pages_is_down_and_one_json_ends
 
     tasks = [asyncio.create_task(retrier.call("look", attempt)) for _ in range(20)]
     await troubled.wait()
-    assert breaker.holds
+    assert breaker.is_open
     well.set()
     assert await asyncio.gather(*tasks) == [b"{}"] * 20
-    assert not breaker.holds
+    assert not breaker.is_open
     breaker.close()
     gate.close()

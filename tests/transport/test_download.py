@@ -27,10 +27,12 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import DownloadError, OpusError, TransportError
 from opus_async.events import FailureClass
 from opus_async.transport import part_file
-from opus_async.transport.download import WRITE_BYTES, Destination, get_file, numbered
+from opus_async.transport.download import WRITE_BYTES, get_file
+from opus_async.transport.failures import classify
 from opus_async.transport.http import MAX_STORAGE_ANSWER_BYTES, Http
 from opus_async.transport.limits import RequestLimiter
-from opus_async.transport.retry import Retrier, classify
+from opus_async.transport.part_file import Destination, numbered
+from opus_async.transport.retry import Retrier
 
 TARGET = "/media/a%28b%29%2F%40%7E+c.pdf?X-Amz-SignedHeaders=host&x=%28%2F%40%7E+&" + SIGNATURE
 CONTENT = os.urandom(3 * WRITE_BYTES + 17)
@@ -586,7 +588,8 @@ from pathlib import Path
 
 from opus_async.config import Timeouts
 from opus_async.errors import DownloadError
-from opus_async.transport.download import Destination, get_file
+from opus_async.transport.download import get_file
+from opus_async.transport.part_file import Destination
 from opus_async.transport.http import Http
 
 async def main(url, path):
@@ -739,7 +742,8 @@ import asyncio, re, resource, sys
 from pathlib import Path
 
 from opus_async.config import Timeouts
-from opus_async.transport.download import Destination, get_file
+from opus_async.transport.download import get_file
+from opus_async.transport.part_file import Destination
 from opus_async.transport.http import Http
 
 STATUS = Path("/proc/self/status")

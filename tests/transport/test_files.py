@@ -19,18 +19,13 @@ from wire import KEY, SIGNATURE, Served, answer, read_request
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import OpusError, TransportError, UploadError
 from opus_async.transport import open_source
-from opus_async.transport.files import (
-    BytesSource,
-    FileObjectSource,
-    PathSource,
-    digest,
-    mime_type,
-    put_file,
-    signed_headers,
-)
+from opus_async.transport.bandwidth import Bandwidth
+from opus_async.transport.files import mime_type, put_file
 from opus_async.transport.http import Http
-from opus_async.transport.limits import Bandwidth, RequestLimiter
+from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.retry import Retrier
+from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource, digest
+from opus_async.transport.urls import signed_headers
 
 TARGET = "/media/a%28b%29%2F%40%7E+c.pdf?X-Amz-SignedHeaders=host&x=%28%2F%40%7E+&" + SIGNATURE
 BOUNDARY = 64 * 1024

@@ -73,7 +73,7 @@ def test_a_host_to_which_no_connection_comes_to_be_is_given_up_by_its_reach_what
         retrier = Retrier(POLICY, gate, breaker=breaker)
         began = gate.now()
         with pytest.raises(TransportError, match="gave up after"):
-            await retrier.call("schema", refuse, reach=25.0)
+            await retrier.call("schema", refuse, unreachable_after=25.0)
         assert gate.now() - began <= 25
         breaker.close()
         gate.close()

@@ -18,10 +18,11 @@ import opus_async
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, TransportError
 from opus_async.transport import http as http_module
-from opus_async.transport.http import Http, Request, without_query
+from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.proxies import Proxies
 from opus_async.transport.retry import Retrier
+from opus_async.transport.urls import without_query
 
 HEADERS = {"x-service-key": KEY}
 PATH = "/a%28b%2F%40%7E+c?x=%28%2F%40%7E+&" + SIGNATURE

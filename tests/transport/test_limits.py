@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from virtual_time import run_virtual
 
 from opus_async.errors import TransportError
-from opus_async.transport.limits import Bandwidth, Priority, RequestLimiter
+from opus_async.transport.bandwidth import Bandwidth
+from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.rates import OperationLimit
 
 WORK, POLL = Priority.WORK, Priority.POLL
@@ -67,7 +68,7 @@ def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
         for task, (arrives, _, _, gives_up, _) in zip(tasks, plan, strict=True):
             if gives_up is not None:
                 loop.call_later(arrives + gives_up, task.cancel)
-        loop.call_later(storm, gate.throttled, 0.5)
+        loop.call_later(storm, gate.throttling.record_throttling, 0.5)
         results = await asyncio.gather(*tasks, return_exceptions=True)  # hangs when a wake-up is lost
         for result, entry in zip(results, plan, strict=True):
             assert result is True or (entry[3] is not None and isinstance(result, asyncio.CancelledError))
@@ -243,10 +244,10 @@ def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
     async def main():
         gate = RequestLimiter(2)
         began = clock()
-        gate.throttled(2)
+        gate.throttling.record_throttling(2)
         early = asyncio.create_task(_pass(gate))
         await asyncio.sleep(1)
-        gate.throttled(5)
+        gate.throttling.record_throttling(5)
         assert await early - began >= 6
 
     run_virtual(main())
@@ -256,20 +257,22 @@ def test_a_storm_counts_once_however_many_report_it():
     async def main():
         gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
-            gate.succeeded()
+            gate.throttling.record_success()
             await asyncio.sleep(0.01)
         sent = gate.now()
         await asyncio.sleep(0.01)
-        pauses = [gate.throttled(None, sent_at=sent) for _ in range(64)]
+        pauses = [gate.throttling.record_throttling(None, sent_at=sent) for _ in range(64)]
         assert set(pauses) == {0.5}
-        slowed = gate.rate
+        slowed = gate.throttling.rate
         assert slowed == pytest.approx(70, rel=0.1), "one cut, however many refusals"
         await asyncio.sleep(1.5)
-        gate.throttled(None, sent_at=sent)  # answered late: it was on the wire before the pause
-        assert (gate.rate, gate.pauses) == (slowed, 1)
-        gate.throttled(None, sent_at=gate.now())
-        assert gate.rate < slowed
-        assert gate.pauses == 2
+        gate.throttling.record_throttling(
+            None, sent_at=sent
+        )  # answered late: it was on the wire before the pause
+        assert (gate.throttling.rate, gate.throttling.pauses) == (slowed, 1)
+        gate.throttling.record_throttling(None, sent_at=gate.now())
+        assert gate.throttling.rate < slowed
+        assert gate.throttling.pauses == 2
 
     run_virtual(main())
 
@@ -278,10 +281,10 @@ def test_after_a_pause_the_waiting_leave_one_by_one():
     async def main():
         gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
-            gate.succeeded()
+            gate.throttling.record_success()
             await asyncio.sleep(0.01)
         began = clock()
-        assert gate.throttled(3) == 3
+        assert gate.throttling.record_throttling(3) == 3
         times = sorted(await asyncio.gather(*(_pass(gate) for _ in range(100))))
         assert times[0] >= began + 3
         gaps = [later - earlier for earlier, later in pairwise(times)]
@@ -295,10 +298,10 @@ def test_the_pause_is_a_little_longer_than_asked_and_never_shorter():
     async def main():
         for share in (0.0, 0.5, 0.999):
             gate = RequestLimiter(1, random=lambda share=share: share)
-            assert 2.0 <= gate.throttled(2.0) <= 2.2
-            assert gate.throttled(5.0) >= 5.0, "another answer asks for more"
-            assert gate.throttled(0.5) >= 5.0, "a pause is not cut short"
-        assert 0.05 <= RequestLimiter(1).throttled(0) <= 0.06
+            assert 2.0 <= gate.throttling.record_throttling(2.0) <= 2.2
+            assert gate.throttling.record_throttling(5.0) >= 5.0, "another answer asks for more"
+            assert gate.throttling.record_throttling(0.5) >= 5.0, "a pause is not cut short"
+        assert 0.05 <= RequestLimiter(1).throttling.record_throttling(0) <= 0.06
 
     run_virtual(main())
 
@@ -308,7 +311,7 @@ def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
         gate = RequestLimiter(4, random=lambda: 0.0)
         seen = []
         for _ in range(9):
-            seen.append(gate.throttled(None))
+            seen.append(gate.throttling.record_throttling(None))
             await asyncio.sleep(seen[-1] + 1)
         assert seen == [0.5, 1, 2, 4, 8, 16, 20, 20, 20]
 
@@ -318,17 +321,17 @@ def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
 def test_it_knows_for_how_long_there_was_nothing_but_throttling():
     async def main():
         gate = RequestLimiter(4)
-        assert gate.throttled_for == 0
-        gate.throttled(1)
+        assert gate.throttling.lasted == 0
+        gate.throttling.record_throttling(1)
         await asyncio.sleep(10)
-        gate.throttled(1)
-        assert gate.throttled_for == 10
-        gate.answered()
-        assert gate.throttled_for == 0
-        assert gate.pauses == 0
-        gate.throttled(1)
-        gate.succeeded()
-        assert gate.throttled_for == 0
+        gate.throttling.record_throttling(1)
+        assert gate.throttling.lasted == 10
+        gate.throttling.record_response()
+        assert gate.throttling.lasted == 0
+        assert gate.throttling.pauses == 0
+        gate.throttling.record_throttling(1)
+        gate.throttling.record_success()
+        assert gate.throttling.lasted == 0
 
     run_virtual(main())
 
@@ -336,12 +339,12 @@ def test_it_knows_for_how_long_there_was_nothing_but_throttling():
 def test_the_rate_lifts_off_again_after_a_long_calm():
     async def main():
         gate = RequestLimiter(10)
-        gate.throttled(1)
-        assert gate.rate is not None
+        gate.throttling.record_throttling(1)
+        assert gate.throttling.rate is not None
         began = clock()
-        while gate.rate is not None:
+        while gate.throttling.rate is not None:
             await _pass(gate)
-            gate.succeeded()
+            gate.throttling.record_success()
             await asyncio.sleep(0.5)
         assert 120 <= clock() - began <= 125
         assert await _pass(gate) == await _pass(gate)

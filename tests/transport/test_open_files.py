@@ -18,13 +18,15 @@ from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, Obstacle, TransportError, UploadError
 from opus_async.events import FailureClass
 from opus_async.transport import open_files
-from opus_async.transport.files import PathSource, digest, put_file
+from opus_async.transport.failures import classify
+from opus_async.transport.files import put_file
 from opus_async.transport.http import Http, Request
 from opus_async.transport.limits import RequestLimiter
 from opus_async.transport.network_errors import to_transport_error
 from opus_async.transport.open_source import to_thread
-from opus_async.transport.retry import Retrier, classify
+from opus_async.transport.retry import Retrier
 from opus_async.transport.shortage import no_file_can_be_opened, out_of, patiently
+from opus_async.transport.sources import PathSource, digest
 
 NO_THREAD = RuntimeError("can't start new thread")
 

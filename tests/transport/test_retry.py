@@ -28,9 +28,11 @@ from opus_async.errors import (
 )
 from opus_async.events import FailureClass, RequestKind
 from opus_async.transport.attempt import Attempt
+from opus_async.transport.backoff_schedule import BackoffSchedule
 from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.failures import Failure, classify
 from opus_async.transport.limits import Priority, RequestLimiter
-from opus_async.transport.retry import Retrier, Schedule, classify
+from opus_async.transport.retry import Retrier
 
 policies = st.builds(
     RetryPolicy,
@@ -100,7 +102,7 @@ def test_what_an_error_says_happened(error, expected):
     st.lists(st.tuples(st.floats(0, 30), st.none() | st.floats(0, 1e6), st.floats(0, 60)), max_size=20),
 )
 def test_a_schedule_never_exceeds_attempts_nor_elapsed_time(policy, failures):
-    schedule = Schedule(policy)
+    schedule = BackoffSchedule(policy)
     spent, attempts = 0.0, 1
     for took, retry_after, paused in failures:
         spent += took
@@ -118,7 +120,7 @@ def test_a_schedule_never_exceeds_attempts_nor_elapsed_time(policy, failures):
 
 @given(policies, st.floats(0, 1))
 def test_the_jitter_is_full_and_the_backoff_doubles_up_to_its_cap(policy, share):
-    schedule = Schedule(policy, jitter=lambda wait: wait * share)
+    schedule = BackoffSchedule(policy, jitter=lambda wait: wait * share)
     for number in range(policy.attempts - 1):
         wait = schedule.after_failure(0)
         if wait is None:
@@ -278,7 +280,7 @@ def test_429_is_not_given_up_while_others_are_answered():
         blocked = asyncio.create_task(retrier.call("start", Script(limited(2))))
         for _ in range(50):
             await asyncio.sleep(2)
-            assert await retrier.call("look", Script(None), lane=Priority.POLL) == "value"
+            assert await retrier.call("look", Script(None), priority=Priority.POLL) == "value"
         assert not blocked.done()
         blocked.cancel()
         await asyncio.gather(blocked, return_exceptions=True)
@@ -318,8 +320,8 @@ def test_503_slows_everybody_down_and_does_use_up_attempts():
         call(script, policy=RetryPolicy(attempts=3))
     assert len(script.calls) == 3
     _, _, gate = call(Script(overloaded(), None))
-    assert gate.rate is not None
-    assert gate.pauses == 0, "a 503 that asks for no wait stops nobody"
+    assert gate.throttling.rate is not None
+    assert gate.throttling.pauses == 0, "a 503 that asks for no wait stops nobody"
 
 
 def test_waiting_in_a_shared_pause_uses_up_no_time():
@@ -405,7 +407,7 @@ def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
         with pytest.raises(OpusError) as caught:
             await outer.call("put", nested)
         assert str(caught.value).count("gave up after") == 1
-        assert outer_gate.pauses == 0
+        assert outer_gate.throttling.pauses == 0
 
     run_virtual(main())
     assert len(script.calls) <= 5
@@ -421,7 +423,7 @@ def test_retrier_measures_the_wait_for_a_turn_only_while_somebody_listens(listen
             attempts.append(this)
             await asyncio.sleep(2)
 
-        calls = [retrier.call("look", attempt, lane=lane) for lane in (Priority.WORK, Priority.POLL)]
+        calls = [retrier.call("look", attempt, priority=lane) for lane in (Priority.WORK, Priority.POLL)]
         await asyncio.gather(*calls)
         assert attempts == [
             Attempt(1, RequestKind.API, 0.0),
@@ -445,3 +447,18 @@ def test_retrier_tells_a_retry_with_its_failure_and_its_wait():
         assert {event.kind for event in told} == {RequestKind.STORAGE}
 
     run_virtual(main())
+
+
+def test_failure_tells_status_code_and_wait_as_values():
+    error = APIError("slow down", status=503, code="SlowDown")
+    error.retry_after = 3.0
+    failure = Failure.of(error)
+    assert (failure.kind, failure.status, failure.code) == (FailureClass.OVERLOADED, 503, "SlowDown")
+    assert (failure.retry_after, failure.retryable) == (3.0, True)
+    assert failure.reason == "overloaded: HTTP 503 SlowDown"
+
+
+def test_failure_without_a_response_is_shown_by_its_message():
+    failure = Failure.of(TransportError("no connection", request_sent=False, retryable=False))
+    assert (failure.status, failure.retryable) == (None, False)
+    assert failure.reason == "unsent: no connection"

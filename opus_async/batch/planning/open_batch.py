@@ -81,6 +81,7 @@ async def start(
     ledger = await SqliteLedger.create(directory, {})
     try:
         lifecycle = await _lifecycle(client, order, ledger.journal.cache)
+        order = replace(order, workflow_id=lifecycle.platform.workflow_id)  # of the link of a page, say
         binding = _binding(order, lifecycle, manifest.kind, order.constants, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
         asked = fingerprint(order, lifecycle.platform)
@@ -171,6 +172,7 @@ async def resume(
         if not ledger.at_home:
             _refuse_copy(directory)
         lifecycle = await _lifecycle(client, order, ledger.journal.cache)
+        order = replace(order, workflow_id=lifecycle.platform.workflow_id)
         asked = fingerprint(order, lifecycle.platform)
         world = world_of(asked)
         strangers = await ledger.strangers(world, retried=retry)

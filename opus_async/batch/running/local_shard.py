@@ -157,7 +157,7 @@ class LocalShardRunner:
     async def conclude(self, *, has_run: bool) -> ShardReport:
         """End the rows in doubt whose trouble was their own, and release the others as they stand."""
         try:
-            if self._control.pace is ShutdownMode.RUN:
+            if self._control.mode is ShutdownMode.RUN:
                 common = self._doubts.conclude(has_run=has_run)
                 if common is not None:
                     self._fail_all(common)
@@ -294,7 +294,7 @@ class LocalShardRunner:
             return False
         work.phase = _Phase.RUNNING if work.may_run else _Phase.UNORDERED
         await self._control.wait_or_shutdown(asyncio.sleep(wait))
-        return self._control.pace < ShutdownMode.DRAIN
+        return self._control.mode < ShutdownMode.DRAIN
 
     async def _judged(self, work: _RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""

@@ -142,13 +142,13 @@ class Runner:
         """Tell the shard runner that the session is to end, and how fast."""
         control = self._control
         while True:
-            pace = control.pace
+            pace = control.mode
             if pace is ShutdownMode.DRAIN:
                 self._on_drain(await self._shards.drain(control.drain_seconds))
-                if control.pace is pace:
+                if control.mode is pace:
                     await control.wait_or_shutdown(asyncio.sleep(control.drain_seconds))
                 await self._shards.cancel()
             elif pace is ShutdownMode.CANCEL:
                 await self._shards.cancel()
-            if control.pace is pace:
+            if control.mode is pace:
                 await control.changed()

@@ -162,7 +162,7 @@ def _interruptible(
         interrupted.set()
         if progress.following:
             control.interrupt()
-            if control.pace is ShutdownMode.CANCEL:
+            if control.mode is ShutdownMode.CANCEL:
                 voice.last_words = ""
                 voice("Leaving.")
             else:  # what is waited for is told first, as soon as it is known

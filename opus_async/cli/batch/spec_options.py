@@ -71,7 +71,7 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
         help="CSV, JSONL, XLSX or Parquet, a row for each job; or a folder or a quoted glob of documents",
     )
     parser.add_argument(
-        "--workflow", required=True, metavar="ID", help="the workflow: 16 characters, or a UUID"
+        "--workflow", type=connection.workflow_id, required=True, metavar="ID", help=connection.WORKFLOW_ID
     )
 
 

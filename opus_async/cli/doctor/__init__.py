@@ -56,7 +56,12 @@ OPTIONS = DoctorOptions
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("--workflow", metavar="ID", help="read this workflow in the live call")
+    parser.add_argument(
+        "--workflow",
+        type=connection.workflow_id,
+        metavar="ID",
+        help="read this workflow in the live call",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     connection.configure(parser)
 

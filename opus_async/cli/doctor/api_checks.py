@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from opus_async.cli import connection
 from opus_async.cli.doctor import DoctorOptions, diagnosis
-from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, skipped
+from opus_async.cli.doctor.checks import PATIENCE, Check, bad, good, risk, skipped
 from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
@@ -18,7 +18,7 @@ PROBE = "0000000000000000"
 PERSISTENCE = 3.0
 """Seconds over which a call is tried again: what lasts longer is worth telling."""
 AUTO: connection.Generation = "auto"
-GENERATION, CALL = "generation", "live call"
+GENERATION, CALL, SCHEMA = "generation", "live call", "input type"
 STEPS = (GENERATION, CALL)
 
 
@@ -39,7 +39,11 @@ async def examine(options: DoctorOptions, base_url: str) -> list[Check]:
     found = asked if isinstance(asked, RateLimited) else await _read(spoken, options.workflow)
     if asked is False:
         return [diagnosis.of_host(GENERATION, answers, found, base_url)]
-    return [_generation(api, spoken, answers), _call(found, options.workflow, works=asked is True)]
+    return [
+        _generation(api, spoken, answers),
+        _call(found, options.workflow, works=asked is True),
+        *_schema(found),
+    ]
 
 
 def _spoken(api: str, answers: Mapping[str, bool | OpusError]) -> str:
@@ -92,6 +96,14 @@ def _call(found: Workflow | OpusError, workflow_id: str | None, *, works: bool) 
         return diagnosis.of_call(CALL, found, workflow_id, works=works)
     inputs = ", ".join(field.display_name for field in found.inputs.values()) or "none"
     return good(CALL, f"the key works; workflow {found.name!r}, inputs: {inputs}")
+
+
+def _schema(found: Workflow | OpusError) -> list[Check]:
+    """What should be known about the inputs before a job runs."""
+    if isinstance(found, OpusError):
+        return []
+    fix = "give values of it as Opus takes them, or look for a newer opus-async that knows it"
+    return [risk(SCHEMA, str(warning), fix) for warning in found.warnings]
 
 
 def _client(api: str) -> OpusClient:

@@ -17,7 +17,7 @@ from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.outside_files import Fence
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
-from opus_async.manifests.problem import Problem
+from opus_async.manifests.problem import Problem, Severity
 from opus_async.models import InputField, JobRequest, Workflow
 from opus_async.text import quoted
 from opus_async.transport.confined import Confined
@@ -106,6 +106,13 @@ class Binding:
 
     def problems(self, columns: Sequence[str], *, scattered: bool = False) -> Iterator[Problem]:
         """Everything that is wrong with a manifest of these columns, before any row is looked at."""
+        for warning in self.workflow.warnings:
+            yield Problem(
+                message=str(warning),
+                cause=str(warning),
+                severity=Severity.WARNING,
+                input=warning.display_name,
+            )
         yield from self._columns.problems(columns, scattered=scattered)
         for flag, template in (("--title", self._title), ("--description", self._description)):
             for name in template.columns if template else ():

@@ -69,7 +69,7 @@ class JobPage:
 def search(fields: SearchFields, *, offset: int, limit: int) -> ApiRequest:
     """Ask for the jobs that match, from ``offset`` on."""
     asked = requests.query(
-        workflowId=fields.workflow_id,
+        workflowId=requests.workflow_named(fields.workflow_id),
         status=fields.status,
         query=fields.query,
         startDate=_day(fields.start_date),

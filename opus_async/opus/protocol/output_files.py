@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opus_async.models import OutputValue
+from opus_async.opus.protocol.input_types import known_type
 from opus_async.opus.protocol.outcomes import results_in
 
 _FILES = frozenset({"file", "array_files"})
@@ -33,7 +34,7 @@ def _urls(output: OutputValue) -> list[str]:
     texts = held if isinstance(held, list) else [held]
     if not texts or not all(isinstance(text, str) and _host(text) for text in texts):
         return []
-    kind = output.type and output.type.lower()
+    kind = output.type and (known_type(output.type) or output.type)
     sure = kind in _FILES or (kind in _MAYBE_FILES and all(_host(text) == _HOST for text in texts))
     return texts if sure else []
 

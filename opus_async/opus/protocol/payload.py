@@ -223,10 +223,14 @@ def _filled(value: Any, urls: Sequence[str]) -> Any:
 def _variable(target: InputField, value: Any) -> dict[str, Any]:
     """Make the variable object of one input.
 
-    ``type`` is bare text: the rich object of the schema gives 500. ``displayName`` keeps the Opus UI right.
-    The definition of the items is camelCase: ``type_definition`` is ignored without a message.
+    ``type`` is bare text, the schema's own word: its rich object gives 500. ``displayName`` keeps the Opus UI
+    right. The definition of the items is camelCase: ``type_definition`` is ignored without a message.
     """
-    variable: dict[str, Any] = {"value": value, "type": target.type, "displayName": target.display_name}
+    variable: dict[str, Any] = {
+        "value": value,
+        "type": target.schema_type or target.type,
+        "displayName": target.display_name,
+    }
     if target.type in _DEFINED:
         definition = target.type_definition or (FILE_DEFINITION if target.takes_files else None)
         if definition:

@@ -10,6 +10,7 @@ from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
 from opus_async.opus.protocol.json_values import sendable, to_jsonable
+from opus_async.opus.protocol.pasted_ids import IdKind, id_in
 from opus_async.text import utf8
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
@@ -22,6 +23,9 @@ SOURCES = ("email-agent", "chat-agent", "scheduled", "api", "manual", "agent", "
 DEFAULT_TITLE = "opus_async job"
 DEFAULT_DESCRIPTION = "Started with opus_async"
 """The older docs require both texts, the newer ones do not: they are always sent."""
+
+_KINDS = {"workflow id": IdKind.WORKFLOW, "job id": IdKind.JOB, "case id": IdKind.JOB}
+"""What an id is called in a message -> what it is of."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -115,8 +119,9 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
         InvalidInputs: No workflow is named, the source is not in ``SOURCES``, or ``initial_input`` is no
             JSON.
     """
+    workflow_id = workflow_named(fields.workflow_id)
     problems = []
-    if not fields.workflow_id and not fields.reference_entity_id:
+    if not workflow_id and not fields.reference_entity_id:
         problems.append(
             bad_argument("give workflow_id or reference_entity_id: a job is always of one workflow")
         )
@@ -131,8 +136,8 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
     if problems:
         raise InvalidInputs(problems)
     return given(
-        workflowId=fields.workflow_id or None,
-        referenceEntityId=fields.reference_entity_id or None,
+        workflowId=workflow_id,
+        referenceEntityId=workflow_named(fields.reference_entity_id),
         workflowVersionId=fields.version_id,
         workflowVersionNumber=fields.version_number,
         title=_or_default(fields.title, DEFAULT_TITLE),
@@ -146,21 +151,31 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
 
 
 def named(identifier: str | int, what: str) -> str:
-    """Return an id as text: the API itself may send numbers.
+    """Return an id as text, also of a page's link; the API itself may send numbers.
 
     Raises:
-        InvalidInputs: It is no id, it is empty, or cannot be written as UTF-8.
+        InvalidInputs: It is no id, it is empty, a link that names none, or cannot be written as UTF-8.
     """
     if isinstance(identifier, int) and not isinstance(identifier, bool):
         return str(identifier)
     if not isinstance(identifier, str):
         raise InvalidInputs([bad_argument(f"the {what} is a {type(identifier).__name__}, not text")])
-    if not identifier.strip():
+    found = id_in(identifier, _KINDS[what])
+    if not found:
         raise InvalidInputs([bad_argument(f"the {what} is empty")])
     try:
-        return sendable(identifier)
+        return sendable(found)
     except ValueError as error:
         raise InvalidInputs([bad_argument(f"the {what} {error}")]) from None
+
+
+def workflow_named(identifier: str | None) -> str | None:
+    """A workflow id for a body or a query, also of a page's link; None where none is given.
+
+    Raises:
+        InvalidInputs: As for :func:`named`.
+    """
+    return named(identifier, "workflow id") if identifier else None
 
 
 def _or_default(text: str | None, default: str) -> str:

@@ -13,9 +13,12 @@ from types import MappingProxyType
 from typing import Any
 
 from opus_async.errors import APIError
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, Workflow
 from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol.api_messages import ApiResponse
+from opus_async.opus.protocol.input_labels import input_problem, quoted
+from opus_async.opus.protocol.input_types import known_type
 from opus_async.opus.protocol.responses import body_of_accepted, first_of, identifier, protocol_error, text
 
 _WRAPPERS = ("workflow", "data")
@@ -43,11 +46,12 @@ def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
     for layer in layers:
         inputs = _inputs_of(layer)
         if inputs is not None:
+            fields = {field.variable_name: field for field in _fields(inputs)}
             return Workflow(
                 workflow_id=workflow_id,
                 name=text(layer.get("name")) or "",
                 description=text(layer.get("description")) or "",
-                inputs=MappingProxyType({field.variable_name: field for field in _fields(inputs)}),
+                inputs=MappingProxyType(fields),
                 outputs=MappingProxyType(
                     {field.variable_name: field.display_name for field in _fields(_outputs_of(layer))}
                 ),
@@ -56,6 +60,9 @@ def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
                     first_of(layer, "workflowVersionId", "workflow_version_id", "versionId", "version_id")
                 ),
                 workspace_id=_workspace_of(layers),
+                warnings=tuple(
+                    _unknown_type(field) for field in fields.values() if known_type(field.type) is None
+                ),
                 raw=body,
             )
     raise protocol_error(answer, "without a schema of the workflow's inputs")
@@ -150,7 +157,9 @@ def _fields(variables: Any) -> Iterable[InputField]:
 
 
 def _field(variable_name: str, entry: Mapping[str, Any]) -> InputField:
-    kind, definition = _type_of(entry)
+    word, definition = _type_of(entry)
+    word = word or "str"  # a field without type: text is what everything can be written as
+    kind = known_type(word)
     allowed = _allowed_file_types(entry.get("tags"))
     item_type = _type_of(definition)[0] if definition else text(first_of(entry, "item_type", "itemType"))
     if kind == "array" and item_type is None and allowed:
@@ -158,13 +167,24 @@ def _field(variable_name: str, entry: Mapping[str, Any]) -> InputField:
     return InputField(
         variable_name=variable_name,
         display_name=text(first_of(entry, "display_name", "displayName")) or variable_name,
-        type=kind or "str",  # a field without type: text is what everything can be written as
+        type=kind or word,
+        schema_type=word if word != kind else None,
         nullable=first_of(entry, "is_nullable", "isNullable") in (True, "true"),
         allowed_file_types=allowed,
-        item_type=item_type,
+        item_type=item_type and (known_type(item_type) or item_type),
         type_definition=definition,
         raw=entry,
     )
+
+
+def _unknown_type(field: InputField) -> InputProblem:
+    unknown = Unfit(
+        "has the type {}, which this client does not know: any JSON value is taken for it, and sent as it is "
+        "given",
+        quoted(field.type),
+        code=ProblemCode.UNKNOWN_TYPE,
+    )
+    return input_problem(field, unknown)
 
 
 def _type_of(entry: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any] | None]:

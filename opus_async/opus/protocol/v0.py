@@ -78,7 +78,7 @@ class V0(ApiVersion):
             accessScope=None if scope == "unlisted" else scope,
             originalName=fields.original_name,
             workspaceId=fields.workspace_id,
-            workflowId=fields.workflow_id,
+            workflowId=requests.workflow_named(fields.workflow_id),
         )
         return ApiRequest(operation="presign", method="POST", path="/job/file/upload", body=body)
 

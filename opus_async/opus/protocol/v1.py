@@ -85,7 +85,7 @@ class V1(ApiVersion):
             originalName=fields.original_name or f"file{extension}",
             accessScope=scope,
             workspaceId=fields.workspace_id,
-            workflowId=fields.workflow_id,
+            workflowId=requests.workflow_named(fields.workflow_id),
         )
         return ApiRequest(
             operation="presign", method="POST", path=f"{_BASE}/file/upload/presigned", body=body

@@ -148,7 +148,7 @@ def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight, platform_class):
     platform.fail["bind"] = lambda inputs: ServerError("no", status=500) if inputs["n"] in {0, 1, 2} else None
     session = Session(PlainLedger(100), platform, halt=halt)
     session.run()
-    assert session.control.pace is (
+    assert session.control.mode is (
         ShutdownMode.STOP_ADMITTING if halt.startswith("soon") else ShutdownMode.CANCEL
     )
     assert session.ledger.counts().failed == 3

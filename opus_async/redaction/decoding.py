@@ -1,4 +1,4 @@
-"""How a text is read by those who undo what others have done to it, with the place of every character kept.
+"""Undoes the escapes in a text and keeps the position of every character.
 
 Percent-encoding, escapes of JSON, character references of HTML, base64, and white space or marks in between.
 What a secret is, is not known here.
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from html.entities import html5
 
 _PASSES = 6
-"""Layers of writing that are undone."""
-_WRITTEN = re.compile(
+"""Layers of escapes that are undone."""
+_ESCAPED = re.compile(
     r"%([0-9A-Fa-f]{2})"
     r"|\\+(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
     r"|&\#[xX]0*([0-9A-Fa-f]{1,6});?"
     r"|&\#0*([0-9]{1,7});?"
     r"|&([A-Za-z][A-Za-z0-9]{1,31};)"
 )
-"""One character written as several; escaped twice it has more backslashes, none of which belongs to it."""
+"""An escaped character; escaped twice it has more backslashes, none of which belongs to it."""
 _BETWEEN = re.compile(
     r"(?:\\+[nrtfvb]|\\+|</?[A-Za-z]{1,10}\s{0,8}/?>"
     r"|[\s\x00-\x1f\x7f\xad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]"
@@ -44,7 +44,13 @@ _PRINTABLE = re.compile(rb"[\t\n\r -~]{16,}")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A text as somebody reads it; each character with the place in the original where it is written."""
+    """A decoded text; each character with its place in the original.
+
+    Attributes:
+        text: The decoded text.
+        starts: For each of its characters, where it begins in the original.
+        ends: For each of its characters, where it ends in the original.
+    """
 
     text: str
     starts: Sequence[int]
@@ -56,7 +62,7 @@ class View:
         return cls(text, range(len(text)), range(1, len(text) + 1))
 
     def replaced(self, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str | None]) -> View:
-        """This view with one character or none for each match; None leaves it as it is."""
+        """Replace each match by one character or none; where ``by`` returns None, it stays."""
         pieces: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
@@ -80,20 +86,20 @@ class View:
 
 
 def read(view: View) -> View:
-    """Without any layer of writing, and without what stands between characters."""
+    """Undo all layers of escapes, and remove what stands between characters."""
     for _ in range(_PASSES):
         before = view
-        view = unwritten(view).replaced(_BETWEEN, _nothing)
+        view = unescaped(view).replaced(_BETWEEN, _nothing)
         if view is before:
             break
     return view
 
 
-def unwritten(view: View) -> View:
-    """Each character as itself."""
+def unescaped(view: View) -> View:
+    """Undo escapes, however often a character was escaped."""
     for _ in range(_PASSES):
         before = view
-        view = view.replaced(_WRITTEN, _char)
+        view = view.replaced(_ESCAPED, _char)
         if view is before:
             break
     return view
@@ -104,7 +110,7 @@ def _nothing(_: re.Match[str]) -> str:
 
 
 def _char(match: re.Match[str]) -> str | None:
-    """The character, or the byte, that is written so; None where it is none."""
+    """The character, or the byte, behind an escape; None where it is not one."""
     *in_hex, decimal, name = match.groups()
     if name:
         char = html5.get(name)
@@ -113,33 +119,33 @@ def _char(match: re.Match[str]) -> str | None:
     return chr(code) if code <= sys.maxunicode else None
 
 
-def from_base64(written: bytes) -> bytes:
-    """What is written so, in either alphabet and with or without its padding."""
-    if len(written) % 4 == 1:
-        written = written[:-1]
-    return binascii.a2b_base64(written.translate(_URL_SAFE) + b"=" * (-len(written) % 4))
+def from_base64(encoded: bytes) -> bytes:
+    """Decode base64, in either alphabet and with or without its padding."""
+    if len(encoded) % 4 == 1:
+        encoded = encoded[:-1]
+    return binascii.a2b_base64(encoded.translate(_URL_SAFE) + b"=" * (-len(encoded) % 4))
 
 
 def as_bytes(text: str) -> bytes:
-    """As many bytes as characters."""
+    """Encode a text in as many bytes as it has characters."""
     return text.encode("latin-1", "replace")
 
 
-def is_unlike(text: str) -> bool:
-    """Whether a text may be read as another one, apart from base64 and from white space in it."""
+def may_be_escaped(text: str) -> bool:
+    """Whether a text may hold escapes or invisible characters; base64 is not checked."""
     return has_escapes(as_bytes(text)) or (not text.isascii() and _ODD.search(text) is not None)
 
 
 def has_escapes(data: bytes) -> bool:
-    """Whether something may be written in another way, also where it is wrapped in the middle."""
+    """Whether bytes may hold escapes, also where they are wrapped in the middle."""
     return _ESCAPES.search(data.translate(None, JUNK)) is not None
 
 
 def has_text_with_escapes(data: bytes) -> bool:
-    """Whether a text among bytes that are mostly noise may be written in another way."""
+    """Whether a text among bytes that are mostly noise may hold escapes."""
     return any(map(has_escapes, _PRINTABLE.findall(data)))
 
 
-def is_written(text: str) -> bool:
-    """Whether a character of a text is written as several."""
-    return _WRITTEN.search(text) is not None
+def has_escaped_character(text: str) -> bool:
+    """Whether a text holds an escaped character."""
+    return _ESCAPED.search(text) is not None

@@ -1,0 +1,52 @@
+"""Errors of use, raised before anything is sent: settings, inputs, manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opus_async.error_codes import ErrorCode, NextAction
+from opus_async.errors.base import OpusError
+from opus_async.input_problems import InputProblem
+from opus_async.text import counted
+
+
+class ConfigurationError(OpusError, ValueError):
+    """A setting is missing or unusable; nothing was sent."""
+
+    error_code = ErrorCode.CONFIGURATION
+    usual_action = NextAction.CORRECT_SETTINGS
+
+
+class InvalidInputs(OpusError, ValueError):
+    """A caller's inputs do not fit the workflow; nothing was sent.
+
+    Attributes:
+        problems: All of them, not only the first. Each is a text that names the input by its display name,
+            and has the input, a code and the fix beside it: see
+            :class:`~opus_async.input_problems.InputProblem`.
+    """
+
+    error_code = ErrorCode.INVALID_INPUTS
+    usual_action = NextAction.CORRECT_INPUTS
+
+    def __init__(self, problems: Sequence[InputProblem | str], *, stage: str | None = None) -> None:
+        self.problems = tuple(
+            problem if isinstance(problem, InputProblem) else InputProblem(problem) for problem in problems
+        )
+        head = counted(len(self.problems), "problem with the inputs", "problems with the inputs")
+        super().__init__("\n  - ".join((f"{head}; nothing was sent:", *self.problems)), stage=stage)
+
+
+class ManifestError(OpusError, ValueError):
+    """A manifest cannot be run as it is, or does not fit the batch directory; nothing was sent.
+
+    Attributes:
+        problems: One sentence per problem, each naming row, column or file, and the fix.
+    """
+
+    error_code = ErrorCode.MANIFEST
+    usual_action = NextAction.CORRECT_MANIFEST
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n  - ".join((message, *self.problems)))

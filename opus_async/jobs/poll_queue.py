@@ -1,0 +1,104 @@
+"""Which workflow is polled next: a queue of due times, and the workers that wait for them.
+
+Each workflow has a heap of its jobs' due times; the queue orders the workflows by the first of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections import deque
+
+from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
+from opus_async.platform import StatusSource
+
+
+class PollQueue:
+    """The due times of all watched jobs; wakes one waiting worker when the first is due."""
+
+    def __init__(self) -> None:
+        self._workflows: dict[tuple[StatusSource, str], WatchedWorkflow] = {}
+        self._queue: list[tuple[float, int, WatchedWorkflow]] = []
+        """Workflows by the time of their next poll; of several entries of one, ``queued_for`` counts."""
+        self._entries = itertools.count(1)
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def workflow(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
+        """The state of a workflow, the same object at each call."""
+        workflow = self._workflows.get((source, workflow_id))
+        if workflow is None:
+            workflow = self._workflows[source, workflow_id] = WatchedWorkflow(source, workflow_id)
+        return workflow
+
+    def schedule(self, job: WatchedJob, due: float) -> None:
+        """Poll this job at this time of the loop's clock, instead of whenever it was due."""
+        job.entry, job.due = next(self._entries), due
+        job.workflow.add(due, job)
+        self._enqueue(job.workflow)
+
+    def take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
+        """The jobs of the next poll, which are busy from now on; None when none is due."""
+        now = asyncio.get_running_loop().time()
+        while self._queue and self._queue[0][0] <= now:
+            due, _, workflow = heapq.heappop(self._queue)
+            if due != workflow.queued_for:
+                continue
+            workflow.queued_for = math.inf
+            taken = workflow.take_due(now)
+            if workflow.heap:
+                self._enqueue(workflow)
+            if taken:
+                return workflow, taken
+        return None
+
+    async def wait(self) -> None:
+        """Wait until something may be due, or nothing is watched any more."""
+        self._arm()
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.append(sleeper)
+        await sleeper
+
+    def wake_worker(self) -> None:
+        """End the wait of one worker."""
+        while self._idle:
+            sleeper = self._idle.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    def clear(self) -> None:
+        """Forget all due times and end the wait of every worker: nothing is watched any more."""
+        self._queue.clear()
+        self._disarm()
+        while self._idle:
+            self.wake_worker()
+
+    def close(self) -> None:
+        """Leave no timer behind."""
+        self._disarm()
+
+    def _enqueue(self, workflow: WatchedWorkflow) -> None:
+        """See that a workflow is polled when its next job is due."""
+        due = workflow.heap[0][0]
+        if due >= workflow.queued_for:
+            return
+        workflow.queued_for = due
+        heapq.heappush(self._queue, (due, next(self._entries), workflow))
+        if len(self._queue) > 2 * len(self._workflows) + 64:
+            self._queue = [entry for entry in self._queue if entry[0] == entry[2].queued_for]
+            heapq.heapify(self._queue)
+        if self._queue[0][2] is workflow:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        if self._queue:
+            self._timer = asyncio.get_running_loop().call_at(self._queue[0][0], self.wake_worker)
+
+    def _disarm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None

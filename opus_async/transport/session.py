@@ -1,0 +1,119 @@
+"""The aiohttp session of one client: its own, opened when first used, or the caller's."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from importlib import import_module
+
+import aiohttp
+from yarl import URL
+
+from opus_async.errors import Obstacle, TransportError
+from opus_async.transport.connections import Connections
+from opus_async.transport.forks import Maker, in_child
+from opus_async.transport.proxies import Proxies
+
+__all__ = ["NEVER_ROUND", "HttpSession"]
+
+NEVER_ROUND = 1e9
+"""aiohttp rounds time-outs over 5 s up to whole seconds of the loop's clock, unless told not to."""
+_NEEDS_CLEANUP_CLOSED = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.version_info < (3, 13, 1)
+"""asyncio before these leaks TLS transports of servers that never finish the shutdown; aiohttp warns when the
+clean-up is asked for where it is not needed."""
+
+_alive: weakref.WeakSet[HttpSession] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for each in _alive:
+        each.leave_to_parent()
+
+
+in_child(_leave_to_parent)
+
+
+class HttpSession:
+    """The aiohttp session of one client. Can be made before an event loop runs.
+
+    The pool has no limit of its own: waiting for a pool slot would count against the time-out, so the limiter
+    in ``limits`` decides who sends.
+
+    Args:
+        given: The caller's own session, used as it is (its pool limit, proxies and cookies included) and
+            never closed here; None to open one.
+
+    Attributes:
+        proxies: Those of the environment, once our own session is open; None with a caller's session.
+    """
+
+    def __init__(self, given: aiohttp.ClientSession | None) -> None:
+        self.proxies: Proxies | None = None
+        self._session = given
+        self._ours = given is None
+        self._closed = False
+        self._maker = Maker()
+        _alive.add(self)
+
+    def open(self) -> aiohttp.ClientSession:
+        """The session, opened if it is not yet.
+
+        Raises:
+            TransportError: It was closed.
+            ConfigurationError: In a fork of the process that made it, or the environment names an unusable
+                proxy.
+        """
+        self._maker.check()
+        if self._session is None:
+            if self._closed:
+                raise TransportError(
+                    "The client is closed: make a new one",
+                    request_sent=False,
+                    retryable=False,
+                    obstacle=Obstacle.CLOSED,
+                )
+            self.proxies = Proxies()
+            self._session = aiohttp.ClientSession(
+                connector=Connections(
+                    limit=0,
+                    enable_cleanup_closed=_NEEDS_CLEANUP_CLOSED,
+                    timeout_ceil_threshold=NEVER_ROUND,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": _user_agent()},
+                trust_env=False,
+            )
+        return self._session
+
+    def distrust(self, url: str) -> None:
+        """Use no open connection to the host of this URL again: a response over one was another request's.
+
+        Connections of a caller's session stay: which of them a response came over is not known, and none can
+        be taken out of the pool.
+        """
+        connector = None if self._session is None else self._session.connector
+        if isinstance(connector, Connections):
+            connector.distrust(URL(url, encoded=True))
+
+    async def close(self) -> None:
+        """Close our own session; a caller's stays open. May be called twice.
+
+        In a fork nothing is closed: the connections are the parent's.
+        """
+        self._closed = True
+        if not self._maker.is_here:
+            return
+        session, self._session = self._session, None
+        if session is not None and self._ours:
+            await session.close()
+
+    def leave_to_parent(self) -> None:
+        """Forget open connections, in a forked child, so that collecting them does not close the parent's."""
+        if self._session is not None and self._ours:
+            # No other way: what aiohttp closes it takes out of the parent's selector, which both share.
+            getattr(self._session.connector, "_conns", {}).clear()
+
+
+def _user_agent() -> str:
+    root = import_module(__name__.partition(".")[0])  # by name: no import upwards
+    return f"opus-async/{root.__version__}"
