@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     )
     from opus_async.opus.callbacks import CallbackCounts, CallbackReceiver
     from opus_async.opus.client import OpusClient
-    from opus_async.opus.job_management import JobSearch
+    from opus_async.opus.job_search import JobSearch
     from opus_async.outcome import JobOutcome
 
 __version__ = "0.1.0"
@@ -138,7 +138,7 @@ _HOMES = {
     "opus_async.outcome": ("JobOutcome",),
     "opus_async.opus.callbacks": ("CallbackCounts", "CallbackReceiver"),
     "opus_async.opus.client": ("OpusClient",),
-    "opus_async.opus.job_management": ("JobSearch",),
+    "opus_async.opus.job_search": ("JobSearch",),
     "opus_async.input_problems": ("InputProblem", "ProblemCode"),
     "opus_async.jobs.stream": ("JobStream", "Stream"),
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 if TYPE_CHECKING:
     from opus_async.cli.options import ConnectionOptions
     from opus_async.opus.client import OpusClient
-    from opus_async.opus.protocol.pasted_ids import IdKind
 
 ValueT = TypeVar("ValueT")
 Generation = Literal["v0", "v1", "auto"]
@@ -37,24 +36,23 @@ def add_version(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 def workflow_id(text: str) -> str:
     """A workflow's id, for argparse; also of the link of its page, or with spaces around."""
-    from opus_async.opus.protocol.pasted_ids import IdKind
+    from opus_async.opus.ids import workflow_id_in
 
-    return _id_in(text, IdKind.WORKFLOW)
+    return _id_in(text, workflow_id_in)
 
 
 def job_id(text: str) -> str:
     """A job's id, for argparse; also of the link of its page, or with spaces around."""
-    from opus_async.opus.protocol.pasted_ids import IdKind
+    from opus_async.opus.ids import job_id_in
 
-    return _id_in(text, IdKind.JOB)
+    return _id_in(text, job_id_in)
 
 
-def _id_in(text: str, kind: IdKind) -> str:
+def _id_in(text: str, read: Callable[[str], str]) -> str:
     from opus_async.errors import InvalidInputs
-    from opus_async.opus.protocol.pasted_ids import id_in
 
     try:
-        return id_in(text, kind)
+        return read(text)
     except InvalidInputs as error:
         raise argparse.ArgumentTypeError("; ".join(error.problems)) from None
 

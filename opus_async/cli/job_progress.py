@@ -64,12 +64,13 @@ class JobProgress:
         self._what = ""
         self._ended = False
         self._drawn = False
+        self._told_id: str | None = None
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
         if isinstance(event, JobStageChanged):
-            new_id = event.job_id if event.job_id != self.job_id else None
-            self.job_id = event.job_id
+            new_id = event.job_id if event.job_id != self._told_id else None
+            self.job_id = self._told_id = event.job_id
             if event.stage == DONE:
                 self.end(event.status)
             else:

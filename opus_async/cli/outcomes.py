@@ -101,9 +101,7 @@ async def fetch_files(
         outcome: Of the job.
         whose: Asks for something that knows the workspace of the files.
     """
-    from opus_async.opus.protocol.output_files import file_urls
-
-    remote = file_urls(outcome.results) if outcome.ok else {}
+    remote = opus.files.urls_of(outcome)
     if options.download is None or not outcome.ok:
         return JobEnd(outcome, remote)
     if not remote:

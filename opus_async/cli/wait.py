@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,10 @@ from opus_async.cli.connection import connect
 from opus_async.cli.job_progress import JobProgress, progress_for
 from opus_async.cli.options import OneJobOptions
 from opus_async.cli.program import command_line
-from opus_async.error_codes import NextAction
-from opus_async.errors import DeadlineExceeded, OpusError
-from opus_async.opus.stages import RESULTS, WATCH
+from opus_async.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from opus_async.cli.outcomes import JobEnd
-    from opus_async.models import JobStatus
-    from opus_async.opus.client import OpusClient
-    from opus_async.outcome import JobOutcome
 
 _EPILOG = """\
 stdout gets the outputs by display name, as 'run' prints them, stderr the progress. A job that failed exits
@@ -68,61 +62,22 @@ async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
     from opus_async.cli.display import DisplayTask
 
     async with connect(options, listeners=[story]) as opus, DisplayTask(story):
-        outcome = await _in_time(opus, options, story)
+        try:
+            outcome = await opus.jobs.outcome(options.job_id, timeout=options.timeout)
+        except DeadlineExceeded as error:
+            raise _overdue(error, options) from None
         return await outcomes.fetch_files(
             opus, options, story, outcome, lambda: opus.jobs.get(options.job_id)
         )
 
 
-async def _in_time(opus: OpusClient, options: WaitOptions, story: JobProgress) -> JobOutcome:
-    import asyncio
-
-    from opus_async.models import JobStatus
-
-    try:
-        async with asyncio.timeout(options.timeout) as deadline:
-            return await _outcome(opus, options.job_id, story)
-    except TimeoutError:
-        if not deadline.expired():
-            raise
-        unread = f"its status could not be read, and '{command_line('doctor', api=options.api)}' may tell why"
-        known = f"it is {story.status}" if story.status else unread
-        raise DeadlineExceeded(
-            f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
-            last_status=JobStatus(story.status) if story.status else None,
-            job_id=options.job_id,
-            stage=story.stage,
-        ) from None
-
-
-async def _outcome(opus: OpusClient, job_id: str, story: JobProgress) -> JobOutcome:
-    story.enter(WATCH, f"job {job_id}")
-    # First a question of its own, with retries that are told: a watch bears any outage, and this may be a
-    # wrong id, a wrong key or a wrong host.
-    status = await opus.jobs.status(job_id)
-    story.see(status)
-    if not status.is_terminal:
-        status = await opus.jobs.wait(job_id)
-    story.enter(RESULTS)
-    outcome = await _collect(opus, job_id, status)
-    story.end(status)
-    return outcome
-
-
-async def _collect(opus: OpusClient, job_id: str, status: JobStatus) -> JobOutcome:
-    from opus_async.models import JobStatus
-    from opus_async.opus.protocol.hints import hint
-    from opus_async.outcome import JobOutcome, failure_of
-
-    if status == JobStatus.COMPLETED:
-        try:
-            results = await opus.jobs.results(job_id)
-        except OpusError as error:
-            located = error.advised(NextAction.FETCH_RESULTS).located(job_id=job_id, stage=RESULTS)
-            return JobOutcome(job_id=job_id, status=status, error=located)
-        return JobOutcome(job_id=job_id, status=status, outputs=results.outputs, results=results.raw)
-    audit = None
-    with suppress(OpusError):  # an audit that cannot be had must not hide the failure
-        audit = await opus.jobs.audit(job_id)
-    failed = failure_of(status, audit, job_id, RESULTS, hint)
-    return JobOutcome(job_id=job_id, status=status, error=failed, audit=audit)
+def _overdue(error: DeadlineExceeded, options: WaitOptions) -> DeadlineExceeded:
+    """The same error, with the option and the command that help."""
+    unread = f"its status could not be read, and '{command_line('doctor', api=options.api)}' may tell why"
+    known = unread if error.last_status is None else f"it is {error.last_status}"
+    return DeadlineExceeded(
+        f"No outcome after {options.timeout:g} s: {known}. Give it a longer --timeout if this is normal.",
+        last_status=error.last_status,
+        job_id=error.job_id,
+        stage=error.stage,
+    )

@@ -45,6 +45,8 @@ class JobRun:
         self.alias: str | None = None
         self.start_sent = False
         """Whether the start request may have been sent."""
+        self.exists = True
+        """Whether the platform is known to have such a job, once it has an id."""
         self.status: JobStatus | None = None
         self.end: Ended | None = None
         """How its end was noticed; None where it was not waited for."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Generic
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeAlias
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import no_hint
@@ -49,6 +50,9 @@ log = logging.getLogger("opus_async.jobs.lifecycle")
 
 MAX_CREATES = 5
 """Jobs made for one row: a job id that comes twice comes from a cache in between, and soon no more."""
+
+Find: TypeAlias = Callable[[], Awaitable[JobStatus]]
+"""Reads the status of a job."""
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
@@ -97,6 +101,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         past: RecoveredJob = NEW_JOB,
         journal: JobJournal | None = None,
         on_paused: OnPaused = WhenPaused.WAIT,
+        find: Find | None = None,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
 
@@ -107,25 +112,30 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             past: State of the job that an earlier process left.
             journal: Records what must outlive this process.
             on_paused: What follows when the job waits for a person; see :mod:`opus_async.jobs.pausing`.
+            find: Given for a job that somebody else started, and that may not be there: reads its status
+                once, with retries. A wrong id, key or host ends the run there; polling would bear them as an
+                outage.
 
         Returns:
             The outcome; ``error`` is set when the job failed, when it completed and its results could not be
             had, and when it is paused and handed back (a JobPaused).
 
         Raises:
-            OpusError: No terminal status is known; it carries the job id and the stage.
+            OpusError: No terminal status is known; it carries the job id and the stage, and no stage where
+                ``find`` failed.
             Superseded: The earlier job counts no more, and a new one may be made; only with ``past.retry``.
             JobTakenAway: Another process has the job now; raised by the journal.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
+        run.exists = find is None
         self._attach(run, request, past)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if not is_timeout(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                started_here = await self._get_to_run(run, request, past)
+                started_here = await self._get_to_run(run, request, past, find)
                 if not run.ended:
                     await self._wait(run, started_here=started_here, on_paused=on_paused)
                 run.collected = await self._collect(run, past)
@@ -158,12 +168,27 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self._ids.take(past.remote_id)
             self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
 
-    async def _get_to_run(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
+    async def _get_to_run(
+        self, run: JobRun, request: JobRequest, past: RecoveredJob, find: Find | None
+    ) -> bool:
         """Get the job started, whatever an earlier process did; returns whether it was started here."""
+        if find is not None:
+            await self._find(run, request, find)
+            return False
         if past.retry is not None:
             await self._ask(run, past, past.retry)
             return False
         return not past.start_accepted and await self._start(run, request, past)
+
+    async def _find(self, run: JobRun, request: JobRequest, find: Find) -> None:
+        """See that there is such a job. An end that is not COMPLETED is left to the watcher to confirm."""
+        if problems := problems_of(request):
+            raise InvalidInputs(problems)
+        run.enter_stage(self.platform.stages.watch)
+        status = await find()
+        run.exists = True
+        if status == JobStatus.COMPLETED:
+            run.status_seen(status)
 
     async def _ask(self, run: JobRun, past: RecoveredJob, retry: RetryRequest) -> None:
         """Ask the earlier job of a row that is tried again; returns if it is the row's job after all."""
@@ -265,7 +290,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         Raises:
             JobPaused: It waits for a person, and nobody answers it here.
         """
-        run.enter_stage(self.platform.stages.watch)
+        if run.stage != self.platform.stages.watch:
+            run.enter_stage(self.platform.stages.watch)
         poll_now = not started_here
         while True:
             ended = await self._watcher.wait(

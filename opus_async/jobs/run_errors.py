@@ -17,7 +17,12 @@ Hint = Callable[[NextStep], str]
 
 
 def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
-    """The error with job and stage; once the job was started, the next step is about that job."""
+    """The error with job and stage; once the job was started, the next step is about that job.
+
+    A job that is not known to exist is in no stage.
+    """
+    if not run.exists:
+        return error.located(job_id=run.job_id)
     if run.stage == stages.collect:
         error.advised(NextAction.FETCH_RESULTS)
     elif run.stage == stages.watch:
@@ -40,6 +45,9 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
     if run.ended:
         action = NextAction.FETCH_RESULTS
         what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
+    elif not run.exists:
+        action = NextAction.WAIT_FOR_JOB
+        what = "its status could not be read"
     elif not run.start_sent:
         what = "nothing was started"
     elif run.stage == stages.start:

@@ -1,8 +1,8 @@
-"""The receiver for ``callbackUrl``: a call says that a job may have ended, and nothing else.
+"""The HTTP receiver for callbacks, whose calls make a job be polled at once.
 
-The vendor documents neither body nor signature nor repeats of a callback, so whatever arrives is believed in
-one point only: it came to a URL that nobody but us and the platform knows, so it is worth a look at that job.
-Status and results are always asked for. A lost, late, repeated or forged call changes latency and no more.
+The vendor documents neither body nor signature nor repeats of a callback. So nothing in it is believed, but
+that it came to a URL that only we and the platform know: its job is polled. Status and results are always
+read from the API. A lost, late, repeated or forged call changes latency and no more.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _TOKEN_BYTES = 18
 
 @dataclass(slots=True)
 class CallbackCounts:
-    """What a receiver has heard.
+    """How many calls a receiver got.
 
     Attributes:
-        accepted: Calls that woke the watch of a job.
+        accepted: Calls after which a job was polled.
         repeated: Calls about a job that had called less than a second before.
         refused: Calls whose token is wrong.
         throttled: Calls beyond the rate.
@@ -66,14 +66,14 @@ class CallbackCounts:
 
 
 class CallbackReceiver:
-    """Receives the platform's callbacks and wakes the watch of the job they are about.
+    """Receives the platform's callbacks, and has the job that one is about polled at once.
 
     Mount it into an aiohttp application, ``app.add_subapp("/opus", receiver.app)``, or let it listen by
     itself, ``async with receiver.listening(port=8443): ...``. Any other web framework can hand the last
-    segment of the path of a POST to :meth:`hear`. It must run in the event loop of the client.
+    segment of the path of a POST to :meth:`handle_token`. It must run in the event loop of the client.
 
     Every job has its own URL: ``public_url``, a slash, and a token made of the job's id and a secret. Keep
-    access logs from showing it; one that leaks is good for waking one job's watch, once a second.
+    access logs from showing it; whoever knows one can have its job polled, once a second.
 
     Args:
         public_url: Where the platform reaches the mounted application, e.g. ``https://me.example.com/opus``.
@@ -113,7 +113,7 @@ class CallbackReceiver:
 
     @property
     def public_url(self) -> str | None:
-        """Where the platform reaches us."""
+        """Where the platform reaches this receiver; None where that is not known yet."""
         return self._public_url
 
     @public_url.setter
@@ -126,7 +126,7 @@ class CallbackReceiver:
 
     @property
     def app(self) -> web.Application:
-        """An aiohttp.web application for ``add_subapp``; always the same one."""
+        """The aiohttp.web application, for ``add_subapp``; always the same one."""
         if self._app is None:
             self._app = self._new_app()
         return self._app
@@ -139,7 +139,7 @@ class CallbackReceiver:
         return app
 
     def _guarded_app(self, guard: Callable[[], ConnectionGuard]) -> web.Application:
-        """An application that tells which of its connections have come to a request."""
+        """The application with a middleware that tells the guard where requests begin and end."""
         from aiohttp import web  # noqa: PLC0415 - a client without callbacks needs no server
 
         @web.middleware
@@ -158,7 +158,7 @@ class CallbackReceiver:
     async def listening(
         self, *, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
     ) -> AsyncIterator[str]:
-        """Listen without an application of the caller's; gives the public URL.
+        """Serve the callbacks on a port of its own; gives the public URL.
 
         Anybody may reach it, so its connections are bounded in number, bytes and seconds; see
         :mod:`opus_async.opus.connection_guard`. Mounted into an application of yours, the receiver bounds
@@ -216,8 +216,8 @@ class CallbackReceiver:
         name = base64.urlsafe_b64encode(job.encode()).rstrip(b"=").decode()
         return f"{self.public_url.rstrip('/')}/{CALLBACK_MARK}{name}.{self._proof(job)}"
 
-    def hear(self, token: str) -> int:
-        """Take one call, whose content nobody reads.
+    def handle_token(self, token: str) -> int:
+        """Handle one call; nothing but the token in its path is read.
 
         Args:
             token: The last segment of the path it came to.
@@ -247,20 +247,22 @@ class CallbackReceiver:
                 wake(job_id)
         return 204
 
+    hear = handle_token  # its former name
+
     def attach(self, wake: Callable[[str], None], platform: str = "") -> None:
-        """Have a watcher woken, from now on, by calls about the jobs of a platform."""
+        """Call ``wake`` with the job id of each genuine call about a job of this platform."""
         if (platform, wake) not in self._wakes:
             self._wakes.append((platform, wake))
 
     def detach(self, wake: Callable[[str], None], platform: str = "") -> None:
-        """Stop waking it."""
+        """Undo :meth:`attach`."""
         if (platform, wake) in self._wakes:
             self._wakes.remove((platform, wake))
 
     async def _handle(self, request: web.Request) -> web.Response:
         from aiohttp import web  # noqa: PLC0415 - imported already by whoever got here
 
-        response = web.Response(status=self.hear(request.match_info["token"]))
+        response = web.Response(status=self.handle_token(request.match_info["token"]))
         left = MAX_BODY if response.status == NO_CONTENT else 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BODY_SECONDS if left else 0):
@@ -274,7 +276,7 @@ class CallbackReceiver:
         return response
 
     def _job_of(self, token: str) -> str | None:
-        """Platform and id of the job that a genuine token is for."""
+        """Platform and id of the job that a token is for, as text; None for a token that is not ours."""
         name, _, proof = token.removeprefix(CALLBACK_MARK).partition(".")
         try:
             job = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()

@@ -1,4 +1,4 @@
-"""The client: what an app developer holds. Wires the floors below together and decides nothing itself."""
+"""``OpusClient``: the calls of the library in one object. Builds its parts and decides nothing itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
@@ -20,30 +19,27 @@ from opus_async.jobs.watch import Watcher
 from opus_async.models import JobRequest, Workflow
 from opus_async.opus.api import Api
 from opus_async.opus.callbacks import CallbackReceiver
+from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.files import Files
+from opus_async.opus.ids import workflow_id_in
 from opus_async.opus.jobs import Jobs
+from opus_async.opus.network import Network
 from opus_async.opus.platform import LATEST, Callback, OpusPlatform, Payload
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.protocol.pasted_ids import IdKind, id_in
+from opus_async.opus.sender import Sender
 from opus_async.opus.settings import key_problem, resolve_api, resolve_base_url, resolve_callback, resolve_key
 from opus_async.opus.start_check import Version
 from opus_async.opus.upload_cache import UploadCache
 from opus_async.opus.uploads import DeduplicatingUploader, Uploader
+from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.redaction import KEY_LABEL, Redactor, callback_secret, secret_text
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
-from opus_async.transport.bandwidth import Bandwidth
-from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.forks import Maker
-from opus_async.transport.hosts import Hosts
-from opus_async.transport.http import Http
-from opus_async.transport.limits import RequestLimiter
-from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class OpusClient:
-    """Opus from one asyncio process: ``async with OpusClient() as opus: await opus.run(...)``.
+    """A client of the Opus API: ``async with OpusClient() as opus: await opus.run(...)``.
 
     Safe to share between tasks of one event loop, not with a forked process. Make one, keep it, close it.
 
@@ -101,50 +97,42 @@ class OpusClient:
             raise ConfigurationError("listeners is a list of callables, and got one: put it into a list")
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
+        self.asked_limits = limits or Limits()
+        self.limits = _fitted(self.asked_limits)
+        self.retry = retry or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
         self._receiver = callback if isinstance(callback, CallbackReceiver) else None
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
-        self.asked_limits = limits or Limits()
-        self.limits, lowered = open_files.fitted(self.asked_limits, soft=open_files.allowed())
-        if lowered:
-            warnings.warn(lowered, UserWarning, stacklevel=2)
-        self._timeouts = timeouts or Timeouts()
-        self.retry = retry or RetryPolicy()
-        self._notify = Dispatcher(listeners)
+        self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._ids = JobIds()
-        self._http = Http(self._timeouts, session=session)
-        self._gate = RequestLimiter(
-            self.limits.api_concurrency,
-            rate=self.limits.api_rate,
-            poll_rate=self.limits.poll_rate,
-            operation_limits=OpusPlatform.operation_limits,
-        )
-        self._upload_slots = RequestLimiter(self.limits.upload_concurrency)
-        self._breaker = CircuitBreaker(
-            urlsplit(url).hostname or url, self._gate, self.retry, notify=self._notify
-        )
-        self._storage = Hosts(self.retry, self.limits.upload_concurrency, self._notify)
-        self._api = Api(
-            api_versions(
-                resolve_api(api),
-                callback_url=None if isinstance(callback, CallbackReceiver) else resolve_callback(callback),
-                plain_http=is_loopback(url),
-            ),
-            self._http,
-            Retrier(self.retry, self._gate, breaker=self._breaker, notify=self._notify),
-            base_url=url,
-            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
-            key_hint=key_problem(key),
-            redactor=_redactor(key, callback),
-            callback_urls=self._callback_urls,
+        self._maker = Maker()
+        self._closed = False
+        self._notify = Dispatcher(listeners)
+        self._network = Network(
+            url,
+            limits=self.limits,
+            timeouts=self._timeouts,
+            retry=self.retry,
+            session=session,
             notify=self._notify,
         )
+        callback_url = None if isinstance(callback, CallbackReceiver) else callback
+        self._api = self._new_api(key, url, api, callback_url=callback_url)
         self._uploader = Uploader(
             self._api,
-            self._http,
-            self._upload_slots,
-            self._storage.at,
+            self._network.http,
+            self._network.file_slots,
+            self._network.storage.at,
             timeouts=self._timeouts,
-            bandwidth=Bandwidth(self.limits.upload_bandwidth) if self.limits.upload_bandwidth else None,
+            bandwidth=self._network.bandwidth,
+            notify=self._notify,
+        )
+        self._downloader = Downloader(
+            self._api,
+            self._network.http,
+            self._network.file_slots,
+            self._network.storage.at,
+            timeouts=self._timeouts,
             notify=self._notify,
         )
         self._watcher = Watcher(
@@ -153,27 +141,37 @@ class OpusClient:
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
         )
-        self._engines: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
-        self._closed = False
-        self._maker = Maker()
         self.workflows = Workflows(self._api)
+        self.files = Files(self._uploader, self.limits, self._downloader)
         self.jobs = Jobs(
             self._api,
             self._watcher,
             policy=self.retry,
-            new_run=self._run_of,
-            keep=self._engines.add,
+            new_platform=self._new_platform,
+            new_lifecycle=self._new_lifecycle,
+            keep=self._pools.add,
             notify=self._notify,
         )
-        self._downloader = Downloader(
-            self._api,
-            self._http,
-            self._upload_slots,
-            self._storage.at,
-            timeouts=self._timeouts,
+
+    def _new_api(self, key: str, base_url: str, api: str | None, *, callback_url: str | None) -> Api:
+        """Make the calls of the API; ``api`` and ``callback_url`` are as the caller gave them."""
+        callbacks = [callback_url, resolve_callback(None)]  # that of the environment: other runs may send it
+        secrets = ClientSecrets(key, callbacks, self._callback_urls)
+        sender = Sender(
+            self._network.http,
+            self._network.retrier,
+            base_url=base_url,
+            auth=StaticAuth({"x-service-key": key, "Accept": "application/json"}),
+            key_problem=key_problem(key),
+            secrets=secrets,
             notify=self._notify,
         )
-        self.files = Files(self._uploader, self.limits, self._downloader)
+        candidates = api_versions(
+            resolve_api(api),
+            callback_url=None if self._receiver else resolve_callback(callback_url),
+            plain_http=is_loopback(base_url),
+        )
+        return Api(sender, VersionDetector(candidates, sender), secrets, self._notify)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._watcher)} jobs watched"
@@ -197,19 +195,16 @@ class OpusClient:
             return
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
-        self._breaker.close()
-        self._storage.close()
-        for gate in (self._gate, self._upload_slots):
-            gate.close()  # first: from here on nothing is started
+        self._network.stop()  # first: from here on nothing is started
         try:
-            for engine in list(self._engines):
-                await engine.close(
+            for pool in list(self._pools):
+                await pool.close(
                     OpusError("The client was closed; rows not yet read were not run to their end.")
                 )
             await self._watcher.close()
         finally:
             try:
-                await self._http.close()
+                await self._network.close()
             finally:
                 await self._notify.close()
 
@@ -220,7 +215,7 @@ class OpusClient:
             Name -> whether it answers, in the order in which ``auto`` prefers them; the error where that
             cannot be told: a refused key, an outage.
         """
-        return await self._api.generations()
+        return await self._api.versions.all_answers()
 
     async def run(
         self,
@@ -266,10 +261,10 @@ class OpusClient:
             version_id=version_id,
             version_number=version_number,
         )
-        return await self._lifecycle(self._run_of(workflow_id, callback)).run(request)
+        return await self._new_lifecycle(self._new_platform(workflow_id, callback)).run(request)
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
-        """Tell this listener events, too, for as long as a ``with`` block lasts."""
+        """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
 
     def lifecycle(
@@ -281,7 +276,7 @@ class OpusClient:
         version_id: str | None = None,
         callback: Callback | None = None,
     ) -> Lifecycle[Any, Payload]:
-        """How jobs of one workflow run, for those who drive rows themselves: a durable batch, say.
+        """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
         ``run`` and ``run_many`` run every job this way. Await ``lifecycle.platform.open()`` once before
         ``lifecycle.run(request)``: what it raises would meet every row. What is cached, the schema and the
@@ -301,7 +296,7 @@ class OpusClient:
             ConfigurationError: The client is closed, or the callback is one that the API would refuse.
         """
         version = (version_number, version_id)
-        return self._lifecycle(self._run_of(workflow_id, callback, version=version, memory=memory))
+        return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
     def run_many(
         self,
@@ -322,18 +317,23 @@ class OpusClient:
 
         Returns:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
-            never raises: its outcome carries the error. What dooms every row raises.
+            never raises: its outcome carries the error. An error that every row would meet (a bad key, no
+            such workflow) is raised by the iteration.
+
+        Raises:
+            ConfigurationError: ``max_in_flight`` is below 1, the client is closed, or the callback is one
+                that the API would refuse.
         """
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
-        run = self._run_of(workflow_id, callback)
-        jobs = JobSource(run, self._lifecycle(run))
+        run = self._new_platform(workflow_id, callback)
+        jobs = JobSource(run, self._new_lifecycle(run))
         stream = JobStream(jobs, rows, slots)
-        self._engines.add(stream.pool)
+        self._pools.add(stream.pool)
         return stream
 
-    def _run_of(
+    def _new_platform(
         self,
         workflow_id: str | None,
         callback: Callback | None = None,
@@ -342,7 +342,7 @@ class OpusClient:
         memory: Cache | None = None,
     ) -> OpusPlatform:
         self._check_open()
-        workflow_id = id_in(workflow_id, IdKind.WORKFLOW)
+        workflow_id = workflow_id_in(workflow_id)
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
             self._api.check_callback(callback.url_for("0"))
@@ -350,7 +350,7 @@ class OpusClient:
             self._receivers.add(callback)
         elif callback is not None:
             self._api.check_callback(callback)
-            self._api.keep_quiet_about(callback)
+            self._api.secrets.remember_callback(callback)
         return OpusPlatform(
             self._api,
             DeduplicatingUploader(
@@ -365,14 +365,14 @@ class OpusClient:
         )
 
     def _callback_urls(self, job_id: str) -> Iterable[str]:
-        """Where the receivers of this client are called about a job."""
+        """The callback URLs of this client's receivers for a job."""
         return [
             receiver.url_for(job_id, self._api.platform)
             for receiver in list(self._receivers)
             if receiver.public_url is not None
         ]
 
-    def _lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
+    def _new_lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
@@ -389,10 +389,12 @@ class OpusClient:
         self._maker.check()
 
 
-def _redactor(key: str, callback: Callback | None) -> Redactor:
-    """Knows the key, the callback URL, and that of the environment, which other runs may have sent."""
-    urls = {callback if isinstance(callback, str) else None, resolve_callback(None)} - {None, ""}
-    return Redactor(secret_text(key, KEY_LABEL), *(callback_secret(url) for url in urls if url))
+def _fitted(limits: Limits) -> Limits:
+    """Lower the limits to what this process may open; warns whoever makes the client where it does."""
+    fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
+    if lowered:
+        warnings.warn(lowered, UserWarning, stacklevel=3)
+    return fitted
 
 
 def _check_settings(**settings: tuple[Any, type]) -> None:
@@ -402,7 +404,7 @@ def _check_settings(**settings: tuple[Any, type]) -> None:
 
 
 class Workflows:
-    """``opus.workflows``."""
+    """``opus.workflows``: reads workflow schemas."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -416,6 +418,11 @@ class Workflows:
             workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             version: A version number; default: the latest active one.
             version_id: A version's UUID; wins over ``version``.
+
+        Raises:
+            NotFound: The key knows no such workflow, or its details are not given any more.
+            APIError: The platform refused for another reason.
+            ProtocolError: The schema cannot be read, or is of another version.
         """
-        wanted = id_in(workflow_id, IdKind.WORKFLOW)
+        wanted = workflow_id_in(workflow_id)
         return await self._api.workflow(wanted, version=version, version_id=version_id)

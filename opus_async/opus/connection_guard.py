@@ -1,4 +1,4 @@
-"""Bounds what a server's connections may cost: for a port that anybody on the internet may reach.
+"""Bounds the connections of a server in number, bytes and time: for a port that anybody may reach.
 
 aiohttp's server waits for the rest of a request for ever, and takes every connection: some hundred requests
 that never come to their end would take the descriptors of the process. Each connection here has a time and a
@@ -25,7 +25,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class ConnectionGuard:
-    """Holds the connections of one server.
+    """Bounds the connections of one server; the protocol factory for ``loop.create_server``.
 
     Args:
         serve: Makes the protocol of a connection.
@@ -55,24 +55,24 @@ class ConnectionGuard:
         return len(self._open)
 
     def begun(self, transport: asyncio.BaseTransport | None) -> None:
-        """A request has come whole enough to be answered."""
+        """A request begins to be answered on this connection."""
         if transport is not None and (connection := self._open.get(transport)):
             connection.wait_for_an_answer()
 
     def answered(self, transport: asyncio.BaseTransport | None) -> None:
-        """It is answered, and another may follow."""
+        """A request was answered on this connection; another may follow."""
         if transport is not None and (connection := self._open.get(transport)):
             connection.wait_for_a_request()
 
     def made(self, connection: _Guarded, transport: asyncio.Transport) -> None:
-        """A connection is there: another may have to go for it."""
+        """Register a new connection; where there are too many, cut one off."""
         if len(self._open) >= self._most:
             waiting = (held for held in self._open.values() if not held.busy)
             next(waiting, next(iter(self._open.values()))).cut_off()
         self._open[transport] = connection
 
     def lost(self, transport: asyncio.BaseTransport) -> None:
-        """It is gone."""
+        """Forget a connection that has ended."""
         self._open.pop(transport, None)
 
 

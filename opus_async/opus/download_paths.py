@@ -1,4 +1,4 @@
-"""From where a caller wants a file to a path that it may have: checked before anything is sent.
+"""Where a download is written: the path for each file, checked before anything is sent.
 
 A URL only ever names a file inside the folder; see :mod:`~opus_async.filenames`.
 """
@@ -20,7 +20,7 @@ _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 def destination_of(url: str, wanted: str | os.PathLike[str], *, overwrite: bool) -> Destination:
-    """Where one file goes: to the path ``wanted``, or into the folder ``wanted`` under the URL's own name.
+    """The path of one file: ``wanted`` itself, or in the folder ``wanted`` under the URL's own name.
 
     Raises:
         InvalidInputs: It exists and may not be replaced, or there can be no such file.
@@ -44,7 +44,7 @@ def destination_of(url: str, wanted: str | os.PathLike[str], *, overwrite: bool)
 def destinations_in(
     folder: str | os.PathLike[str], urls: Iterable[str], *, overwrite: bool
 ) -> dict[str, Destination]:
-    """Where each of these files goes in a folder, which is made if need be; no two to the same path.
+    """The path of each of these files in a folder, which is made if need be; no two are the same.
 
     Raises:
         InvalidInputs: There can be no such folder.
@@ -92,7 +92,7 @@ def _free(path: Path, *, overwrite: bool) -> bool:
 
 
 def _mode(path: Path) -> int | None:
-    """Of what lies there, a link itself included; None when nothing does."""
+    """The mode of what is at this path, links not followed; None when nothing is."""
     try:
         return path.lstat().st_mode
     except OSError:
@@ -100,5 +100,5 @@ def _mode(path: Path) -> int | None:
 
 
 def _replaceable(mode: int) -> bool:
-    """Not folders, and not devices: whoever runs as root would replace ``/dev/null`` itself."""
+    """Whether it is a regular file or a link. Devices are not: root would replace ``/dev/null`` itself."""
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)

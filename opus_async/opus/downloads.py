@@ -1,4 +1,4 @@
-"""Files on their way from the platform's storage: ask for a presigned URL, GET it, check, rename.
+"""Downloads from the platform's storage: a presigned URL, a GET, a check, a rename.
 
 A ``fileUrl`` cannot be fetched itself. The presigned URL is asked for when the slot of the download is ours,
 directly before the GET, so none expires in a queue; a 403 is answered with a new one. Faults on the way from
@@ -28,14 +28,14 @@ log = logging.getLogger("opus_async.opus")
 
 
 class Downloader:
-    """Fetches files.
+    """Downloads files: gets a presigned URL for each, and GETs it.
 
     Args:
-        api: For the presigned URL.
-        http: For the GET.
-        slots: How many files are on the wire at once.
-        storage: Who repeats a GET, and slows down when storage asks for it.
-        timeouts: ``upload_stall``, which is meant for both directions.
+        api: Gives presigned URLs.
+        http: Makes the GET.
+        slots: Bounds the files on the wire (``Limits.upload_concurrency``).
+        storage: Repeats a GET, and slows down when storage asks for it.
+        timeouts: ``upload_stall`` is used, which holds for both directions.
         notify: Where events go.
     """
 
@@ -60,7 +60,12 @@ class Downloader:
     async def fetch(
         self, file_url: str, destination: Destination, *, workspace_id: str | None = None
     ) -> DownloadedFile:
-        """Fetch one file.
+        """Download one file.
+
+        Args:
+            file_url: The ``fileUrl``.
+            destination: Where it goes.
+            workspace_id: Where it lives, where that is known.
 
         Raises:
             DownloadError: Storage refused it, or it cannot be written.
@@ -114,7 +119,7 @@ class Downloader:
                     stall=self._timeouts.upload_stall,
                 )
             except OpusError as error:
-                self._api.without_secrets(error)
+                self._api.secrets.mask_error(error)
                 raise
             if self._notify.active:
                 url = without_query(place.get_url)

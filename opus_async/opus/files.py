@@ -15,9 +15,11 @@ from opus_async.opus.download_paths import destination_of, destinations_in
 from opus_async.opus.downloads import Downloader
 from opus_async.opus.protocol.api_messages import PresignFields
 from opus_async.opus.protocol.files import check_size, extension_of
+from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.sources import file_info
 from opus_async.opus.uploads import Progress, Uploader
+from opus_async.outcome import JobOutcome
 from opus_async.tasks import start_in
 from opus_async.transport.sources import Source, digest
 
@@ -81,7 +83,12 @@ class Files:
     async def upload_many(self, sources: Iterable[FileSource], **options: Any) -> list[UploadedFile]:
         """Upload files in parallel, within ``upload_concurrency``; answers come in the order of the files.
 
-        Takes the options of :meth:`upload`. The first failure cancels the rest and is raised.
+        Args:
+            sources: Paths, bytes or binary file objects.
+            options: Those of :meth:`upload`, for all of them.
+
+        Raises:
+            OpusError: Of the first upload that fails, as :meth:`upload` says; it cancels the rest.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -89,6 +96,21 @@ class Files:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return [task.result() for task in tasks]
+
+    def urls_of(self, outcome: JobOutcome) -> dict[str, list[str]]:
+        """The files among the outputs of a job, by their URLs; nothing is sent.
+
+        An output of a file type is one whatever its URL; an ``array``, or a value without a type, where all
+        of its URLs are on the platform's host for files (observed, not documented).
+
+        Args:
+            outcome: Of ``run``, ``run_many`` or ``jobs.outcome``.
+
+        Returns:
+            Output name, as in ``outcome.outputs`` -> its ``fileUrl``, or several in their order, for
+            :meth:`download` and :meth:`download_many`. Empty for a job without files or that is not ``ok``.
+        """
+        return file_urls(outcome.results) if outcome.ok else {}
 
     async def download(
         self,

@@ -1,41 +1,55 @@
-"""``opus.jobs``: the calls of a job one by one, for those who drive it themselves."""
+"""``opus.jobs``: every call about a job by itself, for programs that do not use ``run``."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
-from opus_async.errors import DeadlineExceeded, InvalidInputs, OpusError
+from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
+from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
 from opus_async.jobs.watch import Watcher
-from opus_async.models import AuditLog, JobRequest, JobResults, JobStatus, Workflow
+from opus_async.models import AuditLog, JobDetail, JobRequest, JobResults, JobStatus, Workflow
 from opus_async.opus.api import Api
-from opus_async.opus.job_management import JobManagement
-from opus_async.opus.platform import STAGES, OpusPlatform
-from opus_async.opus.protocol.api_messages import InitiateFields
-from opus_async.opus.protocol.pasted_ids import IdKind, id_in
+from opus_async.opus.ids import job_id_in
+from opus_async.opus.job_search import PAGE_SIZE, JobSearch
+from opus_async.opus.platform import STAGES, OpusPlatform, Payload
+from opus_async.opus.protocol import job_management, requests
+from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
+from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.results import fetch_results
+from opus_async.outcome import JobOutcome
+from opus_async.platform import RecoveredJob
 from opus_async.transport.dispatch import Dispatcher
 
 WATCHED_AT_ONCE = 100_000
 """Jobs that ``wait_many`` watches at once: about 1 kB each, and all of them should be."""
+_DONE_ALREADY = frozenset({400, 404, 409})
+"""Statuses of a refusal to change what has been changed already."""
 
 
-class Jobs(JobManagement):
-    """The calls of a job one by one, each with the client's retries and limits.
+class Jobs:
+    """The calls about jobs, each with the client's retries and limits.
+
+    Their errors are :class:`OpusError`: ``NotFound`` for an id that the key does not know, other classes of
+    ``APIError`` for other refusals, ``TransportError`` where no answer came.
 
     Args:
         api: The calls.
         watcher: Where jobs are waited for.
         policy: How an uncertain start is settled, and how long late results are waited for.
-        new_run: Makes a run of a workflow; None for a job whose workflow is not known.
+        new_platform: Makes the platform for a workflow and a callback URL; None for a job whose workflow is
+            not known, and for the client's own callback.
+        new_lifecycle: Makes the lifecycle that runs jobs on such a platform.
         keep: Told of every stream, so that closing the client ends it.
         notify: Where the statuses seen go.
     """
@@ -46,14 +60,16 @@ class Jobs(JobManagement):
         watcher: Watcher,
         *,
         policy: RetryPolicy,
-        new_run: Callable[[str | None, str | None], OpusPlatform],
+        new_platform: Callable[[str | None, str | None], OpusPlatform],
+        new_lifecycle: Callable[[OpusPlatform], Lifecycle[Any, Payload]],
         keep: Callable[[WorkerPool[Any, Any]], None],
         notify: Dispatcher,
     ) -> None:
-        super().__init__(api)
+        self._api = api
         self._watcher = watcher
         self._policy = policy
-        self._new_run = new_run
+        self._new_platform = new_platform
+        self._new_lifecycle = new_lifecycle
         self._keep = keep
         self._notify = notify
 
@@ -72,9 +88,9 @@ class Jobs(JobManagement):
         initial_input: Mapping[str, Any] | None = None,
         web_app_id: str | None = None,
     ) -> str:
-        """Make an unbilled job shell (``POST /job/initiate``, v1 ``POST /case``); returns the job id.
+        """Create a job that is not started (``POST /job/initiate``, v1 ``POST /case``); it costs nothing.
 
-        On v1 what only v0 can say is refused by name.
+        On v1 fields that only v0 has are refused by name.
 
         Args:
             workflow_id: Also the link of its page. Required unless ``reference_entity_id`` is given.
@@ -89,6 +105,12 @@ class Jobs(JobManagement):
             workspaces: Workspace ids joined by commas.
             initial_input: Stored on the job when it is created; does not replace the inputs of execute.
             web_app_id: The web app that launches the job.
+
+        Returns:
+            The job id.
+
+        Raises:
+            InvalidInputs: No workflow is named, or a field is none that the platform takes.
         """
         return await self._api.initiate(
             InitiateFields(
@@ -133,31 +155,66 @@ class Jobs(JobManagement):
             InvalidInputs: All that is wrong with the inputs; nothing was sent.
             AmbiguousExecution: The answer was lost, and it cannot be known whether the job was started.
         """
-        job_id = id_in(job_id, IdKind.JOB)
-        run = self._new_run(workflow.workflow_id if workflow else None, callback_url)
-        run.workspaces = workspaces
+        job_id = job_id_in(job_id)
+        platform = self._new_platform(workflow.workflow_id if workflow else None, callback_url)
+        platform.workspaces = workspaces
         policy = self._policy
         try:
             if workflow is None:
                 payload = _variable_objects(inputs)
                 policy = policy.model_copy(update={"on_ambiguous": "stop"})
             else:
-                payload = await run.prepare(run.bind_to(workflow, JobRequest(inputs)))
-            await JobStarter(run, policy).start(job_id, payload)
+                payload = await platform.prepare(platform.bind_to(workflow, JobRequest(inputs)))
+            await JobStarter(platform, policy).start(job_id, payload)
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
 
     async def status(self, job_id: str) -> JobStatus:
-        """Ask once where a job stands (``GET /job/{id}/status``)."""
+        """Read a job's status now (``GET /job/{id}/status``); a word that is not known is ``UNKNOWN``."""
         return await self._api.status(job_id)
 
     async def results(self, job_id: str) -> JobResults:
-        """Fetch what a completed job gave (``GET /job/{id}/results``); waits a little when they come late."""
-        return await fetch_results(self._api, id_in(job_id, IdKind.JOB), patience=self._policy.max_elapsed)
+        """Fetch the results of a completed job (``GET /job/{id}/results``).
+
+        Waits for results that come late, up to ``RetryPolicy.max_elapsed`` seconds.
+
+        Raises:
+            DeadlineExceeded: They were not ready by then.
+        """
+        return await fetch_results(self._api, job_id_in(job_id), patience=self._policy.max_elapsed)
 
     async def audit(self, job_id: str) -> AuditLog:
         """Fetch a job's audit log (``GET /job/{id}/audit``); it also answers while the job runs."""
         return await self._api.audit(job_id)
+
+    async def outcome(
+        self, job_id: str, *, timeout: float | None = None, workflow_id: str | None = None
+    ) -> JobOutcome:
+        """Wait for the end of a job, whoever started it, and fetch what it left: what ``run`` would return.
+
+        Waiting costs nothing, and the outcome of a job that ended long ago comes at once.
+
+        Args:
+            job_id: The job: its id, or the link of its page.
+            timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
+            workflow_id: Its workflow, where that is known.
+
+        Returns:
+            The outcome of any job that reached a terminal status, failed ones included. Its ``timings`` begin
+            with this call.
+
+        Raises:
+            NotFound: The platform knows no such job.
+            DeadlineExceeded: Not ended in time; the error has the last status.
+            OpusError: Anything else that leaves no terminal status.
+        """
+        job_id = requests.named(job_id, "job id")
+        lifecycle = self._new_lifecycle(self._new_platform(workflow_id, None))
+        return await lifecycle.run(
+            JobRequest({}, timeout=timeout),
+            past=RecoveredJob(remote_id=job_id, starts_sent=1, start_accepted=True),
+            find=functools.partial(self._api.status, job_id),
+        )
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobStatus:
         """Wait for a job's terminal status, whoever started it.
@@ -169,9 +226,7 @@ class Jobs(JobManagement):
         Raises:
             DeadlineExceeded: It has not ended in time; the error has the last status. The job goes on.
         """
-        job_id = id_in(str(job_id), IdKind.JOB)  # the API itself may send numbers
-        if not job_id:
-            raise InvalidInputs([bad_argument("the job id is empty")])
+        job_id = requests.named(job_id, "job id")
         last: JobStatus | None = None
 
         def saw(status: JobStatus) -> None:
@@ -213,6 +268,77 @@ class Jobs(JobManagement):
         pool = WorkerPool(job_ids, wait, concurrency=WATCHED_AT_ONCE)
         self._keep(pool)
         return Stream(pool)
+
+    def search(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: str | Iterable[str] | None = None,
+        query: str | None = None,
+        start_date: date | str | None = None,
+        end_date: date | str | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> JobSearch:
+        """Find jobs (``GET /job/search``; observed, not documented): an async iterator over all pages.
+
+        Args:
+            workflow_id: Jobs of this workflow.
+            status: One status or several; several are read one after the other, each once.
+            query: Words to look for.
+            start_date: The first day, or moment, of creation: a date, a datetime, or ISO 8601 text.
+            end_date: The last.
+            page_size: Jobs per request.
+
+        Raises:
+            InvalidInputs: A date is none, or the page size is below 1.
+        """
+        fields = SearchFields(workflow_id=workflow_id, query=query, start_date=start_date, end_date=end_date)
+        statuses = [status] if status is None or isinstance(status, str) else list(dict.fromkeys(status))
+        return JobSearch(self._api, fields, statuses, page_size)
+
+    async def get(self, job_id: str) -> JobDetail:
+        """Fetch what the platform keeps of a job (``GET /job/{id}``; observed, not documented)."""
+        return await self._api.job_call(job_management.detail(job_id), job_management.read_detail)
+
+    async def archive(self, job_id: str) -> None:
+        """Hide a job from the lists of jobs (``POST /job/{id}/archive``; observed, not documented)."""
+        await self._change(job_management.archive(job_id))
+
+    async def unarchive(self, job_id: str) -> None:
+        """Show an archived job in lists again (``DELETE /job/{id}/archive``; observed, not documented)."""
+        await self._change(job_management.unarchive(job_id))
+
+    async def duplicate(self, job_id: str) -> str:
+        """Copy a job into a new unstarted one (``GET /job/{id}/duplicate``; observed, not documented).
+
+        Not repeated after a lost answer, which may have left a copy.
+
+        Returns:
+            The id of the copy; it costs nothing until it is executed.
+        """
+        read = functools.partial(job_management.read_duplicate, of=requests.named(job_id, "job id"))
+        return await self._api.job_call(job_management.duplicate(job_id), read)
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a job for good (``DELETE /job/{id}/delete``; observed, not documented)."""
+        await self._change(job_management.delete(job_id))
+
+    async def _change(self, call: ApiRequest) -> None:
+        """Send a change that has the same effect twice as once.
+
+        A refusal after a lost answer means that the first attempt had taken effect.
+        """
+        lost = False
+
+        def on_lost() -> None:
+            nonlocal lost
+            lost = True
+
+        try:
+            await self._api.job_call(call, job_management.read_done, on_lost)
+        except APIError as error:
+            if not lost or error.status not in _DONE_ALREADY:
+                raise
 
 
 def _variable_objects(inputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

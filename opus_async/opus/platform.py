@@ -1,6 +1,6 @@
-"""One run of one Opus workflow: what :class:`opus_async.platform.Platform` asks, answered for Opus.
+"""Opus as a platform: implements :class:`opus_async.platform.Platform` for one run of one workflow.
 
-Holds what is cached for the length of a run: the schemas, the uploads, the looks of jobs.
+Holds what is cached for the length of a run: schemas, uploads, what an unstarted job looks like.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ class BoundJob:
 
 
 class OpusPlatform:
-    """See :class:`opus_async.platform.Platform`.
+    """Runs jobs of one Opus workflow; see :class:`opus_async.platform.Platform`.
 
     Args:
         api: The calls.
         uploads: The uploads of this run.
         downloader: Fetches the files that jobs leave.
-        workflow_id: The workflow; None only to start or settle a job whose workflow is not known, under a
+        workflow_id: The workflow; None only to start or wait for a job whose workflow is not known, under a
             policy that never starts again.
         version: What a request that names no version gets.
-        callback: A URL sent with execute, or who makes one per job; None sends the dialect's own choice.
+        callback: A URL sent with execute, or a receiver that makes one for each job; None sends what the
+            generation of the API sends by default.
         max_file_bytes: The largest file that is sent.
         policy: How long late results are waited for when the job has no deadline.
     """
@@ -102,12 +103,12 @@ class OpusPlatform:
         self._max_file_bytes = max_file_bytes
         self._policy = policy
         self._schemas: dict[Version, Workflow] = {}
-        self._elsewhere: set[str] = set()
-        """Those of them that were made for another version or workflow."""
         self._reading = asyncio.Lock()
         self._requests: dict[str, JobRequest] = {}
         """What each job under way was made for: its version, and what its answers may quote."""
-        self._looks = StartChecker(api, self._make_shell if workflow_id else None)
+        self._elsewhere: set[str] = set()
+        """Those jobs that were made for another version or workflow."""
+        self._start_checker = StartChecker(api, self._make_shell if workflow_id else None)
 
     @property
     def uploads_reused(self) -> int:
@@ -115,7 +116,7 @@ class OpusPlatform:
         return self._uploads.saved
 
     async def open(self) -> None:
-        """Read the schema of this run's version: what dooms every row shows here."""
+        """Read the schema of this run's version: an error that would meet every row is raised here."""
         await self._schema(self._version)
 
     async def reopen(self) -> None:
@@ -142,7 +143,7 @@ class OpusPlatform:
         return self.bind_to(await self._schema(self._version_of(request)), request)
 
     def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
-        """Check a request against a schema that is here already."""
+        """Check a request against a schema that was read before."""
         inputs = bind(workflow, request.inputs, inspect=file_info, max_file_bytes=self._max_file_bytes)
         return BoundJob(request, inputs)
 
@@ -167,7 +168,7 @@ class OpusPlatform:
         return (await self._uploads.send(cast("Source", file.source), fields)).url
 
     async def create(self, bound: BoundJob) -> str:
-        """Initiate: an unbilled shell."""
+        """Create a job that is not started (``initiate``); it costs nothing."""
         request = bound.request
         number, version_id = self._version_of(request)
         job_id = await self._initiate(
@@ -179,7 +180,7 @@ class OpusPlatform:
                 version_number=number,
             )
         )
-        if self._looks.is_shell(job_id):
+        if self._start_checker.is_shell(job_id):
             raise IdTaken(job_id)
         self.attach(job_id, request)
         return job_id
@@ -201,10 +202,10 @@ class OpusPlatform:
         """Forget a job that is done with here."""
         self._requests.pop(remote_id, None)
         self._elsewhere.discard(remote_id)
-        self._looks.forget(remote_id)
+        self._start_checker.forget(remote_id)
 
     async def start(self, remote_id: str, ready: Payload) -> None:
-        """Execute: the bill."""
+        """Start the job (``execute``), and its bill."""
         callback = self._callback
         if isinstance(callback, CallbackReceiver):
             callback = callback.url_for(remote_id, self._api.platform)
@@ -215,13 +216,13 @@ class OpusPlatform:
 
         Raises:
             AuthenticationError: The key is refused, whatever is asked.
-            TransportError: The platform cannot be asked any more; a later look would not go better.
+            TransportError: The platform cannot be asked any more; a later check would not go better.
         """
         if remote_id in self._elsewhere:
-            return await self._looks.standing_alone(remote_id)
+            return await self._start_checker.check_alone(remote_id)
         request = self._requests.get(remote_id, _NOTHING_ASKED)
         given = [text for text in (request.title, request.description) if text]
-        return await self._looks.standing(remote_id, self._version_of(request), given=given)
+        return await self._start_checker.check(remote_id, self._version_of(request), given=given)
 
     def alias_of(self, remote_id: str) -> None:
         """None: a job of Opus has one id."""

@@ -1,4 +1,4 @@
-"""What a completed job gave, which can be there a little later than its status says."""
+"""The results of a completed job, which can come a little later than its status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ LAGGING_REPLICA = 3.0
 
 
 async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults:
-    """The results of a completed job, which can come a little after the status does.
+    """Fetch the results of a completed job; wait while they are not ready yet.
+
+    Args:
+        api: The calls.
+        job_id: The job, seen completed.
+        patience: Seconds for which they are waited for.
 
     Raises:
         DeadlineExceeded: They were not ready after ``patience`` seconds of waiting for them.

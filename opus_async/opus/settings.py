@@ -1,4 +1,4 @@
-"""The settings of one Opus: service key, base URL, API version and callback URL, and their environment names.
+"""Service key, base URL, API version and callback URL of a client, from arguments or the environment.
 
 Resolved from an argument, else the environment, else a default; checked before anything is sent.
 """
@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from opus_async.error_codes import NextAction
 from opus_async.errors import ConfigurationError
+from opus_async.opus.protocol import requests
 from opus_async.transport.urls import is_loopback
 
 DEFAULT_BASE_URL = "https://operator.opus.com"
@@ -150,5 +151,18 @@ def resolve_api(api: str | None, environ: Mapping[str, str] = os.environ) -> str
 
 
 def resolve_callback(url: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The callback URL from the argument or ``OPUS_CALLBACK_URL``; the dialect checks it before a call."""
+    """The callback URL from the argument or ``OPUS_CALLBACK_URL``; checked by ``api_versions``."""
     return url if url is not None else environ.get("OPUS_CALLBACK_URL", "").strip() or None
+
+
+def check_callback(url: str, *, plain_http: bool) -> None:
+    """See that the platform will take a callback URL.
+
+    Args:
+        url: The URL.
+        plain_http: Whether http is enough, because the API itself is on this machine.
+
+    Raises:
+        ConfigurationError: It will not. The message does not quote the URL, whose path can be a secret.
+    """
+    requests.callback(url, plain_http=plain_http)

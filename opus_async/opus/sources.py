@@ -1,4 +1,4 @@
-"""From what a caller calls a file to a source that can be opened again for every attempt."""
+"""Turns what a caller gives as a file into a source that can be opened again for every attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opus_async.transport.sources import BytesSource, FileObjectSource, PathSour
 
 
 def file_info(value: Any, filename: str | None) -> FileFacts:
-    """Look at a file without reading it.
+    """Find out a file's name and size without reading it.
 
     Args:
         value: A path, bytes, or a seekable binary file object.

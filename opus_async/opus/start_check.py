@@ -1,4 +1,4 @@
-"""Whether a job runs, told from how it looks: compared with a job that was never executed.
+"""Whether a start took effect, judged by comparing the job with one that was never executed.
 
 Only what a job shows is evidence, and what a job never executed shows is learned before anything is believed
 to show a run. A status that no such job shows, or nodes at work where such a job has none, are believed at
@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 from opus_async.errors import AuthenticationError, NotFound, OpusError, TransportError
 from opus_async.models import JobStatus
-from opus_async.opus.api import ONE_TRY, Api
+from opus_async.opus.api import Api
 from opus_async.opus.protocol.snapshots import Baseline, Snapshot
+from opus_async.opus.sender import ONE_TRY
 from opus_async.platform import StartCheck
 
 log = logging.getLogger("opus_async.opus")
@@ -35,13 +36,14 @@ _MOVED = frozenset(
 _MOVED_FOR_SURE = _MOVED - {JobStatus.WAITING}
 """Where it cannot be learned what a job never executed shows: it may wait for its order."""
 _SHOWN = 5
+"""Differences that are named in the log."""
 
 
 class StartChecker:
-    """Looks at jobs, and remembers what one looks like that was never executed, per workflow version.
+    """Checks whether jobs were started; learns, per workflow version, what a job shows that never was.
 
     Args:
-        api: Asks.
+        api: For status and audit.
         make_shell: Makes a job of a version that is never executed; None where that cannot be done: then a
             job counts as unstarted unless its status or its nodes say that it moved.
     """
@@ -55,8 +57,8 @@ class StartChecker:
         """Of each job in question, the last look if it differed from a shell."""
         self._learning = asyncio.Lock()
 
-    async def standing(self, job_id: str, version: Version, *, given: Sequence[str] = ()) -> StartCheck:
-        """Look once.
+    async def check(self, job_id: str, version: Version, *, given: Sequence[str] = ()) -> StartCheck:
+        """Look at a job once, and compare it.
 
         Args:
             job_id: The job.
@@ -65,7 +67,7 @@ class StartChecker:
 
         Raises:
             AuthenticationError: The key is refused, whatever is asked.
-            TransportError: The platform cannot be asked any more; a later look would not go better.
+            TransportError: The platform cannot be asked any more; a later check would not go better.
         """
         before = self._odd.pop(job_id, None)
         look = await self._look(job_id, given)
@@ -84,7 +86,15 @@ class StartChecker:
     async def _compared(
         self, job_id: str, look: Snapshot, version: Version, baseline: Baseline, before: Snapshot | None
     ) -> StartCheck:
-        """What a look tells that shows no run by itself; ``before`` is the last one, if it was odd."""
+        """Judge a look that shows no run by itself.
+
+        Args:
+            job_id: The job.
+            look: What it shows.
+            version: Of the workflow.
+            baseline: What an unstarted job of that version shows.
+            before: The last look at the job, if that differed; seen twice, a difference is believed.
+        """
         if not baseline.differences(look):
             return StartCheck.NOT_STARTED
         # It may be the shell that changed, or was seen wrongly: it is looked at again.
@@ -98,8 +108,8 @@ class StartChecker:
         self._odd[job_id] = look
         return StartCheck.DIFFERENT
 
-    async def standing_alone(self, job_id: str) -> StartCheck:
-        """Look once at a job that can be compared with none.
+    async def check_alone(self, job_id: str) -> StartCheck:
+        """Look once at a job that cannot be compared, because it was made for another version.
 
         Raises:
             OpusError: It does not show that it moved, and no later look would prove the opposite.
@@ -119,16 +129,16 @@ class StartChecker:
         return job_id in self._shells.values()
 
     def forget(self, job_id: str) -> None:
-        """Nobody asks about this job any more."""
+        """Forget what was seen of this job."""
         self._odd.pop(job_id, None)
 
     def _moved(self, look: Snapshot, baseline: Baseline) -> bool:
-        """Whether a job shows beyond doubt that it was started: as no job of this platform does before."""
+        """Whether a job shows beyond doubt that it was started: what no unstarted job here shows."""
         seen = {status for known in self._baselines.values() for status in known.statuses}
         return (look.status in _MOVED and look.status not in seen) or (look.worked and not baseline.worked)
 
     async def _learn(self, version: Version) -> Baseline | None:
-        """What an unstarted job of this version looks like, from two more looks whose statuses agree."""
+        """Learn what an unstarted job of this version shows, from two looks at one; None if that fails."""
         assert self._make_shell is not None  # noqa: S101 - asked only where there is one
         async with self._learning:  # jobs whose answers were lost together share one shell
             try:

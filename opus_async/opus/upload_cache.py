@@ -1,4 +1,4 @@
-"""Uploads remembered beyond this process: what lies in the platform's storage need not be sent again.
+"""A cache of uploads that outlives the process: what lies in the platform's storage is not sent again.
 
 How long the platform keeps a file is not documented, so what is a day old is sent again.
 """
@@ -20,7 +20,7 @@ LIFE = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentKey:
-    """What two uploads have in common when one of them is enough: the bytes, and as what they lie where."""
+    """The key of the cache: the content of a file, and as what and where it is stored."""
 
     sha256: str
     size: int
@@ -32,41 +32,41 @@ class ContentKey:
 
 @dataclass(frozen=True, slots=True)
 class CachedUpload:
-    """An upload, and when it was: in seconds since the epoch, which outlive a process."""
+    """A cached upload, and when it was made: seconds since the epoch."""
 
     file: UploadedFile
     at: float
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it may be used. A clock that was set back or forth costs an upload at worst."""
+        """Whether it is young enough to be used. A clock that was set costs one more upload at worst."""
         return abs(time.time() - self.at) < LIFE
 
 
 class UploadCache:
-    """Keeps uploads in a :class:`~opus_async.platform.Cache`, by content and by whose they are.
+    """Keeps uploads in a :class:`~opus_async.platform.Cache`, by content, host and generation of the API.
 
     Args:
-        memory: Where; it may outlive keys, hosts and generations of the API.
-        api: Whose uploads.
+        cache: Where they are kept; it may outlive hosts and generations of the API.
+        api: Tells host and generation.
     """
 
-    def __init__(self, memory: Cache, api: Api) -> None:
-        self._memory = memory
+    def __init__(self, cache: Cache, api: Api) -> None:
+        self._cache = cache
         self._api = api
 
     async def get(self, content: ContentKey) -> CachedUpload | None:
-        """The upload of this content; None when none is known that may be used."""
-        text = await self._memory.get(self._name(content))
+        """Get the upload of this content; None when there is none that may be used."""
+        text = await self._cache.get(self._name(content))
         sent = None if text is None else _read(text, content)
         return sent if sent is not None and sent.is_fresh else None
 
     def put(self, content: ContentKey, sent: CachedUpload) -> None:
-        """Keep it, unless its URL may be a secret or a loan: one with a query, a user or a password."""
+        """Keep an upload, unless its URL, by a query, a user or a password, may be secret or expire."""
         url = sent.file.url
         if without_query(url) == url:
             value = {"url": url, "size": sent.file.size, "at": round(sent.at, 3)}
-            self._memory.put(self._name(content), json.dumps(value))
+            self._cache.put(self._name(content), json.dumps(value))
 
     def _name(self, content: ContentKey) -> str:
         return json.dumps(
@@ -85,7 +85,7 @@ class UploadCache:
 
 
 def _read(text: str, content: ContentKey) -> CachedUpload | None:
-    """What was kept; None when it is nothing of ours, or of another size."""
+    """Parse what was kept; None when it is not an upload of this size."""
     try:
         held = json.loads(text)
         url, size, at = held["url"], held["size"], held["at"]

@@ -1,4 +1,4 @@
-"""Files on their way to the platform's storage: presign, PUT, and the same content only once.
+"""Uploads to the platform's storage: a presigned URL, a PUT, and the same content only once.
 
 A presigned URL is asked for when the slot of the upload is ours, directly before the PUT, so none expires in
 a queue. What a 403 means is not documented: the other choice of Content-Type is tried once, then a new URL.
@@ -44,14 +44,14 @@ REMEMBERED = 50_000
 
 
 class Uploader:
-    """Sends files, one presign and one PUT each.
+    """Uploads files: gets a presigned URL for each, and PUTs it there.
 
     Args:
-        api: For presign.
-        http: For the PUT.
-        slots: ``upload_concurrency``.
-        storage: Who repeats a PUT, and slows down when storage asks for it.
-        timeouts: ``upload_stall``.
+        api: Gives presigned URLs.
+        http: Makes the PUT.
+        slots: Bounds the files on the wire (``Limits.upload_concurrency``).
+        storage: Repeats a PUT, and slows down when storage asks for it.
+        timeouts: ``upload_stall`` is used.
         bandwidth: Shared by all uploads; None for no bound.
         notify: Where events go.
     """
@@ -132,7 +132,7 @@ class Uploader:
                     on_progress=self._teller(source, on_progress, this.number),
                 )
             except OpusError as error:
-                self._api.without_secrets(error)
+                self._api.secrets.mask_error(error)
                 raise
             if self._notify.active:
                 self._notify(
@@ -175,20 +175,20 @@ class Uploader:
 
 
 class DeduplicatingUploader:
-    """The uploads of one run: the same content, with the same name ending and place, is sent once.
+    """Uploads the files of one run; the same content, with the same extension and place, once.
 
     Args:
-        uploader: Sends.
-        memory: What earlier runs have sent; None when nothing is remembered.
+        uploader: Makes each upload.
+        cache: Uploads of earlier processes; None for none.
 
     Attributes:
-        saved: Uploads that were not needed.
+        saved: How many uploads were not needed.
     """
 
-    def __init__(self, uploader: Uploader, memory: UploadCache | None = None) -> None:
+    def __init__(self, uploader: Uploader, cache: UploadCache | None = None) -> None:
         self.saved = 0
         self._uploader = uploader
-        self._memory = memory
+        self._cache = cache
         self._sent: OrderedDict[ContentKey, asyncio.Future[CachedUpload]] = OrderedDict()
 
     async def send(self, source: Source, fields: PresignFields) -> UploadedFile:
@@ -215,20 +215,20 @@ class DeduplicatingUploader:
                 return other.result().file
             if self._sent.get(content) is other:
                 del self._sent[content]
-        return await self._first(content, self._recall_or_send(content, source, fields))
+        return await self._first(content, self._cached_or_sent(content, source, fields))
 
-    async def _recall_or_send(
+    async def _cached_or_sent(
         self, content: ContentKey, source: Source, fields: PresignFields
     ) -> CachedUpload:
-        if self._memory is not None:
-            recalled = await self._memory.get(content)
-            if recalled is not None:
+        if self._cache is not None:
+            cached = await self._cache.get(content)
+            if cached is not None:
                 self.saved += 1
-                return recalled
+                return cached
         uploaded = await self._uploader.send(source, fields, sha256=content.sha256)
         sent = CachedUpload(uploaded, time.time())
-        if self._memory is not None:
-            self._memory.put(content, sent)
+        if self._cache is not None:
+            self._cache.put(content, sent)
         return sent
 
     async def _first(self, content: ContentKey, sending: Awaitable[CachedUpload]) -> UploadedFile:

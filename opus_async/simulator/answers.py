@@ -1,4 +1,4 @@
-"""What an endpoint hands back: a status and bytes, or a refusal that becomes the vendor's error envelope."""
+"""HTTP answers of an endpoint: a status and bytes, or a refusal that becomes the vendor's error envelope."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ def to_json(value: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(value).encode())
 
 
-def envelope(refusal: Refusal, path: str, now: float, dialect: frozenset[str] = frozenset()) -> Answer:
+def envelope(refusal: Refusal, path: str, now: float, active: frozenset[str] = frozenset()) -> Answer:
     """Return a refusal as an answer.
 
-    The vendor's envelope has statusCode, message, timestamp and path; a dialect can have another form.
+    The vendor's envelope has statusCode, message, timestamp and path; a trait can give another form.
     """
     message: object = refusal.message
-    if traits.ERRORS_BARE in dialect:
+    if traits.ERRORS_BARE in active:
         text = message if isinstance(message, str) else "; ".join(refusal.message)
         return to_json({"error": text, **refusal.extra}, refusal.status)
-    if traits.ERRORS_AS_OBJECTS in dialect:
+    if traits.ERRORS_AS_OBJECTS in active:
         message = {"code": HTTPStatus(refusal.status).name, "reason": message}
     body = {
         "statusCode": refusal.status,

@@ -19,27 +19,27 @@ _ABOUT_VALUES = frozenset({traits.AUDIT_V2_VALUES, traits.AUDIT_BASE64})
 
 
 def audit_at(
-    job: Job, now: float, dialect: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
+    job: Job, now: float, active: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, Any]:
     """Return the body of an audit answer.
 
     Args:
         job: The job.
         now: Epoch seconds.
-        dialect: The traits of the simulator.
+        active: The traits of the simulator.
         outputs: Computes the outputs; called only when the output node has run.
     """
-    if traits.AUDIT_TRAIL in dialect:
+    if traits.AUDIT_TRAIL in active:
         return _trail(job, now)
-    body = _newest(job, now, dialect, outputs)
-    if traits.AUDIT_NULL in dialect:
+    body = _newest(job, now, active, outputs)
+    if traits.AUDIT_NULL in active:
         body |= {"audit": None, "executed_nodes": None, "failed_nodes": None, "running_node": None}
-    body = write_body(body, dialect)
-    return in_camel_case(body) if traits.AUDIT_CAMEL in dialect else body
+    body = write_body(body, active)
+    return in_camel_case(body) if traits.AUDIT_CAMEL in active else body
 
 
 def case_audit_at(
-    job: Job, now: float, dialect: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
+    job: Job, now: float, active: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
     """Return the body of an audit answer as the cases API writes it, or None while there is no audit yet.
 
@@ -49,15 +49,15 @@ def case_audit_at(
     Args:
         job: The case.
         now: Epoch seconds.
-        dialect: The traits of the simulator.
+        active: The traits of the simulator.
         outputs: Computes the outputs; called only when the output node has run.
     """
     run = job.run
-    if run is None or (traits.QUEUED_LOOKS_UNSTARTED in dialect and run.worked(now)[0] < 0):
+    if run is None or (traits.QUEUED_LOOKS_UNSTARTED in active and run.worked(now)[0] < 0):
         return None
-    body = _newest(job, now, dialect, outputs)
-    more = {"executionStatus": "execution_status"} if dialect & _ABOUT_STATUS else {}
-    if dialect & _ABOUT_VALUES:
+    body = _newest(job, now, active, outputs)
+    more = {"executionStatus": "execution_status"} if active & _ABOUT_STATUS else {}
+    if active & _ABOUT_VALUES:
         more["executionOutput"] = "execution_output"
     nodes = {
         name: {
@@ -78,16 +78,16 @@ def case_audit_at(
         "failedNodes": body["failed_nodes"],
         "audit": {"nodesExecutionData": nodes},
     }
-    return case | dict.fromkeys(case) if traits.AUDIT_NULL in dialect else write_body(case, dialect)
+    return case | dict.fromkeys(case) if traits.AUDIT_NULL in active else write_body(case, active)
 
 
 def _newest(
-    job: Job, now: float, dialect: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
+    job: Job, now: float, active: frozenset[str], outputs: Callable[[], Mapping[str, Mapping[str, Any]]]
 ) -> dict[str, Any]:
     nodes = job.workflow.nodes
     run = job.run
     worked, parked = run.worked(now) if run else (-1.0, False)
-    hidden = worked < 0 and traits.QUEUED_LOOKS_UNSTARTED in dialect
+    hidden = worked < 0 and traits.QUEUED_LOOKS_UNSTARTED in active
     if run is None or hidden:
         return _body(nodes, executed=[], failed=[], running="", data={})
     if worked < 0:
@@ -101,13 +101,13 @@ def _newest(
     if current is not None:
         data[nodes[current]] = _node(run, current, now, "SLEEPING" if parked else "IN_PROGRESS")
     _attach_values(job, data, outputs)
-    write_nodes(data, job.workflow, dialect)
+    write_nodes(data, job.workflow, active)
     body = _body(
         nodes, executed=executed, failed=failed, running="" if current is None else nodes[current], data=data
     )
     if current is not None and current + 1 < len(nodes):
         body["next_node_to_execute"] = nodes[current + 1]
-    if traits.AUDIT_ALL_REMAINING in dialect and current is None:
+    if traits.AUDIT_ALL_REMAINING in active and current is None:
         body["remaining_nodes_to_execute"] = list(nodes)
     return body
 

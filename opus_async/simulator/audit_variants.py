@@ -1,4 +1,4 @@
-"""How an audit is written where a dialect departs from the newest pages, for both generations of the API."""
+"""The variants of an audit that traits ask for, in both generations of the API."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ _NAME_KEYS = ("name", "node_name", "label", "id")
 _OTHER_WORDS = {"next_node_to_execute": "next_node"}
 
 
-def write_nodes(nodes: dict[str, dict[str, Any]], workflow: Workflow, dialect: frozenset[str]) -> None:
-    """Change the data of nodes, in the words of the jobs API and in place, to what the dialect has.
+def write_nodes(nodes: dict[str, dict[str, Any]], workflow: Workflow, active: frozenset[str]) -> None:
+    """Change the data of nodes, in the words of the jobs API and in place, to what the active traits say.
 
     Args:
         nodes: Node name to its data.
         workflow: The workflow of the job.
-        dialect: The traits of the simulator.
+        active: The traits of the simulator.
     """
     for node in nodes.values():
-        if traits.AUDIT_SECONDS in dialect:
+        if traits.AUDIT_SECONDS in active:
             node["execution_start_time"] /= 1000
             node["execution_time"] /= 1000
-        if traits.AUDIT_LOWERCASE in dialect:
+        if traits.AUDIT_LOWERCASE in active:
             node["execution_status"] = node["execution_status"].lower()
-        if traits.AUDIT_V2_VALUES in dialect:
+        if traits.AUDIT_V2_VALUES in active:
             node["execution_output"] = _describe(node["execution_output"], workflow)
-    if traits.AUDIT_BASE64 in dialect and (last := workflow.nodes[-1]) in nodes:
+    if traits.AUDIT_BASE64 in active and (last := workflow.nodes[-1]) in nodes:
         values = json.dumps(nodes[last]["execution_output"])
         nodes[last]["execution_output"] = base64.b64encode(values.encode()).decode()
 
 
-def write_body(body: dict[str, Any], dialect: frozenset[str]) -> dict[str, Any]:
-    """Return an audit with its nodes named as the dialect names them; `body` may be in either spelling."""
+def write_body(body: dict[str, Any], active: frozenset[str]) -> dict[str, Any]:
+    """Return an audit with its nodes named as the active traits say; `body` may be in either spelling."""
     written = dict(body)
-    if traits.AUDIT_NODES_LIST in dialect and body["audit"]:
+    if traits.AUDIT_NODES_LIST in active and body["audit"]:
         written["audit"] = {
             key: [{"name": name, **node} for name, node in nodes.items()]
             for key, nodes in body["audit"].items()
         }
     for key in _RUNNING:
-        if traits.AUDIT_RUNNING_NULL in dialect and body.get(key) == "":
+        if traits.AUDIT_RUNNING_NULL in active and body.get(key) == "":
             written[key] = None
-    if traits.AUDIT_NODE_OBJECTS in dialect:
+    if traits.AUDIT_NODE_OBJECTS in active:
         for key in _NODE_LISTS:
             if body.get(key):
                 written[key] = [_node_object(name, nth) for nth, name in enumerate(body[key])]

@@ -1,4 +1,4 @@
-"""Callbacks: what is posted to the callbackUrl of a run, when, how often. How it is sent is in `callbacks`.
+"""Which callbacks a run makes: what is posted to its callbackUrl, when, how often. `callbacks` sends them.
 
 That Opus sends a POST when a run ends is documented; its body, headers and retries are not. A profile is one
 way in which a platform, or somebody who guessed the URL, may behave. What one run gets is drawn from the seed
@@ -40,14 +40,14 @@ class Posting:
     Attributes:
         moment: When to send it, epoch seconds.
         form: The form of its body, one of `BODIES`.
-        aim: The URL itself, or one of the neighbours of its path.
-        lies: Whether it comes from somebody who does not know how the run ends.
+        target: The URL itself (`EXACT`), or one of the neighbours of its path.
+        forged: Whether it comes from somebody who does not know how the run ends.
     """
 
     moment: float
     form: str
-    aim: int = EXACT
-    lies: bool = False
+    target: int = EXACT
+    forged: bool = False
 
 
 def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
@@ -63,27 +63,27 @@ def plan(name: str, seed: int, job: Job, run: Run) -> Iterator[Posting]:
     profile = PROFILES[name]
     if profile.among:
         profile = PROFILES[pick(profile.among, uniform("callback profile", *about))]
-    if profile.most_lies:
-        lies = 1 + int(profile.most_lies * uniform("callback lies", *about))
-        for nth, aim in enumerate((*(EXACT,) * lies, *_NEIGHBOURS)):
+    if profile.most_forged:
+        forged = 1 + int(profile.most_forged * uniform("callback lies", *about))
+        for nth, target in enumerate((*(EXACT,) * forged, *_NEIGHBOURS)):
             share = uniform("callback lie", nth, *about)
             moment = run.accepted_at + share * (run.ends_at - run.accepted_at)
-            yield Posting(moment, "full", aim, lies=True)
+            yield Posting(moment, "full", target, forged=True)
     for nth, (low, high) in enumerate(profile.delays):
         delay = low + (high - low) * uniform("callback delay", nth, *about)
         form = pick(profile.bodies, uniform("callback body", nth, *about))
         yield Posting(max(run.ends_at + delay, run.accepted_at), form)
 
 
-def target_of(url: URL, aim: int, *about: object) -> URL:
+def target_url(url: URL, target: int, *about: object) -> URL:
     """Return the URL itself or a neighbour: another path on the same origin, without the query.
 
     Args:
         url: The callback URL.
-        aim: Which neighbour.
+        target: `EXACT`, or which neighbour.
         about: What a made-up token depends on.
     """
-    if aim == EXACT:
+    if target == EXACT:
         return url
     folder, _, token = url.raw_path.rstrip("/").rpartition("/")
     wrong = {
@@ -91,7 +91,7 @@ def target_of(url: URL, aim: int, *about: object) -> URL:
         REPLACED: hexadecimal(min(len(token) or _TOKEN_DIGITS, _NOISE_DIGITS), "token", *about),
         CUT: "",
     }
-    return url.with_path(f"{folder}/{wrong[aim]}", encoded=True)
+    return url.with_path(f"{folder}/{wrong[target]}", encoded=True)
 
 
 def write_body(form: str, told: Mapping[str, Any], *about: object) -> tuple[bytes, str]:

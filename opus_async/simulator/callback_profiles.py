@@ -18,7 +18,7 @@ class Profile:
         summary: One sentence for people.
         delays: One range of seconds for each POST, counted from the end of the run.
         bodies: The forms of body to draw from.
-        most_lies: Up to so many POSTs to the URL, at least one, say COMPLETED before the end, and one goes
+        most_forged: Up to so many POSTs to the URL, at least one, say COMPLETED before the end, and one goes
             to each neighbour of its path; 0 for none.
         among: The profiles of which each job draws one; empty for this one.
     """
@@ -27,7 +27,7 @@ class Profile:
     summary: str
     delays: tuple[tuple[float, float], ...] = ()
     bodies: tuple[str, ...] = _HONEST
-    most_lies: int = 0
+    most_forged: int = 0
     among: tuple[str, ...] = ()
 
 
@@ -46,7 +46,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "forged",
             "Lies before the end, to the URL and to neighbours of its path; then the right one.",
             (_AT_THE_END,),
-            most_lies=3,
+            most_forged=3,
         ),
         Profile("garbage", "One POST right after the end; its body is no use.", (_AT_THE_END,), _GARBAGE),
         Profile("early", "One POST up to 0.3 seconds before the status turns.", ((-0.3, -0.02),)),

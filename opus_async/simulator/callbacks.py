@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
-from opus_async.simulator.callback_plans import Posting, plan, target_of, write_body
+from opus_async.simulator.callback_plans import Posting, plan, target_url, write_body
 from opus_async.simulator.results import compute_outputs
 from opus_async.simulator.runs import COMPLETED, FAILED
 
@@ -62,7 +62,7 @@ def origin(callback_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Errand:
+class _PlannedPost:
     """One POST that waits for its moment."""
 
     target: URL = field(repr=False)
@@ -98,8 +98,8 @@ class CallbackSender:
         self._find_upload = find_upload
         self._counts = counts
         self._answers = answers
-        self._timers: dict[_Errand, asyncio.TimerHandle] = {}
-        self._due: deque[_Errand] = deque()
+        self._timers: dict[_PlannedPost, asyncio.TimerHandle] = {}
+        self._due: deque[_PlannedPost] = deque()
         self._senders: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
@@ -112,7 +112,7 @@ class CallbackSender:
             self._counts["skipped"] += 1
             return
         for posting in plan(self._config.callbacks, self._config.seed, job, job.run):
-            self._wait(_Errand(target, job, job.run, posting))
+            self._wait(_PlannedPost(target, job, job.run, posting))
 
     async def close(self) -> None:
         """Drop what was not sent yet, end what is on its way, and close the connections."""
@@ -127,16 +127,16 @@ class CallbackSender:
             await self._session.close()
             self._session = None
 
-    def _wait(self, errand: _Errand) -> None:
-        delay = max(errand.posting.moment - self._clock(), _SHORTEST_WAIT)
-        self._timers[errand] = asyncio.get_running_loop().call_later(delay, self._fall_due, errand)
+    def _wait(self, planned: _PlannedPost) -> None:
+        delay = max(planned.posting.moment - self._clock(), _SHORTEST_WAIT)
+        self._timers[planned] = asyncio.get_running_loop().call_later(delay, self._fall_due, planned)
 
-    def _fall_due(self, errand: _Errand) -> None:
-        del self._timers[errand]
-        if self._clock() < errand.posting.moment:
-            self._wait(errand)
+    def _fall_due(self, planned: _PlannedPost) -> None:
+        del self._timers[planned]
+        if self._clock() < planned.posting.moment:
+            self._wait(planned)
             return
-        self._due.append(errand)
+        self._due.append(planned)
         if len(self._senders) < AT_ONCE:
             task = asyncio.create_task(self._send_due())
             self._senders.add(task)
@@ -146,28 +146,28 @@ class CallbackSender:
         while self._due:
             await self._send(self._due.popleft())
 
-    async def _send(self, errand: _Errand) -> None:
-        lies = errand.posting.lies
-        self._counts["forged" if lies else "sent"] += 1
-        status = await self._post(errand)
+    async def _send(self, planned: _PlannedPost) -> None:
+        forged = planned.posting.forged
+        self._counts["forged" if forged else "sent"] += 1
+        status = await self._post(planned)
         if status is not None:
             self._answers[status] += 1
-        if lies:
+        if forged:
             return
         delivered = status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
         self._counts["delivered" if delivered else "failed"] += 1
-        if not delivered and not errand.again:
-            later = replace(errand.posting, moment=self._clock() + _RETRY_AFTER)
-            self._wait(replace(errand, posting=later, again=True))
+        if not delivered and not planned.again:
+            later = replace(planned.posting, moment=self._clock() + _RETRY_AFTER)
+            self._wait(replace(planned, posting=later, again=True))
 
-    async def _post(self, errand: _Errand) -> int | None:
+    async def _post(self, planned: _PlannedPost) -> int | None:
         """Return the status of the answer, or None if there was none."""
-        posting = errand.posting
-        about = (self._config.seed, errand.job.identity)
-        body, content_type = write_body(posting.form, self._tell(errand), *about)
+        posting = planned.posting
+        about = (self._config.seed, planned.job.identity)
+        body, content_type = write_body(posting.form, self._tell(planned), *about)
         try:
             async with self._open_session().post(
-                target_of(errand.target, posting.aim, *about),
+                target_url(planned.target, posting.target, *about),
                 data=body,
                 headers={"Content-Type": content_type},
                 allow_redirects=False,
@@ -177,14 +177,14 @@ class CallbackSender:
             # Not even logged: the text of these names the URL.
             return None
 
-    def _tell(self, errand: _Errand) -> dict[str, Any]:
-        job = errand.job
+    def _tell(self, planned: _PlannedPost) -> dict[str, Any]:
+        job = planned.job
         id_field, results_field = _FIELDS[job.generation]
         told: dict[str, Any] = {id_field: job.job_id, "status": COMPLETED}
-        if errand.posting.lies:
+        if planned.posting.forged:
             forged = {"value": "forged", "type": "str"}
             outputs = {output.variable_name: forged for output in job.workflow.outputs}
-        elif errand.run.failing_node is None:
+        elif planned.run.failing_node is None:
             outputs = compute_outputs(job, self._find_upload)
         else:
             return told | {"status": FAILED}

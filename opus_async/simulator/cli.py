@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_serving(parser.add_argument_group("serving"), default)
     _add_workload(parser.add_argument_group("workload"), default)
-    _add_trouble(parser.add_argument_group("what goes wrong, and dialects"), default)
+    _add_trouble(parser.add_argument_group("what goes wrong, and traits"), default)
     return parser
 
 
@@ -211,7 +211,7 @@ async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin:
 
 
 def _environment(simulator: Simulator) -> dict[str, str]:
-    """Return what leads a client here, and to the generation that is served if only one is."""
+    """Return the environment variables with which a client talks to this simulator."""
     found = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
     served = simulator.config.generations
     return found if served == "both" else {**found, "OPUS_API": served}

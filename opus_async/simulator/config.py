@@ -1,4 +1,4 @@
-"""What a simulator is started with: one frozen value, checked when it is made.
+"""The settings of a simulator: one frozen value, checked when it is made.
 
 The same value configures the simulator inside a test's event loop and the one in a process of its own; for
 the latter it can be written as command line arguments.

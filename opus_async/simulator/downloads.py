@@ -29,7 +29,7 @@ class Downloads:
 
     def __init__(self, world: SimulatorState) -> None:
         self._world = world
-        self._dialect = world.config.traits
+        self._traits = world.config.traits
         self._service = Service(world, "v0")
         self._operation = Operation("download", self.download, self._identify)
 
@@ -44,8 +44,8 @@ class Downloads:
         success; it is the one of presign.
         """
         body = call.body
-        problems = check_download(body, workspace_required=traits.DOWNLOAD_NEEDS_WORKSPACE in self._dialect)
-        if traits.DOWNLOAD_REFUSES_WORKSPACE in self._dialect and "workspaceId" in body:
+        problems = check_download(body, workspace_required=traits.DOWNLOAD_NEEDS_WORKSPACE in self._traits)
+        if traits.DOWNLOAD_REFUSES_WORKSPACE in self._traits and "workspaceId" in body:
             problems.append("property workspaceId should not exist")
         self._service.refuse(problems, "download", body, DOWNLOAD_FIELDS)
         file = self._find_file(body["fileUrl"])

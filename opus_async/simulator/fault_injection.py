@@ -46,7 +46,7 @@ async def deliver(
     effect: Callable[[], Answer],
     *,
     now: float,
-    dialect: frozenset[str],
+    active: frozenset[str],
 ) -> Answer | None:
     """Do what the fault says to an API request.
 
@@ -55,13 +55,13 @@ async def deliver(
         fault: What hits it.
         effect: Does what the request asks for; called unless the fault comes before it.
         now: Epoch seconds, for the error envelope.
-        dialect: The traits of the simulator.
+        active: The traits of the simulator.
 
     Returns:
         The answer to send, or None if the connection was closed.
     """
     if fault.kind in _BEFORE:
-        return _turn_away(request, fault, now, dialect)
+        return _turn_away(request, fault, now, active)
     answer = effect()
     if fault.kind == faults.SLOW:
         await asyncio.sleep(delay(fault))
@@ -112,22 +112,22 @@ def html_error(status: int) -> Answer:
     return Answer(status, page.encode(), HTML_TYPE)
 
 
-def too_many_requests(path: str, now: float, retry_after: float, dialect: frozenset[str]) -> Answer:
-    """Return a 429, with the wait time it was seen to give, in seconds, where the dialect says it."""
+def too_many_requests(path: str, now: float, retry_after: float, active: frozenset[str]) -> Answer:
+    """Return a 429, with the wait time it was seen to give, in seconds, where the active traits say it."""
     status, wait = HTTPStatus.TOO_MANY_REQUESTS, {"metadata": {"retryAfterSeconds": retry_after}}
-    if traits.THROTTLE_GENERATION in dialect:
+    if traits.THROTTLE_GENERATION in active:
         # The documented limit of a workspace.
         return to_json({"scope": "workspace", "limit": 20, "active": 20}, status)
-    if traits.THROTTLE_METADATA in dialect:
+    if traits.THROTTLE_METADATA in active:
         return to_json(wait, status)
-    bare = envelope(Refusal(status, "Too many requests"), path, now, dialect)
-    if traits.THROTTLE_BARE in dialect:
+    bare = envelope(Refusal(status, "Too many requests"), path, now, active)
+    if traits.THROTTLE_BARE in active:
         return bare
-    if traits.THROTTLE_HEADER in dialect:
+    if traits.THROTTLE_HEADER in active:
         return replace(bare, headers={"Retry-After": str(math.ceil(retry_after))})
-    if traits.THROTTLE_DATE in dialect:
+    if traits.THROTTLE_DATE in active:
         return replace(bare, headers={"Retry-After": formatdate(now + retry_after, usegmt=True)})
-    return envelope(Refusal(status, "Too many requests", **wait), path, now, dialect)
+    return envelope(Refusal(status, "Too many requests", **wait), path, now, active)
 
 
 def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | None:
@@ -148,17 +148,17 @@ def _damage(request: web.BaseRequest, fault: Fault, answer: Answer) -> Answer | 
     return answer
 
 
-def _turn_away(request: web.BaseRequest, fault: Fault, now: float, dialect: frozenset[str]) -> Answer | None:
+def _turn_away(request: web.BaseRequest, fault: Fault, now: float, active: frozenset[str]) -> Answer | None:
     path = request.raw_path.partition("?")[0]
     match fault.kind:
         case faults.RATE_LIMITED:
-            return too_many_requests(path, now, pick(_WAITS, fault.chance), dialect)
+            return too_many_requests(path, now, pick(_WAITS, fault.chance), active)
         case faults.UNAVAILABLE:
             return html_error(HTTPStatus.SERVICE_UNAVAILABLE)
         case faults.ERROR_BEFORE:
             return html_error(pick(_GATEWAY_ERRORS, fault.chance))
         case faults.NOT_FOUND:
-            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, dialect)
+            return envelope(Refusal(HTTPStatus.NOT_FOUND, "Job not found"), path, now, active)
     close(request, reset=fault.chance < _RESET_SHARE)
     return None
 

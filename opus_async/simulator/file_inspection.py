@@ -1,4 +1,4 @@
-"""What bytes tell: digest, size, type, lines, pages, rows, width and height, learned while they stream by.
+"""Facts about uploaded bytes: digest, size, type, lines, pages, rows, width, height; read as they stream by.
 
 Nothing is kept of a file but these facts, a short overlap between chunks and, for a small JSON document,
 the document itself. The counts are what a client's test can compute on its side from the same bytes.
@@ -39,7 +39,7 @@ _TEXT_STARTS = (
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What the bytes of one file told.
+    """What is known of one file from its bytes.
 
     Attributes:
         sha256: Hexadecimal digest.
@@ -109,7 +109,7 @@ class Inspector:
         self._count(chunk)
 
     def facts(self) -> FileFacts:
-        """Return what the bytes told; call after the last chunk."""
+        """Return what is known of the file; call after the last chunk."""
         kind = self._type()
         lines = self._line_feeds + (not self._ends_line) if self._text else None
         width, height = self._pixels(kind)

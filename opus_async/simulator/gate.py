@@ -17,7 +17,7 @@ from aiohttp import web
 from opus_async.simulator import fault_injection, traits
 from opus_async.simulator.answers import HTML_TYPE, Answer, Refusal, envelope
 from opus_async.simulator.downloads import Downloads
-from opus_async.simulator.housekeeping import Housekeeping
+from opus_async.simulator.job_management import JobManagement
 from opus_async.simulator.openapi import OPENAPI_PATH, openapi_answer
 from opus_async.simulator.operations import Call, Operation
 from opus_async.simulator.rate import TokenBucket
@@ -54,7 +54,7 @@ class Gate:
     def __init__(self, world: SimulatorState) -> None:
         self._world = world
         self._generations = _endpoints(world)
-        self._dialect = world.config.traits
+        self._traits = world.config.traits
         self._key = world.config.service_key
         rate = world.config.rate_limit
         self._bucket = TokenBucket(rate, world.clock()) if rate else None
@@ -69,7 +69,7 @@ class Gate:
         try:
             return await self._pass(request, path, query)
         except Refusal as refusal:
-            return envelope(refusal, path, self._world.clock(), self._dialect)
+            return envelope(refusal, path, self._world.clock(), self._traits)
         except web.HTTPRequestEntityTooLarge:
             # What stands in front of the service answers this one, and it answers HTML.
             return fault_injection.html_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -82,12 +82,12 @@ class Gate:
         world = self._world
         operation, argument = self._find(request.method, path)
         world.requests[operation.name] += 1
-        if traits.HTML_GATEWAY in self._dialect:
+        if traits.HTML_GATEWAY in self._traits:
             return Answer(HTTPStatus.OK, _LOGIN_PAGE, HTML_TYPE)
         self._check_key(request.headers.get(KEY_HEADER))
         self._check_permission(operation)
         if self._bucket and (wait := self._bucket.take(world.clock())):
-            return fault_injection.too_many_requests(path, world.clock(), math.ceil(wait), self._dialect)
+            return fault_injection.too_many_requests(path, world.clock(), math.ceil(wait), self._traits)
         body = await _read_json(request) if request.method == "POST" else {}
         call = Call(path, argument, query, body)
         if world.faults.quiet:
@@ -106,9 +106,9 @@ class Gate:
             try:
                 return operation.handle(call)
             except Refusal as refusal:
-                return envelope(refusal, call.path, world.clock(), self._dialect)
+                return envelope(refusal, call.path, world.clock(), self._traits)
 
-        return await fault_injection.deliver(request, fault, effect, now=world.clock(), dialect=self._dialect)
+        return await fault_injection.deliver(request, fault, effect, now=world.clock(), active=self._traits)
 
     def _find(self, method: str, path: str) -> tuple[Operation, str]:
         for generation in self._generations:
@@ -117,7 +117,7 @@ class Gate:
         raise Refusal(HTTPStatus.NOT_FOUND, f"Cannot {method} {path}")
 
     def _check_key(self, key: str | None) -> None:
-        if traits.BROWSER_ONLY in self._dialect:
+        if traits.BROWSER_ONLY in self._traits:
             raise Refusal(HTTPStatus.UNAUTHORIZED, "No auth cookie provided")
         if key == self._key:
             return
@@ -126,16 +126,16 @@ class Gate:
         raise Refusal(HTTPStatus.UNAUTHORIZED, "Invalid or expired API key")
 
     def _check_permission(self, operation: Operation) -> None:
-        if operation.name in _WORKFLOW_READS and traits.PERMISSION_DENIED in self._dialect:
+        if operation.name in _WORKFLOW_READS and traits.PERMISSION_DENIED in self._traits:
             message = 'The user of this API key lacks the permission "Workflow: Full"'
             raise Refusal(HTTPStatus.FORBIDDEN, message)
-        if operation.name in _ON_A_PLAN and traits.QUOTA_EXHAUSTED in self._dialect:
+        if operation.name in _ON_A_PLAN and traits.QUOTA_EXHAUSTED in self._traits:
             raise Refusal(HTTPStatus.PAYMENT_REQUIRED, "The quota of this organization is used up")
 
 
 def _endpoints(world: SimulatorState) -> tuple[Endpoints, ...]:
     spoken = world.config.generations
-    jobs = (JobsApi(world), Housekeeping(world)) if spoken != "v1" else ()
+    jobs = (JobsApi(world), JobManagement(world)) if spoken != "v1" else ()
     cases = (CasesApi(world),) if spoken != "v0" else ()
     # What belongs to no generation is there with either of them.
     return (*jobs, *cases, Downloads(world), ReferenceApi(world))

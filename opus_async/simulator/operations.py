@@ -1,4 +1,4 @@
-"""One request and one operation: what the gate and every generation of endpoints speak to each other."""
+"""A decoded request, and the operation of the API that handles it: what the gate passes to endpoints."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Operation:
 
 
 def by_field(row: str, name: str) -> Callable[[Call], tuple[str, str]]:
-    """Name calls by a field of their body, which does not depend on the order in which they arrive."""
+    """Identify calls by a field of their body, which does not depend on the order in which they arrive."""
     return lambda call: (row, str(call.body.get(name)))
 
 
 def by_argument(row: str) -> Callable[[Call], tuple[str, str]]:
-    """Name calls by the id in their path."""
+    """Identify calls by the id in their path."""
     return lambda call: (row, call.argument)

@@ -1,4 +1,4 @@
-"""What the vendor refuses in the values of an execute payload, judged against the workflow's inputs."""
+"""Checks the values of an execute payload against the workflow's inputs, as the vendor does."""
 
 from __future__ import annotations
 

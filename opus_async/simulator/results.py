@@ -65,28 +65,28 @@ def score(digest: str) -> float:
     return int(digest[:_SCORE_DIGITS], 16) / _HIGHEST_SCORE
 
 
-def shape(job: Job, outputs: Mapping[str, Mapping[str, Any]], dialect: frozenset[str]) -> object:
-    """Return the body of a results answer in the shape that the dialect asks for."""
-    if traits.RESULTS_JSON_TEXT in dialect:
+def shape(job: Job, outputs: Mapping[str, Mapping[str, Any]], active: frozenset[str]) -> object:
+    """Return the body of a results answer in the shape that the active traits ask for."""
+    if traits.RESULTS_JSON_TEXT in active:
         outputs = _with_json_text(outputs, first=int(2 * uniform("backticks", job.identity)))
-    if traits.RESULTS_BARE_LIST in dialect:
+    if traits.RESULTS_BARE_LIST in active:
         return [{name: output["value"]} for name, output in outputs.items()]
-    if traits.RESULTS_OLD in dialect and job.generation == "v0":
+    if traits.RESULTS_OLD in active and job.generation == "v0":
         data = {output["displayName"]: output["value"] for output in outputs.values()}
         files = [file.file_url for file in files_of(job)]
         results = {"summary": "Job executed successfully.", "outputFiles": files, "data": data}
         return {"jobExecutionId": job.job_id, "status": COMPLETED, "results": results}
-    entries = None if traits.RESULTS_NULL in dialect else _entries(outputs, dialect)
+    entries = None if traits.RESULTS_NULL in active else _entries(outputs, active)
     newest = {"jobResultsPayloadSchema": entries}
-    if traits.RESULTS_NESTED in dialect:
+    if traits.RESULTS_NESTED in active:
         return {"results": newest}
     return {"results": entries} if job.generation == "v1" else newest
 
 
 def _entries(
-    outputs: Mapping[str, Mapping[str, Any]], dialect: frozenset[str]
+    outputs: Mapping[str, Mapping[str, Any]], active: frozenset[str]
 ) -> Mapping[str, Mapping[str, Any]]:
-    if traits.RESULTS_SNAKE_NAMES not in dialect:
+    if traits.RESULTS_SNAKE_NAMES not in active:
         return outputs
     spelling = {"displayName": "display_name"}
     return {

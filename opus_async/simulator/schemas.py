@@ -47,28 +47,28 @@ class Shape:
     wrappers: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, dialect: frozenset[str], default: Form) -> Shape:
-        """Return the shape that a dialect asks for.
+    def of(cls, active: frozenset[str], default: Form) -> Shape:
+        """Return the shape that the active traits ask for.
 
         Args:
-            dialect: The traits of the simulator.
-            default: The form when the dialect names none. A trait that only a graph can have makes a graph
+            active: The traits of the simulator.
+            default: The form when no trait names one. A trait that only a graph can have makes a graph
                 of the flat form.
         """
         output_side, nodes_list = (
-            trait in dialect for trait in (traits.SCHEMA_OUTPUT_SIDE, traits.SCHEMA_NODES_LIST)
+            trait in active for trait in (traits.SCHEMA_OUTPUT_SIDE, traits.SCHEMA_NODES_LIST)
         )
         form = default
-        if traits.SCHEMA_CAMEL in dialect:
+        if traits.SCHEMA_CAMEL in active:
             form = "mixed"
-        elif traits.SCHEMA_GRAPH in dialect or (default == "flat" and (output_side or nodes_list)):
+        elif traits.SCHEMA_GRAPH in active or (default == "flat" and (output_side or nodes_list)):
             form = "snake"
         wrappers = {traits.SCHEMA_WRAPPED_WORKFLOW: "workflow", traits.SCHEMA_WRAPPED_DATA: "data"}
         return cls(
             form,
             output_side,
             nodes_list,
-            tuple(name for trait, name in wrappers.items() if trait in dialect),
+            tuple(name for trait, name in wrappers.items() if trait in active),
         )
 
 

@@ -1,4 +1,4 @@
-"""What a search for jobs asks for, and which jobs that means."""
+"""Searches for jobs: a query decoded, and which jobs match it."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ class Search:
         return self.text in str(job.request.get("title") or "").casefold()
 
 
-def read_search(given: Mapping[str, list[str]], dialect: frozenset[str]) -> tuple[Search, list[str]]:
+def read_search(given: Mapping[str, list[str]], active: frozenset[str]) -> tuple[Search, list[str]]:
     """Decode the query of a search; return it and what is wrong with it.
 
     Args:
         given: Parameter name to its values; the last one counts, except for `status`.
-        dialect: The traits of the simulator.
+        active: The traits of the simulator.
     """
     problems: list[str] = []
     last = {name: values[-1] for name, values in given.items()}
     search = Search(
         workflow_id=last.get("workflowId", ""),
-        statuses=_read_statuses(given.get("status", []), dialect),
+        statuses=_read_statuses(given.get("status", []), active),
         text=last.get("query", "").casefold(),
         start=_read_moment("startDate", last, problems),
         end=_read_moment("endDate", last, problems),
@@ -86,12 +86,12 @@ def read_search(given: Mapping[str, list[str]], dialect: frozenset[str]) -> tupl
     return search, problems
 
 
-def _read_statuses(given: list[str], dialect: frozenset[str]) -> frozenset[str]:
+def _read_statuses(given: list[str], active: frozenset[str]) -> frozenset[str]:
     """Return the statuses asked for: the parameter repeated, joined by commas, or both."""
-    if traits.SEARCH_JOINED_ONLY in dialect:
+    if traits.SEARCH_JOINED_ONLY in active:
         given = given[-1:]
     # Not split, a list that is joined by commas is no status, and is refused as one.
-    splits = traits.SEARCH_REPEATED_ONLY not in dialect
+    splits = traits.SEARCH_REPEATED_ONLY not in active
     pieces = [piece for text in given for piece in (text.split(",") if splits else [text])]
     # Under `spaced_status` a status is shown with a space, so it can be asked for like that.
     return frozenset(piece.strip().replace(" ", "_") for piece in pieces)

@@ -1,4 +1,4 @@
-"""Seeded draws: the simulator's only source of chance.
+"""Random values that are a function of the seed and of what they are about: the only source of chance here.
 
 A draw is a pure function of what it is about (seed, whose it is, what for, the how-many-eth time), never of a
 generator shared by many requests. So a run can be repeated whatever the order in which its requests arrive.

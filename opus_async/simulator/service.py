@@ -1,4 +1,4 @@
-"""What the service does, whichever generation of the API asks for it.
+"""The operations behind both generations of the API.
 
 The generations (`v0`, `v1`) know paths, the fields of a request and the form of an answer; what happens
 behind them is here, once: what is found, what is refused whatever it is called, and above all the one place
@@ -43,7 +43,7 @@ _NOUNS: dict[Generation, str] = {"v0": "Job", "v1": "Case"}
 
 
 class Service:
-    """What is behind the endpoints of one generation.
+    """The operations of one generation of the API.
 
     Args:
         world: What the simulator knows.
@@ -52,8 +52,8 @@ class Service:
 
     def __init__(self, world: SimulatorState, generation: Generation) -> None:
         self._world = world
-        self._dialect = world.config.traits
-        self._status_bodies = status_bodies(self._dialect)
+        self._traits = world.config.traits
+        self._status_bodies = status_bodies(self._traits)
         self._generation: Generation = generation
         self.noun = _NOUNS[generation]
         """What a job is called in messages, with a capital."""
@@ -84,13 +84,13 @@ class Service:
 
         Args:
             call: The workflow's id as argument, the version in its query.
-            default: The form of this generation when the dialect names none.
+            default: The form of this generation when no trait names one.
         """
-        if traits.SCHEMA_RETIRED in self._dialect:
+        if traits.SCHEMA_RETIRED in self._traits:
             raise Refusal(SERVER_ERROR, "V1 workflow details are no longer supported")
         workflow = self.find_workflow(call.argument)
         version = asked_version(workflow, call)
-        shape = Shape.of(self._dialect, default)
+        shape = Shape.of(self._traits, default)
         return Answer(OK, self._world.workflows.details(workflow, version, shape))
 
     def open_job(self, workflow: Workflow, body: Mapping[str, Any]) -> Job:
@@ -134,7 +134,7 @@ class Service:
             raise Refusal(BAD_REQUEST, problems)
         if job.execute_requests == 1 and (answer := self._first_attempt()):
             return answer
-        if traits.EXECUTE_REPEAT_REFUSED in self._dialect and job.executions:
+        if traits.EXECUTE_REPEAT_REFUSED in self._traits and job.executions:
             raise Refusal(CONFLICT, f"{self.noun} execution has already been started")
         self.accept(job, payload, callback_url)
         return None
@@ -150,16 +150,16 @@ class Service:
         world.callback_sender.expect(job)
 
     def started(self, answer: Mapping[str, Any]) -> Answer:
-        """Answer an accepted execute: as the generation says it, or in the words of the dialect."""
-        if traits.EXECUTE_200 in self._dialect:
+        """Answer an accepted execute: as the generation says it, or as a trait does."""
+        if traits.EXECUTE_200 in self._traits:
             return to_json({"statusCode": OK, "message": "Job Started"})
         return to_json(answer, CREATED)
 
     def _first_attempt(self) -> Answer | None:
-        """Return what the dialect answers to the first execute of a job instead of starting it."""
-        if traits.EXECUTE_INNER_ERROR in self._dialect:
+        """Return what a trait answers to the first execute of a job instead of starting it, or None."""
+        if traits.EXECUTE_INNER_ERROR in self._traits:
             return to_json({"statusCode": 500, "message": "Request failed with status code 422"})
-        if traits.EXECUTE_ERROR_OBJECT in self._dialect:
+        if traits.EXECUTE_ERROR_OBJECT in self._traits:
             reason = {"reason": "The workflow engine did not take the payload"}
             return to_json({"success": False, "message": "Execution was not started", "error": reason})
         return None
@@ -171,27 +171,27 @@ class Service:
         return Answer(OK, self._status_bodies[QUEUED if status == PENDING and job.run else status])
 
     def late_results(self, job: Job) -> Answer | None:
-        """Count a question for the results of a completed job; return 202 while they are said to be late.
+        """Count a request for the results of a completed job; return 202 while a trait delays them.
 
         Raises:
-            Refusal: With 500, if the dialect lets the first question fail.
+            Refusal: With 500, if a trait lets the first question fail.
         """
         job.result_reads += 1
-        if traits.RESULTS_FAIL_ONCE in self._dialect and job.result_reads == 1:
+        if traits.RESULTS_FAIL_ONCE in self._traits and job.result_reads == 1:
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")
-        if traits.RESULTS_LATE in self._dialect and job.result_reads <= LATE_ANSWERS:
+        if traits.RESULTS_LATE in self._traits and job.result_reads <= LATE_ANSWERS:
             return not_yet(job.result_reads)
         return None
 
     def audit_instead(self) -> Answer | None:
-        """Return what the dialect answers to a question for an audit that exists, or None for the audit.
+        """Return what a trait answers to a question for an audit that exists, or None for the audit.
 
         Raises:
-            Refusal: With 404, if the dialect has no audits.
+            Refusal: With 404, if a trait says that there are no audits.
         """
-        if traits.AUDIT_MISSING in self._dialect:
+        if traits.AUDIT_MISSING in self._traits:
             raise Refusal(NOT_FOUND, NO_AUDIT)
-        return html_error(HTTPStatus.BAD_GATEWAY) if traits.AUDIT_HTML in self._dialect else None
+        return html_error(HTTPStatus.BAD_GATEWAY) if traits.AUDIT_HTML in self._traits else None
 
     def outputs(self, job: Job) -> dict[str, dict[str, Any]]:
         """Return the outputs of a job: variable name to value, type and displayName."""
@@ -210,13 +210,13 @@ class Service:
         """
         if strange := unknown_fields(body, known):
             self._world.strange_fields.update(f"{operation}.{name}" for name in strange)
-            if traits.UNKNOWN_FIELDS_REFUSED in self._dialect:
+            if traits.UNKNOWN_FIELDS_REFUSED in self._traits:
                 problems = problems + [f"property {name} should not exist" for name in strange]
         if problems:
             raise Refusal(BAD_REQUEST, problems)
 
     def by_job(self, row: str, *, field: str = "", unstarted: str = "") -> Callable[[Call], tuple[str, str]]:
-        """Name calls by their job's identity, which does not depend on the order in which jobs were made.
+        """Identify calls by their job's identity, which does not depend on the order in which jobs were made.
 
         Args:
             row: The row of the fault table.
@@ -235,7 +235,7 @@ class Service:
 
     def shown_id(self, job: Job) -> str | int:
         """Return a job's id as answers show it."""
-        numeric = {traits.NUMERIC_IDS, traits.HUGE_IDS} & self._dialect
+        numeric = {traits.NUMERIC_IDS, traits.HUGE_IDS} & self._traits
         return int(job.job_id) if numeric else job.job_id
 
 

@@ -1,8 +1,7 @@
-"""Dialect traits: the ways in which a real server was seen to differ from the newest documentation.
+"""Traits: the named ways in which a real server was seen to differ from the newest documentation.
 
-The simulator without traits answers as the newest vendor pages say. A trait is one named departure from
-that; a set of them is a dialect. This module is the list of names; the behaviour is where the answer is
-made.
+The simulator without traits answers as the newest vendor pages say; a trait is one departure from that. This
+module is the list of names; the behaviour is where the answer is made.
 """
 
 from __future__ import annotations

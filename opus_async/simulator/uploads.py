@@ -1,4 +1,4 @@
-"""Upload slots: what was presigned, and what the bytes told once they arrived."""
+"""Upload slots: what was presigned, and what is known of the bytes once they arrived."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class JobsApi:
 
     def __init__(self, world: SimulatorState) -> None:
         self._world = world
-        self._dialect = world.config.traits
+        self._traits = world.config.traits
         self._service = Service(world, "v0")
         by_job = self._service.by_job
         self._posts = {
@@ -100,7 +100,7 @@ class JobsApi:
 
     def presign(self, call: Call) -> Answer:
         """POST /job/file/upload."""
-        body, required = call.body, traits.PRESIGN_NEEDS_WORKFLOW in self._dialect
+        body, required = call.body, traits.PRESIGN_NEEDS_WORKFLOW in self._traits
         problems = check_presign(body, workflow_required=required)
         self._service.refuse(problems, "presign", body, PRESIGN_FIELDS)
         return self._service.presign(call)
@@ -108,7 +108,7 @@ class JobsApi:
     def execute(self, call: Call) -> Answer:
         """POST /job/execute."""
         body, service = call.body, self._service
-        required = traits.CALLBACK_REQUIRED in self._dialect
+        required = traits.CALLBACK_REQUIRED in self._traits
         service.refuse(check_execute(body, callback_required=required), "execute", body, EXECUTE_FIELDS)
         job = service.find_job(body["jobExecutionId"])
         refused = service.execute(job, body["jobPayloadSchemaInstance"], body.get("callbackUrl"))
@@ -120,7 +120,7 @@ class JobsApi:
             "message": "Job execution has been started",
             "jobExecutionId": self._service.shown_id(job),
         }
-        if traits.EXECUTE_ECHO in self._dialect:
+        if traits.EXECUTE_ECHO in self._traits:
             answer["jobPayloadSchemaInstance"] = job.inputs
         return self._service.started(answer)
 
@@ -139,12 +139,12 @@ class JobsApi:
         if status != COMPLETED:
             raise Refusal(BAD_REQUEST, f"Job results are available after COMPLETED; the job is {status}")
         late = self._service.late_results(job)
-        return late or to_json(shape(job, self._service.outputs(job), self._dialect))
+        return late or to_json(shape(job, self._service.outputs(job), self._traits))
 
     def audit(self, call: Call) -> Answer:
         """GET /job/{jobExecutionId}/audit."""
         job = self._service.find_job(call.argument)
         instead = self._service.audit_instead()
         return instead or to_json(
-            audit_at(job, self._world.clock(), self._dialect, lambda: self._service.outputs(job))
+            audit_at(job, self._world.clock(), self._traits, lambda: self._service.outputs(job))
         )

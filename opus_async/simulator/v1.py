@@ -39,7 +39,7 @@ class CasesApi:
 
     def __init__(self, world: SimulatorState) -> None:
         self._world = world
-        self._dialect = world.config.traits
+        self._traits = world.config.traits
         self._service = Service(world, "v1")
         by_job = self._service.by_job
         self._posts = {
@@ -118,7 +118,7 @@ class CasesApi:
         if status != COMPLETED:
             raise Refusal(BAD_REQUEST, f"Case results are available after COMPLETED; the case is {status}")
         late = self._service.late_results(case)
-        return late or to_json(shape(case, self._service.outputs(case), self._dialect))
+        return late or to_json(shape(case, self._service.outputs(case), self._traits))
 
     def audit(self, call: Call) -> Answer:
         """GET /api/v1/case/{caseId}/audit."""
@@ -126,7 +126,7 @@ class CasesApi:
         if instead := self._service.audit_instead():
             return instead
         service, now = self._service, self._world.clock()
-        audit = case_audit_at(case, now, self._dialect, lambda: service.outputs(case))
+        audit = case_audit_at(case, now, self._traits, lambda: service.outputs(case))
         if audit is None:
             raise Refusal(NOT_FOUND, NO_AUDIT)
         return to_json(audit)

@@ -1,4 +1,4 @@
-"""What the vendor refuses in the body of a request, as the list of messages of a 400.
+"""Checks the body of a request, and gives what the vendor refuses as the list of messages of a 400.
 
 One function per operation, from the decoded body to messages; an empty list is a good body. The values
 inside an execute payload are judged in `payload`.

@@ -1,4 +1,4 @@
-"""What both servers share: the configuration, the clock, the jobs, the uploads, the counters."""
+"""The state of a simulator, which both of its servers share: settings, clock, jobs, uploads, counters."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SimulatorState:
     callback_sender: CallbackSender = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the sender of callbacks: it counts here and reads the results of jobs."""
+        """Make the sender of callbacks, which counts here and reads the results of jobs."""
         self.callback_sender = CallbackSender(
             self.config,
             self.clock,
@@ -73,7 +73,7 @@ class SimulatorState:
 
     @classmethod
     def create(cls, config: SimulatorConfig, clock: Callable[[], float], storage_host: str) -> SimulatorState:
-        """Make the world of one simulator.
+        """Make the state of a new simulator.
 
         Args:
             config: What it is started with.

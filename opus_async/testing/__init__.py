@@ -1,4 +1,4 @@
-"""What we hand to users' test suites: an Opus to run against, and polls that do not make tests wait.
+"""For users' test suites: a simulated Opus as a pytest fixture, and polling that does not make tests wait.
 
 The pytest plugin (``opus_async.testing.plugin``, found by pytest by itself) gives the fixtures
 ``opus_simulator`` and ``opus_client``. Loaded in every pytest run of whoever installed us: nothing heavy is
@@ -15,7 +15,7 @@ __all__ = ["quick_polls"]
 
 @contextlib.contextmanager
 def quick_polls(lag: float = 0.02) -> Iterator[None]:
-    """Let jobs be asked about much more often than is decent towards a real platform.
+    """Poll jobs far more often than a real platform should be, for as long as a ``with`` block lasts.
 
     Args:
         lag: The mean delay of noticing the end of a job, in seconds.

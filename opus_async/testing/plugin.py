@@ -1,7 +1,7 @@
-"""The pytest plugin, and its fixtures.
+"""The pytest plugin: fixtures for tests that run workflows.
 
 ``opus_simulator``
-    An Opus on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,
+    A simulator on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,
     ``.state()``. Override ``opus_simulator_config`` to change what it is like.
 ``opus_client``
     An ``OpusClient`` bound to it, closed after the test. Needs pytest-asyncio.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def opus_simulator_config() -> SimulatorConfig:
-    """What the simulator is like; override it in a conftest.py to have failures, faults or slow jobs."""
+    """The settings of the simulator; override it in a conftest.py to have failures, faults or slow jobs."""
     from opus_async.simulator import SimulatorConfig
 
     return SimulatorConfig(run_time=0.05)
@@ -33,7 +33,7 @@ def opus_simulator_config() -> SimulatorConfig:
 
 @pytest.fixture(scope="session")
 def opus_simulator(opus_simulator_config: SimulatorConfig) -> Iterator[SimulatorProcess]:
-    """An Opus on loopback, in its own process."""
+    """A simulator on loopback, in its own process."""
     from opus_async.simulator import SimulatorProcess
 
     with SimulatorProcess(opus_simulator_config) as simulator:
@@ -46,14 +46,14 @@ except ImportError:
 
     @pytest.fixture
     def opus_client() -> None:
-        """Say what is missing."""
+        """Fail, and say which package is missing."""
         pytest.fail("the opus_client fixture needs pytest-asyncio: pip install pytest-asyncio")
 
 else:
 
     @async_fixture(name="opus_client")
     async def _opus_client(opus_simulator: SimulatorProcess) -> AsyncIterator[OpusClient]:
-        """A client bound to the simulator, that polls often and does not linger over lost answers."""
+        """A client of the simulator that polls often and settles lost answers quickly."""
         from opus_async import OpusClient, RetryPolicy
 
         policy = RetryPolicy(base=0.02, execute_grace=0.5)

@@ -60,7 +60,7 @@ def client_of(opus):
     options = settings()
     options["retry"] = options["retry"].model_copy(update={"attempts": 3, "outage": 600.0})
     client = OpusClient(KEY, base_url=opus.base_url, **options)
-    client._http._max_answer_bytes = 1_000_000
+    client._network.http._max_answer_bytes = 1_000_000
     return client
 
 

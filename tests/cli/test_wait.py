@@ -135,6 +135,6 @@ def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus):
     with serving(answer) as port:
         said = opus("wait", "2514", "--timeout", "3", env=at(port))
     assert (said.code, said.out) == (1, "")
-    assert stages(said) == ["watch", "results"]
-    assert "No outcome after 3 s: it is COMPLETED." in said.err
+    assert stages(said) == ["watch", "results", "done"]
+    assert "No outcome after 3 s; it ended as COMPLETED, and only what it left is missing" in said.err
     assert "what it left, once more: opus-async wait 2514\n" in said.err

@@ -39,7 +39,7 @@ class Gatekeeper:
 
     def client(self, server) -> OpusClient:
         client = OpusClient(server.service_key, base_url=server.base_url, **settings())
-        client._api._auth = RenewingAuth(self.log_in)
+        client._api._sender._auth = RenewingAuth(self.log_in)
         return client
 
 

@@ -90,10 +90,10 @@ async def test_a_token_that_is_not_ours_wakes_nobody():
         "é.é",
     ]
     wrong += [f"{name}.\udcff", "%FF.%FF", "____.____"]
-    assert [receiver.hear(token) for token in wrong] == [404] * len(wrong)
+    assert [receiver.handle_token(token) for token in wrong] == [404] * len(wrong)
     assert woken == []
     assert receiver.counts.refused == len(wrong)
-    assert receiver.hear(mine) == 204
+    assert receiver.handle_token(mine) == 204
 
 
 async def test_the_same_secret_makes_the_same_urls_in_another_process():
@@ -110,10 +110,10 @@ async def test_a_second_call_within_a_second_is_not_another_one(monkeypatch):
     receiver = CallbackReceiver("https://x.example")
     receiver.attach(woken.append)
     token = receiver.url_for("1").rpartition("/")[2]
-    assert [receiver.hear(token) for _ in range(5)] == [204] * 5
+    assert [receiver.handle_token(token) for _ in range(5)] == [204] * 5
     assert (woken, receiver.counts.repeated) == (["1"], 4)
     clock[0] += 1.0
-    assert receiver.hear(token) == 204
+    assert receiver.handle_token(token) == 204
     assert woken == ["1", "1"]
 
 
@@ -123,12 +123,12 @@ async def test_calls_beyond_the_rate_are_turned_away_and_the_memory_is_bounded(m
     monkeypatch.setattr(callbacks, "REMEMBERED", 20)
     receiver = CallbackReceiver("https://x.example", rate=10)
     tokens = [receiver.url_for(str(number)).rpartition("/")[2] for number in range(100)]
-    assert [receiver.hear(token) for token in tokens[:12]] == [204] * 10 + [429] * 2
+    assert [receiver.handle_token(token) for token in tokens[:12]] == [204] * 10 + [429] * 2
     clock[0] += 1.0
-    assert [receiver.hear(token) for token in tokens[12:24]] == [204] * 10 + [429] * 2
+    assert [receiver.handle_token(token) for token in tokens[12:24]] == [204] * 10 + [429] * 2
     clock[0] += 1.0
     for token in tokens[24:34]:
-        assert receiver.hear(token) == 204
+        assert receiver.handle_token(token) == 204
     assert len(receiver._last) == 20
     assert receiver.counts.throttled == 4
 
@@ -152,7 +152,7 @@ async def test_secrets_of_a_receiver_are_not_shown(caplog):
     receiver = CallbackReceiver("https://me.example.com", secret="a-secret-of-mine-0123456789")
     async with receiver.listening() as _:
         token = receiver.url_for("1").rpartition("/")[2]
-        receiver.hear(token)
+        receiver.handle_token(token)
         proof = token.partition(".")[2]
         shown = f"{receiver!r} {receiver.counts}"
     assert "a-secret" not in shown + caplog.text
@@ -208,7 +208,7 @@ async def test_two_platforms_may_number_their_jobs_alike():
     receiver.attach(here.append, "here")
     receiver.attach(there.append, "there")
     for platform in ("here", "there"):
-        assert receiver.hear(receiver.url_for("2514", platform).rpartition("/")[2]) == 204
+        assert receiver.handle_token(receiver.url_for("2514", platform).rpartition("/")[2]) == 204
     assert (here, there, receiver.counts.accepted) == (["2514"], ["2514"], 2)
     receiver.detach(here.append, "here")
     receiver.detach(there.append, "there")

@@ -348,7 +348,7 @@ async def test_a_thousand_cancelled_runs_leave_the_client_as_good_as_new(simulat
             *(cancelled_after(count + extra, opus.run(TEXT, {"Text": f"{count}"})) for extra in range(5))
         )
     assert len(opus._watcher) == 0
-    assert opus._gate.in_use == 0
-    assert opus._gate.waiting == 0
+    assert opus._network.limiter.in_use == 0
+    assert opus._network.limiter.waiting == 0
     assert (await opus.run(TEXT, {"Text": "last"}, timeout=5)).ok
     assert simulator.state()["counters"]["executed_twice"] == []

@@ -63,7 +63,7 @@ async def test_a_forked_child_that_leaves_its_parents_client_closes_nothing(simu
         await opus.workflows.get(TEXT)
         assert "closed" in in_a_fork(leave)
         assert (await opus.run(TEXT, {"Text": "x"})).ok
-        assert len(opus._http._session.open().connector._conns) == 1
+        assert len(opus._network.http._session.open().connector._conns) == 1
 
 
 async def test_a_forked_child_makes_a_client_of_its_own(simulator):

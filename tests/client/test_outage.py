@@ -109,7 +109,7 @@ async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_clien
         assert "status page" in str(outcome.error)
     assert [event.state for event in trouble.told] == [HostState.DOWN, HostState.GIVEN_UP]
     await cable.plug_in()
-    await until(lambda: opus._breaker.probe_delay == 0, 30)
+    await until(lambda: opus._network.breaker.probe_delay == 0, 30)
     assert (await opus.workflows.get(TEXT)).inputs
     assert not trouble.down
 

@@ -160,7 +160,7 @@ async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
         opus.files,
         opus.workflows,
         opus._api,
-        opus._http,
+        opus._network,
         opus._uploader,
         opus._watcher,
     ]

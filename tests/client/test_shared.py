@@ -151,7 +151,7 @@ BLIP = (JobStatus("UNKNOWN", raw="null"), ())
 
 
 async def standings(looks, job_id, count):
-    return [await looks.standing(job_id, LATEST) for _ in range(count)]
+    return [await looks.check(job_id, LATEST) for _ in range(count)]
 
 
 async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():

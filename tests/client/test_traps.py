@@ -170,6 +170,15 @@ async def test_trap_6_a_key_without_its_underscore_is_hinted_at_and_never_shown(
     assert bare not in "".join(said)
 
 
+async def test_key_problem_is_not_told_where_the_path_is_for_browsers_only(simulate, connect):
+    simulator = await simulate(traits=frozenset({"browser_only"}))
+    with pytest.warns(UserWarning, match="leading underscore"):
+        opus = connect(simulator, key=simulator.service_key.removeprefix("_"))
+    with pytest.raises(AuthenticationError, match="for browsers only") as caught:
+        await opus.workflows.get(TEXT)
+    assert "underscore" not in str(caught.value)
+
+
 @pytest.mark.parametrize("around", ["{}\n", "  {}", "\t{} \r\n"])
 async def test_trap_6_space_around_a_key_is_trimmed(handmade, connect, around):
     server = await handmade()

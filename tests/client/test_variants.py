@@ -233,7 +233,7 @@ async def test_a_generation_that_is_sick_or_shut_is_passed_by_for_one_that_answe
         base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         retry = QUICK.model_copy(update={"attempts": 2})
         async with OpusClient(KEY, base_url=base_url, api="auto", retry=retry) as opus:
-            assert (await opus._api.dialect()).name == "v1", body
+            assert (await opus._api.versions.version()).name == "v1", body
         await runner.cleanup()
 
 

@@ -18,9 +18,11 @@ from opus_async.errors import (
     ServerError,
     ValidationFailed,
 )
-from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, error_from, json_of, retry_after
+from opus_async.opus.protocol.api_errors import error_from
 from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.json_bodies import json_of
+from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 
 KEY = "_" + "0123456789abcdef" * 6
 SIGNED = (
@@ -55,7 +57,7 @@ PAGE = b"""<!DOCTYPE html>
     ],
 )
 def test_the_status_decides_the_class(answer, status, kind):
-    error = error_from(answer({"statusCode": status, "message": "why"}, status), 0.0)
+    error = error_from(answer({"statusCode": status, "message": "why"}, status))
     assert type(error) is kind
     assert error.status == status
     assert "why" in error.message
@@ -78,7 +80,7 @@ def test_the_status_decides_the_class(answer, status, kind):
 )
 @pytest.mark.parametrize("status", [403, 429])
 def test_a_quota_that_is_used_up_is_told_by_words_that_can_mean_nothing_else(answer, body, status):
-    error = error_from(answer({"statusCode": status, **body}, status), 0.0)
+    error = error_from(answer({"statusCode": status, **body}, status))
     assert type(error) is QuotaExhausted
     assert error.status == status
     assert "is used up" in error.message
@@ -102,16 +104,16 @@ def test_a_quota_that_is_used_up_is_told_by_words_that_can_mean_nothing_else(ans
 )
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (429, RateLimited)])
 def test_any_other_refusal_stays_what_its_status_says(answer, body, status, kind):
-    assert type(error_from(answer({"statusCode": status, **body}, status), 0.0)) is kind
+    assert type(error_from(answer({"statusCode": status, **body}, status))) is kind
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
 def test_words_of_a_quota_mean_nothing_with_another_status(answer, status):
-    assert not isinstance(error_from(answer({"message": "Quota exceeded"}, status), 0.0), QuotaExhausted)
+    assert not isinstance(error_from(answer({"message": "Quota exceeded"}, status)), QuotaExhausted)
 
 
 def test_a_budget_that_is_used_up_needs_no_words(answer):
-    error = error_from(answer(b"", 402), 0.0)
+    error = error_from(answer(b"", 402))
     assert type(error) is QuotaExhausted
     assert "Nothing will be accepted until it is raised" in error.message
 
@@ -122,7 +124,7 @@ def test_trap_1_every_message_of_a_list_is_told(answer):
         "message": ["callbackUrl must be a URL address", "title must be a string"],
         "error": "Bad Request",
     }
-    error = error_from(answer(body, 400), 0.0)
+    error = error_from(answer(body, 400))
     assert error.detail == "callbackUrl must be a URL address; title must be a string"
     assert error.detail in str(error)
 
@@ -166,7 +168,7 @@ def test_trap_1_every_message_of_a_list_is_told(answer):
     ],
 )
 def test_trap_2_every_body_becomes_readable(answer, body, detail, code):
-    error = error_from(answer(body, 400), 0.0)
+    error = error_from(answer(body, 400))
     if detail is not None:
         assert error.detail == detail
     assert error.detail in error.message
@@ -176,18 +178,18 @@ def test_trap_2_every_body_becomes_readable(answer, body, detail, code):
 
 
 def test_the_generation_limit_is_told(answer):
-    error = error_from(answer({"scope": "workspace", "limit": 20, "active": 20}, 429), 0.0)
+    error = error_from(answer({"scope": "workspace", "limit": 20, "active": 20}, 429))
     assert '"limit": 20' in error.message
 
 
 def test_a_reason_beside_the_message_is_told_too(answer):
-    error = error_from(answer({"message": "was not started", "error": {"reason": "no credit"}}, 400), 0.0)
+    error = error_from(answer({"message": "was not started", "error": {"reason": "no credit"}}, 400))
     assert "was not started" in error.detail
     assert "no credit" in error.detail
 
 
 def test_trap_3_a_gateways_page_is_a_short_server_error(answer):
-    error = error_from(answer(PAGE, 502), 0.0)
+    error = error_from(answer(PAGE, 502))
     assert isinstance(error, ServerError)
     assert (error.status, error.detail) == (502, "502 Bad Gateway")
     assert "alert" not in str(error)
@@ -204,43 +206,32 @@ def test_trap_3_a_gateways_page_is_a_short_server_error(answer):
     ],
 )
 def test_a_401_tells_which_of_three_it_is(answer, said, expected):
-    assert expected in error_from(answer({"message": said}, 401), 0.0).message
-
-
-@pytest.mark.parametrize("said", ["API key is required", "Invalid or expired API key"])
-def test_trap_6_a_401_ends_with_what_is_known_of_the_key(answer, said):
-    error = error_from(answer({"message": said}, 401), 0.0, hint="it lost its leading underscore")
-    assert "it lost its leading underscore" in error.message
-
-
-def test_a_hint_on_the_key_is_no_use_where_the_key_is_fine(answer):
-    error = error_from(answer({"message": "No auth cookie provided"}, 401), 0.0, hint="underscore")
-    assert "underscore" not in error.message
+    assert expected in error_from(answer({"message": said}, 401)).message
 
 
 @pytest.mark.parametrize(
     "header", ["x-request-id", "X-Request-Id", "x-amzn-requestid", "cf-ray", "X-Amzn-Trace-Id"]
 )
 def test_the_request_id_is_kept_for_support(header):
-    error = error_from(ApiResponse(status=500, headers={header: "req-1"}), 0.0)
+    error = error_from(ApiResponse(status=500, headers={header: "req-1"}))
     assert error.request_id == "req-1"
     assert "req-1" in str(error)
 
 
 def test_a_request_id_that_is_blank_is_none():
-    assert error_from(ApiResponse(status=500, headers={"x-request-id": "\x00 "}), 0.0).request_id is None
+    assert error_from(ApiResponse(status=500, headers={"x-request-id": "\x00 "})).request_id is None
     both = {"x-request-id": " ", "cf-ray": "ray-1"}
-    assert error_from(ApiResponse(status=500, headers=both), 0.0).request_id == "ray-1"
+    assert error_from(ApiResponse(status=500, headers=both)).request_id == "ray-1"
 
 
 def test_an_error_tells_the_request_without_its_query(answer):
-    error = error_from(answer({}, 404), 0.0)
+    error = error_from(answer({}, 404))
     assert (error.method, error.url, error.attempt) == ("GET", "https://opus.invalid/job/1", 1)
     assert "secret" not in str(error)
 
 
 def test_an_inner_status_goes_before_the_outer(answer):
-    error = error_from(answer({"statusCode": 500, "message": "m"}), 0.0, status=500)
+    error = error_from(answer({"statusCode": 500, "message": "m"}), status=500)
     assert (type(error), error.status) == (ServerError, 500)
 
 
@@ -269,22 +260,16 @@ def test_an_inner_status_goes_before_the_outer(answer):
     ],
 )
 def test_trap_4_the_body_asks_for_a_wait(value, expected):
-    assert retry_after({}, {"metadata": {"retryAfterSeconds": value}}, 0.0) == expected
-    assert retry_after({}, {"retryAfterSeconds": value}, 0.0) == expected
+    assert retry_after({}, {"metadata": {"retryAfterSeconds": value}}) == expected
+    assert retry_after({}, {"retryAfterSeconds": value}) == expected
 
 
-@pytest.mark.parametrize(
-    "body", [None, [], "x", {}, {"metadata": None}, {"metadata": [1]}, b"", b"<p>", b"{}"]
-)
+@pytest.mark.parametrize("body", [None, [], "x", {}, {"metadata": None}, {"metadata": [1]}])
 def test_a_body_that_asks_for_nothing(body):
-    assert retry_after({}, body, 0.0) is None
+    assert retry_after({}, body) is None
 
 
-def test_the_body_can_be_given_as_bytes():
-    assert retry_after({}, b'{"metadata": {"retryAfterSeconds": 2}}', None) == 2.0
-
-
-NOW = 1767225600.0  # Thu, 01 Jan 2026 00:00:00 GMT
+NOW = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
 
 
 @pytest.mark.parametrize(
@@ -312,28 +297,27 @@ NOW = 1767225600.0  # Thu, 01 Jan 2026 00:00:00 GMT
     ],
 )
 def test_trap_5_the_header_asks_for_a_wait(headers, expected):
-    assert retry_after(headers, None, NOW) == expected
+    assert retry_after({**headers, **NOW}, None) == expected
 
 
 def test_a_date_is_measured_by_the_clock_that_wrote_it():
     headers = {"Retry-After": "Thu, 01 Jan 2026 00:00:07 GMT", "Date": "Thu, 01 Jan 2026 00:00:05 GMT"}
-    assert retry_after(headers, None, NOW - 3600) == 2.0
-    assert retry_after(headers, None, None) == 2.0
+    assert retry_after(headers, None) == 2.0
 
 
 def test_a_date_without_any_clock_is_no_wait():
-    assert retry_after({"Retry-After": "Thu, 01 Jan 2026 00:00:07 GMT"}, None, None) is None
+    assert retry_after({"Retry-After": "Thu, 01 Jan 2026 00:00:07 GMT"}, None) is None
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(2, 2.0), (0, 0.0), (-1, 9.0), (None, 9.0)])
 def test_trap_5_a_usable_wait_in_the_body_wins(seconds, expected):
     body = {"metadata": {"retryAfterSeconds": seconds}}
-    assert retry_after({"Retry-After": "9"}, body, NOW) == expected
+    assert retry_after({"Retry-After": "9"}, body) == expected
 
 
 def test_an_error_carries_the_wait(answer):
-    assert error_from(answer({}, 429, Retry_After="3"), 0.0).retry_after == 3.0
-    assert error_from(answer({}, 503), 0.0).retry_after is None
+    assert error_from(answer({}, 429, Retry_After="3")).retry_after == 3.0
+    assert error_from(answer({}, 503)).retry_after is None
 
 
 # -- no secrets --------------------------------------------------------------------------------------------
@@ -361,7 +345,7 @@ def test_an_error_carries_the_wait(answer):
 def test_a_secret_that_a_body_quotes_goes_into_no_error(answer, text, form):
     body = {"json": {"message": text}, "list": [text], "text": text.encode(), "header": {}}[form]
     headers = {"x_request_id": text} if form == "header" else {}
-    error = error_from(answer(body, 400, **headers), 0.0)
+    error = error_from(answer(body, 400, **headers))
     shown = " ".join((str(error), repr(error), error.detail, repr(vars(error))))
     for secret in (KEY[1:], KEY[1:].upper(), "AKIA", "00aa11bb"):
         assert secret not in shown

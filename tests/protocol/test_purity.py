@@ -18,6 +18,7 @@ OURS = (
     "opus_async.input_names",
     "opus_async.input_problems",
     "opus_async.models",
+    "opus_async.opus.errors",
     "opus_async.opus.protocol",
     "opus_async.redaction",
     "opus_async.text",

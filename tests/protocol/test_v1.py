@@ -17,7 +17,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import JobStatus
-from opus_async.opus.protocol.api_errors import RetiredPath
+from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_versions import api_versions
 from opus_async.opus.protocol.requests import UNUSED_CALLBACK
@@ -254,7 +254,7 @@ NOWHERE = {"statusCode": 404, "message": "Cannot GET /job/0/status/opus-async-no
 def test_who_answers_a_probe_is_told_by_its_words(  # noqa: PLR0917 - the columns of the table
     generation, answer, status, body, nowhere, speaks
 ):
-    assert generation().speaks(answer(body, status=status), answer(nowhere, status=404)) is speaks
+    assert generation().matches(answer(body, status=status), answer(nowhere, status=404)) is speaks
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_who_answers_a_probe_is_told_by_its_words(  # noqa: PLR0917 - the column
 def test_an_answer_that_decides_nothing_is_raised(v1, answer, status, error):
     said = answer({"statusCode": status, "message": "Cannot get status: down"}, status=status)
     with pytest.raises(error):
-        v1.speaks(said, answer(NOWHERE, status=404))
+        v1.matches(said, answer(NOWHERE, status=404))
 
 
 def test_a_probe_asks_for_a_job_that_nobody_has(v0, v1):
     assert (v0.probe().path, v1.probe().path) == ("/job/0/status", "/api/v1/case/0/status")
-    assert v0.nowhere().path == "/job/0/status/opus-async-nowhere"
+    assert v0.control_request().path == "/job/0/status/opus-async-nowhere"
     assert v0.probe().operation == "probe"
 
 

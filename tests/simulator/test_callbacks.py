@@ -25,7 +25,7 @@ from opus_async.simulator.callback_plans import (
     PROFILES,
     REPLACED,
     plan,
-    target_of,
+    target_url,
     write_body,
 )
 from opus_async.simulator.callbacks import AT_ONCE, loopback_target, origin
@@ -396,13 +396,13 @@ def planned(name, number=0, seed=0):
 )
 def test_profiles(name, earliest, latest, posts):
     plans = [planned(name, number) for number in range(200)]
-    honest = [[posting for posting in one if not posting.lies] for one in plans]
+    honest = [[posting for posting in one if not posting.forged] for one in plans]
     assert {len(one) for one in honest} == {posts}
     assert all(earliest <= posting.moment <= latest for one in honest for posting in one)
     assert {posting.form for one in honest for posting in one} <= set(PROFILES[name].bodies)
-    lies = [posting for one in plans for posting in one if posting.lies]
+    lies = [posting for one in plans for posting in one if posting.forged]
     assert all(RUN.accepted_at <= posting.moment < END for posting in lies)
-    assert {posting.aim for posting in lies} == (
+    assert {posting.target for posting in lies} == (
         {EXACT, CHANGED, REPLACED, CUT} if name == "forged" else set()
     )
 
@@ -448,11 +448,11 @@ def test_a_run_ends_when_it_says(work, waiting, failing_node):
 )
 def test_neighbours_of_a_path(path, changed, cut):
     url = URL("http://127.0.0.1:5" + path, encoded=True)
-    assert target_of(url, EXACT) is url
-    assert target_of(url, CHANGED).raw_path_qs == changed
-    assert target_of(url, CUT).raw_path_qs == cut
-    replaced = target_of(url, REPLACED, 1)
-    assert replaced != target_of(url, REPLACED, 2)
+    assert target_url(url, EXACT) is url
+    assert target_url(url, CHANGED).raw_path_qs == changed
+    assert target_url(url, CUT).raw_path_qs == cut
+    replaced = target_url(url, REPLACED, 1)
+    assert replaced != target_url(url, REPLACED, 2)
     assert (replaced.raw_path.rpartition("/")[0], replaced.query_string) == (changed.rpartition("/")[0], "")
 
 

@@ -16,17 +16,17 @@ from opus_async.errors import APIError, InvalidInputs, ProtocolError
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobDetail, JobResults, JobStatus, OutputValue, Workflow
 from opus_async.opus.protocol import job_management, undocumented
-from opus_async.opus.protocol.api_errors import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.job_management import JobPage
+from opus_async.opus.protocol.json_bodies import json_or_none
 from opus_async.opus.protocol.payload import bind
+from opus_async.opus.protocol.retry_after import MAX_RETRY_AFTER, retry_after
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.protocol.v0 import V0
 from opus_async.opus.protocol.v1 import V1
 
 LONGEST = 2000
 """Characters of an error: more is no message but a dump."""
-NOW = 1767225600.0
 _VOCABULARY = frozenset(
     {"PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT", "UNKNOWN"}
 )
@@ -258,12 +258,12 @@ def check_bool(value: bool, answer: ApiResponse) -> None:  # noqa: FBT001 - it i
     assert type(value) is bool
 
 
-def read_waits(answer: ApiResponse) -> tuple[float | None, float | None]:
-    return tuple(retry_after(answer.headers, answer.body, now) for now in (None, NOW))
+def read_wait(answer: ApiResponse) -> float | None:
+    return retry_after(answer.headers, json_or_none(answer))
 
 
-def check_waits(waits: tuple[float | None, float | None], answer: ApiResponse) -> None:
-    assert all(is_wait(wait) for wait in waits)
+def check_wait(wait: float | None, answer: ApiResponse) -> None:
+    assert is_wait(wait)
 
 
 def read_texts(answer: ApiResponse) -> tuple[tuple[str, Any], ...]:
@@ -304,8 +304,8 @@ def _of(generation: Any) -> dict[str, Reader]:
     }
 
     def both(answer: ApiResponse) -> bool:
-        generation.speaks(answer, NOWHERE)
-        return generation.speaks(ApiResponse(status=404, body=b'{"message": "Job not found"}'), answer)
+        generation.matches(answer, NOWHERE)
+        return generation.matches(ApiResponse(status=404, body=b'{"message": "Job not found"}'), answer)
 
     speaks = Reader((*REFUSALS, *SHAPES["status"]), both, check_bool)
     return {**readers, f"{generation.name} speaks": speaks}
@@ -319,7 +319,7 @@ READERS = {
     "duplicate": Reader(SHAPES["initiated"], job_management.read_duplicate, check_id),
     "done": Reader(SHAPES["done"], job_management.read_done, check_nothing),
     "download": Reader(SHAPES["download"], undocumented.read_download, check_download),
-    "retry after": Reader(REFUSALS, read_waits, check_waits),
+    "retry after": Reader(REFUSALS, read_wait, check_wait),
     "json in text": Reader((*SHAPES["results"], *SHAPES["audit"]), read_texts, check_texts),
 }
 """Every reader of the protocol by name."""

@@ -12,12 +12,12 @@ from opus_async.config import RetryPolicy, Timeouts
 from opus_async.errors import APIError, ConfigurationError, OpusError, RateLimited
 from opus_async.models import Workflow
 from opus_async.opus.client import OpusClient
-from opus_async.opus.protocol.api_versions import AUTO
 
 PROBE = "0000000000000000"
 """An id that no workflow has: the answer 404 shows that the key was accepted."""
 RETRY_SECONDS = 3.0
 """Seconds over which a call is repeated; what lasts longer is reported."""
+AUTO: connection.Generation = "auto"
 GENERATION, CALL, SCHEMA = "generation", "live call", "input type"
 STEPS = (GENERATION, CALL)
 

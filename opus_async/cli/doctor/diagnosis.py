@@ -13,6 +13,7 @@ from http import HTTPStatus
 from yarl import URL
 
 from opus_async.cli.doctor.checks import Check, bad, good, risk
+from opus_async.error_codes import NextAction
 from opus_async.errors import (
     APIError,
     AuthenticationError,
@@ -26,7 +27,7 @@ from opus_async.errors import (
     ValidationFailed,
 )
 from opus_async.models import Workflow
-from opus_async.opus.protocol.api_errors import RetiredPath, key_is_absent
+from opus_async.opus.errors import RetiredPath
 from opus_async.opus.settings import DEFAULT_BASE_URL, key_problem, resolve_key
 
 _GATEWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
@@ -122,7 +123,7 @@ def _of_key(name: str, error: AuthenticationError, *, works: bool) -> Check:
             f"the key works, but not to read a workflow ({_seen(error)})",
             "try the other generation with --api; if that refuses it too, ask the platform's support",
         )
-    if key_is_absent(error.detail):
+    if error.next_step and error.next_step.action is NextAction.SET_KEY:
         return bad(
             name,
             f"the key was sent and did not arrive ({_seen(error)})",

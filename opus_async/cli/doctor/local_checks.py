@@ -19,8 +19,13 @@ from opus_async.cli.doctor.checks import Check, bad, good, risk
 from opus_async.cli.environment import Loaded
 from opus_async.config import Limits
 from opus_async.errors import ConfigurationError
-from opus_async.opus.protocol import requests
-from opus_async.opus.settings import key_problem, resolve_base_url, resolve_callback, resolve_key
+from opus_async.opus.settings import (
+    check_callback,
+    key_problem,
+    resolve_base_url,
+    resolve_callback,
+    resolve_key,
+)
 from opus_async.transport import open_files
 from opus_async.transport.urls import is_loopback, without_query
 
@@ -114,7 +119,7 @@ def callback_url() -> Check:
     if url is None:
         return good("callback URL", "none: jobs are polled")
     try:
-        requests.callback(url, plain_http=_is_here())
+        check_callback(url, plain_http=_is_here())
     except ConfigurationError as error:
         return bad("callback URL", error.message, "correct OPUS_CALLBACK_URL, or unset it")
     return good("callback URL", f"at {urlsplit(url).hostname}")

@@ -1,4 +1,4 @@
-"""What the Opus wire means: requests built from values, values read from answers.
+"""The Opus wire format: requests built from values, and values read from responses.
 
-Pure: no I/O, no clock, no asyncio, no HTTP library. Every shape of the wire is a row of a table test.
+Pure: no I/O, no clock, no asyncio, no HTTP library. Every shape that was seen is a row of a table test.
 """

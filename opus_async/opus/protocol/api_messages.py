@@ -1,8 +1,8 @@
-"""Requests to the Opus API and its responses, before they have a host and after they came back."""
+"""Requests to the Opus API and its responses, as values without a host and a key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """What came back.
+    """A response of the API, before it is read.
 
     Attributes:
         status: The HTTP status.
@@ -65,7 +65,7 @@ class ApiResponse:
 
 @dataclass(frozen=True, slots=True)
 class PresignedUpload:
-    """A place in storage to PUT one file to.
+    """A presigned URL to PUT one file to.
 
     Attributes:
         put_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
@@ -78,7 +78,7 @@ class PresignedUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitiateFields:
-    """Everything that ``initiate`` can say. What is None is not sent, or has a default (the texts)."""
+    """The fields of an ``initiate``, as in ``opus.jobs.initiate``; None is not sent, or has a default."""
 
     workflow_id: str | None = None
     reference_entity_id: str | None = None
@@ -95,10 +95,27 @@ class InitiateFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignFields:
-    """Everything that a presign call can say."""
+    """The fields of a presign request.
+
+    Attributes:
+        extension: Of the file, with or without its dot.
+        access_scope: Who may read it; None for the generation's default.
+        original_name: Its name, without folder.
+        workflow_id: The workflow that will read it.
+        workspace_id: The workspace that it will lie in, where no workflow is named.
+    """
 
     extension: str
     access_scope: str | None = None
     original_name: str | None = None
     workflow_id: str | None = None
     workspace_id: str | None = None
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """Get a header by its lower-case name, also from a mapping that tells cases apart; None without one."""
+    value = headers.get(name)
+    if value is None:
+        matches: Iterable[str] = (headers[key] for key in headers if key.lower() == name)
+        value = next(iter(matches), None)
+    return value

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from opus_async.errors import ProtocolError
 from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.protocol import audit, outcomes, requests, responses, schema
-from opus_async.opus.protocol.api_errors import error_from, json_of
+from opus_async.opus.protocol.api_errors import error_from
 from opus_async.opus.protocol.api_messages import (
     ApiRequest,
     ApiResponse,
@@ -23,13 +23,14 @@ from opus_async.opus.protocol.api_messages import (
     PresignedUpload,
     PresignFields,
 )
+from opus_async.opus.protocol.json_bodies import json_of
 
-NOBODY = "0"
+NO_JOB = "0"
 """The id that a probe asks for: no job has it, and asking costs nothing."""
 
-NOWHERE = "/opus-async-nowhere"
+_NO_PATH = "/opus-async-nowhere"
 _SAID_BY_THE_API = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
-"""What it answers about an id that nobody has, by its pages and by its clients."""
+"""Statuses that it answers about an id that nobody has, by the vendor's pages and by clients that work."""
 _UNDECIDED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -61,7 +62,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled job shell.
+        """Create a job that is not started; it costs nothing.
 
         Raises:
             InvalidInputs: No workflow is named, or a field is none that the platform takes.
@@ -73,7 +74,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to.
+        """Ask for a presigned URL to PUT one file to.
 
         Raises:
             InvalidInputs: The extension or the scope is not supported.
@@ -88,7 +89,7 @@ class ApiVersion(ABC):
         callback_url: str | None = None,
         workspaces: str | None = None,
     ) -> ApiRequest:
-        """Start the job, and the bill. ``payload``: variable name -> variable object.
+        """Start the job, and its bill. ``payload``: variable name -> variable object.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -96,7 +97,7 @@ class ApiVersion(ABC):
 
     @abstractmethod
     def status(self, job_id: str) -> ApiRequest:
-        """Ask where the job stands."""
+        """Ask for the job's status."""
 
     @abstractmethod
     def results(self, job_id: str) -> ApiRequest:
@@ -107,19 +108,19 @@ class ApiVersion(ABC):
         """Ask for the audit log; also answers while the job runs."""
 
     def probe(self) -> ApiRequest:
-        """Ask for a job that is not there, to learn whether anybody listens."""
-        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path)
+        """Ask for a job that is not there, to learn whether this generation answers."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NO_JOB).path)
 
-    def nowhere(self) -> ApiRequest:
-        """Ask at a path that no server has: what comes back there is no answer of the API."""
-        return ApiRequest(operation="probe", method="GET", path=self.status(NOBODY).path + NOWHERE)
+    def control_request(self) -> ApiRequest:
+        """Ask at a path that no server has: what answers there is not the API."""
+        return ApiRequest(operation="probe", method="GET", path=self.status(NO_JOB).path + _NO_PATH)
 
-    def speaks(self, answer: ApiResponse, nowhere: ApiResponse) -> bool:
-        """Whether the answer to ``probe`` comes from this generation.
+    def matches(self, answer: ApiResponse, control: ApiResponse) -> bool:
+        """Whether the response to ``probe`` comes from this generation.
 
         Args:
-            answer: To the probe.
-            nowhere: To the same path where nothing is: a server that says the same of both has neither.
+            answer: The response to ``probe``.
+            control: That to ``control_request``: a server that answers both alike has neither path.
 
         Raises:
             APIError: It decides nothing: the key is refused, the platform is busy or down.
@@ -135,22 +136,22 @@ class ApiVersion(ABC):
             body = json_of(answer)
         except ProtocolError:
             return False  # a page for people: whoever answers here is not the API
-        same = answer.status == nowhere.status and error.detail == error_from(nowhere).detail.replace(
-            NOWHERE, ""
+        same = answer.status == control.status and error.detail == error_from(control).detail.replace(
+            _NO_PATH, ""
         )
         return isinstance(body, dict) and not same
 
     def workflow_elsewhere(
         self, workflow_id: str, *, version: int | None, version_id: str | None
     ) -> ApiRequest | None:
-        """Ask at the other path that still tells of a workflow whose own path is retired; UUIDs only."""
+        """Ask at the other path, for a workflow whose own path is retired; None where the id is no UUID."""
         if not requests.is_uuid(workflow_id):
             return None
         path = f"/reference-workflow/v2/workflow-object/{workflow_id}"
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def callback(self, url: str | None) -> str | None:
-        """What an execute sends whose caller gives ``url``, or none.
+        """The callback URL that an execute sends: the caller's, else the default; None for none.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -161,7 +162,7 @@ class ApiVersion(ABC):
         return requests.callback(url, plain_http=self._plain_http)
 
     def read_workflow(self, answer: ApiResponse, workflow_id: str) -> Workflow:
-        """Read it, in any shape seen.
+        """Read a workflow, in any shape seen.
 
         Raises:
             RetiredPath: Ask ``workflow_elsewhere``.
@@ -169,11 +170,11 @@ class ApiVersion(ABC):
         return schema.read_workflow(answer, workflow_id)
 
     def read_presigned(self, answer: ApiResponse) -> PresignedUpload:
-        """Read it."""
+        """Read the presigned URL of an upload."""
         return responses.read_presigned(answer)
 
     def read_executed(self, answer: ApiResponse) -> None:
-        """Return when the start was accepted; raise an APIError when it was refused.
+        """Return if the start was accepted; raise an APIError if it was refused.
 
         An inner ``statusCode`` of 500 or more raises ServerError with ``status`` from the inner code: the
         caller looks whether it runs all the same. ``success: false`` and inner 4xx raise ValidationFailed
@@ -182,13 +183,13 @@ class ApiVersion(ABC):
         outcomes.read_executed(answer)
 
     def read_status(self, answer: ApiResponse) -> JobStatus:
-        """Read it; a word we do not know is ``UNKNOWN``, no error."""
+        """Read a status; a word that is not known gives ``UNKNOWN``, no error."""
         return outcomes.read_status(answer)
 
     def read_results(self, answer: ApiResponse) -> JobResults | None:
-        """Read them; None when they are not ready yet (202)."""
+        """Read results; None when they are not ready yet (202)."""
         return outcomes.read_results(answer)
 
     def read_audit(self, answer: ApiResponse) -> AuditLog:
-        """Read it."""
+        """Read an audit."""
         return audit.read_audit(answer)

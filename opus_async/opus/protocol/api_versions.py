@@ -1,4 +1,4 @@
-"""Which generations of the API there are, by name."""
+"""The generations of the API, by name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _GENERATIONS: Mapping[str, Callable[..., ApiVersion]] = {"v0": V0, "v1": V1}
 
 
 def api_versions(api: str, *, callback_url: str | None, plain_http: bool) -> tuple[ApiVersion, ...]:
-    """The generations that may be spoken: one, or for ``auto`` all of them, the preferred one first.
+    """Make the generations that may be used: one, or for ``auto`` all of them, the preferred one first.
 
     Args:
         api: ``v0``, ``v1`` or ``auto``.
-        callback_url: Sent with every execute that has none of its own; None for the generation's choice.
+        callback_url: Sent with every execute that has none of its own; None for the generation's default.
         plain_http: Whether a callback URL may be http, because the API is on this machine.
 
     Raises:

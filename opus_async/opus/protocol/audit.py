@@ -1,4 +1,4 @@
-"""What the platform tells of a job's way through its workflow. Every shape of an audit -> ``AuditLog``.
+"""Audits: what each node of a job did. Reads every shape seen -> ``AuditLog``.
 
 Three are documented: the old textual ``auditTrail``, and node by node in snake_case (v0) or camelCase (v1).
 An audit explains a failure that is known already, so that nothing in it may raise: what cannot be read is
@@ -38,7 +38,7 @@ def read_audit(answer: ApiResponse) -> AuditLog:
 
 
 def audit_of(body: Any, mask: Mask = as_it_is) -> AuditLog:
-    """Read an audit from JSON that is at hand; what makes no sense gives an empty audit with its ``raw``."""
+    """Make an audit of JSON; what makes no sense gives an empty audit that keeps it in ``raw``."""
     body = mask_values(body, mask)
     audit = first_of(body, "audit", "data") if isinstance(body, dict) else body
     places = [place for place in (body, audit) if isinstance(place, dict)]
@@ -97,7 +97,7 @@ def _node(name: str, entry: Mapping[str, Any], failed: frozenset[str], mask: Mas
 
 
 def _values(entry: Mapping[str, Any], *names: str) -> Iterator[OutputValue]:
-    """What a node was given or gave: variables as in results; a bare value goes by the key it is under."""
+    """The inputs or outputs of a node: variables as in results; a bare value is named by its key."""
     name = next((name for name in names if entry.get(name) is not None), names[0])
     held = entry.get(name)
     for part in held if isinstance(held, list) else (held,):
@@ -108,7 +108,7 @@ def _values(entry: Mapping[str, Any], *names: str) -> Iterator[OutputValue]:
 
 
 def _by_start(node: AuditNode) -> tuple[float, float]:
-    """Nodes by their start; those without one last, by the index that the platform gives them."""
+    """Sort key: by start; nodes without one last, by the index that the platform gives them."""
     index = number(first_of(node.raw, "execution_index", "executionIndex"))
     start = node.started_at
     return (math.inf if start is None else start, math.inf if index is None else index)

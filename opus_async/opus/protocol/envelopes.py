@@ -1,4 +1,4 @@
-"""What an answer says of itself rather than of a job: that it is an error, or that something was refused.
+"""Error envelopes: whether a response describes an error or a refusal although its status is a success.
 
 Gateways and platforms write that in many ways; the documented ones are in the tests, the others were seen at
 services of the same kind. What lies in ``data`` counts like what lies around it.
@@ -7,6 +7,7 @@ services of the same kind. What lies in ``data`` counts like what lies around it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 JOB_NAMES = ("jobExecutionId", "job_execution_id", "caseId", "case_id")
@@ -21,11 +22,13 @@ _AROUND = frozenset({"status", "state", "statuscode", "success", "ok", "timestam
 _AROUND_ERRORS = _AROUND | _EXPLANATIONS | {"requestid", "traceid", "instance"}
 _FALSE = frozenset({"false", "no", "0"})
 _FAILURES = range(400, 600)
+_LONGEST_NAME = 40
 
 
+@lru_cache(maxsize=1024)  # the same few names in every response; bounded, since the wire chooses them
 def folded(name: str) -> str:
-    """A field's name without its case, ``_`` and ``-``."""
-    return name.replace("_", "").replace("-", "").lower()
+    """A field's name without its case, ``_`` and ``-``; a very long one is cut."""
+    return name[:_LONGEST_NAME].lower().replace("_", "").replace("-", "")
 
 
 def is_error_envelope(body: Any) -> bool:
@@ -37,7 +40,7 @@ def is_error_envelope(body: Any) -> bool:
 
 
 def holds_errors_alone(body: Any) -> bool:
-    """Whether there is nothing in it but words about an error."""
+    """Whether a body holds nothing but a description of an error."""
     if not isinstance(body, dict) or not body:
         return False
     inner = body.get("data")
@@ -52,7 +55,7 @@ def holds_errors_alone(body: Any) -> bool:
 
 
 def says_no(body: Any) -> bool:
-    """Whether a success says no inside: by a flag, a code of 400 and more, a word, or a list of errors."""
+    """Whether the body of a success refuses: by a flag, a code of 400 or more, a word, or errors."""
     return any(_refuses(layer) for layer in _layers(body))
 
 

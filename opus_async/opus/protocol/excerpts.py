@@ -1,4 +1,4 @@
-"""Text from the wire, made fit to stand in a message: short, printable, without a secret.
+"""Short, printable excerpts of responses for messages and logs, without secrets.
 
 A body can quote a presigned URL, a header or a key. Everything that the platform wrote passes through here
 before it reaches an error, a log or a screen. The secrets that a client knows are masked first, while the
@@ -58,7 +58,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
 
 
 def as_it_is(text: str) -> str:
-    """The mask of those who have no secret."""
+    """Return the text unchanged: the mask of callers without secrets."""
     return text
 
 

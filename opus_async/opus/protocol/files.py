@@ -1,4 +1,4 @@
-"""Which files an input takes, before any byte of them is read.
+"""Checks of files before any byte of them is read: extension, size, and what an input allows.
 
 Section "Uploading files" of the vendor's docs: twelve extensions, one size limit; an input can allow fewer.
 """
@@ -45,10 +45,10 @@ class FileFacts:
 
 
 class FileInspector(Protocol):
-    """Looks at a file for us, so that this room stays pure."""
+    """Finds out the name and size of a file; passed in, so that this package does no I/O."""
 
     def __call__(self, source: Any, filename: str | None, /) -> FileFacts:
-        """The facts of a path, bytes or a binary file object; ``filename`` where the caller gave one.
+        """Inspect a path, bytes or a binary file object; ``filename`` is what the caller named it.
 
         Raises:
             Unfit: The file is missing or cannot be read.
@@ -76,7 +76,7 @@ class FileToSend:
 
 
 def checked_extension(extension: str) -> str:
-    """An extension given by itself (``PDF``, ``.pdf``, ``pdf``) as the platform wants it: ``.pdf``.
+    """Bring an extension (``PDF``, ``.pdf``, ``pdf``) into the platform's form: ``.pdf``.
 
     Raises:
         InvalidInputs: The platform does not take such files.
@@ -95,7 +95,7 @@ def checked_extension(extension: str) -> str:
 
 
 def extension_of(filename: str) -> str:
-    """The extension of a file name, lower case with the dot.
+    """Get the extension of a file name, lower case with the dot.
 
     Raises:
         Unfit: It has none, or one that the platform does not take.
@@ -114,7 +114,7 @@ def extension_of(filename: str) -> str:
 
 
 def check_allowed(field: InputField, filename: str, extension: str) -> None:
-    """Hold a file against the input's ``allowed_file_types``; JPEG and JPG are the same.
+    """Check a file against the input's ``allowed_file_types``; JPEG and JPG are the same.
 
     Raises:
         Unfit: The input does not take such files.
@@ -130,7 +130,7 @@ def check_allowed(field: InputField, filename: str, extension: str) -> None:
 
 
 def check_size(filename: str, size: int, max_bytes: int) -> None:
-    """Hold a file against the size limit; an empty file helps nobody.
+    """Check a file against the size limit; an empty one is refused, too.
 
     Raises:
         Unfit: It is empty or too large.
@@ -150,7 +150,7 @@ def check_size(filename: str, size: int, max_bytes: int) -> None:
 
 
 def file_or_url(field: InputField, value: Any, inspect: FileInspector, max_bytes: int) -> FileToSend | str:
-    """What a caller gave for one file: the URL of an earlier upload, or a file that must be sent.
+    """Read what a caller gave for one file: the URL of an earlier upload, or a file that must be uploaded.
 
     Raises:
         Unfit: It is neither, or a file that the input does not take.
@@ -176,19 +176,24 @@ def is_named_file(value: Any) -> bool:
     )
 
 
+def is_presigned(url: str) -> bool:
+    """Whether a URL is signed: it is a short-lived secret, and no ``fileUrl``."""
+    return "x-amz-signature=" in url.lower()
+
+
 def _url_of(value: Any) -> str | None:
     if isinstance(value, UploadedFile):
         return value.url
     if not isinstance(value, str) or not value.lstrip()[:8].lower().startswith(("http://", "https://")):
         return None
     url = value.strip()
-    if "x-amz-signature=" in url.lower():
+    if is_presigned(url):
         raise Unfit("got a presigned URL; a file input takes the fileUrl that came with it")
     return sendable(url)
 
 
 def _source_of(value: Any) -> tuple[Any, str | None]:
-    """What to inspect, and the name to give it where it has none of its own."""
+    """Get what is to be inspected, and the name that the caller gave it, if any."""
     if is_named_file(value):
         return value[1], _base_name(value[0])
     if _is_bytes(value):

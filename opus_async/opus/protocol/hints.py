@@ -1,4 +1,4 @@
-"""Next steps in the words of a program: which call of the client, or which argument, takes them."""
+"""The hints of errors: which call of the client, or which argument, takes the next step."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ _HINTS: Mapping[NextAction, str] = {
 
 
 def hint(step: NextStep) -> str:
-    """How a program takes a step; empty where the message says all there is."""
+    """Say how a program takes a step; empty where the message of the error says all there is."""
     return _HINTS.get(step.action, "").format(job=repr(step.job_id))

@@ -1,8 +1,8 @@
-"""Does an answer belong to its question: the ids that it names, compared with what was asked about.
+"""Checks that a response is about the job or workflow that was asked about, by the ids that it names.
 
-A cache, a proxy or a connection that is out of step gives the answer to another question, which is JSON like
-any other. Where it says what it is about, that is compared, in the one place that every reader begins with.
-Only names of the thing itself are: an ``execution_id`` is a human task's, a ``jobId`` can be a queue's, and
+A cache, a proxy or a connection that is out of step gives the response to another request, JSON like any
+other. Where a response says what it is about, that is compared, where every reader begins. Only ids of the
+thing itself count: an ``execution_id`` is a human task's, a ``jobId`` can be a queue's, and
 among the outputs of a job any name may stand for anything.
 """
 
@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
 from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol.api_messages import ApiResponse
+from opus_async.opus.protocol.envelopes import folded
 from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
 
 _OF_JOB = "jobexecutionid"
 _OF_CASE = "caseid"
 _OF_A_JOB = (_OF_JOB, _OF_CASE)
 _OF_WORKFLOW = frozenset({"workflowid", "referenceentityid"})
-_LONGEST_NAME = 40
 _HEADERS = ("x-job-execution-id", "x-case-id")
 _OF_ITSELF = ("id", "_id")
 
@@ -56,14 +55,14 @@ _ADVICE = (
 
 
 def check(answer: ApiResponse, body: Any) -> None:
-    """See that an answer is about what was asked.
+    """Check that a response is about what was asked.
 
     Args:
-        answer: What came back.
+        answer: The response.
         body: Its JSON.
 
     Raises:
-        MixedUpAnswer: It names a job, or a workflow, and another one.
+        MixedUpAnswer: It names another job, or another workflow.
     """
     if answer.job_id is not None:
         _compare(answer, answer.job_id, _jobs_named(answer, body))
@@ -72,7 +71,7 @@ def check(answer: ApiResponse, body: Any) -> None:
 
 
 def check_id(answer: ApiResponse, named: str) -> None:
-    """See that the one id that an answer holds is that of the job asked about.
+    """Check that the only id in a response is that of the job that was asked about.
 
     Raises:
         MixedUpAnswer: It is another one.
@@ -82,7 +81,7 @@ def check_id(answer: ApiResponse, named: str) -> None:
 
 
 def is_same(named: str, asked: str) -> bool:
-    """Whether two ids are one: written as it is or percent-encoded, a UUID in upper or lower case."""
+    """Whether two ids are the same, also percent-encoded, and UUIDs in upper or lower case."""
     named, asked = named.strip(), asked.strip()
     if named == asked:
         return True
@@ -92,7 +91,7 @@ def is_same(named: str, asked: str) -> bool:
 
 
 def _compare(answer: ApiResponse, asked: str, places: Iterable[list[str]]) -> None:
-    """One of the ids of a place must be what was asked about: generations of the API number a job each."""
+    """Check that each place names what was asked about among its ids: a job has one id per generation."""
     for named in places:
         if named and not any(is_same(each, asked) for each in named):
             shown = excerpt(named[0], 80, answer.mask)
@@ -111,7 +110,7 @@ def _compare(answer: ApiResponse, asked: str, places: Iterable[list[str]]) -> No
 
 
 def _jobs_named(answer: ApiResponse, body: Any) -> list[list[str]]:
-    """The ids that an answer names jobs by, place by place. Every poll comes through here."""
+    """The ids by which a response names jobs, place by place. Every poll comes through here."""
     places = [[found] for name in _HEADERS if (found := _id(answer.headers.get(name)))]
     if isinstance(body, dict):
         _add_jobs(places, body)
@@ -126,7 +125,7 @@ def _add_jobs(places: list[list[str]], layer: Mapping[str, Any], *, is_job: bool
     enveloped = is_job or len(layer) == 1 or not _ENVELOPE.isdisjoint(layer)
     ids = [found for key in _OF_ITSELF if (found := _id(layer.get(key)))] if is_job else []
     for key, value in layer.items():
-        name = _folded(key)
+        name = folded(key)
         if name == _OF_JOB or (name == _OF_CASE and enveloped):
             ids += filter(None, [_id(value)])
         elif not isinstance(value, dict):
@@ -140,7 +139,7 @@ def _add_jobs(places: list[list[str]], layer: Mapping[str, Any], *, is_job: bool
 
 
 def _is_around_outputs(results: Mapping[str, Any]) -> bool:
-    """Whether a bare value in it is none of the outputs, because those are wrapped, or objects."""
+    """Whether bare values in it are about the job and not outputs, since outputs are wrapped, or objects."""
     return not _RESULTS.isdisjoint(results) or any(
         isinstance(entry, dict) and "value" in entry and not _MARKS.isdisjoint(entry)
         for entry in results.values()
@@ -148,7 +147,7 @@ def _is_around_outputs(results: Mapping[str, Any]) -> bool:
 
 
 def _workflows_named(body: Any, asked: str, depth: int = 2) -> Iterator[list[str]]:
-    """Ids of the form of the one asked for: the platform has short ones and UUIDs of one workflow."""
+    """The ids in the form of the one asked for: one workflow has a short id and UUIDs."""
     if not isinstance(body, dict):
         return
     ids = _ids(body, _OF_WORKFLOW)
@@ -164,13 +163,8 @@ def _workflows_named(body: Any, asked: str, depth: int = 2) -> Iterator[list[str
 def _ids(layer: Mapping[str, Any], names: Collection[str]) -> list[str]:
     """The ids under these names, however they are spelt."""
     return [
-        found for key, value in layer.items() if _folded(key) in names and (found := _id(value)) is not None
+        found for key, value in layer.items() if folded(key) in names and (found := _id(value)) is not None
     ]
-
-
-@lru_cache(maxsize=1024)  # the same few names in every answer; bounded, since the wire chooses them
-def _folded(key: str) -> str:
-    return key[:_LONGEST_NAME].lower().replace("_", "").replace("-", "")
 
 
 def _id(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from opus_async.text import quoted as in_quotes
 
 
 def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) -> InputProblem:
-    """The problem with a name that means no input, or more than one."""
+    """Make the problem of a name that means no input, or more than one."""
     if not isinstance(name, str):
         return InputProblem(
             f"an input is named by a text, not by a value of type {type(name).__name__}",
@@ -32,19 +32,19 @@ def name_problem(known: InputNames, name: Any, matches: Sequence[InputField]) ->
 
 
 def input_problem(field: InputField, unfit: Unfit) -> InputProblem:
-    """The problem with what was given for an input."""
+    """Make the problem of what was given for an input."""
     return unfit.problem(subject=label(field), input=field.variable_name, display_name=field.display_name)
 
 
 def label(field: InputField) -> str:
-    """An input in a message: what a person sees, and the variable behind it."""
+    """The name of an input for messages: its display name, and the variable behind it."""
     if field.display_name == field.variable_name:
         return quoted(field.display_name)
     return f"{quoted(field.display_name)} ({excerpt(field.variable_name, 80)})"
 
 
 def quoted(name: str) -> str:
-    """A name in a message, without a secret."""
+    """A name in quotes for messages: short, printable, without secrets."""
     return in_quotes(excerpt(name, 80))
 
 

@@ -105,12 +105,12 @@ def read_page(answer: ApiResponse) -> JobPage:
 
 
 def detail(job_id: str) -> ApiRequest:
-    """Ask for everything there is about a job."""
+    """Ask for what the platform keeps of a job."""
     return _of_job("job", "GET", job_id)
 
 
 def read_detail(answer: ApiResponse) -> JobDetail:
-    """Read it.
+    """Read a job's details.
 
     Raises:
         APIError: The answer means no.
@@ -127,17 +127,17 @@ def read_detail(answer: ApiResponse) -> JobDetail:
 
 
 def archive(job_id: str) -> ApiRequest:
-    """Take a job out of the lists."""
+    """Hide a job from the lists of jobs."""
     return _of_job("archive", "POST", job_id, "/archive")
 
 
 def unarchive(job_id: str) -> ApiRequest:
-    """Put it back."""
+    """Show an archived job in the lists again."""
     return _of_job("unarchive", "DELETE", job_id, "/archive")
 
 
 def duplicate(job_id: str) -> ApiRequest:
-    """Make an unbilled copy of a job's shell."""
+    """Copy a job into a new one that is not started."""
     path = f"{_path(job_id)}/duplicate"
     return ApiRequest(
         operation="duplicate", method="GET", path=path, repeatable=False
@@ -148,7 +148,7 @@ def read_duplicate(answer: ApiResponse, *, of: str | None = None) -> str:
     """Read the id of the copy.
 
     Args:
-        answer: What came back.
+        answer: The response.
         of: The job that was copied: to take it for its copy would run and bill it again.
 
     Raises:
@@ -169,7 +169,7 @@ def delete(job_id: str) -> ApiRequest:
 
 
 def read_done(answer: ApiResponse) -> None:
-    """Return when the answer means yes, whatever else it says; an empty one does."""
+    """Return if the response is a success, also an empty one; raise an APIError if it refuses."""
     if answer.status >= HTTPStatus.MULTIPLE_CHOICES or answer.body.strip():
         body_of_accepted(answer)
 
@@ -184,7 +184,7 @@ def _path(job_id: str) -> str:
 
 
 def _day(moment: date | str | None) -> str | None:
-    """A day or a moment, in ISO 8601."""
+    """Write a day or a moment in ISO 8601; None for none."""
     if moment is None:
         return None
     if isinstance(moment, date):  # a datetime is one, too

@@ -1,4 +1,4 @@
-"""Anything a caller may hold -> plain JSON, or a sentence that says where in it something is no JSON."""
+"""Converts any Python value to plain JSON, or says where in it something is none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 100
 
 
 def to_jsonable(value: Any, path: str = "", depth: int = 0, *, exact_ints: bool = False) -> Any:
-    """The value as plain JSON; dates, UUIDs, paths, decimals and Enum members inside as they are written.
+    """Convert a value to plain JSON; dates, UUIDs, paths, decimals, Enum members as they are written.
 
     Args:
         value: Anything; mappings, dataclasses and pydantic models become objects, lists and tuples arrays.
@@ -70,7 +70,7 @@ def entries_of(value: Any) -> Mapping[Any, Any] | None:
 
 
 def sendable(value: str, path: str = "") -> str:
-    """The text, if it can be written as UTF-8.
+    """Return the text if it can be written as UTF-8.
 
     Raises:
         Unfit: It holds half a character (a lone surrogate), as undecodable file names do.
@@ -84,7 +84,7 @@ def sendable(value: str, path: str = "") -> str:
 
 
 def safe_int(value: int, path: str = "") -> int:
-    """The integer, if it arrives as itself.
+    """Return the integer if no digit of it is lost on the way.
 
     Raises:
         Unfit: It is beyond ``LARGEST_SAFE_INT``.
@@ -99,7 +99,7 @@ def safe_int(value: int, path: str = "") -> int:
 
 
 def iso_date(value: date | time) -> str:
-    """A date, a datetime or a time in ISO 8601.
+    """Write a date, a datetime or a time in ISO 8601.
 
     Raises:
         Unfit: It is a "not a time" that passes for a datetime, as in pandas.
@@ -111,7 +111,7 @@ def iso_date(value: date | time) -> str:
 
 
 def preview(value: Any) -> str:
-    """A value for a message: short, and of containers the type alone."""
+    """Describe a value in a message: short, and of containers the type alone."""
     if isinstance(value, str):
         return f"'{excerpt(value, 60)}'"
     if isinstance(value, float | Decimal | bool) or (isinstance(value, int) and abs(value) <= 10**30):

@@ -1,4 +1,4 @@
-"""What became of a job: was it started, where does it stand, what did it give. Every shape -> one value."""
+"""Reads the response to a start, a job's status, and its results, in every shape seen."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import identity_check
-from opus_async.opus.protocol.api_errors import json_or_none
 from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
+from opus_async.opus.protocol.json_bodies import json_or_none
 from opus_async.opus.protocol.responses import (
     body_of_accepted,
     body_of_success,
@@ -65,7 +65,7 @@ _NOTHING_ELSE = frozenset(_MARKS)
 
 
 def read_executed(answer: ApiResponse) -> None:
-    """Return when the start was accepted. What the answer echoes is not looked at.
+    """Return if the start was accepted. What the response echoes is not looked at.
 
     Raises:
         APIError: It was refused: by the status, by an inner ``statusCode``, by ``success: false``, by an
@@ -82,7 +82,7 @@ def read_executed(answer: ApiResponse) -> None:
 
 
 def read_status(answer: ApiResponse) -> JobStatus:
-    """Read where a job stands.
+    """Read a job's status.
 
     Raises:
         APIError: The answer means no.
@@ -105,13 +105,13 @@ def read_status(answer: ApiResponse) -> JobStatus:
 
 @lru_cache(maxsize=256)  # thousands of polls say the same few words; bounded, since the wire chooses them
 def status_of(word: str) -> JobStatus:
-    """The status of a word from the wire; ``UNKNOWN``, with the word kept, for one we do not know."""
+    """The status that a word means; ``UNKNOWN``, with the word kept, for one that is not known."""
     known = _WORDS.get(_GAPS.sub("_", word.strip().lower()), JobStatus.UNKNOWN)
     return JobStatus(str(known), word)
 
 
 def read_results(answer: ApiResponse) -> JobResults | None:
-    """Read what a job gave, in any shape seen; null, ``[]`` and absent results are empty ones.
+    """Read the results of a job, in any shape seen; null, ``[]`` and absent results are empty ones.
 
     Returns:
         None when they are not ready: a 202, also one inside a 200, a status of a job that goes on, or nothing
@@ -155,7 +155,7 @@ def _status_in(body: Mapping[str, Any]) -> Any:
 
 
 def _outputs(body: Any) -> Iterator[OutputValue]:
-    """Every output variable, wherever this shape keeps them."""
+    """The output variables, wherever this shape keeps them."""
     if not isinstance(body, dict):
         return variables(body)
     if any(name in body for name in _HOLDERS):

@@ -1,4 +1,4 @@
-"""A caller's values -> bound inputs: which files must be uploaded, and the payload once their URLs are known.
+"""Binds a caller's values to inputs: which files must be uploaded, and the payload once they have URLs.
 
 Everything that can be wrong with inputs is found here, all of it at once, before a request is sent or a byte
 is read. Pure: the disk is looked at by the injected inspector alone.
@@ -34,14 +34,14 @@ _DEFINED = frozenset(("array", "object"))
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """The place of a URL that is not known yet: the position of its file in ``BoundInputs.files``."""
+    """A URL that is not known yet: the position of its file in ``BoundInputs.files``."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class BoundInputs:
-    """Inputs that fit their workflow.
+    """Inputs that were checked against their workflow.
 
     Attributes:
         workflow: What they were bound to.
@@ -54,7 +54,7 @@ class BoundInputs:
     values: tuple[tuple[InputField, Any], ...] = field(default=(), repr=False)
 
     def payload(self, urls: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Variable name -> variable object; ``urls[i]`` is the fileUrl of ``files[i]``.
+        """Make the payload: variable name -> variable object; ``urls[i]`` is the fileUrl of ``files[i]``.
 
         Raises:
             ValueError: There are not as many URLs as files.
@@ -119,7 +119,7 @@ def bind(
 def _assigned(
     workflow: Workflow, inputs: Mapping[str, Any], problems: list[InputProblem]
 ) -> tuple[dict[str, Any], set[str]]:
-    """Variable name -> what was given for it, and the variables that an ambiguous name may have meant."""
+    """Map variable names to what was given for them; and the variables that an ambiguous name may mean."""
     known = InputNames(workflow.inputs)
     given: dict[str, Any] = {}
     named_as: dict[str, str] = {}
@@ -148,7 +148,7 @@ def _assigned(
 
 
 def _bound(target: InputField, value: Any, files: _Files) -> Any:
-    """The value as it goes on the wire, but for URLs that are not known yet; None to leave the input out."""
+    """The value to send, with places for URLs that are not known yet; None to leave the input out."""
     if target.takes_files:
         return files.many(target, value)
     if target.takes_file:
@@ -165,7 +165,7 @@ class _Files:
         self._max_bytes = max_bytes
 
     def one(self, target: InputField, value: Any) -> _Pending | str:
-        """The URL of an earlier upload, or the place of a new one's.
+        """Take one file: the URL of an earlier upload, or a place for that of a new one.
 
         Raises:
             Unfit: It is no file that the input takes.
@@ -200,7 +200,7 @@ class _Files:
 
 
 def _of_a_list(unfit: Sequence[tuple[int, Unfit]], *, alone: bool) -> Unfit:
-    """What is wrong with items of a list, in one: what the first is, and what to do about the last."""
+    """Join the problems of items of a list: the code and file of the first, the fix of the last."""
     *others, (place, last) = unfit
     texts = [f"[{position}] {error}" for position, error in others]
     texts.append(last.message if alone else f"[{place}] {last.message}")
@@ -212,7 +212,7 @@ def _of_a_list(unfit: Sequence[tuple[int, Unfit]], *, alone: bool) -> Unfit:
 
 
 def _filled(value: Any, urls: Sequence[str]) -> Any:
-    """The value with its URLs in place; lists of files are the only lists with open places."""
+    """Fill the URLs into a value; no list but one of files has places for them."""
     if isinstance(value, _Pending):
         return urls[value.position]
     if isinstance(value, list) and any(isinstance(item, _Pending) for item in value):
@@ -221,7 +221,7 @@ def _filled(value: Any, urls: Sequence[str]) -> Any:
 
 
 def _variable(target: InputField, value: Any) -> dict[str, Any]:
-    """One variable object.
+    """Make the variable object of one input.
 
     ``type`` is bare text, the schema's own word: its rich object gives 500. ``displayName`` keeps the Opus UI
     right. The definition of the items is camelCase: ``type_definition`` is ignored without a message.

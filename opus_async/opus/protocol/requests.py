@@ -1,4 +1,4 @@
-"""What every builder of a call needs: safe paths, and values that are refused before anything is sent."""
+"""Helpers for building requests: path segments, query strings and bodies, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def segment(identifier: str | int, what: str) -> str:
-    """An id as one segment of a path: whatever is in it, it cannot leave its place.
+    """Encode an id as one segment of a path: whatever is in it, it cannot lead to another path.
 
     Two dots are encoded too, though RFC 3986 lets them stand, because they would climb. The client must send
     the path as it is, without decoding and encoding it again.
@@ -50,7 +50,7 @@ def is_uuid(identifier: str) -> bool:
 
 
 def query(**values: str | int | None) -> str:
-    """A query string with its ``?``, of the values that are given; empty when none is."""
+    """Make a query string with its ``?`` of the values that are not None; empty without any."""
     asked = given(**values)
     return f"?{urlencode(asked, quote_via=quote)}" if asked else ""
 
@@ -65,7 +65,7 @@ def workflow_details(
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The values that are not None, their texts as UTF-8 can say them.
+    """Select the values that are not None, with texts that are valid UTF-8.
 
     Half a character (a lone surrogate, as in a file name that is no UTF-8) becomes a question mark: it
     names things for people, and must not stop a job.
@@ -74,7 +74,7 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def callback(url: str, *, plain_http: bool = False) -> str:
-    """A callback URL that the platform will take, unchanged.
+    """Check a callback URL, and return it unchanged.
 
     Args:
         url: The URL.
@@ -111,7 +111,7 @@ def _callback_problem(url: str, *, plain_http: bool) -> str | None:
 
 
 def initiate_body(fields: InitiateFields) -> dict[str, Any]:
-    """The body of ``initiate``: title and description always, every other field only when it is given.
+    """Make the body of ``initiate``: title and description always, every other field only if it is given.
 
     ``referenceEntityId`` wins on the platform when both ids are sent.
 
@@ -151,7 +151,7 @@ def initiate_body(fields: InitiateFields) -> dict[str, Any]:
 
 
 def named(identifier: str | int, what: str) -> str:
-    """An id as text, also of a page's link; the API itself may send numbers.
+    """Return an id as text, also of a page's link; the API itself may send numbers.
 
     Raises:
         InvalidInputs: It is no id, it is empty, a link that names none, or cannot be written as UTF-8.

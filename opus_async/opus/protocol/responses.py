@@ -1,4 +1,4 @@
-"""What every reader of an answer begins with: is it a yes, and where in it is the thing looked for.
+"""Helpers for reading responses: is it a success, and where in it is what was asked for.
 
 The service was changed in place, so the same thing hides behind several names and layers; each is looked
 for by its shape, never by a version.
@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from opus_async.errors import APIError, ProtocolError
 from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol import identity_check
-from opus_async.opus.protocol.api_errors import error_from, json_of, json_or_none, request_of
+from opus_async.opus.protocol.api_errors import error_from
 from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
 from opus_async.opus.protocol.excerpts import excerpt_of_bytes
+from opus_async.opus.protocol.json_bodies import json_of, json_or_none, request_of
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)
@@ -28,7 +29,7 @@ _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?
 
 
 def body_of_accepted(answer: ApiResponse) -> Any:
-    """The JSON of an answer that means yes: any 2xx, unless its body says otherwise.
+    """The JSON of a response that means success: any 2xx, unless its body says otherwise.
 
     Raises:
         APIError: The status says no, or a ``statusCode`` of 400 or more or ``success: false`` inside a 2xx
@@ -42,7 +43,7 @@ def body_of_accepted(answer: ApiResponse) -> Any:
 
 
 def body_of_success(answer: ApiResponse) -> Any:
-    """The JSON of a 2xx without a code that disagrees; an error envelope included.
+    """The JSON of a 2xx whose body has no code that says otherwise; it may be an error envelope.
 
     Raises:
         APIError: As :func:`body_of_accepted` does.
@@ -60,7 +61,7 @@ def body_of_success(answer: ApiResponse) -> Any:
 
 
 def first_of(mapping: Mapping[str, Any], *names: str) -> Any:
-    """The first value that is neither absent nor null."""
+    """Get the first of these values that is neither absent nor null; None without one."""
     for name in names:
         value = mapping.get(name)
         if value is not None:
@@ -69,14 +70,14 @@ def first_of(mapping: Mapping[str, Any], *names: str) -> Any:
 
 
 def text(value: Any) -> str | None:
-    """A text that is not blank, trimmed; None for everything else."""
+    """Return a text that is not blank, trimmed; None for everything else."""
     if isinstance(value, str):
         return value.strip() or None
     return None
 
 
 def identifier(value: Any) -> str | None:
-    """An id as text, with every digit kept, from a text or a whole number; None when it is none."""
+    """Return an id as text, with every digit kept, from a text or a whole number; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     found = text(value)
@@ -84,7 +85,7 @@ def identifier(value: Any) -> str | None:
 
 
 def read_id(answer: ApiResponse, *names: str) -> str:
-    """The id of what was made, found under the first of these names.
+    """Read the id of what was created, under the first of these names.
 
     Raises:
         APIError: The answer means no.
@@ -102,7 +103,7 @@ def read_id(answer: ApiResponse, *names: str) -> str:
 
 
 def read_presigned(answer: ApiResponse) -> PresignedUpload:
-    """A place in storage; the same shape in every generation.
+    """Read the presigned URL of an upload; it has the same shape in every generation.
 
     Raises:
         APIError: The answer means no.
@@ -118,7 +119,7 @@ def read_presigned(answer: ApiResponse) -> PresignedUpload:
 
 
 def presigned_url(place: Mapping[str, Any], answer: ApiResponse) -> str | None:
-    """Where a file may be sent to, or fetched from; None where no URL is named.
+    """Read a presigned URL and check it; None where there is none.
 
     Whoever names it decides who gets the file. So it is not less safe than the API that was asked: over https
     if that was, and without what two readers could take for two different hosts.
@@ -136,7 +137,7 @@ def presigned_url(place: Mapping[str, Any], answer: ApiResponse) -> str | None:
 
 
 def _doubt_about(url: str, answer: ApiResponse) -> str | None:
-    """Why a presigned URL is not used; completes "a presigned URL ..."."""
+    """Why a presigned URL is not used, to complete "a presigned URL ..."; None if it may be used."""
     parts = urlsplit(url)
     if parts.scheme == "http" and urlsplit(answer.url).scheme != "http":
         return "over plain http, although the API was asked over https"
@@ -150,7 +151,7 @@ def _doubt_about(url: str, answer: ApiResponse) -> str | None:
 
 
 def protocol_error(answer: ApiResponse, why: str) -> ProtocolError:
-    """The error for JSON without what was asked for; ``why`` completes "answered with JSON ..."."""
+    """Make the error for JSON that lacks what was asked for; ``why`` completes "answered with JSON ..."."""
     return ProtocolError(
         gapped(
             f"{{}} answered HTTP {answer.status} with JSON {literal(why)}. "
@@ -162,14 +163,14 @@ def protocol_error(answer: ApiResponse, why: str) -> ProtocolError:
 
 
 def refused(answer: ApiResponse) -> APIError:
-    """The error for a 2xx whose body says no without a code of its own."""
+    """Make the error for a 2xx whose body refuses without a code of its own."""
     error = error_from(answer, status=HTTPStatus.BAD_REQUEST)
     error.status = answer.status
     return error
 
 
 def unwrapped(body: Any, *wrappers: str) -> list[dict[str, Any]]:
-    """The body and, for wrapped answers, what lies inside ``data`` or the names given."""
+    """The body, and what lies inside it under ``data``, or under the names given."""
     if not isinstance(body, dict):
         return []
     inner = (body.get(name) for name in wrappers or ("data",))
@@ -177,7 +178,7 @@ def unwrapped(body: Any, *wrappers: str) -> list[dict[str, Any]]:
 
 
 def http_url(value: Any) -> str | None:
-    """An http(s) URL exactly as sent: a signature covers every byte of it."""
+    """Return an http(s) URL exactly as sent, since a signature covers every byte of it; None for no URL."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         return None
     try:
@@ -188,7 +189,7 @@ def http_url(value: Any) -> str | None:
 
 
 def _refuse(answer: ApiResponse, body: Mapping[str, Any]) -> None:
-    """Raise what a body says that disagrees with its own 2xx."""
+    """Raise the error that a body describes in spite of its own 2xx; return if it describes none."""
     code = _inner_status(body.get("statusCode"))
     if code is not None and code in _FAILURE:
         # Of what lies behind the platform: it says nothing of the key, which the answer itself accepted.
@@ -202,7 +203,7 @@ def _refuse(answer: ApiResponse, body: Mapping[str, Any]) -> None:
 
 
 def _inner_status(value: Any) -> int | None:
-    """A status inside a body, which can be text."""
+    """Read a status inside a body, which can be text; None without one."""
     if isinstance(value, str) and _STATUS.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) else None

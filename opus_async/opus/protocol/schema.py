@@ -1,4 +1,4 @@
-"""The shapes of a workflow's schema -> ``Workflow``.
+"""Reads workflow schemas, in every shape seen -> ``Workflow``.
 
 Seen on the same path: a flat ``jobPayloadSchema``, the graph of builder V2 (inputs at its input node, the
 type in ``allowed_types``), either with snake_case and camelCase in any mixture, and either inside
@@ -15,7 +15,7 @@ from typing import Any
 from opus_async.errors import APIError
 from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.models import InputField, Workflow
-from opus_async.opus.protocol.api_errors import RetiredPath
+from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.input_labels import input_problem, quoted
 from opus_async.opus.protocol.input_types import known_type
@@ -23,6 +23,7 @@ from opus_async.opus.protocol.responses import body_of_accepted, first_of, ident
 
 _WRAPPERS = ("workflow", "data")
 _FILE_TYPE_TAGS = ("allowed_file_types", "allowedFileTypes")
+_RETIRED = "workflow details are no longer supported"
 _VERSION = re.compile(r"[0-9]{1,18}")
 
 
@@ -40,7 +41,7 @@ def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
     try:
         body = body_of_accepted(answer)
     except APIError as error:
-        raise RetiredPath.of(error) or error from None
+        raise _retired(error) or error from None
     layers = _layers(body)
     for layer in layers:
         inputs = _inputs_of(layer)
@@ -65,6 +66,23 @@ def read_workflow(answer: ApiResponse, workflow_id: str) -> Workflow:
                 raw=body,
             )
     raise protocol_error(answer, "without a schema of the workflow's inputs")
+
+
+def _retired(error: APIError) -> RetiredPath | None:
+    """The same refusal as a RetiredPath; None where it is for another reason."""
+    if _RETIRED not in error.detail:
+        return None
+    return RetiredPath(
+        f"The platform no longer gives the details of this workflow: {error.detail.rstrip(' .')}. It was "
+        "made with an old builder: rebuild it in Opus, or use the UUID that is on its page.",
+        status=error.status,
+        code=error.code,
+        detail=error.detail,
+        request_id=error.request_id,
+        attempt=error.attempt,
+        method=error.method,
+        url=error.url,
+    )
 
 
 def _layers(body: Any, depth: int = 2) -> list[Mapping[str, Any]]:

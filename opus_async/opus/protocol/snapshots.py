@@ -1,4 +1,4 @@
-"""What a job shows, made comparable with what another job shows: the evidence whether a start was obeyed.
+"""Snapshots of what jobs show, compared with a job that was never started: evidence of a start.
 
 Everything that the answers hold is compared (counts, lists, nodes, unknown fields, whether a time is there),
 except what names the job, tells the hour, or was given when the job was made. What is missing and what is
@@ -49,14 +49,14 @@ _VARYING: tuple[tuple[re.Pattern[str], str], ...] = (
 """What differs between two jobs that are alike, wherever a text holds it."""
 
 MOST_LOOKS = 8
-"""Different looks at a job never executed that are remembered."""
+"""Looks at a job never executed, all of them different, that are kept."""
 Leaves = Mapping[str, Any]
 """Path -> value, of everything in an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What one job shows.
+    """What one job shows: its status and its audit.
 
     Attributes:
         status: Where it stands.
@@ -82,7 +82,7 @@ class Snapshot:
         *,
         given: Sequence[str] = (),
     ) -> Snapshot:
-        """Take it from the two answers.
+        """Make a snapshot of the two responses.
 
         Args:
             job_id: The job asked about.
@@ -97,7 +97,7 @@ class Snapshot:
         return cls(status, worked, names, texts, (status_body, audit))
 
     def differences(self, other: Snapshot) -> list[str]:
-        """Paths at which two jobs show something else, what names either of them and its texts aside."""
+        """List the paths at which two jobs differ, their ids and given texts aside."""
         comparable = _Comparable((*self.names, *other.names), (*self.given, *other.given))
         missing = object()
         mine, others = comparable.leaves(self), comparable.leaves(other)
@@ -119,14 +119,14 @@ class Baseline:
         self._looks = [first]
 
     def learn(self, look: Snapshot) -> None:
-        """Take in another look at the same job."""
+        """Learn from another look at the same job."""
         self.statuses.add(look.status)
         self.worked = self.worked or look.worked
         if all(look.differences(known) for known in self._looks):
             self._looks = [*self._looks[-MOST_LOOKS + 1 :], look]
 
     def differences(self, look: Snapshot) -> list[str]:
-        """Paths at which a job shows what none of the looks at this one did; empty if it is alike."""
+        """List the paths at which a job shows what none of the looks at this one did."""
         comparable = _Comparable((*look.names, *self._looks[0].names), (*look.given, *self._looks[0].given))
         known = [comparable.leaves(each) for each in self._looks]
         shown = comparable.leaves(look)
@@ -146,7 +146,7 @@ def _may_show(path: str, shown: Leaves, known: Sequence[Leaves]) -> bool:
 
 
 def _varies_by_itself(value: Any) -> bool:
-    """Whether a value can be a nonce or a measurement: not a nothing that has become something."""
+    """Whether a value can be a nonce or a measurement, which differ from look to look by themselves."""
     if isinstance(value, str):
         return len(value) >= _SHORT_TEXT and any(char.isdigit() for char in value) and value[0] != "<"
     return isinstance(value, int | float) and value > 0
@@ -159,7 +159,7 @@ def _is_status(path: str) -> bool:
 
 
 class _Comparable:
-    """Turns what jobs show into leaves that can be compared.
+    """Turns snapshots of two jobs into paths and values that can be compared.
 
     Args:
         names: The ids of both jobs, in the ways they are written: replaced in the answers of both, since an
@@ -175,7 +175,7 @@ class _Comparable:
         ]
 
     def leaves(self, seen: Snapshot) -> Leaves:
-        """Path and value of everything that a job shows."""
+        """Flatten a snapshot: path -> value of everything in it."""
         status, audit = seen.answers
         leaves = dict(self._walk("status", "", status, about_job=True))
         leaves["audited"] = audit is not None
@@ -231,6 +231,6 @@ class _Comparable:
 
 
 def _in_a_text(text: str) -> str:
-    """A pattern for a text inside another one."""
+    """Make a pattern that finds a text inside another one."""
     pattern = re.escape(text)
     return pattern if len(text) >= _SHORT_TEXT else rf"(?<!\w){pattern}(?!\w)"

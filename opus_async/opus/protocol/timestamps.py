@@ -1,4 +1,4 @@
-"""Moments as the platform writes them -> seconds since the epoch."""
+"""Times as the platform writes them -> seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MILLISECONDS_FROM = 1e11
 
 
 def to_epoch(value: Any) -> float | None:
-    """Seconds since the epoch, from milliseconds, seconds or ISO 8601 (UTC where it names no zone)."""
+    """Convert milliseconds, seconds or ISO 8601 (UTC without a zone) to epoch seconds; None for the rest."""
     counted = number(value)
     if counted is not None:
         return counted if counted < MILLISECONDS_FROM else counted / 1000
@@ -25,7 +25,7 @@ def to_epoch(value: Any) -> float | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number that is not negative, also as text."""
+    """Read a finite number that is not negative, also as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

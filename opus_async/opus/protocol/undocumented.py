@@ -14,6 +14,7 @@ from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import requests, responses
 from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.opus.protocol.files import is_presigned
 from opus_async.opus.protocol.json_values import sendable
 
 URL_LIFE = 3600
@@ -22,7 +23,7 @@ URL_LIFE = 3600
 
 @dataclass(frozen=True, slots=True)
 class PresignedDownload:
-    """A place in storage to GET one file from.
+    """A presigned URL to GET one file from.
 
     Attributes:
         get_url: Signed, short-lived, a secret: byte-identical on the wire, in no log, repr or error.
@@ -55,7 +56,7 @@ def download(file_url: str, *, workspace_id: str | None) -> ApiRequest:
 
 
 def read_download(answer: ApiResponse) -> PresignedDownload:
-    """Read it.
+    """Read the presigned URL of a download.
 
     Raises:
         APIError: The answer means no.
@@ -75,7 +76,7 @@ def read_download(answer: ApiResponse) -> PresignedDownload:
 
 
 def checked_file_url(value: Any) -> str:
-    """A ``fileUrl``, trimmed.
+    """Check a ``fileUrl``, and return it trimmed.
 
     Raises:
         InvalidInputs: It is no http(s) URL, or a presigned one.
@@ -89,7 +90,7 @@ def checked_file_url(value: Any) -> str:
             ]
         )
     url = value.strip()
-    if "x-amz-signature=" in url.lower():
+    if is_presigned(url):
         raise InvalidInputs(
             [bad_argument("got a presigned URL; give the fileUrl that the results of the job hold")]
         )
@@ -103,7 +104,7 @@ def checked_file_url(value: Any) -> str:
 
 
 def _size(value: Any) -> int | None:
-    """A number of bytes, which can be text; None when it is none."""
+    """Read a number of bytes, which can be text; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value[:20])
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

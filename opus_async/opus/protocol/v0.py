@@ -1,7 +1,8 @@
 """The first generation of the API: *jobs*, directly under the host.
 
 Requests satisfy both generations of its docs at once: what the older ones require is always sent, what only
-the newer ones know is sent when the caller gives it. Answers are read by their shape in the shared rooms.
+the newer ones know is sent when the caller gives it. Responses are read by their shape, in modules that both
+generations of the API share.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class V0(ApiVersion):
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled job shell.
+        """Create a job that is not started; it costs nothing.
 
         Raises:
             InvalidInputs: No workflow is named, the source is unknown, or ``initial_input`` is no JSON.
@@ -60,7 +61,7 @@ class V0(ApiVersion):
         return responses.read_id(answer, "jobExecutionId", "job_execution_id", "caseId", "case_id", "id")
 
     def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to.
+        """Ask for a presigned URL to PUT one file to.
 
         Raises:
             InvalidInputs: The extension or the scope is not supported, or scope ``workspace`` names none.
@@ -89,7 +90,7 @@ class V0(ApiVersion):
         callback_url: str | None = None,
         workspaces: str | None = None,
     ) -> ApiRequest:
-        """Start the job, and the bill.
+        """Start the job, and its bill.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -113,7 +114,7 @@ class V0(ApiVersion):
         )
 
     def status(self, job_id: str) -> ApiRequest:
-        """Ask where the job stands."""
+        """Ask for the job's status."""
         return _of_job("status", job_id)
 
     def results(self, job_id: str) -> ApiRequest:

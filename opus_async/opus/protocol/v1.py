@@ -40,7 +40,7 @@ class V1(ApiVersion):
         return requests.workflow_details(path, workflow_id, version=version, version_id=version_id)
 
     def initiate(self, fields: InitiateFields) -> ApiRequest:
-        """Make an unbilled case.
+        """Create a case that is not started; it costs nothing.
 
         Raises:
             InvalidInputs: No workflow is named, or something that only v0 can say is asked for.
@@ -59,7 +59,7 @@ class V1(ApiVersion):
         return responses.read_id(answer, "caseId", "case_id", "jobExecutionId", "job_execution_id", "id")
 
     def presign(self, fields: PresignFields) -> ApiRequest:
-        """Ask for a place to PUT one file to.
+        """Ask for a presigned URL to PUT one file to.
 
         Raises:
             InvalidInputs: The extension or the scope is not supported, or no workflow and no workspace is
@@ -99,7 +99,7 @@ class V1(ApiVersion):
         callback_url: str | None = None,
         workspaces: str | None = None,
     ) -> ApiRequest:
-        """Start the case, and the bill.
+        """Start the case, and its bill.
 
         Raises:
             ConfigurationError: The callback URL is none that the platform takes.
@@ -119,7 +119,7 @@ class V1(ApiVersion):
         )
 
     def status(self, job_id: str) -> ApiRequest:
-        """Ask where the case stands."""
+        """Ask for the case's status."""
         return _of_case("status", job_id)
 
     def results(self, job_id: str) -> ApiRequest:

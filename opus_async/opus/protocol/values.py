@@ -1,4 +1,4 @@
-"""A caller's value -> the JSON value of one input, by the type its schema names. Nothing about files here.
+"""Converts a caller's value to the JSON value of one input, by the type in its schema; files aside.
 
 Every refusal is an ``Unfit`` whose text completes the sentence "input X ...". What a spreadsheet or a
 form gives as text is taken where it can mean only one thing.
@@ -40,7 +40,7 @@ _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 
 def coerce(kind: str, value: Any) -> Any:
-    """The value that goes on the wire for an input of this type.
+    """Convert a value to what is sent for an input of this type.
 
     A member of an Enum counts as its value. A type that is not known takes anything that is JSON.
 
@@ -53,7 +53,7 @@ def coerce(kind: str, value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Text; numbers, dates, UUIDs and paths as they are written. No bool: which word is meant?"""
+    """Convert to text: numbers, dates, UUIDs and paths as they are written. A bool is refused: which word?"""
     if isinstance(value, str):
         return sendable(value)
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
@@ -68,7 +68,7 @@ def as_text(value: Any) -> str:
 
 
 def as_int(value: Any) -> int:
-    """A whole number, also as ``3.0`` or ``"3"``, of at most ``LARGEST_SAFE_INT``."""
+    """Convert to a whole number, from ``3``, ``3.0`` or ``"3"``, of at most ``LARGEST_SAFE_INT``."""
     whole: int | None = None
     if isinstance(value, Integral) and not isinstance(value, bool):
         whole = int(value)
@@ -84,7 +84,7 @@ def as_int(value: Any) -> int:
 
 
 def as_float(value: Any) -> float | int:
-    """A finite number, also as text like ``"0.8"``; an integer stays one. No bool, no NaN, no Infinity."""
+    """Convert to a finite number, also from text like ``"0.8"``; an integer stays one. No bool."""
     if isinstance(value, str):
         digits = value.strip()
         if _DIGITS.fullmatch(digits):
@@ -102,7 +102,7 @@ def as_float(value: Any) -> float | int:
 
 
 def as_bool(value: Any) -> bool:
-    """A bool, also as the number 0 or 1, or as true/false, yes/no, 1/0 in any case."""
+    """Convert to a bool, also from the number 0 or 1, or from true/false, yes/no, 1/0 in any case."""
     if isinstance(value, bool):
         return value
     known = _BOOLS.get(value.strip().lower()) if isinstance(value, str) else None
@@ -114,7 +114,7 @@ def as_bool(value: Any) -> bool:
 
 
 def as_date(value: Any) -> str:
-    """A day as ``YYYY-MM-DD``, from a date, a datetime (its own day) or that text, if the day exists."""
+    """Convert to a day as ``YYYY-MM-DD``, from a date, a datetime (its own day) or that text."""
     if isinstance(value, date):
         return iso_date(value)[:10]
     day = value.strip() if isinstance(value, str) else ""
@@ -127,7 +127,7 @@ def as_date(value: Any) -> str:
 
 
 def as_array(value: Any) -> list[Any]:
-    """A list or tuple, also as JSON text; its items are whatever JSON can say."""
+    """Convert to a list, from a list, a tuple or JSON text; its items are any JSON."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = _parsed(value)
     if not isinstance(value, list | tuple):
@@ -137,7 +137,7 @@ def as_array(value: Any) -> list[Any]:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """A mapping, a dataclass or a pydantic model, also as JSON text."""
+    """Convert to an object, from a mapping, a dataclass, a pydantic model or JSON text."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = _parsed(value)
     if entries_of(value) is None:
@@ -147,7 +147,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def as_json_text(value: Any) -> str:
-    """Text that holds JSON: given such text, unchanged; given anything else, serialised once."""
+    """Convert to text that holds JSON: such text unchanged, anything else serialised once."""
     if isinstance(value, str):
         _parsed(value)
         return sendable(value)
@@ -155,7 +155,7 @@ def as_json_text(value: Any) -> str:
 
 
 def _with_a_point(value: Any) -> str:
-    """What to write for a number with a decimal comma."""
+    """What to write instead of a number with a decimal comma; empty for anything else."""
     if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
         return f": write {value.strip().replace(',', '.')}"
     return ""

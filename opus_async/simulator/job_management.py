@@ -1,4 +1,4 @@
-"""House-keeping of jobs: detail, search, archive, duplicate, delete. Observed, not documented.
+"""Managing jobs: detail, search, archive, duplicate, delete. Observed, not documented.
 
 The fields of the answers are those that clients read; where no source says what the vendor does, the choice
 is said at the place. A job can be archived, duplicated and deleted at any time, while it runs too.
@@ -30,8 +30,8 @@ _LIGHT_FIELDS = ("jobExecutionId", "title", "status", "state", "createdAt")
 _SUCCESS = {"success": True}
 
 
-class Housekeeping:
-    """The endpoints that look after jobs of the jobs API.
+class JobManagement:
+    """The endpoints for managing jobs of the jobs API.
 
     Args:
         world: What the simulator knows.
@@ -39,7 +39,7 @@ class Housekeeping:
 
     def __init__(self, world: SimulatorState) -> None:
         self._world = world
-        self._dialect = world.config.traits
+        self._traits = world.config.traits
         self._service = Service(world, "v0")
         by_job = self._service.by_job
         self._searches = {
@@ -70,11 +70,11 @@ class Housekeeping:
         """GET /job/{id}."""
         service = self._service
         job, now = service.find_job(call.argument), self._world.clock()
-        has_audit = traits.AUDIT_MISSING not in self._dialect
+        has_audit = traits.AUDIT_MISSING not in self._traits
         values = {
             "input": self._input(job, now),
             "output": service.outputs(job) if job.status(now) == COMPLETED else None,
-            "audit": audit_at(job, now, self._dialect, lambda: service.outputs(job)) if has_audit else None,
+            "audit": audit_at(job, now, self._traits, lambda: service.outputs(job)) if has_audit else None,
         }
         return to_json(self._entry(job, now) | values)
 
@@ -117,7 +117,7 @@ class Housekeeping:
     def _found(self, call: Call) -> tuple[int, list[dict[str, Any]]]:
         """Return how many jobs a search finds, and the entries of those it shows, newest first."""
         given = parse_qs(call.query)
-        search, problems = read_search(given, self._dialect)
+        search, problems = read_search(given, self._traits)
         self._service.refuse(problems, "search", given, SEARCH_FIELDS)
         now = self._world.clock()
         found = [job for job in self._world.jobs if job.generation == "v0" and search.finds(job, now)]
@@ -129,7 +129,7 @@ class Housekeeping:
     def _entry(self, job: Job, now: float) -> dict[str, Any]:
         shown_id, run = self._service.shown_id(job), job.run
         ended = run is not None and job.status(now) in (COMPLETED, FAILED)
-        # Word and key are those of the status endpoint, whatever the dialect.
+        # Word and key are those of the status endpoint, whatever the traits.
         status = json.loads(self._service.status(job.job_id).body)
         return {
             "jobExecutionId": shown_id,
@@ -147,7 +147,7 @@ class Housekeeping:
 
     def _input(self, job: Job, now: float) -> dict[str, Any]:
         """Return what the latest accepted execute brought; empty for a shell and what looks like one."""
-        looks_unstarted = traits.QUEUED_LOOKS_UNSTARTED in self._dialect
+        looks_unstarted = traits.QUEUED_LOOKS_UNSTARTED in self._traits
         if job.run is None or (looks_unstarted and job.run.worked(now)[0] < 0):
             return {}
         known = job.workflow.by_name
