@@ -22,21 +22,21 @@ def _umask():
 
 
 @pytest.mark.parametrize(("private", "expected"), [(True, 0o700), (False, 0o755)])
-def test_make_directory_makes_what_is_missing_for_whom_it_is(tmp_path, private, expected):
+def test_make_directory_creates_parents_with_requested_permissions(tmp_path, private, expected):
     path = tmp_path / "a" / "b" / "c"
     disk.make_directory(path, private=private)
     disk.make_directory(path, private=private)
     assert [permissions(each) for each in (path, path.parent, path.parent.parent)] == [expected] * 3
 
 
-def test_make_directory_brings_each_name_to_the_disk(tmp_path, monkeypatch):
+def test_make_directory_syncs_each_parent_directory(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(disk, "sync_path", synced.append)
     disk.make_directory(tmp_path / "a" / "b")
     assert synced == [tmp_path, tmp_path / "a"]
 
 
-def test_make_directory_refuses_a_file_of_that_name(tmp_path):
+def test_make_directory_fails_if_path_is_a_file(tmp_path):
     (tmp_path / "a").write_text("here")
     with pytest.raises(FileExistsError):
         disk.make_directory(tmp_path / "a")
@@ -45,7 +45,7 @@ def test_make_directory_refuses_a_file_of_that_name(tmp_path):
 
 
 @pytest.mark.parametrize(("private", "expected"), [(True, 0o600), (False, 0o644)])
-def test_atomic_write_replaces_a_file_whole_for_whom_it_is(tmp_path, private, expected):
+def test_atomic_write_replaces_file_with_requested_permissions(tmp_path, private, expected):
     path = tmp_path / "file"
     path.write_text("before")
     with disk.atomic_write(path, private=private) as file:
@@ -56,7 +56,7 @@ def test_atomic_write_replaces_a_file_whole_for_whom_it_is(tmp_path, private, ex
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_atomic_write_that_fails_leaves_what_was_there(tmp_path):
+def test_atomic_write_keeps_old_content_on_failure(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
     with pytest.raises(RuntimeError), disk.atomic_write(path):
@@ -66,7 +66,7 @@ def test_atomic_write_that_fails_leaves_what_was_there(tmp_path):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_rename_new_takes_a_free_name_and_replaces_nothing(tmp_path, monkeypatch, links):
+def test_rename_new_renames_and_never_overwrites(tmp_path, monkeypatch, links):
     if not links:
 
         def refused(*_):
@@ -85,7 +85,7 @@ def test_rename_new_takes_a_free_name_and_replaces_nothing(tmp_path, monkeypatch
     assert not part.exists()
 
 
-def test_sync_asks_for_the_disk_itself_where_the_system_can(tmp_path, monkeypatch):
+def test_sync_uses_f_fullfsync_where_available(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(disk.fcntl, "F_FULLFSYNC", 51, raising=False)
     monkeypatch.setattr(disk.fcntl, "fcntl", lambda _, command: asked.append(command))

@@ -29,7 +29,7 @@ from opus_async.models import JobStatus
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OpusError)]
 
 
-def test_error_code_is_one_for_each_class():
+def test_error_code_is_unique_per_error_class():
     codes = {kind: kind.error_code for kind in KINDS}
     assert len(set(codes.values())) == len(codes), codes
     assert set(codes.values()) == set(ErrorCode)
@@ -37,7 +37,7 @@ def test_error_code_is_one_for_each_class():
     assert codes[InvalidInputs] == "invalid_inputs"
 
 
-def test_code_of_the_platform_stays_beside_ours():
+def test_error_keeps_platform_code_beside_error_code():
     error = NotFound("no", status=404, code="WORKFLOW_NOT_FOUND")
     assert (error.code, error.error_code) == ("WORKFLOW_NOT_FOUND", "not_found")
 
@@ -62,23 +62,23 @@ def test_code_of_the_platform_stays_beside_ours():
         (LedgerBusy("x"), NextStep(NextAction.WAIT_FOR_PROCESS)),
     ],
 )
-def test_next_step_of_an_error_by_itself(error, step):
+def test_next_step_defaults_by_error_class_and_fields(error, step):
     assert error.next_step == step
 
 
-def test_next_step_names_the_job_that_is_learned_later():
+def test_next_step_includes_job_id_set_by_located():
     error = TransportError("x", request_sent=True).advised(NextAction.WAIT_FOR_JOB)
     assert error.next_step == NextStep(NextAction.WAIT_FOR_JOB)
     assert error.located(job_id="7").next_step == NextStep(NextAction.WAIT_FOR_JOB, "7")
 
 
 @pytest.mark.parametrize("first", sorted(COMES_FIRST))
-def test_next_step_that_comes_first_is_not_displaced(first):
+def test_next_step_with_priority_is_not_replaced_by_later_advice(first):
     error = OpusError("x").advised(first).advised(NextAction.WAIT_FOR_JOB, "wait()")
     assert (error.next_step.action, error.hint) == (first, "")
 
 
-def test_hint_is_part_of_the_text_and_not_of_the_message():
+def test_error_hint_is_in_str_but_not_in_message():
     error = OpusError("It goes on.", job_id="7", stage="watch").advised(NextAction.WAIT_FOR_JOB, "wait(7)")
     assert str(error) == "It goes on. wait(7). [job 7, stage watch]"
     assert error.message == "It goes on."
@@ -87,7 +87,7 @@ def test_hint_is_part_of_the_text_and_not_of_the_message():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, lambda it: pickle.loads(pickle.dumps(it))])
-def test_values_of_an_error_survive_copies_and_processes(copied):
+def test_error_values_survive_copy_and_pickle(copied):
     error = OpusError(gapped("took {} s", 12.5), job_id="7").advised(NextAction.READ_AUDIT, "audit()")
     same = copied(error)
     assert (str(same), same.group, same.next_step, same.hint) == (

@@ -40,7 +40,7 @@ def simulator():
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_it_runs_on_the_simulator(simulator, name):
+def test_example_runs_on_simulator(simulator, name):
     env = {"OPUS_SERVICE_KEY": simulator.service_key, "OPUS_BASE_URL": simulator.base_url}
     done = run(str(EXAMPLES / name), **env)
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def test_it_runs_on_the_simulator(simulator, name):
         assert text in done.stdout
 
 
-def test_the_example_of_a_test_passes_in_a_project_of_its_own(tmp_path):
+def test_example_of_pytest_plugin_passes_in_separate_project(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     example = (EXAMPLES / "test_with_the_plugin.py").read_text()
     (tmp_path / "test_with_the_plugin.py").write_text(example)
@@ -57,5 +57,5 @@ def test_the_example_of_a_test_passes_in_a_project_of_its_own(tmp_path):
     assert "2 passed" in done.stdout
 
 
-def test_no_example_is_forgotten():
+def test_examples_are_all_run_by_these_tests():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, "test_with_the_plugin.py"}

@@ -60,7 +60,7 @@ RESERVED = ("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "COM1", "LPT9", "CO
         ("/media/\ud800.txt", "_.txt"),
     ],
 )
-def test_the_name_of_a_url(path, name):
+def test_safe_name_decodes_and_sanitises_last_url_segment(path, name):
     assert safe_name(HOST + path) == name
 
 
@@ -78,12 +78,12 @@ def test_the_name_of_a_url(path, name):
         ("ö" * 150, "ö" * 100),
     ],
 )
-def test_the_name_of_any_other_text(text, name):
+def test_safe_text_replaces_unsafe_characters_and_truncates(text, name):
     assert safe_text(text) == name
 
 
 @pytest.mark.parametrize("url", ["http://[x", "", "a.pdf?", "file:///etc/passwd", "https://h/a b.pdf", "\0"])
-def test_what_is_no_url_has_a_name_too(url):
+def test_safe_name_accepts_malformed_url(url):
     assert safe_name(url) in {FALLBACK, "a.pdf", "passwd", "a b.pdf"}
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_url_has_a_name_too(url):
         ("a" * 195 + "     .....  " + "b" * 300, "a"),
     ],
 )
-def test_a_long_name_is_cut_before_its_extension(name, ending):
+def test_safe_name_truncates_long_name_and_keeps_extension(name, ending):
     short = safe_name(f"{HOST}/{quote(name)}")
     assert MAX_BYTES - 5 <= len(short.encode()) <= MAX_BYTES
     assert short.endswith(ending)
@@ -121,7 +121,7 @@ SEGMENTS = st.one_of(
 @example("\u037e\u212a\u1fef")
 @example("a\u200d\u0301")
 @given(SEGMENTS)
-def test_whatever_a_url_says_the_name_is_one_safe_component(text):
+def test_safe_name_is_one_safe_path_component_for_any_text(text):
     urls = (text, f"{HOST}/{text}", f"{HOST}/media/{quote(text, safe='', errors='replace')}")
     for name in (*map(safe_name, urls), safe_text(text)):
         assert name == unicodedata.normalize("NFC", name)
@@ -142,6 +142,6 @@ def test_whatever_a_url_says_the_name_is_one_safe_component(text):
 
 
 @given(st.text(alphabet=st.characters(whitelist_categories=("L", "N")), min_size=1, max_size=40))
-def test_a_plain_name_comes_through_as_it_is(stem):
+def test_safe_name_keeps_letters_and_digits_unchanged(stem):
     name = unicodedata.normalize("NFC", stem) + ".pdf"
     assert safe_name(f"{HOST}/media/{quote(name)}").removeprefix("_") == name

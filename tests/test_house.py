@@ -23,7 +23,7 @@ def modules(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_readme_of_a_folder_with_many_modules_names_each_of_them(folder):
+def test_folder_readme_names_each_module(folder):
     readme = folder / "README.md"
     assert readme.exists(), "say what each module is for"
     rows = [line.split("|")[1] for line in readme.read_text().splitlines() if line.startswith("| `")]

@@ -47,11 +47,11 @@ prose = texts.filter(lambda text: "`" not in text)
         f"[1] says:\n```\n{TEXT}\n```",
     ],
 )
-def test_an_object_is_read_whole_or_from_its_only_block(text):
+def test_json_text_parses_object_bare_or_in_one_code_block(text):
     assert parsed(text) == OBJECT
 
 
-def test_fences_inside_the_json_are_part_of_it():
+def test_json_text_keeps_code_fences_inside_strings():
     held = {"readme": "```json\n{}\n```"}
     assert parsed(json.dumps(held)) == held
     assert parsed(f"So:\n```json\n{json.dumps(held)}\n```") == held
@@ -91,7 +91,7 @@ def test_fences_inside_the_json_are_part_of_it():
         *(None, True, 0, 1.5, b"[1]", ["[1]"], {"a": "[1]"}, ("[1]",)),
     ],
 )
-def test_everything_else_is_returned_as_it_is(value):
+def test_json_text_returns_other_values_unchanged(value):
     assert parsed(value) is value
 
 
@@ -99,28 +99,28 @@ def test_everything_else_is_returned_as_it_is(value):
     "number",
     ["1e309", "-1e309", "1E+400", "1e0000999", "9" * 250 + "e99", "9" * 309 + ".0", "9" * 400 + "e1"],
 )
-def test_a_number_that_no_double_holds_leaves_the_text_as_it_is(number):
+def test_json_text_stays_text_if_number_overflows_double(number):
     text = f'{{"a": [{number}]}}'
     assert parsed(text) is text
 
 
-def test_a_number_that_a_double_holds_is_read_however_it_is_written():
+def test_json_text_parses_any_spelling_of_number_within_double_range():
     written = ["1e308", "1e-999", "1" + "0" * 300 + "e-300", "0." + "0" * 400 + "1", "9" * 199 + "e99"]
     assert parsed(f"[{','.join(written)}]") == [float(number) for number in written]
 
 
-def test_integers_keep_every_digit_up_to_the_4300_that_python_converts():
+def test_json_text_keeps_integers_exact_up_to_python_digit_limit():
     digits = "9" * sys.int_info.default_max_str_digits
     assert parsed(f"[{digits}]") == [int(digits)]
     assert parsed(f"[{digits}9]") == f"[{digits}9]"
 
 
-def test_of_a_key_given_twice_the_last_value_counts():
+def test_json_text_takes_last_value_of_duplicate_key():
     assert parsed('{"a": 1, "b": 2, "a": 3}') == {"a": 3, "b": 2}
 
 
 @pytest.mark.parametrize("deeper", [("[", "]"), ('{"a":', "}")])
-def test_200_levels_are_read_and_more_stay_text(deeper):
+def test_json_text_parses_200_nesting_levels_and_keeps_deeper_text(deeper):
     left, right = deeper
     core = "1" if left != "[" else ""
     assert parsed(left * 200 + core + right * 200) != left * 200 + core + right * 200
@@ -151,7 +151,7 @@ def test_200_levels_are_read_and_more_stay_text(deeper):
 )
 @pytest.mark.parametrize("around", [("", ""), ("[", "]"), ('["', '"]'), ("```json\n[", "]\n```")])
 @pytest.mark.timeout(20)  # what takes more than linear time takes hours
-def test_a_megabyte_of_anything_takes_no_time_to_speak_of(piece, around):
+def test_json_text_parses_megabytes_in_linear_time(piece, around):
     before, after = around
     text = before + piece * (2_000_000 // len(piece)) + after
     assert parsed(text) is text or isinstance(parsed(text), dict | list)
@@ -159,7 +159,7 @@ def test_a_megabyte_of_anything_takes_no_time_to_speak_of(piece, around):
 
 @UNHURRIED
 @given(containers, st.booleans(), st.sampled_from([None, 0, 2]))
-def test_every_object_and_array_comes_back_from_its_json(value, ascii_only, indent):
+def test_json_text_round_trips_objects_and_arrays(value, ascii_only, indent):
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     assert parsed(text) == value
     assert parsed(f"  {text}\n") == value
@@ -167,21 +167,21 @@ def test_every_object_and_array_comes_back_from_its_json(value, ascii_only, inde
 
 @UNHURRIED
 @given(containers, prose, prose, st.sampled_from(["", "json", "Json"]))
-def test_and_from_a_block_with_prose_around(value, before, after, tag):
+def test_json_text_round_trips_code_block_with_prose_around(value, before, after, tag):
     text = f"{before}\n```{tag}\n{json.dumps(value)}\n```\n{after}"
     assert parsed(text) == value
 
 
 @UNHURRIED
 @given(containers, containers)
-def test_two_blocks_stay_text(first, second):
+def test_json_text_with_two_code_blocks_stays_text(first, second):
     text = "\n".join(f"```json\n{json.dumps(value)}\n```" for value in (first, second))
     assert parsed(text) is text
 
 
 @UNHURRIED
 @given(scalars)
-def test_what_is_no_object_and_no_array_stays_text(value):
+def test_json_text_of_scalar_stays_text(value):
     text = json.dumps(value)
     assert parsed(text) is text
 
@@ -190,19 +190,19 @@ def test_what_is_no_object_and_no_array_stays_text(value):
 @given(st.text() | st.text('[]{}`":,0123456789.eE+-njsoantrufl \n\\\ud800', max_size=40))
 @example("```" * 3)
 @example("[1e999]")
-def test_no_text_raises_and_what_is_read_can_be_written(text):
+def test_json_text_never_raises_and_result_is_serializable(text):
     value = parsed(text)
     if value is not text:
         assert isinstance(value, dict | list)
         assert json.loads(json.dumps(value, allow_nan=False)) == value
 
 
-def test_a_status_is_a_text_and_stays_itself():
+def test_json_text_returns_job_status_unchanged():
     status = JobStatus("UNKNOWN", raw="[1]")
     assert parsed(status) is status
 
 
-def test_outputs_are_offered_parsed_beside_what_was_sent():
+def test_parsed_outputs_stand_beside_raw_outputs():
     sent = (
         OutputValue("o1", "Verdict", "PASS", "str"),
         OutputValue("o2", "Details", '{"score": 92}', "json_string"),
@@ -220,7 +220,7 @@ def test_outputs_are_offered_parsed_beside_what_was_sent():
     assert JobOutcome(job_id="1", status=JobStatus.FAILED).parsed_outputs == {}
 
 
-def test_what_was_read_belongs_to_the_caller():
+def test_parsed_output_is_new_object_on_each_access():
     output = OutputValue("o", "O", "[1]")
     output.parsed.append(2)
     assert output.parsed == [1]

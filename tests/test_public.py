@@ -30,7 +30,7 @@ HOMES = opus_async._HOMES
 # Names
 
 
-def test_all_is_sorted_and_everything_in_it_is_there():
+def test_package_all_is_sorted_and_every_name_exists():
     assert opus_async.__all__ == sorted(opus_async.__all__)
     assert len(set(opus_async.__all__)) == len(opus_async.__all__)
     for name in opus_async.__all__:
@@ -38,7 +38,7 @@ def test_all_is_sorted_and_everything_in_it_is_there():
     assert dir(opus_async) == opus_async.__all__
 
 
-def test_all_and_the_table_of_homes_hold_the_same_names():
+def test_package_all_matches_lazy_import_table():
     lazily = {name for names in HOMES.values() for name in names}
     assert lazily | {"__version__"} == set(opus_async.__all__)
     for module, names in HOMES.items():
@@ -47,7 +47,7 @@ def test_all_and_the_table_of_homes_hold_the_same_names():
             assert getattr(opus_async, name) is getattr(home, name)
 
 
-def test_the_imports_that_type_checkers_see_are_the_same_names():
+def test_package_all_matches_type_checking_imports():
     source = inspect.getsource(opus_async)
     block = source.partition("if TYPE_CHECKING:")[2].partition("__version__")[0]
     names = {}
@@ -55,7 +55,7 @@ def test_the_imports_that_type_checkers_see_are_the_same_names():
     assert set(names) - {"__builtins__"} == set(opus_async.__all__) - {"__version__"}
 
 
-def test_every_error_there_is_is_public():
+def test_package_all_exports_every_error_class():
     errors = import_module("opus_async.errors")
     kinds = {
         name
@@ -65,14 +65,14 @@ def test_every_error_there_is_is_public():
     assert kinds <= set(opus_async.__all__)
 
 
-def test_a_name_that_does_not_exist_is_an_attribute_error():
+def test_package_raises_attribute_error_for_unknown_name():
     with pytest.raises(AttributeError, match="no attribute 'Opus'"):
         _ = opus_async.Opus
     with pytest.raises(ImportError):
         from opus_async import Opus  # noqa: F401
 
 
-def test_importing_the_package_loads_nothing_heavy():
+def test_package_import_loads_no_heavy_modules():
     program = (
         "import sys, json; before = set(sys.modules); import opus_async; "
         "print(json.dumps(sorted(set(sys.modules) - before)))"
@@ -84,7 +84,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert [name for name in loaded if name.startswith("opus_async")] == ["opus_async", "opus_async._lazy"]
 
 
-def test_making_values_needs_no_network_library():
+def test_package_values_load_no_network_library():
     program = (
         "import sys; from opus_async import JobRequest, JobStatus, OpusError, JobOutcome; "
         "assert not {'aiohttp', 'pydantic'} & set(sys.modules), 'heavy'"
@@ -92,7 +92,7 @@ def test_making_values_needs_no_network_library():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_version_is_the_one_of_the_distribution():
+def test_package_version_matches_distribution():
     from importlib.metadata import version
 
     assert opus_async.__version__ == version("opus-async")
@@ -124,7 +124,7 @@ def documented():
 @pytest.mark.parametrize(
     ("name", "thing"), list(documented()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_every_public_thing_says_what_it_is(name, thing):
+def test_public_api_has_docstrings(name, thing):
     text = inspect.getdoc(thing)
     assert text, f"{name} has no docstring"
     assert text.splitlines()[0].strip(), name
@@ -178,7 +178,7 @@ files.download_many: urls, folder, *, workspace_id=None, overwrite=False
 
 
 @pytest.mark.parametrize("contract", CONTRACTS.replace("\n    ", " ").strip().splitlines())
-def test_the_signatures_are_the_promised_ones(contract):
+def test_public_api_signatures_match_contract(contract):
     path, _, expected = contract.partition(":")
     first, *rest = path.split(".")
     thing = getattr(opus_async if first in opus_async.__all__ else OpusClient(KEY), first)
@@ -218,7 +218,7 @@ def test_the_signatures_are_the_promised_ones(contract):
         ),
     ],
 )
-def test_the_defaults_are_the_promised_ones_and_the_values_frozen(kind, defaults):
+def test_settings_have_contract_defaults_and_are_frozen(kind, defaults):
     made = kind()
     assert made.model_dump() == defaults
     for name, value in defaults.items():
@@ -232,12 +232,12 @@ def test_the_defaults_are_the_promised_ones_and_the_values_frozen(kind, defaults
 @pytest.mark.parametrize(
     "bad", [{"max_in_flight": 0}, {"api_rate": 0}, {"detect_lag": float("nan")}, {"upload_concurrency": 1.5}]
 )
-def test_a_limit_that_makes_no_sense_is_refused(bad):
+def test_limits_refuse_invalid_values(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         Limits(**bad)
 
 
-def test_what_an_outcome_and_a_workflow_hold():
+def test_job_outcome_workflow_and_job_stream_have_contract_members():
     outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED)
     assert {
         "job_id",
@@ -262,7 +262,7 @@ def test_what_an_outcome_and_a_workflow_hold():
 # Status
 
 
-def test_a_status_is_a_text_with_its_raw_form():
+def test_job_status_is_str_with_raw_form():
     status = JobStatus("COMPLETED", raw="Completed ")
     assert status == JobStatus.COMPLETED == "COMPLETED"
     assert hash(status) == hash("COMPLETED")
@@ -275,12 +275,12 @@ def test_a_status_is_a_text_with_its_raw_form():
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_status_survives_pickle(protocol):
+def test_job_status_survives_pickle(protocol):
     again = pickle.loads(pickle.dumps(JobStatus("UNKNOWN", raw="BRAND_NEW"), protocol))
     assert (type(again), again, again.raw) == (JobStatus, "UNKNOWN", "BRAND_NEW")
 
 
-def test_which_statuses_are_terminal():
+def test_job_status_is_terminal_for_the_four_end_states():
     terminal = {"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"}
     for name in (
         "PENDING",
@@ -326,14 +326,14 @@ TREE = {
 }
 
 
-def test_the_tree_of_errors_is_the_drawn_one():
+def test_error_classes_have_contract_bases():
     errors = import_module("opus_async.errors")
     for name, bases in TREE.items():
         assert tuple(base.__name__ for base in getattr(errors, name).__bases__) == bases
         assert name in (errors.__doc__ or "")
 
 
-def test_every_error_can_tell_its_job_and_stage():
+def test_errors_carry_job_id_and_stage():
     made = {
         "APIError": {"status": 500},
         "TransportError": {"request_sent": False},
@@ -359,7 +359,7 @@ def test_every_error_can_tell_its_job_and_stage():
 # The client itself
 
 
-def test_a_client_shows_its_host_and_no_secret():
+def test_client_repr_shows_host_and_no_key():
     client = OpusClient(KEY, base_url="https://operator.example.com/")
     assert repr(client) == "<OpusClient https://operator.example.com v0, 0 jobs watched>"
     shown = repr(client) + str(client) + repr(client.jobs) + repr(client.files) + repr(client.workflows)
@@ -367,7 +367,7 @@ def test_a_client_shows_its_host_and_no_secret():
     assert KEY[1:] not in shown
 
 
-def test_a_client_is_made_outside_of_a_loop_and_needs_a_key():
+def test_client_constructor_needs_no_loop_and_refuses_bad_settings():
     OpusClient(KEY)
     with pytest.raises(opus_async.ConfigurationError, match="OPUS_SERVICE_KEY"):
         OpusClient()
@@ -433,13 +433,13 @@ def type_checked(tmp_path_factory):
     return {name: [line for line in done.stdout.splitlines() if line.startswith(name)] for name in programs}
 
 
-def test_a_program_that_uses_us_type_checks_strictly(type_checked):
+def test_public_api_type_checks_with_strict_mypy(type_checked):
     said = type_checked["typing_api.py"]
     assert [line for line in said if ": error:" in line] == []
     assert any('Revealed type is "opus_async.models.results.JobResults"' in line for line in said)
 
 
-def test_what_a_user_holds_can_travel():
+def test_public_values_survive_pickle_deepcopy_and_asdict():
     import copy
     import pickle
     from dataclasses import asdict
@@ -458,13 +458,13 @@ def test_what_a_user_holds_can_travel():
     assert pickle.loads(pickle.dumps(error)).outcome == outcome
 
 
-def test_three_outputs_of_one_name_are_three():
+def test_job_results_keep_outputs_with_the_same_name():
     from opus_async import JobResults, OutputValue
 
     same = tuple(OutputValue("Verdict", "Verdict", value) for value in ("PASS", "FAIL", "REVIEW"))
     assert list(JobResults(same).outputs.values()) == ["PASS", "FAIL", "REVIEW"]
 
 
-def test_a_misspelt_name_is_an_error_to_a_type_checker(type_checked):
+def test_public_api_misspelt_import_fails_mypy(type_checked):
     (said,) = type_checked["typo.py"]
     assert 'has no attribute "OpusCleint"' in said

@@ -60,7 +60,7 @@ def _interpreter(version: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
-def test_a_job_and_a_batch_meet_no_deprecation_warning(version, monkeypatch):
+def test_python_version_runs_job_and_batch_without_deprecation_warning(version, monkeypatch):
     python = _interpreter(version)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     strict = ["-W", "error::DeprecationWarning", "-W", "error::PendingDeprecationWarning"]
@@ -70,7 +70,7 @@ def test_a_job_and_a_batch_meet_no_deprecation_warning(version, monkeypatch):
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
 
 
-def test_backoff_is_the_one_distribution_of_that_name():
+def test_dependency_backoff_comes_from_one_distribution():
     from importlib.metadata import packages_distributions
 
     assert packages_distributions()["backoff"] == ["backoff"]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_it_opens_with_two_commands_of_one_line_each():
+def test_readme_has_one_line_commands_for_demo_and_tests():
     commands = re.findall(r"```\n(python3 -m venv .*?)\n```", README)
     assert len(commands) == 2
     demo, tests = commands
@@ -23,14 +23,14 @@ def test_it_opens_with_two_commands_of_one_line_each():
     assert all("\n" not in command and command.count(" && ") == 2 for command in commands)
 
 
-def test_every_piece_of_python_in_it_parses():
+def test_readme_python_blocks_parse():
     pieces = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(pieces) >= 3
     for piece in pieces:
         ast.parse(piece)
 
 
-def test_the_settings_it_shows_are_the_defaults():
+def test_readme_settings_match_defaults():
     for kind in (Limits, Timeouts, RetryPolicy):
         shown = re.search(rf"{kind.__name__}\(([^()]*)\)", README.partition("## Settings")[2])[1]
         stated = {name: ast.literal_eval(value) for name, value in re.findall(r"(\w+)=([^,\s]+)", shown)}
@@ -40,7 +40,7 @@ def test_the_settings_it_shows_are_the_defaults():
     assert set(parameters) <= set(re.findall(r"(\w+)=", settings))
 
 
-def test_every_error_it_names_exists_and_every_error_is_named():
+def test_readme_error_table_matches_error_classes():
     table = README.partition("## Errors")[2].partition("## Settings")[0]
     named = set(re.findall(r"`([A-Z]\w+)`", table.partition("`run` returns")[0])) - {
         "OpusError",
@@ -54,12 +54,12 @@ def test_every_error_it_names_exists_and_every_error_is_named():
     assert named - {"Limits"} == errors - {"OpusError", "APIError"}
 
 
-def test_every_file_it_points_to_is_there():
+def test_readme_links_point_to_existing_files():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
 
 
-def test_every_variant_of_the_platform_is_in_the_table_and_every_one_is_run():
+def test_readme_variant_table_matches_simulator_traits():
     from opus_async.simulator.traits import TRAITS
 
     rows = re.findall(r"^\| \w+ \| (.+?) \| (.+?) \| (.+?) \| `(\w+)` \|$", README, re.MULTILINE)

@@ -160,7 +160,7 @@ def known(*urls: str) -> Secrets:
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 @pytest.mark.parametrize("secret", [KEY, KEY[1:], KEY.upper(), HOOK, f"/services/T01/B02/{PATH}", PATH])
-def test_a_secret_is_masked_in_every_form(form, secret):
+def test_redaction_masks_secret_in_every_encoding(form, secret):
     text = f"refused: {form(secret)} is not reachable"
     shown = known(HOOK).mask(text)
     assert not kept(shown, PATH)
@@ -172,7 +172,7 @@ def test_a_secret_is_masked_in_every_form(form, secret):
 
 @pytest.mark.parametrize("outer", FORMS, ids=lambda form: form.__name__)
 @pytest.mark.parametrize("inner", FORMS, ids=lambda form: form.__name__)
-def test_a_secret_is_masked_in_a_form_inside_of_another(inner, outer):
+def test_redaction_masks_secret_in_nested_encodings(inner, outer):
     shown = known(HOOK).mask(f"a {outer(inner(HOOK))} b")
     assert not kept(shown, PATH)
 
@@ -196,7 +196,7 @@ tokens = st.text(string.ascii_letters + string.digits + "-_", min_size=12, max_s
     token="0000000r0000", forms=[in_json_all, in_json], before="", after="", begin=0, length=256, limit=10
 )
 @example(token="a1" + "-" * 20 + "b2", forms=[], before="", after="", begin=0, length=400, limit=300)
-def test_no_text_around_and_no_cut_brings_a_piece_of_it_out(
+def test_redaction_leaks_nothing_when_text_is_surrounded_or_truncated(
     *, token, forms, before, after, begin, length, limit
 ):
     url = f"https://hooks.example.com/{token}"
@@ -212,7 +212,7 @@ def test_no_text_around_and_no_cut_brings_a_piece_of_it_out(
 
 @UNHURRIED
 @given(st.text())
-def test_a_text_without_secrets_stays_as_it_is(text):
+def test_redaction_keeps_text_without_secrets(text):
     assert known(HOOK, LOGIC).mask(text) == text
     assert mask_values([text, {text: text}], known(HOOK).mask) == [text, {text: text}]
 
@@ -227,25 +227,25 @@ def test_a_text_without_secrets_stays_as_it_is(text):
         "C:\\new\\table &amp; <b>bold</b> 100%",
     ],
 )
-def test_words_of_a_sentence_are_no_secret_though_a_path_holds_them(text):
+def test_redaction_keeps_plain_words_that_also_occur_in_secret_url(text):
     urls = (HOOK, LOGIC, "https://me.example.com/api/webhooks/callback")
     assert known(*urls).mask(text) == text
 
 
 @pytest.mark.parametrize("part", ["9f1c2e7ab4d84c0f", "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3"])
-def test_every_part_of_a_url_that_is_no_word_is_a_secret(part):
+def test_redaction_masks_non_word_parts_of_callback_url(part):
     shown = known(LOGIC).mask(f"{LOGIC} or {percent(LOGIC)} or {part[:12]}")
     assert part[:12] not in shown
     assert "sig=aB" not in shown
 
 
 @pytest.mark.parametrize("url", ["https://me.example.com/hook/a1b2c3", "https://user:p4ss@me.example.com/x"])
-def test_a_short_secret_is_masked_where_it_stands_whole(url):
+def test_redaction_masks_short_secret_as_whole_token(url):
     secret = "a1b2c3" if "a1b2c3" in url else "p4ss"
     assert secret not in known(url).mask(f"cannot reach {url}, I mean {secret}")
 
 
-def test_a_phrase_of_words_is_masked_where_it_stands_whole():
+def test_redaction_masks_word_phrase_from_url_as_a_whole():
     url = "https://me.example.com/correct-horse-battery-staple"
     assert (
         known(url).mask("no correct-horse-battery-staple here; a horse")
@@ -253,7 +253,7 @@ def test_a_phrase_of_words_is_masked_where_it_stands_whole():
     )
 
 
-def test_the_url_of_each_job_of_a_receiver_is_a_secret():
+def test_redaction_masks_per_job_callback_token():
     receiver = CallbackReceiver("https://me.example.com/opus")
     token = receiver.url_for("job-1").rpartition("/")[2]
     mask = Secrets.of(callback_secret(receiver.url_for("job-1"))).mask
@@ -261,7 +261,7 @@ def test_the_url_of_each_job_of_a_receiver_is_a_secret():
         assert not kept(mask(form(token)), token.rpartition(".")[2])
 
 
-def test_callback_urls_of_single_jobs_are_remembered_and_not_for_ever():
+def test_redaction_remembers_bounded_number_of_callback_urls():
     redactor = Redactor()
     urls = [
         f"https://me.example.com/{hashlib.sha256(str(number).encode()).hexdigest()}"
@@ -278,14 +278,14 @@ SIGNED = "https://b.s3.amazonaws.com/a.pdf?X-Amz-Credential=AKIA1234567890&X-Amz
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_a_presigned_url_that_is_known_is_masked_in_every_form(form):
+def test_redaction_masks_known_presigned_url_in_every_encoding(form):
     shown = Secrets.of(presigned_secret(SIGNED)).mask(f"no {form(SIGNED)}")
     assert not kept(shown, "f00dfacef00dface")
     assert not kept(shown, "AKIA1234567890")
 
 
 @pytest.mark.parametrize("form", [str, percent, in_json, in_html, in_json_all, percent_all])
-def test_what_signs_a_url_is_masked_where_the_url_is_not_known(form):
+def test_redaction_masks_signature_of_unknown_url(form):
     for text in (SIGNED, SIGNED.partition("?")[2], "Signature=f00dfacef00dface"):
         assert not kept(excerpt(f"no {form(text)} here"), "f00dfacef00dface")
 
@@ -294,7 +294,7 @@ def test_mask_signatures_keeps_a_sentence_about_a_signature():
     assert mask_signatures("the signature does not match") == "the signature does not match"
 
 
-def test_what_storage_has_signed_is_not_told():
+def test_redaction_masks_key_and_signature_in_s3_error_body():
     page = (
         "<?xml version='1.0'?><Error><Code>SignatureDoesNotMatch</Code><Message>It differs</Message>"
         "<AWSAccessKeyId>AKIA1234567890</AWSAccessKeyId><SignatureProvided>f00dfacef00dface</SignatureProvided></Error>"
@@ -305,7 +305,7 @@ def test_what_storage_has_signed_is_not_told():
     assert "f00d" not in shown
 
 
-def test_json_is_masked_in_its_names_and_values_as_far_as_it_is_words():
+def test_redaction_masks_json_names_and_values_but_not_long_data():
     mask = known(HOOK).mask
     data = "x" * LOOKED_AT
     value = {"nodes": [data, data, {HOOK: [1, None, True, f"at {HOOK}"]}]}

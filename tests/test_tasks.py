@@ -16,7 +16,7 @@ def factory(request):
     return eager_tasks if request.param == "eager" else contextlib.nullcontext
 
 
-async def test_a_task_begins_after_its_maker_has_gone_on(factory):
+async def test_task_start_runs_after_caller_continues(factory):
     steps = []
 
     async def work(word, *, end):
@@ -33,7 +33,7 @@ async def test_a_task_begins_after_its_maker_has_gone_on(factory):
     assert task.get_name() == "a name"
 
 
-async def test_a_task_that_fails_at_once_fails_its_group_after_all_are_made(factory):
+async def test_task_start_in_group_fails_group_only_after_all_are_created(factory):
     made = []
 
     async def fail():
@@ -46,7 +46,7 @@ async def test_a_task_that_fails_at_once_fails_its_group_after_all_are_made(fact
     assert {type(error) for error in caught.value.exceptions} == {ValueError}
 
 
-async def test_a_task_that_is_cancelled_before_it_began_leaves_no_coroutine_unawaited(factory):
+async def test_task_start_leaves_no_unawaited_coroutine_if_cancelled_early(factory):
     async def work():
         raise AssertionError
 
@@ -57,7 +57,7 @@ async def test_a_task_that_is_cancelled_before_it_began_leaves_no_coroutine_unaw
             await task
 
 
-async def test_the_stand_in_for_the_eager_factory_is_eager():
+async def test_eager_tasks_helper_starts_tasks_eagerly():
     steps = []
 
     async def work():

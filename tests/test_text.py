@@ -14,7 +14,7 @@ def test_counted_agrees_with_its_number(number, told):
     assert text.counted(number, "row") == told
 
 
-def test_counted_takes_the_words_of_both_numbers():
+def test_counted_accepts_singular_and_plural_forms():
     assert text.counted(1, "file lies", "files lie") == "1 file lies"
     assert text.counted(1_200, "file lies", "files lie") == "1,200 files lie"
 
@@ -38,7 +38,7 @@ def test_counted_takes_the_words_of_both_numbers():
         (-3, "0 s"),
     ],
 )
-def test_duration_is_told_with_as_many_places_as_matter(seconds, told):
+def test_duration_uses_precision_that_fits_its_size(seconds, told):
     assert text.duration(seconds) == told
 
 
@@ -54,7 +54,7 @@ def test_duration_is_told_with_as_many_places_as_matter(seconds, told):
         (7, 7, "100 %"),
     ],
 )
-def test_share_is_nothing_or_all_only_when_it_is(part, whole, told):
+def test_share_shows_0_or_100_percent_only_when_exact(part, whole, told):
     assert text.share(part, whole) == told
 
 
@@ -69,11 +69,11 @@ def test_share_is_nothing_or_all_only_when_it_is(part, whole, told):
         (3e17, "300 PB"),
     ],
 )
-def test_size_is_told_in_decimal_units(size, told):
+def test_size_uses_decimal_units(size, told):
     assert text.size(size) == told
 
 
-def test_precise_size_has_a_place_whatever_the_number():
+def test_precise_size_has_one_decimal_place_above_bytes():
     assert [
         text.precise_size(number) for number in (812, 1_500, 2_440_000, 4.2e9, 300_400_000_000, 3e12)
     ] == [
@@ -86,7 +86,7 @@ def test_precise_size_has_a_place_whatever_the_number():
     ]
 
 
-def test_size_as_given_keeps_every_place():
+def test_size_as_given_keeps_all_digits():
     assert [text.size_as_given(number) for number in (500, 500_000, 2_500_000, 1.5e9)] == [
         "0.5 kB",
         "500 kB",
@@ -98,7 +98,7 @@ def test_size_as_given_keeps_every_place():
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (10_920, "3 h 02 min")]
 )
-def test_elapsed_is_told_in_whole_seconds(seconds, told):
+def test_elapsed_is_in_whole_seconds(seconds, told):
     assert text.elapsed(seconds) == told
 
 
@@ -106,7 +106,7 @@ def test_elapsed_is_told_in_whole_seconds(seconds, told):
     ("seconds", "told"),
     [(0, "0.000 s"), (0.112, "0.112 s"), (59.9994, "59.999 s"), (59.9996, "1 min 00 s"), (125, "2 min 05 s")],
 )
-def test_in_milliseconds_keeps_what_a_platform_tells(seconds, told):
+def test_in_milliseconds_shows_three_decimals_below_a_minute(seconds, told):
     assert text.in_milliseconds(seconds) == told
 
 

@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 LINES = 36
 
 
-def test_every_trap_has_a_test_named_after_it():
+def test_traps_each_have_a_test_named_after_them():
     found = defaultdict(list)
     for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -48,12 +48,12 @@ def crashed(program, tmp_path):
     return call
 
 
-def test_every_step_is_tried():
+def test_crash_steps_of_batch_run_are_all_covered():
     assert set(LEFT) == set(STEPS)
 
 
 @pytest.mark.parametrize("step", LEFT)
-async def test_trap_35_after_a_crash_the_stored_id_is_used_and_what_was_ordered_only_looked_at(
+async def test_trap_35_batch_resume_after_crash_reuses_job_id_and_only_checks_started_jobs(
     connect, crashed, tmp_path, step
 ):
     state, job, jobs = LEFT[step]
@@ -96,7 +96,7 @@ AFTER_A_RETRY = {
 """Step of a retry -> what the row has then."""
 
 
-def test_every_step_of_a_retry_is_tried():
+def test_crash_steps_of_batch_retry_are_all_covered():
     assert set(AFTER_A_RETRY) == set(RETRY_STEPS)
 
 
@@ -105,7 +105,7 @@ def test_every_step_of_a_retry_is_tried():
     [(step, False) for step in AFTER_A_RETRY if not step.startswith("results")]
     + [(step, True) for step, job in AFTER_A_RETRY.items() if job == "the old job"],
 )
-async def test_a_crash_in_a_retry_loses_no_job_that_was_not_asked(
+async def test_crash_during_batch_retry_keeps_job_that_was_not_yet_checked(
     connect, crashed, tmp_path, step, recovered
 ):
     """The first job fails, and the second would: what recovers was run again by a person meanwhile."""

@@ -142,5 +142,7 @@ async def killed_again_and_again(tmp_path: Path, *, rows: int, kills: int, seed:
         pytest.param(2000, 200, 44, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
 )
-async def test_kills_under_hostile_faults_lose_and_double_nothing(tmp_path, rows, kills, seed):
+async def test_batch_resume_after_repeated_kills_under_faults_completes_each_row_once(
+    tmp_path, rows, kills, seed
+):
     await killed_again_and_again(tmp_path, rows=rows, kills=kills, seed=seed)

@@ -100,7 +100,9 @@ def manifest_of(folder, *, files):
         ("presign", GARBAGE, "failed"),
     ],
 )
-async def test_odd_answers_about_one_row_end_that_row_alone(tmp_path, operation, answer, state, at_once):
+async def test_batch_run_malformed_or_refused_answers_for_one_row_end_only_that_row(
+    tmp_path, operation, answer, state, at_once
+):
     manifest = manifest_of(tmp_path, files=operation == "presign")
     async with OddOpus({operation: answer}, row=1) as opus:
         client = client_of(opus)
@@ -115,7 +117,7 @@ async def test_odd_answers_about_one_row_end_that_row_alone(tmp_path, operation,
     assert max(opus.executed.values()) == 1
 
 
-async def test_a_redirect_of_everything_is_no_rows_trouble(tmp_path):
+async def test_batch_run_redirect_of_every_request_stops_batch_and_fails_no_row(tmp_path):
     manifest = texts(tmp_path / "m.csv", [])
     manifest.write_text("Number\n" + "".join(f"{row}\n" for row in range(ROWS)))
     async with OddOpus({}, row=0) as opus:

@@ -80,9 +80,7 @@ INSIDE = ["a.txt", "{}/home/a.txt", "../home/a.txt", "docs/../a.txt", "inner.txt
 
 
 @pytest.mark.parametrize("cell", OUTSIDE)
-async def test_a_file_outside_of_the_folder_keeps_a_manifest_from_running(
-    simulate, connect, home, tmp_path, cell
-):
+async def test_outside_files_are_refused_before_anything_is_uploaded(simulate, connect, home, tmp_path, cell):
     simulator = await simulate()
     path = manifest(home, "a.txt", cell.format(tmp_path))
     with pytest.raises(RowsRefused) as refused:
@@ -93,7 +91,9 @@ async def test_a_file_outside_of_the_folder_keeps_a_manifest_from_running(
 
 
 @pytest.mark.parametrize("cell", ["file://{}/private/secret.txt", "~/secret.txt", "$HOME/x.txt", "a.txt\0"])
-async def test_other_ways_to_write_a_path_lead_nowhere(simulate, connect, home, monkeypatch, cell):
+async def test_outside_files_are_not_reached_by_file_url_tilde_variable_or_nul(
+    simulate, connect, home, monkeypatch, cell
+):
     tmp_path = home.parent
     monkeypatch.setenv("HOME", str(tmp_path / "private"))
     simulator = await simulate()
@@ -103,7 +103,9 @@ async def test_other_ways_to_write_a_path_lead_nowhere(simulate, connect, home, 
     assert not sent(simulator)
 
 
-async def test_files_in_the_folder_are_sent_whatever_the_way(simulate, connect, home, tmp_path):
+async def test_outside_files_check_accepts_inside_files_however_their_path_is_written(
+    simulate, connect, home, tmp_path
+):
     simulator = await simulate()
     path = manifest(home, *(cell.format(tmp_path) for cell in INSIDE))
     through = tmp_path / "through"
@@ -113,7 +115,9 @@ async def test_files_in_the_folder_are_sent_whatever_the_way(simulate, connect, 
         assert (await run_batch(connect(simulator), named, workflow_id=DOCUMENT, out=out)).ok
 
 
-async def test_a_manifest_that_is_a_link_names_files_beside_the_link(simulate, connect, home, tmp_path):
+async def test_outside_files_check_of_symlinked_manifest_uses_folder_of_the_link(
+    simulate, connect, home, tmp_path
+):
     simulator = await simulate()
     other = manifest(tmp_path / "private", "a.txt")
     (home / "linked.csv").symlink_to(other)
@@ -123,7 +127,7 @@ async def test_a_manifest_that_is_a_link_names_files_beside_the_link(simulate, c
     assert result.ok
 
 
-async def test_the_refusal_tells_how_many_files_and_the_first_names(simulate, connect, home, tmp_path):
+async def test_outside_files_refusal_tells_count_and_first_names(simulate, connect, home, tmp_path):
     simulator = await simulate()
     for number in range(7):
         (tmp_path / "private" / f"{number}.txt").write_bytes(SECRET)
@@ -137,7 +141,7 @@ async def test_the_refusal_tells_how_many_files_and_the_first_names(simulate, co
 
 
 @pytest.mark.parametrize("pattern", ["home", "home/*", "home/*.txt", "home/*/*.txt", "home/docs/*"])
-async def test_a_folder_or_pattern_ends_where_its_person_named_it(
+async def test_outside_files_linked_from_folder_or_glob_manifest_need_allow_outside(
     simulate, connect, home, pattern, monkeypatch
 ):
     tmp_path = home.parent
@@ -152,13 +156,13 @@ async def test_a_folder_or_pattern_ends_where_its_person_named_it(
     assert result.ok
 
 
-async def test_a_list_of_files_is_looked_at_one_by_one(home):
+async def test_outside_files_fence_finds_each_stray_in_a_list(home):
     fence = Fence(home)
     parts = [home / "a.txt", home / "link.txt", "https://files.opus.com/x.txt", None, home / "links" / "x"]
     assert list(fence.strays(parts)) == [1, 4]
 
 
-def test_a_pattern_that_begins_outside_is_not_followed(home, monkeypatch):
+def test_outside_files_glob_is_refused_without_listing_folders(home, monkeypatch):
     """It could walk through the whole disk before it is refused."""
     listed = []
     honest = os.scandir
@@ -170,7 +174,7 @@ def test_a_pattern_that_begins_outside_is_not_followed(home, monkeypatch):
     assert listed == []
 
 
-async def test_the_other_rows_run_where_that_is_wanted(simulate, connect, home, tmp_path):
+async def test_outside_files_fail_only_their_rows_with_skip_invalid(simulate, connect, home, tmp_path):
     simulator = await simulate()
     path = manifest(home, "a.txt", "link.txt")
     out = tmp_path / "out"
@@ -184,7 +188,7 @@ async def test_the_other_rows_run_where_that_is_wanted(simulate, connect, home, 
     assert states(out) == {"completed": 2}
 
 
-async def test_what_was_allowed_holds_for_the_batch(simulate, connect, home, tmp_path):
+async def test_allow_outside_is_kept_on_batch_resume(simulate, connect, home, tmp_path):
     """A resume takes up rows that were planned, and new ones, without being told again."""
     simulator = await simulate(run_time=30)
     path = manifest(home, "link.txt", "a.txt")
@@ -201,7 +205,7 @@ async def test_what_was_allowed_holds_for_the_batch(simulate, connect, home, tmp
     assert len(sent(quick)) == 3
 
 
-async def test_a_resume_refuses_what_the_batch_was_not_allowed(simulate, connect, home, tmp_path):
+async def test_outside_files_added_before_resume_fail_until_allowed(simulate, connect, home, tmp_path):
     simulator = await simulate()
     path, out, client = manifest(home, "a.txt"), tmp_path / "out", connect(simulator)
     await run_batch(client, path, workflow_id=DOCUMENT, out=out)
@@ -214,7 +218,7 @@ async def test_a_resume_refuses_what_the_batch_was_not_allowed(simulate, connect
     assert states(out) == {"completed": 2}
 
 
-async def test_a_batch_of_before_keeps_what_it_had(simulate, connect, home, tmp_path):
+async def test_allow_outside_is_assumed_for_ledger_without_the_setting(simulate, connect, home, tmp_path):
     """Its ledger has no word of files outside: then all were taken."""
     simulator = await simulate()
     path, out, client = manifest(home, "link.txt"), tmp_path / "out", connect(simulator)
@@ -227,7 +231,9 @@ async def test_a_batch_of_before_keeps_what_it_had(simulate, connect, home, tmp_
 
 
 @pytest.mark.parametrize("swap", ["the file", "its folder"])
-async def test_a_link_that_comes_after_planning_is_not_followed(simulate, connect, home, tmp_path, swap):
+async def test_outside_files_symlinked_after_planning_are_not_uploaded(
+    simulate, connect, home, tmp_path, swap
+):
     """Even to the very same content, which its digest would not tell apart."""
     simulator = await simulate()
     path = manifest(home, "docs/b.txt")
@@ -247,9 +253,7 @@ async def test_a_link_that_comes_after_planning_is_not_followed(simulate, connec
     assert "outside" in lines(out / "failures.jsonl")[0]["_opus"]["error"]
 
 
-async def test_a_link_that_comes_after_every_other_look_is_not_followed(
-    simulate, connect, home, tmp_path, monkeypatch
-):
+async def test_outside_files_are_checked_again_at_upload(simulate, connect, home, tmp_path, monkeypatch):
     """When a file is taken up it is looked once more, whatever was found before."""
     monkeypatch.setattr(Fence, "_holds", lambda *_: True)
     simulator = await simulate()
@@ -263,7 +267,7 @@ async def test_a_link_that_comes_after_every_other_look_is_not_followed(
 
 
 @pytest.mark.parametrize("swap", ["the file", "its folder"])
-def test_a_link_that_comes_between_two_looks_is_not_followed(home, tmp_path, monkeypatch, swap):
+def test_confined_path_swapped_for_symlink_after_resolution_is_refused(home, tmp_path, monkeypatch, swap):
     wanted = home / "docs" / "b.txt"
     honest = os.path.realpath
     (tmp_path / "private" / "b.txt").write_bytes(SECRET)
@@ -284,7 +288,7 @@ def test_a_link_that_comes_between_two_looks_is_not_followed(home, tmp_path, mon
         Confined(str(wanted), str(home)).stat()
 
 
-async def test_a_file_that_is_another_when_it_is_opened_is_not_sent(home, tmp_path):
+async def test_confined_source_replaced_by_symlink_before_open_is_refused(home, tmp_path):
     source = PathSource(Confined(str(home / "a.txt"), str(home)))
     (home / "a.txt").unlink()
     (home / "a.txt").symlink_to(tmp_path / "private" / "secret.txt")
@@ -292,7 +296,7 @@ async def test_a_file_that_is_another_when_it_is_opened_is_not_sent(home, tmp_pa
         await source.open()
 
 
-def test_a_confined_file_is_found_where_no_descriptor_is_left(home, monkeypatch):
+def test_confined_stat_works_without_free_file_descriptors(home, monkeypatch):
     def none_left(*_):
         raise OSError(24, "Too many open files")
 

@@ -79,13 +79,13 @@ def book(request, tmp_path):
     return lambda rows: request.param(tmp_path, rows)
 
 
-async def test_ledger_has_every_name_of_its_ports(book):
+async def test_ledger_has_every_method_of_its_ports(book):
     async with book(0) as has:
         for port, part in ((RowJournal, has.journal), (RowQueue, has.queue)):
             assert not {name for name in vars(port) if not name.startswith("_")} - set(dir(part))
 
 
-async def test_row_from_hand_out_to_its_end(book):
+async def test_row_journal_records_row_from_lease_to_completion(book):
     async with book(2) as has:
         _, (row, _) = await has.take(5)
         assert (row.index, row.state, row.held.row, row.held.owner) == (
@@ -105,7 +105,7 @@ async def test_row_from_hand_out_to_its_end(book):
         assert has.queue.counts() == Counts(planned=1, completed=1)
 
 
-async def test_rows_are_handed_out_once_and_in_order(book):
+async def test_row_queue_hands_out_rows_once_and_in_order(book):
     async with book(5) as has:
         _, first = await has.take(2)
         _, second = await has.take(2, OTHER)
@@ -114,7 +114,7 @@ async def test_rows_are_handed_out_once_and_in_order(book):
         assert (await has.take(2))[1] == []
 
 
-async def test_id_of_another_row_is_refused_as_a_value(book):
+async def test_row_journal_refuses_job_id_of_another_row(book):
     async with book(2) as has:
         _, (one, two) = await has.take(2)
         assert await has.intend(one, "same") is Receipt.WRITTEN
@@ -123,7 +123,7 @@ async def test_id_of_another_row_is_refused_as_a_value(book):
         assert await has.intend(two, "another") is Receipt.WRITTEN
 
 
-async def test_id_that_gave_way_is_taken(book):
+async def test_row_journal_refuses_superseded_job_id(book):
     async with book(1) as has:
         _, (row,) = await has.take(1)
         await has.intend(row, "old")
@@ -132,7 +132,7 @@ async def test_id_that_gave_way_is_taken(book):
         assert await has.intend(row, "old") is Receipt.ID_TAKEN
 
 
-async def test_end_is_written_once(book):
+async def test_row_journal_writes_end_of_row_once(book):
     async with book(1) as has:
         _, (row,) = await has.take(1)
         await has.journal.finished(row.held, completed(row))
@@ -140,7 +140,7 @@ async def test_end_is_written_once(book):
         assert has.queue.counts() == Counts(completed=1)
 
 
-async def test_parked_row_is_handed_out_when_it_is_due(book):
+async def test_row_queue_hands_out_parked_row_when_due(book):
     async with book(1) as has:
         _, (row,) = await has.take(1)
         assert row.waited is None
@@ -156,7 +156,7 @@ async def test_parked_row_is_handed_out_when_it_is_due(book):
         assert has.queue.counts() == Counts(running=1)
 
 
-async def test_released_row_is_for_a_later_session(book):
+async def test_row_queue_keeps_released_row_for_later_session(book):
     async with book(1) as has:
         _, (row,) = await has.take(1)
         has.queue.release(row)
@@ -196,7 +196,7 @@ async def stand_in_every_way(has: Book) -> tuple[WorkerLease, list[Row]]:
     return lease, rows
 
 
-async def test_reports_under_a_revoked_lease_change_nothing(book):
+async def test_lease_revoked_makes_later_journal_entries_ineffective(book):
     async with book(4) as has:
         lease, rows = await stand_in_every_way(has)
         before = has.queue.counts()
@@ -207,7 +207,7 @@ async def test_reports_under_a_revoked_lease_change_nothing(book):
         assert await has.queue.revoke(lease) == 0
 
 
-async def test_rows_of_a_revoked_lease_come_back_as_they_stand(book):
+async def test_lease_revoked_returns_rows_in_their_current_state(book):
     async with book(4) as has:
         lease, _ = await stand_in_every_way(has)
         await has.queue.revoke(lease)
@@ -219,7 +219,7 @@ async def test_rows_of_a_revoked_lease_come_back_as_they_stand(book):
         assert has.queue.next_due() == pytest.approx(30)  # when the lease of the second worker ends
 
 
-async def test_order_that_may_be_on_its_way_is_settled_later(book):
+async def test_lease_revoked_delays_row_whose_start_request_may_be_on_its_way(book):
     async with book(4) as has:
         lease, _ = await stand_in_every_way(has)
         await has.queue.revoke(lease)
@@ -239,7 +239,7 @@ async def test_order_that_may_be_on_its_way_is_settled_later(book):
         assert await has.journal.start_accepted(row.held) is Receipt.WRITTEN
 
 
-async def test_lease_lasts_as_long_as_it_is_renewed(book):
+async def test_lease_lasts_while_it_is_renewed(book):
     async with book(2) as has:
         lease, (row, _) = await has.take(2)
         for _ in range(3):
@@ -259,7 +259,7 @@ async def test_lease_lasts_as_long_as_it_is_renewed(book):
         assert await has.journal.begun(rows[0].held) is Receipt.WRITTEN
 
 
-async def test_lease_in_the_drivers_process_never_ends(book):
+async def test_lease_in_process_never_expires(book):
     async with book(1) as has:
         lease, (row,) = await has.take(1, IN_PROCESS)
         has.hands.go_on(1e9)
@@ -269,7 +269,7 @@ async def test_lease_in_the_drivers_process_never_ends(book):
         assert has.queue.renew(lease)
 
 
-async def test_same_worker_with_a_later_lease_is_another(book):
+async def test_lease_epoch_separates_later_lease_of_same_worker(book):
     async with book(1) as has:
         first, (before,) = await has.take(1)
         await has.queue.revoke(first)
@@ -281,7 +281,7 @@ async def test_same_worker_with_a_later_lease_is_another(book):
         assert await has.journal.begun(row.held) is Receipt.WRITTEN
 
 
-async def test_worker_of_an_earlier_session_is_refused(book):
+async def test_lease_of_earlier_session_is_refused(book):
     async with book(1) as has:
         lease, (before,) = await has.take(1)
         await has.ledger.begin_session({})
@@ -292,7 +292,7 @@ async def test_worker_of_an_earlier_session_is_refused(book):
         assert await has.journal.begun(before.held) is Receipt.LEASE_ENDED
 
 
-async def test_cache_keeps_what_the_platform_prepared(book):
+async def test_row_journal_cache_returns_stored_values(book):
     async with book(0) as has:
         has.journal.cache.put("a", "b")
         assert await has.journal.cache.get("a") == "b"
@@ -302,7 +302,7 @@ async def test_cache_keeps_what_the_platform_prepared(book):
         assert await has.journal.known_files(["/nowhere"]) == {}
 
 
-async def test_values_of_the_ports_can_be_pickled(book):
+async def test_port_values_can_be_pickled(book):
     async with book(1) as has:
         lease, (row,) = await has.take(1)
     report = ShardReport(
@@ -321,7 +321,7 @@ async def test_values_of_the_ports_can_be_pickled(book):
     assert (again.ended, again.events) == (report.ended, report.events)
 
 
-def test_reports_add_up():
+def test_shard_report_addition_sums_counts():
     one = ShardReport(
         ended={RowState.COMPLETED: 2, RowState.FAILED: 1},
         orphaned_jobs=1,

@@ -56,7 +56,7 @@ async def failed(simulate, connect, tmp_path, rows, **changes):
     return simulator
 
 
-async def test_a_retry_collects_what_completed_watches_what_runs_and_orders_the_rest(
+async def test_batch_retry_collects_completed_jobs_watches_running_and_replaces_failed(
     simulate, connect, tmp_path
 ):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B", "c": "C"})
@@ -74,7 +74,9 @@ async def test_a_retry_collects_what_completed_watches_what_runs_and_orders_the_
     assert ask(tmp_path / "out", "SELECT orders, orders_before FROM rows WHERE key = 'c'") == [(1, 1)]
 
 
-async def test_failures_jsonl_asks_the_jobs_of_its_batch_first(simulate, connect, tmp_path):
+async def test_failures_jsonl_as_manifest_checks_old_jobs_before_starting_new_ones(
+    simulate, connect, tmp_path
+):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B", "c": "C"})
     before = jobs_of(tmp_path / "out")
     recover(simulator, before["a"])
@@ -90,9 +92,7 @@ async def test_failures_jsonl_asks_the_jobs_of_its_batch_first(simulate, connect
     assert (result.ok, executions(simulator)) == (True, {"A": 1, "B": 1, "C": 2})
 
 
-async def test_a_line_of_failures_jsonl_that_was_edited_gets_no_results_of_before(
-    simulate, connect, tmp_path
-):
+async def test_failures_jsonl_edited_line_gets_no_results_of_old_job(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
     before = jobs_of(tmp_path / "out")
     recover(simulator, before["a"])
@@ -106,7 +106,7 @@ async def test_a_line_of_failures_jsonl_that_was_edited_gets_no_results_of_befor
     assert "has completed after all" in told[0]
 
 
-async def test_a_job_that_two_lines_of_failures_jsonl_name_is_asked_for_one(simulate, connect, tmp_path):
+async def test_failures_jsonl_job_named_by_two_lines_is_collected_for_one(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
     recover(simulator, jobs_of(tmp_path / "out")["a"])
     failures = tmp_path / "out" / "failures.jsonl"
@@ -117,7 +117,7 @@ async def test_a_job_that_two_lines_of_failures_jsonl_name_is_asked_for_one(simu
     assert executions(simulator) == {"A": 2}
 
 
-async def test_failures_jsonl_is_refused_where_the_jobs_of_its_batch_are_unknown(simulate, connect, tmp_path):
+async def test_failures_jsonl_is_refused_on_host_that_does_not_know_its_jobs(simulate, connect, tmp_path):
     await failed(simulate, connect, tmp_path, {"a": "A"})
     other = await simulate()
     failures = tmp_path / "out" / "failures.jsonl"
@@ -129,7 +129,7 @@ async def test_failures_jsonl_is_refused_where_the_jobs_of_its_batch_are_unknown
     assert result.ok
 
 
-async def test_a_line_that_leaves_failures_jsonl_before_its_job_was_asked_is_taken_out(
+async def test_failures_jsonl_line_removed_before_its_job_was_checked_is_withdrawn(
     simulate, connect, tmp_path
 ):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
@@ -145,7 +145,7 @@ async def test_a_line_that_leaves_failures_jsonl_before_its_job_was_asked_is_tak
     assert (result.counts.total, executions(simulator)["B"]) == (1, 1)
 
 
-async def test_a_row_whose_files_are_gone_is_collected_if_its_job_completed(simulate, connect, tmp_path):
+async def test_batch_retry_collects_completed_job_though_input_files_are_gone(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=1.0)
     manifest = documents(tmp_path / "in", 2)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
@@ -158,7 +158,9 @@ async def test_a_row_whose_files_are_gone_is_collected_if_its_job_completed(simu
 
 
 @pytest.mark.parametrize("accept", [False, True])
-async def test_a_job_that_the_platform_has_forgotten(simulate, connect, tmp_path, accept):
+async def test_batch_resume_replaces_deleted_unknown_job_only_with_accept_second_bill(
+    simulate, connect, tmp_path, accept
+):
     simulator = await simulate(run_time=30)
     manifest = keyed(tmp_path / "m.csv", {"unknown": "A"})
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -180,7 +182,7 @@ async def test_a_job_that_the_platform_has_forgotten(simulate, connect, tmp_path
     assert len(simulator.world.jobs) == accept  # without a word from this command nothing is ordered
 
 
-async def test_a_proved_failure_that_the_platform_has_forgotten_is_run_again(simulate, connect, tmp_path):
+async def test_batch_retry_replaces_failed_job_deleted_on_platform(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
     simulator.world.jobs.remove(simulator.world.jobs.find(jobs_of(tmp_path / "out")["a"]))
     await retry_batch(connect(simulator), tmp_path / "out")
@@ -188,7 +190,7 @@ async def test_a_proved_failure_that_the_platform_has_forgotten_is_run_again(sim
     assert states(tmp_path / "out") == {"failed": 1}
 
 
-async def test_an_edited_row_never_gets_the_results_of_what_it_asked_for_before(simulate, connect, tmp_path):
+async def test_batch_retry_of_edited_row_gets_no_results_of_old_job(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
     recover(simulator, jobs_of(tmp_path / "out")["a"])
     keyed(tmp_path / "m.csv", {"a": "AA", "b": "BB"})
@@ -202,7 +204,9 @@ async def test_an_edited_row_never_gets_the_results_of_what_it_asked_for_before(
     assert lines(tmp_path / "out" / "results.jsonl") == []
 
 
-async def test_rows_that_were_called_failed_are_asked_before_they_are_run_again(simulate, connect, tmp_path):
+async def test_batch_retry_checks_job_of_row_resolved_as_failed_before_replacing_it(
+    simulate, connect, tmp_path
+):
     simulator = await simulate(run_time=1)
     manifest = keyed(tmp_path / "m.csv", {"a": "A"})
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -215,7 +219,7 @@ async def test_rows_that_were_called_failed_are_asked_before_they_are_run_again(
     assert executions(simulator) == {"A": 1}
 
 
-async def test_a_client_asks_the_platform_before_a_row_is_resolved(simulate, connect, tmp_path):
+async def test_batch_resolve_with_client_queries_platform_first(simulate, connect, tmp_path):
     simulator = await simulate(run_time=30)
     manifest = keyed(tmp_path / "m.csv", {"a": "A"})
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -227,7 +231,7 @@ async def test_a_client_asks_the_platform_before_a_row_is_resolved(simulate, con
     assert await resolve_batch(tmp_path / "out", "retry") == 1
 
 
-async def test_jobs_that_cannot_be_asked_elsewhere_are_not_run_again_there(simulate, connect, tmp_path):
+async def test_batch_retry_on_other_host_needs_accept_second_bill(simulate, connect, tmp_path):
     await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
     other = await simulate()
     for _ in range(2):
@@ -239,9 +243,7 @@ async def test_jobs_that_cannot_be_asked_elsewhere_are_not_run_again_there(simul
     assert executions(other) == {"A": 1, "B": 1}
 
 
-async def test_rows_taken_in_with_a_second_bill_wait_for_their_jobs_once_it_is_not_accepted_any_more(
-    simulate, connect, tmp_path
-):
+async def test_accept_second_bill_is_not_kept_so_resume_waits_for_old_jobs(simulate, connect, tmp_path):
     simulator = await simulate(run_time=2)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -266,7 +268,7 @@ async def test_rows_taken_in_with_a_second_bill_wait_for_their_jobs_once_it_is_n
     assert sum(job.executions for job in simulator.world.jobs) == 2  # billed once
 
 
-async def test_decision_about_a_row_of_an_earlier_batch_asks_its_job(simulate, connect, tmp_path):
+async def test_batch_resolve_of_row_from_failures_jsonl_checks_its_old_job(simulate, connect, tmp_path):
     simulator = await simulate(run_time=30)
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -289,9 +291,7 @@ async def test_decision_about_a_row_of_an_earlier_batch_asks_its_job(simulate, c
     assert sum(job.executions for job in simulator.world.jobs) == 1
 
 
-async def test_failures_jsonl_for_another_workflow_or_constant_takes_no_results_of_before(
-    simulate, connect, tmp_path
-):
+async def test_failures_jsonl_of_other_workflow_gets_no_results_of_old_jobs(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
     recover(simulator, jobs_of(tmp_path / "out")["a"])
     failures = tmp_path / "out" / "failures.jsonl"
@@ -434,7 +434,7 @@ async def test_ledger_of_an_earlier_release_keeps_digests_without_constants(simu
     assert (result.counts.completed, result.counts.failed) == (1, 1)
 
 
-async def test_line_whose_job_cannot_be_read_any_more_is_refused(simulate, connect, tmp_path):
+async def test_failures_jsonl_line_with_unreadable_job_id_is_refused(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A"})
     failures = tmp_path / "out" / "failures.jsonl"
     (job,) = jobs_of(tmp_path / "out").values()
@@ -464,7 +464,9 @@ def asked_at_once(monkeypatch):
     return most
 
 
-async def test_a_retry_of_many_rows_asks_side_by_side(simulate, connect, tmp_path, monkeypatch):
+async def test_batch_retry_of_many_rows_resumes_after_interrupt_without_new_jobs(
+    simulate, connect, tmp_path, monkeypatch
+):
     rows = {f"K{row}": f"text {row}" for row in range(150)}
     simulator = await failed(simulate, connect, tmp_path, rows)
     for job_id in jobs_of(tmp_path / "out").values():
@@ -517,7 +519,9 @@ async def with_shells(simulator, client, tmp_path, monkeypatch):
     return jobs_of(tmp_path / "out")
 
 
-async def test_a_shell_is_used_where_it_was_made(simulate, connect, tmp_path, monkeypatch):
+async def test_batch_resume_uses_jobs_created_but_not_started_before(
+    simulate, connect, tmp_path, monkeypatch
+):
     simulator = await simulate()
     shells = await with_shells(simulator, connect(simulator), tmp_path, monkeypatch)
     assert (await resume_batch(connect(simulator), tmp_path / "out")).ok
@@ -526,7 +530,9 @@ async def test_a_shell_is_used_where_it_was_made(simulate, connect, tmp_path, mo
 
 
 @pytest.mark.parametrize("moved", ["host", "generation", "version", "workflow"])
-async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path, monkeypatch, moved):
+async def test_batch_resume_never_starts_job_created_on_other_host_version_or_workflow(
+    simulate, connect, tmp_path, monkeypatch, moved
+):
     simulator = await simulate()
     shells = await with_shells(simulator, connect(simulator), tmp_path, monkeypatch)
     other, client, order = simulator, connect(simulator), {}
@@ -551,7 +557,9 @@ async def test_a_shell_of_elsewhere_is_never_ordered(simulate, connect, tmp_path
 
 
 @pytest.mark.parametrize("earlier", ["another row of this process", "a row of an earlier process"])
-async def test_an_id_that_comes_again_starts_no_job_twice(simulate, connect, tmp_path, monkeypatch, earlier):
+async def test_batch_run_starts_no_job_twice_if_platform_repeats_job_ids(
+    simulate, connect, tmp_path, monkeypatch, earlier
+):
     simulator = await simulate()
     if earlier.endswith("earlier process"):
         await run_batch(
@@ -578,7 +586,7 @@ async def test_an_id_that_comes_again_starts_no_job_twice(simulate, connect, tmp
     assert len(set(jobs_of(tmp_path / "out").values())) == 8
 
 
-async def test_a_platform_that_gives_out_one_id_for_ever_orders_it_once(
+async def test_batch_run_starts_job_once_if_platform_always_returns_same_id(
     simulate, connect, tmp_path, monkeypatch
 ):
     simulator = await simulate()
@@ -596,7 +604,7 @@ async def test_a_platform_that_gives_out_one_id_for_ever_orders_it_once(
     assert "the id of another job" in failure["_opus"]["error"]
 
 
-async def test_a_ledger_of_version_1_is_gone_on_with(simulate, connect, tmp_path):
+async def test_batch_retry_continues_ledger_of_schema_version_1(simulate, connect, tmp_path):
     simulator = await failed(simulate, connect, tmp_path, {"a": "A", "b": "B"})
     with closing(sqlite3.connect(tmp_path / "out" / "ledger.db", isolation_level=None)) as database:
         database.executescript(

@@ -27,7 +27,7 @@ from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
 
 
-async def test_every_row_has_one_right_result(simulate, connect, tmp_path):
+async def test_batch_run_gives_every_row_its_result(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 40)
     result = await run_batch(
@@ -49,7 +49,7 @@ async def test_every_row_has_one_right_result(simulate, connect, tmp_path):
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_no_more_rows_are_in_flight_than_allowed(simulate, connect, tmp_path):
+async def test_batch_run_keeps_max_in_flight(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.1)
     client = connect(simulator)
     most = 0
@@ -66,7 +66,7 @@ async def test_no_more_rows_are_in_flight_than_allowed(simulate, connect, tmp_pa
     assert 3 <= most <= 7
 
 
-async def test_a_batch_that_is_done_is_done_at_once_and_needs_no_network(simulate, connect, tmp_path):
+async def test_batch_resume_of_completed_batch_needs_no_network(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -75,7 +75,7 @@ async def test_a_batch_that_is_done_is_done_at_once_and_needs_no_network(simulat
     assert (result.ok, result.exit_code) == (True, Exit.OK)
 
 
-async def test_a_directory_with_a_ledger_is_not_begun_again(simulate, connect, tmp_path):
+async def test_batch_run_refuses_directory_with_ledger(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -83,7 +83,7 @@ async def test_a_directory_with_a_ledger_is_not_begun_again(simulate, connect, t
         await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
 
 
-async def test_bad_rows_are_told_before_anything_is_sent(simulate, connect, tmp_path):
+async def test_batch_run_refuses_bad_rows_before_sending_unless_skip_invalid(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 3)
     (tmp_path / "in" / "1.txt").unlink()
@@ -102,7 +102,7 @@ async def test_bad_rows_are_told_before_anything_is_sent(simulate, connect, tmp_
     assert "1.txt" in failure["_opus"]["error"]
 
 
-async def test_what_is_wrong_with_the_manifest_itself_is_told_first(simulate, connect, tmp_path):
+async def test_batch_run_reports_manifest_problems_before_row_problems(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path, 30)
     for index in range(30):
@@ -136,7 +136,9 @@ async def test_what_is_wrong_with_the_manifest_itself_is_told_first(simulate, co
         ({"constants": "Threshold=1"}, "pass constants={'Threshold': '1'}"),
     ],
 )
-async def test_arguments_that_are_no_mappings_are_told_apart(simulate, connect, tmp_path, given, told):
+async def test_batch_run_and_retry_arguments_of_wrong_type_name_the_right_form(
+    simulate, connect, tmp_path, given, told
+):
     client = connect(await simulate())
     with pytest.raises(ManifestError) as refused:
         await run_batch(client, tmp_path / "m.csv", workflow_id=TEXT, out=tmp_path / "out", **given)
@@ -145,7 +147,7 @@ async def test_arguments_that_are_no_mappings_are_told_apart(simulate, connect, 
         await retry_batch(client, tmp_path / "out", only="failed")
 
 
-async def test_identical_rows_all_run_and_are_told(simulate, connect, tmp_path):
+async def test_batch_run_runs_identical_rows_and_reports_them(simulate, connect, tmp_path):
     simulator = await simulate()
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", ["same", "other", "same", "same"])
@@ -158,7 +160,7 @@ async def test_identical_rows_all_run_and_are_told(simulate, connect, tmp_path):
     assert len(lines(tmp_path / "out" / "results.jsonl")) == 4
 
 
-async def test_a_manifest_may_grow_and_change_its_order(simulate, connect, tmp_path):
+async def test_batch_resume_accepts_grown_and_reordered_manifest(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -172,7 +174,7 @@ async def test_a_manifest_may_grow_and_change_its_order(simulate, connect, tmp_p
     assert len(simulator.world.jobs) == 5
 
 
-async def test_a_column_of_remarks_makes_no_new_rows(simulate, connect, tmp_path):
+async def test_batch_resume_ignores_added_columns_that_fill_no_input(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -182,7 +184,7 @@ async def test_a_column_of_remarks_makes_no_new_rows(simulate, connect, tmp_path
     assert len(simulator.world.jobs) == 2
 
 
-async def test_rows_that_ran_under_a_key_and_ask_for_something_else_now_are_told(simulate, connect, tmp_path):
+async def test_batch_resume_refuses_changed_row_under_same_key_without_force(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = tmp_path / "m.csv"
     manifest.write_text("key,Text\n1,a\n2,b\n")
@@ -196,7 +198,7 @@ async def test_rows_that_ran_under_a_key_and_ask_for_something_else_now_are_told
     assert texts_now == {"1": "a", "2": "b", "3": "c"}
 
 
-async def test_failed_rows_are_retried_when_the_manifest_is_gone(simulate, connect, tmp_path):
+async def test_batch_retry_works_without_manifest_file(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=1.0)
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -206,7 +208,7 @@ async def test_failed_rows_are_retried_when_the_manifest_is_gone(simulate, conne
     assert result.counts.failed == 1
 
 
-async def test_lines_that_are_lost_are_fetched_again_without_a_bill(simulate, connect, tmp_path):
+async def test_batch_resume_fetches_lost_result_lines_without_new_jobs(simulate, connect, tmp_path):
     simulator = await simulate()
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
@@ -220,7 +222,7 @@ async def test_lines_that_are_lost_are_fetched_again_without_a_bill(simulate, co
     assert len(simulator.world.jobs) == 3
 
 
-async def test_a_manifest_that_moves_with_its_files_is_the_same(simulate, connect, tmp_path):
+async def test_batch_resume_accepts_manifest_moved_with_its_files(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 4, keys=False)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
@@ -233,7 +235,7 @@ async def test_a_manifest_that_moves_with_its_files_is_the_same(simulate, connec
     assert len(simulator.world.jobs) == 4
 
 
-async def test_files_that_were_tidied_away_make_no_new_rows(simulate, connect, tmp_path):
+async def test_batch_resume_keeps_rows_whose_files_were_deleted(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 3, keys=False)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
@@ -246,7 +248,7 @@ async def test_files_that_were_tidied_away_make_no_new_rows(simulate, connect, t
     assert (result.ok, result.counts.total) == (True, 4)
 
 
-async def test_what_changes_results_needs_force(simulate, connect, tmp_path):
+async def test_batch_resume_with_changed_title_needs_force(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", title="A {Text}")
@@ -258,7 +260,7 @@ async def test_what_changes_results_needs_force(simulate, connect, tmp_path):
     assert titles == ["A a", "A b", "B"]
 
 
-async def test_settings_may_change_from_run_to_run(simulate, connect, tmp_path):
+async def test_batch_resume_accepts_other_settings(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", max_in_flight=5)
@@ -269,7 +271,7 @@ async def test_settings_may_change_from_run_to_run(simulate, connect, tmp_path):
     assert json.loads(second)["max_in_flight"] == 2
 
 
-async def test_failed_rows_are_retried_as_new_jobs(simulate, connect, tmp_path):
+async def test_batch_retry_runs_failed_rows_as_new_jobs(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=0.5, seed=3)
     manifest = texts(tmp_path / "m.csv", map(str, range(20)))
     first = await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -289,7 +291,7 @@ async def test_failed_rows_are_retried_as_new_jobs(simulate, connect, tmp_path):
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_failures_are_a_manifest_of_a_new_batch(simulate, connect, tmp_path):
+async def test_failures_jsonl_is_manifest_of_new_batch_with_allow_outside(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=0.5, seed=3)
     manifest = documents(tmp_path / "in", 10)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
@@ -303,7 +305,7 @@ async def test_failures_are_a_manifest_of_a_new_batch(simulate, connect, tmp_pat
     assert again.counts.total == len(failed)
 
 
-async def test_two_processes_do_not_share_a_directory(simulate, connect, tmp_path):
+async def test_batch_resume_refuses_directory_in_use(simulate, connect, tmp_path):
     simulator = await simulate(run_time=30)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", ["a"])
@@ -320,12 +322,12 @@ async def test_two_processes_do_not_share_a_directory(simulate, connect, tmp_pat
     assert (await first).exit_code == Exit.INTERRUPTED
 
 
-async def test_there_is_nothing_to_resume_in_an_empty_directory(simulate, connect, tmp_path):
+async def test_batch_resume_refuses_directory_without_batch(simulate, connect, tmp_path):
     with pytest.raises(LedgerError, match="no batch"):
         await resume_batch(connect(await simulate()), tmp_path)
 
 
-async def test_trap_36_an_interrupt_leaves_a_ledger_with_which_a_resume_goes_on(simulate, connect, tmp_path):
+async def test_trap_36_batch_resume_completes_batch_after_interrupt(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.3)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
@@ -352,7 +354,7 @@ async def test_trap_36_an_interrupt_leaves_a_ledger_with_which_a_resume_goes_on(
     assert (counters["executions"], counters["executed_twice"]) == (30, [])
 
 
-async def test_a_second_interrupt_leaves_at_once_and_a_resume_collects(simulate, connect, tmp_path):
+async def test_batch_run_second_interrupt_leaves_at_once_and_resume_collects(simulate, connect, tmp_path):
     simulator = await simulate(run_time=2)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", map(str, range(6)))
@@ -373,7 +375,7 @@ async def test_a_second_interrupt_leaves_at_once_and_a_resume_collects(simulate,
     assert len(simulator.world.jobs) == 6
 
 
-async def test_cancelling_the_awaiting_task_leaves_the_batch_resumable(simulate, connect, tmp_path):
+async def test_batch_run_cancelled_task_can_be_resumed(simulate, connect, tmp_path):
     simulator = await simulate(run_time=1)
     manifest = texts(tmp_path / "m.csv", map(str, range(4)))
     running = asyncio.create_task(
@@ -390,7 +392,7 @@ async def test_cancelling_the_awaiting_task_leaves_the_batch_resumable(simulate,
 
 
 @pytest.mark.parametrize(("halt", "leaves"), [("now,fail=1", True), ("soon,fail=1", False)])
-async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
+async def test_batch_run_halt_policy_halts_after_failures(simulate, connect, tmp_path, halt, leaves):
     simulator = await simulate(fail_share=1.0)
     manifest = texts(tmp_path / "m.csv", map(str, range(50)))
     result = await run_batch(
@@ -403,7 +405,7 @@ async def test_a_policy_halts(simulate, connect, tmp_path, halt, leaves):
         assert result.counts.in_flight == 0
 
 
-async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
+async def test_batch_run_rows_waiting_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
     monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.5)
     simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
@@ -423,7 +425,7 @@ async def test_rows_that_wait_for_a_person_hold_no_slot(simulate, connect, tmp_p
             assert 1 < line["timings"]["parked"] < line["timings"]["total"]
 
 
-async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simulate, connect, tmp_path):
+async def test_batch_run_timed_out_rows_are_unknown_and_resume_collects_them(simulate, connect, tmp_path):
     simulator = await simulate(run_time=1)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     result = await run_batch(
@@ -450,7 +452,7 @@ async def test_a_row_whose_time_is_up_is_unknown_and_a_resume_looks_again(simula
         ("retry", ("planned", "completed")),
     ],
 )
-async def test_unknown_rows_are_decided(simulate, connect, tmp_path, decision, becomes):
+async def test_batch_resolve_decides_unknown_rows(simulate, connect, tmp_path, decision, becomes):
     state, then = becomes
     simulator = await simulate(run_time=1)
     manifest = texts(tmp_path / "m.csv", ["a"])
@@ -465,7 +467,7 @@ async def test_unknown_rows_are_decided(simulate, connect, tmp_path, decision, b
         await resolve_batch(tmp_path / "out", decision, keys=["no such key"])
 
 
-async def test_result_files_are_fetched(simulate, connect, tmp_path):
+async def test_batch_run_downloads_output_files(simulate, connect, tmp_path):
     simulator = await simulate(keep_files=tmp_path / "stored")
     source = tmp_path / "in"
     source.mkdir()
@@ -484,7 +486,7 @@ async def test_result_files_are_fetched(simulate, connect, tmp_path):
         assert sha256(path.read_bytes()) == file["sha256"]
 
 
-async def test_the_same_content_is_sent_once(simulate, connect, tmp_path):
+async def test_batch_run_uploads_identical_content_once(simulate, connect, tmp_path):
     simulator = await simulate()
     source = tmp_path / "in"
     source.mkdir()

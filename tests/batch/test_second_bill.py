@@ -13,7 +13,9 @@ from opus_async.errors import ManifestError
 from opus_async.exits import Exit
 
 
-async def test_rows_with_other_keys_are_refused_every_time_until_it_is_accepted(simulate, connect, tmp_path):
+async def test_batch_resume_refuses_manifest_without_rows_that_ran_until_accepted(
+    simulate, connect, tmp_path
+):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b", "c"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -31,7 +33,7 @@ async def test_rows_with_other_keys_are_refused_every_time_until_it_is_accepted(
     assert (await resume_batch(connect(simulator), tmp_path / "out")).counts.total == 6
 
 
-async def test_a_manifest_that_was_refused_leaves_nothing_behind(simulate, connect, tmp_path):
+async def test_batch_resume_refused_manifest_changes_nothing(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -45,7 +47,9 @@ async def test_a_manifest_that_was_refused_leaves_nothing_behind(simulate, conne
 
 
 @pytest.mark.parametrize("kind", ["csv", "folder"])
-async def test_documents_that_were_edited_after_they_ran(simulate, connect, tmp_path, kind):
+async def test_batch_retry_refuses_documents_edited_after_they_ran_until_accepted(
+    simulate, connect, tmp_path, kind
+):
     simulator = await simulate(fail_share=0.3, seed=4)
     manifest = documents(tmp_path / "in", 10, keys=False)
     if kind == "folder":
@@ -67,7 +71,7 @@ async def test_documents_that_were_edited_after_they_ran(simulate, connect, tmp_
     assert accepted.counts.total >= 10 + first.counts.completed
 
 
-async def test_rows_that_may_have_been_billed_stay_unknown_in_another_batch(simulate, connect, tmp_path):
+async def test_failures_jsonl_rows_possibly_billed_are_unknown_in_new_batch(simulate, connect, tmp_path):
     simulator = await simulate(run_time=1)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)
@@ -90,7 +94,7 @@ async def test_rows_that_may_have_been_billed_stay_unknown_in_another_batch(simu
     assert (await resume_batch(connect(simulator), tmp_path / "third")).ok
 
 
-async def test_a_job_that_completed_is_not_called_failed(simulate, connect, tmp_path):
+async def test_batch_resolve_refuses_to_fail_or_retry_completed_job(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", ["a"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out")
@@ -107,7 +111,7 @@ async def test_a_job_that_completed_is_not_called_failed(simulate, connect, tmp_
     assert await resolve_batch(tmp_path / "out", "failed", accept_second_bill=True) == 1
 
 
-async def test_failures_of_before_are_not_offered_while_they_run_again(simulate, connect, tmp_path):
+async def test_failures_jsonl_is_emptied_while_batch_retry_runs(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=1.0, run_time=0.5)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
@@ -119,7 +123,7 @@ async def test_failures_of_before_are_not_offered_while_they_run_again(simulate,
     await running
 
 
-async def test_jobs_are_not_asked_about_where_they_were_not_made(simulate, connect, tmp_path):
+async def test_batch_resume_refuses_running_jobs_of_other_host_even_with_force(simulate, connect, tmp_path):
     simulator, other = await simulate(run_time=30), await simulate()
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
@@ -139,7 +143,7 @@ async def test_jobs_are_not_asked_about_where_they_were_not_made(simulate, conne
             await resume_batch(connect(other), tmp_path / "out", force=force)
 
 
-async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect, tmp_path):
+async def test_batch_run_cancelled_twice_can_be_resumed(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.5)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     for _ in range(3):
@@ -159,7 +163,9 @@ async def test_cancelling_twice_does_not_keep_the_next_run_out(simulate, connect
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monkeypatch):
+async def test_batch_run_internal_error_leaves_row_unknown_and_resumable(
+    simulate, connect, tmp_path, monkeypatch
+):
     from opus_async.batch.running import row_runner
 
     simulator = await simulate()
@@ -176,14 +182,16 @@ async def test_a_fault_of_ours_is_no_good_end(simulate, connect, tmp_path, monke
     assert len(simulator.world.jobs) == 1
 
 
-def test_rows_that_are_left_without_a_reason_are_no_good_end():
+def test_session_exit_code_is_failed_if_rows_are_left_without_reason():
     from opus_async.batch import Counts
 
     assert session.exit_code(None, Counts(completed=3, running=1)) is Exit.FAILED
     assert session.exit_code(None, Counts(completed=3)) is Exit.OK
 
 
-async def test_an_edited_file_is_not_ordered_under_the_key_of_the_old_one(simulate, connect, tmp_path):
+async def test_batch_resume_does_not_restart_row_whose_file_changed_since_planning(
+    simulate, connect, tmp_path
+):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 1)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
@@ -208,7 +216,7 @@ async def test_an_edited_file_is_not_ordered_under_the_key_of_the_old_one(simula
     assert "has changed since the batch was planned" in failure["_opus"]["error"]
 
 
-async def test_a_refused_manifest_leaves_no_directory(simulate, connect, tmp_path):
+async def test_batch_run_refused_manifest_leaves_no_directory_and_no_files(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", [""])
     with pytest.raises(ManifestError):
@@ -220,7 +228,7 @@ async def test_a_refused_manifest_leaves_no_directory(simulate, connect, tmp_pat
     assert list((tmp_path / "mine").iterdir()) == []
 
 
-async def test_a_retry_uploads_anew(simulate, connect, tmp_path):
+async def test_batch_retry_uploads_files_again(simulate, connect, tmp_path):
     simulator = await simulate(fail_share=1.0)
     manifest = documents(tmp_path / "in", 2)
     await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")

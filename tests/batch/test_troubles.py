@@ -43,7 +43,7 @@ def at_work(directory: Path) -> bool:
     return (directory / "ledger.db").exists()
 
 
-async def test_a_key_that_is_refused_midway_stops_at_once_and_fails_no_row(simulate, connect, tmp_path):
+async def test_batch_run_stops_and_fails_no_row_if_key_is_refused_midway(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", map(str, range(200)))
     async with cable_to(simulator) as cable:
@@ -70,7 +70,7 @@ async def test_a_key_that_is_refused_midway_stops_at_once_and_fails_no_row(simul
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_a_quota_that_is_used_up_stops_the_first_row(simulate, connect, tmp_path):
+async def test_batch_run_stops_and_fails_no_row_if_quota_is_exhausted(simulate, connect, tmp_path):
     simulator = await simulate(traits=frozenset({"quota_exhausted"}))
     manifest = texts(tmp_path / "m.csv", map(str, range(100)))
     result = await run_batch(
@@ -82,7 +82,7 @@ async def test_a_quota_that_is_used_up_stops_the_first_row(simulate, connect, tm
     assert simulator.state()["counters"]["requests"]["initiate"] <= 5  # those that were on their way
 
 
-async def test_a_missing_permission_is_told_before_there_is_a_batch(simulate, connect, tmp_path):
+async def test_batch_run_without_permission_raises_before_creating_batch(simulate, connect, tmp_path):
     simulator = await simulate(traits=frozenset({"permission_denied"}))
     manifest = texts(tmp_path / "m.csv", ["a"])
     with pytest.raises(PermissionDenied):
@@ -90,9 +90,7 @@ async def test_a_missing_permission_is_told_before_there_is_a_batch(simulate, co
     assert not at_work(tmp_path / "out")
 
 
-async def test_a_host_that_is_gone_for_a_while_costs_time_and_no_row(
-    simulate, connect, tmp_path, monkeypatch
-):
+async def test_batch_run_survives_temporary_outage_and_fails_no_row(simulate, connect, tmp_path, monkeypatch):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", map(str, range(60)))
     look_up = socket.getaddrinfo
@@ -117,7 +115,7 @@ async def test_a_host_that_is_gone_for_a_while_costs_time_and_no_row(
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_a_host_that_stays_away_stops_the_batch_and_a_resume_goes_on(simulate, connect, tmp_path):
+async def test_batch_run_halts_on_lasting_outage_and_resume_completes(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", map(str, range(60)))
     async with cable_to(simulator) as cable:
@@ -137,7 +135,7 @@ async def test_a_host_that_stays_away_stops_the_batch_and_a_resume_goes_on(simul
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_a_file_that_is_gone_before_its_upload_fails_its_row_alone(simulate, connect, tmp_path):
+async def test_batch_run_file_deleted_before_upload_fails_only_its_row(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.3)
     manifest = documents(tmp_path / "in", 12)
     running = asyncio.create_task(
@@ -156,7 +154,7 @@ async def test_a_file_that_is_gone_before_its_upload_fails_its_row_alone(simulat
 
 
 @pytest.mark.parametrize("keys", [True, False])
-async def test_a_file_that_changed_before_its_upload_is_not_run_under_the_old_key(
+async def test_batch_run_file_changed_before_upload_is_not_run_under_old_key(
     simulate, connect, tmp_path, keys
 ):
     simulator = await simulate(run_time=0.3)
@@ -177,7 +175,7 @@ async def test_a_file_that_changed_before_its_upload_is_not_run_under_the_old_ke
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
-async def test_a_file_that_may_not_be_read_is_told_before_anything_is_sent(simulate, connect, tmp_path):
+async def test_batch_run_refuses_unreadable_file_before_sending(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 3)
     (tmp_path / "in" / "1.txt").chmod(0)
@@ -185,7 +183,7 @@ async def test_a_file_that_may_not_be_read_is_told_before_anything_is_sent(simul
         await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
 
 
-async def test_a_folder_in_the_place_of_a_file_is_told(simulate, connect, tmp_path):
+async def test_batch_run_refuses_folder_in_place_of_file(simulate, connect, tmp_path):
     simulator = await simulate()
     manifest = documents(tmp_path / "in", 3)
     (tmp_path / "in" / "1.txt").unlink()
@@ -194,7 +192,7 @@ async def test_a_folder_in_the_place_of_a_file_is_told(simulate, connect, tmp_pa
         await run_batch(connect(simulator), manifest, workflow_id=DOCUMENT, out=tmp_path / "out")
 
 
-async def test_a_manifest_that_is_edited_midway_changes_nothing_of_this_run(simulate, connect, tmp_path):
+async def test_batch_run_ignores_manifest_edits_until_resume(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.2)
     manifest = texts(tmp_path / "m.csv", map(str, range(12)))
     running = asyncio.create_task(
@@ -209,7 +207,7 @@ async def test_a_manifest_that_is_edited_midway_changes_nothing_of_this_run(simu
     assert len(simulator.world.jobs) == 13
 
 
-async def test_a_manifest_that_is_gone_stops_nobody(simulate, connect, tmp_path):
+async def test_batch_resume_works_without_manifest_file(simulate, connect, tmp_path):
     simulator = await simulate(run_time=0.2)
     notes = Notes()
     manifest = texts(tmp_path / "m.csv", map(str, range(12)))
@@ -234,7 +232,7 @@ async def test_a_manifest_that_is_gone_stops_nobody(simulate, connect, tmp_path)
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0, 86400.0 * 400])
-async def test_a_clock_that_jumps_bends_nothing(simulate, connect, tmp_path, monkeypatch, jump):
+async def test_batch_run_timings_ignore_wall_clock_jump(simulate, connect, tmp_path, monkeypatch, jump):
     monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.2)
     simulator = await simulate(run_time=0.2, waiting_share=0.3, waiting_time=0.5, seed=2)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
@@ -270,7 +268,7 @@ def grow(place: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=20m", str(place)], check=True)
 
 
-async def test_a_full_disk_stops_admission_and_loses_nothing(simulate, connect, tmp_path, small_disk):
+async def test_batch_run_halts_on_full_disk_and_resume_completes(simulate, connect, tmp_path, small_disk):
     simulator = await simulate()
     manifest = texts(tmp_path / "m.csv", (f"{index} {'x' * 400}" for index in range(300)))
     result = await run_batch(

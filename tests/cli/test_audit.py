@@ -50,7 +50,7 @@ def table(said):
     return header, {cells[0]: cells[1:] for cells in (re.split(" {2,}", line) for line in lines)}
 
 
-def test_help_and_wrong_use(opus):
+def test_audit_command_exits_0_for_help_and_2_for_wrong_use(opus):
     said = opus("audit", "--help")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("usage: opus-async audit")
@@ -59,7 +59,7 @@ def test_help_and_wrong_use(opus):
         assert (said.code, said.out) == (2, "")
 
 
-def test_a_completed_job_is_a_header_and_a_row_for_each_node(opus, to):
+def test_audit_command_prints_header_and_row_per_node(opus, to):
     job_id = ran(opus, to)
     said = opus("audit", job_id, env=to)
     assert (said.code, said.err) == (0, "")
@@ -75,7 +75,7 @@ def test_a_completed_job_is_a_header_and_a_row_for_each_node(opus, to):
     assert len(set(starts)) > 1
 
 
-def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
+def test_audit_command_json_has_normalised_fields_and_raw_response(opus, to):
     job_id = ran(opus, to)
     said = opus("audit", job_id, "--json", env=to)
     audit = said.json
@@ -100,7 +100,7 @@ def test_json_has_the_normalised_fields_and_the_answer_as_it_came(opus, to):
     assert audit["raw"]["audit"]["nodes_execution_data"][first["name"]]["execution_status"] == "COMPLETED"
 
 
-def test_a_failed_job_is_shown_with_the_code_0_and_names_its_failed_nodes(opus):
+def test_audit_command_exits_0_for_failed_job_and_names_failed_nodes(opus):
     with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
@@ -114,7 +114,7 @@ def test_a_failed_job_is_shown_with_the_code_0_and_names_its_failed_nodes(opus):
     assert whole.json["progress"] < 1
 
 
-def test_a_job_that_never_ran_has_no_nodes_to_show(opus, simulator, to):
+def test_audit_command_shows_no_nodes_for_job_never_executed(opus, simulator, to):
     job_id = initiated(simulator)
     plain, whole = opus("audit", job_id, env=to), opus("audit", job_id, "--json", env=to)
     assert (plain.code, plain.err) == (0, "")
@@ -124,7 +124,7 @@ def test_a_job_that_never_ran_has_no_nodes_to_show(opus, simulator, to):
     assert whole.json["progress"] == 0
 
 
-def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
+def test_audit_command_shows_running_node_of_job_in_progress(opus):
     with SimulatorThread(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
         job_id = ran(opus, env, "--timeout", "1")
@@ -138,7 +138,7 @@ def test_a_job_that_runs_is_shown_as_far_as_it_is(opus):
     assert whole.json["progress"] < 1
 
 
-def test_the_older_trail_is_a_table_of_its_own(opus):
+def test_audit_command_prints_older_audit_trail_as_table(opus):
     with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_trail"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
@@ -155,7 +155,7 @@ def test_the_older_trail_is_a_table_of_its_own(opus):
     assert whole.json["nodes"] == []
 
 
-def test_a_job_that_is_not_there_has_the_code_2_and_says_so(opus, to):
+def test_audit_command_exits_2_for_unknown_job(opus, to):
     for more in ((), ("--json",)):
         said = opus("audit", "99999999", *more, env=to)
         assert (said.code, said.out) == (2, "")
@@ -163,7 +163,7 @@ def test_a_job_that_is_not_there_has_the_code_2_and_says_so(opus, to):
         assert "/job/99999999/audit" in said.err
 
 
-def test_a_job_without_an_audit_is_told_from_one_that_is_not_there(opus):
+def test_audit_command_distinguishes_missing_audit_from_unknown_job(opus):
     with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({"audit_missing"}))) as process:
         env = leading_to(process)
         job_id = ran(opus, env)
@@ -177,7 +177,7 @@ def test_a_job_without_an_audit_is_told_from_one_that_is_not_there(opus):
 
 
 @pytest.mark.parametrize(("job_id", "part"), [("", "job id is empty"), (" ", "job id is empty")])
-def test_an_id_that_is_none_has_the_code_2(opus, to, job_id, part):
+def test_audit_command_exits_2_for_empty_job_id(opus, to, job_id, part):
     said = opus("audit", job_id, env=to)
     assert (said.code, said.out) == (2, "")
     assert part in said.err
@@ -206,7 +206,7 @@ def on_terminal(*words_, env):
     return shown.decode().splitlines()
 
 
-def test_in_a_terminal_of_80_columns_every_line_fits_and_every_name_is_whole(opus, tmp_path):
+def test_audit_command_fits_80_columns_without_cutting_node_names(opus, tmp_path):
     workflow = {"id": LONG, "inputs": [{"name": "Text", "type": "str"}], "nodes": NODES}
     (tmp_path / "long.json").write_text(json.dumps(workflow))
     config = SimulatorConfig(run_time=0, workflow_files=(tmp_path / "long.json",))

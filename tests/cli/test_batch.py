@@ -63,7 +63,7 @@ def endless():
 # Run
 
 
-def test_every_row_gets_its_result_and_the_directory_what_was_promised(opus, to, tmp_path):
+def test_batch_run_writes_result_per_row_and_promised_files(opus, to, tmp_path):
     notes(tmp_path, 5)
     said = opus("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", env=to)
     assert said.code == 0, said
@@ -79,7 +79,7 @@ def test_every_row_gets_its_result_and_the_directory_what_was_promised(opus, to,
     assert stat.S_IMODE((tmp_path / "b" / "ledger.db").stat().st_mode) == 0o600
 
 
-def test_the_progress_is_plain_lines_on_stderr(opus, to, tmp_path):
+def test_batch_run_prints_plain_progress_lines_on_stderr(opus, to, tmp_path):
     texts(tmp_path, 3)
     said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env={**to, "CI": "true"})
     assert said.code == 0
@@ -90,7 +90,7 @@ def test_the_progress_is_plain_lines_on_stderr(opus, to, tmp_path):
     assert "3/3 done" in last
 
 
-def test_the_summary_is_one_json_object(opus, to, tmp_path):
+def test_batch_run_json_prints_summary(opus, to, tmp_path):
     texts(tmp_path, 2)
     said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", "--json", env=to)
     assert said.code == 0
@@ -98,7 +98,7 @@ def test_the_summary_is_one_json_object(opus, to, tmp_path):
     assert (said.json["total"], said.json["completed"], said.json["ended_because"]) == (2, 2, "finished")
 
 
-def test_a_glob_in_quotes_is_a_manifest_and_without_quotes_it_is_explained(opus, to, tmp_path):
+def test_batch_run_accepts_quoted_glob_and_explains_unquoted_one(opus, to, tmp_path):
     notes(tmp_path, 3)
     into = ("--workflow", DOCUMENT, "--out", "b")
     said = opus("batch", "run", "docs/note-0.txt", "docs/note-1.txt", "docs/note-2.txt", *into, env=to)
@@ -111,7 +111,7 @@ def test_a_glob_in_quotes_is_a_manifest_and_without_quotes_it_is_explained(opus,
         assert ledger.meta.constants == {"Threshold": "0.8"}
 
 
-def test_a_missing_out_is_proposed(opus, tmp_path):
+def test_batch_run_suggests_missing_out_option(opus, tmp_path):
     for manifest, out in (
         ("a/invoices.csv", "invoices-batch"),
         ("docs/*.pdf", "docs-batch"),
@@ -122,13 +122,13 @@ def test_a_missing_out_is_proposed(opus, tmp_path):
         assert f"For example: --out {out}\n" in said.err
 
 
-def test_an_out_that_is_no_folder_is_refused(opus, tmp_path):
+def test_batch_run_refuses_out_that_is_a_file(opus, tmp_path):
     texts(tmp_path, 1)
     said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "texts.csv")
     assert (said.code, "--out: texts.csv is there, and is no folder" in said.err) == (2, True)
 
 
-def test_a_directory_with_a_batch_is_refused_and_resume_is_named(opus, to, tmp_path):
+def test_batch_run_refuses_directory_with_batch_and_names_resume(opus, to, tmp_path):
     texts(tmp_path, 1)
     words = ("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b")
     assert opus(*words, env=to).code == 0
@@ -137,7 +137,7 @@ def test_a_directory_with_a_batch_is_refused_and_resume_is_named(opus, to, tmp_p
     assert "'opus-async batch resume b' goes on with it" in said.err
 
 
-def test_options_reach_the_jobs(opus, to, simulator, tmp_path):
+def test_batch_run_options_reach_jobs_and_ledger(opus, to, simulator, tmp_path):
     (tmp_path / "odd.csv").write_text("Nummer;Inhalt;Rest\n17;hällo;x\n", "cp1252")
     before = set(simulator.state()["jobs"])
     said = opus(
@@ -194,7 +194,7 @@ def test_options_reach_the_jobs(opus, to, simulator, tmp_path):
     assert (retry["on_ambiguous"], retry["outage"]) == ("stop", 30)
 
 
-def test_failures_have_the_code_1_and_can_be_retried(opus, failing, tmp_path):
+def test_batch_run_exits_1_for_failed_rows_and_retry_tries_them_again(opus, failing, tmp_path):
     texts(tmp_path, 3)
     env = leading_to(failing)
     said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=env)
@@ -209,7 +209,7 @@ def test_failures_have_the_code_1_and_can_be_retried(opus, failing, tmp_path):
     assert "3 rows are tried again" in again.err
 
 
-def test_a_halt_has_the_code_3_and_tells_how_to_go_on(opus, failing, tmp_path):
+def test_batch_run_exits_3_at_halt_and_names_resume(opus, failing, tmp_path):
     texts(tmp_path, 30)
     words = ("--max-in-flight", 2, "--halt", "now,fail=2")
     said = opus(
@@ -224,7 +224,7 @@ def test_a_halt_has_the_code_3_and_tells_how_to_go_on(opus, failing, tmp_path):
 # Rows that cannot be run
 
 
-def test_bad_rows_are_a_table_and_nothing_is_sent(opus, to, simulator, tmp_path):
+def test_batch_run_exits_2_for_invalid_rows_and_sends_nothing(opus, to, simulator, tmp_path):
     notes(tmp_path, 3)
     (tmp_path / "docs" / "note-1.txt").unlink()
     before = set(simulator.state()["jobs"])
@@ -242,7 +242,7 @@ def test_bad_rows_are_a_table_and_nothing_is_sent(opus, to, simulator, tmp_path)
     assert problem["file"] == "docs/note-1.txt"
 
 
-def test_a_manifest_that_is_wrong_as_a_whole_is_told_so_with_skip_invalid_too(opus, to, tmp_path):
+def test_batch_run_refuses_manifest_wide_error_despite_skip_invalid(opus, to, tmp_path):
     notes(tmp_path, 3)
     words = ("--skip-invalid", "--title", "{Nmu}")
     said = opus("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", *words, env=to)
@@ -252,7 +252,7 @@ def test_a_manifest_that_is_wrong_as_a_whole_is_told_so_with_skip_invalid_too(op
     assert said.err.count("reading the workflow") <= 1
 
 
-def test_bad_rows_can_stay_behind(opus, to, tmp_path):
+def test_batch_run_skip_invalid_runs_the_other_rows(opus, to, tmp_path):
     notes(tmp_path, 3)
     (tmp_path / "docs" / "note-1.txt").unlink()
     words = ("batch", "run", "notes.csv", "--workflow", DOCUMENT, "--out", "b", "--skip-invalid", "--json")
@@ -260,13 +260,13 @@ def test_bad_rows_can_stay_behind(opus, to, tmp_path):
     assert (said.code, said.json["completed"], said.json["failed"]) == (1, 2, 1)
 
 
-def test_a_manifest_that_is_not_there_has_the_code_2(opus, to):
+def test_batch_run_exits_2_for_missing_manifest(opus, to):
     said = opus("batch", "run", "gone.csv", "--workflow", TEXT, "--out", "b", env=to)
     assert said.code == 2
     assert "gone.csv does not exist" in said.err
 
 
-def test_validate_shows_what_fills_what_and_what_it_will_take(opus, to, tmp_path):
+def test_batch_validate_shows_column_binding_and_estimate(opus, to, tmp_path):
     notes(tmp_path, 3)
     words = ("batch", "validate", "notes.csv", "--workflow", DOCUMENT)
     said = opus(*words, env=to)
@@ -278,7 +278,7 @@ def test_validate_shows_what_fills_what_and_what_it_will_take(opus, to, tmp_path
     assert "1 of them at once; 2 requests a second" in narrow.out
 
 
-def test_validate_streams_every_problem_as_json(opus, to, tmp_path):
+def test_batch_validate_json_lists_every_problem(opus, to, tmp_path):
     with (tmp_path / "many.csv").open("w") as file:
         file.write("Document\n" + "".join(f"gone-{number}.txt\n" for number in range(1500)))
     words = ("batch", "validate", "many.csv", "--workflow", DOCUMENT, "--json")
@@ -300,7 +300,7 @@ def test_validate_streams_every_problem_as_json(opus, to, tmp_path):
 # A wrong key
 
 
-def test_a_wrong_key_stops_before_anything_is_planned(opus, to, tmp_path):
+def test_batch_run_exits_4_for_wrong_key_before_planning(opus, to, tmp_path):
     texts(tmp_path, 2)
     env = {**to, "OPUS_SERVICE_KEY": WRONG_KEY}
     said = opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=env)
@@ -312,7 +312,7 @@ def test_a_wrong_key_stops_before_anything_is_planned(opus, to, tmp_path):
 # What meets every row
 
 
-def test_an_exhausted_quota_stops_at_once_and_fails_no_row(opus, tmp_path):
+def test_batch_run_exits_4_for_exhausted_quota_and_fails_no_row(opus, tmp_path):
     texts(tmp_path, 5)
     with SimulatorThread(SimulatorConfig(traits=frozenset({"quota_exhausted"}))) as process:
         words = ("--workflow", TEXT, "--out", "b", "--json")
@@ -323,7 +323,7 @@ def test_an_exhausted_quota_stops_at_once_and_fails_no_row(opus, tmp_path):
     assert said.err.rstrip().endswith("When it is mended, go on: opus-async batch resume b")
 
 
-def test_a_host_that_is_gone_halts_the_batch_when_it_was_waited_for(opus, tmp_path):
+def test_batch_run_exits_3_after_host_outage_and_fails_no_row(opus, tmp_path):
     texts(tmp_path, 5)
     words = ("--max-in-flight", 2, "--outage", 1)
     with SimulatorProcess(SimulatorConfig(run_time=1)) as simulator:
@@ -346,7 +346,7 @@ def test_a_host_that_is_gone_halts_the_batch_when_it_was_waited_for(opus, tmp_pa
 # Going on
 
 
-def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
+def test_batch_resume_uses_host_generation_and_settings_of_ledger(opus, endless, tmp_path):
     """By the generation and the host in the ledger, whatever the environment says of the generation."""
     texts(tmp_path, 3)
     env = leading_to(endless)
@@ -368,7 +368,7 @@ def test_a_batch_is_gone_on_with_where_it_was_begun(opus, endless, tmp_path):
     assert "generation was 'v1', and is 'v0' now" in other.err
 
 
-def test_a_batch_directory_alone_leads_the_key_to_no_other_machine(opus, to, tmp_path):
+def test_batch_resume_and_retry_send_key_to_no_host_named_by_ledger_alone(opus, to, tmp_path):
     texts(tmp_path, 1)
     assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
     with closing(sqlite3.connect(tmp_path / "b" / "ledger.db")) as ledger, ledger:
@@ -381,7 +381,7 @@ def test_a_batch_directory_alone_leads_the_key_to_no_other_machine(opus, to, tmp
         assert "OPUS_BASE_URL" in said.err
 
 
-def test_what_changes_results_needs_force(opus, endless, tmp_path):
+def test_batch_resume_needs_force_for_option_that_changes_results(opus, endless, tmp_path):
     texts(tmp_path, 1)
     env = leading_to(endless)
     words = ("--workflow", TEXT, "--out", "b", "--timeout", 1)
@@ -394,7 +394,7 @@ def test_what_changes_results_needs_force(opus, endless, tmp_path):
     assert "Going on although something changed: title" in said.err
 
 
-def test_a_finished_batch_answers_at_once_and_takes_up_new_rows(opus, to, tmp_path):
+def test_batch_resume_of_finished_batch_takes_up_new_rows(opus, to, tmp_path):
     texts(tmp_path, 2)
     assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
     assert opus("batch", "resume", "b", env=to).code == 0
@@ -404,14 +404,14 @@ def test_a_finished_batch_answers_at_once_and_takes_up_new_rows(opus, to, tmp_pa
 
 
 @pytest.mark.parametrize("verb", ["resume", "retry", "status", "report"])
-def test_a_directory_without_a_batch_has_the_code_2(opus, to, tmp_path, verb):
+def test_batch_command_exits_2_for_directory_without_batch(opus, to, tmp_path, verb):
     said = opus("batch", verb, "nowhere", env=to)
     assert said.code == 2
     assert "There is no batch in nowhere" in said.err
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_second_run_on_one_directory_is_refused_and_told_the_first(opus, endless, tmp_path):
+def test_batch_resume_refuses_directory_in_use_and_names_process(opus, endless, tmp_path):
     texts(tmp_path, 1)
     env = leading_to(endless)
     with beginning(tmp_path, "texts.csv", TEXT, env=env) as first:
@@ -421,7 +421,7 @@ def test_a_second_run_on_one_directory_is_refused_and_told_the_first(opus, endle
         assert str(first.pid) in said.err
 
 
-def test_a_ledger_that_is_none_is_told_with_the_code_1(opus, to, tmp_path):
+def test_batch_status_exits_1_for_corrupt_ledger(opus, to, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "ledger.db").write_text("this is no database, and long enough to be looked at" * 99)
     said = opus("batch", "status", "b", env=to)
@@ -442,7 +442,7 @@ def undecided(opus, endless, tmp_path):
     return env
 
 
-def test_unknown_rows_are_listed_and_decided_about(opus, undecided, tmp_path):
+def test_batch_resolve_lists_and_decides_unknown_rows(opus, undecided, tmp_path):
     listed = opus("batch", "resolve", "b", "--as", "done")
     assert listed.code == 2
     assert [line.split()[0] for line in listed.out.splitlines()] == ["KEY", "k0", "k1", "k2"]
@@ -471,7 +471,7 @@ def test_unknown_rows_are_listed_and_decided_about(opus, undecided, tmp_path):
     assert (summary["completed"], summary["not_started"]) == (1, 1)
 
 
-def test_unknown_rows_are_not_run_again_by_accident(opus, undecided, endless):
+def test_batch_retry_of_unknown_rows_needs_accept_second_bill(opus, undecided, endless):
     refused = opus("batch", "retry", "b", "--only", "failed,unknown", env=undecided)
     assert refused.code == 2
     assert "--accept-second-bill" in refused.err
@@ -483,7 +483,7 @@ def test_unknown_rows_are_not_run_again_by_accident(opus, undecided, endless):
     assert executions(endless)["executions"] == ordered  # they run, and are waited for
 
 
-def test_what_the_platform_shows_is_asked_before_a_row_is_resolved(opus, undecided, tmp_path):
+def test_batch_resolve_asks_platform_and_falls_back_to_ledger(opus, undecided, tmp_path):
     with closing(sqlite3.connect(tmp_path / "b" / "ledger.db")) as database, database:
         database.execute("UPDATE rows SET status = NULL")
         database.execute("DELETE FROM history WHERE state = 'running'")  # the answer was lost
@@ -499,7 +499,7 @@ def test_what_the_platform_shows_is_asked_before_a_row_is_resolved(opus, undecid
 # Looking at it
 
 
-def test_status_while_it_runs_and_afterwards(opus, endless, tmp_path):
+def test_batch_status_shows_running_process_and_later_its_death(opus, endless, tmp_path):
     texts(tmp_path, 2)
     with beginning(tmp_path, "texts.csv", TEXT, env=leading_to(endless)) as process:
         going_on(process, tmp_path)
@@ -516,7 +516,7 @@ def test_status_while_it_runs_and_afterwards(opus, endless, tmp_path):
     assert following(said) == ["opus-async batch resume b"]
 
 
-def test_watching_ends_with_the_batch(opus, to, tmp_path):
+def test_batch_status_watch_ends_with_batch(opus, to, tmp_path):
     texts(tmp_path, 2)
     opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
     said = opus("batch", "status", "b", "--watch", "--json")
@@ -527,7 +527,7 @@ def test_watching_ends_with_the_batch(opus, to, tmp_path):
     assert drawn.startswith("\x1b[H\x1b[J")
 
 
-def test_export_goes_to_stdout_or_to_a_file(opus, to, tmp_path):
+def test_batch_export_writes_stdout_or_file(opus, to, tmp_path):
     texts(tmp_path, 3, keys=True)
     opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
     said = opus("batch", "export", "b", "--format", "csv", "--output", "-")
@@ -546,7 +546,7 @@ def test_export_goes_to_stdout_or_to_a_file(opus, to, tmp_path):
     assert opus("batch", "export", "b", "--format", "xlsx", "--output", "-").code == 2
 
 
-def test_reports_are_made_anew_and_shown(opus, to, tmp_path):
+def test_batch_report_rewrites_reports_and_opens_browser(opus, to, tmp_path):
     texts(tmp_path, 1)
     opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to)
     for name in ("report.html", "summary.json", "failures.jsonl"):
@@ -562,7 +562,7 @@ def test_reports_are_made_anew_and_shown(opus, to, tmp_path):
     assert (tmp_path / "b" / "failures.jsonl").read_text() == ""
 
 
-def test_a_terminal_gets_a_bar_per_stage_and_notices_above_them(to, tmp_path):
+def test_batch_run_on_terminal_draws_bar_per_stage_and_notices(to, tmp_path):
     (tmp_path / "twice.csv").write_text("Text\nsame\nsame\n")
     words = ("batch", "run", "twice.csv", "--workflow", TEXT, "--out", "b")
     drawn, code = Terminal(*words, cwd=tmp_path, **to).read()
@@ -594,7 +594,7 @@ def test_a_terminal_gets_a_bar_per_stage_and_notices_above_them(to, tmp_path):
         (argument_types.seconds_from_zero, "0", 0),
     ],
 )
-def test_figures_are_read(read, text, value):
+def test_argument_types_parse_numbers_with_units(read, text, value):
     assert read(text) == value
 
 
@@ -616,18 +616,18 @@ def test_figures_are_read(read, text, value):
         (argument_types.halt, "later"),
     ],
 )
-def test_figures_that_are_none_are_refused_with_what_would_be_one(read, text):
+def test_argument_types_refuse_invalid_values_with_advice(read, text):
     with pytest.raises(argparse.ArgumentTypeError, match=r"give|use"):
         read(text)
 
 
 @pytest.mark.parametrize("text", ["Text", "=x", " =x"])
-def test_a_pair_has_a_name(text):
+def test_map_option_refuses_pair_without_name(text):
     with pytest.raises(WrongUse, match="--map wants COLUMN=INPUT"):
         spec_options._pairs([text], "--map", "COLUMN=INPUT")
 
 
-def test_pairs_keep_what_stands_after_the_first_sign():
+def test_set_option_splits_at_first_equals_sign_and_refuses_duplicates():
     assert spec_options._pairs(["a=b=c", "d="], "--set", "INPUT=VALUE") == {"a": "b=c", "d": ""}
     with pytest.raises(WrongUse, match="names 'a' twice"):
         spec_options._pairs(["a=1", "a=2"], "--set", "INPUT=VALUE")
@@ -636,9 +636,7 @@ def test_pairs_keep_what_stands_after_the_first_sign():
 # Files outside of the manifest's folder
 
 
-def test_files_outside_of_the_folder_are_told_by_number_and_name_and_taken_where_allowed(
-    opus, to, simulator, tmp_path
-):
+def test_allow_outside_is_required_for_files_outside_of_manifest_folder(opus, to, simulator, tmp_path):
     before = len(simulator.state()["uploads"])
     (tmp_path / "in").mkdir()
     for number in range(5):
@@ -659,7 +657,7 @@ def test_files_outside_of_the_folder_are_told_by_number_and_name_and_taken_where
     assert len(simulator.state()["uploads"]) == before + 5
 
 
-def test_a_row_that_was_not_allowed_runs_with_a_retry_that_allows_it(opus, to, tmp_path):
+def test_allow_outside_on_retry_runs_row_refused_before(opus, to, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "a.txt").write_text("a file that lies outside of its manifest's folder")
     (tmp_path / "in" / "m.csv").write_text("key,Document\none,../a.txt\n")

@@ -45,7 +45,7 @@ def manifest_of(home, rows):
     return "m.csv"
 
 
-def test_200_rows_with_files_complete_with_128_open_files_and_one_notice(to, tmp_path):
+def test_batch_run_completes_200_rows_with_128_open_files_and_one_notice(to, tmp_path):
     words = ("batch", "run", manifest_of(tmp_path, 200), "--workflow", WORKFLOW, "--out", "b")
     code, _, err = limited("RLIMIT_NOFILE", 128, *words, "--download-outputs", "--json", cwd=tmp_path, env=to)
     assert code == 0, err
@@ -55,7 +55,7 @@ def test_200_rows_with_files_complete_with_128_open_files_and_one_notice(to, tmp
     assert len(list((tmp_path / "b" / "outputs").iterdir())) == 200
 
 
-def test_too_few_open_files_for_anything_begin_no_batch(to, tmp_path):
+def test_batch_run_exits_4_with_too_few_open_files(to, tmp_path):
     words = ("batch", "run", manifest_of(tmp_path, 2), "--workflow", WORKFLOW, "--out", "b")
     code, _, err = limited("RLIMIT_NOFILE", 32, *words, cwd=tmp_path, env=to)
     assert code == 4
@@ -64,7 +64,7 @@ def test_too_few_open_files_for_anything_begin_no_batch(to, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="not on this system")
-def test_files_that_may_not_grow_halt_the_batch_and_fail_no_row(to, tmp_path, opus):
+def test_batch_run_halts_without_failed_rows_at_file_size_limit(to, tmp_path, opus):
     words = ("batch", "run", manifest_of(tmp_path, 120), "--workflow", WORKFLOW, "--out", "b")
     code, _, err = limited("RLIMIT_FSIZE", 300_000, *words, cwd=tmp_path, env=to)
     assert code == 3, err
@@ -74,7 +74,7 @@ def test_files_that_may_not_grow_halt_the_batch_and_fail_no_row(to, tmp_path, op
 
 
 @pytest.mark.parametrize("url", ["https://${HOST}", "https://a b", "http:/x", "https://a.example:99999"])
-def test_a_base_url_that_can_never_work_is_refused_at_once(opus, tmp_path, to, url):
+def test_batch_run_exits_4_for_unusable_base_url(opus, tmp_path, to, url):
     words = ("batch", "run", manifest_of(tmp_path, 1), "--workflow", WORKFLOW, "--out", "b")
     began = time.monotonic()
     said = opus(*words, env={**to, "OPUS_BASE_URL": url})

@@ -57,7 +57,7 @@ def keys(path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_drains_and_resume_goes_on(opus, slow, tmp_path, number):
+def test_signal_first_drains_batch_and_resume_completes_it(opus, slow, tmp_path, number):
     texts(tmp_path, 12)
     with beginning(tmp_path, "texts.csv", TEXT, "--max-in-flight", 4, env=leading_to(slow)) as process:
         going_on(process, tmp_path)
@@ -76,7 +76,7 @@ def test_the_first_signal_drains_and_resume_goes_on(opus, slow, tmp_path, number
     assert keys(tmp_path / "b" / "results.jsonl")[: len(completed)] == completed
 
 
-def test_the_second_leaves_at_once(opus, endless, tmp_path):
+def test_signal_second_leaves_batch_at_once(opus, endless, tmp_path):
     texts(tmp_path, 3)
     with beginning(tmp_path, "texts.csv", TEXT, env=leading_to(endless)) as process:
         going_on(process, tmp_path)
@@ -95,7 +95,7 @@ def test_the_second_leaves_at_once(opus, endless, tmp_path):
     assert status["process"] is None
 
 
-def test_draining_takes_no_longer_than_it_was_told(endless, tmp_path):
+def test_drain_option_limits_wait_after_signal(endless, tmp_path):
     texts(tmp_path, 3)
     with beginning(tmp_path, "texts.csv", TEXT, "--drain", "0.2", env=leading_to(endless)) as process:
         going_on(process, tmp_path)
@@ -120,7 +120,7 @@ def silent():
         over.set()
 
 
-def test_before_a_row_is_begun_the_first_ends_it_at_once(silent, tmp_path):
+def test_signal_before_first_row_exits_at_once_without_ledger(silent, tmp_path):
     env, asked = silent
     texts(tmp_path, 3)
     with beginning(tmp_path, "texts.csv", TEXT, env=env) as process:
@@ -133,7 +133,7 @@ def test_before_a_row_is_begun_the_first_ends_it_at_once(silent, tmp_path):
     assert not [path.name for path in (tmp_path / "b").glob("ledger*")]
 
 
-def test_before_a_row_is_gone_on_with_resume_is_told(opus, endless, silent, tmp_path):
+def test_signal_before_resumed_row_exits_and_names_resume(opus, endless, silent, tmp_path):
     texts(tmp_path, 1)
     words = ("--workflow", TEXT, "--out", "b", "--timeout", 1)
     assert opus("batch", "run", "texts.csv", *words, env=leading_to(endless)).code == Exit.UNKNOWN
@@ -146,7 +146,7 @@ def test_before_a_row_is_gone_on_with_resume_is_told(opus, endless, silent, tmp_
     assert "no row was begun by this command; 'opus-async batch resume b' goes on" in said
 
 
-def test_a_terminal_is_left_as_it_was(endless, tmp_path):
+def test_signal_restores_terminal_cursor(endless, tmp_path):
     texts(tmp_path, 3)
     words = ("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", "--drain", 0)
     terminal = Terminal(*words, cwd=tmp_path, **leading_to(endless))
@@ -161,7 +161,7 @@ def test_a_terminal_is_left_as_it_was(endless, tmp_path):
     assert "opus-async batch resume b" in rest.rpartition("\x1b")[2]
 
 
-async def test_a_third_goes_the_way_it_would_have_gone_without_us():
+async def test_signal_third_goes_to_previous_handler():
     control, progress, said, others = ShutdownControl(), Progress(), [], []
     progress.attach(
         stages=(), counts=Counts, admitting=lambda: control.admitting, bounds=Bounds(), limits=Limits()
@@ -185,7 +185,7 @@ async def test_a_third_goes_the_way_it_would_have_gone_without_us():
     assert said == ["Interrupted: so it is. Ctrl-C again leaves at once.", "Leaving."]
 
 
-def test_where_no_signal_can_be_handled_a_batch_runs_all_the_same(simulator, tmp_path, monkeypatch):
+def test_batch_run_works_outside_of_main_thread(simulator, tmp_path, monkeypatch):
     texts(tmp_path, 2)
     monkeypatch.chdir(tmp_path)
     for name, value in leading_to(simulator).items():

@@ -28,7 +28,7 @@ def finished(tmp_path_factory):
     return home / "opus-demo", called("demo", "--jobs", 20, cwd=home, env={})
 
 
-def test_everything_completes_and_is_verified(finished):
+def test_demo_completes_and_verifies_all_jobs(finished):
     _, done = finished
     assert done.code == 0, done.err
     assert "20 completed, 0 failed" in done.out
@@ -36,7 +36,7 @@ def test_everything_completes_and_is_verified(finished):
     assert "20 of 20 digests" in done.out
 
 
-def test_results_have_a_line_for_every_document(finished):
+def test_demo_results_have_a_line_per_document(finished):
     out, _ = finished
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert sorted(line["index"] for line in lines) == list(range(20))
@@ -48,7 +48,7 @@ def test_results_have_a_line_for_every_document(finished):
         assert line["outputs"]["Size"] == len(content)
 
 
-def test_it_leaves_a_batch_directory_with_a_report(finished, opus):
+def test_demo_leaves_batch_directory_with_report(finished, opus):
     out, done = finished
     assert "Report:  opus-demo/report.html" in done.out
     assert "<html" in (out / "report.html").read_text()
@@ -60,7 +60,7 @@ def test_it_leaves_a_batch_directory_with_a_report(finished, opus):
     )
 
 
-def test_without_a_terminal_there_are_plain_lines_on_stderr(finished):
+def test_demo_prints_plain_progress_lines_without_terminal(finished):
     _, done = finished
     assert "\x1b" not in done.out + done.err
     first, *_, last = [line for line in done.err.splitlines() if " done" in line]
@@ -68,7 +68,7 @@ def test_without_a_terminal_there_are_plain_lines_on_stderr(finished):
     assert "20/20 done" in last
 
 
-def test_an_earlier_demo_is_overwritten_and_foreign_files_stay(opus, tmp_path):
+def test_demo_overwrites_earlier_demo_and_keeps_foreign_files(opus, tmp_path):
     out = tmp_path / "opus-demo"
     assert opus("demo", "--jobs", 9).code == 0
     (out / "documents" / "mine.txt").write_text("mine")
@@ -83,7 +83,7 @@ def test_an_earlier_demo_is_overwritten_and_foreign_files_stay(opus, tmp_path):
 @pytest.mark.parametrize(
     "names", [["mine.txt"], ["results.jsonl"], ["results.jsonl", "documents/x", "ledger.db"]]
 )
-def test_a_folder_that_is_not_a_demos_is_not_touched(tmp_path, names):
+def test_demo_refuses_folder_that_is_no_demo(tmp_path, names):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("mine")
@@ -96,7 +96,7 @@ def test_a_folder_that_is_not_a_demos_is_not_touched(tmp_path, names):
     ("host", "manifest"),
     [("https://operator.opus.com", "manifest.csv"), ("http://127.0.0.1:8000", "invoices.csv")],
 )
-def test_a_batch_of_somebody_is_not_touched(tmp_path, host, manifest):
+def test_demo_refuses_directory_of_real_batch(tmp_path, host, manifest):
     facts = {"fingerprint": {"host": host}, "manifest": {"path": str(tmp_path / manifest)}}
     make_ledger(tmp_path, facts=facts)
     (tmp_path / "documents").mkdir()
@@ -106,7 +106,7 @@ def test_a_batch_of_somebody_is_not_touched(tmp_path, host, manifest):
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def test_a_demo_at_work_is_not_disturbed(tmp_path):
+def test_demo_refuses_folder_of_running_demo(tmp_path):
     facts = {"fingerprint": {"host": "http://127.0.0.1:8000"}}
     make_ledger(tmp_path, facts={**facts, "manifest": {"path": str(tmp_path / "manifest.csv")}})
     (tmp_path / "documents").mkdir()
@@ -118,7 +118,7 @@ def test_a_demo_at_work_is_not_disturbed(tmp_path):
     assert not (tmp_path / "ledger.db").exists()
 
 
-def test_a_foreign_folder_has_the_code_2(opus, tmp_path):
+def test_demo_exits_2_for_foreign_folder_or_file(opus, tmp_path):
     (tmp_path / "opus-demo").mkdir()
     (tmp_path / "opus-demo" / "mine.txt").write_text("mine")
     said = opus("demo", "--jobs", 1)
@@ -128,7 +128,7 @@ def test_a_foreign_folder_has_the_code_2(opus, tmp_path):
     assert opus("demo", "--jobs", 1, "--out", "file").code == 2
 
 
-def test_flaky_faults_are_survived_counted_and_nothing_runs_twice(opus):
+def test_demo_with_flaky_faults_completes_and_executes_nothing_twice(opus):
     said = opus("demo", "--jobs", 20, "--faults", "flaky", "--seed", 7, "--json")
     assert said.code == 0, said
     assert said.json["completed"] == said.json["digests_verified"] == 20
@@ -136,14 +136,14 @@ def test_flaky_faults_are_survived_counted_and_nothing_runs_twice(opus):
     assert sum(said.json["faults_injected"].values()) > 0
 
 
-def test_jobs_that_fail_have_the_code_1_and_are_named(opus):
+def test_demo_exits_1_and_names_failed_jobs(opus):
     said = opus("demo", "--jobs", 3, "--fail-share", 1)
     assert said.code == 1
     assert "0 completed, 3 failed" in said.out
     assert "failed: contract-00001.txt" in said.out
 
 
-def test_a_difference_is_a_sentence(tmp_path):
+def test_demo_differences_name_document_and_both_values(tmp_path):
     document = documents.Document(tmp_path / "a.txt", "TXT", 3, "abc")
     seen = {"SHA-256": "abd", "Size": 3, "Type": "TXT"}
     assert list(findings.differences(document, seen)) == ["a.txt: SHA-256 is abc on disk, the job saw abd"]
@@ -163,7 +163,7 @@ def _alive(pid):
     return True
 
 
-def test_ctrl_c_ends_it_cleanly_and_the_simulator_with_it(tmp_path):
+def test_demo_ctrl_c_exits_130_and_stops_simulator(tmp_path):
     process = subprocess.Popen(
         command("demo", "--jobs", 200),
         cwd=tmp_path,
@@ -186,7 +186,7 @@ def test_ctrl_c_ends_it_cleanly_and_the_simulator_with_it(tmp_path):
     assert not _alive(simulator)
 
 
-def test_a_terminal_gets_a_bar_per_stage_at_most_four_times_a_second(tmp_path):
+def test_demo_draws_bar_per_stage_at_most_four_times_a_second(tmp_path):
     began = time.monotonic()
     drawn, code = Terminal("demo", "--jobs", 10, cwd=tmp_path).read()
     spent = time.monotonic() - began
@@ -199,7 +199,7 @@ def test_a_terminal_gets_a_bar_per_stage_at_most_four_times_a_second(tmp_path):
     assert 1 < drawn.count("in flight") <= spent * 4 + 3
 
 
-def test_without_rich_a_terminal_gets_lines(tmp_path):
+def test_demo_prints_plain_lines_on_terminal_without_rich(tmp_path):
     (tmp_path / "path" / "rich").mkdir(parents=True)
     (tmp_path / "path" / "rich" / "__init__.py").write_text("raise ImportError('not installed')")
     path = f"{tmp_path / 'path'}{os.pathsep}{environment()['PYTHONPATH']}"

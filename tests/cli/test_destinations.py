@@ -10,7 +10,7 @@ from batch_command import TEXT, texts
 
 
 @pytest.mark.parametrize("name", ["ledger.db", "results.jsonl", ".lock", "report.html"])
-def test_an_export_over_its_own_batch_has_the_code_2(opus, to, tmp_path, name):
+def test_batch_export_refuses_to_overwrite_files_of_batch_or_manifest(opus, to, tmp_path, name):
     texts(tmp_path, 2)
     assert opus("batch", "run", "texts.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
     before = (tmp_path / "b" / name).read_bytes()
@@ -24,7 +24,7 @@ def test_an_export_over_its_own_batch_has_the_code_2(opus, to, tmp_path, name):
     assert opus("batch", "export", "b", "--format", "csv", "--output", "b.csv").code == 0
 
 
-def test_problems_are_written_over_no_manifest(opus, to, tmp_path):
+def test_batch_validate_json_refuses_to_overwrite_manifest(opus, to, tmp_path):
     manifest = texts(tmp_path, 2)
     said = opus("batch", "validate", "texts.csv", "--workflow", TEXT, "--json", "texts.csv", env=to)
     assert said.code == 2
@@ -37,7 +37,7 @@ def test_problems_are_written_over_no_manifest(opus, to, tmp_path):
     assert stat.S_IMODE((tmp_path / "found.json").stat().st_mode) == 0o666 & ~mask
 
 
-def test_downloads_do_not_go_among_the_files_of_a_batch(opus, to, tmp_path):
+def test_download_option_refuses_batch_directory(opus, to, tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "ledger.db").write_bytes(b"")
     said = opus("run", TEXT, "--input", "Text=x", "--download", "b", env=to)
@@ -45,7 +45,7 @@ def test_downloads_do_not_go_among_the_files_of_a_batch(opus, to, tmp_path):
     assert "--download: b is the directory of a batch" in said.err
 
 
-def test_a_demo_writes_through_no_link(opus, tmp_path):
+def test_demo_writes_through_no_symlink(opus, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     words = ("demo", "--jobs", 2, "--out", "d")
@@ -62,7 +62,7 @@ def test_a_demo_writes_through_no_link(opus, tmp_path):
     assert not (tmp_path / "gone").exists()
 
 
-def test_a_demo_takes_over_no_folder_whose_documents_lie_elsewhere(opus, tmp_path):
+def test_demo_refuses_folder_whose_documents_are_a_symlink(opus, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "d").mkdir()

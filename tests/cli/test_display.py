@@ -27,7 +27,7 @@ def progress(clock):
     return Progress(STAGES, 10, clock)
 
 
-def test_a_line_says_how_it_stands(progress, clock):
+def test_lines_display_shows_done_failed_in_flight_rate_and_time_left(progress, clock):
     stream = io.StringIO()
     lines = display.PlainDisplay(progress, "demo", stream)
     lines.open()
@@ -42,7 +42,7 @@ def test_a_line_says_how_it_stands(progress, clock):
     assert last.endswith("about 1 min 30 s left")
 
 
-def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
+def test_lines_display_shows_preparation_then_rows_and_notices(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)
     progress.preparing = "12,000 rows checked"
@@ -64,7 +64,7 @@ def test_the_lines_of_a_batch_begin_with_what_is_prepared(clock):
     assert troubled.endswith("0 retries, a.example has not answered for 40 s")
 
 
-def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
+def test_lines_display_does_not_repeat_preparation_at_close(clock):
     stream = io.StringIO()
     progress = Progress(clock=clock)
     progress.preparing = "reading the workflow"
@@ -77,7 +77,7 @@ def test_what_is_prepared_is_not_said_again_when_it_ends_there(clock):
     assert stream.getvalue().endswith("invoices: 0 s: 1 row checked\n")
 
 
-def test_bars_show_a_batch(clock):
+def test_live_display_shows_stages_totals_and_bottleneck_of_batch(clock):
     from rich.console import Console
 
     from opus_async.cli.live import LiveDisplay
@@ -112,7 +112,7 @@ def test_bars_show_a_batch(clock):
     assert "10 of 1,200  2 failed  1 unknown  halted" in drawn()
 
 
-async def test_a_display_is_drawn_again_and_again_and_closed_on_errors():
+async def test_display_showing_redraws_and_closes_on_error():
     class Recorder:
         period = 0.001
 
@@ -156,5 +156,5 @@ class Tty(io.StringIO):
         (io.StringIO(), {"TERM": "xterm"}, False),
     ],
 )
-def test_where_it_is_live(stream, environ, live):
+def test_display_is_live_only_on_capable_terminal(stream, environ, live):
     assert display.is_live(stream, environ) is live

@@ -33,7 +33,7 @@ def check(said, name):
     return found
 
 
-def test_all_well(opus, to):
+def test_doctor_reports_ready_if_all_checks_pass(opus, to):
     said = opus("doctor", env=to)
     assert said.code == 0
     assert "Ready." in said.out
@@ -41,7 +41,7 @@ def test_all_well(opus, to):
     assert not said.err
 
 
-def test_all_well_as_json_with_a_real_workflow(opus, to):
+def test_doctor_json_passes_with_existing_workflow(opus, to):
     said = opus("doctor", "--json", "--workflow", "D0cumentWorkfl0w", env=to)
     assert said.code == 0
     assert said.json["ok"] is True
@@ -49,7 +49,7 @@ def test_all_well_as_json_with_a_real_workflow(opus, to):
     assert "Document check" in said.json["checks"][-1]["finding"]
 
 
-def test_no_key(opus, to):
+def test_doctor_exits_4_without_key_and_skips_live_call(opus, to):
     said = opus("doctor", "--json", env={"OPUS_BASE_URL": to["OPUS_BASE_URL"]})
     assert said.code == 4
     assert states(said)["service key"] == "bad"
@@ -57,7 +57,7 @@ def test_no_key(opus, to):
     assert states(said)["clock"] == "good"
 
 
-def test_a_key_without_its_underscore_is_refused_and_explained(opus, to):
+def test_doctor_explains_key_without_underscore(opus, to):
     key = to["OPUS_SERVICE_KEY"][1:]
     said = opus("doctor", "--json", env={**to, "OPUS_SERVICE_KEY": key})
     assert said.code == 4
@@ -66,7 +66,7 @@ def test_a_key_without_its_underscore_is_refused_and_explained(opus, to):
     assert key not in said.out + said.err
 
 
-def test_a_workflow_that_is_not_there(opus, to):
+def test_doctor_reports_unknown_workflow(opus, to):
     said = opus("doctor", "--json", "--workflow", "nope", env=to)
     assert said.code == 4
     found = check(said, "live call")
@@ -76,7 +76,7 @@ def test_a_workflow_that_is_not_there(opus, to):
     assert "organization" in found["fix"]
 
 
-def test_nothing_listens_there(opus):
+def test_doctor_reports_refused_connection(opus):
     env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": "http://127.0.0.1:1"}
     said = opus("doctor", "--json", env=env)
     assert said.code == 4
@@ -85,7 +85,7 @@ def test_nothing_listens_there(opus):
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "https://user:pass@example.test", "https://host:port"])
-def test_a_base_url_that_is_none(opus, url):
+def test_doctor_reports_invalid_base_url(opus, url):
     said = opus("doctor", "--json", env={"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": url})
     assert said.code == 4
     assert states(said)["base URL"] == "bad"
@@ -93,14 +93,14 @@ def test_a_base_url_that_is_none(opus, url):
     assert "pass@" not in said.out
 
 
-def test_a_proxy_is_shown_without_its_password(opus, to):
+def test_doctor_shows_proxy_without_password(opus, to):
     env = {**to, "HTTPS_PROXY": "http://user:geheim@proxy.test:3128"}
     said = opus("doctor", "--json", env=env)
     assert "proxy.test:3128" in said.out
     assert "geheim" not in said.out
 
 
-def test_names_from_the_env_file_are_told_without_values(opus, to, tmp_path):
+def test_doctor_lists_env_file_names_without_values(opus, to, tmp_path):
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in to.items()))
     said = opus("doctor")
     assert said.code == 0
@@ -112,7 +112,7 @@ def test_names_from_the_env_file_are_told_without_values(opus, to, tmp_path):
     ("hard", "state"),
     [(4096, State.GOOD), (resource.RLIM_INFINITY, State.GOOD), (100, State.RISK), (20, State.BAD)],
 )
-def test_few_open_files_are_bad_when_nothing_works_with_them(monkeypatch, hard, state):
+def test_doctor_rates_open_file_limit(monkeypatch, hard, state):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (20, hard))
     check = local_checks.file_limit(Limits())
     assert check.state is state
@@ -135,7 +135,7 @@ def through(simulator, *kept):
     return answer
 
 
-def test_a_clock_that_is_wrong(opus):
+def test_doctor_reports_wrong_clock(opus):
     with serving(lambda _: (404, b""), Date=ago(1)) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
@@ -163,7 +163,7 @@ def certificate(folder, names):
 
 
 @needs_openssl
-def test_a_certificate_that_nobody_trusts(opus, tmp_path):
+def test_doctor_reports_untrusted_and_soon_expiring_certificate(opus, tmp_path):
     context = certificate(tmp_path, "DNS:localhost,IP:127.0.0.1")
     with serving(lambda _: (404, b""), context=context) as port:
         untrusted = opus("doctor", "--json", env=at(port, "https"))
@@ -181,7 +181,7 @@ def test_a_certificate_that_nobody_trusts(opus, tmp_path):
 
 
 @needs_openssl
-def test_a_certificate_of_another_host(opus, tmp_path):
+def test_doctor_reports_certificate_of_another_host(opus, tmp_path):
     context = certificate(tmp_path, "DNS:elsewhere.test")
     with serving(lambda _: (404, b""), context=context) as port:
         trust = {"SSL_CERT_FILE": str(tmp_path / "cert.pem")}
@@ -191,7 +191,7 @@ def test_a_certificate_of_another_host(opus, tmp_path):
     assert "names another host" in check(said, "certificate")["fix"]
 
 
-def test_https_to_what_speaks_no_tls(opus):
+def test_doctor_reports_failed_tls_handshake(opus):
     with serving(lambda _: (404, b"")) as port:
         said = opus("doctor", "--json", env=at(port, "https"))
     assert said.code == 4
@@ -201,7 +201,7 @@ def test_https_to_what_speaks_no_tls(opus):
     assert states(said)["live call"] == "skipped"
 
 
-def test_a_name_that_nobody_knows(opus):
+def test_doctor_reports_unresolvable_host_name(opus):
     said = opus("doctor", "--json", env=at(443, "https", "no-such-host.invalid"))
     assert said.code == 4
     assert check(said, "name")["state"] == "bad"
@@ -236,7 +236,7 @@ def simulated():
         ("v1", {"OPUS_API": "auto"}, "v0 does not answer, v1 answers; used: v1 (auto)"),
     ],
 )
-def test_it_tells_which_generations_answer_and_which_is_used(opus, simulated, served, api, finding):
+def test_doctor_reports_which_generations_answer_and_which_is_used(opus, simulated, served, api, finding):
     env = leading_to(simulated(generations=served)) | api
     said = opus("doctor", "--json", "--workflow", "D0cumentWorkfl0w", env=env)
     assert said.code == 0
@@ -245,7 +245,7 @@ def test_it_tells_which_generations_answer_and_which_is_used(opus, simulated, se
     assert api.get("OPUS_API", "v0").strip().lower() in check(said, "API")["finding"]
 
 
-def test_the_option_goes_before_the_environment(opus, to):
+def test_doctor_api_option_overrides_environment(opus, to):
     said = opus("doctor", "--json", "--api", "v1", env={**to, "OPUS_API": "v9"})
     assert said.code == 0
     assert check(said, "API")["finding"] == "v1 (--api)"
@@ -253,7 +253,7 @@ def test_the_option_goes_before_the_environment(opus, to):
 
 
 @pytest.mark.parametrize(("served", "wanted"), [("v1", "v0"), ("v0", "v1")])
-def test_the_configured_generation_is_not_there_and_the_other_is(opus, simulated, served, wanted):
+def test_doctor_reports_if_only_the_other_generation_answers(opus, simulated, served, wanted):
     said = opus("doctor", "--json", env=leading_to(simulated(generations=served)) | {"OPUS_API": wanted})
     assert said.code == 4
     found = check(said, "generation")
@@ -263,14 +263,14 @@ def test_the_configured_generation_is_not_there_and_the_other_is(opus, simulated
     assert states(said)["live call"] == "skipped"
 
 
-def test_a_generation_that_is_none(opus, to):
+def test_doctor_reports_unknown_generation(opus, to):
     said = opus("doctor", "--json", env={**to, "OPUS_API": "v9"})
     assert said.code == 4
     assert "OPUS_API='v9'" in check(said, "API")["finding"]
     assert (states(said)["generation"], states(said)["live call"]) == ("skipped", "skipped")
 
 
-def test_a_callback_url_that_the_platform_would_refuse(opus, to):
+def test_doctor_reports_invalid_callback_url_without_its_secret(opus, to):
     env = {**to, "OPUS_BASE_URL": "http://127.0.0.1:1"}
     refused = opus("doctor", "--json", env={**env, "OPUS_CALLBACK_URL": "ftp://hook.test/s3cret"})
     taken = opus("doctor", "--json", env={**env, "OPUS_CALLBACK_URL": "https://hook.test/s3cret"})
@@ -282,7 +282,7 @@ def test_a_callback_url_that_the_platform_would_refuse(opus, to):
 # What a refused call means
 
 
-def test_a_key_that_is_wrong_or_has_expired(opus, to):
+def test_doctor_reports_wrong_or_expired_key(opus, to):
     said = opus("doctor", "--json", env={**to, "OPUS_SERVICE_KEY": WRONG_KEY})
     assert said.code == 4
     found = check(said, "live call")
@@ -291,13 +291,13 @@ def test_a_key_that_is_wrong_or_has_expired(opus, to):
     assert check(said, "generation")["state"] == "skipped"
 
 
-def test_a_key_that_is_too_short(opus, to):
+def test_doctor_reports_key_of_wrong_length(opus, to):
     said = opus("doctor", "--json", env={**to, "OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"][:-2]})
     assert said.code == 4
     assert "has 95 characters" in check(said, "live call")["fix"]
 
 
-def test_a_proxy_that_removes_the_key(opus, to, simulator):
+def test_doctor_reports_proxy_that_removes_key_header(opus, to, simulator):
     with serving(through(simulator)) as port:
         said = opus("doctor", "--json", env=at(port) | {"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]})
     assert said.code == 4
@@ -306,7 +306,7 @@ def test_a_proxy_that_removes_the_key(opus, to, simulator):
     assert "removes the header x-service-key" in found["fix"]
 
 
-def test_a_base_url_of_the_web_app(opus, simulated):
+def test_doctor_reports_base_url_of_web_app(opus, simulated):
     said = opus("doctor", "--json", env=leading_to(simulated("browser_only")))
     assert said.code == 4
     found = check(said, "generation")
@@ -315,7 +315,7 @@ def test_a_base_url_of_the_web_app(opus, simulated):
 
 
 @pytest.mark.parametrize("api", ["v0", "v1"])
-def test_a_missing_permission_is_named(opus, simulated, api):
+def test_doctor_names_missing_permission(opus, simulated, api):
     said = opus("doctor", "--json", env=leading_to(simulated("permission_denied")) | {"OPUS_API": api})
     assert said.code == 4
     found = check(said, "live call")
@@ -324,7 +324,7 @@ def test_a_missing_permission_is_named(opus, simulated, api):
     assert "ask an administrator" in found["fix"]
 
 
-def test_a_firewall_that_refuses_everything(opus):
+def test_doctor_reports_firewall_that_refuses_everything(opus):
     with serving(lambda _: (403, b"<html><title>403 Forbidden</title></html>")) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
@@ -334,7 +334,7 @@ def test_a_firewall_that_refuses_everything(opus):
 
 @pytest.mark.parametrize("workflow", [(), ("--workflow", "D0cumentWorkfl0w")])
 @pytest.mark.parametrize("path", ["/api/v1", "/wrong/"])
-def test_a_base_url_with_a_path_too_much(opus, to, path, workflow):
+def test_doctor_reports_base_url_with_extra_path(opus, to, path, workflow):
     env = {**to, "OPUS_BASE_URL": to["OPUS_BASE_URL"] + path}
     said = opus("doctor", "--json", *workflow, env=env)
     assert said.code == 4
@@ -344,7 +344,7 @@ def test_a_base_url_with_a_path_too_much(opus, to, path, workflow):
     assert found["fix"] == f"give the host alone: OPUS_BASE_URL={to['OPUS_BASE_URL']}"
 
 
-def test_a_host_that_is_not_the_api(opus):
+def test_doctor_reports_host_that_is_not_the_api(opus):
     with serving(lambda _: (404, b"<html><h1>Not Found</h1></html>")) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
@@ -352,7 +352,7 @@ def test_a_host_that_is_not_the_api(opus):
     assert "correct OPUS_BASE_URL" in check(said, "generation")["fix"]
 
 
-def test_a_log_in_page_in_between(opus, simulated):
+def test_doctor_reports_login_page_or_captive_portal(opus, simulated):
     said = opus("doctor", "--json", env=leading_to(simulated("html_gateway")))
     assert said.code == 4
     assert "a page comes that says 'Sign in'" in check(said, "generation")["finding"]
@@ -360,7 +360,7 @@ def test_a_log_in_page_in_between(opus, simulated):
 
 
 @pytest.mark.parametrize("status", [502, 503])
-def test_a_gateway_without_a_platform(opus, status):
+def test_doctor_reports_gateway_error_with_request_id(opus, status):
     page = b"<html><head><title>Bad day</title></head></html>"
     with serving(lambda _: (status, page), **{"X-Request-Id": "r-17"}) as port:
         said = opus("doctor", "--json", env=at(port))
@@ -373,7 +373,7 @@ def test_a_gateway_without_a_platform(opus, status):
     assert "r-17" in found["fix"]
 
 
-def test_a_redirect_to_another_host_is_not_followed(opus):
+def test_doctor_does_not_follow_redirect_to_another_host(opus):
     with serving(lambda _: (308, b""), Location="https://login.example.test/?next=1") as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
@@ -382,7 +382,7 @@ def test_a_redirect_to_another_host_is_not_followed(opus):
     assert "set OPUS_BASE_URL to it" in found["fix"]
 
 
-def test_a_redirect_of_the_front_page_alone_does_no_harm(opus, to, simulator):
+def test_doctor_ignores_redirect_of_front_page(opus, to, simulator):
     pass_on = through(simulator, "x-service-key")
 
     def answer(request):
@@ -395,7 +395,7 @@ def test_a_redirect_of_the_front_page_alone_does_no_harm(opus, to, simulator):
     assert states(said)["live call"] == "good"
 
 
-def test_a_busy_platform_is_no_fault_of_the_key(opus):
+def test_doctor_exits_0_if_platform_answers_429(opus):
     body = b'{"statusCode": 429, "message": "Too many requests", "metadata": {"retryAfterSeconds": 0}}'
     with serving(lambda _: (429, body)) as port:
         said = opus("doctor", "--json", env=at(port))
@@ -404,7 +404,7 @@ def test_a_busy_platform_is_no_fault_of_the_key(opus):
     assert "the key works, the platform is only busy (HTTP 429" in check(said, "live call")["finding"]
 
 
-def test_an_answer_that_is_no_workflow(opus):
+def test_doctor_reports_answer_without_workflow_schema(opus):
     nothing = (404, b'{"statusCode": 404, "message": "Cannot GET /"}')
 
     def answer(request):
@@ -417,7 +417,7 @@ def test_an_answer_that_is_no_workflow(opus):
     assert "check OPUS_BASE_URL" in check(said, "live call")["fix"]
 
 
-def test_a_server_that_says_the_same_of_everything_is_no_platform(opus):
+def test_doctor_reports_server_that_answers_everything_alike(opus):
     with serving(lambda _: (200, b'{"status": "ok"}')) as port:
         said = opus("doctor", "--json", env=at(port))
     assert said.code == 4
@@ -428,7 +428,7 @@ def test_a_server_that_says_the_same_of_everything_is_no_platform(opus):
 # One workflow
 
 
-def test_details_of_a_workflow_that_are_retired(opus, simulated):
+def test_doctor_reports_retired_workflow_details_and_suggests_uuid(opus, simulated):
     to = leading_to(simulated("schema_retired"))
     without = opus("doctor", "--json", env=to)
     by_id = opus("doctor", "--json", "--workflow", "D0cumentWorkfl0w", env=to)
@@ -439,7 +439,7 @@ def test_details_of_a_workflow_that_are_retired(opus, simulated):
         assert "use the UUID" in check(said, "live call")["fix"]
 
 
-def test_retired_details_are_found_by_uuid(opus, simulated):
+def test_doctor_finds_retired_workflow_details_by_uuid(opus, simulated):
     reference = BUILTIN[0].reference_entity_id
     said = opus("doctor", "--json", "--workflow", reference, env=leading_to(simulated("schema_retired")))
     assert said.code == 0
@@ -454,6 +454,6 @@ def test_retired_details_are_found_by_uuid(opus, simulated):
         (b"\x30\x1e\x17\x0d250101000000Z", None),
     ],
 )
-def test_the_end_of_a_certificate_is_read_from_its_bytes(times, year):
+def test_doctor_reads_certificate_expiry_from_der_bytes(times, year):
     found = certificate_check.expiry(b"\x30\x82\x01\x01..." + times + b"...")
     assert found == (datetime(year, 2, 3, 4, 5, 6, tzinfo=UTC) if year else None)

@@ -26,13 +26,13 @@ def made(extension, size):
 
 @pytest.mark.parametrize("extension", contents.MAKERS)
 @pytest.mark.parametrize("size", SIZES)
-def test_sizes_are_about_what_was_asked_for(extension, size):
+def test_demo_documents_have_about_requested_size(extension, size):
     content = made(extension, size)
     assert size * 0.5 < len(content) < max(size * 1.8, 8_000)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_csv_has_a_header_and_even_rows(size):
+def test_demo_documents_csv_has_header_and_even_rows(size):
     header, *rows = csv.reader(io.StringIO(made("csv", size).decode()))
     assert header[0] == "time"
     assert rows
@@ -40,13 +40,13 @@ def test_csv_has_a_header_and_even_rows(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_json_and_xml_parse(size):
+def test_demo_documents_json_and_xml_parse(size):
     assert json.loads(made("json", size))["items"]
     assert ET.fromstring(made("xml", size)).findall("Line")
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_html_closes_what_it_opens(size):
+def test_demo_documents_html_closes_its_tags(size):
     opened = []
 
     class Checker(HTMLParser):
@@ -62,7 +62,7 @@ def test_html_closes_what_it_opens(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_png_chunks_and_pixels_fit_the_header(size):
+def test_demo_documents_png_chunks_and_pixels_match_header(size):
     content = made("png", size)
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     at, chunks = 8, {}
@@ -101,7 +101,7 @@ def objects_of(content):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_pdf_pages_are_found_through_the_cross_reference_table(size):
+def test_demo_documents_pdf_pages_are_reachable_through_xref_table(size):
     content = made("pdf", size)
     found, root = objects_of(content)
     tree = found[int(re.search(rb"/Pages (\d+) 0 R", found[root])[1])]
@@ -115,13 +115,13 @@ def test_pdf_pages_are_found_through_the_cross_reference_table(size):
         assert b"(INVOICE 42)" in text
 
 
-def test_pdf_text_is_escaped():
+def test_demo_documents_pdf_escapes_text():
     content = pdf.document("a(b)\\", [["(x) \\ é →"]])
     assert rb"(\(x\) \\ " + "é".encode("latin-1") + b" ?) '" in content
     assert rb"/Title (a\(b\)\\)" in content
 
 
-def test_documents_are_distinct_repeatable_and_of_every_kind(tmp_path):
+def test_demo_documents_are_distinct_repeatable_and_of_every_type(tmp_path):
     first = list(documents.make(tmp_path / "a", 70, seed=1))
     again = list(documents.make(tmp_path / "b", 70, seed=1))
     other = list(documents.make(tmp_path / "c", 70, seed=2))

@@ -39,7 +39,7 @@ def whole(files, folder, job_id):
     return True
 
 
-def test_files_are_fetched_beside_the_outputs(report, to, tmp_path):
+def test_download_option_fetches_files_and_prints_paths_with_outputs(report, to, tmp_path):
     said = report(to, "--download", "results/of today")
     assert said.code == 0, said.err
     files = said.json.pop("files")
@@ -51,7 +51,7 @@ def test_files_are_fetched_beside_the_outputs(report, to, tmp_path):
     assert "--download DIR" not in said.err
 
 
-def test_the_whole_outcome_says_where_the_files_lie(report, to, tmp_path):
+def test_download_option_with_json_prints_file_paths(report, to, tmp_path):
     said = report(to, "--download", "out", "--json")
     assert said.json["ok"] is True
     assert whole(said.json["files"], tmp_path, said.json["job_id"])
@@ -60,7 +60,7 @@ def test_the_whole_outcome_says_where_the_files_lie(report, to, tmp_path):
     )
 
 
-def test_without_the_option_one_line_says_how_to_fetch_them(report, to, opus, tmp_path):
+def test_download_option_is_suggested_if_outputs_have_files(report, to, opus, tmp_path):
     said = report(to, "--json")
     job_id = said.json["job_id"]
     told = f"Files in Report, Attachments: fetch them with opus-async wait {job_id} --download DIR\n"
@@ -73,7 +73,7 @@ def test_without_the_option_one_line_says_how_to_fetch_them(report, to, opus, tm
 
 
 @pytest.mark.parametrize("trait", ["download_needs_workspace", "download_refuses_workspace"])
-def test_servers_that_want_the_workspace_are_told_it(report, opus, tmp_path, trait):
+def test_download_option_works_with_servers_that_need_or_refuse_workspace(report, opus, tmp_path, trait):
     with SimulatorThread(SimulatorConfig(run_time=0, traits=frozenset({trait}))) as process:
         env = leading_to(process)
         ran = report(env, "--download", "first", "--json")
@@ -83,21 +83,23 @@ def test_servers_that_want_the_workspace_are_told_it(report, opus, tmp_path, tra
         assert whole(said.json["files"], tmp_path, ran.json["job_id"])
 
 
-def test_the_generation_of_cases_fetches_files_too(report, opus, to, tmp_path):
+def test_download_option_fetches_files_with_api_v1(report, opus, to, tmp_path):
     ran = report(to, "--download", "first", "--json", "--api", "v1")
     waited = opus("wait", ran.json["job_id"], "--download", "second", "--json", "--api", "v1", env=to)
     for said in (ran, waited):
         assert whole(said.json["files"], tmp_path, ran.json["job_id"])
 
 
-def test_a_job_without_files_has_none(opus, to, tmp_path):
+def test_download_option_fetches_nothing_for_job_without_files(opus, to, tmp_path):
     text = ("run", "T3xtOnlyWorkfl0w", "--input", f"Text={FILE}", "--download", "out")
     said = opus(*text, env=to)
     assert (said.code, said.json["files"], said.json["Text"]) == (0, {}, FILE)
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_folder_that_cannot_be_is_found_out_before_anything_costs(report, opus, simulator, to, tmp_path):
+def test_download_option_exits_2_before_any_request_if_folder_is_unusable(
+    report, opus, simulator, to, tmp_path
+):
     (tmp_path / "taken").write_text("")
     before = simulator.state(jobs="0")["counters"]["requests"]
     said = report(to, "--download", "taken")
@@ -108,7 +110,7 @@ def test_a_folder_that_cannot_be_is_found_out_before_anything_costs(report, opus
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_files_that_cannot_be_had_do_not_hide_the_outputs(opus, to, tmp_path, more):
+def test_download_option_exits_1_and_prints_outputs_if_files_are_unavailable(opus, to, tmp_path, more):
     (tmp_path / "a.txt").write_text("a")  # given back as an output, and its bytes are not kept
     said = opus("run", "P0stmanC0llecti0", "--file", "Files=a.txt", "--download", "out", *more, env=to)
     assert said.code == 1
@@ -123,7 +125,7 @@ def test_files_that_cannot_be_had_do_not_hide_the_outputs(opus, to, tmp_path, mo
         assert (said.json["error"]["type"], said.json["error"]["stage"]) == ("NotFound", "download")
 
 
-def test_an_output_called_files_is_not_lost():
+def test_download_option_keeps_output_named_files():
     outcome = JobOutcome(job_id="1", status=JobStatus.COMPLETED, outputs={"files": "paid for"})
     ending = outcomes.JobEnd(outcome, {"files": [FILE]}, files={"files": ["out/a"]})
     assert outcomes._outputs(ending) == {"files": "paid for"}

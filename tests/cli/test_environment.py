@@ -72,7 +72,7 @@ def stranger():
         ("", None),
     ],
 )
-def test_lines_of_an_env_file_are_taken(dotenv, line, value):
+def test_env_file_parses_lines(dotenv, line, value):
     expected = {} if value is None else {"OPUS_SERVICE_KEY": value}
     assert loaded(dotenv(line)) == expected
 
@@ -82,11 +82,11 @@ PLACES = ("https://evil.test/hook", "  https://evil.test ", f"{VENDOR}.evil.test
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_names_that_are_not_ours_are_never_taken(dotenv, name):
+def test_env_file_ignores_foreign_variable_names(dotenv, name):
     assert loaded(dotenv(f"{name}=http://evil.test\nOPUS_API=v1\n")) == {"OPUS_API": "v1"}
 
 
-def test_an_env_file_adds_only_what_is_not_set(dotenv, tmp_path):
+def test_env_file_adds_only_unset_variables(dotenv, tmp_path):
     path = dotenv("\ufeffOPUS_API=v0\r\nOPUS_BASE_URL=https://a.test\r\n")
     assert loaded(path, OPUS_API="mine") == {"OPUS_API": "mine", "OPUS_BASE_URL": "https://a.test"}
     path.unlink()
@@ -94,11 +94,11 @@ def test_an_env_file_adds_only_what_is_not_set(dotenv, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_an_env_file_of_windows_is_read(dotenv, encoding):
+def test_env_file_reads_windows_encodings(dotenv, encoding):
     assert loaded(dotenv("OPUS_SERVICE_KEY=_é\r\n", encoding)) == {"OPUS_SERVICE_KEY": "_é"}
 
 
-def test_the_environment_wins_over_an_env_file(opus, to, dotenv):
+def test_env_file_yields_to_key_in_environment(opus, to, dotenv):
     dotenv("".join(f"export {name}='{value}'  # of the simulator\n" for name, value in to.items()))
     assert opus(*SHOW).code == 0
     refused = opus(*SHOW, env={"OPUS_SERVICE_KEY": WRONG_KEY})
@@ -113,7 +113,7 @@ def test_the_environment_wins_over_an_env_file(opus, to, dotenv):
 @pytest.mark.parametrize("name", ["OPUS_BASE_URL", "OPUS_CALLBACK_URL"])
 @pytest.mark.parametrize("own", ["", "OPUS_SERVICE_KEY=\n", f"OPUS_SERVICE_KEY={WRONG_KEY}\n"])
 @pytest.mark.parametrize("place", PLACES)
-def test_an_env_file_may_not_lead_a_key_away_that_it_does_not_hold(dotenv, name, own, place):
+def test_env_file_may_not_redirect_a_key_it_does_not_hold(dotenv, name, own, place):
     path = dotenv(f"{own}{name}={place}\n")
     with pytest.raises(ConfigurationError, match=name) as refused:
         loaded(path, OPUS_SERVICE_KEY="_mine")
@@ -123,18 +123,18 @@ def test_an_env_file_may_not_lead_a_key_away_that_it_does_not_hold(dotenv, name,
 
 
 @pytest.mark.parametrize("name", ["OPUS_BASE_URL", "OPUS_CALLBACK_URL"])
-def test_an_env_file_may_lead_the_key_that_it_holds(dotenv, name):
+def test_env_file_may_redirect_its_own_key(dotenv, name):
     path = dotenv(f"OPUS_SERVICE_KEY=_mine\n{name}=https://a.test\n")
     both = {"OPUS_SERVICE_KEY": "_mine", name: "https://a.test"}
     assert loaded(path) == both
     assert loaded(path, OPUS_SERVICE_KEY=" _mine ") == both | {"OPUS_SERVICE_KEY": " _mine "}
 
 
-def test_an_env_file_may_name_the_host_that_is_the_default_anyway(dotenv):
+def test_env_file_may_name_the_default_host(dotenv):
     assert loaded(dotenv(f"OPUS_BASE_URL={VENDOR}/\n"), OPUS_SERVICE_KEY="_mine")["OPUS_BASE_URL"]
 
 
-def test_an_env_file_cannot_carry_other_variables_away(dotenv):
+def test_env_file_does_not_expand_other_variables(dotenv):
     path = dotenv("OPUS_SERVICE_KEY=_own\nOPUS_BASE_URL=https://evil.test/${SECRET}\n")
     assert "hush" not in loaded(path, SECRET="hush")["OPUS_BASE_URL"]
 
@@ -151,7 +151,7 @@ def test_an_env_file_cannot_carry_other_variables_away(dotenv):
         ("batch", "run", "m.csv", "--workflow", TEXT, "--out", "b"),
     ],
 )
-def test_the_key_of_the_environment_stays_at_home(opus, dotenv, stranger, tmp_path, words):
+def test_env_file_url_gets_no_key_from_environment_in_any_command(opus, dotenv, stranger, tmp_path, words):
     url, got = stranger
     dotenv(f"OPUS_BASE_URL={url}\n")
     (tmp_path / "m.csv").write_text("Text\nx\n")
@@ -162,7 +162,7 @@ def test_the_key_of_the_environment_stays_at_home(opus, dotenv, stranger, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
-def test_a_named_file_may_lead_the_key_anywhere(opus, to, dotenv, tmp_path):
+def test_env_file_option_may_redirect_any_key(opus, to, dotenv, tmp_path):
     dotenv(f"OPUS_BASE_URL={to['OPUS_BASE_URL']}\n").rename(tmp_path / "mine.env")
     key = {"OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]}
     assert opus(*SHOW, "--env-file", "mine.env", env=key).code == 0
@@ -172,13 +172,13 @@ def test_a_named_file_may_lead_the_key_anywhere(opus, to, dotenv, tmp_path):
     assert opus("batch", "validate", "t.csv", "--workflow", TEXT, "--env-file", "mine.env", env=key).code == 0
 
 
-def test_a_named_file_is_read_instead_of_the_one_in_the_folder(opus, to, dotenv, tmp_path):
+def test_env_file_option_replaces_default_env_file(opus, to, dotenv, tmp_path):
     dotenv("".join(f"{name}={value}\n" for name, value in to.items())).rename(tmp_path / "mine.env")
     dotenv("OPUS_BASE_URL=https://evil.test\nOPUS_API=v9\n")
     assert opus(*SHOW, "--env-file", "mine.env").code == 0
 
 
-def test_simulate_is_found_behind_a_named_file(opus):
+def test_env_file_option_is_accepted_before_simulate_command(opus):
     for way in (("--env-file", "x"), ("--env-file=x",)):
         assert "usage" in opus(*way, "simulate", "--help").out
 
@@ -207,17 +207,17 @@ def unreadable(request, tmp_path):
     return path
 
 
-def test_an_env_file_that_cannot_be_read_does_no_harm_where_nothing_is_missing(unreadable):
+def test_env_file_unreadable_is_ignored_if_key_is_set(unreadable):
     assert loaded(unreadable, OPUS_SERVICE_KEY="_mine") == {"OPUS_SERVICE_KEY": "_mine"}
 
 
-def test_an_env_file_that_cannot_be_read_is_told_where_the_key_is_missing(unreadable):
+def test_env_file_unreadable_raises_if_key_is_missing(unreadable):
     for nothing in ({}, {"OPUS_SERVICE_KEY": " "}):
         with pytest.raises(WrongUse, match=r"^\.env cannot be read: "):
             loaded(unreadable, **nothing)
 
 
-def test_an_env_file_that_cannot_be_read_has_the_code_2(opus, to, unreadable):
+def test_env_file_unreadable_warns_with_key_and_exits_2_without(opus, to, unreadable):
     shown = opus(*SHOW, env=to)
     assert shown.code == 0
     assert shown.err.startswith("opus-async: .env cannot be read (")
@@ -228,14 +228,14 @@ def test_an_env_file_that_cannot_be_read_has_the_code_2(opus, to, unreadable):
     assert said.err.startswith("opus-async: .env cannot be read: ")
 
 
-def test_a_named_file_that_cannot_be_read_has_the_code_2_whatever_the_environment_holds(opus, to, tmp_path):
+def test_env_file_option_exits_2_for_unreadable_file(opus, to, tmp_path):
     for path in ("gone.env", tmp_path):
         said = opus(*SHOW, "--env-file", path, env=to)
         assert said.code == 2
         assert str(path) in said.err
 
 
-def test_a_named_pipe_is_read_to_its_end(tmp_path):
+def test_env_file_option_reads_named_pipe_to_its_end(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_text, args=("OPUS_API=v1\n",))
@@ -246,7 +246,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path):
     assert environ == {"OPUS_API": "v1"}
 
 
-def test_a_named_pipe_is_read_once_by_a_command(opus, to, tmp_path):
+def test_env_file_option_reads_named_pipe_once_per_command(opus, to, tmp_path):
     (tmp_path / "t.csv").write_text("Text\nx\n")
     assert opus("batch", "run", "t.csv", "--workflow", TEXT, "--out", "b", env=to).code == 0
     (tmp_path / "t.csv").write_text("Text\nx\ny\n")
@@ -259,7 +259,7 @@ def test_a_named_pipe_is_read_once_by_a_command(opus, to, tmp_path):
     assert said.code == 0, said
 
 
-def test_what_an_env_file_holds_for_others_is_not_complained_about(opus, to, dotenv):
+def test_env_file_does_not_complain_about_malformed_lines(opus, to, dotenv):
     dotenv("this: is {no line\n$$$\n")
     said = opus(*SHOW, env=to)
     assert (said.code, "dotenv" in said.err) == (0, False)

@@ -46,7 +46,7 @@ def told_command(said):
     return shlex.split(command)
 
 
-def test_a_copy_is_looked_at_as_ever_and_resumed_only_where_a_person_says_so(opus, slow, tmp_path):
+def test_batch_resume_refuses_copied_directory_until_accepted(opus, slow, tmp_path):
     killed(tmp_path, slow)
     shutil.copytree(tmp_path / "b", tmp_path / "c")
     before = slow.state()["counters"]["requests"]
@@ -67,7 +67,7 @@ def test_a_copy_is_looked_at_as_ever_and_resumed_only_where_a_person_says_so(opu
     assert "Going on although this folder is a copy" in again.err
 
 
-def test_a_log_that_is_gone_is_told_and_rows_are_not_run_again_that_results_prove(opus, slow, tmp_path):
+def test_batch_resume_refuses_lost_wal_and_keeps_rows_proven_by_results(opus, slow, tmp_path):
     proved = killed(tmp_path, slow)
     (tmp_path / "b" / "ledger.db-wal").unlink()
     said = opus("batch", "resume", "b", env=leading_to(slow))
@@ -86,7 +86,7 @@ def test_a_log_that_is_gone_is_told_and_rows_are_not_run_again_that_results_prov
         assert ledger.counts().completed == ROWS
 
 
-def test_a_batch_whose_folder_was_moved_goes_on_at_once(opus, slow, tmp_path):
+def test_batch_resume_accepts_moved_directory(opus, slow, tmp_path):
     killed(tmp_path, slow)
     (tmp_path / "b").rename(tmp_path / "moved")
     said = opus("batch", "resume", "moved", env=leading_to(slow))

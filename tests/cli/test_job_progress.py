@@ -50,7 +50,7 @@ def retried():
     )
 
 
-def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock):
+def test_job_progress_in_log_prints_line_per_stage_status_and_retry(clock):
     stream = io.StringIO()
     story = JobProgress(stream, clock=clock)
     assert story.period == LINE_EVERY
@@ -77,7 +77,7 @@ def test_a_log_gets_a_line_for_every_stage_and_status_and_one_now_and_then(clock
     ]
 
 
-def test_a_terminal_gets_one_line_that_is_drawn_anew_and_taken_away(clock, monkeypatch):
+def test_job_progress_on_terminal_redraws_one_line_and_erases_it(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     stream = io.StringIO()
     story = JobProgress(stream, live=True, clock=clock)
@@ -101,7 +101,7 @@ def test_a_terminal_gets_one_line_that_is_drawn_anew_and_taken_away(clock, monke
     )
 
 
-def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
+def test_job_progress_prints_retry_outside_of_job_without_stage(clock):
     stream = io.StringIO()
     JobProgress(stream, clock=clock)(retried())
     assert stream.getvalue() == "    0.0 s  status again in 1.2 s (server error: HTTP 502)\n"
@@ -119,7 +119,7 @@ def test_what_is_tried_again_outside_of_a_job_has_no_stage(clock):
         ([moved("watch", "2514"), moved("done", "2514", "FAILED")], True, "job 2514 has ended; to wait"),
     ],
 )
-def test_the_end_is_told_of_what_began_and_what_remains_after_ctrl_c(clock, events, told, remaining):
+def test_job_progress_prints_done_only_with_job_id_and_tells_what_goes_on(clock, events, told, remaining):
     stream = io.StringIO()
     story = JobProgress(stream, clock=clock)
     for event in events:
@@ -128,7 +128,7 @@ def test_the_end_is_told_of_what_began_and_what_remains_after_ctrl_c(clock, even
     assert story.remaining().startswith(remaining)
 
 
-def test_nobody_who_reads_it_is_no_reason_to_stop(clock):
+def test_job_progress_survives_broken_pipe(clock):
     class Gone(io.StringIO):
         def write(self, text):
             raise BrokenPipeError
@@ -144,7 +144,7 @@ def parked():
         yield leading_to(process)
 
 
-def test_a_terminal_shows_that_a_parked_job_waits_for_a_person(parked, tmp_path):
+def test_job_progress_on_terminal_shows_job_waiting_for_a_person(parked, tmp_path):
     drawn, code = Terminal(*TEXT, cwd=tmp_path, **parked).read()
     assert code == 0
     ticks = re.findall(rf"\r\x1b\[K +(\d+\.\d) s  watch     {PARKED}", drawn)
@@ -154,13 +154,13 @@ def test_a_terminal_shows_that_a_parked_job_waits_for_a_person(parked, tmp_path)
     assert [line.split()[2] for line in rest.splitlines() if " s  " in line] == ["results", "done"]
 
 
-def test_a_log_shows_that_a_parked_job_waits_for_a_person(opus, parked):
+def test_job_progress_in_log_shows_job_waiting_for_a_person(opus, parked):
     said = opus(*TEXT, env=parked)
     assert said.code == 0
     assert said.err.count(f"  watch     {PARKED}\n") == 1
 
 
-def test_a_terminal_that_wants_no_drawing_gets_lines(parked, tmp_path):
+def test_job_progress_prints_plain_lines_on_terminal_if_ci_or_dumb(parked, tmp_path):
     drawn, code = Terminal(*TEXT, cwd=tmp_path, **parked, CI="true").read()
     assert code == 0
     assert "\x1b" not in drawn

@@ -66,14 +66,14 @@ HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_as
         *(("batch", verb) for verb in VERBS),
     ],
 )
-def test_every_help_names_its_command_and_exits_with_0(opus, words):
+def test_cli_help_names_command_and_exits_0(opus, words):
     said = opus(*words, "--help")
     assert said.code == 0
     assert said.out.startswith(" ".join(("usage: opus-async", *words)))
     assert not said.err
 
 
-def test_help_imports_nothing_heavy(tmp_path):
+def test_cli_help_imports_no_heavy_modules(tmp_path):
     code = (
         "import sys; from opus_async.cli import main; code = main(['--help']);"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr); sys.exit(code)"
@@ -89,7 +89,7 @@ def test_help_imports_nothing_heavy(tmp_path):
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
 
 
-def test_version(opus):
+def test_cli_version_prints_package_version(opus):
     assert opus("--version").out == f"opus-async {opus_async.__version__}\n"
 
 
@@ -123,20 +123,20 @@ def test_version(opus):
         ("simulate", "--faults", "fire"),
     ],
 )
-def test_wrong_use_is_explained_on_stderr_and_exits_with_2(opus, words):
+def test_cli_wrong_use_exits_2_and_explains_on_stderr(opus, words):
     said = opus(*words)
     assert said.code == 2
     assert not said.out
     assert "opus-async" in said.err
 
 
-def test_main_returns_the_code_of_help_and_wrong_use(capsys):
+def test_cli_main_returns_exit_code_of_help_and_wrong_use(capsys):
     assert main(["--help"]) == 0
     assert main(["fly"]) == 2
     assert capsys.readouterr().out.startswith("usage: opus-async")
 
 
-def test_a_reader_who_leaves_ends_it_quietly():
+def test_cli_exits_quietly_if_stdout_is_closed():
     process = subprocess.Popen(
         command("run", "--help"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     )
@@ -146,7 +146,7 @@ def test_a_reader_who_leaves_ends_it_quietly():
     assert (process.wait(30), said) == (errors.READER_GONE, b"")
 
 
-def test_without_a_key_the_code_is_4_and_the_text_says_where_keys_are_made(opus):
+def test_cli_exits_4_without_key_and_says_where_keys_are_made(opus):
     said = opus("workflow", "show", "D0cumentWorkfl0w")
     assert said.code == 4
     assert "OPUS_SERVICE_KEY" in said.err
@@ -154,14 +154,14 @@ def test_without_a_key_the_code_is_4_and_the_text_says_where_keys_are_made(opus)
     assert not said.out
 
 
-def test_a_base_url_that_is_none_has_the_code_4(opus):
+def test_cli_exits_4_for_invalid_base_url(opus):
     env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": "ftp://example.test"}
     said = opus("workflow", "show", "W", env=env)
     assert said.code == 4
     assert "base URL" in said.err
 
 
-def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
+def test_cli_exits_4_for_refused_key_and_never_shows_it(opus, to):
     for words in (
         ("workflow", "show", "W"),
         ("run", "W"),
@@ -176,7 +176,7 @@ def test_a_refused_key_has_the_code_4_and_is_never_shown(opus, to):
         assert ("'opus-async doctor'" in said.err) is (words != ("doctor",)), words
 
 
-def test_the_right_key_is_never_shown_even_with_debug(opus, to):
+def test_cli_never_shows_valid_key_even_with_debug(opus, to):
     env = {**to, "OPUS_SERVICE_KEY": to["OPUS_SERVICE_KEY"]}
     for words in (
         ("run", "T3xtOnlyWorkfl0w", "--input", "Text=x"),
@@ -188,7 +188,7 @@ def test_the_right_key_is_never_shown_even_with_debug(opus, to):
             assert to["OPUS_SERVICE_KEY"][1:] not in said.out + said.err
 
 
-def test_debug_shows_the_traceback_wherever_it_stands(opus):
+def test_debug_option_shows_traceback_in_any_position(opus):
     for words in (("--debug", "run", "W"), ("run", "W", "--debug"), ("workflow", "show", "W", "--debug")):
         assert "Traceback" in opus(*words).err
 
@@ -204,18 +204,18 @@ TALKING = [
 
 
 @pytest.mark.parametrize("words", TALKING)
-def test_a_generation_that_is_none_has_the_code_4_and_the_text_names_the_variable(opus, to, words):
+def test_api_option_from_environment_exits_4_for_unknown_generation(opus, to, words):
     said = opus(*words, env={**to, "OPUS_API": "v9"})
     assert said.code == 4
     assert "OPUS_API='v9' is no generation of the API: use v0, v1 or auto" in said.out + said.err
 
 
 @pytest.mark.parametrize("words", TALKING)
-def test_every_command_that_talks_to_the_platform_takes_the_generation(opus, words):
+def test_api_option_is_offered_by_every_platform_command(opus, words):
     assert "--api {v0,v1,auto}" in opus(*words[: 2 if words[0] == "workflow" else 1], "--help").out
 
 
-def test_the_generations_it_offers_are_those_of_the_client():
+def test_api_option_choices_are_known_to_client():
     for api in get_args(connection.Generation):
         assert api_versions(api, callback_url=None, plain_http=False)
 
@@ -228,7 +228,7 @@ def cases():
 
 
 @pytest.mark.parametrize("api", ["v1", "auto"])
-def test_the_generation_comes_from_the_option(opus, cases, api):
+def test_api_option_selects_generation_in_every_command(opus, cases, api):
     done = opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", "--json", "--api", api, env=cases)
     assert (done.code, done.json["outputs"]["Text"]) == (0, "x")
     assert opus("audit", done.json["job_id"], "--json", "--api", api, env=cases).json["nodes"]
@@ -239,7 +239,7 @@ def test_the_generation_comes_from_the_option(opus, cases, api):
     assert opus("doctor", "--api", api, env=cases).code == 0
 
 
-def test_the_generation_comes_from_the_environment_or_the_env_file(opus, cases, tmp_path):
+def test_api_option_overrides_environment_which_overrides_env_file(opus, cases, tmp_path):
     words = ("workflow", "show", "T3xtOnlyWorkfl0w")
     assert opus(*words, env=cases).code == 2  # v0 knows no such workflow
     assert opus(*words, env={**cases, "OPUS_API": "v1"}).code == 0
@@ -250,7 +250,7 @@ def test_the_generation_comes_from_the_environment_or_the_env_file(opus, cases, 
 
 
 @pytest.mark.parametrize(("api", "names"), [("both", ()), ("v0", ("OPUS_API=v0",)), ("v1", ("OPUS_API=v1",))])
-def test_simulate_prints_what_leads_to_it(process, api, names):
+def test_simulate_command_prints_environment_for_clients(process, api, names):
     said = process("simulate", "--api", api, "--die-with-stdin")
     lines = said.out.splitlines()
     assert (said.code, lines[-1]) == (0, "# ready")
@@ -261,7 +261,7 @@ def test_simulate_prints_what_leads_to_it(process, api, names):
     assert any(line.startswith("# workflow T3xtOnlyWorkfl0w") for line in lines)
 
 
-def test_simulate_leads_a_command_to_the_one_generation_it_serves(opus):
+def test_simulate_command_passes_its_only_generation_to_child_command(opus):
     said = opus("simulate", "--api", "v1", "--", *command("workflow", "show", "T3xtOnlyWorkfl0w"))
     assert said.code == 0, said.err
     assert "export OPUS_API=v1" in said.err
@@ -311,12 +311,12 @@ def _down():
         (ValueError("x"), Exit.FAILED),
     ],
 )
-def test_every_error_has_its_exit_code(error, code, capsys):
+def test_exit_code_follows_from_error_class_and_stage(error, code, capsys):
     assert error_report.report(error, debug=False) is code
     assert capsys.readouterr().err.startswith("opus-async: ")
 
 
-def test_of_several_codes_the_first_in_the_documented_order_counts():
+def test_exit_code_first_in_documented_order_wins():
     assert errors.first_of([Exit.FAILED, Exit.UNKNOWN]) is Exit.UNKNOWN
     assert errors.first_of([Exit.UNKNOWN, Exit.WRONG_USE, Exit.INTERRUPTED]) is Exit.INTERRUPTED
     assert errors.first_of([]) is Exit.OK
@@ -350,13 +350,13 @@ NEXT = {
 
 
 @pytest.mark.parametrize("error", NEXT, ids=repr)
-def test_the_next_step_is_a_command_with_the_generation_that_was_asked_for(error, capsys):
+def test_error_report_suggests_next_command_with_same_api_option(error, capsys):
     error_report.report(error, debug=False, api="v1")
     told = re.findall(r"opus-async ((?:wait|audit|doctor)[a-zA-Z0-9 -]*)", capsys.readouterr().err)
     assert tuple(told) == NEXT[error]
 
 
-def test_an_unknown_outcome_warns_of_a_second_bill(capsys):
+def test_error_report_warns_of_second_bill_for_unknown_outcome(capsys):
     error_report.report(DeadlineExceeded("Too late", job_id="2514", stage="watch"), debug=False)
     assert "Do not run the same inputs" in capsys.readouterr().err
 
@@ -373,7 +373,7 @@ HINTED = {
 
 
 @pytest.mark.parametrize("action", HINTED)
-def test_json_message_has_the_command_where_python_has_the_call(action):
+def test_error_message_in_json_has_cli_command_instead_of_python_call(action):
     error = OpusError("What happened.", job_id="2514", stage="watch")
     error.advised(action, hint(NextStep(action, "2514")))
     assert error.hint in str(error)
@@ -381,7 +381,7 @@ def test_json_message_has_the_command_where_python_has_the_call(action):
     assert said == f"What happened. {HINTED[action]}".strip()
 
 
-def test_stderr_has_no_python_and_each_advice_once(capsys):
+def test_error_report_has_no_python_and_each_advice_once(capsys):
     step = NextStep(NextAction.WAIT_FOR_JOB, "2514")
     error = DeadlineExceeded("Too late.", job_id="2514", stage="watch").advised(step.action, hint(step))
     assert str(error) == "Too late. jobs.wait('2514') goes on waiting. [job 2514, stage watch]"
@@ -393,14 +393,14 @@ def test_stderr_has_no_python_and_each_advice_once(capsys):
     assert "RetryPolicy" not in capsys.readouterr().err
 
 
-def test_missing_key_is_told_at_a_shell_by_its_name_in_the_environment(opus):
+def test_error_report_of_missing_key_names_environment_variable(opus):
     said = opus("audit", "2514", env={"OPUS_SERVICE_KEY": ""})
     assert said.code == 4
     assert "No service key: set OPUS_SERVICE_KEY. Keys are made in Opus" in said.err
     assert "service_key" not in said.err
 
 
-def test_a_path_that_is_not_there_leads_to_the_doctor(opus, to):
+def test_error_report_of_unknown_url_path_suggests_doctor(opus, to):
     nowhere = {**to, "OPUS_BASE_URL": f"{to['OPUS_BASE_URL']}/here"}
     for words in (("workflow", "show", "W"), ("run", "W"), ("audit", "2514"), ("wait", "2514")):
         said = opus(*words, env=nowhere)
@@ -411,7 +411,7 @@ def test_a_path_that_is_not_there_leads_to_the_doctor(opus, to):
 
 
 @pytest.mark.parametrize("words", TALKING[:-1])
-def test_what_is_tried_again_is_told_while_it_is(words):
+def test_cli_prints_retries_while_they_happen(words):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and never listens
         env = {"OPUS_SERVICE_KEY": WRONG_KEY, "OPUS_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
@@ -429,11 +429,11 @@ def test_what_is_tried_again_is_told_while_it_is(words):
 
 @pytest.mark.parametrize("words", [("run", "W"), ("workflow", "show", "W")])
 @pytest.mark.parametrize("option", ["--version", "--version-number"])
-def test_the_number_of_a_version_has_both_names_in_both_commands(words, option):
+def test_version_number_option_has_two_names_in_run_and_workflow_show(words, option):
     assert parser.build().parse_args([*words, option, "3"]).version_number == 3
 
 
-def test_debug_shows_every_request_of_every_command_and_no_secret(opus, to, tmp_path):
+def test_debug_option_logs_requests_of_every_command_without_secrets(opus, to, tmp_path):
     (tmp_path / "a.txt").write_text("a")
     job_id = opus("run", "T3xtOnlyWorkfl0w", "--input", "Text=x", "--json", env=to).json["job_id"]
     report = ("Rep0rtWithFiles1", "--file", "Document=a.txt", "--input", "Text=x", "--download", "out")
@@ -457,7 +457,7 @@ def test_debug_shows_every_request_of_every_command_and_no_secret(opus, to, tmp_
 # What is told to be typed works
 
 
-def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, monkeypatch):
+def test_command_line_uses_program_path_if_not_found_on_path(tmp_path, monkeypatch):
     ours, others = installed_script(tmp_path / "our own"), installed_script(tmp_path / "others")
     for path in ("/nowhere", str(others.parent)):
         monkeypatch.setenv("PATH", path)
@@ -473,14 +473,14 @@ def test_a_program_that_a_shell_would_not_find_is_told_by_its_path(tmp_path, mon
 # The simulator's own command line
 
 
-def test_the_simulators_help_keeps_names_and_meanings_apart(opus):
+def test_simulate_command_help_separates_names_from_descriptions(opus):
     said = opus("simulate", "--help").out
     for name, meaning in {**TRAITS, **{each.name: each.summary for each in PROFILES.values()}}.items():
         assert re.search(rf"^  {name} {{2,}}{re.escape(meaning.split()[0])}", said, re.MULTILINE), name
     assert max(map(len, said.splitlines())) <= 100
 
 
-def test_a_command_without_its_dashes_is_told_where_they_go(opus):
+def test_simulate_command_says_where_missing_double_dash_goes(opus):
     said = opus("simulate", "--seed", "3", "opus-async", "doctor", "--workflow-id", "a b")
     assert said.code == 2
     assert (

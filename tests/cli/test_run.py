@@ -23,7 +23,7 @@ NEXT = """
 """
 
 
-def test_outputs_are_json_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
+def test_run_command_prints_outputs_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
     content = b"one\ntwo\n"
     (tmp_path / "note.txt").write_bytes(content)
     said = opus("run", DOCUMENT, "--file", "Document=note.txt", "--input", "Threshold=0.5", env=to)
@@ -34,7 +34,7 @@ def test_outputs_are_json_on_stdout_and_stages_on_stderr(opus, to, tmp_path):
     assert list(dict.fromkeys(stages)) == STAGES
 
 
-def test_the_whole_outcome_as_json(opus, to):
+def test_run_command_json_prints_whole_outcome(opus, to):
     said = opus("run", TEXT, "--input", "Text=hällo=x", "--json", env=to)
     assert said.code == 0
     assert said.json["outputs"]["Text"] == "hällo=x"
@@ -45,7 +45,7 @@ def test_the_whole_outcome_as_json(opus, to):
     assert set(said.json["timings"]) >= {"schema", "watch", "total"}
 
 
-def test_inputs_come_from_stdin_a_file_and_options(opus, to, tmp_path):
+def test_run_command_reads_inputs_from_stdin_file_and_options(opus, to, tmp_path):
     said = opus("run", TEXT, "--inputs", "-", env=to, stdin='{"Text": "from stdin"}')
     assert said.json["Text"] == "from stdin"
     (tmp_path / "inputs.json").write_text('{"Text": "from a file"}')
@@ -54,7 +54,7 @@ def test_inputs_come_from_stdin_a_file_and_options(opus, to, tmp_path):
     assert said.json["Text"] == "from the option"
 
 
-def test_a_name_given_twice_makes_a_list(opus, to, tmp_path):
+def test_run_command_makes_list_of_repeated_input_name(opus, to, tmp_path):
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "b.csv").write_text("b")
     words = [
@@ -73,7 +73,7 @@ def test_a_name_given_twice_makes_a_list(opus, to, tmp_path):
     assert said.json["Labels"] == ["x", "y"]
 
 
-def test_all_bad_inputs_are_listed_and_nothing_is_sent(opus, to):
+def test_run_command_lists_all_bad_inputs_and_starts_no_job(opus, to):
     said = opus("run", DOCUMENT, "--file", "Document=gone.pdf", "--input", "Thresh=1", env=to)
     assert said.code == 2
     assert said.err.count("\n  - ") == 2
@@ -91,18 +91,18 @@ def test_all_bad_inputs_are_listed_and_nothing_is_sent(opus, to):
         (("--inputs", "-"), "{", "no JSON"),
     ],
 )
-def test_options_that_cannot_be_read_have_the_code_2(opus, to, words, stdin, part):
+def test_run_command_exits_2_for_unreadable_input_options(opus, to, words, stdin, part):
     said = opus("run", TEXT, *words, env=to, stdin=stdin)
     assert said.code == 2
     assert part in said.err
 
 
-def test_a_workflow_that_is_not_there_has_the_code_2(opus, to):
+def test_run_command_and_workflow_show_exit_2_for_unknown_workflow(opus, to):
     for words in (("run", "nope"), ("workflow", "show", "nope")):
         assert opus(*words, env=to).code == 2
 
 
-def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
+def test_run_command_exits_1_for_failed_job_and_names_nodes(opus):
     with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         plain = opus("run", TEXT, "--input", "Text=x", env=env)
@@ -115,7 +115,7 @@ def test_a_job_that_fails_has_the_code_1_and_names_its_nodes(opus):
     assert whole.json["error"]["failed_nodes"]
 
 
-def test_a_deadline_has_the_code_5_and_names_the_job(opus):
+def test_run_command_exits_5_at_timeout_and_names_job(opus):
     with SimulatorThread(SimulatorConfig(run_time=60)) as process:
         env = leading_to(process)
         said = opus("run", TEXT, "--input", "Text=x", "--timeout", "1", "--json", env=env)
@@ -129,7 +129,7 @@ def test_a_deadline_has_the_code_5_and_names_the_job(opus):
     assert said.json["error"]["type"] == "DeadlineExceeded"
 
 
-def test_a_timeout_of_no_time_is_refused_with_the_rule(opus):
+def test_timeout_option_refuses_anything_but_positive_seconds(opus):
     for word in ("run", "wait"):
         for given in ("0", "-1", "inf", "nan", "soon"):
             said = opus(word, "X", f"--timeout={given}")
@@ -137,7 +137,7 @@ def test_a_timeout_of_no_time_is_refused_with_the_rule(opus):
             assert f"give a number of more than 0 seconds, not '{given}'" in said.err
 
 
-def test_ctrl_c_says_which_job_goes_on(tmp_path):
+def test_run_command_ctrl_c_exits_130_and_names_running_job(tmp_path):
     with SimulatorThread(SimulatorConfig(run_time=60)) as simulator:
         process = subprocess.Popen(
             command("run", TEXT, "--input", "Text=x"),
@@ -161,7 +161,7 @@ def test_ctrl_c_says_which_job_goes_on(tmp_path):
     assert "Traceback" not in said
 
 
-def test_a_workflow_is_shown_as_a_table(opus, to):
+def test_workflow_show_command_prints_table(opus, to):
     said = opus("workflow", "show", LISTS, env=to)
     rows = {line.split("  ")[0]: line for line in said.out.splitlines()}
     assert said.code == 0
@@ -172,7 +172,7 @@ def test_a_workflow_is_shown_as_a_table(opus, to):
     assert "opus-async run" in said.err
 
 
-def test_a_workflow_is_shown_as_json(opus, to):
+def test_workflow_show_command_prints_json(opus, to):
     said = opus("workflow", "show", DOCUMENT, "--json", env=to)
     document, threshold, _ = said.json["inputs"]
     assert document["display_name"] == "Document"
@@ -182,7 +182,7 @@ def test_a_workflow_is_shown_as_json(opus, to):
     assert json.loads(said.out)["workflow_id"] == DOCUMENT
 
 
-def test_simulate_runs_a_command_with_its_environment(process):
+def test_simulate_command_runs_child_command_with_its_environment(process):
     said = process(
         "simulate", "--run-time", "0", "--queue-time", "0", "--", *command("run", TEXT, "--input", "Text=x")
     )

@@ -22,12 +22,12 @@ ATTACK = "\x1b]0;pwned\x07\x1b[2J\x9b31m\x9d0;x\x9c\u202e[red]"
 
 
 @pytest.mark.parametrize("char", UNSAFE, ids=lambda char: f"U+{ord(char):04X}")
-def test_unsafe_character_is_written_as_json_writes_it(char):
+def test_safe_stream_escapes_unsafe_character_like_json(char):
     assert escaped(f"a{char}b").isascii()
     assert json.loads(f'"{escaped(char)}"') == char
 
 
-def test_ordinary_text_is_written_as_it_is():
+def test_safe_stream_keeps_ordinary_text():
     text = "Prüfung\t№ 7\nגבר فارسی‌زبان 👩‍🔬 [red]not markup[/red]\n"
     assert escaped(text) == text
 
@@ -37,7 +37,7 @@ def test_ordinary_text_is_written_as_it_is():
         st.text() | st.none() | st.floats(allow_nan=False), lambda inner: st.dictionaries(st.text(), inner)
     )
 )
-def test_escaped_json_is_the_same_json(value):
+def test_safe_stream_escaping_keeps_json_equal(value):
     text = json.dumps(value, ensure_ascii=False)
     assert json.loads(escaped(text)) == value
     assert not set(escaped(text)) & set(UNSAFE)
@@ -48,7 +48,7 @@ class Terminalish(io.StringIO):
         return True
 
 
-def test_bytes_are_escaped_on_a_terminal_and_nowhere_else():
+def test_safe_stream_escapes_bytes_on_terminal_only():
     terminal = Terminalish()
     whole = f"k,{ATTACK}ü\n".encode()
     safe = SafeStream(terminal).buffer
@@ -61,7 +61,7 @@ def test_bytes_are_escaped_on_a_terminal_and_nowhere_else():
     assert pipe.buffer.getvalue() == whole
 
 
-def test_our_own_control_sequences_go_around_it():
+def test_safe_stream_controls_bypass_escaping():
     raw = io.StringIO()
     safe = SafeStream(raw)
     controls(safe).write("\x1b[K")
@@ -70,7 +70,7 @@ def test_our_own_control_sequences_go_around_it():
     assert controls(raw) is raw
 
 
-def test_streams_are_put_back():
+def test_safe_streams_are_restored_on_exit():
     before = sys.stdout, sys.stderr
     with safe_streams():
         assert isinstance(sys.stdout, SafeStream)
@@ -115,20 +115,20 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS.keys())
-def test_command_lets_no_unsafe_character_out(opus, hostile, words):
+def test_cli_output_has_no_unsafe_characters_from_platform_or_arguments(opus, hostile, words):
     said = opus(*words, env=hostile)
     assert said.out + said.err
     assert not set(said.out + said.err) & set(UNSAFE)
 
 
 @pytest.mark.parametrize("words", [COMMANDS["workflow show"], COMMANDS["audit"]], ids=["workflow", "audit"])
-def test_terminal_is_not_told_anything(hostile, tmp_path, words):
+def test_cli_output_on_terminal_has_no_unsafe_characters(hostile, tmp_path, words):
     drawn, _ = Terminal(*words, cwd=tmp_path, **hostile).read()
     assert "pwned" in drawn
     assert not set(drawn) & set(UNSAFE) - {"\r"}
 
 
-def test_live_display_writes_its_own_sequences_alone(to, tmp_path):
+def test_live_display_writes_only_its_own_control_sequences(to, tmp_path):
     folder = tmp_path / f"in{ATTACK.replace('/', '')}"
     folder.mkdir()
     for number in range(3):

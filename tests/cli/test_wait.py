@@ -24,7 +24,7 @@ def stages(said):
     return list(dict.fromkeys(line.split()[2] for line in said.err.splitlines() if " s  " in line))
 
 
-def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
+def test_wait_command_prints_outputs_of_job_left_by_run_timeout(opus):
     with SimulatorThread(SimulatorConfig(run_time=4)) as process:
         env = leading_to(process)
         left = opus(*TEXT, "--timeout", "1", env=env)
@@ -37,7 +37,7 @@ def test_a_job_that_was_left_alone_is_waited_for_and_its_outputs_printed(opus):
     assert said.err.endswith("  done      COMPLETED\n")
 
 
-def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
+def test_wait_command_prints_same_result_as_run_for_ended_job(opus, to):
     done = opus(*TEXT, env=to).json
     plain, whole = opus("wait", done["job_id"], env=to), opus("wait", done["job_id"], "--json", env=to)
     assert (plain.code, whole.code) == (0, 0)
@@ -45,7 +45,7 @@ def test_a_job_that_has_ended_long_ago_is_told_like_its_own_run_did(opus, to):
     assert {**whole.json, "timings": 0} == {**done, "timings": 0}
 
 
-def test_a_failed_job_has_the_code_1_and_names_its_nodes_and_its_audit(opus):
+def test_wait_command_exits_1_for_failed_job_and_names_nodes_and_audit(opus):
     with SimulatorThread(SimulatorConfig(run_time=0.1, fail_share=1)) as process:
         env = leading_to(process)
         ran = opus(*TEXT, env=env).json
@@ -58,7 +58,7 @@ def test_a_failed_job_has_the_code_1_and_names_its_nodes_and_its_audit(opus):
     assert whole.json["status"] == "FAILED"
 
 
-def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
+def test_wait_command_exits_1_for_failed_job_without_audit(opus):
     config = SimulatorConfig(run_time=0, fail_share=1, traits=frozenset({"audit_missing"}))
     with SimulatorThread(config) as process:
         env = leading_to(process)
@@ -69,7 +69,7 @@ def test_a_failure_without_an_audit_is_a_failure_all_the_same(opus):
     assert said.err.count(f"opus-async audit {job_id}") == 1
 
 
-def test_a_deadline_has_the_code_5_and_names_the_job(opus):
+def test_wait_command_exits_5_at_timeout_and_names_job(opus):
     with SimulatorThread(SimulatorConfig(run_time=3600)) as process:
         env = leading_to(process)
         job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
@@ -83,7 +83,7 @@ def test_a_deadline_has_the_code_5_and_names_the_job(opus):
     assert other.err.endswith(NEXT.format(job_id=f"{job_id} --api v0"))
 
 
-def test_a_platform_that_is_not_there_is_waited_for_no_longer_than_asked_for(opus):
+def test_wait_command_exits_5_at_timeout_if_platform_is_unreachable(opus):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and never listens
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -96,7 +96,7 @@ def test_a_platform_that_is_not_there_is_waited_for_no_longer_than_asked_for(opu
     assert said.err.endswith(NEXT.format(job_id="2514"))
 
 
-def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(opus, tmp_path):
+def test_wait_command_ctrl_c_exits_130_and_says_how_to_continue(opus, tmp_path):
     with SimulatorThread(SimulatorConfig(run_time=3600)) as simulator:
         env = leading_to(simulator)
         job_id = opus(*TEXT, "--timeout", "1", env=env).json["job_id"]
@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(opus, tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_job_that_is_not_there_has_the_code_2(opus, to, more):
+def test_wait_command_exits_2_for_unknown_or_empty_job_id(opus, to, more):
     said = opus("wait", "99999999", *more, env=to)
     assert said.code == 2
     assert "does not know this id" in said.err
@@ -128,7 +128,7 @@ def test_a_job_that_is_not_there_has_the_code_2(opus, to, more):
     assert opus("wait", " ", *more, env=to).code == 2
 
 
-def test_results_that_do_not_come_are_told_apart_from_a_job_that_goes_on(opus):
+def test_wait_command_exits_1_if_results_of_completed_job_do_not_arrive(opus):
     def answer(request):
         return (200, b'{"status": "COMPLETED"}') if request.path == "/job/2514/status" else (202, b"")
 

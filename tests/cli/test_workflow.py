@@ -54,7 +54,7 @@ def written(path, document):
 @pytest.mark.parametrize(
     "traits", [(), ("schema_graph",), ("schema_camel", "schema_nodes_list")], ids="+".join
 )
-def test_a_workflow_that_is_shown_as_json_can_be_simulated(opus, tmp_path, traits):
+def test_workflow_show_json_can_be_simulated(opus, tmp_path, traits):
     first = written(tmp_path / "first.json", every_type())
     ids = [*(workflow.workflow_id for workflow in BUILTIN), EVERY_TYPE]
     config = SimulatorConfig(workflow_files=(first,), traits=frozenset(traits))
@@ -72,7 +72,7 @@ def test_a_workflow_that_is_shown_as_json_can_be_simulated(opus, tmp_path, trait
     assert kinds == {*VALUE_TYPES, "hologram"}
 
 
-def test_a_workflow_that_was_shown_runs_a_job(opus, to, tmp_path):
+def test_workflow_show_json_simulated_runs_a_job(opus, to, tmp_path):
     said = opus("workflow", "show", "D0cumentWorkfl0w", "--json", env=to)
     copy = said.json | {"workflow_id": ODD}
     (tmp_path / "note.txt").write_text("x")

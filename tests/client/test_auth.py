@@ -50,14 +50,14 @@ async def guarded(handmade):
     return await handmade(script={operation: [keeper] * 5000 for operation in OPERATIONS}), keeper
 
 
-async def test_token_is_had_before_the_first_call_and_kept(guarded):
+async def test_renewing_auth_logs_in_once_before_first_call(guarded):
     server, keeper = guarded
     async with keeper.client(server) as opus:
         assert (await opus.run("HandmadeWorkflow", {"Input": "x"})).ok
     assert (keeper.log_ins, keeper.refused) == (1, [])
 
 
-async def test_token_that_expires_is_renewed_once_for_all_calls_at_once(guarded):
+async def test_renewing_auth_renews_expired_token_once_for_concurrent_calls(guarded):
     server, keeper = guarded
     async with keeper.client(server) as opus:
         await opus.workflows.get("HandmadeWorkflow")
@@ -67,7 +67,7 @@ async def test_token_that_expires_is_renewed_once_for_all_calls_at_once(guarded)
     assert 1 <= len(keeper.refused) <= 20
 
 
-async def test_order_that_is_refused_for_an_expired_token_is_looked_at_before_another_is_given(guarded):
+async def test_renewing_auth_start_refused_for_expired_token_is_checked_before_resend(guarded):
     server, keeper = guarded
 
     def expire(seen):
@@ -85,7 +85,7 @@ async def test_order_that_is_refused_for_an_expired_token_is_looked_at_before_an
     assert operations[first + 1 : operations.index("execute", first + 1)].count("status") >= 3
 
 
-async def test_password_that_is_refused_is_tried_once_and_said(guarded):
+async def test_renewing_auth_tries_refused_password_once_and_raises(guarded):
     server, keeper = guarded
     keeper.good_password = False
     async with keeper.client(server) as opus:

@@ -66,14 +66,14 @@ def call_of(receiver, job_id, *, headers=b"", body=b"{}"):
     [b"", HALF, b"P", HALF + b"Content-Length: 9\r\n\r\n{", b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"],
     ids=["nothing", "half a head", "a letter", "half a body", "one request and nothing more"],
 )
-async def test_connection_that_comes_to_no_request_is_cut_off(listening, said):
+async def test_connection_guard_closes_connection_without_complete_request(listening, said):
     _, port = listening
     caller = await Caller.connected(port)
     caller.say(said)
     await caller.hear()  # to its end
 
 
-async def test_head_that_comes_byte_by_byte_is_cut_off(listening):
+async def test_connection_guard_closes_connection_with_trickling_head(listening):
     _, port = listening
     caller = await Caller.connected(port)
 
@@ -89,14 +89,14 @@ async def test_head_that_comes_byte_by_byte_is_cut_off(listening):
     await dripping
 
 
-async def test_head_without_end_is_cut_off_by_its_size(listening):
+async def test_connection_guard_closes_connection_with_oversized_head(listening):
     _, port = listening
     caller = await Caller.connected(port)
     caller.say(HALF + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 4000) for n in range(2 * MAX_HEAD // 4000)))
     await caller.hear()
 
 
-async def test_connections_are_bounded_and_a_genuine_call_still_gets_through(listening):
+async def test_connection_guard_bounds_connections_and_serves_genuine_call(listening):
     receiver, port = listening
     strangers = [await Caller.connected(port) for _ in range(20)]
     genuine = await Caller.connected(port)
@@ -107,7 +107,7 @@ async def test_connections_are_bounded_and_a_genuine_call_still_gets_through(lis
         await stranger.hear()
 
 
-async def test_connection_with_a_request_is_kept_before_one_without(listening):
+async def test_connection_guard_prefers_connection_with_request(listening):
     receiver, port = listening
     busy = await Caller.connected(port)
     call = call_of(receiver, "2514", body=b"x" * 100)
@@ -121,7 +121,7 @@ async def test_connection_with_a_request_is_kept_before_one_without(listening):
         await caller.hear()
 
 
-async def test_calls_one_after_the_other_on_one_connection(listening):
+async def test_connection_guard_serves_successive_calls_on_one_connection(listening):
     receiver, port = listening
     caller = await Caller.connected(port)
     for number in range(5):
@@ -147,7 +147,7 @@ def contexts(tmp_path):
     return context, ssl.create_default_context(cafile=certificate)
 
 
-async def test_connection_over_tls_is_bounded_too(monkeypatch, contexts):
+async def test_connection_guard_closes_idle_tls_connection(monkeypatch, contexts):
     context, trusting = contexts
     monkeypatch.setattr(callbacks, "ConnectionGuard", functools.partial(ConnectionGuard, seconds=(0.3, 0.6)))
     receiver = CallbackReceiver()

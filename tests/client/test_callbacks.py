@@ -34,7 +34,7 @@ async def post(url, body=b"{}", **options):
 # The receiver alone
 
 
-async def test_every_job_has_its_own_url_and_a_call_to_it_wakes_that_job():
+async def test_callback_receiver_wakes_the_job_whose_url_is_called():
     woken = []
     receiver = CallbackReceiver()
     receiver.attach(woken.append)
@@ -46,7 +46,7 @@ async def test_every_job_has_its_own_url_and_a_call_to_it_wakes_that_job():
     assert receiver.counts.accepted == 3
 
 
-async def test_it_mounts_into_an_application_of_the_callers():
+async def test_callback_receiver_mounts_into_callers_aiohttp_app():
     woken = []
     receiver = CallbackReceiver("https://me.example.com/opus/")
     receiver.attach(woken.append)
@@ -68,7 +68,7 @@ async def test_it_mounts_into_an_application_of_the_callers():
     assert woken == ["7"]
 
 
-async def test_a_token_that_is_not_ours_wakes_nobody():
+async def test_callback_receiver_refuses_foreign_tokens():
     woken = []
     receiver = CallbackReceiver("https://me.example.com")
     receiver.attach(woken.append)
@@ -96,14 +96,14 @@ async def test_a_token_that_is_not_ours_wakes_nobody():
     assert receiver.handle_token(mine) == 204
 
 
-async def test_the_same_secret_makes_the_same_urls_in_another_process():
+async def test_callback_receiver_makes_same_urls_from_same_secret():
     first, second = (CallbackReceiver("https://x.example", secret="s" * 32) for _ in range(2))
     assert first.url_for("1") == second.url_for("1")
     with pytest.raises(ConfigurationError, match="too short"):
         CallbackReceiver(secret="short")
 
 
-async def test_a_second_call_within_a_second_is_not_another_one(monkeypatch):
+async def test_callback_receiver_ignores_repeated_call_within_a_second(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(callbacks, "monotonic", lambda: clock[0])
     woken = []
@@ -117,7 +117,7 @@ async def test_a_second_call_within_a_second_is_not_another_one(monkeypatch):
     assert woken == ["1", "1"]
 
 
-async def test_calls_beyond_the_rate_are_turned_away_and_the_memory_is_bounded(monkeypatch):
+async def test_callback_receiver_answers_429_beyond_rate_and_bounds_memory(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(callbacks, "monotonic", lambda: clock[0])
     monkeypatch.setattr(callbacks, "REMEMBERED", 20)
@@ -133,7 +133,7 @@ async def test_calls_beyond_the_rate_are_turned_away_and_the_memory_is_bounded(m
     assert receiver.counts.throttled == 4
 
 
-async def test_a_body_is_dropped_whatever_it_is_and_a_huge_one_is_cut():
+async def test_callback_receiver_discards_any_body_and_cuts_huge_one():
     woken = []
     receiver = CallbackReceiver()
     receiver.attach(woken.append)
@@ -147,7 +147,7 @@ async def test_a_body_is_dropped_whatever_it_is_and_a_huge_one_is_cut():
     assert woken == ["0", "1", "2", "huge"]
 
 
-async def test_secrets_of_a_receiver_are_not_shown(caplog):
+async def test_callback_receiver_repr_and_log_hide_secrets(caplog):
     caplog.set_level(logging.DEBUG)
     receiver = CallbackReceiver("https://me.example.com", secret="a-secret-of-mine-0123456789")
     async with receiver.listening() as _:
@@ -160,13 +160,13 @@ async def test_secrets_of_a_receiver_are_not_shown(caplog):
 
 
 @pytest.mark.parametrize("rate", [0, -1, 0.5, float("nan"), float("inf")])
-def test_a_rate_that_listens_to_nobody_is_refused(rate):
+def test_callback_receiver_refuses_invalid_rate(rate):
     with pytest.raises(ConfigurationError, match="a second"):
         CallbackReceiver(rate=rate)
 
 
 @pytest.mark.parametrize("url", ["https://me/opus?x=1", "https://me/#x", "https://user:pass@me/opus"])
-def test_a_public_url_that_no_call_could_reach_is_refused(url):
+def test_callback_receiver_refuses_public_url_with_query_fragment_or_user(url):
     with pytest.raises(ConfigurationError, match="no query"):
         CallbackReceiver(url)
     receiver = CallbackReceiver()
@@ -174,7 +174,7 @@ def test_a_public_url_that_no_call_could_reach_is_refused(url):
         receiver.public_url = url
 
 
-async def test_it_can_listen_again_and_is_nowhere_in_between():
+async def test_callback_receiver_can_listen_again_and_has_no_url_between():
     woken = []
     receiver = CallbackReceiver()
     receiver.attach(woken.append)
@@ -185,7 +185,7 @@ async def test_it_can_listen_again_and_is_nowhere_in_between():
     assert woken == ["0", "1"]
 
 
-async def test_a_sender_who_never_ends_is_left(monkeypatch):
+async def test_callback_receiver_answers_and_closes_if_body_never_ends(monkeypatch):
     monkeypatch.setattr(callbacks, "BODY_SECONDS", 0.05)
     woken = []
     receiver = CallbackReceiver()
@@ -202,7 +202,7 @@ async def test_a_sender_who_never_ends_is_left(monkeypatch):
     assert woken == ["1"]
 
 
-async def test_two_platforms_may_number_their_jobs_alike():
+async def test_callback_receiver_separates_equal_job_ids_of_two_platforms():
     here, there = [], []
     receiver = CallbackReceiver("https://me.example.com")
     receiver.attach(here.append, "here")
@@ -214,7 +214,7 @@ async def test_two_platforms_may_number_their_jobs_alike():
     receiver.detach(there.append, "there")
 
 
-async def test_a_receiver_that_listens_nowhere_says_so():
+async def test_callback_receiver_without_public_url_raises():
     with pytest.raises(ConfigurationError, match="no public URL"):
         CallbackReceiver().url_for("1")
 
@@ -222,7 +222,7 @@ async def test_a_receiver_that_listens_nowhere_says_so():
 # With the client
 
 
-async def test_callbacks_replace_polls(simulate, connect):
+async def test_callback_for_each_job_replaces_polls(simulate, connect):
     simulator = await simulate(run_time="0.05-0.3")
     receiver = CallbackReceiver()
     async with receiver.listening():
@@ -246,7 +246,7 @@ async def test_callbacks_replace_polls(simulate, connect):
     "profile", ["prompt", "late", "twice", "never", "forged", "garbage", "early", "mixed"]
 )
 @pytest.mark.parametrize("api", ["v0", "v1"])
-async def test_whatever_the_calls_are_like_the_outcomes_are_the_same(simulate, connect, profile, api):
+async def test_callback_delivery_of_any_quality_leaves_outcomes_unchanged(simulate, connect, profile, api):
     simulator = await simulate(run_time="0.05-0.3", fail_share=0.2, callbacks=profile, seed=4)
     receiver = CallbackReceiver()
     async with receiver.listening():
@@ -267,7 +267,7 @@ async def test_whatever_the_calls_are_like_the_outcomes_are_the_same(simulate, c
     assert state["counters"]["executed_twice"] == []
 
 
-async def test_a_single_run_and_the_calls_one_by_one_are_woken_too(simulate, connect):
+async def test_callback_wakes_run_and_jobs_wait(simulate, connect):
     simulator = await simulate(run_time=0.1)
     receiver = CallbackReceiver()
     async with receiver.listening():
@@ -280,7 +280,7 @@ async def test_a_single_run_and_the_calls_one_by_one_are_woken_too(simulate, con
         await opus.close()
 
 
-async def test_a_forged_body_is_not_believed(simulate, connect):
+async def test_callback_body_is_never_trusted(simulate, connect):
     simulator = await simulate(run_time=0.5, callbacks="never")
     receiver = CallbackReceiver()
     async with receiver.listening():
@@ -296,7 +296,7 @@ async def test_a_forged_body_is_not_believed(simulate, connect):
     assert outcome.outputs["Text"] == "x"
 
 
-async def test_one_receiver_serves_several_clients_and_a_closed_one_is_forgotten(simulate, connect):
+async def test_callback_receiver_serves_several_clients_and_forgets_closed_one(simulate, connect):
     simulator = await simulate(run_time=0.1)
     receiver = CallbackReceiver()
     async with receiver.listening():
@@ -313,7 +313,7 @@ async def test_one_receiver_serves_several_clients_and_a_closed_one_is_forgotten
 # Which URLs are sent
 
 
-async def test_plain_http_is_for_an_api_on_this_machine(simulate, connect):
+async def test_callback_url_over_http_is_allowed_for_local_api_only(simulate, connect):
     from client_tools import KEY
 
     from opus_async import OpusClient
@@ -329,7 +329,7 @@ async def test_plain_http_is_for_an_api_on_this_machine(simulate, connect):
         assert (await opus.run(TEXT, {"Text": "x"})).ok
 
 
-async def test_a_receiver_that_the_platform_may_not_use_is_refused_before_any_job_is_made(simulate, connect):
+async def test_callback_receiver_without_public_url_fails_run_before_job_is_created(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator, callback=CallbackReceiver())
     with pytest.raises(ConfigurationError, match="no public URL"):
@@ -338,7 +338,7 @@ async def test_a_receiver_that_the_platform_may_not_use_is_refused_before_any_jo
 
 
 @pytest.mark.parametrize("api", ["v0", "v1"])
-async def test_a_callback_url_that_the_platform_quotes_comes_into_no_error(handmade_server, api):
+async def test_callback_url_quoted_by_platform_is_redacted_in_errors(handmade_server, api):
     from client_tools import KEY
 
     from opus_async import OpusClient, RetryPolicy

@@ -75,7 +75,7 @@ async def cancelled_after(count, work):
 
 
 @pytest.mark.parametrize("group", range(4))
-async def test_a_run_cancelled_at_any_turn_leaves_nothing_and_names_its_job(simulator, files, group):
+async def test_run_cancelled_at_any_loop_turn_cleans_up_and_names_job(simulator, files, group):
     ends = {"cancelled": 0, "completed": 0}
     for count in (EARLY + LATER)[group::4]:
         before = executed(simulator)
@@ -99,7 +99,7 @@ async def test_a_run_cancelled_at_any_turn_leaves_nothing_and_names_its_job(simu
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_run_cancelled_at_a_stage_leaves_nothing_and_names_its_job(simulator, files, stage, caplog):
+async def test_run_cancelled_in_any_stage_cleans_up_and_names_job(simulator, files, stage, caplog):
     remains = Remains()
     seen = {}
 
@@ -126,7 +126,7 @@ async def test_a_run_cancelled_at_a_stage_leaves_nothing_and_names_its_job(simul
 @pytest.mark.parametrize(
     "operation", ["workflow", "presign", "put", "initiate", "execute", "status", "results"]
 )
-async def test_a_run_cancelled_right_behind_an_answer_leaves_nothing(simulator, files, operation):
+async def test_run_cancelled_right_after_a_response_cleans_up_and_names_job(simulator, files, operation):
     remains = Remains()
 
     def cancel(event):
@@ -143,7 +143,7 @@ async def test_a_run_cancelled_right_behind_an_answer_leaves_nothing(simulator, 
     await remains.none()
 
 
-async def test_an_upload_cancelled_in_the_middle_closes_its_file_and_stores_nothing(simulator, tmp_path):
+async def test_upload_cancelled_midway_closes_file_and_stores_nothing(simulator, tmp_path):
     path = tmp_path / "large.txt"
     path.write_bytes(b"x" * 8_000_000)
     remains = Remains()
@@ -169,7 +169,7 @@ def rows(files, count):
 
 
 @pytest.mark.parametrize("group", range(4))
-async def test_a_stream_closed_at_any_turn_leaves_nothing_and_names_its_jobs(simulator, files, group):
+async def test_stream_closed_at_any_loop_turn_cleans_up_and_names_jobs(simulator, files, group):
     for count in (EARLY[::2] + LATER)[group::4]:
         before = executed(simulator)
         remains = Remains()
@@ -202,7 +202,7 @@ def _ended_unread(simulator, started):
 
 
 @pytest.mark.parametrize("group", range(3))
-async def test_a_reader_cancelled_at_any_turn_ends_the_stream_with_its_block(simulator, files, group):
+async def test_stream_with_reader_cancelled_at_any_loop_turn_cleans_up(simulator, files, group):
     for count in (EARLY[::3] + LATER[::2])[group::3]:
         remains = Remains()
         opus = client_of(simulator)
@@ -218,7 +218,7 @@ async def test_a_reader_cancelled_at_any_turn_ends_the_stream_with_its_block(sim
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_leaving_the_loop_over_outcomes_ends_what_is_in_flight(simulate, connect):
+async def test_stream_left_by_break_stops_watching_and_creating_jobs(simulate, connect):
     simulator = await simulate(run_time="0.01-5", seed=1)
     opus = connect(simulator)
     remains = Remains()
@@ -234,7 +234,7 @@ async def test_leaving_the_loop_over_outcomes_ends_what_is_in_flight(simulate, c
     assert simulator.state()["counters"]["jobs"] == made < 200
 
 
-async def test_an_error_inside_the_block_ends_the_stream(simulate, connect):
+async def test_stream_ends_on_exception_in_its_block(simulate, connect):
     simulator = await simulate(run_time=5)
     opus = connect(simulator)
     remains = Remains()
@@ -247,7 +247,7 @@ async def test_an_error_inside_the_block_ends_the_stream(simulate, connect):
     assert set(stream.abandoned) == executed(simulator)
 
 
-async def test_closing_the_client_ends_its_open_streams_and_says_so_to_their_readers(simulate, connect):
+async def test_client_close_ends_open_streams_with_error_for_readers(simulate, connect):
     simulator = await simulate(run_time="0.01-5", seed=1)
     remains = Remains()
     opus = connect(simulator)
@@ -276,7 +276,7 @@ async def test_closing_the_client_ends_its_open_streams_and_says_so_to_their_rea
     await remains.none()
 
 
-async def test_closing_the_client_tells_those_who_wait_instead_of_cancelling_them(simulate, connect):
+async def test_client_close_raises_in_waiters_instead_of_cancelling_them(simulate, connect):
     simulator = await simulate(run_time=5)
     remains = Remains()
     opus = connect(simulator)
@@ -294,9 +294,7 @@ async def test_closing_the_client_tells_those_who_wait_instead_of_cancelling_the
 
 
 @pytest.mark.parametrize("moment", STAGES[:-1])
-async def test_closing_the_client_in_any_stage_ends_a_run_with_an_error_and_no_noise(
-    simulator, files, moment
-):
+async def test_client_close_in_any_stage_ends_run_with_error(simulator, files, moment):
     remains = Remains()
     closing = []
 
@@ -317,7 +315,7 @@ async def test_closing_the_client_in_any_stage_ends_a_run_with_an_error_and_no_n
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8, 13, 40, 200])
-async def test_a_close_that_is_itself_cancelled_can_be_done_again(simulator, files, count):
+async def test_client_close_can_be_repeated_after_it_was_cancelled(simulator, files, count):
     remains = Remains()
     opus = client_of(simulator)
     stream = opus.run_many(DOCUMENT, rows(files, 8), max_in_flight=5)
@@ -328,7 +326,7 @@ async def test_a_close_that_is_itself_cancelled_can_be_done_again(simulator, fil
     await remains.none()
 
 
-async def test_waiting_can_be_cancelled_and_taken_up_again(simulate, connect):
+async def test_jobs_wait_can_be_repeated_after_it_was_cancelled(simulate, connect):
     simulator = await simulate(run_time=0.3)
     opus = connect(simulator)
     job_id = await opus.jobs.initiate(TEXT)
@@ -339,7 +337,7 @@ async def test_waiting_can_be_cancelled_and_taken_up_again(simulate, connect):
     assert (await opus.jobs.wait(job_id, timeout=5)).is_terminal
 
 
-async def test_a_thousand_cancelled_runs_leave_the_client_as_good_as_new(simulate, connect):
+async def test_client_works_after_hundreds_of_cancelled_runs(simulate, connect):
     simulator = await simulate(run_time=0.01)
     opus = connect(simulator)
     assert (await opus.run(TEXT, {"Text": "first"})).ok

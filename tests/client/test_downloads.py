@@ -72,7 +72,7 @@ def by_expiry(seen):
 # The way there
 
 
-async def test_a_file_is_asked_for_fetched_and_told_of(opus, folder):
+async def test_download_presigns_fetches_and_emits_events(opus, folder):
     events = []
     made = await opus(listeners=[events.append])
     got = await made.files.download(FILES + "a.txt", folder / "b.txt")
@@ -85,7 +85,7 @@ async def test_a_file_is_asked_for_fetched_and_told_of(opus, folder):
     assert "?" not in "".join(event.url for event in events)
 
 
-async def test_the_key_goes_to_the_api_and_never_to_storage(opus, folder):
+async def test_download_sends_key_to_api_and_never_to_storage(opus, folder):
     made = await opus()
     await made.files.download(FILES + "a.txt", folder)
     [asked], [fetched] = made.server.of("download"), made.server.of("get")
@@ -96,7 +96,7 @@ async def test_the_key_goes_to_the_api_and_never_to_storage(opus, folder):
 
 
 @pytest.mark.parametrize("form", [by_workspace, by_expiry])
-async def test_the_form_that_works_is_found_and_remembered(opus, folder, form):
+async def test_download_finds_and_remembers_accepted_request_form(opus, folder, form):
     made = await opus(script={"download": [form] * 20})
     for number in range(3):
         await made.files.download(FILES + "a.txt", folder / str(number), workspace_id="space-1")
@@ -107,7 +107,7 @@ async def test_the_form_that_works_is_found_and_remembered(opus, folder, form):
     assert forms == [works] * 3 if form is by_workspace else [fails, works, works, works]
 
 
-async def test_a_form_that_stops_working_is_left_again(opus, folder):
+async def test_download_switches_request_form_that_stops_working(opus, folder):
     made = await opus(script={"download": [by_expiry] * 2 + [by_workspace] * 3})
     for number in range(3):
         await made.files.download(FILES + "a.txt", folder / str(number), workspace_id="space-1")
@@ -115,14 +115,14 @@ async def test_a_form_that_stops_working_is_left_again(opus, folder):
     assert ["workspaceId" in body for body in bodies(made.server)] == [True, False, False, True, True]
 
 
-async def test_what_is_refused_in_both_forms_is_refused(opus, folder):
+async def test_download_refused_in_both_request_forms_raises_first_refusal(opus, folder):
     made = await opus(script={"download": [said(400, message="first"), said(400, message="second")]})
     with pytest.raises(ValidationFailed, match="first"):
         await made.files.download(FILES + "a.txt", folder, workspace_id="space-1")
     assert made.server.counts["download"] == 2
 
 
-async def test_without_a_workspace_there_is_one_form_and_the_refusal_says_what_is_missing(opus, folder):
+async def test_download_without_workspace_tries_one_form_and_hints_workspace_id(opus, folder):
     made = await opus(script={"download": [by_workspace]})
     with pytest.raises(ValidationFailed, match="workspace_id="):
         await made.files.download(FILES + "a.txt", folder)
@@ -130,7 +130,7 @@ async def test_without_a_workspace_there_is_one_form_and_the_refusal_says_what_i
     assert made.server.counts["get"] == 0
 
 
-async def test_a_file_that_the_platform_does_not_know_is_not_found(opus, folder):
+async def test_download_of_unknown_file_raises_not_found(opus, folder):
     made = await opus()
     with pytest.raises(NotFound):
         await made.files.download(FILES + "b.txt", folder, workspace_id="space-1")
@@ -152,13 +152,13 @@ def answers(server, **fields):
         ({"contentLength": True}, None),
     ],
 )
-async def test_what_the_answer_leaves_open_is_no_problem(opus, folder, fields, kind):
+async def test_download_tolerates_missing_or_malformed_response_fields(opus, folder, fields, kind):
     made = await opus(script={"download": [lambda _: answers(made.server, **fields)]})
     got = await made.files.download(FILES + "a.txt", folder)
     assert (got.size, got.content_type) == (len(CONTENT), kind)
 
 
-async def test_a_wrapped_answer_is_read(opus, folder):
+async def test_download_reads_wrapped_response(opus, folder):
     def wrapped(_):
         url = f"{made.server.base_url}/bucket/a.txt?X-Amz-Signature=1"
         return said(201, data={"presigned_url": url, "content_length": len(CONTENT)})
@@ -168,7 +168,7 @@ async def test_a_wrapped_answer_is_read(opus, folder):
 
 
 @pytest.mark.parametrize("url", [None, "", 5, "ftp://host/a", "/bucket/a", "http://ho st/a"])
-async def test_an_answer_without_a_usable_url_makes_no_sense(opus, folder, url):
+async def test_download_response_without_usable_url_raises_protocol_error(opus, folder, url):
     made = await opus(
         script={"download": [said(201, presignedUrl=url, fileUrl=FILES)] * 9}, retry={"attempts": 2}
     )
@@ -180,7 +180,7 @@ async def test_an_answer_without_a_usable_url_makes_no_sense(opus, folder, url):
 
 
 @pytest.mark.parametrize("act", [EXPIRED, DENIED, xml_error(400, "ExpiredToken")])
-async def test_a_url_that_is_refused_is_replaced(opus, folder, act):
+async def test_download_replaces_refused_url(opus, folder, act):
     made = await opus(script={"get": [act, act]})
     assert (await made.files.download(FILES + "a.txt", folder)).size == len(CONTENT)
     assert made.server.counts["download"] == made.server.counts["get"] == 3
@@ -188,7 +188,7 @@ async def test_a_url_that_is_refused_is_replaced(opus, folder, act):
     assert names(folder) == ["a.txt"]
 
 
-async def test_after_a_few_the_refusal_is_believed(opus, folder):
+async def test_download_gives_up_after_a_few_refused_urls(opus, folder):
     made = await opus(script={"get": [DENIED] * 99})
     with pytest.raises(DownloadError, match="AccessDenied") as caught:
         await made.files.download(FILES + "a.txt", folder)
@@ -198,7 +198,7 @@ async def test_after_a_few_the_refusal_is_believed(opus, folder):
     assert names(folder) == []
 
 
-async def test_a_file_that_storage_does_not_have_is_asked_for_once(opus, folder):
+async def test_download_of_file_missing_in_storage_is_not_retried(opus, folder):
     made = await opus(script={"get": [xml_error(404, "NoSuchKey")] * 9})
     with pytest.raises(DownloadError, match="no longer there"):
         await made.files.download(FILES + "a.txt", folder)
@@ -213,7 +213,7 @@ async def test_a_file_that_storage_does_not_have_is_asked_for_once(opus, folder)
         Reply(200, CONTENT[:-1]),
     ],
 )
-async def test_a_fault_on_the_way_is_repeated_with_the_same_url_from_the_start(opus, folder, act):
+async def test_download_restarts_with_same_url_after_storage_fault(opus, folder, act):
     made = await opus(script={"get": [act]})
     got = await made.files.download(FILES + "a.txt", folder)
     assert got.sha256 == sha256(CONTENT)
@@ -223,14 +223,14 @@ async def test_a_fault_on_the_way_is_repeated_with_the_same_url_from_the_start(o
     assert names(folder) == ["a.txt"]
 
 
-async def test_a_size_that_never_fits_is_given_up(opus, folder):
+async def test_download_gives_up_if_size_never_matches(opus, folder):
     made = await opus(script={"get": [Reply(200, CONTENT + b"x")] * 99}, retry={"attempts": 3})
     with pytest.raises(TransportError, match=r"nothing half was kept \(gave up after 3 attempts"):
         await made.files.download(FILES + "a.txt", folder)
     assert names(folder) == []
 
 
-async def test_storage_that_sends_nothing_is_given_up_as_stalled(opus, folder):
+async def test_download_from_hanging_storage_raises_stalled_after_retries(opus, folder):
     made = await opus(
         script={"get": ["hang before"] * 2}, timeouts={"upload_stall": 0.05}, retry={"attempts": 2}
     )
@@ -240,7 +240,7 @@ async def test_storage_that_sends_nothing_is_given_up_as_stalled(opus, folder):
     assert names(folder) == []
 
 
-async def test_storage_is_followed_nowhere(opus, folder, handmade):
+async def test_download_does_not_follow_redirects(opus, folder, handmade):
     elsewhere = await handmade()
     made = await opus(script={"get": [redirect(307, f"{elsewhere.base_url}/bucket/x")] * 9})
     with pytest.raises(DownloadError, match="followed nowhere"):
@@ -248,7 +248,7 @@ async def test_storage_is_followed_nowhere(opus, folder, handmade):
     assert elsewhere.connections == 0
 
 
-async def test_a_full_disk_is_told_once(opus, folder, monkeypatch):
+async def test_download_to_full_disk_is_not_retried(opus, folder, monkeypatch):
     from opus_async.transport import part_file
 
     def full(*_):
@@ -262,7 +262,7 @@ async def test_a_full_disk_is_told_once(opus, folder, monkeypatch):
     assert names(folder) == []
 
 
-async def test_a_cancel_leaves_nothing(opus, folder):
+async def test_download_cancelled_leaves_no_file(opus, folder):
     arrived = asyncio.Event()
 
     async def hang(_):
@@ -280,7 +280,7 @@ async def test_a_cancel_leaves_nothing(opus, folder):
     assert names(folder) == []
 
 
-async def test_no_presigned_url_is_in_any_event_error_or_log(opus, folder, caplog):
+async def test_download_events_errors_and_logs_hide_presigned_urls(opus, folder, caplog):
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
     events, errors = [], []
@@ -308,7 +308,7 @@ async def test_no_presigned_url_is_in_any_event_error_or_log(opus, folder, caplo
 
 
 @pytest.mark.parametrize("form", [str, Path, "{}/".format])
-async def test_into_a_folder_it_goes_under_its_own_name(opus, folder, form):
+async def test_download_into_folder_keeps_name_and_numbers_duplicates(opus, folder, form):
     made = await opus()
     first = await made.files.download(FILES + "a.txt", form(folder))
     second = await made.files.download(FILES + "a.txt", form(folder))
@@ -333,7 +333,7 @@ async def test_into_a_folder_it_goes_under_its_own_name(opus, folder, form):
         "C%3Aevil",
     ],
 )
-async def test_whatever_the_url_says_nothing_leaves_the_folder(opus, tmp_path, folder, name):
+async def test_download_file_name_from_url_cannot_escape_folder(opus, tmp_path, folder, name):
     made = await opus({name: CONTENT})
     got = await made.files.download(FILES + name, folder)
     assert got.path.parent == folder
@@ -343,7 +343,7 @@ async def test_whatever_the_url_says_nothing_leaves_the_folder(opus, tmp_path, f
     assert names(tmp_path) == ["out"]
 
 
-async def test_a_folder_is_made_where_the_text_asks_for_one(opus, folder):
+async def test_download_creates_missing_destination_folder(opus, folder):
     made = await opus()
     got = await made.files.download(FILES + "a.txt", f"{folder}/new/")
     assert got.path == folder / "new" / "a.txt"
@@ -351,7 +351,7 @@ async def test_a_folder_is_made_where_the_text_asks_for_one(opus, folder):
     assert again.path == folder / "other" / "a.txt"
 
 
-async def test_an_exact_file_is_replaced_only_when_that_is_wanted(opus, folder):
+async def test_download_replaces_existing_file_only_with_overwrite(opus, folder):
     made = await opus()
     path = folder / "b.txt"
     path.write_bytes(b"before")
@@ -362,7 +362,7 @@ async def test_an_exact_file_is_replaced_only_when_that_is_wanted(opus, folder):
     assert path.read_bytes() == CONTENT
 
 
-async def test_a_link_is_replaced_and_not_followed(opus, folder, tmp_path):
+async def test_download_replaces_symlink_and_does_not_follow_it(opus, folder, tmp_path):
     made = await opus()
     other = tmp_path / "other.txt"
     (folder / "b.txt").symlink_to(other)  # it leads nowhere, and exists all the same
@@ -376,7 +376,7 @@ async def test_a_link_is_replaced_and_not_followed(opus, folder, tmp_path):
     assert not other.exists()
 
 
-async def test_a_file_that_comes_to_be_meanwhile_is_not_replaced(opus, folder):
+async def test_download_does_not_replace_file_created_meanwhile(opus, folder):
     def meanwhile(_):
         for name in ("a.txt", "b.txt"):
             (folder / name).write_bytes(b"somebody else's")
@@ -390,7 +390,7 @@ async def test_a_file_that_comes_to_be_meanwhile_is_not_replaced(opus, folder):
     assert (folder / "a.txt").read_bytes() == (folder / "b.txt").read_bytes() == b"somebody else's"
 
 
-async def test_what_cannot_be_a_destination_is_refused_before_anything_is_sent(opus, folder):
+async def test_download_refuses_invalid_destination_before_sending(opus, folder):
     made = await opus()
     (folder / "file").touch()
     os.mkfifo(folder / "pipe")
@@ -429,7 +429,7 @@ async def test_what_cannot_be_a_destination_is_refused_before_anything_is_sent(o
         ("gopher://bucket/a.txt?token=f00dface", "is no http"),
     ],
 )
-async def test_what_is_no_file_url_is_refused_before_anything_is_sent(opus, folder, url, words):
+async def test_download_refuses_invalid_file_url_before_sending(opus, folder, url, words):
     made = await opus()
     for call in (made.files.download(url, folder), made.files.download_many([url], folder / "new")):
         with pytest.raises(InvalidInputs, match=words) as caught:
@@ -442,7 +442,7 @@ async def test_what_is_no_file_url_is_refused_before_anything_is_sent(opus, fold
 # Many
 
 
-async def test_many_come_in_order_with_names_of_their_own(opus, folder):
+async def test_download_many_keeps_order_and_gives_unique_names(opus, folder):
     stored = {f"{number}%2Fa.txt": document(number) for number in range(4)}
     made = await opus({**stored, "A.txt": b"capital", "A%20(2).txt": b"named so", "b.txt": b"b"})
     (folder / "a (3).txt").write_bytes(b"before")
@@ -459,7 +459,7 @@ async def test_many_come_in_order_with_names_of_their_own(opus, folder):
     assert (folder / "a (3).txt").read_bytes() == b"before"
 
 
-async def test_even_when_files_are_replaced_no_two_of_a_batch_meet(opus, folder):
+async def test_download_many_with_overwrite_gives_unique_names(opus, folder):
     stored = {f"{number}%2Fa.txt": document(number) for number in range(3)}
     made = await opus(stored)
     urls = [FILES + name for name in stored]
@@ -473,13 +473,13 @@ async def test_even_when_files_are_replaced_no_two_of_a_batch_meet(opus, folder)
     assert got[0].path.name == "a (2).txt", "a folder is not replaced"
 
 
-def test_names_that_differ_in_case_only_are_one_name(tmp_path):
+def test_download_paths_treat_names_as_case_insensitive(tmp_path):
     urls = [FILES + name for name in ("B%20(2).txt", "1/b.txt", "2/b.txt", "B.TXT")]
     places = download_paths.destinations_in(tmp_path, urls, overwrite=True)
     assert [place.path.name for place in places.values()] == ["B (2).txt", "b.txt", "b (3).txt", "b (4).txt"]
 
 
-def test_many_files_of_one_name_take_no_time_that_grows_with_their_square(tmp_path, monkeypatch):
+def test_download_paths_of_many_equal_names_take_linear_time(tmp_path, monkeypatch):
     looks = []
     real = Path.lstat
     monkeypatch.setattr(Path, "lstat", lambda path: looks.append(path) or real(path))
@@ -490,7 +490,7 @@ def test_many_files_of_one_name_take_no_time_that_grows_with_their_square(tmp_pa
     assert len(looks) == 2000
 
 
-async def test_the_first_failure_ends_the_rest_and_leaves_no_half(opus, folder):
+async def test_download_many_stops_at_first_failure_without_partial_files(opus, folder):
     def no(_):
         return xml_error(404, "NoSuchKey")
 
@@ -504,7 +504,7 @@ async def test_the_first_failure_ends_the_rest_and_leaves_no_half(opus, folder):
         assert (folder / name).read_bytes() == CONTENT
 
 
-async def test_never_more_on_the_wire_nor_urls_in_hand_than_allowed(opus, folder):
+async def test_download_many_bounds_concurrent_downloads_and_unused_urls(opus, folder):
     now, most, done, most_in_hand = 0, 0, 0, 0
 
     async def counted(_):
@@ -525,7 +525,7 @@ async def test_never_more_on_the_wire_nor_urls_in_hand_than_allowed(opus, folder
     assert most_in_hand <= SLOTS, "a URL is asked for when the slot is ours, not before"
 
 
-async def test_none_is_no_problem(opus, folder):
+async def test_download_many_of_no_urls_sends_nothing(opus, folder):
     made = await opus()
     assert await made.files.download_many([], folder) == []
     assert made.server.seen == []
@@ -535,7 +535,7 @@ async def test_none_is_no_problem(opus, folder):
 
 
 @pytest.mark.parametrize("traits", [(), ("download_refuses_workspace",), ("download_needs_workspace",)])
-async def test_what_was_uploaded_comes_back_the_same(simulate, connect, tmp_path, folder, traits):
+async def test_download_returns_what_was_uploaded(simulate, connect, tmp_path, folder, traits):
     simulator = await simulate(keep_files=tmp_path / "kept", traits=frozenset(traits))
     client = connect(simulator)
     sent = [
@@ -549,7 +549,7 @@ async def test_what_was_uploaded_comes_back_the_same(simulate, connect, tmp_path
     assert simulator.state()["counters"]["requests"]["get"] == 5
 
 
-async def test_downloads_survive_a_hostile_platform(simulate, connect, tmp_path, folder):
+async def test_download_survives_hostile_faults(simulate, connect, tmp_path, folder):
     simulator = await simulate(keep_files=tmp_path / "kept", faults="hostile", seed=3)
     client = connect(simulator, retry={"max_elapsed": 60, "attempts": 20}, timeouts={"upload_stall": 1})
     sent = [await client.files.upload(document(n, lines=3000), filename=f"{n}.txt") for n in range(20)]
@@ -561,7 +561,7 @@ async def test_downloads_survive_a_hostile_platform(simulate, connect, tmp_path,
         await client.files.download(FILES + "nobody.txt", folder)
 
 
-async def test_folders_are_made_as_deep_as_need_be_and_one_url_is_no_list(opus, folder):
+async def test_download_creates_nested_folders_and_download_many_refuses_text(opus, folder):
     made = await opus()
     got = await made.files.download(FILES + "a.txt", f"{folder}/deep/er/")
     assert got.path == folder / "deep" / "er" / "a.txt"

@@ -16,7 +16,7 @@ async def _eager():
         yield
 
 
-async def test_a_coroutine_listener_hears_every_event(simulate, connect):
+async def test_eager_tasks_coroutine_listener_receives_every_event(simulate, connect):
     heard, plain = [], []
 
     async def listen(event):
@@ -29,7 +29,7 @@ async def test_a_coroutine_listener_hears_every_event(simulate, connect):
     assert heard == plain
 
 
-async def test_a_coroutine_listener_runs_beside_and_not_inside_of_what_it_is_told_of(simulate, connect):
+async def test_eager_tasks_coroutine_listener_does_not_run_inside_the_emitter(simulate, connect):
     order = []
 
     async def listen(_):
@@ -44,7 +44,7 @@ async def test_a_coroutine_listener_runs_beside_and_not_inside_of_what_it_is_tol
     assert order[:2] == ["told", "heard"] or order[:2] == ["told", "told"]
 
 
-async def test_many_jobs_with_callbacks_complete(simulate, connect):
+async def test_eager_tasks_many_jobs_with_callbacks_complete(simulate, connect):
     receiver = CallbackReceiver()
     async with receiver.listening():
         opus = connect(await simulate(), callback=receiver)
@@ -54,14 +54,14 @@ async def test_many_jobs_with_callbacks_complete(simulate, connect):
     assert sorted(outcome.outputs["Text"] for outcome in outcomes) == sorted(map(str, range(40)))
 
 
-async def test_the_first_failure_of_many_uploads_is_raised_alone(simulate, connect, tmp_path):
+async def test_eager_tasks_upload_many_raises_first_failure_alone(simulate, connect, tmp_path):
     opus = connect(await simulate())
     with pytest.raises(InvalidInputs, match=r"absent\.txt"):
         await opus.files.upload_many([tmp_path / "absent.txt", b"x", tmp_path / "absent too.txt"])
     await opus.close()
 
 
-async def test_a_batch_with_files_runs_to_its_end(simulate, connect, tmp_path):
+async def test_eager_tasks_batch_with_files_completes(simulate, connect, tmp_path):
     manifest = tmp_path / "m.csv"
     for number in range(20):
         (tmp_path / f"{number}.pdf").write_bytes(b"%PDF-1.7 " + str(number).encode())

@@ -115,7 +115,7 @@ async def platforms(simulate, connect):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(fields=cases(), shape=st.sampled_from(SHAPES))
-async def test_any_valid_inputs_of_any_schema_come_back_equal(platforms, fields, shape):
+async def test_binding_round_trips_any_valid_inputs_of_any_schema(platforms, fields, shape):
     simulator, opus = platforms[shape]
     simulator.serve_workflow(
         {

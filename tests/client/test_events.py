@@ -52,7 +52,7 @@ async def test_events_of_requests_name_their_row_and_job(simulate, connect):
     assert {event.index for event in of(told, UploadProgress)} == set(range(20))
 
 
-async def test_events_carry_the_time_in_their_order(simulate, connect):
+async def test_events_carry_ordered_timestamps(simulate, connect):
     simulator = await simulate()
     told = []
     before, began = time.time(), time.monotonic()
@@ -63,7 +63,7 @@ async def test_events_carry_the_time_in_their_order(simulate, connect):
     assert all(before <= event.timestamp <= time.time() for event in told)
 
 
-async def test_events_of_an_upload_add_up_to_its_stage(simulate, connect):
+async def test_events_of_upload_add_up_to_duration_of_its_stage(simulate, connect):
     """Waits and requests fill the stage without a gap: who records them loses no time of a job."""
     simulator = await simulate()
     told = []
@@ -82,7 +82,7 @@ async def test_events_of_an_upload_add_up_to_its_stage(simulate, connect):
     assert max(event.waited for event in presigns) > 0.3, "the last one waits until three others are sent"
 
 
-async def test_events_of_retries_tell_the_failure_as_values(handmade, connect):
+async def test_events_of_retries_carry_failure_class_and_status(handmade, connect):
     told = []
     server = await handmade(script={"execute": [TOO_MANY, TOO_MANY]})
     outcome = await connect(server, listeners=[told.append]).run(TEXT, {"Input": "x"}, key="k")
@@ -100,7 +100,7 @@ async def test_events_of_retries_tell_the_failure_as_values(handmade, connect):
     assert last.waited > 0, "the pause that the second 429 asked for"
 
 
-async def test_events_of_calls_by_hand_name_the_job_and_no_row(simulate, connect):
+async def test_events_of_single_calls_name_job_and_no_row(simulate, connect):
     simulator = await simulate()
     told = []
     opus = connect(simulator, listeners=[told.append])
@@ -125,7 +125,7 @@ async def test_jobs_wait_sends_status_events_to_listeners(simulate, connect):
     assert [event.status for event in seen] == ["PENDING", "IN_PROGRESS", "COMPLETED"]
 
 
-async def test_events_of_the_end_bound_how_late_it_was_noticed(simulate, connect):
+async def test_events_of_job_end_bound_detection_lag(simulate, connect):
     simulator = await simulate(run_time=0.4)
     told = []
     outcome = await connect(simulator, listeners=[told.append]).run(TEXT, {"Text": "x"})

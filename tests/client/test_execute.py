@@ -77,7 +77,7 @@ def table(cases):
 
 
 @table(LOST_AFTER)
-async def test_trap_8_an_order_that_was_obeyed_is_never_sent_again(handmade, connect, act):
+async def test_trap_8_start_that_took_effect_is_never_resent(handmade, connect, act):
     server = await handmade(script={"execute": [act]}, running_for=2)
     opus = connect(server, retry=GRACE, timeouts=HANGING)
     outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
@@ -87,7 +87,7 @@ async def test_trap_8_an_order_that_was_obeyed_is_never_sent_again(handmade, con
 
 
 @table(LOST_AFTER)
-async def test_nor_when_it_stays_invisible_for_a_while(handmade, connect, act):
+async def test_start_that_took_effect_but_shows_late_is_not_resent(handmade, connect, act):
     server = await handmade(script={"execute": [act]}, shown_after=3)
     opus = connect(server, retry=GRACE, timeouts=HANGING)
     outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
@@ -96,7 +96,7 @@ async def test_nor_when_it_stays_invisible_for_a_while(handmade, connect, act):
 
 
 @table(LOST_BEFORE)
-async def test_trap_8_an_order_that_was_not_obeyed_is_sent_once_more_after_the_grace(handmade, connect, act):
+async def test_trap_8_start_without_effect_is_resent_once_after_grace(handmade, connect, act):
     server = await handmade(script={"execute": [act]})
     opus = connect(server, retry=GRACE, timeouts=HANGING)
     outcome = await opus.run(TEXT, {"Input": "x"}, timeout=10)
@@ -111,7 +111,7 @@ async def test_trap_8_an_order_that_was_not_obeyed_is_sent_once_more_after_the_g
 
 
 @table(LOST_BEFORE)
-async def test_on_ambiguous_stop_never_sends_it_again(handmade, connect, act):
+async def test_start_with_on_ambiguous_stop_is_never_resent(handmade, connect, act):
     server = await handmade(script={"execute": [act]})
     opus = connect(server, retry={**GRACE, "on_ambiguous": "stop"}, timeouts=HANGING)
     with pytest.raises(AmbiguousExecution) as caught:
@@ -124,7 +124,7 @@ async def test_on_ambiguous_stop_never_sends_it_again(handmade, connect, act):
 
 @table(LOST_BEFORE)
 @pytest.mark.parametrize(("on_ambiguous", "orders"), [("resend_once", 2), ("resend", 3)])
-async def test_lost_orders_are_the_end_of_it_when_they_are_used_up(
+async def test_start_raises_ambiguous_execution_when_resends_are_used_up(
     handmade, connect, act, on_ambiguous, orders
 ):
     server = await handmade(script={"execute": [act] * 9})
@@ -138,7 +138,7 @@ async def test_lost_orders_are_the_end_of_it_when_they_are_used_up(
     assert server.counts["execute"] == orders
 
 
-async def test_a_second_order_that_was_obeyed_and_lost_is_found(handmade, connect):
+async def test_start_resend_with_lost_response_is_found_running(handmade, connect):
     server = await handmade(script={"execute": [RESET_BEFORE, RESET_AFTER]}, running_for=1)
     outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert outcome.ok
@@ -147,7 +147,7 @@ async def test_a_second_order_that_was_obeyed_and_lost_is_found(handmade, connec
 
 
 @pytest.mark.parametrize("times", [1, 3, 12])
-async def test_429_is_a_plain_no_and_is_sent_again_without_a_question(handmade, connect, times):
+async def test_start_429_is_resent_without_status_check(handmade, connect, times):
     server = await handmade(script={"execute": [TOO_MANY] * times})
     outcome = await connect(server, retry={"attempts": 2}).run(TEXT, {"Input": "x"}, timeout=20)
     assert outcome.ok
@@ -157,7 +157,7 @@ async def test_429_is_a_plain_no_and_is_sent_again_without_a_question(handmade, 
     assert server.executed_twice == []
 
 
-async def test_trap_9_a_refused_connection_is_no_ambiguity(handmade, connect):
+async def test_trap_9_refused_connection_is_retried_without_ambiguity(handmade, connect):
     told = []
     server = await handmade()
     opus = connect(server, listeners=[told.append])
@@ -191,7 +191,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("status", "kind"), REFUSALS.items())
-async def test_refusal_is_looked_at_and_then_believed(handmade, connect, status, kind):
+async def test_start_refusal_is_checked_three_times_then_raised(handmade, connect, status, kind):
     refusal = said(status, statusCode=status, message=["first reason", "second reason"])
     server = await handmade(script={"execute": [refusal]})
     with pytest.raises(kind, match="first reason; second reason") as caught:
@@ -203,7 +203,7 @@ async def test_refusal_is_looked_at_and_then_believed(handmade, connect, status,
 
 
 @pytest.mark.parametrize("obeyed", [True, False])
-async def test_order_that_is_sent_elsewhere_is_looked_at_and_never_repeated(handmade, connect, obeyed):
+async def test_start_redirected_to_other_host_is_checked_and_never_resent(handmade, connect, obeyed):
     answer = redirect(302, "https://elsewhere.example.com/login")
     if obeyed:
         answer = replace(answer, obeyed=True)
@@ -219,7 +219,7 @@ async def test_order_that_is_sent_elsewhere_is_looked_at_and_never_repeated(hand
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-async def test_refusal_of_an_order_that_was_obeyed_is_none(handmade, connect, status):
+async def test_start_refusal_is_ignored_if_job_runs(handmade, connect, status):
     # A proxy repeated the order by itself, and got its own answer to the second.
     refusal = said(status, obeyed=True, statusCode=status, message="Job is already executed")
     server = await handmade(script={"execute": [refusal]}, shown_after=1, running_for=1)
@@ -232,7 +232,7 @@ async def test_refusal_of_an_order_that_was_obeyed_is_none(handmade, connect, st
 @pytest.mark.parametrize(
     "refusal", [said(409, obeyed=True, message="busy"), said(200, obeyed=True, success=False, message="no")]
 )
-async def test_refusal_is_left_to_a_person_where_stop_is_wanted(handmade, connect, refusal):
+async def test_start_refusal_is_ambiguous_with_on_ambiguous_stop(handmade, connect, refusal):
     server = await handmade(script={"execute": [refusal]}, shown_after=1000)
     opus = connect(server, retry={**GRACE, "on_ambiguous": "stop"})
     with pytest.raises(AmbiguousExecution):
@@ -241,7 +241,7 @@ async def test_refusal_is_left_to_a_person_where_stop_is_wanted(handmade, connec
 
 
 @pytest.mark.parametrize("denials", [1, 3])
-async def test_a_401_to_an_order_is_asked_about_and_believed_the_second_time(handmade, connect, denials):
+async def test_start_401_is_resent_once_then_raised(handmade, connect, denials):
     server = await handmade(script={"execute": [said(401, statusCode=401, message="expired")] * denials})
     run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     if denials == 1:
@@ -262,7 +262,7 @@ async def test_a_401_to_an_order_is_asked_about_and_believed_the_second_time(han
         said(200, status="error", message="upstream timed out"),
     ],
 )
-async def test_trap_10_a_refusal_inside_a_200_is_believed_too(handmade, connect, refusal):
+async def test_trap_10_refusal_inside_a_200_is_raised_without_resend(handmade, connect, refusal):
     server = await handmade(script={"execute": [refusal]})
     with pytest.raises(APIError):
         await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
@@ -271,9 +271,7 @@ async def test_trap_10_a_refusal_inside_a_200_is_believed_too(handmade, connect,
 
 @pytest.mark.parametrize("code", [400, 401, 403, 408, 409, 425, 429, 500, 503])
 @pytest.mark.parametrize("obeyed", [True, False])
-async def test_trap_10_a_code_inside_a_200_is_never_answered_with_another_order(
-    handmade, connect, code, obeyed
-):
+async def test_trap_10_error_code_inside_a_200_is_never_resent(handmade, connect, code, obeyed):
     refusal = said(200, obeyed=obeyed, statusCode=code, message="Request failed upstream")
     server = await handmade(script={"execute": [refusal] * 9})
     run = connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
@@ -287,7 +285,7 @@ async def test_trap_10_a_code_inside_a_200_is_never_answered_with_another_order(
     assert server.counts["status"] >= 1
 
 
-async def test_a_code_inside_a_200_is_one_rows_affair(handmade, connect):
+async def test_start_error_code_inside_a_200_fails_only_its_row(handmade, connect):
     denied = said(200, statusCode=401, message="upstream")
     server = await handmade(script={"execute": ["ok", denied]}, running_for=2)
     stream = connect(server, retry=GRACE).run_many(TEXT, [{"Input": str(row)} for row in range(6)])
@@ -295,14 +293,14 @@ async def test_a_code_inside_a_200_is_one_rows_affair(handmade, connect):
     assert sorted(outcome.ok for outcome in outcomes) == [False] + [True] * 5
 
 
-async def test_words_about_workflow_details_do_not_make_a_lost_order_a_refusal(handmade, connect):
+async def test_start_500_about_workflow_details_is_not_taken_for_refusal(handmade, connect):
     lost = said(500, obeyed=True, statusCode=500, message="V1 workflow details are no longer supported")
     server = await handmade(script={"execute": [lost]})
     assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
     assert server.counts["execute"] == 1
 
 
-async def test_a_429_that_was_obeyed_is_found_out(handmade, connect):
+async def test_start_429_that_took_effect_is_found_running(handmade, connect):
     obeyed = said(429, obeyed=True, statusCode=429, message="slow down", metadata={"retryAfterSeconds": 0})
     already = said(409, statusCode=409, message="Job execution has already been started")
     server = await handmade(script={"execute": [obeyed, already]})
@@ -310,7 +308,7 @@ async def test_a_429_that_was_obeyed_is_found_out(handmade, connect):
     assert server.executed_twice == []
 
 
-async def test_trap_10_an_inner_500_is_asked_about_and_never_sent_again(simulate, connect):
+async def test_trap_10_inner_500_is_checked_and_never_resent(simulate, connect):
     simulator = await simulate(traits=frozenset({"execute_inner_error"}))
     with pytest.raises(ServerError, match="422") as caught:
         await connect(simulator, retry=GRACE).run(TEXT, {"Text": "x"}, timeout=10)
@@ -321,14 +319,14 @@ async def test_trap_10_an_inner_500_is_asked_about_and_never_sent_again(simulate
     assert counters["executions"] == 0
 
 
-async def test_an_inner_500_of_a_job_that_runs_all_the_same_is_no_failure(handmade, connect):
+async def test_start_inner_500_is_ignored_if_job_runs(handmade, connect):
     inner = said(200, obeyed=True, statusCode=500, message="Request failed with status code 422")
     server = await handmade(script={"execute": [inner]}, running_for=1)
     assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
     assert server.counts["execute"] == 1
 
 
-async def test_while_the_platform_cannot_be_asked_nothing_is_sent_again(handmade, connect):
+async def test_start_is_not_resent_while_status_cannot_be_read(handmade, connect):
     server = await handmade(
         script={"execute": [RESET_BEFORE], "status": [html(500)] * 1000, "audit": [html(500)] * 1000}
     )
@@ -338,13 +336,13 @@ async def test_while_the_platform_cannot_be_asked_nothing_is_sent_again(handmade
     assert server.counts["execute"] == 1
 
 
-async def test_looks_that_fail_are_made_up_for(handmade, connect):
+async def test_start_check_repeats_failed_status_requests(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER], "status": [html(500), RESET_BEFORE, TOO_MANY]})
     assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
     assert server.counts["execute"] == 1
 
 
-async def test_what_a_job_never_executed_looks_like_is_learned_once_for_a_run(handmade, connect):
+async def test_start_check_creates_one_unstarted_job_per_run(handmade, connect):
     server = await handmade(script={"execute": [RESET_BEFORE] * 8})
     opus = connect(server, retry=GRACE)
     stream = opus.run_many(TEXT, [JobRequest({"Input": str(n)}, title=f"row {n}") for n in range(8)])
@@ -356,9 +354,7 @@ async def test_what_a_job_never_executed_looks_like_is_learned_once_for_a_run(ha
     assert server.executed_twice == []
 
 
-async def test_an_accepted_run_that_looks_unstarted_for_longer_than_the_grace_is_the_risk_that_remains(
-    handmade, connect
-):
+async def test_start_that_looks_unstarted_beyond_grace_is_resent_unless_stop(handmade, connect):
     # The README states it: only on_ambiguous="stop" closes this door.
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=1000)
     opus = connect(server, retry=GRACE)
@@ -376,7 +372,7 @@ async def test_an_accepted_run_that_looks_unstarted_for_longer_than_the_grace_is
 AGAIN = said(409, statusCode=409, message="Job execution has already been started")
 
 
-async def test_a_second_order_refused_as_a_repetition_finds_the_first_one_running(handmade, connect):
+async def test_start_resend_refused_as_duplicate_finds_first_running(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER, AGAIN]}, shown_after=8)
     outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert outcome.ok
@@ -384,14 +380,14 @@ async def test_a_second_order_refused_as_a_repetition_finds_the_first_one_runnin
     assert server.executed_twice == []
 
 
-async def test_a_second_order_refused_as_a_repetition_is_never_told_as_a_plain_no(handmade, connect):
+async def test_start_resend_refused_as_duplicate_raises_ambiguous_execution(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER, AGAIN]}, shown_after=1000)
     with pytest.raises(AmbiguousExecution, match="Order 2 to start it was refused"):
         await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)
     assert server.counts["execute"] == 2
 
 
-async def test_without_its_workflow_a_job_is_never_ordered_twice(handmade, connect):
+async def test_start_without_workflow_is_never_resent(handmade, connect):
     server = await handmade(script={"execute": [RESET_BEFORE]})
     opus = connect(server, retry=GRACE)
     job_id = await opus.jobs.initiate(TEXT)
@@ -403,7 +399,7 @@ async def test_without_its_workflow_a_job_is_never_ordered_twice(handmade, conne
 
 
 @pytest.mark.parametrize("act", [RESET_AFTER, html(500, obeyed=True), TRUNCATED, CUT_JSON, HANG_AFTER])
-async def test_a_shell_made_by_a_lost_answer_is_counted(handmade, connect, act):
+async def test_jobs_initiate_with_lost_response_is_counted_as_stray_shell(handmade, connect, act):
     server = await handmade(script={"initiate": [act]})
     stream = connect(server, timeouts=HANGING).run_many(TEXT, [{"Input": "x"}])
     assert [outcome.ok async for outcome in stream] == [True]
@@ -413,7 +409,7 @@ async def test_a_shell_made_by_a_lost_answer_is_counted(handmade, connect, act):
 
 @pytest.mark.parametrize("operation", ["workflow", "status", "results"])
 @pytest.mark.parametrize("act", [RESET_BEFORE, html(502), TRUNCATED, CUT_JSON, TOO_MANY, OK])
-async def test_what_only_reads_is_simply_asked_again(handmade, connect, operation, act):
+async def test_read_request_is_retried_after_any_fault(handmade, connect, operation, act):
     server = await handmade(script={operation: [act, act]})
     assert (await connect(server).run(TEXT, {"Input": "x"}, timeout=10)).ok
     assert server.counts["execute"] == server.counts["initiate"] == 1
@@ -423,7 +419,7 @@ async def test_what_only_reads_is_simply_asked_again(handmade, connect, operatio
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.long)])
-async def test_jobs_under_hostile_faults_are_all_accounted_for(simulate_apart, connect, count):
+async def test_run_many_under_hostile_faults_runs_each_job_once(simulate_apart, connect, count):
     simulator = await simulate_apart(faults="hostile", seed=11, run_time="0.05-0.3", queue_time=0.01)
     opus = connect(simulator, retry={"execute_grace": 1.0, "max_elapsed": 60})
     rows = [
@@ -453,7 +449,7 @@ def assert_accounted_for(outcomes, state, rows, stray_shells):
     assert sum(counters["faults"].values()) > rows / 4
 
 
-async def test_execute_on_its_own_is_as_careful(simulate_apart, connect):
+async def test_jobs_execute_under_hostile_faults_starts_no_job_twice(simulate_apart, connect):
     simulator = await simulate_apart(faults="hostile", seed=4, run_time=0.05, queue_time=0.0)
     opus = connect(simulator, retry={"execute_grace": 0.3, "max_elapsed": 30})
 
@@ -485,7 +481,7 @@ def _shows(server, *words):
     return status
 
 
-async def test_difference_that_comes_and_goes_forbids_a_second_order(handmade, connect):
+async def test_start_check_flickering_difference_forbids_resend(handmade, connect):
     # Two replicas take turns: one shows the queued run, the other what it showed before.
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=10**6)
     server.script["status"] = [_shows(server, "QUEUED", "PENDING")] * 1000
@@ -494,7 +490,7 @@ async def test_difference_that_comes_and_goes_forbids_a_second_order(handmade, c
     assert server.counts["execute"] == 1
 
 
-async def test_difference_that_lasts_is_a_run(handmade, connect):
+async def test_start_check_lasting_difference_means_running(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER]})
     server.script["status"] = [_shows(server, "QUEUED"), *[_shows(server, "QUEUED")] * 5]
     assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)).ok
@@ -505,7 +501,7 @@ UNSTARTED_AS = ["WAITING", "IN_PROGRESS", "READY_FOR_INPUT"]
 
 
 @pytest.mark.parametrize("word", UNSTARTED_AS)
-async def test_status_that_a_job_never_executed_shows_is_no_run(handmade, connect, word):
+async def test_start_check_status_of_unstarted_job_is_no_sign_of_start(handmade, connect, word):
     server = await handmade(script={"execute": [RESET_BEFORE]})
 
     def status(seen):
@@ -528,7 +524,7 @@ EVIDENCE = {
 
 
 @pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=EVIDENCE.keys())
-async def test_anything_that_a_job_shows_beyond_a_job_never_executed_is_evidence(handmade, connect, evidence):
+async def test_start_check_any_relevant_audit_difference_is_sign_of_start(handmade, connect, evidence):
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=8)
     shell = {"nb_executed_nodes": 0, "remaining_nodes_to_execute": ["Input", "Output"], "createdAt": 1}
 
@@ -542,14 +538,14 @@ async def test_anything_that_a_job_shows_beyond_a_job_never_executed_is_evidence
     assert server.counts["execute"] == 1
 
 
-async def test_error_page_of_a_gateway_ends_no_job(handmade, connect):
+async def test_gateway_error_inside_a_200_does_not_end_job(handmade, connect):
     page = said(200, status="error", message="upstream timed out")
     server = await handmade(script={"status": [page] * 2, "results": [page]})
     outcome = await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=20)
     assert outcome.outputs["SHA-256"] == sha256(b"x")
 
 
-async def test_order_with_a_clear_yes_takes_four_requests(handmade, connect):
+async def test_run_takes_four_requests_per_job_without_faults(handmade, connect):
     server = await handmade()
     opus = connect(server, retry=GRACE)
     stream = opus.run_many(TEXT, [{"Input": str(row)} for row in range(5)])
@@ -558,7 +554,7 @@ async def test_order_with_a_clear_yes_takes_four_requests(handmade, connect):
 
 
 @pytest.mark.parametrize("of", ["the job itself", "a job that has ended"])
-async def test_id_that_a_proxy_kept_is_never_taken_for_a_job_never_executed(handmade, connect, of):
+async def test_start_check_never_uses_cached_job_id_as_unstarted_job(handmade, connect, of):
     server = await handmade(shown_after=10**6 if of == "the job itself" else 0)
     opus = connect(server, retry=GRACE)
     if of == "a job that has ended":
@@ -575,7 +571,7 @@ async def test_id_that_a_proxy_kept_is_never_taken_for_a_job_never_executed(hand
 
 
 @pytest.mark.parametrize("status", [307, 308])
-async def test_redirect_inside_the_host_repeats_no_order(handmade, connect, status):
+async def test_start_redirected_inside_host_is_not_repeated(handmade, connect, status):
     server = await handmade(running_for=1)
     elsewhere = replace(redirect(status, "/job/execute"), obeyed=True)
     server.script["execute"] = [elsewhere] * 5
@@ -583,7 +579,7 @@ async def test_redirect_inside_the_host_repeats_no_order(handmade, connect, stat
     assert server.counts["execute"] == 1
 
 
-async def test_audit_that_came_late_to_the_shell_hides_no_difference(handmade, connect):
+async def test_start_check_late_audit_of_unstarted_job_hides_no_difference(handmade, connect):
     server = await handmade(script={"execute": [RESET_AFTER]}, shown_after=10**6)
     shells = itertools.count()
 

@@ -41,7 +41,7 @@ def simulator():
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("used", [False, True])
-async def test_a_forked_child_is_told_that_the_client_is_its_parents(simulator, call, used):
+async def test_fork_child_using_parents_client_raises(simulator, call, used):
     async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
         if used:
             await opus.workflows.get(TEXT)
@@ -53,7 +53,7 @@ async def test_a_forked_child_is_told_that_the_client_is_its_parents(simulator, 
         assert (await opus.run(TEXT, {"Text": "x"})).ok
 
 
-async def test_a_forked_child_that_leaves_its_parents_client_closes_nothing(simulator):
+async def test_fork_child_closing_parents_client_keeps_parents_connection(simulator):
     async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
 
         async def leave():
@@ -66,7 +66,7 @@ async def test_a_forked_child_that_leaves_its_parents_client_closes_nothing(simu
         assert len(opus._network.http._session.open().connector._conns) == 1
 
 
-async def test_a_forked_child_makes_a_client_of_its_own(simulator):
+async def test_fork_child_can_make_its_own_client(simulator):
     async def work():
         async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
             return (await opus.run(TEXT, {"Text": "x"})).ok

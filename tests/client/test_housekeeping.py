@@ -22,7 +22,7 @@ async def several(opus, count, workflow_id=TEXT):
     return [await opus.jobs.initiate(workflow_id, title=f"job {number}") for number in range(count)]
 
 
-async def test_a_search_gives_every_job_once_over_all_pages(simulate, connect):
+async def test_jobs_search_returns_every_job_once_over_all_pages(simulate, connect):
     opus = connect(await simulate())
     ids = await several(opus, 60)
     found = opus.jobs.search()
@@ -34,7 +34,7 @@ async def test_a_search_gives_every_job_once_over_all_pages(simulate, connect):
     assert [job async for job in opus.jobs.search(query="no such title")] == []
 
 
-async def test_a_search_is_narrowed_by_all_it_knows(simulate, connect):
+async def test_jobs_search_filters_by_workflow_status_query_and_dates(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     texts, documents = await several(opus, 3), await several(opus, 2, DOCUMENT)
@@ -56,7 +56,7 @@ async def test_a_search_is_narrowed_by_all_it_knows(simulate, connect):
 
 
 @pytest.mark.parametrize("trait", ["search_repeated_only", "search_joined_only"])
-async def test_several_statuses_are_found_however_the_platform_reads_a_list(simulate, connect, trait):
+async def test_jobs_search_by_several_statuses_works_with_either_list_encoding(simulate, connect, trait):
     opus = connect(await simulate(traits=frozenset({trait})))
     ids = await several(opus, 3)
     await opus.jobs.execute(ids[0], text_payload("x"))
@@ -66,7 +66,7 @@ async def test_several_statuses_are_found_however_the_platform_reads_a_list(simu
     assert search.total == 3
 
 
-async def test_jobs_made_while_pages_are_read_give_nothing_twice(simulate, connect):
+async def test_jobs_search_returns_no_duplicates_if_jobs_are_created_meanwhile(simulate, connect):
     opus = connect(await simulate())
     ids = await several(opus, 30)
     found = []
@@ -78,7 +78,7 @@ async def test_jobs_made_while_pages_are_read_give_nothing_twice(simulate, conne
     assert set(ids) <= set(found)
 
 
-async def test_a_search_that_makes_no_sense_is_refused_before_it_is_sent(simulate, connect):
+async def test_jobs_search_refuses_invalid_date_or_page_size_before_sending(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     with pytest.raises(InvalidInputs, match="no date"):
@@ -88,7 +88,7 @@ async def test_a_search_that_makes_no_sense_is_refused_before_it_is_sent(simulat
     assert simulator.state()["counters"]["requests"] == {}
 
 
-async def test_a_job_can_be_looked_at_in_full(simulate, connect):
+async def test_jobs_get_shows_all_fields_of_a_job(simulate, connect):
     opus = connect(await simulate())
     job_id = await opus.jobs.initiate(TEXT, title="Invoice 17")
     job = await opus.jobs.get(job_id)
@@ -104,7 +104,7 @@ async def test_a_job_can_be_looked_at_in_full(simulate, connect):
         await opus.jobs.get("999999")
 
 
-async def test_jobs_are_archived_copied_and_deleted(simulate, connect):
+async def test_job_management_archives_duplicates_and_deletes_jobs(simulate, connect):
     opus = connect(await simulate())
     first, second = await several(opus, 2)
     await opus.jobs.archive(first)
@@ -121,7 +121,7 @@ async def test_jobs_are_archived_copied_and_deleted(simulate, connect):
         await opus.jobs.delete(first)
 
 
-async def test_these_calls_are_of_v0_and_v1_says_so(simulate, connect):
+async def test_job_management_raises_on_api_v1(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator, api="v1")
     for call in (
@@ -135,7 +135,7 @@ async def test_these_calls_are_of_v0_and_v1_says_so(simulate, connect):
     assert simulator.state()["counters"]["requests"] == {}
 
 
-async def test_housekeeping_goes_through_faults(simulate_apart, connect):
+async def test_job_management_survives_faults(simulate_apart, connect):
     assert SimulatorConfig(faults="flaky").faults == "flaky"
     simulator = await simulate_apart(faults="flaky", seed=3)
     opus = connect(simulator)
@@ -193,13 +193,13 @@ async def searching():
 
 @pytest.mark.parametrize("total", ["right", "page", "zero", "none"])
 @pytest.mark.parametrize("offset", ["kept", "clamped"])
-async def test_however_a_server_counts_a_search_gives_all_and_ends(searching, total, offset):
+async def test_jobs_search_returns_all_whatever_total_the_server_reports(searching, total, offset):
     jobs = [str(number) for number in range(100)]
     opus = await searching(paged(jobs, total=total, offset=offset))
     assert [job.job_id async for job in opus.jobs.search()] == jobs
 
 
-async def test_a_server_that_gives_the_first_page_for_ever_is_told(searching):
+async def test_jobs_search_raises_if_server_repeats_first_page(searching):
     jobs = [str(number) for number in range(100)]
     opus = await searching(paged(jobs, offset="ignored"))
     found = []
@@ -216,7 +216,7 @@ async def test_a_server_that_gives_the_first_page_for_ever_is_told(searching):
     assert [job async for job in opus.jobs.search()] == []
 
 
-async def test_an_order_of_housekeeping_that_was_obeyed_unheard_is_no_error(handmade_orders):
+async def test_job_management_refused_retry_after_500_counts_as_done(handmade_orders):
     opus, script = await handmade_orders()
     script[:] = [500, 404]
     await opus.jobs.delete("1")

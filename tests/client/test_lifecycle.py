@@ -36,7 +36,7 @@ def api(request):
     return request.param
 
 
-async def test_one_job_runs_from_a_file_to_its_outputs(simulate, connect, tmp_path, api):
+async def test_run_completes_job_from_file_to_outputs(simulate, connect, tmp_path, api):
     simulator = await simulate(run_time=0.02)
     path = tmp_path / "invoice.txt"
     path.write_bytes(document(1, lines=7))
@@ -60,7 +60,7 @@ async def test_one_job_runs_from_a_file_to_its_outputs(simulate, connect, tmp_pa
     assert simulator.state()["strange_fields"] == {}
 
 
-async def test_what_a_caller_says_of_a_job_reaches_the_platform(simulate, connect):
+async def test_run_passes_title_description_and_version_to_platform(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     workflow = await opus.workflows.get(TEXT)
@@ -82,7 +82,7 @@ async def test_what_a_caller_says_of_a_job_reaches_the_platform(simulate, connec
     assert (request["title"], request["description"], outcome.key) == ("T", "D", "k")
 
 
-async def test_the_calls_of_a_job_one_by_one_make_a_run(simulate, connect):
+async def test_jobs_calls_one_by_one_complete_a_job(simulate, connect):
     simulator = await simulate(run_time=0.03)
     opus = connect(simulator)
     job_id = await opus.jobs.initiate(TEXT, title="by hand", description="step by step")
@@ -99,7 +99,7 @@ async def test_the_calls_of_a_job_one_by_one_make_a_run(simulate, connect):
     assert job["executions"] == 1
 
 
-async def test_execute_binds_plain_values_when_it_is_given_the_workflow(simulate, connect):
+async def test_jobs_execute_binds_plain_values_if_given_the_workflow(simulate, connect):
     opus = connect(await simulate())
     workflow = await opus.workflows.get(DOCUMENT)
     job_id = await opus.jobs.initiate(DOCUMENT)
@@ -108,7 +108,7 @@ async def test_execute_binds_plain_values_when_it_is_given_the_workflow(simulate
     assert (await opus.jobs.results(job_id)).outputs["Lines"] == 2
 
 
-async def test_execute_without_the_workflow_takes_variable_objects_only(simulate, connect):
+async def test_jobs_execute_without_workflow_takes_variable_objects_only(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     job_id = await opus.jobs.initiate(TEXT)
@@ -118,7 +118,7 @@ async def test_execute_without_the_workflow_takes_variable_objects_only(simulate
     assert simulator.state()["counters"]["requests"].get("execute", 0) == 0
 
 
-async def test_a_workflow_tells_its_inputs(simulate, connect):
+async def test_workflow_lists_its_inputs_with_types(simulate, connect):
     opus = connect(await simulate())
     workflow = await opus.workflows.get(ALL_TYPES)
     assert workflow.workflow_id == ALL_TYPES
@@ -170,7 +170,7 @@ async def test_run_many_gives_every_row_its_own_outcome(simulate, connect, tmp_p
     assert state["leaks"] == []
 
 
-async def test_outcomes_come_as_jobs_end_not_in_the_order_of_rows(simulate, connect):
+async def test_run_many_yields_outcomes_as_jobs_end(simulate, connect):
     simulator = await simulate(run_time="0-0.4", seed=2)
     opus = connect(simulator)
     rows = ({"Text": str(number)} for number in range(20))
@@ -179,7 +179,7 @@ async def test_outcomes_come_as_jobs_end_not_in_the_order_of_rows(simulate, conn
     assert order != list(range(20))
 
 
-async def test_rows_may_come_from_an_async_source_and_a_bad_row_harms_no_other(simulate, connect, tmp_path):
+async def test_run_many_accepts_async_rows_and_bad_row_fails_alone(simulate, connect, tmp_path):
     simulator = await simulate()
     opus = connect(simulator)
 
@@ -202,7 +202,7 @@ async def test_rows_may_come_from_an_async_source_and_a_bad_row_harms_no_other(s
     assert simulator.state()["counters"]["jobs"] == 3
 
 
-async def test_the_schema_is_read_once_for_a_run_of_many_and_anew_for_every_run(simulate, connect):
+async def test_run_many_reads_schema_once_per_run(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     reads = lambda: simulator.state()["counters"]["requests"]["workflow"]  # noqa: E731 - asked four times
@@ -217,7 +217,7 @@ async def test_the_schema_is_read_once_for_a_run_of_many_and_anew_for_every_run(
     assert reads() == 4
 
 
-async def test_what_dooms_every_row_raises_before_any_job_is_made(simulate, connect):
+async def test_run_many_raises_wrong_key_or_workflow_before_creating_jobs(simulate, connect):
     simulator = await simulate()
     with pytest.warns(UserWarning, match="may be refused"):
         stranger = connect(simulator, key="wrong-key")
@@ -231,7 +231,7 @@ async def test_what_dooms_every_row_raises_before_any_job_is_made(simulate, conn
     assert simulator.state()["counters"]["jobs"] == 0
 
 
-async def test_no_more_rows_are_taken_than_may_be_in_flight(simulate, connect):
+async def test_run_many_takes_no_more_rows_than_max_in_flight(simulate, connect):
     simulator = await simulate(run_time=0.01)
     opus = connect(simulator)
     taken = 0
@@ -249,7 +249,7 @@ async def test_no_more_rows_are_taken_than_may_be_in_flight(simulate, connect):
     assert read == 40
 
 
-async def test_waiting_for_many_jobs_gives_each_its_status_as_it_ends(simulate, connect):
+async def test_jobs_wait_many_yields_status_of_each_job(simulate, connect):
     simulator = await simulate(run_time="0.01-0.2", fail_share=0.3, seed=3)
     opus = connect(simulator)
     ids = []
@@ -261,7 +261,7 @@ async def test_waiting_for_many_jobs_gives_each_its_status_as_it_ends(simulate, 
     assert {job_id: job["status"] for job_id, job in simulator.state()["jobs"].items()} == ended
 
 
-async def test_a_job_that_cannot_be_watched_raises_at_its_turn_and_the_others_go_on(simulate, connect):
+async def test_jobs_wait_many_raises_for_unknown_job_after_yielding_others(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator, retry={"max_elapsed": 0.1})
     job_id = await opus.jobs.initiate(TEXT)
@@ -297,7 +297,7 @@ async def test_trap_13_a_job_parked_for_a_person_is_waited_for(simulate, connect
     assert outcome.timings["watch"] >= 0.1
 
 
-async def test_listeners_are_told_every_stage_and_every_request(simulate, connect):
+async def test_events_report_every_stage_and_request_of_a_run(simulate, connect):
     simulator = await simulate()
     told, later = [], []
 
@@ -335,7 +335,7 @@ async def test_listeners_are_told_every_stage_and_every_request(simulate, connec
     assert later == told
 
 
-async def test_two_clients_and_many_tasks_share_nothing_but_the_platform(simulate, connect):
+async def test_client_instances_run_concurrently_and_close_separately(simulate, connect):
     simulator = await simulate(run_time=0.01)
     first, second = connect(simulator), connect(simulator)
     runs = [client.run(TEXT, {"Text": str(number)}) for number in range(20) for client in (first, second)]
@@ -345,7 +345,7 @@ async def test_two_clients_and_many_tasks_share_nothing_but_the_platform(simulat
     assert (await second.run(TEXT, {"Text": "still here"})).ok
 
 
-async def test_a_closed_client_says_so(simulate, connect):
+async def test_client_after_close_raises(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     await opus.run(TEXT, {"Text": "x"})
@@ -361,7 +361,7 @@ async def test_a_closed_client_says_so(simulate, connect):
 
 
 @pytest.mark.parametrize("ending", ["", "/", "//"])
-async def test_a_slash_at_the_end_of_the_base_url_changes_nothing(simulate, connect, ending):
+async def test_base_url_trailing_slashes_are_ignored(simulate, connect, ending):
     simulator = await simulate()
 
     class There:
@@ -397,7 +397,7 @@ async def opus(simulate, connect):
     single=contents,
     several=st.lists(contents, min_size=1, max_size=4),
 )
-async def test_every_documented_type_comes_back_as_it_was_given(  # noqa: PLR0917 - one argument a type
+async def test_binding_round_trips_every_documented_type(  # noqa: PLR0917 - one argument a type
     opus, text, number, flag, items, thing, day, single, several
 ):
     outcome = await opus.run(
@@ -433,7 +433,7 @@ async def test_every_documented_type_comes_back_as_it_was_given(  # noqa: PLR091
     labels=st.none() | st.lists(st.text(max_size=10), max_size=3),
     attachment=st.none() | contents,
 )
-async def test_every_newer_type_comes_back_and_what_is_left_out_stays_out(  # noqa: PLR0917 - likewise
+async def test_binding_round_trips_newer_types_and_omits_missing_inputs(  # noqa: PLR0917 - likewise
     opus, profile, count, invoices, due, labels, attachment
 ):
     inputs = {
@@ -453,7 +453,7 @@ async def test_every_newer_type_comes_back_and_what_is_left_out_stays_out(  # no
     assert outputs.get("Attachment SHA-256") == (attachment and sha256(attachment))
 
 
-async def test_an_input_may_be_given_in_every_form_a_file_has(opus, tmp_path):
+async def test_binding_accepts_every_form_of_file_input(opus, tmp_path):
     path = tmp_path / "größe (1) +.txt"
     path.write_bytes(b"on the disk")
     uploaded = await opus.files.upload(path, workflow_id=MODERN)
@@ -504,7 +504,7 @@ async def test_trap_32_the_same_content_is_uploaded_once_in_a_run_and_again_in_t
     assert simulator.state()["counters"]["uploads"] == 2
 
 
-async def test_what_does_not_fit_is_all_told_at_once_before_anything_is_sent(simulate, connect, tmp_path):
+async def test_binding_reports_all_problems_at_once_before_sending(simulate, connect, tmp_path):
     simulator = await simulate()
     opus = connect(simulator)
     with pytest.raises(InvalidInputs) as caught:
@@ -530,7 +530,7 @@ async def test_what_does_not_fit_is_all_told_at_once_before_anything_is_sent(sim
 # opus.files
 
 
-async def test_a_file_is_uploaded_from_a_path_bytes_or_a_file_object(simulate, connect, tmp_path, api):
+async def test_upload_accepts_path_bytes_or_file_object(simulate, connect, tmp_path, api):
     simulator = await simulate()
     opus = connect(simulator)
     data = bytes(range(256)) * 1000
@@ -566,7 +566,7 @@ async def test_a_file_is_uploaded_from_a_path_bytes_or_a_file_object(simulate, c
     assert all(upload["url_intact"] for upload in uploads.values())
 
 
-async def test_many_files_come_back_in_the_order_of_the_sources(simulate, connect, tmp_path):
+async def test_upload_many_returns_files_in_order_of_sources(simulate, connect, tmp_path):
     simulator = await simulate()
     opus = connect(simulator, limits={"upload_concurrency": 5})
     paths = []
@@ -580,7 +580,7 @@ async def test_many_files_come_back_in_the_order_of_the_sources(simulate, connec
     assert workflows == {TEXT}
 
 
-async def test_the_first_failure_of_many_uploads_is_raised_alone(simulate, connect, tmp_path):
+async def test_upload_many_raises_first_failure_alone(simulate, connect, tmp_path):
     opus = connect(await simulate())
     good = tmp_path / "good.txt"
     good.write_bytes(b"good")
@@ -588,7 +588,7 @@ async def test_the_first_failure_of_many_uploads_is_raised_alone(simulate, conne
         await opus.files.upload_many([good, tmp_path / "absent.txt", good])
 
 
-async def test_a_name_given_beside_a_path_decides_the_type(simulate, connect, tmp_path):
+async def test_upload_filename_argument_decides_content_type(simulate, connect, tmp_path):
     simulator = await simulate(sign_content_type="always")
     opus = connect(simulator)
     scan = tmp_path / "scan.tmp"
@@ -600,7 +600,7 @@ async def test_a_name_given_beside_a_path_decides_the_type(simulate, connect, tm
     assert simulator.state()["counters"]["requests"]["put"] == 1
 
 
-async def test_a_name_with_folders_is_sent_without_them(simulate, connect):
+async def test_upload_filename_is_sent_without_folders(simulate, connect):
     simulator = await simulate()
     uploaded = await connect(simulator).files.upload(
         b"x", filename="/home/somebody/notes.txt", workflow_id=TEXT
@@ -622,7 +622,7 @@ async def test_a_name_with_folders_is_sent_without_them(simulate, connect):
         (b"data", {"filename": "a.pdf", "access_scope": "workspace"}, "workflow_id or workspace_id"),
     ],
 )
-async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
+async def test_upload_refuses_invalid_source_or_options_before_sending(
     simulate, connect, source, options, words
 ):
     simulator = await simulate()
@@ -656,7 +656,7 @@ async def test_a_file_that_cannot_be_sent_is_refused_before_anything_is(
         "unknown_fields_refused",
     ],
 )
-async def test_a_job_completes_whatever_the_server_is_like(simulate, connect, trait):
+async def test_run_completes_on_every_server_variant(simulate, connect, trait):
     simulator = await simulate(traits=frozenset({trait}), run_time=0.03, queue_time=0.01)
     opus = connect(simulator)
     outcome = (await opus.run(DOCUMENT, {"Document": ("a.txt", b"one\n")}, timeout=10)).raise_for_status()
@@ -687,7 +687,7 @@ async def test_trap_16_a_failed_job_is_an_outcome_whatever_the_audit_looks_like(
     assert simulator.state()["counters"]["requests"].get("results", 0) == 0
 
 
-async def test_a_day_in_a_nullable_input_may_be_text(opus):
+async def test_binding_accepts_text_for_nullable_date(opus):
     inputs = {
         "Profile": "[]",
         "Count": "7",
@@ -698,7 +698,7 @@ async def test_a_day_in_a_nullable_input_may_be_text(opus):
     assert (outputs["Count"], outputs["Due date"], outputs["Profile"]) == (7, "2025-11-09", "[]")
 
 
-async def test_a_job_that_is_not_there_is_not_waited_for(simulate, connect, api):
+async def test_jobs_wait_for_unknown_id_raises_not_found(simulate, connect, api):
     opus = connect(await simulate())
     with pytest.raises(NotFound, match="does not know this id") as caught:
         await asyncio.wait_for(opus.jobs.wait("99999"), 10)
@@ -708,7 +708,7 @@ async def test_a_job_that_is_not_there_is_not_waited_for(simulate, connect, api)
     assert late.value.last_status is None
 
 
-async def test_an_id_may_be_a_number_and_nothing_else_that_is_no_text(simulate, connect, api):
+async def test_job_id_may_be_int_and_no_other_type(simulate, connect, api):
     opus = connect(await simulate())
     with pytest.raises(NotFound):
         await opus.jobs.audit(99999)
@@ -717,7 +717,7 @@ async def test_an_id_may_be_a_number_and_nothing_else_that_is_no_text(simulate, 
             await opus.jobs.status(wrong)
 
 
-def test_a_setting_of_another_kind_is_named():
+def test_client_refuses_settings_of_wrong_type():
     from client_tools import KEY
 
     from opus_async import OpusClient

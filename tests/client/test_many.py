@@ -88,7 +88,9 @@ def slowest(monkeypatch):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_ten_thousand_jobs_are_fair_and_bounded(simulate_apart, connect, slowest):
+async def test_run_many_of_ten_thousand_jobs_bounds_memory_and_loop_blocking(
+    simulate_apart, connect, slowest
+):
     jobs, in_flight = 10_000, 2_000
     simulator = await simulate_apart(run_time="0.5-1.5", queue_time=0.05)
     opus = connect(simulator)
@@ -131,7 +133,7 @@ async def test_ten_thousand_jobs_are_fair_and_bounded(simulate_apart, connect, s
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-async def test_a_thousand_hostile_jobs_with_files_are_all_accounted_for(simulate_apart, connect):
+async def test_run_many_of_thousand_jobs_under_hostile_faults_runs_each_once(simulate_apart, connect):
     jobs = 1_000
     simulator = await simulate_apart(
         faults="hostile", seed=23, run_time="0.2-1", queue_time=0.05, sign_content_type="alternate"

@@ -59,7 +59,7 @@ async def run_all(opus, files, memory, **pins):
 # Uploads
 
 
-async def test_a_second_process_with_the_same_memory_uploads_nothing(simulate, connect):
+async def test_upload_cache_is_reused_by_second_process(simulate, connect):
     simulator, kept = await simulate(), Kept()
     contents = [document(number) for number in range(5)]
     files = [(f"{number}.txt", content) for number, content in enumerate(contents)]
@@ -72,13 +72,13 @@ async def test_a_second_process_with_the_same_memory_uploads_nothing(simulate, c
     assert simulator.state()["counters"]["requests"]["presign"] == 5
 
 
-async def test_rows_with_one_content_ask_the_memory_once(simulate, connect):
+async def test_upload_cache_is_queried_once_per_content(simulate, connect):
     simulator, kept = await simulate(), Kept()
     platform, _ = await run_all(connect(simulator), [(f"{n}.txt", b"same") for n in range(20)], kept)
     assert (puts(simulator), platform.uploads_reused, len(kept.recalled)) == (1, 19, 1)
 
 
-async def test_without_a_memory_each_run_uploads_anew(simulate, connect):
+async def test_upload_is_repeated_in_each_run_without_cache(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     for _ in range(2):
@@ -87,7 +87,7 @@ async def test_without_a_memory_each_run_uploads_anew(simulate, connect):
 
 
 @pytest.mark.parametrize("other", [("a.csv", b"same"), ("a.txt", b"diff"), ("a.txt", b"longer")])
-async def test_another_content_or_another_ending_is_another_upload(simulate, connect, other):
+async def test_upload_cache_misses_on_other_content_or_extension(simulate, connect, other):
     simulator, kept = await simulate(), Kept()
     opus = connect(simulator)
     await run_all(opus, [("a.txt", b"same")], kept)
@@ -95,7 +95,7 @@ async def test_another_content_or_another_ending_is_another_upload(simulate, con
     assert (puts(simulator), platform.uploads_reused, len(kept.texts)) == (2, 0, 2)
 
 
-async def test_another_workflow_and_another_host_are_other_uploads(simulate, connect):
+async def test_upload_cache_misses_on_other_workflow_or_host(simulate, connect):
     one, two, kept = await simulate(), await simulate(), Kept()
     await run_all(connect(one), [("a.txt", b"same")], kept)
     await run_all(connect(two), [("a.txt", b"same")], kept)
@@ -105,7 +105,7 @@ async def test_another_workflow_and_another_host_are_other_uploads(simulate, con
     assert (puts(one), puts(two), len(kept.texts)) == (2, 1, 3)
 
 
-async def test_what_one_generation_has_sent_is_unknown_to_the_other(simulate, connect, api):
+async def test_upload_cache_is_not_shared_between_api_versions(simulate, connect, api):
     simulator, kept = await simulate(), Kept()
     await run_all(connect(simulator), [("a.txt", b"same")], kept)
     await run_all(connect(simulator, api="v1" if api == "v0" else "v0"), [("a.txt", b"same")], kept)
@@ -113,7 +113,7 @@ async def test_what_one_generation_has_sent_is_unknown_to_the_other(simulate, co
 
 
 @pytest.mark.parametrize(("age", "sent_again"), [(DAY - 60, 0), (DAY + 60, 1), (-DAY - 60, 1), (-60, 0)])
-async def test_an_upload_that_is_a_day_old_is_sent_again(simulate, connect, age, sent_again):
+async def test_upload_cache_entry_expires_after_one_day(simulate, connect, age, sent_again):
     simulator, kept = await simulate(), Kept()
     await run_all(connect(simulator), [("a.txt", b"same")], kept)
     kept.aged(age)
@@ -123,7 +123,7 @@ async def test_an_upload_that_is_a_day_old_is_sent_again(simulate, connect, age,
     assert (abs(time.time() - json.loads(text)["at"]) < 50) is bool(sent_again)
 
 
-async def test_a_run_that_lasts_longer_than_a_day_sends_again_too(simulate, connect, monkeypatch):
+async def test_upload_cache_entry_expires_during_a_long_run(simulate, connect, monkeypatch):
     simulator, kept = await simulate(), Kept()
     lifecycle = connect(simulator).lifecycle(DOCUMENT, memory=kept)
     request = JobRequest({"Document": ("a.txt", b"same")})
@@ -140,7 +140,7 @@ async def test_a_run_that_lasts_longer_than_a_day_sends_again_too(simulate, conn
 @pytest.mark.parametrize(
     "text", ["", "x", "[]", "null", '{"url": 3, "size": 4, "at": 1}', '{"url": "https://a", "at": 1}']
 )
-async def test_what_is_no_upload_in_the_memory_is_not_believed(simulate, connect, text):
+async def test_upload_cache_ignores_malformed_entries(simulate, connect, text):
     simulator, kept = await simulate(), Kept()
     await run_all(connect(simulator), [("a.txt", b"same")], kept)
     kept.texts = dict.fromkeys(kept.texts, text)
@@ -157,7 +157,9 @@ async def test_what_is_no_upload_in_the_memory_is_not_believed(simulate, connect
         ("https://user:5ec3e7@files.opus.com/media/a.txt", 0),
     ],
 )
-async def test_nothing_secret_is_kept(simulate, connect, monkeypatch, url, kept_ones):
+async def test_upload_cache_does_not_store_urls_with_query_or_credentials(
+    simulate, connect, monkeypatch, url, kept_ones
+):
     simulator, kept = await simulate(), Kept()
     opus = connect(simulator)
     sent = opus._api.presign
@@ -180,7 +182,7 @@ async def test_nothing_secret_is_kept(simulate, connect, monkeypatch, url, kept_
     assert KEY[1:] not in told
 
 
-async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
+async def test_upload_cache_does_not_store_failed_uploads(handmade, connect):
     from handmade_opus import xml_error
 
     server = await handmade(script={"put": [xml_error(400, "EntityTooLarge")]})
@@ -197,7 +199,7 @@ async def test_an_upload_that_failed_is_not_remembered(handmade, connect):
     assert len(kept.texts) == 1
 
 
-async def test_a_memory_that_fails_fails_the_row_and_no_other(simulate, connect):
+async def test_upload_cache_read_error_fails_only_its_row(simulate, connect):
     class Broken(Kept):
         async def get(self, name):
             if not self.recalled:
@@ -217,7 +219,7 @@ async def test_a_memory_that_fails_fails_the_row_and_no_other(simulate, connect)
 # What a batch needs of a client
 
 
-async def test_a_platform_that_is_open_tells_what_and_where_it_is(simulate, connect, api):
+async def test_platform_reports_workflow_and_identity_after_open(simulate, connect, api):
     simulator = await simulate()
     lifecycle = connect(simulator).lifecycle(DOCUMENT)
     await lifecycle.platform.open()
@@ -226,7 +228,7 @@ async def test_a_platform_that_is_open_tells_what_and_where_it_is(simulate, conn
     assert lifecycle.platform.identity == {"platform": "opus", "host": simulator.base_url, "generation": api}
 
 
-async def test_the_generation_is_the_one_that_answered(simulate, connect, api):
+async def test_platform_identity_names_detected_api_version(simulate, connect, api):
     simulator = await simulate(generations=api)
     lifecycle = connect(simulator, api="auto").lifecycle(TEXT)
     await lifecycle.platform.open()
@@ -234,7 +236,7 @@ async def test_the_generation_is_the_one_that_answered(simulate, connect, api):
 
 
 @pytest.mark.parametrize("files", [0, 1, 3])
-async def test_the_requests_of_a_job_are_as_many_as_told(simulate, connect, files):
+async def test_platform_estimated_requests_match_requests_sent(simulate, connect, files):
     simulator = await simulate()
     workflow = {0: TEXT, 1: DOCUMENT, 3: "P0stmanC0llecti0"}[files]
     inputs = {
@@ -253,7 +255,7 @@ async def test_the_requests_of_a_job_are_as_many_as_told(simulate, connect, file
     assert sum(asked.values()) == lifecycle.platform.estimated_requests(files)
 
 
-async def test_what_dooms_every_row_shows_when_it_is_opened(simulate, connect):
+async def test_platform_open_raises_on_unknown_workflow_or_version(simulate, connect):
     opus = connect(await simulate())
     with pytest.raises(NotFound):
         await opus.lifecycle("n0SuchWorkflow00").platform.open()
@@ -264,7 +266,7 @@ async def test_what_dooms_every_row_shows_when_it_is_opened(simulate, connect):
         opus.lifecycle(TEXT)
 
 
-async def test_a_pin_is_that_of_every_row_that_names_none(simulate, connect):
+async def test_platform_version_pin_is_default_for_rows_without_one(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator)
     one = (await opus.workflows.get(TEXT, version=1)).version_id
@@ -285,7 +287,7 @@ async def test_a_pin_is_that_of_every_row_that_names_none(simulate, connect):
 
 
 @pytest.mark.parametrize(("pin", "of_the_run"), [(1, None), (None, 2), (3, 2), (None, None)])
-async def test_a_job_of_an_earlier_process_is_compared_with_one_of_its_version(
+async def test_start_check_compares_recovered_job_with_unstarted_job_of_same_version(
     simulate, connect, pin, of_the_run
 ):
     simulator = await simulate()
@@ -312,7 +314,7 @@ async def left_by_a_job(opus):
 
 
 @pytest.mark.parametrize("trait", [None, "download_needs_workspace", "download_refuses_workspace"])
-async def test_files_that_a_job_left_are_found_and_fetched(simulate, connect, tmp_path, trait):
+async def test_platform_finds_and_fetches_output_files(simulate, connect, tmp_path, trait):
     simulator = await simulate(traits=frozenset({trait} if trait else ()))
     platform, outcome = await left_by_a_job(connect(simulator))
     files = platform.files_in(outcome.results)
@@ -327,7 +329,7 @@ async def test_files_that_a_job_left_are_found_and_fetched(simulate, connect, tm
     assert len(list(tmp_path.iterdir())) == 3
 
 
-async def test_something_elses_file_is_never_overwritten(simulate, connect, tmp_path):
+async def test_platform_fetch_never_overwrites_existing_path(simulate, connect, tmp_path):
     platform, outcome = await left_by_a_job(connect(await simulate()))
     url = platform.files_in(outcome.results)[0][1]
     elsewhere = tmp_path / "elsewhere"

@@ -33,9 +33,7 @@ RESULTS = {"results": {"out": {"value": "of another", "type": "str", "displayNam
     [("status", {"status": "FAILED"}), ("results", RESULTS), ("audit", {"audit": {}})],
     ids=["status", "results", "audit"],
 )
-async def test_a_mixed_up_answer_is_asked_again_on_a_new_connection(
-    handmade, connect, api, operation, fields
-):
+async def test_mixed_up_answer_is_retried_on_new_connection(handmade, connect, api, operation, fields):
     server = await handmade(script={operation: [other(api, **fields), OK]})
     opus = connect(server, api=api, retry=FAST)
     job_id = (await opus.run(TEXT, {"Input": "x"})).job_id
@@ -47,7 +45,7 @@ async def test_a_mixed_up_answer_is_asked_again_on_a_new_connection(
 
 
 @pytest.mark.parametrize("operation", ["status", "results", "audit"])
-async def test_answers_that_stay_mixed_up_end_in_an_error_that_says_so(handmade, connect, api, operation):
+async def test_mixed_up_answer_that_persists_raises_with_both_job_ids(handmade, connect, api, operation):
     fields = {"status": {"status": "COMPLETED"}, "results": RESULTS, "audit": {"audit": {}}}[operation]
     server = await handmade(script={operation: [other(api, **fields)] * 50})
     opus = connect(server, api=api, retry=FAST)
@@ -58,7 +56,7 @@ async def test_answers_that_stay_mixed_up_end_in_an_error_that_says_so(handmade,
     assert (caught.value.asked, caught.value.named) == ("job-1", "job-99")
 
 
-async def test_no_row_is_given_the_results_of_another(handmade, connect, api):
+async def test_mixed_up_answer_with_results_of_other_job_fails_the_row(handmade, connect, api):
     server = await handmade()
 
     def of_the_first(seen):
@@ -85,9 +83,7 @@ async def test_no_row_is_given_the_results_of_another(handmade, connect, api):
         {"statusCode": 400, "message": "no"},
     ],
 )
-async def test_an_answer_about_another_order_makes_the_start_uncertain(
-    handmade, connect, api, fields, obeyed
-):
+async def test_mixed_up_answer_to_start_request_makes_start_ambiguous(handmade, connect, api, fields, obeyed):
     server = await handmade(script={"execute": [other(api, **fields)]})
     opus = connect(server, api=api)
     job_id = await opus.jobs.initiate(TEXT)
@@ -105,14 +101,14 @@ async def test_an_answer_about_another_order_makes_the_start_uncertain(
         assert server.executed_twice == []
 
 
-async def test_a_no_about_another_job_is_not_believed(handmade, connect, api):
+async def test_mixed_up_answer_404_about_other_job_is_not_believed(handmade, connect, api):
     no = json.dumps({"statusCode": 404, "message": "no such job", **OTHER[api]})
     server = await handmade(script={"results": [said(404, **json.loads(no)), OK]})
     outcome = await connect(server, api=api, retry=FAST).run(TEXT, {"Input": "x"})
     assert outcome.ok
 
 
-async def test_the_details_of_another_workflow_run_nothing(handmade, connect, api):
+async def test_mixed_up_answer_about_other_workflow_creates_no_job(handmade, connect, api):
     wrong = said(200, workflowId="0therWorkfl0w123", name="x", jobPayloadSchema={})
     server = await handmade(script={"workflow": [wrong] * 20})
     with pytest.raises(MixedUpAnswer):
@@ -120,7 +116,7 @@ async def test_the_details_of_another_workflow_run_nothing(handmade, connect, ap
     assert server.jobs == {}
 
 
-async def test_calls_about_jobs_that_are_observed_are_compared_too(handmade, connect):
+async def test_mixed_up_answer_is_detected_in_job_management_calls(handmade, connect):
     wrong = said(200, jobExecutionId="job-99", status="COMPLETED")
     for call in ("get", "archive", "unarchive", "delete"):
         server = await handmade(script={"unknown": [wrong] * 20})
@@ -131,7 +127,7 @@ async def test_calls_about_jobs_that_are_observed_are_compared_too(handmade, con
         await connect(server, api="v0", retry=FAST).jobs.duplicate("job-1")
 
 
-async def test_a_late_copy_of_an_answer_is_not_the_answer_to_the_next_request(handmade, connect):
+async def test_connection_with_late_duplicate_response_is_not_reused(handmade, connect):
     """Where no answer names its job: the status of one job would be read as that of the other."""
     server = await handmade()
     opus = connect(server)
@@ -145,7 +141,7 @@ async def test_a_late_copy_of_an_answer_is_not_the_answer_to_the_next_request(ha
     assert server.connections == 2
 
 
-async def test_a_mixed_up_answer_is_asked_again_over_the_session_of_a_caller(handmade, api):
+async def test_mixed_up_answer_is_retried_over_callers_session(handmade, api):
     import aiohttp
     from client_tools import KEY, settings
 

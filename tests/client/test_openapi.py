@@ -86,7 +86,7 @@ v0_only = pytest.mark.parametrize("api", ["v0"])
 # -- what the client sends ---------------------------------------------------------------------------------
 
 
-async def test_a_run_with_every_type_of_input(simulate, connect, wire, api, tmp_path):
+async def test_openapi_describes_run_with_every_type_of_input(simulate, connect, wire, api, tmp_path):
     opus = connect(await simulate())
     path = tmp_path / "invoice.txt"
     path.write_bytes(document(1))
@@ -109,13 +109,13 @@ async def test_a_run_with_every_type_of_input(simulate, connect, wire, api, tmp_
     assert wire.operations() == {name for name in LIFECYCLE[api] if not name.endswith("audit")}
 
 
-async def test_a_run_that_fails_asks_for_the_audit(simulate, connect, wire, api):
+async def test_openapi_describes_audit_request_of_failed_run(simulate, connect, wire, api):
     opus = connect(await simulate(fail_share=1))
     assert not (await opus.run(TEXT, {"Text": "x"})).ok
     assert {name for name in LIFECYCLE[api] if name.endswith("audit")} <= wire.operations()
 
 
-async def test_a_pinned_version(simulate, connect, wire, api):
+async def test_openapi_describes_requests_with_pinned_version(simulate, connect, wire, api):
     opus = connect(await simulate())
     newest = await opus.workflows.get(TEXT)
     await opus.workflows.get(TEXT, version=1)
@@ -126,7 +126,7 @@ async def test_a_pinned_version(simulate, connect, wire, api):
     assert wire.operations() < LIFECYCLE[api]
 
 
-async def test_the_calls_one_by_one(simulate, connect, wire, api):
+async def test_openapi_describes_single_calls_of_a_job(simulate, connect, wire, api):
     opus = connect(await simulate())
     workflow = await opus.workflows.get(TEXT)
     job_id = await opus.jobs.initiate(TEXT)
@@ -141,7 +141,7 @@ async def test_the_calls_one_by_one(simulate, connect, wire, api):
 
 
 @v0_only
-async def test_initiate_with_every_field(simulate, connect, wire):
+async def test_openapi_describes_initiate_with_every_field(simulate, connect, wire):
     opus = connect(await simulate())
     workflow = await opus.workflows.get(TEXT)
     said = {
@@ -177,7 +177,7 @@ async def test_initiate_with_every_field(simulate, connect, wire):
         ("v1", {"access_scope": "organization", "workflow_id": TEXT}),
     ],
 )
-async def test_an_upload_of_every_scope(simulate, connect, wire, api, options):
+async def test_openapi_describes_upload_with_every_access_scope(simulate, connect, wire, api, options):
     opus = connect(await simulate())
     for name in ("a.PDF", "b.jpeg", "c.xlsx"):
         await opus.files.upload(b"bytes", filename=name, **options)
@@ -185,7 +185,7 @@ async def test_an_upload_of_every_scope(simulate, connect, wire, api, options):
 
 
 @v0_only
-async def test_what_is_observed(simulate, connect, wire, tmp_path):
+async def test_openapi_describes_job_management_and_download_requests(simulate, connect, wire, tmp_path):
     opus = connect(await simulate(keep_files=tmp_path / "kept"))
     outcome = await opus.run(DOCUMENT, {"Document": ("a.txt", b"text")}, title="Invoice 17")
     job_id = outcome.job_id
@@ -207,7 +207,7 @@ async def test_what_is_observed(simulate, connect, wire, tmp_path):
     assert asked - LIFECYCLE["v0"] == house | {"create_download_url"}
 
 
-async def test_the_fallback_for_a_workflow(simulate, connect, wire, api):
+async def test_openapi_describes_workflow_fallback_request(simulate, connect, wire, api):
     opus = connect(await simulate())
     reference = (await opus.workflows.get(TEXT)).raw
     reference_id = reference.get("referenceEntityId") or reference["id"]
@@ -238,13 +238,13 @@ KEYED = {"x-service-key": "k", "Content-Type": JSON}
         ("GET", "/job/1/2/status", KEYED, None, "there is no GET"),
     ],
 )
-def test_a_wrong_request_would_be_seen(method, target, headers, body, problem):
+def test_openapi_check_detects_wrong_requests(method, target, headers, body, problem):
     raw = b"" if body is None else json.dumps(body).encode()
     problems = DESCRIPTION.request_problems(method, target, headers, raw)
     assert any(problem in found for found in problems) if problem else problems == []
 
 
-def test_an_unknown_word_in_a_variable_object_would_be_seen():
+def test_openapi_check_detects_unknown_field_of_variable_object():
     variable = {"value": [], "type": "array", "type_definition": {"allowed_types": [{"type": "file"}]}}
     body = GOOD | {"jobPayloadSchemaInstance": {"v": variable}}
     [problem] = DESCRIPTION.request_problems("POST", "/job/execute", KEYED, json.dumps(body).encode())
@@ -311,7 +311,7 @@ def is_sense(read):
 
 
 @pytest.mark.parametrize(("operation", "answer"), answers(good=True))
-def test_every_example_of_an_answer_is_read(operation, answer):
+def test_openapi_response_examples_are_read(operation, answer):
     read = READERS[operation.id]
     body = json.loads(answer.body)
     if operation.id not in {"execute_job", "execute_case"}:
@@ -324,7 +324,7 @@ def test_every_example_of_an_answer_is_read(operation, answer):
 
 
 @pytest.mark.parametrize(("operation", "answer"), answers(good=False))
-def test_every_example_of_a_refusal_is_an_error_with_words(operation, answer):
+def test_openapi_refusal_examples_become_api_errors_with_message(operation, answer):
     error = error_from(answer)
     assert isinstance(error, APIError)
     assert error.status == answer.status

@@ -59,7 +59,7 @@ class Trouble:
 
 
 @pytest.mark.timeout(400)
-async def test_no_row_is_lost_and_none_ordered_twice_while_the_platform_is_gone(simulate, connect, cable_to):
+async def test_outage_loses_no_row_and_starts_none_twice(simulate, connect, cable_to):
     simulator = await simulate(run_time="0.4-0.8", queue_time=0.02)
     cable, trouble = await cable_to(simulator), Trouble()
     opus = connect(
@@ -89,9 +89,7 @@ async def test_no_row_is_lost_and_none_ordered_twice_while_the_platform_is_gone(
     assert simulator.state()["counters"]["executions"] == 60
 
 
-async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_client_recovers(
-    simulate, connect, cable_to
-):
+async def test_outage_beyond_limit_fails_every_row_and_client_recovers(simulate, connect, cable_to):
     simulator = await simulate(run_time=1000)
     cable, trouble = await cable_to(simulator), Trouble()
     opus = connect(cable, retry={"outage": 0.5}, listeners=[trouble])
@@ -114,7 +112,7 @@ async def test_an_outage_that_lasts_ends_every_row_with_its_reason_and_the_clien
     assert not trouble.down
 
 
-async def test_without_an_outage_to_wait_for_a_watched_job_is_not_given_up(simulate, connect, cable_to):
+async def test_outage_without_limit_does_not_give_up_watched_jobs(simulate, connect, cable_to):
     simulator = await simulate(run_time=0.05)
     cable, trouble = await cable_to(simulator), Trouble()
     opus = connect(cable, retry={"max_elapsed": 0.2}, listeners=[trouble])
@@ -132,7 +130,7 @@ async def test_without_an_outage_to_wait_for_a_watched_job_is_not_given_up(simul
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_closing_the_client_in_an_outage_wakes_everybody(simulate, connect, cable_to):
+async def test_outage_waiters_are_woken_by_client_close(simulate, connect, cable_to):
     cable, trouble = await cable_to(await simulate()), Trouble()
     remains = Remains()
     opus = connect(cable, retry={"outage": 3600}, listeners=[trouble])

@@ -91,7 +91,7 @@ async def test_links_without_an_id_are_refused_before_anything_is_sent(simulate,
     assert simulator.state()["counters"]["requests"] == {}
 
 
-async def test_a_batch_begun_with_a_link_is_of_the_workflow_it_names(simulate, connect, tmp_path):
+async def test_batch_run_with_link_stores_the_workflow_id(simulate, connect, tmp_path):
     opus = connect(await simulate())
     (tmp_path / "rows.csv").write_text("Text\nx\n")
     result = await run_batch(opus, tmp_path / "rows.csv", workflow_id=PAGE, out=tmp_path / "out")

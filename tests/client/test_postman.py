@@ -130,7 +130,7 @@ def _json(response):
         return None
 
 
-def test_the_collection_is_the_vendors():
+def test_postman_collection_has_the_vendors_requests():
     collection = json.loads(COLLECTION.read_text())
     assert tuple(item["name"] for item in collection["item"]) == NAMES
     assert collection["info"]["name"] == "Opus Jobs Trigger Shared"
@@ -140,7 +140,7 @@ def test_the_collection_is_the_vendors():
 # The collection asks for results right behind execute: runs that take no time make that the documented 200.
 # newman sends a Content-Type with a file, so the URLs are signed for one.
 @pytest.mark.parametrize("traits", [frozenset(), frozenset({"execute_echo", "results_old", "audit_trail"})])
-async def test_every_request_gets_the_documented_answer(simulate, send, traits):
+async def test_postman_requests_get_documented_answers(simulate, send, traits):
     simulator = await simulate(sign_content_type="always", traits=traits)
     answers = await send(simulator)
     assert {name: status for name, status, _ in answers} == DOCUMENTED
@@ -155,7 +155,7 @@ async def test_every_request_gets_the_documented_answer(simulate, send, traits):
     assert simulator.state()["leaks"] == []
 
 
-async def test_storage_that_ignores_an_unsigned_type_takes_it_too(simulate, send):
+async def test_postman_upload_with_unsigned_content_type_is_taken_by_lax_storage(simulate, send):
     answers = await send(await simulate(traits=frozenset({"lax_content_type"})))
     assert {name: status for name, status, _ in answers} == DOCUMENTED
 
@@ -171,7 +171,7 @@ def with_callback(url):
 
 @pytest.mark.parametrize("required", [False, True])
 @pytest.mark.parametrize("url", ["", "not a url", "https://app.example.com/opus", None])
-async def test_a_callback_is_checked_as_the_vendor_checks_it(simulate, send, required, url):
+async def test_postman_callback_url_is_validated_as_by_vendor(simulate, send, required, url):
     simulator = await simulate(sign_content_type="always", callback_required=required)
     answers = await send(simulator, *([] if url is None else [with_callback(url)]))
     statuses = {name: (status, body) for name, status, body in answers}
@@ -184,7 +184,7 @@ async def test_a_callback_is_checked_as_the_vendor_checks_it(simulate, send, req
     assert statuses["Get Job Status"][1] == {"status": "PENDING" if refused else "COMPLETED"}
 
 
-async def test_a_wrong_key_is_refused_and_storage_asks_for_none(simulate, send):
+async def test_postman_wrong_key_is_refused_with_401(simulate, send):
     simulator = await simulate(sign_content_type="always")
 
     def change(collection):

@@ -66,9 +66,7 @@ async def tls_in_front(port, context):
 
 
 @pytest.mark.parametrize("api", ["v0", "v1"])
-async def test_no_byte_of_a_file_moves_over_http_for_an_api_that_is_asked_over_https(
-    simulate, certificate, tmp_path, api
-):
+async def test_presigned_url_over_http_is_refused_if_api_is_https(simulate, certificate, tmp_path, api):
     simulator = await simulate(keep_files=tmp_path / "kept")
     shown, trusting = certificate
     port = int(simulator.base_url.rpartition(":")[2])

@@ -45,7 +45,7 @@ def sent(wire, method, path):
     return headers, None if body is None else json.loads(body)
 
 
-async def test_the_details_of_a_workflow(wire, opus):
+async def test_workflows_get_sends_key_and_reads_inputs(wire, opus):
     schema = {"workflow_input_a": {"variable_name": "workflow_input_a", "display_name": "A", "type": "str"}}
     wire.get(f"{HOST}/workflow/{TEXT}", payload={"workflowId": TEXT, "name": "N", "jobPayloadSchema": schema})
     workflow = await opus.workflows.get(TEXT)
@@ -55,7 +55,7 @@ async def test_the_details_of_a_workflow(wire, opus):
     assert workflow.inputs["workflow_input_a"].display_name == "A"
 
 
-async def test_the_details_of_a_version_of_it(wire, opus):
+async def test_workflows_get_sends_version_and_version_id(wire, opus):
     version_id = "00000000-0000-4000-8000-000000000001"
     path = f"/workflow/{TEXT}?version=3&workflowVersionId={version_id}"
     wire.get(HOST + path, payload={"workflowId": TEXT, "jobPayloadSchema": {}})
@@ -63,7 +63,7 @@ async def test_the_details_of_a_version_of_it(wire, opus):
     sent(wire, "GET", path)
 
 
-async def test_initiate_with_every_documented_field(wire, opus):
+async def test_jobs_initiate_sends_every_documented_field(wire, opus):
     wire.post(f"{HOST}/job/initiate", status=201, payload={"jobExecutionId": "2514"})
     job_id = await opus.jobs.initiate(
         TEXT,
@@ -96,7 +96,7 @@ async def test_initiate_with_every_documented_field(wire, opus):
     }
 
 
-async def test_initiate_with_nothing_but_the_workflow_says_title_and_description_all_the_same(wire, opus):
+async def test_jobs_initiate_with_workflow_only_sends_default_title_and_description(wire, opus):
     wire.post(f"{HOST}/job/initiate", status=201, payload={"jobExecutionId": 72964})
     assert await opus.jobs.initiate(TEXT) == "72964"
     _, body = sent(wire, "POST", "/job/initiate")
@@ -107,7 +107,7 @@ async def test_initiate_with_nothing_but_the_workflow_says_title_and_description
 @pytest.mark.parametrize(
     ("fields", "words"), [({}, "workflow_id or reference"), ({"workflow_id": TEXT, "source": "x"}, "source")]
 )
-async def test_initiate_refuses_what_the_platform_would(wire, opus, fields, words):
+async def test_jobs_initiate_refuses_invalid_fields_before_sending(wire, opus, fields, words):
     with pytest.raises(InvalidInputs, match=words):
         await opus.jobs.initiate(**fields)
     assert not wire.requests
@@ -116,7 +116,7 @@ async def test_initiate_refuses_what_the_platform_would(wire, opus, fields, word
 PAYLOAD = {"workflow_input_a": {"value": "x", "type": "str", "displayName": "A"}}
 
 
-async def test_execute_with_every_documented_field(wire, opus):
+async def test_jobs_execute_sends_every_documented_field(wire, opus):
     wire.post(f"{HOST}/job/execute", status=201, payload={"success": True, "jobExecutionId": "2514"})
     await opus.jobs.execute("2514", PAYLOAD, callback_url="https://app.example.com/opus", workspaces="w1")
     headers, body = sent(wire, "POST", "/job/execute")
@@ -129,14 +129,14 @@ async def test_execute_with_every_documented_field(wire, opus):
     }
 
 
-async def test_execute_without_a_callback_names_a_host_that_does_not_exist(wire, opus):
+async def test_jobs_execute_without_callback_sends_placeholder_url(wire, opus):
     wire.post(f"{HOST}/job/execute", status=201, payload={"success": True})
     await opus.jobs.execute("2514", PAYLOAD)
     _, body = sent(wire, "POST", "/job/execute")
     assert body == {"jobExecutionId": "2514", "jobPayloadSchemaInstance": PAYLOAD, "callbackUrl": UNUSED}
 
 
-async def test_the_clients_own_callback_is_sent_and_the_environments_where_it_has_none(wire, monkeypatch):
+async def test_jobs_execute_sends_callback_of_client_or_else_of_environment(wire, monkeypatch):
     wire.post(f"{HOST}/job/execute", status=201, payload={"success": True}, repeat=True)
     monkeypatch.setenv("OPUS_CALLBACK_URL", "https://app.example.com/environment")
     for callback, expected in (
@@ -150,7 +150,7 @@ async def test_the_clients_own_callback_is_sent_and_the_environments_where_it_ha
 
 
 @pytest.mark.parametrize("callback", ["", "not a url", "http://app.example.com/x"])
-async def test_trap_27_a_callback_that_the_platform_refuses_is_refused_here(wire, opus, callback):
+async def test_trap_27_invalid_callback_url_is_refused_before_sending(wire, opus, callback):
     with pytest.raises(ConfigurationError, match="callback URL"):
         await opus.jobs.execute("2514", PAYLOAD, callback_url=callback)
     assert not wire.requests
@@ -167,27 +167,27 @@ async def test_trap_27_a_callback_that_the_platform_refuses_is_refused_here(wire
         ("BRAND_NEW", "UNKNOWN"),
     ],
 )
-async def test_the_status_of_a_job(wire, opus, word, status):
+async def test_jobs_status_reads_status_word(wire, opus, word, status):
     wire.get(f"{HOST}/job/2514/status", payload={"status": word})
     seen = await opus.jobs.status("2514")
     assert (seen, seen.raw) == (JobStatus(status), word)
     assert sent(wire, "GET", "/job/2514/status")[1] is None
 
 
-async def test_the_results_of_a_job(wire, opus):
+async def test_jobs_results_reads_outputs(wire, opus):
     output = {"value": "PASS", "type": "str", "displayName": "Verdict"}
     wire.get(f"{HOST}/job/2514/results", payload={"jobResultsPayloadSchema": {"workflow_output_a": output}})
     assert (await opus.jobs.results("2514")).outputs == {"Verdict": "PASS"}
 
 
-async def test_the_audit_of_a_job(wire, opus):
+async def test_jobs_audit_reads_executed_nodes(wire, opus):
     wire.get(
         f"{HOST}/job/2514/audit", payload={"executed_nodes": ["Input"], "failed_nodes": [], "audit": None}
     )
     assert (await opus.jobs.audit("2514")).executed_nodes == ("Input",)
 
 
-async def test_a_place_for_a_file_is_asked_for_with_every_documented_field(wire, opus):
+async def test_upload_presign_sends_every_documented_field(wire, opus):
     # A file's body never runs under aioresponses: the answer is a no, and the PUT is tested on real sockets.
     wire.post(f"{HOST}/job/file/upload", status=400, payload={"statusCode": 400, "message": ["a reason"]})
     with pytest.raises(ValidationFailed, match="a reason"):

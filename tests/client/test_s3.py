@@ -128,7 +128,7 @@ KEYS = [
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])
-async def test_the_bytes_arrive_whole_under_any_key(s3, http, tmp_path, key, content_type):
+async def test_s3_upload_stores_all_bytes_under_any_key(s3, http, tmp_path, key, content_type):
     content = os.urandom(300_000)
     path = tmp_path / "document.pdf"
     path.write_bytes(content)
@@ -143,7 +143,7 @@ async def test_the_bytes_arrive_whole_under_any_key(s3, http, tmp_path, key, con
 
 
 @pytest.mark.parametrize("size", [1, 65_536, 10 * 1024 * 1024])
-async def test_any_size_arrives_whole(s3, http, size):
+async def test_s3_upload_stores_all_bytes_of_any_size(s3, http, size):
     content = os.urandom(size)
     await put(http, presign_put(s3, f"size/{size}"), BytesSource("a.pdf", content), None)
     stored, _ = await asyncio.to_thread(fetch, s3, f"size/{size}")
@@ -152,14 +152,14 @@ async def test_any_size_arrives_whole(s3, http, size):
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])
-async def test_a_signature_that_is_checked_fits(s3, http, key, content_type):
+async def test_s3_upload_passes_signature_check(s3, http, key, content_type):
     url = presign_put(s3, key, content_type, version=2)
     assert (await put(http, url, BytesSource("a.pdf", key.encode()), content_type)).status == 200
     stored, _ = await asyncio.to_thread(fetch, s3, key)
     assert stored == key.encode()
 
 
-async def test_a_url_that_was_changed_is_refused(s3, http):
+async def test_s3_upload_to_altered_url_is_refused(s3, http):
     url = presign_put(s3, "signed key", version=2).replace("signed%20key", "another%20key")
     with pytest.raises(UploadError, match="SignatureDoesNotMatch") as caught:
         await put(http, url, BytesSource("a.pdf", b"x"), None)
@@ -171,7 +171,7 @@ async def test_a_url_that_was_changed_is_refused(s3, http):
     ("signed", "wrong"),
     [("application/pdf", None), ("application/pdf", "text/plain"), (None, "application/pdf")],
 )
-async def test_a_type_other_than_the_signed_one_is_refused(s3, http, signed, wrong):
+async def test_s3_upload_with_other_content_type_than_signed_is_refused(s3, http, signed, wrong):
     url = presign_put(s3, "typed", signed, version=2)
     with pytest.raises(UploadError, match="SignatureDoesNotMatch"):
         await put(http, url, BytesSource("a.pdf", b"x"), wrong)
@@ -206,7 +206,7 @@ def uploader(api, http):
 
 
 @pytest.mark.parametrize("content_type", [None, "application/pdf"])
-async def test_the_uploader_makes_the_right_choice_at_once(s3, http, content_type):
+async def test_s3_upload_needs_one_presigned_url_with_or_without_signed_type(s3, http, content_type):
     api = Presigner(s3, content_type)
     content = os.urandom(100_000)
     fields = PresignFields(extension=".pdf", original_name="größe (1) + 2.pdf")
@@ -217,7 +217,7 @@ async def test_the_uploader_makes_the_right_choice_at_once(s3, http, content_typ
     assert stored == content
 
 
-async def test_a_wrong_choice_is_recovered_the_other_way(s3, http):
+async def test_s3_upload_refused_without_content_type_is_retried_with_it(s3, http):
     # A version 2 URL does not tell that it was signed for a type: the first attempt is refused.
     api = Presigner(s3, "application/pdf", version=2)
     fields = PresignFields(extension=".pdf", original_name="a.pdf")
@@ -226,7 +226,7 @@ async def test_a_wrong_choice_is_recovered_the_other_way(s3, http):
     assert await asyncio.to_thread(fetch, s3, key) == (b"recovered", "application/pdf")
 
 
-async def test_a_url_signed_for_another_type_than_the_files_ends_in_a_readable_error(s3, http):
+async def test_s3_upload_to_url_signed_for_other_type_gives_up_with_clear_error(s3, http):
     api = Presigner(s3, "image/png", version=2)
     fields = PresignFields(extension=".pdf", original_name="a.pdf")
     with pytest.raises(UploadError, match="SignatureDoesNotMatch"):
@@ -234,7 +234,7 @@ async def test_a_url_signed_for_another_type_than_the_files_ends_in_a_readable_e
     assert len(api.asked) == 4
 
 
-async def test_many_at_once_arrive_whole(s3, http):
+async def test_s3_upload_of_many_files_at_once_stores_all_bytes(s3, http):
     api = Presigner(s3, None)
     sender = uploader(api, http)
     contents = {f"{number}.txt": os.urandom(20_000 + number) for number in range(40)}

@@ -75,7 +75,7 @@ def told_by(error):
     return "\n".join(parts)
 
 
-async def test_trap_6_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # noqa: PLR0917 - six fixtures
+async def test_trap_6_logs_errors_and_events_of_hostile_run_hold_no_secret(  # noqa: PLR0917 - six fixtures
     simulate_apart, handmade, connect, everything_logged, presigned, tmp_path
 ):
     asyncio.get_running_loop().set_debug(True)
@@ -150,7 +150,7 @@ async def test_trap_6_nothing_that_is_said_in_a_hostile_run_holds_a_secret(  # n
         assert mark.lower() not in text.lower()
 
 
-async def test_the_parts_of_a_client_show_no_secret_either(handmade, connect):
+async def test_redaction_repr_of_client_parts_hides_key(handmade, connect):
     server = await handmade()
     opus = connect(server)
     await opus.run(TEXT, {"Input": "x"})
@@ -195,7 +195,7 @@ ENDING = {
 
 @pytest.mark.parametrize("operation", ENDING)
 @pytest.mark.parametrize("form", QUOTED)
-async def test_a_secret_that_anybody_quotes_comes_into_no_error_log_or_event(
+async def test_redaction_hides_quoted_secrets_in_errors_logs_and_events(
     handmade, connect, everything_logged, operation, form
 ):
     server = await handmade(script={operation: ENDING[operation](QUOTED[form])}, file_input=True)
@@ -222,7 +222,7 @@ def nothing_of(secret, *texts):
             assert not [run for at in range(len(known) - 8) if (run := known[at : at + 9]) in dense]
 
 
-async def test_an_audit_holds_no_secret_and_results_are_the_users_own(handmade, connect, everything_logged):
+async def test_redaction_covers_audit_and_leaves_results_unchanged(handmade, connect, everything_logged):
     node = {"execution_status": "FAILED", "error": f"POST {HOOK}: 500", "execution_output": [{"url": HOOK}]}
     audit = {"failed_nodes": [f"call {HOOK}"], "audit": {"nodes_execution_data": {f"call {HOOK}": node}}}
     server = await handmade(
@@ -238,16 +238,14 @@ async def test_an_audit_holds_no_secret_and_results_are_the_users_own(handmade, 
     assert (await opus.run(TEXT, {"Input": "x"})).outputs["Link"] == HOOK
 
 
-async def test_a_status_that_nobody_knows_is_shown_without_a_secret(handmade, connect):
+async def test_redaction_covers_unknown_status_word(handmade, connect):
     server = await handmade(script={"status": [said(200, status=f"calling {HOOK}")]})
     opus = connect(server, callback=HOOK)
     status = await opus.jobs.status(await opus.jobs.initiate(TEXT))
     assert repr(status) == "<UNKNOWN 'calling <callback URL>'>"
 
 
-async def test_callback_urls_of_single_jobs_and_of_the_environment_are_secrets_too(
-    handmade, connect, monkeypatch
-):
+async def test_redaction_covers_callback_urls_of_one_run_and_of_environment(handmade, connect, monkeypatch):
     of_one_job, from_before = HOOK.replace("T01", "T02"), f"https://old.example.com/{'q7' * 12}"
     monkeypatch.setenv("OPUS_CALLBACK_URL", from_before)
     server = await handmade(script={"status": [said(400, message=f"no {of_one_job} nor {from_before}")] * 9})
@@ -258,7 +256,7 @@ async def test_callback_urls_of_single_jobs_and_of_the_environment_are_secrets_t
     nothing_of("q7" * 12, told_by(caught.value))
 
 
-async def test_the_token_of_a_job_is_a_secret_on_every_call_about_it(handmade, connect):
+async def test_redaction_covers_callback_token_in_later_calls_about_the_job(handmade, connect):
     receiver = CallbackReceiver("https://me.example.com/opus")
     server = await handmade()
     opus = connect(server, callback=receiver, retry={"attempts": 1, "max_elapsed": 0.1})
@@ -295,7 +293,7 @@ async def test_trap_7_the_key_follows_no_redirect_to_another_origin(handmade, co
     assert "redirect" in str(caught.value) or operation == "status"
 
 
-async def test_nor_by_another_scheme_name_or_user(handmade, connect):
+async def test_redirect_to_other_scheme_host_or_user_is_refused(handmade, connect):
     elsewhere = await handmade()
     port = elsewhere.base_url.rpartition(":")[2]
     for target in (
@@ -325,7 +323,7 @@ async def test_trap_7_a_redirect_inside_the_origin_keeps_method_body_and_key(han
     assert [seen.method for seen in server.seen] == ["POST"] * 3
 
 
-async def test_the_environment_can_name_key_and_host_and_the_argument_wins(simulate, connect, monkeypatch):
+async def test_settings_come_from_environment_unless_given_as_argument(simulate, connect, monkeypatch):
     simulator = await simulate()
     monkeypatch.setenv("OPUS_SERVICE_KEY", f" {simulator.service_key}\n")
     monkeypatch.setenv("OPUS_BASE_URL", simulator.base_url + "/")

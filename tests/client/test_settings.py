@@ -43,7 +43,7 @@ from opus_async.opus.settings import resolve_base_url
         ("https://*.example.com", "names no host"),
     ],
 )
-def test_a_base_url_that_can_never_work_is_refused_with_the_reason(url, problem):
+def test_base_url_that_cannot_work_is_refused_with_reason(url, problem):
     with pytest.raises(ConfigurationError, match=problem) as refused:
         resolve_base_url(url, {})
     assert "secret" not in str(refused.value)
@@ -61,5 +61,5 @@ def test_a_base_url_that_can_never_work_is_refused_with_the_reason(url, problem)
         "https://xn--bcher-kva.example",
     ],
 )
-def test_a_base_url_that_may_work_is_left_as_it_is(url):
+def test_base_url_that_may_work_is_left_unchanged(url):
     assert resolve_base_url(f" {url}/ ", {}) == url

@@ -39,7 +39,7 @@ async def opus(simulator):
         yield client
 
 
-async def test_rows_may_share_one_open_file(opus):
+async def test_run_many_rows_can_share_one_open_file(opus):
     content = bytes(range(256)) * 4000
     file = io.BytesIO(b"head" + content)
     file.seek(4)
@@ -51,14 +51,14 @@ async def test_rows_may_share_one_open_file(opus):
     assert file.tell() == 4, "it stands where it stood"
 
 
-async def test_uploads_of_one_open_file_do_not_disturb_each_other(opus):
+async def test_upload_many_can_share_one_open_file(opus):
     file = io.BytesIO(b"x" * 500_000)
     uploaded = await opus.files.upload_many([file] * 10, filename="same.txt")
     assert {one.size for one in uploaded} == {500_000}
     assert len({one.sha256 for one in uploaded}) == 1
 
 
-async def test_a_failure_of_a_shared_upload_reaches_all_who_waited(opus, tmp_path, monkeypatch):
+async def test_upload_failure_of_shared_content_reaches_every_waiting_row(opus, tmp_path, monkeypatch):
     path = tmp_path / "same.txt"
     path.write_text("same")
     calls = []
@@ -75,7 +75,7 @@ async def test_a_failure_of_a_shared_upload_reaches_all_who_waited(opus, tmp_pat
     assert len(calls) == 1
 
 
-async def test_nothing_is_started_after_close_and_every_run_ends(simulator):
+async def test_client_close_starts_nothing_more_and_ends_every_run(simulator):
     opus = OpusClient(simulator.service_key, base_url=simulator.base_url)
     runs = [asyncio.ensure_future(opus.run(TEXT, {"Text": str(n)})) for n in range(100)]
     await asyncio.sleep(0)
@@ -86,14 +86,14 @@ async def test_nothing_is_started_after_close_and_every_run_ends(simulator):
     assert simulator.state()["counters"]["executions"] == started
 
 
-async def test_a_closed_client_waits_for_nothing(simulator):
+async def test_jobs_wait_on_closed_client_raises(simulator):
     opus = OpusClient(simulator.service_key, base_url=simulator.base_url)
     await opus.close()
     with pytest.raises(OpusError, match="closed"):
         await opus.jobs.wait("2514")
 
 
-async def test_an_id_that_is_a_number_is_an_id_and_an_empty_one_is_none(opus):
+async def test_job_id_may_be_int_and_not_blank(opus):
     job_id = await opus.jobs.initiate(TEXT)
     await opus.jobs.execute(job_id, {"Text": "x"}, workflow=await opus.workflows.get(TEXT))
     assert await opus.jobs.wait(int(job_id), timeout=10) == JobStatus.COMPLETED
@@ -101,7 +101,7 @@ async def test_an_id_that_is_a_number_is_an_id_and_an_empty_one_is_none(opus):
         await opus.jobs.wait(" ")
 
 
-async def test_runs_of_one_client_never_have_the_same_job(simulator, opus, monkeypatch):
+async def test_run_never_shares_job_id_with_another_run(simulator, opus, monkeypatch):
     """As behind a cache that answers every other request to make a job with what it answered before."""
     jobs, asked = simulator.world.jobs, []
     opened = jobs.open
@@ -116,7 +116,7 @@ async def test_runs_of_one_client_never_have_the_same_job(simulator, opus, monke
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
-async def test_no_slots_is_no_run(opus):
+async def test_run_many_refuses_max_in_flight_zero(opus):
     with pytest.raises(ConfigurationError, match="max_in_flight=0"):
         opus.run_many(TEXT, [], max_in_flight=0)
 
@@ -154,7 +154,7 @@ async def standings(looks, job_id, count):
     return [await looks.check(job_id, LATEST) for _ in range(count)]
 
 
-async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():
+async def test_start_check_recovers_from_one_odd_status_of_the_job():
     api = Asked(shell=[PENDING], job=[PENDING, OTHER, PENDING, BLIP, PENDING])
     assert await standings(looks_at(api), "job", 5) == [
         StartCheck.NOT_STARTED,
@@ -165,7 +165,7 @@ async def test_one_odd_look_at_a_job_does_not_strand_it_as_running():
     ]
 
 
-async def test_one_odd_look_at_the_shell_does_not_strand_every_job():
+async def test_start_check_recovers_from_one_odd_status_of_unstarted_job():
     api = Asked(shell=[BLIP, PENDING, PENDING, OTHER, PENDING], job=[PENDING])
     seen = await standings(looks_at(api), "job", 6)
     assert StartCheck.RUNNING not in seen
@@ -173,25 +173,25 @@ async def test_one_odd_look_at_the_shell_does_not_strand_every_job():
     assert seen[-1] is StartCheck.NOT_STARTED
 
 
-async def test_a_difference_that_stays_means_that_it_runs():
+async def test_start_check_persistent_difference_means_running():
     api = Asked(shell=[PENDING], job=[OTHER])
     assert await standings(looks_at(api), "job", 2) == [StartCheck.DIFFERENT, StartCheck.RUNNING]
 
 
-async def test_ids_in_the_audit_are_no_difference():
+async def test_start_check_ignores_job_ids_in_audit():
     shell = (JobStatus.PENDING, ("job shell created",))
     job_id = "00000000-0000-4000-8000-0000000000aa"
     api = Asked(shell=[shell], **{job_id: [(JobStatus.PENDING, (f"job {job_id} created",))]})
     assert await standings(looks_at(api), job_id, 1) == [StartCheck.NOT_STARTED]
 
 
-async def test_a_job_in_progress_runs_at_the_first_look():
+async def test_start_check_job_in_progress_is_running_at_first_check():
     api = Asked(shell=[PENDING], job=[(JobStatus.IN_PROGRESS, ())])
     assert await standings(looks_at(api), "job", 1) == [StartCheck.RUNNING]
 
 
 @pytest.mark.parametrize("key", ["mysecretkey", "_" + "ab" * 48])
-async def test_a_key_that_the_platform_quotes_is_in_no_error(key, aiohttp_reply):
+async def test_redaction_hides_key_quoted_by_platform(key, aiohttp_reply):
     url = await aiohttp_reply(400, {"statusCode": 400, "message": [f"bad key {key}"]})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one of the keys has an odd shape

@@ -59,7 +59,7 @@ every_operation = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("operation", ["workflow", "initiate", "presign", "execute", "status", "audit"])
-async def test_trap_1_a_list_of_messages_is_told_whole_and_not_asked_again(handmade, connect, operation):
+async def test_trap_1_list_of_messages_is_reported_whole_without_retry(handmade, connect, operation):
     refusal = said(400, statusCode=400, message=["title is empty", "callbackUrl must be a URL address"])
     server = await handmade(script={operation: [refusal]})
     with pytest.raises(ValidationFailed) as caught:
@@ -89,9 +89,7 @@ async def test_trap_2_whatever_the_body_the_error_can_be_read(handmade, connect,
 
 
 @pytest.mark.parametrize("operation", ["workflow", "status", "results", "audit"])
-async def test_trap_3_a_502_page_is_a_short_server_error_and_a_get_is_asked_again(
-    handmade, connect, operation
-):
+async def test_trap_3_502_page_is_a_short_server_error_and_get_is_retried(handmade, connect, operation):
     noise = "<p>" + "padding " * 5000
     page = f"<html><head><title>502 Bad Gateway</title></head><body>{noise}</body></html>".encode()
     away = Reply(502, page, (("Content-Type", "text/html"),))
@@ -118,7 +116,7 @@ def throttled(wait, *headers):
         (b"1e9", 0.4, 0.45),
     ],
 )
-async def test_trap_4_a_429_is_waited_for_once_and_as_long_as_it_says(handmade, connect, wait, least, most):
+async def test_trap_4_429_is_waited_for_as_long_as_it_says(handmade, connect, wait, least, most):
     told = []
     server = await handmade(script={"initiate": [throttled(wait)]})
     opus = connect(server, listeners=[told.append], retry={"max_elapsed": 0.4})
@@ -142,7 +140,7 @@ SEVEN_SECONDS = (("Date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("Retry-After", "Thu
         (throttled(b"-1", ("Retry-After", "30")), 30.0),
     ],
 )
-async def test_trap_5_a_wait_in_the_header_counts_and_one_in_the_body_more(handmade, connect, reply, seconds):
+async def test_trap_5_retry_after_in_body_takes_precedence_over_header(handmade, connect, reply, seconds):
     told = []
     server = await handmade(script={"initiate": [reply] * 9})
     # No wait is longer than the whole patience, which a test can afford.
@@ -155,7 +153,7 @@ async def test_trap_5_a_wait_in_the_header_counts_and_one_in_the_body_more(handm
     assert all(0.1 <= wait <= 0.12 for wait in waits)
 
 
-async def test_trap_6_a_key_without_its_underscore_is_hinted_at_and_never_shown(
+async def test_trap_6_key_without_underscore_raises_hint_and_is_never_shown(
     simulate, connect, caplog, capsys
 ):
     caplog.set_level(logging.DEBUG)
@@ -215,7 +213,7 @@ async def test_trap_7_a_308_to_another_host_is_refused_and_the_key_stays(handmad
 
 
 @pytest.mark.parametrize("word", ["IN_PROGRESS", "WAITING", "COMPLETED", "FAILED"])
-async def test_trap_8_after_a_reset_the_status_is_read_first_and_counts_as_started(handmade, connect, word):
+async def test_trap_8_after_reset_of_start_status_is_read_before_any_resend(handmade, connect, word):
     server = await handmade(script={"execute": [RESET_AFTER]})
 
     def status(seen):
@@ -232,9 +230,7 @@ async def test_trap_8_after_a_reset_the_status_is_read_first_and_counts_as_start
 
 
 @pytest.mark.parametrize("obeyed", [True, False])
-async def test_trap_9_a_500_on_execute_is_asked_about_before_anything_is_sent_again(
-    handmade, connect, obeyed
-):
+async def test_trap_9_500_on_execute_is_checked_before_resend(handmade, connect, obeyed):
     lost = html(500, obeyed=True) if obeyed else said(500, statusCode=500, message="Internal server error")
     server = await handmade(script={"execute": [lost]})
     assert (await connect(server, retry=GRACE).run(TEXT, {"Input": "x"}, timeout=10)).ok
@@ -274,7 +270,7 @@ async def test_trap_10_an_inner_status_inside_a_200_is_an_execute_error(handmade
         (10**40 + 7, "1" + "0" * 39 + "7"),
     ],
 )
-async def test_trap_11_an_id_is_text_with_every_digit(handmade, connect, sent, job_id):
+async def test_trap_11_numeric_id_becomes_text_with_every_digit(handmade, connect, sent, job_id):
     server = await handmade(script={"initiate": [said(201, jobExecutionId=sent, caseId=sent)]})
     assert await connect(server).jobs.initiate(TEXT) == job_id
 
@@ -291,7 +287,7 @@ async def test_trap_11_no_id_is_a_protocol_error(handmade, connect, body):
 @pytest.mark.parametrize(
     ("job_id", "segment"), [("a/b", "a%2Fb"), ("a?b", "a%3Fb"), ("a b", "a%20b"), ("..", "%2E%2E")]
 )
-async def test_trap_12_an_id_is_one_segment_on_the_wire(handmade, connect, api, job_id, segment):
+async def test_trap_12_id_is_escaped_into_one_path_segment(handmade, connect, api, job_id, segment):
     server = await handmade(script={"status": [said(200, status="PENDING")]})
     assert await connect(server).jobs.status(job_id) == JobStatus.PENDING
     assert [seen.target for seen in server.seen] == [
@@ -323,7 +319,7 @@ async def test_trap_13_a_status_that_is_not_final_is_polled_on(handmade, connect
         ("CANCELLED", JobStatus.CANCELLED),
     ],
 )
-async def test_trap_13_a_final_failure_is_told_by_its_kind(handmade, connect, word, status):
+async def test_trap_13_failure_word_is_mapped_to_timed_out_or_cancelled(handmade, connect, word, status):
     server = await handmade(script={"status": [said(200, status=word)] * 2})
     outcome = await connect(server).run(TEXT, {"Input": "x"}, timeout=10)
     assert (outcome.ok, outcome.status, outcome.status.raw) == (False, status, word)
@@ -373,7 +369,7 @@ async def test_trap_16_a_failed_job_is_explained_by_one_audit(handmade, connect)
     [(said(404, statusCode=404, message="No audit"), 1), (html(500), 2), (html(502), 2), (html(200), 2)],
     ids=["404", "500", "502", "HTML"],
 )
-async def test_trap_16_an_audit_that_cannot_be_read_hides_nothing(handmade, connect, audit, reads):
+async def test_trap_16_unreadable_audit_does_not_hide_job_failure(handmade, connect, audit, reads):
     server = await handmade(script={"status": [FAILED] * 2, "audit": [audit] * 9})
     outcome = await connect(server, retry={"attempts": 2}).run(TEXT, {"Input": "x"}, timeout=10)
     assert (outcome.status, outcome.audit) == (JobStatus.FAILED, None)
@@ -406,7 +402,7 @@ def graph(**entry):
     ],
     ids=["flat", "a type that is an object", "graph", "array_files in a graph", "array_files"],
 )
-async def test_trap_23_a_list_of_files_is_on_the_wire_as_its_type_says(handmade, connect, schema, kind):
+async def test_trap_23_list_of_files_is_sent_with_type_of_schema(handmade, connect, schema, kind):
     server = await handmade(script={"workflow": [said(200, **schema)]})
     outcome = await connect(server).run(TEXT, {"Files": [("a.txt", b"a"), ("b.txt", b"b")]}, timeout=10)
     assert outcome.ok
@@ -451,7 +447,7 @@ async def test_trap_27_plain_http_is_refused_before_any_call(api):
 @pytest.mark.parametrize(
     ("signed", "sent"), [("host", None), ("content-type;host", "text/csv"), ("host;content-type", "text/csv")]
 )
-async def test_trap_28_the_type_is_on_the_wire_only_where_it_was_signed(handmade, connect, signed, sent):
+async def test_trap_28_content_type_is_sent_only_if_signed(handmade, connect, signed, sent):
     server = await handmade(signed=signed)
     await connect(server).files.upload(b"a;b\n", filename="a.csv", workflow_id=TEXT)
     [put] = server.of("put")
@@ -462,7 +458,7 @@ async def test_trap_28_the_type_is_on_the_wire_only_where_it_was_signed(handmade
 QUERY = "z=1&B=%2f%2F&a=+%20~&X-Amz-SignedHeaders=host&X-Amz-Signature=5ec2e75ec2e7%3d&=&&c"
 
 
-async def test_trap_29_a_put_has_no_key_and_its_query_byte_by_byte_and_in_no_log(handmade, connect, caplog):
+async def test_trap_29_put_has_no_key_and_unchanged_query_and_is_not_logged(handmade, connect, caplog):
     caplog.set_level(logging.DEBUG)
     told = []
 

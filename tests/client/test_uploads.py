@@ -43,7 +43,7 @@ def wants_none(seen):
 
 @pytest.mark.parametrize("mode", ["never", "always", "alternate"])
 @pytest.mark.parametrize("traits", [frozenset(), frozenset({"lax_content_type"})])
-async def test_trap_28_the_type_is_sent_exactly_where_it_was_signed(simulate, connect, mode, traits):
+async def test_trap_28_content_type_is_sent_only_if_signed(simulate, connect, mode, traits):
     simulator = await simulate(sign_content_type=mode, traits=traits)
     opus = connect(simulator)
     for number in range(4):
@@ -64,7 +64,7 @@ async def test_trap_28_the_type_is_sent_exactly_where_it_was_signed(simulate, co
     ("signed", "wants", "sent"),
     [("host", wants_type, [None, "text/plain"]), ("content-type;host", wants_none, ["text/plain", None])],
 )
-async def test_a_403_is_answered_with_the_other_choice_of_type(handmade, connect, signed, wants, sent):
+async def test_upload_403_is_retried_with_content_type_toggled(handmade, connect, signed, wants, sent):
     server = await handmade(signed=signed, script={"put": [wants, wants]})
     uploaded = await connect(server).files.upload(b"content", filename="a.txt")
     assert types_sent(server) == sent
@@ -73,7 +73,7 @@ async def test_a_403_is_answered_with_the_other_choice_of_type(handmade, connect
     assert uploaded.url.endswith("file-1.txt")
 
 
-async def test_then_with_a_new_url_and_after_a_few_the_refusal_is_believed(handmade, connect):
+async def test_upload_gives_up_after_a_few_new_urls_are_refused(handmade, connect):
     server = await handmade(script={"put": [MISMATCH] * 100})
     with pytest.raises(UploadError, match="SignatureDoesNotMatch") as caught:
         await connect(server).files.upload(b"content", filename="a.txt")
@@ -82,7 +82,7 @@ async def test_then_with_a_new_url_and_after_a_few_the_refusal_is_believed(handm
     assert server.counts["put"] == 2 * server.counts["presign"]
 
 
-async def test_an_expired_url_is_replaced_without_trying_the_other_type_on_it(handmade, connect):
+async def test_upload_replaces_expired_url_without_toggling_content_type(handmade, connect):
     server = await handmade(script={"put": [EXPIRED, EXPIRED]})
     uploaded = await connect(server).files.upload(b"content", filename="a.txt")
     assert [seen.target.partition("?")[0] for seen in server.of("put")] == [
@@ -93,7 +93,7 @@ async def test_an_expired_url_is_replaced_without_trying_the_other_type_on_it(ha
     assert uploaded.url.endswith("file-3.txt")
 
 
-async def test_a_clock_that_lets_every_url_expire_at_once_ends_in_an_error_that_says_so(handmade, connect):
+async def test_upload_error_mentions_clock_if_every_url_is_expired(handmade, connect):
     server = await handmade(script={"put": [EXPIRED] * 100})
     with pytest.raises(UploadError, match="clock"):
         await connect(server).files.upload(b"content", filename="a.txt")
@@ -103,9 +103,7 @@ async def test_a_clock_that_lets_every_url_expire_at_once_ends_in_an_error_that_
 @pytest.mark.parametrize(
     "act", [RESET_BEFORE, RESET_AFTER, xml_error(503, "SlowDown"), xml_error(500, "InternalError")]
 )
-async def test_a_fault_on_the_way_to_storage_is_repeated_with_the_whole_file(
-    handmade, connect, tmp_path, act
-):
+async def test_upload_resends_whole_file_after_storage_fault(handmade, connect, tmp_path, act):
     path = tmp_path / "a.txt"
     path.write_bytes(document(1, lines=5000))
     server = await handmade(script={"put": [act]})
@@ -115,7 +113,7 @@ async def test_a_fault_on_the_way_to_storage_is_repeated_with_the_whole_file(
     assert server.counts["put"] == 2
 
 
-async def test_storage_is_followed_nowhere(handmade, connect):
+async def test_upload_does_not_follow_redirects(handmade, connect):
     elsewhere = await handmade()
     server = await handmade(script={"put": [redirect(307, f"{elsewhere.base_url}/bucket/x")] * 10})
     with pytest.raises(OpusError):
@@ -137,7 +135,7 @@ async def test_trap_29_the_key_never_comes_to_storage(simulate, connect, handmad
     assert put.headers["content-length"] == "7"
 
 
-async def test_a_session_of_the_callers_is_used_as_carefully_and_left_open(simulate, connect):
+async def test_upload_over_callers_session_leaks_nothing_and_leaves_it_open(simulate, connect):
     import aiohttp
 
     simulator = await simulate()
@@ -153,9 +151,7 @@ async def test_a_session_of_the_callers_is_used_as_carefully_and_left_open(simul
 # Sizes and types
 
 
-async def test_trap_30_ten_mebibytes_are_taken_and_a_byte_more_is_refused_before_anything_is_sent(
-    simulate, connect, tmp_path
-):
+async def test_trap_30_file_over_ten_mebibytes_is_refused_before_sending(simulate, connect, tmp_path):
     simulator = await simulate()
     opus = connect(simulator)
     full, over, empty = tmp_path / "full.pdf", tmp_path / "over.pdf", tmp_path / "empty.pdf"
@@ -173,16 +169,14 @@ async def test_trap_30_ten_mebibytes_are_taken_and_a_byte_more_is_refused_before
     assert {name for name in after if after[name] != before.get(name)} == {"workflow"}
 
 
-async def test_the_limit_can_be_raised(simulate, connect):
+async def test_upload_size_limit_can_be_raised(simulate, connect):
     simulator = await simulate(max_file_size=16 * MIB)
     opus = connect(simulator, limits={"max_file_bytes": 16 * MIB})
     assert (await opus.files.upload(bytes(11 * MIB), filename="a.pdf")).size == 11 * MIB
 
 
 @pytest.mark.parametrize("name", ["a.exe", "a", "a.tar.gz", "pdf", ".profile"])
-async def test_trap_31_a_type_that_the_platform_does_not_take_is_refused_before_anything_is_sent(
-    simulate, connect, name
-):
+async def test_trap_31_file_type_unknown_to_platform_is_refused_before_sending(simulate, connect, name):
     simulator = await simulate()
     opus = connect(simulator)
     with pytest.raises(InvalidInputs):
@@ -193,16 +187,14 @@ async def test_trap_31_a_type_that_the_platform_does_not_take_is_refused_before_
 
 
 @pytest.mark.parametrize("name", ["A.PDF", "a.b.Pdf", "a b.pdf"])
-async def test_the_case_of_a_type_does_not_matter(simulate, connect, name):
+async def test_upload_extension_is_case_insensitive(simulate, connect, name):
     simulator = await simulate()
     uploaded = await connect(simulator).files.upload(b"content", filename=name)
     upload = simulator.state()["uploads"][uploaded.url]
     assert upload["request"] == {"fileExtension": ".pdf", "accessScope": "organization", "originalName": name}
 
 
-async def test_trap_31_a_type_that_the_input_does_not_take_is_refused_before_anything_is_sent(
-    simulate, connect
-):
+async def test_trap_31_file_type_not_allowed_by_input_is_refused_before_sending(simulate, connect):
     simulator = await simulate()
     inputs = {
         "Profile": {},
@@ -249,9 +241,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_a_file_changed_between_its_digest_and_its_sending_is_never_stored(
-    simulate, connect, tmp_path, change
-):
+async def test_upload_of_file_changed_after_digest_is_never_stored(simulate, connect, tmp_path, change):
     simulator = await simulate()
     path = tmp_path / "a.txt"
     path.write_bytes(document(1, lines=10_000))
@@ -282,7 +272,7 @@ async def test_trap_30_a_file_changed_while_it_is_sent_is_never_stored(simulate,
     assert simulator.state()["counters"]["stored_files"] == 0
 
 
-async def test_one_changed_file_fails_its_own_row_only(simulate, connect, tmp_path):
+async def test_upload_of_changed_file_fails_only_its_row(simulate, connect, tmp_path):
     simulator = await simulate()
     paths = []
     for number in range(6):
@@ -335,7 +325,7 @@ async def _all(stream):
     return [outcome async for outcome in stream]
 
 
-async def test_all_uploads_together_keep_to_the_bandwidth(handmade, connect):
+async def test_upload_bandwidth_limit_is_shared_by_all_uploads(handmade, connect):
     server = await handmade()
     opus = connect(server, limits={"upload_bandwidth": 2_000_000})
     began = asyncio.get_running_loop().time()
@@ -343,7 +333,7 @@ async def test_all_uploads_together_keep_to_the_bandwidth(handmade, connect):
     assert asyncio.get_running_loop().time() - began >= 0.9 * 1_000_000 / 2_000_000 - 0.06
 
 
-async def test_storage_that_takes_nothing_is_given_up_as_stalled(handmade, connect):
+async def test_upload_to_hanging_storage_raises_stalled_after_retries(handmade, connect):
     async def hang(seen):
         await asyncio.sleep(30)
         return "ok"

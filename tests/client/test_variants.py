@@ -50,7 +50,7 @@ def api(request):
 
 
 @pytest.mark.parametrize("trait", sorted(TRAITS.keys() - CLOSED.keys() - REFUSED_ONCE))
-async def test_the_same_jobs_have_the_same_outcome(simulate, connect, api, trait):
+async def test_platform_variant_leaves_outcomes_unchanged(simulate, connect, api, trait):
     simulator = await simulate(
         traits=frozenset({trait}),
         queue_time=0.02,
@@ -86,7 +86,7 @@ async def test_the_same_jobs_have_the_same_outcome(simulate, connect, api, trait
 
 
 @pytest.mark.parametrize("trait", sorted(REFUSED_ONCE))
-async def test_an_execute_that_says_no_in_words_is_not_sent_again(simulate, connect, api, trait):
+async def test_start_refused_in_response_body_is_not_resent(simulate, connect, api, trait):
     simulator = await simulate(traits=frozenset({trait}))
     rows = [{"Document": ("a.txt", b"text")}] * 3
     outcomes = [outcome async for outcome in connect(simulator).run_many(DOCUMENT, rows)]
@@ -98,7 +98,7 @@ async def test_an_execute_that_says_no_in_words_is_not_sent_again(simulate, conn
 
 
 @pytest.mark.parametrize("trait", sorted(CLOSED))
-async def test_where_nothing_can_run_nothing_is_made_and_the_error_says_why(simulate, connect, api, trait):
+async def test_platform_variant_that_cannot_run_raises_before_job_is_created(simulate, connect, api, trait):
     simulator = await simulate(traits=frozenset({trait}))
     with pytest.raises(CLOSED[trait]) as caught:
         await connect(simulator, retry={"attempts": 2}).run(DOCUMENT, {"Document": ("a.txt", b"text")})
@@ -112,13 +112,13 @@ async def test_where_nothing_can_run_nothing_is_made_and_the_error_says_why(simu
     assert simulator.state()["counters"]["jobs"] == 0
 
 
-async def test_trap_20_a_short_id_of_retired_details_is_a_clear_error(simulate, connect, api):
+async def test_trap_20_retired_workflow_details_of_short_id_raise_clear_error(simulate, connect, api):
     simulator = await simulate(traits=frozenset({"schema_retired"}))
     with pytest.raises(NotFound, match="no longer gives the details"):
         await connect(simulator).workflows.get(DOCUMENT)
 
 
-async def test_trap_20_retired_details_of_a_uuid_are_read_elsewhere(simulate, connect, api):
+async def test_trap_20_retired_workflow_details_of_uuid_are_read_from_fallback(simulate, connect, api):
     simulator = await simulate(traits=frozenset({"schema_retired"}))
     known: Workflow = simulator.world.workflows.find(DOCUMENT)
     workflow = await connect(simulator).workflows.get(known.reference_entity_id)
@@ -129,7 +129,7 @@ async def test_trap_20_retired_details_of_a_uuid_are_read_elsewhere(simulate, co
 # Which generation is spoken
 
 
-async def test_auto_speaks_what_answers(simulate, connect):
+async def test_api_auto_uses_version_that_answers(simulate, connect):
     for generations, spoken in (("both", "v0"), ("v0", "v0"), ("v1", "v1")):
         simulator = await simulate(generations=generations)
         opus = connect(simulator, api="auto")
@@ -144,7 +144,7 @@ async def test_auto_speaks_what_answers(simulate, connect):
         assert len(jobs) == 5
 
 
-async def test_auto_asks_once_for_many_first_calls(simulate, connect):
+async def test_api_auto_probes_once_for_concurrent_first_calls(simulate, connect):
     import asyncio
 
     from opus_async import RequestSent
@@ -163,7 +163,7 @@ async def test_auto_asks_once_for_many_first_calls(simulate, connect):
     assert len(probes) == 6  # a no is asked for twice
 
 
-async def test_auto_with_a_wrong_key_says_so_and_asks_again_later(simulate, connect):
+async def test_api_auto_with_wrong_key_raises_on_each_call(simulate, connect):
     simulator = await simulate()
     opus = connect(simulator, api="auto", key="_" + "0" * 96)
     for _ in range(2):
@@ -172,13 +172,13 @@ async def test_auto_with_a_wrong_key_says_so_and_asks_again_later(simulate, conn
 
 
 @pytest.mark.parametrize("trait", ["browser_only", "html_gateway"])
-async def test_auto_where_no_generation_answers_says_so(simulate, connect, trait):
+async def test_api_auto_raises_if_no_version_answers(simulate, connect, trait):
     opus = connect(await simulate(traits=frozenset({trait})), api="auto")
     with pytest.raises(ConfigurationError, match="answers as v0 or v1"):
         await opus.workflows.get(DOCUMENT)
 
 
-async def test_the_generation_comes_from_the_environment(simulate, monkeypatch):
+async def test_api_version_comes_from_environment_unless_given(simulate, monkeypatch):
     from opus_async import OpusClient
 
     simulator = await simulate(generations="v1")
@@ -193,7 +193,7 @@ async def test_the_generation_comes_from_the_environment(simulate, monkeypatch):
         OpusClient(simulator.service_key)
 
 
-async def test_ids_of_one_generation_are_not_those_of_the_other(simulate, connect):
+async def test_api_version_v0_and_v1_do_not_share_job_ids(simulate, connect):
     simulator = await simulate()
     jobs, cases = connect(simulator, api="v0"), connect(simulator, api="v1")
     with pytest.raises(NotFound):
@@ -202,7 +202,7 @@ async def test_ids_of_one_generation_are_not_those_of_the_other(simulate, connec
         await jobs.jobs.status(await cases.jobs.initiate(DOCUMENT))
 
 
-async def test_a_generation_that_is_sick_or_shut_is_passed_by_for_one_that_answers():
+async def test_api_auto_skips_version_that_fails():
     from aiohttp import web
     from client_tools import KEY, QUICK
 
@@ -238,7 +238,7 @@ async def test_a_generation_that_is_sick_or_shut_is_passed_by_for_one_that_answe
 
 
 @pytest.mark.parametrize("pin", [{"version": 2}, {"version_id": "00000000-0000-4000-8000-0000000000ff"}])
-async def test_a_pin_that_the_server_ignores_is_told_before_anything_is_made(handmade, connect, api, pin):
+async def test_version_pin_ignored_by_server_raises_before_job_is_created(handmade, connect, api, pin):
     from handmade_opus import said
 
     schema = {"v": {"variable_name": "v", "display_name": "Input", "type": "str"}}

@@ -101,11 +101,11 @@ def short():
         (short(), Scope.ROW),
     ],
 )
-def test_an_error_is_the_rows_or_every_rows_by_what_it_is_and_where(error, scope):
+def test_error_scope_follows_from_error_and_stage(error, scope):
     assert scope_of(error, STAGES) is scope
 
 
-def test_those_who_ask_at_once_share_one_answer():
+def test_error_scope_inquiry_shares_one_answer_among_concurrent_callers():
     asked = []
 
     async def ask():
@@ -135,7 +135,7 @@ def test_those_who_ask_at_once_share_one_answer():
         ("start", lambda: refusal(PermissionDenied, None)),
     ],
 )
-def test_a_stream_goes_on_when_one_rows_answers_are_odd(at, error):
+def test_stream_continues_if_error_concerns_one_row(at, error):
     async def main():
         platform = FakePlatform()
 
@@ -162,7 +162,7 @@ def test_a_stream_goes_on_when_one_rows_answers_are_odd(at, error):
         ("prepare", short),
     ],
 )
-def test_a_stream_raises_what_every_row_would_meet(at, error):
+def test_stream_raises_error_that_concerns_every_row(at, error):
     async def main():
         platform = FakePlatform()
         platform.fail[at] = lambda _: error()
@@ -174,7 +174,7 @@ def test_a_stream_raises_what_every_row_would_meet(at, error):
     run_virtual(main())
 
 
-def test_a_stream_raises_that_the_schema_is_refused_once_the_platform_says_so_of_all():
+def test_stream_raises_schema_refusal_confirmed_by_platform():
     async def main():
         platform = FakePlatform()
         platform.fail["bind"] = platform.fail["reopen"] = lambda _: refusal(PermissionDenied, None)

@@ -31,7 +31,7 @@ STAGES = Stages(bind="look", prepare="pack", create="open", start="go", watch="s
         ("never", "soon", None, None),
     ],
 )
-def test_the_grammar(text, when, failures, share):
+def test_halt_parses_policy_text(text, when, failures, share):
     halt = Halt.parse(text)
     assert (halt.when, halt.failures, halt.share) == (when, failures, share)
     assert Halt.parse(str(halt)) == halt
@@ -41,12 +41,12 @@ def test_the_grammar(text, when, failures, share):
     "text",
     ["", "now", "fail=1", "later,fail=1", "now,fail=0", "now,fail=1.5", "soon,fail=0%", "now,fail=101%"],
 )
-def test_what_is_no_policy_is_told_what_would_be_one(text):
+def test_halt_refuses_invalid_policy_with_valid_forms(text):
     with pytest.raises(ValueError, match=r"fail=N|between 0% and 100%"):
         Halt.parse(text)
 
 
-def test_a_number_counts_failures_and_a_share_what_has_ended():
+def test_halt_counts_failures_or_share_of_ended_rows():
     assert [Halt.parse("now,fail=2").reached(failed=n, ended=50) for n in (0, 1, 2, 3)] == [
         False,
         False,
@@ -62,7 +62,7 @@ def test_a_number_counts_failures_and_a_share_what_has_ended():
     assert not Halt.parse("never").reached(failed=10**6, ended=10**6)
 
 
-async def test_the_first_interrupt_drains_and_the_second_leaves():
+async def test_shutdown_first_interrupt_drains_and_second_cancels():
     control = ShutdownControl()
     assert control.admitting
     changed = asyncio.create_task(control.changed())
@@ -75,7 +75,7 @@ async def test_the_first_interrupt_drains_and_the_second_leaves():
     assert control.reason == Reason(StopKind.INTERRUPTED, Exit.INTERRUPTED)
 
 
-async def test_a_pace_never_falls_and_the_first_reason_stays_but_for_an_interrupt():
+async def test_shutdown_mode_never_relaxes_and_first_reason_yields_only_to_interrupt():
     control = ShutdownControl()
     control.end(ShutdownMode.CANCEL, Reason(StopKind.DISK_FULL, Exit.HALTED))
     control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.HOST_DOWN, Exit.HALTED))
@@ -99,7 +99,7 @@ def refusal(kind, **more):
         (LedgerError("no", disk_full=True), Exit.HALTED, ShutdownMode.CANCEL),
     ],
 )
-async def test_what_a_doom_means_for_the_shell(error, exit_code, pace):
+async def test_shutdown_maps_fatal_error_to_exit_code_and_mode(error, exit_code, pace):
     control = ShutdownControl()
     control.fail_all(error)
     assert (control.reason.exit, control.mode, control.reason.error) == (exit_code, pace, error)

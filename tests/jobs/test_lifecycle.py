@@ -35,7 +35,7 @@ def run(platform, request=None, **options):
     return run_virtual(main())
 
 
-def test_the_steps_come_in_order_and_files_go_before_the_shell(platform_class):
+def test_lifecycle_runs_steps_in_order_with_files_before_create(platform_class):
     platform = platform_class()
     outcome = run(platform, JobRequest({"n": 7}, key="row 7"))
     steps = [name for name, _ in platform.calls if name != "poll"]
@@ -46,7 +46,7 @@ def test_the_steps_come_in_order_and_files_go_before_the_shell(platform_class):
     assert outcome.raise_for_status() is outcome
 
 
-def test_timings_name_every_stage_and_add_up(platform_class):
+def test_lifecycle_timings_name_every_stage_and_add_up(platform_class):
     outcome = run(platform_class())
     stages = {name: seconds for name, seconds in outcome.timings.items() if name != "total"}
     assert list(stages) == [
@@ -61,7 +61,7 @@ def test_timings_name_every_stage_and_add_up(platform_class):
     assert stages[STAGES.watch] >= 5
 
 
-def test_listeners_are_told_every_stage_every_status_and_the_end():
+def test_lifecycle_emits_every_stage_status_and_end():
     told = []
     run(FakePlatform(), JobRequest({}, key="k"), notify=Dispatcher([told.append]))
     stages = [event.stage for event in told if isinstance(event, JobStageChanged)]
@@ -80,7 +80,7 @@ def test_listeners_are_told_every_stage_every_status_and_the_end():
     ("step", "stage", "has_id"),
     [("bind", "look", False), ("prepare", "pack", False), ("create", "open", False), ("start", "go", True)],
 )
-def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage, has_id, platform_class):
+def test_lifecycle_error_before_end_carries_job_id_and_stage(step, stage, has_id, platform_class):
     platform = platform_class()
     platform.fail[step] = lambda _: UploadError("no", filename="a.pdf")
     with pytest.raises(UploadError) as caught:
@@ -89,7 +89,7 @@ def test_what_goes_wrong_before_the_end_raises_with_job_id_and_stage(step, stage
     assert caught.value.job_id == ("job-0" if has_id else None)
 
 
-def test_nothing_is_sent_for_inputs_that_do_not_fit(platform_class):
+def test_lifecycle_sends_nothing_for_invalid_inputs(platform_class):
     platform = platform_class()
     platform.fail["bind"] = lambda _: InvalidInputs(["'Threshold' is missing"])
     with pytest.raises(InvalidInputs, match="Threshold"):
@@ -97,7 +97,7 @@ def test_nothing_is_sent_for_inputs_that_do_not_fit(platform_class):
     assert [name for name, _ in platform.calls] == ["bind"]
 
 
-def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes(platform_class):
+def test_lifecycle_failed_job_is_an_outcome_naming_failed_nodes(platform_class):
     platform = platform_class()
     platform.ends_as = JobStatus.FAILED
     node = AuditNode(name="Agent 1", status="FAILED", error="no text found")
@@ -114,7 +114,7 @@ def test_a_failed_job_is_an_outcome_whose_error_names_the_nodes(platform_class):
 
 
 @pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.TIMED_OUT, JobStatus.FAILED])
-def test_every_bad_end_is_an_outcome_also_without_an_audit(status, platform_class):
+def test_lifecycle_bad_end_without_audit_is_an_outcome(status, platform_class):
     platform = platform_class()
     platform.ends_as = status
     platform.collected = JobResult(audit=None)
@@ -124,7 +124,7 @@ def test_every_bad_end_is_an_outcome_also_without_an_audit(status, platform_clas
         outcome.raise_for_status()
 
 
-def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error(platform_class):
+def test_lifecycle_unreadable_results_give_completed_outcome_with_error(platform_class):
     platform = platform_class()
     platform.fail["collect"] = lambda _: ServerError("down", status=502)
     outcome = run(platform)
@@ -135,7 +135,7 @@ def test_results_that_cannot_be_had_leave_a_completed_outcome_with_the_error(pla
         outcome.raise_for_status()
 
 
-def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
+def test_lifecycle_deadline_while_job_runs_says_how_to_go_on():
     platform = FakePlatform(run_time=3600)
     with pytest.raises(DeadlineExceeded, match="No outcome after 60 s; it goes on remotely") as caught:
         run(platform, JobRequest({}, timeout=60))
@@ -146,13 +146,13 @@ def test_a_deadline_ends_our_waiting_and_says_how_to_go_on():
         run(FakePlatform(run_time=3600), job_timeout=30)
 
 
-def test_a_deadline_before_the_start_says_that_nothing_was_started(platform_class):
+def test_lifecycle_deadline_before_start_says_nothing_was_started(platform_class):
     with pytest.raises(DeadlineExceeded, match="nothing was started") as caught:
         run(platform_class(step=10), JobRequest({}, timeout=15))
     assert caught.value.next_step.action is NextAction.ALLOW_MORE_TIME
 
 
-def test_a_deadline_while_it_is_started_says_that_it_may_run(platform_class):
+def test_lifecycle_deadline_during_start_says_job_may_run(platform_class):
     platform = platform_class()
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(DeadlineExceeded, match="may have been started") as caught:
@@ -160,7 +160,7 @@ def test_a_deadline_while_it_is_started_says_that_it_may_run(platform_class):
     assert caught.value.next_step == NextStep(NextAction.LOOK_AT_JOB, "job-0")
 
 
-def test_a_deadline_after_the_end_still_gives_the_terminal_status():
+def test_lifecycle_deadline_after_end_keeps_terminal_status():
     platform = FakePlatform(step=30)
     outcome = run(platform, JobRequest({}, timeout=30 * 4 + 20))
     assert outcome.status == JobStatus.COMPLETED
@@ -168,7 +168,7 @@ def test_a_deadline_after_the_end_still_gives_the_terminal_status():
     assert "it ended as COMPLETED" in outcome.error.message
 
 
-def test_a_time_out_that_is_not_ours_is_not_taken_for_the_deadline(platform_class):
+def test_lifecycle_foreign_timeout_is_not_taken_for_deadline(platform_class):
     platform = platform_class()
     platform.fail["prepare"] = lambda _: TimeoutError("the disk's")
     with pytest.raises(OpusError, match="the disk's") as caught:
@@ -176,7 +176,7 @@ def test_a_time_out_that_is_not_ours_is_not_taken_for_the_deadline(platform_clas
     assert not isinstance(caught.value, DeadlineExceeded)
 
 
-def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause(platform_class):
+def test_lifecycle_wraps_unexpected_exception_with_job_id_and_cause(platform_class):
     platform = platform_class()
     platform.fail["start"] = lambda _: ZeroDivisionError("a bug")
     with pytest.raises(OpusError, match="ZeroDivisionError") as caught:
@@ -196,14 +196,14 @@ def test_a_surprise_is_an_error_of_ours_with_the_job_id_and_its_cause(platform_c
         JobRequest({}, timeout=-1),
     ],
 )
-def test_a_row_whose_own_fields_are_wrong_is_refused_before_anything_is_sent(request_, platform_class):
+def test_lifecycle_refuses_invalid_request_fields_before_sending(request_, platform_class):
     platform = platform_class()
     with pytest.raises(InvalidInputs, match="not "):
         run(platform, request_)
     assert platform.calls == []
 
 
-def test_cancelled_at_any_moment_it_leaves_nothing_and_names_the_job_that_goes_on(platform_class):
+def test_lifecycle_cancelled_at_any_moment_cleans_up_and_names_job(platform_class):
     async def main(moment):
         platform = platform_class(step=1, run_time=5)
         lifecycle, watcher = lifecycle_on(platform)

@@ -42,7 +42,7 @@ def steps(platform):
     return [name for name, _ in platform.calls if name != "poll"]
 
 
-def test_the_journal_hears_of_an_order_before_it_leaves():
+def test_journal_records_start_intent_before_start_is_sent():
     platform = FakePlatform()
     journal = WrittenDown(platform)
     assert run(platform, journal=journal).ok
@@ -56,7 +56,7 @@ def test_the_journal_hears_of_an_order_before_it_leaves():
     assert journal.starts_at_intent == [0]
 
 
-def test_the_journal_hears_of_a_second_order_too(platform_class):
+def test_journal_records_intent_of_resent_start(platform_class):
     platform = platform_class()
     answers = iter([AmbiguousStart(TransportError("lost", request_sent=True)), None])
     platform.fail["start"] = lambda _: next(answers)
@@ -65,7 +65,7 @@ def test_the_journal_hears_of_a_second_order_too(platform_class):
     assert journal.starts_at_intent == [0, 1]
 
 
-def test_nothing_is_ordered_when_the_journal_cannot_keep_it(platform_class):
+def test_journal_write_error_prevents_start(platform_class):
     class Full(WrittenDown):
         async def start_intent(self, remote_id):
             raise OpusError("the disk is full")
@@ -76,7 +76,7 @@ def test_nothing_is_ordered_when_the_journal_cannot_keep_it(platform_class):
     assert platform.count("start") == 0
 
 
-def test_a_job_that_was_accepted_is_only_waited_for(platform_class):
+def test_recovered_job_with_accepted_start_is_only_waited_for(platform_class):
     platform = platform_class(run_time=0)
     platform.started["job-9"] = -100.0
     outcome = run(
@@ -89,7 +89,7 @@ def test_a_job_that_was_accepted_is_only_waited_for(platform_class):
     assert steps(platform) == ["collect"]
 
 
-def test_a_shell_of_an_earlier_process_is_used(platform_class):
+def test_recovered_job_never_started_is_started(platform_class):
     platform = platform_class()
     request = JobRequest({"n": 5})
     outcome = run(platform, request, past=RecoveredJob(remote_id="job-3"))
@@ -98,7 +98,7 @@ def test_a_shell_of_an_earlier_process_is_used(platform_class):
     assert platform.attached == {"job-3": request}
 
 
-def test_an_order_that_was_obeyed_is_not_given_again(platform_class):
+def test_recovered_job_that_runs_is_not_started_again(platform_class):
     platform = platform_class()
     platform.standings = [StartCheck.RUNNING]
     platform.started["job-3"] = 0.0
@@ -109,7 +109,7 @@ def test_an_order_that_was_obeyed_is_not_given_again(platform_class):
     assert journal.told[0] == ("start_accepted", "job-3")
 
 
-def test_an_order_that_looks_never_obeyed_is_given_once_more(platform_class):
+def test_recovered_job_that_looks_unstarted_is_started_once_more(platform_class):
     platform = platform_class()
     journal = WrittenDown(platform)
     assert run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1), journal=journal).ok
@@ -119,7 +119,7 @@ def test_an_order_that_looks_never_obeyed_is_given_once_more(platform_class):
 
 
 @pytest.mark.parametrize(("before", "here"), [(1, 2), (2, 1)])
-def test_the_orders_of_all_processes_together_are_three_at_most(before, here, platform_class):
+def test_recovered_job_gets_three_starts_at_most_over_all_processes(before, here, platform_class):
     platform = platform_class()
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(AmbiguousExecution):
@@ -127,7 +127,7 @@ def test_the_orders_of_all_processes_together_are_three_at_most(before, here, pl
     assert platform.starts == {"job-3": here}
 
 
-def test_a_refusal_of_a_later_order_may_mean_that_an_earlier_one_was_obeyed(platform_class):
+def test_recovered_job_whose_restart_is_refused_is_found_running(platform_class):
     platform = platform_class()
     platform.standings = [StartCheck.NOT_STARTED] * 5 + [StartCheck.RUNNING]
     platform.started["job-3"] = 0.0
@@ -139,7 +139,7 @@ def test_a_refusal_of_a_later_order_may_mean_that_an_earlier_one_was_obeyed(plat
 @pytest.mark.parametrize(
     ("on_ambiguous", "orders"), [("stop", 1), ("resend_once", 2), ("resend", 3), ("resend", 7)]
 )
-def test_nothing_is_given_again_where_that_is_forbidden(on_ambiguous, orders, platform_class):
+def test_recovered_job_is_not_restarted_if_policy_forbids_it(on_ambiguous, orders, platform_class):
     platform = platform_class()
     policy = RetryPolicy(on_ambiguous=on_ambiguous)
     with pytest.raises(AmbiguousExecution):
@@ -147,7 +147,7 @@ def test_nothing_is_given_again_where_that_is_forbidden(on_ambiguous, orders, pl
     assert steps(platform) == ["check_started"] * 5
 
 
-def test_a_job_is_released_however_its_run_ends(platform_class):
+def test_lifecycle_releases_job_however_run_ends(platform_class):
     good, bad, nothing = platform_class(), platform_class(), platform_class()
     assert run(good).ok
     bad.fail["prepare"] = lambda _: OpusError("no")
@@ -159,7 +159,7 @@ def test_a_job_is_released_however_its_run_ends(platform_class):
     assert (good.released, bad.released, nothing.released) == (["job-0"], ["job-3"], [])
 
 
-def test_inputs_that_are_gone_fail_a_job_only_when_it_was_proved_unstarted(platform_class):
+def test_recovered_job_with_missing_inputs_fails_only_if_proved_unstarted(platform_class):
     platform = platform_class()
     platform.fail["bind"] = lambda _: InvalidInputs(["the file is gone"])
     with pytest.raises(InvalidInputs):
@@ -173,7 +173,7 @@ def test_inputs_that_are_gone_fail_a_job_only_when_it_was_proved_unstarted(platf
     assert run(running, past=RecoveredJob(remote_id="job-3", starts_sent=1)).ok
 
 
-def test_paused_job_is_handed_back_where_that_is_wanted():
+def test_pause_is_returned_as_outcome_with_when_paused_return():
     told = []
     platform = FakePlatform()
 
@@ -193,7 +193,7 @@ def test_paused_job_is_handed_back_where_that_is_wanted():
     assert [event.stage for event in told if isinstance(event, JobStageChanged)][-1] == "parked"
 
 
-def test_a_shell_of_another_version_is_left_and_a_new_one_made(platform_class):
+def test_recovered_job_of_other_version_never_started_is_replaced(platform_class):
     platform = platform_class()
     journal = WrittenDown(platform)
     outcome = run(
@@ -212,7 +212,7 @@ def test_a_shell_of_another_version_is_left_and_a_new_one_made(platform_class):
     assert platform.orphaned_jobs == 1
 
 
-def test_an_ordered_job_of_another_version_is_not_ordered_again(platform_class):
+def test_recovered_job_of_other_version_is_kept_if_running_else_replaced(platform_class):
     platform = platform_class()
     past = RecoveredJob(remote_id="job-3", starts_sent=1, made_elsewhere=True)
     assert run(platform, JobRequest({"n": 5}), past=past).job_id == "job-5"
@@ -250,14 +250,14 @@ def handing_out(*ids: str) -> FakePlatform:
     return platform
 
 
-def test_an_id_that_is_another_jobs_is_refused_and_a_new_shell_made():
+def test_lifecycle_creates_another_job_if_id_is_taken():
     platform = handing_out("old", "old", "new")
     outcome = run(platform, journal=Knows(platform, "old"))
     assert outcome.job_id == "new"
     assert platform.starts == {"new": 1}
 
 
-def test_ids_of_other_jobs_alone_are_an_error_before_any_order():
+def test_lifecycle_raises_before_start_if_only_taken_ids_are_given():
     platform = handing_out("old")
     with pytest.raises(ProtocolError, match="proxy") as caught:
         run(platform, journal=Knows(platform, "old"))
@@ -266,7 +266,7 @@ def test_ids_of_other_jobs_alone_are_an_error_before_any_order():
     assert platform.count("create") == MAX_CREATES
 
 
-def test_two_jobs_under_way_never_have_the_same_id():
+def test_lifecycle_never_runs_two_jobs_with_one_id():
     platform = handing_out("same", "same", "other")
 
     async def main():
@@ -283,14 +283,14 @@ def test_two_jobs_under_way_never_have_the_same_id():
 
 
 @pytest.mark.parametrize("doubt", StartDoubt)
-def test_what_forbids_another_order_holds_in_the_next_process_too(doubt, platform_class):
+def test_recovered_job_with_recorded_doubt_is_not_restarted(doubt, platform_class):
     platform = platform_class()
     with pytest.raises(AmbiguousExecution):
         run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1, doubt=doubt))
     assert platform.starts == {}
 
 
-def test_the_journal_hears_what_forbids_another_order(platform_class):
+def test_journal_records_doubt_that_forbids_resend(platform_class):
     refused, differed = platform_class(), platform_class()
     refusal = ValidationFailed("no", status=400)
     refused.fail["start"] = lambda _: AmbiguousStart(refusal, StartAnswer.REFUSED)

@@ -66,14 +66,14 @@ def ask(
 
 @pytest.mark.parametrize("retry", [UNKNOWN, PROVED, ACCEPTED])
 @pytest.mark.parametrize("accepted", [True, False])
-def test_a_job_that_has_completed_is_collected(retry, accepted):
+def test_previous_job_that_completed_is_collected(retry, accepted):
     outcome = ask(JobStatus.COMPLETED, retry, accepted=accepted)
     assert (outcome.ok, outcome.job_id, outcome.outputs["Answer"]) == (True, "job-9", 42)
 
 
 @pytest.mark.parametrize("retry", [UNKNOWN, PROVED, ACCEPTED])
 @pytest.mark.parametrize("shown", [JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.WAITING])
-def test_a_job_that_runs_is_waited_for(retry, shown):
+def test_previous_job_that_runs_is_waited_for(retry, shown):
     told = []
 
     def journal(platform):
@@ -89,43 +89,43 @@ def test_a_job_that_runs_is_waited_for(retry, shown):
 
 @pytest.mark.parametrize("shown", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
 @pytest.mark.parametrize("accepted", [True, False])
-def test_a_job_that_ended_badly_gives_way(shown, accepted):
+def test_previous_job_that_failed_is_superseded(shown, accepted):
     with pytest.raises(Superseded):
         ask(shown, accepted=accepted, then=shown)
 
 
 @pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(on_ambiguous="stop")])
-def test_a_job_that_proves_never_started_gives_way(policy):
+def test_previous_job_proved_unstarted_is_superseded(policy):
     with pytest.raises(Superseded):
         ask(JobStatus.PENDING, standings=[StartCheck.NOT_STARTED] * 9, policy=policy)
 
 
 @pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
-def test_a_job_that_cannot_be_asked_is_for_a_person(error):
+def test_previous_job_that_cannot_be_read_raises(error):
     with pytest.raises(type(error)) as caught:
         ask(error)
     assert caught.value.stage == FakePlatform.stages.watch
 
 
-def test_a_job_that_is_gone_gives_way_where_it_was_known_to_cost_nothing():
+def test_previous_job_gone_is_superseded_if_known_unbilled():
     with pytest.raises(Superseded):
         ask(GONE, PROVED)
 
 
 @pytest.mark.parametrize("error", [DENIED, GARBAGE, BROKEN])
-def test_what_was_known_before_does_not_replace_an_answer(error):
+def test_previous_job_unreadable_raises_even_if_known_unbilled(error):
     with pytest.raises(type(error)):
         ask(error, PROVED)
 
 
 @pytest.mark.parametrize("error", [GONE, DENIED, GARBAGE, BROKEN])
-def test_a_job_that_cannot_be_asked_gives_way_where_a_second_bill_is_accepted(error):
+def test_previous_job_unreadable_is_superseded_if_second_bill_is_accepted(error):
     with pytest.raises(Superseded):
         ask(error, ACCEPTED)
 
 
 @pytest.mark.parametrize("retry", [UNKNOWN, PROVED])
-def test_looks_that_tell_nothing_are_for_a_person(retry):
+def test_previous_job_with_inconclusive_checks_is_ambiguous_unless_bill_accepted(retry):
     unclear = [StartCheck.INCONCLUSIVE] * 900
     with pytest.raises(AmbiguousExecution):
         ask(JobStatus.PENDING, retry, standings=unclear)
@@ -133,13 +133,13 @@ def test_looks_that_tell_nothing_are_for_a_person(retry):
         ask(JobStatus.PENDING, ACCEPTED, standings=unclear)
 
 
-def test_an_outage_is_no_answer_about_one_job():
+def test_previous_job_is_not_superseded_by_outage_while_collecting():
     down = HostDown("gone", host="h", seconds=1.0, request_sent=True)
     outcome = ask(JobStatus.COMPLETED, ACCEPTED, collect=down)
     assert (outcome.status, outcome.error) == ("COMPLETED", down)
 
 
-def test_results_that_cannot_be_had_cost_a_second_bill_only_where_that_is_accepted():
+def test_previous_job_without_results_is_superseded_only_if_bill_accepted():
     lost = ServerError("no results", status=500)
     outcome = ask(JobStatus.COMPLETED, collect=lost)
     assert (outcome.ok, outcome.status, outcome.error) == (False, "COMPLETED", lost)
@@ -148,7 +148,7 @@ def test_results_that_cannot_be_had_cost_a_second_bill_only_where_that_is_accept
 
 
 @pytest.mark.parametrize("shown", [JobStatus.COMPLETED, JobStatus.IN_PROGRESS])
-def test_a_job_for_other_inputs_is_not_the_rows(shown):
+def test_previous_job_for_other_inputs_is_not_used_for_the_row(shown):
     other = RetryRequest(unbilled=True, other_inputs=True)
     with pytest.raises(AmbiguousExecution, match="asks for something else now"):
         ask(shown, other, accepted=True)

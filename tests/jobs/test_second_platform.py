@@ -83,7 +83,7 @@ def run_all(*platforms, rows=1, policy=None, apart=0.0, **how):
 # Jobs that are not listed yet
 
 
-def test_job_that_is_not_listed_for_a_minute_is_pending_and_no_error():
+def test_watcher_treats_job_not_yet_listed_as_pending():
     platform = SecondPlatform()
     journal = WrittenDown(platform)
     outcome = run(platform, journal=journal)
@@ -93,7 +93,7 @@ def test_job_that_is_not_listed_for_a_minute_is_pending_and_no_error():
     assert seen == [NOT_LISTED, "COMPLETED"]
 
 
-def test_end_of_a_job_that_was_never_listed_before_is_bounded_by_its_start_alone():
+def test_watcher_lag_of_job_never_listed_before_is_bounded_by_its_start():
     told = []
     platform = SecondPlatform(run_time=5)
 
@@ -109,7 +109,7 @@ def test_end_of_a_job_that_was_never_listed_before_is_bounded_by_its_start_alone
     assert done.detect_lag >= platform.server.listed_after
 
 
-def test_job_of_an_earlier_process_that_is_not_listed_yet_is_waited_for():
+def test_recovered_job_not_yet_listed_is_waited_for():
     platform = SecondPlatform()
     platform.started["job-3"] = 990.0  # the clock stands at 1000
     assert run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1, start_accepted=True)).ok
@@ -120,14 +120,14 @@ def test_job_of_an_earlier_process_that_is_not_listed_yet_is_waited_for():
 
 
 @pytest.mark.parametrize("visible_after", [30, 60])
-def test_start_that_shows_later_than_the_grace_is_sent_once(visible_after):
+def test_start_that_shows_after_grace_is_sent_once(visible_after):
     platform = SecondPlatform(server=Server(listed_after=visible_after))
     platform.lost_answers.add("job-0")
     assert run(platform, policy=RetryPolicy(execute_grace=15)).ok
     assert platform.starts == {"job-0": 1}
 
 
-def test_start_that_never_shows_is_sent_again_after_the_platforms_own_time():
+def test_start_that_never_shows_is_resent_after_platforms_visibility_time():
     platform = SecondPlatform(server=Server(listed_after=60))
     answers = iter([LOST, None])
     platform.fail["start"] = lambda _: next(answers)
@@ -137,7 +137,7 @@ def test_start_that_never_shows_is_sent_again_after_the_platforms_own_time():
     assert outcome.timings["go"] >= 60
 
 
-def test_refusal_is_checked_for_as_long_as_a_start_takes_to_show():
+def test_start_refusal_is_checked_for_platforms_visibility_time():
     platform = SecondPlatform(server=Server(listed_after=60))
     platform.started["job-0"] = 1000.0  # a proxy has repeated the order: the first was obeyed
     refusal = AmbiguousStart(ValidationFailed("started already", status=409), StartAnswer.REFUSED)
@@ -146,7 +146,7 @@ def test_refusal_is_checked_for_as_long_as_a_start_takes_to_show():
     assert platform.starts == {"job-0": 1}
 
 
-def test_uncertain_starts_are_settled_by_later_ones_however_late_all_of_them_show():
+def test_start_uncertainty_is_settled_by_later_starts_however_late_they_show():
     """Twenty minutes behind a queue: longer than any grace, and nothing is started twice or given up."""
     server = Server(listed_after=1200)
     platform = SecondPlatform(server=server, judges_by_order=True)
@@ -160,7 +160,7 @@ def test_uncertain_starts_are_settled_by_later_ones_however_late_all_of_them_sho
     assert {name: count for name, count in platform.starts.items() if count > 1} == dict.fromkeys(never, 2)
 
 
-def test_uncertain_start_that_no_later_one_tells_of_is_ambiguous():
+def test_start_uncertain_without_later_starts_is_ambiguous():
     platform = SecondPlatform(server=Server(listed_after=9000), judges_by_order=True)
     platform.start_visible_after = 5.0
     platform.lost_answers.add("job-0")
@@ -169,7 +169,7 @@ def test_uncertain_start_that_no_later_one_tells_of_is_ambiguous():
     assert platform.starts == {"job-0": 1}
 
 
-def test_clock_of_the_grace_stands_still_while_there_is_no_evidence():
+def test_start_grace_does_not_run_while_there_is_no_evidence():
     platform = SecondPlatform(server=Server(listed_after=0))
     platform.fail["start"] = lambda _: LOST
     platform.standings = [StartCheck.NO_EVIDENCE_YET] * 1000 + [StartCheck.RUNNING]
@@ -183,7 +183,7 @@ def test_clock_of_the_grace_stands_still_while_there_is_no_evidence():
 # Listings
 
 
-def test_jobs_of_one_workflow_share_polls_whichever_platform_object_runs_them():
+def test_watcher_shares_polls_of_one_workflow_across_platform_objects():
     server = Server(batch_size=1000)
     platforms = [SecondPlatform(server=server, workflow_id="flow", step=0.0) for _ in range(60)]
     for number, platform in enumerate(platforms):
@@ -198,7 +198,7 @@ async def _named(name):
     return name
 
 
-def test_workflows_and_platforms_share_a_watcher_and_are_never_mixed_in_a_poll():
+def test_watcher_never_mixes_workflows_or_platforms_in_one_poll():
     one, other = Server(), Server(listed_after=10)
     platforms = [SecondPlatform(server=one, workflow_id=f"flow-{n}") for n in range(5)]
     elsewhere = SecondPlatform(server=other, workflow_id="flow-0")
@@ -209,7 +209,7 @@ def test_workflows_and_platforms_share_a_watcher_and_are_never_mixed_in_a_poll()
     assert len(one.polls) < 30 * 5
 
 
-def test_listing_of_several_pages_answers_for_all_of_its_jobs():
+def test_watcher_reads_all_pages_of_a_listing():
     platform = SecondPlatform()
     assert all(outcome.ok for outcome in run_all(platform, rows=90))
     assert platform.server.pages > len(platform.server.polls)
@@ -224,7 +224,7 @@ def paused(times=1, **options):
     return platform
 
 
-def test_pause_is_an_outcome_that_names_the_second_id():
+def test_pause_is_an_outcome_with_job_id_and_alias():
     platform = paused()
     outcome = run(platform, on_paused=WhenPaused.RETURN)
     assert (outcome.status, outcome.status.raw, outcome.job_id) == ("WAITING", "PAUSED", "job-0")
@@ -233,7 +233,7 @@ def test_pause_is_an_outcome_that_names_the_second_id():
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_pause_is_answered_and_the_job_goes_on(is_async):
+def test_pause_is_answered_by_callable_and_job_continues(is_async):
     platform, asked = paused(), []
 
     def answer(job):
@@ -252,7 +252,7 @@ def test_pause_is_answered_and_the_job_goes_on(is_async):
     assert outcome.timings["parked"] >= (3600 if is_async else 0)
 
 
-def test_every_pause_of_a_job_is_answered_once():
+def test_pause_is_answered_once_each_time_it_occurs():
     platform = paused(times=3)
     answers = iter(["one", "two", "three"])
     assert run(platform, on_paused=lambda _: next(answers)).ok
@@ -260,7 +260,7 @@ def test_every_pause_of_a_job_is_answered_once():
 
 
 @pytest.mark.parametrize("resumable", [True, False])
-def test_pause_that_nobody_answers_is_an_outcome(resumable):
+def test_pause_without_answer_is_an_outcome(resumable):
     platform, asked = paused(), []
     platform.can_resume = lambda status: resumable
     outcome = run(platform, on_paused=asked.append)
@@ -269,14 +269,14 @@ def test_pause_that_nobody_answers_is_an_outcome(resumable):
     assert platform.server.answers == []
 
 
-def test_function_that_answers_pauses_and_fails_leaves_the_job_paused():
+def test_pause_callable_that_raises_leaves_job_paused():
     platform = paused()
     with pytest.raises(OpusError, match=r"ZeroDivisionError.*still waits for an answer") as caught:
         run(platform, on_paused=lambda _: 1 / 0)
     assert (caught.value.job_id, caught.value.stage) == ("job-0", "parked")
 
 
-def test_answer_that_is_not_taken_raises_and_is_not_repeated():
+def test_pause_answer_refused_by_platform_raises_without_retry():
     platform = paused()
     platform.fail["resume"] = lambda _: ConfigurationError("no call for that")
     with pytest.raises(ConfigurationError):
@@ -284,7 +284,7 @@ def test_answer_that_is_not_taken_raises_and_is_not_repeated():
     assert platform.count("resume") == 1
 
 
-def test_pause_of_a_job_that_is_waited_for_ends_when_somebody_answers_elsewhere():
+def test_pause_answered_elsewhere_lets_waiting_run_continue():
     platform = paused()
 
     async def main():
@@ -303,7 +303,7 @@ def test_pause_of_a_job_that_is_waited_for_ends_when_somebody_answers_elsewhere(
 # The second id
 
 
-def test_second_id_is_told_to_the_journal_once_as_soon_as_it_is_known():
+def test_alias_is_recorded_in_journal_once_when_known():
     platform = SecondPlatform(run_time=500)
     journal = WrittenDown(platform)
     assert run(platform, journal=journal).ok
@@ -313,7 +313,7 @@ def test_second_id_is_told_to_the_journal_once_as_soon_as_it_is_known():
     assert told.index("job_identified") < told.index("status_seen", told.index("start_accepted") + 2)
 
 
-def test_second_id_that_an_earlier_process_learned_is_handed_to_the_platform():
+def test_alias_of_recovered_job_is_passed_to_platform():
     platform = SecondPlatform()
     platform.started["job-3"] = 0.0
     past = RecoveredJob(remote_id="job-3", alias="run-of-job-3", starts_sent=1, start_accepted=True)
@@ -326,7 +326,7 @@ def test_second_id_that_an_earlier_process_learned_is_handed_to_the_platform():
 # Tokens and limits
 
 
-def test_token_that_expires_is_renewed_once_for_all_calls_together():
+def test_token_that_expires_is_renewed_once_for_concurrent_calls():
     server = Server(token_life=50)
     platform = SecondPlatform(server=server, run_time=300)
     outcomes = run_all(platform, rows=40)
@@ -335,7 +335,7 @@ def test_token_that_expires_is_renewed_once_for_all_calls_together():
     assert 2 <= server.log_ins <= 500 / 50
 
 
-def test_start_that_is_refused_for_an_expired_token_is_judged_and_not_just_repeated():
+def test_start_refused_for_expired_token_is_checked_before_resend():
     server = Server(listed_after=0, token_life=3600)
     platform = SecondPlatform(server=server)
     create = platform.create
@@ -354,14 +354,14 @@ def test_start_that_is_refused_for_an_expired_token_is_judged_and_not_just_repea
     assert platform.count("start") == 1  # one alone came through
 
 
-def test_wrong_password_is_tried_once_however_many_ask():
+def test_token_login_with_wrong_password_is_tried_once():
     server = Server(password_works=False)
     outcomes = run_all(SecondPlatform(server=server), rows=30)
     assert all(isinstance(outcome, AuthenticationError) for outcome in outcomes)
     assert server.log_ins == 1
 
 
-def test_starts_keep_to_their_own_rate_and_nothing_else_waits_for_them():
+def test_operation_limit_of_start_delays_no_other_request():
     limit = OperationLimit(operations=frozenset({"start"}), rate=1.0)
     platform = SecondPlatform(server=Server(limits=(limit,)), step=0.0)
     assert all(outcome.ok for outcome in run_all(platform, rows=60))

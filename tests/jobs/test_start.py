@@ -60,13 +60,13 @@ def start(platform, *, starts_sent=0, **policy):
     return run_virtual(main())
 
 
-def test_clear_answer_needs_no_look(platform_class):
+def test_start_with_clear_answer_needs_no_check(platform_class):
     platform = platform_class()
     start(platform)
     assert platform.calls == [("start", "job")]
 
 
-def test_lost_answer_of_a_job_that_runs_is_never_sent_again(platform_class):
+def test_start_with_lost_answer_is_not_resent_if_job_runs(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [RUNNING]
@@ -75,7 +75,7 @@ def test_lost_answer_of_a_job_that_runs_is_never_sent_again(platform_class):
     assert platform.count("check_started") == 1
 
 
-def test_job_that_shows_late_that_it_runs_is_not_sent_again(platform_class):
+def test_start_with_lost_answer_is_not_resent_if_job_shows_late(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED, INCONCLUSIVE, UNSTARTED, RUNNING]
@@ -83,7 +83,7 @@ def test_job_that_shows_late_that_it_runs_is_not_sent_again(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks(platform_class):
+def test_start_is_resent_only_after_whole_grace_and_enough_checks(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     assert start(platform) >= 15
@@ -92,7 +92,7 @@ def test_order_is_sent_again_only_after_the_whole_grace_and_enough_looks(platfor
 
 
 @pytest.mark.parametrize(("on_ambiguous", "orders"), [("stop", 1), ("resend_once", 2), ("resend", 3)])
-def test_policy_bounds_the_orders_in_all(on_ambiguous, orders, platform_class):
+def test_start_policy_bounds_number_of_requests(on_ambiguous, orders, platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(9)
     with pytest.raises(AmbiguousExecution, match="billed again") as caught:
@@ -102,7 +102,7 @@ def test_policy_bounds_the_orders_in_all(on_ambiguous, orders, platform_class):
     assert platform.count("check_started") == orders * len(CHECK_SCHEDULE)
 
 
-def test_each_further_order_is_proved_with_a_grace_twice_as_long():
+def test_start_grace_doubles_with_each_resend():
     once, twice, thrice = FakePlatform(), FakePlatform(), FakePlatform()
     for times, platform in enumerate((once, twice, thrice), 1):
         platform.fail["start"] = uncertain_times(times)
@@ -113,7 +113,7 @@ def test_each_further_order_is_proved_with_a_grace_twice_as_long():
     assert thrice.count("check_started") == 3 * len(CHECK_SCHEDULE)
 
 
-def test_order_of_an_earlier_process_counts(platform_class):
+def test_start_counts_requests_of_earlier_process(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(9)
     with pytest.raises(AmbiguousExecution):
@@ -121,7 +121,7 @@ def test_order_of_an_earlier_process_counts(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_second_order_without_answer_is_looked_at_again(platform_class):
+def test_start_resend_with_lost_answer_is_checked_again(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(2)
     platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
@@ -129,7 +129,7 @@ def test_second_order_without_answer_is_looked_at_again(platform_class):
     assert platform.starts == {"job": 2}
 
 
-def test_difference_seen_once_forbids_never_started_for_good(platform_class):
+def test_start_is_not_resent_if_a_check_differed_once(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED, DIFFERENT]  # and unstarted from then on
@@ -138,7 +138,7 @@ def test_difference_seen_once_forbids_never_started_for_good(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_difference_that_turns_out_to_be_a_run_is_one(platform_class):
+def test_start_is_not_resent_if_difference_proves_to_be_a_run(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [DIFFERENT, RUNNING]
@@ -146,7 +146,7 @@ def test_difference_that_turns_out_to_be_a_run_is_one(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_difference_that_comes_and_goes_ends_in_bounded_time(platform_class):
+def test_start_flickering_difference_ends_after_bounded_checks(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [DIFFERENT, UNSTARTED] * 1000
@@ -158,7 +158,7 @@ def test_difference_that_comes_and_goes_ends_in_bounded_time(platform_class):
 # Refusals
 
 
-def test_refusal_is_looked_at_three_times_within_three_seconds_and_then_raised():
+def test_start_refusal_is_checked_three_times_in_three_seconds_then_raised():
     platform = FakePlatform(step=0)
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     began = []
@@ -176,7 +176,7 @@ def test_refusal_is_looked_at_three_times_within_three_seconds_and_then_raised()
 
 
 @pytest.mark.parametrize("looks", [[RUNNING], [UNSTARTED, RUNNING], [DIFFERENT, RUNNING]])
-def test_refusal_of_a_job_that_runs_all_the_same_is_none(looks, platform_class):
+def test_start_refusal_is_ignored_if_job_runs(looks, platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     platform.standings = list(looks)
@@ -185,7 +185,7 @@ def test_refusal_of_a_job_that_runs_all_the_same_is_none(looks, platform_class):
 
 
 @pytest.mark.parametrize("looks", [[DIFFERENT], [UNSTARTED, UNSTARTED, DIFFERENT], [INCONCLUSIVE] * 1000])
-def test_refusal_that_cannot_be_checked_is_ambiguous(looks, platform_class):
+def test_start_refusal_that_cannot_be_checked_is_ambiguous(looks, platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     platform.standings = list(looks)
@@ -194,7 +194,7 @@ def test_refusal_that_cannot_be_checked_is_ambiguous(looks, platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_stop_leaves_a_refusal_to_a_person_too(platform_class):
+def test_start_refusal_is_ambiguous_with_on_ambiguous_stop(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=NO, answer=StartAnswer.REFUSED)
     with pytest.raises(AmbiguousExecution, match="stop") as caught:
@@ -202,7 +202,7 @@ def test_stop_leaves_a_refusal_to_a_person_too(platform_class):
     assert caught.value.cause is NO
 
 
-def test_second_order_refused_because_the_first_was_obeyed_counts_as_started(platform_class):
+def test_start_resend_refused_counts_as_started_if_job_runs(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
     platform.standings = [UNSTARTED] * len(CHECK_SCHEDULE) + [RUNNING]
@@ -210,7 +210,7 @@ def test_second_order_refused_because_the_first_was_obeyed_counts_as_started(pla
     assert platform.starts == {"job": 2}
 
 
-def test_second_order_that_is_refused_proves_nothing_of_the_first(platform_class):
+def test_start_resend_refused_is_ambiguous_if_job_looks_unstarted(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, then=AmbiguousStart(NO, StartAnswer.REFUSED))
     with pytest.raises(AmbiguousExecution, match="already been executed") as caught:
@@ -219,7 +219,7 @@ def test_second_order_that_is_refused_proves_nothing_of_the_first(platform_class
     assert platform.starts == {"job": 2}
 
 
-def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look(platform_class):
+def test_start_error_that_proves_no_effect_is_raised_without_check(platform_class):
     platform = platform_class()
     platform.fail["start"] = lambda _: RateLimited("nothing but 429", status=429)
     with pytest.raises(RateLimited):
@@ -230,7 +230,7 @@ def test_error_that_proves_that_nothing_was_obeyed_is_raised_without_a_look(plat
 # The key
 
 
-def test_key_refused_at_the_second_order_is_said_to_be_refused(platform_class):
+def test_start_401_to_resend_raises_authentication_error(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(9, cause=AuthenticationError("expired", status=401))
     with pytest.raises(AuthenticationError):
@@ -238,7 +238,7 @@ def test_key_refused_at_the_second_order_is_said_to_be_refused(platform_class):
     assert platform.starts == {"job": 2}
 
 
-def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused(platform_class):
+def test_start_401_to_request_and_check_raises_authentication_error(platform_class):
     platform = platform_class()
     refusal = AuthenticationError("expired", status=401)
     platform.fail["start"] = uncertain_times(1, cause=refusal, answer=StartAnswer.REFUSED)
@@ -249,7 +249,7 @@ def test_key_refused_to_the_order_and_to_looks_is_said_to_be_refused(platform_cl
     assert platform.count("check_started") == 1
 
 
-def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous(platform_class):
+def test_start_with_lost_answer_and_401_to_check_is_ambiguous(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.fail["check_started"] = lambda _: AuthenticationError("expired", status=401)
@@ -261,7 +261,7 @@ def test_key_that_expires_after_a_lost_order_leaves_it_ambiguous(platform_class)
 # Looks that fail
 
 
-def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once(platform_class):
+def test_start_is_ambiguous_at_once_if_checks_cannot_be_sent(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.fail["check_started"] = lambda _: TransportError("closed", request_sent=False, retryable=False)
@@ -270,7 +270,7 @@ def test_platform_that_cannot_be_asked_any_more_leaves_it_ambiguous_at_once(plat
     assert platform.count("check_started") == 1
 
 
-def test_looks_that_fail_prove_nothing(platform_class):
+def test_start_is_not_resent_if_all_checks_are_inconclusive(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1, cause=ServerError("no", status=500))
     platform.standings = [INCONCLUSIVE] * 10_000
@@ -279,7 +279,7 @@ def test_looks_that_fail_prove_nothing(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace(platform_class):
+def test_start_inconclusive_checks_are_repeated_beyond_grace(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [INCONCLUSIVE] * 6
@@ -287,7 +287,7 @@ def test_looks_that_fail_for_a_while_are_repeated_beyond_the_grace(platform_clas
     assert platform.starts == {"job": 2}
 
 
-def test_look_that_failed_last_is_no_agreement(platform_class):
+def test_start_is_not_resent_if_last_check_is_inconclusive(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     platform.standings = [UNSTARTED] * (len(CHECK_SCHEDULE) - 1) + [INCONCLUSIVE, RUNNING]
@@ -295,7 +295,7 @@ def test_look_that_failed_last_is_no_agreement(platform_class):
     assert platform.starts == {"job": 1}
 
 
-def test_no_grace_still_means_enough_looks(platform_class):
+def test_start_with_zero_grace_still_makes_all_checks(platform_class):
     platform = platform_class()
     platform.fail["start"] = uncertain_times(1)
     start(platform, execute_grace=0)
@@ -306,7 +306,7 @@ def test_no_grace_still_means_enough_looks(platform_class):
 # The table
 
 
-def test_every_answer_and_everything_shown_has_a_verdict():
+def test_start_verdicts_cover_every_answer_and_check_result():
     assert set(VERDICTS) == {(answer, shown) for answer in StartAnswer for shown in Shown}
     assert [pair for pair, verdict in VERDICTS.items() if verdict is Verdict.ORDER_AGAIN] == [
         (StartAnswer.LOST, Shown.NOT_STARTED)
@@ -316,7 +316,7 @@ def test_every_answer_and_everything_shown_has_a_verdict():
     ]
 
 
-def test_documentation_has_the_table_as_it_is():
+def test_start_verdicts_match_documentation():
     page = (Path(__file__).parents[2] / "docs" / "starting-a-job.md").read_text()
     header, *rows = re.findall(r"^\| (\w+) \| ([\w ]+) \| ([\w ]+) \|", page, re.MULTILINE)
     assert header == ("answer", "looks show", "then")

@@ -33,7 +33,7 @@ async def ticks(count=20):
         await asyncio.sleep(0)
 
 
-def test_every_row_has_one_outcome_with_its_index_and_key(platform_class):
+def test_stream_yields_one_outcome_per_row_with_index_and_key(platform_class):
     async def main():
         stream, watcher = stream_of(platform_class(), (JobRequest({"n": n}, key=f"k{n}") for n in range(57)))
         outcomes = [outcome async for outcome in stream]
@@ -44,7 +44,7 @@ def test_every_row_has_one_outcome_with_its_index_and_key(platform_class):
     run_virtual(main())
 
 
-def test_rows_may_be_async(platform_class):
+def test_stream_accepts_async_rows(platform_class):
     async def rows():
         for n in range(5):
             await asyncio.sleep(1)
@@ -57,7 +57,7 @@ def test_rows_may_be_async(platform_class):
     run_virtual(main())
 
 
-def test_no_rows_is_no_outcomes(platform_class):
+def test_stream_of_no_rows_yields_nothing(platform_class):
     async def main():
         stream, _ = stream_of(platform_class(), [])
         assert [outcome async for outcome in stream] == []
@@ -65,7 +65,7 @@ def test_no_rows_is_no_outcomes(platform_class):
     run_virtual(main())
 
 
-def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_read(platform_class):
+def test_stream_takes_rows_only_as_outcomes_are_read(platform_class):
     async def main():
         taken = []
 
@@ -85,7 +85,7 @@ def test_unread_outcomes_hold_their_slots_so_rows_are_taken_only_as_they_are_rea
     run_virtual(main())
 
 
-def test_one_bad_row_never_raises_and_its_outcome_carries_the_error(platform_class):
+def test_stream_bad_row_yields_outcome_with_error(platform_class):
     async def main():
         platform = platform_class()
         platform.fail["bind"] = lambda inputs: InvalidInputs(["bad"]) if inputs["n"] == 3 else None
@@ -102,7 +102,7 @@ def test_one_bad_row_never_raises_and_its_outcome_carries_the_error(platform_cla
     run_virtual(main())
 
 
-def test_a_row_that_is_no_row_is_an_outcome_too(platform_class):
+def test_stream_row_of_wrong_type_yields_outcome_with_error(platform_class):
     async def main():
         stream, _ = stream_of(platform_class(), [{"n": 0}, "not a row", {"n": 2}])
         outcomes = {outcome.index: outcome async for outcome in stream}
@@ -121,7 +121,7 @@ def test_a_row_that_is_no_row_is_an_outcome_too(platform_class):
         ServerError("down", status=502),
     ],
 )
-def test_what_dooms_every_row_raises_before_any_row_is_taken(error, platform_class):
+def test_stream_raises_error_of_open_before_taking_rows(error, platform_class):
     async def main():
         platform = platform_class()
         platform.fail["open"] = lambda _: error
@@ -137,7 +137,7 @@ def test_what_dooms_every_row_raises_before_any_row_is_taken(error, platform_cla
     run_virtual(main())
 
 
-def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there(platform_class):
+def test_stream_raises_401_midway_after_finished_outcomes(platform_class):
     async def main():
         platform = platform_class(step=0.1)
         refused = AuthenticationError("expired", status=401)
@@ -155,7 +155,7 @@ def test_a_key_that_is_refused_midway_raises_after_the_outcomes_that_were_there(
     run_virtual(main())
 
 
-def test_a_denied_row_later_on_is_that_rows_own_trouble(platform_class):
+def test_stream_403_of_one_row_fails_only_that_row(platform_class):
     async def main():
         platform = platform_class()
         denied = PermissionDenied("not this file", status=403)
@@ -167,7 +167,7 @@ def test_a_denied_row_later_on_is_that_rows_own_trouble(platform_class):
     run_virtual(main())
 
 
-def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises(platform_class):
+def test_stream_raises_error_of_row_source_after_running_jobs_end(platform_class):
     async def main():
         def rows():
             yield from numbered(3)
@@ -183,7 +183,7 @@ def test_a_source_that_breaks_lets_the_jobs_under_way_end_and_then_raises(platfo
     run_virtual(main())
 
 
-def test_a_bug_met_by_one_row_is_that_rows_outcome(platform_class):
+def test_stream_unexpected_exception_of_one_row_is_its_outcome(platform_class):
     async def main():
         platform = platform_class()
         platform.fail["create"] = lambda inputs: ZeroDivisionError("a bug") if inputs["n"] == 1 else None
@@ -196,7 +196,7 @@ def test_a_bug_met_by_one_row_is_that_rows_outcome(platform_class):
     run_virtual(main())
 
 
-def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end(platform_class):
+def test_stream_raises_unexpected_exception_of_open(platform_class):
     async def main():
         platform = platform_class()
         platform.fail["open"] = lambda _: ZeroDivisionError("a bug")
@@ -207,7 +207,7 @@ def test_a_bug_that_meets_the_stream_itself_is_raised_and_not_taken_for_the_end(
     run_virtual(main())
 
 
-def test_rows_from_a_generator_are_closed_with_the_stream(platform_class):
+def test_stream_close_closes_row_generators(platform_class):
     async def main():
         closed = []
 
@@ -233,7 +233,7 @@ def test_rows_from_a_generator_are_closed_with_the_stream(platform_class):
     run_virtual(main())
 
 
-def test_aclose_leaves_no_task_and_says_which_jobs_go_on(platform_class):
+def test_stream_aclose_stops_watching_and_lists_abandoned_jobs(platform_class):
     async def main():
         platform = platform_class(run_time=3600)
         stream, watcher = stream_of(platform, numbered(100), slots=10)
@@ -249,7 +249,7 @@ def test_aclose_leaves_no_task_and_says_which_jobs_go_on(platform_class):
     run_virtual(main())
 
 
-def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task(platform_class):
+def test_stream_left_by_break_without_context_manager_leaves_no_task(platform_class):
     async def main():
         async for _ in stream_of(platform_class(), numbered(100), slots=10)[0]:
             break
@@ -260,7 +260,7 @@ def test_break_out_of_the_loop_without_a_context_manager_leaves_no_task(platform
     run_virtual(main())
 
 
-def test_a_stream_never_read_starts_nothing(platform_class):
+def test_stream_never_read_starts_nothing(platform_class):
     async def main():
         platform = platform_class()
         stream, _ = stream_of(platform, numbered(3))
@@ -273,7 +273,7 @@ def test_a_stream_never_read_starts_nothing(platform_class):
     run_virtual(main())
 
 
-def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly(platform_class):
+def test_stream_closed_by_client_raises_in_reader(platform_class):
     async def main():
         stream, _ = stream_of(platform_class(run_time=3600), numbered(100))
         reader = asyncio.ensure_future(anext(stream))
@@ -285,7 +285,7 @@ def test_closed_by_the_client_the_reader_is_told_and_nothing_ends_quietly(platfo
     run_virtual(main())
 
 
-def test_closing_before_the_first_step_still_ends_the_reader(platform_class):
+def test_stream_abandoned_before_first_step_ends_reader(platform_class):
     async def main():
         stream, _ = stream_of(platform_class(), numbered(10))
         stream.pool.start()
@@ -303,7 +303,7 @@ def test_closing_before_the_first_step_still_ends_the_reader(platform_class):
     reads=st.integers(0, 60),
 )
 @settings(max_examples=40, deadline=None)
-def test_whatever_is_read_and_whenever_it_is_ended_slots_bound_and_nothing_is_left(rows, slots, bad, reads):
+def test_stream_bounds_slots_and_cleans_up_whenever_it_ends(rows, slots, bad, reads):
     async def main():
         platform = FakePlatform()
         platform.fail["prepare"] = lambda bound: ServerError("x", status=500) if bound["n"] in bad else None
@@ -324,7 +324,7 @@ def test_whatever_is_read_and_whenever_it_is_ended_slots_bound_and_nothing_is_le
     run_virtual(main())
 
 
-def test_the_status_of_an_outcome_is_the_platforms_word(platform_class):
+def test_stream_outcome_keeps_platforms_status_word(platform_class):
     async def main():
         platform = platform_class()
         platform.ends_as = JobStatus("FAILED", raw="stopped")

@@ -29,7 +29,7 @@ from opus_async.jobs.polling import MIN_INTERVAL, MIN_SAMPLES, PollSchedule, Run
 from opus_async.models import JobStatus
 
 
-def test_an_end_is_noticed_within_the_wanted_lag_of_an_unknown_workflow():
+def test_watcher_detects_end_within_lag_for_unknown_workflow():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -43,7 +43,7 @@ def test_an_end_is_noticed_within_the_wanted_lag_of_an_unknown_workflow():
     run_virtual(main())
 
 
-def test_once_learned_nobody_asks_before_the_quick_ones_end():
+def test_watcher_does_not_poll_before_learned_run_time():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -63,7 +63,7 @@ def test_once_learned_nobody_asks_before_the_quick_ones_end():
     run_virtual(main())
 
 
-def test_a_thousand_jobs_cost_workers_not_tasks_and_all_are_noticed():
+def test_watcher_handles_thousand_jobs_with_few_workers():
     async def main():
         opus = FakeOpus(latency=0.02)
         async with watching(opus, workers=32) as watcher:
@@ -82,7 +82,7 @@ def test_a_thousand_jobs_cost_workers_not_tasks_and_all_are_noticed():
     run_virtual(main())
 
 
-def test_a_crowd_of_an_unknown_workflow_is_asked_about_with_moderation():
+def test_watcher_limits_polls_of_many_jobs_of_unknown_workflow():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -98,7 +98,7 @@ def test_a_crowd_of_an_unknown_workflow_is_asked_about_with_moderation():
     run_virtual(main())
 
 
-def test_a_job_that_waits_for_a_person_is_asked_about_rarely_and_still_noticed():
+def test_watcher_polls_paused_job_rarely_and_detects_its_end():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -115,7 +115,7 @@ def test_a_job_that_waits_for_a_person_is_asked_about_rarely_and_still_noticed()
     run_virtual(main())
 
 
-def test_faults_on_the_way_are_waited_out_without_end():
+def test_watcher_waits_out_transient_faults_without_limit():
     async def main():
         opus = FakeOpus()
         lost = TransportError("reset", request_sent=True)
@@ -130,7 +130,7 @@ def test_faults_on_the_way_are_waited_out_without_end():
 
 
 @pytest.mark.parametrize("error", [NotFound("no such job", status=404), ProtocolError("not JSON")])
-def test_answers_that_make_no_sense_are_tolerated_for_a_while_only(error):
+def test_watcher_tolerates_nonsensical_answers_only_for_its_patience(error):
     async def main():
         opus = FakeOpus()
         opus.answers["short"] = [error] * 3
@@ -145,7 +145,7 @@ def test_answers_that_make_no_sense_are_tolerated_for_a_while_only(error):
     run_virtual(main())
 
 
-def test_a_platform_that_is_gone_is_waited_for_without_end_or_for_as_long_as_was_said():
+def test_watcher_waits_for_down_host_without_limit_unless_outage_is_set():
     down = HostDown("gone", host="operator.opus.com", seconds=120, request_sent=False)
 
     async def main():
@@ -169,7 +169,7 @@ def test_a_platform_that_is_gone_is_waited_for_without_end_or_for_as_long_as_was
         TransportError("too large", request_sent=True, retryable=False, obstacle=Obstacle.TOO_LARGE),
     ],
 )
-def test_answers_that_are_odd_for_one_job_alone_are_borne_for_half_a_minute(error):
+def test_watcher_gives_up_odd_answers_of_one_job_after_half_a_minute(error):
     async def main():
         opus = FakeOpus()
         opus.well = True
@@ -184,7 +184,7 @@ def test_answers_that_are_odd_for_one_job_alone_are_borne_for_half_a_minute(erro
 
 
 @pytest.mark.parametrize("error", [ServerError("down", status=500), RateLimited("slow", status=429)])
-def test_failures_of_one_job_alone_are_borne_for_as_long_as_an_outage(error):
+def test_watcher_gives_up_failures_of_one_job_after_outage_time(error):
     async def main():
         opus = FakeOpus()
         opus.well = True
@@ -198,7 +198,7 @@ def test_failures_of_one_job_alone_are_borne_for_as_long_as_an_outage(error):
     run_virtual(main())
 
 
-def test_web_pages_instead_of_answers_are_borne_for_as_long_as_an_outage():
+def test_watcher_gives_up_html_answers_after_outage_time():
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [ProtocolError("an HTML page")] * 1000
@@ -216,7 +216,7 @@ def test_web_pages_instead_of_answers_are_borne_for_as_long_as_an_outage():
     run_virtual(main())
 
 
-def test_one_denial_is_a_gateways_three_are_believed():
+def test_watcher_believes_401_after_three_in_a_row():
     async def main():
         opus = FakeOpus()
         denied = AuthenticationError("no", status=401)
@@ -243,7 +243,7 @@ def test_trap_13_an_unknown_status_is_watched_on_and_told():
     run_virtual(main())
 
 
-def test_wake_looks_at_once_also_when_a_look_is_under_way():
+def test_watcher_wake_polls_at_once_even_during_a_poll():
     async def main():
         opus = FakeOpus(latency=1.0)
         async with watching(opus) as watcher:
@@ -265,7 +265,7 @@ def test_wake_looks_at_once_also_when_a_look_is_under_way():
     run_virtual(main())
 
 
-def test_two_may_wait_for_the_same_job():
+def test_watcher_allows_two_waiters_for_one_job():
     async def main():
         opus = FakeOpus()
         opus.ends["1"] = now() + 5
@@ -283,7 +283,7 @@ def test_two_may_wait_for_the_same_job():
     run_virtual(main())
 
 
-def test_a_cancelled_wait_is_forgotten_and_the_last_one_sends_the_workers_home():
+def test_watcher_forgets_cancelled_wait_and_ends_idle_workers():
     async def main():
         opus = FakeOpus()
         opus.ends["1"] = now() + 3600
@@ -303,7 +303,7 @@ def test_a_cancelled_wait_is_forgotten_and_the_last_one_sends_the_workers_home()
     run_virtual(main())
 
 
-def test_closing_tells_those_who_wait_that_the_job_goes_on():
+def test_watcher_close_tells_waiters_that_job_goes_on():
     async def main():
         opus = FakeOpus()
         opus.ends["1"] = now() + 3600
@@ -318,7 +318,7 @@ def test_closing_tells_those_who_wait_that_the_job_goes_on():
     run_virtual(main())
 
 
-def test_a_bug_in_the_observer_reaches_those_who_wait():
+def test_watcher_passes_unexpected_exception_to_waiter():
     async def main():
         class Broken(FakeOpus):
             async def poll(self, workflow_id, remote_ids):
@@ -331,7 +331,7 @@ def test_a_bug_in_the_observer_reaches_those_who_wait():
     run_virtual(main())
 
 
-def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
+def test_watcher_unexpected_exception_of_one_job_spares_others():
     async def main():
         class Picky(FakeOpus):
             async def poll(self, workflow_id, remote_ids):
@@ -350,7 +350,7 @@ def test_a_bug_met_while_looking_at_one_job_leaves_the_others_alone():
     run_virtual(main())
 
 
-def test_what_can_never_be_otherwise_ends_the_wait_at_once():
+def test_watcher_ends_wait_at_once_on_permanent_error():
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [InvalidInputs(["no such id"])] * 3
@@ -362,7 +362,7 @@ def test_what_can_never_be_otherwise_ends_the_wait_at_once():
     run_virtual(main())
 
 
-def test_a_closed_watcher_watches_nothing_more():
+def test_watcher_after_close_raises():
     async def main():
         watcher = Watching(FakeOpus(), detect_lag=0.05, patience=10)
         await watcher.close()
@@ -372,7 +372,7 @@ def test_a_closed_watcher_watches_nothing_more():
     run_virtual(main())
 
 
-def test_an_observer_that_asks_about_many_is_asked_in_groups():
+def test_watcher_groups_jobs_into_batch_polls():
     async def main():
         class Grouped(FakeOpus):
             batch_size = 50
@@ -392,7 +392,7 @@ def test_an_observer_that_asks_about_many_is_asked_in_groups():
     run_virtual(main())
 
 
-def test_jobs_of_one_workflow_that_are_due_soon_ride_in_the_same_poll():
+def test_watcher_includes_jobs_due_soon_in_same_poll():
     async def main():
         class Grouped(FakeOpus):
             batch_size = 50
@@ -424,7 +424,7 @@ def test_jobs_of_one_workflow_that_are_due_soon_ride_in_the_same_poll():
     waiting=st.none() | st.floats(0, 1e6),
     lag=st.floats(0.001, 10),
 )
-def test_an_interval_is_never_shorter_than_the_floor_and_always_finite(age, samples, crowd, waiting, lag):
+def test_poll_schedule_interval_is_finite_and_above_minimum(age, samples, crowd, waiting, lag):
     times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
@@ -435,7 +435,7 @@ def test_an_interval_is_never_shorter_than_the_floor_and_always_finite(age, samp
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=600))
 @settings(max_examples=50)
-def test_run_times_remember_the_newest_and_order_them(samples):
+def test_run_time_stats_keep_newest_samples_in_order(samples):
     times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
@@ -449,7 +449,7 @@ BAD_ENDS = [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT]
 
 
 @pytest.mark.parametrize("bad", BAD_ENDS)
-def test_bad_end_is_believed_when_a_second_look_a_moment_later_agrees(bad):
+def test_watcher_believes_bad_end_confirmed_by_second_poll(bad):
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [bad, bad]
@@ -464,7 +464,7 @@ def test_bad_end_is_believed_when_a_second_look_a_moment_later_agrees(bad):
 
 
 @pytest.mark.parametrize("bad", BAD_ENDS)
-def test_bad_end_that_a_second_look_does_not_show_is_none(bad):
+def test_watcher_drops_bad_end_not_shown_by_second_poll(bad):
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [bad, JobStatus.IN_PROGRESS, bad]
@@ -478,7 +478,7 @@ def test_bad_end_that_a_second_look_does_not_show_is_none(bad):
     run_virtual(main())
 
 
-def test_bad_end_is_not_confirmed_by_a_look_that_failed():
+def test_watcher_bad_end_is_not_confirmed_by_failed_poll():
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, ServerError("no", status=502), JobStatus.COMPLETED]
@@ -488,7 +488,7 @@ def test_bad_end_is_not_confirmed_by_a_look_that_failed():
     run_virtual(main())
 
 
-def test_bad_ends_that_never_agree_are_believed_in_the_end():
+def test_watcher_believes_disagreeing_bad_ends_after_a_few_polls():
     async def main():
         opus = FakeOpus()
         opus.answers["1"] = [JobStatus.FAILED, JobStatus.CANCELLED] * 50
@@ -499,7 +499,7 @@ def test_bad_ends_that_never_agree_are_believed_in_the_end():
     run_virtual(main())
 
 
-def test_good_end_needs_no_second_look():
+def test_watcher_believes_good_end_without_second_poll():
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -513,7 +513,7 @@ def test_good_end_needs_no_second_look():
 
 
 @pytest.mark.parametrize("run_time", [0.0, 0.3, 7.0, 61.0])
-def test_watcher_lag_bound_holds_the_true_lag(run_time):
+def test_watcher_lag_bound_covers_true_lag(run_time):
     async def main():
         opus = FakeOpus()
         async with watching(opus) as watcher:
@@ -529,7 +529,7 @@ def test_watcher_lag_bound_holds_the_true_lag(run_time):
     run_virtual(main())
 
 
-def test_watcher_lag_of_a_job_that_may_have_ended_before_has_no_bound_until_it_is_seen_running():
+def test_watcher_lag_has_no_bound_until_job_is_seen_running():
     async def main():
         opus = FakeOpus()
         opus.ends["later"] = now() + 5
@@ -541,7 +541,7 @@ def test_watcher_lag_of_a_job_that_may_have_ended_before_has_no_bound_until_it_i
     run_virtual(main())
 
 
-def test_watcher_polls_name_the_job_of_whoever_waits():
+def test_watcher_polls_carry_context_of_waiting_job():
     named = {}
 
     class NamingOpus(FakeOpus):

@@ -63,14 +63,14 @@ async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):
     return sum(opus.asked[str(number)] for number in range(count)) / count
 
 
-def test_with_calls_that_arrive_there_is_about_one_look_per_job():
+def test_watcher_polls_about_once_per_job_if_callbacks_arrive():
     opus = CallingOpus()
     looks = run_virtual(crowd(opus))
     assert looks < 1.6
     assert max(opus.late) < 0.1
 
 
-def test_that_holds_for_quick_and_for_uneven_jobs():
+def test_watcher_polls_little_for_quick_or_uneven_jobs_with_callbacks():
     drawn = random.Random(1)
     for seconds in (lambda: 0.6, lambda: drawn.uniform(1, 120), lambda: 7200.0):
         opus = CallingOpus()
@@ -78,7 +78,7 @@ def test_that_holds_for_quick_and_for_uneven_jobs():
         assert max(opus.late) < 0.1
 
 
-def test_without_any_call_jobs_are_found_as_if_none_had_been_promised():
+def test_watcher_detects_ends_if_no_callback_ever_comes():
     silent = CallingOpus(call_after=lambda name: None)
     run_virtual(crowd(silent))
     first, later = sorted(silent.late[:100]), silent.late[100:]
@@ -86,7 +86,7 @@ def test_without_any_call_jobs_are_found_as_if_none_had_been_promised():
     assert max(later) <= 2 * 0.05 * 60 + 0.2
 
 
-def test_a_lost_call_is_made_good_by_a_look():
+def test_watcher_detects_end_after_lost_callback():
     def lost(name):
         return None if int(name) % 10 == 9 else 0.02
 
@@ -96,19 +96,19 @@ def test_a_lost_call_is_made_good_by_a_look():
     assert max(opus.late) < 0.25 * 60 + 1
 
 
-def test_a_call_before_the_end_changes_nothing_but_that_job_is_asked_as_usual():
+def test_watcher_detects_end_after_premature_callback():
     opus = CallingOpus(call_after=lambda name: [-30.0])
     run_virtual(crowd(opus))
     assert max(opus.late) <= 2 * 0.05 * 60 + 0.2
 
 
-def test_a_call_that_comes_too_early_and_then_again_wakes_both_times():
+def test_watcher_detects_end_by_second_callback_after_premature_one():
     opus = CallingOpus(call_after=lambda name: [-30.0, 0.02])
     run_virtual(crowd(opus))
     assert max(opus.late) < 0.1
 
 
-def test_calls_that_stop_are_noticed_and_calls_that_begin_are_too():
+def test_watcher_adapts_if_callbacks_stop_or_begin():
     stopped = CallingOpus(call_after=lambda name: 0.02 if int(name) < 200 else None)
     run_virtual(crowd(stopped, count=600))
     assert max(stopped.late[-100:]) <= 2 * 0.05 * 60 + 0.2
@@ -117,7 +117,7 @@ def test_calls_that_stop_are_noticed_and_calls_that_begin_are_too():
     assert sum(begun.asked[str(number)] for number in range(500, 600)) / 100 < 2
 
 
-def test_a_quick_jobs_call_may_outrun_the_watch():
+def test_watcher_uses_callback_that_came_before_the_wait():
     async def main():
         opus = CallingOpus(call_after=lambda name: None)
         async with watching(opus) as watcher:
@@ -129,7 +129,7 @@ def test_a_quick_jobs_call_may_outrun_the_watch():
     run_virtual(main())
 
 
-def test_calls_about_jobs_that_nobody_waits_for_are_forgotten():
+def test_watcher_bounds_memory_of_callbacks_without_waiter():
     async def main():
         async with watching(FakeOpus()) as watcher:
             for number in range(EARLY_CALLBACKS * 3):
@@ -139,7 +139,7 @@ def test_calls_about_jobs_that_nobody_waits_for_are_forgotten():
     run_virtual(main())
 
 
-def test_a_call_during_a_look_is_followed_by_another_look():
+def test_watcher_polls_again_after_callback_during_poll():
     async def main():
         opus = CallingOpus(latency=1.0, call_after=lambda name: [0.5])
         async with watching(opus) as watcher:
@@ -154,7 +154,7 @@ def test_a_call_during_a_look_is_followed_by_another_look():
     run_virtual(main())
 
 
-def test_the_run_time_learned_from_a_call_is_the_run_time():
+def test_watcher_learns_run_time_from_callback():
     async def main():
         opus = CallingOpus()
         async with watching(opus) as watcher:
@@ -165,7 +165,7 @@ def test_the_run_time_learned_from_a_call_is_the_run_time():
     run_virtual(main())
 
 
-def test_a_parked_job_is_asked_about_rarely_and_woken_by_its_call():
+def test_watcher_polls_paused_job_rarely_and_wakes_on_callback():
     async def main():
         opus = CallingOpus(call_after=lambda name: 0.02)
         opus.answers["1"] = [JobStatus.WAITING] * 1000
@@ -184,7 +184,7 @@ def test_a_parked_job_is_asked_about_rarely_and_woken_by_its_call():
 
 
 @given(told=st.lists(st.booleans(), max_size=60))
-def test_calls_are_relied_on_by_the_newest_ends(told):
+def test_callback_trust_follows_newest_ends(told):
     calls = CallbackTrust()
     for each in told:
         calls.learn(told=each)
@@ -200,7 +200,7 @@ def test_calls_are_relied_on_by_the_newest_ends(told):
     crowd=st.integers(1, 60),
     waiting=st.none() | st.floats(0, 1e6),
 )
-def test_a_rest_is_never_short_and_never_endless(age, samples, lag, crowd, waiting):
+def test_poll_schedule_interval_with_callback_is_bounded(age, samples, lag, crowd, waiting):
     times = RunTimeStats()
     for sample in samples:
         times.learn(sample)
@@ -215,20 +215,20 @@ def test_a_rest_is_never_short_and_never_endless(age, samples, lag, crowd, waiti
         assert min(FIRST_POLL_UNKNOWN, MAX_INTERVAL) <= rest <= MAX_INTERVAL
 
 
-def test_scouts_that_learn_nothing_are_relieved():
+def test_watcher_replaces_scouts_misled_by_early_callbacks():
     opus = CallingOpus(call_after=lambda name: [-50.0] if int(name) < 10 else None)
     run_virtual(crowd(opus, count=60, at_once=60))
     assert max(opus.late) < 60
 
 
-def test_jobs_of_very_different_length_started_together_need_few_looks():
+def test_watcher_polls_little_for_jobs_of_different_length_started_together():
     drawn = random.Random(2)
     opus = CallingOpus()
     assert run_virtual(crowd(opus, count=100, at_once=100, seconds=lambda: drawn.uniform(10, 20))) < 1.6
     assert max(opus.late) < 0.1
 
 
-def test_a_call_a_little_ahead_of_the_status_costs_a_little():
+def test_watcher_polls_little_more_if_callback_precedes_status():
     for seconds in (60.0, 7200.0):
         ahead = CallingOpus(call_after=lambda name: [-0.3])
         looks = run_virtual(crowd(ahead, seconds=lambda seconds=seconds: seconds))
@@ -236,14 +236,14 @@ def test_a_call_a_little_ahead_of_the_status_costs_a_little():
         assert looks < 6  # three more than with a call in time
 
 
-def test_one_run_that_took_days_does_not_make_the_others_wait():
+def test_watcher_lag_is_not_raised_by_one_run_that_took_days():
     drawn = iter([60.0] * 9 + [259_200.0] + [60.0] * 60)
     opus = CallingOpus(call_after=lambda name: None if int(name) == 50 else 0.02)
     run_virtual(crowd(opus, count=60, at_once=1, seconds=lambda: next(drawn)))
     assert max(opus.late) < 4 * 60
 
 
-def test_a_time_that_a_person_took_teaches_nothing_also_when_the_job_went_on_afterwards():
+def test_watcher_does_not_learn_run_time_of_job_that_was_paused():
     async def main():
         opus = CallingOpus()
         opus.answers["1"] = [JobStatus.WAITING] * 30 + [JobStatus.IN_PROGRESS] * 2
@@ -254,7 +254,7 @@ def test_a_time_that_a_person_took_teaches_nothing_also_when_the_job_went_on_aft
     run_virtual(main())
 
 
-def test_watcher_end_that_a_callback_told_says_so():
+def test_watcher_reports_callback_as_source_of_end():
     async def main():
         opus = CallingOpus()
         async with watching(opus) as watcher:

@@ -37,14 +37,14 @@ def invoices() -> Binding:
         ("DUE DATE", "Due date", "display name in another case"),
     ],
 )
-def test_a_column_binds_by_variable_display_name_and_display_name_in_any_case(invoices, column, name, how):
+def test_binding_matches_column_by_variable_or_display_name_in_any_case(invoices, column, name, how):
     bound = invoices.column(column)
     assert bound.input.display_name == name
     assert bound.bound_by == how
     assert bound.problem is bound.warning is None
 
 
-def test_a_reserved_word_yields_to_an_exact_name_and_beats_a_name_in_another_case():
+def test_binding_reserved_word_yields_to_exact_name_and_beats_other_case():
     binding = Binding(workflow(given("title"), given("Key"), given("x", variable="description")))
     assert binding.column("title").input.display_name == "title"
     assert binding.column("description").input.display_name == "x"
@@ -54,12 +54,12 @@ def test_a_reserved_word_yields_to_an_exact_name_and_beats_a_name_in_another_cas
     assert binding.column("Title").input.display_name == "title"
 
 
-def test_a_variable_name_beats_a_display_name():
+def test_binding_prefers_variable_name_over_display_name():
     binding = Binding(workflow(given("b", variable="a"), given("a", variable="c")))
     assert binding.column("a").input.display_name == "b"
 
 
-def test_map_renames_ignores_and_reaches_reserved_words():
+def test_binding_map_renames_ignores_and_reaches_reserved_words():
     binding = Binding(INVOICES, columns={"Nr": "number", "Number": "", "Subject": "title"})
     assert binding.column("Nr").input.display_name == "Number"
     assert binding.column("Number").ignored
@@ -80,13 +80,13 @@ def test_map_renames_ignores_and_reaches_reserved_words():
         ({"title": "Invoice {}"}, "nothing between two braces"),
     ],
 )
-def test_options_that_fit_nothing_are_refused_at_once(options, told):
+def test_binding_refuses_options_that_fit_nothing(options, told):
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, **options)
     assert told in str(refused.value)
 
 
-def test_a_display_name_of_two_inputs_is_a_question_for_the_user():
+def test_binding_refuses_display_name_shared_by_two_inputs():
     with pytest.raises(ManifestError, match="display name of 2 inputs"):
         Binding(TWINS, constants={"Amount": "1"})
     with pytest.raises(ManifestError, match="display name of 2 inputs"):
@@ -101,7 +101,7 @@ def test_a_display_name_of_two_inputs_is_a_question_for_the_user():
     assert Binding(TWINS, columns={"Amount": "gross"}).column("Amount").input.variable_name == "gross"
 
 
-def test_a_column_like_an_input_that_nothing_fills_is_an_error_with_its_fix(invoices):
+def test_binding_refuses_misspelt_column_of_unfilled_input_with_fix(invoices):
     [bound, _] = invoices.table(["Documnet", "Number"])
     assert bound.problem == "column 'Documnet' fills no input, and nothing fills 'Document'"
     assert bound.suggestion == "--map Documnet=Document, or --map Documnet= to leave the column out"
@@ -109,7 +109,7 @@ def test_a_column_like_an_input_that_nothing_fills_is_an_error_with_its_fix(invo
         invoices.check(["Due dat"])
 
 
-def test_a_column_like_an_input_that_something_fills_is_left_out_with_a_warning(invoices):
+def test_binding_warns_of_column_similar_to_filled_input(invoices):
     bound = invoices.table(["Document", "Documents"])[1]
     assert bound.problem is None
     assert bound.warning == "column 'Documents' fills no input and is left out"
@@ -119,7 +119,7 @@ def test_a_column_like_an_input_that_something_fills_is_left_out_with_a_warning(
     invoices.check(["Document", "Documents", "Remark"])
 
 
-def test_two_columns_of_one_input_are_an_error(invoices):
+def test_binding_refuses_two_columns_for_one_input(invoices):
     with pytest.raises(ManifestError) as refused:
         invoices.check(["Number", "number"])
     assert "columns 'Number' and 'number' both fill 'Number': --map Number= or --map number=" in str(
@@ -129,7 +129,7 @@ def test_two_columns_of_one_input_are_an_error(invoices):
         requested(invoices, {"Number": "1", "number": "2"})
 
 
-def test_a_required_input_that_nothing_fills_is_an_error_of_the_whole():
+def test_binding_refuses_required_input_that_nothing_fills():
     binding = Binding(workflow(given("Text", nullable=False), given("Number")))
     with pytest.raises(ManifestError) as refused:
         binding.check(["Number"])
@@ -138,7 +138,7 @@ def test_a_required_input_that_nothing_fills_is_an_error_of_the_whole():
     Binding(binding.workflow, constants={"Text": "the same"}).check(["Number"])
 
 
-def test_a_column_like_a_required_input_is_told_once():
+def test_binding_reports_column_similar_to_required_input_once():
     binding = Binding(workflow(given("Text", nullable=False)))
     assert len([problem for problem in binding.problems(["Txt"]) if problem.is_error]) == 1
 
@@ -152,13 +152,13 @@ def test_a_column_like_a_required_input_is_told_once():
         ({"description": "Nr. {Numbr}"}, "--description names the column 'Numbr'"),
     ],
 )
-def test_options_that_name_a_column_which_is_not_there(options, told):
+def test_binding_refuses_options_that_name_missing_column(options, told):
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, **options).check(["Number"])
     assert f"{told}, which the manifest does not have: did you mean 'Number'?" in str(refused.value)
 
 
-def test_the_key_column_can_be_an_input_or_nothing_else():
+def test_binding_key_column_may_also_be_an_input():
     both = Binding(INVOICES, key="Number")
     assert both.column("Number").is_key
     assert both.column("Number").input.display_name == "Number"
@@ -169,7 +169,7 @@ def test_the_key_column_can_be_an_input_or_nothing_else():
     assert "--key names 'Customer'" in alone.column("key").warning
 
 
-def test_columns_without_end_are_no_table(invoices):
+def test_binding_refuses_more_than_10000_columns(invoices):
     with pytest.raises(ManifestError, match="more than 10,000 different columns"):
         for number in range(10_001):
             invoices.column(f"c{number}")
@@ -178,7 +178,7 @@ def test_columns_without_end_are_no_table(invoices):
 # Folders
 
 
-def test_a_folders_files_go_to_the_only_input_that_takes_files():
+def test_binding_of_folder_fills_the_only_file_input():
     binding = Binding(workflow(given("Number"), given("Document", "file")), folder=True)
     bound = binding.column("file")
     assert bound.input.display_name == "Document"
@@ -186,7 +186,7 @@ def test_a_folders_files_go_to_the_only_input_that_takes_files():
     assert requested(binding, {"file": "a.pdf"}) == {"Document": BASE / "a.pdf"}
 
 
-def test_a_folder_for_several_inputs_of_files_shows_what_to_type():
+def test_binding_of_folder_refuses_several_file_inputs_with_fix():
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, folder=True).check(["file"])
     assert "several inputs take files: 'Document', 'Pages', 'Scans'" in str(refused.value)
@@ -195,18 +195,18 @@ def test_a_folder_for_several_inputs_of_files_shows_what_to_type():
     assert requested(chosen, {"file": "a.pdf"}) == {"Pages": [BASE / "a.pdf"]}
 
 
-def test_an_input_that_set_fills_is_no_choice_for_a_folder():
+def test_binding_of_folder_ignores_file_input_filled_by_constant():
     two = workflow(given("Document", "file"), given("Policy", "file"))
     binding = Binding(two, folder=True, constants={"Policy": "policy.pdf"})
     assert binding.column("file").input.display_name == "Document"
 
 
-def test_a_folder_for_a_workflow_without_files_is_refused():
+def test_binding_of_folder_refuses_workflow_without_file_input():
     with pytest.raises(ManifestError, match="no input takes a file"):
         Binding(workflow(given("Number")), folder=True).check(["file"])
 
 
-def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
+def test_binding_of_folder_takes_file_names_literally(tmp_path):
     binding = Binding(INVOICES, folder=True, columns={"file": "Pages"})
     for name in ("a; b.pdf", "[1].pdf", " c.pdf", "*.pdf", "https:\\x.pdf"):
         expanded = binding.expand_globs({"file": name}, tmp_path)
@@ -244,7 +244,7 @@ def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
         ("Client", '{"id": 7}', '{"id": 7}'),
     ],
 )
-def test_what_a_cell_means_for_its_input(invoices, column, cell, value):
+def test_binding_converts_cell_for_input_type(invoices, column, cell, value):
     assert requested(invoices, {column: cell}) == {column: value}
 
 
@@ -252,7 +252,7 @@ def test_what_a_cell_means_for_its_input(invoices, column, cell, value):
     ("column", "cell", "told"),
     [("Lines", "1; two", "'two'"), ("Lines", "1; true", "'true'"), ("Checks", "true; maybe", "'maybe'")],
 )
-def test_items_of_another_type_are_refused_with_their_column(invoices, column, cell, told):
+def test_binding_refuses_list_items_of_another_type(invoices, column, cell, told):
     with pytest.raises(InvalidInputs) as refused:
         requested(invoices, {column: cell})
     assert f"column '{column}'" in refused.value.problems[0]
@@ -274,20 +274,20 @@ def test_items_of_another_type_are_refused_with_their_column(invoices, column, c
         ("Labels", ("a", "b"), ["a", "b"]),
     ],
 )
-def test_expanded_cells_are_json_without_loss(invoices, column, cell, kept):
+def test_binding_expand_converts_cells_to_json_without_loss(invoices, column, cell, kept):
     expanded = invoices.expand_globs({column: cell}, BASE)
     assert expanded == {column: kept}
     assert json.loads(json.dumps(expanded)) == expanded
 
 
 @pytest.mark.parametrize("cell", [float("nan"), Decimal("Infinity"), b"bytes", {"a": object()}])
-def test_what_json_cannot_hold_is_refused_in_a_column_that_counts_and_dropped_elsewhere(invoices, cell):
+def test_binding_expand_refuses_non_json_value_only_in_bound_column(invoices, cell):
     with pytest.raises(InvalidInputs, match="column 'Amount' holds"):
         invoices.expand_globs({"Amount": cell}, BASE)
     assert invoices.expand_globs({"Remark": cell, "Number": "7"}, BASE) == {"Number": "7"}
 
 
-def test_a_cell_nested_without_end_is_refused(invoices):
+def test_binding_expand_refuses_deeply_nested_cell(invoices):
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
@@ -329,17 +329,17 @@ def documents(tmp_path) -> Path:
         ("docs/missing.pdf", ["docs/missing.pdf"]),
     ],
 )
-def test_patterns_become_lists_of_files_in_the_order_of_a_person(invoices, documents, pattern, found):
+def test_binding_expand_sorts_pattern_matches_naturally(invoices, documents, pattern, found):
     assert invoices.expand_globs({"Pages": pattern}, documents) == {"Pages": found}
 
 
-def test_absolute_patterns_stay_absolute(invoices, documents):
+def test_binding_expand_keeps_absolute_patterns_absolute(invoices, documents):
     whole = [str(documents / f"docs/page {number}.pdf") for number in (1, 2)]
     assert invoices.expand_globs({"Pages": f"{documents}/docs/page ?.pdf"}, documents)["Pages"] == whole
     assert invoices.expand_globs({"Pages": f"{documents}/d*/page ?.pdf"}, documents)["Pages"] == whole
 
 
-def test_a_pattern_for_one_file_must_match_one(invoices, documents):
+def test_binding_expand_needs_one_match_for_single_file_input(invoices, documents):
     assert invoices.expand_globs({"Document": "docs/y*"}, documents) == {"Document": "docs/y.txt"}
     with pytest.raises(InvalidInputs, match=r"'docs/page\*' for one file, and 3 files match"):
         invoices.expand_globs({"Document": "docs/page*"}, documents)
@@ -347,7 +347,7 @@ def test_a_pattern_for_one_file_must_match_one(invoices, documents):
 
 @pytest.mark.parametrize("column", ["Document", "Pages"])
 @pytest.mark.parametrize("pattern", ["docs/*.png", "nowhere/*.pdf", "no*/x.pdf", "docs/[z].pdf"])
-def test_a_pattern_that_matches_nothing_names_column_and_pattern(invoices, documents, column, pattern):
+def test_binding_expand_names_column_and_pattern_without_matches(invoices, documents, column, pattern):
     with pytest.raises(InvalidInputs) as refused:
         invoices.expand_globs({column: pattern}, documents)
     assert (
@@ -355,14 +355,14 @@ def test_a_pattern_that_matches_nothing_names_column_and_pattern(invoices, docum
     )
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_itself(invoices, documents):
+def test_binding_expand_takes_existing_file_named_like_pattern_literally(invoices, documents):
     (documents / "scan[1].pdf").touch()
     (documents / "scan1.pdf").touch()
     assert invoices.expand_globs({"Document": "scan[1].pdf"}, documents) == {"Document": "scan[1].pdf"}
     assert invoices.expand_globs({"Pages": "scan[1].pdf"}, documents) == {"Pages": ["scan[1].pdf"]}
 
 
-def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
+def test_globs_list_changed_folder_again(tmp_path):
     globs = Globs()
     (tmp_path / "a1.pdf").touch()
     os.utime(tmp_path, (1, 1))  # long ago: the listing is kept
@@ -373,13 +373,13 @@ def test_a_folder_is_listed_again_when_it_has_changed(tmp_path):
     assert globs.expand("a*.pdf", tmp_path) == ["a1.pdf", "a2.pdf", "a3.pdf"]
 
 
-def test_expanding_what_is_expanded_changes_nothing(invoices, documents):
+def test_binding_expand_is_idempotent(invoices, documents):
     cells = {"Pages": "docs/page*.pdf", "Document": "docs/y*", "Labels": "a; b", "Due date": date(2025, 1, 1)}
     once = invoices.expand_globs(cells, documents)
     assert invoices.expand_globs(once, documents) == once
 
 
-def test_the_files_of_a_row_in_the_order_of_its_columns(documents, monkeypatch):
+def test_binding_files_follow_column_order_then_constants(documents, monkeypatch):
     monkeypatch.chdir(documents)
     binding = Binding(INVOICES, constants={"Scans": "docs/y.txt"})
     cells = binding.expand_globs(
@@ -393,13 +393,13 @@ def test_the_files_of_a_row_in_the_order_of_its_columns(documents, monkeypatch):
 # Constants
 
 
-def test_a_cell_wins_over_a_constant_and_an_empty_one_does_not():
+def test_binding_prefers_cell_over_constant_unless_missing():
     binding = Binding(INVOICES, constants={"Amount": "0.5", "Labels": "a; b"})
     assert requested(binding, {"Amount": "0.8"}) == {"Amount": "0.8", "Labels": ["a", "b"]}
     assert requested(binding, {}) == {"Amount": "0.5", "Labels": ["a", "b"]}
 
 
-def test_files_of_constants_start_at_the_current_folder_and_can_be_bound_again_elsewhere(
+def test_binding_constant_files_are_relative_to_current_folder_and_rebindable(
     documents, monkeypatch, tmp_path_factory
 ):
     monkeypatch.chdir(documents)
@@ -413,7 +413,7 @@ def test_files_of_constants_start_at_the_current_folder_and_can_be_bound_again_e
     assert requested(again, {})["Document"] == documents / "docs/y.txt"
 
 
-def test_a_constant_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatch):
+def test_binding_refuses_constant_pattern_without_matches(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ManifestError, match="--set 'Pages' has the pattern"):
         Binding(INVOICES, constants={"Pages": "*.pdf"})
@@ -435,7 +435,7 @@ def test_a_constant_pattern_that_matches_nothing_is_refused(tmp_path, monkeypatc
         ("{Missing}", None),
     ],
 )
-def test_title_templates(template, title):
+def test_binding_title_template_formats_cells_key_and_index(template, title):
     binding = Binding(INVOICES, title=template, description=template)
     cells = {
         "Number": "17",
@@ -451,24 +451,24 @@ def test_title_templates(template, title):
 @pytest.mark.parametrize(
     "template", ["{Number.__class__}", "{Number[0]}", "{Number!r}", "{Number:>9}", "{0}"]
 )
-def test_templates_look_nothing_up_but_columns(template):
+def test_binding_title_template_looks_up_columns_only(template):
     binding = Binding(INVOICES, title=template)
     with pytest.raises(ManifestError, match="--title names the column"):
         binding.check(["Number"])
     assert binding.request({"Number": "7"}, index=0, key="k", base=BASE).title is None
 
 
-def test_names_that_every_row_has_need_no_column():
+def test_binding_title_template_may_use_key_index_and_row():
     Binding(INVOICES, title="{key} {index} {row} {NUMBER}").check(["Number"])
 
 
-def test_a_title_of_its_own_wins_over_the_template():
+def test_binding_title_cell_wins_over_template():
     binding = Binding(INVOICES, title="Invoice {Number}")
     assert binding.request({"title": "Mine {Number}"}, index=0, key="k", base=BASE).title == "Mine {Number}"
     assert binding.request({"title": " ", "Number": 7}, index=0, key="k", base=BASE).title == "Invoice 7"
 
 
-def test_a_title_is_fit_to_be_sent():
+def test_binding_title_is_encodable():
     title = (
         Binding(INVOICES, title="{file}").request({"file": "\udcff.pdf"}, index=0, key="k", base=BASE).title
     )
@@ -476,14 +476,14 @@ def test_a_title_is_fit_to_be_sent():
     assert title.encode()
 
 
-def test_key_timeout_and_version_go_along():
+def test_binding_request_carries_key_timeout_and_version():
     binding = Binding(INVOICES, timeout=60, version_number=3, version_id="v")
     request = binding.request({"Number": "7", "key": "in the row"}, index=0, key="given", base=BASE)
     assert (request.key, request.timeout, request.version_number, request.version_id) == ("given", 60, 3, "v")
     assert request.title is request.description is None
 
 
-def test_no_message_shows_the_query_of_a_url():
+def test_binding_errors_hide_url_query():
     with pytest.raises(ManifestError) as refused:
         Binding(INVOICES, constants={"https://x.example/y?X-Amz-Signature=abc": "1"})
     assert "abc" not in str(refused.value)

@@ -87,14 +87,14 @@ def with_told_size(path: Path, part: str, size: int) -> Path:
     return path
 
 
-def test_a_workbook_whose_texts_unpack_to_gigabytes_is_refused_by_the_sizes_it_tells(read, tmp_path):
+def test_xlsx_bomb_of_shared_strings_is_refused_by_declared_size(read, tmp_path):
     text = b"<si><t>" + b"a" * MIB + b"</t></si>"
     told = read(workbook(tmp_path, texts=(text for _ in range(250))))
     assert "unpacks to 250 MiB" in told["error"]
     assert told["peak"] < 150
 
 
-def test_a_workbook_that_lies_about_the_size_of_a_part_is_refused(read, tmp_path):
+def test_xlsx_bomb_with_false_part_size_is_refused(read, tmp_path):
     text = b"<si><t>" + b"a" * MIB + b"</t></si>"
     path = workbook(tmp_path, texts=(text for _ in range(250)))
     told = read(with_told_size(path, TEXTS, 5000))
@@ -102,13 +102,13 @@ def test_a_workbook_that_lies_about_the_size_of_a_part_is_refused(read, tmp_path
     assert told["peak"] < 150
 
 
-def test_a_workbook_of_countless_parts_is_refused_by_the_size_of_its_directory(read, tmp_path):
+def test_xlsx_bomb_of_many_parts_is_refused_by_directory_size(read, tmp_path):
     told = read(workbook(tmp_path, more=[(f"xl/part{number}.xml", b"") for number in range(35_000)]))
     assert "too many parts" in told["error"]
     assert told["peak"] < 200
 
 
-def test_a_workbook_whose_cells_repeat_one_long_text_is_refused(read, tmp_path):
+def test_xlsx_bomb_of_cells_repeating_long_text_is_refused(read, tmp_path):
     cells = (b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (row, row) for row in range(2, 3002))
     texts = (b"<si><t>" + b"a" * MIB + b"</t></si>",)
     told = read(workbook(tmp_path, (TABLE[0], *cells), texts))
@@ -132,13 +132,13 @@ def test_a_workbook_whose_cells_repeat_one_long_text_is_refused(read, tmp_path):
         b'<row r="4000000"><c r="B4000000"><v>1</v></c></row>',
     ],
 )
-def test_a_cell_in_a_far_corner_is_found_however_its_place_is_written(read, tmp_path, cell):
+def test_xlsx_bomb_of_far_cell_is_refused_in_any_spelling(read, tmp_path, cell):
     told = read(workbook(tmp_path, (*TABLE, cell)))
     assert "reaches to" in told["error"] or "cannot be read as a workbook" in told["error"]
     assert told["peak"] < 150
 
 
-def test_cells_without_a_place_stand_behind_one_another(read, tmp_path):
+def test_xlsx_cells_without_reference_follow_one_another(read, tmp_path):
     rows = (b"<row><c><v>%d</v></c><c><v>2</v></c></row>" % number for number in range(5_000))
     told = read(workbook(tmp_path, (b'<row r="1"><c r="A1" t="str"><v>a</v></c></row>', *rows)))
     assert (
@@ -147,7 +147,7 @@ def test_cells_without_a_place_stand_behind_one_another(read, tmp_path):
 
 
 @pytest.mark.long
-def test_a_sheet_at_the_bound_is_read_within_the_memory_that_is_stated(read, tmp_path):
+def test_xlsx_sheet_at_size_limit_is_read_within_stated_memory(read, tmp_path):
     names = [bytes([letter]) for letter in range(ord("A"), ord("A") + 20)]
     head = b"".join(b'<c r="%s1" t="str"><v>%s</v></c>' % (name, name) for name in names)
     rows = (
@@ -162,7 +162,7 @@ def test_a_sheet_at_the_bound_is_read_within_the_memory_that_is_stated(read, tmp
 
 
 @pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels"])
-def test_a_workbook_with_a_huge_list_of_its_parts_is_refused(read, tmp_path, part):
+def test_xlsx_bomb_of_huge_part_list_is_refused(read, tmp_path, part):
     padded = STRUCTURE[part].replace("</", "<x/>" * 2 * MIB + "</", 1)
     told = read(workbook(tmp_path, more=[(part, padded)]))
     assert "cannot be read as a workbook" in told["error"]
@@ -173,7 +173,7 @@ def test_a_workbook_with_a_huge_list_of_its_parts_is_refused(read, tmp_path, par
 @pytest.mark.parametrize(
     "piece", [b'<c t="e">', b"<c ", b"<c><f>", b'<row hidden="', b"<mergeCell ", b'<c r="', b"<", b"a"]
 )
-def test_a_sheet_that_ends_nothing_that_it_begins_takes_no_longer(read, tmp_path, piece, size, most):
+def test_xlsx_bomb_of_unclosed_sheet_xml_takes_bounded_time_and_memory(read, tmp_path, piece, size, most):
     told = read(workbook(tmp_path, (*TABLE, piece * (size * MIB // len(piece)))))
     assert told["error"] or told["rows"] == 1
     assert told["peak"] < most
@@ -181,7 +181,9 @@ def test_a_sheet_that_ends_nothing_that_it_begins_takes_no_longer(read, tmp_path
 
 @pytest.mark.parametrize(("size", "most"), [(3, 130), pytest.param(9, 300, marks=pytest.mark.long)])
 @pytest.mark.parametrize("piece", [b"<si>", b"<si ", b"<si/>", b"<si><t>", b"a"])
-def test_texts_that_end_nothing_that_they_begin_take_no_longer(read, tmp_path, piece, size, most):
+def test_xlsx_bomb_of_unclosed_shared_strings_takes_bounded_time_and_memory(
+    read, tmp_path, piece, size, most
+):
     told = read(workbook(tmp_path, TABLE, (piece * (size * MIB // len(piece)),)))
     assert told["error"] or told["rows"] == 1
     assert told["peak"] < most
@@ -212,7 +214,7 @@ def endless(folder: Path, name: str, begins: bytes, goes_on: bytes = b"", *, siz
         ("m.jsonl", b'{"a": ', b"[],", "line 1: a row of more than"),
     ],
 )
-def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(
+def test_csv_and_jsonl_bomb_of_endless_row_is_refused_in_bounded_memory(
     read, tmp_path, *, name, begins, goes_on, told
 ):
     found = read(endless(tmp_path, name, begins, goes_on * MIB))
@@ -220,7 +222,7 @@ def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(
     assert found["peak"] < 500
 
 
-def test_lists_in_lists_are_refused_by_their_depth(read, tmp_path):
+def test_jsonl_bomb_of_nested_lists_is_refused_by_depth(read, tmp_path):
     path = tmp_path / "m.jsonl"
     deep = {depth: '{"a": ' + "[" * depth + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
     path.write_text("".join(f"{line}\n" for line in deep.values()))
@@ -230,7 +232,7 @@ def test_lists_in_lists_are_refused_by_their_depth(read, tmp_path):
     assert "line 2: objects and lists are nested too deep" in found["error"]
 
 
-def test_a_table_that_begins_like_deep_json_is_a_table(read, tmp_path):
+def test_csv_header_like_deep_json_is_read_as_table(read, tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('{"a":' * 50_000 + "\n1\n")
     assert read(path)["rows"] == 1
@@ -272,13 +274,13 @@ def repeated(text: str, times: int):
         (lambda pa: pa.array([["c" * MIB] * 40] * 3), "row 1: more than 16 MiB of text"),
     ],
 )
-def test_a_parquet_file_that_unpacks_to_gigabytes_is_refused(read, tmp_path, column, told):
+def test_parquet_bomb_that_unpacks_to_gigabytes_is_refused(read, tmp_path, column, told):
     found = read(parquet(tmp_path, column, dictionary_pagesize_limit=1 << 30))
     assert told in found["error"]
     assert found["peak"] < 500
 
 
-def test_long_texts_that_repeat_in_parquet_are_read_a_row_at_a_time(read, tmp_path):
+def test_parquet_repeated_long_texts_are_read_in_bounded_memory(read, tmp_path):
     found = read(parquet(tmp_path, repeated("a" * 8 * MIB, 200), dictionary_pagesize_limit=1 << 30))
     assert (found["error"], found["rows"]) == (None, 200)
     assert found["peak"] < 400

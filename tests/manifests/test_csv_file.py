@@ -29,7 +29,7 @@ def table(tmp_path):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_line_ends_and_byte_order_marks(table, end, mark):
+def test_csv_reads_any_line_ending_and_byte_order_mark(table, end, mark):
     manifest = table(mark + end.join(["key,Text", '1,"two', 'lines"', "", "2,x"]))
     assert manifest.columns == ("key", "Text")
     assert rows(manifest) == [{"key": "1", "Text": f"two{end}lines"}, {"key": "2", "Text": "x"}]
@@ -39,23 +39,23 @@ def test_line_ends_and_byte_order_marks(table, end, mark):
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-def test_the_delimiter_is_found_and_told(table, delimiter):
+def test_csv_dialect_detects_delimiter_and_warns(table, delimiter):
     manifest = table(delimiter.join(["key", "Text"]) + f"\n1{delimiter}2,5\n2{delimiter}3,5\n")
     assert rows(manifest) == [{"key": "1", "Text": "2,5"}, {"key": "2", "Text": "3,5"}]
     assert manifest.warnings == [f"cells are separated by {delimiter!r}"]
 
 
-def test_text_that_holds_other_delimiters_does_not_mislead(table):
+def test_csv_dialect_ignores_delimiters_inside_cells(table):
     content = 'file,note\n"a.pdf; b.pdf",x|y\n"c.pdf;d.pdf",x|y\n'
     assert rows(table(content))[0] == {"file": "a.pdf; b.pdf", "note": "x|y"}
 
 
-def test_rows_decide_between_delimiters_that_both_split_the_header(table):
+def test_csv_dialect_uses_rows_if_header_is_ambiguous(table):
     manifest = table("Name, first;City\nMeier;Bern\nMoser;Biel\n")
     assert manifest.columns == ("Name, first", "City")
 
 
-def test_a_delimiter_that_cannot_be_told_is_asked_for(table):
+def test_csv_dialect_asks_for_delimiter_if_ambiguous(table):
     content = "Name, first;City, canton\nA, B;C, D\n"
     with pytest.raises(ManifestError, match="--delimiter"):
         table("a;b, c\n1;2, 3\n")
@@ -63,15 +63,15 @@ def test_a_delimiter_that_cannot_be_told_is_asked_for(table):
     assert table(content, delimiter=",").columns == ("Name", "first;City", "canton")
 
 
-def test_quotes_decide_between_delimiters(table):
+def test_csv_dialect_uses_quotes_to_choose_delimiter(table):
     assert table('"Name, first";Age\n"Meier, Hans";5\n').columns == ("Name, first", "Age")
 
 
-def test_a_single_column_needs_no_delimiter(table):
+def test_csv_dialect_needs_no_delimiter_for_single_column(table):
     assert rows(table("Text\nhello\nworld\n")) == [{"Text": "hello"}, {"Text": "world"}]
 
 
-def test_tab_separated_files_may_hold_anything_else(table):
+def test_csv_dialect_of_tsv_file_is_tab(table):
     manifest = table("a;b\tc,d\n1;2\t3,4\n", name="orders.tsv")
     assert rows(manifest) == [{"a;b": "1;2", "c,d": "3,4"}]
     assert manifest.warnings == []
@@ -79,7 +79,7 @@ def test_tab_separated_files_may_hold_anything_else(table):
 
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_the_first_line_of_excel_names_the_delimiter(table, line, mark):
+def test_csv_dialect_takes_delimiter_from_excel_sep_line(table, line, mark):
     manifest = table(f"{mark}{line}\r\na;b,c\r\n1;2\r\n")
     assert [(record.where, dict(record.cells)) for record in manifest.records()] == [
         ("line 3", {"a": "1", "b,c": "2"})
@@ -87,12 +87,12 @@ def test_the_first_line_of_excel_names_the_delimiter(table, line, mark):
 
 
 @pytest.mark.parametrize("word", ["tab", "\\t", "TAB", "\t"])
-def test_a_delimiter_can_be_said_in_a_word(table, word):
+def test_csv_dialect_accepts_delimiter_named_tab(table, word):
     assert table("a\tb\n1\t2\n", delimiter=word).columns == ("a", "b")
 
 
 @pytest.mark.parametrize("word", ["", '"', "\n", ";;"])
-def test_what_cannot_separate_cells(table, word):
+def test_csv_dialect_refuses_invalid_delimiter(table, word):
     with pytest.raises(ManifestError, match="cannot separate cells"):
         table("a;b\n1;2\n", delimiter=word)
 
@@ -108,37 +108,37 @@ def test_what_cannot_separate_cells(table, word):
     ],
 )
 @pytest.mark.parametrize("named", [False, True])
-def test_encodings_of_unicode(table, encoding, mark, named):
+def test_csv_encoding_reads_unicode_detected_or_named(table, encoding, mark, named):
     options = {"encoding": encoding} if named else {}
     manifest = table(mark + '"Größe, x",Text\n"ж",😀\n'.encode(encoding), **options)
     assert rows(manifest) == [{"Größe, x": "ж", "Text": "😀"}]
     assert manifest.warnings == []
 
 
-def test_windows_text_is_read_with_a_warning(table):
+def test_csv_encoding_reads_cp1252_with_warning(table):
     manifest = table("Größe;Preis\ngroß;5 €\n".encode("cp1252"))
     assert rows(manifest) == [{"Größe": "groß", "Preis": "5 €"}]
     assert any("cp1252" in warning for warning in manifest.warnings)
 
 
-def test_the_caller_knows_the_encoding_better(table):
+def test_csv_encoding_option_overrides_detection(table):
     manifest = table("Имя;Цена\nж;5\n".encode("cp1251"), encoding="cp1251")
     assert rows(manifest) == [{"Имя": "ж", "Цена": "5"}]
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "base64"])
-def test_an_encoding_that_is_none(table, encoding):
+def test_csv_encoding_option_refuses_unknown_encoding(table, encoding):
     with pytest.raises(ManifestError, match="there is no encoding"):
         table("a,b\n1,2\n", encoding=encoding)
 
 
-def test_text_that_is_neither_asks_for_its_encoding(table):
+def test_csv_encoding_asks_for_encoding_if_undecodable(table):
     with pytest.raises(ManifestError, match="--encoding"):
         table(b"a,b\n\x81\xfe,2\n")
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,\x00\n", "a,b\n1,2\n".encode("utf-16-le")])
-def test_zero_bytes_are_no_text(table, content):
+def test_csv_encoding_refuses_zero_bytes(table, content):
     with pytest.raises(ManifestError, match="zero bytes"):
         table(content)
 
@@ -149,7 +149,7 @@ def deep(end: str = "\n") -> str:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_a_wrong_byte_deep_in_the_file_is_found(table, end):
+def test_csv_encoding_reports_line_of_invalid_byte_deep_in_file(table, end):
     manifest = table(deep(end).encode() + f"12000,caf\u00e9{end}".encode("cp1252"))
     records = manifest.records()
     with pytest.raises(
@@ -159,33 +159,33 @@ def test_a_wrong_byte_deep_in_the_file_is_found(table, end):
     assert "orders.csv" in str(caught.value)
 
 
-def test_a_wrong_byte_deep_in_wide_text_is_found(table):
+def test_csv_encoding_reports_line_of_invalid_byte_deep_in_utf16_file(table):
     content = codecs.BOM_UTF16_BE + deep("\r\n").encode("utf-16-be") + b"\xdc\x00\x00\n"
     assert "line 12002: byte 0xDC is not utf-16" in problems(table(content))[0]
 
 
-def test_zeros_deep_in_the_file_are_a_damage(table):
+def test_csv_encoding_reports_line_of_zero_bytes_deep_in_file(table):
     assert "line 12002: a zero byte; the file is damaged" in problems(table(deep() + "\0" * 4096))[0]
 
 
-def test_fewer_cells_are_empty_ones_and_blank_rows_are_none(table):
+def test_csv_treats_missing_cells_as_empty_and_skips_blank_rows(table):
     manifest = table("a,b,c\n1\n\n,,\n1,,3\n,2,,,\n")
     assert rows(manifest) == [{"a": "1"}, {"a": "1", "c": "3"}, {"b": "2"}]
     assert [record.where for record in manifest.records()] == ["line 2", "line 5", "line 6"]
 
 
-def test_a_line_break_that_is_no_end_of_a_row(table):
+def test_csv_refuses_bare_cr_in_unquoted_cell(table):
     assert rows(table('a,b\r\n1,"x\ry"\r\n')) == [{"a": "1", "b": "x\ry"}]
     assert "line 2: a line break (CR) in the middle" in problems(table("a,b\r\n1,x\ry\r\n"))[0]
 
 
-def test_a_header_alone_is_no_rows(table):
+def test_csv_with_header_only_has_no_rows(table):
     manifest = table("a,b\n")
     assert rows(manifest) == []
     assert manifest.estimated_rows() == 0
 
 
-def test_all_rows_that_cannot_be_read_are_told_and_the_others_go_on(table):
+def test_csv_reports_all_unreadable_rows_and_reads_the_others(table):
     manifest = table('a,b,\n1,2\n1,2,3\n4,5,,x\n6,"7" 8\n9,10\n11,"open\n')
     seen = []
     with pytest.raises(ManifestError) as caught:
@@ -200,7 +200,7 @@ def test_all_rows_that_cannot_be_read_are_told_and_the_others_go_on(table):
     assert unclosed.startswith("line 7: a double quote opens a cell here that is never closed")
 
 
-def test_of_many_problems_the_first_are_told_and_the_rest_counted(table):
+def test_csv_reports_first_50_problems_and_counts_the_rest(table):
     told = problems(table("a,b\n" + "1,2,3\n" * 1_234))
     assert len(told) == 51
     assert told[0].startswith("line 2: ")
@@ -208,42 +208,42 @@ def test_of_many_problems_the_first_are_told_and_the_rest_counted(table):
 
 
 @pytest.mark.parametrize("header", ["a,b,a", " a ,b,a"])
-def test_two_columns_of_one_name(table, header):
+def test_csv_header_refuses_duplicate_column_names(table, header):
     with pytest.raises(ManifestError, match="line 1: 'a' stands there more than once"):
         table(f"{header}\n1,2,3\n")
 
 
-def test_columns_without_a_name_are_well_as_long_as_they_are_empty(table):
+def test_csv_header_allows_unnamed_columns_if_empty(table):
     manifest = table(" a ,,b,\n1,,2,\n")
     assert manifest.columns == ("a", "b")
     assert rows(manifest) == [{"a": "1", "b": "2"}]
 
 
-def test_no_name_at_all(table):
+def test_csv_header_refuses_row_without_any_name(table):
     with pytest.raises(ManifestError, match="no column has a name"):
         table(" , \n1,2\n")
 
 
 @pytest.mark.parametrize("content", [" \n\n", "\ufeff", ",,\n,,\n"])
-def test_nothing_in_it(table, content):
+def test_csv_refuses_empty_file(table, content):
     with pytest.raises(ManifestError, match=r"is empty|no row that names"):
         table(content)
 
 
 @pytest.mark.parametrize("content", ["1,2.5,2024-05-01\n2,3.5,2024-05-02\n", "docs/a.pdf\ndocs/b.pdf\n"])
-def test_data_where_names_should_be(table, tmp_path, content):
+def test_csv_header_refuses_row_that_looks_like_data(table, tmp_path, content):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.pdf").touch()
     with pytest.raises(ManifestError, match=r"looks like data.*put a line above it"):
         table(content)
 
 
-def test_a_header_in_braces_is_no_json_and_a_long_one_no_file(table):
+def test_csv_header_accepts_names_in_braces_and_long_names(table):
     columns = ("{Vendor}", "x" * 300 + ".pdf", "y")
     assert table(",".join(columns) + "\n1,2,3\n").columns == columns
 
 
-def test_a_header_that_cannot_be_read(table):
+def test_csv_header_reports_line_if_unreadable(table):
     with pytest.raises(ManifestError, match="line 2: a double quote opens"):
         table('\na,"b\n1,2\n')
     with pytest.raises(ManifestError, match="line 1: byte 0xE9 is not utf-8"):
@@ -252,18 +252,18 @@ def test_a_header_that_cannot_be_read(table):
         table(b'"a\n' + b"x" * (2 << 20) + b'\xe9",b\n')
 
 
-def test_names_that_hold_digits_or_dots_are_names(table):
+def test_csv_header_accepts_names_with_digits_or_dots(table):
     assert table("2024,Amount,v1.2\n1,2,3\n").columns == ("2024", "Amount", "v1.2")
 
 
-def test_a_cell_may_be_long(table):
+def test_csv_reads_cell_above_csv_module_limit(table):
     text = "x, " * 700_000  # the limit of the csv module is 131,072 characters
     assert rows(table(f'a,b\n1,"{text}"\n')) == [{"a": "1", "b": text}]
     assert csv.field_size_limit() == 131_072
 
 
 @pytest.mark.parametrize("longest", [1 << 20, pytest.param(16 << 20, marks=pytest.mark.long)])
-def test_a_quote_that_never_closes_ends_somewhere(table, monkeypatch, longest):
+def test_csv_limits_cell_size_after_unclosed_quote(table, monkeypatch, longest):
     assert csv_field_limit.LONGEST_CELL == csv_file.LONGEST_CELL == 16 << 20
     for module in (csv_field_limit, csv_file):
         monkeypatch.setattr(module, "LONGEST_CELL", longest)
@@ -271,7 +271,7 @@ def test_a_quote_that_never_closes_ends_somewhere(table, monkeypatch, longest):
     assert told[0].startswith(f"line 2: a cell of more than {longest:,} characters; is a double quote opened")
 
 
-def test_values_are_text_as_it_stands(table):
+def test_csv_keeps_values_as_text_unchanged(table):
     manifest = table('a,b,c\n007, x ,"  "\n1e5,TRUE,"say ""hi"""\n')
     assert rows(manifest) == [{"a": "007", "b": " x ", "c": "  "}, {"a": "1e5", "b": "TRUE", "c": 'say "hi"'}]
 
@@ -289,7 +289,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 )
 @example(table_rows=[["\n", "", ""]], delimiter=",", quoting=0, encoding="utf-8")
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_csv_writes_comes_back(tmp_path, table_rows, delimiter, quoting, encoding):
+def test_csv_round_trips_what_csv_module_writes(tmp_path, table_rows, delimiter, quoting, encoding):
     columns = ("first", "second", "third")
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting)
@@ -314,7 +314,7 @@ def test_what_csv_writes_comes_back(tmp_path, table_rows, delimiter, quoting, en
 @example(content=b'a,b\n1,"\n')
 @example(content=b"sep=\n")
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
+def test_csv_reads_or_refuses_any_bytes(tmp_path, content):
     path = Path(tmp_path) / "anything.csv"
     path.write_bytes(content)
     with contextlib.suppress(ManifestError):
@@ -323,7 +323,7 @@ def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("many", [20_000, pytest.param(100_000, marks=pytest.mark.long)])
-def test_a_hundred_thousand_rows_take_no_memory(table, many):
+def test_csv_reads_100000_rows_in_constant_memory(table, many):
     lines = [f"k{number},{number},some text of row {number},docs/{number}.pdf,x\n" for number in range(many)]
     manifest = table("key,n,Text,file,Note\n" + "".join(lines))
     del lines

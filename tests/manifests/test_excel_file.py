@@ -55,7 +55,7 @@ def edited(path: Path, part: str, edit) -> Path:
 SHEET = "xl/worksheets/sheet1.xml"
 
 
-def test_values_come_as_a_user_sees_them(book):
+def test_xlsx_values_match_what_excel_shows(book):
     def fill(workbook, sheet):
         as_day = workbook.add_format({"num_format": "yyyy-mm-dd"})
         as_time = workbook.add_format({"num_format": "hh:mm"})
@@ -96,7 +96,7 @@ def test_values_come_as_a_user_sees_them(book):
     assert manifest.warnings == []
 
 
-def test_the_header_is_the_first_row_that_is_not_blank(book):
+def test_xlsx_header_is_first_non_blank_row(book):
     path = book(filled(["key", "Größe", 2024], ["a", 1, 2], [], ["", "", ""], ["b"], at=(2, 3)))
     manifest = open_manifest(path)
     assert manifest.columns == ("key", "Größe", "2024")
@@ -107,7 +107,7 @@ def test_the_header_is_the_first_row_that_is_not_blank(book):
     assert manifest.estimated_rows() == 4
 
 
-def test_the_first_visible_sheet_is_read_and_others_are_told(book):
+def test_xlsx_reads_first_visible_sheet_and_warns_of_others(book):
     def fill(workbook, sheet):
         sheet.write_row(0, 0, ["hidden"])
         workbook.add_chartsheet("Chart").activate()
@@ -129,7 +129,7 @@ def test_the_first_visible_sheet_is_read_and_others_are_told(book):
         open_manifest(path, sheet="Chart")
 
 
-def test_an_error_in_a_cell_is_no_empty_cell(book):
+def test_xlsx_reports_error_cells_and_reads_other_rows(book):
     def fill(workbook, sheet):
         sheet.write_row(0, 0, ["key", "a", "b"])
         for row in range(1, 5):
@@ -150,7 +150,7 @@ def test_an_error_in_a_cell_is_no_empty_cell(book):
     )
 
 
-def test_an_error_below_all_values_is_found_too(book):
+def test_xlsx_reports_error_cell_below_all_values(book):
     def fill(_, sheet):
         sheet.write_column(0, 0, ["key", "a"])
         sheet.write_formula(9, 0, "=NA()", None, "#N/A")
@@ -158,7 +158,7 @@ def test_an_error_below_all_values_is_found_too(book):
     assert problems(open_manifest(book(fill)))[0].startswith("Orders!A10: the value is #N/A")
 
 
-def test_an_error_in_the_header(book):
+def test_xlsx_refuses_error_cell_in_header(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key"])
         sheet.write_formula(0, 1, "=NA()", None, "#N/A")
@@ -167,7 +167,7 @@ def test_an_error_in_the_header(book):
         open_manifest(book(fill))
 
 
-def test_countless_errors_are_told_at_once(book):
+def test_xlsx_reports_first_50_error_cells_and_counts_the_rest(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key"])
         for row in range(1, 1200):
@@ -181,14 +181,14 @@ def test_countless_errors_are_told_at_once(book):
 @pytest.mark.parametrize(
     "cell", [b"<f>A1</f><v></v>", b"<f>A1</f><v/>", b"<f>A1</f>", b'<f t="shared" si="0"/>', b"<f/>"]
 )
-def test_a_formula_that_was_never_calculated_is_no_empty_cell(book, cell):
+def test_xlsx_reports_uncalculated_formula(book, cell):
     path = edited(book(filled(["key", "a"], ["x", 5.0])), SHEET, lambda xml: xml.replace(b"<v>5</v>", cell))
     assert problems(open_manifest(path)) == [
         "Orders!B2: a formula that was never calculated: open the file in Excel or LibreOffice and save it"
     ]
 
 
-def test_a_formula_with_an_empty_text_is_an_empty_cell(book):
+def test_xlsx_reads_formula_with_empty_text_as_empty_cell(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key", "a"])
         sheet.write(1, 0, "x")
@@ -198,7 +198,7 @@ def test_a_formula_with_an_empty_text_is_an_empty_cell(book):
     assert rows(open_manifest(path)) == [{"key": "x"}]
 
 
-def test_names_with_a_prefix_are_the_same_names(book):
+def test_xlsx_accepts_xml_namespace_prefixes(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key", "a"])
         sheet.write_row(1, 0, ["x", 5])
@@ -214,20 +214,20 @@ def test_names_with_a_prefix_are_the_same_names(book):
     assert problems(manifest)[0].startswith("Orders!A3: the value is #N/A")
 
 
-def test_a_value_beside_the_table_is_named(book):
+def test_xlsx_reports_value_in_unnamed_column(book):
     manifest = open_manifest(book(filled(["key", "a"], ["x", 1, "", "see below"], ["y", 2])))
     (problem,) = problems(manifest)
     assert problem.startswith("Orders!D2: 'see below' stands in a column without a name: name it in row 1")
 
 
-def test_a_title_above_the_table_is_found_by_what_follows(book):
+def test_xlsx_reports_title_row_above_table_as_unnamed_column(book):
     manifest = open_manifest(book(filled(["Orders of May"], ["key", "a"], ["x", 1])))
     assert problems(manifest)[0].startswith(
         "Orders!B2: 'a' stands in a column without a name: name it in row 1"
     )
 
 
-def test_the_name_of_a_sheet_is_quoted_as_in_a_formula(book):
+def test_xlsx_problem_quotes_sheet_name_like_a_formula(book):
     def fill(workbook, _):
         workbook.add_worksheet("My orders").write_column(0, 1, ["a", 1])
         workbook.get_worksheet_by_name("My orders").write(1, 2, "x")
@@ -235,7 +235,7 @@ def test_the_name_of_a_sheet_is_quoted_as_in_a_formula(book):
     assert problems(open_manifest(book(fill), sheet="My orders"))[0].startswith("'My orders'!C2: ")
 
 
-def test_hidden_rows_are_read_and_told(book):
+def test_xlsx_reads_hidden_rows_with_warning(book):
     def fill(_, sheet):
         sheet.write_column(0, 0, ["key", "a", "b", "c"])
         sheet.set_row(1, None, None, {"hidden": True})
@@ -248,7 +248,7 @@ def test_hidden_rows_are_read_and_told(book):
     ]
 
 
-def test_merged_cells_are_told(book):
+def test_xlsx_warns_of_merged_cells(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key", "a"])
         sheet.merge_range("A2:A3", "x")
@@ -259,7 +259,7 @@ def test_merged_cells_are_told(book):
     assert manifest.warnings == ["Orders!A2:A3 is merged over rows: only the first row has the value"]
 
 
-def test_numbers_that_excel_cannot_keep_are_told_once(book):
+def test_xlsx_warns_once_of_numbers_above_15_digits(book):
     manifest = open_manifest(
         book(filled(["card"], [4111111111111111.0], [1234567890123456768.0], [1e15 - 1]))
     )
@@ -275,26 +275,26 @@ def test_numbers_that_excel_cannot_keep_are_told_once(book):
 
 
 @pytest.mark.parametrize("header", [["a", "b", "a"], ["a ", "a"]])
-def test_two_columns_of_one_name(book, header):
+def test_xlsx_refuses_duplicate_column_names(book, header):
     with pytest.raises(ManifestError, match="sheet 'Orders', row 1: 'a' stands there more than once"):
         open_manifest(book(filled(header)))
 
 
-def test_data_where_names_should_be(book):
+def test_xlsx_refuses_header_that_looks_like_data(book):
     with pytest.raises(ManifestError, match="looks like data"):
         open_manifest(book(filled([1, 2.5], [3, 4.5])))
 
 
-def test_an_empty_sheet(book):
+def test_xlsx_refuses_empty_sheet(book):
     with pytest.raises(ManifestError, match="sheet 'Orders' is empty"):
         open_manifest(book(filled()))
 
 
-def test_a_header_alone_is_no_rows(book):
+def test_xlsx_with_header_only_has_no_rows(book):
     assert rows(open_manifest(book(filled(["key"])))) == []
 
 
-def test_a_value_in_the_far_corner_does_not_end_the_process(book):
+def test_xlsx_refuses_value_in_last_cell_of_sheet(book):
     def fill(_, sheet):
         sheet.write_column(0, 0, ["key", "a"])
         sheet.write("XFD1048576", "stray")
@@ -303,12 +303,12 @@ def test_a_value_in_the_far_corner_does_not_end_the_process(book):
         open_manifest(book(fill))
 
 
-def test_a_workbook_with_macros_is_a_workbook(book):
+def test_xlsx_reads_xlsm_workbook(book):
     path = book(filled(["key"], ["a"]))
     assert rows(open_manifest(path.rename(path.with_suffix(".xlsm")))) == [{"key": "a"}]
 
 
-def test_a_workbook_that_changed_since_it_was_opened(book):
+def test_xlsx_reports_workbook_changed_or_removed_after_opening(book):
     path = book(filled(["key"], ["a"]))
     manifest = open_manifest(path)
     edited(path, SHEET, lambda xml: xml + b" ")
@@ -319,21 +319,21 @@ def test_a_workbook_that_changed_since_it_was_opened(book):
         manifest.stamp()
 
 
-def test_a_workbook_in_use_can_be_read_twice_at_once(book):
+def test_xlsx_can_be_read_twice_at_once(book):
     manifest = open_manifest(book(filled(["key"], ["a"], ["b"])))
     first, second = manifest.records(), manifest.records()
     assert next(first) == next(second)
 
 
 @pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/_rels/workbook.xml.rels", SHEET])
-def test_a_workbook_without_one_of_its_parts(book, part):
+def test_xlsx_refuses_workbook_with_blank_xml_part(book, part):
     path = edited(book(filled(["key"], ["a"])), part, lambda _: b"<x/>")
     with pytest.raises(ManifestError):
         rows(open_manifest(path))
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_a_damaged_workbook_is_read_or_refused(book, seed):
+def test_xlsx_reads_or_refuses_damaged_workbook(book, seed):
     chance = random.Random(seed)
     path = book(filled(["key", "a"], ["x", 1], ["y", 2.5]))
 
@@ -353,7 +353,7 @@ def test_a_damaged_workbook_is_read_or_refused(book, seed):
         return
 
 
-def test_the_library_is_an_extra(book, monkeypatch):
+def test_xlsx_without_calamine_names_the_extra(book, monkeypatch):
     path = book(filled(["key"], ["a"]))
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(ManifestError, match=r"pip install 'opus-async\[cli\]'"):
@@ -363,12 +363,12 @@ def test_the_library_is_an_extra(book, monkeypatch):
 @pytest.mark.parametrize(
     ("number", "letters"), [(1, "A"), (26, "Z"), (27, "AA"), (702, "ZZ"), (16384, "XFD")]
 )
-def test_letters_of_columns(number, letters):
+def test_xlsx_converts_column_letters_and_numbers(number, letters):
     assert column_letters(number) == letters
     assert column_number(letters.encode()) == number
 
 
-def test_a_large_sheet_is_looked_through_in_pieces(book):
+def test_xlsx_reads_30000_rows_and_finds_one_error_cell(book):
     def fill(_, sheet):
         sheet.write_row(0, 0, ["key", "n", "Text"])
         for row in range(1, 30_001):

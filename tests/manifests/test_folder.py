@@ -42,7 +42,7 @@ def files(manifest) -> list[str]:
     return [record.cells[FILE_COLUMN] for record in manifest.records()]
 
 
-def test_a_folder_is_one_row_for_each_file(docs):
+def test_folder_manifest_has_one_row_per_file(docs):
     base = docs("b.pdf", "a.pdf", "Übersicht (1).pdf")
     manifest = open_manifest(base)
     assert (manifest.kind, manifest.path, manifest.base) == ("folder", base, base)
@@ -58,7 +58,7 @@ def test_a_folder_is_one_row_for_each_file(docs):
     assert manifest.warnings == []
 
 
-def test_numbers_are_sorted_by_value_and_folders_stay_together(docs):
+def test_glob_manifest_sorts_numbers_by_value_and_keeps_folders_together(docs):
     names = [
         "page 2.pdf",
         "page 10.pdf",
@@ -82,14 +82,14 @@ def test_numbers_are_sorted_by_value_and_folders_stay_together(docs):
 
 
 @given(names=st.sets(st.text(st.sampled_from("aB019 /-²٣"), min_size=1, max_size=6)), seed=st.randoms())
-def test_the_order_does_not_depend_on_where_it_began(names, seed):
+def test_listing_order_is_independent_of_input_order(names, seed):
     shuffled = list(names)
     seed.shuffle(shuffled)
     assert in_order(set(shuffled)) == in_order(names)
     assert set(in_order(names)) == names
 
 
-def test_what_is_no_document_is_passed_over_and_told(docs):
+def test_folder_manifest_skips_non_documents_with_warnings(docs):
     base = docs(
         *("a.pdf", ".hidden", ".DS_Store", "Thumbs.db", "desktop.ini", "~$report.docx"),
         *("ledger.db", "ledger.db-wal", "results.jsonl", "failures.jsonl", "report.html", "summary.json"),
@@ -107,7 +107,7 @@ def test_what_is_no_document_is_passed_over_and_told(docs):
     ]
 
 
-def test_subfolders_are_told_with_the_pattern_that_takes_them(docs):
+def test_folder_manifest_warns_of_subfolders_with_pattern_that_takes_them(docs):
     base = docs(
         "a.pdf", "more/b.pdf", "more/c/d.pdf", "more/.x", ".git/config", "run/ledger.db", "run/outputs/e.pdf"
     )
@@ -136,7 +136,7 @@ def test_subfolders_are_told_with_the_pattern_that_takes_them(docs):
         (".[!.]*", [".hidden"]),
     ],
 )
-def test_patterns(docs, pattern, found):
+def test_glob_manifest_matches_patterns(docs, pattern, found):
     base = docs(
         *("1.pdf", "2.pdf", "3.txt", "x/4.pdf", "x/y/5.pdf", "z/y/6.pdf", "empty/", ".hidden", ".git/config"),
     )
@@ -146,7 +146,7 @@ def test_patterns(docs, pattern, found):
     assert files(manifest) == found
 
 
-def test_a_pattern_starts_where_it_is_run(docs, monkeypatch):
+def test_glob_manifest_is_relative_to_current_directory(docs, monkeypatch):
     base = docs("x/1.pdf")
     monkeypatch.chdir(base.parent)
     manifest = open_manifest("docs/*/*.pdf")
@@ -155,20 +155,20 @@ def test_a_pattern_starts_where_it_is_run(docs, monkeypatch):
     assert files(manifest) == ["x/1.pdf"]
 
 
-def test_what_exists_is_no_pattern(docs):
+def test_folder_manifest_with_brackets_in_name_is_no_glob(docs):
     base = docs("[1]/a.pdf", "[1]/b.pdf", "1/c.pdf")
     manifest = open_manifest(base / "[1]")
     assert manifest.kind == "folder"
     assert files(manifest) == ["a.pdf", "b.pdf"]
 
 
-def test_other_capital_letters_are_told(docs):
+def test_glob_manifest_warns_of_matches_in_other_letter_case(docs):
     manifest = open_manifest(docs("a.pdf", "SCAN.PDF") / "*.pdf")
     assert files(manifest) == ["a.pdf"]
     assert manifest.warnings == ["names that match but for capital letters: 1 not taken, such as 'SCAN.PDF'"]
 
 
-def test_a_batch_below_is_passed_over(docs):
+def test_glob_manifest_skips_batch_directories(docs):
     base = docs("a.pdf", "out/ledger.db", "out/results.jsonl", "out/outputs/k1/b.pdf", "x/report.html")
     manifest = open_manifest(base / "**" / "*")
     assert files(manifest) == ["a.pdf"]
@@ -179,7 +179,7 @@ def test_a_batch_below_is_passed_over(docs):
     assert files(open_manifest(base / "*" / "report.html")) == ["x/report.html"]
 
 
-def test_links_are_followed_but_never_in_a_circle(docs):
+def test_glob_manifest_follows_symlinks_without_cycles(docs):
     base = docs("a.pdf", "x/b.pdf")
     (base / "x" / "up").symlink_to(base)
     (base / "link.pdf").symlink_to(base / "a.pdf")
@@ -190,18 +190,18 @@ def test_links_are_followed_but_never_in_a_circle(docs):
 
 
 @pytest.mark.parametrize("pattern", ["*.docx", "no/*.pdf", "*/*.pdf", "x*/**/*"])
-def test_a_pattern_that_matches_nothing(docs, pattern):
+def test_glob_manifest_refuses_pattern_without_matches(docs, pattern):
     with pytest.raises(ManifestError, match="matches no file"):
         open_manifest(docs("a.pdf") / pattern)
 
 
-def test_a_folder_without_documents_tells_what_lies_there(docs):
+def test_folder_manifest_without_documents_tells_what_it_holds(docs):
     with pytest.raises(ManifestError, match="has no files that could be run") as caught:
         open_manifest(docs(".hidden", "x/a.pdf"))
     assert len(caught.value.problems) == 2
 
 
-def test_a_name_that_is_no_text(docs):
+def test_folder_manifest_refuses_undecodable_file_name(docs):
     base = docs("a.pdf")
     try:
         Path(os.fsdecode(os.fsencode(base) + b"/caf\xe9.pdf")).touch()
@@ -211,7 +211,7 @@ def test_a_name_that_is_no_text(docs):
         open_manifest(base)
 
 
-def test_the_stamp_changes_with_names_sizes_and_times_of_what_is_taken(docs):
+def test_folder_manifest_stamp_changes_with_names_sizes_and_times(docs):
     base = docs("a.pdf", "b.pdf")
     manifest = open_manifest(base)
     stamps = [manifest.stamp()]
@@ -229,14 +229,14 @@ def test_the_stamp_changes_with_names_sizes_and_times_of_what_is_taken(docs):
     assert open_manifest(base).stamp() == stamps[-1]
 
 
-def test_a_folder_that_grows_is_listed_anew(docs):
+def test_folder_manifest_lists_files_added_after_opening(docs):
     manifest = open_manifest(docs("a.pdf"))
     docs("b.pdf", "ledger.db")
     assert files(manifest) == ["a.pdf", "b.pdf"]
     assert len(manifest.warnings) == 1
 
 
-def test_a_folder_that_goes_away(docs):
+def test_folder_manifest_refuses_folder_emptied_or_removed_after_opening(docs):
     base = docs("a.pdf")
     manifest = open_manifest(base)
     (base / "a.pdf").unlink()
@@ -249,7 +249,7 @@ def test_a_folder_that_goes_away(docs):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_no_empty_folder(docs):
+def test_glob_manifest_refuses_unreadable_subfolder(docs):
     base = docs("a.pdf", "x/b.pdf")
     (base / "x").chmod(0)
     with pytest.raises(ManifestError, match="x may not be read"):
@@ -258,7 +258,7 @@ def test_a_folder_that_may_not_be_read_is_no_empty_folder(docs):
 
 
 @pytest.mark.parametrize("many", [5_000, pytest.param(20_000, marks=pytest.mark.long)])
-def test_twenty_thousand_files_come_in_order(tmp_path, many):
+def test_folder_manifest_lists_20000_files_in_order_and_bounded_memory(tmp_path, many):
     numbers = list(range(many))
     random.Random(1).shuffle(numbers)
     for number in numbers:
@@ -290,7 +290,7 @@ def read_folders(monkeypatch):
     return read
 
 
-def test_each_folder_is_read_once_for_each_part_of_a_pattern(docs, monkeypatch):
+def test_listing_reads_each_folder_once_per_pattern_part(docs, monkeypatch):
     deep = "/".join("abcdefghijklmnopqrst")
     base = docs(f"{deep}/1.pdf", "2.pdf")
     read = read_folders(monkeypatch)
@@ -299,7 +299,7 @@ def test_each_folder_is_read_once_for_each_part_of_a_pattern(docs, monkeypatch):
     assert len(read) <= 21 * 16
 
 
-def test_links_that_multiply_the_ways_to_a_folder_add_no_work(docs, monkeypatch):
+def test_listing_does_not_repeat_folder_reached_by_several_symlinks(docs, monkeypatch):
     base = docs("0/1.pdf")
     for name in ("one", "two", "three"):
         (base / "0" / name).symlink_to("../0")
@@ -310,7 +310,7 @@ def test_links_that_multiply_the_ways_to_a_folder_add_no_work(docs, monkeypatch)
     assert len(read) <= 30
 
 
-def test_a_folder_with_a_second_name_by_a_link_is_taken_by_its_own(docs):
+def test_glob_manifest_takes_symlinked_folder_by_its_own_name(docs):
     base = docs("b/1.pdf", "c/2.pdf")
     (base / "a").symlink_to("b")
     manifest = open_manifest(base / "*" / "*.pdf")
@@ -319,14 +319,14 @@ def test_a_folder_with_a_second_name_by_a_link_is_taken_by_its_own(docs):
 
 
 @pytest.mark.parametrize("pattern", ["*", "**/*", "*/*"])
-def test_more_files_or_folders_than_memory_should_hold_are_refused(docs, monkeypatch, pattern):
+def test_listing_refuses_more_files_or_folders_than_limit(docs, monkeypatch, pattern):
     base = docs(*(f"{number}/{number}.pdf" for number in range(4)), *(f"{number}.pdf" for number in range(4)))
     monkeypatch.setattr(listing, "MOST_FILES", 3)
     with pytest.raises(ManifestError, match="more than 3 f"):
         open_manifest(base / pattern)
 
 
-def test_subfolders_without_an_end_are_not_counted_to_their_end(docs, monkeypatch):
+def test_folder_manifest_stops_counting_subfolder_files_at_limit(docs, monkeypatch):
     base = docs("a.pdf", *(f"x/{number}.pdf" for number in range(9)))
     monkeypatch.setattr(folder_reader, "_MOST_DEEPER", 5)
     assert open_manifest(base).warnings[0].startswith("5 files and more lie in subfolders")

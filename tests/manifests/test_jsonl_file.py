@@ -24,7 +24,7 @@ def lines(tmp_path):
     return opened
 
 
-def test_rows_may_differ_and_hold_any_json(lines):
+def test_jsonl_rows_may_differ_and_hold_any_json(lines):
     manifest = lines(
         '{"key": "1", "n": 1, "x": [1, {"a": null}]}\r\n\n  {"key": "2", "ok": true, "o": {}} \n'
     )
@@ -35,18 +35,18 @@ def test_rows_may_differ_and_hold_any_json(lines):
     ]
 
 
-def test_a_field_that_is_null_is_absent_and_empty_text_is_text(lines):
+def test_jsonl_drops_null_fields_and_keeps_empty_text(lines):
     assert rows(lines('{"a": null, "b": "", "c": 0, "d": false}\n')) == [{"b": "", "c": 0, "d": False}]
 
 
-def test_integers_keep_every_digit(lines):
+def test_jsonl_keeps_integers_exact(lines):
     huge = 10**400 + 7
     read = rows(lines(f'{{"a": {huge}, "b": 9007199254740993, "c": 1.5, "d": 1e3}}'))[0]
     assert read == {"a": huge, "b": 9007199254740993, "c": 1.5, "d": 1000.0}
     assert type(read["b"]) is int
 
 
-def test_what_an_earlier_batch_wrote_is_the_past_and_no_cell(lines):
+def test_jsonl_reads_opus_field_as_past_of_row(lines):
     past = {"index": 4, "job_id": "j-1", "status": "FAILED", "error": "x", "stage": "watch"}
     manifest = lines(
         json.dumps({"key": "1", "_opus": past}) + '\n{"key": "2"}\n{"key": "3", "_opus": null}\n'
@@ -59,19 +59,19 @@ def test_what_an_earlier_batch_wrote_is_the_past_and_no_cell(lines):
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE])
-def test_a_byte_order_mark_is_tolerated(lines, mark):
+def test_jsonl_accepts_byte_order_mark(lines, mark):
     encoding = "utf-8" if mark == codecs.BOM_UTF8 else "utf-16-le"
     assert rows(lines(mark + '{"a": "ж"}\n{"a": "😀"}\n'.encode(encoding))) == [{"a": "ж"}, {"a": "😀"}]
 
 
-def test_an_encoding_can_be_named(lines):
+def test_jsonl_encoding_can_be_named(lines):
     content = '{"a": "é"}\n'.encode("cp1252")
     with pytest.raises(ManifestError, match="line 1: byte 0xE9 is not utf-8"):
         lines(content)
     assert rows(lines(content, encoding="cp1252")) == [{"a": "é"}]
 
 
-def test_a_wrong_byte_deep_in_the_file_is_found(lines):
+def test_jsonl_reports_line_of_invalid_byte_deep_in_file(lines):
     manifest = lines(
         b'{"a": "' + b"x" * 100 + b'"}\n' + (b'{"a": "' + b"b" * 200 + b'"}\n') * 10_000 + b'{"a": "\xe9"}\n'
     )
@@ -101,7 +101,7 @@ def test_a_wrong_byte_deep_in_the_file_is_found(lines):
         ('{"a": 1} {"a": 2}', "no JSON at column 10"),
     ],
 )
-def test_a_line_that_is_refused_is_named_and_the_others_go_on(lines, line, told):
+def test_jsonl_reports_refused_line_and_reads_the_others(lines, line, told):
     manifest = lines(f'{{"a": 0}}\n{line}\n{{"a": 2}}\n')
     seen = []
     with pytest.raises(ManifestError) as caught:
@@ -113,11 +113,11 @@ def test_a_line_that_is_refused_is_named_and_the_others_go_on(lines, line, told)
     assert told in problem
 
 
-def test_both_halves_of_a_pair_are_a_character(lines):
+def test_jsonl_joins_surrogate_pair(lines):
     assert rows(lines('{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}')) == [{"a": "😀", "b": "\\ud800"}]
 
 
-def test_an_array_is_refused_with_the_command_that_makes_lines_of_it(lines, tmp_path):
+def test_jsonl_refuses_array_with_command_that_converts_it(lines, tmp_path):
     import subprocess
 
     with pytest.raises(ManifestError) as caught:
@@ -127,13 +127,13 @@ def test_an_array_is_refused_with_the_command_that_makes_lines_of_it(lines, tmp_
     assert rows(open_manifest(tmp_path / "orders.jsonl")) == [{"a": 1}, {"a": "é"}]
 
 
-def test_an_object_over_several_lines_is_told_so(lines):
+def test_jsonl_refuses_object_over_several_lines(lines):
     with pytest.raises(ManifestError, match="without line breaks"):
         rows(lines(json.dumps({"a": 1}, indent=1)))
 
 
 @pytest.mark.parametrize("content", ["\n \n", "\ufeff"])
-def test_nothing_in_it(lines, content):
+def test_jsonl_refuses_empty_file(lines, content):
     with pytest.raises(ManifestError, match="is empty"):
         lines(content)
 
@@ -155,7 +155,7 @@ values = st.recursive(
 )
 @example(written=[{"\u2028": "\x85\r"}], plain=False)
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_json_writes_comes_back(tmp_path, written, plain):
+def test_jsonl_round_trips_what_json_module_writes(tmp_path, written, plain):
     written = [{name: value for name, value in row.items() if name != "_opus"} for row in written]
     path = tmp_path / "written.jsonl"
     path.write_text(
@@ -166,14 +166,14 @@ def test_what_json_writes_comes_back(tmp_path, written, plain):
 
 @given(content=st.binary(max_size=200).map(lambda content: b"{" + content))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_in_the_file_it_is_read_or_refused(tmp_path, content):
+def test_jsonl_reads_or_refuses_any_bytes(tmp_path, content):
     with contextlib.suppress(ManifestError):
         for record in manifest_in(tmp_path / "anything.jsonl", content).records():
             assert isinstance(record.cells, dict)
 
 
 @pytest.mark.parametrize("many", [20_000, pytest.param(50_000, marks=pytest.mark.long)])
-def test_many_rows_take_no_memory(lines, many):
+def test_jsonl_reads_50000_rows_in_constant_memory(lines, many):
     manifest = lines("".join(f'{{"key": "k{number}", "n": {number}}}\n' for number in range(many)))
     assert manifest.estimated_rows() == pytest.approx(many, rel=0.1)
     tracemalloc.start()

@@ -35,7 +35,7 @@ def refusal(path, **options) -> str:
         ("a.json", '{"key": "1", "Text": "x"}', "jsonl"),
     ],
 )
-def test_the_extension_decides_the_kind(tmp_path, name, content, kind):
+def test_open_manifest_chooses_kind_by_extension(tmp_path, name, content, kind):
     manifest = open_manifest(write(tmp_path / name, content))
     assert manifest.kind == kind
     assert [(record.index, dict(record.cells)) for record in manifest.records()] == [
@@ -43,7 +43,7 @@ def test_the_extension_decides_the_kind(tmp_path, name, content, kind):
     ]
 
 
-def test_the_path_is_absolute_and_the_base_is_its_folder(tmp_path, monkeypatch):
+def test_open_manifest_has_absolute_path_and_its_folder_as_base(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     write(tmp_path / "in" / "a.csv", "Text\nx\n")
@@ -54,13 +54,13 @@ def test_the_path_is_absolute_and_the_base_is_its_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.xlsx", "a.parquet", "a.pdf", "a", "docs/*.pdf"])
-def test_what_is_not_there_is_named(tmp_path, name):
+def test_open_manifest_names_missing_path(tmp_path, name):
     message = refusal(tmp_path / name)
     assert name in message
     assert "check the path" in message
 
 
-def test_no_name_is_no_folder():
+def test_open_manifest_refuses_empty_name():
     assert "no manifest was named" in refusal("")
 
 
@@ -74,7 +74,7 @@ def test_no_name_is_no_folder():
         ("a", ".csv, .tsv, .jsonl, .xlsx or .parquet"),
     ],
 )
-def test_a_file_that_is_no_manifest_by_its_name(tmp_path, name, fix):
+def test_open_manifest_refuses_unsupported_extension_with_advice(tmp_path, name, fix):
     assert fix in refusal(write(tmp_path / name, "x"))
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_manifest_by_its_name(tmp_path, name, fix):
         (b"\xef\xbb\xbf<?xml version='1.0'?>", "XML"),
     ],
 )
-def test_content_that_is_not_what_the_name_says(tmp_path, name, content, told):
+def test_open_manifest_refuses_content_of_another_kind(tmp_path, name, content, told):
     assert told in refusal(write(tmp_path / name, content))
 
 
@@ -106,7 +106,7 @@ def test_content_that_is_not_what_the_name_says(tmp_path, name, content, told):
         ("a.parquet", b"key,Text\n1,x\n", "name it .csv"),
     ],
 )
-def test_a_manifest_with_the_wrong_extension_gets_the_right_one(tmp_path, name, content, fix):
+def test_open_manifest_names_right_extension_for_content(tmp_path, name, content, fix):
     assert fix in refusal(write(tmp_path / name, content))
 
 
@@ -118,20 +118,20 @@ def test_a_manifest_with_the_wrong_extension_gets_the_right_one(tmp_path, name, 
         ("docs", {"encoding": "utf-8"}),
     ],
 )
-def test_an_option_without_effect_is_refused(tmp_path, name, options):
+def test_open_manifest_refuses_option_without_effect(tmp_path, name, options):
     (tmp_path / "docs").mkdir()
     write(tmp_path / "a.csv", "Text\nx\n")
     write(tmp_path / "a.jsonl", '{"Text": "x"}\n')
     assert f"leave out --{next(iter(options))}" in refusal(tmp_path / name, **options)
 
 
-def test_a_pipe_cannot_be_read_twice(tmp_path):
+def test_open_manifest_refuses_pipe(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
     assert "save it to a file first" in refusal(tmp_path / "a.csv")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_open_manifest_refuses_file_without_read_permission(tmp_path):
     write(tmp_path / "a.csv", "Text\nx\n").chmod(0)
     assert "permissions" in refusal(tmp_path / "a.csv")
 
@@ -140,7 +140,7 @@ TWO = {"a.csv": ("Text\nx\ny\n", "Text\nz\n"), "a.jsonl": ('{"T": 1}\n{"T": 2}\n
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_a_manifest_that_changed_since_it_was_opened_is_not_read(tmp_path, name):
+def test_open_manifest_refuses_file_changed_after_opening(tmp_path, name):
     before, after = TWO[name]
     manifest = open_manifest(write(tmp_path / name, before))
     assert len(list(manifest.records())) == 2
@@ -152,7 +152,7 @@ def test_a_manifest_that_changed_since_it_was_opened_is_not_read(tmp_path, name)
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_a_manifest_that_changes_while_it_is_read_ends_in_an_error(tmp_path, name):
+def test_open_manifest_reports_file_changed_while_reading(tmp_path, name):
     before, after = TWO[name]
     records = open_manifest(write(tmp_path / name, before)).records()
     next(records)
@@ -162,7 +162,7 @@ def test_a_manifest_that_changes_while_it_is_read_ends_in_an_error(tmp_path, nam
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_a_manifest_that_is_replaced_while_it_is_read_is_read_to_its_end(tmp_path, name):
+def test_open_manifest_reads_replaced_file_to_its_end(tmp_path, name):
     before, after = TWO[name]
     manifest = open_manifest(write(tmp_path / name, before))
     records = manifest.records()
@@ -174,7 +174,7 @@ def test_a_manifest_that_is_replaced_while_it_is_read_is_read_to_its_end(tmp_pat
 
 
 @pytest.mark.parametrize("name", TWO)
-def test_a_manifest_that_goes_away(tmp_path, name):
+def test_open_manifest_reports_file_removed_after_opening(tmp_path, name):
     manifest = open_manifest(write(tmp_path / name, TWO[name][0]))
     (tmp_path / name).unlink()
     for use in (manifest.stamp, lambda: next(manifest.records())):
@@ -182,7 +182,7 @@ def test_a_manifest_that_goes_away(tmp_path, name):
             use()
 
 
-def test_a_reading_that_is_abandoned_closes_its_file(tmp_path):
+def test_open_manifest_closes_file_of_abandoned_reading(tmp_path):
     manifest = open_manifest(write(tmp_path / "a.csv", "Text\nx\ny\n"))
     first, second = manifest.records(), manifest.records()  # two at once
     assert next(first).cells == next(second).cells
@@ -191,7 +191,7 @@ def test_a_reading_that_is_abandoned_closes_its_file(tmp_path):
     second.close()  # the fixture looks for descriptors
 
 
-def test_a_disk_that_fails_is_told_in_a_sentence(tmp_path):
+def test_open_manifest_names_file_on_os_error(tmp_path):
     target = tmp_path / "a.csv"
     target.symlink_to(target)  # an OSError that is neither "not found" nor "permission"
     why = os.strerror(errno.ELOOP)

@@ -26,7 +26,7 @@ def table(tmp_path):
     return opened
 
 
-def test_values_keep_their_types(table):
+def test_parquet_keeps_value_types(table):
     manifest = table(
         {
             "text": ["x", None, "007"],
@@ -66,7 +66,7 @@ def test_values_keep_their_types(table):
     assert read[1].cells["text"] == "007"
 
 
-def test_nested_values_become_json(table):
+def test_parquet_converts_nested_values_to_json(table):
     inner = pa.struct([("n", pa.int64()), ("at", pa.timestamp("ns")), ("price", pa.decimal128(30, 3))])
     columns = pa.table(
         {
@@ -99,12 +99,12 @@ def test_nested_values_become_json(table):
         pa.array([[(1, "x")]], pa.map_(pa.int64(), pa.string())),
     ],
 )
-def test_a_type_that_no_input_can_take_is_refused_by_name(table, column):
+def test_parquet_refuses_unsupported_column_type_by_name(table, column):
     with pytest.raises(ManifestError, match=r"no input can take the type of 'blob' \("):
         table({"key": ["1"], "blob": column})
 
 
-def test_rows_that_cannot_be_used_are_told_and_the_others_go_on(table):
+def test_parquet_reports_unusable_rows_and_reads_the_others(table):
     doubled = pa.array([None, [("k", 1), ("k", 2)], None, None], pa.map_(pa.string(), pa.int64()))
     manifest = table({"key": ["1", "2", "3", "4"], "n": [float("nan"), 1.0, 2.0, float("inf")], "m": doubled})
     seen = []
@@ -118,20 +118,20 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_go_on(table):
     assert third.startswith("row 4: column 'n': the value is inf")
 
 
-def test_a_time_beyond_the_calendar(table):
+def test_parquet_reports_timestamp_beyond_calendar(table):
     manifest = table({"key": ["1"] * 1500, "at": pa.array([0] * 1499 + [2**62], pa.timestamp("us"))})
     with pytest.raises(ManifestError, match="row 1001 or one of the 499 below it"):
         list(manifest.records())
 
 
-def test_two_columns_of_one_name(table):
+def test_parquet_refuses_duplicate_or_empty_column_names(table):
     with pytest.raises(ManifestError, match="the name 'a' twice"):
         table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
     with pytest.raises(ManifestError, match="a column without a name"):
         table({"": [1]})
 
 
-def test_a_file_that_was_cut_off(table, tmp_path):
+def test_parquet_refuses_truncated_file(table, tmp_path):
     table({"key": ["1"]})
     whole = (tmp_path / "orders.parquet").read_bytes()
     (tmp_path / "orders.parquet").write_bytes(whole[:-20])
@@ -139,7 +139,7 @@ def test_a_file_that_was_cut_off(table, tmp_path):
         open_manifest(tmp_path / "orders.parquet")
 
 
-def test_a_file_that_is_damaged_inside(table, tmp_path):
+def test_parquet_reports_damage_inside_file(table, tmp_path):
     table({"key": [f"key {number}" for number in range(1000)]}, compression="gzip")
     path = tmp_path / "orders.parquet"
     content = bytearray(path.read_bytes())
@@ -150,7 +150,7 @@ def test_a_file_that_is_damaged_inside(table, tmp_path):
         list(manifest.records())
 
 
-def test_a_file_that_changes_while_it_is_read(table, tmp_path):
+def test_parquet_reports_file_changed_while_reading(table, tmp_path):
     manifest = table({"key": ["1", "2"]})
     records = manifest.records()
     next(records)
@@ -162,12 +162,12 @@ def test_a_file_that_changes_while_it_is_read(table, tmp_path):
     next(manifest.records())  # abandoned: the fixture looks for descriptors
 
 
-def test_many_rows_come_in_order(table):
+def test_parquet_reads_row_groups_in_order(table):
     manifest = table({"n": list(range(20_000))}, row_group_size=3_000)
     assert [record.cells["n"] for record in manifest.records()] == list(range(20_000))
 
 
-def test_the_library_is_an_extra(table, tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_names_the_extra(table, tmp_path, monkeypatch):
     table({"key": ["1"]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ManifestError, match=r"pip install 'opus-async\[parquet\]'"):

@@ -40,7 +40,7 @@ def key_of(binding: Binding, cells: dict[str, object]) -> str:
 # Keys from content
 
 
-def test_a_key_is_the_beginning_of_the_digest(invoices):
+def test_row_key_is_prefix_of_content_digest(invoices):
     key = row_key(invoices, {"Number": "7"}, BASE, {})
     assert len(key.digest) == 64
     assert key.key == key.digest[:20]
@@ -60,7 +60,7 @@ def test_digest_does_not_tell_a_constant_from_a_cell_and_a_key_leaves_it_out(inv
     assert row_key(former, {"Number": "7"}, BASE, {}) == row_key(invoices, {"Number": "7"}, BASE, {})
 
 
-def test_the_order_of_columns_does_not_count_and_every_input_does(invoices):
+def test_row_key_ignores_column_order_and_covers_every_input(invoices):
     assert key_of(invoices, {"Number": "7", "Amount": "1"}) == key_of(
         invoices, {"Amount": "1", "Number": "7"}
     )
@@ -75,32 +75,32 @@ def test_the_order_of_columns_does_not_count_and_every_input_does(invoices):
     assert len({key_of(invoices, cells) for cells in different}) == len(different)
 
 
-def test_what_fills_no_input_makes_no_other_row(invoices):
+def test_row_key_ignores_columns_that_fill_no_input(invoices):
     alone = key_of(invoices, {"Number": "7"})
     assert key_of(invoices, {"Number": "7", "Remark": "x"}) == alone
     assert key_of(invoices, {"Number": "7", "title": "x", "description": "y"}) == alone
 
 
-def test_the_name_of_a_column_does_not_count_but_that_of_its_input(invoices):
+def test_row_key_ignores_column_name_mapped_to_same_input(invoices):
     renamed = Binding(INVOICES, columns={"No.": "Number"})
     assert key_of(renamed, {"No.": "7"}) == key_of(invoices, {"Number": "7"})
 
 
-def test_how_a_number_was_stored_does_not_count(invoices):
+def test_row_key_ignores_number_representation(invoices):
     assert key_of(invoices, {"Number": 7}) == key_of(invoices, {"Number": "7"})
     assert key_of(invoices, {"Amount": 3.0, "Client": {"n": [2.0]}}) == key_of(
         invoices, {"Amount": 3, "Client": {"n": [2]}}
     )
 
 
-def test_what_map_leaves_out_and_the_keys_do_not_count():
+def test_row_key_ignores_columns_left_out_and_key_columns():
     binding = Binding(INVOICES, columns={"Remark": ""}, key="Nr")
     alone = row_key(binding, {"Number": "7", "Nr": "a"}, BASE, {})
     for cells in ({"Remark": "x", "Nr": "b"}, {"Nr": "c", "key": "d"}):
         assert row_key(binding, {"Number": "7", **cells}, BASE, {}).digest == alone.digest
 
 
-async def test_of_a_file_content_and_extension_count_and_not_its_place(invoices, tmp_path):
+async def test_row_key_covers_file_content_and_extension_not_location(invoices, tmp_path):
     for name in ("one/a.pdf", "two/b.PDF", "one/a.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("a")
@@ -115,18 +115,18 @@ async def test_of_a_file_content_and_extension_count_and_not_its_place(invoices,
     assert await keyed(invoices, {"Pages": "one/a.pdf; https://x.example/b.pdf"}, tmp_path) != both
 
 
-async def test_text_that_looks_like_a_file_is_no_file(invoices, tmp_path):
+async def test_row_key_distinguishes_value_that_imitates_a_file(invoices, tmp_path):
     (tmp_path / "a.pdf").write_text("a")
     file = await keyed(invoices, {"Document": "a.pdf"}, tmp_path)
     faked = row_key(invoices, {"Document": {"files": [[".pdf", OF_A]]}}, tmp_path, {})
     assert faked.digest != file.digest
 
 
-def test_a_row_whose_file_was_not_read_has_a_key_by_the_path(invoices):
+def test_row_key_uses_path_of_unread_file(invoices):
     assert key_of(invoices, {"Document": "a.pdf"}) != key_of(invoices, {"Document": "b.pdf"})
 
 
-def test_a_row_that_cannot_be_expanded_has_a_key(invoices):
+def test_row_key_exists_for_row_that_cannot_be_expanded(invoices):
     cells = {"Due date": date(2025, 1, 1), "Amount": float("nan"), "Number": b"x", "Pages": "*.pdf"}
     with pytest.raises(InvalidInputs):
         invoices.expand_globs(cells, BASE)
@@ -136,7 +136,7 @@ def test_a_row_that_cannot_be_expanded_has_a_key(invoices):
     assert key_of(invoices, cells)
 
 
-def test_the_digest_of_cells_tells_rows_apart_without_reading(invoices):
+def test_cells_digest_distinguishes_rows_without_reading_files(invoices):
     rows = [{"Document": "a.pdf"}, {"Document": "b.pdf"}, {"Document": "a.pdf", "Number": "x"}]
     assert len({cells_digest(invoices, cells) for cells in rows}) == 3
     assert cells_digest(invoices, {"key": "1", **rows[0]}) == cells_digest(invoices, {"key": "2", **rows[0]})
@@ -157,7 +157,7 @@ def test_the_digest_of_cells_tells_rows_apart_without_reading(invoices):
         ("x" * 200,) * 2,
     ],
 )
-def test_keys_that_stand_in_the_manifest(invoices, cell, key):
+def test_given_key_is_taken_from_key_column(invoices, cell, key):
     assert given_key(invoices, {"key": cell}) == key
     named = row_key(invoices, {"key": cell}, BASE, {})
     assert named.key == key
@@ -178,7 +178,7 @@ def test_keys_that_stand_in_the_manifest(invoices, cell, key):
         (["a"], "type list"),
     ],
 )
-def test_what_cannot_be_a_key_is_told_and_named_by_content(invoices, cell, told):
+def test_given_key_refuses_invalid_key_and_row_key_uses_content(invoices, cell, told):
     cells = {"key": cell, "Number": "7"}
     with pytest.raises(InvalidInputs, match=told):
         given_key(invoices, cells)
@@ -187,7 +187,7 @@ def test_what_cannot_be_a_key_is_told_and_named_by_content(invoices, cell, told)
     assert named.key == key_of(invoices, {"Number": "7"})
 
 
-def test_a_row_without_a_key(invoices):
+def test_given_key_is_none_without_column_and_required_by_key_option(invoices):
     assert given_key(invoices, {"Number": "7"}) is None
     with pytest.raises(InvalidInputs, match="column 'Nr' is empty, and --key takes the key from it"):
         given_key(Binding(INVOICES, key="Nr"), {"Number": "7", "key": "k"})
@@ -212,7 +212,7 @@ class Cache:
         self.files[path] = (size, mtime_ns, inode, sha256)
 
 
-async def test_a_digest_is_kept_and_the_file_not_read_again(tmp_path, monkeypatch):
+async def test_file_digests_caches_digest_of_unchanged_file(tmp_path, monkeypatch):
     path, cache = tmp_path / "a.pdf", Cache()
     path.write_text("a")
     assert await FileDigests(cache).of(path) == OF_A
@@ -224,7 +224,7 @@ async def test_a_digest_is_kept_and_the_file_not_read_again(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("change", ["content", "time", "inode"])
-async def test_a_file_that_changed_is_read_again(tmp_path, change):
+async def test_file_digests_reads_changed_file_again(tmp_path, change):
     path, cache = tmp_path / "a.pdf", Cache()
     path.write_text("a")
     digests = FileDigests(cache)
@@ -243,7 +243,7 @@ async def test_a_file_that_changed_is_read_again(tmp_path, change):
     assert cache.kept == 2
 
 
-async def test_files_are_read_in_pieces(tmp_path):
+async def test_file_digests_hashes_multi_megabyte_file(tmp_path):
     path = tmp_path / "large.pdf"
     content = os.urandom(8 * 1024 * 1024 + 7)
     path.write_bytes(content)
@@ -256,7 +256,7 @@ async def test_files_are_read_in_pieces(tmp_path):
     assert peak < 4 * 1024 * 1024
 
 
-async def test_a_few_files_are_read_at_once_and_the_loop_goes_on(tmp_path, monkeypatch):
+async def test_file_digests_reads_four_files_at_once_without_blocking_loop(tmp_path, monkeypatch):
     paths = [tmp_path / f"{number}.pdf" for number in range(12)]
     for path in paths:
         path.write_text("a")
@@ -283,7 +283,7 @@ async def test_a_few_files_are_read_at_once_and_the_loop_goes_on(tmp_path, monke
     assert most == [4]
 
 
-async def test_a_cancelled_digest_stops_reading(tmp_path, monkeypatch):
+async def test_file_digests_cancel_stops_reading(tmp_path, monkeypatch):
     path = tmp_path / "a.pdf"
     path.write_bytes(b"a" * 4 * 1024 * 1024)
     opened, go, closed = asyncio.Event(), threading.Event(), threading.Event()
@@ -313,7 +313,7 @@ async def test_a_cancelled_digest_stops_reading(tmp_path, monkeypatch):
     assert await asyncio.to_thread(closed.wait, 30)
 
 
-async def test_files_that_cannot_be_read_are_named(tmp_path):
+async def test_file_digests_names_unreadable_file(tmp_path):
     (tmp_path / "folder.pdf").mkdir()
     os.mkfifo(tmp_path / "pipe.pdf")
     wrong = {
@@ -335,7 +335,7 @@ async def test_files_that_cannot_be_read_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks", "is touched"])
-async def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, change):
+async def test_file_digests_refuses_file_changed_while_reading(tmp_path, monkeypatch, change):
     path, cache = tmp_path / "a.pdf", Cache()
     path.write_bytes(b"a" * 1000)
 
@@ -357,7 +357,7 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("key", ["inv-17", "0ff1ce0ff1ce0ff1ce00", "0ff1ce~2", "a.b_c", "7"])
-def test_a_plain_key_is_its_own_folder(key):
+def test_safe_folder_keeps_plain_key(key):
     assert safe_folder(key) == key
 
 
@@ -377,11 +377,11 @@ def test_a_plain_key_is_its_own_folder(key):
         ("x" * 200, "x" * 60 + "+"),
     ],
 )
-def test_every_other_key_gets_a_readable_folder_of_its_own(key, begins):
+def test_safe_folder_makes_readable_name_for_other_keys(key, begins):
     assert safe_folder(key).startswith(begins)
 
 
-def test_keys_that_a_disk_may_not_tell_apart_have_different_folders():
+def test_safe_folder_differs_for_keys_a_file_system_may_confuse():
     alike = [
         "inv",
         "INV",
@@ -404,7 +404,7 @@ def test_keys_that_a_disk_may_not_tell_apart_have_different_folders():
 
 @settings(max_examples=300)
 @for_any(st.text(max_size=200))
-def test_a_folder_is_one_short_ascii_name_for_any_key(key):
+def test_safe_folder_is_one_short_ascii_name_for_any_key(key):
     folder = safe_folder(key)
     assert folder.isascii()
     assert folder == folder.lower()

@@ -81,7 +81,7 @@ def only(found: Validation) -> Problem:
 # Rows that can be run
 
 
-async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
+async def test_validation_accepts_correct_manifest_and_estimates_work(opened, place):
     platform = await opened()
     manifest = csv(
         place / "m.csv",
@@ -107,7 +107,7 @@ async def test_a_manifest_without_faults_and_what_it_will_take(opened, place):
     assert sum(counters["requests"].values()) == 1, "the schema, and nothing more"
 
 
-async def test_every_kind_of_input_from_text(opened, place):
+async def test_validation_accepts_every_input_type_as_csv_text(opened, place):
     manifest = csv(
         place / "m.csv",
         "TextInput,NumberInput,FileInput(Single),BoolInput,ListInput,ObjectInput,DateInput,FileInput(Multiple)",
@@ -119,7 +119,7 @@ async def test_every_kind_of_input_from_text(opened, place):
     assert found.estimate.files == 2
 
 
-async def test_a_workbook_with_numbers_and_dates(opened, place):
+async def test_validation_accepts_xlsx_numbers_and_dates(opened, place):
     workbook = xlsxwriter.Workbook(place / "m.xlsx", {"remove_timezone": True})
     sheet = workbook.add_worksheet()
     sheet.write_row(0, 0, ["key", "Profile", "Count", "Invoices", "Due date"])
@@ -131,7 +131,7 @@ async def test_a_workbook_with_numbers_and_dates(opened, place):
     assert found.rows == 1
 
 
-async def test_a_folder(opened, tmp_path):
+async def test_validation_accepts_folder_manifest(opened, tmp_path):
     for number in range(5):
         (tmp_path / f"[{number}]; *.txt").write_bytes(b"xx")
     found = await checked(await opened(), tmp_path)
@@ -168,7 +168,7 @@ async def test_a_folder(opened, tmp_path):
         (",0.5", "'Document' is missing", "fill column 'Document', or --set Document=VALUE"),
     ],
 )
-async def test_what_is_wrong_with_a_row(opened, place, row, message, fix):
+async def test_validation_reports_row_problem_with_fix(opened, place, row, message, fix):
     manifest = csv(place / "m.csv", "Document,Threshold,key", "docs/b.txt,,good", f"{row},bad")
     found = await checked(await opened(), manifest)
     problem = only(found)
@@ -181,7 +181,7 @@ async def test_what_is_wrong_with_a_row(opened, place, row, message, fix):
     assert found.estimate.jobs == 1
 
 
-async def test_a_pattern_that_means_one_file_is_run_and_told(opened, place):
+async def test_validation_warns_of_pattern_that_matches_one_file(opened, place):
     (place / "docs/[1] c.txt").write_bytes(b"x")
     manifest = csv(place / "m.csv", "Document", "docs/?.txt", "docs/b.txt ", "docs/[1] c.txt")
     found = await checked(await opened(), manifest)
@@ -192,7 +192,7 @@ async def test_a_pattern_that_means_one_file_is_run_and_told(opened, place):
     ]
 
 
-async def test_two_examples_are_shown_of_values_that_differ(opened, place):
+async def test_validation_table_shows_two_examples_of_differing_values(opened, place):
     rows = ('docs/b.txt,"0,2"', 'docs/b.txt,"0,2"', 'docs/b.txt,"1,5"', "docs/none.pdf,", "docs/none.pdf,")
     found = await checked(
         await opened(),
@@ -203,14 +203,14 @@ async def test_two_examples_are_shown_of_values_that_differ(opened, place):
     assert "none.pdf'  put it there" in shown
 
 
-async def test_a_problem_names_the_file_as_the_row_does(opened, place):
+async def test_validation_problem_names_file_as_written_in_row(opened, place):
     manifest = csv(place / "m.csv", "Profile,Count,Invoices", "{},1,docs/b.txt; docs/none.pdf; docs/B.txt")
     problem = only(await checked(await opened(MODERN), manifest))
     assert problem.column == problem.input == "Invoices"
     assert problem.file == "docs/none.pdf"
 
 
-async def test_a_path_from_the_current_folder_is_recognised(opened, place, monkeypatch):
+async def test_validation_recognises_path_relative_to_current_folder(opened, place, monkeypatch):
     (place / "tables").mkdir()
     monkeypatch.chdir(place)
     manifest = csv(place / "tables/m.csv", "Document", "docs/b.txt")
@@ -218,14 +218,14 @@ async def test_a_path_from_the_current_folder_is_recognised(opened, place, monke
     assert "it is in the current folder, and paths start at the manifest's" in problem.fix
 
 
-async def test_all_that_is_wrong_with_a_row_is_told(opened, place):
+async def test_validation_reports_all_problems_of_a_row(opened, place):
     manifest = csv(place / "m.csv", "key,Document,Threshold", f"{'x' * 201},docs/none.pdf,much")
     found = await checked(await opened(), manifest)
     assert [problem.input for problem in found.errors] == [None, "Document", "Threshold"]
     assert (found.invalid, found.error_count) == (1, 3)
 
 
-async def test_a_file_of_set_that_is_not_there_is_told(opened, place, monkeypatch):
+async def test_validation_reports_missing_file_of_set_option(opened, place, monkeypatch):
     monkeypatch.chdir(place)
     manifest = csv(place / "m.csv", "Threshold", "1", "2")
     found = await checked(await opened(), manifest, binding={"constants": {"Document": "docs/none.pdf"}})
@@ -236,7 +236,7 @@ async def test_a_file_of_set_that_is_not_there_is_told(opened, place, monkeypatc
 # Keys and rows that come again
 
 
-async def test_the_same_key_with_other_cells_is_an_error_and_with_the_same_a_warning(opened, place):
+async def test_validation_refuses_duplicate_key_with_other_cells_and_warns_of_same_cells(opened, place):
     manifest = csv(place / "m.csv", "key,Text", "1,a", "2,b", "1,a", "1,c", "3,a")
     found = await checked(await opened(TEXT), manifest)
     problem = only(found)
@@ -248,7 +248,7 @@ async def test_the_same_key_with_other_cells_is_an_error_and_with_the_same_a_war
     assert (found.rows, found.valid, found.estimate.jobs) == (5, 4, 4)
 
 
-async def test_rows_without_keys_that_are_identical_are_run_again_with_a_warning(opened, place):
+async def test_validation_warns_of_identical_rows_without_keys(opened, place):
     manifest = csv(place / "m.csv", "Text,Remark", "a,x", "b,x", "a,y")
     found = await checked(await opened(TEXT), manifest)
     assert found.ok
@@ -258,21 +258,21 @@ async def test_rows_without_keys_that_are_identical_are_run_again_with_a_warning
     assert found.estimate.jobs == 3
 
 
-async def test_rows_that_differ_in_what_is_left_out_alone_are_identical(opened, place):
+async def test_validation_treats_rows_as_identical_if_only_ignored_columns_differ(opened, place):
     manifest = csv(place / "m.csv", "Text,Remark", "a,x", "a,y")
     found = await checked(await opened(TEXT), manifest, binding={"columns": {"Remark": ""}})
     assert found.ok
     assert "the same as line 2" in found.warnings[0].message
 
 
-async def test_an_empty_cell_in_the_column_of_key(opened, place):
+async def test_validation_reports_empty_cell_in_key_column(opened, place):
     manifest = csv(place / "m.csv", "Nr,Text", "1,a", ",b")
     problem = only(await checked(await opened(TEXT), manifest, binding={"key": "Nr"}))
     assert problem.message == "column 'Nr' is empty, and --key takes the key from it"
     assert problem.where == "line 3"
 
 
-async def test_problem_of_a_platform_with_words_of_its_own_is_read_by_its_fields(opened, place, monkeypatch):
+async def test_validation_reads_platform_problem_by_its_fields(opened, place, monkeypatch):
     platform = await opened(TEXT)
     target = next(field for field in platform.workflow.inputs.values() if field.display_name == "Text")
 
@@ -302,7 +302,7 @@ async def test_problem_of_a_platform_with_words_of_its_own_is_read_by_its_fields
 # Rows of an earlier batch
 
 
-async def test_further_checks_of_a_record_are_told_with_its_key(opened, place):
+async def test_validation_runs_extra_checks_and_adds_row_key(opened, place):
     manifest = jsonl(place / "m.jsonl", {"Text": "a", "key": "one"}, {"Text": "b", "key": "two"})
 
     def check(record):
@@ -317,7 +317,7 @@ async def test_further_checks_of_a_record_are_told_with_its_key(opened, place):
 # The manifest as a whole
 
 
-async def test_what_is_wrong_with_the_columns_is_told_once_and_dooms_all_rows(opened, place):
+async def test_validation_reports_column_problem_once_and_dooms_all_rows(opened, place):
     rows = (f"docs/b.txt,{number}" for number in range(50))
     found = await checked(await opened(), csv(place / "m.csv", "Documnet,Threshold", *rows))
     problem = only(found)
@@ -328,14 +328,14 @@ async def test_what_is_wrong_with_the_columns_is_told_once_and_dooms_all_rows(op
     assert (found.rows, found.valid, found.estimate.jobs) == (50, 0, 0)
 
 
-async def test_rows_are_checked_though_the_columns_are_wrong(opened, place):
+async def test_validation_checks_rows_despite_column_problems(opened, place):
     manifest = csv(place / "m.csv", "Document,Treshold", "docs/none.pdf,1", "docs/b.txt,1")
     found = await checked(await opened(), manifest)
     assert [problem.column for problem in found.errors] == ["Treshold", "Document"]
     assert (found.doomed, found.invalid) == (True, 1)
 
 
-async def test_columns_that_come_with_the_rows_are_judged_in_the_end(opened, place):
+async def test_validation_of_jsonl_judges_columns_after_all_rows(opened, place):
     manifest = jsonl(
         place / "m.jsonl",
         {"Text": "a"},
@@ -351,14 +351,14 @@ async def test_columns_that_come_with_the_rows_are_judged_in_the_end(opened, pla
     ]
 
 
-async def test_a_row_that_fills_an_input_twice_is_an_error_without_a_header_too(opened, place):
+async def test_validation_of_jsonl_refuses_row_that_fills_an_input_twice(opened, place):
     manifest = jsonl(place / "m.jsonl", {"Text": "a"}, {"text": "b", "Text": "c"})
     problem = only(await checked(await opened(TEXT), manifest))
     assert problem.message == "column 'Text' fills 'Text' again"
     assert problem.where == "line 2"
 
 
-async def test_slips_in_columns_and_templates_show_without_a_header(opened, place):
+async def test_validation_of_jsonl_reports_misspelt_columns_and_options(opened, place):
     manifest = jsonl(place / "m.jsonl", {"Document": "docs/b.txt", "Treshold": 1, "Nr": 2})
     found = await checked(await opened(), manifest, binding={"title": "{Nr} {Nmu}", "key": "Key"})
     told = [problem.message for problem in found.errors]
@@ -371,7 +371,7 @@ async def test_slips_in_columns_and_templates_show_without_a_header(opened, plac
     assert found.doomed
 
 
-async def test_rows_that_cannot_be_read_doom_the_manifest_and_the_others_are_checked(opened, place):
+async def test_validation_dooms_manifest_with_unreadable_rows_and_checks_the_others(opened, place):
     (place / "m.jsonl").write_text(
         '{"Document": "docs/b.txt"}\n{"Document": \n{"Document": "docs/none.pdf"}\n'
     )
@@ -407,14 +407,14 @@ async def listed(platform: Platform[Any, Any], manifest: Manifest, **options: An
     return await validate(manifest, Binding(platform.workflow), platform, **options)
 
 
-async def test_no_rows_are_an_error_and_what_was_assumed_a_warning(opened):
+async def test_validation_refuses_manifest_without_rows_and_passes_on_reader_warnings(opened):
     found = await listed(await opened(TEXT), Listed(columns=("Text",)))
     assert only(found).message == "the manifest has no rows"
     assert found.doomed
     assert [problem.message for problem in found.warnings] == ["the delimiter was guessed"]
 
 
-async def test_a_manifest_that_changes_while_it_is_read_is_told(opened):
+async def test_validation_reports_manifest_changed_while_reading(opened):
     class Changed(Listed):
         def records(self):
             yield from super().records()
@@ -428,7 +428,7 @@ async def test_a_manifest_that_changes_while_it_is_read_is_told(opened):
 # How it is done
 
 
-async def test_of_many_problems_some_are_kept_and_all_are_counted_and_told(opened, place):
+async def test_validation_keeps_limited_problems_and_counts_all(opened, place):
     lines = [f"docs/none-{number}.pdf,{'much' if number % 2 else 1}" for number in range(300)]
     manifest = csv(place / "m.csv", "Document,Threshold", *lines, *["docs/b.txt,1"] * 40)
     told: list[Problem] = []
@@ -444,7 +444,7 @@ async def test_of_many_problems_some_are_kept_and_all_are_counted_and_told(opene
     assert len(told) == 489
 
 
-async def test_the_loop_has_its_turn_and_progress_is_told(opened):
+async def test_validation_yields_to_event_loop_and_reports_progress(opened):
     turns = 0
 
     async def other() -> None:
@@ -464,7 +464,7 @@ async def test_the_loop_has_its_turn_and_progress_is_told(opened):
     assert turns >= 2
 
 
-async def test_memory_does_not_follow_the_rows(opened):
+async def test_validation_memory_is_independent_of_row_count(opened):
     class Many(Listed):
         def __init__(self, count: int) -> None:
             super().__init__(columns=("Text", "key"))
@@ -491,7 +491,7 @@ async def test_memory_does_not_follow_the_rows(opened):
     assert await peak(5000) < small + 100_000, "5000 rows hold more than a megabyte of text"
 
 
-async def test_a_cancelled_validation_leaves_nothing_open(opened, place):
+async def test_validation_cancelled_leaves_nothing_open(opened, place):
     platform = await opened()
     manifest = csv(place / "m.csv", "Document", *["docs/b.txt"] * 5000)
     begun = asyncio.Event()
@@ -502,7 +502,7 @@ async def test_a_cancelled_validation_leaves_nothing_open(opened, place):
         await task
 
 
-async def test_what_dooms_every_row_is_raised(opened, place, monkeypatch):
+async def test_validation_raises_authentication_error(opened, place, monkeypatch):
     platform = await opened(TEXT)
 
     async def refused(request: Any) -> None:
@@ -513,7 +513,7 @@ async def test_what_dooms_every_row_is_raised(opened, place, monkeypatch):
         await checked(platform, csv(place / "m.csv", "Text", "a"))
 
 
-async def test_no_room_for_temporary_files_is_told(opened, place, monkeypatch):
+async def test_validation_reports_full_disk_for_temporary_files(opened, place, monkeypatch):
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -522,7 +522,7 @@ async def test_no_room_for_temporary_files_is_told(opened, place, monkeypatch):
         await checked(await opened(TEXT), csv(place / "m.csv", "Text", "a"))
 
 
-def test_more_rows_than_fit_into_memory_are_told_apart():
+def test_duplicate_index_finds_repeats_among_200000_rows():
     seen = DuplicateIndex()
     try:
         for number in range(200_000):
@@ -541,7 +541,7 @@ def test_more_rows_than_fit_into_memory_are_told_apart():
 # Estimates
 
 
-def test_an_estimate_is_the_narrowest_place_at_least_and_all_of_them_at_most():
+def test_estimate_ranges_from_slowest_limit_to_sum_of_all():
     pace = ThroughputAssumptions(max_in_flight=100, rate=10, run_seconds=(10, 60))
     told = estimate(jobs=1000, files=0, size=0, requests=5000, pace=pace)
     assert told.seconds == (500, 500 + 600)
@@ -554,7 +554,7 @@ def test_an_estimate_is_the_narrowest_place_at_least_and_all_of_them_at_most():
 # For eyes and machines
 
 
-async def test_a_table_shows_the_binding_each_kind_of_problem_and_the_verdict(opened, place):
+async def test_validation_table_shows_binding_problems_and_verdict(opened, place):
     rows = ["docs/none.pdf,1", "docs/other.pdf,1", "docs/b.txt,much", "docs/b.txt,1"]
     found = await checked(await opened(), csv(place / "m.csv", "Document,Threshold", *rows))
     shown = table(found, None)
@@ -566,14 +566,14 @@ async def test_a_table_shows_the_binding_each_kind_of_problem_and_the_verdict(op
     assert "\n\n\n" not in shown
 
 
-async def test_a_table_of_a_doomed_manifest_expects_nothing(opened, place):
+async def test_validation_table_of_doomed_manifest_has_no_estimate(opened, place):
     found = await checked(await opened(), csv(place / "m.csv", "Document,Treshold", "docs/b.txt,1"))
     shown = table(found, None)
     assert "1 row: none can be run" in shown
     assert "Expected" not in shown
 
 
-async def test_what_was_found_can_be_written_as_json(opened, place):
+async def test_validation_as_json_is_serializable(opened, place):
     manifest = csv(place / "m.csv", "key,Document,Remark", "1,docs/none.pdf,x", "2,docs/b.txt,x")
     found = await checked(await opened(), manifest)
     told = json.loads(json.dumps(found.as_json()))
@@ -593,6 +593,6 @@ async def test_what_was_found_can_be_written_as_json(opened, place):
     assert told["estimate"]["jobs"] == 1
 
 
-def test_a_problem_with_a_name_that_is_no_text_can_be_written():
+def test_validation_problem_with_undecodable_file_name_is_serializable():
     told = Problem(message="m", cause="c", file="\udcff.pdf").as_json()
     assert json.dumps(told, ensure_ascii=False).encode()

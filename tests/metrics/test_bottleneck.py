@@ -59,7 +59,7 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (BottleneckInputs(), ""),
     ],
 )
-def test_bottleneck_is_named(now, said):
+def test_bottleneck_text_names_the_limiting_factor(now, said):
     assert told(now) == said
 
 
@@ -68,7 +68,7 @@ def told(now, bounds=BOUNDS, limits=LIMITS):
     return "" if limit is None else bottleneck_text(limit)
 
 
-def test_bottleneck_start_rate_is_felt_only_while_there_are_rows_and_slots():
+def test_bottleneck_is_start_rate_only_with_rows_and_free_slots():
     slow = Bounds(start_rate=2.5)
     busy = BottleneckInputs(in_flight=40, at_work=40, planned=9000)
     assert bottleneck(busy, slow, Limits()) == Bottleneck(BottleneckKind.START_RATE, {"rate": 2.5})
@@ -78,12 +78,12 @@ def test_bottleneck_start_rate_is_felt_only_while_there_are_rows_and_slots():
     assert last == Bottleneck(BottleneckKind.LAST_ROWS, {"rows": 40, "busy_with": Activity.PLATFORM})
 
 
-def test_bottleneck_is_no_limit_that_was_not_set():
+def test_bottleneck_ignores_limits_that_are_not_set():
     busy = replace(FULL, requests=1e6, sent=1e9)
     assert told(busy, limits=Limits()) == "--max-in-flight 500 (the platform is at work)"
 
 
-def test_bottleneck_bandwidth_is_told_in_its_own_unit():
+def test_bottleneck_text_shows_bandwidth_in_fitting_unit():
     narrow = replace(UPLOADING, sent=5e5)
     assert told(narrow, limits=Limits(upload_bandwidth=5e5)) == "--bandwidth 500 kB/s"
 
@@ -97,18 +97,18 @@ def test_bottleneck_bandwidth_is_told_in_its_own_unit():
         bottleneck(replace(FULL, throttled_share=1.0), Bounds(), LIMITS),
     ],
 )
-def test_bottleneck_comes_back_from_a_ledger_as_it_was(limit):
+def test_bottleneck_round_trips_through_json(limit):
     assert Bottleneck.from_json(json.loads(json.dumps(limit.as_json()))) == limit
 
 
-def test_bottleneck_of_other_releases_can_be_shown():
+def test_bottleneck_from_other_releases_is_readable():
     assert Bottleneck.from_json("") is None
     assert Bottleneck.from_json(None) is None
     assert bottleneck_text(Bottleneck.from_json("the last 5 rows")) == "the last 5 rows"
     assert bottleneck_text(Bottleneck.from_json({"kind": "moon_phase", "values": {}})) == "moon_phase"
 
 
-def test_bottlenecks_that_differ_in_numbers_only_are_merged():
+def test_bottleneck_merge_joins_entries_that_differ_only_in_numbers():
     def last(rows, **busy):
         return Bottleneck(BottleneckKind.LAST_ROWS, {"rows": rows, **busy})
 

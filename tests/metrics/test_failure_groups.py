@@ -55,22 +55,22 @@ def _no_file(name, subject="'Document' (doc)"):
         ),
     ],
 )
-def test_group_leaves_out_what_differs_from_row_to_row(one, other, group):
+def test_failure_group_key_ignores_row_specific_values(one, other, group):
     assert group_key(one) == group_key(other) == group
     assert group_key(one) != group_key(OpusError("something else"))
 
 
-def test_group_tells_inputs_apart():
+def test_failure_group_key_distinguishes_inputs():
     assert group_key(_no_file("a")) != group_key(_no_file("a", subject="'Annex' (annex)"))
 
 
-def test_group_keeps_words_of_ours_as_they_are():
+def test_failure_group_key_keeps_fixed_numbers_of_our_messages():
     """What an error says itself is not guessed at: a number that is the same in every row stays."""
     error = UploadError(gapped("no byte of {} moved for 30 s, see 'Timeouts'", "a.pdf"), filename="a.pdf")
     assert group_key(error) == "no byte of … moved for 30 s, see 'Timeouts'"
 
 
-def test_group_is_short_and_one_line():
+def test_failure_group_key_is_short_and_one_line():
     assert len(group_key(OpusError("word " * 1000))) <= 160
     assert group_key(OpusError(gapped("one {}\ntwo", 1))) == "one … two"
 
@@ -85,11 +85,11 @@ def test_group_is_short_and_one_line():
         ("HTTP 500", "The platform failed", "HTTP 500"),
     ],
 )
-def test_group_label_tells_what_is_the_same_in_all_rows(cause, error, told):
+def test_failure_group_label_uses_error_text_shared_by_all_rows(cause, error, told):
     assert group_label(cause, error) == told
 
 
-def test_gapped_text_takes_any_part():
+def test_gapped_text_accepts_braces_in_any_part():
     text = gapped(f"{literal('{x}')}: {{}}", "{0} {y!r}")
     assert isinstance(text, Gapped)
     assert (text, group_of(text), group_of("plain")) == ("{x}: {0} {y!r}", "{x}: …", "plain")

@@ -86,7 +86,7 @@ ARRAY = {
 
 
 @pytest.mark.parametrize("body", [SNAKE, CAMEL, LISTED, TOP, ARRAY])
-def test_trap_34_every_shape_gives_the_same_log(v0, answer, body):
+def test_trap_34_audit_of_every_shape_gives_the_same_log(v0, answer, body):
     audit = v0.read_audit(answer(body))
     (node,) = audit.nodes
     assert (node.name, node.status, node.started_at, node.error) == ("Input", "COMPLETED", START, None)
@@ -104,7 +104,7 @@ def test_trap_34_every_shape_gives_the_same_log(v0, answer, body):
 
 
 @pytest.mark.parametrize("name", ["auditTrail", "audit_trail", "audit", None])
-def test_trap_34_the_old_trail_is_read(v0, answer, name):
+def test_trap_34_audit_in_the_older_trail_format_is_read(v0, answer, name):
     entries = [
         {"timestamp": "2025-10-27T12:32:00Z", "actor": "SYSTEM", "action": "Job initiated"},
         {"timestamp": None, "actor": 7, "action": "Odd"},
@@ -135,14 +135,14 @@ def test_trap_34_the_old_trail_is_read(v0, answer, name):
         {"auditTrail": None},
     ],
 )
-def test_trap_34_an_audit_of_nothing_is_empty(v0, answer, body):
+def test_trap_34_audit_without_entries_is_an_empty_log(v0, answer, body):
     audit = v0.read_audit(answer(body))
     assert audit == AuditLog(raw=body)
     assert audit.raw == body
     assert (audit.progress, audit.total_nodes, audit.elapsed) == (None, None, None)
 
 
-def test_trap_34_a_finished_run_that_lists_every_node_as_remaining_is_complete(v0, answer):
+def test_trap_34_audit_of_finished_run_is_complete_though_every_node_is_listed_as_remaining(v0, answer):
     nodes = ["Input", "Agent 1", "Output"]
     body = {"nb_nodes": 3, "executed_nodes": nodes, "remaining_nodes_to_execute": nodes}
     audit = v0.read_audit(answer(body))
@@ -155,7 +155,7 @@ def nodes(**entries):
 
 
 @pytest.mark.parametrize("status", ["FAILED", "failed", " Failed ", "ERROR"])
-def test_a_failed_node_is_found_by_its_own_status(v0, answer, status):
+def test_audit_finds_failed_node_by_its_status(v0, answer, status):
     body = {
         **nodes(Input={"execution_status": "COMPLETED"}, OCR={"execution_status": status}),
         "failed_nodes": [],
@@ -165,7 +165,7 @@ def test_a_failed_node_is_found_by_its_own_status(v0, answer, status):
     assert audit.executed_nodes == ("Input", "OCR")
 
 
-def test_a_failed_node_is_named_once(v0, answer):
+def test_audit_lists_failed_node_once(v0, answer):
     body = {**nodes(OCR={"execution_status": "FAILED"}), "failed_nodes": ["Rule", {"name": "OCR"}, "OCR"]}
     assert v0.read_audit(answer(body)).failed_nodes == ("Rule", "OCR")
 
@@ -185,22 +185,22 @@ def test_a_failed_node_is_named_once(v0, answer):
         ({}, None),
     ],
 )
-def test_the_words_on_a_failure_are_kept_short_and_clean(v0, answer, entry, error):
+def test_audit_node_error_is_text_without_secrets(v0, answer, entry, error):
     (node,) = v0.read_audit(answer(nodes(OCR={"execution_status": "FAILED", **entry}))).nodes
     assert node.error == error
 
 
-def test_the_message_of_a_node_that_went_well_is_no_error(v0, answer):
+def test_audit_message_of_completed_node_is_not_an_error(v0, answer):
     (node,) = v0.read_audit(answer(nodes(A={"execution_status": "COMPLETED", "message": "fine"}))).nodes
     assert node.error is None
 
 
-def test_a_sleeping_node_keeps_its_word(v0, answer):
+def test_audit_node_keeps_status_sleeping(v0, answer):
     (node,) = v0.read_audit(answer(nodes(Review={"executionStatus": "sleeping"}))).nodes
     assert node.status == "SLEEPING"
 
 
-def test_nodes_stand_in_the_order_of_their_start(v0, answer):
+def test_audit_nodes_are_sorted_by_start_time_then_index(v0, answer):
     audit = v0.read_audit(
         answer(
             nodes(
@@ -233,14 +233,14 @@ def test_nodes_stand_in_the_order_of_their_start(v0, answer):
         (("0001-01-01T00:00:00+23:59", None), (None, None)),
     ],
 )
-def test_times_are_seconds_whatever_was_sent(v0, answer, sent, expected):
+def test_audit_converts_times_of_any_format_to_seconds(v0, answer, sent, expected):
     start, took = sent
     body = nodes(A={"execution_start_time": start, "execution_time": took})
     (node,) = v0.read_audit(answer(body)).nodes
     assert (node.started_at, node.seconds) == expected
 
 
-def test_a_node_keeps_what_was_sent(v0, answer):
+def test_audit_node_keeps_raw_entry(v0, answer):
     entry = {"execution_output": [{"variable_name": "v", "value": 1}], "new_field": "x"}
     (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
     assert node.raw == entry
@@ -260,7 +260,7 @@ def test_a_node_keeps_what_was_sent(v0, answer):
         ({"nb_nodes": "x"}, None),
     ],
 )
-def test_progress_counts_the_nodes_executed(v0, answer, body, expected):
+def test_audit_progress_is_executed_nodes_divided_by_total(v0, answer, body, expected):
     assert v0.read_audit(answer(body)).progress == expected
 
 
@@ -278,7 +278,7 @@ def test_progress_counts_the_nodes_executed(v0, answer, body, expected):
         ({"executed_nodes": ["a"]}, None),
     ],
 )
-def test_the_number_of_nodes_is_told_or_none(v0, answer, body, expected):
+def test_audit_total_nodes_is_the_sent_count_or_none(v0, answer, body, expected):
     assert v0.read_audit(answer(body)).total_nodes == expected
 
 
@@ -294,14 +294,14 @@ def test_the_number_of_nodes_is_told_or_none(v0, answer, body, expected):
         ({"nb_executed_nodes": "x"}, None),
     ],
 )
-def test_the_nodes_executed_are_counted_by_name_or_else_as_told(v0, answer, body, expected):
+def test_audit_executed_count_prefers_distinct_names_to_the_sent_count(v0, answer, body, expected):
     assert v0.read_audit(answer(body)).executed_count == expected
 
 
 # -- when ------------------------------------------------------------------------------------------------
 
 
-def test_nodes_that_overlap_are_elapsed_once(v0, answer):
+def test_audit_elapsed_counts_overlapping_nodes_once(v0, answer):
     audit = v0.read_audit(
         answer(
             nodes(
@@ -334,7 +334,7 @@ def test_nodes_that_overlap_are_elapsed_once(v0, answer):
         ({"A": {"execution_start_time": 0, "execution_time": 0}}, (0, 0, 0)),
     ],
 )
-def test_what_is_not_known_of_the_times_is_none(v0, answer, entries, expected):
+def test_audit_start_end_and_elapsed_are_none_if_unknown(v0, answer, entries, expected):
     audit = v0.read_audit(answer(nodes(**entries)))
     assert (audit.started_at, audit.ended_at, audit.elapsed) == expected
 
@@ -342,7 +342,7 @@ def test_what_is_not_known_of_the_times_is_none(v0, answer, entries, expected):
 # -- which failed ------------------------------------------------------------------------------------------
 
 
-def test_the_nodes_that_failed_are_found_by_status_and_by_name(v0, answer):
+def test_audit_failures_include_nodes_failed_by_status_and_by_list(v0, answer):
     body = nodes(
         Late={"execution_status": "ERROR", "execution_start_time": 1767225602000},
         Fine={"execution_status": "COMPLETED", "execution_start_time": 1767225600000},
@@ -355,7 +355,7 @@ def test_the_nodes_that_failed_are_found_by_status_and_by_name(v0, answer):
     assert audit.failed_nodes == ("Lost", "Named", "Late")
 
 
-def test_of_a_node_that_was_tried_again_the_failed_try_is_the_failure(v0, answer):
+def test_audit_failure_of_retried_node_is_its_failed_attempt(v0, answer):
     tries = [
         {"name": "OCR", "status": "FAILED", "execution_start_time": 1767225600000},
         {"name": "OCR", "status": "COMPLETED", "execution_start_time": 1767225601000},
@@ -364,7 +364,7 @@ def test_of_a_node_that_was_tried_again_the_failed_try_is_the_failure(v0, answer
     assert failure.status == "FAILED"
 
 
-def test_failures_need_no_list_of_names():
+def test_audit_failures_need_no_failed_nodes_list():
     broken = AuditNode(name="OCR", status="FAILED")
     assert AuditLog(nodes=(broken, AuditNode(name="Rule"))).failures == (broken,)
 
@@ -433,7 +433,7 @@ BARE = (OutputValue("workflow_output_1", "workflow_output_1", "PASS"),)
     ],
 )
 @pytest.mark.parametrize("key", ["execution_input", "executionInput", "execution_output", "executionOutput"])
-def test_what_a_node_was_given_and_gave_is_read_in_every_form(v0, answer, held, expected, key):
+def test_audit_node_inputs_and_outputs_are_read_in_every_format(v0, answer, held, expected, key):
     (node,) = v0.read_audit(answer(nodes(A={"execution_status": "COMPLETED", key: held}))).nodes
     values = [value if isinstance(value, OutputValue) else OutputValue(*value) for value in expected]
     named = [
@@ -449,7 +449,7 @@ def test_what_a_node_was_given_and_gave_is_read_in_every_form(v0, answer, held, 
 @pytest.mark.parametrize(
     ("place", "inside"), [("nodes_execution_data", "execution_"), ("nodesExecutionData", "execution")]
 )
-def test_in_every_shape_of_audit_the_values_are_found(v0, answer, wrap, place, inside):
+def test_audit_node_inputs_and_outputs_are_found_in_every_audit_shape(v0, answer, wrap, place, inside):
     given, gave = (inside + (word if inside.endswith("_") else word.title()) for word in ("input", "output"))
     entry = {given: [{"workflow_output_1": "PASS"}], gave: [{"workflow_output_1": "PASS"}]}
     for body in ({"audit": {place: wrap(entry)}}, {place: wrap(entry)}):
@@ -457,27 +457,27 @@ def test_in_every_shape_of_audit_the_values_are_found(v0, answer, wrap, place, i
         assert (node.inputs, node.outputs) == (BARE, BARE)
 
 
-def test_a_null_in_one_spelling_does_not_hide_the_other(v0, answer):
+def test_audit_null_in_snake_case_field_does_not_hide_camel_case_one(v0, answer):
     entry = {"execution_output": None, "executionOutput": [{"workflow_output_1": "PASS"}]}
     (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
     assert node.outputs == BARE
 
 
-def test_a_value_that_holds_json_is_offered_parsed(v0, answer):
+def test_audit_output_value_with_json_in_code_fence_is_parsed(v0, answer):
     (node,) = v0.read_audit(
         answer(nodes(A={"execution_output": [{"o": '```json\n{"score": 92}\n```'}]}))
     ).nodes
     assert node.outputs[0].parsed == {"score": 92}
 
 
-def test_a_node_shows_no_values_in_its_repr_and_can_be_put_into_a_set(v0, answer):
+def test_audit_node_repr_hides_values_and_node_is_hashable(v0, answer):
     entry = {"execution_input": [{"a": ["https://h/f.pdf?X-Amz-Signature=00aa"]}]}
     (node,) = v0.read_audit(answer(nodes(A=entry))).nodes
     assert "X-Amz" not in repr(node)
     assert isinstance(hash(node), int)
 
 
-def test_a_node_that_only_the_list_of_failed_ones_names_has_failed(v0, answer):
+def test_audit_node_without_status_that_failed_nodes_lists_has_failed(v0, answer):
     told = {"A": {"executionStartTime": 1767225600000, "executionTime": 10}, "B": {"executionTime": 5}}
     audit = v0.read_audit(answer({"failedNodes": ["B"], "audit": {"nodesExecutionData": told}}))
     assert {node.name: node.status for node in audit.nodes} == {"A": None, "B": "FAILED"}

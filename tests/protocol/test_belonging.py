@@ -52,7 +52,7 @@ NAMES = ["jobExecutionId", "job_execution_id", "JobExecutionID", "job-execution-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @pytest.mark.parametrize("operation", ANSWERS)
-def test_an_answer_that_names_another_job_is_none(dialect, operation, name):
+def test_identity_check_refuses_response_about_another_job(dialect, operation, name):
     body = ANSWERS[operation]
     of_job(dialect, operation, "2514", {**body, name: "2514"})
     of_job(dialect, operation, "2514", {**body, name: 2514})
@@ -64,7 +64,7 @@ def test_an_answer_that_names_another_job_is_none(dialect, operation, name):
 
 
 @pytest.mark.parametrize("operation", ANSWERS)
-def test_a_no_about_another_job_is_none_either(operation):
+def test_identity_check_refuses_error_response_about_another_job(operation):
     for status in (400, 404, 409, 500, 503):
         body = {"statusCode": status, "message": "no", "jobExecutionId": "2515"}
         with pytest.raises(MixedUpAnswer):
@@ -73,13 +73,13 @@ def test_a_no_about_another_job_is_none_either(operation):
             of_job(V0(), operation, "2514", {**body, "jobExecutionId": "2514"}, status)
 
 
-def test_an_inner_no_about_another_job_is_none():
+def test_identity_check_refuses_refusal_in_2xx_body_about_another_job():
     for no in ({"success": False}, {"statusCode": 500, "message": "no"}, {"error": "no"}):
         with pytest.raises(MixedUpAnswer):
             of_job(V0(), "execute", "2514", {**no, "jobExecutionId": "2515"})
 
 
-def test_not_ready_about_another_job_is_none():
+def test_identity_check_refuses_202_about_another_job():
     with pytest.raises(MixedUpAnswer):
         of_job(V1(), "results", "2514", {"caseId": "2515"}, 202)
     assert of_job(V1(), "results", "2514", {"caseId": "2514"}, 202) is None
@@ -88,14 +88,14 @@ def test_not_ready_about_another_job_is_none():
 
 @pytest.mark.parametrize("operation", ["status", "results", "audit", "execute"])
 @pytest.mark.parametrize("layer", ["data", "job", "case"])
-def test_the_name_is_found_in_what_wraps_an_answer(operation, layer):
+def test_identity_check_finds_job_id_inside_wrapper_object(operation, layer):
     inner = {**ANSWERS[operation], "jobExecutionId": "2515"}
     with pytest.raises(MixedUpAnswer):
         of_job(V0(), operation, "2514", {"status": "COMPLETED", layer: inner})
 
 
 @pytest.mark.parametrize("layer", ["job", "case"])
-def test_the_own_id_of_a_job_inside_of_an_answer_names_it(layer):
+def test_identity_check_finds_own_id_of_nested_job_object(layer):
     with pytest.raises(MixedUpAnswer):
         of_job(V0(), "status", "2514", {"status": "PENDING", layer: {"id": 2515}})
     of_job(V0(), "status", "2514", {"status": "PENDING", layer: {"id": 77, "jobExecutionId": "2514"}})
@@ -109,7 +109,7 @@ def test_the_own_id_of_a_job_inside_of_an_answer_names_it(layer):
         {"caseId": "2515", "out": OUTPUT},
     ],
 )
-def test_the_name_is_found_beside_outputs(results):
+def test_identity_check_finds_job_id_beside_outputs(results):
     with pytest.raises(MixedUpAnswer):
         of_job(V0(), "results", "2514", {"results": results})
     with pytest.raises(MixedUpAnswer):
@@ -132,24 +132,24 @@ def test_the_name_is_found_beside_outputs(results):
         {"results": {"id": "99", "job": {"id": "99"}, "out": OUTPUT}},
     ],
 )
-def test_an_output_and_an_id_of_another_kind_name_no_job(body):
+def test_identity_check_ignores_outputs_and_ids_of_other_kinds(body):
     of_job(V0(), "results", "2514", body)
 
 
-def test_a_node_of_an_audit_names_no_job():
+def test_identity_check_ignores_job_ids_in_audit_nodes():
     node = {"execution_output": [{"jobExecutionId": "2515", "caseId": "2515"}], "jobExecutionId": "2515"}
     of_job(V0(), "audit", "2514", {"jobExecutionId": "2514", "audit": {"nodes_execution_data": {"n": node}}})
 
 
 @pytest.mark.parametrize("name", ["X_Job_Execution_Id", "X_Case_Id"])
-def test_a_header_can_name_the_job(name):
+def test_identity_check_finds_job_id_in_header(name):
     of_job(V0(), "status", "2514", {"status": "PENDING"}, **{name.lower(): "2514"})
     with pytest.raises(MixedUpAnswer):
         of_job(V0(), "status", "2514", {"status": "PENDING"}, **{name.lower(): "2515"})
 
 
 @pytest.mark.parametrize("prefix", ["", "/gateway"])
-def test_the_path_in_the_envelope_of_an_error_can_name_the_job(prefix):
+def test_identity_check_finds_job_id_in_path_of_error_body(prefix):
     def no(path: str) -> dict[str, Any]:
         return {"statusCode": 404, "message": "no such id", "path": prefix + path}
 
@@ -172,24 +172,24 @@ def test_the_path_in_the_envelope_of_an_error_can_name_the_job(prefix):
         ("123456789012345678901234567890", "123456789012345678901234567890"),
     ],
 )
-def test_an_id_is_the_same_in_every_way_of_writing_it(named, asked):
+def test_identity_check_equates_encodings_of_one_id(named, asked):
     assert is_same(named, asked)
     of_job(V0(), "status", asked, {"status": "PENDING", "jobExecutionId": named})
 
 
-def test_ids_that_look_alike_are_two():
+def test_identity_check_tells_similar_ids_apart():
     for named, asked in (("2514", "02514"), ("A1b2", "a1b2"), ("job-1", "job-11"), (UUID, OTHER_UUID)):
         assert not is_same(named, asked)
 
 
-def test_the_detail_of_a_job_is_of_that_job():
+def test_identity_check_refuses_details_of_another_job():
     assert of_job(V0(), "job", "7", {"id": 7, "status": "COMPLETED"}).job_id == "7"
     for body in ({"id": 8}, {"data": {"id": 8}}, {"job": {"_id": "8"}}):
         with pytest.raises(MixedUpAnswer):
             of_job(V0(), "job", "7", body)
 
 
-def test_the_copy_of_a_job_is_another_one_and_never_the_job_itself():
+def test_identity_check_refuses_duplicate_response_that_names_the_original():
     assert (
         job_management.read_duplicate(ApiResponse(status=200, body=b'{"jobExecutionId": "8"}'), of="7") == "8"
     )
@@ -225,7 +225,7 @@ GRAPH = {"name": "n", "workflowInputNodeId": "n1", "nodes": {"n1": {}}}
         lambda named: {"workflow": {**GRAPH, "workflow_id": named}},
     ],
 )
-def test_the_details_of_another_workflow_are_none(make, asked, other, dialect):
+def test_identity_check_refuses_details_of_another_workflow(make, asked, other, dialect):
     of_workflow(asked, make(asked), dialect)
     with pytest.raises(MixedUpAnswer):
         of_workflow(asked, make(other), dialect)
@@ -240,5 +240,5 @@ def test_the_details_of_another_workflow_are_none(make, asked, other, dialect):
         {**FLAT, "workflowId": "A1b2C3d4E5f6G7h8", "referenceEntityId": "A1b2C3d4E5f6G7h9"},
     ],
 )
-def test_an_id_of_another_form_or_kind_names_no_other_workflow(body):
+def test_identity_check_ignores_workflow_ids_of_another_form_or_kind(body):
     of_workflow("A1b2C3d4E5f6G7h8", body)

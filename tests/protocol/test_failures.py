@@ -56,7 +56,7 @@ PAGE = b"""<!DOCTYPE html>
         (100, APIError),
     ],
 )
-def test_the_status_decides_the_class(answer, status, kind):
+def test_api_error_class_follows_http_status(answer, status, kind):
     error = error_from(answer({"statusCode": status, "message": "why"}, status))
     assert type(error) is kind
     assert error.status == status
@@ -79,7 +79,7 @@ def test_the_status_decides_the_class(answer, status, kind):
     ],
 )
 @pytest.mark.parametrize("status", [403, 429])
-def test_a_quota_that_is_used_up_is_told_by_words_that_can_mean_nothing_else(answer, body, status):
+def test_api_error_is_quota_exhausted_if_403_or_429_body_says_so(answer, body, status):
     error = error_from(answer({"statusCode": status, **body}, status))
     assert type(error) is QuotaExhausted
     assert error.status == status
@@ -103,22 +103,22 @@ def test_a_quota_that_is_used_up_is_told_by_words_that_can_mean_nothing_else(ans
     ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (429, RateLimited)])
-def test_any_other_refusal_stays_what_its_status_says(answer, body, status, kind):
+def test_api_error_of_403_or_429_without_quota_words_keeps_class_of_its_status(answer, body, status, kind):
     assert type(error_from(answer({"statusCode": status, **body}, status))) is kind
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
-def test_words_of_a_quota_mean_nothing_with_another_status(answer, status):
+def test_api_error_ignores_quota_words_with_other_statuses(answer, status):
     assert not isinstance(error_from(answer({"message": "Quota exceeded"}, status)), QuotaExhausted)
 
 
-def test_a_budget_that_is_used_up_needs_no_words(answer):
+def test_api_error_of_402_is_quota_exhausted_even_with_empty_body(answer):
     error = error_from(answer(b"", 402))
     assert type(error) is QuotaExhausted
     assert "Nothing will be accepted until it is raised" in error.message
 
 
-def test_trap_1_every_message_of_a_list_is_told(answer):
+def test_trap_1_api_error_joins_every_message_of_a_list(answer):
     body = {
         "statusCode": 400,
         "message": ["callbackUrl must be a URL address", "title must be a string"],
@@ -167,7 +167,7 @@ def test_trap_1_every_message_of_a_list_is_told(answer):
         ),
     ],
 )
-def test_trap_2_every_body_becomes_readable(answer, body, detail, code):
+def test_trap_2_api_error_detail_is_readable_for_every_body(answer, body, detail, code):
     error = error_from(answer(body, 400))
     if detail is not None:
         assert error.detail == detail
@@ -177,18 +177,18 @@ def test_trap_2_every_body_becomes_readable(answer, body, detail, code):
     assert error.message.isprintable()
 
 
-def test_the_generation_limit_is_told(answer):
+def test_api_error_of_429_quotes_workspace_limit(answer):
     error = error_from(answer({"scope": "workspace", "limit": 20, "active": 20}, 429))
     assert '"limit": 20' in error.message
 
 
-def test_a_reason_beside_the_message_is_told_too(answer):
+def test_api_error_detail_includes_reason_beside_message(answer):
     error = error_from(answer({"message": "was not started", "error": {"reason": "no credit"}}, 400))
     assert "was not started" in error.detail
     assert "no credit" in error.detail
 
 
-def test_trap_3_a_gateways_page_is_a_short_server_error(answer):
+def test_trap_3_api_error_of_gateway_html_page_is_a_short_server_error(answer):
     error = error_from(answer(PAGE, 502))
     assert isinstance(error, ServerError)
     assert (error.status, error.detail) == (502, "502 Bad Gateway")
@@ -205,32 +205,32 @@ def test_trap_3_a_gateways_page_is_a_short_server_error(answer):
         ("", "wrong or has expired"),
     ],
 )
-def test_a_401_tells_which_of_three_it_is(answer, said, expected):
+def test_api_error_of_401_tells_missing_wrong_and_browser_only_credentials_apart(answer, said, expected):
     assert expected in error_from(answer({"message": said}, 401)).message
 
 
 @pytest.mark.parametrize(
     "header", ["x-request-id", "X-Request-Id", "x-amzn-requestid", "cf-ray", "X-Amzn-Trace-Id"]
 )
-def test_the_request_id_is_kept_for_support(header):
+def test_api_error_keeps_request_id_header(header):
     error = error_from(ApiResponse(status=500, headers={header: "req-1"}))
     assert error.request_id == "req-1"
     assert "req-1" in str(error)
 
 
-def test_a_request_id_that_is_blank_is_none():
+def test_api_error_ignores_blank_request_id():
     assert error_from(ApiResponse(status=500, headers={"x-request-id": "\x00 "})).request_id is None
     both = {"x-request-id": " ", "cf-ray": "ray-1"}
     assert error_from(ApiResponse(status=500, headers=both)).request_id == "ray-1"
 
 
-def test_an_error_tells_the_request_without_its_query(answer):
+def test_api_error_names_method_and_url_without_query(answer):
     error = error_from(answer({}, 404))
     assert (error.method, error.url, error.attempt) == ("GET", "https://opus.invalid/job/1", 1)
     assert "secret" not in str(error)
 
 
-def test_an_inner_status_goes_before_the_outer(answer):
+def test_api_error_uses_status_from_body_instead_of_http_status(answer):
     error = error_from(answer({"statusCode": 500, "message": "m"}), status=500)
     assert (type(error), error.status) == (ServerError, 500)
 
@@ -259,13 +259,13 @@ def test_an_inner_status_goes_before_the_outer(answer):
         ("nan", None),
     ],
 )
-def test_trap_4_the_body_asks_for_a_wait(value, expected):
+def test_trap_4_retry_after_is_read_from_body(value, expected):
     assert retry_after({}, {"metadata": {"retryAfterSeconds": value}}) == expected
     assert retry_after({}, {"retryAfterSeconds": value}) == expected
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"metadata": None}, {"metadata": [1]}])
-def test_a_body_that_asks_for_nothing(body):
+def test_retry_after_is_none_if_body_has_no_usable_wait(body):
     assert retry_after({}, body) is None
 
 
@@ -296,26 +296,26 @@ NOW = {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
         ({}, None),
     ],
 )
-def test_trap_5_the_header_asks_for_a_wait(headers, expected):
+def test_trap_5_retry_after_is_read_from_header(headers, expected):
     assert retry_after({**headers, **NOW}, None) == expected
 
 
-def test_a_date_is_measured_by_the_clock_that_wrote_it():
+def test_retry_after_date_is_relative_to_date_header():
     headers = {"Retry-After": "Thu, 01 Jan 2026 00:00:07 GMT", "Date": "Thu, 01 Jan 2026 00:00:05 GMT"}
     assert retry_after(headers, None) == 2.0
 
 
-def test_a_date_without_any_clock_is_no_wait():
+def test_retry_after_date_without_current_time_is_none():
     assert retry_after({"Retry-After": "Thu, 01 Jan 2026 00:00:07 GMT"}, None) is None
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(2, 2.0), (0, 0.0), (-1, 9.0), (None, 9.0)])
-def test_trap_5_a_usable_wait_in_the_body_wins(seconds, expected):
+def test_trap_5_retry_after_in_body_takes_precedence_over_header(seconds, expected):
     body = {"metadata": {"retryAfterSeconds": seconds}}
     assert retry_after({"Retry-After": "9"}, body) == expected
 
 
-def test_an_error_carries_the_wait(answer):
+def test_api_error_carries_retry_after(answer):
     assert error_from(answer({}, 429, Retry_After="3")).retry_after == 3.0
     assert error_from(answer({}, 503)).retry_after is None
 
@@ -342,7 +342,7 @@ def test_an_error_carries_the_wait(answer):
     ],
 )
 @pytest.mark.parametrize("form", ["json", "list", "text", "header"])
-def test_a_secret_that_a_body_quotes_goes_into_no_error(answer, text, form):
+def test_api_error_redacts_secrets_quoted_by_response(answer, text, form):
     body = {"json": {"message": text}, "list": [text], "text": text.encode(), "header": {}}[form]
     headers = {"x_request_id": text} if form == "header" else {}
     error = error_from(answer(body, 400, **headers))
@@ -361,11 +361,11 @@ def test_a_secret_that_a_body_quotes_goes_into_no_error(answer, text, form):
         "see https://developer.opus.com/api-reference/introduction for more",
     ],
 )
-def test_what_is_no_secret_stays(text):
+def test_excerpt_keeps_text_without_secrets(text):
     assert excerpt(text) == text
 
 
-def test_an_excerpt_is_short_and_printable():
+def test_excerpt_is_short_and_printable():
     assert excerpt("x" * 1000) == "x" * 297 + "..."
     assert excerpt("a\n\tb\x00\u202ec\ud800") == "a b c"
     assert excerpt("<" * 100_000, 10) == "<<<<<<<..."
@@ -374,7 +374,7 @@ def test_an_excerpt_is_short_and_printable():
 @pytest.mark.parametrize(
     "part", ["http://", "http://a?", "<script", "<title", "?a=", "bearer ", "bearer=a", "X-Amz-a", "_a"]
 )
-def test_no_text_takes_long_to_shorten(part):
+def test_excerpt_of_long_repetitive_text_is_fast(part):
     started = time.thread_time()
     excerpt(part * 10_000)
     assert time.thread_time() - started < 0.2  # a text that is gone through again from every place takes 0.3
@@ -406,7 +406,7 @@ def test_no_text_takes_long_to_shorten(part):
         (b'{"value": 0.1E+999}', "not JSON"),
     ],
 )
-def test_what_is_no_json_is_a_protocol_error(answer, body, expected):
+def test_json_of_raises_protocol_error_on_invalid_json(answer, body, expected):
     with pytest.raises(ProtocolError, match=expected) as caught:
         json_of(answer(body))
     assert "https://opus.invalid/job/1 " in caught.value.message
@@ -415,12 +415,12 @@ def test_what_is_no_json_is_a_protocol_error(answer, body, expected):
     assert len(caught.value.body) <= 300
 
 
-def test_a_page_is_known_by_its_content_type(answer):
+def test_json_of_recognizes_html_page_by_content_type(answer):
     with pytest.raises(ProtocolError, match="HTML page"):
         json_of(answer(b"Log in", Content_Type="text/HTML; charset=utf-8"))
 
 
-def test_a_body_that_is_no_json_keeps_its_secrets(answer):
+def test_json_of_redacts_secrets_in_its_error(answer):
     with pytest.raises(ProtocolError) as caught:
         json_of(answer(f"oops {SIGNED} {KEY}".encode()))
     for secret in (KEY[1:], "AKIA", "00aa11bb"):
@@ -439,10 +439,10 @@ def test_a_body_that_is_no_json_keeps_its_secrets(answer):
         ('"J\u00f6b \U0001f600"'.encode(), "J\u00f6b \U0001f600"),
     ],
 )
-def test_json_keeps_every_digit(answer, body, value):
+def test_json_of_reads_numbers_without_losing_digits_and_skips_bom(answer, body, value):
     assert json_of(answer(body)) == value
 
 
-def test_nesting_within_reason_is_read(answer):
+def test_json_of_reads_150_levels_of_nesting(answer):
     body = json.loads("[" * 150 + "]" * 150)
     assert json_of(answer(body)) == body

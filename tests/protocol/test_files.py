@@ -44,7 +44,7 @@ OPEN = Named("/data/scan.pdf")
     ],
 )
 @pytest.mark.parametrize("kind", ["file", "array_files"])
-def test_a_file_can_be_given_in_many_ways(bound, disk, kind, value, asked):
+def test_file_input_accepts_paths_named_bytes_and_open_files(bound, disk, kind, value, asked):
     inspect = disk()
     found = bound([InputField(variable_name="v", display_name="V", type=kind)], {"v": value}, inspect)
     assert inspect.asked == [asked]
@@ -53,7 +53,7 @@ def test_a_file_can_be_given_in_many_ways(bound, disk, kind, value, asked):
     assert found.payload([URL])["v"]["value"] == (URL if kind == "file" else [URL])
 
 
-def test_any_path_like_is_a_path(bound, field, disk):
+def test_file_input_passes_any_path_like_to_inspector(bound, field, disk):
     elsewhere = Elsewhere()
     inspect = disk()
     bound([field("file")], {"v": ("a.pdf", b"x")}, inspect)
@@ -63,7 +63,7 @@ def test_any_path_like_is_a_path(bound, field, disk):
 
 
 @pytest.mark.parametrize("value", [URL, f"  {URL}\n", "HTTP://files.opus.com/x", UploadedFile(URL, 3)])
-def test_an_earlier_upload_is_passed_through(bound, field, disk, value):
+def test_file_input_passes_uploaded_url_through(bound, field, disk, value):
     inspect = disk()
     found = bound([field("file", allowed_file_types=("PNG",))], {"v": value}, inspect)
     assert (found.files, inspect.asked) == ((), [])
@@ -71,7 +71,7 @@ def test_an_earlier_upload_is_passed_through(bound, field, disk, value):
     assert found.payload([])["v"]["value"] == expected
 
 
-def test_lists_keep_the_order_of_files_and_urls(bound, field, disk):
+def test_file_input_list_keeps_order_of_files_and_urls(bound, field, disk):
     value = ("a.pdf", UploadedFile(URL, 3), ("b.png", b"x"), Path("c.csv"))
     found = bound([field("array_files")], {"v": value}, disk())
     assert [file.filename for file in found.files] == ["a.pdf", "b.png", "c.csv"]
@@ -99,7 +99,7 @@ def test_lists_keep_the_order_of_files_and_urls(bound, field, disk):
         ("https://h/\ud800.pdf", "not valid Unicode"),
     ],
 )
-def test_what_is_no_file_is_refused_with_a_sentence(bound, field, disk, value, sentence):
+def test_file_input_refuses_other_values_with_a_reason(bound, field, disk, value, sentence):
     with pytest.raises(InvalidInputs, match=sentence) as caught:
         bound([field("file")], {"v": value}, disk({"a.pdf": 1}))
     assert "00aa" not in str(caught.value)
@@ -110,7 +110,7 @@ class BytesPath(os.PathLike):  # type: ignore[type-arg]
         return b"a.pdf"
 
 
-def test_a_path_in_bytes_is_refused(bound, field):
+def test_file_input_refuses_path_in_bytes(bound, field):
     with pytest.raises(InvalidInputs, match="path in bytes"):
         bound([field("file")], {"v": BytesPath()})
     with pytest.raises(InvalidInputs, match="wants text"):
@@ -119,7 +119,7 @@ def test_a_path_in_bytes_is_refused(bound, field):
         bound([field("array")], {"v": [BytesPath()]})
 
 
-def test_every_bad_file_of_a_list_is_told(bound, field, disk):
+def test_file_input_list_reports_every_bad_file(bound, field, disk):
     with pytest.raises(InvalidInputs) as caught:
         bound(
             [field("array_files")], {"v": ["a.pdf", "b.exe", None, "c.pdf"]}, disk({"a.pdf": 1, "b.exe": 1})
@@ -141,14 +141,14 @@ def test_every_bad_file_of_a_list_is_told(bound, field, disk):
         ("r\u00e9sum\u00e9.JPEG", ".jpeg"),
     ],
 )
-def test_trap_31_an_extension_is_read_from_the_name(filename, extension):
+def test_trap_31_file_input_extension_is_read_from_file_name(filename, extension):
     assert extension_of(filename) == extension
 
 
 @pytest.mark.parametrize(
     "filename", ["a.tar.gz", "scan", "", ".", "scan.", "pdf", "PDF", "a.exe", "a.pdf.zip", "a.doc"]
 )
-def test_trap_31_another_extension_or_none_is_refused(bound, field, disk, filename):
+def test_trap_31_file_input_with_unsupported_or_no_extension_is_refused(bound, field, disk, filename):
     with pytest.raises(ValueError, match="supported are"):
         extension_of(filename)
     with pytest.raises(InvalidInputs, match=r"supported are \.csv, \.docx"):
@@ -156,7 +156,7 @@ def test_trap_31_another_extension_or_none_is_refused(bound, field, disk, filena
 
 
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS))
-def test_every_documented_type_is_taken(bound, field, disk, extension):
+def test_file_input_accepts_every_documented_extension(bound, field, disk, extension):
     (file,) = bound([field("file")], {"v": f"x{extension.upper()}"}, disk()).files
     assert file.extension == extension
 
@@ -174,29 +174,29 @@ def test_every_documented_type_is_taken(bound, field, disk, extension):
         ((), "a.xml"),
     ],
 )
-def test_trap_31_the_tag_matches_without_case_and_dot(bound, field, disk, allowed, filename):
+def test_trap_31_file_input_allowed_types_match_without_case_and_dot(bound, field, disk, allowed, filename):
     assert len(bound([field("file", allowed_file_types=allowed)], {"v": filename}, disk()).files) == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "array_files"])
-def test_trap_31_a_type_outside_the_tag_is_refused(bound, field, disk, kind):
+def test_trap_31_file_input_outside_allowed_types_is_refused(bound, field, disk, kind):
     with pytest.raises(InvalidInputs, match=r"takes only PDF, JPEG files, got 'a\.png'"):
         bound([field(kind, allowed_file_types=("PDF", "JPEG"))], {"v": "a.png"}, disk())
 
 
 @pytest.mark.parametrize("size", [1, MAX - 1, MAX])
-def test_trap_30_a_file_of_exactly_the_limit_is_taken(bound, field, disk, size):
+def test_trap_30_file_input_of_exactly_the_size_limit_is_accepted(bound, field, disk, size):
     (file,) = bound([field("file")], {"v": "a.pdf"}, disk({"a.pdf": size})).files
     assert file.size == size
 
 
 @pytest.mark.parametrize(("size", "sentence"), [(MAX + 1, "10,485,761 bytes.*10,485,760"), (0, "is empty")])
-def test_trap_30_a_file_over_the_limit_or_empty_is_refused(bound, field, disk, size, sentence):
+def test_trap_30_file_input_over_the_size_limit_or_empty_is_refused(bound, field, disk, size, sentence):
     with pytest.raises(InvalidInputs, match=sentence):
         bound([field("file")], {"v": "a.pdf"}, disk({"a.pdf": size}))
 
 
-def test_a_file_shows_its_name_and_not_its_bytes(bound, field, disk):
+def test_file_input_repr_shows_name_and_no_bytes(bound, field, disk):
     (file,) = bound([field("file")], {"v": ("a.pdf", b"secret")}, disk()).files
     assert "a.pdf" in repr(file)
     assert "secret" not in repr(file)

@@ -136,7 +136,7 @@ def filled(wire, found):
 
 @UNHURRIED
 @given(valid_runs())
-def test_valid_inputs_of_any_schema_bind_and_nothing_else_is_sent(run):
+def test_bind_of_valid_inputs_sends_exactly_the_expected_payload(run):
     workflow, inputs, expected = run
     bound = bind(workflow, inputs, inspect=inspect, max_file_bytes=MAX_BYTES)
     sent_urls = [f"https://files.opus.com/sent/{number}" for number in range(len(bound.files))]
@@ -211,7 +211,7 @@ def any_runs(draw):
 
 @UNHURRIED
 @given(any_runs())
-def test_any_inputs_bind_to_json_or_are_refused_by_invalid_inputs_alone(run):
+def test_bind_of_any_inputs_gives_json_or_raises_invalid_inputs(run):
     workflow, inputs = run
     bound, refusal = None, None
     try:
@@ -228,7 +228,7 @@ def test_any_inputs_bind_to_json_or_are_refused_by_invalid_inputs_alone(run):
 
 @UNHURRIED
 @given(st.text(max_size=20), st.text(max_size=8), st.dictionaries(st.text(max_size=3), anything, max_size=2))
-def test_any_text_makes_a_safe_call_or_is_refused(text, other, mapping):
+def test_v0_requests_from_any_text_are_safe_or_refused(text, other, mapping):
     v0 = V0()
     with suppress(OpusError):
         path = v0.status(text).path
@@ -281,19 +281,19 @@ def hold_up(answer):
 @example(b'{"jobExecutionId": ' + b"9" * 4300 + b"}", 200, {})
 @example(b'{"message": ' + b"[" * 150 + b"]" * 150 + b"}", 400, {})
 @example(b'{"message": {"a": ' + b"9" * 4300 + b"}}", 400, {})
-def test_readers_of_anything_raise_nothing_but_opus_errors(body, status, fields):
+def test_response_readers_raise_only_opus_errors_on_any_response(body, status, fields):
     hold_up(ApiResponse(status=status, body=body, headers=fields))
 
 
 @UNHURRIED
 @given(bodies)
-def test_readers_of_any_success_raise_nothing_but_opus_errors(body):
+def test_response_readers_raise_only_opus_errors_on_any_200_body(body):
     hold_up(ApiResponse(status=200, body=body))
 
 
 @UNHURRIED
 @given(bodies, statuses, headers)
-def test_every_answer_can_be_made_an_error(body, status, fields):
+def test_api_error_can_be_made_from_any_response(body, status, fields):
     response = ApiResponse(status=status, body=body, headers=fields)
     error = error_from(response)
     assert error.status == status
@@ -305,14 +305,14 @@ def test_every_answer_can_be_made_an_error(body, status, fields):
 
 @UNHURRIED
 @given(st.binary() | bodies)
-def test_json_of_anything_is_json_or_a_protocol_error(body):
+def test_json_of_any_bytes_gives_json_or_protocol_error(body):
     with suppress(ProtocolError):
         json.dumps(json_of(ApiResponse(status=200, body=body)), allow_nan=False).encode()
 
 
 @UNHURRIED
 @given(any_json)
-def test_json_comes_back_as_it_was(value):
+def test_json_of_round_trips_any_json(value):
     assert json_of(ApiResponse(status=200, body=json.dumps(value).encode())) == value
 
 
@@ -320,7 +320,7 @@ def test_json_comes_back_as_it_was(value):
 @given(st.text(), st.integers(4, 50))
 @example("<" * 5000, 300)
 @example("<script" * 2000, 300)
-def test_an_excerpt_of_anything_is_short_and_printable(text, limit):
+def test_excerpt_of_any_text_is_short_and_printable(text, limit):
     short = excerpt(text, limit)
     assert len(short) <= limit
     assert short.isprintable()
@@ -336,5 +336,5 @@ SECRETS = {
 @UNHURRIED
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 @given(before=texts, after=texts)
-def test_no_text_around_a_secret_brings_it_out(secret, before, after):
+def test_excerpt_redacts_secret_inside_any_text(secret, before, after):
     assert "0123456789abcdef" not in excerpt(f"{before} {secret} {after}")

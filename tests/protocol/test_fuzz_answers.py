@@ -44,7 +44,7 @@ def read(name, count):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_thousand_almost_right_answers_raise_nothing_but_opus_errors(name):
+def test_response_readers_raise_only_opus_errors_on_1000_mutated_responses(name):
     met = read(name, 300)
     assert met[VALUE] > 30, f"too little is left to be read: {met}"
     if name not in NEVER_RAISE:
@@ -54,12 +54,12 @@ def test_a_thousand_almost_right_answers_raise_nothing_but_opus_errors(name):
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", READERS)
-def test_a_hundred_thousand_almost_right_answers_raise_nothing_but_opus_errors(name):
+def test_response_readers_raise_only_opus_errors_on_100000_mutated_responses(name):
     read(name, 100_000)
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name not in (*NEVER_RAISE, *PROBES)])
-def test_what_the_answers_are_made_from_is_right(name):
+def test_response_readers_accept_corpus_shapes_and_refuse_corpus_errors(name):
     reader = READERS[name]
     for shape in reader.shapes:
         assert not isinstance(holds(reader, ApiResponse(status=200, body=shape.encode())), OpusError), shape
@@ -71,7 +71,7 @@ def test_what_the_answers_are_made_from_is_right(name):
             assert isinstance(holds(reader, ApiResponse(status=200, body=page)), ProtocolError), page
 
 
-def test_a_seed_makes_the_same_answers_again():
+def test_mutations_are_reproducible_from_seed():
     shapes = READERS["v0 audit"].shapes
     once, again, other = (
         [mutations.answer(Random(f"{seed}/{n}"), shapes) for n in range(50)] for seed in "112"

@@ -17,7 +17,7 @@ RUNS = 200_000
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed")
-def test_no_bytes_that_coverage_leads_to_break_a_reader(tmp_path, record_property):
+def test_response_readers_survive_coverage_guided_fuzzing_with_atheris(tmp_path, record_property):
     options = [f"-runs={RUNS}", "-seed=1", f"-artifact_prefix={tmp_path}/"]
     command = [sys.executable, str(PROGRAM), str(tmp_path / "found"), *options]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)

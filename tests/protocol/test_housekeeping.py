@@ -13,7 +13,7 @@ from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.protocol.timestamps import to_epoch
 
 
-def test_a_search_sends_what_is_given_and_where_it_is():
+def test_job_search_request_sends_filters_offset_and_limit():
     assert (
         job_management.search(SearchFields(), offset=0, limit=25).path == "/job/search?offset=0&maxResults=25"
     )
@@ -31,7 +31,7 @@ def test_a_search_sends_what_is_given_and_where_it_is():
     )
 
 
-def test_a_date_that_is_none_is_refused():
+def test_job_search_request_refuses_invalid_date():
     with pytest.raises(InvalidInputs, match="no date"):
         job_management.search(SearchFields(start_date="yesterday"), offset=0, limit=1)
     assert "2026-01-31" in job_management.search(SearchFields(end_date="2026-01-31"), offset=0, limit=1).path
@@ -45,13 +45,13 @@ def test_a_date_that_is_none_is_refused():
         {"total": 2, "items": [{"id": 1}, {"id": 2}]},
     ],
 )
-def test_a_page_is_read_in_every_shape(answer, body):
+def test_job_search_page_of_every_shape_is_read(answer, body):
     page = job_management.read_page(answer(body))
     assert page.total == 2
     assert [job.job_id for job in page.jobs] == ["1", "2"]
 
 
-def test_a_bare_list_is_a_page_without_a_count(answer):
+def test_job_search_page_as_bare_list_has_no_total(answer):
     page = job_management.read_page(answer([{"id": 1}]))
     assert (page.total, page.entries, len(page.jobs)) == (None, 1, 1)
     page = job_management.read_page(answer({"totalCount": 0, "jobs": None}))
@@ -59,12 +59,12 @@ def test_a_bare_list_is_a_page_without_a_count(answer):
 
 
 @pytest.mark.parametrize("body", [{}, {"jobs": None}, {"jobs": "none"}, 3, None])
-def test_what_holds_no_list_is_no_page(answer, body):
+def test_job_search_page_without_a_list_is_a_protocol_error(answer, body):
     with pytest.raises(ProtocolError):
         job_management.read_page(answer(body))
 
 
-def test_a_detail_keeps_everything(answer):
+def test_job_details_response_is_read_with_all_fields(answer):
     body = {
         "id": 2514,
         "title": "Invoice 17",
@@ -87,19 +87,19 @@ def test_a_detail_keeps_everything(answer):
 
 
 @pytest.mark.parametrize("wrapper", ["data", "job"])
-def test_a_detail_may_be_wrapped_and_sparse(answer, wrapper):
+def test_job_details_response_may_be_wrapped_and_sparse(answer, wrapper):
     job = job_management.read_detail(
         answer({wrapper: {"jobExecutionId": "7", "workflow": None, "audit": ""}})
     )
     assert (job.job_id, job.status, job.workflow_id, job.audit) == ("7", JobStatus.UNKNOWN, None, None)
 
 
-def test_what_has_no_id_is_no_job(answer):
+def test_job_details_response_without_id_is_a_protocol_error(answer):
     with pytest.raises(ProtocolError, match="without a job's id"):
         job_management.read_detail(answer({"status": "COMPLETED"}))
 
 
-def test_ids_stay_in_their_segment():
+def test_job_management_requests_keep_job_id_in_its_path_segment():
     for call in (
         job_management.detail,
         job_management.archive,
@@ -113,7 +113,7 @@ def test_ids_stay_in_their_segment():
     assert job_management.delete("1").path == "/job/1/delete"
 
 
-def test_an_order_is_obeyed_when_the_answer_says_so_or_nothing(answer):
+def test_job_management_response_is_success_if_empty_or_success_true(answer):
     job_management.read_done(answer(b"", status=204))
     job_management.read_done(answer({"success": True}))
     with pytest.raises(NotFound):
@@ -123,7 +123,7 @@ def test_an_order_is_obeyed_when_the_answer_says_so_or_nothing(answer):
     assert not job_management.duplicate("1").repeatable
 
 
-def test_a_copy_has_an_id(answer):
+def test_job_duplicate_response_gives_id_of_the_copy(answer):
     assert job_management.read_duplicate(answer({"jobExecutionId": 8})) == "8"
     with pytest.raises(ProtocolError):
         job_management.read_duplicate(answer({}))
@@ -146,5 +146,5 @@ def test_a_copy_has_an_id(answer):
         ("0001-01-01T00:00:00+23:59", None),
     ],
 )
-def test_a_moment_is_read_in_every_way_it_is_written(written, seconds):
+def test_timestamps_of_every_format_become_epoch_seconds(written, seconds):
     assert to_epoch(written) == seconds

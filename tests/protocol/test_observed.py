@@ -26,7 +26,7 @@ PLACE = "https://example-bucket.s3.eu-central-1.amazonaws.com/a%28b%29.pdf?X-Amz
         (None, {"fileUrl": FILE, "customExpiry": 3600}),
     ],
 )
-def test_each_form_has_one_field_beside_the_url(workspace_id, body):
+def test_download_request_sends_workspace_id_or_custom_expiry_beside_url(workspace_id, body):
     call = download(FILE, workspace_id=workspace_id)
     assert (call.operation, call.method, call.path) == ("download", "POST", "/job/file/download")
     assert call.body == body
@@ -34,7 +34,7 @@ def test_each_form_has_one_field_beside_the_url(workspace_id, body):
 
 
 @pytest.mark.parametrize("url", [FILE, f"  {FILE}\n", "http://127.0.0.1:8080/a b.pdf", "https://h/größe.pdf"])
-def test_a_file_url_is_sent_as_it_is_but_trimmed(url):
+def test_download_request_sends_trimmed_file_url_unchanged(url):
     assert checked_file_url(url) == url.strip()
     assert download(url, workspace_id=None).body["fileUrl"] == url.strip()
 
@@ -42,7 +42,7 @@ def test_a_file_url_is_sent_as_it_is_but_trimmed(url):
 @pytest.mark.parametrize(
     "url", ["", "a.pdf", "//h/a.pdf", "ftp://h/a", "https://", "http://[x", PLACE, None, 3]
 )
-def test_what_is_no_file_url_is_refused(url):
+def test_download_request_refuses_invalid_file_url(url):
     with pytest.raises(InvalidInputs) as caught:
         download(url, workspace_id=None)
     assert "00aa" not in str(caught.value)
@@ -67,7 +67,7 @@ def test_what_is_no_file_url_is_refused(url):
     ],
 )
 @pytest.mark.parametrize("status", [200, 201])
-def test_a_place_is_read_in_every_shape(answer, body, expected, status):
+def test_download_response_of_every_shape_is_read(answer, body, expected, status):
     assert read_download(answer(body, status)) == expected
 
 
@@ -86,7 +86,7 @@ def test_a_place_is_read_in_every_shape(answer, body, expected, status):
     ],
 )
 @pytest.mark.parametrize("read", [read_download, V0().read_presigned, V1().read_presigned])
-def test_a_presigned_url_that_is_less_safe_than_the_api_is_not_used(answer, read, url, words):
+def test_presigned_url_less_safe_than_the_api_is_refused(answer, read, url, words):
     with pytest.raises(ProtocolError, match=words) as caught:
         read(answer({"presignedUrl": url, "fileUrl": FILE}, 201))
     assert not caught.value.retryable
@@ -97,12 +97,12 @@ def test_a_presigned_url_that_is_less_safe_than_the_api_is_not_used(answer, read
     "url", ["http://127.0.0.1:9000/a?X=1", "http://[::1]:9/a", "https://h.test/a", PLACE]
 )
 @pytest.mark.parametrize("read", [read_download, V0().read_presigned, V1().read_presigned])
-def test_a_presigned_url_over_http_is_used_where_the_api_is_asked_so_too(answer, read, url):
+def test_presigned_url_over_plain_http_is_accepted_if_api_is_plain_http(answer, read, url):
     asked = replace(answer({"presignedUrl": url, "fileUrl": FILE}), url="http://127.0.0.1:8000/job/file")
     assert url in asdict(read(asked)).values()
 
 
-def test_a_place_shows_no_secret(answer):
+def test_download_response_repr_hides_signature(answer):
     assert "00aa" not in repr(read_download(answer({"presignedUrl": PLACE})))
 
 
@@ -118,7 +118,7 @@ def test_a_place_shows_no_secret(answer):
         ({"message": "x"}, 502, ServerError),
     ],
 )
-def test_an_answer_that_means_no_is_the_error_it_amounts_to(answer, body, status, kind):
+def test_download_response_that_refuses_raises_matching_error(answer, body, status, kind):
     with pytest.raises(kind):
         read_download(answer(body, status))
 
@@ -145,7 +145,7 @@ FIELDS = st.sampled_from(
     st.dictionaries(FIELDS, st.one_of(VALUES, st.dictionaries(FIELDS, VALUES))),
     st.sampled_from([200, 201, 400]),
 )
-def test_any_answer_is_a_place_or_an_error_of_ours(body, status):
+def test_download_response_of_any_json_is_read_or_an_opus_error(body, status):
     try:
         place = read_download(ApiResponse(status=status, body=json.dumps(body).encode()))
     except OpusError:

@@ -33,11 +33,11 @@ from opus_async.models import JobResults, JobStatus, OutputValue
     ],
 )
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_trap_11_a_job_id_is_text_with_every_digit(v0, answer, raw, job_id, status):
+def test_trap_11_initiate_response_gives_job_id_as_text_with_every_digit(v0, answer, raw, job_id, status):
     assert v0.read_initiated(answer(raw, status)) == job_id
 
 
-def test_trap_11_an_id_of_4000_digits_is_read(v0, answer):
+def test_trap_11_initiate_response_with_id_of_4000_digits_is_read(v0, answer):
     assert v0.read_initiated(answer(b'{"jobExecutionId": ' + b"9" * 4000 + b"}")) == "9" * 4000
 
 
@@ -61,7 +61,7 @@ def test_trap_11_an_id_of_4000_digits_is_read(v0, answer):
         b"<html>",
     ],
 )
-def test_trap_11_no_usable_id_is_a_protocol_error(v0, answer, body):
+def test_trap_11_initiate_response_without_usable_id_is_a_protocol_error(v0, answer, body):
     with pytest.raises(ProtocolError) as caught:
         v0.read_initiated(answer(body, 201))
     assert caught.value.retryable is (body in (b"", b"<html>"))  # no answer of the API, so asked again
@@ -72,14 +72,16 @@ LONGEST_INTEGER = 4300
 
 
 @pytest.mark.parametrize("digits", range(4290, 4310))
-def test_trap_11_an_id_of_any_length_is_read_or_a_protocol_error(v0, answer, digits):
+def test_trap_11_initiate_response_with_id_near_int_digit_limit_is_read_or_a_protocol_error(
+    v0, answer, digits
+):
     for sign in (b"", b"-"):
         with pytest.raises(ProtocolError) if digits > LONGEST_INTEGER else nullcontext():
             job_id = v0.read_initiated(answer(b'{"jobExecutionId": ' + sign + b"9" * digits + b"}"))
             assert job_id == sign.decode() + "9" * digits
 
 
-def test_a_refused_initiate_is_an_api_error(v0, answer):
+def test_initiate_response_that_refuses_is_an_api_error(v0, answer):
     with pytest.raises(ValidationFailed, match="workflowId must be a UUID"):
         v0.read_initiated(answer({"message": ["workflowId must be a UUID"]}, 400))
     with pytest.raises(NotFound):
@@ -100,7 +102,7 @@ FILE = "https://files.opus.com/media/private/uploaded/media_0002.pdf"
         {"data": {"presignedUrl": PUT, "fileUrl": FILE}},
     ],
 )
-def test_a_presigned_url_is_kept_byte_by_byte(v0, answer, body):
+def test_presign_response_keeps_url_byte_for_byte(v0, answer, body):
     upload = v0.read_presigned(answer(body, 201))
     assert (upload.put_url, upload.file_url) == (PUT, FILE)
     assert "00aa" not in repr(upload)
@@ -109,7 +111,7 @@ def test_a_presigned_url_is_kept_byte_by_byte(v0, answer, body):
 @pytest.mark.parametrize(
     "bad", [None, "", 7, "bucket/x", "ftp://h/x", "https://", "https://h/a b", "https://[x"]
 )
-def test_an_upload_without_two_urls_is_a_protocol_error_that_quotes_neither(v0, answer, bad):
+def test_presign_response_without_two_valid_urls_is_a_protocol_error_without_urls(v0, answer, bad):
     for body in ({"presignedUrl": bad, "fileUrl": FILE}, {"presignedUrl": PUT, "fileUrl": bad}, [PUT, FILE]):
         with pytest.raises(ProtocolError) as caught:
             v0.read_presigned(answer(body, 201))
@@ -132,7 +134,7 @@ def test_an_upload_without_two_urls_is_a_protocol_error_that_quotes_neither(v0, 
         {"success": True, "error": {"warning": "slow"}},
     ],
 )
-def test_an_accepted_start_returns(v0, answer, body, status):
+def test_execute_response_of_accepted_start_is_read_without_error(v0, answer, body, status):
     v0.read_executed(answer(body, status))
 
 
@@ -140,7 +142,7 @@ def test_an_accepted_start_returns(v0, answer, body, status):
     ("inner", "kind"),
     [(500, ServerError), ("500", ServerError), (503, ServerError), (400, ValidationFailed), (404, NotFound)],
 )
-def test_trap_10_an_inner_status_is_an_execute_error(v0, answer, inner, kind):
+def test_trap_10_execute_response_with_error_status_in_body_is_an_api_error(v0, answer, inner, kind):
     with pytest.raises(kind, match="Request failed with status code 422") as caught:
         v0.read_executed(answer({"statusCode": inner, "message": "Request failed with status code 422"}))
     assert caught.value.status == int(inner)
@@ -166,7 +168,7 @@ def test_trap_10_an_inner_status_is_an_execute_error(v0, answer, inner, kind):
         {"errors": ["no credit"], "message": "no credit"},
     ],
 )
-def test_a_start_that_was_refused_inside_a_201_is_told(v0, answer, body):
+def test_execute_response_201_with_refusal_in_body_is_a_validation_error(v0, answer, body):
     with pytest.raises(ValidationFailed, match="no credit") as caught:
         v0.read_executed(answer(body, 201))
     assert caught.value.status == 201
@@ -187,7 +189,7 @@ NO_WORD_OF_A_START = [
 @pytest.mark.parametrize(
     "body", [[], None, "ok", 1, b"", b"<html>OK</html>", b'{"success": tr', *NO_WORD_OF_A_START]
 )
-def test_a_start_that_says_nothing_is_a_protocol_error(v0, answer, body):
+def test_execute_response_without_a_verdict_is_a_protocol_error(v0, answer, body):
     with pytest.raises(ProtocolError):
         v0.read_executed(answer(body, 201))
 
@@ -224,7 +226,7 @@ def test_a_start_that_says_nothing_is_a_protocol_error(v0, answer, body):
         ("\u0130N PROGRESS", "UNKNOWN"),
     ],
 )
-def test_trap_13_a_status_is_folded_and_keeps_its_own_words(v0, answer, word, status):
+def test_trap_13_status_response_is_normalized_and_keeps_raw_word(v0, answer, word, status):
     for body in ({"status": word}, {"state": word}, {"data": {"status": word}}, word):
         found = v0.read_status(answer(body))
         assert isinstance(found, JobStatus)
@@ -236,23 +238,23 @@ def test_trap_13_a_status_is_folded_and_keeps_its_own_words(v0, answer, word, st
     [("WAITING", False), ("PENDING", False), ("BRAND_NEW", False), ("IN PROGRESS", False)]
     + [(word, True) for word in ("COMPLETED", "FAILED", "STOPPED", "TIMED OUT", "CANCELED")],
 )
-def test_trap_13_only_what_is_over_is_terminal(v0, answer, status, terminal):
+def test_trap_13_status_response_is_terminal_only_if_job_has_ended(v0, answer, status, terminal):
     assert v0.read_status(answer({"status": status})).is_terminal is terminal
 
 
 @pytest.mark.parametrize("value", [None, 3, True, [], {}, {"name": "COMPLETED"}, 10**30])
-def test_a_status_that_is_no_text_is_unknown_and_kept(v0, answer, value):
+def test_status_response_with_status_of_wrong_type_is_unknown_with_raw_json(v0, answer, value):
     found = v0.read_status(answer({"status": value}))
     assert (found, found.raw) == ("UNKNOWN", json.dumps(value))
 
 
 @pytest.mark.parametrize("body", [{}, [], None, 7, {"data": {}}, {"data": "COMPLETED"}, b"", b"<html>"])
-def test_an_answer_without_a_status_is_a_protocol_error(v0, answer, body):
+def test_status_response_without_status_is_a_protocol_error(v0, answer, body):
     with pytest.raises(ProtocolError):
         v0.read_status(answer(body))
 
 
-def test_an_error_inside_a_200_is_no_status_of_the_job(v0, answer):
+def test_status_response_200_with_error_code_in_body_is_a_server_error(v0, answer):
     with pytest.raises(ServerError):
         v0.read_status(answer({"statusCode": 500, "status": "error", "message": "m"}))
 
@@ -262,7 +264,7 @@ def test_an_error_inside_a_200_is_no_status_of_the_job(v0, answer):
     "words", [{"message": "upstream timed out"}, {"error": "x"}, {"code": 504}, {"detail": None}]
 )
 @pytest.mark.parametrize("read", ["read_status", "read_results", "read_audit"])
-def test_error_envelope_of_a_gateway_is_no_answer_about_a_job(v0, answer, read, words, word):
+def test_error_envelope_of_gateway_is_not_read_as_status_results_or_audit(v0, answer, read, words, word):
     with pytest.raises(ProtocolError, match="error in answering"):
         getattr(v0, read)(answer({"status": word, **words}))
 
@@ -279,7 +281,7 @@ ERRORS_INSTEAD_OF_A_STATUS = [
 
 
 @pytest.mark.parametrize("body", ERRORS_INSTEAD_OF_A_STATUS)
-def test_error_in_any_spelling_is_no_status_of_a_job(v0, answer, body):
+def test_error_envelope_in_any_spelling_is_not_read_as_job_status(v0, answer, body):
     with pytest.raises(ProtocolError):
         v0.read_status(answer(body))
 
@@ -298,29 +300,29 @@ ERRORS_INSTEAD_OF_RESULTS = [
 
 
 @pytest.mark.parametrize("body", ERRORS_INSTEAD_OF_RESULTS)
-def test_error_in_the_place_of_results_is_none(v0, answer, body):
+def test_error_envelope_is_not_read_as_results(v0, answer, body):
     with pytest.raises(ProtocolError):
         v0.read_results(answer(body))
 
 
-def test_results_beside_a_status_that_goes_on_are_not_ready(v0, answer):
+def test_results_response_with_running_status_is_not_ready(v0, answer):
     body = {"status": "IN_PROGRESS", "results": {"v": {"value": "part", "type": "str"}}}
     assert v0.read_results(answer(body)) is None
 
 
 @pytest.mark.parametrize("body", [{"status": "error"}, {"status": "error", "message": "m", "caseId": "7"}])
-def test_status_word_error_of_a_job_is_a_failure(v0, answer, body):
+def test_status_response_error_alone_or_with_a_job_id_is_failed(v0, answer, body):
     assert v0.read_status(answer(body)) == "FAILED"
 
 
 @pytest.mark.parametrize("word", ["success", "ok"])
-def test_status_of_a_request_is_not_the_status_of_the_job_inside(v0, answer, word):
+def test_status_response_prefers_inner_job_status_to_outer_request_status(v0, answer, word):
     assert v0.read_status(answer({"status": word, "data": {"status": "IN PROGRESS"}})) == "IN_PROGRESS"
     assert v0.read_status(answer({"status": "success"})) == "COMPLETED"
 
 
 @pytest.mark.parametrize("code", [99, 200, 399, 600, 10**30, "x", "4000", True, [], 500.0])
-def test_an_inner_code_that_is_no_failure_changes_nothing(v0, answer, code):
+def test_status_response_ignores_status_code_in_body_that_is_no_error(v0, answer, code):
     assert v0.read_status(answer({"statusCode": code, "status": "FAILED"})) == "FAILED"
 
 
@@ -328,7 +330,7 @@ def test_an_inner_code_that_is_no_failure_changes_nothing(v0, answer, code):
     "read", ["read_status", "read_results", "read_audit", "read_initiated", "read_executed"]
 )
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 429, 500, 502])
-def test_whatever_is_no_2xx_is_an_api_error(v0, answer, read, status):
+def test_response_readers_raise_api_error_on_every_status_but_2xx(v0, answer, read, status):
     with pytest.raises(APIError) as caught:
         getattr(v0, read)(answer(b"<html>no</html>", status))
     assert caught.value.status == status
@@ -403,7 +405,7 @@ PLAIN = {"workflow_output_abc123def": {"value": "PASS", "type": "str"}}
         ),
     ],
 )
-def test_trap_33_every_shape_of_results_is_read(v0, answer, body, values):
+def test_trap_33_results_response_of_every_shape_is_read(v0, answer, body, values):
     assert v0.read_results(answer(body)) == JobResults(values, body)
 
 
@@ -426,16 +428,16 @@ def test_trap_33_every_shape_of_results_is_read(v0, answer, body, values):
         {"jobExecutionId": "2514", "status": "COMPLETED"},
     ],
 )
-def test_trap_33_no_results_are_empty_ones(v0, answer, body):
+def test_trap_33_results_response_without_outputs_gives_empty_results(v0, answer, body):
     assert v0.read_results(answer(body)) == JobResults((), body)
 
 
 @pytest.mark.parametrize("body", [b"", {"results": CAMEL}, {"status": "IN PROGRESS"}])
-def test_results_with_202_are_not_ready(v0, answer, body):
+def test_results_response_202_is_not_ready(v0, answer, body):
     assert v0.read_results(answer(body, 202)) is None
 
 
-def test_values_are_kept_as_sent(v0, answer):
+def test_results_response_keeps_values_as_sent(v0, answer):
     sent = {
         "a": 10**30,
         "b": '```json\n{"x": 1}\n```',

@@ -36,24 +36,24 @@ LINK = "https://example.com/page"
         ({"url": FILE}, "object", None),
     ],
 )
-def test_which_outputs_are_files(value, kind, urls):
+def test_file_urls_tells_file_outputs_from_others(value, kind, urls):
     entry = value if kind is None else {"value": value, "type": kind, "displayName": "Report"}
     name = "workflow_output_1" if kind is None else "Report"
     found = file_urls({"jobResultsPayloadSchema": {"workflow_output_1": entry}})
     assert found == ({} if urls is None else {name: urls})
 
 
-def test_names_are_those_of_the_outputs_also_where_two_have_the_same():
+def test_file_urls_makes_equal_display_names_unique():
     entries = {name: {"value": FILE, "type": "file", "displayName": "Report"} for name in ("one", "two")}
     assert file_urls({"results": entries}) == {"Report": [FILE], "Report (two)": [FILE]}
 
 
 @pytest.mark.parametrize("results", [None, [], {}, [{"a": 1}], {"results": None}])
-def test_results_without_outputs_have_no_files(results):
+def test_file_urls_is_empty_without_outputs(results):
     assert file_urls(results) == {}
 
 
-def test_the_shape_of_the_older_pages_is_told_by_its_urls():
+def test_file_urls_finds_platform_urls_in_older_results_format():
     results = {
         "jobExecutionId": "1",
         "status": "COMPLETED",
@@ -62,7 +62,7 @@ def test_the_shape_of_the_older_pages_is_told_by_its_urls():
     assert file_urls(results) == {"outputFiles": [FILE]}
 
 
-def test_of_bare_outputs_by_display_name_the_urls_decide():
+def test_file_urls_finds_platform_urls_in_bare_mapping_of_outputs():
     assert file_urls({"Report": FILE, "Pages": [FILE, FILE], "Link": LINK, "Score": 3}) == {
         "Report": [FILE],
         "Pages": [FILE, FILE],

@@ -25,7 +25,7 @@ def test_ids_alone_are_taken_as_they_are_but_for_what_is_around_them(identifier,
 
 
 @pytest.mark.parametrize("given", [None, 2514, True, 1.5])
-def test_what_is_no_text_comes_back(given):
+def test_pasted_id_that_is_no_text_is_returned_unchanged(given):
     assert id_in(given, JOB) is given
 
 
@@ -98,13 +98,13 @@ def test_links_without_an_id_of_the_kind_are_refused(link, kind, told):
     assert problem.endswith(f"give the {kind}'s own page, like {APP}/{kind}/ID, or the id alone")
 
 
-def test_a_refusal_quotes_neither_host_nor_query_of_a_link():
+def test_pasted_id_refusal_quotes_neither_host_nor_query():
     with pytest.raises(InvalidInputs) as caught:
         id_in("https://user:password@app.example.com/app/workflow/new?token=s3cret#s3cret", WORKFLOW)
     assert not {"password", "s3cret", "example"} & set(str(caught.value).replace("/", " ").split())
 
 
-def test_a_long_link_is_quoted_in_part():
+def test_pasted_id_refusal_truncates_long_link():
     with pytest.raises(InvalidInputs) as caught:
         id_in("https://" + "a/" * 50_000, WORKFLOW)
     assert len(str(caught.value)) < 400

@@ -17,28 +17,28 @@ def problems(caught):
 @pytest.mark.parametrize(
     "name", ["workflow_input_1", "Invoice No", "invoice no", " INVOICE NO ", "\tinvoice No"]
 )
-def test_trap_21_an_input_is_named_by_variable_or_display_name(bound, field, name):
+def test_trap_21_bind_finds_input_by_variable_or_display_name(bound, field, name):
     bound_inputs = bound([field(name="Invoice No", variable="workflow_input_1")], {name: "x"})
     assert bound_inputs.payload([]) == {
         "workflow_input_1": {"value": "x", "type": "str", "displayName": "Invoice No"}
     }
 
 
-def test_trap_21_a_variable_name_goes_before_a_display_name(bound, field):
+def test_trap_21_bind_prefers_variable_name_to_display_name(bound, field):
     fields = [field(name="b", variable="a"), field(name="other", variable="b", nullable=True)]
     with pytest.raises(InvalidInputs) as caught:
         bound(fields, {"b": "x"})
     assert problems(caught) == ("'b' (a) is missing",)
 
 
-def test_trap_21_an_exact_display_name_goes_before_one_in_another_case(bound, field):
+def test_trap_21_bind_prefers_exact_display_name_to_one_in_another_case(bound, field):
     fields = [field(name="Doc", variable="a"), field(name="doc", variable="b")]
     payload = bound(fields, {"Doc": "1", "doc": "2"}).payload([])
     assert {name: variable["value"] for name, variable in payload.items()} == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize("name", ["Doc", "DOC"])
-def test_trap_21_a_display_name_used_twice_is_ambiguous(bound, field, name):
+def test_trap_21_bind_refuses_display_name_of_two_inputs_as_ambiguous(bound, field, name):
     fields = [field(name="Doc", variable="var_a"), field(name="Doc", variable="var_b")]
     with pytest.raises(InvalidInputs) as caught:
         bound(fields, {name: "x"})
@@ -47,24 +47,24 @@ def test_trap_21_a_display_name_used_twice_is_ambiguous(bound, field, name):
     assert "'var_b'" in problem
 
 
-def test_trap_21_two_names_that_differ_in_case_are_ambiguous_in_a_third(bound, field):
+def test_trap_21_bind_refuses_name_that_matches_two_inputs_only_without_case(bound, field):
     fields = [field(name="Doc", variable="a"), field(name="doc", variable="b")]
     with pytest.raises(InvalidInputs, match="display name of 2 inputs"):
         bound(fields, {"DOC": "x"})
 
 
-def test_inputs_with_one_display_name_can_be_named_by_variable(bound, field):
+def test_bind_finds_inputs_with_equal_display_names_by_variable(bound, field):
     fields = [field(name="Doc", variable="a"), field(name="Doc", variable="b")]
     assert list(bound(fields, {"b": "2", "a": "1"}).payload([])) == ["a", "b"]
 
 
-def test_an_input_given_under_two_names_is_a_problem(bound, field):
+def test_bind_refuses_input_given_under_two_names(bound, field):
     with pytest.raises(InvalidInputs) as caught:
         bound([field(name="Doc", variable="a")], {"a": "1", "doc": "2"})
     assert problems(caught) == ("'Doc' (a) is given twice, as 'a' and as 'doc'",)
 
 
-def test_an_input_given_once_and_once_as_none_is_given_once(bound, field):
+def test_bind_accepts_input_given_twice_if_once_is_none(bound, field):
     assert bound([field(name="Doc", variable="a")], {"a": None, "doc": "2"}).payload([])["a"]["value"] == "2"
 
 
@@ -76,7 +76,7 @@ def test_an_input_given_once_and_once_as_none_is_given_once(bound, field):
         ("zzz", "it has 'Invoice'"),
     ],
 )
-def test_trap_25_an_unknown_name_gets_an_offer(bound, field, name, offer):
+def test_trap_25_bind_suggests_names_for_unknown_input(bound, field, name, offer):
     fields = [
         field(name="Invoice", variable="v1", nullable=True),
         field(name="Threshold", variable="v2", nullable=True),
@@ -88,24 +88,24 @@ def test_trap_25_an_unknown_name_gets_an_offer(bound, field, name, offer):
     assert offer in problem
 
 
-def test_trap_25_a_workflow_without_inputs_says_so(bound):
+def test_trap_25_bind_says_if_workflow_takes_no_inputs(bound):
     with pytest.raises(InvalidInputs, match="takes none"):
         bound([], {"x": 1})
     assert bound([], {}).payload([]) == {}
 
 
-def test_a_name_that_is_no_text_is_a_problem(bound):
+def test_bind_refuses_input_name_that_is_no_text(bound):
     with pytest.raises(InvalidInputs, match="named by a text"):
         bound([], {1: "x"})
 
 
 @pytest.mark.parametrize("inputs", [None, [("a", 1)], "a=1"])
-def test_inputs_that_are_no_mapping_are_a_problem(bound, inputs):
+def test_bind_refuses_inputs_that_are_no_mapping(bound, inputs):
     with pytest.raises(InvalidInputs, match="mapping"):
         bound([], inputs)
 
 
-def test_trap_25_missing_inputs_are_all_listed_and_nullable_ones_left_out(bound, field):
+def test_trap_25_bind_lists_all_missing_inputs_and_omits_nullable_ones(bound, field):
     fields = [
         field(name="One", variable="a"),
         field(name="Two", variable="b", nullable=True),
@@ -120,13 +120,13 @@ def test_trap_25_missing_inputs_are_all_listed_and_nullable_ones_left_out(bound,
     assert list(payload) == ["a", "c", "d"]
 
 
-def test_an_input_without_a_display_name_is_named_once(bound, field):
+def test_bind_names_missing_input_without_display_name_once(bound, field):
     with pytest.raises(InvalidInputs) as caught:
         bound([field(name="city_list", variable="city_list")], {})
     assert problems(caught) == ("'city_list' is missing",)
 
 
-def test_every_problem_is_told_at_once(bound, field):
+def test_bind_reports_every_problem_at_once(bound, field):
     fields = [
         field("float", "Threshold", "t"),
         field("date", "Due", "d"),
@@ -141,7 +141,7 @@ def test_every_problem_is_told_at_once(bound, field):
         assert name in str(caught.value)
 
 
-def test_trap_26_the_display_name_is_always_sent(bound, field):
+def test_trap_26_payload_always_has_display_names(bound, field):
     payload = bound(
         [field(name="Verdict", variable="a"), field(name="b", variable="b")], {"a": "x", "b": "y"}
     )
@@ -151,12 +151,12 @@ def test_trap_26_the_display_name_is_always_sent(bound, field):
     }
 
 
-def test_the_type_is_sent_in_the_schemas_own_word(bound, field):
+def test_payload_sends_type_as_the_schema_spells_it(bound, field):
     payload = bound([field("int", schema_type="integer")], {"v": "5"}).payload([])
     assert payload["v"] == {"value": 5, "type": "integer", "displayName": "Value"}
 
 
-def test_the_payload_has_the_order_of_the_schema(bound, field):
+def test_payload_keeps_order_of_schema(bound, field):
     fields = [field(name=name, variable=name) for name in "abc"]
     assert list(bound(fields, {"c": 1, "a": 2, "b": 3}).payload([])) == ["a", "b", "c"]
 
@@ -165,39 +165,39 @@ OWN = {"id": "doc", "variable_name": "doc", "allowed_types": [{"type": "file"}]}
 
 
 @pytest.mark.parametrize(("own", "sent"), [(None, dict(FILE_DEFINITION)), (OWN, OWN)])
-def test_trap_23_a_list_of_files_has_a_definition_in_camel_case(bound, field, own, sent):
+def test_trap_23_payload_of_file_array_has_type_definition_in_camel_case(bound, field, own, sent):
     target = field("array", item_type="file", type_definition=own)
     assert bound([target], {"Value": ["a.pdf", "b.pdf"]}).payload(["u1", "u2"]) == {
         "v": {"value": ["u1", "u2"], "type": "array", "displayName": "Value", "typeDefinition": sent}
     }
 
 
-def test_trap_23_array_files_is_sent_as_the_schema_says(bound, field):
+def test_trap_23_payload_of_array_files_has_no_type_definition(bound, field):
     assert bound([field("array_files")], {"Value": ["a.pdf"]}).payload(["u1"]) == {
         "v": {"value": ["u1"], "type": "array_files", "displayName": "Value"}
     }
 
 
-def test_a_definition_of_the_schemas_own_is_sent_back(bound, field):
+def test_payload_sends_type_definition_of_schema_back(bound, field):
     own = {"id": "str", "allowed_types": [{"type": "str"}]}
     payload = bound([field("array", item_type="str", type_definition=own)], {"v": ["a"]}).payload([])
     assert payload["v"]["typeDefinition"] == own
 
 
 @pytest.mark.parametrize("nullable", [True, False])
-def test_trap_24_an_empty_list_is_a_value(bound, field, nullable):
+def test_trap_24_payload_has_empty_list_as_value(bound, field, nullable):
     assert bound([field("array", nullable=nullable)], {"v": []}).payload([])["v"]["value"] == []
 
 
 @pytest.mark.parametrize("kind", ["array", "array_files"])
 @pytest.mark.parametrize("empty", [[], ()])
-def test_trap_24_an_empty_list_of_files_is_no_value(bound, field, kind, empty):
+def test_trap_24_bind_takes_empty_file_list_as_no_value(bound, field, kind, empty):
     with pytest.raises(InvalidInputs, match="at least one file"):
         bound([field(kind, item_type="file")], {"v": empty})
     assert bound([field(kind, item_type="file", nullable=True)], {"v": empty}).payload([]) == {}
 
 
-def test_urls_find_their_places(bound, field):
+def test_payload_puts_uploaded_urls_at_their_inputs(bound, field):
     fields = [
         field("array_files", "Docs", "docs"),
         field("str", "Text", "text"),
@@ -215,18 +215,18 @@ def test_urls_find_their_places(bound, field):
 
 
 @pytest.mark.parametrize("urls", [[], ["a", "b"]])
-def test_a_payload_needs_a_url_for_every_file(bound, field, urls):
+def test_payload_needs_one_url_for_every_file(bound, field, urls):
     with pytest.raises(ValueError, match="1 files need as many URLs"):
         bound([field("file")], {"v": "a.pdf"}).payload(urls)
 
 
-def test_a_payload_can_be_made_again(bound, field):
+def test_payload_can_be_built_again_with_other_urls(bound, field):
     found = bound([field("array_files")], {"v": ["a.pdf"]})
     assert found.payload(["one"])["v"]["value"] == ["one"]
     assert found.payload(["two"])["v"]["value"] == ["two"]
 
 
-def test_bound_inputs_show_no_values(bound, field):
+def test_bound_inputs_repr_hides_values(bound, field):
     found = bound(
         [field("str", "Text", "a"), field("file", "Doc", "b")], {"a": "secret", "b": ("x.pdf", b"secret")}
     )

@@ -38,7 +38,7 @@ FILES = {"kind": "array_files", "name": "Docs", "variable": "docs"}
         ((FILES, ["b.pdf", "c.pdf"]), {"code": "file_empty", "position": 0, "fix": "split or compress it"}),
     ],
 )
-def test_problem_with_an_input_has_its_parts(bound, field, disk, given, expected):
+def test_input_problem_has_code_input_file_position_and_fix(bound, field, disk, given, expected):
     target, value = given
     with pytest.raises(InvalidInputs) as caught:
         bound([field(**target)], {target["variable"]: value}, inspect=disk(SIZES))
@@ -46,7 +46,7 @@ def test_problem_with_an_input_has_its_parts(bound, field, disk, given, expected
     assert {name: getattr(problem, name) for name in expected} == expected
 
 
-def test_problem_with_a_name_has_its_code(bound, field):
+def test_input_problem_with_a_name_has_its_code(bound, field):
     fields = [field(name="Doc", variable="a"), field(name="Doc", variable="b", nullable=True)]
     with pytest.raises(InvalidInputs) as caught:
         bound(fields, {"Doc": "x", "Nowhere": "y", "a": "z"})
@@ -63,21 +63,21 @@ def test_problem_with_a_name_has_its_code(bound, field):
         (1.5, "9'9", "wants a whole number, got …"),
     ],
 )
-def test_problem_group_leaves_out_the_value(bound, field, one, other, group):
+def test_input_problem_group_leaves_out_the_value(bound, field, one, other, group):
     for value in (one, other):
         with pytest.raises(InvalidInputs) as caught:
             bound([field(kind="int")], {"v": value})
         assert caught.value.problems[0].group == group
 
 
-def test_problem_group_of_a_list_does_not_grow_with_it(bound, field, disk):
+def test_input_problem_group_is_the_same_for_any_number_of_files(bound, field, disk):
     for count in (2, 5):
         with pytest.raises(InvalidInputs) as caught:
             bound([field(**FILES)], {"docs": ["b.pdf"] * count}, inspect=disk(SIZES))
         assert caught.value.problems[0].group == "the file … is empty"
 
 
-def test_problem_is_its_sentence():
+def test_input_problem_equals_its_sentence_and_serializes_as_text():
     problem = Unfit("has {} bytes", 7, fix="shrink it", code=ProblemCode.FILE_TOO_LARGE).problem(
         subject="'Doc' (doc)", input="doc", display_name="Doc"
     )
@@ -87,7 +87,7 @@ def test_problem_is_its_sentence():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
-def test_problem_survives_copies_and_processes(copied):
+def test_input_problem_survives_copy_and_pickle(copied):
     problem = InputProblem(
         "is missing", subject="'A' (a)", input="a", fix="give it", code=ProblemCode.MISSING
     )

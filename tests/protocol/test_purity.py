@@ -53,7 +53,7 @@ PURE = {
 IMPURE_NAMES = {"open", "print", "input", "now", "today", "utcnow", "time_ns", "stat", "exists", "read_bytes"}
 
 
-def test_only_pure_modules_are_imported():
+def test_protocol_imports_only_pure_modules():
     for file in HOME.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
@@ -63,7 +63,7 @@ def test_only_pure_modules_are_imported():
                 assert module.startswith(OURS) or module.split(".")[0] in PURE, f"{file.name}: {module}"
 
 
-def test_nothing_touches_disk_or_clock():
+def test_protocol_calls_no_disk_or_clock_functions():
     for file in HOME.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
@@ -72,7 +72,7 @@ def test_nothing_touches_disk_or_clock():
 
 
 @pytest.mark.parametrize("api", ["v0", "v1"])
-def test_api_version_answers_everything_that_is_asked_of_one(api):
+def test_api_version_has_name_and_has_jobs(api):
     (version,) = api_versions(api, callback_url=None, plain_http=False)
     assert (version.name, version.has_jobs) == (api, api == "v0")
     calls = [

@@ -13,19 +13,19 @@ from opus_async.opus.protocol.requests import SOURCES, UNUSED_CALLBACK
 from opus_async.opus.protocol.v0 import V0
 
 
-def test_a_workflow_is_asked_for_by_its_id_alone(v0):
+def test_workflow_request_is_a_get_by_id(v0):
     call = v0.workflow("B9uGJfZ3CFwOdMKH")
     assert (call.operation, call.method, call.path) == ("workflow", "GET", "/workflow/B9uGJfZ3CFwOdMKH")
     assert call.body is None
     assert call.repeatable
 
 
-def test_a_workflow_version_can_be_pinned_by_number_and_id(v0):
+def test_workflow_request_can_pin_version_by_number_and_id(v0):
     path = v0.workflow("w", version=3, version_id="00000000-0000-4000-8000-000000000001").path
     assert path == "/workflow/w?version=3&workflowVersionId=00000000-0000-4000-8000-000000000001"
 
 
-def test_a_query_value_cannot_add_parameters(v0):
+def test_workflow_request_escapes_query_values(v0):
     assert v0.workflow("w", version_id="a&b=c d/").path == "/workflow/w?workflowVersionId=a%26b%3Dc%20d%2F"
 
 
@@ -48,23 +48,23 @@ def test_a_query_value_cannot_add_parameters(v0):
     ],
 )
 @pytest.mark.parametrize("operation", ["status", "results", "audit"])
-def test_trap_12_an_id_cannot_leave_its_segment(v0, job_id, segment, operation):
+def test_trap_12_job_id_cannot_leave_its_path_segment(v0, job_id, segment, operation):
     call = getattr(v0, operation)(job_id)
     assert call.path == f"/job/{segment}/{operation}"
     assert (call.operation, call.method, call.body, call.repeatable) == (operation, "GET", None, True)
 
 
-def test_trap_12_holds_for_workflow_ids(v0):
+def test_trap_12_workflow_id_cannot_leave_its_path_segment(v0):
     assert v0.workflow("../job/1?x").path == "/workflow/%2E%2E%2Fjob%2F1%3Fx"
 
 
 @pytest.mark.parametrize("identifier", ["", "  ", "\ud800"])
-def test_an_id_that_cannot_be_sent_is_refused(v0, identifier):
+def test_status_request_with_blank_or_invalid_job_id_is_refused(v0, identifier):
     with pytest.raises(InvalidInputs):
         v0.status(identifier)
 
 
-def test_initiate_sends_the_older_docs_required_texts_and_nothing_else(v0):
+def test_initiate_request_sends_default_title_and_description_and_no_other_field(v0):
     call = v0.initiate(InitiateFields(workflow_id="w"))
     assert (call.operation, call.method, call.path) == ("initiate", "POST", "/job/initiate")
     assert call.repeatable
@@ -75,7 +75,7 @@ def test_initiate_sends_the_older_docs_required_texts_and_nothing_else(v0):
     }
 
 
-def test_initiate_sends_every_field_of_the_newer_docs(v0):
+def test_initiate_request_sends_every_documented_field(v0):
     body = v0.initiate(
         InitiateFields(
             workflow_id="w",
@@ -106,21 +106,21 @@ def test_initiate_sends_every_field_of_the_newer_docs(v0):
     }
 
 
-def test_a_reference_entity_is_enough_to_initiate(v0):
+def test_initiate_request_accepts_reference_entity_id_alone(v0):
     body = v0.initiate(InitiateFields(reference_entity_id="r")).body
     assert body["referenceEntityId"] == "r"
     assert "workflowId" not in body
 
 
 @pytest.mark.parametrize("blank", ["", "   ", None])
-def test_a_blank_title_becomes_the_default(v0, blank):
+def test_initiate_request_replaces_blank_title_and_description_by_defaults(v0, blank):
     body = v0.initiate(InitiateFields(workflow_id="w", title=blank, description=blank)).body
     assert body["title"]
     assert body["title"].strip()
     assert body["description"].strip()
 
 
-def test_every_reason_not_to_initiate_is_told_at_once(v0):
+def test_initiate_request_reports_every_problem_at_once(v0):
     with pytest.raises(InvalidInputs) as caught:
         v0.initiate(InitiateFields(source="cron", initial_input={"ids": {1, 2}}))
     assert len(caught.value.problems) == 3
@@ -130,22 +130,22 @@ def test_every_reason_not_to_initiate_is_told_at_once(v0):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_documented_source_is_taken(v0, source):
+def test_initiate_request_accepts_every_documented_source(v0, source):
     assert v0.initiate(InitiateFields(workflow_id="w", source=source)).body["source"] == source
 
 
-def test_half_a_character_in_a_title_does_not_stop_a_job(v0):
+def test_initiate_request_replaces_lone_surrogate_in_title(v0):
     body = v0.initiate(InitiateFields(workflow_id="w", title="file \udcff")).body
     assert body["title"] == "file ?"
 
 
-def test_presign_always_sends_extension_and_scope(v0):
+def test_presign_request_always_sends_extension_and_scope(v0):
     call = v0.presign(PresignFields(extension=".pdf"))
     assert (call.operation, call.method, call.path) == ("presign", "POST", "/job/file/upload")
     assert call.body == {"fileExtension": ".pdf", "accessScope": "organization"}
 
 
-def test_presign_sends_the_newer_fields_when_they_are_known(v0):
+def test_presign_request_sends_name_workspace_and_workflow_if_given(v0):
     fields = PresignFields(
         extension=".png",
         access_scope="workspace",
@@ -163,12 +163,12 @@ def test_presign_sends_the_newer_fields_when_they_are_known(v0):
 
 
 @pytest.mark.parametrize("scope", ["all", "user", "workspace", "organization"])
-def test_every_documented_scope_is_sent(v0, scope):
+def test_presign_request_sends_every_documented_scope(v0, scope):
     fields = PresignFields(extension="pdf", access_scope=scope, workflow_id="w")
     assert v0.presign(fields).body["accessScope"] == scope
 
 
-def test_an_unlisted_file_is_sent_with_no_scope(v0):
+def test_presign_request_omits_scope_unlisted(v0):
     assert "accessScope" not in v0.presign(PresignFields(extension="pdf", access_scope="unlisted")).body
 
 
@@ -183,27 +183,27 @@ def test_an_unlisted_file_is_sent_with_no_scope(v0):
         PresignFields(extension=""),
     ],
 )
-def test_a_presign_that_would_be_refused_is_not_sent(v0, fields):
+def test_presign_request_with_invalid_scope_or_extension_is_refused(v0, fields):
     with pytest.raises(InvalidInputs):
         v0.presign(fields)
 
 
 @pytest.mark.parametrize("written", ["PDF", ".pdf", "pdf", " .PDF "])
-def test_trap_31_an_extension_is_sent_lower_case_with_the_dot(v0, written):
+def test_trap_31_presign_request_sends_extension_in_lower_case_with_dot(v0, written):
     assert v0.presign(PresignFields(extension=written)).body["fileExtension"] == ".pdf"
 
 
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS))
-def test_every_documented_extension_can_be_presigned(v0, extension):
+def test_presign_request_accepts_every_documented_extension(v0, extension):
     assert v0.presign(PresignFields(extension=extension)).body["fileExtension"] == extension
 
 
-def test_a_file_name_that_is_no_utf8_can_be_presigned(v0):
+def test_presign_request_replaces_lone_surrogate_in_file_name(v0):
     fields = PresignFields(extension=".pdf", original_name="scan\udcff.pdf")
     assert v0.presign(fields).body["originalName"] == "scan?.pdf"
 
 
-def test_execute_is_the_one_call_that_may_not_be_repeated(v0):
+def test_execute_request_is_not_repeatable_and_sends_id_payload_and_callback(v0):
     call = v0.execute("2514", {"v": {"value": 1, "type": "float", "displayName": "V"}})
     assert (call.operation, call.method, call.path) == ("execute", "POST", "/job/execute")
     assert not call.repeatable
@@ -214,17 +214,17 @@ def test_execute_is_the_one_call_that_may_not_be_repeated(v0):
     }
 
 
-def test_execute_sends_the_callers_callback_and_workspaces(v0):
+def test_execute_request_sends_callback_url_and_workspaces_of_caller(v0):
     body = v0.execute("1", {}, callback_url="https://app.example.com/cb?x=1", workspaces="a,b").body
     assert body["callbackUrl"] == "https://app.example.com/cb?x=1"
     assert body["workspaces"] == "a,b"
 
 
-def test_trap_27_the_placeholder_is_https_on_a_reserved_host(v0):
+def test_trap_27_execute_request_placeholder_callback_is_https_on_a_reserved_host(v0):
     assert re.fullmatch(r"https://[a-z.-]+\.invalid/\S*", v0.execute("1", {}).body["callbackUrl"])
 
 
-def test_the_placeholder_can_be_configured():
+def test_execute_request_placeholder_callback_can_be_configured():
     body = V0(callback_url="https://sink.example.com/").execute("1", {}).body
     assert body["callbackUrl"] == "https://sink.example.com/"
 
@@ -250,7 +250,7 @@ def test_the_placeholder_can_be_configured():
         "https://äpp.example.com/",
     ],
 )
-def test_trap_27_a_callback_that_would_be_refused_is_not_sent(v0, url):
+def test_trap_27_execute_request_with_invalid_callback_url_is_refused(v0, url):
     with pytest.raises(ConfigurationError, match="callback URL"):
         v0.execute("1", {}, callback_url=url)
 
@@ -258,7 +258,7 @@ def test_trap_27_a_callback_that_would_be_refused_is_not_sent(v0, url):
 @pytest.mark.parametrize(
     "url", ["http://localhost:8080/cb", "http://127.0.0.1/cb", "http://127.1.2.3/cb", "http://[::1]:1/cb"]
 )
-def test_a_plain_callback_is_for_an_api_on_this_machine_only(v0, url):
+def test_execute_request_with_plain_http_callback_is_accepted_only_for_a_local_api(v0, url):
     assert V0(plain_http=True).execute("1", {}, callback_url=url).body["callbackUrl"] == url
     assert V0(plain_http=True, callback_url=url).execute("1", {}).body["callbackUrl"] == url
     with pytest.raises(ConfigurationError, match="must be https"):
@@ -267,12 +267,12 @@ def test_a_plain_callback_is_for_an_api_on_this_machine_only(v0, url):
         V0(callback_url=url)
 
 
-def test_a_refused_callback_is_not_quoted(v0):
+def test_execute_request_does_not_quote_refused_callback_url(v0):
     with pytest.raises(ConfigurationError) as caught:
         v0.execute("1", {}, callback_url="http://app.example.com/unguessable-secret")
     assert "unguessable-secret" not in str(caught.value)
 
 
-def test_an_execute_of_no_job_is_refused(v0):
+def test_execute_request_with_blank_job_id_is_refused(v0):
     with pytest.raises(InvalidInputs, match="job id is empty"):
         v0.execute(" ", {})

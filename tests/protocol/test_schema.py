@@ -144,20 +144,20 @@ both = pytest.mark.parametrize("dialect", [V0(), V1()], ids=["v0", "v1"])
 
 
 @both
-def test_trap_17_a_flat_schema_is_read(dialect, answer):
+def test_trap_17_workflow_schema_in_flat_shape_is_read(dialect, answer):
     is_the_invoice_check(dialect.read_workflow(answer(FLAT), "asked-for"), FLAT)
 
 
 @both
 @pytest.mark.parametrize("shape", GRAPHS.values(), ids=GRAPHS)
-def test_trap_18_every_graph_gives_the_same_inputs(dialect, answer, shape):
+def test_trap_18_workflow_schema_in_every_graph_shape_gives_the_same_inputs(dialect, answer, shape):
     is_the_invoice_check(dialect.read_workflow(answer(shape), "asked-for"), shape)
 
 
 @both
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_trap_19_what_is_wrapped_gives_the_same_inputs(dialect, answer, shape, wrap):
+def test_trap_19_workflow_schema_inside_wrapper_objects_gives_the_same_inputs(dialect, answer, shape, wrap):
     is_the_invoice_check(dialect.read_workflow(answer(wrap(shape)), "asked-for"), wrap(shape))
 
 
@@ -189,7 +189,7 @@ FILE_ITEMS = {"id": "file", "variable_name": "file", "allowed_types": [{"type": 
         {"type": "array", "allowed_types": [{"type": "array", "type_definition": FILE_ITEMS}]},
     ],
 )
-def test_a_list_of_files_is_known_by_its_definition(v0, answer, entry):
+def test_workflow_schema_knows_file_array_by_type_definition(v0, answer, entry):
     found = one_field(v0, answer, entry)
     assert (found.type, found.item_type, found.type_definition) == ("array", "file", FILE_ITEMS)
     assert found.takes_files
@@ -202,25 +202,25 @@ def test_a_list_of_files_is_known_by_its_definition(v0, answer, entry):
         {"type": "array", "tags": [{"variable_name": "allowed_file_types", "value": ["PDF"]}]},
     ],
 )
-def test_a_list_of_files_is_known_without_a_definition(v0, answer, entry):
+def test_workflow_schema_knows_file_array_by_item_type_or_tag(v0, answer, entry):
     found = one_field(v0, answer, entry)
     assert found.takes_files
     assert found.type_definition is None
 
 
-def test_a_list_of_texts_is_no_list_of_files(v0, answer):
+def test_workflow_schema_text_array_takes_no_files(v0, answer):
     found = one_field(v0, answer, {"allowed_types": [{"type": "array", "type_definition": {"type": "str"}}]})
     assert (found.item_type, found.takes_files) == ("str", False)
 
 
-def test_a_type_inside_a_type_inside_a_type_is_read_once(v0, answer):
+def test_workflow_schema_reads_type_nested_45_levels_deep(v0, answer):
     entry = {"type": "array"}
     for _ in range(45):
         entry = {"allowed_types": [entry]}
     assert one_field(v0, answer, entry).type == "array"
 
 
-def test_array_files_is_what_the_schema_says(v0, answer):
+def test_workflow_schema_type_array_files_takes_files(v0, answer):
     found = one_field(v0, answer, {"type": "array_files"})
     assert (found.type, found.takes_files) == ("array_files", True)
 
@@ -288,12 +288,12 @@ def test_types_we_do_not_know_pass_through_with_a_warning_each(v0, answer):
 
 
 @pytest.mark.parametrize("entry", [{}, {"type": None}, {"type": ""}, {"type": 3}, {"allowed_types": []}])
-def test_a_field_without_a_type_takes_text(v0, answer, entry):
+def test_workflow_schema_input_without_type_is_str(v0, answer, entry):
     assert one_field(v0, answer, entry).type == "str"
 
 
 @pytest.mark.parametrize("entry", [{"type": "str"}, {"display_name": "  "}, {"display_name": None}])
-def test_a_field_without_a_display_name_is_called_by_its_variable(v0, answer, entry):
+def test_workflow_schema_input_without_display_name_uses_variable_name(v0, answer, entry):
     found = one_field(v0, answer, entry)
     assert (found.display_name, found.variable_name, found.nullable) == ("v", "v", False)
 
@@ -313,7 +313,7 @@ def test_a_field_without_a_display_name_is_called_by_its_variable(v0, answer, en
         (None, ()),
     ],
 )
-def test_tags_name_the_file_types(v0, answer, tags, expected):
+def test_workflow_schema_tags_give_allowed_file_types(v0, answer, tags, expected):
     assert one_field(v0, answer, {"type": "file", "tags": tags}).allowed_file_types == expected
 
 
@@ -327,14 +327,14 @@ def test_tags_name_the_file_types(v0, answer, tags, expected):
     ],
 )
 @pytest.mark.parametrize("outside", [True, False])
-def test_the_workspace_is_found_in_every_place(v0, answer, place, outside):
+def test_workflow_schema_workspace_id_is_found_in_every_place(v0, answer, place, outside):
     schema = {"jobPayloadSchema": {}}
     body = {"data": schema, **place} if outside else {"data": {**schema, **place}}
     assert v0.read_workflow(answer(body), "w").workspace_id == "s"
 
 
 @pytest.mark.parametrize("body", [{}, {"workspace": "s"}, {"workspace": {}}, {"workspaceId": ""}])
-def test_a_workspace_that_is_not_told_is_none(v0, answer, body):
+def test_workflow_schema_workspace_id_is_none_if_absent(v0, answer, body):
     assert v0.read_workflow(answer({"jobPayloadSchema": {}, **body}), "w").workspace_id is None
 
 
@@ -352,13 +352,13 @@ def test_a_workspace_that_is_not_told_is_none(v0, answer, body):
         ({"versionId": ""}, None, None),
     ],
 )
-def test_the_version_that_answered_is_told(v0, answer, place, version, version_id):
+def test_workflow_schema_gives_version_number_and_id(v0, answer, place, version, version_id):
     workflow = v0.read_workflow(answer({"jobPayloadSchema": {}, **place}), "w")
     assert (workflow.version, workflow.version_id) == (version, version_id)
 
 
 @pytest.mark.parametrize("flat", [{}, [], None])
-def test_a_workflow_can_have_no_inputs(v0, answer, flat):
+def test_workflow_schema_can_be_empty_but_not_null(v0, answer, flat):
     body = {"jobPayloadSchema": flat}
     if flat is None:
         with pytest.raises(ProtocolError):
@@ -367,18 +367,18 @@ def test_a_workflow_can_have_no_inputs(v0, answer, flat):
         assert not v0.read_workflow(answer(body), "w").inputs
 
 
-def test_a_schema_can_be_a_list(v0, answer):
+def test_workflow_schema_can_be_a_list(v0, answer):
     body = {"jobPayloadSchema": [{"variable_name": "a", "type": "int"}, {"type": "int"}, "x", None]}
     assert list(v0.read_workflow(answer(body), "w").inputs) == ["a"]
 
 
-def test_the_variable_name_in_an_entry_is_what_goes_on_the_wire(v0, answer):
+def test_workflow_schema_prefers_variable_name_to_key(v0, answer):
     body = {"jobPayloadSchema": {"abc": {"variable_name": "workflow_input_abc", "type": "str"}}}
     assert list(v0.read_workflow(answer(body), "w").inputs) == ["workflow_input_abc"]
 
 
 @pytest.mark.parametrize("schema", ["text", 7, True])
-def test_a_schema_that_is_none_gives_no_inputs(v0, answer, schema):
+def test_workflow_schema_of_wrong_type_gives_no_inputs(v0, answer, schema):
     assert not v0.read_workflow(answer({"jobPayloadSchema": schema}), "w").inputs
 
 
@@ -398,18 +398,18 @@ def test_a_schema_that_is_none_gives_no_inputs(v0, answer, schema):
         {"workflow_input_node_id": "n1", "nodes": {"n1": "x"}},
     ],
 )
-def test_json_without_a_schema_is_a_protocol_error(v0, answer, body):
+def test_workflow_schema_absent_from_response_is_a_protocol_error(v0, answer, body):
     with pytest.raises(ProtocolError, match="schema"):
         v0.read_workflow(answer(body), "w")
 
 
-def test_an_input_node_without_a_schema_means_no_inputs(v0, answer):
+def test_workflow_schema_input_node_without_schema_gives_no_inputs(v0, answer):
     body = {"workflow_input_node_id": "n1", "nodes": {"n1": {"input_schema": "x"}}}
     assert not v0.read_workflow(answer(body), "w").inputs
 
 
 @pytest.mark.parametrize("status", [500, 200])
-def test_trap_20_retired_workflow_details_are_a_clear_error(v0, answer, status):
+def test_trap_20_workflow_schema_of_retired_endpoint_is_a_not_found_error(v0, answer, status):
     body = {
         "statusCode": 500,
         "message": "V1 workflow details are no longer supported",

@@ -32,12 +32,12 @@ def v1():
     return V1()
 
 
-def test_a_workflow_is_asked_for_under_the_new_base(v1):
+def test_v1_workflow_request_uses_api_v1_path(v1):
     assert v1.workflow(UUID).path == f"/api/v1/workflow/{UUID}"
     assert v1.workflow("w", version=2, version_id=UUID).path.endswith(f"?version=2&workflowVersionId={UUID}")
 
 
-def test_a_case_is_made_with_what_v1_knows(v1):
+def test_v1_initiate_request_sends_path_and_fields(v1):
     call = v1.initiate(
         InitiateFields(workflow_id="w", title="T", description="D", version_id=UUID, version_number=3)
     )
@@ -68,12 +68,12 @@ def test_a_case_is_made_with_what_v1_knows(v1):
         {"web_app_id": "x"},
     ],
 )
-def test_what_only_v0_can_say_is_refused_by_name(v1, field):
+def test_v1_initiate_request_refuses_v0_only_fields_by_name(v1, field):
     with pytest.raises(InvalidInputs, match=next(iter(field))):
         v1.initiate(InitiateFields(workflow_id="w", **field))
 
 
-def test_a_case_of_no_workflow_is_refused(v1):
+def test_v1_initiate_request_without_workflow_id_is_refused(v1):
     with pytest.raises(InvalidInputs, match="workflow_id"):
         v1.initiate(InitiateFields())
 
@@ -88,17 +88,17 @@ def test_a_case_of_no_workflow_is_refused(v1):
         ({"case_id": "8"}, "8"),
     ],
 )
-def test_trap_11_a_case_id_is_text_with_every_digit(v1, answer, body, case_id):
+def test_trap_11_v1_initiate_response_gives_case_id_as_text_with_every_digit(v1, answer, body, case_id):
     assert v1.read_initiated(answer(body, status=201)) == case_id
 
 
 @pytest.mark.parametrize("body", [{}, {"caseId": None}, {"caseId": ""}, {"caseId": True}, []])
-def test_trap_11_an_absent_case_id_is_a_protocol_error(v1, answer, body):
+def test_trap_11_v1_initiate_response_without_case_id_is_a_protocol_error(v1, answer, body):
     with pytest.raises(ProtocolError):
         v1.read_initiated(answer(body))
 
 
-def test_a_presign_names_file_scope_and_workflow(v1):
+def test_v1_presign_request_sends_extension_name_scope_and_workflow(v1):
     call = v1.presign(PresignFields(extension="PDF", original_name="a.pdf", workflow_id="w"))
     assert call.path == "/api/v1/file/upload/presigned"
     assert call.body == {
@@ -113,7 +113,7 @@ def test_a_presign_names_file_scope_and_workflow(v1):
     assert nameless.body["workspaceId"] == "s"
 
 
-def test_the_default_scope_of_v0_becomes_the_widest_of_v1(v1):
+def test_v1_presign_request_maps_organization_scope_to_workspace(v1):
     fields = PresignFields(extension=".txt", workflow_id="w", access_scope="organization")
     assert v1.presign(fields).body["accessScope"] == "workspace"
 
@@ -126,12 +126,12 @@ def test_the_default_scope_of_v0_becomes_the_widest_of_v1(v1):
         ({}, "workflow_id or workspace_id"),
     ],
 )
-def test_a_presign_that_v1_would_refuse_is_not_sent(v1, fields, says):
+def test_v1_presign_request_with_unsupported_scope_or_no_owner_is_refused(v1, fields, says):
     with pytest.raises(InvalidInputs, match=says):
         v1.presign(PresignFields(extension=".txt", **fields))
 
 
-def test_an_execute_carries_the_payload_and_a_callback_only_when_there_is_one(v1):
+def test_v1_execute_request_sends_payload_and_callback_url_only_if_given(v1):
     payload = {"v": {"value": 1, "type": "float"}}
     call = v1.execute("a/b", payload)
     assert (call.path, call.body, call.repeatable) == (
@@ -146,35 +146,35 @@ def test_an_execute_carries_the_payload_and_a_callback_only_when_there_is_one(v1
     assert url not in repr(V1(callback_url=url).execute("1", payload))
 
 
-def test_trap_27_without_a_callback_v0_sends_a_placeholder_and_v1_nothing(v1, v0):
+def test_trap_27_execute_request_without_callback_sends_placeholder_in_v0_and_nothing_in_v1(v1, v0):
     assert v0.execute("1", {}).body["callbackUrl"] == UNUSED_CALLBACK
     assert "callbackUrl" not in v1.execute("1", {}).body
 
 
 @pytest.mark.parametrize("url", ["", "not a url", "http://me.example.com/x", "http://127.0.0.1/x"])
-def test_trap_27_a_callback_that_would_be_refused_is_not_sent_by_v1_either(v1, url):
+def test_trap_27_v1_execute_request_with_invalid_callback_url_is_refused(v1, url):
     with pytest.raises(ConfigurationError, match="callback URL"):
         v1.execute("1", {}, callback_url=url)
 
 
-def test_workspaces_of_an_execute_are_refused_by_v1(v1):
+def test_v1_execute_request_refuses_workspaces(v1):
     with pytest.raises(InvalidInputs, match="workspaces"):
         v1.execute("1", {}, workspaces="a")
 
 
 @pytest.mark.parametrize("operation", ["status", "results", "audit"])
-def test_trap_12_a_case_id_cannot_leave_its_segment(v1, operation):
+def test_trap_12_v1_case_id_cannot_leave_its_path_segment(v1, operation):
     assert getattr(v1, operation)("../x?y").path == f"/api/v1/case/%2E%2E%2Fx%3Fy/{operation}"
 
 
-def test_trap_15_results_are_not_ready_while_the_answer_is_202(v1, answer):
+def test_trap_15_v1_results_response_202_is_not_ready(v1, answer):
     assert v1.read_results(answer(b"", status=202)) is None
     assert v1.read_results(answer({"status": "IN_PROGRESS"}, status=202)) is None
     body = {"results": {"workflow_output_abc123def": {"value": "PASS", "type": "str", "displayName": "V"}}}
     assert v1.read_results(answer(body)).outputs == {"V": "PASS"}
 
 
-def test_the_answers_of_v1_are_read_by_their_shape(v1, answer):
+def test_v1_reads_status_execute_and_audit_responses(v1, answer):
     assert v1.read_status(answer({"status": "in progress"})) == JobStatus.IN_PROGRESS
     v1.read_executed(answer({"success": True, "message": "ok"}))
     refused = {"success": False, "message": "Execution was not started", "error": {"reason": "quota"}}
@@ -195,7 +195,7 @@ RETIRED = {
 
 
 @pytest.mark.parametrize("generation", [V0, V1])
-def test_trap_20_a_retired_path_names_another_one_for_a_uuid(generation, answer):
+def test_trap_20_retired_workflow_path_offers_reference_path_for_a_uuid(generation, answer):
     with pytest.raises(RetiredPath) as caught:
         generation().read_workflow(answer(RETIRED, status=500), UUID)
     assert isinstance(caught.value, NotFound)
@@ -209,7 +209,7 @@ def test_trap_20_a_retired_path_names_another_one_for_a_uuid(generation, answer)
 # Which generation answers
 
 
-def test_generations_are_chosen_by_name():
+def test_api_versions_are_chosen_by_name():
     def names(api):
         return [dialect.name for dialect in api_versions(api, callback_url=None, plain_http=False)]
 
@@ -218,7 +218,7 @@ def test_generations_are_chosen_by_name():
         names("v2")
 
 
-def test_a_bad_callback_is_told_when_the_generation_is_chosen():
+def test_api_versions_refuse_invalid_callback_url():
     for api in ("v0", "v1", "auto"):
         with pytest.raises(ConfigurationError, match="callback URL"):
             api_versions(api, callback_url="nonsense", plain_http=False)
@@ -251,7 +251,7 @@ NOWHERE = {"statusCode": 404, "message": "Cannot GET /job/0/status/opus-async-no
     ],
 )
 @pytest.mark.parametrize("generation", [V0, V1])
-def test_who_answers_a_probe_is_told_by_its_words(  # noqa: PLR0917 - the columns of the table
+def test_version_probe_tells_from_response_whether_server_speaks_this_version(  # noqa: PLR0917 - the columns of the table
     generation, answer, status, body, nowhere, speaks
 ):
     assert generation().matches(answer(body, status=status), answer(nowhere, status=404)) is speaks
@@ -261,13 +261,13 @@ def test_who_answers_a_probe_is_told_by_its_words(  # noqa: PLR0917 - the column
     ("status", "error"),
     [(401, AuthenticationError), (403, PermissionDenied), (429, RateLimited), (500, ServerError)],
 )
-def test_an_answer_that_decides_nothing_is_raised(v1, answer, status, error):
+def test_version_probe_raises_response_that_decides_nothing(v1, answer, status, error):
     said = answer({"statusCode": status, "message": "Cannot get status: down"}, status=status)
     with pytest.raises(error):
         v1.matches(said, answer(NOWHERE, status=404))
 
 
-def test_a_probe_asks_for_a_job_that_nobody_has(v0, v1):
+def test_version_probe_asks_for_status_of_job_0(v0, v1):
     assert (v0.probe().path, v1.probe().path) == ("/job/0/status", "/api/v1/case/0/status")
     assert v0.control_request().path == "/job/0/status/opus-async-nowhere"
     assert v0.probe().operation == "probe"
@@ -286,17 +286,19 @@ def test_a_probe_asks_for_a_job_that_nobody_has(v0, v1):
     ],
 )
 @pytest.mark.parametrize("generation", [V0, V1])
-def test_trap_15_results_that_a_200_says_are_not_ready_are_not_empty(generation, answer, body):
+def test_trap_15_results_response_200_that_says_not_ready_is_not_read_as_empty_results(
+    generation, answer, body
+):
     assert generation().read_results(answer(body)) is None
 
 
-def test_an_empty_holder_does_not_hide_a_full_one(v1, answer):
+def test_results_response_with_empty_field_does_not_hide_filled_one(v1, answer):
     body = {"jobResultsPayloadSchema": {}, "results": {"v": {"value": 1, "type": "int", "displayName": "N"}}}
     assert v1.read_results(answer(body)).outputs == {"N": 1}
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_a_code_inside_a_200_says_nothing_of_the_key(v0, answer, code):
+def test_status_response_200_with_inner_401_or_403_is_not_an_authentication_error(v0, answer, code):
     with pytest.raises(APIError) as caught:
         v0.read_status(answer({"statusCode": code, "message": "upstream"}))
     assert caught.value.status == code
@@ -307,10 +309,10 @@ def test_a_code_inside_a_200_says_nothing_of_the_key(v0, answer, code):
     "body", [{"jobExecutionId": "7"}, {"id": "7"}, {"case": {"id": "7"}}, {"job": {"id": 7}}]
 )
 @pytest.mark.parametrize("generation", [V0, V1])
-def test_an_id_is_read_under_the_other_generations_name_too(generation, answer, body):
+def test_initiate_response_is_read_with_id_field_of_the_other_api_version(generation, answer, body):
     assert generation().read_initiated(answer(body, status=201)) == "7"
 
 
-def test_retired_words_mean_something_for_workflow_details_alone(v0, answer):
+def test_execute_response_with_retired_path_words_stays_a_server_error(v0, answer):
     with pytest.raises(ServerError):
         v0.read_executed(answer(RETIRED, status=500))

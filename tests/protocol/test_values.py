@@ -174,14 +174,14 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("kind", "value", "wire"), ACCEPTED)
-def test_a_value_that_fits_goes_on_the_wire(bound, field, kind, value, wire):
+def test_input_value_that_fits_is_converted_to_wire_format(bound, field, kind, value, wire):
     variable = bound([field(kind)], {"Value": value}).payload([])["v"]
     assert variable == {"value": wire, "type": kind, "displayName": "Value"}
     assert type(variable["value"]) is type(wire)
     json.dumps(variable, allow_nan=False).encode()
 
 
-def test_what_is_no_json_inside_a_list_is_written_as_usual(bound, field):
+def test_input_value_list_converts_python_objects_to_json(bound, field):
     value = [
         DAY,
         ID,
@@ -305,7 +305,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("kind", "value", "sentence"), REFUSED)
-def test_a_value_that_does_not_fit_is_refused_with_a_sentence(bound, field, kind, value, sentence):
+def test_input_value_that_does_not_fit_is_refused_with_a_reason(bound, field, kind, value, sentence):
     with pytest.raises(InvalidInputs, match=sentence) as caught:
         bound([field(kind)], {"Value": value})
     (problem,) = caught.value.problems
@@ -315,7 +315,7 @@ def test_a_value_that_does_not_fit_is_refused_with_a_sentence(bound, field, kind
 
 
 @pytest.mark.parametrize("value", [{"client": "C-1"}, ["a"], Model(name="M")])
-def test_trap_22_a_json_string_is_serialised_once(bound, field, value):
+def test_trap_22_json_string_input_is_serialized_once(bound, field, value):
     variable = bound([field("json_string")], {"v": value}).payload([])["v"]
     assert variable["type"] == "json_string"
     assert "typeDefinition" not in variable
@@ -324,7 +324,7 @@ def test_trap_22_a_json_string_is_serialised_once(bound, field, value):
 
 
 @pytest.mark.parametrize("text", [JSON_TEXT, "[]", '"text"', " null "])
-def test_trap_22_json_text_is_sent_unchanged(bound, field, text):
+def test_trap_22_json_string_input_given_as_json_text_is_sent_unchanged(bound, field, text):
     variable = bound([field("json_string")], {"v": text}).payload([])["v"]
     assert (variable["value"], variable["type"]) == (text, "json_string")
 
@@ -342,19 +342,19 @@ def test_trap_22_json_text_is_sent_unchanged(bound, field, text):
         ("date", "2025-13-40", "wants a day that exists"),
     ],
 )
-def test_trap_24_a_value_that_would_arrive_as_another_one_is_refused(bound, field, kind, value, sentence):
+def test_trap_24_input_value_that_would_change_in_transit_is_refused(bound, field, kind, value, sentence):
     with pytest.raises(InvalidInputs, match=sentence):
         bound([field(kind)], {"Value": value})
 
 
-def test_a_number_too_long_to_print_is_refused(bound, field):
+def test_input_value_of_5000_digits_is_refused(bound, field):
     with pytest.raises(InvalidInputs):
         bound([field("str")], {"v": 10**5000})
     with pytest.raises(InvalidInputs):
         bound([field("float")], {"v": 10**5000})
 
 
-def test_a_value_in_a_message_is_short_and_has_no_secret(bound, field):
+def test_input_value_in_error_message_is_short_and_redacted(bound, field):
     secret = "https://h/x?X-Amz-Signature=00aa"
     with pytest.raises(InvalidInputs) as caught:
         bound([field("int", variable="a"), field("int", variable="b")], {"a": secret, "b": "x" * 500})
@@ -362,7 +362,7 @@ def test_a_value_in_a_message_is_short_and_has_no_secret(bound, field):
     assert len(str(caught.value)) < 400
 
 
-def test_a_deep_value_within_reason_is_sent(bound, field):
+def test_input_value_with_90_levels_of_nesting_is_sent(bound, field):
     deep: list[object] = []
     for _ in range(90):
         deep = [deep]

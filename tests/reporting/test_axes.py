@@ -26,19 +26,19 @@ MIDNIGHT = 1_760_054_400.0
         (0.07, [0, 0.02, 0.04, 0.06, 0.08]),
     ],
 )
-def test_a_scale_has_round_numbers_up_to_the_first_that_is_enough(most, values):
+def test_linear_scale_has_round_values_that_cover_the_maximum(most, values):
     assert LinearScale(most).values == pytest.approx(values)
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 11, 12, 13, 99, 10_001])
-def test_a_scale_of_things_that_are_counted_has_whole_numbers_only(most):
+def test_linear_scale_whole_has_integer_values_only(most):
     values = LinearScale(most, whole=True).values
     assert values[-1] >= most
     assert all(value == int(value) for value in values)
     assert len(values) <= 8
 
 
-def test_a_scale_is_never_much_higher_than_what_it_shows():
+def test_linear_scale_has_three_to_seven_values_and_ends_just_above_maximum():
     for most in (random.Random(1).lognormvariate(0, 8) for _ in range(2000)):
         values = LinearScale(most).values
         assert most <= values[-1] * (1 + 1e-9)
@@ -46,7 +46,7 @@ def test_a_scale_is_never_much_higher_than_what_it_shows():
         assert 3 <= len(values) <= 7
 
 
-def test_a_night_between_two_sessions_takes_no_more_room_than_a_mark():
+def test_time_axis_compresses_long_gap_between_sessions():
     spans = [
         Span(1, MIDNIGHT, MIDNIGHT + HOUR),
         Span(2, MIDNIGHT + 30 * HOUR, MIDNIGHT + 31 * HOUR),
@@ -60,13 +60,13 @@ def test_a_night_between_two_sessions_takes_no_more_room_than_a_mark():
     assert [*axis.segments.values()][-1].right == pytest.approx(850)
 
 
-def test_a_short_pause_is_drawn_to_scale():
+def test_time_axis_draws_short_gap_to_scale():
     spans = [Span(1, 0, 1000), Span(2, 1020, 2020)]
     (pause,) = TimeAxis(spans, 0, 2020).gaps
     assert pause.right - pause.left == pytest.approx(20)
 
 
-def test_the_clock_has_round_hours_and_each_day_once():
+def test_time_axis_ticks_have_round_hours_and_each_day_once():
     spans = [
         Span(1, MIDNIGHT - 2.2 * HOUR, MIDNIGHT + 1.5 * HOUR),
         Span(2, MIDNIGHT + 24 * HOUR, MIDNIGHT + 26 * HOUR),
@@ -80,13 +80,13 @@ def test_the_clock_has_round_hours_and_each_day_once():
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3, 4, 59, 61, 3599, 40_000, 3_000_000])
-def test_every_axis_has_a_clock(seconds):
+def test_time_axis_has_1_to_12_ticks_for_any_duration(seconds):
     ticks = TimeAxis([Span(1, MIDNIGHT + 0.4, MIDNIGHT + 0.4 + seconds)], 60, 900).ticks(80)
     assert 1 <= len(ticks) <= 12
     assert ticks[0].day.endswith("Oct")
 
 
-def test_a_clock_that_was_set_back_bends_nothing():
+def test_time_axis_keeps_session_order_if_clock_was_set_back():
     spans = [Span(1, 5000, 6000), Span(2, 100, 1100)]
     axis = TimeAxis(spans, 0, 800)
     first, second = axis.segments.values()
@@ -96,14 +96,14 @@ def test_a_clock_that_was_set_back_bends_nothing():
     assert axis.gaps[0].seconds < 0
 
 
-def test_two_hundred_sessions_leave_room_for_themselves():
+def test_time_axis_gives_most_room_to_200_sessions_not_gaps():
     spans = [Span(number, number * 1000.0, number * 1000.0 + 30) for number in range(200)]
     axis = TimeAxis(spans, 0, 800)
     assert sum(stretch.right - stretch.left for stretch in axis.segments.values()) > 800 * 0.6
     assert [*axis.segments.values()][-1].right == pytest.approx(800)
 
 
-def test_no_column_is_cut_short_by_the_end_of_a_session():
+def test_event_bins_of_one_session_have_equal_width():
     spans = [Span(1, 0, 7301), Span(2, 9000, 9100)]
     columns = list(EventBins(spans))
     assert all(column.ended - column.began > 50 for column in columns)
@@ -111,13 +111,13 @@ def test_no_column_is_cut_short_by_the_end_of_a_session():
 
 
 @pytest.mark.parametrize("seconds", [1, 90, 5200, 40_000, 2_000_000])
-def test_there_are_never_many_more_columns_than_wanted(seconds):
+def test_event_bins_limit_number_of_columns(seconds):
     bins = EventBins([Span(1, 0, seconds)])
     assert 1 <= len(list(bins)) <= COLUMNS + 1
     assert bins.width in CLOCK_STEPS
 
 
-def test_each_row_is_counted_where_and_when_it_ended():
+def test_event_bins_count_each_event_in_its_session_and_ignore_outside_ones():
     bins = EventBins([Span(1, 0, 100), Span(2, 500, 600)])
     bins.add(1, 0, kind="completed")
     bins.add(1, 100, kind="failed")
@@ -131,12 +131,12 @@ def test_each_row_is_counted_where_and_when_it_ended():
     assert found.began <= 550.5 <= found.ended
 
 
-def test_a_rate_over_less_than_a_second_is_not_made_up():
+def test_event_bins_last_at_least_one_second():
     (column,) = EventBins([Span(1, 0, 0.001)])
     assert column.seconds == 1
 
 
-def test_no_peak_is_lost_however_short_it_was():
+def test_samples_keep_short_peaks_when_downsampled():
     samples = Samples([Span(1, 0, 172_800)])
     for second in range(0, 172_800, 5):
         samples.add(1, second, 9_999 if second == 86_415 else 3 if second == 50_005 else 400)
@@ -148,7 +148,7 @@ def test_no_peak_is_lost_however_short_it_was():
     assert [point.x for point in points] == sorted(point.x for point in points)
 
 
-def test_lines_of_no_samples_are_empty():
+def test_samples_without_data_have_no_points():
     samples = Samples([Span(1, 0, 0)])
     samples.add(7, 3, 1)
     assert samples.points == []
@@ -164,7 +164,7 @@ def test_lines_of_no_samples_are_empty():
         (0.001, 1_000, [0.001, 0.01, 0.1, 1, 10, 100, 1_000]),
     ],
 )
-def test_log_scale_has_powers_of_ten_around_what_it_shows(least, most, values):
+def test_log_scale_has_round_values_around_its_range(least, most, values):
     assert LogScale(least, most).values == pytest.approx(values)
 
 
@@ -173,7 +173,7 @@ def test_log_scale_gives_each_decade_the_same_room():
     assert [scale.part(value) for value in (0, 1, 10, 1_000, 10_000)] == pytest.approx([0, 0, 0.25, 0.75, 1])
 
 
-def test_number_axis_leaves_out_labels_that_have_no_room_and_keeps_its_unit():
+def test_number_axis_drops_labels_without_room_and_keeps_unit():
     ticks = NumberAxis(LogScale(1, 100), 0, 300, "s").ticks(60)
     assert [tick.label for tick in ticks] == ["1", "5", "20", "100 s"]
     assert [tick.x for tick in ticks] == pytest.approx([0, 104.8, 195.2, 300], abs=0.1)
@@ -188,6 +188,6 @@ def test_histogram_counts_each_value_once(scale):
     assert [column.until for column in columns] == list(scale.values)[1:]
 
 
-def test_histogram_puts_an_edge_into_the_column_that_begins_there():
+def test_histogram_puts_edge_value_into_the_higher_column():
     columns = histogram([2, 2, 3.9], LinearScale(10))
     assert [column.y for column in columns] == [0, 3, 0, 0, 0]

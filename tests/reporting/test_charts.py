@@ -26,7 +26,7 @@ def drawn(*marks, scale=None, axis=None) -> str:
     ).draw()
 
 
-def test_chart_is_drawn_in_each_size_and_says_what_it_shows():
+def test_chart_is_drawn_in_each_size_with_description_and_unique_ids():
     svg = drawn()
     assert svg.count("<svg ") == len(SIZES)
     assert svg.count("What it shows</desc>") == len(SIZES)
@@ -70,7 +70,7 @@ def test_stacked_columns_stand_on_each_other():
     assert svg.count("ten &lt;b&gt;") == 1, "only where there is a pointer"
 
 
-def test_readings_reach_half_the_way_to_the_next_point():
+def test_readings_reach_halfway_to_next_point():
     series = Series(
         "in flight", "in-flight", [Point(0, 1, span=1), Point(100, 4, span=1), Point(550, 2, span=2)]
     )
@@ -95,7 +95,7 @@ def test_histogram_over_a_logarithmic_axis_has_columns_of_one_width():
     assert "1,000 s</text>" in svg
 
 
-def test_value_on_a_logarithmic_scale_lies_by_its_power():
+def test_line_on_log_scale_spaces_powers_of_ten_evenly():
     points = [Point(0, 1, span=1), Point(50, 10, span=1), Point(100, 100, span=1)]
     svg = drawn(Line(Series("p99", "line", points)), scale=LogScale(1, 100))
     (outline, *_) = re.findall(r'<path class="line line" d="M([^"]+)"/>', svg)

@@ -143,7 +143,7 @@ def counted(api):
     return api.simulator.state()["counters"]["callbacks"]
 
 
-async def test_the_end_of_a_run_is_told_once(serve, receiver):
+async def test_simulator_callback_reports_completed_job_once_with_results(serve, receiver):
     api = await serve(run_time=0.05)
     job_id = await start_job(api, receiver.url)
     post = await receiver.next()
@@ -159,13 +159,13 @@ async def test_the_end_of_a_run_is_told_once(serve, receiver):
     assert not sender_of(api)._timers
 
 
-async def test_a_failure_is_told_without_results(serve, receiver):
+async def test_simulator_callback_reports_failed_job_without_results(serve, receiver):
     api = await serve(fail_share=1)
     job_id = await start_job(api, receiver.url)
     assert (await receiver.next()).json == {"jobExecutionId": job_id, "status": "FAILED"}
 
 
-async def test_a_case_is_told_in_the_words_of_its_generation(serve, receiver):
+async def test_simulator_callback_of_v1_case_uses_v1_field_names(serve, receiver):
     api = await serve()
     body = {"workflowId": TEXT_ID, "title": "a title", "description": "a description"}
     case_id = (await api.post("/api/v1/case", body)).json["caseId"]
@@ -176,7 +176,7 @@ async def test_a_case_is_told_in_the_words_of_its_generation(serve, receiver):
     assert told == {"caseId": case_id, "status": "COMPLETED", **results}
 
 
-async def test_each_execution_of_a_job_is_told(serve, receiver):
+async def test_simulator_callback_is_sent_for_each_execution_of_a_job(serve, receiver):
     api = await serve()
     job_id = await api.initiate()
     for _ in range(2):
@@ -184,13 +184,13 @@ async def test_each_execution_of_a_job_is_told(serve, receiver):
         assert (await receiver.next()).json["jobExecutionId"] == job_id
 
 
-async def test_the_url_comes_byte_identical(serve, receiver):
+async def test_simulator_callback_url_is_requested_byte_for_byte(serve, receiver):
     api = await serve()
     await start_job(api, f"{receiver.url}/a%2Fb//%7e?x=%41&y=a+b")
     assert (await receiver.next()).target == f"/opus/{TOKEN}/a%2Fb//%7e?x=%41&y=a+b"
 
 
-async def test_a_receiver_on_this_machine_needs_no_certificate_that_others_trust(serve, tls):
+async def test_simulator_callback_accepts_self_signed_certificate_of_loopback_receiver(serve, tls):
     api = await serve()
     async with listening(tls) as receiver:
         await start_job(api, receiver.url)
@@ -198,7 +198,7 @@ async def test_a_receiver_on_this_machine_needs_no_certificate_that_others_trust
         await api.simulator.stop()
 
 
-async def test_nobody_else_is_contacted(api):
+async def test_simulator_callback_to_other_hosts_is_skipped(api):
     for url in ("https://callback.opus-async.invalid/x", "https://example.com/hook"):
         await start_job(api, url)
     await api.execute(await api.initiate())
@@ -230,7 +230,7 @@ async def test_nobody_else_is_contacted(api):
         ("", None),
     ],
 )
-def test_only_this_machine_is_a_target(url, target):
+def test_simulator_callback_target_is_loopback_only(url, target):
     assert loopback_target(url) == (None if target is None else URL(target, encoded=True))
 
 
@@ -242,11 +242,11 @@ def test_only_this_machine_is_a_target(url, target):
         ("secret", ""),
     ],
 )
-def test_of_a_url_only_its_origin_is_shown(url, shown):
+def test_simulator_callback_url_is_shown_as_its_origin_only(url, shown):
     assert origin(url) == shown
 
 
-async def test_a_failed_callback_is_sent_once_more(serve, receiver):
+async def test_simulator_callback_is_sent_again_once_after_a_500(serve, receiver):
     api = await serve()
     receiver.answers = [web.Response(status=500)]
     await start_job(api, receiver.url)
@@ -257,7 +257,7 @@ async def test_a_failed_callback_is_sent_once_more(serve, receiver):
     assert counted(api)["answers"] == {"200": 1, "500": 1}
 
 
-async def test_a_redirect_is_not_followed_and_nothing_is_sent_a_third_time(serve, receiver):
+async def test_simulator_callback_does_not_follow_redirects_and_stops_after_two_attempts(serve, receiver):
     api = await serve()
     receiver.answers = [web.Response(status=307, headers={"Location": "/elsewhere"}) for _ in range(2)]
     await start_job(api, receiver.url)
@@ -269,7 +269,7 @@ async def test_a_redirect_is_not_followed_and_nothing_is_sent_a_third_time(serve
     assert not sender_of(api)._timers
 
 
-async def test_a_receiver_that_is_gone_is_counted(serve, clock, unused_tcp_port):
+async def test_simulator_callback_to_closed_port_is_counted_as_failed(serve, clock, unused_tcp_port):
     api = await serve(clock=clock)
     await start_job(api, f"http://127.0.0.1:{unused_tcp_port}/{TOKEN}")
     for _ in range(2):
@@ -280,7 +280,7 @@ async def test_a_receiver_that_is_gone_is_counted(serve, clock, unused_tcp_port)
     assert counted(api) | {"sent": 2, "failed": 2, "answers": {}} == counted(api)
 
 
-async def test_no_callback_comes_before_its_moment_on_the_clock_of_the_simulator(serve, clock, receiver):
+async def test_simulator_callback_is_not_sent_before_its_time_on_the_simulator_clock(serve, clock, receiver):
     api = await serve(clock=clock, run_time=10)
     await start_job(api, receiver.url)
     for _ in range(3):
@@ -292,7 +292,7 @@ async def test_no_callback_comes_before_its_moment_on_the_clock_of_the_simulator
     assert (await receiver.next()).json["status"] == "COMPLETED"
 
 
-async def test_no_more_than_so_many_are_sent_at_once(serve, receiver):
+async def test_simulator_callback_concurrency_is_limited(serve, receiver):
     api = await serve()
     receiver.free.clear()
     for number in range(AT_ONCE + 6):
@@ -309,7 +309,9 @@ async def test_no_more_than_so_many_are_sent_at_once(serve, receiver):
 
 
 @pytest.mark.parametrize(("run_time", "waiting", "on_their_way"), [(60, 1, 0), (0, 0, 1)])
-async def test_nothing_is_left_when_the_simulator_ends(serve, receiver, run_time, waiting, on_their_way):
+async def test_simulator_callback_timers_and_senders_are_gone_after_stop(
+    serve, receiver, run_time, waiting, on_their_way
+):
     api = await serve(run_time=run_time)
     sender = sender_of(api)
     receiver.free.clear()
@@ -324,7 +326,7 @@ async def test_nothing_is_left_when_the_simulator_ends(serve, receiver, run_time
     receiver.free.set()
 
 
-async def test_the_path_of_a_callback_url_is_told_to_nobody(serve, receiver, capfd):
+async def test_simulator_callback_url_path_is_hidden_in_state_repr_and_log(serve, receiver, capfd):
     api = await serve(run_time=60, verbose=True)
     job_id = await start_job(api, receiver.url)
     job = api.simulator.world.jobs.find(job_id)
@@ -335,7 +337,9 @@ async def test_the_path_of_a_callback_url_is_told_to_nobody(serve, receiver, cap
     assert TOKEN not in shown
 
 
-async def test_lies_come_before_the_end_and_the_truth_after_it(serve, clock, receiver):
+async def test_simulator_callback_profile_forged_sends_forgeries_first_and_the_real_one_last(
+    serve, clock, receiver
+):
     api = await serve(clock=clock, run_time=10, callbacks="forged")
     job_id = await start_job(api, receiver.url)
     clock.forward(9.999)
@@ -357,7 +361,9 @@ async def test_lies_come_before_the_end_and_the_truth_after_it(serve, clock, rec
     assert counted(api)["delivered"] == 1
 
 
-async def test_garbage_arrives_as_it_is(serve, receiver):
+async def test_simulator_callback_profile_garbage_sends_bodies_of_odd_sizes_and_content_types(
+    serve, receiver
+):
     api = await serve(callbacks="garbage")
     titles = [f"row {number}" for number in range(16)]
     for title in titles:
@@ -394,7 +400,7 @@ def planned(name, number=0, seed=0):
         ("early", END - 0.3, END - 0.02, 1),
     ],
 )
-def test_profiles(name, earliest, latest, posts):
+def test_simulator_callback_profile_plans_posts_within_its_time_window(name, earliest, latest, posts):
     plans = [planned(name, number) for number in range(200)]
     honest = [[posting for posting in one if not posting.forged] for one in plans]
     assert {len(one) for one in honest} == {posts}
@@ -407,13 +413,13 @@ def test_profiles(name, earliest, latest, posts):
     )
 
 
-def test_plans_repeat_by_seed_and_job():
+def test_simulator_callback_plan_is_reproducible_from_seed_and_job():
     assert planned("late", 1) == planned("late", 1)
     assert planned("late", 1) != planned("late", 2)
     assert planned("late", 1) != planned("late", 1, seed=1)
 
 
-def test_mixed_draws_every_other_profile():
+def test_simulator_callback_profile_mixed_draws_every_other_profile():
     assert set(PROFILES["mixed"].among) == set(PROFILES) - {"mixed"}
     drawn = Counter(
         next(name for name in PROFILES["mixed"].among if planned(name, number) == planned("mixed", number))
@@ -422,7 +428,7 @@ def test_mixed_draws_every_other_profile():
     assert set(drawn) == set(PROFILES["mixed"].among)
 
 
-def test_an_early_callback_is_never_sent_before_the_execute():
+def test_simulator_callback_profile_early_sends_nothing_before_the_execute():
     run = Run(accepted_at=1000.0, queue=0.0, work=0.0, waiting=0.0, nodes=4, failing_node=None)
     job = Job("1", "row#1", BUILTIN[0], {}, 0.0, run=run, executions=1)
     assert [posting.moment for posting in plan("early", 0, job, run)] == [1000.0]
@@ -431,7 +437,7 @@ def test_an_early_callback_is_never_sent_before_the_execute():
 @pytest.mark.parametrize("work", [0.0, 8.0])
 @pytest.mark.parametrize("waiting", [0.0, 4.0])
 @pytest.mark.parametrize("failing_node", [None, 0, 3])
-def test_a_run_ends_when_it_says(work, waiting, failing_node):
+def test_simulator_run_reaches_final_status_exactly_at_ends_at(work, waiting, failing_node):
     run = Run(1024.0, queue=1.0, work=work, waiting=waiting, nodes=4, failing_node=failing_node)
     assert run.status(run.ends_at) in ENDS
     assert run.status(run.ends_at - 0.001) not in ENDS
@@ -446,7 +452,7 @@ def test_a_run_ends_when_it_says(work, waiting, failing_node):
         ("/", "/0", "/"),
     ],
 )
-def test_neighbours_of_a_path(path, changed, cut):
+def test_simulator_callback_forged_targets_have_changed_cut_or_replaced_path(path, changed, cut):
     url = URL("http://127.0.0.1:5" + path, encoded=True)
     assert target_url(url, EXACT) is url
     assert target_url(url, CHANGED).raw_path_qs == changed
@@ -456,7 +462,7 @@ def test_neighbours_of_a_path(path, changed, cut):
     assert (replaced.raw_path.rpartition("/")[0], replaced.query_string) == (changed.rpartition("/")[0], "")
 
 
-def test_every_form_of_body_is_sent_by_some_profile():
+def test_simulator_callback_body_forms_are_all_used_by_some_profile():
     told = {"jobExecutionId": "1", "status": "COMPLETED", "jobResultsPayloadSchema": {"x": 1}}
     assert {form for profile in PROFILES.values() for form in profile.bodies} == set(BODIES)
     short = {"jobExecutionId": "1", "status": "COMPLETED"}

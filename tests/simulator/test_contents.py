@@ -40,7 +40,7 @@ PDF += b"1 0 obj << /Type /Pages /Count 7 >> endobj << /Type/Page>> /Type\n/Page
 
 
 @given(st.binary(max_size=400), st.integers(1, 70))
-def test_digest_and_size_do_not_depend_on_the_chunks(data, chunk):
+def test_simulator_file_inspection_digest_and_size_do_not_depend_on_chunks(data, chunk):
     facts = inspect(data, chunk=chunk)
     assert facts.sha256 == hashlib.sha256(data).hexdigest()
     assert facts.size == len(data)
@@ -48,26 +48,26 @@ def test_digest_and_size_do_not_depend_on_the_chunks(data, chunk):
 
 
 @pytest.mark.parametrize("chunk", [0, 1, 3, 7, 64, 65])
-def test_pages_are_counted_across_borders(chunk):
+def test_simulator_file_inspection_counts_pdf_pages_across_chunk_borders(chunk):
     facts = inspect(PDF, ".pdf", chunk)
     assert (facts.type, facts.pages, facts.lines) == ("PDF", 9, None)
 
 
 @pytest.mark.parametrize(("text", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"\n\n", 2)])
-def test_lines_are_line_feeds_and_an_unfinished_last_one(text, lines):
+def test_simulator_file_inspection_counts_line_feeds_and_an_unterminated_last_line(text, lines):
     assert inspect(text).lines == lines
 
 
 @given(
     st.lists(st.lists(st.text('ab,"\n ', max_size=5), min_size=2, max_size=3), max_size=8), st.integers(1, 9)
 )
-def test_rows_of_a_csv_are_those_of_the_csv_module(rows, chunk):
+def test_simulator_file_inspection_counts_csv_rows_as_the_csv_module_does(rows, chunk):
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     assert (inspect(out.getvalue().encode(), ".csv", chunk).rows or 0) == len(rows)
 
 
-def test_an_image_tells_its_size():
+def test_simulator_file_inspection_reads_width_and_height_of_png():
     facts = inspect(png(640, 480), ".png", 5)
     assert (facts.type, facts.width, facts.height, facts.lines) == ("PNG", 640, 480, None)
 
@@ -87,11 +87,11 @@ def test_an_image_tells_its_size():
         (b"plain", ".pdf", "TXT"),
     ],
 )
-def test_the_type_is_what_the_bytes_show(data, extension, kind):
+def test_simulator_file_inspection_tells_type_from_content_not_extension(data, extension, kind):
     assert inspect(data, extension).type == kind
 
 
-def test_a_small_json_document_is_counted():
+def test_simulator_file_inspection_counts_items_of_small_json_only():
     assert inspect(json.dumps({"a": 1, "b": 2}).encode(), ".json", 3).items == 2
     assert inspect(json.dumps([1, 2, 3]).encode(), ".json").items == 3
     assert inspect(b"{broken", ".json").items is None

@@ -66,7 +66,7 @@ async def run_report(api, text="some text", document=b"a document\n"):
     return job_id, await api.results(job_id), api.simulator.state()["jobs"][job_id]["output_files"]
 
 
-async def test_a_kept_upload_comes_back(keeper):
+async def test_simulator_download_returns_kept_upload(keeper):
     data = bytes(range(256)) * 1000
     url = await keeper.upload(data, ".pdf")
     told = (await ask(keeper, url)).json
@@ -85,13 +85,13 @@ async def test_a_kept_upload_comes_back(keeper):
     assert (counted["download"], counted["get"]) == (1, 1)
 
 
-async def test_an_empty_file_comes_back(keeper):
+async def test_simulator_download_returns_empty_file(keeper):
     url = await keeper.upload(b"")
     reply = await fetch(keeper, await presigned(keeper, url))
     assert (reply.status, reply.raw, reply.headers["Content-Length"]) == (200, b"", "0")
 
 
-async def test_the_content_type_of_the_upload_is_the_one_of_the_download(serve, tmp_path):
+async def test_simulator_download_keeps_content_type_of_upload(serve, tmp_path):
     api = await serve(keep_files=tmp_path, traits=frozenset({"lax_content_type"}))
     slot = await api.presign(".txt")
     await api.put(slot["presignedUrl"], b"x", Content_Type="text/markdown")
@@ -100,14 +100,14 @@ async def test_the_content_type_of_the_upload_is_the_one_of_the_download(serve, 
     assert told["contentType"] == reply.headers["Content-Type"] == "text/markdown"
 
 
-async def test_the_last_put_comes_back(keeper):
+async def test_simulator_download_returns_the_last_put(keeper):
     slot = await keeper.presign()
     await keeper.put(slot["presignedUrl"], b"the first and longer one")
     await keeper.put(slot["presignedUrl"], b"the second")
     assert (await fetch(keeper, await presigned(keeper, slot["fileUrl"]))).raw == b"the second"
 
 
-async def test_a_put_that_ends_early_does_not_harm_what_is_kept(keeper, tmp_path):
+async def test_simulator_download_returns_earlier_upload_after_an_aborted_put(keeper, tmp_path):
     slot = await keeper.presign()
     await keeper.put(slot["presignedUrl"], b"the first")
     parts = urlsplit(slot["presignedUrl"])
@@ -122,13 +122,13 @@ async def test_a_put_that_ends_early_does_not_harm_what_is_kept(keeper, tmp_path
     assert [path.name for path in (tmp_path / "kept").iterdir()] == [slot["fileUrl"].rpartition("/")[2]]
 
 
-async def test_bytes_that_were_not_kept_are_404_and_the_message_says_so(api):
+async def test_simulator_download_is_404_and_names_keep_files_if_bytes_were_not_kept(api):
     reply = await ask(api, await api.upload(b"x"))
     assert reply.status == 404
     assert "keep_files" in reply.message
 
 
-async def test_what_is_no_stored_file_is_404(keeper):
+async def test_simulator_download_of_url_that_is_no_stored_file_is_404(keeper):
     empty = await keeper.presign()
     stored = await keeper.presign()
     await keeper.put(stored["presignedUrl"], b"x")
@@ -146,7 +146,7 @@ async def test_what_is_no_stored_file_is_404(keeper):
         assert (reply.status, reply.message) == (404, "File not found"), url
 
 
-async def test_a_kept_file_that_was_taken_away_is_404_at_storage(keeper, tmp_path):
+async def test_simulator_download_of_removed_kept_file_is_404_at_storage(keeper, tmp_path):
     url = await presigned(keeper, await keeper.upload(b"x"))
     for path in (tmp_path / "kept").iterdir():
         path.unlink()
@@ -154,7 +154,7 @@ async def test_a_kept_file_that_was_taken_away_is_404_at_storage(keeper, tmp_pat
     assert (reply.status, reply.code) == (404, "NoSuchKey")
 
 
-async def test_a_file_url_is_not_downloadable(api):
+async def test_simulator_download_needs_a_presigned_url(api):
     _, outputs, _ = await run_report(api)
     for file_url in (await api.upload(b"x"), outputs["Report"]):
         path = urlsplit(file_url).path
@@ -167,7 +167,7 @@ async def test_a_file_url_is_not_downloadable(api):
     "fields",
     [{}, {"workspaceId": "w"}, {"customExpiry": 60}, {"workspaceId": "w", "customExpiry": 60}],
 )
-async def test_either_body_is_taken(keeper, fields):
+async def test_simulator_download_accepts_workspace_id_and_custom_expiry(keeper, fields):
     url = await keeper.upload(b"x")
     assert (await ask(keeper, url, **fields)).status == 201
     assert keeper.simulator.state()["strange_fields"] == {}
@@ -184,12 +184,12 @@ async def test_either_body_is_taken(keeper, fields):
         ({"fileUrl": "x", "customExpiry": True}, ["customExpiry must be an integer number"]),
     ],
 )
-async def test_a_bad_body_is_refused(api, body, problems):
+async def test_simulator_download_refuses_invalid_body(api, body, problems):
     reply = await api.post("/job/file/download", body)
     assert (reply.status, reply.message) == (400, problems)
 
 
-async def test_a_workspace_may_be_needed(serve, tmp_path):
+async def test_trait_download_needs_workspace_refuses_download_without_workspace_id(serve, tmp_path):
     api = await serve(keep_files=tmp_path, traits=frozenset({"download_needs_workspace"}))
     url = await api.upload(b"x")
     refused = await ask(api, url, customExpiry=60)
@@ -197,7 +197,7 @@ async def test_a_workspace_may_be_needed(serve, tmp_path):
     assert (await ask(api, url, workspaceId="w")).status == 201
 
 
-async def test_a_workspace_may_be_refused(serve, tmp_path):
+async def test_trait_download_refuses_workspace_refuses_workspace_id(serve, tmp_path):
     api = await serve(keep_files=tmp_path, traits=frozenset({"download_refuses_workspace"}))
     url = await api.upload(b"x")
     refused = await ask(api, url, workspaceId="w")
@@ -205,7 +205,7 @@ async def test_a_workspace_may_be_refused(serve, tmp_path):
     assert (await ask(api, url)).status == (await ask(api, url, customExpiry=60)).status == 201
 
 
-async def test_an_unknown_field_is_counted_or_refused(serve, tmp_path):
+async def test_simulator_download_counts_unknown_field_or_refuses_it_by_trait(serve, tmp_path):
     lenient = await serve(keep_files=tmp_path)
     strict = await serve(keep_files=tmp_path, traits=frozenset({"unknown_fields_refused"}))
     assert (await ask(lenient, await lenient.upload(b"x"), inline=True)).status == 201
@@ -215,7 +215,7 @@ async def test_an_unknown_field_is_counted_or_refused(serve, tmp_path):
 
 
 @pytest.mark.parametrize(("fields", "valid"), [({}, 600), ({"customExpiry": 5}, 5)])
-async def test_a_download_url_expires(serve, clock, tmp_path, fields, valid):
+async def test_simulator_download_url_expires(serve, clock, tmp_path, fields, valid):
     api = await serve(clock=clock, url_expiry=600, keep_files=tmp_path)
     url = await presigned(api, await api.upload(b"x"), **fields)
     clock.forward(valid - 1)
@@ -232,7 +232,7 @@ def boto_auth(api, **options):
     return S3SigV4QueryAuth(theirs, "s3", ours.region, **options)
 
 
-async def test_botocore_signs_a_download_the_same_way(keeper):
+async def test_simulator_download_url_has_the_signature_of_botocore(keeper):
     url = await presigned(keeper, await keeper.upload(b"x"), customExpiry=77)
     head, _, signature = url.partition("&X-Amz-Signature=")
     parameters = dict(parse_qsl(urlsplit(head).query))
@@ -245,14 +245,14 @@ async def test_botocore_signs_a_download_the_same_way(keeper):
     assert auth.signature(auth.string_to_sign(request, canonical), request) == signature
 
 
-async def test_a_url_signed_by_botocore_is_served(keeper):
+async def test_simulator_download_serves_url_signed_by_botocore(keeper):
     path = urlsplit(await presigned(keeper, await keeper.upload(b"botocore"))).path
     request = AWSRequest(method="GET", url=keeper.simulator.storage_url + path)
     boto_auth(keeper, expires=60).add_auth(request)
     assert (await fetch(keeper, request.url)).raw == b"botocore"
 
 
-async def test_the_signature_is_good_for_one_method_and_one_path(keeper):
+async def test_simulator_download_signature_is_valid_for_one_method_and_path(keeper):
     slot = await keeper.presign()
     await keeper.put(slot["presignedUrl"], b"x")
     reading = await presigned(keeper, slot["fileUrl"])
@@ -273,7 +273,7 @@ async def test_the_signature_is_good_for_one_method_and_one_path(keeper):
 
 
 @pytest.mark.parametrize("header", ["x_service_key", "Authorization", "Cookie"])
-async def test_a_credential_in_a_download_is_refused_and_recorded_without_its_value(keeper, header):
+async def test_simulator_download_with_credential_header_is_refused_and_recorded_as_leak(keeper, header):
     url = await presigned(keeper, await keeper.upload(b"x"))
     reply = await fetch(keeper, url, **{header: "very-secret"})
     assert (reply.status, reply.code) == (400, "InvalidRequest")
@@ -282,12 +282,12 @@ async def test_a_credential_in_a_download_is_refused_and_recorded_without_its_va
     assert "very-secret" not in str(keeper.simulator.state())
 
 
-async def test_the_state_holds_no_download_url(keeper):
+async def test_simulator_state_holds_no_download_url(keeper):
     await fetch(keeper, await presigned(keeper, await keeper.upload(b"x")))
     assert "X-Amz-Signature" not in json.dumps(keeper.simulator.state())
 
 
-async def test_a_run_generates_files(api):
+async def test_simulator_generated_files_of_a_run_can_be_downloaded(api):
     job_id, outputs, digests = await run_report(api)
     assert outputs["Summary"] == "some text"
     urls = [outputs["Report"], *outputs["Attachments"]]
@@ -308,7 +308,7 @@ async def test_a_run_generates_files(api):
     assert len(set(digests.values())) == 3
 
 
-async def test_the_outputs_say_that_they_are_files(api):
+async def test_simulator_generated_files_have_output_types_file_and_array(api):
     job_id, outputs, _ = await run_report(api)
     entries = (await api.get(f"/job/{job_id}/results")).json["jobResultsPayloadSchema"].values()
     assert [entry["type"] for entry in entries] == ["str", "file", "array"]
@@ -316,7 +316,7 @@ async def test_the_outputs_say_that_they_are_files(api):
     assert isinstance(outputs["Attachments"], list)
 
 
-async def test_generated_files_follow_what_the_job_received(serve):
+async def test_simulator_generated_files_are_reproducible_and_depend_on_job_inputs(serve):
     one, two, three = await serve(), await serve(), await serve()
     first = await run_report(one)
     assert await run_report(two) == first
@@ -326,7 +326,7 @@ async def test_generated_files_follow_what_the_job_received(serve):
     assert not set(first[2].values()) & set(other_document[2].values())
 
 
-async def test_a_second_run_has_files_of_its_own(api):
+async def test_simulator_generated_files_of_second_run_replace_those_of_the_first(api):
     job_id, outputs, _ = await run_report(api)
     again = {
         DOCUMENT_INPUT: {"value": await api.upload(b"x"), "type": "file"},
@@ -337,7 +337,7 @@ async def test_a_second_run_has_files_of_its_own(api):
     assert (await ask(api, outputs["Report"])).status == 404
 
 
-async def test_a_generated_file_exists_once_its_run_has_completed(serve, clock):
+async def test_simulator_generated_files_exist_once_their_run_has_completed(serve, clock):
     slow, fast = await serve(clock=clock, run_time=10), await serve()
     # The same job in a simulator that is done tells the name beforehand.
     _, outputs, _ = await run_report(fast)
@@ -352,7 +352,7 @@ async def test_a_generated_file_exists_once_its_run_has_completed(serve, clock):
     assert (await slow.results(job_id))["Report"] == outputs["Report"]
 
 
-async def test_the_files_of_a_deleted_job_are_gone(api):
+async def test_simulator_generated_files_of_deleted_job_are_gone(api):
     job_id, outputs, _ = await run_report(api)
     url = await presigned(api, outputs["Report"])
     await api.call("DELETE", f"/job/{job_id}/delete")
@@ -360,13 +360,13 @@ async def test_the_files_of_a_deleted_job_are_gone(api):
     assert (await ask(api, outputs["Report"])).status == 404
 
 
-async def test_the_name_at_storage_is_another_one(api):
+async def test_simulator_generated_files_have_another_name_at_storage(api):
     _, outputs, _ = await run_report(api)
     url = await presigned(api, outputs["Report"])
     assert urlsplit(url).path.rpartition("/")[2] != outputs["Report"].rpartition("/")[2]
 
 
-async def test_nasty_file_names_are_served_under_exactly_their_url(serve):
+async def test_trait_nasty_file_names_are_served_under_exactly_their_url(serve):
     api = await serve(traits=frozenset({"nasty_file_names"}))
     _, outputs, digests = await run_report(api)
     urls = [outputs["Report"], *outputs["Attachments"]]
@@ -381,7 +381,7 @@ async def test_nasty_file_names_are_served_under_exactly_their_url(serve):
         assert (await ask(api, altered)).status == 404
 
 
-async def test_the_older_results_list_the_files(serve):
+async def test_trait_results_old_lists_generated_files_as_output_files(serve):
     api = await serve(traits=frozenset({"results_old"}))
     url = await api.upload(b"x")
     job_id = await api.initiate(REPORT_ID)
@@ -392,7 +392,7 @@ async def test_the_older_results_list_the_files(serve):
     assert results["outputFiles"] == [data["Report"], *data["Attachments"]]
 
 
-async def test_a_workflow_file_may_ask_for_generated_files(serve, tmp_path):
+async def test_simulator_workflow_file_can_define_generated_file_outputs(serve, tmp_path):
     definition = {
         "id": "My0wnReports0001",
         "inputs": [
@@ -422,7 +422,7 @@ async def output_schema(api):
     return details["jobResultsPayloadSchema"].values()
 
 
-async def test_a_download_url_can_be_handed_out_expired(serve, only):
+async def test_simulator_fault_expired_slot_gives_expired_download_url(serve, only):
     api = await serve(faults=only("download", faults.EXPIRED_SLOT))
     _, outputs, _ = await run_report(api)
     reply = await fetch(api, await presigned(api, outputs["Report"]))
@@ -430,7 +430,7 @@ async def test_a_download_url_can_be_handed_out_expired(serve, only):
     assert (await fetch(api, await presigned(api, outputs["Report"]))).status == 200
 
 
-async def test_a_download_can_be_turned_away(serve, only):
+async def test_simulator_fault_rate_limited_answers_429_to_download(serve, only):
     api = await serve(faults=only("download", faults.RATE_LIMITED))
     _, outputs, _ = await run_report(api)
     assert (await ask(api, outputs["Report"])).status == 429
@@ -441,7 +441,9 @@ async def test_a_download_can_be_turned_away(serve, only):
 @pytest.mark.parametrize(
     ("kind", "status", "code"), [(faults.SLOW_DOWN, 503, "SlowDown"), (faults.FORBIDDEN, 403, "AccessDenied")]
 )
-async def test_storage_refuses_a_get_once(serve, only, kind, status, code):
+async def test_simulator_fault_slow_down_or_forbidden_refuses_storage_get_once(
+    serve, only, kind, status, code
+):
     api = await serve(faults=only("get", kind))
     _, outputs, _ = await run_report(api)
     url = await presigned(api, outputs["Report"])
@@ -451,7 +453,7 @@ async def test_storage_refuses_a_get_once(serve, only, kind, status, code):
     assert api.simulator.state()["counters"]["faults"] == {f"get.{kind}": 1}
 
 
-async def test_storage_closes_the_connection_of_a_get(serve, only):
+async def test_simulator_fault_reset_before_closes_connection_of_storage_get(serve, only):
     # Twice, because aiohttp sends an idempotent request once more by itself.
     api = await serve(faults=only("get", faults.RESET_BEFORE, first=2))
     _, outputs, _ = await run_report(api)
@@ -462,7 +464,7 @@ async def test_storage_closes_the_connection_of_a_get(serve, only):
 
 
 @pytest.mark.parametrize("data", [b"x" * 400_000, b"[" * 400_000, b"1" + b" " * 400_000, b"x"])
-async def test_a_get_can_be_cut_short(serve, only, tmp_path, data):
+async def test_simulator_fault_truncated_cuts_storage_get_short(serve, only, tmp_path, data):
     api = await serve(faults=only("get", faults.TRUNCATED), keep_files=tmp_path)
     url = await presigned(api, await api.upload(data))
     seen = b""
@@ -476,7 +478,7 @@ async def test_a_get_can_be_cut_short(serve, only, tmp_path, data):
     assert (await fetch(api, url)).raw == data
 
 
-async def test_a_slow_get_is_still_whole(serve, only, monkeypatch):
+async def test_simulator_fault_slow_delays_storage_get_but_sends_all_bytes(serve, only, monkeypatch):
     monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
     monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.02)
     api = await serve(faults=only("get", faults.SLOW))
@@ -486,12 +488,12 @@ async def test_a_slow_get_is_still_whole(serve, only, monkeypatch):
 
 
 @pytest.mark.parametrize("profile", ["flaky", "hostile"])
-def test_profiles_hit_downloads(profile):
+def test_simulator_fault_profiles_flaky_and_hostile_cover_downloads(profile):
     for operation, kinds in (("download", {faults.EXPIRED_SLOT}), ("get", {faults.TRUNCATED})):
         assert kinds < {rule.kind for rule in PROFILES[profile].rules[operation]}
 
 
-async def test_a_storm_turns_downloads_away_too(serve, clock):
+async def test_simulator_fault_profile_storm_refuses_downloads(serve, clock):
     api = await serve(clock=clock, faults="storm", seed=1)
     _, outputs, _ = await run_report(api)
     url = await presigned(api, outputs["Report"])
@@ -517,7 +519,7 @@ async def download_patiently(api, file_url, digest):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_a_patient_client_gets_every_file_among_hostile_faults(serve, monkeypatch, seed):
+async def test_simulator_fault_profile_hostile_lets_retried_downloads_through(serve, monkeypatch, seed):
     monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
     monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.001)
     api = await serve(seed=seed)

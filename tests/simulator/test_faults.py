@@ -26,7 +26,7 @@ def decisions(profile, seed, identities, rounds=6):
     }
 
 
-def test_decisions_do_not_depend_on_the_order_of_requests():
+def test_simulator_faults_do_not_depend_on_the_order_of_requests():
     names = [f"row {number}#1" for number in range(40)]
     hostile = PROFILES["hostile"]
     forward, backward = decisions(hostile, 7, names), decisions(hostile, 7, names[::-1])
@@ -34,21 +34,21 @@ def test_decisions_do_not_depend_on_the_order_of_requests():
     assert forward != decisions(hostile, 8, names)
 
 
-def test_every_kind_of_fault_occurs_somewhere():
+def test_simulator_fault_kinds_are_all_used_by_some_profile():
     used = {rule.kind for profile in PROFILES.values() for rules in profile.rules.values() for rule in rules}
     waves = {kind for p in PROFILES.values() for w in (p.api_waves, p.storage_waves) if w for kind in w.kinds}
     assert used | waves == set(KINDS)
 
 
 @pytest.mark.parametrize("name", ["flaky", "hostile"])
-def test_shares_are_met(name):
+def test_simulator_fault_profile_hits_the_share_of_its_rules(name):
     profile = PROFILES[name]
     drawn = [profile.decide(1, "initiate", f"row {number}", 1) for number in range(20_000)]
     share = sum(fault is not None for fault in drawn) / len(drawn)
     assert share == pytest.approx(sum(rule.share for rule in profile.rules["initiate"]), abs=0.02)
 
 
-def test_patience_lets_a_request_through():
+def test_simulator_fault_profile_patience_lets_a_repeated_request_through():
     always = Profile(
         "always", "", {"status": (Rule(faults.RESET_BEFORE, 1.0),), "execute": (Rule(faults.SLOW, 1.0),)}
     )
@@ -57,25 +57,25 @@ def test_patience_lets_a_request_through():
     assert [source.next("execute", "x", 0) is None for _ in range(2)] == [False, True]
 
 
-def test_a_rule_can_hit_the_first_request_only():
+def test_simulator_fault_rule_can_hit_the_first_request_only():
     once = Profile("once", "", {"status": (Rule(faults.NOT_FOUND, 1.0, first=1),)})
     source = FaultSource(once, 0, 0)
     assert [source.next("status", "x", 0) is None for _ in range(3)] == [False, True, True]
 
 
-def test_a_wave_never_makes_a_second_execute_uncertain():
+def test_simulator_fault_wave_answers_429_to_repeated_execute():
     always = Profile("always", "", api_waves=Waves(1.0, 1.0, (faults.UNAVAILABLE,)))
     source = FaultSource(always, 0, 0)
     kinds = [source.next("execute", "x", 0.5).kind for _ in range(3)]
     assert kinds == [faults.UNAVAILABLE, faults.RATE_LIMITED, faults.RATE_LIMITED]
 
 
-def test_waves_come_at_the_end_of_each_period():
+def test_simulator_fault_waves_come_at_the_end_of_each_period():
     waves = Waves(2.0, 0.5, ("a", "b"))
     assert [waves.kind_at(t) for t in (0, 1.4, 1.6, 2.1, 3.9, 5.6)] == [None, None, "a", None, "b", "a"]
 
 
-def test_a_cut_body_is_never_whole():
+def test_simulator_fault_cut_json_body_is_never_valid_json():
     for body in (b'{"a": 1}', b"12345", b"[]", b""):
         for share in (0, 0.3, 0.99):
             cut = body[: fault_injection._cut(body, share)]
@@ -107,7 +107,7 @@ async def initiate(api):
 @pytest.mark.parametrize(
     ("kind", "jobs"), [(faults.RESET_BEFORE, 0), (faults.RESET_AFTER, 1), (faults.TRUNCATED, 1)]
 )
-async def test_lost_answers(serve, only, kind, jobs):
+async def test_simulator_fault_reset_or_truncated_loses_the_response(serve, only, kind, jobs):
     api = await serve(faults=only("initiate", kind))
     with pytest.raises(CLOSED):
         await initiate(api)
@@ -117,7 +117,7 @@ async def test_lost_answers(serve, only, kind, jobs):
 
 
 @pytest.mark.parametrize(("kind", "jobs"), [(faults.ERROR_BEFORE, 0), (faults.ERROR_AFTER, 1)])
-async def test_server_errors_are_html(serve, only, kind, jobs):
+async def test_simulator_fault_server_error_is_an_html_page(serve, only, kind, jobs):
     api = await serve(faults=only("initiate", kind))
     reply = await initiate(api)
     assert reply.status in (500, 502, 503, 504)
@@ -126,7 +126,7 @@ async def test_server_errors_are_html(serve, only, kind, jobs):
     assert api.simulator.state()["counters"]["jobs"] == jobs
 
 
-async def test_cut_json(serve, only):
+async def test_simulator_fault_cut_json_answers_invalid_json(serve, only):
     api = await serve(faults=only("initiate", faults.CUT_JSON))
     reply = await initiate(api)
     assert reply.status == 201
@@ -134,21 +134,21 @@ async def test_cut_json(serve, only):
         json.loads(reply.raw)
 
 
-async def test_a_429_names_the_wait(serve, only):
+async def test_simulator_fault_rate_limited_answers_429_with_retry_after_seconds(serve, only):
     api = await serve(faults=only("initiate", faults.RATE_LIMITED))
     reply = await initiate(api)
     assert (reply.status, reply.message) == (429, "Too many requests")
     assert reply.json["metadata"]["retryAfterSeconds"] in (0, 1, 2)
 
 
-async def test_a_slow_answer_is_a_whole_answer(serve, only, monkeypatch):
+async def test_simulator_fault_slow_delays_response_but_sends_all_of_it(serve, only, monkeypatch):
     monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.01)
     monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.02)
     api = await serve(faults=only("initiate", faults.SLOW))
     assert (await initiate(api)).status == 201
 
 
-async def test_an_odd_status_is_no_status(serve, only):
+async def test_simulator_fault_odd_status_hides_the_status_once(serve, only):
     api = await serve(faults=only("status", faults.ODD_STATUS), run_time=60)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -158,7 +158,7 @@ async def test_an_odd_status_is_no_status(serve, only):
     assert await api.status(job_id) == "IN_PROGRESS"
 
 
-async def test_a_404_hides_a_job_only_after_its_execution(serve, only):
+async def test_simulator_fault_not_found_hides_job_only_after_its_execution(serve, only):
     api = await serve(faults=only("status", faults.NOT_FOUND))
     job_id = await api.initiate()
     assert (await api.get(f"/job/{job_id}/status")).status == 200
@@ -166,13 +166,13 @@ async def test_a_404_hides_a_job_only_after_its_execution(serve, only):
     assert [(await api.get(f"/job/{job_id}/status")).status for _ in range(2)] == [404, 200]
 
 
-async def test_a_refusal_under_a_fault_stays_a_refusal(serve, only):
+async def test_simulator_fault_error_after_keeps_404_for_unknown_job(serve, only):
     api = await serve(faults=only("status", faults.ERROR_AFTER))
     assert (await api.get("/job/unknown/status")).status >= 500
     assert (await api.get("/job/unknown/status")).status == 404
 
 
-async def test_a_slot_can_be_handed_out_expired(serve, only):
+async def test_simulator_fault_expired_slot_gives_expired_upload_url(serve, only):
     api = await serve(faults=only("presign", faults.EXPIRED_SLOT))
     reply = await api.put((await api.presign())["presignedUrl"], b"x")
     assert (reply.status, reply.code) == (403, "AccessDenied")
@@ -182,7 +182,9 @@ async def test_a_slot_can_be_handed_out_expired(serve, only):
 @pytest.mark.parametrize(
     ("kind", "status", "code"), [(faults.SLOW_DOWN, 503, "SlowDown"), (faults.FORBIDDEN, 403, "AccessDenied")]
 )
-async def test_storage_refuses_once(serve, only, kind, status, code):
+async def test_simulator_fault_slow_down_or_forbidden_refuses_storage_put_once(
+    serve, only, kind, status, code
+):
     api = await serve(faults=only("put", kind))
     url = (await api.presign())["presignedUrl"]
     reply = await api.put(url, b"x")
@@ -193,7 +195,9 @@ async def test_storage_refuses_once(serve, only, kind, status, code):
 @pytest.mark.parametrize(
     ("kind", "stored"), [(faults.RESET_BEFORE, 0), (faults.CUT_UPLOAD, 0), (faults.RESET_AFTER, 1)]
 )
-async def test_storage_closes_the_connection(serve, only, kind, stored):
+async def test_simulator_fault_reset_or_cut_upload_closes_connection_of_storage_put(
+    serve, only, kind, stored
+):
     # Twice, because aiohttp sends an idempotent request once more by itself.
     api = await serve(faults=only("put", kind, first=2))
     url = (await api.presign())["presignedUrl"]
@@ -202,7 +206,7 @@ async def test_storage_closes_the_connection(serve, only, kind, stored):
     assert api.simulator.state()["counters"]["stored_files"] == stored
 
 
-def test_a_token_bucket_grants_its_rate():
+def test_simulator_token_bucket_grants_its_rate():
     bucket = TokenBucket(10, refilled_at=0)
     assert [bucket.take(0) for _ in range(10)] == [0.0] * 10
     assert bucket.take(0) == pytest.approx(0.1)
@@ -210,7 +214,7 @@ def test_a_token_bucket_grants_its_rate():
     assert bucket.take(0.15) == pytest.approx(0.05)
 
 
-async def test_the_rate_limit_answers_429(serve, clock):
+async def test_simulator_rate_limit_answers_429(serve, clock):
     api = await serve(clock=clock, rate_limit=3)
     replies = [await api.get("/workflow/T3xtOnlyWorkfl0w") for _ in range(5)]
     assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
@@ -220,7 +224,7 @@ async def test_the_rate_limit_answers_429(serve, clock):
     assert (await api.get("/workflow/T3xtOnlyWorkfl0w")).status == 200
 
 
-async def test_a_storm_turns_everything_away_for_a_while(serve, clock):
+async def test_simulator_fault_profile_storm_refuses_api_and_storage_for_a_while(serve, clock):
     api = await serve(clock=clock, faults="storm", seed=1)
     slot = await api.presign(originalName="a.txt")
     seen = []
@@ -290,7 +294,9 @@ class PatientClient:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_a_patient_client_finishes_among_hostile_faults_without_a_second_bill(serve, monkeypatch, seed):
+async def test_simulator_fault_profile_hostile_causes_no_second_execution_by_careful_client(
+    serve, monkeypatch, seed
+):
     monkeypatch.setattr(fault_injection, "SHORTEST_DELAY", 0.0)
     monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.001)
     monkeypatch.setattr(fault_injection, "_WAITS", (0,))
@@ -306,7 +312,7 @@ async def test_a_patient_client_finishes_among_hostile_faults_without_a_second_b
     assert len(hit) >= 5
 
 
-async def test_faults_of_a_run_repeat(serve, monkeypatch):
+async def test_simulator_faults_are_reproducible_from_seed(serve, monkeypatch):
     monkeypatch.setitem(PROFILES, "hostile", replace(PROFILES["hostile"], patience=1))
     monkeypatch.setattr(fault_injection, "LONGEST_DELAY", 0.1)
 

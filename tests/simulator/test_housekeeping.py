@@ -28,7 +28,7 @@ async def found(api, query="", path="/job/search"):
     return [job["title"] for job in reply.json["jobs"]]
 
 
-async def test_the_detail_of_a_shell(api):
+async def test_simulator_job_details_of_a_shell(api):
     job_id = await api.initiate(title="Invoice 17")
     told = await detail(api, job_id)
     assert told["jobExecutionId"] == told["id"] == job_id
@@ -41,7 +41,7 @@ async def test_the_detail_of_a_shell(api):
     assert told["builderType"] == "OPUS_V2"
 
 
-async def test_the_detail_of_a_completed_job(api):
+async def test_simulator_job_details_of_completed_job_have_input_output_and_audit(api):
     job_id = await api.initiate()
     await api.execute(job_id)
     told = await detail(api, job_id)
@@ -51,7 +51,7 @@ async def test_the_detail_of_a_completed_job(api):
     assert told["audit"] == (await api.get(f"/job/{job_id}/audit")).json
 
 
-async def test_a_job_is_finished_when_it_ends(serve, clock):
+async def test_simulator_job_details_have_finished_at_once_the_job_has_ended(serve, clock):
     api = await serve(clock=clock, queue_time=1, run_time=5)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -63,7 +63,7 @@ async def test_a_job_is_finished_when_it_ends(serve, clock):
     assert seconds(ended["finishedAt"]) == pytest.approx(seconds(ended["createdAt"]) + 6, abs=0.002)
 
 
-async def test_a_failed_job_is_finished_without_output(serve):
+async def test_simulator_job_details_of_failed_job_have_finished_at_and_no_output(serve):
     api = await serve(fail_share=1)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -73,7 +73,7 @@ async def test_a_failed_job_is_finished_without_output(serve):
     assert told["audit"]["nb_failed_nodes"] == 1
 
 
-async def test_a_waiting_job_is_not_finished(serve, clock):
+async def test_simulator_job_details_of_waiting_job_have_no_finished_at(serve, clock):
     api = await serve(clock=clock, waiting_share=1, waiting_time=60)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -83,7 +83,7 @@ async def test_a_waiting_job_is_not_finished(serve, clock):
     )
 
 
-async def test_the_detail_keeps_the_secret_of_a_queue_that_looks_unstarted(serve, clock):
+async def test_trait_queued_looks_unstarted_hides_execution_in_job_details(serve, clock):
     api = await serve(clock=clock, queue_time=10, traits=frozenset({"queued_looks_unstarted"}))
     job_id = await api.initiate()
     before = await detail(api, job_id)
@@ -93,12 +93,12 @@ async def test_the_detail_keeps_the_secret_of_a_queue_that_looks_unstarted(serve
     assert (await detail(api, job_id))["input"]
 
 
-async def test_the_detail_has_no_audit_where_the_audit_is_missing(serve):
+async def test_trait_audit_missing_removes_audit_from_job_details(serve):
     api = await serve(traits=frozenset({"audit_missing"}))
     assert (await detail(api, await api.initiate()))["audit"] is None
 
 
-async def test_numeric_ids(serve):
+async def test_trait_numeric_ids_applies_to_job_details_and_duplicate(serve):
     api = await serve(traits=frozenset({"numeric_ids"}))
     job_id = await api.initiate()
     told = await detail(api, job_id)
@@ -116,7 +116,7 @@ ENDPOINTS = [
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-async def test_an_unknown_job_is_404(api, method, path):
+async def test_simulator_job_management_of_unknown_job_is_404(api, method, path):
     reply = await api.call(method, path.format("1"))
     assert (reply.status, reply.message) == (404, "Job not found")
 
@@ -124,13 +124,13 @@ async def test_an_unknown_job_is_404(api, method, path):
 @pytest.mark.parametrize(
     ("method", "path"), [*ENDPOINTS, ("GET", "/job/search"), ("GET", "/job/search-light")]
 )
-async def test_the_key_is_required(api, method, path):
+async def test_simulator_job_management_requires_a_key(api, method, path):
     job_id = await api.initiate()
     assert (await api.call(method, path.format(job_id), headers={})).status == 401
     assert (await api.get(f"/job/{job_id}/status")).status == 200
 
 
-async def test_a_case_is_no_job(api):
+async def test_simulator_job_management_does_not_see_v1_cases(api):
     world = api.simulator.world
     case = world.jobs.open(world.workflows.find(TEXT_ID), {"title": "a case"}, world.clock(), "v1")
     assert (await api.get(f"/job/{case.job_id}")).status == 404
@@ -162,18 +162,18 @@ async def test_a_case_is_no_job(api):
         ("GET", "/job/v2/duplicate"),
     ],
 )
-async def test_no_path_is_taken_for_another(api, method, path):
+async def test_simulator_job_management_answers_404_to_unknown_paths_and_methods(api, method, path):
     reply = await api.call(method, path)
     assert (reply.status, reply.message) == (404, f"Cannot {method} {path}")
 
 
-async def test_an_id_may_be_percent_encoded(api):
+async def test_simulator_job_details_accept_percent_encoded_id(api):
     job_id = await api.initiate()
     encoded = "".join(f"%{ord(sign):x}" for sign in job_id)
     assert (await detail(api, encoded))["id"] == job_id
 
 
-async def test_a_search_shows_the_newest_first_page_by_page(api):
+async def test_simulator_job_search_pages_newest_first(api):
     titles = [f"row {number}" for number in range(30)]
     for title in titles:
         await api.initiate(title=title)
@@ -200,7 +200,7 @@ async def test_a_search_shows_the_newest_first_page_by_page(api):
         ("status=COMPLETED,DONE", "each value in status must be one of"),
     ],
 )
-async def test_a_bad_search_is_refused(api, query, message):
+async def test_simulator_job_search_refuses_invalid_parameters(api, query, message):
     for path in ("/job/search", "/job/search-light"):
         reply = await api.get(f"{path}?{query}")
         assert reply.status == 400
@@ -208,11 +208,11 @@ async def test_a_bad_search_is_refused(api, query, message):
         assert message in reply.message[0]
 
 
-async def test_a_search_names_every_problem(api):
+async def test_simulator_job_search_reports_every_problem_at_once(api):
     assert len((await api.get("/job/search?offset=x&maxResults=500&startDate=x")).message) == 3
 
 
-async def test_a_search_by_workflow(api):
+async def test_simulator_job_search_filters_by_workflow(api):
     await api.initiate(title="text")
     await api.initiate(DOCUMENT_ID, title="document")
     reference = (await api.get(f"/workflow/{DOCUMENT_ID}")).json["referenceEntityId"]
@@ -231,13 +231,13 @@ async def test_a_search_by_workflow(api):
         (".*", []),
     ],
 )
-async def test_a_search_by_a_part_of_the_title(api, query, titles):
+async def test_simulator_job_search_filters_by_part_of_the_title(api, query, titles):
     for title in ("Invoice 1", "INVOICE 2", "Große Rechnung & mehr"):
         await api.initiate(title=title)
     assert await found(api, f"query={quote(query)}") == titles
 
 
-async def test_a_job_without_a_title_can_be_found(api):
+async def test_simulator_job_search_finds_job_without_title(api):
     await api.post("/job/initiate", {"workflowId": TEXT_ID})
     assert await found(api) == [None]
     assert await found(api, "query=a") == []
@@ -265,29 +265,29 @@ async def three_statuses(serve, clock, *traits):
         ("status=", ["PENDING", "IN_PROGRESS", "COMPLETED"]),
     ],
 )
-async def test_statuses_are_repeated_or_joined(serve, clock, query, titles):
+async def test_simulator_job_search_accepts_repeated_and_comma_joined_statuses(serve, clock, query, titles):
     assert await found(await three_statuses(serve, clock), query) == titles
 
 
-async def test_statuses_may_have_to_be_repeated(serve, clock):
+async def test_trait_search_repeated_only_refuses_comma_joined_statuses(serve, clock):
     api = await three_statuses(serve, clock, "search_repeated_only")
     assert await found(api, "status=PENDING&status=COMPLETED") == ["PENDING", "COMPLETED"]
     assert (await api.get("/job/search?status=PENDING,COMPLETED")).status == 400
 
 
-async def test_statuses_may_have_to_be_joined(serve, clock):
+async def test_trait_search_joined_only_uses_the_last_of_repeated_statuses(serve, clock):
     api = await three_statuses(serve, clock, "search_joined_only")
     assert await found(api, "status=PENDING,COMPLETED") == ["PENDING", "COMPLETED"]
     assert await found(api, "status=PENDING&status=COMPLETED") == ["COMPLETED"]
 
 
-async def test_a_status_with_a_space_can_be_asked_for_as_it_is_shown(serve, clock):
+async def test_trait_spaced_status_can_be_searched_for_with_the_space(serve, clock):
     api = await three_statuses(serve, clock, "spaced_status")
     (job,) = (await api.get("/job/search?status=IN%20PROGRESS")).json["jobs"]
     assert (job["title"], job["status"]) == ("IN_PROGRESS", "IN PROGRESS")
 
 
-async def test_a_status_is_said_as_by_the_status_endpoint(serve):
+async def test_simulator_job_details_and_search_show_status_as_status_endpoint_does(serve):
     api = await serve(fail_share=1, traits=frozenset({"fails_as_canceled", "status_under_state"}))
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -298,7 +298,7 @@ async def test_a_status_is_said_as_by_the_status_endpoint(serve):
         assert "status" not in told
 
 
-async def test_a_search_by_the_time_of_creation(serve, clock):
+async def test_simulator_job_search_filters_by_creation_time(serve, clock):
     api = await serve(clock=clock)
     moments = []
     for title in ("first", "second", "third"):
@@ -315,7 +315,7 @@ async def test_a_search_by_the_time_of_creation(serve, clock):
     assert await found(api, "startDate=2001-01-01") == ["third", "second", "first"]
 
 
-async def test_a_light_search_shows_less_of_the_same_jobs(api):
+async def test_simulator_job_search_light_shows_fewer_fields_of_the_same_jobs(api):
     await api.initiate(title="one")
     await api.initiate(title="two")
     (full,) = (await api.get("/job/search?query=ONE")).json["jobs"]
@@ -325,7 +325,7 @@ async def test_a_light_search_shows_less_of_the_same_jobs(api):
     assert not {"input", "output", "audit"} & set(full)
 
 
-async def test_an_unknown_parameter_is_counted_or_refused(serve):
+async def test_simulator_job_search_counts_unknown_parameter_or_refuses_it_by_trait(serve):
     lenient, strict = await serve(), await serve(traits=frozenset({"unknown_fields_refused"}))
     assert (await lenient.get("/job/search?sort=asc")).status == 200
     assert lenient.simulator.state()["strange_fields"] == {"search.sort": 1}
@@ -333,7 +333,7 @@ async def test_an_unknown_parameter_is_counted_or_refused(serve):
     assert (reply.status, reply.message) == (400, ["property sort should not exist"])
 
 
-async def test_an_archived_job_is_left_out_of_searches_and_nothing_else(api):
+async def test_simulator_job_archive_hides_job_from_searches_only(api):
     job_id = await api.initiate(title="old")
     await api.initiate(title="new")
     for _ in range(2):
@@ -349,7 +349,7 @@ async def test_an_archived_job_is_left_out_of_searches_and_nothing_else(api):
     assert (await detail(api, job_id))["archived"] is False
 
 
-async def test_a_duplicate_is_a_new_shell(api):
+async def test_simulator_job_duplicate_is_a_new_shell(api):
     job_id = await api.initiate(DOCUMENT_ID, title="Invoice 17")
     url = await api.upload(b"one")
     await api.execute(job_id, {"workflow_input_d0cument1": {"value": url, "type": "file"}})
@@ -363,7 +363,7 @@ async def test_a_duplicate_is_a_new_shell(api):
     assert api.simulator.state()["counters"]["executions"] == 1
 
 
-async def test_a_deleted_job_is_gone_everywhere(api):
+async def test_simulator_job_delete_removes_job_everywhere(api):
     job_id, other = await api.initiate(title="gone"), await api.initiate(title="stays")
     await api.execute(job_id)
     reply = await api.call("DELETE", f"/job/{job_id}/delete")
@@ -379,7 +379,7 @@ async def test_a_deleted_job_is_gone_everywhere(api):
     assert int(await api.initiate(title="later")) > int(other)
 
 
-async def test_house_keeping_is_counted(api):
+async def test_simulator_job_management_requests_are_counted(api):
     job_id = await api.initiate()
     for method, path in ENDPOINTS:
         await api.call(method, path.format(job_id))

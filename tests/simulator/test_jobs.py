@@ -22,7 +22,7 @@ def document(file_url, **more):
     }
 
 
-async def test_a_document_is_judged_by_its_bytes(api):
+async def test_simulator_results_of_document_are_computed_from_its_bytes(api):
     outputs = await api.run(DOCUMENT, document(await api.upload(PDF, ".pdf")))
     assert outputs == {
         "SHA-256": hashlib.sha256(PDF).hexdigest(),
@@ -33,12 +33,12 @@ async def test_a_document_is_judged_by_its_bytes(api):
     }
 
 
-async def test_text_has_lines_instead_of_pages(api):
+async def test_simulator_results_of_text_document_have_lines_instead_of_pages(api):
     outputs = await api.run(DOCUMENT, document(await api.upload(b"a\nb\n")))
     assert (outputs["Lines"], "Pages" in outputs) == (2, False)
 
 
-async def test_the_threshold_decides_the_verdict(api):
+async def test_simulator_results_verdict_depends_on_threshold(api):
     data = b"some document"
     share = int(hashlib.sha256(data).hexdigest()[:8], 16) / 16**8
     url = await api.upload(data)
@@ -51,7 +51,7 @@ async def test_the_threshold_decides_the_verdict(api):
     assert verdicts == ["PASS", "REVIEW"]
 
 
-async def test_every_input_is_echoed(api):
+async def test_simulator_results_echo_every_input_as_sent(api):
     one, two = await api.upload(b"one\n"), await api.upload(PDF, ".pdf")
     values = {
         "we4tej0ly": ("str", "ünïcödé \U0001f600 \u0000"),
@@ -77,7 +77,7 @@ async def test_every_input_is_echoed(api):
     assert schema["workflow_output_auqgnzk8d_size"]["displayName"] == "FileInput(Multiple) Size"
 
 
-async def test_the_details_describe_the_documented_inputs(api):
+async def test_simulator_workflow_schema_has_the_documented_inputs(api):
     details = (await api.get(f"/workflow/{ALL_TYPES}")).json
     schema = details["jobPayloadSchema"]
     assert [entry["type"] for entry in schema.values()] == [
@@ -99,7 +99,7 @@ async def test_the_details_describe_the_documented_inputs(api):
     } <= set(details)
 
 
-async def test_the_life_of_a_job_follows_the_clock(serve, clock):
+async def test_simulator_job_status_follows_the_clock(serve, clock):
     api = await serve(clock=clock, run_time=10, queue_time=1)
     job_id = await api.initiate()
     seen = [await api.status(job_id)]
@@ -110,7 +110,7 @@ async def test_the_life_of_a_job_follows_the_clock(serve, clock):
     assert seen == ["PENDING", "PENDING", "IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
 
 
-async def test_results_wait_for_completion(serve, clock):
+async def test_simulator_results_are_400_until_the_job_has_completed(serve, clock):
     api = await serve(clock=clock, run_time=10)
     job_id = await api.initiate()
     assert (await api.get(f"/job/{job_id}/results")).status == 400
@@ -120,7 +120,7 @@ async def test_results_wait_for_completion(serve, clock):
     assert (await api.get(f"/job/{job_id}/results")).status == 200
 
 
-async def test_a_waiting_job_parks_and_goes_on(serve, clock):
+async def test_simulator_job_status_of_waiting_job_returns_to_in_progress_and_completes(serve, clock):
     api = await serve(clock=clock, run_time=10, waiting_share=1, waiting_time=100)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -131,7 +131,7 @@ async def test_a_waiting_job_parks_and_goes_on(serve, clock):
     assert seen == ["IN_PROGRESS", "WAITING", "WAITING", "IN_PROGRESS", "COMPLETED"]
 
 
-async def test_a_parked_job_shows_a_sleeping_node(serve, clock):
+async def test_simulator_audit_of_waiting_job_shows_a_sleeping_node(serve, clock):
     api = await serve(clock=clock, run_time=10, waiting_share=1, waiting_time=100)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -141,7 +141,7 @@ async def test_a_parked_job_shows_a_sleeping_node(serve, clock):
     assert audit["audit"]["nodes_execution_data"]["Review"]["execution_status"] == "SLEEPING"
 
 
-async def test_a_failed_job_names_its_node(serve):
+async def test_simulator_audit_of_failed_job_names_its_failed_node(serve):
     api = await serve(fail_share=1)
     job_id = await api.initiate()
     await api.execute(job_id)
@@ -154,7 +154,7 @@ async def test_a_failed_job_names_its_node(serve):
     assert (await api.get(f"/job/{job_id}/results")).status == 400
 
 
-async def test_the_audit_shows_progress(serve, clock):
+async def test_simulator_audit_shows_progress(serve, clock):
     api = await serve(clock=clock, run_time=10, queue_time=1)
     job_id = await api.initiate()
     shell = (await api.get(f"/job/{job_id}/audit")).json
@@ -177,7 +177,7 @@ async def test_the_audit_shows_progress(serve, clock):
     assert finished["audit"]["nodes_execution_data"]["Output"]["execution_output"]
 
 
-async def test_shares_are_drawn_by_title_and_repeat(serve):
+async def test_simulator_fail_share_is_drawn_by_title_and_reproducible_from_seed(serve):
     async def fates(seed):
         api = await serve(fail_share=0.5, seed=seed)
         found = {}
@@ -193,7 +193,7 @@ async def test_shares_are_drawn_by_title_and_repeat(serve):
     assert {"COMPLETED", "FAILED"} == set(first.values())
 
 
-async def test_a_second_execution_is_visible(api):
+async def test_simulator_second_execution_is_counted_in_state(api):
     job_id = await api.initiate()
     assert [(await api.execute(job_id)).status for _ in range(2)] == [201, 201]
     state = api.simulator.state()
@@ -201,7 +201,7 @@ async def test_a_second_execution_is_visible(api):
     assert state["counters"]["executed_twice"] == [job_id]
 
 
-async def test_ids_are_increasing_decimal_text(api):
+async def test_simulator_job_ids_are_increasing_decimal_text(api):
     ids = [await api.initiate() for _ in range(3)]
     assert ids == ["2514", "2515", "2516"]
 
@@ -210,25 +210,25 @@ async def test_ids_are_increasing_decimal_text(api):
     ("spec", "low", "middle", "high"),
     [("0.5", 0.5, 0.5, 0.5), (0, 0, 0, 0), ("0.2-2", 0.2, 1.1, 2), ("lognormal:1.0,0", 1, 1, 1)],
 )
-def test_durations(spec, low, middle, high):
+def test_simulator_duration_parses_constant_range_and_lognormal(spec, low, middle, high):
     duration = Duration.parse(spec)
     assert [duration.at(q) for q in (0, 0.5, 1)] == pytest.approx([low, middle, high])
 
 
 @pytest.mark.parametrize("spec", ["", "x", "-1", "2-1", "lognormal:0,1", "lognormal:1", "1e3", "nan"])
-def test_a_duration_that_is_none_is_refused(spec):
+def test_simulator_duration_refuses_invalid_text(spec):
     with pytest.raises(ValueError, match=r"duration|backwards"):
         Duration.parse(spec)
 
 
-def test_a_lognormal_has_its_median_and_a_tail():
+def test_simulator_duration_lognormal_has_its_median_and_a_tail():
     duration = Duration.parse("lognormal:2,0.5")
     assert duration.at(0.5) == pytest.approx(2)
     assert duration.at(0.99) > 6
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 4])
-def test_a_run_without_work_ends_at_once(nodes):
+def test_simulator_run_without_work_is_completed_at_once(nodes):
     run = Run(accepted_at=0, queue=0, work=0, waiting=0, nodes=nodes, failing_node=None)
     assert run.status(0) == "COMPLETED"
 
@@ -242,29 +242,29 @@ async def completed(serve, *traits, **fields):
     return api, job_id, await api.execute(job_id)
 
 
-async def test_numeric_ids(serve):
+async def test_trait_numeric_ids_gives_job_ids_as_json_numbers(serve):
     api = await serve(traits=frozenset({"numeric_ids"}))
     reply = await api.post("/job/initiate", {"workflowId": "T3xtOnlyWorkfl0w"})
     assert reply.json == {"jobExecutionId": 2514}
     assert (await api.execute("2514")).json["jobExecutionId"] == 2514
 
 
-async def test_spaced_status(serve):
+async def test_trait_spaced_status_writes_in_progress_with_a_space(serve):
     api, job_id, _ = await completed(serve, "spaced_status", run_time=60)
     assert await api.status(job_id) == "IN PROGRESS"
 
 
-async def test_execute_200(serve):
+async def test_trait_execute_200_answers_200_job_started(serve):
     _, _, reply = await completed(serve, "execute_200")
     assert (reply.status, reply.json) == (200, {"statusCode": 200, "message": "Job Started"})
 
 
-async def test_execute_echo(serve):
+async def test_trait_execute_echo_returns_the_payload_values(serve):
     _, _, reply = await completed(serve, "execute_echo")
     assert reply.json["jobPayloadSchemaInstance"] == {TEXT_INPUT: "hello"}
 
 
-async def test_execute_without_echo_is_the_newest_answer(serve):
+async def test_simulator_execute_answers_201_with_success_message_and_job_id(serve):
     _, job_id, reply = await completed(serve)
     message = "Job execution has been started"
     assert (reply.status, reply.json) == (
@@ -273,20 +273,20 @@ async def test_execute_without_echo_is_the_newest_answer(serve):
     )
 
 
-async def test_execute_inner_error(serve):
+async def test_trait_execute_inner_error_answers_200_with_500_inside_and_does_not_start(serve):
     api, job_id, reply = await completed(serve, "execute_inner_error")
     assert (reply.status, reply.json["statusCode"]) == (200, 500)
     assert api.simulator.state()["jobs"][job_id]["executions"] == 0
     assert (await api.execute(job_id)).status == 201
 
 
-async def test_execute_repeat_refused(serve):
+async def test_trait_execute_repeat_refused_answers_409_to_second_execute(serve):
     api, job_id, _ = await completed(serve, "execute_repeat_refused")
     assert (await api.execute(job_id)).status == 409
     assert api.simulator.state()["jobs"][job_id]["executions"] == 1
 
 
-async def test_queued_looks_unstarted(serve, clock):
+async def test_trait_queued_looks_unstarted_hides_execution_of_queued_job(serve, clock):
     api = await serve(clock=clock, traits=frozenset({"queued_looks_unstarted"}), queue_time=5, run_time=5)
     job_id = await api.initiate()
     shell = [(await api.get(f"/job/{job_id}/{read}")).raw for read in ("status", "audit")]
@@ -297,14 +297,14 @@ async def test_queued_looks_unstarted(serve, clock):
     assert await api.status(job_id) == "IN_PROGRESS"
 
 
-async def test_callback_required(serve):
+async def test_trait_callback_required_refuses_execute_without_callback_url(serve):
     _, _, without = await completed(serve, callback_required=True)
     assert (without.status, without.message) == (400, ["callbackUrl must be a URL address"])
     api = await serve(traits=frozenset({"callback_required"}))
     assert (await api.execute(await api.initiate(), callbackUrl="https://example.com/x")).status == 201
 
 
-async def test_results_shapes(serve):
+async def test_trait_results_bare_list_old_and_nested_change_results_shape(serve):
     digest = hashlib.sha256(b"hello").hexdigest()
     shapes = {}
     for trait in ("results_bare_list", "results_old", "results_nested"):
@@ -316,14 +316,14 @@ async def test_results_shapes(serve):
     assert nested["workflow_output_t3xt_sha256"]["value"] == digest
 
 
-async def test_results_late(serve):
+async def test_trait_results_late_answers_202_twice(serve):
     api, job_id, _ = await completed(serve, "results_late")
     replies = [await api.get(f"/job/{job_id}/results") for _ in range(3)]
     assert [reply.status for reply in replies] == [202, 202, 200]
     assert replies[0].raw == b""
 
 
-async def test_audit_shapes(serve):
+async def test_trait_audit_trail_null_missing_and_all_remaining_change_the_audit(serve):
     api, job_id, _ = await completed(serve, "audit_trail")
     trail = (await api.get(f"/job/{job_id}/audit")).json["auditTrail"]
     assert [entry["action"] for entry in trail][-1] == "Job completed successfully"
@@ -335,7 +335,7 @@ async def test_audit_shapes(serve):
     assert len((await api.get(f"/job/{job_id}/audit")).json["remaining_nodes_to_execute"]) == 4
 
 
-async def test_unknown_fields_are_counted_and_refused_on_demand(serve):
+async def test_simulator_unknown_fields_are_counted_and_refused_by_trait(serve):
     body = {"workflowId": "T3xtOnlyWorkfl0w", "version": "2"}
     lenient, strict = await serve(), await serve(traits=frozenset({"unknown_fields_refused"}))
     assert (await lenient.post("/job/initiate", body)).status == 201

@@ -64,12 +64,12 @@ def operations():
 # -- in itself ---------------------------------------------------------------------------------------------
 
 
-def test_it_is_valid_openapi():
+def test_openapi_document_is_valid():
     assert document()["openapi"] == "3.1.0"
     assert [str(error) for error in OpenAPIV31SpecValidator(document()).iter_errors()] == []
 
 
-def test_it_describes_both_generations_and_what_was_seen_beside_them():
+def test_openapi_lists_operations_of_v0_v1_and_observed_ones():
     tagged = {"v0": set(), "v1": set(), "observed": set()}
     for operation in DESCRIPTION.operations:
         [tag] = operation.spec["tags"]
@@ -79,7 +79,7 @@ def test_it_describes_both_generations_and_what_was_seen_beside_them():
 
 
 @operations()
-def test_every_operation_is_described_alike(operation):
+def test_openapi_operations_have_id_summary_confidence_refusals_and_path_parameters(operation):
     assert re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", operation.id)
     assert operation.spec["x-confidence"] in CONFIDENCE
     assert operation.spec["summary"]
@@ -91,14 +91,14 @@ def test_every_operation_is_described_alike(operation):
     assert named == {parameter["name"] for parameter in operation.parameters if parameter["in"] == "path"}
 
 
-def test_every_example_is_what_its_schema_says():
+def test_openapi_examples_match_their_schemas():
     examples = list(DESCRIPTION.examples())
     assert len(examples) > 90
     for where, schema, value in examples:
         assert DESCRIPTION.problems(schema, value) == [], where
 
 
-def test_examples_hold_no_secret():
+def test_openapi_examples_hold_no_keys_or_real_hosts():
     for where, _, value in DESCRIPTION.examples():
         text = json.dumps(value)
         assert not re.search(r"_[0-9a-f]{96}", text), where
@@ -139,21 +139,21 @@ def test_examples_hold_no_secret():
         ("TooManyRequests", {"metadata": {"retryAfterSeconds": -1}}),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_no_shape_of_it(schema, value):
+def test_openapi_schemas_refuse_invalid_values(schema, value):
     assert DESCRIPTION.problems({"$ref": f"#/components/schemas/{schema}"}, value)
 
 
 # -- as it is shipped and served ---------------------------------------------------------------------------
 
 
-def test_it_is_package_data():
+def test_openapi_document_is_package_data():
     home = Path(opus_async.__file__).parent / "simulator" / "openapi.json"
     assert resources.files("opus_async.simulator").joinpath("openapi.json").is_file()
     assert document_bytes() == home.read_bytes()
     assert document() == json.loads(home.read_text(encoding="utf-8"))
 
 
-async def test_it_is_served_under_the_simulators_own_address_without_a_key(api):
+async def test_openapi_document_is_served_without_a_key_with_the_simulator_as_server(api):
     reply = await api.get(OPENAPI_PATH, headers={})
     assert (reply.status, reply.headers["Content-Type"].partition(";")[0]) == (200, JSON)
     served, shipped = reply.json, document()
@@ -162,7 +162,7 @@ async def test_it_is_served_under_the_simulators_own_address_without_a_key(api):
     assert served == shipped
 
 
-async def test_it_can_only_be_read(api):
+async def test_openapi_document_can_only_be_read(api):
     for method in ("POST", "PUT", "DELETE"):
         assert (await api.call(method, OPENAPI_PATH)).status == 404
 
@@ -281,7 +281,7 @@ def failing(trait):
 @pytest.mark.parametrize(
     ("trait", "fail_share"), [*((trait, 0) for trait in DIALECTS), *map(failing, DIALECTS)]
 )
-async def test_every_dialect_is_described(serve, clock, tmp_path, trait, fail_share):
+async def test_openapi_describes_every_response_under_every_trait(serve, clock, tmp_path, trait, fail_share):
     api = await serve(
         clock=clock,
         traits=frozenset([trait] if trait else []),
@@ -305,14 +305,14 @@ async def test_every_dialect_is_described(serve, clock, tmp_path, trait, fail_sh
     assert silent == SILENT.get(trait, set()) | (RESULTS if fail_share else set())
 
 
-async def test_a_path_for_browsers_is_described(serve):
+async def test_openapi_describes_401_under_trait_browser_only(serve):
     witness = Witness(await serve(traits=frozenset({"browser_only"})))
     for operation in DESCRIPTION.operations:
         await witness.call(operation.method, DESCRIPTION.example_path(operation))
         assert witness.statuses[operation.id] == {401}
 
 
-async def test_a_quota_that_is_used_up_is_described(serve):
+async def test_openapi_describes_402_under_trait_quota_exhausted(serve):
     witness = Witness(await serve(traits=frozenset({"quota_exhausted"})))
     for name in ("initiate_job", "execute_job", "create_case", "execute_case"):
         [operation] = [operation for operation in DESCRIPTION.operations if operation.id == name]
@@ -320,21 +320,21 @@ async def test_a_quota_that_is_used_up_is_described(serve):
         assert witness.statuses[name] == {402}
 
 
-async def test_a_page_of_something_else_is_no_answer_of_the_api(serve):
+async def test_openapi_does_not_describe_html_page_of_trait_html_gateway(serve):
     witness = Witness(await serve(traits=frozenset({"html_gateway"})))
     with pytest.raises(AssertionError, match="get_workflow: 200 as text/html is not described"):
         await witness.get(f"/workflow/{TEXT_ID}")
 
 
 @operations()
-async def test_without_a_good_key_there_is_401(api, operation):
+async def test_openapi_describes_401_of_every_operation_without_a_valid_key(api, operation):
     witness = Witness(api)
     for headers in ({}, {"x-service-key": WRONG_KEY}):
         await witness.call(operation.method, DESCRIPTION.example_path(operation), headers=headers)
     assert witness.statuses[operation.id] == {401}
 
 
-async def test_too_many_requests_and_gateway_pages_are_described(serve, clock):
+async def test_openapi_describes_429_and_503_of_fault_profile_storm(serve, clock):
     witness = Witness(await serve(clock=clock, faults="storm"))
     for _ in range(100):
         clock.forward(0.1)
@@ -342,7 +342,7 @@ async def test_too_many_requests_and_gateway_pages_are_described(serve, clock):
     assert witness.statuses["get_job_status"] == {404, 429, 503}
 
 
-async def test_a_body_too_large_is_described(api):
+async def test_openapi_describes_413_for_huge_body(api):
     witness = Witness(api)
     headers = {"x-service-key": api.simulator.service_key, "Content-Type": JSON}
     await witness.call("POST", "/job/execute", data=io.BytesIO(b" " * 2_000_000), headers=headers)

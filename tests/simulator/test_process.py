@@ -67,7 +67,7 @@ def lines_until_ready(process):
     return lines
 
 
-def test_a_process_serves_and_ends():
+def test_simulator_process_serves_and_ends_within_a_second():
     with SimulatorProcess(SimulatorConfig(seed=4)) as simulator:
         assert simulator.service_key == SimulatorConfig(seed=4).service_key
         assert simulator.state()["simulator"]["seed"] == 4
@@ -79,31 +79,31 @@ def test_a_process_serves_and_ends():
         os.kill(pid, 0)
 
 
-async def test_a_process_can_be_used_in_a_loop():
+async def test_simulator_process_works_as_async_context_manager():
     async with SimulatorProcess() as simulator, aiohttp.ClientSession() as session:
         url = simulator.base_url + "/workflow/T3xtOnlyWorkfl0w"
         async with session.get(url, headers={"x-service-key": simulator.service_key}) as answer:
             assert answer.status == 200
 
 
-def test_a_process_that_does_not_come_up_says_why():
+def test_simulator_process_that_cannot_start_raises_with_the_reason():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SimulatorStartError, match=rf"exit code 2: .*port {port} on 127.0.0.1 is in use"):
             SimulatorProcess(SimulatorConfig(port=port)).start()
 
 
-def test_it_is_started_once():
+def test_simulator_process_refuses_second_start():
     with SimulatorProcess() as simulator, pytest.raises(RuntimeError, match="running already"):
         simulator.start()
 
 
-async def test_localhost_is_one_address():
+async def test_simulator_on_localhost_serves_127_0_0_1():
     async with Simulator(SimulatorConfig(host="localhost")) as simulator:
         assert simulator.base_url.startswith("http://127.0.0.1:")
 
 
-def test_what_is_not_running_says_so():
+def test_simulator_process_attributes_raise_if_not_running():
     simulator = SimulatorProcess()
     simulator.stop()
     for name in ("base_url", "service_key", "storage_url", "pid"):
@@ -111,7 +111,7 @@ def test_what_is_not_running_says_so():
             getattr(simulator, name)
 
 
-def test_every_field_survives_the_command_line(tmp_path):
+def test_simulator_config_survives_conversion_to_command_line_arguments(tmp_path):
     config = SimulatorConfig(
         host="::1",
         port=1,
@@ -142,7 +142,7 @@ def test_every_field_survives_the_command_line(tmp_path):
     assert parsed.traits == {"numeric_ids", "callback_required"}
 
 
-def test_the_lines_can_be_evaluated_by_a_shell(start):
+def test_simulator_command_prints_lines_that_a_shell_can_evaluate(start):
     process = start()
     lines = lines_until_ready(process)
     assert lines[0].startswith("export OPUS_SERVICE_KEY=_")
@@ -156,7 +156,7 @@ def test_the_lines_can_be_evaluated_by_a_shell(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_within_a_second_with_a_request_open(start, number):
+def test_simulator_command_ends_cleanly_on_sigint_and_sigterm_with_a_request_open(start, number):
     process = start()
     lines = lines_until_ready(process)
     host, port = lines[1].rpartition("/")[2].split(":")
@@ -177,7 +177,7 @@ def test_a_signal_ends_it_cleanly_within_a_second_with_a_request_open(start, num
     assert process.stderr.read() == ""
 
 
-def test_it_ends_when_its_parent_is_killed():
+def test_simulator_process_ends_when_its_parent_is_killed():
     program = (
         "import sys, time\nfrom opus_async.simulator import SimulatorProcess\n"
         "simulator = SimulatorProcess(); simulator.start()\n"
@@ -200,7 +200,7 @@ def test_it_ends_when_its_parent_is_killed():
         (["--trait", "odd"], "unknown trait"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(capsys, arguments, message):
+def test_simulator_command_reports_wrong_use_in_one_line_with_exit_code_2(capsys, arguments, message):
     assert main(arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -209,7 +209,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(capsys, arguments, message):
     assert message in said.err
 
 
-def test_a_taken_port_is_one_line_and_exit_code_2(capsys):
+def test_simulator_command_reports_port_in_use_in_one_line_with_exit_code_2(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for option in ("--port", "--storage-port"):
             assert main([option, str(taken.getsockname()[1])]) == 2
@@ -218,14 +218,14 @@ def test_a_taken_port_is_one_line_and_exit_code_2(capsys):
             assert "is in use" in said
 
 
-def test_an_unknown_option_is_exit_code_2(capsys):
+def test_simulator_command_exits_2_on_unknown_option(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--nonsense"])
     assert caught.value.code == 2
     assert "--nonsense" in capsys.readouterr().err
 
 
-def test_a_command_runs_with_the_environment_and_its_exit_code(start):
+def test_simulator_command_runs_child_with_environment_and_returns_its_exit_code(start):
     program = (
         "import os, sys, urllib.request\n"
         "url = os.environ['OPUS_BASE_URL'] + '/workflow/T3xtOnlyWorkfl0w'\n"
@@ -240,7 +240,7 @@ def test_a_command_runs_with_the_environment_and_its_exit_code(start):
     assert err.endswith("# ready\n")
 
 
-def test_a_command_that_cannot_start_is_127(start):
+def test_simulator_command_exits_127_if_child_cannot_start(start):
     process = start("--", "/no/such/command", "--with", "arguments")
     _, err = process.communicate(timeout=20)
     assert process.returncode == 127
@@ -248,7 +248,7 @@ def test_a_command_that_cannot_start_is_127(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_are_passed_on_to_the_command(start, number):
+def test_simulator_command_passes_signals_on_to_child(start, number):
     program = (
         "import signal, sys\n"
         "def end(*_): print('told', flush=True); sys.exit(5)\n"
@@ -262,12 +262,12 @@ def test_signals_are_passed_on_to_the_command(start, number):
     assert process.stdout.read() == "told\n"
 
 
-def test_a_command_ended_by_a_signal_is_reported_as_a_shell_does(start):
+def test_simulator_command_exits_128_plus_signal_if_child_was_killed(start):
     process = start("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
     assert process.wait(20) == 128 + 9
 
 
-async def test_the_log_shows_neither_query_nor_key(capsys):
+async def test_simulator_log_shows_neither_query_nor_key(capsys):
     async with Simulator(SimulatorConfig(verbose=True)) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.base_url}/workflow/T3xtOnlyWorkfl0w?secret=1"
         async with session.get(url, headers={"x-service-key": simulator.service_key}) as answer:
@@ -287,7 +287,7 @@ async def test_the_log_shows_neither_query_nor_key(capsys):
         b"POST /job/initiate HTTP/1.1\r\nx-service-key: KEY\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-async def test_what_is_no_request_is_not_logged(caplog, sent):
+async def test_simulator_log_omits_malformed_requests(caplog, sent):
     async with Simulator() as simulator:
         for url in (simulator.base_url, simulator.storage_url):
             host, port = url.rpartition("/")[2].split(":")
@@ -299,7 +299,7 @@ async def test_what_is_no_request_is_not_logged(caplog, sent):
     assert caplog.records == []
 
 
-async def test_it_stops_with_a_slow_request_open(monkeypatch):
+async def test_simulator_stops_within_a_second_with_a_delayed_request_open(monkeypatch):
     from opus_async.simulator import PROFILES, fault_injection
     from opus_async.simulator.faults import SLOW, Profile, Rule
 
@@ -319,7 +319,7 @@ async def test_it_stops_with_a_slow_request_open(monkeypatch):
             await task
 
 
-def test_it_imports_nothing_of_ours_but_itself():
+def test_simulator_imports_nothing_else_of_opus_async():
     program = (
         "import sys, pkgutil, importlib, opus_async.simulator as package\n"
         "for module in pkgutil.iter_modules(package.__path__):\n"
@@ -332,7 +332,7 @@ def test_it_imports_nothing_of_ours_but_itself():
     assert ran.stdout == "opus_async._lazy\n"  # of the package itself, whose names are lazy
 
 
-def test_the_public_names_are_all_there():
+def test_simulator_package_exports_its_public_names():
     import opus_async.simulator as package
 
     assert all(getattr(package, name) for name in package.__all__)

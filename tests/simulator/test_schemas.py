@@ -39,7 +39,7 @@ def described(*names):
     return describe(SMALL, 7, traited(*names))
 
 
-def test_the_graph_in_snake_case():
+def test_trait_schema_graph_gives_the_graph_in_snake_case():
     graph = described("schema_graph")
     assert graph == {
         "workflow_id": UUID,
@@ -102,7 +102,7 @@ def test_the_graph_in_snake_case():
     }
 
 
-def test_the_graph_in_camel_case_is_that_of_the_cases_api():
+def test_simulator_workflow_schema_of_v1_is_a_graph_in_camel_case():
     graph = describe(SMALL, 7, Shape.of(frozenset(), "camel"))
     assert list(graph) == [
         "id",
@@ -134,7 +134,7 @@ def test_the_graph_in_camel_case_is_that_of_the_cases_api():
     assert schema["variable_name"]["variableName"] == "variable_name"
 
 
-def test_the_graph_in_a_mixture():
+def test_trait_schema_camel_mixes_snake_and_camel_case_in_the_graph():
     graph = described("schema_camel")
     assert graph["workflowInputNodeId"] == "n1"
     assert graph["workflow_output_node_id"] == "n3"
@@ -148,20 +148,20 @@ def test_the_graph_in_a_mixture():
     }
 
 
-def test_inputs_at_the_output_side():
+def test_trait_schema_output_side_puts_inputs_into_output_schema_of_input_node():
     nodes = described("schema_output_side")["nodes"]
     assert nodes["n1"]["input_schema"] == {"schema": {}}
     inputs = described("schema_graph")["nodes"]["n1"]["input_schema"]
     assert nodes["n1"]["output_schema"] == inputs
 
 
-def test_nodes_as_a_list():
+def test_trait_schema_nodes_list_gives_graph_nodes_as_a_list():
     as_object, as_list = described("schema_graph")["nodes"], described("schema_nodes_list")["nodes"]
     assert [node["id"] for node in as_list] == ["n1", "n2", "n3"]
     assert {node["id"]: node for node in as_list} == as_object
 
 
-def test_wrappers_go_around_any_shape():
+def test_trait_schema_wrapped_data_and_workflow_wrap_flat_and_graph_schemas():
     flat, graph = described(), described("schema_graph")
     assert described("schema_wrapped_data") == {"data": flat}
     assert described("schema_wrapped_workflow", "schema_graph") == {"workflow": graph}
@@ -169,7 +169,7 @@ def test_wrappers_go_around_any_shape():
     assert both == {"data": {"workflow": graph}}
 
 
-def test_shapes_combine():
+def test_trait_schema_shapes_can_be_combined():
     details = described("schema_camel", "schema_output_side", "schema_nodes_list", "schema_wrapped_data")
     (first, *_) = details["data"]["nodes"]
     assert list(first["outputSchema"]["schema"]) == ["workflow_input_abc123def", "variable_name"]
@@ -240,7 +240,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("names", SHAPES, ids="+".join)
-async def test_every_shape_says_the_same_on_both_generations(serve, names):
+async def test_simulator_workflow_schema_has_the_same_inputs_in_every_shape_and_api_version(serve, names):
     api, plain = await serve(traits=frozenset(names)), await serve(generations="v0")
     for workflow in BUILTIN:
         wanted = inputs_of((await plain.get(f"/workflow/{workflow.workflow_id}")).json)
@@ -252,7 +252,7 @@ async def test_every_shape_says_the_same_on_both_generations(serve, names):
             assert list(inputs_of(reply.json)) == list(wanted)
 
 
-async def test_a_trait_overrides_the_form_of_either_generation(serve):
+async def test_trait_schema_graph_overrides_the_shape_of_both_api_versions(serve):
     plain, graph = await serve(), await serve(traits=frozenset({"schema_graph"}))
     for api, old, new in ((plain, "jobPayloadSchema", "workflowInputNodeId"), (graph, *["nodes"] * 2)):
         assert old in (await api.get(f"/workflow/{ALL_TYPES}")).json
@@ -268,7 +268,7 @@ def version_of(details):
 
 
 @pytest.mark.parametrize("names", SHAPES, ids="+".join)
-async def test_every_shape_can_be_had_of_an_older_version(serve, names):
+async def test_simulator_workflow_schema_of_older_version_is_served_in_every_shape(serve, names):
     api = await serve(traits=frozenset(names))
     for prefix in ("", "/api/v1"):
         path = f"{prefix}/workflow/{ALL_TYPES}"
@@ -285,7 +285,7 @@ async def test_every_shape_can_be_had_of_an_older_version(serve, names):
         assert (await api.get(f"{prefix}/workflow/{UUID}")).status == 404
 
 
-async def test_retired_details_leave_the_reference_path(serve):
+async def test_trait_schema_retired_answers_500_but_keeps_reference_path_and_initiate(serve):
     api = await serve(traits=frozenset({"schema_retired"}))
     reference = next(workflow for workflow in BUILTIN if workflow.workflow_id == MODERN).reference_entity_id
     for path in (f"/workflow/{MODERN}", f"/workflow/{reference}?version=x", f"/api/v1/workflow/{reference}"):
@@ -306,7 +306,7 @@ async def test_retired_details_leave_the_reference_path(serve):
 
 
 @pytest.mark.parametrize("tail", ["", "/variables-schema"])
-async def test_the_reference_paths_take_uuids_with_a_key(serve, tail):
+async def test_simulator_reference_workflow_requires_uuid_and_key(serve, tail):
     for spoken in ("both", "v0", "v1"):
         api = await serve(generations=spoken)
         short = await api.get(f"{OBJECT}/{ALL_TYPES}{tail}")
@@ -319,7 +319,7 @@ async def test_the_reference_paths_take_uuids_with_a_key(serve, tail):
             assert (await api.call(method, path)).message == f"Cannot {method} {path}"
 
 
-async def test_the_reference_path_gives_the_graph_of_a_version(serve):
+async def test_simulator_reference_workflow_gives_graph_of_requested_version(serve):
     for names in ((), ("schema_camel", "schema_wrapped_data"), ("schema_output_side", "schema_nodes_list")):
         api = await serve(traits=frozenset(names))
         reference = BUILTIN[0].reference_entity_id
@@ -332,7 +332,7 @@ async def test_the_reference_path_gives_the_graph_of_a_version(serve):
     assert api.simulator.state()["counters"]["requests"] == {"workflow_object": 3}
 
 
-async def test_the_variables_schema_has_inputs_and_outputs_only(api):
+async def test_simulator_reference_variables_schema_has_inputs_and_outputs_only(api):
     workflow = BUILTIN[4]
     path = f"{OBJECT}/{workflow.reference_entity_id}/variables-schema"
     body = (await api.get(path)).json
@@ -346,7 +346,7 @@ async def test_the_variables_schema_has_inputs_and_outputs_only(api):
     assert (await api.get(f"{path}?version=1")).json["version"] == 1
 
 
-async def test_presign_can_need_a_workflow_or_a_workspace(serve):
+async def test_trait_presign_needs_workflow_refuses_presign_without_workflow_or_workspace(serve):
     lenient, strict = await serve(), await serve(traits=frozenset({"presign_needs_workflow"}))
     body = {"fileExtension": ".pdf", "accessScope": "organization"}
     assert (await lenient.post("/job/file/upload", body)).status == 201
@@ -376,7 +376,7 @@ ECHO = {
 }
 
 
-async def test_a_workflow_can_be_added_and_echoes_what_it_receives(api):
+async def test_simulator_serve_workflow_adds_workflow_that_echoes_its_inputs(api):
     assert (await api.get("/workflow/Ech0AsReceived01")).status == 404
     assert api.simulator.serve_workflow(ECHO) == "Ech0AsReceived01"
     values = {
@@ -396,7 +396,7 @@ async def test_a_workflow_can_be_added_and_echoes_what_it_receives(api):
     assert list(outputs["Object"]) == ["", "z", "a"]
 
 
-async def test_an_added_workflow_replaces_the_one_with_its_id(api):
+async def test_simulator_serve_workflow_replaces_workflow_with_same_id(api):
     api.simulator.serve_workflow({"id": "Repl4ced00000001", "inputs": [{"name": "Old", "type": "str"}]})
     old = (await api.get("/workflow/Repl4ced00000001")).json
     (name,) = old["jobPayloadSchema"]
@@ -412,7 +412,7 @@ async def test_an_added_workflow_replaces_the_one_with_its_id(api):
     await api.run("Repl4ced00000001", {"fresh": {"value": True, "type": "bool"}})
 
 
-async def test_a_workflow_whose_id_is_a_uuid_has_no_other(api):
+async def test_simulator_serve_workflow_with_uuid_uses_it_as_reference_entity_id(api):
     definition = {"id": UUID, "inputs": [{"name": "Text", "type": "str", "variable": "text"}]}
     api.simulator.serve_workflow(definition)
     assert (await api.get(f"/workflow/{UUID}")).json["referenceEntityId"] == UUID
@@ -422,7 +422,7 @@ async def test_a_workflow_whose_id_is_a_uuid_has_no_other(api):
     assert (await api.get(f"{OBJECT}/{OTHER_UUID}")).status == 404
 
 
-async def test_what_describes_no_workflow_is_not_served(api):
+async def test_simulator_serve_workflow_refuses_invalid_definition(api):
     before = api.simulator.state()["simulator"]["workflows"]
     for definition, message in (({"id": "x"}, "inputs: Field required"), ({}, "id: Field required")):
         with pytest.raises(WorkflowFileError, match=f"^{message}"):

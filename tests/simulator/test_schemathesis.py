@@ -191,7 +191,7 @@ def must_refuse(case, status):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # they serve all cases of one operation
 )
-def test_every_answer_is_described(case, opus, session, statuses):
+def test_openapi_describes_every_response_to_schemathesis_requests(case, opus, session, statuses):
     answer = opus.send(session, case)
     statuses[answer.status_code] += 1
     more = [negative_data_rejection] if must_refuse(case, answer.status_code) else []

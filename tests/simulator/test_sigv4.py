@@ -46,18 +46,18 @@ def refusal(request, now):
 @pytest.mark.parametrize(
     "path", ["/bucket/media_1.pdf", "/bucket/a b(c)~d.txt", "/bucket/ünïcode/+&=?.txt", "/b//double"]
 )
-def test_a_url_signed_by_botocore_is_accepted(path):
+def test_sigv4_accepts_url_signed_by_botocore(path):
     url = boto_url(path)
     assert verify(OURS, as_request(url), signed_at(url)) == {"host"}
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30))
-def test_any_key_signed_by_botocore_is_accepted(name):
+def test_sigv4_accepts_any_object_key_signed_by_botocore(name):
     url = boto_url("/bucket/" + name.replace(".", "_"))
     assert verify(OURS, as_request(url), signed_at(url)) == {"host"}
 
 
-def test_our_url_has_the_parameters_of_botocore_s():
+def test_sigv4_presign_uses_the_same_query_parameters_as_botocore():
     theirs = boto_url()
     now = signed_at(theirs)
     ours = presign(OURS, method="PUT", host=HOST, path="/bucket/media_1.pdf", signed_at=now, expires=600)
@@ -68,7 +68,7 @@ def test_our_url_has_the_parameters_of_botocore_s():
     assert verify(OURS, request, now) == {"host"}
 
 
-def test_a_signed_content_type_must_come_back_unchanged():
+def test_sigv4_refuses_changed_or_missing_signed_content_type():
     url = boto_url(headers={"Content-Type": "application/pdf"})
     now = signed_at(url)
     assert verify(OURS, as_request(url, content_type="application/pdf"), now) == {"host", "content-type"}
@@ -76,7 +76,7 @@ def test_a_signed_content_type_must_come_back_unchanged():
     assert refusal(as_request(url), now) == (403, "SignatureDoesNotMatch")
 
 
-def test_the_order_of_the_query_does_not_matter():
+def test_sigv4_accepts_reordered_query():
     parts = urlsplit(boto_url())
     turned = "&".join(reversed(parts.query.split("&")))
     url = f"http://{HOST}{parts.path}?{turned}"
@@ -100,7 +100,7 @@ def test_the_order_of_the_query_does_not_matter():
         ({"X-Amz-Signature": None, "X-Amz-Algorithm": None}, (403, "AccessDenied")),
     ],
 )
-def test_an_altered_query_is_refused(change, expected):
+def test_sigv4_refuses_altered_query(change, expected):
     url = boto_url()
     parts = urlsplit(url)
     query = {**dict(parse_qsl(parts.query)), **change}
@@ -108,7 +108,7 @@ def test_an_altered_query_is_refused(change, expected):
     assert refusal(as_request(f"http://{HOST}{parts.path}?{altered}"), signed_at(url)) == expected
 
 
-def test_method_host_and_path_are_part_of_the_signature():
+def test_sigv4_refuses_another_method_host_or_path():
     url = boto_url()
     now = signed_at(url)
     assert refusal(as_request(url, method="POST"), now)[1] == "SignatureDoesNotMatch"
@@ -118,7 +118,7 @@ def test_method_host_and_path_are_part_of_the_signature():
     assert refusal(elsewhere, now)[1] == "SignatureDoesNotMatch"
 
 
-def test_expiry_counts_from_the_moment_of_signing():
+def test_sigv4_expiry_counts_from_the_time_of_signing():
     url = boto_url(expires=60)
     now = signed_at(url)
     assert verify(OURS, as_request(url), now + 60)
@@ -126,11 +126,11 @@ def test_expiry_counts_from_the_moment_of_signing():
     assert refusal(as_request(url), now - 3600) == (403, "AccessDenied")
 
 
-def test_an_unsigned_amazon_header_is_refused():
+def test_sigv4_refuses_unsigned_x_amz_header():
     url = boto_url()
     assert refusal(as_request(url, x_amz_acl="public-read"), signed_at(url)) == (403, "AccessDenied")
 
 
-def test_the_secret_is_not_shown():
+def test_sigv4_credentials_repr_hides_secrets():
     assert OURS.secret_key not in repr(OURS)
     assert OURS.session_token not in repr(OURS)

@@ -17,7 +17,7 @@ from opus_async.simulator.workflows import SPELLINGS, VALUE_TYPES, is_uuid
 TEXT_ID = "T3xtOnlyWorkfl0w"
 
 
-async def test_the_state_tells_what_a_job_received(api):
+async def test_simulator_state_shows_inputs_files_and_counts_of_a_job(api):
     url = await api.upload(b"one\n")
     job_id = await api.initiate("D0cumentWorkfl0w", title="Invoice 17")
     entry = {"value": url, "type": "file", "displayName": "Document"}
@@ -32,7 +32,7 @@ async def test_the_state_tells_what_a_job_received(api):
     assert job["inputs_without_display_name"] == 0
 
 
-async def test_the_state_can_be_short(api):
+async def test_simulator_state_can_be_summary_or_compact(api):
     job_id = await api.initiate()
     summary = (await api.get("/_simulator/state?jobs=0", headers={})).json
     compact = (await api.get("/_simulator/state?jobs=compact", headers={})).json
@@ -42,7 +42,7 @@ async def test_the_state_can_be_short(api):
     assert (await api.get("/_simulator/state?job=1", headers={})).status == 404
 
 
-async def test_counters_count(api):
+async def test_simulator_state_counts_requests_answers_and_uploads(api):
     await api.upload(b"abc")
     await api.get("/job/1/status")
     counters = api.simulator.state()["counters"]
@@ -51,7 +51,7 @@ async def test_counters_count(api):
     assert (counters["uploads"], counters["stored_files"], counters["stored_bytes"]) == (1, 1, 3)
 
 
-async def test_the_state_holds_no_secret(api):
+async def test_simulator_state_holds_no_key_and_no_signature(api):
     slot = await api.presign()
     await api.put(slot["presignedUrl"], b"x")
     state = json.dumps(api.simulator.state())
@@ -59,13 +59,13 @@ async def test_the_state_holds_no_secret(api):
     assert "X-Amz-Signature" not in state
 
 
-def test_traits_and_profiles_describe_themselves():
+def test_simulator_traits_and_fault_profiles_have_descriptions():
     assert all(TRAITS.values())
     assert all(profile.summary for profile in PROFILES.values())
     assert set(PROFILES) == {"none", "flaky", "storm", "hostile"}
 
 
-def test_a_key_in_the_vendor_s_form_is_made_from_the_seed():
+def test_simulator_config_makes_service_key_from_seed():
     assert SimulatorConfig(seed=1).service_key == SimulatorConfig(seed=1).service_key
     assert SimulatorConfig(seed=1).service_key != SimulatorConfig(seed=2).service_key
     assert len(SimulatorConfig().service_key) == 97
@@ -90,7 +90,7 @@ def test_a_key_in_the_vendor_s_form_is_made_from_the_seed():
         ({"max_file_size": 0}, "max_file_size must be at least 1"),
     ],
 )
-def test_a_bad_configuration_says_what_is_wrong(fields, message):
+def test_simulator_config_refuses_invalid_values_with_a_reason(fields, message):
     with pytest.raises(ValueError, match=message):
         SimulatorConfig(**fields)
 
@@ -121,7 +121,7 @@ def written(tmp_path, document):
     return path
 
 
-async def test_a_simple_definition_is_served(serve, tmp_path):
+async def test_simulator_workflow_file_with_simple_definition_is_served(serve, tmp_path):
     api = await serve(workflow_files=(written(tmp_path, {"workflows": [SIMPLE]}),))
     details = (await api.get("/workflow/My0wnWorkflow001")).json
     (contract, limit) = details["jobPayloadSchema"].values()
@@ -133,7 +133,7 @@ async def test_a_simple_definition_is_served(serve, tmp_path):
     assert len(outputs["All"]) == 64
 
 
-async def test_facts_of_a_text(serve, tmp_path):
+async def test_simulator_workflow_file_outputs_can_be_facts_of_a_text_input(serve, tmp_path):
     facts = ("echo", "sha256", "size", "lines", "characters", "pages")
     definition = {
         "id": "T3xtFacts0000001",
@@ -146,7 +146,7 @@ async def test_facts_of_a_text(serve, tmp_path):
     assert outputs == {"echo": "ü\nb", "sha256": digest, "size": 4, "lines": 2, "characters": 3}
 
 
-async def test_the_vendor_s_own_answer_is_a_definition(serve, api, tmp_path):
+async def test_simulator_workflow_file_can_be_a_workflow_details_response(serve, api, tmp_path):
     details = (await api.get("/workflow/M0dernTypesWrkfl")).json
     details["workflowId"] = "Copy0fAWorkflow1"
     del details["jobResultsPayloadSchema"]
@@ -155,7 +155,7 @@ async def test_the_vendor_s_own_answer_is_a_definition(serve, api, tmp_path):
     assert served["jobPayloadSchema"] == details["jobPayloadSchema"]
 
 
-async def test_what_workflow_show_prints_is_a_definition(serve, tmp_path):
+async def test_simulator_definition_reads_output_of_workflow_show(serve, tmp_path):
     shown = {
         "workflow_id": "00000000-0000-4000-8000-00000000000a",
         "name": "Shown",
@@ -182,7 +182,7 @@ async def test_what_workflow_show_prints_is_a_definition(serve, tmp_path):
     }
 
 
-async def test_a_vendor_answer_tells_the_items_of_its_lists(serve, tmp_path):
+async def test_simulator_definition_reads_item_types_of_vendor_schema(serve, tmp_path):
     definition = {"id": "str", "variable_name": "str", "allowed_types": [{"type": "str"}]}
     schema = {
         "tags": {"type": "array", "type_definition": definition},
@@ -219,7 +219,7 @@ async def test_other_spellings_of_a_type_are_checked_as_that_type(serve, tmp_pat
     assert other.message == [f"x: type must be {words[0]}, not date"]
 
 
-async def test_a_type_that_nobody_knows_takes_anything(serve, tmp_path):
+async def test_simulator_definition_of_unknown_type_takes_any_value(serve, tmp_path):
     definition = {"workflowId": "w", "jobPayloadSchema": {"x": {"type": "hologram"}}}
     api = await serve(workflow_files=(written(tmp_path, definition),))
     for value in (None, "x", [1], {"a": 1}):
@@ -240,22 +240,22 @@ async def test_a_type_that_nobody_knows_takes_anything(serve, tmp_path):
         ([7], "the definition"),
     ],
 )
-def test_a_bad_file_is_named_with_its_reason(tmp_path, document, message):
+def test_simulator_workflow_file_that_is_invalid_is_refused_with_a_reason(tmp_path, document, message):
     with pytest.raises(WorkflowFileError, match=message):
         load_workflows(written(tmp_path, document))
 
 
-def test_a_file_may_name_every_type_and_every_fact():
+def test_simulator_workflow_file_schema_allows_every_type_and_fact():
     assert get_args(ValueType) == (*VALUE_TYPES, *SPELLINGS)
     assert get_args(Fact) == FACTS
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_simulator_workflow_file_that_is_missing_raises_workflow_file_error(tmp_path):
     with pytest.raises(WorkflowFileError, match="No such file"):
         load_workflows(tmp_path / "nothing.json")
 
 
-async def test_ids_of_the_built_in_workflows(api):
+async def test_simulator_serves_built_in_workflows_under_fixed_ids(api):
     listed = api.simulator.state()["simulator"]["workflows"]
     assert listed[0] == "B9uGJfZ3CFwOdMKH"
     assert {"D0cumentWorkfl0w", TEXT_ID, "P0stmanC0llecti0", "M0dernTypesWrkfl"} < set(listed)

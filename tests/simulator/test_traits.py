@@ -108,19 +108,19 @@ FAILED = {"fail_share": 1}
         ("status_strange queued_looks_unstarted", QUEUED, {"status": "PENDING"}),
     ],
 )
-async def test_how_a_status_is_said(started, generation, names, situation, body):
+async def test_trait_status_variants_change_the_status_response(started, generation, names, situation, body):
     speaker, job_id = await started(generation, names, **situation)
     assert (await speaker.read(job_id, "status")).json == body
 
 
 @both
-async def test_a_shell_is_pending_where_a_queued_job_is_strange(serve, generation):
+async def test_trait_status_strange_keeps_pending_for_a_shell(serve, generation):
     speaker = Speaker(await serve(traits=frozenset({"status_strange"})), generation)
     assert (await speaker.read(await speaker.open(), "status")).json == {"status": "PENDING"}
 
 
 @both
-async def test_where_a_parked_job_looks_running_its_audit_shows_a_sleeping_node(started, generation):
+async def test_trait_parked_looks_running_still_shows_sleeping_node_in_audit(started, generation):
     speaker, job_id = await started(generation, "parked_looks_running", **PARKED)
     node = nodes_of((await speaker.read(job_id, "audit")).json)["Review"]
     assert either(node, "execution_status", "executionStatus") == "SLEEPING"
@@ -130,7 +130,7 @@ async def test_where_a_parked_job_looks_running_its_audit_shows_a_sleeping_node(
 
 
 @both
-async def test_huge_ids(started, generation):
+async def test_trait_huge_ids_gives_ids_beyond_double_precision(started, generation):
     speaker, job_id = await started(generation, "huge_ids")
     assert isinstance(job_id, int)
     assert int(float(job_id)) != job_id
@@ -145,7 +145,7 @@ def entries_of(body, generation):
 
 
 @both
-async def test_results_fail_once(started, generation):
+async def test_trait_results_fail_once_answers_500_to_the_first_read(started, generation):
     speaker, job_id = await started(generation, "results_fail_once")
     replies = [await speaker.read(job_id, "results") for _ in range(3)]
     assert [reply.status for reply in replies] == [500, 200, 200]
@@ -153,14 +153,14 @@ async def test_results_fail_once(started, generation):
 
 
 @both
-async def test_results_snake_names(started, generation):
+async def test_trait_results_snake_names_uses_display_name_in_snake_case(started, generation):
     speaker, job_id = await started(generation, "results_snake_names")
     entries = entries_of((await speaker.read(job_id, "results")).json, generation)
     assert entries[ECHO] == {"value": "hello", "type": "str", "display_name": "Text"}
 
 
 @both
-async def test_results_null(started, generation):
+async def test_trait_results_null_answers_null_results(started, generation):
     speaker, job_id = await started(generation, "results_null")
     body = (await speaker.read(job_id, "results")).json
     assert list(body.values()) == [None]
@@ -168,7 +168,9 @@ async def test_results_null(started, generation):
 
 
 @both
-async def test_objects_in_results_are_json_text_every_second_one_in_backticks(started, tmp_path, generation):
+async def test_trait_results_json_text_gives_objects_as_json_text_every_second_one_in_code_fence(
+    started, tmp_path, generation
+):
     path = tmp_path / "workflow.json"
     names = [f"object_{number}" for number in range(4)]
     inputs = [{"name": name, "type": "object", "variable": name} for name in names]
@@ -209,19 +211,19 @@ async def audit(started, generation, names, **situation):
 
 
 @both
-async def test_audit_nodes_list(started, generation):
+async def test_trait_audit_nodes_list_gives_nodes_as_a_list(started, generation):
     nodes = nodes_of(await audit(started, generation, "audit_nodes_list"))
     assert [node["name"] for node in nodes] == NODES
     assert all(isinstance(either(node, "execution_time", "executionTime"), int) for node in nodes)
 
 
 @both
-async def test_audit_nodes_list_of_a_queued_job_is_empty(started, generation):
+async def test_trait_audit_nodes_list_of_queued_job_is_empty(started, generation):
     assert nodes_of(await audit(started, generation, "audit_nodes_list", **QUEUED)) == []
 
 
 @both
-async def test_audit_node_objects(started, generation):
+async def test_trait_audit_node_objects_names_nodes_by_objects(started, generation):
     running = await audit(started, generation, "audit_node_objects", **RUNNING)
     assert either(running, "running_node", "runningNode") == {"name": "Extract"}
     assert either(running, "next_node_to_execute", "nextNode") == {"name": "Review"}
@@ -231,7 +233,7 @@ async def test_audit_node_objects(started, generation):
     assert either(failed, "running_node", "runningNode") == ""
 
 
-async def test_audit_node_objects_take_turns(started):
+async def test_trait_audit_node_objects_alternates_the_key_of_the_name(started):
     body = await audit(started, "v0", "audit_node_objects")
     assert body["executed_nodes"] == [
         {"name": "Input"}, {"node_name": "Extract"}, {"label": "Review"}, {"id": "Output"},
@@ -239,7 +241,7 @@ async def test_audit_node_objects_take_turns(started):
 
 
 @both
-async def test_audit_running_null(started, generation):
+async def test_trait_audit_running_null_has_null_running_node_when_finished(started, generation):
     finished = await audit(started, generation, "audit_running_null")
     running = await audit(started, generation, "audit_running_null", **RUNNING)
     assert either(finished, "running_node", "runningNode") is None
@@ -247,7 +249,7 @@ async def test_audit_running_null(started, generation):
 
 
 @both
-async def test_audit_seconds(started, clock, generation):
+async def test_trait_audit_seconds_gives_times_in_seconds(started, clock, generation):
     began = clock.now
     body = await audit(started, generation, "audit_seconds", run_time=10, after=20)
     first, *_, last = nodes_of(body).values()
@@ -257,7 +259,7 @@ async def test_audit_seconds(started, clock, generation):
 
 
 @both
-async def test_audit_lowercase(started, generation):
+async def test_trait_audit_lowercase_gives_node_statuses_in_lower_case(started, generation):
     body = await audit(started, generation, "audit_lowercase", **RUNNING)
     states = {
         name: either(node, "execution_status", "executionStatus") for name, node in nodes_of(body).items()
@@ -266,7 +268,7 @@ async def test_audit_lowercase(started, generation):
 
 
 @both
-async def test_audit_v2_values(started, generation):
+async def test_trait_audit_v2_values_gives_values_as_variable_objects(started, generation):
     body = await audit(started, generation, "audit_v2_values")
     values = either(nodes_of(body)["Output"], "execution_output", "executionOutput")
     assert values[-1] == {"variable_name": ECHO, "display_name": "Text", "value": "hello", "type": "str"}
@@ -276,7 +278,7 @@ async def test_audit_v2_values(started, generation):
 
 
 @both
-async def test_audit_base64(started, generation):
+async def test_trait_audit_base64_encodes_outputs_as_base64_json(started, generation):
     body = await audit(started, generation, "audit_base64")
     text = either(nodes_of(body)["Output"], "execution_output", "executionOutput")
     assert json.loads(base64.b64decode(text, validate=True))[-1] == {ECHO: "hello"}
@@ -284,7 +286,7 @@ async def test_audit_base64(started, generation):
     assert "Output" not in nodes_of(running)
 
 
-async def test_audit_camel(started):
+async def test_trait_audit_camel_uses_camel_case_field_names(started):
     plain = await audit(started, "v0", "", **RUNNING)
     body = await audit(started, "v0", "audit_camel", **RUNNING)
     assert {name for name in body if "_" in name} == set()
@@ -294,7 +296,7 @@ async def test_audit_camel(started):
     assert (node["executionStatus"], node["executionOutput"]) == ("COMPLETED", [{TEXT_INPUT: "hello"}])
 
 
-async def test_audit_camel_goes_with_a_list_of_nodes_and_with_null(started):
+async def test_trait_audit_camel_combines_with_nodes_list_and_null(started):
     body = await audit(started, "v0", "audit_camel audit_nodes_list", **RUNNING)
     assert [node["executionStatus"] for node in nodes_of(body)] == ["COMPLETED", "IN_PROGRESS"]
     body = await audit(started, "v0", "audit_camel audit_nodes_list audit_node_objects audit_null")
@@ -302,7 +304,7 @@ async def test_audit_camel_goes_with_a_list_of_nodes_and_with_null(started):
 
 
 @both
-async def test_audit_html(started, generation):
+async def test_trait_audit_html_answers_502_with_html_page(started, generation):
     speaker, job_id = await started(generation, "audit_html")
     reply = await speaker.read(job_id, "audit")
     assert (reply.status, reply.headers["Content-Type"]) == (502, "text/html")
@@ -341,13 +343,13 @@ ENVELOPE = {"statusCode", "message", "timestamp", "path"}
         ("errors_bare", {"error", "metadata"}, 1),
     ],
 )
-async def test_the_body_of_a_429(throttled, names, members, wait):
+async def test_trait_throttle_variants_change_the_body_of_a_429(throttled, names, members, wait):
     body = (await throttled(names)).json
     assert set(body) == members
     assert body.get("metadata", {}).get("retryAfterSeconds") == wait
 
 
-async def test_the_header_of_a_429(throttled, clock):
+async def test_trait_throttle_header_and_date_set_retry_after_header(throttled, clock):
     assert (await throttled("throttle_header")).headers["Retry-After"] == "1"
     date = parsedate_to_datetime((await throttled("throttle_date")).headers["Retry-After"])
     assert date.timestamp() == int(clock.now + 1)
@@ -362,7 +364,7 @@ async def test_the_header_of_a_429(throttled, clock):
         (faults.NOT_FOUND, "errors_bare", {"error": "Job not found"}),
     ],
 )
-async def test_a_fault_speaks_the_dialect(serve, monkeypatch, kind, names, body):
+async def test_trait_error_shapes_apply_to_injected_faults(serve, monkeypatch, kind, names, body):
     profile = Profile("only", "", {"shell_status": (Rule(kind, 1.0),)})
     monkeypatch.setitem(PROFILES, "only", profile)
     api = await serve(faults="only", traits=frozenset(names.split()))
@@ -381,7 +383,7 @@ async def test_a_fault_speaks_the_dialect(serve, monkeypatch, kind, names, body)
         ("errors_bare", {"error": "Job not found"}, {"error": "title must be a string"}),
     ],
 )
-async def test_the_body_of_an_error(serve, names, not_found, invalid):
+async def test_trait_errors_as_objects_and_bare_change_the_error_body(serve, names, not_found, invalid):
     api = await serve(traits=frozenset(names.split()))
     missing = await api.get("/job/1/status")
     refused = await api.post("/job/initiate", {"workflowId": TEXT_ID, "title": 7})
@@ -395,14 +397,14 @@ async def test_the_body_of_an_error(serve, names, not_found, invalid):
 
 
 @both
-async def test_browser_only(serve, generation):
+async def test_trait_browser_only_answers_401_no_auth_cookie(serve, generation):
     api = await serve(traits=frozenset({"browser_only"}))
     for reply in (await Speaker(api, generation).workflow(), await api.get("/job/1/status")):
         assert (reply.status, reply.message) == (401, "No auth cookie provided")
 
 
 @both
-async def test_permission_denied(serve, generation):
+async def test_trait_permission_denied_answers_403_to_workflow_details_only(serve, generation):
     speaker = Speaker(await serve(traits=frozenset({"permission_denied"})), generation)
     reply = await speaker.workflow()
     assert reply.status == 403
@@ -411,14 +413,14 @@ async def test_permission_denied(serve, generation):
     assert (await speaker.execute(job_id)).status == 201
 
 
-async def test_permission_denied_holds_for_the_reference_workflow(serve):
+async def test_trait_permission_denied_applies_to_reference_workflow(serve):
     api = await serve(traits=frozenset({"permission_denied"}))
     path = "/reference-workflow/v2/workflow-object/00000000-0000-4000-8000-000000000001"
     assert [(await api.get(path + end)).status for end in ("", "/variables-schema")] == [403, 403]
 
 
 @both
-async def test_quota_exhausted(serve, generation):
+async def test_trait_quota_exhausted_answers_402_to_initiate_and_execute(serve, generation):
     speaker = Speaker(await serve(traits=frozenset({"quota_exhausted"})), generation)
     assert (await speaker.workflow()).status == 200
     path = {"v0": "/job/initiate", "v1": "/api/v1/case"}[generation]
@@ -429,7 +431,7 @@ async def test_quota_exhausted(serve, generation):
 
 
 @both
-async def test_html_gateway(serve, generation):
+async def test_trait_html_gateway_answers_200_with_html_page_and_starts_nothing(serve, generation):
     api = await serve(traits=frozenset({"html_gateway"}))
     for reply in (await Speaker(api, generation).workflow(), await api.post("/job/initiate", {})):
         assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html")

@@ -68,7 +68,7 @@ async def served(serve, *names, **fields):
     return api, cases, await cases.create()
 
 
-async def test_a_case_from_its_file_to_its_results(cases):
+async def test_simulator_v1_case_runs_from_upload_to_results(cases):
     case_id = await cases.create(DOCUMENT)
     payload = {
         "workflow_input_d0cument1": {
@@ -91,7 +91,7 @@ async def test_a_case_from_its_file_to_its_results(cases):
     assert reply.json["results"]["workflow_output_d0cum_lines"]["value"] == 2
 
 
-async def test_every_input_comes_back_as_it_was_sent(cases):
+async def test_simulator_v1_results_echo_every_input_as_sent(cases):
     one, two = await cases.upload(b"one\n"), await cases.upload(b"two")
     values = {
         "we4tej0ly": ("str", "ünïcödé \U0001f600 \u0000"),
@@ -114,7 +114,7 @@ async def test_every_input_comes_back_as_it_was_sent(cases):
     assert results["workflow_output_auqgnzk8d_size"]["value"] == [3, 4]
 
 
-async def test_case_ids_are_uuids_that_repeat_with_the_seed(serve):
+async def test_simulator_v1_case_ids_are_uuids_reproducible_from_seed(serve):
     async def ids(seed):
         cases = Cases(await serve(seed=seed))
         return [await cases.create(), await cases.create(), await cases.create(title="another")]
@@ -125,7 +125,7 @@ async def test_case_ids_are_uuids_that_repeat_with_the_seed(serve):
     assert all(UUID_FORM.fullmatch(case_id) for case_id in first)
 
 
-async def test_case_ids_can_be_json_numbers(serve):
+async def test_trait_numeric_ids_gives_v1_case_ids_as_json_numbers(serve):
     api = await serve(traits=frozenset({"numeric_ids"}))
     body = {"workflowId": TEXT_ID, "title": "t", "description": "d"}
     job = (await api.post("/job/initiate", body)).json["jobExecutionId"]
@@ -135,7 +135,7 @@ async def test_case_ids_can_be_json_numbers(serve):
 
 
 @pytest.mark.parametrize("names", [(), ("numeric_ids",)])
-async def test_no_generation_sees_the_jobs_of_the_other(serve, names):
+async def test_simulator_v1_and_v0_do_not_see_jobs_of_each_other(serve, names):
     api, cases, case_id = await served(serve, *names)
     job_id = await api.initiate()
     for read in ("status", "results", "audit"):
@@ -151,7 +151,7 @@ async def test_no_generation_sees_the_jobs_of_the_other(serve, names):
     }
 
 
-async def test_both_generations_count_and_fail_under_the_same_names(serve):
+async def test_simulator_v1_and_v0_initiate_share_faults_and_counters(serve):
     async def fates(path, id_name):
         api = await serve(faults="hostile", seed=4)
         found = []
@@ -172,7 +172,7 @@ async def test_both_generations_count_and_fail_under_the_same_names(serve):
     assert case_counters["requests"] == job_counters["requests"] == {"initiate": 60}
 
 
-async def test_the_other_operations_have_the_same_names_too(cases):
+async def test_simulator_v1_requests_are_counted_under_v0_operation_names(cases):
     case_id = await cases.create(DOCUMENT)
     url = await cases.upload(b"x")
     await cases.execute(case_id, {"workflow_input_d0cument1": {"value": url, "type": "file"}})
@@ -205,17 +205,17 @@ async def test_the_other_operations_have_the_same_names_too(cases):
         ("GET", f"/api/v1case/{UUID}/status"),
     ],
 )
-async def test_what_is_no_endpoint_is_404(api, method, path):
+async def test_simulator_v1_answers_404_to_unknown_endpoints(api, method, path):
     reply = await api.call(method, path)
     assert (reply.status, reply.message) == (404, f"Cannot {method} {path}")
 
 
-async def test_an_id_is_decoded_in_the_path(cases):
+async def test_simulator_v1_decodes_percent_encoded_case_id(cases):
     reply = await cases.read("a%2Fb%3Fc", "status")
     assert (reply.status, reply.message) == (404, "Case not found")
 
 
-async def test_the_key_is_required(cases):
+async def test_simulator_v1_requires_a_key(cases):
     case_id = await cases.create()
     for method, path in (("GET", f"case/{case_id}/status"), ("POST", "case"), ("GET", f"workflow/{TEXT_ID}")):
         reply = await cases.api.call(method, f"/api/v1/{path}", headers={})
@@ -243,11 +243,11 @@ GOOD_CASE = {"workflowId": "w", "title": "t", "description": "d"}
         ),
     ],
 )
-def test_create(changes, messages):
+def test_simulator_v1_validation_of_case_body(changes, messages):
     assert check_case(GOOD_CASE | changes) == messages
 
 
-async def test_create_looks_for_the_workflow_and_its_version(cases):
+async def test_simulator_v1_case_of_unknown_workflow_or_version_is_404(cases):
     details = (await cases.api.get(f"/workflow/{TEXT_ID}")).json
     reference, version_id = details["referenceEntityId"], details["workflowVersionId"]
     await cases.create(reference)
@@ -283,11 +283,11 @@ NO_PLACE = "workspaceId or workflowId is required"
         ({"accessScope": []}, ["accessScope must be one of the following values: workspace, unlisted"]),
     ],
 )
-def test_presign(changes, messages):
+def test_simulator_v1_validation_of_presign_body(changes, messages):
     assert check_case_presign(GOOD_SLOT | changes) == messages
 
 
-async def test_presign_refuses_what_validation_finds_and_an_unknown_workflow(api):
+async def test_simulator_v1_presign_refuses_invalid_body_and_unknown_workflow(api):
     path = "/api/v1/file/upload/presigned"
     reply = await api.post(path, {"fileExtension": ".exe"})
     assert reply.status == 400
@@ -314,11 +314,11 @@ async def test_presign_refuses_what_validation_finds_and_an_unknown_workflow(api
         ({"payload": {}, "callbackUrl": "not a url"}, ["callbackUrl must be a URL address"]),
     ],
 )
-def test_execute(body, messages):
+def test_simulator_v1_validation_of_execute_body(body, messages):
     assert check_case_execute(body) == messages
 
 
-async def test_the_payload_of_a_job_is_none_of_a_case(cases):
+async def test_simulator_v1_execute_refuses_v0_body(cases):
     case_id = await cases.create()
     body = {"jobExecutionId": case_id, "jobPayloadSchemaInstance": HELLO}
     reply = await cases.api.post(f"/api/v1/case/{case_id}/execute", body)
@@ -328,7 +328,7 @@ async def test_the_payload_of_a_job_is_none_of_a_case(cases):
     assert state["strange_fields"] == {"execute.jobExecutionId": 1, "execute.jobPayloadSchemaInstance": 1}
 
 
-async def test_the_values_of_a_payload_are_judged(cases):
+async def test_simulator_v1_execute_validates_payload_values(cases):
     case_id = await cases.create()
     wrong = await cases.execute(case_id, {TEXT_INPUT: {"value": 7, "type": "str"}})
     absent = await cases.execute(case_id, {"other": {"value": 1, "type": "str"}})
@@ -343,7 +343,7 @@ async def test_the_values_of_a_payload_are_judged(cases):
     assert (job["execute_requests"], job["executions"]) == (3, 0)
 
 
-async def test_unknown_fields_are_counted_and_refused_on_demand(serve):
+async def test_simulator_v1_unknown_fields_are_counted_and_refused_by_trait(serve):
     for names, status in (((), 201), (("unknown_fields_refused",), 400)):
         api = await serve(traits=frozenset(names))
         body = {"workflowId": TEXT_ID, "title": "t", "description": "d", "source": "api"}
@@ -351,13 +351,13 @@ async def test_unknown_fields_are_counted_and_refused_on_demand(serve):
         assert api.simulator.state()["strange_fields"] == {"initiate.source": 1}
 
 
-async def test_a_callback_is_required_of_jobs_only(serve):
+async def test_trait_callback_required_applies_to_v0_only(serve):
     api, cases, case_id = await served(serve, "callback_required")
     assert (await api.execute(await api.initiate())).status == 400
     assert (await cases.execute(case_id)).status == 201
 
 
-async def test_results_are_202_until_the_case_has_ended(serve, clock):
+async def test_simulator_v1_results_are_202_until_the_case_has_ended(serve, clock):
     _, cases, case_id = await served(
         serve, clock=clock, run_time=10, queue_time=1, waiting_share=1, waiting_time=50
     )
@@ -372,7 +372,7 @@ async def test_results_are_202_until_the_case_has_ended(serve, clock):
     assert seen[4].json["results"]["workflow_output_t3xt_echo"]["value"] == "hello"
 
 
-async def test_a_failed_case_has_no_results(serve):
+async def test_simulator_v1_results_of_failed_case_are_400(serve):
     _, cases, case_id = await served(serve, fail_share=1)
     await cases.execute(case_id)
     reply = await cases.read(case_id, "results")
@@ -383,13 +383,13 @@ async def test_a_failed_case_has_no_results(serve):
     assert set(audit["failedNodes"]) <= set(audit["audit"]["nodesExecutionData"])
 
 
-async def test_a_second_execution_is_visible(cases):
+async def test_simulator_v1_second_execution_is_counted_in_state(cases):
     case_id = await cases.create()
     assert [(await cases.execute(case_id)).status for _ in range(2)] == [201, 201]
     assert cases.api.simulator.state()["counters"]["executed_twice"] == [case_id]
 
 
-async def test_the_audit_is_404_first_and_then_in_camel_case(serve, clock):
+async def test_simulator_v1_audit_is_404_before_execute_and_then_in_camel_case(serve, clock):
     _, cases, case_id = await served(serve, clock=clock, run_time=10, queue_time=1)
     before = await cases.read(case_id, "audit")
     await cases.execute(case_id)
@@ -415,7 +415,7 @@ async def test_the_audit_is_404_first_and_then_in_camel_case(serve, clock):
     assert list(ended["audit"]["nodesExecutionData"]) == ["Input", "Extract", "Review", "Output"]
 
 
-async def test_a_queued_case_can_look_unstarted(serve, clock):
+async def test_trait_queued_looks_unstarted_hides_execution_of_queued_v1_case(serve, clock):
     _, cases, case_id = await served(serve, "queued_looks_unstarted", clock=clock, queue_time=5, run_time=5)
     shell = [await cases.read(case_id, read) for read in ("status", "audit")]
     await cases.execute(case_id)
@@ -426,7 +426,7 @@ async def test_a_queued_case_can_look_unstarted(serve, clock):
     assert (await cases.read(case_id, "audit")).status == 200
 
 
-async def test_audit_traits(serve):
+async def test_trait_audit_missing_null_and_trail_in_v1(serve):
     for name, status in (("audit_missing", 404), ("audit_null", 200), ("audit_trail", 200)):
         _, cases, case_id = await served(serve, name)
         await cases.execute(case_id)
@@ -439,7 +439,7 @@ async def test_audit_traits(serve):
             assert "nodesExecutionData" in reply.json["audit"]
 
 
-async def test_results_traits(serve):
+async def test_trait_results_bare_list_nested_and_old_in_v1(serve):
     digest = hashlib.sha256(b"hello").hexdigest()
     found = {}
     for name in ("results_bare_list", "results_nested", "results_old"):
@@ -452,27 +452,27 @@ async def test_results_traits(serve):
     assert found["results_old"]["results"][key]["value"] == digest
 
 
-async def test_results_can_be_late(serve):
+async def test_trait_results_late_answers_202_twice_in_v1(serve):
     _, cases, case_id = await served(serve, "results_late")
     await cases.execute(case_id)
     replies = [await cases.read(case_id, "results") for _ in range(3)]
     assert [reply.status for reply in replies] == [202, 202, 200]
 
 
-async def test_a_running_case_can_be_spaced(serve):
+async def test_trait_spaced_status_writes_in_progress_with_a_space_in_v1(serve):
     _, cases, case_id = await served(serve, "spaced_status", run_time=60)
     await cases.execute(case_id)
     assert await cases.status(case_id) == "IN PROGRESS"
 
 
-async def test_execute_200_speaks_for_both(serve):
+async def test_trait_execute_200_applies_to_v0_and_v1(serve):
     api, cases, case_id = await served(serve, "execute_200")
     for reply in (await cases.execute(case_id), await api.execute(await api.initiate())):
         assert (reply.status, reply.json) == (200, {"statusCode": 200, "message": "Job Started"})
 
 
 @pytest.mark.parametrize("name", ["execute_error_object", "execute_inner_error"])
-async def test_the_first_execute_can_be_answered_200_and_start_nothing(serve, name):
+async def test_trait_execute_error_object_and_inner_error_answer_200_without_starting(serve, name):
     api, cases, case_id = await served(serve, name)
     job_id = await api.initiate()
     refused = [await cases.execute(case_id), await api.execute(job_id)]
@@ -489,7 +489,7 @@ async def test_the_first_execute_can_be_answered_200_and_start_nothing(serve, na
     assert api.simulator.state()["counters"]["executions"] == 2
 
 
-async def test_a_second_execute_can_be_refused(serve):
+async def test_trait_execute_repeat_refused_answers_409_to_second_v1_execute(serve):
     _, cases, case_id = await served(serve, "execute_repeat_refused")
     assert (await cases.execute(case_id)).status == 201
     again = await cases.execute(case_id)
@@ -506,7 +506,7 @@ async def test_a_second_execute_can_be_refused(serve):
         ("v1", ("POST", "/api/v1/file/upload/presigned"), ("POST", "/job/file/upload")),
     ],
 )
-async def test_a_simulator_may_speak_one_generation_only(serve, spoken, there, missing):
+async def test_simulator_with_one_api_version_answers_404_to_the_other(serve, spoken, there, missing):
     api = await serve(generations=spoken)
     # What is not there is so for everybody; what is there asks for the key first.
     assert (await api.call(*there, headers={})).status == 401
@@ -515,7 +515,7 @@ async def test_a_simulator_may_speak_one_generation_only(serve, spoken, there, m
         assert (reply.status, reply.message) == (404, "Cannot " + " ".join(missing))
 
 
-def test_the_generations_can_be_chosen_on_the_command_line():
+def test_simulator_command_chooses_api_versions():
     for spoken in ("both", "v0", "v1"):
         config = SimulatorConfig(generations=spoken)
         assert f"--api={spoken}" in config.to_arguments()

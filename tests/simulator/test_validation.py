@@ -16,7 +16,7 @@ UUID = "00000000-0000-4000-8000-000000000001"
 FILES = {"id": "file", "variable_name": "file", "allowed_types": [{"type": "file"}]}
 
 
-async def test_a_refusal_comes_in_the_envelope(api):
+async def test_simulator_error_has_status_path_and_timestamp(api):
     reply = await api.get("/job/77/status?x=1")
     assert reply.status == 404
     assert reply.json["statusCode"] == 404
@@ -24,7 +24,7 @@ async def test_a_refusal_comes_in_the_envelope(api):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", reply.json["timestamp"])
 
 
-async def test_the_key_is_required_and_checked(api):
+async def test_simulator_requires_a_valid_key(api):
     missing = await api.get(f"/workflow/{ALL_TYPES}", headers={})
     wrong = await api.get(f"/workflow/{ALL_TYPES}", headers={"x-service-key": "nope"})
     assert (missing.status, missing.message) == (401, "API key is required")
@@ -46,19 +46,19 @@ async def test_the_key_is_required_and_checked(api):
         ("GET", "/job/unknown/audit"),
     ],
 )
-async def test_what_does_not_exist_is_404(api, method, path):
+async def test_simulator_answers_404_to_unknown_paths_methods_and_ids(api, method, path):
     assert (await api.call(method, path)).status == 404
 
 
 @pytest.mark.parametrize(
     "raw", [b"{", b"nonsense", b'{"a": NaN}', b'{"a": 1e999}', b"\xff", b"[" * 100_000, b"[]", b'"text"']
 )
-async def test_a_body_that_is_no_json_object_is_400(api, raw):
+async def test_simulator_answers_400_to_body_that_is_no_json_object(api, raw):
     headers = {"x-service-key": api.simulator.service_key, "Content-Type": "application/json"}
     assert (await api.call("POST", "/job/initiate", data=raw, headers=headers)).status == 400
 
 
-async def test_a_body_of_another_type_is_not_read(api):
+async def test_simulator_ignores_body_with_another_content_type(api):
     headers = {"x-service-key": api.simulator.service_key, "Content-Type": "text/plain"}
     reply = await api.call("POST", "/job/initiate", data=b'{"workflowId": "x"}', headers=headers)
     assert (reply.status, reply.message) == (
@@ -67,7 +67,7 @@ async def test_a_body_of_another_type_is_not_read(api):
     )
 
 
-async def test_a_huge_body_is_413(api):
+async def test_simulator_answers_413_to_huge_body(api):
     headers = {"x-service-key": api.simulator.service_key, "Content-Type": "application/json"}
     body = io.BytesIO(b'{"title": "' + b"x" * 2_000_000 + b'"}')
     assert (await api.call("POST", "/job/initiate", data=body, headers=headers)).status == 413
@@ -99,11 +99,11 @@ async def test_a_huge_body_is_413(api):
         ({"workflowId": "w", "initialInput": []}, ["initialInput must be an object"]),
     ],
 )
-def test_initiate(body, messages):
+def test_simulator_validation_of_initiate_body(body, messages):
     assert check_initiate(body) == messages
 
 
-def test_initiate_names_the_sources():
+def test_simulator_validation_of_initiate_body_lists_allowed_sources():
     (message,) = check_initiate({"workflowId": "w", "source": "me"})
     assert message.startswith("source must be one of the following values: email-agent, ")
 
@@ -125,7 +125,7 @@ def test_initiate_names_the_sources():
         ({"fileExtension": ".pdf", "accessScope": "workspace"}, "workspaceId or workflowId is required"),
     ],
 )
-def test_presign(body, start):
+def test_simulator_validation_of_presign_body(body, start):
     messages = check_presign(body)
     assert len(messages) == (start is not None)
     assert all(message.startswith(start or "") for message in messages)
@@ -153,14 +153,14 @@ def test_presign(body, start):
         ([], False),
     ],
 )
-def test_callback_urls(callback_url, good):
+def test_simulator_validation_of_callback_url(callback_url, good):
     assert is_callback_url(callback_url) is good
     body = {"jobExecutionId": "1", "jobPayloadSchemaInstance": {}, "callbackUrl": callback_url}
     wanted = [] if good else ["callbackUrl must be a URL address"]
     assert check_execute(body, callback_required=False) == wanted
 
 
-def test_execute_without_a_callback_depends_on_the_dialect():
+def test_simulator_validation_of_execute_body_requires_callback_url_only_if_configured():
     body = {"jobExecutionId": "1", "jobPayloadSchemaInstance": {}}
     assert check_execute(body, callback_required=False) == []
     assert check_execute(body, callback_required=True) == ["callbackUrl must be a URL address"]
@@ -182,7 +182,7 @@ def test_execute_without_a_callback_depends_on_the_dialect():
         ),
     ],
 )
-def test_execute(body, messages):
+def test_simulator_validation_of_execute_body(body, messages):
     assert check_execute(body, callback_required=False) == messages
 
 
@@ -206,7 +206,7 @@ async def refused(api, workflow_id, payload):
     return reply.message
 
 
-async def test_the_documented_example_is_accepted(api):
+async def test_simulator_payload_of_documented_example_is_accepted(api):
     reply = await api.execute(await api.initiate(ALL_TYPES), await good_payload(api))
     assert reply.status == 201
 
@@ -265,37 +265,37 @@ TEXT, NUMBER, FILE, BOOL, LIST, OBJECT, DATE, MANY = (
         ),
     ],
 )
-async def test_a_value_of_the_wrong_kind_is_named(api, variable, entry, message):
+async def test_simulator_payload_value_of_wrong_type_is_named_in_the_error(api, variable, entry, message):
     payload = {**await good_payload(api), variable: entry}
     assert await refused(api, ALL_TYPES, payload) == [f"{variable}: {message}"]
 
 
-async def test_large_integers_and_whole_numbers_are_floats(api):
+async def test_simulator_payload_accepts_integers_of_any_size_as_float(api):
     for number in (3, 10**400, -1.5e300):
         payload = {**await good_payload(api), NUMBER: {"value": number, "type": "float"}}
         assert (await api.execute(await api.initiate(ALL_TYPES), payload)).status == 201
 
 
-async def test_every_finding_is_told_at_once(api):
+async def test_simulator_payload_errors_are_all_reported_at_once(api):
     messages = await refused(api, ALL_TYPES, {"other": {"value": 1, "type": "str"}})
     assert messages[0] == f"other is not an input of workflow {ALL_TYPES}"
     assert len(messages) == 9
     assert f"{DATE} should not be empty" in messages
 
 
-async def test_an_object_as_type_crashes_the_vendor(api):
+async def test_simulator_payload_with_object_as_type_is_answered_500(api):
     entry = {"value": "x", "type": {"type": "str"}}
     reply = await api.execute(await api.initiate(ALL_TYPES), {**await good_payload(api), TEXT: entry})
     assert (reply.status, reply.message) == (500, "Internal server error")
 
 
-async def test_a_file_must_have_been_uploaded(api):
+async def test_simulator_payload_refuses_file_url_without_upload(api):
     slot = await api.presign(".pdf")
     payload = {"workflow_input_d0cument1": {"value": slot["fileUrl"], "type": "file"}}
     assert await refused(api, DOCUMENT, payload) == ["workflow_input_d0cument1: the file was never uploaded"]
 
 
-async def test_the_presigned_url_is_no_file_url(api):
+async def test_simulator_payload_refuses_presigned_url_as_file_url(api):
     slot = await api.presign(".pdf")
     await api.put(slot["presignedUrl"], b"%PDF-1.4")
     payload = {"workflow_input_d0cument1": {"value": slot["presignedUrl"], "type": "file"}}
@@ -313,7 +313,7 @@ async def modern_payload(api, **changes):
     return {f"workflow_input_{name}": entry for name, entry in entries.items()}
 
 
-async def test_nullable_inputs_may_be_left_out(api):
+async def test_simulator_payload_may_omit_nullable_inputs(api):
     reply = await api.execute(await api.initiate(MODERN), await modern_payload(api))
     assert reply.status == 201
 
@@ -344,12 +344,12 @@ async def test_nullable_inputs_may_be_left_out(api):
         ("optdate01", {"value": None, "type": "date"}, "value must be a date in the form YYYY-MM-DD"),
     ],
 )
-async def test_newer_types(api, name, entry, message):
+async def test_simulator_payload_of_newer_input_types_is_validated(api, name, entry, message):
     payload = await modern_payload(api, **{name: entry})
     assert await refused(api, MODERN, payload) == [f"workflow_input_{name}: {message}"]
 
 
-async def test_the_allowed_file_types_hold(api):
+async def test_simulator_payload_refuses_file_outside_allowed_types(api):
     page = await api.upload(b"<html>", ".html")
     payload = await modern_payload(api, inv0ices1={"value": [page], "type": "array", "typeDefinition": FILES})
     assert await refused(api, MODERN, payload) == [
@@ -357,7 +357,7 @@ async def test_the_allowed_file_types_hold(api):
     ]
 
 
-async def test_versions_can_be_pinned(api):
+async def test_simulator_workflow_version_can_be_pinned_by_number_or_id(api):
     older = (await api.get(f"/workflow/{ALL_TYPES}?version=1")).json
     for pin, status in [
         ({"workflowVersionNumber": 2}, 201),
@@ -376,7 +376,7 @@ async def test_simulator_workflow_version_that_is_empty_or_invalid_is_refused(ap
         assert (refused.status, refused.json["statusCode"]) == (400, 400)
 
 
-async def test_the_reference_entity_wins_over_the_workflow_id(api):
+async def test_simulator_initiate_prefers_reference_entity_id_to_workflow_id(api):
     reference = (await api.get(f"/workflow/{DOCUMENT}")).json["referenceEntityId"]
     reply = await api.post("/job/initiate", {"workflowId": "unknown", "referenceEntityId": reference})
     job = api.simulator.state()["jobs"][reply.json["jobExecutionId"]]
@@ -386,11 +386,11 @@ async def test_the_reference_entity_wins_over_the_workflow_id(api):
     assert (await api.post("/job/initiate", {"workflowId": "unknown"})).status == 404
 
 
-async def test_presign_refuses_an_unknown_workflow(api):
+async def test_simulator_presign_of_unknown_workflow_is_404(api):
     body = {"fileExtension": ".pdf", "workflowId": "unknown"}
     assert (await api.post("/job/file/upload", body)).status == 404
 
 
-async def test_the_old_alias_redirects(api):
+async def test_simulator_initiate_v2_alias_redirects_with_308(api):
     reply = await api.post("/job/v2/initiate", {})
     assert (reply.status, reply.headers["Location"]) == (308, "/job/initiate")

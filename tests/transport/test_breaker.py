@@ -167,7 +167,7 @@ async def all_of(tasks) -> list[object]:
 
 
 @pytest.mark.parametrize("trouble", [unsent, broken, gateway, page])
-def test_no_row_of_a_batch_fails_in_ten_minutes_without_a_host(trouble):
+def test_breaker_holds_500_rows_through_ten_minute_outage(trouble):
     async def main(host):
         host.takes = 0.05
         rows = [asyncio.create_task(host.row(str(number))) for number in range(500)]
@@ -186,7 +186,7 @@ def test_no_row_of_a_batch_fails_in_ten_minutes_without_a_host(trouble):
     virtual(main)
 
 
-def test_those_who_waited_leave_one_by_one_at_a_rate_that_climbs():
+def test_breaker_releases_waiting_requests_at_climbing_rate():
     async def main(host):
         host.takes = 0.05
         for _ in range(40):
@@ -208,7 +208,7 @@ def test_those_who_waited_leave_one_by_one_at_a_rate_that_climbs():
     virtual(main)
 
 
-def test_trouble_is_told_when_it_begins_and_when_it_ends(caplog):
+def test_breaker_reports_begin_and_end_of_outage(caplog):
     async def main(host):
         began = clock()
         held = await host.go_down()
@@ -232,7 +232,7 @@ def test_trouble_is_told_when_it_begins_and_when_it_ends(caplog):
     assert f"{HOST}: it answers again, after" in caplog.text
 
 
-def test_probes_come_at_growing_intervals():
+def test_breaker_probes_at_growing_intervals():
     async def main(host):
         held = await host.go_down()
         down = clock()
@@ -247,7 +247,7 @@ def test_probes_come_at_growing_intervals():
 
 
 @pytest.mark.parametrize(("spread", "expected"), [(0.0, 0.75), (0.5, 1.0), (1.0, 1.25)])
-def test_the_intervals_of_many_clients_differ(spread, expected):
+def test_breaker_probe_intervals_have_jitter(spread, expected):
     async def main(host):
         held = await host.go_down()
         down = clock()
@@ -260,7 +260,7 @@ def test_the_intervals_of_many_clients_differ(spread, expected):
     virtual(main, spread=spread)
 
 
-def test_a_probe_that_fails_uses_up_nothing_of_its_request():
+def test_breaker_failed_probe_uses_up_no_attempt_of_its_request():
     async def main(host):
         held = await host.go_down()
         await asyncio.sleep(HOUR / 2)
@@ -272,7 +272,7 @@ def test_a_probe_that_fails_uses_up_nothing_of_its_request():
     virtual(main)
 
 
-def test_a_look_without_retries_is_held_and_comes_late():
+def test_breaker_holds_request_without_retries_until_host_is_back():
     async def main(host):
         held = await host.go_down()
         look = asyncio.create_task(host.ask("look", priority=Priority.POLL, policy=ONE_TRY))
@@ -285,7 +285,7 @@ def test_a_look_without_retries_is_held_and_comes_late():
     virtual(main)
 
 
-def test_a_single_request_waits_for_a_host_that_cannot_be_reached():
+def test_breaker_holds_single_request_to_unreachable_host():
     async def main(host):
         host.trouble = unsent
         alone = asyncio.create_task(host.ask())
@@ -296,7 +296,7 @@ def test_a_single_request_waits_for_a_host_that_cannot_be_reached():
     virtual(main)
 
 
-def test_a_plain_no_ends_an_outage():
+def test_breaker_closes_on_404():
     async def main(host):
         held = await host.go_down()
         await until(lambda: host.gate.waiting == len(held))
@@ -307,7 +307,7 @@ def test_a_plain_no_ends_an_outage():
     virtual(main)
 
 
-def test_an_outage_that_is_over_leaves_nothing_behind_for_the_next():
+def test_breaker_keeps_no_state_from_past_outage():
     async def main(host):
         for _ in range(2):
             for lasts, ending in ((HOUR / 2, str), (HOUR + 60, HostDown)):
@@ -328,7 +328,7 @@ def test_an_outage_that_is_over_leaves_nothing_behind_for_the_next():
 # What is no outage
 
 
-def test_a_row_that_always_fails_ends_by_itself_while_others_are_answered():
+def test_breaker_stays_closed_if_one_row_fails_and_others_succeed():
     async def main(host):
         async def others():
             while True:
@@ -347,7 +347,7 @@ def test_a_row_that_always_fails_ends_by_itself_while_others_are_answered():
 
 @pytest.mark.parametrize("trouble", [broken, gateway, page])
 @pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
-def test_a_row_that_always_fails_ends_by_itself_when_it_is_alone(trouble, policy):
+def test_breaker_stays_closed_if_single_row_always_fails(trouble, policy):
     async def main(host):
         with pytest.raises(OpusError):
             await host.ask("bad", fails=trouble)
@@ -358,7 +358,7 @@ def test_a_row_that_always_fails_ends_by_itself_when_it_is_alone(trouble, policy
 
 
 @pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
-def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
+def test_breaker_opens_only_if_more_than_one_subject_fails(policy):
     async def main(host):
         for _ in range(50):
             with pytest.raises(ServerError):
@@ -377,7 +377,7 @@ def test_an_id_whose_status_is_always_an_error_is_not_the_host(policy):
     virtual(main, policy)
 
 
-def test_failures_in_one_moment_are_no_outage():
+def test_breaker_ignores_simultaneous_failures():
     async def main(host):
         host.trouble = broken
         host.takes = 1.0
@@ -391,7 +391,7 @@ def test_failures_in_one_moment_are_no_outage():
 
 
 @pytest.mark.parametrize("good", [None, NotFound("", status=404), APIError("", status=501)])
-def test_a_plain_no_shows_that_the_host_is_well(good):
+def test_breaker_failure_count_is_reset_by_success_or_plain_refusal(good):
     async def main(host):
         for _ in range(20):
             for _ in range(7):
@@ -413,7 +413,7 @@ def test_a_plain_no_shows_that_the_host_is_well(good):
         TransportError("certificate", request_sent=False, retryable=False),
     ],
 )
-def test_some_failures_say_nothing_of_the_host(neither):
+def test_breaker_ignores_failures_that_say_nothing_about_host(neither):
     async def main(host):
         host.trouble = lambda: copy.copy(neither)
         tasks = [asyncio.create_task(host.ask(policy=RetryPolicy(max_elapsed=20))) for _ in range(5)]
@@ -429,7 +429,7 @@ def test_some_failures_say_nothing_of_the_host(neither):
     virtual(main, RetryPolicy())
 
 
-def test_a_failure_of_long_ago_says_nothing():
+def test_breaker_forgets_old_failures():
     async def main(host):
         with pytest.raises(TransportError):
             await host.ask(fails=unsent, policy=RetryPolicy(attempts=7))
@@ -441,7 +441,7 @@ def test_a_failure_of_long_ago_says_nothing():
     virtual(main, RetryPolicy())
 
 
-def test_a_quota_that_is_used_up_is_never_asked_for_again():
+def test_retrier_never_retries_exhausted_quota():
     async def main(host):
         with pytest.raises(QuotaExhausted):
             await host.ask(fails=lambda: QuotaExhausted("", status=429))
@@ -457,7 +457,7 @@ def test_a_quota_that_is_used_up_is_never_asked_for_again():
 
 
 @pytest.mark.parametrize("trouble", [unsent, broken, gateway, page])
-def test_a_single_request_has_its_own_attempts(trouble):
+def test_breaker_without_outage_leaves_single_request_its_attempts(trouble):
     async def main(host):
         began = clock()
         with pytest.raises(OpusError, match="gave up after 8 attempts"):
@@ -468,7 +468,7 @@ def test_a_single_request_has_its_own_attempts(trouble):
     virtual(main, RetryPolicy())
 
 
-def test_nobody_is_held_for_longer_than_a_request_may_take():
+def test_breaker_without_outage_holds_requests_for_max_elapsed_only():
     policy = RetryPolicy(attempts=50)
 
     async def main(host):
@@ -487,7 +487,7 @@ def test_nobody_is_held_for_longer_than_a_request_may_take():
     virtual(main, policy)
 
 
-def test_a_probe_pays_for_its_failure_where_no_outage_is_waited_for():
+def test_breaker_without_outage_charges_failed_probe_to_its_request():
     async def main(host):
         ended = await all_of(await host.go_down())
         spent = [error for error in ended if not isinstance(error, HostDown)]
@@ -500,7 +500,7 @@ def test_a_probe_pays_for_its_failure_where_no_outage_is_waited_for():
 # Given up
 
 
-def test_a_host_is_given_up_after_the_outage_and_probed_on():
+def test_breaker_gives_up_host_after_outage_and_keeps_probing():
     async def main(host):
         held = await host.go_down()
         down = clock()
@@ -532,7 +532,7 @@ def test_a_host_is_given_up_after_the_outage_and_probed_on():
     virtual(main)
 
 
-def test_of_many_who_come_to_a_host_given_up_one_is_the_probe():
+def test_breaker_given_up_lets_one_of_many_requests_probe():
     async def main(host):
         await all_of(await host.go_down())
         await asyncio.sleep(100)
@@ -544,7 +544,7 @@ def test_of_many_who_come_to_a_host_given_up_one_is_the_probe():
     virtual(main)
 
 
-def test_a_request_that_fails_on_a_host_given_up_is_no_second_probe():
+def test_breaker_given_up_does_not_retry_failed_probe_request():
     async def main(host):
         await all_of(await host.go_down(broken))
         await asyncio.sleep(100)
@@ -563,7 +563,7 @@ def test_a_request_that_fails_on_a_host_given_up_is_no_second_probe():
 @pytest.mark.parametrize(
     ("trouble", "sent"), [(unsent, False), (broken, True), (gateway, True), (page, True)]
 )
-def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble, sent):
+def test_breaker_error_tells_if_earlier_attempt_may_have_been_sent(trouble, sent):
     async def main(host):
         ended = await all_of(
             [
@@ -586,7 +586,7 @@ def test_the_error_tells_whether_an_earlier_attempt_may_have_been_obeyed(trouble
     virtual(main)
 
 
-def test_what_was_known_of_a_host_is_out_of_date_when_nobody_asked_for_long():
+def test_breaker_given_up_resets_if_nobody_asked_for_long():
     async def main(host):
         await all_of(await host.go_down())
         await asyncio.sleep(breaker_module.FAILURE_WINDOW + 60)
@@ -606,7 +606,7 @@ def test_what_was_known_of_a_host_is_out_of_date_when_nobody_asked_for_long():
 # Who is the probe
 
 
-def test_an_order_is_never_the_probe_while_anybody_else_waits():
+def test_breaker_does_not_use_start_request_as_probe_if_others_wait():
     async def main(host):
         held = await host.go_down(broken)
         orders = [asyncio.create_task(host.ask("order", repeatable=False)) for _ in range(20)]
@@ -623,7 +623,7 @@ def test_an_order_is_never_the_probe_while_anybody_else_waits():
     virtual(main)
 
 
-def test_an_order_is_the_probe_when_nobody_else_waits():
+def test_breaker_uses_start_request_as_probe_if_nobody_else_waits():
     async def main(host):
         await host.go_down()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -636,7 +636,7 @@ def test_an_order_is_the_probe_when_nobody_else_waits():
     virtual(main)
 
 
-def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
+def test_breaker_closes_although_one_request_always_fails():
     async def main(host):
         held = await host.go_down(gateway)
         bad = asyncio.create_task(host.ask("bad", fails=gateway, priority=Priority.POLL, policy=ONE_TRY))
@@ -650,7 +650,7 @@ def test_a_look_that_always_fails_does_not_hide_that_the_host_is_back():
     virtual(main)
 
 
-def test_a_probe_keeps_to_the_rate_and_to_a_pause():
+def test_breaker_probe_respects_rate_and_pause():
     async def main(host):
         held = await host.go_down(gateway)
         down = clock()
@@ -674,7 +674,7 @@ def test_a_probe_keeps_to_the_rate_and_to_a_pause():
     virtual(slow, rate=1 / 20)
 
 
-def test_no_probe_goes_while_every_slot_is_on_the_wire():
+def test_breaker_sends_no_probe_while_every_slot_is_in_use():
     async def main(host):
         held = await host.go_down()
         host.takes = 50
@@ -691,7 +691,7 @@ def test_no_probe_goes_while_every_slot_is_on_the_wire():
 # An uncertain start
 
 
-def test_the_looks_that_decide_about_a_second_order_are_late_and_not_misled():
+def test_breaker_delays_start_checks_so_that_start_is_not_resent():
     async def main(host):
         orders = []
 
@@ -722,7 +722,7 @@ def test_the_looks_that_decide_about_a_second_order_are_late_and_not_misled():
 # 429, and 503 that ask for a wait
 
 
-def test_429_is_borne_for_as_long_as_an_outage():
+def test_retrier_bears_429_for_as_long_as_an_outage():
     async def main(host):
         began = clock()
         host.trouble = lambda: with_wait(RateLimited("", status=429), 10)
@@ -734,7 +734,7 @@ def test_429_is_borne_for_as_long_as_an_outage():
     virtual(main)
 
 
-def test_maintenance_that_says_for_how_long_uses_up_nothing():
+def test_retrier_503_with_retry_after_uses_up_no_attempts_in_outage():
     async def main(host):
         host.trouble = lambda: with_wait(ServerError("", status=503), 30)
         rows = [asyncio.create_task(host.row(str(number))) for number in range(2)]
@@ -748,7 +748,7 @@ def test_maintenance_that_says_for_how_long_uses_up_nothing():
 
 
 @pytest.mark.parametrize("policy", [LASTING, RetryPolicy()])
-def test_a_503_of_one_row_alone_is_that_rows(policy):
+def test_retrier_gives_up_503_of_one_row_while_others_are_answered(policy):
     async def main(host):
         async def others():
             while True:
@@ -769,7 +769,7 @@ def test_a_503_of_one_row_alone_is_that_rows(policy):
 # Cancelling and closing
 
 
-def test_whoever_is_held_can_be_cancelled_and_the_rest_goes_on():
+def test_breaker_held_requests_can_be_cancelled():
     async def main(host):
         held = await host.go_down()
         for task in held[:4]:
@@ -786,7 +786,7 @@ def test_whoever_is_held_can_be_cancelled_and_the_rest_goes_on():
     virtual(main)
 
 
-def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
+def test_breaker_probe_turn_skips_tasks_just_cancelled():
     async def main(host):
         held = await host.go_down()
         await until(lambda: host.gate.waiting == len(held))
@@ -798,7 +798,7 @@ def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
     virtual(main)
 
 
-def test_a_probe_that_is_cancelled_is_followed_by_another():
+def test_breaker_replaces_cancelled_probe():
     async def main(host):
         held = await host.go_down()
         host.takes = 1000
@@ -811,7 +811,7 @@ def test_a_probe_that_is_cancelled_is_followed_by_another():
     virtual(main)
 
 
-def test_closing_wakes_everybody_who_is_held_and_leaves_no_timer():
+def test_breaker_close_wakes_held_requests_and_leaves_no_timer():
     async def main(host):
         held = await host.go_down()
         host.breaker.close()
@@ -828,7 +828,7 @@ def test_closing_wakes_everybody_who_is_held_and_leaves_no_timer():
     virtual(main)
 
 
-def test_a_closed_breaker_holds_nothing():
+def test_breaker_after_close_holds_nothing():
     async def main(host):
         host.breaker.close()
         host.trouble = unsent
@@ -861,7 +861,7 @@ visits = st.lists(
     window=st.tuples(st.floats(0, 30), st.floats(0.1, 200)),
     policy=st.sampled_from([RetryPolicy(), RetryPolicy(outage=20), RetryPolicy(outage=HOUR)]),
 )
-def test_nobody_is_forgotten_whoever_comes_or_goes_whenever(plan, gate, trouble, window, policy):
+def test_breaker_loses_no_waiter_whoever_comes_or_is_cancelled(plan, gate, trouble, window, policy):
     async def main(host):
         loop = asyncio.get_running_loop()
 
@@ -936,7 +936,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(AdaptiveRate, "LEAST_CLIMB", 10_000.0)
 
 
-async def test_a_server_goes_away_and_comes_back_and_no_request_fails(quick):
+async def test_breaker_over_sockets_fails_no_request_if_server_returns(quick):
     cable, events, http = Cable(), [], Http(Timeouts())
     changed = asyncio.Event()
 
@@ -977,7 +977,7 @@ async def test_a_server_goes_away_and_comes_back_and_no_request_fails(quick):
     await cable.unplug()
 
 
-async def test_a_port_that_nobody_listens_on_is_given_up(quick):
+async def test_breaker_over_sockets_gives_up_port_without_listener(quick):
     cable, http = Cable(), Http(Timeouts())
     await cable.plug_in()
     await cable.unplug()
@@ -1001,7 +1001,7 @@ async def test_a_port_that_nobody_listens_on_is_given_up(quick):
     gate.close()
 
 
-async def test_a_server_that_answers_nothing_but_pages_is_down_and_one_json_ends_it(quick, serve, http):
+async def test_breaker_over_sockets_opens_on_502_pages_and_closes_on_json(quick, serve, http):
     well, troubled = asyncio.Event(), asyncio.Event()
 
     async def reply(served, reader, writer):

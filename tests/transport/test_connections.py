@@ -62,14 +62,14 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_a_connection_in_step_is_used_again(echo, http):
+async def test_connection_pool_reuses_connection(echo, http):
     for number in range(20):
         assert await body(http, echo, f"/{number}") == f"/{number}"
     assert echo.served.connections == 1
 
 
 @pytest.mark.parametrize("late", [COPY, COPY[:9], b"\r\n", COPY * 3], ids=["whole", "part", "blank", "three"])
-async def test_what_comes_to_a_connection_at_rest_closes_it(echo, http, late):
+async def test_connection_pool_closes_idle_connection_that_receives_bytes(echo, http, late):
     assert await body(http, echo, "/a") == "/a"
     echo.writers[0].write(late)
     await until(echo.writers[0].transport.is_closing)  # the loop has seen what was sent
@@ -78,21 +78,21 @@ async def test_what_comes_to_a_connection_at_rest_closes_it(echo, http, late):
 
 
 @pytest.mark.parametrize("late", [COPY, COPY[:9], b"\r\n"], ids=["whole", "part", "blank"])
-async def test_what_the_loop_has_not_read_yet_is_looked_for(echo, http, late):
+async def test_connection_pool_detects_bytes_not_yet_read_by_loop(echo, http, late):
     assert await body(http, echo, "/a") == "/a"
     echo.writers[0].write(late)  # into the socket at once; the next request begins before the loop turns
     assert await body(http, echo, "/b") == "/b"
     assert echo.served.connections == 2
 
 
-async def test_an_end_that_the_loop_has_not_read_yet_is_seen(echo, http):
+async def test_connection_pool_detects_reset_not_yet_read_by_loop(echo, http):
     assert await body(http, echo, "/a") == "/a"
     echo.writers[0].transport.abort()
     assert await body(http, echo, "/b") == "/b"
     assert echo.served.connections == 2
 
 
-async def test_two_answers_at_once_are_none(echo, http):
+async def test_connection_pool_rejects_two_responses_to_one_request(echo, http):
     echo.extra = COPY
     with pytest.raises(TransportError, match="two answers came to one request") as caught:
         await body(http, echo, "/a")
@@ -103,7 +103,7 @@ async def test_two_answers_at_once_are_none(echo, http):
     assert echo.served.connections == 2
 
 
-async def test_the_rest_of_a_second_answer_is_no_answer(serve, http):
+async def test_connection_pool_rejects_rest_of_a_second_response(serve, http):
     async def cut_in_two(served, reader, writer):
         await read_request(served, reader)
         writer.write(answer(200, b"a") + COPY[:20])
@@ -117,7 +117,7 @@ async def test_the_rest_of_a_second_answer_is_no_answer(serve, http):
         await http.send(get(served.url, "/b"))
 
 
-async def test_an_announcement_before_an_answer_is_no_second_one(serve, http):
+async def test_connection_pool_accepts_103_before_the_response(serve, http):
     async def continues(served, reader, writer):
         while True:
             await read_request(served, reader)
@@ -129,7 +129,7 @@ async def test_an_announcement_before_an_answer_is_no_second_one(serve, http):
     assert served.connections == 1
 
 
-async def test_connections_that_are_distrusted_are_not_used_again(echo, http):
+async def test_connection_pool_does_not_reuse_distrusted_connections(echo, http):
     async with asyncio.TaskGroup() as group:
         for number in range(5):
             group.create_task(body(http, echo, f"/{number}"))
@@ -140,7 +140,7 @@ async def test_connections_that_are_distrusted_are_not_used_again(echo, http):
     assert echo.served.connections == before + 1
 
 
-async def test_a_connection_in_use_is_distrusted_too(serve, http):
+async def test_connection_pool_does_not_reuse_connection_distrusted_while_in_use(serve, http):
     release = asyncio.Event()
 
     async def waits(served, reader, writer):
@@ -160,7 +160,7 @@ async def test_a_connection_in_use_is_distrusted_too(serve, http):
     assert served.connections == 2
 
 
-async def test_other_hosts_are_trusted_on(echo, serve, http):
+async def test_connection_pool_distrust_spares_other_hosts(echo, serve, http):
     other = Echo()
     served = await serve(other)
     await http.send(get(served.url, "/a"))
@@ -170,7 +170,7 @@ async def test_other_hosts_are_trusted_on(echo, serve, http):
     assert served.connections == 1
 
 
-async def test_the_session_of_a_caller_keeps_its_own_connections(echo):
+async def test_connection_pool_distrust_spares_callers_session(echo):
     async with aiohttp.ClientSession() as session:
         http = Http(Timeouts(), session=session)
         assert await body(http, echo, "/a") == "/a"
@@ -180,7 +180,7 @@ async def test_the_session_of_a_caller_keeps_its_own_connections(echo):
     assert echo.served.connections == 1
 
 
-async def test_the_pool_speaks_through_our_wire(echo):
+async def test_connection_pool_uses_wire_protocol(echo):
     """A later aiohttp that is told in another way which protocol to speak must show here."""
     async with (
         Connections() as connector,

@@ -100,7 +100,7 @@ def then_close(*parts: bytes):
 # What is fetched
 
 
-async def test_what_is_on_the_wire_and_on_the_disk(serve, http, folder, place):
+async def test_download_sends_no_secrets_and_writes_file(serve, http, folder, place):
     served = await serve(answer(200, CONTENT, Content_Type="application/pdf"))
     got = await get(http, served, place, expected_size=len(CONTENT))
     assert served.target == TARGET
@@ -118,7 +118,7 @@ async def test_what_is_on_the_wire_and_on_the_disk(serve, http, folder, place):
 
 
 @pytest.mark.parametrize("size", [0, 1, 8191, WRITE_BYTES - 1, WRITE_BYTES, WRITE_BYTES + 1, len(CONTENT)])
-async def test_sizes_around_a_chunk(serve, http, folder, size):
+async def test_download_of_sizes_around_a_chunk_is_whole(serve, http, folder, size):
     content = CONTENT[:size]
     served = await serve(answer(200, content), chunked(*filter(None, (content[:100], content[100:]))))
     for name, expected in (("a", size), ("b", None)):
@@ -128,7 +128,7 @@ async def test_sizes_around_a_chunk(serve, http, folder, size):
     assert served.connections == 1, "the connection is used again"
 
 
-async def test_until_it_is_whole_it_has_another_name(serve, http, folder, place):
+async def test_download_has_temporary_name_until_whole(serve, http, folder, place):
     half, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(served, reader, writer):
@@ -150,7 +150,7 @@ async def test_until_it_is_whole_it_has_another_name(serve, http, folder, place)
     assert place.path.read_bytes() == CONTENT
 
 
-async def test_packed_content_is_unpacked_and_not_counted(serve, http, place):
+async def test_download_unpacks_gzip_content(serve, http, place):
     packed = gzip.compress(CONTENT[:1000] * 50)
     served = await serve(answer(200, packed, Content_Encoding="gzip"))
     got = await get(http, served, place, expected_size=len(packed))
@@ -159,14 +159,14 @@ async def test_packed_content_is_unpacked_and_not_counted(serve, http, place):
 
 
 @pytest.mark.parametrize("length", [200, 255])
-async def test_a_long_name_leaves_room_for_the_temporary_one(serve, http, folder, length):
+async def test_download_of_long_file_name_works(serve, http, folder, length):
     served = await serve(answer(200, CONTENT))
     for name in ("x" * length, "ö" * (length // 2), "🙂" * (length // 4)):
         await get(http, served, Destination(folder / name))
     assert len(names(folder)) == 3
 
 
-async def test_it_comes_over_tls_and_in_pieces_of_any_size(serve, certificate, place):
+async def test_download_over_tls_in_pieces_is_whole(serve, certificate, place):
     content = os.urandom(3_000_000)
 
     async def slow(served, reader, writer):
@@ -188,7 +188,7 @@ async def test_it_comes_over_tls_and_in_pieces_of_any_size(serve, certificate, p
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 @pytest.mark.parametrize("came", [0, 1, WRITE_BYTES, 2 * WRITE_BYTES + 5, len(CONTENT) - 1])
-async def test_what_is_cut_anywhere_leaves_nothing_and_comes_again_from_the_start(  # noqa: PLR0917 - fixtures
+async def test_download_cut_anywhere_leaves_nothing_and_restarts(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, came, how
 ):
     async def cut(served, reader, writer):
@@ -237,7 +237,7 @@ async def test_what_is_cut_anywhere_leaves_nothing_and_comes_again_from_the_star
         (answer(200, gzip.compress(CONTENT[:-1]), Content_Encoding="gzip"), len(CONTENT), "came packed"),
     ],
 )
-async def test_another_number_of_bytes_than_was_told_is_no_file(  # noqa: PLR0917 - fixtures
+async def test_download_of_unexpected_size_raises_and_leaves_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, reply, expected, match
 ):
     served = await serve(reply if callable(reply) else then_close(reply))
@@ -248,12 +248,12 @@ async def test_another_number_of_bytes_than_was_told_is_no_file(  # noqa: PLR091
     assert names(folder) == []
 
 
-async def test_the_platforms_size_is_enough_where_storage_tells_none(serve, http, place):
+async def test_download_accepts_expected_size_without_content_length(serve, http, place):
     served = await serve(then_close(head("Connection: close"), CONTENT))
     assert (await get(http, served, place, expected_size=len(CONTENT))).size == len(CONTENT)
 
 
-async def test_a_length_that_cannot_be_right_is_refused_before_a_byte_of_it_is_read(serve, http, place):
+async def test_download_refuses_wrong_content_length_before_reading_body(serve, http, place):
     async def endless(served, reader, writer):
         await read_request(served, reader)
         writer.write(head("Content-Length: 1000000"))
@@ -264,7 +264,7 @@ async def test_a_length_that_cannot_be_right_is_refused_before_a_byte_of_it_is_r
         await get(http, served, place, expected_size=10)
 
 
-async def test_what_never_ends_is_stopped_at_the_size_that_was_told(serve, http, folder, place):
+async def test_download_of_endless_body_stops_at_expected_size(serve, http, folder, place):
     async def endless(served, reader, writer):
         await read_request(served, reader)
         writer.write(head("Transfer-Encoding: chunked"))
@@ -282,7 +282,7 @@ async def test_what_never_ends_is_stopped_at_the_size_that_was_told(serve, http,
 
 
 @pytest.mark.parametrize("sent", [0, 30, 300_000])
-async def test_a_stall_is_noticed_and_leaves_nothing(serve, http, folder, place, sent):
+async def test_download_stall_raises_and_leaves_nothing(serve, http, folder, place, sent):
     async def stuck(served, reader, writer):
         await read_request(served, reader)
         writer.write(answer(200, CONTENT)[:sent])
@@ -296,7 +296,7 @@ async def test_a_stall_is_noticed_and_leaves_nothing(serve, http, folder, place,
     assert names(folder) == []
 
 
-async def test_a_slow_line_is_no_stall(serve, http, place):
+async def test_download_over_slow_line_is_no_stall(serve, http, place):
     async def slow(served, reader, writer):
         await read_request(served, reader)
         writer.write(head("Content-Length: 20"))
@@ -308,7 +308,7 @@ async def test_a_slow_line_is_no_stall(serve, http, place):
     assert (await get(http, served, place, stall=0.1)).size == 20
 
 
-async def test_a_slow_disk_is_no_stall(serve, http, place, monkeypatch):
+async def test_download_to_slow_disk_is_no_stall(serve, http, place, monkeypatch):
     real = part_file._HashingFile.write
     waited = []
 
@@ -323,7 +323,7 @@ async def test_a_slow_disk_is_no_stall(serve, http, place, monkeypatch):
     assert len(waited) == 3
 
 
-async def test_a_connection_that_never_comes_is_told_apart(folder, place, monkeypatch):
+async def test_download_connect_timeout_counts_as_request_not_sent(folder, place, monkeypatch):
     async def getaddrinfo(*_, **__):
         await asyncio.Event().wait()
 
@@ -336,7 +336,7 @@ async def test_a_connection_that_never_comes_is_told_apart(folder, place, monkey
     await http.close()
 
 
-async def test_what_is_no_url_is_refused(http, folder, place):
+async def test_download_refuses_invalid_url(http, folder, place):
     for url in ("ftp://host/a", "no url", ""):
         with pytest.raises(TransportError, match=r"no http\(s\) URL") as caught:
             await get_file(http, url, place, expected_size=None, stall=1)
@@ -366,7 +366,7 @@ XML = "<?xml version='1.0'?><Error><Code>{}</Code><Message>{}</Message><RequestI
         (429, "TooMany", "x", "try again", FailureClass.THROTTLED),
     ],
 )
-async def test_a_refusal_says_why_and_what_to_do(  # noqa: PLR0917 - a table
+async def test_download_refusal_tells_reason_and_remedy(  # noqa: PLR0917 - a table
     serve, http, folder, place, status, code, words, match, kind
 ):
     served = await serve(answer(status, XML.format(code, words).encode()))
@@ -385,14 +385,14 @@ async def test_a_refusal_says_why_and_what_to_do(  # noqa: PLR0917 - a table
 
 @pytest.mark.parametrize("status", [204, 206, 401, 502])
 @pytest.mark.parametrize("body", [b"", b"<html>502 Bad Gateway</html>", b"\xff\xfe", b"x" * 200_000])
-async def test_nothing_but_a_200_is_the_file(serve, http, place, status, body):
+async def test_download_accepts_status_200_only(serve, http, place, status, body):
     served = await serve(then_close(answer(status, b"" if status == 204 else body)))
     with pytest.raises(DownloadError, match=rf"HTTP {status} \(without a reason\)"):
         await get(http, served, place)
     assert names(place.path.parent) == []
 
 
-async def test_a_refusal_that_never_ends_is_not_read_to_its_end(serve, http, folder, place):
+async def test_download_refusal_with_endless_body_is_cut(serve, http, folder, place):
     async def endless(served, reader, writer):
         await read_request(served, reader)
         writer.write(head("Content-Length: 1000000000", status=403))
@@ -407,7 +407,7 @@ async def test_a_refusal_that_never_ends_is_not_read_to_its_end(serve, http, fol
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_followed_nowhere(serve, http, place, status):
+async def test_download_does_not_follow_redirects(serve, http, place, status):
     other = await serve(answer(200, CONTENT))
     served = await serve(answer(status, Location=f"{other.url}/x"), answer(status, Location="/y"))
     for _ in range(2):
@@ -421,7 +421,7 @@ async def test_a_redirect_is_followed_nowhere(serve, http, place, status):
 # Where it goes
 
 
-async def test_what_is_there_is_replaced_only_when_that_is_wanted(serve, http, folder, place):
+async def test_download_replaces_existing_file_only_with_overwrite(serve, http, folder, place):
     served = await serve(answer(200, CONTENT))
     place.path.write_bytes(b"before")
     with pytest.raises(DownloadError, match=r"came to be .* overwrite=True") as caught:
@@ -435,7 +435,7 @@ async def test_what_is_there_is_replaced_only_when_that_is_wanted(serve, http, f
     assert names(folder) == ["result.pdf"]
 
 
-async def test_a_failed_download_leaves_what_was_there(serve, http, folder, place):
+async def test_download_failure_keeps_existing_file(serve, http, folder, place):
     place.path.write_bytes(b"before")
     served = await serve(then_close(answer(200, CONTENT)[:-1]))
     with pytest.raises(TransportError):
@@ -445,7 +445,7 @@ async def test_a_failed_download_leaves_what_was_there(serve, http, folder, plac
 
 
 @pytest.mark.parametrize("exists", [True, False])
-async def test_a_link_is_replaced_and_not_followed(serve, http, tmp_path, place, exists):
+async def test_download_replaces_symlink_and_does_not_follow_it(serve, http, tmp_path, place, exists):
     served = await serve(answer(200, CONTENT))
     secret = tmp_path / "secret"
     if exists:
@@ -462,7 +462,7 @@ async def test_a_link_is_replaced_and_not_followed(serve, http, tmp_path, place,
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, place, monkeypatch, there):
+async def test_download_does_not_write_to_symlink_of_temporary_name(folder, place, monkeypatch, there):
     monkeypatch.setattr(disk.secrets, "token_hex", lambda _: "00")
     victim = folder.parent / "victim"
     if there:
@@ -475,7 +475,7 @@ async def test_a_link_that_has_the_temporary_name_is_not_written_to(folder, plac
 
 
 @pytest.mark.parametrize("links", [True, False])
-async def test_many_at_once_to_one_name_replace_nothing(  # noqa: PLR0917 - fixtures
+async def test_download_of_many_to_one_name_numbers_them_and_replaces_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, links, monkeypatch
 ):
     if not links:
@@ -492,7 +492,7 @@ async def test_many_at_once_to_one_name_replace_nothing(  # noqa: PLR0917 - fixt
     assert names(folder) == sorted(["result.pdf", "result (3).pdf", *free])
 
 
-def test_the_next_names_keep_their_ending():
+def test_download_numbered_names_keep_extension():
     paths = numbered(Path("out") / "a.tar.gz")
     assert [next(paths).name for _ in range(3)] == ["a.tar.gz", "a.tar (2).gz", "a.tar (3).gz"]
     assert next(numbered(Path("a"))) == Path("a")
@@ -508,7 +508,7 @@ def failing(number: int):
     return fail
 
 
-async def test_a_folder_that_is_not_there_is_named_before_anything_is_sent(serve, http, folder):
+async def test_download_to_missing_folder_raises_before_sending(serve, http, folder):
     served = await serve(answer(200, CONTENT))
     (folder / "file").touch()
     for gone in ("gone", "file"):
@@ -518,7 +518,7 @@ async def test_a_folder_that_is_not_there_is_named_before_anything_is_sent(serve
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_folder_that_may_not_be_written_is_named(serve, http, folder, place):
+async def test_download_to_unwritable_folder_raises_before_sending(serve, http, folder, place):
     folder.chmod(0o500)
     served = await serve(answer(200, CONTENT))
     with pytest.raises(DownloadError, match=r"Permission denied.*may write to"):
@@ -526,7 +526,7 @@ async def test_a_folder_that_may_not_be_written_is_named(serve, http, folder, pl
     assert served.connections == 0
 
 
-async def test_a_destination_that_is_a_folder_is_named(serve, http, folder, place):
+async def test_download_to_path_that_is_a_folder_raises(serve, http, folder, place):
     place.path.mkdir()
     served = await serve(answer(200, CONTENT))
     with pytest.raises(DownloadError, match="there is a folder of that name"):
@@ -546,7 +546,7 @@ async def test_a_destination_that_is_a_folder_is_named(serve, http, folder, plac
         ("open", errno.ENAMETOOLONG, "shorter name"),
     ],
 )
-async def test_a_disk_that_refuses_leaves_nothing(  # noqa: PLR0917 - fixtures
+async def test_download_disk_error_leaves_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, monkeypatch, where, number, match
 ):
     target, name = {
@@ -572,7 +572,7 @@ async def test_a_disk_that_refuses_leaves_nothing(  # noqa: PLR0917 - fixtures
     assert names(folder) == []
 
 
-async def test_a_name_that_was_taken_for_nothing_is_given_back(serve, http, folder, place, monkeypatch):
+async def test_download_frees_reserved_name_if_rename_fails(serve, http, folder, place, monkeypatch):
     """Without hard links the name is taken first: a rename that then fails must not leave an empty file."""
     monkeypatch.setattr(os, "link", failing(errno.EPERM))
     monkeypatch.setattr(Path, "replace", failing(errno.EIO))
@@ -605,7 +605,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_a_file_that_grows_over_the_systems_limit_is_removed(serve, folder, place):
+async def test_download_over_file_size_limit_is_removed(serve, folder, place):
     served = await serve(answer(200, CONTENT))
     done = await asyncio.to_thread(
         subprocess.run,
@@ -623,7 +623,7 @@ async def test_a_file_that_grows_over_the_systems_limit_is_removed(serve, folder
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50])
-async def test_cancel_at_any_moment_leaves_nothing(serve, folder, place, turns):
+async def test_download_cancel_at_any_moment_leaves_nothing(serve, folder, place, turns):
     """Open files, sockets and tasks are looked for by a fixture of all tests."""
 
     async def slow(served, reader, writer):
@@ -657,7 +657,7 @@ def blocking(real):
 
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("where", ["write", "fsync", "open"])
-async def test_cancel_while_a_thread_is_inside_the_file(  # noqa: PLR0917 - fixtures
+async def test_download_cancel_while_thread_uses_file_leaves_nothing(  # noqa: PLR0917 - fixtures
     serve, http, folder, place, monkeypatch, where, twice
 ):
     target, name = {
@@ -683,7 +683,7 @@ async def test_cancel_while_a_thread_is_inside_the_file(  # noqa: PLR0917 - fixt
     assert all(heard), "the loop went on meanwhile"
 
 
-async def test_a_task_group_takes_the_others_down_and_keeps_what_is_whole(serve, http, folder):
+async def test_download_in_failed_task_group_keeps_whole_files_only(serve, http, folder):
     arrived = asyncio.Event()
 
     async def stuck(served, reader, writer):
@@ -709,7 +709,7 @@ async def test_a_task_group_takes_the_others_down_and_keeps_what_is_whole(serve,
 # Secrets
 
 
-async def test_no_secret_is_in_any_error_repr_or_log(serve, http, place, caplog):
+async def test_download_errors_and_logs_hide_secrets(serve, http, place, caplog):
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
     replies = [
@@ -770,7 +770,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_memory_stays_flat_over_four_times_two_hundred_megabytes(serve, folder, record_property):
+async def test_download_memory_stays_flat_over_four_times_200_megabytes(serve, folder, record_property):
     block, blocks = os.urandom(2**20), 200
 
     async def send(served, reader, writer):

@@ -61,7 +61,7 @@ async def put(http: Http, served: Served, source, **options):
     )
 
 
-async def test_what_is_on_the_wire(serve, http, path):
+async def test_upload_sends_exact_body_and_no_extra_headers(serve, http, path):
     served = await serve(answer())
     assert (await put(http, served, PathSource(path))).status == 200
     assert served.target == TARGET
@@ -92,7 +92,7 @@ def sources(path: Path):
     ]
 
 
-async def test_every_source_can_be_sent_again_and_at_once(serve, http, path):
+async def test_upload_source_can_be_sent_repeatedly_and_concurrently(serve, http, path):
     served = await serve(answer())
     handle, made = sources(path)
     for source in made:
@@ -104,7 +104,7 @@ async def test_every_source_can_be_sent_again_and_at_once(serve, http, path):
     handle.close()
 
 
-async def test_it_arrives_whole_over_tls_and_through_a_slow_reader(serve, certificate, tmp_path):
+async def test_upload_over_tls_to_slow_reader_arrives_whole(serve, certificate, tmp_path):
     content = os.urandom(6_000_000)
     path = tmp_path / "large.pdf"
     path.write_bytes(content)
@@ -129,7 +129,7 @@ async def test_it_arrives_whole_over_tls_and_through_a_slow_reader(serve, certif
 
 
 @pytest.mark.parametrize("size", [0, 1, 64 * 1024 - 1, 96 * 1024, 96 * 1024 + 1])
-async def test_sizes_around_a_chunk(serve, http, tmp_path, size):
+async def test_upload_of_sizes_around_a_chunk_arrives_whole(serve, http, tmp_path, size):
     served = await serve(answer())
     path = tmp_path / "a.bin"
     path.write_bytes(CONTENT[:size])
@@ -152,7 +152,9 @@ def unknown(*_):
 
 
 @pytest.mark.parametrize("preadv", [cold, unknown, None])
-async def test_without_reads_in_the_loop_an_executor_reads(serve, http, path, monkeypatch, preadv):
+async def test_upload_reads_in_executor_if_nonblocking_read_is_unavailable(
+    serve, http, path, monkeypatch, preadv
+):
     if preadv is None:
         monkeypatch.setattr(open_source, "_NOWAIT", 0)
     else:
@@ -164,7 +166,7 @@ async def test_without_reads_in_the_loop_an_executor_reads(serve, http, path, mo
 
 @pytest.mark.parametrize("how", ["reset", "close"])
 @pytest.mark.parametrize("boundary", range(11))
-async def test_an_upload_that_is_cut_anywhere_is_sent_again_from_the_start(serve, http, path, boundary, how):
+async def test_upload_cut_anywhere_is_resent_from_start(serve, http, path, boundary, how):
     async def cut(served, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(boundary * BOUNDARY)
@@ -186,7 +188,7 @@ async def test_an_upload_that_is_cut_anywhere_is_sent_again_from_the_start(serve
     assert "broken" in events[0].reason
 
 
-async def test_a_dead_connection_from_the_pool_is_no_second_body(serve, http, path):
+async def test_upload_over_dead_pooled_connection_sends_body_once(serve, http, path):
     async def once(served, reader, writer):
         await read_request(served, reader)
         writer.write(answer())
@@ -218,7 +220,7 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
         ((403, "AccessDenied", SIGNATURE), "ask for a new URL"),
     ],
 )
-async def test_a_refusal_says_why_and_what_to_do(serve, http, path, refusal, match):
+async def test_upload_refusal_tells_reason_and_remedy(serve, http, path, refusal, match):
     status, code, message = refusal
     served = await serve(answer(status, XML.format(code, message).encode()))
     with pytest.raises(UploadError, match=match) as caught:
@@ -231,14 +233,14 @@ async def test_a_refusal_says_why_and_what_to_do(serve, http, path, refusal, mat
 @pytest.mark.parametrize(
     "body", [b"", b"<html>502 Bad Gateway</html>", b"\xff\xfe", b"<Code></Code>", b"x" * 200_000]
 )
-async def test_a_refusal_without_a_reason(serve, http, path, body):
+async def test_upload_refusal_without_reason_says_so(serve, http, path, body):
     served = await serve(answer(502, body))
     with pytest.raises(UploadError, match=r"HTTP 502 \(without a reason\)") as caught:
         await put(http, served, PathSource(path))
     assert caught.value.code is None
 
 
-async def test_a_redirect_is_followed_nowhere(serve, http, path):
+async def test_upload_does_not_follow_redirects(serve, http, path):
     other = await serve(answer())
     served = await serve(answer(307, Location=f"{other.url}/x"))
     with pytest.raises(UploadError, match="followed nowhere") as caught:
@@ -250,7 +252,7 @@ async def test_a_redirect_is_followed_nowhere(serve, http, path):
 
 @pytest.mark.parametrize("keep_open", [True, False])
 @pytest.mark.parametrize("size", [10_000, 300_000, 2_000_000, LARGE])
-async def test_an_answer_that_comes_early_is_heard(serve, http, tmp_path, size, keep_open):
+async def test_upload_reads_early_refusal(serve, http, tmp_path, size, keep_open):
     async def refuse(served, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(
@@ -272,7 +274,7 @@ async def test_an_answer_that_comes_early_is_heard(serve, http, tmp_path, size, 
     assert heard.count(403) >= 8
 
 
-async def test_a_yes_that_comes_early_is_not_believed(serve, http, large):
+async def test_upload_does_not_believe_early_success(serve, http, large):
     async def accept(served, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(200))
@@ -343,7 +345,7 @@ async def test_trap_30_a_file_that_changes_while_it_is_sent_never_looks_whole(se
 
 
 @pytest.mark.parametrize("change", [grow, shrink, rewrite, replace])
-async def test_a_file_that_changed_before_it_is_sent_is_not_sent(serve, http, path, change):
+async def test_upload_of_file_changed_before_sending_is_not_sent(serve, http, path, change):
     served = await serve(answer())
     source = PathSource(path)
     await digest(source)
@@ -355,7 +357,7 @@ async def test_a_file_that_changed_before_it_is_sent_is_not_sent(serve, http, pa
     assert served.connections == 0
 
 
-async def test_an_empty_file_that_grows_is_not_sent(serve, http, tmp_path):
+async def test_upload_of_empty_file_that_grew_raises(serve, http, tmp_path):
     path = tmp_path / "empty.txt"
     path.touch()
     served = await serve(answer())
@@ -365,7 +367,7 @@ async def test_an_empty_file_that_grows_is_not_sent(serve, http, tmp_path):
         await put(http, served, source)
 
 
-async def test_a_file_object_that_shrinks_or_grows_or_closes_is_noticed(serve, http, path):
+async def test_upload_of_file_object_that_shrank_grew_or_closed_raises(serve, http, path):
     served = await serve(answer())
     memory = io.BytesIO(CONTENT)
     source = FileObjectSource("memory.pdf", memory)
@@ -385,7 +387,7 @@ async def test_a_file_object_that_shrinks_or_grows_or_closes_is_noticed(serve, h
         await asyncio.to_thread(source.check)
 
 
-async def test_a_disk_that_fails_is_named(serve, http, path, monkeypatch):
+async def test_upload_read_error_names_file_and_cause(serve, http, path, monkeypatch):
     def broken(*_):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -396,7 +398,7 @@ async def test_a_disk_that_fails_is_named(serve, http, path, monkeypatch):
         await put(http, served, PathSource(path))
 
 
-async def test_what_is_no_file_is_refused_before_anything_is_sent(http, tmp_path, path):
+async def test_upload_source_refuses_path_that_is_no_file(http, tmp_path, path):
     for wrong in (tmp_path / "absent.pdf", tmp_path, "a\0b"):
         with pytest.raises(UploadError, match=r"cannot be read|not a regular file") as caught:
             PathSource(wrong)
@@ -407,7 +409,7 @@ async def test_what_is_no_file_is_refused_before_anything_is_sent(http, tmp_path
         await put_file(http, "http://127.0.0.1:1/", source, content_type=None, stall=1)
 
 
-def test_a_file_object_that_cannot_be_read_twice_is_refused(path):
+def test_upload_source_refuses_unseekable_text_or_closed_file_object(path):
     reading_end, writing_end = os.pipe()
     with (
         os.fdopen(reading_end, "rb") as pipe,
@@ -423,7 +425,7 @@ def test_a_file_object_that_cannot_be_read_twice_is_refused(path):
         FileObjectSource("closed", closed)
 
 
-async def test_a_stall_is_noticed_and_leaves_nothing(serve, http, large):
+async def test_upload_stall_raises_and_leaves_nothing(serve, http, large):
     async def stuck(served, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()
@@ -436,7 +438,7 @@ async def test_a_stall_is_noticed_and_leaves_nothing(serve, http, large):
     assert caught.value.retryable
 
 
-async def test_a_server_that_never_answers_is_a_stall(serve, http, path):
+async def test_upload_without_response_is_a_stall(serve, http, path):
     async def mute(served, reader, writer):
         await read_request(served, reader)
         await reader.read()
@@ -447,7 +449,7 @@ async def test_a_server_that_never_answers_is_a_stall(serve, http, path):
     assert served.bodies == [CONTENT]
 
 
-async def test_a_slow_line_is_no_stall(serve, http, large):
+async def test_upload_over_slow_line_is_no_stall(serve, http, large):
     """The bytes lie in the kernel's buffers for longer than the stall time, and move."""
 
     async def slow(served, reader, writer):
@@ -463,7 +465,7 @@ async def test_a_slow_line_is_no_stall(serve, http, large):
     assert (await put(http, served, PathSource(large), stall=0.05)).status == 200
 
 
-async def test_waiting_for_our_own_bandwidth_is_no_stall(serve, http, path):
+async def test_upload_wait_for_own_bandwidth_limit_is_no_stall(serve, http, path):
     served = await serve(answer())
     began = asyncio.get_running_loop().time()
     await put(http, served, PathSource(path), stall=0.02, bandwidth=Bandwidth(6_000_000))
@@ -471,7 +473,7 @@ async def test_waiting_for_our_own_bandwidth_is_no_stall(serve, http, path):
     assert served.bodies == [CONTENT]
 
 
-async def test_a_connection_that_never_comes_is_told_apart(path, monkeypatch):
+async def test_upload_connect_timeout_counts_as_request_not_sent(path, monkeypatch):
     async def getaddrinfo(*_, **__):
         await asyncio.Event().wait()
 
@@ -483,7 +485,7 @@ async def test_a_connection_that_never_comes_is_told_apart(path, monkeypatch):
     await http.close()
 
 
-async def test_progress_is_told_and_a_listener_that_raises_is_not_asked_again(serve, http, path, caplog):
+async def test_upload_reports_progress_and_drops_raising_listener(serve, http, path, caplog):
     served = await serve(answer())
     seen = []
     await put(http, served, PathSource(path), on_progress=lambda sent, size: seen.append((sent, size)))
@@ -502,7 +504,7 @@ async def test_progress_is_told_and_a_listener_that_raises_is_not_asked_again(se
 
 @pytest.mark.parametrize("where", [cold, None])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50])
-async def test_cancel_at_any_moment_leaves_nothing(serve, large, turns, where, monkeypatch):
+async def test_upload_cancel_at_any_moment_leaves_nothing(serve, large, turns, where, monkeypatch):
     """The fixture that looks for open files, sockets and tasks is what fails here."""
 
     async def stuck(served, reader, writer):
@@ -523,7 +525,7 @@ async def test_cancel_at_any_moment_leaves_nothing(serve, large, turns, where, m
     await http.close()
 
 
-async def test_a_file_is_closed_only_when_no_thread_reads_from_it(path, monkeypatch):
+async def test_upload_file_is_closed_only_after_thread_has_read(path, monkeypatch):
     entered, leave = threading.Event(), threading.Event()
     real = os.pread
 
@@ -546,7 +548,7 @@ async def test_a_file_is_closed_only_when_no_thread_reads_from_it(path, monkeypa
     assert await opened.read(10, 0) == b""
 
 
-async def test_a_file_that_is_opened_after_a_cancel_is_closed(path, monkeypatch):
+async def test_upload_file_opened_after_cancel_is_closed(path, monkeypatch):
     entered, leave = threading.Event(), threading.Event()
     real = os.open
 
@@ -565,7 +567,7 @@ async def test_a_file_that_is_opened_after_a_cancel_is_closed(path, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["path", "object"])
-async def test_a_digest_stops_when_it_is_cancelled(path, kind, monkeypatch):
+async def test_upload_digest_stops_when_cancelled(path, kind, monkeypatch):
     entered, leave = threading.Event(), threading.Event()
     chunks = []
     with path.open("rb") as handle:
@@ -599,7 +601,7 @@ async def test_a_digest_stops_when_it_is_cancelled(path, kind, monkeypatch):
         ("https://h/p", set()),
     ],
 )
-def test_which_headers_a_url_was_signed_for(url, expected):
+def test_signed_headers_reads_header_names_from_url(url, expected):
     assert signed_headers(url) == expected
 
 
@@ -613,11 +615,11 @@ def test_which_headers_a_url_was_signed_for(url, expected):
         (".pdf", "application/octet-stream"),
     ],
 )
-def test_the_type_of_a_file_by_its_name(name, expected):
+def test_mime_type_follows_file_extension(name, expected):
     assert mime_type(name) == expected
 
 
-def test_a_source_shows_its_name_and_size_not_its_content(path):
+def test_upload_source_repr_shows_size(path):
     handle, made = sources(path)
     handle.close()
     for source in made:

@@ -27,7 +27,7 @@ async def fine(_):
     return "stored"
 
 
-def test_a_host_that_never_answered_anybody_is_given_up_by_its_one_request():
+def test_storage_host_that_never_answered_fails_its_request_alone():
     async def main():
         hosts = Hosts(POLICY, 4, lambda _: None)
         with pytest.raises(TransportError) as caught:
@@ -39,7 +39,7 @@ def test_a_host_that_never_answered_anybody_is_given_up_by_its_one_request():
     run_virtual(main())
 
 
-def test_a_host_that_has_answered_is_waited_for_as_long_as_an_outage():
+def test_storage_host_that_has_answered_is_waited_for_during_outage():
     async def main():
         hosts = Hosts(POLICY, 4, lambda _: None)
         usual = hosts.at("https://usual.example/a")
@@ -53,7 +53,7 @@ def test_a_host_that_has_answered_is_waited_for_as_long_as_an_outage():
     run_virtual(main())
 
 
-def test_no_more_hosts_are_told_apart_than_there_is_room_for():
+def test_storage_hosts_told_apart_are_bounded():
     async def main():
         hosts = Hosts(POLICY, 4, lambda _: None)
         first = hosts.at("https://0.example/a")
@@ -66,7 +66,7 @@ def test_no_more_hosts_are_told_apart_than_there_is_room_for():
     run_virtual(main())
 
 
-def test_a_host_to_which_no_connection_comes_to_be_is_given_up_by_its_reach_whatever_an_outage_may_last():
+def test_retrier_gives_up_unreachable_host_after_reach_despite_long_outage():
     async def main():
         gate = RequestLimiter(4)
         breaker = CircuitBreaker("operator.opus.com", gate, POLICY)

@@ -50,7 +50,7 @@ async def fails(http: Http, request: Request, match: str) -> TransportError:
     return error
 
 
-async def test_the_url_is_byte_identical_and_the_headers_are_ours(serve, http):
+async def test_http_sends_url_unchanged_and_own_headers(serve, http):
     served = await serve(answer(200, b'{"a": 1}', X_Request_Id="r1"))
     response = await http.send(get(served.url + PATH))
     assert served.target == PATH
@@ -62,7 +62,7 @@ async def test_the_url_is_byte_identical_and_the_headers_are_ours(serve, http):
     assert 0 < response.seconds < 0.15
 
 
-async def test_connections_are_kept_and_cookies_are_not(serve, http):
+async def test_http_reuses_connection_and_drops_cookies(serve, http):
     served = await serve(answer(200, b"x", Set_Cookie="a=1"))
     for _ in range(3):
         await http.send(post(served.url + "/start", b"body"))
@@ -71,7 +71,7 @@ async def test_connections_are_kept_and_cookies_are_not(serve, http):
     assert b"Cookie" not in b"".join(served.heads)
 
 
-async def test_a_large_body_goes_out_whole_and_is_not_chunked(serve, http):
+async def test_http_sends_large_body_whole_and_unchunked(serve, http):
     served = await serve(answer())
     body = bytes(range(256)) * 10_000
     assert (await http.send(post(served.url, body))).status == 200
@@ -80,17 +80,17 @@ async def test_a_large_body_goes_out_whole_and_is_not_chunked(serve, http):
 
 
 @pytest.mark.parametrize("status", [204, 400, 429, 503])
-async def test_any_status_is_an_answer(serve, http, status):
+async def test_http_returns_response_of_any_status(serve, http, status):
     served = await serve(answer(status, b"" if status == 204 else b"why"))
     assert (await http.send(get(served.url))).status == status
 
 
-async def test_a_head_has_no_body(serve, http):
+async def test_http_head_response_has_no_body(serve, http):
     served = await serve(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
     assert (await http.send(Request("look", "HEAD", served.url, {}))).body == b""
 
 
-async def test_a_chunked_and_compressed_answer_is_read_whole(serve, http):
+async def test_http_reads_chunked_and_compressed_response(serve, http):
     body = b"x" * 300_000
     packed = gzip.compress(body)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -98,7 +98,7 @@ async def test_a_chunked_and_compressed_answer_is_read_whole(serve, http):
     assert (await http.send(get(served.url))).body == body
 
 
-async def test_a_gzip_bomb_is_not_unpacked(serve):
+async def test_http_does_not_unpack_gzip_bomb(serve):
     squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(squeezer.compress(bytes(2**20)) for _ in range(200)) + squeezer.flush()
     served = await serve(answer(200, bomb, Content_Encoding="gzip"))
@@ -108,7 +108,7 @@ async def test_a_gzip_bomb_is_not_unpacked(serve):
     await http.close()
 
 
-async def test_an_answer_as_large_as_the_cap_is_read_and_one_byte_more_is_not(serve):
+async def test_http_reads_response_up_to_size_cap_only(serve):
     http = Http(Timeouts(), max_answer_bytes=1000)
     served = await serve(answer(200, b"x" * 1000), answer(200, b"x" * 1001))
     assert len((await http.send(get(served.url))).body) == 1000
@@ -145,7 +145,7 @@ async def silence(served, reader, writer):
     ],
     ids=["closed", "reset", "silent", "cut", "garbage", "huge header", "bad gzip", "bad chunk"],
 )
-async def test_when_no_complete_answer_comes_the_request_may_have_been_seen(serve, http, reply, match):
+async def test_http_incomplete_response_counts_as_request_sent(serve, http, reply, match):
     served = await serve(reply)
     error = await fails(http, post(served.url + PATH), match)
     assert (error.request_sent, error.retryable) == (True, True)
@@ -156,13 +156,13 @@ async def half_an_answer(served, reader, writer):
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
 
 
-async def test_an_answer_that_is_cut_short_is_no_answer(serve, http):
+async def test_http_response_cut_short_raises(serve, http):
     served = await serve(half_an_answer)
     error = await fails(http, post(served.url), "cut short")
     assert error.request_sent
 
 
-async def test_a_refused_connection_proves_that_nothing_was_sent(http):
+async def test_http_refused_connection_counts_as_request_not_sent(http):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         error = await fails(http, post(f"http://127.0.0.1:{taken.getsockname()[1]}{PATH}"), "no connection")
@@ -170,7 +170,7 @@ async def test_a_refused_connection_proves_that_nothing_was_sent(http):
     assert "ECONNREFUSED" in str(error)
 
 
-async def test_a_name_that_is_none_proves_that_nothing_was_sent(http, monkeypatch):
+async def test_http_unresolvable_host_counts_as_request_not_sent(http, monkeypatch):
     async def getaddrinfo(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -180,7 +180,7 @@ async def test_a_name_that_is_none_proves_that_nothing_was_sent(http, monkeypatc
 
 
 @pytest.mark.parametrize("connect", [0.05, 10])
-async def test_a_connection_that_never_comes_proves_that_nothing_was_sent(monkeypatch, connect):
+async def test_http_connect_timeout_counts_as_request_not_sent(monkeypatch, connect):
     async def getaddrinfo(*_, **__):
         await asyncio.Event().wait()
 
@@ -191,7 +191,7 @@ async def test_a_connection_that_never_comes_proves_that_nothing_was_sent(monkey
     await http.close()
 
 
-async def test_too_many_open_files_says_so(http, monkeypatch):
+async def test_http_too_many_open_files_hints_at_ulimit(http, monkeypatch):
     def no_socket(*_, **__):
         raise OSError(24, "Too many open files")
 
@@ -210,14 +210,14 @@ async def test_too_many_open_files_says_so(http, monkeypatch):
         Request("look", "GET", "http://127.0.0.1:9/", {"x": "a\r\nb: c"}),
     ],
 )
-async def test_what_cannot_be_sent_is_not_worth_a_retry(serve, http, request_):
+async def test_http_unsendable_request_is_not_retryable(serve, http, request_):
     served = await serve(answer())
     request_ = Request("look", "GET", request_.url.replace(":9/", f":{served.port}/"), request_.headers)
     error = await fails(http, request_, "no http|does not allow")
     assert (error.request_sent, error.retryable) == (False, False)
 
 
-async def test_a_certificate_that_is_not_trusted_is_not_worth_a_retry(serve, http, certificate):
+async def test_http_untrusted_certificate_is_not_retryable(serve, http, certificate):
     served = await serve(answer(), ssl=certificate)
     error = await fails(
         http, get(f"https://127.0.0.1:{served.port}{PATH}"), "certificate of 127.0.0.1 is not"
@@ -227,7 +227,7 @@ async def test_a_certificate_that_is_not_trusted_is_not_worth_a_retry(serve, htt
     assert served.heads == []
 
 
-async def test_a_server_that_speaks_no_tls_has_not_seen_the_request(serve, http):
+async def test_http_server_without_tls_counts_as_request_not_sent(serve, http):
     async def plain(served, reader, writer):
         writer.write(b"HTTP/1.1 400 no\r\n\r\n")
         await writer.drain()
@@ -241,7 +241,7 @@ async def test_a_server_that_speaks_no_tls_has_not_seen_the_request(serve, http)
     ("method", "status"),
     [("GET", 301), ("GET", 302), ("HEAD", 303), ("GET", 307), ("POST", 307), ("POST", 308), ("PUT", 308)],
 )
-async def test_a_redirect_inside_the_origin_is_followed_with_method_and_body(serve, http, method, status):
+async def test_http_follows_redirect_inside_origin_with_method_and_body(serve, http, method, status):
     served = await serve(answer(status, Location="/b%28?" + SIGNATURE), answer(200))
     body = None if method in {"GET", "HEAD"} else b"body"
     response = await http.send(Request("x", method, served.url + "/a", HEADERS, body))
@@ -255,7 +255,7 @@ async def test_a_redirect_inside_the_origin_is_followed_with_method_and_body(ser
 @pytest.mark.parametrize(
     "location", ["http://localhost:{port}/x", "https://127.0.0.1:{port}/", "//other.example/"]
 )
-async def test_no_header_goes_to_another_origin(serve, http, location):
+async def test_http_sends_nothing_to_other_origin_on_redirect(serve, http, location):
     other = await serve(answer())
     served = await serve(answer(307, Location=location.format(port=other.port) + "?" + SIGNATURE))
     error = await fails(
@@ -274,25 +274,25 @@ async def test_no_header_goes_to_another_origin(serve, http, location):
         (answer(307, Location="http://user:secret@127.0.0.1/"), "where nothing is sent"),
     ],
 )
-async def test_a_redirect_that_cannot_be_followed_is_refused(serve, http, reply, match):
+async def test_http_refuses_redirect_that_cannot_be_followed(serve, http, reply, match):
     served = await serve(reply)
     error = await fails(http, post(served.url + "/again"), match)
     assert error.retryable is False
     assert "secret" not in str(error)
 
 
-async def test_a_redirect_without_a_place_is_an_answer(serve, http):
+async def test_http_returns_304_without_location(serve, http):
     served = await serve(answer(304))
     assert (await http.send(get(served.url))).status == 304
 
 
-async def test_a_place_with_odd_characters_cannot_break_the_request_line(serve, http):
+async def test_http_escapes_odd_characters_of_redirect_location(serve, http):
     served = await serve(answer(307, Location="/b c\u00e4"), answer(200))
     await http.send(get(served.url))
     assert served.target == "/b%20c%C3%A4"
 
 
-async def test_the_hops_share_one_clock(serve, http):
+async def test_http_redirect_hops_share_one_timeout(serve, http):
     async def slow_redirect(served, reader, writer):
         await read_request(served, reader)
         await asyncio.sleep(0.08)
@@ -304,7 +304,7 @@ async def test_the_hops_share_one_clock(serve, http):
     assert asyncio.get_running_loop().time() - began < 0.3
 
 
-async def test_a_timeout_of_its_own_and_none_is_rounded_up(serve, monkeypatch):
+async def test_http_timeout_of_one_request_is_used_and_not_rounded_up(serve, monkeypatch):
     read = asyncio.Event()
 
     async def noted(served, reader, writer):
@@ -334,7 +334,7 @@ async def test_a_timeout_of_its_own_and_none_is_rounded_up(serve, monkeypatch):
     await http.close()
 
 
-async def test_the_clock_starts_when_the_slot_is_ours(serve):
+async def test_http_timeout_starts_when_limiter_grants_slot(serve):
     async def slow(served, reader, writer):
         for _ in range(6):
             await read_request(served, reader)
@@ -355,7 +355,7 @@ async def test_the_clock_starts_when_the_slot_is_ours(serve):
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_cancel_at_any_moment_passes_through_and_leaves_nothing(serve, turns):
+async def test_http_cancel_at_any_moment_leaves_nothing(serve, turns):
     served = await serve(silence)
     http = Http(Timeouts())
     sending = asyncio.create_task(http.send(post(served.url, bytes(2_000_000))))
@@ -367,7 +367,7 @@ async def test_cancel_at_any_moment_passes_through_and_leaves_nothing(serve, tur
     await http.close()
 
 
-async def test_a_server_that_stops_reading_does_not_keep_the_socket(serve, http):
+async def test_http_frees_socket_of_server_that_stops_reading(serve, http):
     """The fixture that looks for open sockets is what fails here."""
 
     async def stuck(served, reader, writer):
@@ -378,7 +378,7 @@ async def test_a_server_that_stops_reading_does_not_keep_the_socket(serve, http)
     await fails(http, post(served.url, bytes(20_000_000)), "no complete answer")
 
 
-async def test_it_is_made_without_a_loop_closed_twice_and_then_says_so():
+async def test_http_can_be_made_without_loop_and_raises_after_close():
     http = await asyncio.to_thread(Http, Timeouts())
     await http.close()
     await http.close()
@@ -387,7 +387,7 @@ async def test_it_is_made_without_a_loop_closed_twice_and_then_says_so():
     assert (caught.value.request_sent, caught.value.retryable) == (False, False)
 
 
-async def test_a_callers_session_is_used_as_it_is_and_never_closed(serve):
+async def test_http_uses_callers_session_and_never_closes_it(serve):
     served = await serve(answer(500, b"x"))
     async with aiohttp.ClientSession(raise_for_status=True, headers={"User-Agent": "mine"}) as session:
         http = Http(Timeouts(), session=session)
@@ -400,7 +400,7 @@ async def test_a_callers_session_is_used_as_it_is_and_never_closed(serve):
     assert (error.request_sent, error.retryable) == (False, False)
 
 
-async def test_the_proxy_of_the_environment_is_used_and_read_once(serve, monkeypatch):
+async def test_proxy_of_environment_is_used_and_read_once(serve, monkeypatch):
     proxy = await serve(answer(200, b"from the proxy"))
     monkeypatch.setenv("http_proxy", f"http://user:pass@127.0.0.1:{proxy.port}")
     direct = await serve(answer(200, b"direct"))
@@ -415,7 +415,7 @@ async def test_the_proxy_of_the_environment_is_used_and_read_once(serve, monkeyp
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(407, False), (502, True)])
-async def test_a_proxy_that_refuses_the_tunnel(serve, monkeypatch, status, retryable):
+async def test_proxy_that_refuses_tunnel_counts_as_request_not_sent(serve, monkeypatch, status, retryable):
     proxy = await serve(answer(status))
     monkeypatch.setenv("https_proxy", f"http://user:secret@127.0.0.1:{proxy.port}")
     http = Http(Timeouts())
@@ -426,7 +426,7 @@ async def test_a_proxy_that_refuses_the_tunnel(serve, monkeypatch, status, retry
     await http.close()
 
 
-async def test_a_proxy_that_is_not_there(monkeypatch):
+async def test_proxy_that_is_unreachable_is_retryable(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     http = Http(Timeouts())
     error = await fails(http, get("http://api.example/"), "proxy cannot be reached")
@@ -434,7 +434,7 @@ async def test_a_proxy_that_is_not_there(monkeypatch):
     await http.close()
 
 
-async def test_a_proxy_of_another_kind_is_a_mistake_in_the_settings(monkeypatch):
+async def test_proxy_of_unsupported_kind_raises_configuration_error(monkeypatch):
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
     http = Http(Timeouts())
     with pytest.raises(ConfigurationError, match="socks5 proxy"):
@@ -455,7 +455,7 @@ async def test_a_proxy_of_another_kind_is_a_mistake_in_the_settings(monkeypatch)
         ("https://10.0.0.1/", "http://proxy:1"),
     ],
 )
-def test_which_proxy_leads_where(url, expected):
+def test_proxy_is_chosen_by_scheme_and_bypass(url, expected):
     proxies = Proxies(
         {"https": "http://proxy:1", "http": "proxy:2"}, bypass=lambda host: host == "direct.example"
     )
@@ -463,7 +463,7 @@ def test_which_proxy_leads_where(url, expected):
         assert proxies.for_url(URL(url)) == expected
 
 
-def test_proxies_are_remembered_for_a_bounded_number_of_hosts():
+def test_proxy_cache_is_bounded():
     proxies = Proxies({"https": "http://proxy:1"}, bypass=lambda _: False)
     for number in range(3000):
         proxies.for_url(URL(f"https://{number}.example"))
@@ -479,17 +479,17 @@ def test_proxies_are_remembered_for_a_bounded_number_of_hosts():
         ("/p?x", "/p"),
     ],
 )
-def test_what_of_a_url_may_be_shown(url, shown):
+def test_without_query_strips_query_fragment_and_credentials(url, shown):
     assert without_query(url) == shown
 
 
-def test_nothing_secret_is_in_a_repr():
+def test_http_request_repr_hides_secrets():
     request = Request("put", "PUT", "https://h/?" + SIGNATURE, HEADERS, b"body")
     assert SIGNATURE not in repr(request)
     assert KEY not in repr(request)
 
 
-def test_the_timeouts_in_use_are_remembered_but_not_without_end():
+def test_http_timeout_cache_is_bounded():
     http = Http(Timeouts())
     assert http._clock(5) is http._clock(5)
     for number in range(1, 200):
@@ -499,9 +499,7 @@ def test_the_timeouts_in_use_are_remembered_but_not_without_end():
 
 
 @pytest.mark.parametrize("surprise", [ValueError("x"), RuntimeError("x")])
-async def test_what_goes_wrong_after_the_request_left_is_no_proof_that_it_did_not(
-    serve, http, monkeypatch, surprise
-):
+async def test_http_unexpected_error_after_sending_counts_as_request_sent(serve, http, monkeypatch, surprise):
     async def read(*_):
         raise surprise
 
@@ -511,7 +509,7 @@ async def test_what_goes_wrong_after_the_request_left_is_no_proof_that_it_did_no
     assert (error.request_sent, len(served.bodies)) == (True, 1)
 
 
-async def test_a_callers_session_that_was_closed_sends_nothing(serve):
+async def test_http_closed_session_of_caller_sends_nothing(serve):
     served = await serve(answer())
     session = aiohttp.ClientSession()
     http = Http(Timeouts(), session=session)

@@ -45,7 +45,7 @@ visits = st.lists(
     start_rate=st.none() | st.floats(2, 50),
     storm=st.floats(0, 1.9),
 )
-def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
+def test_request_limiter_loses_no_slot_token_or_waiter_on_cancel(
     *, plan, slots, rate, poll_rate, start_rate, storm
 ):
     granted: list[tuple[float, Priority, str]] = []
@@ -96,7 +96,7 @@ def test_no_slot_no_token_and_no_wake_up_is_lost_whoever_is_cancelled_whenever(
                 assert count <= 1 + max(1.0, limit * 0.05) + limit * (times[-1] - first) + 1e-6
 
 
-def test_a_lane_is_served_in_the_order_of_arrival():
+def test_request_limiter_serves_one_priority_in_order_of_arrival():
     async def main():
         gate = RequestLimiter(1)
         order = []
@@ -115,7 +115,7 @@ def test_a_lane_is_served_in_the_order_of_arrival():
     run_virtual(main())
 
 
-def test_work_goes_first_and_polls_get_every_fourth_turn():
+def test_request_limiter_prefers_work_and_gives_polls_every_fourth_turn():
     async def main():
         gate = RequestLimiter(1)
         order = []
@@ -134,7 +134,7 @@ def test_work_goes_first_and_polls_get_every_fourth_turn():
     run_virtual(main())
 
 
-def test_operation_with_a_rate_of_its_own_holds_up_nobody_else_and_keeps_its_place():
+def test_request_limiter_operation_limit_delays_no_other_operation():
     async def main():
         gate = RequestLimiter(
             1, operation_limits=[OperationLimit(operations=frozenset({"run", "resume"}), rate=1.0)]
@@ -156,7 +156,7 @@ def test_operation_with_a_rate_of_its_own_holds_up_nobody_else_and_keeps_its_pla
     run_virtual(main())
 
 
-def test_polls_without_a_token_do_not_hold_up_work():
+def test_request_limiter_polls_without_token_do_not_delay_work():
     async def main():
         gate = RequestLimiter(4, poll_rate=0.1)
         async with gate.slot(POLL):
@@ -178,7 +178,7 @@ async def _pass(gate: RequestLimiter, lane: Priority = WORK) -> float:
         return clock()
 
 
-def test_ten_thousand_waiters_and_half_of_them_give_up():
+def test_request_limiter_handles_ten_thousand_waiters_half_cancelled():
     async def main():
         gate = RequestLimiter(64)
         async with asyncio.TaskGroup() as group:
@@ -205,7 +205,7 @@ def test_ten_thousand_waiters_and_half_of_them_give_up():
 
 
 @pytest.mark.parametrize("lane", Priority)
-def test_a_turn_that_was_granted_in_the_moment_of_the_cancel_goes_to_the_next(lane):
+def test_request_limiter_passes_slot_on_if_granted_waiter_is_cancelled(lane):
     async def main():
         gate = RequestLimiter(1, rate=1, poll_rate=1)
         holder = gate.slot(WORK)
@@ -224,7 +224,7 @@ def test_a_turn_that_was_granted_in_the_moment_of_the_cancel_goes_to_the_next(la
     run_virtual(main())
 
 
-def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
+def test_request_limiter_gives_no_slot_to_task_just_cancelled():
     async def main():
         gate = RequestLimiter(1)
         holder = gate.slot()
@@ -240,7 +240,7 @@ def test_a_turn_is_not_given_to_a_task_that_was_cancelled_a_moment_ago():
     run_virtual(main())
 
 
-def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
+def test_request_limiter_pause_can_be_extended_without_a_rate():
     async def main():
         gate = RequestLimiter(2)
         began = clock()
@@ -253,7 +253,7 @@ def test_a_pause_ends_the_wait_of_an_unlimited_gate_too():
     run_virtual(main())
 
 
-def test_a_storm_counts_once_however_many_report_it():
+def test_request_limiter_counts_concurrent_429s_as_one_storm():
     async def main():
         gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
@@ -277,7 +277,7 @@ def test_a_storm_counts_once_however_many_report_it():
     run_virtual(main())
 
 
-def test_after_a_pause_the_waiting_leave_one_by_one():
+def test_request_limiter_releases_waiters_one_by_one_after_pause():
     async def main():
         gate = RequestLimiter(100, random=lambda: 0.0)
         for _ in range(200):
@@ -294,7 +294,7 @@ def test_after_a_pause_the_waiting_leave_one_by_one():
     run_virtual(main())
 
 
-def test_the_pause_is_a_little_longer_than_asked_and_never_shorter():
+def test_request_limiter_pause_is_slightly_longer_than_asked():
     async def main():
         for share in (0.0, 0.5, 0.999):
             gate = RequestLimiter(1, random=lambda share=share: share)
@@ -306,7 +306,7 @@ def test_the_pause_is_a_little_longer_than_asked_and_never_shorter():
     run_virtual(main())
 
 
-def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
+def test_request_limiter_pauses_without_retry_after_double_up_to_cap():
     async def main():
         gate = RequestLimiter(4, random=lambda: 0.0)
         seen = []
@@ -318,7 +318,7 @@ def test_pauses_without_a_word_from_the_server_grow_up_to_a_cap():
     run_virtual(main())
 
 
-def test_it_knows_for_how_long_there_was_nothing_but_throttling():
+def test_request_limiter_measures_time_of_nothing_but_throttling():
     async def main():
         gate = RequestLimiter(4)
         assert gate.throttling.lasted == 0
@@ -336,7 +336,7 @@ def test_it_knows_for_how_long_there_was_nothing_but_throttling():
     run_virtual(main())
 
 
-def test_the_rate_lifts_off_again_after_a_long_calm():
+def test_request_limiter_rate_is_lifted_after_long_calm():
     async def main():
         gate = RequestLimiter(10)
         gate.throttling.record_throttling(1)
@@ -352,7 +352,7 @@ def test_the_rate_lifts_off_again_after_a_long_calm():
     run_virtual(main())
 
 
-def test_closing_leaves_no_timer_and_tells_who_waits():
+def test_request_limiter_close_leaves_no_timer_and_raises_in_waiters():
     async def main():
         gate = RequestLimiter(1, rate=1)
         await _pass(gate)
@@ -372,14 +372,14 @@ def test_closing_leaves_no_timer_and_tells_who_waits():
     run_virtual(main())
 
 
-def test_it_can_be_made_before_a_loop_runs_and_takes_another_clock():
+def test_request_limiter_can_be_made_without_loop_and_with_other_clock():
     now = [5.0]
     gate = RequestLimiter(2, rate=1, time=lambda: now[0])
     run_virtual(_pass(gate))
     assert gate.now() == 5.0
 
 
-def test_bandwidth_is_shared_first_come_first_served():
+def test_bandwidth_is_shared_in_order_and_refunded_on_cancel():
     async def main():
         bandwidth = Bandwidth(1_000_000)
         began = clock()

@@ -32,12 +32,12 @@ def plainly(listener):
     return listen
 
 
-def test_without_listeners_it_is_not_active():
+def test_dispatcher_without_listeners_is_not_active():
     assert not Dispatcher().active
     assert Dispatcher([print]).active
 
 
-async def test_plain_functions_are_told_at_once():
+async def test_dispatcher_calls_plain_listeners_at_once():
     heard = []
     notifier = Dispatcher([heard.append, heard.append])
     told = event()
@@ -57,7 +57,7 @@ class Recorder:
         self.heard.append(event.attempt)
 
 
-async def test_coroutine_functions_are_told_in_order_and_to_the_end():
+async def test_dispatcher_delivers_all_events_to_coroutine_listeners_in_order():
     recorder = Recorder()
     heard = []
 
@@ -74,7 +74,7 @@ async def test_coroutine_functions_are_told_in_order_and_to_the_end():
     assert sorted(heard) == sorted([*range(100), *range(100)])
 
 
-async def test_its_task_ends_when_there_is_nothing_to_tell():
+async def test_dispatcher_task_ends_when_queue_is_empty():
     recorder = Recorder()
     notifier = Dispatcher([recorder])
     for number in range(3):
@@ -87,7 +87,7 @@ async def test_its_task_ends_when_there_is_nothing_to_tell():
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
-async def test_a_listener_that_raises_is_named_once_and_told_on(caplog, error):
+async def test_dispatcher_logs_raising_listener_once_and_keeps_calling_it(caplog, error):
     heard = []
 
     def bad(event):
@@ -109,7 +109,7 @@ async def test_a_listener_that_raises_is_named_once_and_told_on(caplog, error):
     assert len(caplog.records) == 6
 
 
-def test_a_listener_that_hangs_delays_neither_the_others_nor_the_end():
+def test_dispatcher_hanging_listener_delays_neither_others_nor_close():
     async def main():
         heard = []
 
@@ -130,7 +130,7 @@ def test_a_listener_that_hangs_delays_neither_the_others_nor_the_end():
     run_virtual(main())
 
 
-def test_an_overflow_is_dropped_and_counted(caplog):
+def test_dispatcher_drops_and_counts_overflow(caplog):
     async def main():
         async def slow(_):
             await asyncio.sleep(0.001)
@@ -150,7 +150,7 @@ def test_an_overflow_is_dropped_and_counted(caplog):
     assert sum("40 events were dropped in all" in message for message in messages) == 2
 
 
-async def test_closing_can_be_cancelled_and_leaves_nothing():
+async def test_dispatcher_close_can_be_cancelled():
     async def hang(_):
         await asyncio.Event().wait()
 
@@ -164,7 +164,7 @@ async def test_closing_can_be_cancelled_and_leaves_nothing():
         await closing
 
 
-async def test_a_listener_may_close_it():
+async def test_dispatcher_can_be_closed_by_its_listener():
     closed = asyncio.Event()
 
     async def close(_):

@@ -74,7 +74,7 @@ def with_code(code: int) -> sqlite3.OperationalError:
         (ValueError("x"), None),
     ],
 )
-def test_a_shortage_is_known_in_every_shape_it_comes_in(error, what):
+def test_shortage_is_recognised_in_every_kind_of_error(error, what):
     assert out_of(error) == what
     caused = ValueError("ours")
     caused.__cause__ = error
@@ -82,7 +82,7 @@ def test_a_shortage_is_known_in_every_shape_it_comes_in(error, what):
 
 
 @pytest.mark.parametrize("error", [connector_error(errno.EMFILE), connector_error(errno.ENOMEM), NO_THREAD])
-def test_a_request_that_met_a_shortage_left_nothing_and_may_follow_anything(error):
+def test_shortage_error_counts_as_request_not_sent_and_retryable(error):
     failure = to_transport_error(error, method="POST", url="http://h/job/execute?x=secret")
     assert (failure.request_sent, failure.retryable, failure.obstacle) == (False, True, Obstacle.SHORTAGE)
     assert failure.shortage
@@ -90,7 +90,7 @@ def test_a_request_that_met_a_shortage_left_nothing_and_may_follow_anything(erro
     assert "secret" not in str(failure)
 
 
-async def test_a_request_waits_for_an_open_file_and_uses_up_no_attempt(serve_ok):
+async def test_shortage_of_open_files_is_waited_out_without_using_attempts(serve_ok):
     http = Http(Timeouts())
     waits, begun = [], []
     try:
@@ -131,7 +131,7 @@ async def serve_ok():
     await server.wait_closed()
 
 
-async def test_a_shortage_that_lasts_is_given_up_as_what_it_is():
+async def test_shortage_that_lasts_is_raised_after_max_elapsed():
     met = TransportError("none left", request_sent=False, obstacle=Obstacle.SHORTAGE)
     met.shortage = "open files"
     slept = []
@@ -148,7 +148,7 @@ async def test_a_shortage_that_lasts_is_given_up_as_what_it_is():
     assert 10 <= sum(slept) <= 12
 
 
-async def test_a_file_that_cannot_be_opened_for_want_of_files_is_no_bad_file(tmp_path):
+async def test_shortage_of_open_files_is_not_taken_for_a_bad_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a")
     source = PathSource(path)
@@ -164,7 +164,7 @@ async def test_a_file_that_cannot_be_opened_for_want_of_files_is_no_bad_file(tmp
     assert len(await digest(source)) == 64
 
 
-async def test_what_is_tried_patiently_ends_with_what_it_met():
+async def test_shortage_patiently_retries_shortages_only():
     tried = []
 
     async def attempt():
@@ -187,7 +187,7 @@ async def test_what_is_tried_patiently_ends_with_what_it_met():
     assert tried.count(2) == 1
 
 
-async def test_what_an_executor_does_after_all_without_a_new_thread_is_undone(monkeypatch):
+async def test_to_thread_undoes_work_done_after_thread_could_not_start(monkeypatch):
     loop, later, undone = asyncio.get_running_loop(), [], []
 
     def without_threads(_, function):
@@ -212,7 +212,7 @@ async def test_what_an_executor_does_after_all_without_a_new_thread_is_undone(mo
         (42, 10, (2, 1)),
     ],
 )
-def test_what_is_done_at_once_fits_into_the_open_files(soft, open_now, at_once):
+def test_open_files_limit_bounds_concurrency(soft, open_now, at_once):
     limits, told = open_files.fitted(Limits(), soft=soft, open_now=open_now)
     assert (limits.api_concurrency, limits.upload_concurrency) == at_once
     assert (told is None) is (at_once == (64, 32))
@@ -220,17 +220,17 @@ def test_what_is_done_at_once_fits_into_the_open_files(soft, open_now, at_once):
     assert soft is None or at_once[0] + 2 * at_once[1] + open_now + open_files.RESERVE <= soft
 
 
-def test_too_few_open_files_for_anything_are_refused_before_anything_is_sent():
+def test_open_files_limit_too_low_raises_configuration_error():
     with pytest.raises(ConfigurationError, match=r"42 are needed.*ulimit -n"):
         open_files.fitted(Limits(), soft=41, open_now=10)
 
 
-def test_limits_that_are_lower_already_are_left_alone():
+def test_open_files_limit_leaves_lower_concurrency_unchanged():
     asked = Limits(api_concurrency=1, upload_concurrency=1)
     assert open_files.fitted(asked, soft=64, open_now=10) == (asked, None)
 
 
-def test_a_program_raises_its_own_limit_and_lowers_none():
+def test_open_files_raise_to_raises_limit_and_never_lowers_it():
     soft, hard = soft_and_hard
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 200), hard))

@@ -13,7 +13,7 @@ gaps = st.lists(st.floats(0, 3), min_size=1, max_size=200)
 
 
 @given(rates, gaps)
-def test_a_bucket_never_gives_more_than_burst_and_rate_over_any_stretch(rate, steps):
+def test_token_bucket_never_exceeds_burst_and_rate(rate, steps):
     bucket = TokenBucket(rate)
     burst = max(1.0, rate * 0.05)
     now, taken = 0.0, []
@@ -27,7 +27,7 @@ def test_a_bucket_never_gives_more_than_burst_and_rate_over_any_stretch(rate, st
 
 
 @given(rates, gaps)
-def test_a_token_is_there_exactly_when_wait_said_it_would_be(rate, steps):
+def test_token_bucket_wait_is_exact(rate, steps):
     bucket = TokenBucket(rate)
     now = 0.0
     for step in steps:
@@ -41,7 +41,7 @@ def test_a_token_is_there_exactly_when_wait_said_it_would_be(rate, steps):
         assert bucket.take(now)
 
 
-def test_nothing_comes_into_a_bucket_that_is_held():
+def test_token_bucket_on_hold_gives_no_token():
     bucket = TokenBucket(10)
     bucket.hold(5.0)
     assert not bucket.take(4.9)
@@ -49,7 +49,7 @@ def test_nothing_comes_into_a_bucket_that_is_held():
     assert bucket.take(5.1001)
 
 
-def test_what_is_given_back_can_be_taken_again_and_does_not_pile_up():
+def test_token_bucket_takes_back_token_without_exceeding_burst():
     bucket = TokenBucket(1)
     assert bucket.take(0)
     bucket.give_back()
@@ -59,14 +59,14 @@ def test_what_is_given_back_can_be_taken_again_and_does_not_pile_up():
 
 
 @given(st.floats(1, 1e9), st.lists(st.integers(1, 100_000), min_size=1, max_size=50))
-def test_reservations_queue_behind_each_other(rate, sizes):
+def test_token_bucket_reservations_queue_behind_each_other(rate, sizes):
     bucket = TokenBucket(rate)
     waits = [bucket.reserve(0.0, size) for size in sizes]
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(max(0.0, (sum(sizes) - max(1.0, rate * 0.05)) / rate))
 
 
-def test_a_meter_says_nothing_before_the_first_event_and_remembers_the_busiest_second_for_a_while():
+def test_rate_meter_reports_recent_peak_and_forgets_it():
     meter = RateMeter()
     assert meter.peak(5) == 0
     for number in range(1000):
@@ -80,7 +80,7 @@ def test_a_meter_says_nothing_before_the_first_event_and_remembers_the_busiest_s
     st.floats(0.1, 1000) | st.none(),
     st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.booleans(), st.floats(0, 500)), max_size=100),
 )
-def test_an_error_never_raises_the_rate_and_a_success_never_lowers_it(ceiling, history):
+def test_adaptive_rate_is_never_raised_by_error_nor_lowered_by_success(ceiling, history):
     adaptive = AdaptiveRate(ceiling)
     now, storms = 0.0, 0
     for gap, success, new_storm, granted in history:
@@ -105,7 +105,7 @@ def storm(adaptive, refusals, *, now=0.0, granted=100.0):
         adaptive.refused(now, granted, new_storm=number == 0)
 
 
-def test_one_refusal_among_many_answers_costs_little_and_a_wall_of_them_much():
+def test_adaptive_rate_drops_little_for_one_refusal_and_much_for_many():
     one, wall = AdaptiveRate(), AdaptiveRate()
     storm(one, 1)
     storm(wall, 64)
@@ -113,7 +113,7 @@ def test_one_refusal_among_many_answers_costs_little_and_a_wall_of_them_much():
     assert wall.current == pytest.approx(70)
 
 
-def test_a_wall_after_a_wall_brings_the_rate_down_to_what_is_granted():
+def test_adaptive_rate_falls_to_granted_rate_after_repeated_storms():
     adaptive = AdaptiveRate()
     for second in range(30):
         storm(adaptive, 32, now=second * 2, granted=10)
@@ -122,7 +122,7 @@ def test_a_wall_after_a_wall_brings_the_rate_down_to_what_is_granted():
     assert 5 <= adaptive.current <= 20
 
 
-def test_sparse_refusals_that_have_nothing_to_do_with_the_rate_do_not_pull_it_down():
+def test_adaptive_rate_is_not_lowered_by_sparse_refusals():
     adaptive = AdaptiveRate()
     storm(adaptive, 1)
     for step in range(4000):  # 25 answers a second, every 25th a refusal: 4 %
@@ -134,7 +134,7 @@ def test_sparse_refusals_that_have_nothing_to_do_with_the_rate_do_not_pull_it_do
     assert adaptive.current is None or adaptive.current > 90
 
 
-def test_time_without_successes_wins_nothing_back():
+def test_adaptive_rate_does_not_recover_without_successes():
     adaptive = AdaptiveRate(100)
     storm(adaptive, 64)
     before = adaptive.current
@@ -142,7 +142,7 @@ def test_time_without_successes_wins_nothing_back():
     assert adaptive.current <= before * 1.36
 
 
-def test_most_of_it_is_back_in_seconds_and_the_rest_comes_slowly():
+def test_adaptive_rate_recovers_fast_at_first_then_slowly():
     adaptive = AdaptiveRate()
     storm(adaptive, 64)
     speeds = []
@@ -154,7 +154,7 @@ def test_most_of_it_is_back_in_seconds_and_the_rest_comes_slowly():
     assert speeds == sorted(speeds)
 
 
-def test_a_rate_that_nobody_asked_for_is_lifted_after_a_long_calm():
+def test_adaptive_rate_without_ceiling_is_lifted_after_long_calm():
     adaptive = AdaptiveRate()
     storm(adaptive, 64)
     for second in range(1, 120):
@@ -165,7 +165,7 @@ def test_a_rate_that_nobody_asked_for_is_lifted_after_a_long_calm():
     assert not adaptive.slowed
 
 
-def test_a_rate_that_was_set_is_reached_again_and_not_passed():
+def test_adaptive_rate_recovers_to_ceiling_and_not_beyond():
     adaptive = AdaptiveRate(10)
     storm(adaptive, 64)
     for second in range(1, 60):

@@ -93,7 +93,7 @@ def unsent() -> TransportError:
         (OpusError("?"), FailureClass.REFUSED),
     ],
 )
-def test_what_an_error_says_happened(error, expected):
+def test_retry_classify_maps_error_to_failure_class(error, expected):
     assert classify(error) is expected
 
 
@@ -101,7 +101,7 @@ def test_what_an_error_says_happened(error, expected):
     policies,
     st.lists(st.tuples(st.floats(0, 30), st.none() | st.floats(0, 1e6), st.floats(0, 60)), max_size=20),
 )
-def test_a_schedule_never_exceeds_attempts_nor_elapsed_time(policy, failures):
+def test_retry_schedule_never_exceeds_attempts_or_elapsed_time(policy, failures):
     schedule = BackoffSchedule(policy)
     spent, attempts = 0.0, 1
     for took, retry_after, paused in failures:
@@ -119,7 +119,7 @@ def test_a_schedule_never_exceeds_attempts_nor_elapsed_time(policy, failures):
 
 
 @given(policies, st.floats(0, 1))
-def test_the_jitter_is_full_and_the_backoff_doubles_up_to_its_cap(policy, share):
+def test_retry_schedule_doubles_backoff_up_to_cap_with_full_jitter(policy, share):
     schedule = BackoffSchedule(policy, jitter=lambda wait: wait * share)
     for number in range(policy.attempts - 1):
         wait = schedule.after_failure(0)
@@ -169,7 +169,7 @@ def call(script: Script, *, policy: RetryPolicy | None = None, **options):
     return run_virtual(main())
 
 
-def test_a_value_comes_back_after_failures_that_a_repetition_mends():
+def test_retrier_returns_value_after_transient_failures():
     script = Script(unsent(), broken(), ServerError("", status=502), ProtocolError(""), None)
     value, events, _ = call(script)
     assert value == "value"
@@ -183,7 +183,7 @@ def test_a_value_comes_back_after_failures_that_a_repetition_mends():
 
 
 @pytest.mark.parametrize("failure", [unsent(), limited(0.2)])
-def test_an_order_that_starts_a_bill_is_repeated_when_it_cannot_have_been_obeyed(failure):
+def test_retrier_resends_unrepeatable_request_that_cannot_have_taken_effect(failure):
     script = Script(failure, None)
     assert call(script, repeatable=False)[0] == "value"
 
@@ -192,7 +192,7 @@ def test_an_order_that_starts_a_bill_is_repeated_when_it_cannot_have_been_obeyed
     "failure",
     [broken(), overloaded(), ServerError("", status=500), ProtocolError(""), APIError("", status=408)],
 )
-def test_an_order_that_starts_a_bill_is_never_repeated_otherwise(failure):
+def test_retrier_never_resends_unrepeatable_request_that_may_have_taken_effect(failure):
     script = Script(failure)
     with pytest.raises(type(failure)):
         call(script, repeatable=False)
@@ -208,7 +208,7 @@ def test_an_order_that_starts_a_bill_is_never_repeated_otherwise(failure):
         TransportError("redirect", request_sent=True, retryable=False),
     ],
 )
-def test_what_only_a_person_can_mend_is_not_repeated(failure):
+def test_retrier_does_not_retry_permanent_errors(failure):
     script = Script(failure)
     with pytest.raises(type(failure)) as caught:
         call(script)
@@ -216,7 +216,7 @@ def test_what_only_a_person_can_mend_is_not_repeated(failure):
     assert "attempts" not in str(caught.value)
 
 
-def test_the_last_error_tells_how_many_attempts_there_were():
+def test_retrier_last_error_tells_number_and_duration_of_attempts():
     script = Script(broken(), takes=1.0)
     with pytest.raises(TransportError, match=r"gave up after 3 attempts over 3\.8 s") as caught:
         call(script, policy=RetryPolicy(attempts=3))
@@ -224,7 +224,7 @@ def test_the_last_error_tells_how_many_attempts_there_were():
     assert caught.value.__context__ is None
 
 
-def test_trap_4_what_is_asked_for_is_waited_for_and_capped():
+def test_trap_4_retry_after_is_waited_for_and_capped():
     script = Script(limited(2), None)
     call(script)
     [gap] = script.gaps
@@ -239,13 +239,13 @@ def test_trap_4_what_is_asked_for_is_waited_for_and_capped():
     assert script.gaps == [pytest.approx(30, rel=0.05)]
 
 
-def test_trap_4_zero_means_almost_at_once():
+def test_trap_4_retry_after_zero_retries_almost_at_once():
     script = Script(limited(0), None)
     call(script)
     assert 0.05 <= script.gaps[0] <= 1.1  # the floor, and one token of the slowed rate
 
 
-def test_429_uses_up_no_attempts():
+def test_retrier_429_uses_up_no_attempts():
     script = Script(*[limited(1) for _ in range(20)], None)
     value, events, _ = call(script, policy=RetryPolicy(attempts=2, max_elapsed=100), repeatable=False)
     assert value == "value"
@@ -253,14 +253,14 @@ def test_429_uses_up_no_attempts():
     assert events[0].reason == "throttled: HTTP 429"
 
 
-def test_trap_4_a_429_without_a_wait_backs_off():
+def test_trap_4_429_without_retry_after_backs_off():
     script = Script(limited(), limited(), limited(), limited(), limited(), limited(), None)
     call(script)
     assert script.gaps == sorted(script.gaps)
     assert script.gaps[0] >= 0.5
 
 
-def test_429_is_given_up_when_nothing_else_has_come_for_long_enough():
+def test_retrier_gives_up_on_429_after_max_elapsed_of_nothing_else():
     script = Script(limited(10))
     with pytest.raises(RateLimited, match="gave up after") as caught:
         call(script, policy=RetryPolicy(max_elapsed=60))
@@ -268,12 +268,12 @@ def test_429_is_given_up_when_nothing_else_has_come_for_long_enough():
     assert caught.value.attempt == len(script.calls)
 
 
-def test_429_is_not_given_up_before_three_pauses():
+def test_retrier_does_not_give_up_on_429_before_three_pauses():
     script = Script(limited(1000), limited(1000), None)
     assert call(script, policy=RetryPolicy(max_elapsed=5))[0] == "value"
 
 
-def test_429_is_not_given_up_while_others_are_answered():
+def test_retrier_does_not_give_up_on_429_while_others_are_answered():
     async def main():
         gate = RequestLimiter(4, random=lambda: 0.0)
         retrier = Retrier(RetryPolicy(max_elapsed=10), gate, jitter=full)
@@ -314,7 +314,7 @@ def test_trap_36_a_storm_over_two_hundred_calls_is_one_pause_and_all_finish():
     run_virtual(main())
 
 
-def test_503_slows_everybody_down_and_does_use_up_attempts():
+def test_retrier_503_slows_rate_and_uses_up_attempts():
     script = Script(overloaded())
     with pytest.raises(ServerError):
         call(script, policy=RetryPolicy(attempts=3))
@@ -324,18 +324,18 @@ def test_503_slows_everybody_down_and_does_use_up_attempts():
     assert gate.throttling.pauses == 0, "a 503 that asks for no wait stops nobody"
 
 
-def test_waiting_in_a_shared_pause_uses_up_no_time():
+def test_retrier_wait_in_shared_pause_uses_up_no_time():
     script = Script(overloaded(50), overloaded(50), None)
     assert call(script, policy=RetryPolicy(max_elapsed=60))[0] == "value"
 
 
-def test_a_slow_attempt_uses_up_the_time_and_then_there_is_no_other():
+def test_retrier_slow_attempt_uses_up_time():
     script = Script(broken(), takes=50)
     with pytest.raises(TransportError, match="2 attempts"):
         call(script, policy=RetryPolicy(max_elapsed=60))
 
 
-def test_a_policy_of_its_own_for_one_call():
+def test_retrier_accepts_policy_for_one_call():
     script = Script(broken())
     with pytest.raises(TransportError):
         call(script, policy=RetryPolicy(attempts=1))
@@ -348,7 +348,7 @@ def test_a_policy_of_its_own_for_one_call():
         run_virtual(main())
 
 
-def test_cancel_passes_through_and_gives_the_slot_back():
+def test_retrier_cancel_passes_through_and_frees_slot():
     async def main():
         gate = RequestLimiter(1)
         retrier = Retrier(RetryPolicy(), gate, jitter=full)
@@ -363,7 +363,7 @@ def test_cancel_passes_through_and_gives_the_slot_back():
     run_virtual(main())
 
 
-def test_what_is_no_error_of_ours_passes_through_at_once():
+def test_retrier_passes_foreign_exception_through_at_once():
     async def attempt(_):
         raise ZeroDivisionError
 
@@ -376,7 +376,7 @@ def test_what_is_no_error_of_ours_passes_through_at_once():
     run_virtual(main())
 
 
-def test_retries_are_logged_and_no_event_is_built_when_nobody_listens(caplog):
+def test_retrier_logs_retries_without_listeners(caplog):
     async def main():
         notifier = Dispatcher()
         await Retrier(RetryPolicy(), RequestLimiter(1), notify=notifier).call("look", Script(broken(), None))
@@ -386,14 +386,14 @@ def test_retries_are_logged_and_no_event_is_built_when_nobody_listens(caplog):
     assert "look: attempt 1 failed (broken: the connection broke)" in caplog.text
 
 
-def test_an_upload_error_names_its_code():
+def test_retrier_event_names_storage_error_code():
     error = UploadError("no", filename="a", status=503, code="SlowDown")
     _, events, _ = call(Script(error, None))
     assert events[0].reason == "overloaded: HTTP 503 SlowDown"
 
 
 @pytest.mark.parametrize("failure", [broken, limited])
-def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
+def test_retrier_nested_in_retrier_does_not_multiply_attempts(failure):
     script = Script(failure())
 
     async def main():
@@ -414,7 +414,7 @@ def test_a_retrier_around_a_retrier_does_not_multiply_the_attempts(failure):
 
 
 @pytest.mark.parametrize("listened_to", [False, True])
-def test_retrier_measures_the_wait_for_a_turn_only_while_somebody_listens(listened_to):
+def test_retrier_measures_wait_for_slot_only_with_listeners(listened_to):
     async def main():
         gate, attempts = RequestLimiter(1), []
         retrier = Retrier(RetryPolicy(), gate, notify=Dispatcher([print] if listened_to else []))
@@ -433,7 +433,7 @@ def test_retrier_measures_the_wait_for_a_turn_only_while_somebody_listens(listen
     run_virtual(main())
 
 
-def test_retrier_tells_a_retry_with_its_failure_and_its_wait():
+def test_retrier_event_carries_failure_class_and_waits():
     async def main():
         told = []
         retrier = Retrier(

@@ -25,7 +25,7 @@ def lines_until_killed(directory, after):
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
-async def test_what_was_acknowledged_survives_any_death(tmp_path, kills):
+async def test_ledger_keeps_acknowledged_writes_after_kill_at_any_moment(tmp_path, kills):
     async with created(tmp_path, ROWS):
         pass
     acknowledged: dict[str, set[str]] = {"ordering": set(), "completed": set(), "failed": set()}
@@ -66,14 +66,14 @@ def check(directory, acknowledged):
     assert end <= len(content)
 
 
-async def test_a_new_ledger_that_was_killed_while_it_was_planned_is_no_obstacle(tmp_path):
+async def test_ledger_create_ignores_leftovers_of_killed_planning(tmp_path):
     for name in ("ledger.db.new", "ledger.db.new-journal"):
         (tmp_path / name).write_bytes(b"half of something")
     async with created(tmp_path, 3):
         assert not [path for path in tmp_path.iterdir() if ".new" in path.name]
 
 
-async def test_a_plan_that_was_never_confirmed_leaves_no_trace_when_its_process_is_killed(tmp_path):
+async def test_ledger_planning_unconfirmed_leaves_no_trace_after_kill(tmp_path):
     async with created(tmp_path, 3):
         pass
     with start("plan", tmp_path) as child:

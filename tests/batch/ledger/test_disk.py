@@ -93,7 +93,7 @@ def has_all(directory, done):
 # A full disk
 
 
-async def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(mount):
+async def test_ledger_disk_full_ends_run_and_loses_nothing_acknowledged(mount):
     point = mount("3m")
     directory = point / "batch"
     async with created(directory, 2000) as ledger:
@@ -114,7 +114,7 @@ async def test_a_disk_that_fills_up_ends_the_run_and_loses_nothing(mount):
     assert len({line["key"] for line in results(directory)}) == 2000
 
 
-async def test_a_disk_that_is_full_while_a_batch_is_planned(mount):
+async def test_ledger_disk_full_while_planning_leaves_only_lock_file(mount):
     directory = mount("1m") / "batch"
     ledger = await SqliteLedger.create(directory, {})
     with pytest.raises(LedgerError) as caught:
@@ -124,7 +124,7 @@ async def test_a_disk_that_is_full_while_a_batch_is_planned(mount):
     assert [path.name for path in directory.iterdir()] == [".lock"]
 
 
-async def test_a_database_that_cannot_grow_ends_the_run(tmp_path):
+async def test_ledger_database_that_cannot_grow_ends_run_and_loses_nothing(tmp_path):
     async with created(tmp_path, 200) as ledger:
 
         def limit(store):
@@ -141,7 +141,7 @@ async def test_a_database_that_cannot_grow_ends_the_run(tmp_path):
     assert len(results(tmp_path)) == 200
 
 
-async def test_everyone_who_waits_is_told_and_each_by_an_error_of_his_own(tmp_path):
+async def test_ledger_write_error_is_raised_separately_for_each_waiting_caller(tmp_path):
     async with created(tmp_path, 30) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 30)
@@ -161,7 +161,7 @@ def fail():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
-async def test_results_that_cannot_be_written_end_the_run(tmp_path):
+async def test_ledger_disk_full_for_results_jsonl_ends_run(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger._writer.call(lambda store: on_a_full_disk(store.results), exclusive=True)
         error, done = await until_it_fails(ledger)
@@ -180,7 +180,7 @@ def on_a_full_disk(file):
 
 
 @pytest.mark.parametrize("largest", [100_000, 300_000])
-async def test_a_limit_of_file_sizes_ends_the_run_and_leaves_no_torn_line(tmp_path, largest):
+async def test_ledger_file_size_limit_ends_run_without_torn_result_line(tmp_path, largest):
     async with created(tmp_path, 2000):
         pass
     with start("fill", tmp_path, largest) as child:
@@ -196,7 +196,7 @@ async def test_a_limit_of_file_sizes_ends_the_run_and_leaves_no_torn_line(tmp_pa
     assert len({line["key"] for line in results(tmp_path)}) == 2000
 
 
-async def test_a_write_that_ends_half_way_is_taken_back(tmp_path, monkeypatch):
+async def test_results_file_partial_write_is_truncated_away(tmp_path, monkeypatch):
     file = ResultsFile(tmp_path / "results.jsonl")
     file.add(b"first\n")
     file.write()
@@ -217,7 +217,7 @@ async def test_a_write_that_ends_half_way_is_taken_back(tmp_path, monkeypatch):
     assert (tmp_path / "results.jsonl").read_bytes() == b"first\n"
 
 
-async def test_what_nobody_waits_for_and_cannot_be_written_is_told_when_it_is_closed(tmp_path):
+async def test_ledger_write_error_nobody_awaited_is_raised_on_close(tmp_path):
     async with created(tmp_path, 1):
         pass
     ledger = await SqliteLedger.open(tmp_path)
@@ -230,7 +230,7 @@ async def test_what_nobody_waits_for_and_cannot_be_written_is_told_when_it_is_cl
     await ledger.close()  # once told is enough
 
 
-async def test_a_ledger_that_cannot_be_brought_to_the_disk_is_not_published(tmp_path, monkeypatch):
+async def test_ledger_publish_fails_if_file_cannot_be_synced(tmp_path, monkeypatch):
     ledger = await SqliteLedger.create(tmp_path, {})
     await plan(ledger, new_rows(3))
     monkeypatch.setattr("opus_async.batch.ledger.store.sync_path", lambda _: fail())
@@ -244,7 +244,7 @@ async def test_a_ledger_that_cannot_be_brought_to_the_disk_is_not_published(tmp_
 # A folder or a file that cannot be used
 
 
-async def test_a_folder_that_cannot_be_written_to(tmp_path, mount):
+async def test_ledger_in_unwritable_folder_is_refused(tmp_path, mount):
     directory = tmp_path / "batch"
     async with created(directory, 1):
         pass
@@ -266,7 +266,7 @@ async def test_a_folder_that_cannot_be_written_to(tmp_path, mount):
             directory.chmod(0o700)
 
 
-async def test_a_folder_that_is_a_file(tmp_path):
+async def test_ledger_directory_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LedgerError, match="File exists"):
         await SqliteLedger.create(tmp_path / "file", {})
@@ -274,7 +274,7 @@ async def test_a_folder_that_is_a_file(tmp_path):
         await SqliteLedger.open(tmp_path / "file")
 
 
-async def test_where_there_is_no_batch(tmp_path):
+async def test_ledger_open_without_batch_names_batch_run_command(tmp_path):
     with pytest.raises(LedgerError, match="There is no batch in") as caught:
         await SqliteLedger.open(tmp_path)
     assert "batch run MANIFEST" in str(caught.value)
@@ -284,7 +284,7 @@ async def test_where_there_is_no_batch(tmp_path):
         await SqliteLedger.open(tmp_path)
 
 
-async def test_a_folder_that_holds_a_batch_is_not_planned_into(tmp_path):
+async def test_ledger_create_refuses_folder_with_batch(tmp_path):
     async with created(tmp_path, 2):
         pass
     before = (tmp_path / "ledger.db").read_bytes()
@@ -294,7 +294,7 @@ async def test_a_folder_that_holds_a_batch_is_not_planned_into(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ledger.db-wal", "ledger.db-journal", ".batch-7", "results.jsonl"])
-async def test_what_is_left_of_a_batch_whose_ledger_is_gone_is_not_planned_over(tmp_path, name):
+async def test_ledger_create_refuses_leftovers_of_batch_without_ledger(tmp_path, name):
     (tmp_path / name).write_bytes(b"what was recorded last")
     with pytest.raises(ManifestError, match="no ledger that it belongs to") as caught:
         await SqliteLedger.create(tmp_path, {})
@@ -308,7 +308,7 @@ async def test_what_is_left_of_a_batch_whose_ledger_is_gone_is_not_planned_over(
     assert select(tmp_path, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_the_names_of_new_folders_are_brought_to_the_disk(tmp_path, monkeypatch):
+async def test_ledger_create_syncs_parents_of_new_folders(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(disk, "sync_path", synced.append)
     async with created(tmp_path / "a" / "b"):
@@ -319,7 +319,7 @@ async def test_the_names_of_new_folders_are_brought_to_the_disk(tmp_path, monkey
     assert synced[2:] == [tmp_path / "a"]
 
 
-async def test_a_ledger_that_is_never_published_leaves_nothing(tmp_path):
+async def test_ledger_never_published_leaves_only_lock_file(tmp_path):
     ledger = await SqliteLedger.create(tmp_path / "a" / "b", {})
     await plan(ledger, new_rows(10))
     await ledger.close()
@@ -336,13 +336,13 @@ async def test_a_ledger_that_is_never_published_leaves_nothing(tmp_path):
         (b"", "no ledger of opus-async"),
     ],
 )
-async def test_a_file_that_is_no_ledger(tmp_path, content, told):
+async def test_ledger_open_refuses_file_that_is_no_ledger(tmp_path, content, told):
     (tmp_path / "ledger.db").write_bytes(content)
     with pytest.raises(LedgerError, match=told):
         await SqliteLedger.open(tmp_path)
 
 
-async def test_a_ledger_with_a_hole_in_it(tmp_path):
+async def test_ledger_open_refuses_damaged_database(tmp_path):
     async with created(tmp_path, 2000):
         pass
     with (tmp_path / "ledger.db").open("r+b") as file:
@@ -360,7 +360,7 @@ async def test_a_ledger_with_a_hole_in_it(tmp_path):
     ("version", "told"),
     [("3", "newer.*pip install --upgrade"), ("0", "older.*that version"), ('"x"', "no sense")],
 )
-async def test_a_ledger_of_another_version(tmp_path, version, told):
+async def test_ledger_open_refuses_other_schema_version(tmp_path, version, told):
     async with created(tmp_path, 1):
         pass
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
@@ -369,14 +369,14 @@ async def test_a_ledger_of_another_version(tmp_path, version, told):
         await SqliteLedger.open(tmp_path)
 
 
-async def test_a_database_of_someone_else(tmp_path):
+async def test_ledger_open_refuses_foreign_database(tmp_path):
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         connection.execute("CREATE TABLE recipes (name)")
     with pytest.raises(LedgerError, match="no ledger of opus-async"):
         await SqliteLedger.open(tmp_path)
 
 
-async def test_a_database_tool_that_holds_the_ledger_is_waited_for_and_then_named(tmp_path, monkeypatch):
+async def test_ledger_locked_by_database_tool_raises_after_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr("opus_async.batch.ledger.database._PATIENCE", 0.05)
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
@@ -388,7 +388,7 @@ async def test_a_database_tool_that_holds_the_ledger_is_waited_for_and_then_name
         assert ledger.counts().planned == 1
 
 
-async def test_a_reader_never_hinders_the_writer(tmp_path):
+async def test_ledger_writer_is_not_blocked_by_open_read_transaction(tmp_path):
     async with created(tmp_path, 50) as ledger:
         await ledger.begin_session({})
         with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as reader:
@@ -401,7 +401,7 @@ async def test_a_reader_never_hinders_the_writer(tmp_path):
             assert reader.execute("SELECT count(*) FROM rows WHERE state = 'planned'").fetchone() == (0,)
 
 
-async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path):
+async def test_ledger_open_cancelled_can_be_opened_again(tmp_path):
     async with created(tmp_path, 1):
         pass
     opening = asyncio.create_task(SqliteLedger.open(tmp_path))
@@ -416,7 +416,7 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_open(tmp_path):
                     return
 
 
-def test_an_error_while_memory_is_mapped_on_a_full_disk_is_a_full_disk(tmp_path, monkeypatch):
+def test_sqlite_errors_shared_memory_error_on_full_disk_counts_as_disk_full(tmp_path, monkeypatch):
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
     assert not sqlite_errors.to_ledger_error(error, tmp_path / "ledger.db").disk_full
@@ -424,7 +424,7 @@ def test_an_error_while_memory_is_mapped_on_a_full_disk_is_a_full_disk(tmp_path,
     assert sqlite_errors.to_ledger_error(error, tmp_path / "ledger.db").disk_full
 
 
-def test_a_bug_of_ours_ends_the_ledger_with_its_name(tmp_path):
+def test_sqlite_errors_name_internal_exception(tmp_path):
     assert "ZeroDivisionError: oh" in str(sqlite_errors.to_ledger_error(ZeroDivisionError("oh"), tmp_path))
 
 
@@ -434,7 +434,7 @@ def test_a_bug_of_ours_ends_the_ledger_with_its_name(tmp_path):
 @pytest.mark.parametrize(
     "kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.glusterfs", "ceph", "smbfs", "afs"]
 )
-async def test_a_network_file_system_is_refused(tmp_path, kind):
+async def test_filesystem_network_types_are_refused(tmp_path, kind):
     with pytest.raises(LedgerError, match=f"network file system \\({kind}\\)") as caught:
         await SqliteLedger.create(tmp_path / "batch", {}, file_system=lambda _: kind)
     assert "local disk" in str(caught.value)
@@ -448,12 +448,12 @@ async def test_a_network_file_system_is_refused(tmp_path, kind):
 @pytest.mark.parametrize(
     "kind", ["ext4", "overlay", "tmpfs", "apfs", "btrfs", "9p", "virtiofs", "fuseblk", None]
 )
-async def test_others_are_not(tmp_path, kind):
+async def test_filesystem_local_types_are_accepted(tmp_path, kind):
     async with created(tmp_path, 1, file_system=lambda _: kind) as ledger:
         assert ledger.counts().planned == 1
 
 
-async def test_where_memory_cannot_be_shared_sqlite_says_so(tmp_path, monkeypatch):
+async def test_ledger_open_is_refused_where_sqlite_wal_is_unavailable(tmp_path, monkeypatch):
     async with created(tmp_path, 1):
         pass
 
@@ -499,31 +499,31 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
         ("/var/lib/x/batch", "nfs"),
     ],
 )
-def test_the_innermost_mount_counts(path, kind):
+def test_filesystem_type_is_that_of_innermost_mount(path, kind):
     assert filesystem.of_mounts(Path(path), filesystem.linux_mounts(LINUX)) == kind
 
 
 @pytest.mark.parametrize(
     ("path", "kind"), [("/Volumes/my files/batch", "smbfs"), ("/Users/me/batch", "apfs")]
 )
-def test_the_mounts_of_a_mac(path, kind):
+def test_filesystem_type_is_read_from_macos_mounts(path, kind):
     mounts = filesystem.mac_mounts(MAC)
     assert len(mounts) == 4
     assert filesystem.of_mounts(Path(path), mounts) == kind
 
 
-def test_the_file_system_of_this_machine_can_be_told(tmp_path, mount):
+def test_filesystem_type_of_this_machine_is_detected(tmp_path, mount):
     assert filesystem.type_of(tmp_path) not in {None, "nfs"}
     assert filesystem.type_of(mount("1m")) == "tmpfs"
 
 
-def test_where_no_mounts_can_be_read_nothing_is_refused(tmp_path, monkeypatch):
+def test_filesystem_unknown_without_mount_table_is_accepted(tmp_path, monkeypatch):
     monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "none")
     assert filesystem.type_of(tmp_path) is None
     filesystem.refuse_network(tmp_path, None)
 
 
-def test_the_lock_file_is_the_owners_alone(tmp_path):
+def test_lock_file_is_private_to_owner(tmp_path):
     held = lock.DirectoryLock(tmp_path)
     assert stat.S_IMODE((tmp_path / ".lock").stat().st_mode) == 0o600
     held.release()

@@ -74,7 +74,7 @@ async def killed_at_work(directory: Path, after: int = 250) -> None:
 # What is missing
 
 
-async def test_a_killed_session_without_its_log_is_refused_and_goes_on_with_what_its_results_prove(tmp_path):
+async def test_ledger_evidence_missing_wal_of_killed_session_is_refused_until_accepted(tmp_path):
     await killed_at_work(tmp_path)
     (tmp_path / "ledger.db-wal").unlink()
     proved = {line["key"] for line in results(tmp_path)}
@@ -99,7 +99,7 @@ async def test_a_killed_session_without_its_log_is_refused_and_goes_on_with_what
 
 
 @pytest.mark.parametrize("left", [b"", b"x" * 5000])
-async def test_a_log_that_was_emptied_or_overwritten_is_no_log(tmp_path, left):
+async def test_ledger_evidence_emptied_or_overwritten_wal_is_refused(tmp_path, left):
     await killed_at_work(tmp_path)
     (tmp_path / "ledger.db-wal").write_bytes(left)
     (tmp_path / "ledger.db-shm").unlink()
@@ -107,9 +107,7 @@ async def test_a_log_that_was_emptied_or_overwritten_is_no_log(tmp_path, left):
         await SqliteLedger.open(tmp_path)
 
 
-async def test_a_log_that_is_lost_after_it_was_copied_back_in_part_is_missed_all_the_same(
-    tmp_path, monkeypatch
-):
+async def test_ledger_evidence_wal_lost_after_partial_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "CHANGES", 20)
     async with created(tmp_path, 30) as ledger:
         await ledger.begin_session({})
@@ -131,9 +129,7 @@ async def test_a_log_that_is_lost_after_it_was_copied_back_in_part_is_missed_all
 
 
 @pytest.mark.parametrize("changes", [10, 100_000])
-async def test_a_database_tool_that_copies_the_log_of_a_dead_session_back_is_no_loss(
-    tmp_path, changes, monkeypatch
-):
+async def test_ledger_evidence_wal_checkpointed_by_database_tool_is_accepted(tmp_path, changes, monkeypatch):
     monkeypatch.setattr(store, "CHANGES", changes)
     await killed_at_work(tmp_path)
     before = select(tmp_path, "SELECT state, count(*) FROM rows GROUP BY state")  # who closes last does it
@@ -143,7 +139,7 @@ async def test_a_database_tool_that_copies_the_log_of_a_dead_session_back_is_no_
     assert counts.planned == dict(before)["planned"]
 
 
-async def test_a_session_that_ends_without_a_word_is_no_loss(tmp_path):
+async def test_ledger_evidence_session_without_recorded_end_is_accepted(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
         await order(ledger, (await take(ledger, 1))[0])
@@ -151,7 +147,7 @@ async def test_a_session_that_ends_without_a_word_is_no_loss(tmp_path):
         assert ledger.counts() == Counts(planned=2, running=1)
 
 
-async def test_an_older_ledger_in_the_place_of_the_newer_one_is_refused(tmp_path):
+async def test_ledger_evidence_older_ledger_put_back_is_refused(tmp_path):
     directory, old = tmp_path / "batch", tmp_path / "backup.db"
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
@@ -169,7 +165,7 @@ async def test_an_older_ledger_in_the_place_of_the_newer_one_is_refused(tmp_path
     assert "not the file that was written here last" in str(await doubts(directory))
 
 
-async def test_a_backup_that_is_copied_over_the_folder_is_refused(tmp_path):
+async def test_ledger_evidence_backup_copied_over_folder_is_refused_until_accepted(tmp_path):
     directory = tmp_path / "batch"
     async with created(directory, 5) as ledger:
         await ledger.begin_session({})
@@ -188,7 +184,7 @@ async def test_a_backup_that_is_copied_over_the_folder_is_refused(tmp_path):
     assert len(list(mark.marks(directory))) == 1
 
 
-async def test_a_backup_that_replaces_all_there_is_in_place_is_refused(tmp_path):
+async def test_ledger_evidence_backup_restored_in_place_is_refused_until_accepted(tmp_path):
     """As ``rsync --inplace --delete`` does: folder, ledger and results keep their inodes."""
     directory, backup = tmp_path / "batch", tmp_path / "backup"
     async with created(directory, 5) as ledger:
@@ -214,7 +210,7 @@ async def test_a_backup_that_replaces_all_there_is_in_place_is_refused(tmp_path)
         assert ledger.accepted == ()
 
 
-async def test_a_crash_between_the_ledger_and_its_mark_is_no_backup(tmp_path, monkeypatch):
+async def test_ledger_evidence_crash_between_ledger_and_mark_is_accepted(tmp_path, monkeypatch):
     async with created(tmp_path, 3):
         pass
     monkeypatch.setattr(mark, "publish", lambda *_: None)
@@ -226,7 +222,7 @@ async def test_a_crash_between_the_ledger_and_its_mark_is_no_backup(tmp_path, mo
     assert not (tmp_path / ".batch-new").exists()
 
 
-async def test_a_ledger_of_another_batch_is_refused(tmp_path):
+async def test_ledger_evidence_ledger_of_another_batch_is_refused(tmp_path):
     for name in ("one", "other"):
         async with created(tmp_path / name, 2):
             pass
@@ -234,7 +230,7 @@ async def test_a_ledger_of_another_batch_is_refused(tmp_path):
     assert "another batch" in str(await doubts(tmp_path / "one"))
 
 
-async def test_the_two_files_alone_of_a_killed_session_are_refused(tmp_path):
+async def test_ledger_evidence_killed_session_with_only_ledger_and_results_is_refused(tmp_path):
     await killed_at_work(tmp_path / "batch")
     (tmp_path / "moved").mkdir()
     for name in ("ledger.db", "results.jsonl"):
@@ -244,7 +240,7 @@ async def test_the_two_files_alone_of_a_killed_session_are_refused(tmp_path):
     assert "there is no ledger.db-wal" in str(error) or "is a copy" in str(error)
 
 
-async def test_a_first_ledger_of_this_version_that_knows_no_home_is_opened_and_has_one_then(tmp_path):
+async def test_ledger_evidence_ledger_without_identity_gets_one_on_open(tmp_path):
     async with created(tmp_path, 2):
         pass
     select(tmp_path, "DROP TABLE identity")
@@ -256,7 +252,7 @@ async def test_a_first_ledger_of_this_version_that_knows_no_home_is_opened_and_h
     assert "is a copy" in str(await doubts(tmp_path / "copy"))
 
 
-async def test_an_open_session_of_such_a_ledger_without_its_log_is_refused(tmp_path):
+async def test_ledger_evidence_ledger_without_identity_and_wal_is_refused(tmp_path):
     await killed_at_work(tmp_path)
     select(tmp_path, "DROP TABLE identity")
     for _, path in list(mark.marks(tmp_path)):
@@ -268,7 +264,7 @@ async def test_an_open_session_of_such_a_ledger_without_its_log_is_refused(tmp_p
 
 
 @pytest.mark.parametrize("copy", ["cp -r", "cp -a", "cp -al"])
-async def test_a_copy_of_a_batch_with_rows_to_order_is_refused_until_it_is_accepted(tmp_path, copy):
+async def test_ledger_evidence_copy_with_unfinished_rows_is_refused_until_accepted(tmp_path, copy):
     original, other = tmp_path / "batch", tmp_path / "copy"
     async with created(original, 3) as ledger:
         await ledger.begin_session({})
@@ -292,7 +288,7 @@ async def test_a_copy_of_a_batch_with_rows_to_order_is_refused_until_it_is_accep
         pass
 
 
-async def test_a_folder_that_was_renamed_goes_on_without_a_question(tmp_path):
+async def test_ledger_evidence_renamed_folder_is_accepted(tmp_path):
     async with created(tmp_path / "batch", 3):
         pass
     (tmp_path / "elsewhere").mkdir()
@@ -301,7 +297,7 @@ async def test_a_folder_that_was_renamed_goes_on_without_a_question(tmp_path):
         assert ledger.counts().planned == 3
 
 
-async def test_a_copy_made_while_the_batch_is_worked_on_is_refused(tmp_path):
+async def test_ledger_evidence_copy_made_during_session_is_refused(tmp_path):
     async with created(tmp_path / "batch", 30) as ledger:
         await ledger.begin_session({})
         for row in await take(ledger, 5):
@@ -310,7 +306,7 @@ async def test_a_copy_made_while_the_batch_is_worked_on_is_refused(tmp_path):
     assert "is a copy" in str(await doubts(tmp_path / "copy"))
 
 
-async def test_a_copy_in_which_nothing_is_to_be_ordered_is_opened_but_its_rows_are_not_tried_again(tmp_path):
+async def test_ledger_evidence_copy_without_unfinished_rows_opens_but_retry_is_refused(tmp_path):
     async with created(tmp_path / "batch", 2) as ledger:
         await ledger.begin_session({})
         done, failed = await take(ledger, 2)
@@ -343,7 +339,7 @@ BORN = replace(HOME, directory_born=5, ledger_born=6)
         ({"ledger": 9}, False),
     ],
 )
-def test_a_home_without_times_of_birth_is_the_same_as_long_as_disk_and_inodes_are(changed, same):
+def test_ledger_location_without_birth_times_is_compared_by_disk_and_inodes(changed, same):
     assert HOME.same(replace(HOME, **changed)) is same
     assert HOME.same(replace(BORN, **changed)) is same  # the one system tells, the other does not
 
@@ -358,17 +354,17 @@ def test_a_home_without_times_of_birth_is_the_same_as_long_as_disk_and_inodes_ar
         ({"ledger": 9}, False),
     ],
 )
-def test_a_home_with_times_of_birth_is_the_same_wherever_it_is_seen_from(changed, same):
+def test_ledger_location_with_birth_times_is_same_from_any_host_or_path(changed, same):
     assert BORN.same(replace(BORN, **changed)) is same
 
 
-def test_a_home_on_a_file_system_without_an_id_is_told_by_machine_and_number():
+def test_ledger_location_without_file_system_id_is_compared_by_host():
     nameless = replace(HOME, file_system=0)
     assert nameless.same(nameless)
     assert not nameless.same(replace(nameless, host="there"))
 
 
-def test_a_file_that_takes_the_place_of_another_was_born_later(tmp_path):
+def test_file_birth_of_replacing_file_is_later(tmp_path):
     before = time.time_ns()
     (tmp_path / "file").touch()
     first = born(tmp_path / "file")
@@ -408,7 +404,7 @@ def told(key: str, **changed) -> bytes:
     return json.dumps({**line, "outputs": {"n": 1}, "timings": {"total": 1.0}, **changed}).encode() + b"\n"
 
 
-async def test_lines_that_a_crash_kept_from_the_ledger_complete_their_rows(tmp_path):
+async def test_ledger_evidence_result_lines_missing_in_ledger_complete_their_rows(tmp_path):
     await under_way(tmp_path)
     files = [{"name": "Report", "path": "outputs/key-1/Report.pdf", "size": 3, "sha256": "ab"}]
     appended(tmp_path, told("key-1", files=files), told("key-2"), b'{"index": 3, "k')
@@ -453,7 +449,7 @@ async def test_lines_that_a_crash_kept_from_the_ledger_complete_their_rows(tmp_p
         ([b"a rem"], "ends in 5 bytes that are no line of a batch"),
     ],
 )
-async def test_lines_that_the_ledger_contradicts_are_refused_and_never_destroyed(tmp_path, tail, says):
+async def test_ledger_evidence_result_lines_contradicting_ledger_are_refused_and_kept(tmp_path, tail, says):
     await under_way(tmp_path)
     known = (tmp_path / "results.jsonl").read_bytes()
     appended(tmp_path, *tail)
@@ -475,7 +471,7 @@ async def test_lines_that_the_ledger_contradicts_are_refused_and_never_destroyed
             assert reader.result_of(row)["key"] == row.key
 
 
-async def test_a_line_that_is_there_twice_is_no_second_bill(tmp_path):
+async def test_ledger_evidence_duplicate_result_line_is_accepted(tmp_path):
     await under_way(tmp_path)
     appended(tmp_path, told("key-0"))
     for _ in range(2):
@@ -483,7 +479,7 @@ async def test_a_line_that_is_there_twice_is_no_second_bill(tmp_path):
             assert ledger.counts().completed == 1
 
 
-async def test_a_decision_that_a_crash_kept_from_the_ledger_stays_a_decision(tmp_path):
+async def test_ledger_evidence_decision_recovered_from_results_is_still_of_a_person(tmp_path):
     await under_way(tmp_path)
     appended(tmp_path, told("key-2", outputs={}, timings={}))
     async with opened(tmp_path) as ledger:
@@ -491,7 +487,7 @@ async def test_a_decision_that_a_crash_kept_from_the_ledger_stays_a_decision(tmp
     assert columns(tmp_path, "key-2", "decided_by", "note") == ("person", "resolved by a person")
 
 
-async def test_a_line_of_this_module_is_one_that_the_ledger_writes(tmp_path):
+async def test_ledger_evidence_sample_line_has_fields_of_recorded_line(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)

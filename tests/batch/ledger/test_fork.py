@@ -30,7 +30,7 @@ pytestmark = needs_fork
         lambda ledger: ledger.end_session(ended_because="", exit_code=0, stray_shells=0, uploads_saved=0),
     ],
 )
-async def test_a_forked_child_is_told_that_the_ledger_is_its_parents(tmp_path, call):
+async def test_fork_child_cannot_use_ledger_of_parent(tmp_path, call):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         error = in_a_fork(lambda: call(ledger))
@@ -41,7 +41,7 @@ async def test_a_forked_child_is_told_that_the_ledger_is_its_parents(tmp_path, c
     assert select(tmp_path, "SELECT count(*) FROM sessions") == [(1,)]
 
 
-async def test_a_forked_child_closes_nothing_of_its_parents(tmp_path):
+async def test_fork_child_closing_ledger_keeps_lock_of_parent(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         said = (tmp_path / ".lock").read_bytes()
@@ -54,14 +54,14 @@ async def test_a_forked_child_closes_nothing_of_its_parents(tmp_path):
         assert ledger.counts() == Counts(completed=2)
 
 
-async def test_a_forked_child_finds_the_batch_held_as_anybody_else_does(tmp_path):
+async def test_fork_child_finds_lock_held_by_parent(tmp_path):
     async with created(tmp_path, 1):
         error = in_a_fork(lambda: SqliteLedger.open(tmp_path))
     assert isinstance(error, LedgerBusy)
     assert error.pid == os.getpid()
 
 
-async def test_a_forked_child_works_on_a_batch_of_its_own(tmp_path):
+async def test_fork_child_can_create_ledger_of_its_own(tmp_path):
     async def work():
         async with created(tmp_path / "child", 2) as ledger:
             return ledger.counts().planned
@@ -70,7 +70,7 @@ async def test_a_forked_child_works_on_a_batch_of_its_own(tmp_path):
         assert in_a_fork(work) == 2
 
 
-async def test_a_child_that_outlives_its_parent_keeps_nobody_out_and_spoils_nothing(tmp_path):
+async def test_fork_child_outliving_parent_holds_no_lock_and_changes_nothing(tmp_path):
     async with created(tmp_path, 3):
         pass
     with start("fork", tmp_path) as parent:
@@ -105,7 +105,7 @@ for descriptor in os.listdir("/proc/self/fd"):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="open files are listed as Linux shows them")
-async def test_a_program_that_is_started_inherits_no_file_of_a_batch(tmp_path):
+async def test_ledger_files_are_not_inherited_by_subprocess(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         program = await asyncio.create_subprocess_exec(
@@ -116,7 +116,7 @@ async def test_a_program_that_is_started_inherits_no_file_of_a_batch(tmp_path):
     assert str(tmp_path) not in said.decode()
 
 
-async def test_a_lock_that_is_a_database_is_not_its_childs_either(tmp_path, monkeypatch):
+async def test_fork_child_finds_database_lock_held_by_parent(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "flock", None)
     async with created(tmp_path, 1):
         assert isinstance(in_a_fork(lambda: SqliteLedger.open(tmp_path)), LedgerBusy)

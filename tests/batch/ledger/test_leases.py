@@ -13,7 +13,7 @@ from opus_async.metrics.counts import Counts
 REMOTE = LeaseTerms(owner="worker", seconds=30.0, settle_after=65.0)
 
 
-async def test_intent_that_reaches_the_disk_after_its_lease_is_not_acknowledged(tmp_path):
+async def test_lease_revoked_before_start_intent_is_durable_gets_no_acknowledgement(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         lease = await ledger.queue.grant(LeaseTerms(owner="worker"))
@@ -28,7 +28,7 @@ async def test_intent_that_reaches_the_disk_after_its_lease_is_not_acknowledged(
         assert ledger.counts() == Counts(ordering=1)
 
 
-async def test_result_that_is_on_its_way_to_the_disk_outlives_its_lease(tmp_path):
+async def test_lease_revoked_while_result_is_written_keeps_result(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         lease = await ledger.queue.grant(REMOTE)
@@ -40,7 +40,7 @@ async def test_result_that_is_on_its_way_to_the_disk_outlives_its_lease(tmp_path
         assert await take(ledger, 1) == []
 
 
-async def test_rows_of_one_who_was_cancelled_belong_to_the_next_who_asks(tmp_path):
+async def test_lease_call_cancelled_leaves_rows_to_next_worker(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         first, second = [await ledger.queue.grant(LeaseTerms(owner=name)) for name in ("one", "two")]
@@ -54,7 +54,7 @@ async def test_rows_of_one_who_was_cancelled_belong_to_the_next_who_asks(tmp_pat
         assert await ledger.journal.begun(rows[0].held) is Receipt.WRITTEN
 
 
-async def test_orders_of_a_session_with_workers_elsewhere_are_settled_later_by_the_next(tmp_path):
+async def test_lease_of_remote_worker_delays_unconfirmed_starts_in_next_session(tmp_path):
     hands = Hands()
     async with created(tmp_path, 3, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -74,7 +74,7 @@ async def test_orders_of_a_session_with_workers_elsewhere_are_settled_later_by_t
         assert ledger.queue.next_due() is None
 
 
-async def test_orders_of_a_session_in_one_process_are_settled_at_once(tmp_path):
+async def test_lease_in_process_allows_unconfirmed_starts_at_once_in_next_session(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         await order(ledger, (await take(ledger, 1))[0], accepted=False)

@@ -54,7 +54,7 @@ def put(path: Path, kind: str, victim: Path) -> None:
         "ledger.db-journal",
     ],
 )
-async def test_a_batch_is_not_gone_on_with_through_a_link(tmp_path, name, kind):
+async def test_ledger_open_refuses_links_in_place_of_batch_files(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"
     async with created(directory, 2):
         pass
@@ -72,7 +72,7 @@ async def test_a_batch_is_not_gone_on_with_through_a_link(tmp_path, name, kind):
 @pytest.mark.parametrize(
     "name", [".lock", ".batch-9", "results.jsonl", "ledger.db", "ledger.db-wal", "ledger.db-journal"]
 )
-async def test_a_batch_is_not_begun_through_a_link(tmp_path, name, kind):
+async def test_ledger_create_refuses_links_in_place_of_batch_files(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"
     directory.mkdir()
     put(directory / name, kind, victim)
@@ -85,7 +85,7 @@ async def test_a_batch_is_not_begun_through_a_link(tmp_path, name, kind):
 
 @pytest.mark.parametrize("kind", ["symbolic", "dangling", "relative", "hard", "pipe"])
 @pytest.mark.parametrize("name", ["ledger.db.new", "ledger.db.new-journal", "ledger.db-shm"])
-async def test_what_is_made_anew_takes_the_place_of_a_link_and_leaves_its_file(tmp_path, name, kind):
+async def test_ledger_create_replaces_links_at_temporary_files_without_following(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"
     directory.mkdir()
     put(directory / name, kind, victim)
@@ -98,9 +98,7 @@ async def test_what_is_made_anew_takes_the_place_of_a_link_and_leaves_its_file(t
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [".lock.db", ".lock.db-journal", ".lock.db-wal"])
-async def test_the_database_that_is_locked_where_there_is_no_other_lock_is_no_link(
-    tmp_path, monkeypatch, name, kind
-):
+async def test_lock_database_refuses_links_where_flock_is_unsupported(tmp_path, monkeypatch, name, kind):
     def no_flock(*_):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
@@ -118,7 +116,7 @@ async def test_the_database_that_is_locked_where_there_is_no_other_lock_is_no_li
 @pytest.mark.parametrize(
     "name", [".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal"]
 )
-async def test_a_reader_waits_for_no_pipe_and_follows_no_link(tmp_path, name, kind):
+async def test_ledger_reader_follows_no_link_and_blocks_on_no_pipe(tmp_path, name, kind):
     directory, victim = tmp_path / "batch", tmp_path / "outside" / "file"
     async with created(directory, 2):
         pass
@@ -131,7 +129,7 @@ async def test_a_reader_waits_for_no_pipe_and_follows_no_link(tmp_path, name, ki
     assert (victim.read_bytes() if victim.exists() else None) == before
 
 
-async def test_a_folder_that_is_reached_through_a_link_is_the_callers_choice(tmp_path):
+async def test_ledger_directory_may_be_reached_through_symlink(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "named").symlink_to(tmp_path / "real")
     async with created(tmp_path / "named", 2):
@@ -140,7 +138,7 @@ async def test_a_folder_that_is_reached_through_a_link_is_the_callers_choice(tmp
         assert ledger.counts().planned == 2
 
 
-async def test_a_ledger_that_others_may_read_is_its_owners_alone_once_it_is_opened(tmp_path):
+async def test_ledger_open_makes_files_private_to_owner(tmp_path):
     async with created(tmp_path, 2):
         pass
     (tmp_path / "ledger.db").chmod(0o644)

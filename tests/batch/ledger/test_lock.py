@@ -28,7 +28,7 @@ def system(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("system")
-async def test_a_second_one_in_this_process_is_refused_at_once(tmp_path):
+async def test_lock_refuses_second_opening_in_same_process(tmp_path):
     async with created(tmp_path, 1):
         with pytest.raises(LedgerBusy) as caught:
             await SqliteLedger.open(tmp_path)
@@ -42,7 +42,7 @@ async def test_a_second_one_in_this_process_is_refused_at_once(tmp_path):
         assert ledger.counts().planned == 1
 
 
-async def test_another_process_is_named_and_its_death_lets_the_next_in(tmp_path):
+async def test_lock_names_other_process_and_is_free_after_its_death(tmp_path):
     async with created(tmp_path, 1):
         pass
     with start("hold", tmp_path) as child:
@@ -57,7 +57,7 @@ async def test_another_process_is_named_and_its_death_lets_the_next_in(tmp_path)
     assert (tmp_path / ".lock").read_bytes() == b""
 
 
-async def test_while_a_batch_is_planned_nobody_else_can_plan_one(tmp_path):
+async def test_lock_is_held_while_batch_is_planned(tmp_path):
     first = await SqliteLedger.create(tmp_path, {})
     with pytest.raises(LedgerBusy):
         await SqliteLedger.create(tmp_path, {})
@@ -66,7 +66,7 @@ async def test_while_a_batch_is_planned_nobody_else_can_plan_one(tmp_path):
 
 
 @pytest.mark.parametrize("said", [b"", b"no JSON", b"[]", b'{"pid": "x", "host": 5, "since": 1e300}'])
-async def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_path, said, monkeypatch):
+async def test_lock_is_busy_even_if_its_holder_is_unreadable(tmp_path, said, monkeypatch):
     monkeypatch.setattr(lock, "_READ_PAUSE", 0)
     async with created(tmp_path):
         (tmp_path / ".lock").write_bytes(said)
@@ -75,12 +75,12 @@ async def test_a_holder_that_has_not_said_who_it_is_is_refused_all_the_same(tmp_
     assert caught.value.pid is None
 
 
-def test_yesterdays_run_is_told_with_its_date():
+def test_lock_time_of_earlier_day_is_shown_with_date():
     then = datetime(2025, 10, 9, 10, 53).astimezone()
     assert lock._moment(then.timestamp()) == "2025-10-09 10:53"
 
 
-async def test_a_lock_that_the_system_refuses_is_an_error_that_says_so(tmp_path, monkeypatch):
+async def test_lock_system_error_is_reported(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -91,7 +91,7 @@ async def test_a_lock_that_the_system_refuses_is_an_error_that_says_so(tmp_path,
         await SqliteLedger.open(tmp_path)
 
 
-async def test_the_lock_holds_when_the_file_that_names_its_holder_is_removed(tmp_path):
+async def test_lock_holds_after_lock_file_is_removed(tmp_path):
     async with created(tmp_path, 1) as ledger:
         (tmp_path / ".lock").unlink()
         with pytest.raises(LedgerBusy, match="has not said who it is"):
@@ -102,7 +102,7 @@ async def test_the_lock_holds_when_the_file_that_names_its_holder_is_removed(tmp
     assert caught.value.pid == os.getpid()
 
 
-async def test_who_only_looks_at_the_lock_keeps_nobody_out(tmp_path, monkeypatch):
+async def test_lock_is_acquired_despite_momentary_check_by_reader(tmp_path, monkeypatch):
     async with created(tmp_path, 1):
         pass
     calls = []
@@ -124,7 +124,7 @@ def no_lock(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_lock")
-async def test_who_lost_the_batch_to_another_process_orders_nothing_more(tmp_path):
+async def test_ledger_taken_over_by_other_process_refuses_further_starts(tmp_path):
     async with created(tmp_path, 4) as first:
         await first.begin_session({})
         one, two, three = await take(first, 3)
@@ -147,7 +147,7 @@ async def test_who_lost_the_batch_to_another_process_orders_nothing_more(tmp_pat
 
 
 @pytest.mark.usefixtures("no_lock")
-async def test_who_opened_the_batch_before_another_began_to_work_decides_nothing(tmp_path):
+async def test_ledger_taken_over_by_other_process_refuses_to_plan_or_begin_session(tmp_path):
     async with created(tmp_path, 1), opened(tmp_path) as late, opened(tmp_path) as other:
         await other.begin_session({})
         with pytest.raises(LedgerError, match="taken over"):

@@ -33,7 +33,7 @@ async def _decided_without_the_column(folder):
 DECISIONS = {"key-0": None, "key-1": "person", "key-2": "person", "key-3": None}
 
 
-async def test_reader_shows_decisions_of_a_ledger_without_the_column(tmp_path):
+async def test_ledger_reader_shows_decisions_of_ledger_without_decided_by_column(tmp_path):
     await _decided_without_the_column(tmp_path)
     with LedgerReader(tmp_path) as ledger:
         rows = {row.key: row for row in ledger.rows()}
@@ -45,7 +45,7 @@ async def test_reader_shows_decisions_of_a_ledger_without_the_column(tmp_path):
     assert select(tmp_path, _HAS_COLUMN) == [(0,)], "reading changes nothing"
 
 
-async def test_opening_for_writing_adds_the_column_from_the_notes(tmp_path):
+async def test_migration_fills_decided_by_column_from_notes(tmp_path):
     await _decided_without_the_column(tmp_path)
     async with opened(tmp_path):
         pass
@@ -55,7 +55,7 @@ async def test_opening_for_writing_adds_the_column_from_the_notes(tmp_path):
 
 
 @pytest.mark.parametrize("older", [True, False])
-async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
+async def test_migration_row_resolved_as_done_is_unknown_again_if_result_line_is_lost(tmp_path, older):
     await _decided_without_the_column(tmp_path)
     if not older:
         async with opened(tmp_path):
@@ -68,7 +68,7 @@ async def test_decision_whose_line_is_lost_is_unknown_again(tmp_path, older):
     assert columns(tmp_path, "key-1", "note") == ("its line was missing from results.jsonl",)
 
 
-async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_path):
+async def test_migration_adds_settle_after_column_to_sessions(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
     with closing(sqlite3.connect(tmp_path / LEDGER, isolation_level=None)) as database:
@@ -79,7 +79,7 @@ async def test_opening_for_writing_adds_how_long_orders_may_be_on_their_way(tmp_
     assert select(tmp_path, "SELECT settle_after FROM sessions ORDER BY id") == [(None,), (7.0,)]
 
 
-async def test_ledger_of_an_earlier_release_has_the_columns_of_a_new_one(tmp_path):
+async def test_migration_gives_old_ledger_all_columns_of_a_new_one(tmp_path):
     async with created(tmp_path / "old", 2), created(tmp_path / "new", 1):
         pass
     dropped = {"rows": ["decided_by"], "sessions": ["settle_after"], "jobs": ["alias"]}

@@ -32,7 +32,7 @@ def keys(directory):
     return [key for (key,) in select(directory, "SELECT key FROM rows ORDER BY position, id")]
 
 
-async def test_new_rows_are_planned(tmp_path):
+async def test_ledger_planning_adds_new_rows(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     assert await plan(ledger, new_rows(1200)) == Planned(new=1200)
     assert ledger.counts() == Counts(planned=1200)
@@ -42,14 +42,14 @@ async def test_new_rows_are_planned(tmp_path):
     assert select(tmp_path, "SELECT cells FROM cells WHERE row = 3") == [('{"Number": "2"}',)]
 
 
-async def test_an_empty_manifest_is_a_batch_of_no_rows(tmp_path):
+async def test_ledger_planning_accepts_empty_manifest(tmp_path):
     async with created(tmp_path) as ledger:
         assert ledger.counts() == Counts()
         await ledger.begin_session({})
         assert list(await take(ledger, 10)) == []
 
 
-async def test_planning_the_same_rows_twice_over_is_harmless(tmp_path):
+async def test_ledger_planning_same_rows_repeatedly_adds_them_once(tmp_path):
     rows = [*new_rows(3), *(new_row(index, "same", cells={}, key_given=False) for index in (3, 4, 5))]
     ledger = await SqliteLedger.create(tmp_path, {})
     await ledger.begin_plan()
@@ -65,7 +65,7 @@ async def test_planning_the_same_rows_twice_over_is_harmless(tmp_path):
     assert keys(tmp_path) == ["key-0", "key-1", "key-2", "same", "same~2", "same~3", "same~4"]
 
 
-async def test_rows_that_are_identical_are_all_run(tmp_path):
+async def test_ledger_planning_adds_identical_rows_with_numbered_keys(tmp_path):
     rows = [new_row(index, "a", cells={}, key_given=index % 2 == 0) for index in range(4)]
     ledger = await SqliteLedger.create(tmp_path, {})
     planned = await plan(ledger, rows)
@@ -78,7 +78,7 @@ async def test_rows_that_are_identical_are_all_run(tmp_path):
     assert keys(tmp_path) == ["a", "a~2", "a~3", "a~4"]
 
 
-async def test_a_key_that_looks_like_a_repetition_takes_no_ones_place(tmp_path):
+async def test_ledger_planning_numbered_key_avoids_existing_key(tmp_path):
     rows = [
         new_row(0, "a~2"),
         new_row(1, "a", cells={}),
@@ -90,7 +90,7 @@ async def test_a_key_that_looks_like_a_repetition_takes_no_ones_place(tmp_path):
     assert keys(tmp_path) == ["a~2", "a", "a~3", "a~4"]
 
 
-async def test_thousands_of_repetitions_are_counted_and_some_are_named(tmp_path, monkeypatch):
+async def test_ledger_planning_counts_all_identical_rows_and_names_some(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "_REMEMBERED", 5)  # fewer than there are keys that come again
     rows = [new_row(index, f"key-{index % 50}", cells={}, key_given=False) for index in range(1000)]
     ledger = await SqliteLedger.create(tmp_path, {})
@@ -99,7 +99,7 @@ async def test_thousands_of_repetitions_are_counted_and_some_are_named(tmp_path,
     assert (planned.new, planned.repeated_count, len(planned.repeated)) == (1000, 950, 100)
 
 
-async def test_one_key_for_different_rows_is_refused_and_all_of_them_are_named(tmp_path):
+async def test_ledger_planning_refuses_key_shared_by_different_rows(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     await ledger.begin_plan()
     rows = [new_row(0, "a"), new_row(1, "b"), new_row(2, "a"), new_row(3, "b")]
@@ -113,7 +113,7 @@ async def test_one_key_for_different_rows_is_refused_and_all_of_them_are_named(t
     assert not (tmp_path / "ledger.db.new").exists()
 
 
-async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
+async def test_ledger_planning_accepts_grown_and_reordered_manifest(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
         await complete(ledger, (await take(ledger, 1))[0])
@@ -130,7 +130,7 @@ async def test_a_manifest_may_grow_and_be_put_in_another_order(tmp_path):
     assert keys(tmp_path) == ["new", "key-2", "key-1", "key-0"]
 
 
-async def test_a_row_that_asks_for_something_else_is_planned_anew_if_nothing_was_ordered(tmp_path):
+async def test_ledger_planning_replaces_changed_row_if_not_started(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         row, _ = await take(ledger, 2)
@@ -145,7 +145,7 @@ async def test_a_row_that_asks_for_something_else_is_planned_anew_if_nothing_was
     assert row.remote_id is None  # the shell bears the title of what was asked for before
 
 
-async def test_a_row_that_was_ordered_keeps_what_it_has_and_is_named(tmp_path):
+async def test_ledger_planning_keeps_changed_row_if_started_and_names_it(tmp_path):
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 4)
@@ -162,7 +162,7 @@ async def test_a_row_that_was_ordered_keeps_what_it_has_and_is_named(tmp_path):
     assert found.cells == {"Number": "2"}
 
 
-async def test_rows_that_left_the_manifest_are_withdrawn_unless_they_were_ordered(tmp_path):
+async def test_ledger_planning_withdraws_missing_rows_unless_started(tmp_path):
     async with created(tmp_path, [*new_rows(4), new_row(4, problem="no such file")]) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 2)
@@ -181,7 +181,7 @@ async def test_rows_that_left_the_manifest_are_withdrawn_unless_they_were_ordere
     assert select(tmp_path, "SELECT max(id) FROM rows") == [(8,)]  # no number is used for another row
 
 
-async def test_a_plan_that_was_broken_off_withdraws_nothing(tmp_path):
+async def test_ledger_planning_broken_off_withdraws_nothing(tmp_path):
     async with created(tmp_path, 3):
         pass
     async with opened(tmp_path) as ledger:
@@ -227,7 +227,7 @@ async def ledger_with_a_past(directory):
         await ledger.journal.finished(failed.held, not_completed(RowState.FAILED))
 
 
-async def test_a_plan_that_is_abandoned_changes_nothing(tmp_path):
+async def test_ledger_planning_abandoned_changes_nothing(tmp_path):
     await ledger_with_a_past(tmp_path)
     async with opened(tmp_path) as ledger:
         before = await everything(ledger)
@@ -241,7 +241,7 @@ async def test_a_plan_that_is_abandoned_changes_nothing(tmp_path):
         assert [row.key for row in await take(ledger, 9)] == ["key-2", "key-3", "key-4"]
 
 
-async def test_a_plan_that_is_open_when_the_ledger_is_closed_is_abandoned(tmp_path):
+async def test_ledger_planning_open_at_close_is_abandoned(tmp_path):
     await ledger_with_a_past(tmp_path)
     async with opened(tmp_path) as ledger:
         before = await everything(ledger)
@@ -252,7 +252,7 @@ async def test_a_plan_that_is_open_when_the_ledger_is_closed_is_abandoned(tmp_pa
         assert await everything(ledger) == before
 
 
-async def test_a_plan_and_its_facts_are_confirmed_at_once(tmp_path):
+async def test_ledger_planning_confirms_rows_and_facts_atomically(tmp_path):
     await ledger_with_a_past(tmp_path)
     async with opened(tmp_path) as ledger:
         await planned_otherwise(ledger)
@@ -268,7 +268,7 @@ async def test_a_plan_and_its_facts_are_confirmed_at_once(tmp_path):
         assert await everything(ledger) == after
 
 
-async def test_a_first_plan_can_be_abandoned_and_made_anew(tmp_path):
+async def test_ledger_planning_first_plan_can_be_abandoned_and_repeated(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     await ledger.begin_plan()
     await ledger.plan(new_rows(3))
@@ -280,7 +280,7 @@ async def test_a_first_plan_can_be_abandoned_and_made_anew(tmp_path):
     assert keys(tmp_path) == ["key-0", "key-1"]
 
 
-async def test_a_refused_key_can_be_followed_by_another_plan(tmp_path):
+async def test_ledger_planning_can_be_repeated_after_refused_key(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_plan()
         await ledger.plan([new_row(5)])
@@ -290,7 +290,7 @@ async def test_a_refused_key_can_be_followed_by_another_plan(tmp_path):
         assert await plan(ledger, new_rows(2)) == Planned(known=2)
 
 
-async def test_a_plan_that_cannot_be_confirmed_is_not_there(tmp_path):
+async def test_ledger_planning_without_room_in_database_changes_nothing(tmp_path):
     def limit(store):
         (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
         store.connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -306,7 +306,7 @@ async def test_a_plan_that_cannot_be_confirmed_is_not_there(tmp_path):
     assert keys(tmp_path) == ["key-0", "key-1"]
 
 
-async def test_a_planning_that_is_cancelled_at_any_moment_can_be_abandoned(tmp_path):
+async def test_ledger_planning_cancelled_at_any_point_can_be_abandoned(tmp_path):
     async with created(tmp_path, 2) as ledger:
         for steps in range(8):
             planning = asyncio.create_task(plan(ledger, new_rows(1200)))
@@ -319,7 +319,7 @@ async def test_a_planning_that_is_cancelled_at_any_moment_can_be_abandoned(tmp_p
         assert await plan(ledger, new_rows(2)) == Planned(known=2)
 
 
-async def test_while_a_plan_is_open_nothing_else_begins(tmp_path):
+async def test_ledger_planning_excludes_other_operations_while_open(tmp_path):
     async with created(tmp_path, 2) as ledger:
         with pytest.raises(RuntimeError, match="begin_plan"):
             await ledger.confirm_plan()
@@ -344,7 +344,7 @@ async def test_while_a_plan_is_open_nothing_else_begins(tmp_path):
 
 
 @pytest.mark.parametrize("state", [RowState.FAILED, RowState.UNKNOWN])
-async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_planned_anew(tmp_path, state):
+async def test_ledger_planning_never_withdraws_row_once_started_even_after_retry(tmp_path, state):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         row, _ = await take(ledger, 2)
@@ -371,7 +371,7 @@ async def test_a_row_that_was_ever_ordered_is_not_withdrawn_although_it_is_plann
     assert columns(tmp_path, "key-0", "orders", "orders_before") == (0, 1)
 
 
-async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited(tmp_path):
+async def test_ledger_planning_counts_new_rows_with_cells_of_missing_ones_as_edited(tmp_path):
     cells = {"File": "a.pdf"}
     rows = [new_row(at, f"old-{at}", cells=cells | {"n": at}) for at in range(7)]
     ends = [RowState.COMPLETED, RowState.FAILED, RowState.UNKNOWN, RowState.ORDERING, RowState.RUNNING]
@@ -393,7 +393,7 @@ async def test_new_rows_with_the_cells_of_missing_ones_that_have_run_were_edited
         assert (await plan(ledger, rows)).edited == 0  # they are not new, and nothing is missing
 
 
-async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_person(tmp_path):
+async def test_ledger_planning_row_possibly_billed_by_earlier_batch_is_unknown(tmp_path):
     doubtful = new_row(1, possible_second_bill="batch B ordered it and cannot tell")
     rows = [new_row(0), doubtful, new_row(2, problem="no file", possible_second_bill="as above")]
     async with created(tmp_path, rows) as ledger:
@@ -412,7 +412,7 @@ async def test_a_row_that_may_have_been_billed_by_an_earlier_batch_is_for_a_pers
         assert (await plan(ledger, [new_row(0)])).withdrawn == 2
 
 
-async def test_a_doubtful_row_that_a_person_lets_run_stays_planned(tmp_path):
+async def test_ledger_planning_keeps_doubtful_row_that_was_released_by_retry(tmp_path):
     doubtful = new_row(0, possible_second_bill="who knows")
     async with created(tmp_path, [doubtful]) as ledger:
         assert await ledger.retry([RowState.UNKNOWN]) == 1
@@ -421,7 +421,7 @@ async def test_a_doubtful_row_that_a_person_lets_run_stays_planned(tmp_path):
         assert ledger.counts() == Counts(planned=1)
 
 
-async def test_doubt_does_not_touch_what_was_ordered_here(tmp_path):
+async def test_ledger_planning_doubt_does_not_change_rows_started_here(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         done, unknown = await take(ledger, 2)
@@ -437,7 +437,7 @@ async def test_doubt_does_not_touch_what_was_ordered_here(tmp_path):
             assert ledger.counts() == Counts(completed=1, unknown=1)
 
 
-async def test_a_row_that_cannot_be_run_is_planned_as_failed(tmp_path):
+async def test_ledger_planning_row_with_problem_is_failed(tmp_path):
     rows = [new_row(0), new_row(1, problem="there is no file 'a.pdf'")]
     async with created(tmp_path, rows) as ledger:
         assert ledger.counts() == Counts(planned=1, failed=1)
@@ -448,7 +448,7 @@ async def test_a_row_that_cannot_be_run_is_planned_as_failed(tmp_path):
     )
 
 
-async def test_a_row_that_was_mended_is_planned_and_one_that_broke_is_not(tmp_path):
+async def test_ledger_planning_repaired_row_is_planned_and_broken_row_failed(tmp_path):
     async with created(tmp_path, [new_row(0, problem="no file"), new_row(1), new_row(2, problem="no file")]):
         pass
     async with opened(tmp_path) as ledger:
@@ -468,7 +468,7 @@ async def test_a_row_that_was_mended_is_planned_and_one_that_broke_is_not(tmp_pa
     ]
 
 
-async def test_a_row_that_failed_at_work_stays_failed_when_it_is_planned_again(tmp_path):
+async def test_ledger_planning_keeps_row_failed_that_failed_at_work(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -478,7 +478,7 @@ async def test_a_row_that_failed_at_work_stays_failed_when_it_is_planned_again(t
         assert ledger.counts() == Counts(failed=1)
 
 
-async def test_planning_takes_no_more_memory_for_more_rows(tmp_path):
+async def test_ledger_planning_memory_does_not_grow_with_rows(tmp_path):
     async def peak(rows: int) -> int:
         ledger = await SqliteLedger.create(tmp_path / str(rows), {})
         await ledger.begin_plan()

@@ -42,7 +42,7 @@ def failed(cause, **more):
     return {"state": "failed", "cause": cause, **more}
 
 
-def test_rows_come_in_manifest_order_with_everything_that_is_known_of_them(tmp_path):
+def test_ledger_reader_rows_come_in_manifest_order_with_all_fields(tmp_path):
     rows = [{"position": 2, "key": "last"}, {"position": 0, "key": "first"}, {"position": 1, "key": "middle"}]
     make_ledger(tmp_path, rows=rows)
     with LedgerReader(tmp_path) as ledger:
@@ -59,7 +59,7 @@ def test_rows_come_in_manifest_order_with_everything_that_is_known_of_them(tmp_p
     assert (first.orders, first.attempts, first.session, first.plan) == (1, 1, 1, 1)
 
 
-def test_rows_can_be_chosen_by_their_state(tmp_path):
+def test_ledger_reader_filters_rows_by_state(tmp_path):
     make_ledger(tmp_path, rows=[{"state": state} for state in STATES])
     with LedgerReader(tmp_path) as ledger:
         chosen = ledger.rows([RowState.COMPLETED, RowState.UNKNOWN])
@@ -68,7 +68,7 @@ def test_rows_can_be_chosen_by_their_state(tmp_path):
         assert len(list(ledger.rows())) == len(STATES)
 
 
-def test_counts_and_attempts_are_those_of_all_rows(tmp_path):
+def test_ledger_reader_counts_and_attempts_cover_all_rows(tmp_path):
     make_ledger(tmp_path, rows=[{"state": state, "attempts": 2} for state in STATES])
     with LedgerReader(tmp_path) as ledger:
         assert ledger.counts() == Counts(
@@ -85,7 +85,7 @@ def test_counts_and_attempts_are_those_of_all_rows(tmp_path):
         assert ledger.attempts() == 2 * len(STATES)
 
 
-def test_a_ledger_without_rows_is_one(tmp_path):
+def test_ledger_reader_reads_ledger_without_rows(tmp_path):
     make_ledger(tmp_path, sessions=[])
     with LedgerReader(tmp_path) as ledger:
         assert ledger.counts() == Counts()
@@ -96,7 +96,7 @@ def test_a_ledger_without_rows_is_one(tmp_path):
         assert ledger.failures_by_cause() == ()
 
 
-def test_facts_are_what_they_were(tmp_path):
+def test_ledger_reader_returns_stored_facts(tmp_path):
     make_ledger(tmp_path, facts={"stages": ["bind", "watch"], "constants": {"Threshold": 0.8}})
     with LedgerReader(tmp_path) as ledger:
         assert ledger.meta.stages == ("bind", "watch")
@@ -104,7 +104,7 @@ def test_facts_are_what_they_were(tmp_path):
         assert ledger.meta.created_at == START
 
 
-def test_a_session_was_last_seen_at_its_end_its_last_sample_or_its_last_change(tmp_path):
+def test_ledger_reader_session_seen_at_is_its_end_last_sample_or_begin(tmp_path):
     sessions = [
         {"ended_at": START + 60},
         {"began_at": START + 100, "ended_at": None, "ended_because": None, "exit_code": None},
@@ -133,7 +133,7 @@ def test_a_session_was_last_seen_at_its_end_its_last_sample_or_its_last_change(t
     assert changed.seen_at == START + 650
 
 
-def test_samples_come_in_order_and_what_a_newer_version_added_is_left_out(tmp_path):
+def test_ledger_reader_samples_are_ordered_and_unknown_fields_ignored(tmp_path):
     make_ledger(
         tmp_path,
         samples=[
@@ -149,7 +149,7 @@ def test_samples_come_in_order_and_what_a_newer_version_added_is_left_out(tmp_pa
     assert second.sample.completed == 9
 
 
-def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path):
+def test_ledger_reader_groups_failures_by_cause_most_frequent_first(tmp_path):
     rows = [
         failed("HTTP 500"),
         failed("storage", state="unknown"),
@@ -175,7 +175,7 @@ def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path):
 # results.jsonl
 
 
-def test_a_result_is_the_line_that_was_recorded(tmp_path):
+def test_ledger_reader_result_is_the_recorded_line(tmp_path):
     make_ledger(
         tmp_path, rows=[{"outputs": {"Verdict": "grün"}}, {"state": "failed"}, {"outputs": {"Sum": 2}}]
     )
@@ -187,7 +187,7 @@ def test_a_result_is_the_line_that_was_recorded(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["edited", "cut", "gone"])
-def test_a_result_that_is_not_what_was_recorded_is_refused_with_the_way_out(tmp_path, damage):
+def test_ledger_reader_refuses_damaged_result_line(tmp_path, damage):
     make_ledger(tmp_path, rows=[{"outputs": {"Verdict": "yes"}}])
     path = tmp_path / RESULTS
     if damage == "gone":
@@ -202,7 +202,7 @@ def test_a_result_that_is_not_what_was_recorded_is_refused_with_the_way_out(tmp_
     assert damage == "gone" or "batch resume" in str(caught.value)
 
 
-def test_a_line_of_another_row_is_refused(tmp_path):
+def test_ledger_reader_refuses_result_line_of_another_row(tmp_path):
     make_ledger(tmp_path, rows=[{}, {}])
     connection = sqlite3.connect(tmp_path / LEDGER)
     with connection:
@@ -221,7 +221,7 @@ def test_a_line_of_another_row_is_refused(tmp_path):
 # Beside a writer, and after its death
 
 
-def test_one_moment_stays_while_a_writer_goes_on(tmp_path):
+def test_ledger_reader_snapshot_is_stable_while_writer_writes(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "running"}, {"state": "running"}])
     writer = sqlite3.connect(tmp_path / LEDGER, isolation_level=None)
     with LedgerReader(tmp_path) as ledger:
@@ -234,7 +234,7 @@ def test_one_moment_stays_while_a_writer_goes_on(tmp_path):
     writer.close()
 
 
-def test_rows_that_are_streamed_are_of_one_moment(tmp_path):
+def test_ledger_reader_streams_rows_from_one_snapshot(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "planned"} for _ in range(500)])
     writer = sqlite3.connect(tmp_path / LEDGER, isolation_level=None)
     with LedgerReader(tmp_path) as ledger:
@@ -246,7 +246,7 @@ def test_rows_that_are_streamed_are_of_one_moment(tmp_path):
     writer.close()
 
 
-def test_a_reader_holds_no_writer_up(tmp_path):
+def test_ledger_reader_does_not_block_writer(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "planned"} for _ in range(500)])
     writer = sqlite3.connect(tmp_path / LEDGER, timeout=0, isolation_level=None)
     with LedgerReader(tmp_path) as ledger:
@@ -270,7 +270,7 @@ os._exit(1)
 """
 
 
-def test_what_a_dead_writer_committed_is_read_and_nothing_is_changed(tmp_path):
+def test_ledger_reader_reads_commits_of_dead_writer_and_changes_no_file(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "running"}])
     subprocess.run([sys.executable, "-c", DIES, str(tmp_path / LEDGER)], check=False, timeout=60)
     log = tmp_path / f"{LEDGER}-wal"
@@ -282,13 +282,13 @@ def test_what_a_dead_writer_committed_is_read_and_nothing_is_changed(tmp_path):
     assert (log.read_bytes(), (tmp_path / LEDGER).read_bytes()) == before
 
 
-def test_a_reader_writes_nothing(tmp_path):
+def test_ledger_reader_is_read_only(tmp_path):
     make_ledger(tmp_path, rows=[{}])
     with LedgerReader(tmp_path) as ledger, pytest.raises(sqlite3.OperationalError, match="readonly"):
         ledger._connection.execute("DELETE FROM rows")
 
 
-def test_a_directory_may_have_any_name(tmp_path):
+def test_ledger_reader_accepts_any_directory_name(tmp_path):
     directory = make_ledger(tmp_path / "50% of #1? grün & mode=rw", rows=[{}])
     with LedgerReader(directory) as ledger:
         assert ledger.counts().completed == 1
@@ -297,20 +297,20 @@ def test_a_directory_may_have_any_name(tmp_path):
 # What is refused
 
 
-def test_where_there_is_no_batch_the_command_that_makes_one_is_named(tmp_path):
+def test_ledger_reader_without_batch_names_batch_run_command(tmp_path):
     with pytest.raises(LedgerError, match="There is no batch in") as caught:
         LedgerReader(tmp_path)
     assert "opus-async batch run" in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
-def test_planning_that_did_not_end_is_told(tmp_path):
+def test_ledger_reader_reports_unfinished_planning(tmp_path):
     (tmp_path / f"{LEDGER}.new").touch()
     with pytest.raises(LedgerError, match="never planned to its end"):
         LedgerReader(tmp_path)
 
 
-def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+def test_ledger_reader_refuses_file_that_is_no_ledger(tmp_path):
     (tmp_path / LEDGER).write_bytes(b"no database at all " * 100)
     with pytest.raises(LedgerError, match=r"ledger\.db"):
         LedgerReader(tmp_path)
@@ -320,14 +320,14 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
         LedgerReader(tmp_path)
 
 
-def test_a_ledger_of_a_newer_version_is_refused(tmp_path):
+def test_ledger_reader_refuses_newer_schema_version(tmp_path):
     make_ledger(tmp_path, facts={"schema_version": 1000})
     with pytest.raises(LedgerError, match="newer version"):
         LedgerReader(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["state = 'invented'", "timings = 'no JSON'"])
-def test_a_row_that_makes_no_sense_is_no_crash(tmp_path, damage):
+def test_ledger_reader_malformed_row_raises_ledger_error(tmp_path, damage):
     make_ledger(tmp_path, rows=[{}])
     connection = sqlite3.connect(tmp_path / LEDGER)
     with connection:
@@ -340,13 +340,13 @@ def test_a_row_that_makes_no_sense_is_no_crash(tmp_path, damage):
 # Who works on it
 
 
-def test_nobody_works_on_a_batch_without_a_lock_or_with_a_released_one(tmp_path):
+def test_lock_holder_is_none_without_lock_or_after_release(tmp_path):
     assert holder(tmp_path) is None
     DirectoryLock(tmp_path).release()
     assert holder(tmp_path) is None
 
 
-def test_the_process_that_holds_the_lock_works_on_it(tmp_path):
+def test_lock_holder_is_the_process_with_the_lock(tmp_path):
     lock = DirectoryLock(tmp_path)
     process = holder(tmp_path)
     lock.release()
@@ -354,7 +354,7 @@ def test_the_process_that_holds_the_lock_works_on_it(tmp_path):
     assert (process.pid, process.host, process.alive) == (os.getpid(), socket.gethostname(), True)
 
 
-def test_a_process_that_died_works_on_nothing(tmp_path):
+def test_lock_holder_is_none_after_its_process_died(tmp_path):
     dies = "import os, sys, pathlib; from opus_async.batch.ledger.lock import DirectoryLock as Lock; "
     dies += "lock = Lock(pathlib.Path(sys.argv[1])); os._exit(1)"
     subprocess.run([sys.executable, "-c", dies, str(tmp_path)], check=False, timeout=60)
@@ -362,13 +362,13 @@ def test_a_process_that_died_works_on_nothing(tmp_path):
     assert holder(tmp_path) is None
 
 
-def test_another_process_that_has_its_number_by_now_does_not_either(tmp_path):
+def test_lock_holder_is_none_if_its_pid_was_reused(tmp_path):
     told = {"pid": os.getpid(), "host": socket.gethostname(), "since": START}
     (tmp_path / ".lock").write_text(json.dumps(told))
     assert holder(tmp_path) is None
 
 
-def test_what_a_process_of_another_container_holds_is_held(tmp_path):
+def test_lock_holder_on_another_host_is_alive_while_lock_is_held(tmp_path):
     lock = DirectoryLock(tmp_path)
     (tmp_path / ".lock").write_text(json.dumps({"pid": 1, "host": "elsewhere.invalid", "since": START}))
     process = holder(tmp_path)
@@ -390,7 +390,7 @@ def _no_locks(request, monkeypatch):
     ("host", "lives", "expected"),
     [("here", True, [True]), ("here", False, []), ("elsewhere.invalid", True, [None])],
 )
-def test_where_there_are_no_locks_the_number_has_to_do(tmp_path, host, lives, expected):
+def test_lock_holder_without_flock_is_judged_by_pid(tmp_path, host, lives, expected):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait(60)
     told = {
@@ -403,7 +403,7 @@ def test_where_there_are_no_locks_the_number_has_to_do(tmp_path, host, lives, ex
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": null, "host": "here"}', '{"pid": "x"}', "7"])
-def test_a_lock_that_says_nothing_is_nobodys(tmp_path, text):
+def test_lock_holder_of_malformed_lock_file_is_none(tmp_path, text):
     (tmp_path / ".lock").write_text(text)
     assert holder(tmp_path) is None
 
@@ -417,7 +417,7 @@ def new_row(index):
     )
 
 
-async def test_what_the_ledger_writes_is_read_beside_it_and_after_it(tmp_path):
+async def test_ledger_reader_reads_what_ledger_writes_during_and_after_session(tmp_path):
     writing = await SqliteLedger.create(tmp_path, {"stages": ["bind", "watch"]})
     try:
         await writing.begin_plan()

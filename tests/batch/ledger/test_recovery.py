@@ -94,9 +94,7 @@ async def finish(directory):
         pytest.param("next life", True, marks=pytest.mark.long),
     ],
 )
-async def test_a_death_at_any_call_of_making_publishing_working_and_closing_is_recovered_from(
-    killer, tmp_path, scenario, half
-):
+async def test_ledger_recovers_from_kill_at_any_file_system_call(killer, tmp_path, scenario, half):
     calls = await lives(killer, scenario, tmp_path, half)
     assert len(calls) > 50
     for directory, call in calls:
@@ -137,21 +135,21 @@ async def with_hot_journal(directory: Path) -> None:
     assert (directory / "ledger.db-journal").stat().st_size > 0
 
 
-async def test_what_a_dead_process_has_half_written_is_undone_before_it_is_read(tmp_path):
+async def test_ledger_reader_rolls_back_unfinished_transaction_of_dead_process(tmp_path):
     await with_hot_journal(tmp_path)
     with LedgerReader(tmp_path) as reader:
         assert reader.counts() == Counts(planned=500)
     assert not (tmp_path / "ledger.db-journal").exists()
 
 
-async def test_what_a_dead_process_has_half_written_is_undone_before_it_is_gone_on_with(tmp_path):
+async def test_ledger_open_rolls_back_unfinished_transaction_of_dead_process(tmp_path):
     await with_hot_journal(tmp_path)
     async with opened(tmp_path) as ledger:
         assert ledger.counts() == Counts(planned=500)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_reader_who_may_not_write_is_told_why_that_takes_it(tmp_path):
+async def test_ledger_reader_without_write_permission_says_rollback_needs_it(tmp_path):
     await with_hot_journal(tmp_path / "batch")
     (tmp_path / "batch").chmod(0o500)
     try:
@@ -161,7 +159,7 @@ async def test_a_reader_who_may_not_write_is_told_why_that_takes_it(tmp_path):
         (tmp_path / "batch").chmod(0o700)
 
 
-async def test_a_ledger_gets_its_name_when_nothing_is_left_to_be_done_to_it(tmp_path, monkeypatch):
+async def test_ledger_publish_leaves_complete_ledger_if_power_fails_after_rename(tmp_path, monkeypatch):
     ledger = await SqliteLedger.create(tmp_path, {})
     await plan(ledger, new_rows(2))
 

@@ -34,7 +34,7 @@ async def with_completed(directory, rows, of):
     return (directory / "results.jsonl").read_bytes()
 
 
-async def test_offset_length_and_digest_find_each_line(tmp_path):
+async def test_results_jsonl_offset_length_and_digest_locate_each_line(tmp_path):
     content = await with_completed(tmp_path, 5, of=5)
     found = select(tmp_path, "SELECT key, result_offset, result_length, result_digest FROM rows")
     for key, offset, length, digest in found:
@@ -45,7 +45,7 @@ async def test_offset_length_and_digest_find_each_line(tmp_path):
     assert sum(length for _, _, length, _ in found) == len(content)
 
 
-async def test_lines_are_on_the_disk_before_the_ledger_says_so(tmp_path, monkeypatch):
+async def test_results_jsonl_line_is_synced_before_ledger_commits_it(tmp_path, monkeypatch):
     found = []
 
     def sync(descriptor):
@@ -63,7 +63,7 @@ async def test_lines_are_on_the_disk_before_the_ledger_says_so(tmp_path, monkeyp
         assert columns(tmp_path, "key-0", "state", "result_offset") == ("completed", 0)
 
 
-async def test_what_is_committed_survives_a_power_cut(tmp_path):
+async def test_ledger_uses_wal_with_full_synchronous_mode(tmp_path):
     def settings(store):
         names = ("journal_mode", "synchronous")
         return [store.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
@@ -80,7 +80,7 @@ TORN = b'{"index": 2, "key": "key-2", "job_id": "job-key-2", "status": "COMPL'
 @pytest.mark.parametrize(
     "tail", [*(TORN[:size] for size in (1, 9, 11, 12, 13, 20, 26, 27, 60)), b"\0" * 5000]
 )
-async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
+async def test_results_jsonl_torn_tail_is_cut_off_on_open(tmp_path, tail):
     content = await with_completed(tmp_path, 2, of=3)
     async with opened(tmp_path) as ledger:
         await ledger.begin_session({})
@@ -98,7 +98,7 @@ async def test_the_tail_of_a_crash_is_cut_off(tmp_path, tail):
 
 @pytest.mark.parametrize("kept", [0, 1, 2])
 @pytest.mark.parametrize("torn", [0, 7])
-async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kept, torn):
+async def test_results_jsonl_lost_lines_make_their_rows_running_again(tmp_path, caplog, kept, torn):
     content = await with_completed(tmp_path, 3, of=3)
     whole = b"".join(content.splitlines(keepends=True)[:kept])
     (tmp_path / "results.jsonl").write_bytes(content[: len(whole) + torn])
@@ -117,7 +117,7 @@ async def test_rows_whose_lines_are_gone_are_running_again(tmp_path, caplog, kep
         assert (ledger.results_lost, ledger.counts()) == (0, Counts(completed=3))
 
 
-async def test_a_file_that_was_moved_away_is_made_again(tmp_path):
+async def test_results_jsonl_removed_file_is_written_again(tmp_path):
     content = await with_completed(tmp_path, 2, of=2)
     (tmp_path / "results.jsonl").unlink()
     async with opened(tmp_path) as ledger:
@@ -127,7 +127,7 @@ async def test_a_file_that_was_moved_away_is_made_again(tmp_path):
     assert (tmp_path / "results.jsonl").read_bytes() == content
 
 
-async def test_a_file_that_was_edited_is_not_gone_on_with(tmp_path):
+async def test_results_jsonl_edited_file_is_refused(tmp_path):
     content = await with_completed(tmp_path, 3, of=3)
     (tmp_path / "results.jsonl").write_bytes(content.replace(b"COMPLETED", b"completed, I say"))
     with pytest.raises(LedgerError, match="was changed after it was written") as caught:
@@ -139,7 +139,7 @@ async def test_a_file_that_was_edited_is_not_gone_on_with(tmp_path):
         assert ledger.counts() == Counts(completed=3)
 
 
-async def test_lines_of_any_size_go_with_one_group(tmp_path):
+async def test_results_jsonl_takes_lines_of_any_size(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
         for size, row in zip((1, 3_000_000, 10), await take(ledger, 3), strict=True):
@@ -147,7 +147,7 @@ async def test_lines_of_any_size_go_with_one_group(tmp_path):
     assert [len(line["outputs"]["Text"]) for line in results(tmp_path)] == [1, 3_000_000, 10]
 
 
-async def test_a_row_that_has_a_job_and_was_done_because_a_person_said_so_is_unknown_again(tmp_path):
+async def test_results_jsonl_lost_line_of_resolved_row_with_job_makes_it_unknown(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         for row in await take(ledger, 2):

@@ -39,7 +39,7 @@ from opus_async.metrics.samples import Sample
 from opus_async.platform import IdTaken
 
 
-async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_is_the_rows(tmp_path):
+async def test_ledger_keeps_job_alias_until_job_is_superseded(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -58,7 +58,7 @@ async def test_second_id_of_a_job_is_handed_out_with_its_row_as_long_as_the_job_
         assert (found.remote_id, found.alias) == ("session-2", None)
 
 
-async def test_a_row_from_plan_to_completion(tmp_path):
+async def test_ledger_records_row_from_plan_to_completion(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         session = await ledger.begin_session({"max_in_flight": 5})
@@ -97,7 +97,7 @@ async def test_a_row_from_plan_to_completion(tmp_path):
     ]
 
 
-async def test_what_is_awaited_is_in_the_file_when_it_returns(tmp_path):
+async def test_ledger_awaited_changes_are_in_files_on_return(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -108,7 +108,7 @@ async def test_what_is_awaited_is_in_the_file_when_it_returns(tmp_path):
         assert len(results(tmp_path)) == 1
 
 
-async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
+async def test_ledger_changes_nobody_awaits_are_written_soon(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -120,7 +120,7 @@ async def test_what_nobody_waits_for_is_written_soon_all_the_same(tmp_path):
         assert columns(tmp_path, "key-0", "attempts") == (1,)
 
 
-async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
+async def test_ledger_sessions_record_process_and_reason_of_end(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         first = await ledger.begin_session({"max_in_flight": 5})
@@ -137,7 +137,7 @@ async def test_sessions_tell_who_worked_and_why_they_ended(tmp_path):
     ]
 
 
-async def test_nothing_is_worked_on_before_the_ledger_is_published(tmp_path):
+async def test_ledger_refuses_session_before_publish(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     with pytest.raises(RuntimeError, match="publish"):
         await ledger.begin_session({})
@@ -147,14 +147,14 @@ async def test_nothing_is_worked_on_before_the_ledger_is_published(tmp_path):
 # What is handed out
 
 
-async def test_rows_are_handed_out_once_in_manifest_order(tmp_path):
+async def test_ledger_hands_out_rows_once_in_manifest_order(tmp_path):
     async with created(tmp_path, [new_row(index) for index in (4, 0, 3, 1, 2)]) as ledger:
         await ledger.begin_session({})
         taken = [row.index for count in (2, 2, 2, 2) for row in await take(ledger, count)]
     assert taken == [0, 1, 2, 3, 4]
 
 
-async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(tmp_path):
+async def test_ledger_hands_out_started_rows_then_due_ones_then_planned_ones(tmp_path):
     hands = Hands()
     async with created(tmp_path, 8, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -184,7 +184,7 @@ async def test_rows_that_may_run_come_first_then_rested_ones_then_planned_ones(t
         assert ledger.queue.next_due() == pytest.approx(840)
 
 
-async def test_a_take_may_cross_from_one_kind_to_the_next(tmp_path):
+async def test_ledger_hands_out_started_and_planned_rows_in_one_call(tmp_path):
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 2)
@@ -197,7 +197,7 @@ async def test_a_take_may_cross_from_one_kind_to_the_next(tmp_path):
         assert list(await take(ledger, 3)) == []
 
 
-async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
+async def test_ledger_row_tells_progress_of_earlier_session(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -223,7 +223,7 @@ async def test_a_row_tells_how_far_earlier_sessions_came(tmp_path):
     )
 
 
-async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_path):
+async def test_ledger_row_keeps_job_created_but_not_started(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -236,7 +236,7 @@ async def test_a_shell_that_was_made_and_never_ordered_is_there_to_be_used(tmp_p
     assert (row.state, row.remote_id, row.generation, row.orders) == (RowState.PLANNED, "shell-1", "v1", 0)
 
 
-async def test_takes_at_once_never_share_a_row(tmp_path):
+async def test_ledger_concurrent_lease_calls_never_share_a_row(tmp_path):
     async with created(tmp_path, 500) as ledger:
         await ledger.begin_session({})
         shards = await asyncio.gather(*(take(ledger, 7) for _ in range(80)))
@@ -244,7 +244,7 @@ async def test_takes_at_once_never_share_a_row(tmp_path):
     assert sorted(taken) == list(range(500))
 
 
-async def test_an_attempt_counts_when_a_row_is_taken_up_and_once_however_often_it_is_resumed(tmp_path):
+async def test_ledger_counts_one_attempt_per_retry_not_per_resume(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         row, _ = await take(ledger, 2)
@@ -269,7 +269,7 @@ async def test_an_attempt_counts_when_a_row_is_taken_up_and_once_however_often_i
 # Rows that wait for a person
 
 
-async def test_a_parked_row_is_handed_out_once_for_each_look(tmp_path):
+async def test_ledger_parked_row_is_handed_out_once_per_due_time(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -298,7 +298,7 @@ async def test_a_parked_row_is_handed_out_once_for_each_look(tmp_path):
     ]
 
 
-async def test_the_row_that_is_due_first_is_the_next_look(tmp_path):
+async def test_ledger_next_due_is_that_of_earliest_parked_row(tmp_path):
     hands = Hands()
     async with created(tmp_path, 3, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -311,7 +311,7 @@ async def test_the_row_that_is_due_first_is_the_next_look(tmp_path):
         assert ledger.queue.next_due() == pytest.approx(29)
 
 
-async def test_a_row_whose_person_has_acted_is_running(tmp_path):
+async def test_ledger_parked_row_is_running_after_status_changes(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -332,7 +332,7 @@ async def test_a_row_whose_person_has_acted_is_running(tmp_path):
         assert ledger.queue.next_due() is None
 
 
-async def test_a_row_that_was_being_looked_at_when_the_process_died_is_due_at_once(tmp_path):
+async def test_ledger_parked_row_handed_out_at_process_death_is_due_at_once(tmp_path):
     hands = Hands()
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -346,7 +346,7 @@ async def test_a_row_that_was_being_looked_at_when_the_process_died_is_due_at_on
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
-async def test_a_clock_that_jumps_bends_nothing_within_a_session(tmp_path, jump):
+async def test_ledger_times_ignore_wall_clock_jump_within_session(tmp_path, jump):
     hands = Hands()
     async with created(tmp_path, 2, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -362,7 +362,7 @@ async def test_a_clock_that_jumps_bends_nothing_within_a_session(tmp_path, jump)
     assert columns(tmp_path, "key-1", "started_at", "ended_at") == (START + 10, START + 10)
 
 
-async def test_a_look_far_ahead_was_set_by_a_clock_that_was_wrong(tmp_path):
+async def test_ledger_parked_row_due_far_ahead_by_wrong_clock_is_due_at_once(tmp_path):
     hands = Hands()
     hands.wall = START + 365 * 86_400
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
@@ -379,7 +379,7 @@ async def test_a_look_far_ahead_was_set_by_a_clock_that_was_wrong(tmp_path):
 # How rows end
 
 
-async def test_each_end_is_kept_with_its_reason(tmp_path):
+async def test_ledger_records_each_end_state_with_reason(tmp_path):
     states = [RowState.FAILED, RowState.CANCELLED, RowState.TIMED_OUT, RowState.UNKNOWN]
     async with created(tmp_path, 4) as ledger:
         await ledger.begin_session({})
@@ -396,7 +396,7 @@ async def test_each_end_is_kept_with_its_reason(tmp_path):
     assert results(tmp_path) == []
 
 
-async def test_an_end_without_a_job_keeps_the_id_that_is_known(tmp_path):
+async def test_ledger_end_without_job_id_keeps_known_job_id(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -405,7 +405,7 @@ async def test_an_end_without_a_job_keeps_the_id_that_is_known(tmp_path):
     assert columns(tmp_path, "key-0", "remote_id") == ("job-key-0",)
 
 
-async def test_an_unknown_end_keeps_the_platforms_last_word(tmp_path):
+async def test_ledger_unknown_end_keeps_last_platform_status(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         for row, state in zip(await take(ledger, 2), (RowState.UNKNOWN, RowState.FAILED), strict=True):
@@ -416,7 +416,7 @@ async def test_an_unknown_end_keeps_the_platforms_last_word(tmp_path):
     assert columns(tmp_path, "key-1", "status") == (None,)  # proved never started
 
 
-async def test_fetched_files_are_recorded_with_the_end(tmp_path):
+async def test_ledger_records_downloaded_files_with_result(tmp_path):
     files = (FetchedFile(name="Report", path="outputs/key-0/a.pdf", size=7, sha256="ab"),)
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
@@ -425,7 +425,7 @@ async def test_fetched_files_are_recorded_with_the_end(tmp_path):
     assert select(tmp_path, "SELECT * FROM downloads") == [(1, "Report", "outputs/key-0/a.pdf", 7, "ab")]
 
 
-async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
+async def test_ledger_ignores_changes_to_ended_row(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -440,7 +440,7 @@ async def test_a_step_of_a_row_that_has_ended_changes_nothing(tmp_path):
     assert len(results(tmp_path)) == 1
 
 
-async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
+async def test_ledger_keeps_result_whose_caller_was_cancelled(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -453,7 +453,7 @@ async def test_an_end_whose_caller_is_cancelled_is_kept_all_the_same(tmp_path):
     assert len(results(tmp_path)) == 1
 
 
-async def test_counts_are_exact_before_anything_is_durable(tmp_path):
+async def test_ledger_counts_are_exact_before_write_is_durable(tmp_path):
     async with created(tmp_path, 3) as ledger:
         await ledger.begin_session({})
         rows = await take(ledger, 3)
@@ -467,7 +467,7 @@ async def test_counts_are_exact_before_anything_is_durable(tmp_path):
         assert ledger.counts() == Counts(planned=2, running=1)
 
 
-async def test_samples_are_kept(tmp_path):
+async def test_ledger_stores_samples(tmp_path):
     hands = Hands()
     sample = Sample(elapsed=5, in_flight=3, waiting=1, completed=2, not_completed=0, inside={"watch": 3})
     async with created(tmp_path, clock=hands.clock()) as ledger:
@@ -494,7 +494,7 @@ async def ended_in_every_way(ledger: SqliteLedger) -> None:
     await ledger.end_session(ended_because="finished", exit_code=5, stray_shells=0, uploads_saved=0)
 
 
-async def test_a_row_that_is_tried_again_keeps_its_job_and_nothing_else(tmp_path):
+async def test_ledger_retry_resets_row_but_keeps_its_job(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         assert await ledger.retry([RowState.FAILED, RowState.CANCELLED]) == 2
@@ -526,7 +526,7 @@ async def test_a_row_that_is_tried_again_keeps_its_job_and_nothing_else(tmp_path
     assert columns(tmp_path, "key-1", "orders", "orders_before", "retries") == (1, 0, 1)
 
 
-async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
+async def test_ledger_never_starts_superseded_job_again(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         await ledger.retry([RowState.FAILED])
@@ -544,7 +544,7 @@ async def test_a_job_that_gave_way_is_never_ordered_again(tmp_path):
     assert columns(tmp_path, "key-6", "state", "remote_id", "orders") == ("planned", None, 0)
 
 
-async def test_an_id_that_comes_for_two_rows_at_once_is_that_of_the_first(tmp_path):
+async def test_ledger_gives_job_id_claimed_by_two_rows_to_the_first(tmp_path):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         one, two = await take(ledger, 2)
@@ -567,7 +567,7 @@ async def test_an_id_that_comes_for_two_rows_at_once_is_that_of_the_first(tmp_pa
             await ledger.ordering(rows[1], "same", "v0")
 
 
-async def test_a_job_belongs_where_it_was_made(tmp_path):
+async def test_ledger_rows_with_jobs_of_other_host_or_workflow_are_elsewhere(tmp_path):
     here = {"host": "here", "workflow_id": "w", "live_version": 1}
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({}, world=here)
@@ -592,7 +592,7 @@ async def test_a_job_belongs_where_it_was_made(tmp_path):
 
 
 @pytest.mark.parametrize("state", [RowState.COMPLETED, RowState.RUNNING, RowState.PLANNED])
-async def test_what_may_have_been_billed_is_not_tried_again(tmp_path, state):
+async def test_ledger_retry_refuses_completed_running_or_planned_rows(tmp_path, state):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         with pytest.raises(ValueError, match=state):
@@ -600,7 +600,7 @@ async def test_what_may_have_been_billed_is_not_tried_again(tmp_path, state):
         assert ledger.counts().failed == 1
 
 
-async def test_an_unknown_row_that_is_done_gets_its_line(tmp_path):
+async def test_ledger_resolve_done_writes_result_line(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         assert await ledger.resolve("done", keys=["key-4"]) == 1
@@ -621,7 +621,7 @@ async def test_an_unknown_row_that_is_done_gets_its_line(tmp_path):
         assert ledger.counts().completed == 2
 
 
-async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
+async def test_ledger_resolve_failed_and_retry_set_state_and_note(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         assert await ledger.resolve("failed", keys=["key-4", "key-4"]) == 1
@@ -642,7 +642,7 @@ async def test_unknown_rows_that_failed_or_are_to_be_run_again(tmp_path):
 @pytest.mark.parametrize("decision", ["failed", "retry"])
 @pytest.mark.parametrize("keys", [None, ["key-0", "key-1"]])
 @pytest.mark.parametrize("status", ["COMPLETED", "IN_PROGRESS", "WAITING", "PENDING", None])
-async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path, decision, keys, status):
+async def test_ledger_resolve_of_started_row_needs_accept_second_bill(tmp_path, decision, keys, status):
     async with created(tmp_path, 2) as ledger:
         await ledger.begin_session({})
         for row in await take(ledger, 2):
@@ -659,7 +659,7 @@ async def test_a_row_that_was_seen_started_is_not_run_again_by_mistake(tmp_path,
         assert await ledger.resolve(decision, keys=["key-1"], accept_second_bill=True) == 1
 
 
-async def test_what_the_platform_shows_is_heeded_as_what_the_ledger_shows(tmp_path):
+async def test_ledger_resolve_refuses_rows_that_platform_shows_as_started(tmp_path):
     asked = []
 
     async def ask(jobs):
@@ -681,7 +681,7 @@ async def test_what_the_platform_shows_is_heeded_as_what_the_ledger_shows(tmp_pa
     assert asked == [[("key-0", "job-key-0", "here"), ("key-1", "job-key-1", "here")]] * 2
 
 
-async def test_a_bad_end_that_was_seen_is_no_start_that_costs(tmp_path):
+async def test_ledger_resolve_retry_accepts_row_whose_job_was_seen_failed(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -694,7 +694,7 @@ async def test_a_bad_end_that_was_seen_is_no_start_that_costs(tmp_path):
         assert await ledger.resolve("retry") == 1
 
 
-async def test_a_row_that_was_seen_completed_may_be_done(tmp_path):
+async def test_ledger_resolve_done_accepts_row_whose_job_was_seen_completed(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
@@ -704,7 +704,7 @@ async def test_a_row_that_was_seen_completed_may_be_done(tmp_path):
         assert ledger.counts() == Counts(completed=1)
 
 
-async def test_what_is_not_unknown_cannot_be_resolved_and_then_nothing_is(tmp_path):
+async def test_ledger_resolve_changes_nothing_if_one_key_is_not_unknown(tmp_path):
     async with created(tmp_path, 7) as ledger:
         await ended_in_every_way(ledger)
         with pytest.raises(ManifestError, match="not unknown") as caught:
@@ -716,7 +716,7 @@ async def test_what_is_not_unknown_cannot_be_resolved_and_then_nothing_is(tmp_pa
     )
 
 
-async def test_a_decision_that_is_none_is_refused(tmp_path):
+async def test_ledger_resolve_refuses_invalid_decision(tmp_path):
     async with created(tmp_path) as ledger:
         with pytest.raises(ValueError, match="done, retry, failed"):
             await ledger.resolve("maybe")
@@ -725,7 +725,7 @@ async def test_a_decision_that_is_none_is_refused(tmp_path):
 # What is kept beside the rows
 
 
-async def test_facts_are_kept_and_replaced(tmp_path):
+async def test_ledger_stores_and_replaces_facts(tmp_path):
     hands = Hands()
     async with created(tmp_path, facts={"settings": {"rate": 5}}, clock=hands.clock()) as ledger:
         assert ledger.facts == {"schema_version": 2, "created_at": START, "settings": {"rate": 5}}
@@ -736,7 +736,7 @@ async def test_facts_are_kept_and_replaced(tmp_path):
         assert ledger.facts["settings"] == {"rate": 6}
 
 
-async def test_the_platform_remembers(tmp_path):
+async def test_ledger_cache_survives_reopening(tmp_path):
     async with created(tmp_path) as ledger:
         ledger.journal.cache.put("sha256:ab", "https://files.example/1")
         ledger.journal.cache.put("sha256:ab", "https://files.example/2")
@@ -746,7 +746,7 @@ async def test_the_platform_remembers(tmp_path):
         assert await ledger.journal.cache.get("sha256:ab") == "https://files.example/2"
 
 
-async def test_digests_of_files_are_kept_whatever_the_file_system_calls_them(tmp_path):
+async def test_ledger_stores_file_digests_for_any_file_name_and_inode(tmp_path):
     largest, odd = (1 << 64) - 1, b"caf\xe9.pdf".decode(errors="surrogateescape")
     async with created(tmp_path) as ledger:
         ledger.keep_file("/a.pdf", 10, 1_760_000_000_123_456_789, largest, "ab")
@@ -758,7 +758,7 @@ async def test_digests_of_files_are_kept_whatever_the_file_system_calls_them(tmp
     }
 
 
-async def test_a_new_ledger_keeps_files_before_it_is_published(tmp_path):
+async def test_ledger_stores_file_digests_before_publish(tmp_path):
     ledger = await SqliteLedger.create(tmp_path, {})
     ledger.keep_file("/a.pdf", 1, 2, 3, "ab")
     await plan(ledger, new_rows(2))
@@ -770,7 +770,7 @@ async def test_a_new_ledger_keeps_files_before_it_is_published(tmp_path):
 
 
 @pytest.mark.parametrize("odd", ["half \ud83d of a pair", "zero \x00 inside", "déjà vu ✓", 'a "quote"\n', ""])
-async def test_any_text_can_be_kept(tmp_path, odd):
+async def test_ledger_stores_any_text(tmp_path, odd):
     rows = [new_row(0, f"key {odd}", cells={odd: odd}), new_row(1, problem=f"no file {odd}")]
     async with created(tmp_path, rows) as ledger:
         await ledger.begin_session({"odd": odd})
@@ -790,7 +790,7 @@ async def test_any_text_can_be_kept(tmp_path, odd):
         assert ledger.counts() == Counts(failed=2)
 
 
-async def test_a_closed_ledger_says_so(tmp_path):
+async def test_ledger_closed_raises_on_use(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.close()
         with pytest.raises(LedgerError, match="closed"):

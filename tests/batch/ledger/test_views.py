@@ -52,7 +52,7 @@ async def batch(tmp_path):
     return tmp_path
 
 
-def test_how_many_rows_are_in_each_state(batch):
+def test_ledger_view_status_counts_rows_per_state(batch):
     assert names(batch, "v_status") == ["state", "rows", "share"]
     assert select(batch, "SELECT * FROM v_status") == [
         ("completed", 2, 0.4),
@@ -62,7 +62,7 @@ def test_how_many_rows_are_in_each_state(batch):
     ]
 
 
-def test_which_rows_failed_and_why(batch):
+def test_ledger_view_failures_lists_rows_with_reasons(batch):
     assert names(batch, "v_failures") == [
         *("position", "key", "state", "status", "stage", "error_type", "cause", "error", "remote_id")
     ]
@@ -72,7 +72,7 @@ def test_which_rows_failed_and_why(batch):
     ]
 
 
-def test_where_the_time_goes(batch):
+def test_ledger_view_stage_seconds_summarises_time_per_stage(batch):
     assert names(batch, "v_stage_seconds") == ["stage", "rows", "total", "mean", "min", "max"]
     assert select(batch, "SELECT * FROM v_stage_seconds") == [
         ("upload", 4, 2.0, 0.5, 0.25, 0.75),
@@ -81,7 +81,7 @@ def test_where_the_time_goes(batch):
     ]
 
 
-def test_how_the_batch_went(batch):
+def test_ledger_view_timeline_lists_samples(batch):
     assert names(batch, "v_timeline") == [
         *("at", "session", "elapsed", "in_flight", "waiting", "completed", "not_completed"),
         *("requests", "retries", "throttled", "uploaded_bytes"),
@@ -91,21 +91,21 @@ def test_how_the_batch_went(batch):
     ]
 
 
-async def test_views_of_an_empty_batch_are_empty(tmp_path):
+async def test_ledger_views_of_empty_batch_are_empty(tmp_path):
     async with created(tmp_path):
         pass
     for view in ("v_status", "v_failures", "v_stage_seconds", "v_timeline"):
         assert select(tmp_path, f"SELECT * FROM {view}") == []
 
 
-def test_the_file_explains_itself(batch):
+def test_ledger_schema_tables_and_views_have_comments(batch):
     told = dict(select(batch, "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view')"))
     tables = {name for name in told if not name.startswith("sqlite_")}
     assert {"v_status", "v_failures", "v_stage_seconds", "v_timeline", "rows", "meta"} <= tables
     assert [name for name in tables if "-- " not in told[name]] == []
 
 
-def test_the_tables_are_those_that_the_readers_expect():
+def test_ledger_schema_tables_match_those_of_test_support():
     def shape(statements):
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(statements)
@@ -119,7 +119,7 @@ def test_the_tables_are_those_that_the_readers_expect():
     assert shape(schema.TABLES) == shape(TABLES_AGREED)
 
 
-async def test_what_a_batch_sends_and_gets_is_its_owners_alone(tmp_path):
+async def test_ledger_files_are_private_to_owner(tmp_path):
     async with created(tmp_path, 1) as ledger:
         await ledger.begin_session({})
         await complete(ledger, (await take(ledger, 1))[0])
@@ -129,7 +129,7 @@ async def test_what_a_batch_sends_and_gets_is_its_owners_alone(tmp_path):
     )
 
 
-async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
+async def test_ledger_files_contain_no_url_query_if_none_was_given(tmp_path):
     rows = [new_row(0, cells={"Document": "a.pdf", "Link": "https://files.example/a.pdf"}), *new_rows(3)[1:]]
     async with created(tmp_path, rows, facts={"settings": {"rate": 5}}) as ledger:
         await ledger.begin_session({"rate": 5})
@@ -154,7 +154,7 @@ async def test_no_query_of_a_presigned_url_gets_in_when_none_is_given(tmp_path):
         (work_queue._NEXT_LOOK, "rows_to_look_at"),
     ],
 )
-def test_what_is_asked_at_every_take_walks_an_index(batch, statement, index):
+def test_ledger_schema_lease_queries_use_index(batch, statement, index):
     values = [0] * statement.count("?")
     plan = " ".join(detail for *_, detail in select(batch, f"EXPLAIN QUERY PLAN {statement}", *values))
     assert index in plan

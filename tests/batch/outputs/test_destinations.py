@@ -56,7 +56,7 @@ def refused(batch, destination):
 
 
 @pytest.mark.parametrize("name", [*OWN, "summary.json", "Results.JSONL", "LEDGER.db", "ledger.db-journal"])
-async def test_an_export_replaces_no_file_of_its_batch(batch, tmp_path, monkeypatch, name):
+async def test_export_refuses_to_replace_files_of_its_batch(batch, tmp_path, monkeypatch, name):
     refused(batch, batch / name)
     refused(batch, batch / ".." / "out" / name)
     monkeypatch.chdir(batch)
@@ -66,14 +66,14 @@ async def test_an_export_replaces_no_file_of_its_batch(batch, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["ledger.db", "results.jsonl", "report.html"])
-async def test_an_export_finds_a_file_of_its_batch_behind_any_link(batch, tmp_path, name):
+async def test_export_refuses_links_to_files_of_its_batch(batch, tmp_path, name):
     (tmp_path / "soft.jsonl").symlink_to(batch / name)
     (tmp_path / "hard.jsonl").hardlink_to(batch / name)
     for link in ("soft.jsonl", "hard.jsonl"):
         refused(batch, tmp_path / link)
 
 
-async def test_an_export_replaces_no_input_and_no_result_file(batch, tmp_path):
+async def test_export_refuses_to_replace_input_and_output_files(batch, tmp_path):
     one, *_ = (path for path in (batch / "outputs").rglob("*") if path.is_file())
     (tmp_path / "hard").hardlink_to(one)
     (tmp_path / "input").hardlink_to(tmp_path / "in" / "0.txt")
@@ -88,7 +88,7 @@ async def test_an_export_replaces_no_input_and_no_result_file(batch, tmp_path):
         refused(batch, path)
 
 
-async def test_an_export_replaces_no_file_of_another_batch(batch, tmp_path, simulate, connect):
+async def test_export_refuses_to_replace_files_of_another_batch(batch, tmp_path, simulate, connect):
     other = tmp_path / "other"
     manifest = documents(tmp_path / "in2", 1)
     await run_batch(connect(await simulate()), manifest, workflow_id=DOCUMENT, out=other)
@@ -97,7 +97,9 @@ async def test_an_export_replaces_no_file_of_another_batch(batch, tmp_path, simu
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "xlsx", "parquet"])
-async def test_an_export_goes_elsewhere_with_the_permissions_of_any_new_file(batch, tmp_path, form):
+async def test_export_and_report_have_default_permissions_while_batch_files_are_private(
+    batch, tmp_path, form
+):
     pytest.importorskip("pyarrow")
     before = os.umask(0o027)
     try:
@@ -113,7 +115,7 @@ async def test_an_export_goes_elsewhere_with_the_permissions_of_any_new_file(bat
 
 
 @pytest.mark.parametrize("private", [True, False])
-def test_a_link_is_replaced_and_not_followed(tmp_path, private):
+def test_atomic_write_replaces_symlink_without_following_it(tmp_path, private):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     for target in (victim, tmp_path / "gone"):
@@ -127,7 +129,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path, private):
         link.unlink()
 
 
-def test_a_temporary_name_that_is_taken_by_a_link_is_not_written_to(tmp_path, monkeypatch):
+def test_atomic_write_does_not_follow_symlink_at_temporary_name(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     monkeypatch.setattr("secrets.token_hex", lambda _: "00")
@@ -141,7 +143,9 @@ def test_a_temporary_name_that_is_taken_by_a_link_is_not_written_to(tmp_path, mo
     assert not (tmp_path / "new").exists()
 
 
-async def test_reports_replace_links_in_a_batch_directory(batch, tmp_path, simulate, connect):
+async def test_report_files_and_export_replace_symlinks_in_batch_directory(
+    batch, tmp_path, simulate, connect
+):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     names = ("failures.jsonl", "report.html", "summary.json", "export.csv")
@@ -158,7 +162,7 @@ async def test_reports_replace_links_in_a_batch_directory(batch, tmp_path, simul
 
 
 @pytest.mark.parametrize("link", ["outputs", "outputs/k0"])
-async def test_result_files_are_not_fetched_through_a_link(simulate, connect, tmp_path, link):
+async def test_output_files_are_not_downloaded_through_symlink(simulate, connect, tmp_path, link):
     simulator = await simulate()
     manifest = tmp_path / "in" / "manifest.csv"
     documents(tmp_path / "in", 1)
@@ -177,7 +181,7 @@ async def test_result_files_are_not_fetched_through_a_link(simulate, connect, tm
     assert any(path.is_file() for path in (out / "outputs" / "k0").iterdir())
 
 
-def test_any_other_place_may_be_written_to(tmp_path):
+def test_export_destination_check_accepts_any_other_path(tmp_path):
     (tmp_path / "kept").write_text("x")
     for name in ("results.jsonl", "outputs/a", "gone/b", "ledger.db"):
         check(tmp_path / name, [tmp_path / "kept", tmp_path / "none"])

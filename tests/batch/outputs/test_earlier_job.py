@@ -21,23 +21,23 @@ def record(**past):
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED", "TIMED_OUT"])
-def test_a_proved_failure_may_run_again(status):
+def test_second_bill_check_accepts_proved_failures(status):
     assert second_bill_check(HERE)(record(status=status)) is None
 
 
 @pytest.mark.parametrize("status", ["UNKNOWN", "COMPLETED", "RUNNING", "failed", None, 7, ["FAILED"]])
-def test_anything_else_is_refused(status):
+def test_second_bill_check_refuses_any_other_status(status):
     problem = second_bill_check(HERE)(record(status=status))
     assert "its job may have run, and be billed" in problem.message
     assert "--accept-second-bill" in problem.fix
     assert (problem.index, problem.where) == (4, "line 5")
 
 
-def test_a_record_of_no_earlier_batch_is_fine():
+def test_second_bill_check_accepts_record_without_earlier_batch():
     assert second_bill_check(HERE)(Record(index=0, where="line 2", cells={})) is None
 
 
-def test_what_is_told_of_a_job_is_read_again():
+def test_earlier_job_is_read_back_as_written():
     past = {"job_id": JOB.remote_id, "status": "FAILED", **job_fields(JOB)}
     assert earlier_job(past) == JOB
     assert second_bill_check(HERE)(record(**past)) is None
@@ -56,11 +56,11 @@ def test_what_is_told_of_a_job_is_read_again():
         {"status": "failed"},
     ],
 )
-def test_a_line_that_was_edited_names_no_job(edited):
+def test_earlier_job_of_edited_line_is_none(edited):
     assert earlier_job({"job_id": "2514", "status": "FAILED", **job_fields(JOB), **edited}) is None
 
 
-def test_odd_values_in_a_world_are_no_place_of_ours():
+def test_second_bill_check_refuses_malformed_world():
     past = {
         "job_id": "2514",
         "status": "FAILED",

@@ -72,7 +72,7 @@ def read_xlsx(path):
 
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
-def test_every_row_is_there_in_manifest_order(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_has_every_row_in_manifest_order(tmp_path, format):  # noqa: A002 - as it is called
     rows = [{"position": 2}, {"position": 0, "state": "unknown"}, {"position": 1, "state": "planned"}]
     make_ledger(tmp_path, rows=rows)
     assert export(tmp_path, format) == 3
@@ -93,14 +93,14 @@ def test_every_row_is_there_in_manifest_order(tmp_path, format):  # noqa: A002 -
 
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
-def test_a_batch_without_rows_can_be_exported(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_of_batch_without_rows_makes_a_file(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path)
     assert export(tmp_path, format) == 0
     assert (tmp_path / f"export.{format}").exists()
 
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
-def test_an_old_export_stays_until_the_new_one_is_whole(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_keeps_old_file_until_new_one_is_complete(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{}, {}])
     (tmp_path / "results.jsonl").write_bytes(b"")
     destination = tmp_path / "mine"
@@ -114,7 +114,7 @@ def test_an_old_export_stays_until_the_new_one_is_whole(tmp_path, format):  # no
     ]
 
 
-def test_inputs_and_outputs_stand_side_by_side(tmp_path):
+def test_export_csv_has_inputs_and_outputs_side_by_side(tmp_path):
     make_ledger(tmp_path, rows=ROWS)
     rows = read_csv(exported(tmp_path, "csv"))
     assert list(rows[0]) == HEAD
@@ -128,7 +128,7 @@ def test_inputs_and_outputs_stand_side_by_side(tmp_path):
     assert rows[3]["job_id"] == rows[3]["started_at"] == rows[3]["seconds"] == ""
 
 
-def test_names_that_come_twice_say_whose_they_are(tmp_path):
+def test_export_csv_marks_duplicate_names_as_input_or_output(tmp_path):
     cells = {"key": "k", "Document": "a.pdf", "error": "e", "error (output)": "mine"}
     outputs = {"Document": "done", "error": "none", "Document (output)": "x"}
     make_ledger(tmp_path, rows=[{"cells": cells, "outputs": outputs, "key": "k"}])
@@ -140,7 +140,7 @@ def test_names_that_come_twice_say_whose_they_are(tmp_path):
     assert {row["Document (output)"], row["Document (output) (output)"]} == {"done", "x"}
 
 
-def test_rows_that_have_different_columns_share_one_head(tmp_path):
+def test_export_csv_gives_rows_with_different_columns_one_header(tmp_path):
     make_ledger(tmp_path, rows=[{"cells": {"A": 1}}, {"cells": {"B": 2}}])
     rows = read_csv(exported(tmp_path, "csv"))
     assert [(row["A"], row["B"]) for row in rows] == [("1", ""), ("", "2")]
@@ -150,7 +150,7 @@ def bound(name, variable=None):
     return {"column": name, "input": variable, "display_name": name if variable else None, "ignored": False}
 
 
-def test_columns_stand_as_in_the_manifest_whichever_the_first_row_has(tmp_path):
+def test_export_columns_follow_manifest_order(tmp_path):
     facts = {"binding": [bound("A", "v1"), bound("B"), bound("C", "v2")]}
     rows = [{"cells": {"C": "3", "X": "9"}}, {"cells": {"B": "2", "A": "1", "C": "4"}}]
     make_ledger(tmp_path, rows=rows, facts=facts)
@@ -159,7 +159,7 @@ def test_columns_stand_as_in_the_manifest_whichever_the_first_row_has(tmp_path):
     assert list(json.loads(second)["inputs"]) == ["A", "B", "C"]
 
 
-def test_a_constant_stands_in_the_rows_that_ran_with_it(tmp_path):
+def test_export_constants_fill_rows_without_own_value(tmp_path):
     facts = {
         "binding": [bound("Amount", "v1"), bound("amount", "v1"), bound("Number")],
         "constants": {"v1": "0.5", "Currency": "EUR"},
@@ -181,7 +181,7 @@ def test_a_constant_stands_in_the_rows_that_ran_with_it(tmp_path):
 
 
 @pytest.mark.parametrize("format", EXPORT_FORMATS)
-def test_files_that_were_fetched_are_named(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_lists_downloaded_files(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{"cells": {"files": "mine"}}, {}])
     connection = sqlite3.connect(tmp_path / "ledger.db")
     with connection:
@@ -201,7 +201,7 @@ def test_files_that_were_fetched_are_named(tmp_path, format):  # noqa: A002 - as
         assert [row["files (input)"] for row in read_csv(path)] == ["mine", ""]
 
 
-def test_a_format_whose_library_is_missing_is_wrong_use_and_no_case_for_doctor(tmp_path, monkeypatch):
+def test_export_command_missing_library_is_usage_error_without_doctor_advice(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=[{}])
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     options = SimpleNamespace(directory=tmp_path, format="xlsx", output=None, parsed=False)
@@ -211,7 +211,7 @@ def test_a_format_whose_library_is_missing_is_wrong_use_and_no_case_for_doctor(t
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
-def test_text_that_holds_json_can_be_opened(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_parsed_option_decodes_json_in_text(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path, rows=[{"outputs": {"Found": '```json\n{"sum": [1, 2]}\n```', "Text": "plain"}}])
     plain = exported(tmp_path, format).read_text("utf-8")
     assert "```" in plain
@@ -222,13 +222,13 @@ def test_text_that_holds_json_can_be_opened(tmp_path, format):  # noqa: A002 - a
         assert json.loads(opened.read_bytes())["outputs"] == {"Found": {"sum": [1, 2]}, "Text": "plain"}
 
 
-def test_rows_that_were_decided_to_be_done_have_no_outputs(tmp_path):
+def test_export_jsonl_rows_resolved_as_done_have_no_outputs(tmp_path):
     row = {"state": "completed", "result_offset": None, "result_length": None, "result_digest": None}
     make_ledger(tmp_path, rows=[row])
     assert json.loads(exported(tmp_path, "jsonl").read_bytes())["outputs"] is None
 
 
-def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
+def test_export_is_one_snapshot_while_batch_goes_on(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
     infer_columns = export.__globals__["_Exported"].infer_columns
 
@@ -273,7 +273,7 @@ def test_it_is_of_one_moment_while_the_batch_goes_on(tmp_path, monkeypatch):
         "'=1",
     ],
 )
-def test_what_looks_like_a_formula_gets_an_apostrophe(text):
+def test_export_csv_escapes_formulas_with_apostrophe(text):
     assert escape_formula(text) == f"'{text}"
     assert unescape_formula(escape_formula(text)) == text
 
@@ -282,12 +282,12 @@ def test_what_looks_like_a_formula_gets_an_apostrophe(text):
     "text",
     ["-5", "+3.2", "-.5", "-5.", "1e-5", "-1E+10", " -5 ", "a=b", "", "'quoted'", "5-3", "a@b.c", "’=1"],  # noqa: RUF001 - a quote
 )
-def test_numbers_and_other_texts_stay(text):
+def test_export_csv_leaves_numbers_and_other_text_unescaped(text):
     assert escape_formula(text) == text
     assert unescape_formula(text) == text
 
 
-def test_no_cell_and_no_name_in_a_csv_is_a_formula(tmp_path):
+def test_export_csv_has_no_formula_in_cells_or_header(tmp_path):
     make_ledger(
         tmp_path,
         rows=[
@@ -300,14 +300,14 @@ def test_no_cell_and_no_name_in_a_csv_is_a_formula(tmp_path):
     assert (row["key"], row["error"], row["n"], row["f"]) == ("'-E", "'=F", "-5", "-0.5")
 
 
-def test_a_csv_begins_with_the_mark_by_which_excel_knows_utf_8(tmp_path):
+def test_export_csv_begins_with_byte_order_mark(tmp_path):
     make_ledger(tmp_path, rows=[{"cells": {"Größe": "10 µm"}}])
     content = exported(tmp_path, "csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbfindex,")
     assert "10 µm".encode() in content
 
 
-def test_on_stdout_there_is_no_mark_and_no_file(tmp_path, monkeypatch):
+def test_export_to_stdout_has_no_byte_order_mark_and_makes_no_file(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
     stdout = SimpleNamespace(buffer=io.BytesIO())
     monkeypatch.setattr(sys, "stdout", stdout)
@@ -348,7 +348,7 @@ def as_read(value):
     names=["a", "b"],
     rows=[[None] * 4, ["\r", "\n", '"', ","], ["\0", "\ud800", " ", "'"], [-0.0, 1e300, 0, 10**30]],
 )
-def test_what_is_written_as_csv_can_be_read_again(names, rows):
+def test_export_csv_any_values_can_be_read_back(names, rows):
     file = io.BytesIO()
     rows = [row[: len(names)] for row in rows]
     write_csv(file, [Column(name, Kind.MIXED) for name in names], rows, mark=True)
@@ -365,7 +365,7 @@ def test_what_is_written_as_csv_can_be_read_again(names, rows):
 @settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=8), values, max_size=4), max_size=6))
 @example([{"half": "\ud800"}])
-def test_what_is_written_as_jsonl_can_be_read_again(records):
+def test_export_jsonl_any_values_can_be_read_back(records):
     file = io.BytesIO()
     write_jsonl(file, records)
     lines = file.getvalue().decode().split("\n")
@@ -373,7 +373,7 @@ def test_what_is_written_as_jsonl_can_be_read_again(records):
     assert [json.loads(line) for line in lines] == records
 
 
-def test_jsonl_keeps_every_type(tmp_path):
+def test_export_jsonl_keeps_every_type(tmp_path):
     outputs = {"i": 10**30, "f": 0.1, "b": True, "n": None, "o": {"a": [1]}, "t": "0042"}
     make_ledger(tmp_path, rows=[{"cells": {"list": ["a", "b"]}, "outputs": outputs}])
     assert json.loads(exported(tmp_path, "jsonl").read_bytes()) == {
@@ -394,7 +394,7 @@ def test_jsonl_keeps_every_type(tmp_path):
 # XLSX
 
 
-def test_a_sheet_opens_again_with_types(tmp_path):
+def test_export_xlsx_keeps_types(tmp_path):
     outputs = {"n": 7, "f": 0.5, "b": True, "o": {"a": [1]}, "big": 2**53 + 1}
     make_ledger(
         tmp_path, rows=[{"cells": {"Formula": "=1+1", "Link": "http://x.invalid"}, "outputs": outputs}]
@@ -409,7 +409,7 @@ def test_a_sheet_opens_again_with_types(tmp_path):
     assert found["started_at"] == "2025-10-09T08:53:20.000Z"
 
 
-def test_nothing_in_a_sheet_is_a_formula_or_a_link(tmp_path):
+def test_export_xlsx_has_no_formula_and_no_hyperlink(tmp_path):
     import zipfile
 
     cells = {
@@ -433,7 +433,7 @@ def test_nothing_in_a_sheet_is_a_formula_or_a_link(tmp_path):
 
 
 @pytest.mark.parametrize("letter", ["x", "€", "𝄞"])
-def test_a_text_that_is_too_long_for_a_cell_is_cut_and_says_so(tmp_path, letter):
+def test_export_xlsx_cuts_text_too_long_for_a_cell(tmp_path, letter):
     fits = letter * (XLSX_CHARACTERS // len(letter.encode("utf-16-le")) * 2)
     make_ledger(tmp_path, rows=[{"outputs": {"long": fits + letter * 2, "fits": fits}}])
     head, row = read_xlsx(exported(tmp_path, "xlsx"))
@@ -447,7 +447,7 @@ def test_a_text_that_is_too_long_for_a_cell_is_cut_and_says_so(tmp_path, letter)
 @settings(deadline=None, max_examples=50)
 @given(st.lists(plain_texts, min_size=1, max_size=8))
 @example(["_x0041_", "\x01", "a\nb", "tab\there", " space ", "<r>", "&amp;", "<r>x</r>"])
-def test_texts_in_a_sheet_can_be_read_again(cells):
+def test_export_xlsx_any_texts_can_be_read_back(cells):
     file = io.BytesIO()
     write_xlsx(file, [Column(str(number), Kind.TEXT) for number in range(len(cells))], [cells])
     _, *rows = CalamineWorkbook.from_filelike(io.BytesIO(file.getvalue())).get_sheet_by_index(0).to_python()
@@ -461,7 +461,7 @@ def comparable(text):
     return text.replace("\r\n", "\n").replace("\r", "\n").removeprefix(" ")
 
 
-def test_more_rows_than_a_sheet_holds_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+def test_export_xlsx_refuses_too_many_rows_before_writing(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=[{}, {}, {}])
     monkeypatch.setitem(export.__globals__, "XLSX_ROWS", 2)
     with pytest.raises(ConfigurationError, match="export to csv"):
@@ -469,7 +469,7 @@ def test_more_rows_than_a_sheet_holds_are_refused_before_anything_is_written(tmp
     assert not list(tmp_path.glob("*xlsx*"))
 
 
-def test_more_columns_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
+def test_export_xlsx_refuses_too_many_columns(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
     monkeypatch.setattr(table_writers, "XLSX_COLUMNS", 5)
     with pytest.raises(ConfigurationError, match="columns"):
@@ -480,7 +480,7 @@ def test_more_columns_than_a_sheet_holds_are_refused(tmp_path, monkeypatch):
 # Parquet
 
 
-def test_parquet_has_a_type_for_each_column(tmp_path):
+def test_export_parquet_gives_each_column_a_type(tmp_path):
     first = {
         "i": 1,
         "f": 0.5,
@@ -511,7 +511,7 @@ def test_parquet_has_a_type_for_each_column(tmp_path):
 
 
 @given(st.lists(values, max_size=5))
-def test_the_kind_of_a_column_holds_all_its_values(column):
+def test_export_column_type_inference_fits_all_values(column):
     seen = ColumnTypeInference()
     for value in column:
         seen.add(value)
@@ -526,7 +526,7 @@ def test_the_kind_of_a_column_holds_all_its_values(column):
     assert all(map(holds, there))
 
 
-def test_half_a_character_stops_no_export(tmp_path):
+def test_export_accepts_lone_surrogates_in_every_format(tmp_path):
     make_ledger(tmp_path, rows=[{"cells": {"\ud800": "\ud800"}}])
     for format in EXPORT_FORMATS:  # noqa: A001 - as it is called
         export(tmp_path, format)
@@ -542,7 +542,7 @@ def test_half_a_character_stops_no_export(tmp_path):
 @pytest.mark.parametrize(
     ("format", "module", "extra"), [("xlsx", "xlsxwriter", "cli"), ("parquet", "pyarrow", "parquet")]
 )
-def test_a_missing_library_is_named_with_what_to_install(tmp_path, monkeypatch, format, module, extra):  # noqa: A002
+def test_export_missing_library_is_named_with_install_command(tmp_path, monkeypatch, format, module, extra):  # noqa: A002
     make_ledger(tmp_path, rows=ROWS)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigurationError, match=rf"opus-async\[{extra}\]"):
@@ -551,19 +551,19 @@ def test_a_missing_library_is_named_with_what_to_install(tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("format", ["xlsx", "parquet"])
-def test_what_is_no_stream_cannot_go_to_stdout(tmp_path, format):  # noqa: A002 - as it is called
+def test_export_to_stdout_refuses_xlsx_and_parquet(tmp_path, format):  # noqa: A002 - as it is called
     make_ledger(tmp_path)
     with pytest.raises(ConfigurationError, match="name a file"):
         export(tmp_path, format, Path("-"))
 
 
-def test_a_format_that_is_none_is_refused(tmp_path):
+def test_export_refuses_unknown_format(tmp_path):
     with pytest.raises(ConfigurationError, match="csv, jsonl, parquet, xlsx"):
         export(tmp_path, "pdf")
 
 
 @pytest.mark.parametrize("place", ["/dev/null", "folder"])
-def test_nothing_but_a_file_is_replaced(tmp_path, place):
+def test_export_refuses_to_replace_device_or_folder(tmp_path, place):
     make_ledger(tmp_path, rows=ROWS)
     (tmp_path / "folder").mkdir()
     destination = tmp_path / place
@@ -621,7 +621,7 @@ def large_batch(tmp_path_factory):
     ],
 )
 @pytest.mark.timeout(300)
-def test_memory_does_not_follow_the_number_of_rows(large_batch, format, count, record_property):  # noqa: A002 - as it is called
+def test_export_memory_does_not_grow_with_rows(large_batch, format, count, record_property):  # noqa: A002 - as it is called
     small, large = large_batch(1_000), large_batch(count)
     words = [sys.executable, "-c", MANY, str(small), str(large), format]
     done = subprocess.run(words, capture_output=True, check=True, encoding="utf-8", timeout=280)

@@ -57,7 +57,7 @@ def one(tmp_path, cells, binding, *, row=None, order=None, constants=None, manif
     return line
 
 
-def test_every_row_that_ended_without_completing_has_a_line_and_no_other(tmp_path):
+def test_failures_jsonl_has_one_line_per_row_that_ended_without_completing(tmp_path):
     states = ["completed", "planned", *NOT_COMPLETED, "running", "waiting", "ordering"]
     make_ledger(tmp_path, rows=[{"state": state} for state in states])
     lines = written(tmp_path)
@@ -65,7 +65,7 @@ def test_every_row_that_ended_without_completing_has_a_line_and_no_other(tmp_pat
     assert [line["_opus"]["index"] for line in lines] == [2, 3, 4, 5]
 
 
-def test_a_line_has_its_inputs_and_everything_of_ours_under_one_name(tmp_path):
+def test_failures_jsonl_line_has_inputs_and_metadata_under_opus(tmp_path):
     row = {"key": "invoice 17", "error": "node OCR failed", "stage": "watch", "remote_id": "j1"}
     line = one(tmp_path, {"Number": "17"}, [column("Number", input="v1")], row=row)
     assert line == {
@@ -81,14 +81,14 @@ def test_a_line_has_its_inputs_and_everything_of_ours_under_one_name(tmp_path):
     }
 
 
-def test_nothing_failed_makes_an_empty_file_in_place_of_an_old_one(tmp_path):
+def test_failures_jsonl_without_failures_is_empty_and_replaces_old_file(tmp_path):
     (tmp_path / FAILURES).write_text('{"old": 1}\n')
     make_ledger(tmp_path, rows=[{}])
     assert written(tmp_path) == []
     assert not list(tmp_path.glob(".*part"))
 
 
-def test_the_old_file_stays_when_the_ledger_cannot_be_read(tmp_path):
+def test_failures_jsonl_keeps_old_file_if_ledger_cannot_be_read(tmp_path):
     (tmp_path / FAILURES).write_text("old")
     with pytest.raises(LedgerError):
         write(tmp_path)
@@ -116,36 +116,36 @@ def test_the_old_file_stays_when_the_ledger_cannot_be_read(tmp_path):
         (7, 7),
     ],
 )
-def test_paths_start_at_the_batch_directory(tmp_path, cell, expected):
+def test_failures_jsonl_paths_are_relative_to_batch_directory(tmp_path, cell, expected):
     line = one(tmp_path, {"Documents": cell}, [column("Documents", input="v1", file=True)])
     assert line["Documents"] == expected
 
 
-def test_a_semicolon_in_the_name_of_a_file_that_is_there_splits_nothing(tmp_path):
+def test_failures_jsonl_semicolon_in_existing_file_name_splits_nothing(tmp_path):
     (tmp_path / "a; b.pdf").touch()
     line = one(tmp_path, {"Document": "a; b.pdf"}, [column("Document", input="v1", file=True)])
     assert line["Document"] == "../a; b.pdf"
 
 
-def test_names_from_a_folder_are_taken_to_the_letter(tmp_path):
+def test_failures_jsonl_file_names_of_folder_manifest_are_literal(tmp_path):
     binding = [column("file", input="v1", shown="Document", how="the only input that takes files", file=True)]
     line = one(tmp_path, {"file": "a; [b].pdf"}, binding, manifest={"kind": "folder"})
     assert inputs(line) == {"Document": "../a; [b].pdf"}
 
 
-def test_only_columns_of_files_are_paths(tmp_path):
+def test_failures_jsonl_rewrites_paths_of_file_columns_only(tmp_path):
     binding = [column("Name", input="v1"), column("Note")]
     line = one(tmp_path, {"Name": "a.pdf", "Note": "b.pdf"}, binding)
     assert inputs(line) == {"Name": "a.pdf", "Note": "b.pdf"}
 
 
-def test_a_batch_directory_that_is_the_manifests_own_folder_changes_no_path(tmp_path):
+def test_failures_jsonl_paths_are_unchanged_if_batch_is_in_manifest_folder(tmp_path):
     binding = [column("Document", input="v1", file=True)]
     line = one(tmp_path, {"Document": "a.pdf"}, binding, manifest={"base": str(tmp_path / "out")})
     assert line["Document"] == "a.pdf"
 
 
-def test_a_batch_directory_behind_a_link_still_leads_to_the_file(tmp_path):
+def test_failures_jsonl_paths_work_from_symlinked_batch_directory(tmp_path):
     (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.pdf").write_text("it")
@@ -159,12 +159,12 @@ def test_a_batch_directory_behind_a_link_still_leads_to_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["variable name", "display name", "display name in another case"])
-def test_columns_that_bind_by_their_name_keep_it(tmp_path, how):
+def test_failures_jsonl_keeps_names_of_columns_bound_by_name(tmp_path, how):
     binding = [column("amount", input="v1", shown="Amount", how=how)]
     assert inputs(one(tmp_path, {"amount": "1"}, binding)) == {"amount": "1"}
 
 
-def test_mapped_columns_are_called_as_their_inputs_and_those_left_out_stay_out(tmp_path):
+def test_failures_jsonl_renames_mapped_columns_and_drops_ignored_ones(tmp_path):
     binding = [
         column("A", input="v1", shown="B", how="--map"),
         column("B", input="v2", shown="A", how="--map"),
@@ -175,7 +175,7 @@ def test_mapped_columns_are_called_as_their_inputs_and_those_left_out_stay_out(t
     assert inputs(line) == {"B": "for B", "A": "for A", "Remark": "!"}
 
 
-def test_a_display_name_of_two_inputs_gives_way_to_the_variable(tmp_path):
+def test_failures_jsonl_uses_variable_name_if_display_name_is_ambiguous(tmp_path):
     binding = [
         column("Left", input="v1", shown="Document", how="--map"),
         column("Right", input="v2", shown="document ", how="--map"),
@@ -183,7 +183,7 @@ def test_a_display_name_of_two_inputs_gives_way_to_the_variable(tmp_path):
     assert inputs(one(tmp_path, {"Left": "1", "Right": "2"}, binding)) == {"v1": "1", "v2": "2"}
 
 
-def test_an_input_that_is_called_key_keeps_the_name(tmp_path):
+def test_failures_jsonl_keeps_column_of_input_called_key(tmp_path):
     binding = [column("key", input="v1"), column("Ref")]
     line = one(tmp_path, {"key": "for the input", "Ref": "17"}, binding, row={"key": "17"})
     assert line["key"] == "for the input"
@@ -193,7 +193,7 @@ def test_an_input_that_is_called_key_keeps_the_name(tmp_path):
 # Titles and constants
 
 
-def test_a_title_of_its_own_beats_the_template(tmp_path):
+def test_failures_jsonl_title_column_overrides_template(tmp_path):
     binding = [column("Name", reserved="title", how="--map"), column("Number", input="v1")]
     order = {"title": "Invoice {Number}, row {row} {{x}}", "description": None}
     line = one(tmp_path, {"Name": "My title", "Number": "17"}, binding, order=order)
@@ -203,19 +203,19 @@ def test_a_title_of_its_own_beats_the_template(tmp_path):
     assert inputs(line) == {"Number": "17", "title": "Invoice 17, row 1 {x}"}
 
 
-def test_a_row_without_a_title_has_none(tmp_path):
+def test_failures_jsonl_row_without_title_has_none(tmp_path):
     line = one(tmp_path, {"title": "  "}, [column("title", reserved="title")], order={"title": "{Nothing}"})
     assert "title" not in line
 
 
-def test_descriptions_travel_like_titles(tmp_path):
+def test_failures_jsonl_renders_description_template(tmp_path):
     line = one(
         tmp_path, {"Number": "17"}, [column("Number", input="v1")], order={"description": "No. {number}"}
     )
     assert line["description"] == "No. 17"
 
 
-def test_constants_fill_rows_that_have_no_value_under_the_name_of_the_column(tmp_path):
+def test_failures_jsonl_constants_fill_missing_values_under_column_name(tmp_path):
     binding = [column("limit", input="v1", shown="Limit", how="display name in another case")]
     constants = {"v1": 5, "Other": ["/abs/a.pdf"]}
     facts = {"binding": binding, "constants": constants}
@@ -225,7 +225,7 @@ def test_constants_fill_rows_that_have_no_value_under_the_name_of_the_column(tmp
     assert inputs(second) == {"limit": 5, "Other": ["/abs/a.pdf"]}
 
 
-def test_a_constant_stays_out_of_a_row_that_fills_its_input_from_another_column(tmp_path):
+def test_failures_jsonl_omits_constant_if_another_column_fills_its_input(tmp_path):
     binding = [column("Limit", input="v1"), column("limit", input="v1", shown="Limit", how="--map")]
     facts = {"binding": binding, "constants": {"Limit": 5}}
     rows = [{"state": "failed", "cells": {"Limit": "9"}}]
@@ -256,7 +256,7 @@ WORKFLOW = Workflow(
 )
 
 
-def test_a_new_batch_asks_for_the_same_without_map_set_and_title(tmp_path):
+def test_failures_jsonl_as_manifest_gives_same_requests_without_options(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a; [1].pdf", "b1.pdf", "b2.pdf"):

@@ -43,11 +43,11 @@ ELSEWHERE = Process(7, "elsewhere.invalid", START, None)
         ),
     ],
 )
-def test_next_steps_of_a_batch_that_nobody_works_on(counts, steps):
+def test_next_steps_of_idle_batch_follow_its_counts(counts, steps):
     assert next_steps(Counts(**counts), None, None) == steps
 
 
-def test_next_steps_begin_with_the_setup_where_it_was_refused(tmp_path):
+def test_next_steps_begin_with_setup_check_if_key_was_refused(tmp_path):
     sessions = [{"exit_code": int(Exit.NOT_ALLOWED), "ended_because": "the key was refused"}]
     made = make_ledger(tmp_path, rows=[{"state": "planned"}], sessions=sessions)
     with LedgerReader(made) as ledger:
@@ -62,6 +62,6 @@ def test_next_steps_begin_with_the_setup_where_it_was_refused(tmp_path):
     ("process", "actions"),
     [(HERE, [Action.FOLLOW]), (ELSEWHERE, [Action.FOLLOW, Action.TAKE_OVER])],
 )
-def test_next_steps_beside_a_process_at_work_change_nothing_under_it(process, actions):
+def test_next_steps_while_a_process_works_are_follow_take_over_and_export(process, actions):
     counts = Counts(planned=1, unknown=1, failed=1)
     assert [step.action for step in next_steps(counts, None, process)] == [*actions, Action.EXPORT]

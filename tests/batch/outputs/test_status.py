@@ -62,7 +62,7 @@ def typed(status):
     ]
 
 
-def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
+def test_batch_status_while_running_shows_stages_rate_and_time_left(held):
     rows = [{"state": "completed"}] * 30 + [{"state": "running"}] * 5 + [{"state": "planned"}] * 65
     rows.append({"state": "waiting", "waiting_since": START + 9})
     make_ledger(
@@ -92,7 +92,7 @@ def test_while_it_runs_it_tells_stages_rate_and_time_left(held):
     assert status.steps == ()
 
 
-def test_only_the_last_minutes_of_the_last_session_count(held):
+def test_batch_status_rate_uses_last_minutes_of_last_session(held):
     slow = steady(1, seconds=600)
     fast = [
         {"elapsed": 600.0 + at, "completed": 600 + 10 * at, "session": 2}
@@ -106,7 +106,7 @@ def test_only_the_last_minutes_of_the_last_session_count(held):
     assert status.speed.rate == pytest.approx(10)
 
 
-def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
+def test_batch_status_after_process_died_says_so_and_offers_resume(tmp_path):
     rows = [{"state": "completed"}, {"state": "running"}, {"state": "planned"}]
     make_ledger(tmp_path, rows=rows, sessions=[OPEN], samples=steady(2, inside={"watch": 1}))
     status = read_status(tmp_path)
@@ -118,7 +118,7 @@ def test_after_it_died_it_says_so_and_how_to_go_on(tmp_path):
     assert next(commands(status))[1] == ("batch", "resume", str(tmp_path))
 
 
-def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
+def test_batch_status_of_completed_batch_offers_only_export(tmp_path):
     make_ledger(tmp_path, rows=[{}, {}])
     status = read_status(tmp_path)
     assert status.ended_because == "done"
@@ -139,12 +139,12 @@ def test_a_batch_that_is_done_needs_only_its_results(tmp_path):
         ([], 0, []),
     ],
 )
-def test_the_next_steps_are_commands(tmp_path, states, exit_code, expected):
+def test_batch_status_next_steps_are_commands(tmp_path, states, exit_code, expected):
     make_ledger(tmp_path, rows=[{"state": state} for state in states], sessions=[{"exit_code": exit_code}])
     assert typed(read_status(tmp_path)) == expected
 
 
-def test_failures_come_by_cause_with_one_example_each(tmp_path):
+def test_batch_status_groups_failures_by_cause_with_one_example(tmp_path):
     rows = [{"state": "failed", "cause": "HTTP 500"}] * 3 + [{"state": "unknown", "cause": "no answer"}]
     make_ledger(tmp_path, rows=rows)
     groups = read_status(tmp_path).failures
@@ -154,7 +154,7 @@ def test_failures_come_by_cause_with_one_example_each(tmp_path):
     ]
 
 
-def test_before_the_first_session_there_is_a_status(tmp_path):
+def test_batch_status_before_first_session_offers_resume(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "planned"}], sessions=[])
     status = read_status(tmp_path)
     assert status.session is None
@@ -163,14 +163,14 @@ def test_before_the_first_session_there_is_a_status(tmp_path):
     json.dumps(as_json(status))
 
 
-def test_while_it_is_planned_and_has_no_session_it_is_looked_at_too(held):
+def test_batch_status_during_planning_shows_process_and_no_next_steps(held):
     make_ledger(held, rows=[{"state": "planned"}], sessions=[])
     status = read_status(held)
     assert status.process is not None
     assert status.steps == ()
 
 
-def test_programs_get_the_same_in_json(held):
+def test_batch_status_json_has_counts_process_rate_and_failures(held):
     rows = [{"state": "completed"}, {"state": "waiting", "waiting_since": START}]
     rows += [{"state": "failed", "cause": "HTTP 500"}, {"state": "unknown", "cause": "HTTP 500"}]
     make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
@@ -201,7 +201,7 @@ def test_programs_get_the_same_in_json(held):
     [({"watch": 4}, 60), ({"watch": 6}, 0), ({}, 0)],
     ids=["long ago", "more than can be at work", "nothing"],
 )
-def test_stages_that_cannot_be_true_now_are_not_told(held, inside, ago):
+def test_batch_status_hides_outdated_or_impossible_stage_counts(held, inside, ago):
     rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2 + [{"state": "waiting"}]
     samples = [{"elapsed": 9.0, **seen_now(inside, ago=ago)}]
     make_ledger(held, rows=rows, sessions=[OPEN], samples=samples)
@@ -209,7 +209,7 @@ def test_stages_that_cannot_be_true_now_are_not_told(held, inside, ago):
     assert (status.inside, status.inside_at) == ({}, None)
 
 
-def test_when_only_people_can_go_on_no_time_is_left_to_tell(held):
+def test_batch_status_gives_no_time_left_if_all_open_rows_wait_for_people(held):
     rows = [{"state": "completed"}] * 9 + [{"state": "waiting", "waiting_since": START}] * 12
     make_ledger(held, rows=rows, sessions=[OPEN], samples=steady(2))
     status = read_status(held)
@@ -222,7 +222,7 @@ def test_when_only_people_can_go_on_no_time_is_left_to_tell(held):
     assert (told["waiting"], told["waiting_rows_shown"], len(told["waiting_rows"])) == (12, 10, 10)
 
 
-def test_stages_are_told_as_of_their_moment(held):
+def test_batch_status_tells_age_of_stage_counts(held):
     rows = [{"state": "running"}] * 3 + [{"state": "planned"}] * 2
     make_ledger(held, rows=rows, sessions=[OPEN], samples=[{"elapsed": 9.0, **seen_now(INSIDE, ago=2)}])
     assert re.search(
@@ -230,7 +230,7 @@ def test_stages_are_told_as_of_their_moment(held):
     )
 
 
-def test_a_report_that_was_made_before_the_last_activity_is_not_pointed_to(tmp_path):
+def test_batch_status_does_not_point_to_outdated_report(tmp_path):
     make_ledger(tmp_path, rows=[{}, {"state": "failed"}, {"state": "running"}], sessions=[OPEN])
     report = tmp_path / "report.html"
     for name in ("report.html", "failures.jsonl"):
@@ -243,7 +243,7 @@ def test_a_report_that_was_made_before_the_last_activity_is_not_pointed_to(tmp_p
     assert re.search(rf"^Report: +{re.escape(str(report))}$", as_text(read_status(tmp_path)), re.MULTILINE)
 
 
-def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
+def test_batch_status_shows_full_error_if_all_rows_of_a_cause_share_it(tmp_path):
     same = {"state": "unknown", "cause": "No outcome after … s", "error": "No outcome after 30 s"}
     other = {"state": "failed", "cause": "HTTP …", "error": "HTTP 500"}
     make_ledger(tmp_path, rows=[same, same, other, {**other, "error": "HTTP 502"}])
@@ -253,7 +253,7 @@ def test_a_cause_with_gaps_is_told_in_full_when_all_rows_say_the_same(tmp_path):
     assert "  2 x HTTP …\n      e.g. key-2, job job-2: HTTP 500\n" in said
 
 
-def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_path):
+def test_batch_status_and_export_mark_rows_resolved_as_failed_by_a_person(tmp_path):
     row = {"state": "failed", "cause": "no answer", "error": "no answer in 9 s"}
     make_ledger(tmp_path, rows=[row, {**row, "decided_by": "person"}, {**row, "state": "unknown"}])
     first, second = read_status(tmp_path).failures
@@ -266,7 +266,7 @@ def test_of_a_row_that_a_person_called_failed_it_is_told_that_this_was_so(tmp_pa
     assert [json.loads(line)["error"] for line in lines] == ["no answer in 9 s", reason, "no answer in 9 s"]
 
 
-def test_where_there_is_no_batch_it_says_so(tmp_path):
+def test_batch_status_without_batch_is_refused(tmp_path):
     with pytest.raises(LedgerError, match="There is no batch"):
         read_status(tmp_path)
 
@@ -274,7 +274,7 @@ def test_where_there_is_no_batch_it_says_so(tmp_path):
 # The rate
 
 
-def test_few_ends_make_a_wide_range_and_many_a_narrow_one():
+def test_throughput_range_narrows_with_more_completions():
     few = Throughput.of(as_samples([(0, 0), (50, 6), (100, 12)]))
     many = Throughput.of(as_samples([(0, 0), (50, 6000), (100, 12000)]))
     assert few is not None
@@ -283,7 +283,7 @@ def test_few_ends_make_a_wide_range_and_many_a_narrow_one():
     assert (many.high - many.low) / many.rate < 0.1
 
 
-def test_ups_and_downs_make_the_range_wide():
+def test_throughput_range_widens_with_fluctuation():
     calm = Throughput.of(as_samples([(10 * at, 1000 * at) for at in range(11)]))
     restless = Throughput.of(as_samples([(10 * at, 2000 * min(at, 5)) for at in range(11)]))
     assert calm is not None
@@ -292,12 +292,12 @@ def test_ups_and_downs_make_the_range_wide():
 
 
 @pytest.mark.parametrize("pairs", [[], [(0, 0)], [(0, 0), (0, 50)], [(0, 10), (60, 10)], [(0, 10), (60, 12)]])
-def test_what_tells_nothing_gives_no_rate(pairs):
+def test_throughput_without_enough_data_is_none(pairs):
     assert Throughput.of(as_samples(pairs)) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 1e5), st.integers(0, 10_000)), min_size=2, max_size=40))
-def test_the_rate_lies_in_its_range_whatever_was_seen(steps):
+def test_throughput_rate_lies_within_its_range(steps):
     elapsed, done, pairs = 0.0, 0, []
     for seconds, ended in steps:
         elapsed, done = elapsed + seconds, done + ended

@@ -24,7 +24,7 @@ DIED = {
 }
 
 
-def test_it_says_what_the_contract_names(tmp_path):
+def test_summary_json_has_all_documented_fields(tmp_path):
     states = ["completed", "completed", "failed", "cancelled", "timed_out", "unknown"]
     states += ["ordering", "running", "waiting", "planned", "planned"]
     sessions = [
@@ -69,7 +69,7 @@ def test_it_says_what_the_contract_names(tmp_path):
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.sampled_from(sorted(RowState)), max_size=30))
-def test_the_parts_are_the_total(tmp_path_factory, states):
+def test_summary_json_row_counts_add_up_to_total(tmp_path_factory, states):
     directory = make_ledger(
         tmp_path_factory.mktemp("batch"), rows=[{"state": state.value} for state in states]
     )
@@ -78,7 +78,7 @@ def test_the_parts_are_the_total(tmp_path_factory, states):
     assert summary["total"] == sum(summary[part] for part in parts) == len(states)
 
 
-def test_sessions_that_died_worked_as_long_as_they_left_traces(tmp_path):
+def test_summary_json_counts_time_of_died_session_until_last_sample(tmp_path):
     sessions = [DIED, {"began_at": START + 1000, "ended_at": START + 1010}]
     make_ledger(tmp_path, rows=[{}], sessions=sessions, samples=[{"elapsed": 42.0}])
     summary = summarise(tmp_path)
@@ -88,7 +88,7 @@ def test_sessions_that_died_worked_as_long_as_they_left_traces(tmp_path):
     assert (summary["ended_because"], summary["exit_code"]) == ("done", 0)
 
 
-def test_a_last_session_that_died_is_told(tmp_path):
+def test_summary_json_says_if_last_session_died(tmp_path):
     make_ledger(tmp_path, sessions=[{}, {"began_at": START + 100, **DIED}])
     summary = summarise(tmp_path)
     assert summary["ended_because"] == "died"
@@ -96,7 +96,7 @@ def test_a_last_session_that_died_is_told(tmp_path):
     assert summary["stray_shells"] == 0
 
 
-def test_one_that_works_is_running_and_those_before_it_died(tmp_path):
+def test_summary_json_says_running_while_locked_and_died_for_earlier_session(tmp_path):
     make_ledger(tmp_path, sessions=[DIED, DIED])
     lock = DirectoryLock(tmp_path)
     summary = summarise(tmp_path)
@@ -106,7 +106,7 @@ def test_one_that_works_is_running_and_those_before_it_died(tmp_path):
     assert summary["ended_at"] is None
 
 
-def test_before_the_first_session_there_is_a_summary_too(tmp_path):
+def test_summary_json_before_first_session_has_no_times(tmp_path):
     make_ledger(tmp_path, rows=[{"state": "planned"}], sessions=[])
     summary = summarise(tmp_path)
     assert summary["not_started"] == summary["total"] == 1
@@ -114,7 +114,7 @@ def test_before_the_first_session_there_is_a_summary_too(tmp_path):
     assert summary["wall_seconds"] == 0
 
 
-def test_the_old_summary_stays_when_there_is_no_new_one(tmp_path):
+def test_summary_json_keeps_old_file_if_ledger_cannot_be_read(tmp_path):
     make_ledger(tmp_path, rows=[{}])
     write(tmp_path)
     before = (tmp_path / SUMMARY).read_bytes()

@@ -91,14 +91,14 @@ def rows(**states: int) -> list[dict[str, object]]:
 # What it says
 
 
-def test_a_manager_reads_one_sentence(tmp_path):
+def test_report_headline_counts_completed_rows_and_those_to_look_at(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=37, failed=2, unknown=1))
     page = page_of(made)
     assert "37 of 40 rows completed; 3 need a look." in page.said
     assert "! Needs a look" in page.said
 
 
-def test_a_batch_that_completed_says_so_and_asks_for_nothing_but_its_export(tmp_path):
+def test_report_of_completed_batch_offers_only_export(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=12))
     page = page_of(made)
     assert "All 12 rows completed." in page.said
@@ -107,7 +107,7 @@ def test_a_batch_that_completed_says_so_and_asks_for_nothing_but_its_export(tmp_
     assert page.of("header")[0]["class"] == "good"
 
 
-def test_a_batch_whose_process_was_killed_says_so_and_how_to_go_on(tmp_path):
+def test_report_of_killed_batch_says_so_and_offers_resume(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(completed=5, running=2, ordering=1, waiting=1, planned=3),
@@ -123,7 +123,7 @@ def test_a_batch_whose_process_was_killed_says_so_and_how_to_go_on(tmp_path):
     assert "≥" not in page.said  # nothing is known of what only an end tells: that is a dash, no number
 
 
-def test_a_batch_at_work_says_that_it_runs(tmp_path):
+def test_report_of_running_batch_says_so(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(completed=5, running=2, planned=3, failed=1),
@@ -147,7 +147,7 @@ def test_a_batch_at_work_says_that_it_runs(tmp_path):
     assert "is at work" in page.said
 
 
-def test_a_lock_of_another_machine_is_told_with_what_cannot_be_known(tmp_path, monkeypatch):
+def test_report_says_that_lock_holder_on_other_host_cannot_be_checked(tmp_path, monkeypatch):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(completed=5, planned=3),
@@ -160,7 +160,7 @@ def test_a_lock_of_another_machine_is_told_with_what_cannot_be_known(tmp_path, m
     assert f"opus-async batch resume {made}" in page.commands
 
 
-def test_unknown_rows_are_looked_at_again_and_then_decided(tmp_path):
+def test_report_offers_resume_then_resolve_for_unknown_rows(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=1, unknown=2))
     assert page_of(made).commands == [
         f"opus-async batch resume {made}",
@@ -180,12 +180,12 @@ def test_unknown_rows_are_looked_at_again_and_then_decided(tmp_path):
         ({"failed": 1, "cancelled": 1}, ""),
     ],
 )
-def test_failures_are_tried_again_with_the_one_command_that_takes_them_all(tmp_path, states, options):
+def test_report_offers_one_retry_command_for_all_failures(tmp_path, states, options):
     made = make_ledger(tmp_path / "b", rows=rows(completed=1, **states))
     assert page_of(made).commands[0] == f"opus-async batch retry {made}{options}"
 
 
-def test_a_refused_key_is_looked_into_before_anything_else(tmp_path):
+def test_report_offers_doctor_before_resume_if_key_was_refused(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(planned=12),
@@ -197,14 +197,14 @@ def test_a_refused_key_is_looked_into_before_anything_else(tmp_path):
     assert page.commands == ["opus-async doctor", f"opus-async batch resume {made}"]
 
 
-def test_commands_can_be_typed_as_they_are_wherever_the_directory_lies(tmp_path, monkeypatch):
+def test_report_commands_are_shell_quoted_with_absolute_path(tmp_path, monkeypatch):
     made = make_ledger(tmp_path / "März  $HOME & 'co'", rows=rows(completed=1))
     monkeypatch.chdir(tmp_path)
     (command,) = page_of(Path(made.name)).commands
     assert shlex.split(command) == ["opus-async", "batch", "export", str(made), "--format", "xlsx"]
 
 
-def test_key_figures(tmp_path):
+def test_report_key_figures_cover_all_sessions(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[
@@ -240,7 +240,7 @@ def test_key_figures(tmp_path):
         assert figure in said
 
 
-def test_the_time_of_each_stage_is_told_in_the_order_of_the_platform(tmp_path):
+def test_report_stage_times_follow_platform_order(tmp_path):
     timings = {"collect": 0.5, "prepare": 2.0, "watch": 7.5, "strange": 1.0, "total": 11.0}
     made = make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 4 + [{"state": "failed"}])
     said = page_of(made).said
@@ -254,7 +254,7 @@ def test_the_time_of_each_stage_is_told_in_the_order_of_the_platform(tmp_path):
     assert places == sorted(places)
 
 
-def test_failures_stand_under_their_cause_with_a_few_examples(tmp_path):
+def test_report_groups_failures_by_cause_with_examples(tmp_path):
     failing = [
         {"state": "failed", "cause": "HTTP 422: the value of … is too long", "error": f"'Remarks' of row {n}"}
         for n in range(9)
@@ -272,14 +272,14 @@ def test_failures_stand_under_their_cause_with_a_few_examples(tmp_path):
     assert "5key-5timed outnone" in said
 
 
-def test_very_many_causes_are_summed_up(tmp_path):
+def test_report_sums_up_causes_beyond_the_first_twelve(tmp_path):
     failing = [{"state": "failed", "cause": f"cause {n}"} for n in range(300)]
     page = page_of(make_ledger(tmp_path / "b", rows=failing))
     assert "288 more causes account for 288 rows." in page.said
     assert len(page.of("article", "cause")) == 12
 
 
-def test_the_slowest_rows_say_where_their_time_went(tmp_path):
+def test_report_lists_slowest_rows_with_their_longest_stage(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[{"timings": {"prepare": 1.0, "watch": 2.0 * n, "total": 2.0 * n + 1}} for n in range(1, 31)],
@@ -291,13 +291,13 @@ def test_the_slowest_rows_say_where_their_time_went(tmp_path):
     assert "19key-19" not in table
 
 
-def test_what_limited_the_batch_is_told_as_a_share_of_its_time(tmp_path):
+def test_report_bottlenecks_are_shown_as_share_of_time(tmp_path):
     samples = [{"elapsed": n, "bottleneck": "the rate limit" if n < 3 else ""} for n in range(4)]
     said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1), samples=samples)).said
     assert "as a share of the time: 75 % the rate limit" in said
 
 
-def test_what_limited_the_batch_is_told_once_for_all_numbers(tmp_path):
+def test_report_bottlenecks_are_merged_if_only_numbers_differ(tmp_path):
     calling = {"busy_with": "requests", "api_concurrency": 10}
     limits = [{"kind": "last_rows", "values": {"rows": rows, **calling}} for rows in (5, 2, 1)]
     limits += [
@@ -315,7 +315,7 @@ def test_what_limited_the_batch_is_told_once_for_all_numbers(tmp_path):
     ) in said
 
 
-def test_report_of_an_earlier_release_tells_the_most_frequent_limits(tmp_path):
+def test_report_bottlenecks_of_earlier_release_are_read_from_text(tmp_path):
     limits = ["the platform's rate limit (429)", *(f"the last {rows} rows" for rows in range(20, 1, -1))]
     limits += [{"kind": "platform_rate", "values": {}}, {}]
     samples = [{"elapsed": n, "bottleneck": limit} for n, limit in enumerate(limits)]
@@ -324,7 +324,7 @@ def test_report_of_an_earlier_release_tells_the_most_frequent_limits(tmp_path):
     assert "36.4 % 8 others" in said
 
 
-def test_the_time_that_people_took_is_called_so(tmp_path):
+def test_report_calls_parked_time_waiting_for_a_person(tmp_path):
     timings = {"watch": 1.0, "parked": 60.0, "total": 61.0}
     page = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 2))
     assert "waits for a personrests on the platform until somebody acts there2" in page.said
@@ -332,14 +332,14 @@ def test_the_time_that_people_took_is_called_so(tmp_path):
     assert "parked" not in page.text
 
 
-def test_a_row_that_a_person_called_failed_says_so(tmp_path):
+def test_report_marks_rows_resolved_as_failed_by_a_person(tmp_path):
     row = {"state": "failed", "decided_by": "person", "error": "no answer"}
     said = page_of(make_ledger(tmp_path / "b", rows=[row])).said
     assert "a person decided that it failed 1 failed, 100 %" in said
     assert "a person decided that it failed; until then: no answer" in said
 
 
-def test_duplicates_are_told(tmp_path):
+def test_report_counts_duplicate_files_and_rows(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[{"digest": "d"}, {"digest": "d"}, {"digest": "d"}, {"digest": "e"}],
@@ -353,7 +353,7 @@ def test_duplicates_are_told(tmp_path):
     assert "2 rows ask for exactly what an earlier row asks for." in said
 
 
-def test_each_session_is_told(tmp_path):
+def test_report_lists_each_session(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[{"session": 1}, {"session": 2}, {"session": 2}, {"session": 2, "state": "failed"}],
@@ -373,7 +373,7 @@ def test_each_session_is_told(tmp_path):
     assert "22025-10-09 08:55:202025-10-09 08:56:201 minfinished (exit 1)214711@workstation" in said
 
 
-def test_hundreds_of_sessions_make_no_endless_table(tmp_path):
+def test_report_shortens_list_of_hundreds_of_sessions(tmp_path):
     sessions = [{"began_at": START + 100 * n, "ended_at": START + 100 * n + 60} for n in range(300)]
     made = make_ledger(tmp_path / "b", rows=rows(completed=30), sessions=sessions)
     page = page_of(made)
@@ -381,7 +381,7 @@ def test_hundreds_of_sessions_make_no_endless_table(tmp_path):
     assert len(page.text) < 300_000
 
 
-def test_the_configuration_is_told(tmp_path):
+def test_report_shows_configuration_and_its_changes(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(completed=1),
@@ -421,13 +421,13 @@ def test_the_configuration_is_told(tmp_path):
         ({"completed": 2, "waiting": 1}, None, "2 of 3 rows completed; 1 waits for a person."),
     ],
 )
-def test_small_batches_look_sensible(tmp_path, states, sessions, word):
+def test_report_of_small_batch_has_sensible_headline(tmp_path, states, sessions, word):
     page = page_of(make_ledger(tmp_path / "b", rows=rows(**states), sessions=sessions))
     assert word in page.said
     assert not re.search(r"\bnan\b|\binf\b|\bNone\b(?! of)|0 rows of", page.said)
 
 
-def test_a_session_of_no_time_at_all_is_drawn(tmp_path):
+def test_report_draws_session_of_zero_duration(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[{"ended_at": START, "timings": {"total": 0.0}}],
@@ -441,13 +441,13 @@ def test_a_session_of_no_time_at_all_is_drawn(tmp_path):
     assert f"Completed per hour{text.NOTHING}" in page.said
 
 
-def test_a_directory_without_a_ledger_is_refused_and_gets_no_report(tmp_path):
+def test_report_without_ledger_is_refused_and_not_written(tmp_path):
     with pytest.raises(LedgerError, match="There is no batch in"):
         report.write(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_is_replaced_whole_or_not_at_all(tmp_path):
+def test_report_file_is_replaced_atomically(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=1))
     (made / "report.html").write_text("the one of yesterday")
     before = set(made.iterdir())
@@ -460,7 +460,7 @@ def test_the_report_is_replaced_whole_or_not_at_all(tmp_path):
     assert not list(made.glob("*.part")) + list(made.glob(".*.part"))
 
 
-def test_the_ledger_is_not_changed(tmp_path):
+def test_report_does_not_change_ledger(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=3))
     before = (made / "ledger.db").read_bytes()
     report.write(made)
@@ -503,7 +503,7 @@ def evil_batch(directory: Path) -> Path:
     )
 
 
-def test_texts_of_others_stay_texts(tmp_path):
+def test_report_escapes_foreign_text(tmp_path):
     page = page_of(evil_batch(tmp_path / "<b onclick=x>&"))
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "img", "b onclick=x", "iframe", "object", "a", "link", "form"}
@@ -514,13 +514,13 @@ def test_texts_of_others_stay_texts(tmp_path):
         assert sign not in page.text
 
 
-def test_long_errors_are_cut(tmp_path):
+def test_report_cuts_long_errors(tmp_path):
     made = make_ledger(tmp_path / "b", rows=[{"state": "failed", "error": "é" * 10_000}])
     said = page_of(made).said
     assert 200 < said.count("é") < 500
 
 
-def test_half_a_character_is_no_reason_to_fail(tmp_path):
+def test_report_shows_lone_surrogate_escaped(tmp_path):
     made = make_ledger(tmp_path / "b", rows=rows(completed=1), facts={"more": {"title": "a\ud83dz"}})
     assert r"a\ud83dz" in page_of(made).said
 
@@ -529,7 +529,7 @@ SECRET = "_" + "0123456789abcdef" * 6
 SIGNED = "https://s3.example/b/o.pdf?X-Amz-Algorithm=A&X-Amz-Signature=5f3a99"
 
 
-def test_no_secret_is_told_even_if_one_came_into_the_ledger(tmp_path):
+def test_report_masks_secrets_found_in_ledger(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=[{"state": "failed", "cause": f"refused {SECRET}", "error": f"{SECRET} at {SIGNED}"}],
@@ -544,7 +544,7 @@ def test_no_secret_is_told_even_if_one_came_into_the_ledger(tmp_path):
     assert "service_key(not shown)" in page.said
 
 
-def test_nothing_in_it_can_reach_a_network(tmp_path):
+def test_report_has_no_external_references(tmp_path):
     page = page_of(evil_batch(tmp_path / "b"))
     for _, attributes in page.elements:
         assert not attributes.keys() & {
@@ -563,7 +563,7 @@ def test_nothing_in_it_can_reach_a_network(tmp_path):
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
 
 
-def test_each_drawing_says_in_words_what_it_shows(tmp_path):
+def test_report_charts_have_accessible_names(tmp_path):
     made = make_ledger(
         tmp_path / "b",
         rows=rows(completed=20, failed=2),
@@ -628,7 +628,7 @@ def large(tmp_path_factory, many) -> Path:
     return made
 
 
-def test_a_hundred_thousand_rows_take_a_moment_and_a_small_file(large, many):
+def test_report_of_100000_rows_is_quick_and_small(large, many):
     began = time.process_time()
     page = page_of(large)
     assert time.process_time() - began < many / 16_000  # seconds; about a sixth of it on a quiet machine
@@ -643,7 +643,7 @@ def test_a_hundred_thousand_rows_take_a_moment_and_a_small_file(large, many):
         assert sum(outline.count("L") + 1 for outline in outlines[:2]) <= 160
 
 
-def test_memory_does_not_follow_the_rows(large):
+def test_report_memory_does_not_grow_with_rows(large):
     report.write(large)
     tracemalloc.start()
     try:
@@ -654,7 +654,7 @@ def test_memory_does_not_follow_the_rows(large):
     assert peak < 20_000_000
 
 
-def test_report_without_its_library_says_what_to_install(tmp_path):
+def test_report_without_markupsafe_says_what_to_install(tmp_path):
     program = (
         "import sys, pathlib; sys.modules['markupsafe'] = None\n"
         "from opus_async.batch import report\n"

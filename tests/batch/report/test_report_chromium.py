@@ -139,7 +139,7 @@ def batch(tmp_path_factory) -> Path:
     return made
 
 
-def test_it_is_legible_in_light_and_dark_on_wide_and_narrow_screens(batch, tmp_path):
+def test_report_in_browser_is_legible_light_and_dark_wide_and_narrow(batch, tmp_path):
     path = batch / "report.html"
     corners: dict[bool, bytes] = {}
     with Chromium(tmp_path / "profile") as browser:
@@ -159,7 +159,7 @@ def test_it_is_legible_in_light_and_dark_on_wide_and_narrow_screens(batch, tmp_p
     assert max(corners[True]) < 40
 
 
-def test_its_charts_show_something(batch, tmp_path):
+def test_report_in_browser_draws_charts_and_shows_values_on_hover(batch, tmp_path):
     with Chromium(tmp_path / "profile") as browser:
         for width in (1200, 420):
             browser.open(batch / "report.html", width=width)
@@ -181,7 +181,7 @@ def test_its_charts_show_something(batch, tmp_path):
         assert shown.endswith("per hour")
 
 
-def test_it_is_dark_on_light_on_paper_even_for_who_likes_it_dark(batch, tmp_path):
+def test_report_in_browser_prints_dark_on_light_even_in_dark_mode(batch, tmp_path):
     with Chromium(tmp_path / "profile") as browser:
         browser.open(batch / "report.html", width=688, dark=True)
         assert browser.value("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
@@ -194,7 +194,7 @@ def test_it_is_dark_on_light_on_paper_even_for_who_likes_it_dark(batch, tmp_path
     assert 2 <= paper.count(b"/Type /Page\n") <= 12
 
 
-def test_a_foreign_text_runs_nothing_and_asks_for_nothing(tmp_path):
+def test_report_in_browser_neither_runs_nor_loads_foreign_html(tmp_path):
     evil = "</code><script>document.title = 'owned'</script><img src=https://evil.example/x onerror=alert(1)>"
     made = make_ledger(
         tmp_path / "b",

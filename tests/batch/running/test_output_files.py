@@ -64,7 +64,7 @@ def below(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("api", ["v0", "v1"])
-async def test_files_of_a_real_job_lie_in_the_rows_folder(tmp_path, api):
+async def test_output_files_of_real_job_are_stored_in_row_folder(tmp_path, api):
     async with Simulator(SimulatorConfig(run_time=0, queue_time=0)) as simulator:
         with quick_polls():
             async with OpusClient(simulator.service_key, base_url=simulator.base_url, api=api) as opus:
@@ -94,7 +94,7 @@ async def test_files_of_a_real_job_lie_in_the_rows_folder(tmp_path, api):
 
 
 @pytest.mark.parametrize("relative", [True, False])
-async def test_paths_are_told_from_the_batch_directory(tmp_path, monkeypatch, relative):
+async def test_output_files_paths_are_relative_to_batch_directory(tmp_path, monkeypatch, relative):
     monkeypatch.chdir(tmp_path)
     directory = Path("batch") if relative else tmp_path / "batch"
     directory.mkdir()
@@ -107,12 +107,12 @@ async def test_paths_are_told_from_the_batch_directory(tmp_path, monkeypatch, re
     assert (tmp_path / "batch" / file.path).read_bytes() == b"content"
 
 
-async def test_a_row_without_files_gets_no_folder(tmp_path):
+async def test_output_files_of_row_without_files_make_no_folder(tmp_path):
     assert await Outputs(tmp_path, Left()).fetch("k", {}) == ()
     assert below(tmp_path) == []
 
 
-async def test_whatever_a_key_says_its_folder_is_below_outputs(tmp_path):
+async def test_output_files_folder_is_distinct_and_below_outputs_for_any_key(tmp_path):
     left = Left(a_pdf=b"content")
     keys = ["../../etc", "..", "a/b", "A/B", "", "INV-1", "inv-1", ".part", "/tmp"]
     fetched = [await Outputs(tmp_path, left).fetch(key, left.all_of_one()) for key in keys]
@@ -121,7 +121,7 @@ async def test_whatever_a_key_says_its_folder_is_below_outputs(tmp_path):
     assert {folder.parent for folder in folders} == {tmp_path / "outputs"}
 
 
-async def test_folders_are_the_owners_alone(tmp_path):
+async def test_output_files_folders_are_private_to_owner(tmp_path):
     left = Left(a_pdf=b"content")
     await Outputs(tmp_path, left).fetch("k", left.all_of_one())
     for folder in ("outputs", "outputs/k"):
@@ -142,11 +142,11 @@ async def test_folders_are_the_owners_alone(tmp_path):
         ([("Report", "a." + "x" * 100)], ["Report"]),
     ],
 )
-def test_names_are_safe_and_no_two_are_the_same(files, names):
+def test_output_files_names_are_safe_and_unique(files, names):
     assert file_names([(output, f"{FILES}/{last}") for output, last in files]) == names
 
 
-async def test_one_url_in_two_outputs_makes_two_files(tmp_path):
+async def test_output_files_of_repeated_url_are_stored_for_each_output(tmp_path):
     left = Left(a_pdf=b"content")
     [url] = left.files
     files = await Outputs(tmp_path, left).fetch("k", {"One": [url, url], "Two": [url]})
@@ -161,7 +161,7 @@ async def test_one_url_in_two_outputs_makes_two_files(tmp_path):
 # What an earlier process left
 
 
-async def test_what_an_earlier_process_left_is_replaced_and_never_doubled(tmp_path):
+async def test_output_files_of_earlier_process_are_replaced_and_not_doubled(tmp_path):
     left = Left(a_pdf=b"new", b_pdf=b"other")
     home = tmp_path / "outputs/k"
     (home / ".part").mkdir(parents=True)
@@ -177,7 +177,7 @@ async def test_what_an_earlier_process_left_is_replaced_and_never_doubled(tmp_pa
     assert below(home) == ["Report (2).pdf", "Report.pdf", "notes.txt"]
 
 
-async def test_a_link_is_replaced_and_not_followed(tmp_path):
+async def test_output_files_replace_symlink_without_following_it(tmp_path):
     left = Left(a_pdf=b"new")
     home = tmp_path / "outputs/k"
     home.mkdir(parents=True)
@@ -191,7 +191,7 @@ async def test_a_link_is_replaced_and_not_followed(tmp_path):
     assert below(tmp_path) == ["elsewhere", "outputs", "outputs/k", "outputs/k/Report.pdf"]
 
 
-async def test_a_file_that_cannot_be_had_again_stays(tmp_path):
+async def test_output_files_that_cannot_be_downloaded_again_are_kept(tmp_path):
     left = Left(a_pdf=b"first", b_pdf=DownloadError("refused", destination="b", status=503))
     fetching = Outputs(tmp_path, left)
     with pytest.raises(DownloadError, match="refused"):
@@ -226,7 +226,7 @@ asyncio.run(Outputs(Path(sys.argv[1]), Dying()).fetch("k", {}))
 """
 
 
-async def test_a_process_killed_between_two_files_is_gone_on_with(tmp_path):
+async def test_output_files_are_completed_after_process_was_killed_between_two(tmp_path):
     died = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", KILLED, tmp_path], check=False)
     assert died.returncode == -9
     assert below(tmp_path / "outputs/k") == [".part", ".part/Report (2).pdf", "Report.pdf"]
@@ -239,7 +239,7 @@ async def test_a_process_killed_between_two_files_is_gone_on_with(tmp_path):
 # What goes wrong
 
 
-async def test_the_failure_of_one_file_leaves_the_others_in_place(tmp_path):
+async def test_output_files_are_kept_if_another_download_fails(tmp_path):
     left = Left(a_pdf=b"1", b_pdf=DownloadError("refused", destination="b"), c_pdf=b"3", d_pdf=OpusError("x"))
     with pytest.raises(DownloadError, match="refused") as caught:
         await Outputs(tmp_path, left).fetch("k", left.all_of_one())
@@ -267,7 +267,7 @@ def refuses(number):
         ("mkdir", errno.EROFS, False, "give a folder that can be written to"),
     ],
 )
-async def test_a_disk_that_refuses_is_told_and_nothing_half_is_left(  # noqa: PLR0917 - fixtures
+async def test_output_files_write_error_is_reported_and_leaves_no_partial_file(  # noqa: PLR0917 - fixtures
     tmp_path, monkeypatch, where, number, full, match
 ):
     left = Left(a_pdf=b"1")
@@ -282,7 +282,7 @@ async def test_a_disk_that_refuses_is_told_and_nothing_half_is_left(  # noqa: PL
     assert file.size == 1
 
 
-async def test_a_disk_that_fills_up_while_a_file_comes_in(tmp_path, monkeypatch):
+async def test_output_files_disk_full_during_download_is_reported_and_can_be_retried(tmp_path, monkeypatch):
     async with Simulator(SimulatorConfig(run_time=0, queue_time=0)) as simulator:
         with quick_polls():
             async with OpusClient(simulator.service_key, base_url=simulator.base_url) as opus:
@@ -298,7 +298,7 @@ async def test_a_disk_that_fills_up_while_a_file_comes_in(tmp_path, monkeypatch)
                 assert len(await fetching.fetch("k", row.results)) == 3
 
 
-async def test_a_folder_in_the_way_is_an_error_that_names_it(tmp_path):
+async def test_output_files_error_names_folder_in_place_of_file(tmp_path):
     left = Left(a_pdf=b"1", b_pdf=b"2")
     (tmp_path / "outputs/k/Report.pdf").mkdir(parents=True)
     with pytest.raises(DownloadError, match=r"outputs/k/Report\.pdf cannot be written"):
@@ -306,7 +306,7 @@ async def test_a_folder_in_the_way_is_an_error_that_names_it(tmp_path):
     assert below(tmp_path / "outputs/k") == ["Report (2).pdf", "Report.pdf"]
 
 
-async def test_a_file_where_the_folder_should_be_is_an_error_that_names_it(tmp_path):
+async def test_output_files_error_names_file_in_place_of_folder(tmp_path):
     left = Left(a_pdf=b"1")
     (tmp_path / "outputs").write_text("")
     with pytest.raises(DownloadError, match="outputs/k cannot be written"):
@@ -314,7 +314,7 @@ async def test_a_file_where_the_folder_should_be_is_an_error_that_names_it(tmp_p
     assert left.fetched == []
 
 
-async def test_a_cancel_leaves_nothing_unfinished(tmp_path):
+async def test_output_files_cancel_leaves_no_partial_file(tmp_path):
     left = Left(a_pdf=b"1")
     left.going_on = asyncio.Event()
     fetching = asyncio.create_task(Outputs(tmp_path, left).fetch("k", left.all_of_one()))
@@ -325,7 +325,7 @@ async def test_a_cancel_leaves_nothing_unfinished(tmp_path):
     assert below(tmp_path) == ["outputs", "outputs/k"]
 
 
-async def test_what_is_no_error_of_ours_is_raised_as_it_is(tmp_path):
+async def test_output_files_unexpected_exception_is_raised_unchanged(tmp_path):
     left = Left(a_pdf=ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         await Outputs(tmp_path, left).fetch("k", left.all_of_one())

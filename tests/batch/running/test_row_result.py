@@ -32,7 +32,7 @@ def outcome(status="COMPLETED", error=None, **more):
     return JobOutcome(job_id="job-1", status=JobStatus(status), error=error, timings={"see": 1.0}, **more)
 
 
-def test_a_completed_row_has_its_line():
+def test_row_result_of_completed_job_has_json_line():
     ending = from_outcome(ROW, outcome(outputs={"Verdict": "PASS", "ü": [1]}), stage="take")
     assert (ending.state, ending.status, ending.remote_id) == (RowState.COMPLETED, "COMPLETED", "job-1")
     assert ending.line.endswith(b"\n")
@@ -46,12 +46,12 @@ def test_a_completed_row_has_its_line():
     }
 
 
-def test_half_a_character_from_the_wire_does_not_break_the_line():
+def test_row_result_line_accepts_lone_surrogate():
     ending = from_outcome(ROW, outcome(outputs={"Text": "\ud83d"}), stage="take")
     assert json.loads(ending.line)["outputs"] == {"Text": "\ud83d"}
 
 
-def test_fetched_files_are_told():
+def test_row_result_line_lists_downloaded_files():
     file = FetchedFile(name="Report", path="outputs/K17/r.pdf", size=3, sha256="ab")
     ending = from_outcome(ROW, outcome(outputs={}), stage="take", files=(file,))
     assert json.loads(ending.line)["files"] == [
@@ -69,7 +69,7 @@ def test_fetched_files_are_told():
         ("COMPLETED", RowState.UNKNOWN),
     ],
 )
-def test_a_job_that_ended_otherwise(status, state):
+def test_row_result_state_of_outcome_with_error_follows_job_status(status, state):
     error = JobFailed("no", job_id="job-1", stage="take")
     ending = from_outcome(ROW, outcome(status, error), stage="take")
     assert (ending.state, ending.status, ending.line) == (state, status, None)
@@ -93,11 +93,11 @@ def test_a_job_that_ended_otherwise(status, state):
         (OpusError("a surprise", stage="download"), True, RowState.UNKNOWN),
     ],
 )
-def test_a_row_has_failed_only_when_it_is_proved_that_nothing_was_started(error, ordered, state):
+def test_row_result_of_error_is_failed_only_if_job_provably_did_not_start(error, ordered, state):
     assert from_error(ROW, error, ordered=ordered, stages=STAGES, status=None).state is state
 
 
-def test_the_job_of_an_error_is_kept_and_its_cause_told():
+def test_row_result_of_error_keeps_job_id_type_and_timings():
     error = AmbiguousExecution("job job-77 may run", job_id="job-77", stage="go")
     ending = from_error(ROW, error, ordered=True, stages=STAGES, status="PENDING")
     assert (ending.remote_id, ending.status, ending.stage) == ("job-77", "PENDING", "go")
@@ -105,5 +105,5 @@ def test_the_job_of_an_error_is_kept_and_its_cause_told():
     assert ending.timings == ROW.timings
 
 
-def test_seconds_add_up_over_processes():
+def test_row_result_timings_add_up_over_processes():
     assert add_timings({"a": 1.0, "b": 2.0}, {"b": 0.5, "c": 1.0}) == {"a": 1.0, "b": 2.5, "c": 1.0}

@@ -22,7 +22,7 @@ from opus_async.models import JobStatus
 from opus_async.platform import AmbiguousStart
 
 
-def test_all_rows_run_and_no_more_at_once_than_there_are_slots():
+def test_runner_runs_all_rows_within_max_in_flight():
     session = Session(PlainLedger(3 * SHARD), FakePlatform(step=0.1, run_time=5))
     session.run()
     assert session.states == {"completed": 3 * SHARD}
@@ -31,7 +31,7 @@ def test_all_rows_run_and_no_more_at_once_than_there_are_slots():
     assert set(session.platform.starts.values()) == {1}
 
 
-def test_rows_start_no_faster_than_the_limiter_lets_them(platform_class):
+def test_runner_starts_rows_no_faster_than_start_rate(platform_class):
     session = Session(
         PlainLedger(40), platform_class(step=0, run_time=0), max_in_flight=40, limiter=StartRate(4.0)
     )
@@ -40,7 +40,7 @@ def test_rows_start_no_faster_than_the_limiter_lets_them(platform_class):
     assert session.took >= 39 / 4.0 - 0.3
 
 
-def test_an_interrupt_waits_for_what_is_near_its_end_and_for_nothing_else():
+def test_runner_interrupt_waits_only_for_rows_near_their_end():
     session = Session(PlainLedger(200), FakePlatform(step=0.01, run_time=20), drain_seconds=8)
     session.run((50, session.control.interrupt))
     assert session.states["planned"] == 200 - 30
@@ -56,14 +56,14 @@ def test_an_interrupt_waits_for_what_is_near_its_end_and_for_nothing_else():
     assert near.took < 57 + 8
 
 
-def test_a_second_interrupt_leaves_at_once(platform_class):
+def test_runner_second_interrupt_leaves_at_once(platform_class):
     session = Session(PlainLedger(50), platform_class(step=0.01, run_time=20))
     session.run((19, session.control.interrupt), (19.2, session.control.interrupt))
     assert session.took < 19.3
     assert session.states == {"running": 10, "planned": 40}
 
 
-def test_what_is_not_ordered_yet_is_given_back_with_its_shell(platform_class):
+def test_runner_interrupt_releases_rows_before_their_start(platform_class):
     platform = platform_class(step=5, run_time=1)
     ledger = PlainLedger(30)
     for index in range(5):  # of an earlier session
@@ -77,14 +77,14 @@ def test_what_is_not_ordered_yet_is_given_back_with_its_shell(platform_class):
     ]
 
 
-def test_an_order_under_way_is_waited_for():
+def test_runner_interrupt_waits_for_start_request_under_way():
     platform = FakePlatform(step=5, run_time=1)
     session = Session(PlainLedger(30), platform)
     session.run((18, session.control.interrupt))  # bind, prepare and create took 15 s
     assert session.states == {"completed": 10, "planned": 20}
 
 
-def test_a_row_goes_on_where_another_session_left_it(platform_class):
+def test_runner_continues_running_rows_of_earlier_session(platform_class):
     ledger, platform = PlainLedger(10), platform_class(step=0.01, run_time=20)
     first = Session(ledger, platform)
     first.run((5, first.control.interrupt), (5, first.control.interrupt))
@@ -96,7 +96,7 @@ def test_a_row_goes_on_where_another_session_left_it(platform_class):
     assert set(platform.starts.values()) == {1}
 
 
-def test_a_full_disk_stops_everything_and_orders_nothing_more(platform_class):
+def test_runner_halts_on_full_disk_and_starts_no_more_jobs(platform_class):
     ledger, platform = PlainLedger(100), platform_class(step=0.1, run_time=3)
     session = Session(ledger, platform)
 
@@ -109,7 +109,7 @@ def test_a_full_disk_stops_everything_and_orders_nothing_more(platform_class):
     assert platform.count("start") == ledger.counts().completed + ledger.counts().running
 
 
-def test_a_refused_key_stops_the_batch_and_fails_no_row(platform_class):
+def test_runner_stops_on_refused_key_without_failing_rows(platform_class):
     platform = platform_class(step=0.01, run_time=1)
     platform.fail["create"] = lambda bound: (
         AuthenticationError("no", status=401) if bound["n"] >= 20 else None
@@ -120,7 +120,7 @@ def test_a_refused_key_stops_the_batch_and_fails_no_row(platform_class):
     assert set(session.states) == {"completed", "planned"}
 
 
-def test_rows_that_fail_by_themselves_stop_nobody(platform_class):
+def test_runner_continues_when_single_rows_fail(platform_class):
     platform = platform_class(step=0.01, run_time=1)
     platform.fail["start"] = lambda remote_id: (
         ValidationFailed("no", status=400) if remote_id.endswith("3") else None
@@ -130,7 +130,7 @@ def test_rows_that_fail_by_themselves_stop_nobody(platform_class):
     assert session.states == {"completed": 45, "failed": 5}
 
 
-def test_a_surprise_is_that_rows_alone(platform_class):
+def test_runner_unexpected_exception_fails_only_its_row(platform_class):
     platform = platform_class(step=0.01, run_time=1)
     platform.fail["prepare"] = lambda bound: ZeroDivisionError("oh") if bound["n"] == 7 else None
     session = Session(PlainLedger(20), platform)
@@ -139,7 +139,7 @@ def test_a_surprise_is_that_rows_alone(platform_class):
     assert "ZeroDivisionError" in session.ledger.endings[7].error
 
 
-def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again(platform_class):
+def test_runner_ambiguous_start_is_unknown_after_three_start_requests(platform_class):
     platform = platform_class(step=0.01, run_time=1)
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     platform.fail["check_started"] = lambda _: None
@@ -150,7 +150,7 @@ def test_a_start_that_nobody_can_tell_of_is_unknown_and_looked_at_again(platform
 
 
 @pytest.mark.parametrize(("halt", "in_flight"), [("soon,fail=3", 0), ("now,fail=3", 7)])
-def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight, platform_class):
+def test_runner_halt_policy_soon_finishes_rows_and_now_leaves_them(halt, in_flight, platform_class):
     platform = platform_class(step=0.01, run_time=20)
     platform.fail["bind"] = lambda inputs: ServerError("no", status=500) if inputs["n"] in {0, 1, 2} else None
     session = Session(PlainLedger(100), platform, halt=halt)
@@ -163,7 +163,7 @@ def test_a_policy_lets_rows_end_or_leaves_them(halt, in_flight, platform_class):
     assert session.ledger.counts().planned >= 80
 
 
-def test_paused_rows_of_the_second_platform_are_parked_with_their_second_ids_and_go_on_when_answered():
+def test_runner_parks_paused_rows_with_alias_and_continues_when_answered():
     platform = SecondPlatform(step=0.01, run_time=1)
     platform.server.pauses.update({f"job-{n}": 1 for n in range(5)})
     ledger = PlainLedger(20)
@@ -184,7 +184,7 @@ def test_paused_rows_of_the_second_platform_are_parked_with_their_second_ids_and
     assert len(ledger.endings) == 20
 
 
-def test_lost_answers_on_a_late_platform_start_no_row_twice_and_give_none_up():
+def test_runner_lost_start_answers_on_slow_platform_start_no_row_twice():
     platform = SecondPlatform(step=0.01, run_time=1, server=Server(listed_after=600), judges_by_order=True)
     platform.start_visible_after = 5.0
     platform.lost_answers |= {f"job-{n}" for n in range(0, 100, 7)}
@@ -194,7 +194,7 @@ def test_lost_answers_on_a_late_platform_start_no_row_twice_and_give_none_up():
     assert set(platform.starts.values()) == {1}
 
 
-def test_rows_that_wait_for_a_person_hold_no_slot_and_are_looked_at_rarely():
+def test_runner_rows_waiting_for_a_person_hold_no_slot_and_are_polled_rarely():
     platform = FakePlatform(step=0.01, run_time=1)
     looks = []
     poll = platform.poll
@@ -231,7 +231,7 @@ def revoking(ledger):
     [(5, 1, 12), (5, 1, 7), (0.01, 20, 5)],
     ids=["create", "prepare", "run"],
 )
-def test_rows_whose_lease_is_revoked_are_handed_out_again_and_started_once(step, run_time, revoked_at):
+def test_runner_rows_of_revoked_lease_are_leased_again_and_started_once(step, run_time, revoked_at):
     ledger, platform = PlainLedger(10), FakePlatform(step=step, run_time=run_time)
     session = Session(ledger, platform)
     session.run((revoked_at, revoking(ledger)))
@@ -240,7 +240,7 @@ def test_rows_whose_lease_is_revoked_are_handed_out_again_and_started_once(step,
     assert session.reported.ended == {RowState.COMPLETED: 10}
 
 
-def test_order_is_not_sent_when_the_lease_ends_before_it_is_acknowledged():
+def test_runner_sends_no_start_request_if_lease_ends_before_acknowledgement():
     ledger, platform = PlainLedger(1), FakePlatform(step=1, run_time=1)
     start_intent, intents = ledger.start_intent, []
 
@@ -258,7 +258,7 @@ def test_order_is_not_sent_when_the_lease_ends_before_it_is_acknowledged():
     assert session.states == {"completed": 1}
 
 
-def test_report_tells_jobs_that_were_never_started():
+def test_runner_reports_orphaned_jobs_of_this_session_only():
     platform = FakePlatform(step=5, run_time=1)
     session = Session(PlainLedger(10), platform)
     platform.orphaned_jobs = 3  # of an earlier session of this platform

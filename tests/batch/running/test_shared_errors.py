@@ -81,7 +81,7 @@ def meeting(error, stage, rows=None, *, at_once=1, count=ROWS, **options):
         (never_answered, "prepare", "failed"),
     ],
 )
-def test_one_rows_trouble_ends_that_row_and_the_others_run(error, stage, state, row, at_once):
+def test_shared_errors_met_by_one_row_end_only_that_row(error, stage, state, row, at_once):
     session = meeting(error, stage, {row}, at_once=at_once)
     session.run()
     assert session.states == {"completed": ROWS - 1, state: 1}
@@ -93,7 +93,7 @@ def test_one_rows_trouble_ends_that_row_and_the_others_run(error, stage, state, 
     ("error", "stage"),
     [(refused, "create"), (refused, "start"), (odd_address, "prepare"), (redirected, "create")],
 )
-def test_what_every_row_meets_ends_the_session_and_fails_none(error, stage, at_once):
+def test_shared_errors_met_by_every_row_end_session_and_fail_no_row(error, stage, at_once):
     session = meeting(error, stage, at_once=at_once)
     session.run()
     assert session.control.reason.exit == Exit.NOT_ALLOWED
@@ -101,14 +101,14 @@ def test_what_every_row_meets_ends_the_session_and_fails_none(error, stage, at_o
     assert len(session.platform.calls) < 60
 
 
-def test_a_batch_whose_only_rows_meet_it_is_ended_by_it():
+def test_shared_errors_met_by_the_only_row_end_session_and_do_not_fail_it():
     session = meeting(refused, "create", count=1)
     session.run()
     assert session.control.reason.exit == Exit.NOT_ALLOWED
     assert session.states == {"planned": 1}
 
 
-def test_a_key_that_the_platform_refuses_of_all_ends_the_session_at_the_first_row():
+def test_shared_errors_end_session_at_first_row_if_key_is_refused_everywhere():
     session = meeting(lambda: refused(AuthenticationError), "collect")
     session.platform.fail["reopen"] = lambda _: refused(AuthenticationError)
     session.run()
@@ -116,7 +116,7 @@ def test_a_key_that_the_platform_refuses_of_all_ends_the_session_at_the_first_ro
     assert session.states == {"planned": ROWS - 1, "running": 1}
 
 
-def test_an_interrupt_gives_back_what_was_in_doubt():
+def test_shared_errors_still_undecided_at_interrupt_fail_no_row():
     session = meeting(refused, "create", {0, 1}, at_once=2)
     session.run((0.015, session.control.interrupt))
     assert "failed" not in session.states
@@ -134,7 +134,7 @@ def out_of_files(kind):
 
 @pytest.mark.parametrize("stage", ["bind", "prepare", "create", "start", "collect"])
 @pytest.mark.parametrize("kind", [OSError, RuntimeError, UploadError, MemoryError])
-def test_a_shortage_of_this_machine_is_waited_for_at_every_stage(kind, stage):
+def test_shortage_of_local_resources_is_waited_out_at_every_stage(kind, stage):
     left = {"times": 10 if stage == "start" else 25}  # an order may be given twice, whatever became of it
 
     def for_a_while(_):
@@ -150,7 +150,7 @@ def test_a_shortage_of_this_machine_is_waited_for_at_every_stage(kind, stage):
     assert len(started) == ROWS
 
 
-def test_a_shortage_that_lasts_halts_the_session_and_fails_no_row():
+def test_shortage_that_lasts_halts_session_and_fails_no_row():
     session = meeting(lambda: out_of_files(OSError), "prepare", at_once=5)
     session.run()
     assert session.control.reason.exit == Exit.HALTED

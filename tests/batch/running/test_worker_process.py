@@ -74,7 +74,7 @@ def is_whole(driver: Driver, simulator) -> None:
 
 
 @pytest.mark.timeout(60)
-async def test_killed_workers_lose_and_double_nothing(simulate, connect, tmp_path):
+async def test_worker_process_kills_lose_no_row_and_start_none_twice(simulate, connect, tmp_path):
     simulator = await simulate(run_time="0.1-0.6", queue_time="0-0.2")
     driver = Driver(simulator, connect(simulator), tmp_path)
     running = asyncio.create_task(driver.run())
@@ -91,7 +91,7 @@ async def test_killed_workers_lose_and_double_nothing(simulate, connect, tmp_pat
 
 
 @pytest.mark.timeout(60)
-async def test_interrupted_worker_gives_back_what_is_gone_on_with_here(simulate, connect, tmp_path):
+async def test_worker_process_interrupted_releases_rows_that_resume_completes(simulate, connect, tmp_path):
     simulator = await simulate(run_time="0.1-0.6", queue_time="0-0.2")
     client = connect(simulator)
     driver = Driver(simulator, client, tmp_path)
