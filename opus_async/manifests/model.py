@@ -14,6 +14,19 @@ FILE_COLUMN = "file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A cell, or a whole row, that cannot be read.
+
+    Attributes:
+        problem: What is wrong and the fix, in a sentence that names the place within the row.
+        column: The column of the cell; None where it cannot be told what belongs to which column.
+    """
+
+    problem: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One row as it stands in the manifest.
 
@@ -23,12 +36,15 @@ class Record:
         cells: Column -> value; an empty cell is absent. CSV gives text, XLSX also int, float, bool, date and
             datetime, Parquet also Decimal, list and dict, JSONL any JSON value but null.
         past: The ``_opus`` object of a row that came out of ``failures.jsonl``; None elsewhere.
+        unreadable: What of it cannot be read. The row is invalid where that is a cell of a column that is
+            used, or the whole row; ``cells`` has the others.
     """
 
     index: int
     where: str
     cells: Mapping[str, Any]
     past: Mapping[str, Any] | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class Manifest(Protocol):
