@@ -10,10 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED, Until
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
+from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings, SessionGoal
 from opus_async.batch.planning.open_batch import start
 from opus_async.batch.planning.resume_batch import ResumeChanges, resume
 from opus_async.batch.ports import Client
@@ -53,6 +53,8 @@ async def run_batch(
     timeout: float | None = None,
     download_outputs: bool = False,
     drain_seconds: float = DRAIN_SECONDS,
+    limit: int | None = None,
+    until: Until = "ended",
     watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Run one job for every row of a manifest; no row is lost, and none is billed twice.
@@ -85,6 +87,10 @@ async def run_batch(
         timeout: Seconds for one row until how it ends counts as unknown.
         download_outputs: Whether files among the outputs are fetched into ``out``.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        limit: Rows that are begun, at most: the first ones of the manifest, for a trial. All rows are
+            planned, and :func:`resume_batch` goes on with the others; None for all.
+        until: ``"ordered"`` ends when every row is ordered, and :func:`resume_batch` collects what their
+            jobs give: for jobs that take days.
         watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
 
     Returns:
@@ -126,6 +132,7 @@ async def run_batch(
         source,
         settings=settings,
         rules=rules,
+        goal=SessionGoal(limit=limit, until=until),
         watching=watching or BatchObserver(),
     )
 
@@ -140,6 +147,8 @@ async def resume_batch(
     force: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
+    limit: int | None = None,
+    until: Until = "ended",
     watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Go on with a batch, from whatever state a session or a crash left it in.
@@ -155,6 +164,8 @@ async def resume_batch(
             others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
             ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
+        limit: Rows not begun yet that this session begins, at most; None for all.
+        until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
 
     Returns:
@@ -168,7 +179,10 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
-    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    goal = SessionGoal(limit=limit, until=until)
+    changes = ResumeChanges(
+        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+    )
     return await resume(client, Path(out), changes, watching or BatchObserver())
 
 
@@ -183,6 +197,8 @@ async def retry_batch(
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
     allow_outside: bool = False,
+    limit: int | None = None,
+    until: Until = "ended",
     watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Try rows again that did not complete, and go on with the rest.
@@ -203,6 +219,8 @@ async def retry_batch(
         settings: As in :func:`resume_batch`.
         force: As in :func:`resume_batch`.
         allow_outside: As in :func:`resume_batch`.
+        limit: As in :func:`resume_batch`; rows that are tried again count as not begun.
+        until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
 
     Returns:
@@ -217,7 +235,10 @@ async def retry_batch(
             "Unknown rows may have been billed, and a second run that completes is billed again: resume the "
             "batch, which looks at their jobs first, resolve them, or accept a second bill."
         ).advised(*ACCEPT_SECOND_BILL)
-    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    goal = SessionGoal(limit=limit, until=until)
+    changes = ResumeChanges(
+        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+    )
     return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.progress import Progress
 from opus_async.reporting.option_names import as_option
@@ -49,6 +50,11 @@ def reason_text(reason: Reason) -> str:
     return _REASONS[reason.kind]
 
 
+def ended_text(ended_because: str) -> str:
+    """Why a session ended, as ``summary.json`` has it, in words for people."""
+    return _ENDED.get(ended_because, ended_because)
+
+
 def _failures(halt: HaltReached) -> str:
     return f"{halt.failed} of {halt.ended} rows failed"
 
@@ -64,6 +70,12 @@ _REASONS = {
     StopKind.LEDGER_UNWRITABLE: "the ledger cannot be written",
     StopKind.DISK_FULL: "the disk is full",
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
+    StopKind.LIMIT_REACHED: LIMIT_REACHED,
+    StopKind.ALL_ORDERED: ALL_ORDERED,
+}
+_ENDED = {
+    LIMIT_REACHED: "as many rows as the limit allowed were begun; a resume goes on with the others",
+    ALL_ORDERED: "every row is ordered; a resume collects what the jobs give",
 }
 _WAITING = {
     ShutdownMode.RUN: "going on",

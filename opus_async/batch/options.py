@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from opus_async.batch.choices import UNTIL, Until
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 
@@ -147,7 +148,40 @@ class RunSettings:
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _facts_of(options: BatchSpec | ManifestSource | RunSettings) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionGoal:
+    """How far one session goes, of a batch that is planned as a whole. The next one does not keep it.
+
+    Attributes:
+        limit: Rows that it begins at most, in the order of the manifest; None for all.
+        until: ``ended``: every row that it begins has ended; ``ordered``: every such row is ordered, and
+            what its job gives is collected by another session.
+    """
+
+    limit: int | None = None
+    until: Until = "ended"
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
+            raise ValueError(f"limit={self.limit} begins nothing: give 1 or more rows, or None for all")
+        if self.until not in UNTIL:
+            raise ValueError(f"until={self.until!r}: choose from {', '.join(UNTIL)}")
+
+    @property
+    def until_ordered(self) -> bool:
+        """Whether nothing is waited for once it is ordered."""
+        return self.until == "ordered"
+
+    def as_facts(self) -> dict[str, Any]:
+        """The fields as JSON, for the ledger."""
+        return _facts_of(self)
+
+
+EVERYTHING = SessionGoal()
+"""All rows, to their ends."""
+
+
+def _facts_of(options: BatchSpec | ManifestSource | RunSettings | SessionGoal) -> dict[str, Any]:
     return {entry.name: _plain(getattr(options, entry.name)) for entry in fields(options)}
 
 

@@ -90,10 +90,12 @@ class WorkQueue:
         store: Where they are.
         now: In seconds since the epoch.
         same: Numbers of the worlds whose jobs may be ordered here.
+        limit: Planned rows that are handed out at most; None for all.
     """
 
-    def __init__(self, store: Store, now: float, same: frozenset[int]) -> None:
+    def __init__(self, store: Store, now: float, same: frozenset[int], *, limit: int | None = None) -> None:
         self._same = same
+        self._limit = limit
         self._may_run = array("q", (row for (row,) in store.connection.execute(_MAY_RUN)))
         self._may_run.reverse()  # taken from the end
         self._position, self._id = -1, -1
@@ -122,7 +124,7 @@ class WorkQueue:
         rows = _in_order(connection, _RETURNED, returned, to) if returned else []
         rows += self._left_by_others(connection, count - len(rows), to)
         rows += self._due(connection, count - len(rows), to)
-        rows += self._planned(connection, count - len(rows), to)
+        rows += self._planned(connection, self._within_limit(count - len(rows)), to)
         return Taken(rows, next_look(connection))
 
     def _left_by_others(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
@@ -145,7 +147,12 @@ class WorkQueue:
         rows.sort(key=lambda row: (row.index, row.id))
         if rows:
             self._position, self._id = rows[-1].index, rows[-1].id
+        if self._limit is not None:
+            self._limit -= len(rows)
         return rows
+
+    def _within_limit(self, count: int) -> int:
+        return count if self._limit is None else min(count, self._limit)
 
 
 def next_look(connection: sqlite3.Connection) -> float | None:

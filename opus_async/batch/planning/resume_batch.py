@@ -14,7 +14,7 @@ from opus_async.batch.choices import ACCEPT_SECOND_BILL, FORCE
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.meta import BatchMeta
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy
+from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, SessionGoal
 from opus_async.batch.outputs import failures
 from opus_async.batch.planning.fingerprint import differences, fingerprint
 from opus_async.batch.planning.manifest_source import Found, found, manifest_meta, planned_in
@@ -47,6 +47,7 @@ class ResumeChanges:
         force: Whether what changes results may differ from what the batch was planned with.
         accept_second_bill: Whether rows may run again that have run, or may have.
         allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
+        goal: How far this session goes.
     """
 
     manifest: str | PathLike[str] | None = None
@@ -55,6 +56,7 @@ class ResumeChanges:
     force: bool = False
     accept_second_bill: bool = False
     allow_outside: bool = False
+    goal: SessionGoal = EVERYTHING
 
 
 async def resume(
@@ -168,6 +170,7 @@ class _Resume:
             watching=self.watching,
             world=world,
             rules=rules,
+            goal=changes.goal,
             engine=self.engine,
         )
 

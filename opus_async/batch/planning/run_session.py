@@ -10,7 +10,7 @@ from typing import Any
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy, RunSettings
+from opus_async.batch.options import BatchSpec, ManifestPolicy, RunSettings, SessionGoal
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
@@ -52,6 +52,7 @@ def session_setup(
     watching: BatchObserver,
     world: Mapping[str, Any],
     rules: ManifestPolicy,
+    goal: SessionGoal,
     engine: Engine,
 ) -> SessionSetup:
     """Everything a session on this ledger needs."""
@@ -67,6 +68,7 @@ def session_setup(
         watching=watching,
         world=world,
         accept_second_bill=rules.accept_second_bill,
+        goal=goal,
         engine=engine,
     )
 

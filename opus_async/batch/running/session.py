@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.batch import report
+from opus_async.batch.choices import FINISHED
 from opus_async.batch.observer import BatchObserver, Notify, reason_text
-from opus_async.batch.options import RunSettings
+from opus_async.batch.options import EVERYTHING, RunSettings, SessionGoal
 from opus_async.batch.outputs import failures, summary
 from opus_async.batch.ports import BatchStore, RowJournal, RowQueue, ShardReport, ShardRunner
 from opus_async.batch.running.local_shard import LocalShardRunner, OnEnd
@@ -56,6 +57,7 @@ class SessionSetup:
         watching: Who ends it early, who counts what happens, who is told.
         world: Where its jobs are made; see :mod:`opus_async.batch.world`.
         accept_second_bill: Whether this session may run rows again that may have been billed.
+        goal: How far this session goes.
         engine: Makes what runs the rows.
     """
 
@@ -70,6 +72,7 @@ class SessionSetup:
     watching: BatchObserver
     world: Mapping[str, Any]
     accept_second_bill: bool = False
+    goal: SessionGoal = EVERYTHING
     engine: Engine = field(default_factory=lambda: run_here)
 
     @property
@@ -106,6 +109,7 @@ def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
         if setup.settings.download_outputs
         else None,
         accept_second_bill=setup.accept_second_bill,
+        until_ordered=setup.goal.until_ordered,
     )
 
 
@@ -141,8 +145,10 @@ async def work(setup: SessionSetup) -> Counts:
     """
     store, control, totals = setup.store, setup.control, _Totals(setup.progress)
     try:
-        await store.begin_session(setup.settings.as_facts(), world=setup.world)
+        settings = setup.settings.as_facts() | setup.goal.as_facts()
+        await store.begin_session(settings, world=setup.world, limit=setup.goal.limit)
         await _run(setup, totals)
+        _reach(setup)
     except LedgerError as error:
         control.fail_all(error)
     except asyncio.CancelledError:
@@ -171,6 +177,17 @@ async def _run(setup: SessionSetup, totals: _Totals) -> None:
         totals.add(await shards.close())
         with suppress(LedgerError):
             setup.store.sample(_sampled(setup, shards))
+
+
+def _reach(setup: SessionSetup) -> None:
+    """Tell why rows are left, where the session has gone as far as it was to go and nothing else ended it."""
+    goal, control, counts = setup.goal, setup.control, setup.store.counts()
+    if control.reason is not None:
+        return
+    if goal.limit is not None and counts.planned:
+        control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.LIMIT_REACHED, Exit.OK))
+    elif goal.until_ordered and counts.in_flight:
+        control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.ALL_ORDERED, Exit.OK))
 
 
 def _tell_drain(setup: SessionSetup, going_on: int) -> None:
@@ -237,7 +254,7 @@ async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
 
 def ended_because(reason: Reason | None) -> str:
     """Why the session ended, in a few words."""
-    return "finished" if reason is None else reason_text(reason)
+    return FINISHED if reason is None else reason_text(reason)
 
 
 def exit_code(reason: Reason | None, counts: Counts) -> Exit:

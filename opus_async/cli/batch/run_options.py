@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opus_async.batch.choices import UNTIL
 from opus_async.cli import argument_types, connection
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.outcomes import seconds
 
 if TYPE_CHECKING:
+    from opus_async.batch.choices import Until
     from opus_async.config import Limits, RetryPolicy
     from opus_async.jobs.halt import Halt
 
@@ -61,6 +63,8 @@ class SessionOptions(ConnectionOptions, LimitOptions):
         drain: Seconds that Ctrl-C waits for jobs near their end.
         on_ambiguous: What follows a start whose answer was lost: ``resend``, ``resend_once`` or ``stop``.
         download_outputs: Whether result files are fetched.
+        limit: Rows that are begun, at most; None for all. Never kept.
+        until: ``ended`` or ``ordered``. Never kept.
         json: Whether to print the summary as JSON.
     """
 
@@ -70,6 +74,8 @@ class SessionOptions(ConnectionOptions, LimitOptions):
     drain: float | None
     on_ambiguous: str | None
     download_outputs: bool | None
+    limit: int | None
+    until: Until
     json: bool
 
 
@@ -78,6 +84,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_limits(parser)
     group = parser.add_argument_group("when to stop, and how long to wait")
     add = group.add_argument
+    add(
+        "--limit",
+        type=argument_types.count,
+        metavar="N",
+        help="begin only the first N rows that are not begun, as a trial; 'resume' goes on with the others",
+    )
+    add(
+        "--until",
+        choices=UNTIL,
+        default="ended",
+        help="ordered: end when every row is ordered, and let 'resume' collect the results days later",
+    )
     add(
         "--halt",
         type=argument_types.halt,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DIED
+from opus_async.batch.observer import ended_text
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width
@@ -48,7 +49,7 @@ def headline(status: Status) -> str:
     took = elapsed(status.session.seen_at - status.session.began_at)
     if status.counts.completed == status.counts.total:
         return f"{name}: all rows are completed (last session {took})"
-    return f"{name}: {printable(status.ended_because or '')} (last session {took})"
+    return f"{name}: {printable(ended_text(status.ended_because or ''))} (last session {took})"
 
 
 def _figures(status: Status) -> str:

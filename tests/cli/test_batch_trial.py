@@ -1,0 +1,75 @@
+"""``--limit`` and ``--until ordered`` at a shell, killed and gone on with."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from batch_command import TEXT, beginning, texts
+from command_line import SECONDS, leading_to
+
+from opus_async.batch.ledger.reader import LedgerReader
+from opus_async.simulator import SimulatorConfig, SimulatorProcess
+
+
+@pytest.fixture
+def slow():
+    """Jobs of one second, one after the other long enough to be killed in between."""
+    with SimulatorProcess(SimulatorConfig(run_time=1)) as process:
+        yield process
+
+
+def begun(simulator):
+    return simulator.state(jobs="0")["counters"]
+
+
+def wait_for(process, home, condition):
+    """Wait until the ledger says so."""
+    while not (home / "b" / "ledger.db").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    with LedgerReader(home / "b") as ledger:
+        while not condition(ledger.counts()):
+            assert process.poll() is None
+            time.sleep(0.01)
+
+
+def test_limit_killed_in_the_middle_loses_and_doubles_nothing(opus, slow, tmp_path):
+    manifest, env = texts(tmp_path, 12), leading_to(slow)
+    with beginning(tmp_path, manifest, TEXT, "--limit", 6, "--max-in-flight", 2, env=env) as process:
+        wait_for(process, tmp_path, lambda counts: counts.completed >= 2 and counts.running)
+        process.kill()
+        process.wait(SECONDS)
+    with LedgerReader(tmp_path / "b") as ledger:
+        assert ledger.counts().planned >= 6
+    some = opus("batch", "resume", "b", "--limit", 1, "--json", env=env)
+    assert some.json["ended_because"] == "limit_reached", some.err
+    assert some.json["in_flight"] == 0
+    said = opus("batch", "resume", "b", "--json", env=env)
+    assert (said.code, said.json["completed"], said.json["ended_because"]) == (0, 12, "finished"), said.err
+    assert begun(slow)["executed_twice"] == []
+
+
+def test_until_ordered_killed_in_the_middle_loses_and_doubles_nothing(opus, slow, tmp_path):
+    manifest, env = texts(tmp_path, 40), leading_to(slow)
+    with beginning(
+        tmp_path, manifest, TEXT, "--until", "ordered", "--start-rate", "20/s", env=env
+    ) as process:
+        wait_for(process, tmp_path, lambda counts: counts.running >= 5)
+        process.kill()
+        process.wait(SECONDS)
+    said = opus("batch", "resume", "b", "--until", "ordered", "--json", env=env)
+    assert (said.code, said.json["ended_because"], said.json["not_started"]) == (0, "all_ordered", 0), (
+        said.err
+    )
+    last = opus("batch", "resume", "b", "--json", env=env)
+    assert (last.code, last.json["completed"]) == (0, 40), last.err
+    assert begun(slow)["executed_twice"] == []
+
+
+def test_limit_tells_what_is_left_and_how_to_go_on(opus, to, tmp_path):
+    said = opus("batch", "run", texts(tmp_path, 4), "--workflow", TEXT, "--out", "b", "--limit", 1, env=to)
+    assert said.code == 0, said.err
+    assert "as many rows as the limit allowed were begun" in said.out
+    assert "opus-async batch resume b" in said.out
+    assert said.out.index("not started") < said.out.index("Next:")
