@@ -55,6 +55,7 @@ async def run_batch(
     drain_seconds: float = DRAIN_SECONDS,
     limit: int | None = None,
     until: Until = "ended",
+    price: float | None = None,
     watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Run one job for every row of a manifest; no row is lost, and none is billed twice.
@@ -91,6 +92,8 @@ async def run_batch(
             planned, and :func:`resume_batch` goes on with the others; None for all.
         until: ``"ordered"`` ends when every row is ordered, and :func:`resume_batch` collects what their
             jobs give: for jobs that take days.
+        price: What one job costs that completes, as a plain number: the summary and the report then tell
+            what was billed. A resume may tell another, which then holds for all jobs of the batch.
         watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
 
     Returns:
@@ -121,6 +124,7 @@ async def run_batch(
         timeout=timeout,
         download_outputs=download_outputs,
         drain_seconds=drain_seconds,
+        price=price,
     )
     rules = ManifestPolicy(
         skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -116,6 +117,7 @@ class RunSettings:
         timeout: Seconds for one row until it is unknown how it ends; None waits for ever.
         download_outputs: Whether files among the outputs are fetched.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        price: What one job costs that completes, in whatever currency; None where nobody told.
     """
 
     max_in_flight: int = 500
@@ -124,6 +126,7 @@ class RunSettings:
     timeout: float | None = None
     download_outputs: bool = False
     drain_seconds: float = DRAIN_SECONDS
+    price: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:
@@ -132,6 +135,8 @@ class RunSettings:
             raise ValueError(f"start_rate={self.start_rate} starts nothing: give more than 0 rows a second")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout} leaves no time: give more than 0 seconds")
+        if self.price is not None and not 0 < self.price < math.inf:
+            raise ValueError(f"price={self.price} is no price of a job: give a number above 0, like 0.12")
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""

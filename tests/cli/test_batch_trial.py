@@ -73,3 +73,22 @@ def test_limit_tells_what_is_left_and_how_to_go_on(opus, to, tmp_path):
     assert "as many rows as the limit allowed were begun" in said.out
     assert "opus-async batch resume b" in said.out
     assert said.out.index("not started") < said.out.index("Next:")
+
+
+def test_price_is_told_by_validate_run_and_status(opus, to, tmp_path):
+    manifest = texts(tmp_path, 4)
+    said = opus("batch", "validate", manifest, "--workflow", TEXT, "--price", "0.12", env=to)
+    assert "Expected: 4 jobs, about 0.48, " in said.out
+    said = opus(
+        "batch", "run", manifest, "--workflow", TEXT, "--out", "b", "--price", "0.12", "--limit", 1, env=to
+    )
+    assert "b: 1 job to begin, about 0.12; 3 rows, about 0.36, left for a resume." in said.err
+    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in said.out
+    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in opus("batch", "status", "b").out
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "0,12", "EUR 1", "nan", "inf"])
+def test_price_that_is_no_number_is_refused(opus, tmp_path, price):
+    said = opus("batch", "validate", texts(tmp_path, 1), "--workflow", TEXT, f"--price={price}")
+    assert said.code == 2
+    assert f"a number like 0.12, not '{price}'" in said.err

@@ -17,6 +17,7 @@ from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import Bottleneck
+from opus_async.metrics.cost import Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
@@ -51,6 +52,7 @@ class Status:
         bottleneck: What limits it, by the last sample; None when nothing does, or nobody works on it.
         waiting: The first rows that wait for a person.
         failures: Rows that ended without completing, by reason, with one example each.
+        cost: What it has cost so far; None where nobody told a price.
         steps: What can be done next, the first thing first; nothing while a process is at work.
     """
 
@@ -68,6 +70,7 @@ class Status:
     bottleneck: Bottleneck | None
     waiting: tuple[StoredRow, ...]
     failures: tuple[FailureGroup, ...]
+    cost: Cost | None
     steps: tuple[NextStep, ...]
 
     @property
@@ -108,6 +111,7 @@ def read_status(directory: Path) -> Status:
             bottleneck=last.bottleneck if last else None,
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
+            cost=ledger.cost(),
             steps=() if process else tuple(next_steps(counts, session, process)),
         )
 
@@ -133,6 +137,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "inside": dict(status.inside),
         "inside_at": iso(status.inside_at),
         "bottleneck": bottleneck_text(status.bottleneck) if status.bottleneck else "",
+        "cost": status.cost and status.cost.as_json(),
         "waiting_rows_shown": len(status.waiting),
         "waiting_rows": [
             {"index": row.index, "key": row.key, "job_id": row.remote_id, "since": iso(row.waiting_since)}

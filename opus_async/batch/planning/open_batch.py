@@ -130,6 +130,7 @@ async def validate_manifest(
     *,
     rules: ManifestPolicy,
     pace: ThroughputAssumptions,
+    price: float | None = None,
     on_problem: Callable[[Problem], object] | None,
     on_progress: Callable[[int], object] | None,
 ) -> Validation:
@@ -144,4 +145,5 @@ async def validate_manifest(
         on_problem=on_problem,
         on_progress=on_progress,
         pace=pace,
+        price=price,
     )

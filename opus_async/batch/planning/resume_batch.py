@@ -28,7 +28,7 @@ from opus_async.batch.planning.workflow_binding import bind, open_workflow, work
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
-from opus_async.batch.running.session import Engine, SessionSetup, run_here
+from opus_async.batch.running.session import Engine, SessionSetup, run_here, write_reports
 from opus_async.batch.world import PLACE, Strangers, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
@@ -93,6 +93,8 @@ async def resume(
         setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
         if setup is None:
             await ledger.close()
+            if "price" in changes.settings:
+                await asyncio.to_thread(write_reports, directory, watching.notice)
             return await result_without_session(directory)
     except BaseException:
         await ledger.close()
@@ -135,6 +137,8 @@ class _Resume:
         settings = meta.settings.changed(changes.settings)
         rows = self._found(meta, order)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
+            if settings.price != meta.settings.price:  # nothing is left but to tell what it has cost
+                await self.ledger.set_facts(settings=replace(meta.settings, price=settings.price).as_facts())
             return None
         if not self.ledger.at_home:
             _refuse_copy(self.directory)

@@ -22,6 +22,7 @@ from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import merge
+from opus_async.metrics.cost import Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting.bottlenecks import bottleneck_text
@@ -112,6 +113,7 @@ class ReportData:
             in numbers is told once.
         files: What was uploaded, or need not be.
         downloads: What was fetched.
+        cost: What the batch has cost so far; None where nobody told a price.
     """
 
     directory: Path
@@ -138,6 +140,7 @@ class ReportData:
     bottlenecks: Mapping[str, float]
     files: Files
     downloads: Downloads
+    cost: Cost | None
 
     @property
     def running(self) -> bool:
@@ -230,6 +233,7 @@ def load(directory: Path) -> ReportData:
             bottlenecks=_bottlenecks(ledger),
             files=ledger.named_files(),
             downloads=ledger.downloads(),
+            cost=ledger.cost(),
         )
 
 

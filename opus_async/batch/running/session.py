@@ -148,7 +148,6 @@ async def work(setup: SessionSetup) -> Counts:
         settings = setup.settings.as_facts() | setup.goal.as_facts()
         await store.begin_session(settings, world=setup.world, limit=setup.goal.limit)
         await _run(setup, totals)
-        _reach(setup)
     except LedgerError as error:
         control.fail_all(error)
     except asyncio.CancelledError:
@@ -177,17 +176,6 @@ async def _run(setup: SessionSetup, totals: _Totals) -> None:
         totals.add(await shards.close())
         with suppress(LedgerError):
             setup.store.sample(_sampled(setup, shards))
-
-
-def _reach(setup: SessionSetup) -> None:
-    """Tell why rows are left, where the session has gone as far as it was to go and nothing else ended it."""
-    goal, control, counts = setup.goal, setup.control, setup.store.counts()
-    if control.reason is not None:
-        return
-    if goal.limit is not None and counts.planned:
-        control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.LIMIT_REACHED, Exit.OK))
-    elif goal.until_ordered and counts.in_flight:
-        control.end(ShutdownMode.STOP_ADMITTING, Reason(StopKind.ALL_ORDERED, Exit.OK))
 
 
 def _tell_drain(setup: SessionSetup, going_on: int) -> None:
@@ -238,11 +226,12 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
 async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
     counts = setup.store.counts()
+    reason = reason_of(setup, counts)
     try:
         with suppress(LedgerError):
             await setup.store.end_session(
-                ended_because=ended_because(setup.control.reason),
-                exit_code=exit_code(setup.control.reason, counts),
+                ended_because=ended_because(reason),
+                exit_code=exit_code(reason, counts),
                 stray_shells=report.orphaned_jobs,
                 uploads_saved=report.uploads_saved,
             )
@@ -250,6 +239,16 @@ async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
         await setup.store.close()
     await asyncio.to_thread(write_reports, setup.directory, setup.notice)
     return counts
+
+
+def reason_of(setup: SessionSetup, counts: Counts) -> Reason | None:
+    """Why rows are left: what ended the session early, or else that it went as far as it was to go."""
+    goal, reason = setup.goal, setup.control.reason
+    if reason is None and goal.limit is not None and counts.planned:
+        return Reason(StopKind.LIMIT_REACHED, Exit.OK)
+    if reason is None and goal.until_ordered and counts.in_flight:
+        return Reason(StopKind.ALL_ORDERED, Exit.OK)
+    return reason
 
 
 def ended_because(reason: Reason | None) -> str:

@@ -29,6 +29,7 @@ _SETTINGS = {
     "timeout": "timeout",
     "download_outputs": "download_outputs",
     "drain": "drain_seconds",
+    "price": "price",
 }
 """Option -> field of Limits, RetryPolicy or RunSettings. What is not given is None, and stays what it was."""
 
@@ -43,6 +44,7 @@ class LimitOptions:
         rate: API requests per second, polls included.
         start_rate: Rows begun per second.
         bandwidth: Bytes per second of all uploads.
+        price: Of one job that completes, in whatever currency.
     """
 
     max_in_flight: int | None
@@ -50,6 +52,7 @@ class LimitOptions:
     rate: float | None
     start_rate: float | None
     bandwidth: float | None
+    price: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +156,12 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         type=argument_types.bandwidth,
         metavar="B",
         help="of uploads, in bytes a second: 5M, 500k",
+    )
+    parser.add_argument(
+        "--price",
+        type=argument_types.price,
+        metavar="P",
+        help="what one job costs that completes, as a plain number: then it is told what all of them cost",
     )
 
 

@@ -10,7 +10,7 @@ from opus_async.batch.choices import DIED
 from opus_async.batch.observer import ended_text
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
-from opus_async.cli.tables import columns, printable, terminal_width
+from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.layout import FAILURES, REPORT, RESULTS
 from opus_async.text import between, coarse, counted, elapsed
 
@@ -31,7 +31,14 @@ _WRITTEN_AT_THE_END = ("Failures", "Report")
 
 def as_text(status: Status) -> str:
     """All that is known of a batch, for a terminal."""
-    parts = [headline(status), _figures(status), _work(status), _failures(status), _waiting(status)]
+    parts = [
+        headline(status),
+        _figures(status),
+        _cost(status),
+        _work(status),
+        _failures(status),
+        _waiting(status),
+    ]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
 
@@ -77,6 +84,15 @@ def _figures(status: Status) -> str:
         if number or name in {"completed", "failed"}
     ]
     return columns([*rows, ("  total", f"{counts.total:{width},}", "")], width=terminal_width())
+
+
+def _cost(status: Status) -> str:
+    """What was billed so far; empty where nobody told a price."""
+    if status.cost is None:
+        return ""
+    from opus_async.reporting.costs import cost_text
+
+    return "\n".join(wrapped(f"Billed so far: {cost_text(status.cost)}", terminal_width()))
 
 
 def _work(status: Status) -> str:

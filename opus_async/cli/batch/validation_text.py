@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli.tables import columns
+from opus_async.reporting.costs import money
 from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def expected(estimate: Estimate) -> str:
     low, high = estimate.seconds
     files = f"{counted(estimate.files, 'file')} of {precise_size(estimate.bytes)}"
     upload = f"{files} to upload, " if estimate.files else ""
+    cost = "" if estimate.cost is None else f"about {money(estimate.cost)}, "
     return (
-        f"Expected: {counted(estimate.jobs, 'job')}, {upload}at least {estimate.requests:,} requests, "
+        f"Expected: {counted(estimate.jobs, 'job')}, {cost}{upload}at least {estimate.requests:,} requests, "
         f"{coarse(low)} to {coarse(high)}.\n"
         f"Assumed: {'; '.join(estimate.assumes)}."
     )

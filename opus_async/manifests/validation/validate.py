@@ -41,6 +41,7 @@ async def validate(
     on_progress: Callable[[int], object] | None = None,
     limit: int = KEPT,
     pace: ThroughputAssumptions = ORDINARY,
+    price: float | None = None,
 ) -> Validation:
     """Check every row; nothing is sent but the question for the workflow, if that is not known yet.
 
@@ -53,6 +54,7 @@ async def validate(
         on_progress: Called now and then, and at the end, with how many rows were checked.
         limit: How many errors, and as many warnings, are kept.
         pace: What the estimate of the time rests on.
+        price: Of one job, for the estimate; None where nobody told.
 
     Returns:
         What was found. A manifest that cannot be read to its end is a problem too, and raises nothing.
@@ -81,7 +83,12 @@ async def validate(
         causes=problems.causes(),
         columns=binding.table(work.columns, per_row_columns=manifest.columns is None),
         estimate=estimate(
-            jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
+            jobs=work.jobs,
+            files=work.files,
+            size=work.bytes,
+            requests=work.requests,
+            pace=pace,
+            price=price,
         ),
         doomed=problems.doomed,
         outside=work.outside,
