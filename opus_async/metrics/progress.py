@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from opus_async.config import Limits
-from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestSent
+from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestRetried, RequestSent
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.event_counts import EventCounts
 from opus_async.metrics.jobs_by_stage import COMPLETED, JobsByStage
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
+from opus_async.metrics.request_queue import RequestQueue
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.metrics.traffic import Traffic
 from opus_async.stages import DONE
@@ -67,6 +68,7 @@ class Progress:
         self._clock = clock
         self._polls = PollAnswers(clock)
         self._outages = HostOutages(clock)
+        self._queue = RequestQueue(clock)
         self._begin()
 
     def attach(
@@ -124,8 +126,10 @@ class Progress:
                 self._count_end(completed=event.status == COMPLETED)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
-        elif isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
-            self._polls.add(event.status)
+        elif isinstance(event, RequestSent | RequestRetried):
+            self._queue.add(event)
+            if isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
+                self._polls.add(event.status)
 
     @property
     def total(self) -> int | None:
@@ -196,7 +200,7 @@ class Progress:
         """What limits the batch now; None when nothing does, or no batch is followed."""
         if not self.attached or self.ending:
             return None
-        rates, counts, outages = self.rates(), self._counts(), self.outages
+        rates, counts, outages, queued = self.rates(), self._counts(), self.outages, self._queue.now()
         now = BottleneckInputs(
             in_flight=self.in_flight,
             preparing=self._in_stage(1),
@@ -206,6 +210,10 @@ class Progress:
             requests=rates.requests,
             throttled_share=rates.throttled_share,
             sent=rates.bytes,
+            queued=queued.all,
+            queued_polls=queued.polls,
+            slowed=self._queue.slowed,
+            polls=self._polls.rate(),
             outage=outages[0] if outages else None,
             failed_polls=self._polls.failed(),
         )
