@@ -26,7 +26,8 @@ taken for it: to look once too often costs one request."""
 _ROWS = """
 SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
                                    status, orders, attempts, started_at, waiting_since, timings, retried_from,
-                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias))
+                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias,
+                                   location))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
@@ -199,6 +200,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         other_inputs,
         start_doubt,
         alias,
+        location,
     ) = values
     return Row(
         id=row,
@@ -208,6 +210,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         state=RowState(state),
         remote_id=remote_id,
         alias=alias,
+        location=location,
         generation=generation,
         status=status,
         orders=orders,

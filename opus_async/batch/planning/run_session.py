@@ -86,6 +86,8 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
         admitting=lambda: control.admitting,
         bounds=Bounds(max_in_flight=setup.settings.max_in_flight, start_rate=setup.settings.start_rate),
         limits=client.limits,
+        limit=setup.goal.limit,
+        until_ordered=setup.goal.until_ordered,
     )
     _tell_goal(setup)
     with client.listening(setup.progress):

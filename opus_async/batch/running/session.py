@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 
 from opus_async.batch import report
 from opus_async.batch.choices import FINISHED
-from opus_async.batch.observer import BatchObserver, Notify, reason_text
+from opus_async.batch.observer import BatchObserver, Notify, ending_of, reason_text
 from opus_async.batch.options import EVERYTHING, RunSettings, SessionGoal
 from opus_async.batch.outputs import failures, summary
 from opus_async.batch.ports import BatchStore, RowJournal, RowQueue, ShardReport, ShardRunner
+from opus_async.batch.rows import RowResult, RowState
 from opus_async.batch.running.local_shard import LocalShardRunner, OnEnd
 from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.requests import BoundRequests, RequestFactory
@@ -28,6 +29,7 @@ from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
+from opus_async.metrics.recent_failures import FailedRow
 from opus_async.metrics.samples import Sample
 from opus_async.tasks import start
 from opus_async.text import counted
@@ -159,7 +161,14 @@ async def work(setup: SessionSetup) -> Counts:
 
 
 async def _run(setup: SessionSetup, totals: _Totals) -> None:
-    shards = setup.engine(setup, FailureCounter(setup.settings.halt, setup.control))
+    count = FailureCounter(setup.settings.halt, setup.control)
+
+    def on_end(result: RowResult) -> None:
+        count(result)
+        if result.state is not RowState.COMPLETED:
+            setup.progress.failures.add(_failed(result))
+
+    shards = setup.engine(setup, on_end)
     runner = Runner(
         setup.queue,
         shards,
@@ -176,6 +185,12 @@ async def _run(setup: SessionSetup, totals: _Totals) -> None:
         totals.add(await shards.close())
         with suppress(LedgerError):
             setup.store.sample(_sampled(setup, shards))
+
+
+def _failed(result: RowResult) -> FailedRow:
+    error = result.error or ""
+    cause = result.cause or result.error_type or error
+    return FailedRow(cause=cause, error=error, key=result.key, location=result.location)
 
 
 def _tell_drain(setup: SessionSetup, going_on: int) -> None:
@@ -200,7 +215,8 @@ async def _sample(setup: SessionSetup, shards: ShardRunner) -> None:
     with suppress(LedgerError):  # who orders something next finds out
         while True:
             setup.store.sample(_sampled(setup, shards))
-            await asyncio.sleep(SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY)
+            pause = SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY
+            await setup.control.wait_or_shutdown(asyncio.sleep(pause))  # others see at once that it ends
 
 
 def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
@@ -217,6 +233,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
         throttled=progress.throttled,
         uploaded_bytes=progress.sent_bytes,
         bottleneck=progress.bottleneck(),
+        ending=ending_of(setup.control),
     )
 
 
