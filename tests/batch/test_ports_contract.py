@@ -177,7 +177,7 @@ async def reports(has: Book, row: Row) -> list[Receipt]:
         await journal.start_intent(row.held, "new", "v0"),
         await journal.job_identified(row.held, "alias"),
         await journal.job_superseded(row.held),
-        await journal.restart_forbidden(row.held, StartDoubt.REFUSED),
+        await journal.second_start_forbidden(row.held, StartDoubt.REFUSED),
         await journal.start_accepted(row.held),
         await journal.status_seen(row.held, "WAITING"),
         await journal.parked(row.held, status="WAITING", look_in=1.0, timings={}),

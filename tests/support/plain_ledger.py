@@ -199,7 +199,7 @@ class PlainLedger:
         self.rows[lease.row] = self.rows[lease.row].without_job()
         return self._tell("gave way", lease.row)
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         if not self._leases.held_by(lease):
             return Receipt.LEASE_ENDED
         self._set(lease.row, start_doubt=doubt)

@@ -145,11 +145,11 @@ class SqliteJournal:
         self._stand(held, RowState.PLANNED)
         return self._write(transitions.job_superseded(lease.row, self.when()))
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Record what forbids another order to start this job."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
-        return self._write(transitions.restart_forbidden(lease.row, doubt))
+        return self._write(transitions.second_start_forbidden(lease.row, doubt))
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
         """Record that the platform accepted the order, in this session or an earlier one."""

@@ -152,12 +152,12 @@ _JOB_IDENTIFIED = _Transition(
 )
 
 
-def restart_forbidden(row: int, doubt: StartDoubt) -> Step:
+def second_start_forbidden(row: int, doubt: StartDoubt) -> Step:
     """Something was learned of the start of its job that forbids another order."""
-    return ("restart_forbidden", row, doubt.value)
+    return ("second_start_forbidden", row, doubt.value)
 
 
-_RESTART_FORBIDDEN = _Transition(
+_SECOND_START_FORBIDDEN = _Transition(
     ("doubt",),
     """
     UPDATE jobs SET start_doubt = CASE start_doubt WHEN 'differed' THEN start_doubt ELSE :doubt END
@@ -267,7 +267,7 @@ _TRANSITIONS = {
     "job_created": _JOB_CREATED,
     "start_intent": _START_INTENT,
     "job_superseded": _JOB_SUPERSEDED,
-    "restart_forbidden": _RESTART_FORBIDDEN,
+    "second_start_forbidden": _SECOND_START_FORBIDDEN,
     "job_identified": _JOB_IDENTIFIED,
     "start_accepted": _START_ACCEPTED,
     "status_seen": _STATUS_SEEN,

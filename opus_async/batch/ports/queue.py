@@ -18,7 +18,7 @@ class LeaseTerms:
         owner: Names the worker.
         seconds: After which its lease ends if it is not renewed; None: it lasts as long as the session.
         settle_after: Seconds for which an order to start may still be on its way when a lease has ended,
-            because the worker was told that it may leave. For so long nobody looks whether it was obeyed.
+            because the worker was told that it may leave. For so long nobody looks whether it took effect.
     """
 
     owner: str

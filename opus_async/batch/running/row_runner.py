@@ -140,12 +140,12 @@ class RowRunner:
 
     async def _job(self, task: RowTask) -> JobOutcome:
         row = task.row
-        past = _recovered(row, accept_second_bill=self._accept_second_bill)
+        recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
         if row.is_new:
             await self.check_files(row)
         return await self._lifecycle.run(
-            request, index=row.index, past=past, journal=task, on_paused=WhenPaused.RETURN
+            request, index=row.index, recovered=recovered, journal=task, on_paused=WhenPaused.RETURN
         )
 
     async def _park(self, task: RowTask, paused: JobOutcome) -> None:
@@ -222,7 +222,7 @@ def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     retry = None
     if row.asks_first:
         retry = RetryRequest(
-            unbilled=row.retried_from in UNBILLED,
+            known_unbilled=row.retried_from in UNBILLED,
             other_inputs=row.other_inputs,
             accept_second_bill=accept_second_bill,
         )
@@ -233,7 +233,7 @@ def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
         alias=row.alias,
         starts_sent=max(row.orders, 1) if ordered else 0,
         start_accepted=ordered and known_to_run,
-        made_elsewhere=row.elsewhere,
+        made_for_other_version=row.elsewhere,
         retry=retry,
         doubt=row.start_doubt,
     )

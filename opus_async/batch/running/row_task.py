@@ -148,13 +148,13 @@ class RowTask:
         self._generation, self.status = self._here, None
         self.phase, self.may_run = Phase.UNORDERED, False
 
-    async def restart_forbidden(
+    async def second_start_forbidden(
         self,
         remote_id: str,  # noqa: ARG002 - the journal's signature
         doubt: StartDoubt,
     ) -> None:
         """Something was learned of the start that forbids another order."""
-        require_lease(await self._journal.restart_forbidden(self.lease, doubt))
+        require_lease(await self._journal.second_start_forbidden(self.lease, doubt))
         self.row = replace(self.row, start_doubt=doubt)
 
     async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
