@@ -208,7 +208,7 @@ class OpusPlatform:
         """Start the job (``execute``), and its bill."""
         callback = self._callback
         if isinstance(callback, CallbackReceiver):
-            callback = callback.url_for(remote_id, self._api.platform)
+            callback = callback.url_for(remote_id, self._api.host_digest)
         await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
 
     async def check_started(self, remote_id: str) -> StartCheck:
@@ -281,7 +281,7 @@ class OpusPlatform:
         return self._schemas[version]
 
     async def _initiate(self, fields: InitiateFields) -> str:
-        return await self._api.initiate(fields, on_stray=self._count_stray)
+        return await self._api.initiate(fields, on_maybe_created=self._count_stray)
 
     def _count_stray(self) -> None:
         self.orphaned_jobs += 1
