@@ -292,9 +292,9 @@ class RemoteJournal:
         return await self._tell("status_seen", lease, status)
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Any:
-        return await self._tell("parked", lease, status=status, look_in=look_in, timings=dict(timings))
+        return await self._tell("parked", lease, status=status, poll_in=poll_in, timings=dict(timings))
 
     async def finished(self, lease: RowLease, result: RowResult) -> Any:
         return await self._tell("finished", lease, replace(result, timings=dict(result.timings)))

@@ -23,7 +23,7 @@ from opus_async.metrics.bottleneck import Bounds
 
 def session_facts(
     client: Client,
-    order: BatchSpec,
+    spec: BatchSpec,
     binding: Binding,
     *,
     settings: RunSettings,
@@ -32,7 +32,7 @@ def session_facts(
 ) -> dict[str, Any]:
     """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
     return {
-        "order": order.as_facts(),
+        "order": spec.as_facts(),
         "fingerprint": fingerprint,
         "constants": dict(binding.constants),
         "settings": settings.as_facts(),

@@ -61,7 +61,7 @@ class RowJournal(Protocol):
         """The platform shows another status than before."""
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Receipt:
         """The row waits for a person, to be polled again after so many seconds. Its lease ends."""
 
