@@ -39,7 +39,7 @@ class ResultLine(NamedTuple):
 
 
 class SessionWorld(NamedTuple):
-    """Where a session makes jobs, as ids of table ``worlds``: the second is the first with the same job ids."""
+    """Where a session makes jobs: its world, and the first with the same job ids (of table ``worlds``)."""
 
     world: int
     place: int
