@@ -86,7 +86,7 @@ class Api:
         return self.versions.name
 
     def check_callback(self, url: str) -> None:
-        """See that ``execute`` will take a callback URL, before anything is made.
+        """Check that ``execute`` will take a callback URL, before anything is made.
 
         Raises:
             ConfigurationError: It will not.
@@ -278,7 +278,7 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
 
 
 def _check_version(workflow: Workflow, version: int | None, version_id: str | None) -> None:
-    """See that a schema is of the version that was asked for.
+    """Check that a schema is of the version that was asked for.
 
     Of another one, inputs would be checked against the wrong schema: some servers ignore the version.
 

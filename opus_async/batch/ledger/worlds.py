@@ -94,7 +94,7 @@ def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: St
 
 
 def leave_strangers(world: Mapping[str, Any], when: When, store: Store) -> None:
-    """Let new jobs replace those that were to be asked first and cannot be asked there."""
+    """Replace jobs that were to be asked first, and cannot be asked in this world, by new ones."""
     place = _place(world, _known(store))
     store.connection.execute(_LEAVE_HISTORY, (*when, place))
     rows = [row for (row,) in store.connection.execute(_RETRIED_ELSEWHERE, (place,))]

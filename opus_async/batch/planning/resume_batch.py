@@ -216,7 +216,7 @@ class _Resume:
             await asyncio.to_thread(failures.write, self.directory)
 
     async def _mind_second_bills(self, world: Mapping[str, Any]) -> None:
-        """Let rows run that may have been billed if this command accepts it, whatever an earlier one said."""
+        """Apply this command's ``accept_second_bill``; that of an earlier command counts no more."""
         if self.changes.accept_second_bill:
             await self.ledger.leave_strangers(world)
         else:
