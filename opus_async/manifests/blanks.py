@@ -6,7 +6,7 @@ All readers and the validation ask here, so that a row that is none in a CSV is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _VISIBLE = re.compile(
@@ -25,6 +25,11 @@ and Default_Ignorable_Code_Point of Unicode 15.1, and the empty Braille pattern.
 def looks_blank(text: str) -> bool:
     """Whether no character of a text can be seen: spaces of any width, joiners, marks of byte order."""
     return _VISIBLE.search(text) is None
+
+
+def all_blank(texts: Iterable[str]) -> bool:
+    """Whether each of these texts looks blank, none included."""
+    return not any(map(_VISIBLE.search, texts))
 
 
 def carries_nothing(value: Any) -> bool:
