@@ -185,7 +185,8 @@ def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
     """
     pairs: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        # The name of a column can hold any character, and so can a value.
+        name, equals, value = text.rpartition("=") if option == "--map" else text.partition("=")
         name = name.strip()
         if not equals or not name:
             raise WrongUse(f"{option} wants {form}, got {text!r}")
