@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 import pytest
@@ -92,3 +93,24 @@ def test_price_that_is_no_number_is_refused(opus, tmp_path, price):
     said = opus("batch", "validate", texts(tmp_path, 1), "--workflow", TEXT, f"--price={price}")
     assert said.code == 2
     assert f"a number like 0.12, not '{price}'" in said.err
+
+
+def test_validate_proposes_a_key_that_can_be_pasted(opus, to, tmp_path):
+    (tmp_path / "t.csv").write_text("Text,Invoice No\nhello,7\nhello,8\n")
+    words = ("batch", "validate", "t.csv", "--workflow", TEXT, "--map", "Invoice No=")
+    said = opus(*words, env=to)
+    (line,) = [line for line in said.out.splitlines() if "--key" in line]
+    option = line[line.index("--key") :]
+    assert option == "--key 'Invoice No'"
+    assert opus(*words, "--json", "-", env=to).json["proposed_key"] == "Invoice No"
+    again = opus(*words[:-2], *shlex.split(option), env=to)
+    assert again.code == 0, again.err
+    assert "No column names the rows" not in again.out
+
+
+def test_failed_rows_are_named_by_line_without_a_key(opus, tmp_path):
+    with SimulatorProcess(SimulatorConfig(run_time=0.1, fail_share=1)) as failing:
+        env = leading_to(failing)
+        said = opus("batch", "run", texts(tmp_path, 1), "--workflow", TEXT, "--out", "b", env=env)
+    assert "b: failed: line 2, key " in said.err
+    assert "      e.g. line 2, key " in said.out

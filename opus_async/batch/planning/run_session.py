@@ -15,7 +15,14 @@ from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
-from opus_async.batch.running.session import Engine, SessionSetup, ended_because, exit_code, reason_of, work
+from opus_async.batch.running.session import (
+    Engine,
+    SessionSetup,
+    ended_because,
+    reason_of,
+    session_exit_code,
+    work,
+)
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
@@ -26,7 +33,7 @@ from opus_async.text import counted
 
 def session_facts(
     client: Client,
-    order: BatchSpec,
+    spec: BatchSpec,
     binding: Binding,
     *,
     settings: RunSettings,
@@ -35,7 +42,7 @@ def session_facts(
 ) -> dict[str, Any]:
     """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
     return {
-        "order": order.as_facts(),
+        "order": spec.as_facts(),
         "fingerprint": fingerprint,
         "constants": dict(binding.constants),
         "settings": settings.as_facts(),
@@ -96,7 +103,7 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
     return BatchResult(
         directory=setup.directory,
         counts=counts,
-        exit_code=exit_code(reason, counts),
+        exit_code=session_exit_code(reason, counts),
         ended_because=ended_because(reason),
         summary=await asyncio.to_thread(summarise, setup.directory),
         error=reason.error if reason else None,
@@ -129,7 +136,7 @@ async def result_without_session(directory: Path) -> BatchResult:
     return BatchResult(
         directory=directory,
         counts=counts,
-        exit_code=exit_code(None, counts),
+        exit_code=session_exit_code(None, counts),
         ended_because=ended_because(None),
         summary=summary,
     )

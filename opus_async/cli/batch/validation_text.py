@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,22 @@ def table(validation: Validation, width: int | None) -> str:
         binding(validation.columns, width),
         found(validation.causes, width),
         outside,
+        key_proposal(validation),
         verdict(validation),
     ]
     if validation.estimate.jobs and not validation.doomed:
         parts.append(expected(validation.estimate))
     return "\n\n".join(filter(None, parts))
+
+
+def key_proposal(validation: Validation) -> str:
+    """The option that names rows by a column of theirs, ready to be typed; empty where there is none."""
+    if validation.proposed_key is None:
+        return ""
+    return (
+        "No column names the rows, so a digest of their content does. One has another value in each: "
+        f"--key {shlex.quote(validation.proposed_key)}"
+    )
 
 
 def binding(bound: Sequence[BoundColumn], width: int | None) -> str:

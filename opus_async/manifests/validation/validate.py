@@ -17,13 +17,16 @@ from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
+from opus_async.manifests.model import FOLDERS
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.manifests.validation.duplicates import DuplicateIndex, repeat_problem
 from opus_async.manifests.validation.estimate import ORDINARY, ThroughputAssumptions, estimate
+from opus_async.manifests.validation.key_proposal import KeyProposal
 from opus_async.manifests.validation.problem_counts import ProblemCounts
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
+from opus_async.text import quoted
 
 KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
@@ -92,6 +95,7 @@ async def validate(
         ),
         doomed=problems.doomed,
         outside=work.outside,
+        proposed_key=work.proposed_key,
     )
 
 
@@ -126,6 +130,9 @@ class _Pass:
         self._problems = problems
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._seen = DuplicateIndex()
+        self._keys = KeyProposal(self._seen)
+        self._filling = 0
+        """Rows that fill an input, or might if they could be read."""
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -140,6 +147,7 @@ class _Pass:
         with closing(self._records()) as records:
             for record in records:
                 self.rows += 1
+                self._filling += bool(record.unreadable) or not self._binding.fills_no_input(record.cells)
                 found.update(dict.fromkeys(record.cells))
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
@@ -150,19 +158,40 @@ class _Pass:
         if self.rows and not self.columns:
             self.columns = tuple(found)
             self._add(*self._binding.problems(self.columns, per_row_columns=True))
+        if self.rows and not self._filling and self._binding.workflow.inputs:
+            self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
+    def _fills_nothing(self) -> Problem:
+        """The problem with a manifest of which no row fills any input: all jobs would be the same."""
+        inputs = ", ".join(quoted(field.display_name) for field in self._binding.workflow.inputs.values())
+        message = f"no row fills any input of the workflow, which takes {inputs}"
+        return Problem(
+            message=message,
+            cause=message,
+            fix="name the columns after the inputs in the first line, which is no title and no row of data, "
+            "or say with --map COLUMN=INPUT what a column fills; in JSON the inputs stand at the top of each "
+            "object, not in one inside of it",
+        )
+
     def _records(self) -> Generator[Record]:
-        """The rows that can be read; what is wrong with the others becomes problems at the end."""
+        """The rows; where the manifest cannot be read to its end, that becomes a problem of the whole."""
         try:
             yield from self._manifest.records()
         except ManifestError as error:
             for sentence in error.problems or (error.message,):
-                self._add(_of_the_whole(sentence, Severity.ERROR, "a row or the manifest cannot be read"))
+                self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
+
+    @property
+    def proposed_key(self) -> str | None:
+        """A column that could name the rows, where nothing does so far; None for none."""
+        named = any(self._binding.column(name).is_key for name in self.columns)
+        return None if named or self._manifest.kind in FOLDERS else self._keys.column
 
     async def _row(self, record: Record) -> None:
+        self._keys.add(record.cells)
         checked = await self._check.check(record)
         self._add(*checked.problems)
         for path in checked.outside:
