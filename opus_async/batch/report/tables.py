@@ -174,12 +174,15 @@ def values(output: OutputValues, completed: int) -> Table[tuple[str, int]]:
         (
             Column("Value", lambda line: isolated(line[0]) if line[0] else _NO_VALUE),
             Column("Rows", lambda line: text.count(line[1]), "number"),
-            Column("Share", lambda line: figures.share(line[1], completed), "number"),
-            Column("", lambda line: meter(line[1] / completed, "completed", "planned"), "drawn"),
+            Column("Share", lambda line: _share(line[1] / completed), "number"),
         ),
         [*output.values, *([(_NOT_GIVEN, rest)] if rest else [])],
         "values",
     )
+
+
+def _share(part: float) -> object:
+    return Markup("{} {}").format(figures.share(part, 1), meter(part, "completed", "planned"))
 
 
 def _place(row: Example) -> object:
