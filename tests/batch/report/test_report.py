@@ -265,6 +265,14 @@ def test_report_stage_times_follow_platform_order(tmp_path):
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(("extra", "included"), [({}, True), ({"parked": 3.0}, True), ({"turn": 3.0}, False)])
+def test_report_says_that_stages_include_waiting_unless_that_is_a_stage(tmp_path, extra, included):
+    row = {"timings": {"watch": 2.0, **extra, "total": 9.0}}
+    said = page_of(make_ledger(tmp_path / "b", rows=[row])).said
+    assert ("includes waiting for a turn" in said) is included
+    assert ("turn13 s3 s3 s60 %" in said) is not included
+
+
 def test_report_groups_failures_by_cause_with_examples(tmp_path):
     failing = [
         {"state": "failed", "cause": "HTTP 422: the value of … is too long", "error": f"'Remarks' of row {n}"}
