@@ -48,7 +48,7 @@ class SummaryLine:
 
     Attributes:
         name: What it tells.
-        value: A text, a number, or a datetime in UTC without a time zone; None for an empty cell.
+        value: A text, a number, or a datetime in UTC without a time zone; None where there is none.
     """
 
     name: str

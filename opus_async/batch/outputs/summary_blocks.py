@@ -28,7 +28,8 @@ def summary_blocks(ledger: LedgerReader) -> Iterator[SummaryBlock]:
         SummaryLine("Workflow", meta.workflow.name or None),
         SummaryLine("Manifest", PurePath(meta.manifest.path or "").name or None),
     ]
-    yield SummaryBlock("Summary", [*whole, *_lines(summary_of(ledger))])
+    lines = [*whole, *_lines(summary_of(ledger))]
+    yield SummaryBlock("Summary", [line for line in lines if line.value is not None])
     groups = ledger.failures_by_cause(limit_examples=0)
     causes = [SummaryLine(group.told, group.count) for group in groups[:_MOST_CAUSES]]
     if rest := sum(group.count for group in groups[_MOST_CAUSES:]):

@@ -132,8 +132,8 @@ class ReportData:
         bottlenecks: What limited the batch, in words -> share of all samples that say so. What differs only
             in numbers is told once.
         files: What was uploaded, or need not be.
-        downloads: What was fetched.
         outputs: What the outputs said.
+        downloads: What was fetched.
     """
 
     directory: Path
@@ -159,8 +159,8 @@ class ReportData:
     waiting: Samples
     bottlenecks: Mapping[str, float]
     files: Files
-    downloads: Downloads
     outputs: Outputs
+    downloads: Downloads
 
     @property
     def running(self) -> bool:
@@ -252,8 +252,8 @@ def load(directory: Path) -> ReportData:
             waiting=waiting,
             bottlenecks=_bottlenecks(ledger),
             files=ledger.named_files(),
-            downloads=ledger.downloads(),
             outputs=_outputs(ledger),
+            downloads=ledger.downloads(),
         )
 
 
