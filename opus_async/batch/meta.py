@@ -118,7 +118,7 @@ class BatchMeta(_Stored):
         schema_version: Of the ledger.
         created_at: In seconds since the epoch.
         fingerprint: What changes results.
-        order: What was asked for.
+        order: What was asked for; ledgers have it under this name.
         constants: Input -> value for every row that has none, files with full paths.
         constants_in_digests: Whether the digests of rows are made of their constants, too.
         settings: How it is run.
