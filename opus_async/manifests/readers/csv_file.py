@@ -17,7 +17,7 @@ from opus_async.manifests.readers.encoding import (
     decoded,
     decoded_head,
     given_encoding,
-    guessed_encoding,
+    known_encoding,
     undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
@@ -88,13 +88,7 @@ class DelimitedManifest:
     def _settled_encoding(self, head: bytes, told: str | None) -> str:
         if told is not None:
             return given_encoding(told, head)
-        encoding = guessed_encoding(self._source, head)
-        if encoding == "cp1252":
-            self.warnings.append(
-                "read as cp1252 (Windows), because it is not UTF-8; if letters come out wrong say what it "
-                "is with --encoding (in Python encoding=...)"
-            )
-        return encoding
+        return known_encoding(self._source, head)
 
     def _first_part(self, head: bytes) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Detects the encoding of a manifest in text, decodes it, and finds the line that cannot be decoded."""
+"""Tells the encoding of a manifest in text, decodes it, and finds the line that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.readers.encoding_doubt import not_utf8, not_utf8_but_zeros
 from opus_async.manifests.readers.source_file import Source
 
 _MARKS = (
@@ -18,7 +19,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_FALLBACK = "cp1252"
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
@@ -43,27 +43,18 @@ def marked_encoding(head: bytes) -> str | None:
     return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
 
 
-def guessed_encoding(source: Source, head: bytes) -> str:
-    """Detect an encoding: by the byte-order mark, else UTF-8 if the first part is that, else ``cp1252``.
+def known_encoding(source: Source, head: bytes) -> str:
+    """The encoding by the byte-order mark, else UTF-8. Nothing is guessed: jobs would be billed for it.
 
     Raises:
-        ManifestError: It is no text.
+        ManifestError: It is another one, or no text; the error shows what it may be.
     """
     marked = marked_encoding(head)
     if marked is not None:
         return marked
     if b"\0" in head:
-        raise ManifestError(
-            f"{source.path.name} is no text (it has zero bytes): export it as CSV UTF-8, or, if it is "
-            f"UTF-16, {_NAME_IT}"
-        )
-    for encoding in ("utf-8", _FALLBACK):
-        try:
-            decoded_head(source, head, encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise ManifestError(f"{source.path.name} is neither UTF-8 nor Windows text: {_NAME_IT}")
+        raise not_utf8_but_zeros(source, head)
+    return "utf-8"
 
 
 def decoded_head(source: Source, head: bytes, encoding: str) -> str:
@@ -97,16 +88,11 @@ def decoded(source: Source, encoding: str, newline: str | None) -> Iterator[io.T
 
 def undecodable(source: Source, encoding: str) -> ManifestError:
     """The error for a file that cannot be decoded, with the line and the fix; reads the file up to there."""
+    if codecs.lookup(encoding).name == "utf-8":
+        return not_utf8(source)
     with source.reading() as file:
         line, byte = _first_bad_byte(file, encoding)
-    guess = (
-        f"if it comes from Excel on Windows try --encoding {_FALLBACK} (in Python encoding={_FALLBACK!r}), "
-        "or save it as UTF-8"
-    )
-    return ManifestError(
-        f"{source.path.name}, line {line}: {byte} is not {encoding}; "
-        f"{guess if encoding.startswith('utf-8') else _NAME_IT}"
-    )
+    return ManifestError(f"{source.path.name}, line {line}: {byte} is not {encoding}; {_NAME_IT}")
 
 
 def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, str]:
