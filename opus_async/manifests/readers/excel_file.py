@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, time, timedelta
-from decimal import Decimal
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
+from opus_async.manifests.readers.excel_cells import plain, shown_cell
 from opus_async.manifests.readers.excel_copy import damaged, repacked
 from opus_async.manifests.readers.excel_extent import column_letters, measure
 from opus_async.manifests.readers.excel_scan import scan_sheet
@@ -22,9 +22,6 @@ from opus_async.text import counted
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
-
-_EXACT = 10**15
-"""Excel keeps 15 digits of a number: of a longer one the last digits are lost in the file."""
 
 
 class WorkbookManifest:
@@ -50,7 +47,6 @@ class WorkbookManifest:
         self.path = path
         self.base = path.parent
         self.warnings: list[str] = []
-        self._warned_of_digits = False
         self._source = Source(path)
         refuse_other_content(path, self._source.head(), "workbook")
         with self._source.reading() as file, repacked(path, file) as copy:
@@ -175,19 +171,10 @@ class WorkbookManifest:
                     "which is the first row that is not blank, or clear it",
                 )
                 return None
-            if type(value) is float and abs(value) >= _EXACT:
-                self._warn_of_digits(f"{column_letters(column)}{number}")
-            cells[name] = _plain(value)
+            place = f"{column_letters(column)}{number}"
+            code = self._findings.formats.code(number, column)
+            cells[name] = shown_cell(value, code, self._place(place))
         return cells
-
-    def _warn_of_digits(self, cell: str) -> None:
-        if self._warned_of_digits:
-            return
-        self._warned_of_digits = True
-        self.warnings.append(
-            f"{self._place(cell)} has a number of more than 15 digits, of which Excel keeps 15: if it is an "
-            "id, enter it as text"
-        )
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"
@@ -217,19 +204,5 @@ def _filled(row: list[Any]) -> bool:
 
 
 def _name(value: Any) -> str:
-    value = _plain(value)
+    value = plain(value)
     return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """A cell as a user sees it: 3 rather than 3.0, times and durations as text."""
-    if isinstance(value, float):
-        if not value.is_integer():
-            return value
-        return int(value) if abs(value) < _EXACT else int(Decimal(repr(value)))
-    if isinstance(value, time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        minutes, seconds = divmod(round(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return value

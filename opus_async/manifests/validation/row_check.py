@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.errors import InvalidInputs
-from opus_async.input_problems import InputProblem, ProblemCode
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.cells import shows_text
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
+from opus_async.manifests.displayed import Displayed
 from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
@@ -124,7 +126,7 @@ class RowCheck:
             ok=not found,
             cells=cells,
             key=key,
-            problems=[*told, *self._patterns(row)],
+            problems=[*told, *self._patterns(row), *self._doubts(row)],
             outside=[path for _, path in strays],
         )
 
@@ -147,6 +149,27 @@ class RowCheck:
                     input=target.display_name,
                     file=path,
                     parts=(quoted(given.strip()), quoted(path)),
+                )
+
+    def _doubts(self, row: _Row) -> Iterator[Problem]:
+        """Warn of cells that are sent as text and of which a person may see another text."""
+        for column, value in row.record.cells.items():
+            if not isinstance(value, Displayed) or value.doubt is None or value.text is None:
+                continue
+            target = self._binding.column(column).input
+            if target is not None and shows_text(target):
+                doubt = Unfit(value.doubt, *value.parts)
+                yield Problem(
+                    message=f"column {quoted(column)} {doubt.message}",
+                    cause=f"column {quoted(column)} {doubt.group}",
+                    severity=Severity.WARNING,
+                    fix="give the column a format that names day, month and year, or one of text",
+                    index=row.record.index,
+                    where=row.record.where,
+                    key=row.key,
+                    column=column,
+                    input=target.display_name,
+                    parts=value.parts,
                 )
 
     def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
