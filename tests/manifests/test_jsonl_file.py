@@ -82,6 +82,7 @@ def test_jsonl_reports_line_of_invalid_byte_deep_in_file(lines):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
+        ('{"n": 9007199254740993.0}', "more digits than a number keeps: write it as text"),
         ("[1]", "each line holds one"),
         ('"text"', "each line holds one"),
         ('{"a": 1, "a": 2}', "the field 'a' stands there twice"),

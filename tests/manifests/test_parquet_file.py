@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from manifests import rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
+from opus_async.manifests.readers.arrow_values import converter
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -87,6 +92,52 @@ def test_parquet_converts_nested_values_to_json(table):
         },
         {"list": []},
     ]
+
+
+TEXTS = {
+    "large": pa.large_string(),
+    "view": pa.string_view(),
+    "coded": pa.dictionary(pa.int8(), pa.string()),
+    "coded large": pa.dictionary(pa.int32(), pa.large_string()),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS.values(), ids=TEXTS)
+def test_parquet_reads_text_of_every_type(table, kind):
+    texts = pa.array(["é", None, "007"]).cast(kind)
+    nested = (
+        pa.array([["é"], None, []], pa.list_(pa.string())).cast(pa.list_(kind))
+        if "view" in str(kind)
+        else None
+    )
+    columns = {"key": ["1", "2", "3"], "text": texts, **({} if nested is None else {"nested": nested})}
+    read = rows(table(columns))
+    assert [row.get("text") for row in read] == ["é", None, "007"]
+    assert nested is None or [row.get("nested") for row in read] == [["é"], None, []]
+
+
+def test_parquet_reads_small_floats_in_their_shortest_form(table):
+    singles = [0.1, 3.4028234663852886e38, 1.401298464324817e-45, 16777216.0, -2.5]
+    read = rows(
+        table({"n": pa.array(singles, pa.float32()), "l": pa.array([[0.1]] * 5, pa.list_(pa.float32()))})
+    )
+    assert [row["n"] for row in read] == [0.1, 3.4028235e38, 1e-45, 16777216.0, -2.5]
+    assert read[0]["l"] == [0.1]
+    assert rows(table({"n": pa.array([0.1, 65504.0], pa.float16())})) == [{"n": 0.1}, {"n": 65500.0}]
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_parquet_float32_in_shortest_form_is_the_same_float32(value):
+    convert = converter(pa, pa.float32())
+    shown = convert(value)
+    assert struct.unpack("f", struct.pack("f", shown))[0] == value
+    assert len(repr(shown)) <= len(repr(value))
+
+
+def test_parquet_reads_uuid_and_json_of_duckdb(table):
+    ids = pa.array([UUID(int=7).bytes], pa.uuid())
+    read = rows(table({"u": ids, "j": pa.array(['{"a": 1}'], pa.json_())}))
+    assert read == [{"u": str(UUID(int=7)), "j": '{"a": 1}'}]
 
 
 @pytest.mark.parametrize(

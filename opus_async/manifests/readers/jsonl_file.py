@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ LONGEST_LINE = 16 << 20
 DEEPEST = 200
 """Levels of nested objects and lists: deeper ones would exceed the recursion limit elsewhere."""
 
+_EXACT = 2**53
+"""Up to here a double holds every whole number."""
 _OURS = "_opus"
 """The field of a line of ``failures.jsonl`` that tells how the row ended."""
 _TO_LINES = "python -c 'import json,sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]'"
@@ -170,6 +173,8 @@ def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise _Refused(f"{text[:40]} is too large a number: write it as text")
+    if abs(number) >= _EXACT and Decimal(text) != Decimal(repr(number)):
+        raise _Refused(f"{text[:40]} has more digits than a number keeps: write it as text")
     return number
 
 
