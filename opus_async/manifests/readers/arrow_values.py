@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+_CODED = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
+"""How a type reads that was not so in the file: text and bytes are read as dictionaries."""
 Convert = Callable[[Any], Any]
 """Converts a value of Arrow, never None; raises ValueError with a sentence for one that cannot be used."""
 
@@ -73,6 +76,16 @@ def converter(arrow: Any, kind: Any, *, nested: bool = False) -> Convert | None:
     if types.is_time(kind) or (nested and (types.is_date(kind) or types.is_timestamp(kind))):
         return _iso_text
     return _number if nested and types.is_decimal(kind) else None
+
+
+def refusal(kind: Any) -> Convert:
+    """The function that refuses the values of a type for which :func:`plain_type` returned None."""
+    name = _CODED.sub(r"\1", str(kind))
+
+    def refuse(_: Any) -> Any:
+        raise ValueError(f"no input can take the type {name}: convert it to text or numbers, or leave it out")
+
+    return refuse
 
 
 def _plain_nested(arrow: Any, kind: Any) -> Any:

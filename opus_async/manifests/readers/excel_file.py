@@ -9,14 +9,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.model import Record
+from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.excel_cells import plain, shown_cell
 from opus_async.manifests.readers.excel_copy import damaged, repacked
-from opus_async.manifests.readers.excel_extent import column_letters, measure
-from opus_async.manifests.readers.excel_scan import scan_sheet
+from opus_async.manifests.readers.excel_extent import column_letters, column_number, measure
+from opus_async.manifests.readers.excel_scan import MOST_REFUSED, scan_sheet
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
-from opus_async.manifests.readers.row_errors import RowErrors
+from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
 from opus_async.text import counted
 
@@ -57,17 +57,15 @@ class WorkbookManifest:
         self._warn()
 
     def records(self) -> Iterator[Record]:
-        """Read each row that is not blank."""
-        problems = RowErrors(self.path)
-        for number, cells in self._findings.refused.items():
-            if number > self._header_row:
-                problems.add(", ".join(self._place(cell) for cell, _ in cells), cells[0][1])
+        """Read each row that is not blank; errors and formulas without a value are unreadable cells."""
         if self._findings.too_many:
-            problems.raise_if_any()
+            raise ManifestError(
+                f"{self.path.name}, sheet {self._sheet!r} has {MOST_REFUSED:,} rows and more with errors or "
+                "formulas that were never calculated: open it in Excel or LibreOffice, mend and save it"
+            )
         with self._source.reading() as file, repacked(self.path, file) as copy:
             sheet = self._opened_sheet(copy)
-        yield from self._records(sheet, problems)
-        problems.raise_if_any()
+        yield from numbered(self._raw_rows(sheet), self.columns)
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -146,35 +144,45 @@ class WorkbookManifest:
                 f"{self._place(findings.merged[0])} is merged over rows: only the first row has the value"
             )
 
-    def _records(self, sheet: CalamineSheet, problems: RowErrors) -> Iterator[Record]:
-        index = 0
-        for number, row in enumerate(sheet.iter_rows(), 1):
-            refused = number in self._findings.refused
-            if number <= self._header_row or not (refused or _filled(row)):
-                continue
-            if not refused:
-                cells = self._cells(number, row, problems)
-                if cells is not None:
-                    yield Record(index=index, where=self._where(number), cells=cells)
-            index += 1
+    def _raw_rows(self, sheet: CalamineSheet) -> Iterator[RawRow]:
+        for number, row in self._numbered_rows(sheet):
+            if number > self._header_row:
+                cells, nameless = self._cells(number, row)
+                yield RawRow(self._where(number), cells, (*self._refused(number), *nameless))
 
-    def _cells(self, number: int, row: list[Any], problems: RowErrors) -> dict[str, Any] | None:
-        """The cells of a row; None when a value stands in a column without a name."""
+    def _numbered_rows(self, sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
+        """The rows with their numbers, and rows below them that have nothing but errors, without cells."""
+        number = 0
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            yield number, row
+        for below in sorted(one for one in self._findings.refused if one > number):
+            yield below, []
+
+    def _refused(self, number: int) -> Iterator[Unreadable]:
+        """The cells of a row that cannot be used."""
+        for cell, why in self._findings.refused.get(number, ()):
+            place = column_number(cell.rstrip("0123456789").encode()) - self._first_column
+            name = self._names[place] if 0 <= place < len(self._names) else ""
+            yield Unreadable(problem=f"{self._place(cell)}: {why}", column=name or None, group=why)
+
+    def _cells(self, number: int, row: list[Any]) -> tuple[dict[str, Any], list[Unreadable]]:
+        """The cells of a row, and the values that stand in columns without a name."""
         cells: dict[str, Any] = {}
-        for column, (name, value) in enumerate(zip(self._names, row, strict=True), self._first_column):
+        nameless: list[Unreadable] = []
+        for column, (name, value) in enumerate(zip(self._names, row, strict=False), self._first_column):
             if value == "":
                 continue
-            if not name:
-                problems.add(
-                    self._place(f"{column_letters(column)}{number}"),
-                    f"{value!r:.60} stands in a column without a name: name it in row {self._header_row}, "
-                    "which is the first row that is not blank, or clear it",
-                )
-                return None
             place = f"{column_letters(column)}{number}"
-            code = self._findings.formats.code(number, column)
-            cells[name] = shown_cell(value, code, self._place(place))
-        return cells
+            if name:
+                code = self._findings.formats.code(number, column)
+                cells[name] = shown_cell(value, code, self._place(place))
+            else:
+                problem = (
+                    f"{self._place(place)}: {value!r:.60} stands in a column without a name: name it in row "
+                    f"{self._header_row}, which is the first row that is not blank, or clear it"
+                )
+                nameless.append(Unreadable(problem=problem, group="a value in a column without a name"))
+        return cells, nameless
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"

@@ -17,8 +17,8 @@ from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
 from opus_async.manifests.readers.excel_styles import CellFormats, read_styles
 
-MOST_REFUSED = 1_000
-"""Rows with cells that cannot be used, after which no more are looked for."""
+MOST_REFUSED = 100_000
+"""Rows with cells that cannot be used, after which the sheet is refused; each takes some 400 bytes."""
 
 _CHUNK = 1 << 20
 
