@@ -72,6 +72,7 @@ def bind(
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
         constants_in_digest=constants_in_digest,
+        habits=spec.habits,
     )
 
 
