@@ -61,8 +61,42 @@ def test_encoding_of_jsonl_is_refused_alike(tmp_path):
 def test_encoding_bad_byte_in_utf8_is_damage_and_no_question(tmp_path, end):
     lines = ["key,Text", *["r1,café 中文"] * 3, "r4,r?sum?"]
     content = end.join([*lines, ""]).encode().replace(b"?", b"\xe9")
-    error = refused(tmp_path / "a.csv", content)
-    assert "line 5, column 5: byte 0xE9 is not UTF-8 and 1 more like it" in error.message
+    *good, bad = manifest_in(tmp_path / "a.csv", content).records()
+    assert [record.cells for record in good] == [{"key": "r1", "Text": "café 中文"}] * 3
+    assert not any(record.unreadable for record in good)
+    ((cell,), cells, where) = bad.unreadable, bad.cells, bad.where
+    assert (cells, where, cell.column) == ({"key": "r4"}, "line 5", "Text")
+    assert "byte 0xE9 is not UTF-8, at character 2 of 'r\ufffdsum\ufffd'" in cell.problem
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_encoding_bad_byte_deep_in_file_refuses_its_row_alone(tmp_path, name):
+    def line(number: int, text: bytes) -> bytes:
+        if name == "a.csv":
+            return b"%d,%s\n" % (number, text)
+        return b'{"n": "%d", "Text": ["%s"]}\n' % (number, text)
+
+    texts = ["é".encode() * 50] * 12_000
+    texts[11_000] = b"caf\xe9"
+    head = b"n,Text\n" if name == "a.csv" else b""
+    content = head + b"".join(line(number, text) for number, text in enumerate(texts))
+    manifest = manifest_in(tmp_path / name, content)
+    for _ in range(2):
+        records = list(manifest.records())
+        assert [record.cells["n"] for record in records] == [str(number) for number in range(12_000)]
+        assert [record.index for record in records if record.unreadable] == [11_000]
+        assert "at character 4 of 'caf\ufffd'" in records[11_000].unreadable[0].problem
+
+
+def test_encoding_bad_byte_in_name_of_field_refuses_the_row(tmp_path):
+    content = '{"é": 1, "Text": "é"}\n'.encode() + b'{"\xe9": 1, "Text": "x"}\n'
+    _, bad = manifest_in(tmp_path / "a.jsonl", content).records()
+    assert [cell.column for cell in bad.unreadable] == [None]
+
+
+def test_encoding_bad_byte_in_header_refuses_the_manifest(tmp_path):
+    error = refused(tmp_path / "a.csv", b"key,T\xe9xt\nr1,caf\xc3\xa9\n")
+    assert "line 1, column 6: byte 0xE9 is not UTF-8, and the rest of the file is" in error.message
     assert "--encoding" not in str(error)
 
 
@@ -71,9 +105,11 @@ def test_encoding_bad_byte_in_utf8_is_damage_and_no_question(tmp_path, end):
 def test_encoding_long_lines_are_cut_between_characters(tmp_path_factory, shift, letter):
     path = tmp_path_factory.mktemp("long") / "a.csv"
     content = f"key,Text\nr1,{'x' * shift}{letter * 50_000}".encode() + b"\xff\n"
-    error = refused(path, content)
-    column = 4 + shift + 50_000
-    assert f"line 2, column {column}: byte 0xFF is not UTF-8, and the rest of the file is" in error.message
+    (record,) = manifest_in(path, content).records()
+    assert f"byte 0xFF is not UTF-8, at character {shift + 50_001} of" in record.unreadable[0].problem
+    header = refused(path, f"key,{'x' * shift}{letter * 50_000}".encode() + b"\xff\nr1,x\n")
+    column = 5 + shift + 50_000
+    assert f"line 1, column {column}: byte 0xFF is not UTF-8, and the rest of the file is" in header.message
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.readers.bad_bytes import ESCAPED, TOLERANT
 from opus_async.manifests.readers.source_file import Source
 from opus_async.text import counted
 
@@ -46,8 +47,6 @@ _WITHIN_WORDS = "\u2019\u2018\u00b7\u2013\u2010"
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC"})
 _LEADS, _LEADS_OF_3, _LEADS_OF_4 = 0xC0, 0xE0, 0xF0
 """The least byte that begins a character of two bytes and more in UTF-8, of three and more, of four."""
-_ESCAPED = 0xDC00
-"""Added to a byte that is not UTF-8, by ``surrogateescape``."""
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
@@ -71,6 +70,12 @@ class _Found:
     def is_damaged(self) -> bool:
         """Whether it is UTF-8 but for some bytes. Text of another encoding is UTF-8 by chance only."""
         return self.good >= self.bad
+
+
+def is_damaged(source: Source) -> bool:
+    """Whether a text that is not UTF-8 is that but for some bytes."""
+    with source.reading() as file:
+        return _scanned(file).is_damaged
 
 
 def not_utf8(source: Source) -> ManifestError:
@@ -138,7 +143,7 @@ def _scanned(file: BinaryIO) -> _Found:
             if part.endswith((b"\r", b"\n")):
                 number, column = number + 1, 1
             else:
-                column += len(part.decode("utf-8", "surrogateescape"))
+                column += len(part.decode("utf-8", TOLERANT))
     return found
 
 
@@ -155,14 +160,14 @@ def _unfinished(piece: bytes) -> int:
 
 def _note(found: _Found, number: int, column: int, line: bytes) -> None:
     """Count the letters and the bytes of one line, or of a piece of one."""
-    text = line.decode("utf-8", "surrogateescape")
+    text = line.decode("utf-8", TOLERANT)
     bad = [place for place, letter in enumerate(text) if is_bad_byte(letter)]
     found.good += sum(letter > "\x7f" for letter in text) - len(bad)
     found.bad += len(bad)
     if not bad:
         return
     if found.first is None:
-        found.first = (number, column + bad[0], ord(text[bad[0]]) - _ESCAPED)
+        found.first = (number, column + bad[0], ord(text[bad[0]]) - ESCAPED)
     if len(found.samples) < _SAMPLES:
         found.samples.append((number, line))
 
