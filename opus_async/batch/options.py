@@ -10,6 +10,7 @@ from typing import Any, Self
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 from opus_async.manifests.binding.habits import Habits
+from opus_async.manifests.paths import as_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,8 @@ class ManifestSource:
     @classmethod
     def of(cls, manifest: str | Path, **more: Any) -> Self:
         """Name a manifest by its full path: the next run may start in another folder."""
-        return cls(manifest=str(Path(manifest).expanduser().absolute()), **more)
+        here = Path.cwd()
+        return cls(manifest=str(here / as_written(str(Path(manifest).expanduser()), here)), **more)
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""

@@ -19,6 +19,7 @@ from opus_async.manifests.binding.unreadable import NO_INPUT, refused_cells
 from opus_async.manifests.displayed import Displayed
 from opus_async.manifests.model import Unreadable
 from opus_async.manifests.problem import Problem, Severity, option
+from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
 from opus_async.platform import Platform
@@ -154,7 +155,7 @@ class RowCheck:
             target, given = self._binding.column(column).input, row.record.cells.get(column)
             if target is None or not target.takes_file or not isinstance(given, str) or path is given:
                 continue
-            if path != given.strip() and path != given:
+            if has_magic(given) and path != given.strip() and path != given:
                 yield Problem(
                     message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
                     cause=f"{target.display_name}: a pattern that means one file",
