@@ -227,12 +227,12 @@ def test_csv_and_jsonl_bomb_of_endless_row_is_refused_in_bounded_memory(
 
 def test_jsonl_bomb_of_nested_lists_is_refused_by_depth(read, tmp_path):
     path = tmp_path / "m.jsonl"
-    deep = {depth: '{"a": ' + "[" * depth + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
+    deep = {depth: '{"a": ' + "[" * depth + "1" + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
     path.write_text("".join(f"{line}\n" for line in deep.values()))
     found = read(path)
     assert found["rows"] == 1
-    assert "3 rows" in found["error"]
-    assert "line 2: objects and lists are nested too deep" in found["error"]
+    assert [told.partition(": ")[0] for told in found["refused"]] == ["line 2", "line 3", "line 4"]
+    assert "line 2: objects and lists are nested too deep to be read" in found["refused"]
 
 
 def test_csv_header_like_deep_json_is_read_as_table(read, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opus_async.batch.meta import WorkflowMeta
 from opus_async.batch.options import BatchSpec, ManifestPolicy
 from opus_async.batch.ports import Client
 from opus_async.errors import OpusError
@@ -74,6 +75,12 @@ def bind(
         constants_in_digest=constants_in_digest,
         habits=spec.habits,
     )
+
+
+def workflow_meta(lifecycle: Lifecycle[Any, Any]) -> WorkflowMeta:
+    """What the platform tells of the workflow for people, for the ledger."""
+    platform = lifecycle.platform
+    return WorkflowMeta(name=platform.workflow.name, job_page=platform.job_page)
 
 
 def stage_names(lifecycle: Lifecycle[Any, Any]) -> list[str]:

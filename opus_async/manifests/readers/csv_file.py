@@ -189,7 +189,7 @@ class DelimitedManifest:
             except StopIteration:
                 return
             except csv.Error as error:
-                if width > 1 and _never_closed(error) and '"' not in "".join(lines.rest_of_row()):
+                if width > 1 and _never_closed(error) and '"' not in lines.rest_of_row():
                     lines.end_row_at_first_line()
                 yield _Line(first, lines.number, error)
                 continue

@@ -129,7 +129,7 @@ class RowCheck:
             *self._outside(row, strays),
             *(self._problem(problem, row) for problem in wrong),
         ]
-        if not refused and self._binding.fills_no_input(record.cells):
+        if not found and self._binding.fills_no_input(record.cells):
             found.append(self._fills_nothing(row))
         told = [problem for problem in found if problem is not None]
         return Checked(

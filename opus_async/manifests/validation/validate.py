@@ -139,7 +139,7 @@ class _Pass:
             for record in records:
                 self.rows += 1
                 self._filling += bool(record.unreadable) or not self._binding.fills_no_input(record.cells)
-                found.update(dict.fromkeys(record.cells))
+                found.update(dict.fromkeys(record.columns))
                 self._hints.note(record.cells)
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
