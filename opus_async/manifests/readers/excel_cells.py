@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,13 +14,13 @@ _EXACT = 10**15
 """Excel keeps 15 digits of a number: of a longer one the last digits are lost in the file."""
 
 
-def shown_cell(value: Any, code: str | None, place: str) -> Any:
+def shown_cell(value: Any, code: str | None, place: Callable[[], str]) -> Any:
     """The value of a cell; a :class:`~opus_async.manifests.displayed.Displayed` where another text is shown.
 
     Args:
         value: As ``python_calamine`` gives it.
         code: The number format of the cell; None for one that shows numbers as they are.
-        place: The place of the cell, for messages: ``Orders!B7``.
+        place: Tells the place of the cell, for messages: ``Orders!B7``.
     """
     stored = plain(value)
     if isinstance(value, str | bool):
@@ -35,7 +36,7 @@ def shown_cell(value: Any, code: str | None, place: str) -> Any:
     if text is not None:
         return Displayed(value=stored, text=text)
     told = "shows a date or time as the settings of each computer want it ({}); it is sent as {}"
-    return Displayed(value=stored, text=iso, doubt=told, parts=(place, iso))
+    return Displayed(value=stored, text=iso, doubt=told, parts=(place(), iso))
 
 
 def plain(value: Any) -> Any:
@@ -52,16 +53,16 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _number(value: float, stored: float, code: str | None, place: str) -> Any:
+def _number(value: float, stored: float, code: str | None, place: Callable[[], str]) -> Any:
     if abs(value) >= _EXACT:
         told = (
             "takes text, and the number in {} has more than the 15 digits that Excel keeps: enter it as text"
         )
-        return Displayed(value=stored, text=None, doubt=told, parts=(place,))
+        return Displayed(value=stored, text=None, doubt=told, parts=(place(),))
     text = general(value) if code is None else shown_number(value, code)
     if text == str(stored):
         return stored
     if text is not None:
         return Displayed(value=stored, text=text)
     told = "takes text, and what {} shows for {} in the number format {} cannot be told: enter it as text"
-    return Displayed(value=stored, text=None, doubt=told, parts=(place, str(stored), repr(code)))
+    return Displayed(value=stored, text=None, doubt=told, parts=(place(), str(stored), repr(code)))

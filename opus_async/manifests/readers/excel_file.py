@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -172,13 +173,15 @@ class WorkbookManifest:
         for column, (name, value) in enumerate(zip(self._names, row, strict=False), self._first_column):
             if value == "":
                 continue
-            place = f"{column_letters(column)}{number}"
+            if name and isinstance(value, str):
+                cells[name] = value
+                continue
+            place = partial(self._place_of, number, column)
             if name:
-                code = self._findings.formats.code(number, column)
-                cells[name] = shown_cell(value, code, self._place(place))
+                cells[name] = shown_cell(value, self._findings.formats.code(number, column), place)
             else:
                 problem = (
-                    f"{self._place(place)}: {value!r:.60} stands in a column without a name: name it in row "
+                    f"{place()}: {value!r:.60} stands in a column without a name: name it in row "
                     f"{self._header_row}, which is the first row that is not blank, or clear it"
                 )
                 nameless.append(Unreadable(problem=problem, group="a value in a column without a name"))
@@ -186,6 +189,9 @@ class WorkbookManifest:
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"
+
+    def _place_of(self, number: int, column: int) -> str:
+        return self._place(f"{column_letters(column)}{number}")
 
     def _place(self, cell: str) -> str:
         plain = self._sheet.replace("_", "").isalnum()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 
 from opus_async.manifests.readers.format_code import Section, UnknownFormatError, sections_of
 
@@ -27,13 +28,17 @@ _MONTHS = (
 )
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel has no zones
+_ROUNDING = Context(prec=_DIGITS_OF_EXCEL, rounding=ROUND_HALF_UP)
 _MOST_EXPONENT = 40
+_REMEMBERED = 1 << 15
+"""Values whose text is kept, some 10 MB at most: dates, prices and percentages come again and again."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def shown_number(value: float, code: str) -> str | None:
     """The text that a format shows for a number, without spaces around; None where that cannot be told."""
     try:
-        number = Context(prec=_DIGITS_OF_EXCEL, rounding=ROUND_HALF_UP).create_decimal(repr(value))
+        number = _ROUNDING.create_decimal(repr(value))
         if number and abs(number.adjusted()) > _MOST_EXPONENT:
             return None
         section, negative = _chosen(sections_of(code), number)
@@ -42,6 +47,7 @@ def shown_number(value: float, code: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def shown_moment(value: date | time | timedelta, code: str) -> str | None:
     """The text that a format shows for a date, a time of the day or a duration; None as above."""
     try:
