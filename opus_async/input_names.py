@@ -12,7 +12,7 @@ from opus_async.models import InputField
 LIKELY = 0.6
 """The least similarity, 0 to 1, of a misspelt name to the right one."""
 
-_SPACES = re.compile(r"[\s_-]+")
+_WORDS_APART = re.compile(r"[\s_-]+")
 
 
 class InputNames:
@@ -72,9 +72,17 @@ def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | 
 
 
 def folded(name: str) -> str:
-    """A name without its case and surrounding space, for comparisons."""
-    return name.strip().casefold()
+    """A name without its case, with single spaces and none around it, for comparisons."""
+    return on_one_line(name).casefold()
+
+
+def on_one_line(name: str) -> str:
+    """A name with one space wherever there are spaces, tabs or line breaks, and none around it.
+
+    So it can be typed again: a line break in the header of a spreadsheet cannot be seen in a message.
+    """
+    return " ".join(name.split())
 
 
 def _plain(name: str) -> str:
-    return _SPACES.sub(" ", folded(name))
+    return _WORDS_APART.sub(" ", folded(name))
