@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import command, environment, leading_to
+from command_line import Terminal, command, environment, leading_to
 from simulator_thread import SimulatorThread
 from stream_commands import CLOSED, FILE, FULL, GONE, Call, StreamCommands
 
@@ -230,3 +232,35 @@ def test_closed_stdin_of_run_is_named():
     done = subprocess.run(shell, shell=True, env=environment(), check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "stdin is closed" in done.stderr
+
+
+# Terminals
+
+
+def test_narrow_terminal_shows_the_whole_job_id(platform, home):
+    words = ("run", TEXT, "--input", "Text=a")
+    for columns in ("1", "12", "20"):
+        drawn, code = Terminal(*words, cwd=home, **platform, COLUMNS=columns).read()
+        assert code == 0
+        assert re.search(r"job \d{4,}\r\n", drawn), drawn
+
+
+@pytest.mark.parametrize("name", ["run --json", "batch run --json"])
+def test_terminal_that_goes_away_ends_no_command(platform, home, name):
+    parent, child = pty.openpty()
+    words = [word.replace("{number}", "gone") for word in PAID[name]]
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *command(*words)],  # as under nohup
+        cwd=home,
+        env=environment(**platform) | {"TERM": "xterm-256color"},
+        stdout=subprocess.PIPE,
+        stderr=child,
+        start_new_session=True,
+    )
+    os.close(child)
+    assert os.read(parent, 1)  # it has begun to draw
+    os.close(parent)
+    with process.stdout:
+        said = process.stdout.read()
+    assert process.wait() == 0
+    assert json.loads(said)
