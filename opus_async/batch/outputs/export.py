@@ -109,7 +109,8 @@ def export(
 
 def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -> None:  # noqa: A002 - the word that users know
     if format == "jsonl":
-        write_jsonl(file, exported.records(), ascii_only=not mark and not _is_utf_8(sys.stdout.encoding))
+        encoding = None if mark else getattr(sys.stdout, "encoding", None)
+        write_jsonl(file, exported.records(), ascii_only=not _is_utf_8(encoding))
         return
     columns = exported.infer_columns()
     if format == "csv":
