@@ -42,7 +42,7 @@ LATEST: Version = (None, None)
 OPERATION_LIMITS: Sequence[OperationLimit] = ()
 """The vendor documents no rate of its own for any kind of request."""
 JOB_PAGE = "https://app.opus.com/app/job/{job_id}"
-"""Of jobs at the vendor's own host; where another host shows its jobs is not known."""
+"""Of jobs at the vendor's own host; where another host shows its jobs, or the app its cases, is not known."""
 _NOTHING_ASKED = JobRequest({})
 REQUESTS = 3
 """Of a job without files: initiate, execute, results."""
@@ -120,8 +120,9 @@ class OpusPlatform:
 
     @property
     def job_page(self) -> str | None:
-        """The page of a job in the vendor's app; None for any other host."""
-        return JOB_PAGE if self._api.base_url == DEFAULT_BASE_URL else None
+        """The page of a job in the vendor's app; None for any other host, and for cases (v1)."""
+        known = self._api.base_url == DEFAULT_BASE_URL and self._api.generation == "v0"
+        return JOB_PAGE if known else None
 
     async def open(self) -> None:
         """Read the schema of this run's version: an error that would meet every row is raised here."""

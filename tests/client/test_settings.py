@@ -67,15 +67,17 @@ def test_base_url_that_may_work_is_left_unchanged(url):
 
 
 @pytest.mark.parametrize(
-    ("url", "page"),
+    ("url", "api", "page"),
     [
-        (None, "https://app.opus.com/app/job/{job_id}"),
-        ("https://operator.opus.com/", "https://app.opus.com/app/job/{job_id}"),
-        ("https://operator.opus.example", None),
-        ("http://127.0.0.1:1", None),
+        (None, None, "https://app.opus.com/app/job/{job_id}"),
+        ("https://operator.opus.com/", "v0", "https://app.opus.com/app/job/{job_id}"),
+        ("https://operator.opus.com", "v1", None),
+        ("https://operator.opus.example", "v0", None),
+        ("http://127.0.0.1:1", "v0", None),
     ],
 )
-async def test_job_page_is_known_for_host_of_vendor_alone(monkeypatch, url, page):
+async def test_job_page_is_known_for_jobs_at_host_of_vendor_alone(monkeypatch, url, api, page):
     monkeypatch.delenv("OPUS_BASE_URL", raising=False)
-    async with OpusClient("_" + "0a" * 48, base_url=url) as client:
+    monkeypatch.delenv("OPUS_API", raising=False)
+    async with OpusClient("_" + "0a" * 48, base_url=url, api=api) as client:
         assert client.lifecycle("B9uGJfZ3CFwOdMKH").platform.job_page == page

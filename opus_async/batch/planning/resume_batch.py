@@ -181,7 +181,9 @@ class _Resume:
 
     def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
-        anew = bool(self.retry) or spec.constants != meta.order.constants
+        before = meta.order
+        reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
+        anew = bool(self.retry) or not reads_alike
         return found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
 
     async def _plan(

@@ -73,6 +73,7 @@ def bind(
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
         constants_in_digest=constants_in_digest,
+        habits=spec.habits,
     )
 
 
