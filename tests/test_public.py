@@ -167,6 +167,7 @@ jobs.execute: job_id, inputs, *, workflow=None, callback_url=None, workspaces=No
 jobs.status: job_id
 jobs.results: job_id
 jobs.audit: job_id
+jobs.outcome: job_id, *, timeout=None, workflow_id=None
 jobs.wait: job_id, *, timeout=None
 jobs.wait_many: job_ids
 files.upload: source, *, filename=None, access_scope='organization', workflow_id=None, workspace_id=None,
