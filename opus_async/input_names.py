@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.models import InputField
-
-LIKELY = 0.6
-"""The least similarity, 0 to 1, of a misspelt name to the right one."""
-
-_SPACES = re.compile(r"[\s_-]+")
+from opus_async.spelling import closest
 
 
 class InputNames:
@@ -55,26 +49,6 @@ class InputNames:
         return closest(name, (*self._inputs, *self._exact))
 
 
-def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
-    """The known name that is most like a name; case and kinds of space do not count.
-
-    Args:
-        name: As it was written.
-        known: The names that it may mean.
-        likeness: The least similarity, 0 to 1.
-
-    Returns:
-        None when none is similar enough.
-    """
-    spellings = {_plain(spelling): spelling for spelling in known}
-    found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
-    return spellings[found[0]] if found else None
-
-
 def folded(name: str) -> str:
     """A name without its case and surrounding space, for comparisons."""
     return name.strip().casefold()
-
-
-def _plain(name: str) -> str:
-    return _SPACES.sub(" ", folded(name))

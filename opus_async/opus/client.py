@@ -36,6 +36,7 @@ from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
+from opus_async.spelling import knows_its_names
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
 from opus_async.transport.dispatch import Dispatcher
@@ -79,6 +80,7 @@ class OpusClient:
             files that this process may have open.
     """
 
+    @knows_its_names(ConfigurationError)
     def __init__(
         self,
         service_key: str | None = None,
@@ -188,10 +190,15 @@ class OpusClient:
     async def close(self) -> None:
         """End every stream, stop watching, close the connections. Jobs that were started go on remotely.
 
-        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's.
+        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's. In
+        another event loop than it was used in, its connections are closed, and tasks are left to that loop.
         """
         self._closed = True
         if not self._maker.is_here:
+            return
+        if not self._maker.is_in_loop:  # its tasks ended with their loop, or are that one's
+            self._network.stop()
+            await self._network.close()
             return
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.platform)
@@ -217,6 +224,7 @@ class OpusClient:
         """
         return await self._api.versions.all_answers()
 
+    @knows_its_names(ConfigurationError)
     async def run(
         self,
         workflow_id: str,
@@ -298,6 +306,7 @@ class OpusClient:
         version = (version_number, version_id)
         return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
+    @knows_its_names(ConfigurationError)
     def run_many(
         self,
         workflow_id: str,
@@ -393,7 +402,7 @@ def _fitted(limits: Limits) -> Limits:
     """Lower the limits to what this process may open; warns whoever makes the client where it does."""
     fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
     if lowered:
-        warnings.warn(lowered, UserWarning, stacklevel=3)
+        warnings.warn(lowered, UserWarning, stacklevel=4)
     return fitted
 
 
