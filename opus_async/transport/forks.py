@@ -59,8 +59,8 @@ class Maker:
                 "an event loop that has ended" if first is None or first.is_closed() else "another event loop"
             )
             raise ConfigurationError(
-                f"This client was used in {other}, to which its connections belong. Make a client in this loop "
-                f"(inside of the coroutine that asyncio.run runs), and close it there; nothing was sent"
+                f"This client was used in {other}, to which its connections belong. Make a client in this "
+                f"loop (inside of the coroutine that asyncio.run runs), and close it there; nothing was sent"
             )
 
 
