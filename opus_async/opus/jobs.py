@@ -165,7 +165,7 @@ class Jobs:
                 payload = _variable_objects(inputs)
                 policy = policy.model_copy(update={"on_ambiguous": "stop"})
             else:
-                payload = await platform.prepare(platform.bind_to(workflow, JobRequest(inputs)))
+                payload = await platform.prepare(await platform.bind_to(workflow, JobRequest(inputs)))
             await JobStarter(platform, policy).start(job_id, payload)
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
