@@ -88,7 +88,7 @@ class RetryPolicy(_Settings):
         base: The first backoff, in seconds; each next is twice as long, with full jitter.
         cap: No backoff is longer than this, in seconds.
         execute_grace: Seconds over which the platform is asked, at least three times, whether an execute
-            with a lost answer was obeyed; twice as long after a second one, four times after a third.
+            with a lost answer took effect; twice as long after a second one, four times after a third.
         outage: Seconds for which a host may be gone (no name, no connection, nothing but 5xx or web pages) or
             answer nothing but 429 before it is given up; until then requests wait for it and use up neither
             attempts nor time. One that never answered this client is given up within 30 s all the same.

@@ -50,5 +50,13 @@ class InputNames:
 
 
 def folded(name: str) -> str:
-    """A name without its case and surrounding space, for comparisons."""
-    return name.strip().casefold()
+    """A name without its case, with single spaces and none around it, for comparisons."""
+    return on_one_line(name).casefold()
+
+
+def on_one_line(name: str) -> str:
+    """A name with one space wherever there are spaces, tabs or line breaks, and none around it.
+
+    So it can be typed again: a line break in the header of a spreadsheet cannot be seen in a message.
+    """
+    return " ".join(name.split())

@@ -1,9 +1,9 @@
-"""The interface that a platform implements: what the lifecycle, the status poller and streams ask of it.
+"""The interface that a platform implements: what jobs, streams and batches ask of it.
 
-Everything above this file speaks of a job in these words only; an implementation may speak of presigned URLs,
-sessions or cases. A platform object belongs to one run of one workflow: what it caches (schema, uploads)
-lives as long as that run. What answers for many runs at once, the polling of statuses, is a
-:class:`StatusSource` that all platform objects of a client share.
+``jobs/`` and ``batch/`` speak of a job in these words only (the command line knows Opus besides); an
+implementation may speak of presigned URLs, sessions or cases. A platform object belongs to one run of one
+workflow: what it caches (schema, uploads) lives as long as that run. What answers for many runs at once, the
+polling of statuses, is a :class:`StatusSource` that all platform objects of a client share.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, W
 from opus_async.transport.rates import OperationLimit
 
 BoundT = TypeVar("BoundT")
-"""A platform's own value: a request checked against the workflow, nothing sent yet."""
+"""Opaque to callers: a request checked against the workflow, nothing sent yet."""
 ReadyT = TypeVar("ReadyT")
-"""A platform's own value: what ``start`` sends, files uploaded."""
+"""Opaque to callers: what ``start`` sends, files uploaded."""
 
 
 NOT_LISTED: Final = JobStatus("PENDING", raw="not listed yet")
@@ -41,7 +41,11 @@ class Stages:
 
 
 class StartCheck(enum.Enum):
-    """A platform's judgement of an uncertain start, from one check and on evidence of its own kind."""
+    """A platform's judgement of an uncertain start, from one check and on evidence of its own kind.
+
+    :class:`StartAnswer` is what came back first; checks follow; what they teach for later is a
+    :class:`StartDoubt`.
+    """
 
     RUNNING = "running"
     """It was started, beyond doubt."""
@@ -60,12 +64,12 @@ class StartCheck(enum.Enum):
 
 
 class StartAnswer(enum.Enum):
-    """A response to a start request that is neither a success nor a proof that it was not obeyed."""
+    """A response to a start request that is neither a success nor a proof that it was without effect."""
 
     LOST = "lost"
-    """No complete answer, or a failure of a server: it may have been obeyed."""
+    """No complete answer, or a failure of a server: it may have taken effect."""
     REFUSED = "refused"
-    """Somebody said no. That proves nothing by itself: a proxy may have repeated an order that was obeyed.
+    """Somebody said no. That proves nothing by itself: a proxy may have repeated an order that took effect.
     Never answered with another order."""
 
 
@@ -112,13 +116,13 @@ class RetryRequest:
     """A retry of an earlier job, which is asked first: see :mod:`opus_async.jobs.previous_job`.
 
     Attributes:
-        unbilled: Whether it is known to have ended badly or never to have started, or a person said so: then
-            a platform that knows no such job any more contradicts nothing.
+        known_unbilled: Whether it is known to have ended badly or never to have started, or a person said
+            so: then a platform that knows no such job any more contradicts nothing.
         other_inputs: Whether its row asks for something else by now: then its results are not the row's.
         accept_second_bill: Whether a new job may be made although this one may have been billed.
     """
 
-    unbilled: bool = False
+    known_unbilled: bool = False
     other_inputs: bool = False
     accept_second_bill: bool = False
 
@@ -132,8 +136,8 @@ class RecoveredJob:
         alias: The second id that the platform gave it later, where it has one.
         starts_sent: How many start requests it may have been sent.
         start_accepted: Whether one of them is known to have taken effect.
-        made_elsewhere: Whether it was made for another version or workflow than jobs are made for now: then
-            it is never started, and a new one is made if it proves never started.
+        made_for_other_version: Whether it was made for another workflow, or version of it, than jobs are made
+            for now: then it is never started, and a new one is made if it proves never started.
         retry: Given for a job that is to be tried again.
         doubt: What was learned of its start.
     """
@@ -142,7 +146,7 @@ class RecoveredJob:
     alias: str | None = None
     starts_sent: int = 0
     start_accepted: bool = False
-    made_elsewhere: bool = False
+    made_for_other_version: bool = False
     retry: RetryRequest | None = None
     doubt: StartDoubt | None = None
 
@@ -180,7 +184,7 @@ class JobJournal(Protocol):
     async def start_accepted(self, remote_id: str) -> None:
         """Record that the job is known to have been started."""
 
-    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+    async def second_start_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
         """Record what was learned of its start that forbids another start request, now and later."""
 
     def status_seen(self, status: JobStatus) -> None:
@@ -275,15 +279,15 @@ class Platform(Protocol[BoundT, ReadyT]):
         """How many requests a job with so many files takes, polls not counted."""
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
+        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
     ) -> None:
         """Take over a job that an earlier process created for this request.
 
         Args:
             remote_id: The job.
             request: What it was made for.
-            elsewhere: Whether it was made for another version or workflow: then no job of this one tells what
-                it looks like that was never started.
+            other_version: Whether it was made for another workflow, or version of it: then no job of this one
+                tells what it looks like that was never started.
             alias: Its second id, where one was learned.
         """
 

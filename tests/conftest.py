@@ -10,6 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from descriptors import open_files
+from hypothesis import settings
+
+# A limit of time for each example makes a test fail for a machine that is at work on something else.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

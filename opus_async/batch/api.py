@@ -44,6 +44,7 @@ async def run_batch(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    pad_short_rows: bool = False,
     skip_invalid: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
@@ -74,6 +75,8 @@ async def run_batch(
         sheet: Of a workbook.
         delimiter: Of a CSV; None to detect it.
         encoding: Of a text; None to detect it.
+        pad_short_rows: Whether rows of a CSV with too few cells have empty ones at their end; else they are
+            refused.
         skip_invalid: Whether to run the other rows when some cannot be run; they are recorded as failed.
         accept_second_bill: Whether rows of an earlier batch's failures may run that may have been billed.
         allow_outside: Whether the manifest may name files outside of its folder: any file that this process
@@ -107,7 +110,13 @@ async def run_batch(
         description=description,
         key=key,
     )
-    source = ManifestSource.of(Path(manifest), sheet=sheet, delimiter=delimiter, encoding=encoding)
+    source = ManifestSource.of(
+        Path(manifest),
+        sheet=sheet,
+        delimiter=delimiter,
+        encoding=encoding,
+        pad_short_rows=pad_short_rows,
+    )
     settings = RunSettings(
         max_in_flight=max_in_flight,
         start_rate=start_rate,

@@ -37,6 +37,7 @@ class ManifestMeta(_Stored):
         sheet: Of a workbook; None for its first visible one.
         delimiter: Of a table in text; None where it was found out.
         encoding: Of a text; None where it was found out.
+        pad_short_rows: Whether rows of a CSV with too few cells have empty ones at their end.
         path: The file or folder in full.
         kind: ``csv``, ``jsonl``, ``xlsx``, ``parquet``, ``folder`` or ``glob``.
         base: The folder that relative files start at.
@@ -47,6 +48,7 @@ class ManifestMeta(_Stored):
     sheet: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    pad_short_rows: bool = True
     path: str | None = None
     kind: str = ""
     base: str = "."
@@ -116,7 +118,7 @@ class BatchMeta(_Stored):
         schema_version: Of the ledger.
         created_at: In seconds since the epoch.
         fingerprint: What changes results.
-        order: What was asked for.
+        order: What was asked for; ledgers have it under this name.
         constants: Input -> value for every row that has none, files with full paths.
         constants_in_digests: Whether the digests of rows are made of their constants, too.
         settings: How it is run.

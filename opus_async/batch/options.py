@@ -54,12 +54,14 @@ class ManifestSource:
         sheet: Of a workbook; None for the first.
         delimiter: Of a CSV; None to find out.
         encoding: Of a text; None to find out.
+        pad_short_rows: Whether rows of a CSV with too few cells have empty ones at their end.
     """
 
     manifest: str
     sheet: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    pad_short_rows: bool = False
 
     @classmethod
     def of(cls, manifest: str | Path, **more: Any) -> Self:
@@ -72,9 +74,9 @@ class ManifestSource:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Read the fields from the ledger."""
+        """Read the fields from the ledger. Before there was ``pad_short_rows``, all of them were padded."""
         values: dict[str, Any] = {entry.name: facts.get(entry.name) for entry in fields(cls)}
-        return cls(**values)
+        return cls(**{**values, "pad_short_rows": bool(facts.get("pad_short_rows", True))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from opus_async.errors import (
     with_hint,
 )
 from opus_async.exits import Exit, first_of
+from opus_async.opus import stages
 
 __all__ = [
     "Exit",
@@ -88,9 +89,9 @@ def exit_code(error: BaseException) -> Exit:  # noqa: C901, PLR0911 - a table
             return Exit.FAILED
         case ConfigurationError() | AuthenticationError() | PermissionDenied() | QuotaExhausted():
             return Exit.NOT_ALLOWED
-        case OpusError(stage="watch") if error.job_id:  # it was ordered, whatever is denied now
+        case OpusError(stage=stages.WATCH) if error.job_id:  # it was ordered, whatever is denied now
             return Exit.UNKNOWN
-        case OpusError(stage="results" | "download") if error.job_id:
+        case OpusError() if error.job_id and error.stage in {stages.RESULTS, DOWNLOAD}:
             return Exit.FAILED
         case WrongUse() | InvalidInputs() | ValidationFailed() | NotFound() | ManifestError():
             return Exit.WRONG_USE

@@ -96,10 +96,10 @@ class JobRun:
         if self.journal:
             await self.journal.start_accepted(self.known_id)
 
-    async def restart_forbidden(self, doubt: StartDoubt) -> None:
+    async def second_start_forbidden(self, doubt: StartDoubt) -> None:
         """Tell the journal what was learned of its start that forbids another start request."""
         if self.journal:
-            await self.journal.restart_forbidden(self.known_id, doubt)
+            await self.journal.second_start_forbidden(self.known_id, doubt)
 
     def status_seen(self, status: JobStatus) -> None:
         """Note a status, and tell journal and listeners."""

@@ -49,10 +49,10 @@ from opus_async.transport.dispatch import Dispatcher
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
 MAX_CREATES = 5
-"""Jobs made for one row: a job id that comes twice comes from a cache in between, and soon no more."""
+"""Jobs made for one request: an id that comes twice comes from a cache in between, which soon runs out."""
 
-Find: TypeAlias = Callable[[], Awaitable[JobStatus]]
-"""Reads the status of a job."""
+ReadStatus: TypeAlias = Callable[[], Awaitable[JobStatus]]
+"""Reads the status of one job, with retries."""
 
 
 class Lifecycle(Generic[BoundT, ReadyT]):
@@ -65,7 +65,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         job_timeout: Seconds for a job whose request names none; None waits for ever.
         notify: Called with events.
         ids: Which job ids are taken, shared by all runs of jobs on the same platform; None for its own.
-        hint: Says how a next step is taken, for errors; empty for nothing.
+        hint: Turns a next step into words for this front end, for errors; empty for none.
 
     Attributes:
         platform: The platform adapter.
@@ -101,23 +101,23 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         request: JobRequest,
         *,
         index: int = 0,
-        past: RecoveredJob = NEW_JOB,
+        recovered: RecoveredJob = NEW_JOB,
         journal: JobJournal | None = None,
         on_paused: OnPaused = WhenPaused.WAIT,
-        find: Find | None = None,
+        confirm_exists: ReadStatus | None = None,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
 
         Args:
             request: What it is asked to do. Of a job that was accepted already nothing but its key and
                 time-out is read.
-            index: The row's position in its run.
-            past: State of the job that an earlier process left.
+            index: The request's position in its run.
+            recovered: State of the job that an earlier process left.
             journal: Records what must outlive this process.
             on_paused: What follows when the job waits for a person; see :mod:`opus_async.jobs.pausing`.
-            find: Given for a job that somebody else started, and that may not be there: reads its status
-                once, with retries. A wrong id, key or host ends the run there; polling would bear them as an
-                outage.
+            confirm_exists: Given for a job that somebody else started, and that may not be there: reads its
+                status once, with retries. A wrong id, key or host ends the run there; polling would bear them
+                as an outage.
 
         Returns:
             The outcome; ``error`` is set when the job failed, when it completed and its results could not be
@@ -125,23 +125,24 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
         Raises:
             OpusError: No terminal status is known; it carries the job id and the stage, and no stage where
-                ``find`` failed.
-            Superseded: The earlier job counts no more, and a new one may be made; only with ``past.retry``.
+                ``confirm_exists`` failed.
+            Superseded: The earlier job counts no more, and a new one may be made; only with
+                ``recovered.retry``.
             JobTakenAway: Another process has the job now; raised by the journal.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
-        run.exists = find is None
-        self._attach(run, request, past)
+        run.exists = confirm_exists is None
+        self._attach(run, request, recovered)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if not is_timeout(timeout):
             timeout = None  # it is refused below, with the rest
         try:
             async with asyncio.timeout(timeout) as deadline:
-                started_here = await self._get_to_run(run, request, past, find)
+                started_here = await self._get_to_run(run, request, recovered, confirm_exists)
                 if not run.ended:
                     await self._wait(run, started_here=started_here, on_paused=on_paused)
-                run.collected = await self._collect(run, past)
+                run.collected = await self._collect(run, recovered)
         except (JobTakenAway, Superseded):
             raise
         except OpusError as error:
@@ -168,51 +169,62 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         """How a program waits for a job that it did not see the end of; empty where nobody says."""
         return self._hint(NextStep(NextAction.WAIT_FOR_JOB, job_id))
 
-    def _attach(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> None:
+    def _attach(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> None:
         """Take over the job that an earlier process created, if it did."""
-        run.job_id, run.alias, run.start_sent = past.remote_id, past.alias, past.starts_sent > 0
-        if past.remote_id is not None:
-            self._ids.take(past.remote_id)
-            self.platform.attach(past.remote_id, request, elsewhere=past.made_elsewhere, alias=past.alias)
+        run.job_id, run.alias, run.start_sent = (
+            recovered.remote_id,
+            recovered.alias,
+            recovered.starts_sent > 0,
+        )
+        if recovered.remote_id is not None:
+            self._ids.take(recovered.remote_id)
+            self.platform.attach(
+                recovered.remote_id,
+                request,
+                other_version=recovered.made_for_other_version,
+                alias=recovered.alias,
+            )
 
     async def _get_to_run(
-        self, run: JobRun, request: JobRequest, past: RecoveredJob, find: Find | None
+        self, run: JobRun, request: JobRequest, recovered: RecoveredJob, confirm_exists: ReadStatus | None
     ) -> bool:
         """Get the job started, whatever an earlier process did; returns whether it was started here."""
-        if find is not None:
-            await self._find(run, request, find)
+        if confirm_exists is not None:
+            await self._confirm_exists(run, request, confirm_exists)
             return False
-        if past.retry is not None:
-            await self._ask(run, past, past.retry)
+        if recovered.retry is not None:
+            await self._ask_previous_job(run, recovered, recovered.retry)
             return False
-        return not past.start_accepted and await self._start(run, request, past)
+        return not recovered.start_accepted and await self._start(run, request, recovered)
 
-    async def _find(self, run: JobRun, request: JobRequest, find: Find) -> None:
-        """See that there is such a job. An end that is not COMPLETED is left to the watcher to confirm."""
+    async def _confirm_exists(self, run: JobRun, request: JobRequest, read_status: ReadStatus) -> None:
+        """Raise if there is no such job. An end that is not COMPLETED is left to the watcher to confirm."""
         if problems := problems_of(request):
             raise InvalidInputs(problems)
         run.enter_stage(self.platform.stages.watch)
-        status = await find()
+        status = await read_status()
         run.exists = True
         if status == JobStatus.COMPLETED:
             run.status_seen(status)
 
-    async def _ask(self, run: JobRun, past: RecoveredJob, retry: RetryRequest) -> None:
-        """Ask the earlier job of a row that is tried again; returns if it is the row's job after all."""
+    async def _ask_previous_job(self, run: JobRun, recovered: RecoveredJob, retry: RetryRequest) -> None:
+        """Ask the earlier job of a request that is tried again; returns if it counts after all."""
         run.enter_stage(self.platform.stages.watch)
-        status = await self._old_jobs.ask(run.known_id, retry, accepted=past.start_accepted, doubt=past.doubt)
+        status = await self._old_jobs.ask(
+            run.known_id, retry, accepted=recovered.start_accepted, doubt=recovered.doubt
+        )
         await run.start_accepted()
         if status.is_terminal:
             run.status_seen(status)
 
-    async def _start(self, run: JobRun, request: JobRequest, past: RecoveredJob) -> bool:
+    async def _start(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> bool:
         """Start a job that is not known to run; returns whether it was started here."""
         platform, stages = self.platform, self.platform.stages
-        starts_sent = past.starts_sent
-        if past.starts_sent and await self._start_took_effect(run, past):
+        starts_sent = recovered.starts_sent
+        if recovered.starts_sent and await self._start_took_effect(run, recovered):
             return False
-        if past.made_elsewhere and run.job_id is not None:
-            platform.orphaned_jobs += not past.starts_sent
+        if recovered.made_for_other_version and run.job_id is not None:
+            platform.orphaned_jobs += not recovered.starts_sent
             await self._supersede(run)
         run.enter_stage(stages.bind)
         if problems := problems_of(request):
@@ -258,12 +270,16 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._ids.release(job_id)
         self.platform.release(job_id)
 
-    async def _start_took_effect(self, run: JobRun, past: RecoveredJob) -> bool:
+    async def _start_took_effect(self, run: JobRun, recovered: RecoveredJob) -> bool:
         """Whether a start request of an earlier process took effect; if not, one more may be sent."""
         run.enter_stage(self.platform.stages.start)
         lost = OpusError("An earlier process got no answer to the order to start")
         if not await self._starter.start_took_effect(
-            run.known_id, lost, starts_sent=past.starts_sent, doubt=past.doubt, on_doubt=run.restart_forbidden
+            run.known_id,
+            lost,
+            starts_sent=recovered.starts_sent,
+            doubt=recovered.doubt,
+            on_doubt=run.second_start_forbidden,
         ):
             run.start_sent = False
             return False
@@ -287,7 +303,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             ready,
             starts_sent=starts_sent,
             before_send=before_send,
-            on_doubt=run.restart_forbidden,
+            on_doubt=run.second_start_forbidden,
         )
         await run.start_accepted()
 
@@ -354,13 +370,13 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         cancelled.add_note(left)
         self.on_left(run.known_id, left)
 
-    async def _collect(self, run: JobRun, past: RecoveredJob) -> JobResult:
+    async def _collect(self, run: JobRun, recovered: RecoveredJob) -> JobResult:
         run.enter_stage(self.platform.stages.collect)
         try:
             return await self.platform.collect(run.known_id, run.known_status)
         except OpusError as error:
-            if past.retry is not None:
-                give_way_if_accepted(past.retry, error)
+            if recovered.retry is not None:
+                give_way_if_accepted(recovered.retry, error)
             raise
 
 

@@ -71,7 +71,7 @@ class PreviousJobs:
         Args:
             job_id: The earlier job.
             retry: What is known of it, and what may be done.
-            accepted: Whether its order is known to have been obeyed.
+            accepted: Whether its order is known to have taken effect.
             doubt: What was learned of its start.
 
         Returns:
@@ -108,7 +108,7 @@ class PreviousJobs:
                 return_when_seen=True,
             )
         except NotFound as error:
-            if retry.unbilled:
+            if retry.known_unbilled:
                 raise Superseded from error
             raise
         status = ended.status

@@ -81,7 +81,7 @@ class Reason:
 
     Attributes:
         kind: What ends it.
-        exit: What it means for the shell.
+        exit: The exit code that it leads to.
         error: What happened, where something did.
         halt: The failures, with ``TOO_MANY_FAILURES`` only.
     """

@@ -1,6 +1,6 @@
 """Starts a job, and its bill: whether the order may be sent again is decided by evidence alone.
 
-Only two failures prove by themselves that an order was not obeyed: no byte of it was sent, or a 429. After
+Only two failures prove by themselves that an order had no effect: no byte of it was sent, or a 429. After
 any other response that is not a success the platform checks, look by look, on evidence of its own kind, for
 the length of a grace: that of the policy or the time after which the platform shows a start, whichever is
 longer. While the platform says that no evidence can be had yet, the clock of the grace stands still.
@@ -21,7 +21,7 @@ from opus_async.errors import AmbiguousExecution, AuthenticationError, OpusError
 from opus_async.gaps import Gapped, gapped, literal
 from opus_async.platform import AmbiguousStart, ReadyT, StartAnswer, StartCheck, StartDoubt
 
-log = logging.getLogger("opus_async.jobs.lifecycle")
+log = logging.getLogger("opus_async.jobs.start")
 
 MAX_START_REQUESTS: Mapping[str, int] = {"resend": 3, "resend_once": 2, "stop": 1}
 """Orders for one job in all, by ``RetryPolicy.on_ambiguous``."""
@@ -30,7 +30,7 @@ CHECK_SCHEDULE = (0.0, 0.1, 0.3, 0.6, 1.0)
 REFUSAL_CHECK_SCHEDULE = (0.0, 0.4, 0.9)
 """When to look after a refusal of the first order, as shares of ``REFUSAL_WINDOW``, or of a shorter grace."""
 REFUSAL_WINDOW = 3.0
-"""Seconds. A refusal is rarely wrong: three looks find an order that was obeyed nevertheless."""
+"""Seconds. A refusal is rarely wrong: three looks find an order that took effect nevertheless."""
 CHECKS_REQUIRED = 3
 """Looks that must succeed and agree before a job counts as never started."""
 CHECKS_AFTER_DIFFERENCE = 2
@@ -39,36 +39,36 @@ RECHECK_DELAY = 1.0
 """Seconds, at least, between the further looks that follow when looks fail."""
 
 
-class Shown(enum.Enum):
-    """What all looks at a job together show of its start."""
+class Evidence(enum.Enum):
+    """What all looks at a job show of its start together, by the words of ``docs/starting-a-job.md``."""
 
     STARTED = "started"
     NOT_STARTED = "not started"
     """Every look that succeeded shows what a job never started shows, for the whole grace."""
-    CONTRADICTORY = "contradictory"
+    DIFFERED_UNCONFIRMED = "contradictory"
     """A difference was seen, and no run."""
-    NOTHING = "nothing"
+    TOO_FEW_CHECKS = "nothing"
     """Too few looks succeeded."""
 
 
 class Verdict(enum.Enum):
-    """What follows an uncertain start."""
+    """What follows an uncertain start, by the words of ``docs/starting-a-job.md``."""
 
     RUNS = "runs"
     ORDER_AGAIN = "ordered again"
-    REFUSED = "refused"
+    RAISE_REFUSAL = "refused"
     AMBIGUOUS = "ambiguous"
 
 
-VERDICTS: Mapping[tuple[StartAnswer, Shown], Verdict] = {
-    (StartAnswer.LOST, Shown.STARTED): Verdict.RUNS,
-    (StartAnswer.LOST, Shown.NOT_STARTED): Verdict.ORDER_AGAIN,
-    (StartAnswer.LOST, Shown.CONTRADICTORY): Verdict.AMBIGUOUS,
-    (StartAnswer.LOST, Shown.NOTHING): Verdict.AMBIGUOUS,
-    (StartAnswer.REFUSED, Shown.STARTED): Verdict.RUNS,
-    (StartAnswer.REFUSED, Shown.NOT_STARTED): Verdict.REFUSED,
-    (StartAnswer.REFUSED, Shown.CONTRADICTORY): Verdict.AMBIGUOUS,
-    (StartAnswer.REFUSED, Shown.NOTHING): Verdict.AMBIGUOUS,
+VERDICTS: Mapping[tuple[StartAnswer, Evidence], Verdict] = {
+    (StartAnswer.LOST, Evidence.STARTED): Verdict.RUNS,
+    (StartAnswer.LOST, Evidence.NOT_STARTED): Verdict.ORDER_AGAIN,
+    (StartAnswer.LOST, Evidence.DIFFERED_UNCONFIRMED): Verdict.AMBIGUOUS,
+    (StartAnswer.LOST, Evidence.TOO_FEW_CHECKS): Verdict.AMBIGUOUS,
+    (StartAnswer.REFUSED, Evidence.STARTED): Verdict.RUNS,
+    (StartAnswer.REFUSED, Evidence.NOT_STARTED): Verdict.RAISE_REFUSAL,
+    (StartAnswer.REFUSED, Evidence.DIFFERED_UNCONFIRMED): Verdict.AMBIGUOUS,
+    (StartAnswer.REFUSED, Evidence.TOO_FEW_CHECKS): Verdict.AMBIGUOUS,
 }
 """Response and what looks show -> what follows. ``_verdict`` adds what policy and earlier orders allow: both
 only ever turn "ordered again" and "refused" into "ambiguous"."""
@@ -83,7 +83,7 @@ async def _nothing() -> None:
     return
 
 
-async def _untold(_: StartDoubt) -> None:
+async def _record_nothing(_: StartDoubt) -> None:
     """Record nothing."""
 
 
@@ -97,7 +97,7 @@ class StartTarget(Protocol[ReadyT_contra]):
         """Start the job, and its bill. Sent once."""
 
     async def check_started(self, remote_id: str) -> StartCheck:
-        """Check once whether an uncertain start was obeyed."""
+        """Check once whether an uncertain start took effect."""
 
 
 class JobStarter(Generic[ReadyT]):
@@ -128,15 +128,15 @@ class JobStarter(Generic[ReadyT]):
         *,
         starts_sent: int = 0,
         before_send: Callable[[], Awaitable[None]] = _nothing,
-        on_doubt: OnDoubt = _untold,
+        on_doubt: OnDoubt = _record_nothing,
     ) -> None:
         """Start the job; returns when it is known to run.
 
         Args:
             job_id: The job.
             ready: What its start sends.
-            starts_sent: Orders that an earlier process sent, and that :meth:`start_took_effect` found not
-                obeyed.
+            starts_sent: Orders that an earlier process sent, and that :meth:`start_took_effect` found
+                to have had no effect.
             before_send: Awaited before every order that is sent.
             on_doubt: Called with what a later process has to know.
 
@@ -156,14 +156,14 @@ class JobStarter(Generic[ReadyT]):
             )
             if uncertain.answer is StartAnswer.REFUSED:
                 await on_doubt(StartDoubt.REFUSED)
-            shown = await self._look(job_id, uncertain, starts_sent, on_doubt=on_doubt)
-            verdict = self._verdict(uncertain, shown, starts_sent)
+            evidence = await self._look(job_id, uncertain, starts_sent, on_doubt=on_doubt)
+            verdict = self._verdict(uncertain, evidence, starts_sent)
             if verdict is Verdict.RUNS:
                 return None
-            if verdict is Verdict.REFUSED:
+            if verdict is Verdict.RAISE_REFUSAL:
                 raise uncertain.cause
             if verdict is Verdict.AMBIGUOUS:
-                raise _ambiguous(self._why(uncertain.answer, shown, starts_sent), uncertain.cause)
+                raise _ambiguous(self._why(uncertain.answer, evidence, starts_sent), uncertain.cause)
             log.warning("job %s: looks never started; ordering it again (order %d)", job_id, starts_sent + 1)
 
     async def start_took_effect(
@@ -173,9 +173,9 @@ class JobStarter(Generic[ReadyT]):
         *,
         starts_sent: int,
         doubt: StartDoubt | None = None,
-        on_doubt: OnDoubt = _untold,
+        on_doubt: OnDoubt = _record_nothing,
     ) -> bool:
-        """Whether an order that an earlier process may have sent was obeyed.
+        """Whether an order that an earlier process may have sent took effect.
 
         Args:
             job_id: The job.
@@ -191,33 +191,33 @@ class JobStarter(Generic[ReadyT]):
             AmbiguousExecution: It cannot be known, or the policy forbids to act on it.
         """
         uncertain = AmbiguousStart(cause)
-        shown = await self._look(job_id, uncertain, starts_sent, doubt=doubt, on_doubt=on_doubt)
-        verdict = self._verdict(uncertain, shown, starts_sent)
+        evidence = await self._look(job_id, uncertain, starts_sent, doubt=doubt, on_doubt=on_doubt)
+        verdict = self._verdict(uncertain, evidence, starts_sent)
         if verdict is Verdict.ORDER_AGAIN and doubt is StartDoubt.REFUSED:
             raise _ambiguous("Its order was refused, and it looks never started", cause)
         if verdict is Verdict.AMBIGUOUS:
-            raise _ambiguous(self._why(uncertain.answer, shown, starts_sent), cause)
+            raise _ambiguous(self._why(uncertain.answer, evidence, starts_sent), cause)
         return verdict is Verdict.RUNS
 
-    def _verdict(self, uncertain: AmbiguousStart, shown: Shown, starts_sent: int) -> Verdict:
+    def _verdict(self, uncertain: AmbiguousStart, evidence: Evidence, starts_sent: int) -> Verdict:
         """What follows order number ``starts_sent``."""
-        verdict = VERDICTS[uncertain.answer, shown]
+        verdict = VERDICTS[uncertain.answer, evidence]
         if (
             verdict is Verdict.ORDER_AGAIN
             and starts_sent > 1
             and isinstance(uncertain.cause, AuthenticationError)
         ):
-            return Verdict.REFUSED  # the key was refused twice, and nothing runs: it means no
+            return Verdict.RAISE_REFUSAL  # the key was refused twice, and nothing runs: it means no
         if verdict is Verdict.ORDER_AGAIN and starts_sent >= self._most:
             return Verdict.AMBIGUOUS
-        if verdict is Verdict.REFUSED and (starts_sent > 1 or self._policy.on_ambiguous == "stop"):
-            return Verdict.AMBIGUOUS  # "already executed", perhaps: an earlier order may have been obeyed
+        if verdict is Verdict.RAISE_REFUSAL and (starts_sent > 1 or self._policy.on_ambiguous == "stop"):
+            return Verdict.AMBIGUOUS  # "already executed", perhaps: an earlier order may have taken effect
         return verdict
 
-    def _why(self, answer: StartAnswer, shown: Shown, starts_sent: int) -> str:
-        if shown is Shown.NOTHING:
+    def _why(self, answer: StartAnswer, evidence: Evidence, starts_sent: int) -> str:
+        if evidence is Evidence.TOO_FEW_CHECKS:
             return "The platform could not be asked whether it was obeyed"
-        if shown is Shown.CONTRADICTORY:
+        if evidence is Evidence.DIFFERED_UNCONFIRMED:
             return "It differed from a job never started in one look, and not in others"
         if self._policy.on_ambiguous == "stop":
             return "It looks never started, and on_ambiguous='stop' leaves it to a person"
@@ -242,10 +242,10 @@ class JobStarter(Generic[ReadyT]):
         Raises:
             AmbiguousExecution: It cannot be known.
         """
-        shown = await self._look(job_id, AmbiguousStart(cause), 1, doubt=doubt)
-        if shown not in {Shown.STARTED, Shown.NOT_STARTED}:
-            raise _ambiguous(self._why(StartAnswer.LOST, shown, 1), cause)
-        return shown is Shown.STARTED
+        evidence = await self._look(job_id, AmbiguousStart(cause), 1, doubt=doubt)
+        if evidence not in {Evidence.STARTED, Evidence.NOT_STARTED}:
+            raise _ambiguous(self._why(StartAnswer.LOST, evidence, 1), cause)
+        return evidence is Evidence.STARTED
 
     async def _look(
         self,
@@ -254,8 +254,8 @@ class JobStarter(Generic[ReadyT]):
         starts_sent: int,
         *,
         doubt: StartDoubt | None = None,
-        on_doubt: OnDoubt = _untold,
-    ) -> Shown:
+        on_doubt: OnDoubt = _record_nothing,
+    ) -> Evidence:
         """Look at the job until it is clear what it shows, or the time for that is up."""
         visible = self._platform.start_visible_after
         grace = max(self._policy.execute_grace, visible) * 2 ** (starts_sent - 1)
@@ -266,25 +266,25 @@ class JobStarter(Generic[ReadyT]):
         else:
             looks = [share * grace for share in CHECK_SCHEDULE]
         agreeing, slept, differed = 0, 0.0, doubt is StartDoubt.DIFFERED
-        for number, moment in enumerate(self._with_more(looks, grace), 1):
+        for number, moment in enumerate(self._check_times(looks, grace), 1):
             await self._sleep(moment - slept)
             slept = moment
-            shown_now = await self._check(job_id, uncertain)
-            while shown_now is StartCheck.NO_EVIDENCE_YET:  # the clock of the grace stands still
+            seen = await self._check(job_id, uncertain)
+            while seen is StartCheck.NO_EVIDENCE_YET:  # the clock of the grace stands still
                 await self._sleep(_recheck_delay(grace))
-                shown_now = await self._check(job_id, uncertain)
-            if shown_now is StartCheck.RUNNING:
-                return Shown.STARTED
-            if shown_now is StartCheck.DIFFERENT and not differed:
+                seen = await self._check(job_id, uncertain)
+            if seen is StartCheck.RUNNING:
+                return Evidence.STARTED
+            if seen is StartCheck.DIFFERENT and not differed:
                 differed = True
                 await on_doubt(StartDoubt.DIFFERED)
-            agreeing += shown_now is StartCheck.NOT_STARTED
+            agreeing += seen is StartCheck.NOT_STARTED
             if differed and number >= len(looks) + CHECKS_AFTER_DIFFERENCE:
                 break
             enough = number >= len(looks) and agreeing >= CHECKS_REQUIRED
-            if enough and not differed and shown_now is StartCheck.NOT_STARTED:
-                return Shown.NOT_STARTED
-        return Shown.CONTRADICTORY if differed else Shown.NOTHING
+            if enough and not differed and seen is StartCheck.NOT_STARTED:
+                return Evidence.NOT_STARTED
+        return Evidence.DIFFERED_UNCONFIRMED if differed else Evidence.TOO_FEW_CHECKS
 
     async def _check(self, job_id: str, uncertain: AmbiguousStart) -> StartCheck:
         try:
@@ -295,7 +295,7 @@ class JobStarter(Generic[ReadyT]):
             why = gapped("The platform cannot be asked any more ({})", error.message)
             raise _ambiguous(why, uncertain.cause) from error
 
-    def _with_more(self, looks: Sequence[float], grace: float) -> list[float]:
+    def _check_times(self, looks: Sequence[float], grace: float) -> list[float]:
         """When to look, in seconds from now; with further looks in case some fail."""
         moments = list(looks)
         step = _recheck_delay(grace)

@@ -20,10 +20,12 @@ class Unreadable:
     Attributes:
         problem: What is wrong and the fix, in a sentence that names the place within the row.
         column: The column of the cell; None where it cannot be told what belongs to which column.
+        group: What it has in common with others of its kind, to count them by; None for the problem itself.
     """
 
     problem: str
     column: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,12 @@ class Manifest(Protocol):
     def records(self) -> Iterator[Record]:
         """Read the rows one after another; each call reads the file again.
 
-        A row that cannot be read is left out, the others follow, and the iteration ends with an error. So no
-        row may be run before one iteration has ended without an error.
+        A row of which something cannot be read says so: :attr:`Record.unreadable`. What carries nothing, see
+        :mod:`opus_async.manifests.blanks`, is no row.
 
         Raises:
-            ManifestError: At the end, with the first 50 rows that cannot be read; at once, where the file
-                cannot be read, or has changed since it was opened.
+            ManifestError: The file cannot be read, or has changed since it was opened: no row that was read
+                so far may be run.
         """
 
     def stamp(self) -> str:

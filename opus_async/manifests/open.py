@@ -29,6 +29,7 @@ def open_manifest(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    pad_short_rows: bool = False,
 ) -> Manifest:
     """Open a manifest: a file by its extension, a folder, or a pattern such as ``docs/**/*.pdf``.
 
@@ -39,6 +40,8 @@ def open_manifest(
         sheet: The sheet of a workbook to read; None for its first visible one.
         delimiter: What separates cells of a CSV: one character, or ``tab``; None to detect it.
         encoding: The encoding of a CSV or JSONL; None to detect it.
+        pad_short_rows: Whether a row of a CSV that has too few cells has empty ones at its end; else it is
+            refused. Of other kinds no row can have too few.
 
     Raises:
         ManifestError: It is no manifest, cannot be read, or an option does not apply to its kind.
@@ -53,15 +56,15 @@ def open_manifest(
     if is_folder or (not exists and has_magic(os.fspath(where))):
         _refuse_options(path, options, ())
         return opened_folder(path) if is_folder else opened_pattern(path)
-    return _opened_file(path, options)
+    return _opened_file(path, options, pad_short_rows=pad_short_rows)
 
 
-def _opened_file(path: Path, options: dict[str, str]) -> Manifest:
+def _opened_file(path: Path, options: dict[str, str], *, pad_short_rows: bool) -> Manifest:
     """The manifest in a file, by its extension."""
     suffix = path.suffix.lower()
     if suffix in _DELIMITED:
         _refuse_options(path, options, ("delimiter", "encoding"))
-        return DelimitedManifest(path, **options)
+        return DelimitedManifest(path, **options, pad_short_rows=pad_short_rows)
     if suffix in _JSON:
         _refuse_options(path, options, ("encoding",))
         return JsonLinesManifest(path, **options)

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, fields
 from typing import Any
 
+from opus_async.input_names import on_one_line
 from opus_async.text import utf8
 
 
@@ -70,5 +71,6 @@ def _as_utf8(value: Any) -> Any:
 
 
 def option(flag: str, name: str, value: str) -> str:
-    """An option with NAME=VALUE, quoted for a shell."""
-    return f"{flag} {shlex.quote(f'{name}={value}')}"
+    """An option with NAME=VALUE, quoted for a shell: it can be pasted behind the command."""
+    word = shlex.quote(f"{on_one_line(name)}={on_one_line(value)}")
+    return f"{flag}={word}" if name.startswith("-") else f"{flag} {word}"

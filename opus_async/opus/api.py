@@ -62,7 +62,7 @@ class Api:
         versions: As given.
         secrets: As given.
         base_url: The host, without trailing slash.
-        platform: Short for where this API is, in callback tokens: 12 hex characters.
+        host_digest: Short for the base URL, in callback tokens: 12 hex characters.
     """
 
     batch_size = 1  # the platform has no call that asks about many
@@ -73,7 +73,7 @@ class Api:
         self.versions = versions
         self.secrets = secrets
         self.base_url = sender.base_url
-        self.platform = hashlib.sha256(sender.base_url.encode()).hexdigest()[:12]
+        self.host_digest = hashlib.sha256(sender.base_url.encode()).hexdigest()[:12]
         self._sender = sender
         self._send = sender.send
         self._notify = notify
@@ -86,7 +86,7 @@ class Api:
         return self.versions.name
 
     def check_callback(self, url: str) -> None:
-        """See that ``execute`` will take a callback URL, before anything is made.
+        """Check that ``execute`` will take a callback URL, before anything is made.
 
         Raises:
             ConfigurationError: It will not.
@@ -113,8 +113,8 @@ class Api:
         """
         api = await self.versions.version()
 
-        def read(answer: ApiResponse) -> Workflow:
-            return api.read_workflow(answer, workflow_id)
+        def read(response: ApiResponse) -> Workflow:
+            return api.read_workflow(response, workflow_id)
 
         try:
             call = api.workflow(workflow_id, version=version, version_id=version_id)
@@ -124,7 +124,7 @@ class Api:
             if elsewhere is None:
                 raise
             workflow = await self._send(elsewhere, read)
-        _check_pin(workflow, version, version_id)
+        _check_version(workflow, version, version_id)
         self._tell_warnings(workflow)
         return workflow
 
@@ -136,17 +136,19 @@ class Api:
                 log.warning("workflow %s: %s", workflow.workflow_id, problem)
                 self._notify(SchemaWarning(workflow_id=workflow.workflow_id, problem=problem))
 
-    async def initiate(self, fields: InitiateFields, on_stray: Callable[[], None] = lambda: None) -> str:
+    async def initiate(
+        self, fields: InitiateFields, on_maybe_created: Callable[[], None] = lambda: None
+    ) -> str:
         """Create a job that is not started; returns its id.
 
         Args:
             fields: What the job is made with.
-            on_stray: Called for each job that a lost answer may have left behind.
+            on_maybe_created: Called for each job that a lost answer may have left behind.
         """
         api = await self.versions.version()
         call = api.initiate(fields)
 
-        return await self._send(call, api.read_initiated, on_failure=_when_lost(on_stray))
+        return await self._send(call, api.read_initiated, on_failure=_when_lost(on_maybe_created))
 
     async def presign(self, fields: PresignFields, *, waited: float = 0.0) -> PresignedUpload:
         """Get a presigned URL to PUT one file to.
@@ -175,11 +177,11 @@ class Api:
         api = await self.versions.version()
         call = api.execute(job_id, payload, callback_url=callback_url, workspaces=workspaces)
 
-        def read(answer: ApiResponse) -> None:
+        def read(response: ApiResponse) -> None:
             try:
-                api.read_executed(answer)
+                api.read_executed(response)
             except APIError as error:
-                if answer.status >= 300:  # noqa: PLR2004 - HTTP: no success
+                if response.status >= 300:  # noqa: PLR2004 - HTTP: no success
                     raise
                 # A success that says no inside: from whatever lies behind, which may have begun.
                 self.secrets.mask_error(error, call.secret)
@@ -190,16 +192,16 @@ class Api:
         except OpusError as error:
             if _proves_no_effect(error):
                 raise
-            fluke = isinstance(error, AuthenticationError) and self._sender.key_worked
-            refused = _is_a_refusal(error) and not fluke
+            key_worked_before = isinstance(error, AuthenticationError) and self._sender.key_worked
+            refused = _is_a_refusal(error) and not key_worked_before
             raise AmbiguousStart(error, StartAnswer.REFUSED if refused else StartAnswer.LOST) from error
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
         api = await self.versions.version()
 
-        def read(answer: ApiResponse) -> tuple[JobStatus, Any]:
-            return api.read_status(answer), json_of(answer)
+        def read(response: ApiResponse) -> tuple[JobStatus, Any]:
+            return api.read_status(response), json_of(response)
 
         return await self._send(api.status(job_id), read, policy=ONE_TRY)
 
@@ -230,14 +232,14 @@ class Api:
         self,
         call: ApiRequest,
         read: Callable[[ApiResponse], ValueT],
-        on_lost: Callable[[], None] = lambda: None,
+        on_maybe_done: Callable[[], None] = lambda: None,
     ) -> ValueT:
         """Send one of the undocumented calls for managing jobs, which take the ids of v0 alone.
 
         Args:
             call: The request.
             read: Makes a value of its response.
-            on_lost: Called for each attempt that may have taken effect although it failed.
+            on_maybe_done: Called for each attempt that may have taken effect although it failed.
 
         Raises:
             ConfigurationError: Another generation is used.
@@ -248,7 +250,7 @@ class Api:
                 f"{call.operation!r} is offered for jobs (v0) only, and this client speaks {api.name}: "
                 "whether the one knows the ids of the other is not documented"
             )
-        return await self._send(call, read, on_failure=_when_lost(on_lost))
+        return await self._send(call, read, on_failure=_when_lost(on_maybe_done))
 
     async def poll(
         self,
@@ -269,14 +271,14 @@ def _when_lost(tell: Callable[[], None]) -> Callable[[OpusError], None]:
     """A listener to failures that calls ``tell`` after those whose request may have taken effect."""
 
     def failed(error: OpusError) -> None:
-        if classify(error) not in _NO_EFFECT:
+        if classify(error) not in _NOTHING_LEFT_BEHIND:
             tell()
 
     return failed
 
 
-def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) -> None:
-    """See that a schema is of the version that was asked for.
+def _check_version(workflow: Workflow, version: int | None, version_id: str | None) -> None:
+    """Check that a schema is of the version that was asked for.
 
     Of another one, inputs would be checked against the wrong schema: some servers ignore the version.
 
@@ -294,7 +296,7 @@ def _check_pin(workflow: Workflow, version: int | None, version_id: str | None) 
         raise ignored.advised(step.action, hint(step))
 
 
-_NO_EFFECT = frozenset(
+_NOTHING_LEFT_BEHIND = frozenset(
     {FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED, FailureClass.REFUSED}
 )
 """Failures after which a request has had no effect, as far as a refusal is believed."""

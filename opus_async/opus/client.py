@@ -201,7 +201,7 @@ class OpusClient:
             await self._network.close()
             return
         for receiver in self._receivers:
-            receiver.detach(self._watcher.wake, self._api.platform)
+            receiver.detach(self._watcher.wake, self._api.host_digest)
         self._network.stop()  # first: from here on nothing is started
         try:
             for pool in list(self._pools):
@@ -355,7 +355,7 @@ class OpusClient:
         callback = self._receiver if callback is None else callback
         if isinstance(callback, CallbackReceiver):
             self._api.check_callback(callback.url_for("0"))
-            callback.attach(self._watcher.wake, self._api.platform)
+            callback.attach(self._watcher.wake, self._api.host_digest)
             self._receivers.add(callback)
         elif callback is not None:
             self._api.check_callback(callback)
@@ -376,7 +376,7 @@ class OpusClient:
     def _callback_urls(self, job_id: str) -> Iterable[str]:
         """The callback URLs of this client's receivers for a job."""
         return [
-            receiver.url_for(job_id, self._api.platform)
+            receiver.url_for(job_id, self._api.host_digest)
             for receiver in list(self._receivers)
             if receiver.public_url is not None
         ]

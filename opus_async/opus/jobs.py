@@ -213,8 +213,8 @@ class Jobs:
         lifecycle = self._new_lifecycle(self._new_platform(workflow_id, None))
         return await lifecycle.run(
             JobRequest({}, timeout=timeout),
-            past=RecoveredJob(remote_id=job_id, starts_sent=1, start_accepted=True),
-            find=functools.partial(self._api.status, job_id),
+            recovered=RecoveredJob(remote_id=job_id, starts_sent=1, start_accepted=True),
+            confirm_exists=functools.partial(self._api.status, job_id),
         )
 
     async def wait(self, job_id: str, *, timeout: float | None = None) -> JobStatus:

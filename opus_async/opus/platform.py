@@ -107,7 +107,7 @@ class OpusPlatform:
         self._reading = asyncio.Lock()
         self._requests: dict[str, JobRequest] = {}
         """What each job under way was made for: its version, and what its answers may quote."""
-        self._elsewhere: set[str] = set()
+        self._of_other_version: set[str] = set()
         """Those jobs that were made for another version or workflow."""
         self._start_checker = StartChecker(api, self._make_shell if workflow_id else None)
 
@@ -193,25 +193,25 @@ class OpusPlatform:
         remote_id: str,
         request: JobRequest,
         *,
-        elsewhere: bool = False,
+        other_version: bool = False,
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:
         """Remember what a job was made for, in whatever process, until it is released."""
         self._requests[remote_id] = request
-        if elsewhere:
-            self._elsewhere.add(remote_id)
+        if other_version:
+            self._of_other_version.add(remote_id)
 
     def release(self, remote_id: str) -> None:
         """Forget a job that is done with here."""
         self._requests.pop(remote_id, None)
-        self._elsewhere.discard(remote_id)
+        self._of_other_version.discard(remote_id)
         self._start_checker.forget(remote_id)
 
     async def start(self, remote_id: str, ready: Payload) -> None:
         """Start the job (``execute``), and its bill."""
         callback = self._callback
         if isinstance(callback, CallbackReceiver):
-            callback = callback.url_for(remote_id, self._api.platform)
+            callback = callback.url_for(remote_id, self._api.host_digest)
         await self._api.execute(remote_id, ready, callback_url=callback, workspaces=self.workspaces)
 
     async def check_started(self, remote_id: str) -> StartCheck:
@@ -221,7 +221,7 @@ class OpusPlatform:
             AuthenticationError: The key is refused, whatever is asked.
             TransportError: The platform cannot be asked any more; a later check would not go better.
         """
-        if remote_id in self._elsewhere:
+        if remote_id in self._of_other_version:
             return await self._start_checker.check_alone(remote_id)
         request = self._requests.get(remote_id, _NOTHING_ASKED)
         given = [text for text in (request.title, request.description) if text]
@@ -284,7 +284,7 @@ class OpusPlatform:
         return self._schemas[version]
 
     async def _initiate(self, fields: InitiateFields) -> str:
-        return await self._api.initiate(fields, on_stray=self._count_stray)
+        return await self._api.initiate(fields, on_maybe_created=self._count_stray)
 
     def _count_stray(self) -> None:
         self.orphaned_jobs += 1

@@ -1,7 +1,7 @@
 """Authenticates calls: by a key that never changes, or by a token that expires and is renewed once for all.
 
 The sender of a call takes the headers, and after a 401 asks for newer ones; a call that may be repeated is
-then sent once more. A start request is not: a 401 does not prove that it was not obeyed (``jobs/start.py``).
+then sent once more. A start request is not: a 401 does not prove that it had no effect (``jobs/start.py``).
 """
 
 from __future__ import annotations

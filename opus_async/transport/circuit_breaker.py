@@ -139,7 +139,7 @@ class CircuitBreaker:
             operation: The name of the request.
             repeatable: Whether the request may be a probe before all others.
             attempt: Its number, from 1.
-            request_sent: Whether an earlier attempt of it may have been obeyed; told in the error.
+            request_sent: Whether an earlier attempt of it may have taken effect; told in the error.
 
         Raises:
             HostDown: The host was given up.

@@ -61,7 +61,7 @@ class Request:
         body: The bytes; None for no body.
         timeout: Seconds for this attempt, response included; None for ``Timeouts.request``.
         follow: Whether a redirect inside its own origin is followed: never for a request that must not be
-            sent twice, because the server may have obeyed it before it redirected.
+            sent twice, because it may have taken effect before the server redirected it.
     """
 
     operation: str

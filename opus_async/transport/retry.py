@@ -33,7 +33,7 @@ ValueT = TypeVar("ValueT")
 _LEAST_PAUSES = 3
 """Pauses in a row before a request that gets nothing but 429 is given up."""
 _MAY_FOLLOW_ANYTHING = frozenset({FailureClass.SHORTAGE, FailureClass.UNSENT, FailureClass.THROTTLED})
-"""Failures that prove that nothing was obeyed: after them even an order may be sent again."""
+"""Failures that prove that the request had no effect: after them even an order may be sent again."""
 _FINAL_CLASSES = frozenset({FailureClass.REFUSED, FailureClass.SHORTAGE})
 """Failures that no further attempt follows; of a shortage, once it has lasted for too long."""
 
@@ -49,7 +49,7 @@ class _FailedCall:
         began: When its first attempt began, by the retrier's clock.
         schedule: Its waits after failures.
         shortage: Its waits for open files, memory or threads of this machine.
-        maybe_obeyed: Whether an attempt failed after which the request may have been obeyed.
+        maybe_effective: Whether an attempt failed after which the request may have taken effect.
     """
 
     repeatable: bool
@@ -58,7 +58,7 @@ class _FailedCall:
     began: float
     schedule: BackoffSchedule
     shortage: Waits
-    maybe_obeyed: bool = False
+    maybe_effective: bool = False
 
 
 class Retrier:
@@ -116,7 +116,7 @@ class Retrier:
             attempt: Makes one attempt; builds everything it sends anew.
             priority: What it goes before.
             repeatable: Whether a second sending after a lost response is harmless. If not, only failures that
-                prove that nothing was obeyed are repeated.
+                prove that it had no effect are repeated.
             policy: For this call alone.
             request_key: The same for all calls that request the same, so that one request that always fails
                 is not taken for an outage of the host; None for a call like no other.
@@ -135,7 +135,7 @@ class Retrier:
         while True:
             number += 1
             if not self._limiter.try_acquire(priority, operation):  # ``async with slot()``, at half its price
-                request_sent = failed is not None and failed.maybe_obeyed
+                request_sent = failed is not None and failed.maybe_effective
                 waited += await self._acquire(
                     priority, operation, number, repeatable=repeatable, request_sent=request_sent
                 )
@@ -167,7 +167,7 @@ class Retrier:
                 if wait is None:
                     _finish(failure.error, number, self._clock() - failed.began)
                     raise failure.error
-                failed.maybe_obeyed = failed.maybe_obeyed or failure.kind not in _MAY_FOLLOW_ANYTHING
+                failed.maybe_effective = failed.maybe_effective or failure.kind not in _MAY_FOLLOW_ANYTHING
                 self._tell(operation, failure, this, took, wait)
                 number -= failure.kind is FailureClass.SHORTAGE  # it was no attempt: nothing left
             finally:
@@ -205,7 +205,7 @@ class Retrier:
             wait is not None
             and call.unreachable_after is not None
             and failure.kind is FailureClass.UNSENT
-            and not call.maybe_obeyed
+            and not call.maybe_effective
             and self._clock() - call.began + took + wait > call.unreachable_after
         ):
             return None, paused

@@ -145,7 +145,7 @@ async def test_row_queue_hands_out_parked_row_when_due(book):
         _, (row,) = await has.take(1)
         assert row.waited is None
         await has.intend(row)
-        await has.journal.parked(row.held, status="WAITING", look_in=60.0, timings={"watch": 1.0})
+        await has.journal.parked(row.held, status="WAITING", poll_in=60.0, timings={"watch": 1.0})
         assert has.queue.counts() == Counts(waiting=1)
         assert has.queue.next_due() == pytest.approx(60)
         assert await has.journal.status_seen(row.held, "IN_PROGRESS") is Receipt.LEASE_ENDED
@@ -177,10 +177,10 @@ async def reports(has: Book, row: Row) -> list[Receipt]:
         await journal.start_intent(row.held, "new", "v0"),
         await journal.job_identified(row.held, "alias"),
         await journal.job_superseded(row.held),
-        await journal.restart_forbidden(row.held, StartDoubt.REFUSED),
+        await journal.second_start_forbidden(row.held, StartDoubt.REFUSED),
         await journal.start_accepted(row.held),
         await journal.status_seen(row.held, "WAITING"),
-        await journal.parked(row.held, status="WAITING", look_in=1.0, timings={}),
+        await journal.parked(row.held, status="WAITING", poll_in=1.0, timings={}),
         await journal.finished(row.held, completed(row)),
     ]
 

@@ -243,7 +243,9 @@ async def test_batch_retry_on_other_host_needs_accept_second_bill(simulate, conn
     assert executions(other) == {"A": 1, "B": 1}
 
 
-async def test_accept_second_bill_is_not_kept_so_resume_waits_for_old_jobs(simulate, connect, tmp_path):
+async def test_second_bill_accepted_once_is_not_kept_so_resume_waits_for_old_jobs(
+    simulate, connect, tmp_path
+):
     simulator = await simulate(run_time=2)
     manifest = texts(tmp_path / "m.csv", ["a", "b"])
     await run_batch(connect(simulator), manifest, workflow_id=TEXT, out=tmp_path / "out", timeout=0.3)

@@ -406,7 +406,7 @@ async def test_batch_run_halt_policy_halts_after_failures(simulate, connect, tmp
 
 
 async def test_batch_run_rows_waiting_for_a_person_hold_no_slot(simulate, connect, tmp_path, monkeypatch):
-    monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.5)
+    monkeypatch.setattr(row_runner, "PARKED_POLL_MIN", 0.5)
     simulator = await simulate(waiting_share=0.5, waiting_time=1.5, seed=5)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     client = connect(simulator)

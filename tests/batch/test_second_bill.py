@@ -185,8 +185,8 @@ async def test_batch_run_internal_error_leaves_row_unknown_and_resumable(
 def test_session_exit_code_is_failed_if_rows_are_left_without_reason():
     from opus_async.batch import Counts
 
-    assert session.exit_code(None, Counts(completed=3, running=1)) is Exit.FAILED
-    assert session.exit_code(None, Counts(completed=3)) is Exit.OK
+    assert session.session_exit_code(None, Counts(completed=3, running=1)) is Exit.FAILED
+    assert session.session_exit_code(None, Counts(completed=3)) is Exit.OK
 
 
 async def test_batch_resume_does_not_restart_row_whose_file_changed_since_planning(

@@ -233,7 +233,7 @@ async def test_batch_resume_works_without_manifest_file(simulate, connect, tmp_p
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0, 86400.0 * 400])
 async def test_batch_run_timings_ignore_wall_clock_jump(simulate, connect, tmp_path, monkeypatch, jump):
-    monkeypatch.setattr(row_runner, "LOOK_SOONEST", 0.2)
+    monkeypatch.setattr(row_runner, "PARKED_POLL_MIN", 0.2)
     simulator = await simulate(run_time=0.2, waiting_share=0.3, waiting_time=0.5, seed=2)
     manifest = texts(tmp_path / "m.csv", map(str, range(30)))
     running = asyncio.create_task(

@@ -289,7 +289,7 @@ async def test_callback_body_is_never_trusted(simulate, connect):
         await until(lambda: simulator.state()["counters"]["requests"].get("execute"))
         [job_id] = simulator.state()["jobs"]
         lie = b'{"status": "FAILED", "jobResultsPayloadSchema": {"v": {"value": "forged", "type": "str"}}}'
-        assert await post(receiver.url_for(job_id, opus._api.platform), lie) == 204
+        assert await post(receiver.url_for(job_id, opus._api.host_digest), lie) == 204
         outcome = await run
         await opus.close()
     assert outcome.ok

@@ -82,7 +82,7 @@ def test_recovered_job_with_accepted_start_is_only_waited_for(platform_class):
     outcome = run(
         platform,
         JobRequest({"of no": "interest"}, key="k"),
-        past=RecoveredJob(remote_id="job-9", starts_sent=1, start_accepted=True),
+        recovered=RecoveredJob(remote_id="job-9", starts_sent=1, start_accepted=True),
     )
     assert outcome.ok
     assert (outcome.job_id, outcome.key) == ("job-9", "k")
@@ -92,7 +92,7 @@ def test_recovered_job_with_accepted_start_is_only_waited_for(platform_class):
 def test_recovered_job_never_started_is_started(platform_class):
     platform = platform_class()
     request = JobRequest({"n": 5})
-    outcome = run(platform, request, past=RecoveredJob(remote_id="job-3"))
+    outcome = run(platform, request, recovered=RecoveredJob(remote_id="job-3"))
     assert outcome.job_id == "job-3"
     assert steps(platform) == ["bind", "prepare", "start", "collect"]
     assert platform.attached == {"job-3": request}
@@ -103,7 +103,7 @@ def test_recovered_job_that_runs_is_not_started_again(platform_class):
     platform.standings = [StartCheck.RUNNING]
     platform.started["job-3"] = 0.0
     journal = WrittenDown(platform)
-    outcome = run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1), journal=journal)
+    outcome = run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1), journal=journal)
     assert outcome.ok
     assert steps(platform) == ["check_started", "collect"]
     assert journal.told[0] == ("start_accepted", "job-3")
@@ -112,7 +112,7 @@ def test_recovered_job_that_runs_is_not_started_again(platform_class):
 def test_recovered_job_that_looks_unstarted_is_started_once_more(platform_class):
     platform = platform_class()
     journal = WrittenDown(platform)
-    assert run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1), journal=journal).ok
+    assert run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1), journal=journal).ok
     assert platform.starts == {"job-3": 1}
     assert platform.count("check_started") == 5
     assert ("start_intent", "job-3") in journal.told
@@ -123,7 +123,7 @@ def test_recovered_job_gets_three_starts_at_most_over_all_processes(before, here
     platform = platform_class()
     platform.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     with pytest.raises(AmbiguousExecution):
-        run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=before))
+        run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=before))
     assert platform.starts == {"job-3": here}
 
 
@@ -133,7 +133,7 @@ def test_recovered_job_whose_restart_is_refused_is_found_running(platform_class)
     platform.started["job-3"] = 0.0
     refusal = ValidationFailed("already executed", status=400)
     platform.fail["start"] = lambda _: AmbiguousStart(refusal, StartAnswer.REFUSED)
-    assert run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1)).ok
+    assert run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1)).ok
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_recovered_job_is_not_restarted_if_policy_forbids_it(on_ambiguous, order
     platform = platform_class()
     policy = RetryPolicy(on_ambiguous=on_ambiguous)
     with pytest.raises(AmbiguousExecution):
-        run(platform, policy=policy, past=RecoveredJob(remote_id="job-3", starts_sent=orders))
+        run(platform, policy=policy, recovered=RecoveredJob(remote_id="job-3", starts_sent=orders))
     assert steps(platform) == ["check_started"] * 5
 
 
@@ -152,7 +152,7 @@ def test_lifecycle_releases_job_however_run_ends(platform_class):
     assert run(good).ok
     bad.fail["prepare"] = lambda _: OpusError("no")
     with pytest.raises(OpusError):
-        run(bad, past=RecoveredJob(remote_id="job-3"))
+        run(bad, recovered=RecoveredJob(remote_id="job-3"))
     nothing.fail["create"] = bad.fail["prepare"]
     with pytest.raises(OpusError):
         run(nothing)
@@ -163,14 +163,14 @@ def test_recovered_job_with_missing_inputs_fails_only_if_proved_unstarted(platfo
     platform = platform_class()
     platform.fail["bind"] = lambda _: InvalidInputs(["the file is gone"])
     with pytest.raises(InvalidInputs):
-        run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1))
+        run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1))
     assert steps(platform) == ["check_started"] * 5 + ["bind"]
 
     running = platform_class()
     running.fail = platform.fail
     running.standings = [StartCheck.RUNNING]
     running.started["job-3"] = 0.0
-    assert run(running, past=RecoveredJob(remote_id="job-3", starts_sent=1)).ok
+    assert run(running, recovered=RecoveredJob(remote_id="job-3", starts_sent=1)).ok
 
 
 def test_pause_is_returned_as_outcome_with_when_paused_return():
@@ -199,7 +199,7 @@ def test_recovered_job_of_other_version_never_started_is_replaced(platform_class
     outcome = run(
         platform,
         JobRequest({"n": 5}),
-        past=RecoveredJob(remote_id="job-3", made_elsewhere=True),
+        recovered=RecoveredJob(remote_id="job-3", made_for_other_version=True),
         journal=journal,
     )
     assert outcome.job_id == "job-5"
@@ -214,15 +214,15 @@ def test_recovered_job_of_other_version_never_started_is_replaced(platform_class
 
 def test_recovered_job_of_other_version_is_kept_if_running_else_replaced(platform_class):
     platform = platform_class()
-    past = RecoveredJob(remote_id="job-3", starts_sent=1, made_elsewhere=True)
-    assert run(platform, JobRequest({"n": 5}), past=past).job_id == "job-5"
+    past = RecoveredJob(remote_id="job-3", starts_sent=1, made_for_other_version=True)
+    assert run(platform, JobRequest({"n": 5}), recovered=past).job_id == "job-5"
     assert steps(platform) == ["check_started"] * 5 + ["bind", "prepare", "create", "start", "collect"]
     assert platform.starts == {"job-5": 1}
 
     obeyed = platform_class()
     obeyed.standings = [StartCheck.RUNNING]
     obeyed.started["job-3"] = 0.0
-    assert run(obeyed, past=past).job_id == "job-3"
+    assert run(obeyed, recovered=past).job_id == "job-3"
     assert obeyed.starts == {}
 
 
@@ -286,7 +286,7 @@ def test_lifecycle_never_runs_two_jobs_with_one_id():
 def test_recovered_job_with_recorded_doubt_is_not_restarted(doubt, platform_class):
     platform = platform_class()
     with pytest.raises(AmbiguousExecution):
-        run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1, doubt=doubt))
+        run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1, doubt=doubt))
     assert platform.starts == {}
 
 
@@ -297,7 +297,7 @@ def test_journal_records_doubt_that_forbids_resend(platform_class):
     journal = WrittenDown(refused)
     with pytest.raises(ValidationFailed):
         run(refused, journal=journal)
-    assert ("restart_forbidden", StartDoubt.REFUSED) in journal.told
+    assert ("second_start_forbidden", StartDoubt.REFUSED) in journal.told
 
     differed.fail["start"] = lambda _: AmbiguousStart(TransportError("lost", request_sent=True))
     differed.standings = [
@@ -309,4 +309,4 @@ def test_journal_records_doubt_that_forbids_resend(platform_class):
     journal = WrittenDown(differed)
     with pytest.raises(AmbiguousExecution):
         run(differed, journal=journal)
-    assert journal.told.count(("restart_forbidden", StartDoubt.DIFFERED)) == 1
+    assert journal.told.count(("second_start_forbidden", StartDoubt.DIFFERED)) == 1

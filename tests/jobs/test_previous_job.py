@@ -26,7 +26,7 @@ DENIED = PermissionDenied("not for you", status=403)
 GARBAGE = ProtocolError("no status in it")
 BROKEN = ServerError("always", status=500)
 
-UNKNOWN, PROVED = RetryRequest(), RetryRequest(unbilled=True)
+UNKNOWN, PROVED = RetryRequest(), RetryRequest(known_unbilled=True)
 ACCEPTED = RetryRequest(accept_second_bill=True)
 
 
@@ -54,7 +54,9 @@ def ask(
         try:
             return await lifecycle.run(
                 JobRequest({"n": 1}),
-                past=RecoveredJob(remote_id="job-9", starts_sent=1, start_accepted=accepted, retry=retry),
+                recovered=RecoveredJob(
+                    remote_id="job-9", starts_sent=1, start_accepted=accepted, retry=retry
+                ),
                 journal=journal and journal(platform),
             )
         finally:
@@ -149,7 +151,7 @@ def test_previous_job_without_results_is_superseded_only_if_bill_accepted():
 
 @pytest.mark.parametrize("shown", [JobStatus.COMPLETED, JobStatus.IN_PROGRESS])
 def test_previous_job_for_other_inputs_is_not_used_for_the_row(shown):
-    other = RetryRequest(unbilled=True, other_inputs=True)
+    other = RetryRequest(known_unbilled=True, other_inputs=True)
     with pytest.raises(AmbiguousExecution, match="asks for something else now"):
         ask(shown, other, accepted=True)
     with pytest.raises(Superseded):

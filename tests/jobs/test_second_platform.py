@@ -112,7 +112,7 @@ def test_watcher_lag_of_job_never_listed_before_is_bounded_by_its_start():
 def test_recovered_job_not_yet_listed_is_waited_for():
     platform = SecondPlatform()
     platform.started["job-3"] = 990.0  # the clock stands at 1000
-    assert run(platform, past=RecoveredJob(remote_id="job-3", starts_sent=1, start_accepted=True)).ok
+    assert run(platform, recovered=RecoveredJob(remote_id="job-3", starts_sent=1, start_accepted=True)).ok
     assert platform.starts == {}
 
 
@@ -318,7 +318,7 @@ def test_alias_of_recovered_job_is_passed_to_platform():
     platform.started["job-3"] = 0.0
     past = RecoveredJob(remote_id="job-3", alias="run-of-job-3", starts_sent=1, start_accepted=True)
     journal = WrittenDown(platform)
-    assert run(platform, past=past, journal=journal).ok
+    assert run(platform, recovered=past, journal=journal).ok
     assert platform.aliases == {"job-3": "run-of-job-3"}
     assert "job_identified" not in [name for name, _ in journal.told]
 

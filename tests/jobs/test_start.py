@@ -24,8 +24,8 @@ from opus_async.jobs.start import (
     CHECKS_REQUIRED,
     REFUSAL_CHECK_SCHEDULE,
     VERDICTS,
+    Evidence,
     JobStarter,
-    Shown,
     Verdict,
 )
 from opus_async.platform import AmbiguousStart, StartAnswer, StartCheck
@@ -307,12 +307,12 @@ def test_start_with_zero_grace_still_makes_all_checks(platform_class):
 
 
 def test_start_verdicts_cover_every_answer_and_check_result():
-    assert set(VERDICTS) == {(answer, shown) for answer in StartAnswer for shown in Shown}
+    assert set(VERDICTS) == {(answer, shown) for answer in StartAnswer for shown in Evidence}
     assert [pair for pair, verdict in VERDICTS.items() if verdict is Verdict.ORDER_AGAIN] == [
-        (StartAnswer.LOST, Shown.NOT_STARTED)
+        (StartAnswer.LOST, Evidence.NOT_STARTED)
     ]
-    assert [pair for pair, verdict in VERDICTS.items() if verdict is Verdict.REFUSED] == [
-        (StartAnswer.REFUSED, Shown.NOT_STARTED)
+    assert [pair for pair, verdict in VERDICTS.items() if verdict is Verdict.RAISE_REFUSAL] == [
+        (StartAnswer.REFUSED, Evidence.NOT_STARTED)
     ]
 
 

@@ -10,10 +10,12 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from manifests import manifest_in, rows
+from manifests import manifest_in, problems, rows
 
 from opus_async.errors import ManifestError
 from opus_async.manifests import open_manifest
+from opus_async.manifests.blanks import carries_nothing
+from opus_async.manifests.readers import json_array, jsonl_file
 
 
 @pytest.fixture
@@ -98,38 +100,140 @@ def test_jsonl_reports_line_of_invalid_byte_deep_in_file(lines):
         ("{", "does not end on this line"),
         ('{"a": 1,}', "no JSON at column 9"),
         ("{'a': 1}", "no JSON at column 2"),
-        ('{"a": 1} {"a": 2}', "no JSON at column 10"),
+        ("{'a': 1}", "Python's own notation"),
+        ('{"a": True}', "Python's own notation"),
+        ('{"a": 1} {"a": 2}', "a second object stands on this line"),
+        ('{"a": 1}, {"a": 2}', "a second object stands on this line"),
+        ('{"a": 1}\r{"a": 2}', "a line end that is a CR alone"),
+        ('{"a": 1},', "a comma stands before or behind the object"),
+        (', {"a": 1}', "a comma stands before or behind the object"),
+        ('{"a": 9007199254740993.0}', "more digits than a number keeps"),
     ],
 )
 def test_jsonl_reports_refused_line_and_reads_the_others(lines, line, told):
     manifest = lines(f'{{"a": 0}}\n{line}\n{{"a": 2}}\n')
-    seen = []
-    with pytest.raises(ManifestError) as caught:
-        for record in manifest.records():
-            seen.append((record.index, record.where))
-    assert seen == [(0, "line 1"), (2, "line 3")]
-    (problem,) = caught.value.problems
+    read = [(record.index, record.where) for record in manifest.records() if not record.unreadable]
+    assert read == [(0, "line 1"), (2, "line 3")]
+    (problem,) = problems(manifest)
     assert problem.startswith("line 2: ")
     assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("NaN", "NaN is no JSON"),
+        ('[1, {"x": Infinity}]', "Infinity is no JSON"),
+        ("1e999", "too large a number"),
+        ("9" * 5000, "an integer of thousands of digits"),
+        ('"\\udead"', "half of a surrogate pair"),
+        ('{"b": 1, "b": 1}', "the field 'b' stands there twice"),
+        ('1, "Junk": 2', "the field 'Junk' stands there twice"),
+    ],
+)
+def test_jsonl_value_that_is_refused_is_that_of_its_field(lines, value, told):
+    (record,) = lines(f'{{"Text": "a", "Junk": {value}, "n": 1.5}}\n').records()
+    assert dict(record.cells) == {"Text": "a", "n": 1.5}
+    (cell,) = record.unreadable
+    assert cell.column == "Junk"
+    assert told in cell.problem
+
+
+@pytest.mark.parametrize(
+    "nothing", ["{}", '{"a": null}', '{"a": " \u200b"}', '{"a": [], "b": {"c": ""}}', "\u3000"]
+)
+def test_jsonl_object_that_carries_nothing_is_no_row(lines, nothing):
+    manifest = lines(f'{{"a": 0}}\n{nothing}\n{{"a": false}}\n\x1a')
+    assert [(record.index, record.where) for record in manifest.records()] == [(0, "line 1"), (1, "line 3")]
+
+
+def test_jsonl_null_beside_what_a_batch_wrote_is_a_cell_that_was_lost(lines):
+    manifest = lines('{"Text": "a", "Number": null, "_opus": {"status": "FAILED"}}\n')
+    (record,) = manifest.records()
+    assert [cell.column for cell in record.unreadable] == ["Number"]
+    assert "could not be read in the manifest that this line comes from" in problems(manifest)[0]
+
+
+def test_jsonl_reads_lines_that_end_in_cr_alone(lines):
+    manifest = lines('{"a": 1}\r{"a": 2}\r')
+    assert rows(manifest) == [{"a": 1}, {"a": 2}]
+    assert manifest.warnings == ["its line ends are CR alone, as on old Macs"]
+
+
+# One array of objects
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("name", ["orders.json", "orders.jsonl"])
+def test_json_array_is_read_object_by_object(lines, indent, name):
+    written = [{"a": 1, "b": [1, {"c": ', "]}'}]}, {"a": "é\\\\"}, {}, {"a": '\\"'}]
+    manifest = lines(json.dumps(written, indent=indent), name=name)
+    assert rows(manifest) == [row for row in written if row]
+    assert manifest.columns is None
+
+
+def test_json_array_names_rows_by_place_and_line(lines):
+    manifest = lines('[\n {"a": 1},\n\n {"a": NaN}, {"a"\n: 2},\n {"a": 3],\n {"a": 4}\n,]\n')
+    read = [(record.where, dict(record.cells)) for record in manifest.records() if not record.unreadable]
+    assert read == [
+        ("row 1 (line 2)", {"a": 1}),
+        ("row 3 (line 4)", {"a": 2}),
+        ("row 5 (line 7)", {"a": 4}),
+    ]
+    assert [told.partition(": ")[0] for told in problems(manifest)] == ["row 2 (line 4)", "row 4 (line 6)"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('[{"a": 1}', "the array does not end"),
+        ('[{"a": "1}]', "the array does not end"),
+        ('[{"a": 1}]\n[{"a": 2}]\n', "stands behind the end of the array"),
+        ('[{"a": 1}] x', "'x' stands behind the end of the array"),
+        ("[1]", "is no JSON object"),
+        ('["Text"]\n["a"]\n', "is no JSON object"),
+    ],
+)
+def test_json_array_that_is_none_is_refused(lines, content, told):
+    assert told in problems(lines(content))[0] + problems(lines(content))[-1]
+
+
+def test_json_array_may_be_empty(lines):
+    assert rows(lines(" [\n] ")) == []
+
+
+def test_json_array_reads_strings_cut_anywhere(lines, monkeypatch):
+    written = [{"a": 'x\\"],[{', "b": ["\\\\", "é"]}, {"a": "y"}]
+    for size in range(1, 12):
+        monkeypatch.setattr(json_array, "_CHUNK", size)
+        assert rows(lines(json.dumps(written))) == written
+
+
+def test_json_array_limits_size_of_an_object(lines, monkeypatch):
+    monkeypatch.setattr(jsonl_file, "LONGEST_LINE", 1 << 17)
+    assert "more than 131,072 characters" in problems(lines('[{"a": "' + "x" * (1 << 18)))[0]
+
+
+def test_json_array_is_read_in_constant_memory(lines):
+    many = 20_000
+    manifest = lines("[" + ",".join(f'{{"key": "k{number}", "n": {number}}}' for number in range(many)) + "]")
+    assert manifest.estimated_rows() == pytest.approx(many, rel=0.1)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in manifest.records())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == many
+    assert peak < 1_000_000
 
 
 def test_jsonl_joins_surrogate_pair(lines):
     assert rows(lines('{"a": "\\ud83d\\ude00", "b": "\\\\ud800"}')) == [{"a": "😀", "b": "\\ud800"}]
 
 
-def test_jsonl_refuses_array_with_command_that_converts_it(lines, tmp_path):
-    import subprocess
-
-    with pytest.raises(ManifestError) as caught:
-        lines(json.dumps([{"a": 1}, {"a": "é"}], indent=1), name="orders.json")
-    command = str(caught.value).rpartition("with: ")[2]
-    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
-    assert rows(open_manifest(tmp_path / "orders.jsonl")) == [{"a": 1}, {"a": "é"}]
-
-
 def test_jsonl_refuses_object_over_several_lines(lines):
-    with pytest.raises(ManifestError, match="without line breaks"):
-        rows(lines(json.dumps({"a": 1}, indent=1)))
+    assert "without line breaks" in problems(lines(json.dumps({"a": 1}, indent=1)))[0]
 
 
 @pytest.mark.parametrize("content", ["\n \n", "\ufeff"])
@@ -161,7 +265,7 @@ def test_jsonl_round_trips_what_json_module_writes(tmp_path, written, plain):
     path.write_text(
         "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in written), "utf-8", newline=""
     )
-    assert rows(open_manifest(path)) == written
+    assert rows(open_manifest(path)) == [row for row in written if not carries_nothing(row)]
 
 
 @given(content=st.binary(max_size=200).map(lambda content: b"{" + content))

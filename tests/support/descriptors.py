@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 FDS = Path("/proc/self/fd")
+_NO_FILES = ("/dev/", "/proc/")
+"""Devices, and the listing of descriptors itself, whose own number differs from time to time."""
 
 
 def open_files() -> dict[int, str]:
@@ -14,8 +16,8 @@ def open_files() -> dict[int, str]:
     for entry in os.scandir(FDS) if FDS.is_dir() else ():
         try:
             target = os.readlink(entry)  # noqa: PTH115 - twice for every test: a Path takes as long again
-        except OSError:  # the descriptor of this very listing
+        except OSError:  # closed since it was listed
             continue
-        if target.startswith("socket:") or (target.startswith("/") and not target.startswith("/dev/")):
+        if target.startswith("socket:") or (target.startswith("/") and not target.startswith(_NO_FILES)):
             found[int(entry.name)] = target
     return found

@@ -109,7 +109,7 @@ class FakePlatform:
         return 2 + files
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
+        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
     ) -> None:
         self.attached[remote_id] = request
 

@@ -26,8 +26,8 @@ class WrittenDown:
         self.told.append(("start_intent", remote_id))
         self.starts_at_intent.append(self._platform.count("start"))
 
-    async def restart_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
-        self.told.append(("restart_forbidden", doubt))
+    async def second_start_forbidden(self, remote_id: str, doubt: StartDoubt) -> None:
+        self.told.append(("second_start_forbidden", doubt))
 
     async def job_superseded(self, remote_id: str) -> None:
         self.told.append(("job_superseded", remote_id))

@@ -199,7 +199,7 @@ class PlainLedger:
         self.rows[lease.row] = self.rows[lease.row].without_job()
         return self._tell("gave way", lease.row)
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         if not self._leases.held_by(lease):
             return Receipt.LEASE_ENDED
         self._set(lease.row, start_doubt=doubt)
@@ -224,7 +224,7 @@ class PlainLedger:
         return Receipt.WRITTEN
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Receipt:
         self._check()
         if not self._leases.held_by(lease):
@@ -233,7 +233,7 @@ class PlainLedger:
         since = self.rows[lease.row].waiting_since
         since = self.now() if since is None else since
         self._set(lease.row, status=status, timings=timings, waiting_since=since)
-        self._parked[lease.row] = self.now() + look_in
+        self._parked[lease.row] = self.now() + poll_in
         return self._move(lease.row, RowState.WAITING)
 
     async def finished(self, lease: RowLease, result: RowResult) -> Receipt:

@@ -197,9 +197,9 @@ class SecondPlatform(FakePlatform):
         return StartCheck.INCONCLUSIVE if all(listed.values()) else StartCheck.NO_EVIDENCE_YET
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, elsewhere: bool = False, alias: str | None = None
+        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
     ) -> None:
-        super().attach(remote_id, request, elsewhere=elsewhere, alias=alias)
+        super().attach(remote_id, request, other_version=other_version, alias=alias)
         if alias is not None:
             self.aliases[remote_id] = alias
 

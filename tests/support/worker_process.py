@@ -36,7 +36,7 @@ CAPACITY = 60
 """Rows at the worker."""
 _SIZE = 4
 _REPORTS = frozenset(
-    {"known_files", "begun", "job_created", "start_intent", "job_superseded", "restart_forbidden"}
+    {"known_files", "begun", "job_created", "start_intent", "job_superseded", "second_start_forbidden"}
 )
 _REPORTS |= {"job_identified", "start_accepted", "status_seen", "parked", "finished"}
 
@@ -282,8 +282,8 @@ class RemoteJournal:
     async def job_superseded(self, lease: RowLease) -> Any:
         return await self._tell("job_superseded", lease)
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Any:
-        return await self._tell("restart_forbidden", lease, doubt)
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Any:
+        return await self._tell("second_start_forbidden", lease, doubt)
 
     async def start_accepted(self, lease: RowLease) -> Any:
         return await self._tell("start_accepted", lease)
@@ -292,9 +292,9 @@ class RemoteJournal:
         return await self._tell("status_seen", lease, status)
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Any:
-        return await self._tell("parked", lease, status=status, look_in=look_in, timings=dict(timings))
+        return await self._tell("parked", lease, status=status, poll_in=poll_in, timings=dict(timings))
 
     async def finished(self, lease: RowLease, result: RowResult) -> Any:
         return await self._tell("finished", lease, replace(result, timings=dict(result.timings)))

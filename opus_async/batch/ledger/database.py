@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opus_async.batch.ledger.own_files import refuse_strange
 from opus_async.batch.ledger.schema import IDENTITY, TABLES, VIEWS
-from opus_async.batch.ledger.transitions import definitions
+from opus_async.batch.ledger.transitions import temp_schema
 from opus_async.disk import OWNER_ONLY
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER
@@ -101,7 +101,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _log_ahead(connection, path)
-        for statement in (*_DURABLE, IDENTITY, *definitions()):
+        for statement in (*_DURABLE, IDENTITY, *temp_schema()):
             connection.execute(statement)
     except BaseException:
         connection.close()

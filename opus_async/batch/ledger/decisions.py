@@ -26,7 +26,7 @@ STARTED = frozenset({JobStatus.IN_PROGRESS, JobStatus.WAITING, JobStatus.COMPLET
 """Statuses of jobs that are billed, or will be unless they end badly."""
 ACCEPTED = "accepted"
 DIFFERED = "seen to differ from a job never started"
-"""How it is told that an order was answered with a clear yes, or found obeyed."""
+"""How it is told that an order was answered with a clear yes, or found to have taken effect."""
 _ENDED_BADLY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
 _TOLD = 20
 """Keys that are named when they cannot be resolved; more are counted."""

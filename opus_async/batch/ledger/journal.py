@@ -13,7 +13,7 @@ from opus_async.batch.ledger.key_value import FileFacts
 from opus_async.batch.ledger.leases import HeldRow, LeaseTable
 from opus_async.batch.ledger.result_recording import record
 from opus_async.batch.ledger.store import Claim, Store
-from opus_async.batch.ledger.transitions import Here, Step, When
+from opus_async.batch.ledger.transitions import SessionWorld, Step, When
 from opus_async.batch.ledger.writer import Work, Writer
 from opus_async.batch.ports import Receipt
 from opus_async.batch.rows import Row, RowLease, RowResult, RowState
@@ -51,15 +51,15 @@ class SqliteJournal:
         self._clock = clock
         self._counts = counts
         self._write_intent = write_intent
-        self._here: Here
+        self._here: SessionWorld
         self._session: int | None = None
-        self._next_look: float | None = None
+        self._next_poll: float | None = None
 
     # The session
 
-    def begin_session(self, number: int, here: Here, next_look: float | None) -> None:
+    def begin_session(self, number: int, here: SessionWorld, next_poll: float | None) -> None:
         """Record steps for this session from here on."""
-        self._session, self._here, self._next_look = number, here, next_look
+        self._session, self._here, self._next_poll = number, here, next_poll
         self.leases = LeaseTable(number, self._clock.now)
 
     def end_session(self) -> None:
@@ -71,13 +71,13 @@ class SqliteJournal:
         return When(self._clock.now(), self._session)
 
     @property
-    def next_look(self) -> float | None:
+    def next_poll(self) -> float | None:
         """When the next parked row is due to be polled; None when none is parked."""
-        return self._next_look
+        return self._next_poll
 
-    def looks(self, next_look: float | None) -> None:
+    def set_next_poll(self, next_poll: float | None) -> None:
         """Note when the next parked row is due, now that some were handed out."""
-        self._next_look = next_look
+        self._next_poll = next_poll
 
     # What a worker reports
 
@@ -145,11 +145,11 @@ class SqliteJournal:
         self._stand(held, RowState.PLANNED)
         return self._write(transitions.job_superseded(lease.row, self.when()))
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Record what forbids another order to start this job."""
         if not self.leases.held_by(lease):
             return Receipt.LEASE_ENDED
-        return self._write(transitions.restart_forbidden(lease.row, doubt))
+        return self._write(transitions.second_start_forbidden(lease.row, doubt))
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
         """Record that the platform accepted the order, in this session or an earlier one."""
@@ -172,19 +172,19 @@ class SqliteJournal:
         return self._write(transitions.status_seen(lease.row, status))
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Receipt:
         """Record, durably, that the row waits for a person, and is to be polled after so many seconds."""
         held = self.leases.held_by(lease)
         if not held:
             return Receipt.LEASE_ENDED
         when = self.when()
-        look_at = when.at + look_in
+        poll_at = when.at + poll_in
         again = held.state is RowState.WAITING
-        step = transitions.parked(lease.row, when, status, timings, look_at, again=again)
+        step = transitions.parked(lease.row, when, status, timings, poll_at, again=again)
         self.leases.let_go(lease)
         await self._move(
-            held, RowState.WAITING, partial(Store.step, step=step), lambda _: self._look_by(look_at)
+            held, RowState.WAITING, partial(Store.step, step=step), lambda _: self._poll_by(poll_at)
         )
         return Receipt.WRITTEN
 
@@ -229,9 +229,9 @@ class SqliteJournal:
         self._counts[state] += 1
         held.state = state
 
-    def _look_by(self, look_at: float) -> None:
-        if self._next_look is None or look_at < self._next_look:
-            self._next_look = look_at
+    def _poll_by(self, poll_at: float) -> None:
+        if self._next_poll is None or poll_at < self._next_poll:
+            self._next_poll = poll_at
 
 
 class SqliteCache:

@@ -117,7 +117,7 @@ class LeaseTable:
         return rows
 
     def hold_back(self, row: int, seconds: float) -> None:
-        """Let a row be handed out again, after so many seconds."""
+        """Hand a row out again, but not before so many seconds have passed."""
         heapq.heappush(self._returned, (self._now() + seconds, row))
 
     def next_return(self) -> float | None:

@@ -256,7 +256,7 @@ class Planning:
             number = self._next_number(base, number, row.index)
             key = f"{base}~{number}"
         if number > 1:
-            self._repeat(base, key, _Repeat(number, row.index))
+            self._repeat(base, key, _Repeat(number, row.index), runs=row.problem is None)
         return _Slot(key, found)
 
     def _next_number(self, base: str, number: int, index: int) -> int:
@@ -265,10 +265,12 @@ class Planning:
             return last.number + 1
         return number + 1
 
-    def _repeat(self, base: str, key: str, repeat: _Repeat) -> None:
+    def _repeat(self, base: str, key: str, repeat: _Repeat, *, runs: bool) -> None:
         if len(self._repeats) >= _REMEMBERED:
             self._repeats.clear()
         self._repeats[base] = repeat
+        if not runs:  # rows that cannot be read have no content to tell them apart
+            return
         self._tally["repeated"] += 1
         if len(self._repeated) < _TOLD:
             self._repeated.append((key, repeat.at_index))

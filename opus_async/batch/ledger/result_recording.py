@@ -6,7 +6,7 @@ import hashlib
 
 from opus_async.batch.ledger.sqlite_text import encode
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.transitions import Line, When, finished
+from opus_async.batch.ledger.transitions import ResultLine, When, finished
 from opus_async.batch.rows import RowResult
 
 DOWNLOADED = "INSERT OR REPLACE INTO downloads (row, name, path, size, sha256) VALUES (?, ?, ?, ?, ?)"
@@ -21,6 +21,6 @@ def record(row: int, when: When, ending: RowResult, store: Store) -> None:
         store.connection.execute(DOWNLOADED, values)
 
 
-def append(line: bytes, store: Store) -> Line:
+def append(line: bytes, store: Store) -> ResultLine:
     """Append a line to ``results.jsonl``; it is on the disk before the group that it belongs to."""
-    return Line(store.results.add(line), len(line), hashlib.sha256(line).hexdigest())
+    return ResultLine(store.results.add(line), len(line), hashlib.sha256(line).hexdigest())

@@ -95,12 +95,12 @@ class SqliteRowQueue:
     def _taken(self, taken: Taken) -> None:
         """Keep rows for the next who asks: the one who did may have been cancelled."""
         self._ready.extend(taken.rows)
-        self._journal.looks(taken.next_look)
+        self._journal.set_next_poll(taken.next_poll)
 
     def next_due(self) -> float | None:
         """Seconds until a row can be handed out that cannot now; None when none will be."""
         times = [
-            time for time in (self._journal.next_look, self._journal.leases.next_return()) if time is not None
+            time for time in (self._journal.next_poll, self._journal.leases.next_return()) if time is not None
         ]
         return max(0.0, min(times) - self._clock.now()) if times else None
 

@@ -23,7 +23,7 @@ from opus_async.batch.ledger.planning import Planning
 from opus_async.batch.ledger.row_queue import SqliteRowQueue
 from opus_async.batch.ledger.sessions import SessionEnd
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.transitions import Here
+from opus_async.batch.ledger.transitions import SessionWorld
 from opus_async.batch.ledger.work_queue import WorkQueue
 from opus_async.batch.ledger.writer import Writer
 from opus_async.batch.meta import BatchMeta
@@ -360,14 +360,14 @@ class SqliteLedger:
             number = sessions.begin(settings, began_at, store)
             if uncertain:  # should this session die soon, the next one waits, too
                 sessions.keep_settle_after(settle_after, store)
-            next_look = work_queue.next_look(store.connection)
-            return _Session(number, entered.here, queue, next_look, uncertain, settle_after)
+            next_poll = work_queue.next_poll(store.connection)
+            return _Session(number, entered.here, queue, next_poll, uncertain, settle_after)
 
         return (await self._writer.call(begin, self._begun)).number
 
     def _begun(self, begun: _Session) -> None:
         self._session = begun.number
-        self.journal.begin_session(begun.number, begun.here, begun.next_look)
+        self.journal.begin_session(begun.number, begun.here, begun.next_poll)
         self.queue.begin_session(begun.queue)
         for row in begun.uncertain:
             self.journal.leases.hold_back(row, begun.settle_after)
@@ -415,8 +415,8 @@ class _Session:
     """A session as it begins."""
 
     number: int
-    here: Here
+    here: SessionWorld
     queue: WorkQueue
-    next_look: float | None
+    next_poll: float | None
     uncertain: Sequence[int]
     settle_after: float

@@ -16,7 +16,7 @@ from opus_async.batch.ledger.location import Home
 from opus_async.batch.ledger.lock import DirectoryLock
 from opus_async.batch.ledger.results_file import Agreed, ResultsFile
 from opus_async.batch.ledger.sqlite_errors import to_ledger_error, translate_errors
-from opus_async.batch.ledger.transitions import REFUSED, TAKE_STEPS, Step, coalesce
+from opus_async.batch.ledger.transitions import ID_CONFLICTS, TAKE_STEPS, Step, drop_redundant
 from opus_async.batch.rows import RowState
 from opus_async.disk import sync_path
 from opus_async.errors import LedgerError
@@ -26,8 +26,8 @@ CHANGES = 3000
 """Changed rows after which the write-ahead log is copied back: some 30 MB of it at most, and 5 as a rule."""
 _KEEP_IDENTITY = "INSERT OR REPLACE INTO identity (only, value) VALUES (1, ?)"
 _NEWEST_SESSION = "SELECT coalesce(max(id), 0) FROM sessions"
-_REFUSED = f"SELECT row FROM {REFUSED}"  # noqa: S608 - a word of ours
-_FORGET_REFUSED = f"DELETE FROM {REFUSED}"  # noqa: S608 - words of ours, no values
+_CONFLICTS = f"SELECT row FROM {ID_CONFLICTS}"  # noqa: S608 - a word of ours
+_FORGET_CONFLICTS = f"DELETE FROM {ID_CONFLICTS}"  # noqa: S608 - words of ours, no values
 
 
 class Claim:
@@ -88,16 +88,16 @@ class Store:
         assert self._connection is not None  # noqa: S101 - whoever makes a store connects it
         if self._steps:
             steps, self._steps = self._steps, []
-            self._connection.execute(TAKE_STEPS, (json.dumps(coalesce(steps)),))
+            self._connection.execute(TAKE_STEPS, (json.dumps(drop_redundant(steps)),))
             if self._claims:
                 self._settle_claims(self._connection)
         return self._connection
 
     def _settle_claims(self, connection: sqlite3.Connection) -> None:
         claims, self._claims = self._claims, {}
-        refused = connection.execute(_REFUSED).fetchall()
+        refused = connection.execute(_CONFLICTS).fetchall()
         if refused:
-            connection.execute(_FORGET_REFUSED)
+            connection.execute(_FORGET_CONFLICTS)
         for (row,) in refused:
             claims[row].refused = True
 

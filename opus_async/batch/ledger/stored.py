@@ -35,7 +35,7 @@ class StoredRow:
         started_at: When it was first taken up; this and all other times in seconds since the epoch.
         ordered_at: When the order to start was about to leave.
         ended_at: When its end was known.
-        look_at: When it is to be looked at again.
+        look_at: When a parked row is to be polled again.
         waiting_since: Since when it waits for a person.
         timings: Seconds per stage, and ``total``.
         error: What went wrong.
@@ -99,7 +99,7 @@ class StoredSession:
         version: Of this package.
         settings: What it was told to do, without secrets.
         ended_because: Why it stopped.
-        exit_code: What the shell was told.
+        exit_code: The exit code of its command.
         stray_shells: Shells it made that were never started.
         uploads_saved: Files that needed no upload, because the same content was there.
     """

@@ -1,4 +1,7 @@
-"""The steps of a row: what each records, and what it changes, as SQL. Many steps are one statement.
+"""The steps of a row at work, as SQL: what each records and changes. Many steps are one statement.
+
+Rows are changed in three other places, never by a session at work: ``planning`` (the manifest),
+``decisions`` (retry, resolve) and ``reconciling`` (what a crash left).
 
 Python's ``sqlite3`` gives up the interpreter in every single statement, and has to win it back from an event
 loop that is busy and waits for nobody. Measured: ten statements a row doubled what the ledger cost, and let
@@ -17,7 +20,7 @@ from opus_async.batch.rows import RowResult
 from opus_async.platform import StartDoubt
 
 Step = tuple[Any, ...]
-"""Its name, the row's number, and what else its function below says."""
+"""``(name, row id, *values)``, as the function of that name below makes it."""
 
 
 class When(NamedTuple):
@@ -27,16 +30,16 @@ class When(NamedTuple):
     session: int | None
 
 
-class Line(NamedTuple):
-    """Where a line of ``results.jsonl`` stands."""
+class ResultLine(NamedTuple):
+    """Where a line of ``results.jsonl`` stands: offset and length in bytes, and its digest."""
 
     offset: int
     length: int
     digest: str
 
 
-class Here(NamedTuple):
-    """Where a session works: numbers of table worlds."""
+class SessionWorld(NamedTuple):
+    """Where a session makes jobs: its world, and the first with the same job ids (of table ``worlds``)."""
 
     world: int
     place: int
@@ -45,10 +48,10 @@ class Here(NamedTuple):
 class _Transition(NamedTuple):
     """The values of a step, in order, and the SQL that it runs."""
 
-    says: tuple[str, ...]
+    fields: tuple[str, ...]
     sql: str
-    is_change: bool = True
-    """Whether the row's state changes, and history is to remember that."""
+    append_history: bool = True
+    """Whether the row's new state is appended to history; a step that writes history itself says no."""
 
 
 def begun(row: int, when: When) -> Step:
@@ -63,7 +66,7 @@ _BEGUN = _Transition(
         started_at = coalesce(started_at, :at)
     WHERE id = :row;
     """,
-    is_change=False,
+    append_history=False,
 )
 
 
@@ -71,48 +74,48 @@ _CLAIM = """
     INSERT OR IGNORE INTO jobs (remote_id, place, world, row, digest)
     SELECT :remote_id, :place, :world, id, digest FROM rows WHERE id = :row;
 """
-_IS_ITS = """
+_ID_BELONGS_TO_ROW = """
     EXISTS (SELECT 1 FROM jobs
             WHERE remote_id = :remote_id AND place = :place AND row = :row AND NOT gave_way)
 """
 """Whether the id is the row's, and not one that it, or another row, has or had."""
 
 
-def job_created(row: int, remote_id: str, generation: str, here: Here) -> Step:
-    """The row has a shell; one whose id is another job's is passed over."""
-    return ("job_created", row, encode(remote_id), generation, *here)
+def job_created(row: int, remote_id: str, generation: str, world: SessionWorld) -> Step:
+    """The row has a shell; ignored if its id belongs to another row, or to an earlier job of this one."""
+    return ("job_created", row, encode(remote_id), generation, *world)
 
 
 _JOB_CREATED = _Transition(
     ("remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
-    UPDATE rows SET remote_id = :remote_id, generation = :generation WHERE id = :row AND {_IS_ITS};
+    UPDATE rows SET remote_id = :remote_id, generation = :generation WHERE id = :row AND {_ID_BELONGS_TO_ROW};
     """,  # noqa: S608 - words of ours
-    is_change=False,
+    append_history=False,
 )
 
 
-def start_intent(row: int, when: When, remote_id: str, generation: str, here: Here) -> Step:
-    """The order to start is about to leave; refused if the id is another job's, see :data:`REFUSED`."""
-    return ("start_intent", row, *when, encode(remote_id), generation, *here)
+def start_intent(row: int, when: When, remote_id: str, generation: str, world: SessionWorld) -> Step:
+    """The order to start is about to leave; ignored if its id is another job's (:data:`ID_CONFLICTS`)."""
+    return ("start_intent", row, *when, encode(remote_id), generation, *world)
 
 
-REFUSED = "refused"
-"""A temporary table of rows whose last order was refused, and nothing written of it."""
+ID_CONFLICTS = "id_conflicts"
+"""A temporary table of rows whose job id is another job's: their order was ignored, and must not leave."""
 _START_INTENT = _Transition(
     ("at", "session", "remote_id", "generation", "world", "place"),
     f"""
     {_CLAIM}
-    INSERT OR IGNORE INTO {REFUSED} (row) SELECT :row WHERE NOT {_IS_ITS};
+    INSERT OR IGNORE INTO {ID_CONFLICTS} (row) SELECT :row WHERE NOT {_ID_BELONGS_TO_ROW};
     UPDATE rows SET state = 'ordering', session = :session, remote_id = :remote_id, generation = :generation,
         orders = orders + 1, ordered_at = :at
-    WHERE id = :row AND id NOT IN (SELECT row FROM {REFUSED});
+    WHERE id = :row AND id NOT IN (SELECT row FROM {ID_CONFLICTS});
     INSERT INTO history (at, session, row, state)
     SELECT :at, :session, id, state FROM rows
-    WHERE id = :row AND id NOT IN (SELECT row FROM {REFUSED});
+    WHERE id = :row AND id NOT IN (SELECT row FROM {ID_CONFLICTS});
     """,  # noqa: S608 - words of ours, no values
-    is_change=False,
+    append_history=False,
 )
 
 
@@ -133,7 +136,7 @@ _JOB_SUPERSEDED = _Transition(
         orders_before = orders_before + orders, orders = 0, ordered_at = NULL, retried_from = NULL
     WHERE id = :row;
     """,
-    is_change=False,
+    append_history=False,
 )
 
 
@@ -148,22 +151,22 @@ _JOB_IDENTIFIED = _Transition(
     UPDATE jobs SET alias = :alias
     WHERE remote_id = (SELECT remote_id FROM rows WHERE id = :row) AND row = :row AND NOT gave_way;
     """,
-    is_change=False,
+    append_history=False,
 )
 
 
-def restart_forbidden(row: int, doubt: StartDoubt) -> Step:
+def second_start_forbidden(row: int, doubt: StartDoubt) -> Step:
     """Something was learned of the start of its job that forbids another order."""
-    return ("restart_forbidden", row, doubt.value)
+    return ("second_start_forbidden", row, doubt.value)
 
 
-_RESTART_FORBIDDEN = _Transition(
+_SECOND_START_FORBIDDEN = _Transition(
     ("doubt",),
     """
     UPDATE jobs SET start_doubt = CASE start_doubt WHEN 'differed' THEN start_doubt ELSE :doubt END
     WHERE remote_id = (SELECT remote_id FROM rows WHERE id = :row) AND row = :row AND NOT gave_way;
     """,
-    is_change=False,
+    append_history=False,
 )
 
 
@@ -179,11 +182,13 @@ _START_ACCEPTED = _Transition(
 
 
 def status_seen(row: int, status: str) -> Step:
-    """The platform shows another status."""
+    """The platform shows another status, which is stored."""
     return ("status_seen", row, encode(status))
 
 
-_STATUS_SEEN = _Transition(("status",), "UPDATE rows SET status = :status WHERE id = :row;", is_change=False)
+_STATUS_SEEN = _Transition(
+    ("status",), "UPDATE rows SET status = :status WHERE id = :row;", append_history=False
+)
 
 
 def parked(
@@ -217,7 +222,7 @@ _UNPARKED = _Transition(
 )
 
 
-def finished(row: int, when: When, ending: RowResult, line: Line | None) -> Step:
+def finished(row: int, when: When, ending: RowResult, line: ResultLine | None) -> Step:
     """The row has ended."""
     return (
         "finished",
@@ -267,12 +272,12 @@ _TRANSITIONS = {
     "job_created": _JOB_CREATED,
     "start_intent": _START_INTENT,
     "job_superseded": _JOB_SUPERSEDED,
-    "restart_forbidden": _RESTART_FORBIDDEN,
+    "second_start_forbidden": _SECOND_START_FORBIDDEN,
     "job_identified": _JOB_IDENTIFIED,
     "start_accepted": _START_ACCEPTED,
     "status_seen": _STATUS_SEEN,
     "parked": _PARKED,
-    "parked_again": _PARKED._replace(is_change=False),
+    "parked_again": _PARKED._replace(append_history=False),
     "unparked": _UNPARKED,
     "finished": _FINISHED,
 }
@@ -283,7 +288,7 @@ _REMEMBER = """
 _NAMED = re.compile(r":(\w+)")
 
 
-def coalesce(steps: Sequence[Step]) -> list[Step]:
+def drop_redundant(steps: Sequence[Step]) -> list[Step]:
     """Drop ``job_created`` steps that a ``start_intent`` of the same row in this group supersedes."""
     ordered = {step[1] for step in steps if step[0] == "start_intent"}
     return [step for step in steps if step[0] != "job_created" or step[1] not in ordered]
@@ -295,17 +300,19 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), value FROM json
 """
 
 
-def definitions() -> list[str]:
+def temp_schema() -> list[str]:
     """The view that takes steps, and a trigger for each. They belong to a connection, not to the file."""
     view = "CREATE TEMP VIEW step AS SELECT NULL AS name, NULL AS row, NULL AS step"
-    refused = f"CREATE TEMP TABLE {REFUSED} (row INTEGER PRIMARY KEY)"
-    return [refused, view, *(_trigger(name, transition) for name, transition in _TRANSITIONS.items())]
+    conflicts = f"CREATE TEMP TABLE {ID_CONFLICTS} (row INTEGER PRIMARY KEY)"
+    return [conflicts, view, *(_trigger(name, transition) for name, transition in _TRANSITIONS.items())]
 
 
 def _trigger(name: str, transition: _Transition) -> str:
-    places = {said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(transition.says, 2)}
+    places = {
+        said: f"json_extract(NEW.step, '$[{place}]')" for place, said in enumerate(transition.fields, 2)
+    }
     places["row"] = "NEW.row"
-    body = transition.sql + (_REMEMBER if transition.is_change else "")
+    body = transition.sql + (_REMEMBER if transition.append_history else "")
     body = _NAMED.sub(lambda found: places[found[1]], body)
     return (
         f"CREATE TEMP TRIGGER step_{name} INSTEAD OF INSERT ON step WHEN NEW.name = '{name}' BEGIN {body} END"

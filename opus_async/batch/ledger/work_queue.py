@@ -1,7 +1,7 @@
 """Chooses the rows that are worked on next. A take costs by what it returns, not by what there is.
 
 What is handed out is only remembered here, in the writer thread: by cursors that never go back. A row that is
-due for a look loses its time as it is handed out, so that it is not due again before it is parked again.
+due for a poll loses its time as it is handed out, so that it is not due again before it is parked again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from opus_async.batch.rows import Row, RowLease, RowState
 from opus_async.platform import StartDoubt
 
 LONGEST_REST = 3600.0
-"""Seconds. A look that is due later than that when a session begins was set by a clock that has jumped, or is
-taken for it: to look once too often costs one request."""
+"""Seconds. A poll that is due later than that when a session begins was set by a clock that has jumped, or is
+taken for it: to poll once too often costs one request."""
 
 _ROWS = """
 SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
@@ -51,8 +51,8 @@ SELECT id FROM rows WHERE state = 'planned' AND (position, id) > (?, ?) ORDER BY
 _PLANNED = _ROWS + f"WHERE rows.id IN ({_NEXT_PLANNED})"
 _BY_KEY = _ROWS + "WHERE key = ?"
 _HANDED_OUT = "UPDATE rows SET look_at = NULL WHERE id IN (SELECT value FROM json_each(?))"
-_NEXT_LOOK = "SELECT look_at FROM rows WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1"
-_LOOK_NOW = "UPDATE rows SET look_at = ? WHERE state = 'waiting' AND (look_at IS NULL OR look_at > ?)"
+_NEXT_POLL = "SELECT look_at FROM rows WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1"
+_POLL_NOW = "UPDATE rows SET look_at = ? WHERE state = 'waiting' AND (look_at IS NULL OR look_at > ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Taken:
 
     Attributes:
         rows: The rows.
-        next_look: When the next parked row is due.
+        next_poll: When the next parked row is due.
     """
 
     rows: Sequence[Row]
-    next_look: float | None
+    next_poll: float | None
 
 
 class WorkQueue:
@@ -97,7 +97,7 @@ class WorkQueue:
         self._may_run = array("q", (row for (row,) in store.connection.execute(_MAY_RUN)))
         self._may_run.reverse()  # taken from the end
         self._position, self._id = -1, -1
-        store.connection.execute(_LOOK_NOW, (now, now + LONGEST_REST))
+        store.connection.execute(_POLL_NOW, (now, now + LONGEST_REST))
 
     def hold_back_uncertain(self, store: Store) -> Sequence[int]:
         """Leave out rows whose order may have left, until they are returned; their numbers."""
@@ -123,7 +123,7 @@ class WorkQueue:
         rows += self._left_by_others(connection, count - len(rows), to)
         rows += self._due(connection, count - len(rows), to)
         rows += self._planned(connection, count - len(rows), to)
-        return Taken(rows, next_look(connection))
+        return Taken(rows, next_poll(connection))
 
     def _left_by_others(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
         rows: list[Row] = []
@@ -148,9 +148,9 @@ class WorkQueue:
         return rows
 
 
-def next_look(connection: sqlite3.Connection) -> float | None:
+def next_poll(connection: sqlite3.Connection) -> float | None:
     """When the next parked row is due to be polled; None when none is parked."""
-    found = connection.execute(_NEXT_LOOK).fetchone()
+    found = connection.execute(_NEXT_POLL).fetchone()
     return None if found is None else found[0]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opus_async.batch.ledger.store import Store
-from opus_async.batch.ledger.transitions import Here, When
+from opus_async.batch.ledger.transitions import SessionWorld, When
 from opus_async.batch.rows import RowState
 from opus_async.batch.world import Job, Strangers, is_same, place_of
 
@@ -55,7 +55,7 @@ class Entered:
         same: Numbers of the worlds whose shells may be ordered in it.
     """
 
-    here: Here
+    here: SessionWorld
     same: frozenset[int]
 
 
@@ -66,17 +66,17 @@ def enter(world: Mapping[str, Any], store: Store) -> Entered:
     return Entered(here, same)
 
 
-def known_as(world: Mapping[str, Any], store: Store) -> Here:
+def known_as(world: Mapping[str, Any], store: Store) -> SessionWorld:
     """The number of a world, which is given one where it is new."""
     known = _known(store)
     facts = dict(world)
     for number, place, other in known:
         if other == facts:
-            return Here(number, place)
+            return SessionWorld(number, place)
     number = len(known) + 1
     place = _place(world, known) or number
     store.connection.execute(_NEW, (number, place, json.dumps(facts)))
-    return Here(number, place)
+    return SessionWorld(number, place)
 
 
 def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: Store) -> Sequence[Strangers]:
@@ -94,7 +94,7 @@ def strangers(world: Mapping[str, Any], retried: Collection[RowState], store: St
 
 
 def leave_strangers(world: Mapping[str, Any], when: When, store: Store) -> None:
-    """Let new jobs replace those that were to be asked first and cannot be asked there."""
+    """Replace jobs that were to be asked first, and cannot be asked in this world, by new ones."""
     place = _place(world, _known(store))
     store.connection.execute(_LEAVE_HISTORY, (*when, place))
     rows = [row for (row,) in store.connection.execute(_RETRIED_ELSEWHERE, (place,))]

@@ -9,11 +9,11 @@ from opus_async.batch.options import BatchSpec
 from opus_async.platform import Platform
 
 
-def fingerprint(order: BatchSpec, platform: Platform[Any, Any]) -> dict[str, Any]:
+def fingerprint(spec: BatchSpec, platform: Platform[Any, Any]) -> dict[str, Any]:
     """Workflow, version, mapping and templates; not keys, limits or paths. The platform is open."""
     live = platform.workflow
     return {
-        **order.as_facts(),
+        **spec.as_facts(),
         **platform.identity,
         "live_version": live.version,
         "live_version_id": live.version_id,

@@ -103,7 +103,11 @@ def found(
 def opened(source: ManifestSource) -> Manifest:
     """Open a manifest."""
     return open_manifest(
-        source.manifest, sheet=source.sheet, delimiter=source.delimiter, encoding=source.encoding
+        source.manifest,
+        sheet=source.sheet,
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+        pad_short_rows=source.pad_short_rows,
     )
 
 

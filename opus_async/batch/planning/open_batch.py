@@ -36,7 +36,7 @@ from opus_async.manifests.validation.validate import validate
 async def start(
     client: Client,
     directory: Path,
-    order: BatchSpec,
+    spec: BatchSpec,
     source: ManifestSource,
     *,
     settings: RunSettings,
@@ -49,7 +49,7 @@ async def start(
     Args:
         client: Of the platform.
         directory: Made if need be; it must not hold a batch.
-        order: What is asked for.
+        spec: What is asked for.
         source: Where the rows come from.
         settings: How the work is done.
         rules: What is tolerated of the manifest.
@@ -66,17 +66,17 @@ async def start(
     made = not await asyncio.to_thread(directory.exists)
     ledger = await SqliteLedger.create(directory, {})
     try:
-        lifecycle = await open_workflow(client, order, ledger.journal.cache)
-        order = replace(order, workflow_id=lifecycle.platform.workflow_id)  # of the link of a page, say
-        binding = bind(order, lifecycle, manifest.kind, rules)
+        lifecycle = await open_workflow(client, spec, ledger.journal.cache)
+        spec = replace(spec, workflow_id=lifecycle.platform.workflow_id)  # of the link of a page, say
+        binding = bind(spec, lifecycle, manifest.kind, rules)
         problems = await checked(manifest, binding, lifecycle.platform, rules, watching)
-        asked = fingerprint(order, lifecycle.platform)
+        asked = fingerprint(spec, lifecycle.platform)
         world = world_of(asked)
         columns = await planned_in(
             manifest, binding, ledger, watching, world=world, problems=problems, rules=rules
         )
         await ledger.confirm_plan(
-            **session_facts(client, order, binding, settings=settings, rules=rules, fingerprint=asked),
+            **session_facts(client, spec, binding, settings=settings, rules=rules, fingerprint=asked),
             binding=columns,
             constants_in_digests=binding.constants_in_digest,
             stages=stage_names(lifecycle),
@@ -114,7 +114,7 @@ def _tidy(directory: Path, *, made: bool) -> None:
 
 async def validate_manifest(
     client: Client,
-    order: BatchSpec,
+    spec: BatchSpec,
     source: ManifestSource,
     *,
     rules: ManifestPolicy,
@@ -124,10 +124,10 @@ async def validate_manifest(
 ) -> Validation:
     """Check every row of a manifest and stop there; see :mod:`opus_async.manifests.validation.validate`."""
     manifest = await asyncio.to_thread(opened, source)
-    lifecycle = await open_workflow(client, order, None)
+    lifecycle = await open_workflow(client, spec, None)
     return await validate(
         manifest,
-        bind(order, lifecycle, manifest.kind, rules),
+        bind(spec, lifecycle, manifest.kind, rules),
         lifecycle.platform,
         checks=row_checks(lifecycle.platform, rules),
         on_problem=on_problem,

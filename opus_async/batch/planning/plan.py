@@ -17,6 +17,7 @@ from opus_async.errors import InvalidInputs, ManifestError
 from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_keys import given_key, row_key
+from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
 
 ItemT = TypeVar("ItemT")
@@ -57,7 +58,7 @@ async def plan(
         What became of the rows, and the columns that any of them has, in the order of their appearance.
 
     Raises:
-        ManifestError: A row cannot be read, or the manifest changed while it was.
+        ManifestError: The manifest cannot be read, or changed while it was.
     """
     stamp = manifest.stamp()
     await store.begin_plan()
@@ -68,7 +69,15 @@ async def plan(
     for chunk in _chunks(manifest.records(), CHUNK):
         rows = await asyncio.gather(
             *(
-                _row(record, binding, manifest.base, digests, store, problem=problems.get(record.index))
+                _row(
+                    record,
+                    binding,
+                    manifest.base,
+                    digests,
+                    store,
+                    columns=manifest.columns or (),
+                    problem=problems.get(record.index),
+                )
                 for record in chunk
             )
         )
@@ -91,10 +100,18 @@ async def _row(
     digests: FileDigests,
     store: BatchStore,
     *,
+    columns: Sequence[str],
     problem: str | None,
 ) -> NewRow:
     files: dict[Path, str] = {}
-    cells: Mapping[str, Any] = binding.as_stored(record.cells)
+    cells: Mapping[str, Any]
+    if refused := refused_cells(record, binding):
+        problem = problem or "; ".join(found.problem for found in refused)
+        cells = cells_to_store(record, refused, binding, columns)
+    else:
+        cells = binding.as_stored(record.cells)
+        if binding.fills_no_input(record.cells):
+            problem = problem or NO_INPUT
     try:
         given_key(binding, record.cells)
         if problem is None:

@@ -41,7 +41,7 @@ class ResumeChanges:
 
     Attributes:
         manifest: Where it is now; None for where it was.
-        order: Fields of :class:`opus_async.batch.options.BatchSpec`: they change results, so only with
+        spec: Fields of :class:`opus_async.batch.options.BatchSpec`: they change results, so only with
             ``force``.
         settings: Fields of :class:`opus_async.batch.options.RunSettings`.
         force: Whether what changes results may differ from what the batch was planned with.
@@ -50,7 +50,7 @@ class ResumeChanges:
     """
 
     manifest: str | PathLike[str] | None = None
-    order: Mapping[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
     accept_second_bill: bool = False
@@ -129,16 +129,16 @@ class _Resume:
     async def setup(self) -> SessionSetup | None:
         """Plan what is to be planned, and set up the session; None when nothing is left to do."""
         changes, meta = self.changes, self.ledger.meta
-        order = replace(meta.order, **changes.order)
+        spec = replace(meta.order, **changes.spec)
         settings = meta.settings.changed(changes.settings)
-        rows = self._found(meta, order)
+        rows = self._found(meta, spec)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
             return None
         if not self.ledger.at_home:
             _refuse_copy(self.directory)
-        lifecycle = await open_workflow(self.client, order, self.ledger.journal.cache)
-        order = replace(order, workflow_id=lifecycle.platform.workflow_id)
-        asked = fingerprint(order, lifecycle.platform)
+        lifecycle = await open_workflow(self.client, spec, self.ledger.journal.cache)
+        spec = replace(spec, workflow_id=lifecycle.platform.workflow_id)
+        asked = fingerprint(spec, lifecycle.platform)
         world = world_of(asked)
         await self._refuse_unreachable(world)
         self._refuse_other_results(meta.fingerprint.as_facts(), asked)
@@ -148,15 +148,15 @@ class _Resume:
             allow_outside=changes.allow_outside or meta.rules.allow_outside,
         )
         binding = bind(
-            order,
+            spec,
             lifecycle,
             rows.kind,
             rules,
             # Files among the constants have full paths there: this process may have begun in another folder.
-            constants=changes.order.get("constants") or meta.constants,
+            constants=changes.spec.get("constants") or meta.constants,
             constants_in_digest=meta.constants_in_digests,
         )
-        facts = session_facts(self.client, order, binding, settings=settings, rules=rules, fingerprint=asked)
+        facts = session_facts(self.client, spec, binding, settings=settings, rules=rules, fingerprint=asked)
         await self._plan(rows, binding, rules, world, facts)
         return session_setup(
             self.directory,
@@ -171,9 +171,9 @@ class _Resume:
             engine=self.engine,
         )
 
-    def _found(self, meta: BatchMeta, order: BatchSpec) -> Found:
+    def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
-        anew = bool(self.retry) or order.constants != meta.order.constants
+        anew = bool(self.retry) or spec.constants != meta.order.constants
         return found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
 
     async def _plan(
@@ -216,7 +216,7 @@ class _Resume:
             await asyncio.to_thread(failures.write, self.directory)
 
     async def _mind_second_bills(self, world: Mapping[str, Any]) -> None:
-        """Let rows run that may have been billed if this command accepts it, whatever an earlier one said."""
+        """Apply this command's ``accept_second_bill``; that of an earlier command counts no more."""
         if self.changes.accept_second_bill:
             await self.ledger.leave_strangers(world)
         else:

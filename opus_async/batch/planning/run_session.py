@@ -15,7 +15,7 @@ from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
-from opus_async.batch.running.session import Engine, SessionSetup, ended_because, exit_code, work
+from opus_async.batch.running.session import Engine, SessionSetup, ended_because, session_exit_code, work
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
@@ -23,7 +23,7 @@ from opus_async.metrics.bottleneck import Bounds
 
 def session_facts(
     client: Client,
-    order: BatchSpec,
+    spec: BatchSpec,
     binding: Binding,
     *,
     settings: RunSettings,
@@ -32,7 +32,7 @@ def session_facts(
 ) -> dict[str, Any]:
     """What is asked for this time, for the ledger; and how the client is set up, for whoever goes on."""
     return {
-        "order": order.as_facts(),
+        "order": spec.as_facts(),
         "fingerprint": fingerprint,
         "constants": dict(binding.constants),
         "settings": settings.as_facts(),
@@ -87,7 +87,7 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
     return BatchResult(
         directory=setup.directory,
         counts=counts,
-        exit_code=exit_code(control.reason, counts),
+        exit_code=session_exit_code(control.reason, counts),
         ended_because=ended_because(control.reason),
         summary=await asyncio.to_thread(summarise, setup.directory),
         error=control.reason.error if control.reason else None,
@@ -102,7 +102,7 @@ async def result_without_session(directory: Path) -> BatchResult:
     return BatchResult(
         directory=directory,
         counts=counts,
-        exit_code=exit_code(None, counts),
+        exit_code=session_exit_code(None, counts),
         ended_because=ended_because(None),
         summary=summary,
     )

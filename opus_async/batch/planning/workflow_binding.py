@@ -14,22 +14,22 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.platform import Cache
 
 
-async def open_workflow(client: Client, order: BatchSpec, memory: Cache | None) -> Lifecycle[Any, Any]:
+async def open_workflow(client: Client, spec: BatchSpec, memory: Cache | None) -> Lifecycle[Any, Any]:
     """How a job of this workflow runs, with its platform open.
 
     Args:
         client: Of the platform.
-        order: Names the workflow and its version.
+        spec: Names the workflow and its version.
         memory: Where the platform keeps what it prepared; None for nowhere.
 
     Raises:
         OpusError: The workflow cannot be read.
     """
     lifecycle = client.lifecycle(
-        order.workflow_id,
+        spec.workflow_id,
         memory=memory,
-        version_number=order.version_number,
-        version_id=order.version_id,
+        version_number=spec.version_number,
+        version_id=spec.version_id,
     )
     try:
         await lifecycle.platform.open()
@@ -39,7 +39,7 @@ async def open_workflow(client: Client, order: BatchSpec, memory: Cache | None) 
 
 
 def bind(
-    order: BatchSpec,
+    spec: BatchSpec,
     lifecycle: Lifecycle[Any, Any],
     kind: str,
     rules: ManifestPolicy,
@@ -50,25 +50,25 @@ def bind(
     """From the cells of a manifest to the inputs of the workflow.
 
     Args:
-        order: Mapping, constants and templates.
+        spec: Mapping, constants and templates.
         lifecycle: Its platform is open.
         kind: Of the manifest.
         rules: Whether cells may name files outside of the manifest's folder.
-        constants: In place of those of the order: files in them have full paths.
+        constants: In place of those of the spec: files in them have full paths.
         constants_in_digest: As in :class:`opus_async.manifests.binding.binding.Binding`.
 
     Raises:
-        ManifestError: The order does not fit the workflow.
+        ManifestError: The spec does not fit the workflow.
     """
     return Binding(
         lifecycle.platform.workflow,
-        columns=order.columns,
-        constants=order.constants if constants is None else constants,
-        title=order.title,
-        description=order.description,
-        key=order.key,
-        version_number=order.version_number,
-        version_id=order.version_id,
+        columns=spec.columns,
+        constants=spec.constants if constants is None else constants,
+        title=spec.title,
+        description=spec.description,
+        key=spec.key,
+        version_number=spec.version_number,
+        version_id=spec.version_id,
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
         constants_in_digest=constants_in_digest,

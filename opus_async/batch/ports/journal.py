@@ -51,7 +51,7 @@ class RowJournal(Protocol):
     async def job_superseded(self, lease: RowLease) -> Receipt:
         """The job gave way to a new one, to be made. Losing this costs that it is asked once more."""
 
-    async def restart_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
+    async def second_start_forbidden(self, lease: RowLease, doubt: StartDoubt) -> Receipt:
         """Something was learned of the start of its job that forbids another order."""
 
     async def start_accepted(self, lease: RowLease) -> Receipt:
@@ -61,7 +61,7 @@ class RowJournal(Protocol):
         """The platform shows another status than before."""
 
     async def parked(
-        self, lease: RowLease, *, status: str, look_in: float, timings: Mapping[str, float]
+        self, lease: RowLease, *, status: str, poll_in: float, timings: Mapping[str, float]
     ) -> Receipt:
         """The row waits for a person, to be polled again after so many seconds. Its lease ends."""
 

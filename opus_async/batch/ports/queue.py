@@ -18,7 +18,7 @@ class LeaseTerms:
         owner: Names the worker.
         seconds: After which its lease ends if it is not renewed; None: it lasts as long as the session.
         settle_after: Seconds for which an order to start may still be on its way when a lease has ended,
-            because the worker was told that it may leave. For so long nobody looks whether it was obeyed.
+            because the worker was told that it may leave. For so long nobody looks whether it took effect.
     """
 
     owner: str
@@ -75,9 +75,9 @@ class RowQueue(Protocol):
         """Lease rows to a worker; empty when none can be handed out just now.
 
         First those that come back from leases that have ended, then those that may run already (ordering,
-        running, unknown ones whose job is known), then rows parked whose next look is due, then planned ones
+        running, unknown ones whose job is known), then rows parked whose next poll is due, then planned ones
         in manifest order. But for the first, a row is handed out once in a session, a parked one once for
-        each look.
+        each poll.
 
         Raises:
             LeaseEnded: The worker's lease has.

@@ -68,7 +68,7 @@ class LocalShardRunner:
         self._slots = asyncio.Semaphore(max_in_flight)
         self._admission = asyncio.Lock()
         self._running: dict[RowTask, asyncio.Task[None]] = {}
-        self._doubts: SharedErrors[RowTask] = SharedErrors()
+        self._suspects: SharedErrors[RowTask] = SharedErrors()
         self._reports: ObservationReports[RowTask] = ObservationReports(
             on_refusal=self._abandon, on_error=self._fail_all
         )
@@ -77,7 +77,7 @@ class LocalShardRunner:
             journal,
             requests,
             control,
-            doubts=self._doubts,
+            suspects=self._suspects,
             fail_all=self._fail_all,
             outputs=outputs,
             accept_second_bill=accept_second_bill,
@@ -136,13 +136,13 @@ class LocalShardRunner:
         """End the rows in doubt whose trouble was their own, and release the others as they stand."""
         try:
             if self._control.mode is ShutdownMode.RUN:
-                common = self._doubts.conclude(has_run=has_run)
+                common = self._suspects.conclude(has_run=has_run)
                 if common is not None:
                     self._fail_all(common)
             await self._end_cleared()
         except LedgerError as error:
             self._fail_all(error)
-        return self._report([task.row for task in self._doubts.left()])
+        return self._report([task.row for task in self._suspects.left()])
 
     async def close(self) -> ShardReport:
         """Stop reporting; returns what no report has told yet."""
@@ -194,7 +194,7 @@ class LocalShardRunner:
             self._journal,
             self._reports,
             self._rows.check_files,
-            self._doubts,
+            self._suspects,
             handed_out=handed_out,
             stages=self._platform.stages,
             generation=self._platform.identity["generation"],
@@ -235,5 +235,5 @@ class LocalShardRunner:
 
     async def _end_cleared(self) -> None:
         """End the rows whose trouble turned out to be their own."""
-        for task, error in self._doubts.own():
+        for task, error in self._suspects.own():
             await self._end(task, self._rows.failed(task, error))

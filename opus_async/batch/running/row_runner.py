@@ -32,13 +32,14 @@ from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
 
-LOOK_SOONEST, LOOK_LATEST = 2.0, 300.0
-LOOK_SHARE = 0.1
-"""Of the time that a row has waited for a person; within these bounds in seconds."""
+PARKED_POLL_MIN, PARKED_POLL_MAX = 2.0, 300.0
+PARKED_POLL_SHARE = 0.1
+"""When a row that waits for a person is polled again: after this share of the time that it has waited, within
+these bounds in seconds."""
 _REMEMBERED = 200
 """Run times of recent jobs that are kept, to tell which ones are near their end."""
-_ASK = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
-_OTHERS_TELL = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
+_ASK_PLATFORM = frozenset({Scope.ASK, Scope.ASK_AND_OTHERS_TELL})
+_WAIT_FOR_OTHER_ROWS = frozenset({Scope.OTHERS_TELL, Scope.ASK_AND_OTHERS_TELL})
 
 
 class RowRunner:
@@ -49,7 +50,7 @@ class RowRunner:
         journal: Told where a row parks, and what files were when they were planned.
         requests: From a row to what is asked for.
         control: Cuts waits short once the session is to end.
-        doubts: Rows that are put aside until others tell whether every row would meet the same.
+        suspects: Rows put aside with an error that may be every row's, until others tell.
         fail_all: Called with what every row would meet.
         outputs: Fetches result files; None to leave them where they are.
         accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
@@ -63,7 +64,7 @@ class RowRunner:
         requests: RequestFactory,
         control: ShutdownControl,
         *,
-        doubts: SharedErrors[RowTask],
+        suspects: SharedErrors[RowTask],
         fail_all: Callable[[OpusError], None],
         outputs: Outputs | None,
         accept_second_bill: bool,
@@ -73,12 +74,12 @@ class RowRunner:
         self._journal = journal
         self._requests = requests
         self._control = control
-        self._doubts = doubts
+        self._suspects = suspects
         self._fail_all = fail_all
         self._outputs = outputs
         self._accept_second_bill = accept_second_bill
         self._file_changes = FileChangeCheck(journal)
-        self._inquiry = Inquiry(self._platform.reopen)
+        self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
 
     async def run(self, task: RowTask) -> RowResult | None:
@@ -92,9 +93,9 @@ class RowRunner:
             except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
                 shortage = out_of(error)
                 if shortage is None:
-                    return await self._judged(task, error)
+                    return await self._result_of_error(task, error)
                 failure = error
-            if not await self._rested(task, shortage, failure, waits):
+            if not await self._wait_out_shortage(task, shortage, failure, waits):
                 return None
 
     def failed(self, task: RowTask, error: OpusError) -> RowResult:
@@ -128,8 +129,8 @@ class RowRunner:
             raise outcome.error
         files = await self._fetch(row, outcome)
         if files:
-            self._doubts.passed(DOWNLOAD)
-        if outcome.error is not None and (fatal := await self._met_by_all(outcome.error)):
+            self._suspects.passed(DOWNLOAD)
+        if outcome.error is not None and (fatal := await self._error_for_every_row(outcome.error)):
             self._fail_all(fatal)  # what it left is fetched when it is resumed
             return None
         if task.ordered_at is not None:
@@ -140,12 +141,12 @@ class RowRunner:
 
     async def _job(self, task: RowTask) -> JobOutcome:
         row = task.row
-        past = _recovered(row, accept_second_bill=self._accept_second_bill)
+        recovered = _recovered(row, accept_second_bill=self._accept_second_bill)
         request = self._requests.request(row)
         if row.is_new:
             await self.check_files(row)
         return await self._lifecycle.run(
-            request, index=row.index, past=past, journal=task, on_paused=WhenPaused.RETURN
+            request, index=row.index, recovered=recovered, journal=task, on_paused=WhenPaused.RETURN
         )
 
     async def _park(self, task: RowTask, paused: JobOutcome) -> None:
@@ -153,7 +154,7 @@ class RowRunner:
         await self._journal.parked(
             task.lease,
             status=str(paused.status),
-            look_in=min(max(LOOK_SHARE * (task.waited() or 0.0), LOOK_SOONEST), LOOK_LATEST),
+            poll_in=min(max(PARKED_POLL_SHARE * (task.waited() or 0.0), PARKED_POLL_MIN), PARKED_POLL_MAX),
             timings=add_timings(task.row.timings, paused.timings),
         )
         task.settled = True
@@ -168,7 +169,7 @@ class RowRunner:
 
     # Errors
 
-    async def _rested(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
+    async def _wait_out_shortage(self, task: RowTask, shortage: str, error: Exception, waits: Waits) -> bool:
         """Wait until this machine may have room again; whether the row is to go on from where it stands."""
         wait = waits.next_wait()
         log.info("row %d: no %s left (%s); again in %s s", task.row.index, shortage, error, wait)
@@ -180,7 +181,7 @@ class RowRunner:
         await self._control.wait_or_shutdown(asyncio.sleep(wait))
         return self._control.mode < ShutdownMode.DRAIN
 
-    async def _judged(self, task: RowTask, error: Exception) -> RowResult | None:
+    async def _result_of_error(self, task: RowTask, error: Exception) -> RowResult | None:
         """How a row ends that met this; None when every row would meet it, or others have to tell."""
         if not isinstance(error, OpusError):
             log.error("row %d: unexpected", task.row.index, exc_info=error)
@@ -188,25 +189,25 @@ class RowRunner:
                 gapped(f"Unexpected {type(error).__name__}: {{}}. This is a fault of opus_async", error)
             )
             return self.failed(task, surprise)
-        if fatal := await self._met_by_all(error):
+        if fatal := await self._error_for_every_row(error):
             log.warning("row %d: %s", task.row.index, fatal)
             self._fail_all(fatal)
             return None
-        if scope_of(error, self._platform.stages) in _OTHERS_TELL:
+        if scope_of(error, self._platform.stages) in _WAIT_FOR_OTHER_ROWS:
             log.warning("row %d: %s; whether others meet it will show", task.row.index, error)
             task.settled = True
-            if self._doubts.add(task, error):
+            if self._suspects.add(task, error):
                 self._fail_all(error)
             return None
         return self.failed(task, error)
 
-    async def _met_by_all(self, error: OpusError) -> OpusError | None:
-        """What of it would meet every row, as far as can be known now; None if nothing would."""
+    async def _error_for_every_row(self, error: OpusError) -> OpusError | None:
+        """The error or its cause, if every row would meet it as far as can be known now; else None."""
         for found in (error, error.__cause__):  # why nobody could be asked about an uncertain order, say
             if not isinstance(found, OpusError):
                 continue
             scope = scope_of(found, self._platform.stages)
-            if scope is Scope.EVERY_ROW or (scope in _ASK and await self._inquiry.refusal()):
+            if scope is Scope.EVERY_ROW or (scope in _ASK_PLATFORM and await self._platform_check.refusal()):
                 return found
         return None
 
@@ -222,7 +223,7 @@ def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
     retry = None
     if row.asks_first:
         retry = RetryRequest(
-            unbilled=row.retried_from in UNBILLED,
+            known_unbilled=row.retried_from in UNBILLED,
             other_inputs=row.other_inputs,
             accept_second_bill=accept_second_bill,
         )
@@ -233,7 +234,7 @@ def _recovered(row: Row, *, accept_second_bill: bool) -> RecoveredJob:
         alias=row.alias,
         starts_sent=max(row.orders, 1) if ordered else 0,
         start_accepted=ordered and known_to_run,
-        made_elsewhere=row.elsewhere,
+        made_for_other_version=row.elsewhere,
         retry=retry,
         doubt=row.start_doubt,
     )

@@ -34,7 +34,7 @@ class RowTask:
         journal: Told of every step.
         reports: Takes what the journal need not have at once.
         check_files: Raises InvalidInputs where the files of a row are not what was planned.
-        doubts: Rows that others' progress may clear of suspicion.
+        suspects: Rows that others' progress may clear of suspicion.
         handed_out: When the row was handed out, by the clock of the loop.
         stages: The platform's names.
         generation: Of the platform's API, by which a new job's id is known.
@@ -50,13 +50,13 @@ class RowTask:
 
     __slots__ = (
         "_check_files",
-        "_doubts",
         "_generation",
         "_handed_out",
         "_here",
         "_journal",
         "_reports",
         "_stages",
+        "_suspects",
         "_unchecked",
         "may_run",
         "ordered_at",
@@ -72,7 +72,7 @@ class RowTask:
         journal: RowJournal,
         reports: ObservationReports[RowTask],
         check_files: Callable[[Row], Awaitable[None]],
-        doubts: SharedErrors[RowTask],
+        suspects: SharedErrors[RowTask],
         *,
         handed_out: float,
         stages: Stages,
@@ -87,7 +87,7 @@ class RowTask:
         self._journal = journal
         self._reports = reports
         self._check_files = check_files
-        self._doubts = doubts
+        self._suspects = suspects
         self._handed_out = handed_out
         self._stages = stages
         self._here = generation
@@ -110,7 +110,7 @@ class RowTask:
         """A job exists that is not started."""
         require_lease(await self._journal.job_created(self.lease, remote_id, self._generation))
         self.row = replace(self.row, remote_id=remote_id, generation=self._generation)
-        self._doubts.passed(self._stages.prepare, self._stages.create)
+        self._suspects.passed(self._stages.prepare, self._stages.create)
 
     def job_identified(self, remote_id: str, alias: str) -> None:  # noqa: ARG002 - the journal's signature
         """The platform gave the job a second id."""
@@ -133,7 +133,7 @@ class RowTask:
             raise IdTaken(remote_id)
         require_lease(receipt)
         self.row = replace(self.row, state=RowState.ORDERING, orders=self.row.orders + 1)
-        self._doubts.passed(self._stages.prepare)
+        self._suspects.passed(self._stages.prepare)
 
     async def begin_anew(self) -> None:
         """Its job gave way, and the row is worked on from its request on."""
@@ -148,13 +148,13 @@ class RowTask:
         self._generation, self.status = self._here, None
         self.phase, self.may_run = Phase.UNORDERED, False
 
-    async def restart_forbidden(
+    async def second_start_forbidden(
         self,
         remote_id: str,  # noqa: ARG002 - the journal's signature
         doubt: StartDoubt,
     ) -> None:
         """Something was learned of the start that forbids another order."""
-        require_lease(await self._journal.restart_forbidden(self.lease, doubt))
+        require_lease(await self._journal.second_start_forbidden(self.lease, doubt))
         self.row = replace(self.row, start_doubt=doubt)
 
     async def start_accepted(self, remote_id: str) -> None:  # noqa: ARG002 - the journal's signature
@@ -163,7 +163,7 @@ class RowTask:
         self.ordered_at = asyncio.get_running_loop().time()
         require_lease(await self._journal.start_accepted(self.lease))
         self.row = replace(self.row, state=RowState.RUNNING)
-        self._doubts.passed(self._stages.start)
+        self._suspects.passed(self._stages.start)
 
     def status_seen(self, status: JobStatus) -> None:
         """The platform shows another status than before."""

@@ -13,7 +13,7 @@ from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.tasks import start
 
-LOOK_AGAIN = 1.0
+RECHECK_QUEUE = 1.0
 """Seconds after which the queue is asked again while rows are at work: one of them may have been parked."""
 
 
@@ -106,7 +106,7 @@ class Runner:
             elif not self._running and due is None:
                 return
             else:
-                await self._one_ended(min(due or LOOK_AGAIN, LOOK_AGAIN))
+                await self._one_ended(min(due or RECHECK_QUEUE, RECHECK_QUEUE))
 
     async def _one_ended(self, seconds: float | None) -> None:
         """Wait until a shard has ended, the pace has risen, or so many seconds have passed."""

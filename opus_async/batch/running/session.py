@@ -225,7 +225,7 @@ async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
         with suppress(LedgerError):
             await setup.store.end_session(
                 ended_because=ended_because(setup.control.reason),
-                exit_code=exit_code(setup.control.reason, counts),
+                exit_code=session_exit_code(setup.control.reason, counts),
                 stray_shells=report.orphaned_jobs,
                 uploads_saved=report.uploads_saved,
             )
@@ -240,8 +240,8 @@ def ended_because(reason: Reason | None) -> str:
     return "finished" if reason is None else reason_text(reason)
 
 
-def exit_code(reason: Reason | None, counts: Counts) -> Exit:
-    """The exit code of a session that ended so."""
+def session_exit_code(reason: Reason | None, counts: Counts) -> Exit:
+    """The exit code of a session that ended for this reason, with rows in these states."""
     codes = [] if reason is None else [reason.exit]
     if counts.unknown:
         codes.append(Exit.UNKNOWN)

@@ -13,6 +13,7 @@ from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
 
 READING = ("sheet", "delimiter", "encoding")
+_FLAGS = ("pad_short_rows", "allow_outside")
 _ORDER = ("key", "title", "description", "version_number", "version_id")
 
 
@@ -51,6 +52,7 @@ class ManifestOptions(SpecOptions):
         sheet: The sheet of a workbook to read; None for its first visible one.
         delimiter: What separates the cells of a CSV; None to detect it.
         encoding: The encoding of a CSV or JSONL; None to detect it.
+        pad_short_rows: Whether rows of a CSV with too few cells have empty ones at their end.
         accept_second_bill: Whether rows may run that may have been billed.
     """
 
@@ -59,6 +61,7 @@ class ManifestOptions(SpecOptions):
     sheet: str | None
     delimiter: str | None
     encoding: str | None
+    pad_short_rows: bool
     accept_second_bill: bool
 
 
@@ -81,6 +84,11 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sheet", metavar="NAME", help="of a workbook; its first visible one by default")
     group.add_argument("--delimiter", metavar="D", help="of a CSV: one character, or 'tab'")
     group.add_argument("--encoding", metavar="E", help="of a CSV or JSONL, e.g. cp1252")
+    group.add_argument(
+        "--pad-short-rows",
+        action="store_true",
+        help="take the cells that a row of a CSV has too few for empty ones; else it is refused",
+    )
 
 
 def add_outside(parser: argparse.ArgumentParser) -> None:
@@ -142,8 +150,10 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
 
 
 def reading_of(options: ManifestOptions) -> dict[str, Any]:
-    """Sheet, delimiter and encoding, as far as they were given, by name."""
-    return {name: value for name in READING if (value := getattr(options, name)) is not None}
+    """How the manifest is read, as far as that was given, by name."""
+    return {"pad_short_rows": options.pad_short_rows} | {
+        name: value for name in READING if (value := getattr(options, name)) is not None
+    }
 
 
 def words(options: ManifestOptions) -> list[str]:
@@ -152,8 +162,7 @@ def words(options: ManifestOptions) -> list[str]:
     for name in ("workflow", *READING, *_ORDER):
         if (value := getattr(options, name)) is not None:
             said += [f"--{name.replace('_', '-')}", str(value)]
-    if options.allow_outside:
-        said.append("--allow-outside")
+    said += [f"--{name.replace('_', '-')}" for name in _FLAGS if getattr(options, name)]
     for flag, values in (("--map", options.map), ("--set", options.set)):
         for value in values:
             said += [flag, value]
@@ -176,7 +185,8 @@ def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
     """
     pairs: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        # The name of a column can hold any character, and so can a value.
+        name, equals, value = text.rpartition("=") if option == "--map" else text.partition("=")
         name = name.strip()
         if not equals or not name:
             raise WrongUse(f"{option} wants {form}, got {text!r}")

@@ -18,11 +18,13 @@ from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
 from opus_async.manifests.binding.row_files import RowFiles
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
+from opus_async.manifests.blanks import carries_nothing
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.models import InputField, JobRequest, Workflow
 from opus_async.text import quoted
 from opus_async.transport.confined import Confined
 
+_NOT_READ = "could not be read when the batch was planned: fill the cell in"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -97,6 +99,22 @@ class Binding:
     def column(self, name: str) -> BoundColumn:
         """What a column is for, by its own name, whatever other columns there are."""
         return self._columns.bound(name)
+
+    def spelled(self, field: InputField) -> str:
+        """The name to type for an input: its display name, unless several inputs have it."""
+        return self._columns.spelled(field)
+
+    def uses_column(self, name: str) -> bool:
+        """Whether the cells of a column fill an input, a title, a key, or a place in a template."""
+        bound = self.column(name)
+        named = (template.columns for template in (self._title, self._description) if template)
+        return bound.target is not None or bound.is_key or any(is_column(name, one) for one in named)
+
+    def fills_no_input(self, cells: Mapping[str, Any]) -> bool:
+        """Whether a row fills none of the inputs that there are; ``--set`` does not count."""
+        return bool(self.workflow.inputs) and all(
+            self.column(name).input is None or carries_nothing(value) for name, value in cells.items()
+        )
 
     def table(self, columns: Sequence[str], *, per_row_columns: bool = False) -> list[BoundColumn]:
         """What each of these columns is for, and what is wrong with them side by side.
@@ -215,6 +233,8 @@ class Binding:
             elif bound.input is None:
                 if bound.reserved:
                     texts[bound.reserved] = single_line(to_text(value))
+            elif value is None:
+                problems.append(_problem(bound, Unfit(_NOT_READ)))
             elif bound.input.variable_name in inputs:
                 again = f"fills {literal(quoted(bound.input.display_name))} again"
                 problems.append(_problem(bound, Unfit(again, code=ProblemCode.GIVEN_TWICE)))

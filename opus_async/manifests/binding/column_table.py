@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from opus_async.input_names import on_one_line
 from opus_async.manifests.binding.bound_column import BoundBy, BoundColumn
 from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.problem import Problem, Severity, option
@@ -74,10 +75,11 @@ class ColumnTable:
                     column=bound.column,
                     input=named.display_name if named else None,
                 )
+        there = set(map(on_one_line, columns))
         for column in self._mapping:
-            if column not in columns:
+            if on_one_line(column) not in there:
                 yield missing_column("--map", column, columns)
-        if self._key is not None and self._key not in columns:
+        if self._key is not None and on_one_line(self._key) not in there:
             yield missing_column("--key", self._key, columns)
         for field in self.unfilled(table):
             if not any(bound.suggested_input is field for bound in table):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opus_async.errors import ManifestError
-from opus_async.input_names import InputNames
+from opus_async.input_names import InputNames, on_one_line
 from opus_async.manifests import FILE_COLUMN
 from opus_async.manifests.binding.bound_column import BoundBy, BoundColumn
 from opus_async.manifests.binding.file_cells import takes_files
@@ -48,8 +48,8 @@ class Columns:
     ) -> None:
         self._inputs = workflow.inputs
         self._names = InputNames(workflow.inputs)
-        self._mapping = mapping
-        self._key = key
+        self._mapping = {on_one_line(column): target for column, target in mapping.items()}
+        self._key = None if key is None else on_one_line(key)
         self._folder = folder
         self._filled = filled
         self._bound: dict[str, BoundColumn] = {}
@@ -70,7 +70,7 @@ class Columns:
         return known
 
     def _bind(self, column: str) -> BoundColumn:
-        target = self._mapping.get(column)
+        target = self._mapping.get(on_one_line(column))
         if target is None:
             bound = self._by_name(column, column)
             is_file = (
@@ -127,7 +127,7 @@ class Columns:
         )
 
     def _with_key(self, bound: BoundColumn) -> BoundColumn:
-        if bound.column == self._key:
+        if self._key is not None and on_one_line(bound.column) == self._key:
             return replace(
                 bound, is_key=True, bound_by=BoundBy.KEY if bound.target is None else bound.bound_by
             )
@@ -140,10 +140,12 @@ class Columns:
         )
 
     def spelled(self, field: InputField) -> str:
-        """The name to type for an input: its display name, unless several inputs have it."""
-        return (
-            field.display_name if len(self._names.matches(field.display_name)) == 1 else field.variable_name
-        )
+        """The name to type for an input: its display name, unless several inputs have it.
+
+        Nor one with ``=``, at which ``--map`` and ``--set`` are split.
+        """
+        name = field.display_name
+        return name if "=" not in name and len(self._names.matches(name)) == 1 else field.variable_name
 
 
 def _ways(column: str, names: Sequence[str]) -> str:

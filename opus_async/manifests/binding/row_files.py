@@ -68,7 +68,7 @@ class RowFiles:
 
     def of_input(self, field: InputField, value: Any, base: Path) -> list[Any] | None:
         """What a value of an input names, as :meth:`of_cell`; None for an input that takes no files."""
-        if not takes_files(field):
+        if value is None or not takes_files(field):  # None: a cell that could not be read
             return None
         given = self._cells.given(field, value, base)
         return given if isinstance(given, list) else [given]
@@ -94,7 +94,7 @@ class RowFiles:
         found = []
         for name, value in cells.items():
             field = self._columns.bound(name).input
-            if field is not None and takes_files(field):
+            if field is not None and value is not None and takes_files(field):
                 named = self._cells.named(field, value)
                 parts = self.of_cell(name, value, base) or ()
                 found += [(name, str(named[place])) for place in fence.strays(parts)]

@@ -91,4 +91,4 @@ def _cell(cells: Mapping[str, Any], name: str) -> str:
     if name not in cells:
         wanted = folded(name)
         name = next((column for column in cells if folded(column) == wanted), name)
-    return to_text(cells[name]) if name in cells else ""
+    return "" if cells.get(name) is None else to_text(cells[name])

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.blanks import all_blank
 
 CANDIDATES = (",", ";", "\t", "|")
 _WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
@@ -97,7 +98,7 @@ def _first_rows(text: str, delimiter: str, *, complete: bool) -> tuple[list[list
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     try:
-        rows.extend(filter(any, islice(reader, _ROWS)))
+        rows.extend(row for row in islice(reader, _ROWS) if not all_blank(row))
     except csv.Error as error:
         cut_off = not complete and "unexpected end" in str(error)
         return rows, cut_off

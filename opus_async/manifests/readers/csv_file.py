@@ -6,11 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.model import Record
+from opus_async.manifests.blanks import all_blank, looks_blank
+from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.csv_dialect import delimiter_line, given_delimiter, guessed_delimiter
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL, long_cells
 from opus_async.manifests.readers.encoding import (
@@ -21,14 +24,18 @@ from opus_async.manifests.readers.encoding import (
     undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
-from opus_async.manifests.readers.header import column_names
-from opus_async.manifests.readers.row_errors import RowErrors
+from opus_async.manifests.readers.header import column_names, header_name
+from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
 from opus_async.manifests.readers.text_lines import RowLines
+from opus_async.text import counted
 
 LONGEST_ROW = 32 << 20
 """Characters of one row, however many lines it has: with all its cells about 400 MB of memory at most."""
 
+_COMPARED = 20
+"""Rows below the first that show whether that one is a title."""
+_END_OF_DOS_FILE = "\x1a"
 _TAB_SUFFIXES = frozenset({".tsv", ".tab"})
 _NAMELESS = ""
 _LONE_RETURN = re.compile(r"[^\r\n]*\r(?!\n)")
@@ -42,6 +49,8 @@ class DelimitedManifest:
         path: The file, absolute.
         delimiter: What separates cells; None to detect it.
         encoding: The encoding; None to detect it.
+        pad_short_rows: Whether the cells that a row has too few are empty ones at its end; else the row is
+            refused.
 
     Raises:
         ManifestError: It is no table in text.
@@ -49,8 +58,16 @@ class DelimitedManifest:
 
     kind = "csv"
 
-    def __init__(self, path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        pad_short_rows: bool = False,
+    ) -> None:
         self.path = path
+        self._pads = pad_short_rows
         self.base = path.parent
         self.warnings: list[str] = []
         self._source = Source(path)
@@ -72,10 +89,8 @@ class DelimitedManifest:
 
     def records(self) -> Iterator[Record]:
         """Read each row that is not blank."""
-        problems = RowErrors(self.path)
         with decoded(self._source, self._encoding, self._newline) as text, long_cells():
-            yield from self._records(text, problems)
-        problems.raise_if_any()
+            yield from numbered(self._raw_rows(text), self.columns)
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -124,69 +139,139 @@ class DelimitedManifest:
         with self._source.reading() as file, long_cells():
             text = io.TextIOWrapper(file, encoding=self._encoding, newline=self._newline)
             try:
-                line, cells = next(self._rows_of(text))
-            except StopIteration:
-                raise ManifestError(f"{self.path} has no row that names the columns") from None
+                lines = list(islice(self._rows_of(text), 1 + _COMPARED))
             except UnicodeDecodeError as error:
                 raise undecodable(self._source, self._encoding) from error
-        if isinstance(cells, csv.Error):
-            raise ManifestError(f"{self.path.name}, line {line}: {_advice(cells)}")
-        return column_names(self.path, f"line {line}", cells)
+        if not lines:
+            raise ManifestError(f"{self.path} has no row that names the columns")
+        first, *others = lines
+        if isinstance(first.cells, csv.Error):
+            raise ManifestError(f"{self.path.name}, line {first.first}: {_advice(first.cells)}")
+        self._refuse_title(first.cells, others)
+        return column_names(self.path, f"line {first.first}", first.cells)
 
-    def _rows_of(self, text: io.TextIOWrapper) -> Iterator[tuple[int, list[str] | csv.Error]]:
-        """The line at which each row begins, from 1, and its cells or the error; blank rows are left out."""
-        lines = RowLines(text, self.path.name, LONGEST_ROW)
+    def _refuse_title(self, first: list[str], others: Sequence[_Line]) -> None:
+        """Refuse a first row of one cell where no row fits it: a title stands above the names of columns.
+
+        Raises:
+            ManifestError: With the fix.
+        """
+        named = [place for place, cell in enumerate(first) if not looks_blank(cell)]
+        rows = [line.cells for line in others if not isinstance(line.cells, csv.Error)]
+        if len(named) == 1 and rows and all(_reaches_beyond(row, named[0]) for row in rows):
+            raise ManifestError(
+                f"{self.path.name}: the first line has one cell, {header_name(first[named[0]])!r:.60}, and "
+                "the lines below it have more: if it is a title, delete what stands above the line with the "
+                f"names of the columns; if it is the only column, a cell that holds {self._delimiter!r} must "
+                "stand in double quotes"
+            )
+
+    def _rows_of(self, text: io.TextIOWrapper, width: int = 0) -> Iterator[_Line]:
+        """The rows that are not blank.
+
+        A quote that is never closed takes all that follows into its cell. Where there are several columns and
+        no other quote follows, only the line of that quote is a bad row: the next ones are read on their own,
+        and a line of text that was meant to be in the cell has too few cells to be taken for a row.
+
+        Args:
+            text: The file, from its beginning.
+            width: How many columns there are; 0 where that is not known yet.
+        """
+        lines = _TableLines(text, self.path.name, LONGEST_ROW)
         for _ in range(self._lines_before):
             next(lines)
-        reader = csv.reader(self._undamaged(lines), delimiter=self._delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         while True:
             lines.next_row()
-            line = reader.line_num + self._lines_before + 1
+            first = lines.number + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield line, error
+                if width > 1 and _never_closed(error) and '"' not in "".join(lines.rest_of_row()):
+                    lines.end_row_at_first_line()
+                yield _Line(first, lines.number, error)
                 continue
-            if any(cells):
-                yield line, cells
+            if not all_blank(cells):
+                yield _Line(first, lines.number, cells)
 
-    def _undamaged(self, lines: RowLines) -> Iterator[str]:
-        """The lines of the file; raises ManifestError at a zero byte."""
-        for line in lines:
-            if "\0" in line:
-                raise ManifestError(
-                    f"{self.path.name}, line {lines.number}: a zero byte; the file is damaged from there on "
-                    "(a crash or a full disk leaves such files): make it again"
-                )
-            yield line
-
-    def _records(self, text: io.TextIOWrapper, problems: RowErrors) -> Iterator[Record]:
+    def _raw_rows(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
         names = self._names
         width = len(names)
-        rows = self._rows_of(text)
+        needed = max(place for place, name in enumerate(names, 1) if name)
+        rows = self._rows_of(text, width)
         next(rows)  # the header
-        for index, (line, row) in enumerate(rows):
-            where = f"line {line}"
+        for line in rows:
+            row = line.cells
             if isinstance(row, csv.Error):
-                problems.add(where, _advice(row))
+                yield RawRow(line.where, {}, (Unreadable(problem=_advice(row)),))
                 continue
             cells = {name: cell for name, cell in zip(names, row, strict=False) if cell}
-            if len(row) > width and any(row[width:]):
-                problems.add(where, self._too_many(len(row)))
+            wrong: tuple[Unreadable, ...] = ()
+            if len(row) > width and not all_blank(row[width:]):
+                wrong = (Unreadable(problem=self._too_many(len(row)), group="more cells than columns"),)
+            elif len(row) < needed and not self._pads:
+                wrong = (Unreadable(problem=self._too_few(len(row)), group="fewer cells than columns"),)
             elif _NAMELESS in cells:
-                problems.add(
-                    where, f"{cells[_NAMELESS]!r:.60} stands in a column without a name: give it one"
+                stray = cells.pop(_NAMELESS)
+                wrong = (
+                    Unreadable(
+                        problem=f"{stray!r:.60} stands in a column without a name: give it one",
+                        group="a value in a column without a name",
+                    ),
                 )
-            else:
-                yield Record(index=index, where=where, cells=cells)
+            yield RawRow(f"line {line.first}", cells, wrong)
 
     def _too_many(self, count: int) -> str:
         return (
-            f"{count} cells, but the first row names {len(self._names)} columns; a cell that holds "
-            f"{self._delimiter!r} must stand in double quotes"
+            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}; a "
+            f"cell that holds {self._delimiter!r} must stand in double quotes"
         )
+
+    def _too_few(self, count: int) -> str:
+        return (
+            f"{counted(count, 'cell')}, but the first row names {counted(len(self._names), 'column')}: is a "
+            f"{self._delimiter!r} missing, or is the line cut off? If empty cells at the end were left out, "
+            "--pad-short-rows (in Python pad_short_rows=True) adds them"
+        )
+
+
+class _TableLines(RowLines):
+    """The lines of a table, without marks that carry nothing."""
+
+    def __next__(self) -> str:
+        """The next line; raises ManifestError at a zero byte."""
+        line = super().__next__()
+        if "\0" in line:
+            raise ManifestError(
+                f"{self.name}, line {self.number}: a zero byte; the file is damaged from there on "
+                "(a crash or a full disk leaves such files): make it again"
+            )
+        return (line.removeprefix("\ufeff") if self.begins_row else line).removesuffix(_END_OF_DOS_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row: the numbers of its first and its last line, from 1, and its cells or why they cannot be read."""
+
+    first: int
+    last: int
+    cells: list[str] | csv.Error
+
+    @property
+    def where(self) -> str:
+        return f"line {self.first}" if self.first == self.last else f"lines {self.first} to {self.last}"
+
+
+def _reaches_beyond(row: Sequence[str], place: int) -> bool:
+    """Whether a row has a value behind the only column that has a name."""
+    return not all_blank(row[place + 1 :]) or (place > 0 and not all_blank(row[:place]))
+
+
+def _never_closed(error: csv.Error) -> bool:
+    """Whether a quote took so much into a cell that it was never closed."""
+    return "unexpected end" in str(error) or "field limit" in str(error)
 
 
 def _is_json(text: str) -> bool:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.blanks import looks_blank
 
 _DATUM = re.compile(r"[-+]?[\d.,:/ -]*\d[\d.,:/ %-]*")
 """A number, a date or a time, which is hardly ever the name of a column."""
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _SHOWN = 5
 
 
@@ -23,13 +25,13 @@ def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...
         cells: The cells of the row.
 
     Returns:
-        A name for each cell, without spaces around it; empty for a column without a name, which is an error
+        A name for each cell, see :func:`header_name`; empty for a column without a name, which is an error
         only when a row has a value there.
 
     Raises:
         ManifestError: Two columns have the same name, none has a name, or the row is one of data.
     """
-    names = tuple(cell.strip().strip("\ufeff").strip() for cell in cells)
+    names = tuple(map(header_name, cells))
     named = [name for name in names if name]
     if not named:
         raise ManifestError(
@@ -48,6 +50,15 @@ def column_names(path: Path, where: str, cells: Sequence[str]) -> tuple[str, ...
             "line above it that names the columns (the inputs of the workflow)"
         )
     return names
+
+
+def header_name(cell: str) -> str:
+    """The name that a cell of the header gives: on one line, with single spaces, no invisible ends.
+
+    A line break (Alt+Enter in Excel), a tab or a doubled space cannot be seen in a message, nor typed again
+    behind ``--map``.
+    """
+    return "" if looks_blank(cell) else _SPACES.sub(" ", cell).strip(" \ufeff\u200b\u2060").strip()
 
 
 def _files(base: Path, names: Sequence[str]) -> list[str]:

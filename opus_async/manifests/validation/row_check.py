@@ -14,6 +14,8 @@ from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
+from opus_async.manifests.binding.unreadable import NO_INPUT, refused_cells
+from opus_async.manifests.model import Unreadable
 from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
@@ -91,6 +93,9 @@ class RowCheck:
         Raises:
             OpusError: The platform cannot be asked. Inputs that do not fit are problems, and raise nothing.
         """
+        refused = refused_cells(record, self._binding)
+        if any(found.column is None for found in refused):
+            return Checked(ok=False, problems=[_unreadable(found, record) for found in refused])
         cells: Mapping[str, Any] | None = None
         key: str | None = None
         wrong: list[InputProblem] = []
@@ -114,19 +119,32 @@ class RowCheck:
             except InvalidInputs as error:
                 wrong += error.problems
         row = _Row(record, record.cells if cells is None else cells, key, given)
+        wrong = self._of_readable(wrong, refused)
         found = [
+            *(replace(_unreadable(cell, record), key=key) for cell in refused),
             *(replace(problem, key=row.key) for check in self._more if (problem := check(row.record))),
             *self._outside(row, strays),
             *(self._problem(problem, row) for problem in wrong),
         ]
+        if not refused and self._binding.fills_no_input(record.cells):
+            found.append(self._fills_nothing(row))
         told = [problem for problem in found if problem is not None]
         return Checked(
             ok=not found,
-            cells=cells,
+            cells=None if refused else cells,
             key=key,
             problems=[*told, *self._patterns(row)],
             outside=[path for _, path in strays],
         )
+
+    def _of_readable(
+        self, wrong: Sequence[InputProblem], refused: Sequence[Unreadable]
+    ) -> list[InputProblem]:
+        """The problems but those that a cell is missing which cannot be read."""
+        columns = {cell.column for cell in refused}
+        targets = (self._binding.column(cell.column).input for cell in refused if cell.column)
+        filled = {target.variable_name for target in targets if target}
+        return [problem for problem in wrong if problem.column not in columns and problem.input not in filled]
 
     def _patterns(self, row: _Row) -> Iterator[Problem]:
         """Warn of cells that name one file by a pattern: a ``?`` may be a letter lost in another encoding."""
@@ -148,6 +166,14 @@ class RowCheck:
                     file=path,
                     parts=(quoted(given.strip()), quoted(path)),
                 )
+
+    def _fills_nothing(self, row: _Row) -> Problem | None:
+        """The problem with a row that would be billed for nothing; None when it is one of the columns."""
+        if self._known_columns and not self._columns:
+            return None
+        return Problem(
+            message=NO_INPUT, cause=NO_INPUT, index=row.record.index, where=row.record.where, key=row.key
+        )
 
     def _outside(self, row: _Row, strays: Sequence[tuple[str, str]]) -> Iterator[Problem]:
         """The problems with files outside of the manifest's folder."""
@@ -218,3 +244,14 @@ class RowCheck:
         """The file at a position of a cell, as the row names it; the first by default."""
         part = value[position or 0] if isinstance(value, list) and value else value
         return part if isinstance(part, str) else None
+
+
+def _unreadable(cell: Unreadable, record: Record) -> Problem:
+    """The problem with a cell, or a whole row, that cannot be read."""
+    return Problem(
+        message=cell.problem,
+        cause=cell.group or cell.problem,
+        index=record.index,
+        where=record.where,
+        column=cell.column,
+    )

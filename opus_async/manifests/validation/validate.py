@@ -24,6 +24,7 @@ from opus_async.manifests.validation.problem_counts import ProblemCounts
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
 from opus_async.platform import Platform
+from opus_async.text import quoted
 
 KEPT = 1000
 """Errors, and as many warnings, that are kept; of more, only how many have the same cause."""
@@ -119,6 +120,8 @@ class _Pass:
         self._problems = problems
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._seen = DuplicateIndex()
+        self._filling = 0
+        """Rows that fill an input, or might if they could be read."""
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -133,6 +136,7 @@ class _Pass:
         with closing(self._records()) as records:
             for record in records:
                 self.rows += 1
+                self._filling += bool(record.unreadable) or not self._binding.fills_no_input(record.cells)
                 found.update(dict.fromkeys(record.cells))
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
@@ -143,17 +147,31 @@ class _Pass:
         if self.rows and not self.columns:
             self.columns = tuple(found)
             self._add(*self._binding.problems(self.columns, per_row_columns=True))
+        if self.rows and not self._filling and self._binding.workflow.inputs:
+            self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
+    def _fills_nothing(self) -> Problem:
+        """The problem with a manifest of which no row fills any input: all jobs would be the same."""
+        inputs = ", ".join(quoted(field.display_name) for field in self._binding.workflow.inputs.values())
+        message = f"no row fills any input of the workflow, which takes {inputs}"
+        return Problem(
+            message=message,
+            cause=message,
+            fix="name the columns after the inputs in the first line, which is no title and no row of data, "
+            "or say with --map COLUMN=INPUT what a column fills; in JSON the inputs stand at the top of each "
+            "object, not in one inside of it",
+        )
+
     def _records(self) -> Generator[Record]:
-        """The rows that can be read; what is wrong with the others becomes problems at the end."""
+        """The rows; where the manifest cannot be read to its end, that becomes a problem of the whole."""
         try:
             yield from self._manifest.records()
         except ManifestError as error:
             for sentence in error.problems or (error.message,):
-                self._add(_of_the_whole(sentence, Severity.ERROR, "a row or the manifest cannot be read"))
+                self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
 
     async def _row(self, record: Record) -> None:
         checked = await self._check.check(record)

@@ -19,8 +19,8 @@ class ApiRequest:
         method: The HTTP method.
         path: Percent-encoded, beginning with ``/``, its query included.
         body: The JSON object to send; None for none.
-        repeatable: Whether a second sending after a lost answer is harmless. False for ``execute`` alone:
-            it starts a bill.
+        repeatable: Whether a second sending after a lost answer is harmless. False for ``execute``, which
+            starts a bill, and for ``duplicate``, which makes a job.
         secret: A text of the body that no error may quote, whoever quotes it to us: the callback URL.
         job_id: The job that it is about; None for a call about none, or one that makes another.
         workflow_id: The workflow whose details it asks for.

@@ -109,7 +109,7 @@ def as_bool(value: Any) -> bool:
     if known is None and isinstance(value, int | float) and value in (0, 1):
         known = bool(value)
     if known is None:
-        raise Unfit("wants true or false, got {}", preview(value))
+        raise Unfit("wants true or false, yes or no, 1 or 0, got {}", preview(value))
     return known
 
 

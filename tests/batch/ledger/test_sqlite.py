@@ -167,8 +167,8 @@ async def test_ledger_hands_out_started_rows_then_due_ones_then_planned_ones(tmp
             not_completed(RowState.UNKNOWN),
             # no job is known: only a person can tell
         )
-        await ledger.journal.parked(rows[1].held, status="WAITING", look_in=10, timings={})
-        await ledger.journal.parked(rows[0].held, status="WAITING", look_in=900, timings={})
+        await ledger.journal.parked(rows[1].held, status="WAITING", poll_in=10, timings={})
+        await ledger.journal.parked(rows[0].held, status="WAITING", poll_in=900, timings={})
     hands.go_on(60)
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
@@ -276,7 +276,7 @@ async def test_ledger_parked_row_is_handed_out_once_per_due_time(tmp_path):
         (row,) = await take(ledger, 1)
         await order(ledger, row)
         assert ledger.queue.next_due() is None
-        await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={"watch": 2.0})
+        await ledger.journal.parked(row.held, status="WAITING", poll_in=30, timings={"watch": 2.0})
         assert ledger.counts() == Counts(waiting=1)
         assert ledger.queue.next_due() == pytest.approx(30)
         assert list(await take(ledger, 1)) == []
@@ -287,7 +287,7 @@ async def test_ledger_parked_row_is_handed_out_once_per_due_time(tmp_path):
         assert list(await take(ledger, 1)) == []
         assert (again.state, again.waiting_since, again.timings) == (RowState.WAITING, START, {"watch": 2.0})
         await ledger.journal.status_seen(again.held, "WAITING")
-        await ledger.journal.parked(again.held, status="WAITING", look_in=60, timings={"watch": 3.0})
+        await ledger.journal.parked(again.held, status="WAITING", poll_in=60, timings={"watch": 3.0})
         hands.go_on(61)
         (again,) = await take(ledger, 1)
     assert again.waiting_since == START
@@ -304,7 +304,7 @@ async def test_ledger_next_due_is_that_of_earliest_parked_row(tmp_path):
         await ledger.begin_session({})
         rows = await take(ledger, 3)
         for row, seconds in zip(rows, (50, 20, 80), strict=True):
-            await ledger.journal.parked(row.held, status="WAITING", look_in=seconds, timings={})
+            await ledger.journal.parked(row.held, status="WAITING", poll_in=seconds, timings={})
         assert ledger.queue.next_due() == pytest.approx(20)
         hands.go_on(21)
         await take(ledger, 3)
@@ -316,7 +316,7 @@ async def test_ledger_parked_row_is_running_after_status_changes(tmp_path):
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
-        await ledger.journal.parked(row.held, status="WAITING", look_in=1, timings={})
+        await ledger.journal.parked(row.held, status="WAITING", poll_in=1, timings={})
         hands.go_on(2)
         (row,) = await take(ledger, 1)
         await ledger.journal.status_seen(row.held, "IN_PROGRESS")
@@ -337,7 +337,7 @@ async def test_ledger_parked_row_handed_out_at_process_death_is_due_at_once(tmp_
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
-        await ledger.journal.parked(row.held, status="WAITING", look_in=5, timings={})
+        await ledger.journal.parked(row.held, status="WAITING", poll_in=5, timings={})
         hands.go_on(6)
         await take(ledger, 1)
     async with opened(tmp_path, clock=hands.clock()) as ledger:
@@ -351,7 +351,7 @@ async def test_ledger_times_ignore_wall_clock_jump_within_session(tmp_path, jump
     async with created(tmp_path, 2, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
         row, other = await take(ledger, 2)
-        await ledger.journal.parked(row.held, status="WAITING", look_in=30, timings={})
+        await ledger.journal.parked(row.held, status="WAITING", poll_in=30, timings={})
         hands.wall += jump
         hands.ticks += 10
         assert ledger.queue.next_due() == pytest.approx(20)
@@ -368,7 +368,7 @@ async def test_ledger_parked_row_due_far_ahead_by_wrong_clock_is_due_at_once(tmp
     async with created(tmp_path, 1, clock=hands.clock()) as ledger:
         await ledger.begin_session({})
         (row,) = await take(ledger, 1)
-        await ledger.journal.parked(row.held, status="WAITING", look_in=60, timings={})
+        await ledger.journal.parked(row.held, status="WAITING", poll_in=60, timings={})
     hands.wall = START
     async with opened(tmp_path, clock=hands.clock()) as ledger:
         await ledger.begin_session({})

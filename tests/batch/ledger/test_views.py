@@ -139,7 +139,7 @@ async def test_ledger_files_contain_no_url_query_if_none_was_given(tmp_path):
         await complete(ledger, taken[0])
         await order(ledger, taken[1])
         await ledger.journal.finished(taken[1].held, not_completed(RowState.FAILED))
-        await ledger.journal.parked(taken[2].held, status="WAITING", look_in=1, timings={})
+        await ledger.journal.parked(taken[2].held, status="WAITING", poll_in=1, timings={})
         content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"https://files.example/b.pdf" in content
     assert re.findall(rb"https?://[!#-&(->@-~]*\?", content) == []  # a time, in binary, may lie behind one
@@ -151,7 +151,7 @@ async def test_ledger_files_contain_no_url_query_if_none_was_given(tmp_path):
     [
         (work_queue._NEXT_PLANNED, "rows_planned"),
         (work_queue._NEXT_DUE, "rows_to_look_at"),
-        (work_queue._NEXT_LOOK, "rows_to_look_at"),
+        (work_queue._NEXT_POLL, "rows_to_look_at"),
     ],
 )
 def test_ledger_schema_lease_queries_use_index(batch, statement, index):

@@ -324,7 +324,7 @@ def test_report_bottlenecks_of_earlier_release_are_read_from_text(tmp_path):
     assert "36.4 % 8 others" in said
 
 
-def test_report_calls_parked_time_waiting_for_a_person(tmp_path):
+def test_report_names_time_spent_waiting_for_a_person(tmp_path):
     timings = {"watch": 1.0, "parked": 60.0, "total": 61.0}
     page = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 2))
     assert "waits for a personrests on the platform until somebody acts there2" in page.said

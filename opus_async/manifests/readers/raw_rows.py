@@ -1,0 +1,51 @@
+"""From what a reader finds to rows: what carries nothing is none, a header that comes again is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opus_async.manifests.blanks import carries_nothing
+from opus_async.manifests.model import Record, Unreadable
+from opus_async.manifests.readers.header import header_name
+
+HEADER_AGAIN = Unreadable(
+    problem="the names of the columns stand here again, as where files with a header each were joined: take "
+    "the line out"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row before it is known whether it is one; attributes as in :class:`Record`."""
+
+    where: str
+    cells: Mapping[str, Any]
+    unreadable: tuple[Unreadable, ...] = ()
+    past: Mapping[str, Any] | None = None
+
+
+def numbered(rows: Iterable[RawRow], columns: Sequence[str]) -> Iterator[Record]:
+    """The rows of a manifest, counted from 0; every reader gives what it finds through here.
+
+    Args:
+        rows: In the order of the manifest, blank ones as well.
+        columns: The names of the columns, as the header gave them; empty where each row has its own.
+    """
+    index = 0
+    for row in rows:
+        unreadable = row.unreadable
+        if not unreadable and row.past is None and carries_nothing(row.cells):
+            continue
+        if columns and _repeats(columns, row.cells):
+            unreadable = (HEADER_AGAIN,)
+        yield Record(index=index, where=row.where, cells=row.cells, past=row.past, unreadable=unreadable)
+        index += 1
+
+
+def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:
+    """Whether every cell holds the name of its column."""
+    return len(cells) == len(columns) and all(
+        isinstance(cell := cells.get(name), str) and header_name(cell) == name for name in columns
+    )
