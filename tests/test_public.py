@@ -154,7 +154,7 @@ OpusClient: service_key=None, *, base_url=None, api=None, limits=None, timeouts=
     callback=None, session=None, listeners=()
 OpusClient.run: workflow_id, inputs, *, title=None, description=None, key=None, timeout=None, version_id=None,
     version_number=None, callback=None
-OpusClient.run_many: workflow_id, rows, *, max_in_flight=None, callback=None
+OpusClient.run_many: workflow_id, rows, *, max_in_flight=None, callback=None, progress=False
 OpusClient.lifecycle: workflow_id, *, memory=None, version_number=None, version_id=None, callback=None
 OpusClient.close:
 JobRequest: inputs, title=None, description=None, key=None, timeout=None, version_id=None, version_number=None

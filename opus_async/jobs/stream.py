@@ -22,6 +22,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -79,6 +80,7 @@ class WorkerPool(Generic[RowT, ItemT]):
         work: Makes the item of a row; called with its index.
         concurrency: Rows at once between being taken and their item being read.
         prepare: Awaited once before the first row; what it raises ends the stream.
+        around: Entered before the first row is taken, and left when nothing runs any more.
         on_end: Called when nothing of it runs any more, with the items that nobody can read any more.
     """
 
@@ -90,8 +92,10 @@ class WorkerPool(Generic[RowT, ItemT]):
         concurrency: int,
         prepare: Callable[[], Awaitable[None]] | None = None,
         on_end: Callable[[Sequence[ItemT | OpusError]], None] | None = None,
+        around: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self.in_flight = 0
+        self._around = around or nullcontext()
         self._rows = rows
         self._work = work
         self._prepare = prepare
@@ -146,10 +150,11 @@ class WorkerPool(Generic[RowT, ItemT]):
 
     async def _run(self) -> None:
         try:
-            if self._prepare:
-                await self._prepare()
-            async with asyncio.TaskGroup() as group:
-                self._error = await self._admit(group)
+            async with self._around:
+                if self._prepare:
+                    await self._prepare()
+                async with asyncio.TaskGroup() as group:
+                    self._error = await self._admit(group)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the reader gets it, whatever it is: nothing ends quietly
@@ -265,13 +270,26 @@ class JobStream(Stream[JobOutcome]):
         jobs: Runs a row.
         rows: Inputs or requests, taken one at a time.
         concurrency: Rows at once between being taken and their outcome being read.
+        around: Entered before the first row is taken, and left when nothing runs any more.
     """
 
     def __init__(
-        self, jobs: JobSource[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], concurrency: int
+        self,
+        jobs: JobSource[Any, Any],
+        rows: Rows[Mapping[str, Any] | JobRequest],
+        concurrency: int,
+        *,
+        around: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         super().__init__(
-            WorkerPool(rows, jobs.run, concurrency=concurrency, prepare=jobs.open, on_end=jobs.tell_left)
+            WorkerPool(
+                rows,
+                jobs.run,
+                concurrency=concurrency,
+                prepare=jobs.open,
+                on_end=jobs.tell_left,
+                around=around,
+            )
         )
         self._jobs = jobs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -45,6 +45,8 @@ from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from opus_async.opus.shown_stream import ShownStream
 
 
 class OpusClient:
@@ -314,6 +316,7 @@ class OpusClient:
         *,
         max_in_flight: int | None = None,
         callback: Callback | None = None,
+        progress: bool = False,
     ) -> JobStream:
         """Run a job for every row; iterate over the outcomes as they come.
 
@@ -323,6 +326,9 @@ class OpusClient:
             max_in_flight: Rows between being taken and their outcome being read; default
                 ``Limits.max_in_flight``.
             callback: Instead of the client's.
+            progress: Whether to show how it goes: in a notebook as an output, on a terminal as
+                ``opus-async batch run`` does (with rich: ``pip install 'opus-async[cli]'``), else as a line
+                on stderr every few seconds.
 
         Returns:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
@@ -337,8 +343,9 @@ class OpusClient:
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         run = self._new_platform(workflow_id, callback)
-        jobs = JobSource(run, self._new_lifecycle(run))
-        stream = JobStream(jobs, rows, slots)
+        shown = self._shown(workflow_id, rows) if progress else None
+        jobs = JobSource(run, self._new_lifecycle(run, shown.notify if shown else None))
+        stream = JobStream(jobs, rows, slots, around=shown)
         self._pools.add(stream.pool)
         return stream
 
@@ -381,13 +388,20 @@ class OpusClient:
             if receiver.public_url is not None
         ]
 
-    def _new_lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
+    def _shown(self, workflow_id: str, rows: object) -> ShownStream:
+        """What shows the progress of a stream."""
+        from opus_async.opus.shown_stream import ShownStream  # noqa: PLC0415 - a program that asks for none needs none
+
+        total = len(rows) if isinstance(rows, Sized) else None
+        return ShownStream(self._notify, workflow_id_in(workflow_id), total)
+
+    def _new_lifecycle(self, run: OpusPlatform, notify: Dispatcher | None = None) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
             policy=self.retry,
             job_timeout=self._timeouts.job,
-            notify=self._notify,
+            notify=notify or self._notify,
             ids=self._ids,
             hint=hint,
         )
