@@ -226,7 +226,9 @@ async def test_stream_left_by_break_logs_one_line_that_names_its_jobs(simulate, 
         assert read.ok
         await until(lambda: simulator.state()["counters"]["executed_jobs"] >= 8)
         break
-    await until(lambda: len(opus._watcher) == 0)
+    await until(lambda: caplog.records)
+    assert len(opus._watcher) == 0
+    await opus.close()
     (record,) = caplog.records
     named = re.search(r"jobs? ([\d, a-f-]+)\. jobs\.outcome\(", record.getMessage())
     assert executed(simulator) - {read.job_id} == set(named[1].split(", "))
@@ -239,7 +241,7 @@ async def test_stream_dropped_after_its_end_names_outcomes_that_nobody_read(simu
     pool = stream.pool
     await until(lambda: pool._ended)
     del stream
-    await turns(3)
+    await until(lambda: caplog.records)
     (record,) = caplog.records
     assert "2 outcomes had come and were not read: jobs" in record.getMessage()
 
