@@ -48,6 +48,12 @@ class Record:
     past: Mapping[str, Any] | None = None
     unreadable: tuple[Unreadable, ...] = ()
 
+    @property
+    def columns(self) -> Iterator[str]:
+        """The columns in which it has something, readable or not."""
+        yield from self.cells
+        yield from (found.column for found in self.unreadable if found.column is not None)
+
 
 class Manifest(Protocol):
     """A manifest that can be read. Its file is open only while :meth:`records` is iterated."""

@@ -265,7 +265,7 @@ async def test_second_bill_accepted_once_is_not_kept_so_resume_waits_for_old_job
     result = await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 0.1})
     assert result.counts.unknown == 2
     assert jobs_of(tmp_path / "again") == before
-    assert b"accept_second_bill" not in (tmp_path / "again" / "ledger.db").read_bytes()
+    assert b'"accept_second_bill' not in (tmp_path / "again" / "ledger.db").read_bytes()
     assert (await resume_batch(connect(simulator), tmp_path / "again", settings={"timeout": 30})).ok
     assert sum(job.executions for job in simulator.world.jobs) == 2  # billed once
 

@@ -22,6 +22,7 @@ from batch_tools import (
 )
 
 from opus_async.batch import RowsRefused, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.running import row_runner
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
@@ -47,6 +48,22 @@ async def test_batch_run_gives_every_row_its_result(simulate, connect, tmp_path)
     assert (tmp_path / "out" / "report.html").stat().st_size > 1000
     assert list(result.results()) == lines(tmp_path / "out" / "results.jsonl")
     assert simulator.state()["counters"]["executed_twice"] == []
+
+
+async def test_batch_ledger_knows_lines_of_rows_and_name_of_workflow(simulate, connect, tmp_path):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text('Text,key\n"two\nlines",a\n\none,b\n')
+    client = connect(await simulate())
+    await run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out")
+    with LedgerReader(tmp_path / "out") as ledger:
+        places = {row.key: row.location for row in ledger.rows()}
+        assert (ledger.meta.workflow.name, ledger.meta.workflow.job_page) == ("Text only", None)
+    assert places == {"a": "line 2", "b": "line 5"}
+    manifest.write_text('Text,key\none,b\nthree,c\n"two\nlines",a\n')
+    await resume_batch(client, tmp_path / "out")
+    with LedgerReader(tmp_path / "out") as ledger:
+        places = {row.key: row.location for row in ledger.rows()}
+    assert places == {"b": "line 2", "c": "line 3", "a": "line 4"}
 
 
 async def test_batch_run_keeps_max_in_flight(simulate, connect, tmp_path):
@@ -100,6 +117,76 @@ async def test_batch_run_refuses_bad_rows_before_sending_unless_skip_invalid(sim
     [failure] = lines(tmp_path / "out" / "failures.jsonl")
     assert (failure["key"], failure["_opus"]["status"], failure["_opus"]["job_id"]) == ("K1", "FAILED", None)
     assert "1.txt" in failure["_opus"]["error"]
+
+
+BAD_ROWS = "key,Text,Junk\nk1,a,\nk2,b,c,d\nk3\nk4,e,\n,,\nk5,,only junk\nkey,Text,Junk\nk6,f,\n"
+
+
+async def test_batch_skip_invalid_fails_each_bad_line_alone_and_runs_the_others(simulate, connect, tmp_path):
+    simulator = await simulate()
+    client, out = connect(simulator), tmp_path / "out"
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(BAD_ROWS)
+    with pytest.raises(RowsRefused, match=r"4 of 7 rows") as refused:
+        await run_batch(client, manifest, workflow_id=TEXT, out=out)
+    told = [problem.partition(": ")[0] for problem in refused.value.problems]
+    assert told == ["line 3", "line 4", "line 7", "line 8"]
+    assert not simulator.world.jobs
+
+    result = await run_batch(client, manifest, workflow_id=TEXT, out=out, skip_invalid=True)
+    assert result.exit_code == Exit.FAILED
+    assert sorted(line["index"] for line in lines(out / "results.jsonl")) == [0, 3, 6]
+    failures = lines(out / "failures.jsonl")
+    assert [line["_opus"]["index"] for line in failures] == [1, 2, 4, 5]
+    assert [line["Text"] for line in failures if "Text" in line] == [None] * 3, (
+        "not what stands in a wrong place"
+    )
+    again = tmp_path / "again"
+    with pytest.raises(RowsRefused, match=r"4 of 4 rows"):
+        await run_batch(client, out / "failures.jsonl", workflow_id=TEXT, out=again)
+
+    manifest.write_text("key,Text,Junk\nk1,a,\nk2,b,c\nk3,x,\nk4,e,\nk5,y,\nk6,f,\n")
+    result = await resume_batch(client, out)
+    assert result.ok
+    assert sorted(line["outputs"]["Text"] for line in lines(out / "results.jsonl")) == list("abefxy")
+    assert len(simulator.world.jobs) == 6
+
+
+async def test_batch_retry_orders_no_row_that_could_not_be_read(simulate, connect, tmp_path):
+    simulator = await simulate()
+    client, out = connect(simulator), tmp_path / "out"
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(BAD_ROWS)
+    await run_batch(client, manifest, workflow_id=TEXT, out=out, skip_invalid=True)
+    manifest.unlink()
+    result = await retry_batch(client, out)
+    assert (result.counts.completed, result.counts.failed) == (3, 4)
+    assert len(simulator.world.jobs) == 3
+
+
+@pytest.mark.parametrize("skip", [True, False])
+async def test_batch_column_left_out_makes_no_row_bad(simulate, connect, tmp_path, skip):
+    simulator = await simulate()
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"Text": "a", "Junk": NaN}\n{"Text": "b"}\n')
+    order = {"workflow_id": TEXT, "out": tmp_path / "out", "skip_invalid": skip}
+    result = await run_batch(connect(simulator), manifest, **order, columns={"Junk": ""})
+    assert result.ok
+    assert len(simulator.world.jobs) == 2
+
+
+async def test_batch_constants_alone_make_no_job(simulate, connect, tmp_path):
+    simulator = await simulate()
+    manifest = tmp_path / "m.csv"
+    (tmp_path / "a.txt").write_text("a")
+    order = {"workflow_id": DOCUMENT, "constants": {"Document": str(tmp_path / "a.txt")}}
+    manifest.write_text("Junk\nx\ny\n")
+    with pytest.raises(RowsRefused, match="no row fills any input of the workflow, which takes 'Document'"):
+        await run_batch(connect(simulator), manifest, out=tmp_path / "out", **order, skip_invalid=True)
+    manifest.write_text("Threshold,Junk\n0.1,x\n,y\n\u00a0,\n0.2,\n")
+    await run_batch(connect(simulator), manifest, out=tmp_path / "out", **order, skip_invalid=True)
+    assert states(tmp_path / "out") == {"completed": 2, "failed": 1}
+    assert len(simulator.world.jobs) == 2
 
 
 async def test_batch_run_reports_manifest_problems_before_row_problems(simulate, connect, tmp_path):

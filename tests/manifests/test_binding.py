@@ -133,7 +133,15 @@ def test_binding_refuses_required_input_that_nothing_fills():
     binding = Binding(workflow(given("Text", nullable=False), given("Number")))
     with pytest.raises(ManifestError) as refused:
         binding.check(["Number"])
-    assert "--map COLUMN=Text or --set Text=VALUE" in str(refused.value)
+    assert "--map Number=Text" not in str(refused.value), "it fills another input"
+    assert "required: --set Text=VALUE" in str(refused.value)
+    for columns, way in (
+        (["Nr"], "--map Nr=Text"),
+        (["a", "b"], "--map COLUMN=Text, COLUMN being one of 'a', 'b',"),
+    ):
+        with pytest.raises(ManifestError) as refused:
+            binding.check(columns)
+        assert f"{way} or --set Text=VALUE" in str(refused.value)
     binding.check(["Text"])
     Binding(binding.workflow, constants={"Text": "the same"}).check(["Number"])
 

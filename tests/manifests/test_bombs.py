@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from forking import ForkingProgram
 
+from opus_async.manifests import open_manifest
+
 MIB = 1 << 20
 MOST_ADDRESSES = 6 << 30
 """Bytes. Beyond it the reading process fails: nothing of this may take the machine."""
@@ -138,12 +140,13 @@ def test_xlsx_bomb_of_far_cell_is_refused_in_any_spelling(read, tmp_path, cell):
     assert told["peak"] < 150
 
 
-def test_xlsx_cells_without_reference_follow_one_another(read, tmp_path):
+def test_xlsx_cells_without_reference_follow_one_another(tmp_path):
     rows = (b"<row><c><v>%d</v></c><c><v>2</v></c></row>" % number for number in range(5_000))
-    told = read(workbook(tmp_path, (b'<row r="1"><c r="A1" t="str"><v>a</v></c></row>', *rows)))
-    assert (
-        "stands in a column without a name" in told["error"]
-    )  # column B: so both rows and columns are right
+    path = workbook(tmp_path, (b'<row r="1"><c r="A1" t="str"><v>a</v></c></row>', *rows))
+    records = list(open_manifest(path).records())
+    assert [record.cells for record in records] == [{"a": number} for number in range(5_000)]
+    for record in records:  # column B: so both rows and columns are right
+        assert "stands in a column without a name" in record.unreadable[0].problem
 
 
 @pytest.mark.long
@@ -224,12 +227,12 @@ def test_csv_and_jsonl_bomb_of_endless_row_is_refused_in_bounded_memory(
 
 def test_jsonl_bomb_of_nested_lists_is_refused_by_depth(read, tmp_path):
     path = tmp_path / "m.jsonl"
-    deep = {depth: '{"a": ' + "[" * depth + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
+    deep = {depth: '{"a": ' + "[" * depth + "1" + "]" * depth + "}" for depth in (199, 200, 900, 100_000)}
     path.write_text("".join(f"{line}\n" for line in deep.values()))
     found = read(path)
     assert found["rows"] == 1
-    assert "3 rows" in found["error"]
-    assert "line 2: objects and lists are nested too deep" in found["error"]
+    assert [told.partition(": ")[0] for told in found["refused"]] == ["line 2", "line 3", "line 4"]
+    assert "line 2: objects and lists are nested too deep to be read" in found["refused"]
 
 
 def test_csv_header_like_deep_json_is_read_as_table(read, tmp_path):

@@ -17,10 +17,11 @@ from opus_async.manifests import open_manifest
 def main(path: str, most: str) -> None:
     """Read a manifest with at most so many bytes of memory, so that a fault ends this and not the machine."""
     resource.setrlimit(resource.RLIMIT_AS, (int(most), int(most)))
-    told = {"rows": 0, "error": None}
+    told = {"rows": 0, "refused": [], "error": None}
     try:
-        for _ in open_manifest(path).records():
-            told["rows"] += 1
+        for record in open_manifest(path).records():
+            told["rows"] += not record.unreadable
+            told["refused"] += [f"{record.where}: {part.problem}" for part in record.unreadable]
     except ManifestError as error:
         told["error"] = str(error)
     told["peak"] = _peak()

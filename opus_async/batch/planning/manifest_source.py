@@ -230,6 +230,7 @@ async def planned_in(
             problems=problems,
             world=world,
             accept_second_bill=rules.accept_second_bill,
+            skip_invalid=rules.skip_invalid,
             retry=retry,
             on_progress=lambda rows: watching.planning("planned", rows),
         )

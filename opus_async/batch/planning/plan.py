@@ -19,11 +19,16 @@ from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.row_keys import given_key, row_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, cells_to_store, refused_cells
 from opus_async.manifests.file_digests import FileDigests
+from opus_async.manifests.model import Unreadable
+from opus_async.text import counted
 
 ItemT = TypeVar("ItemT")
 
 CHUNK = 256
 """Rows whose files are read side by side, and that go into the ledger together."""
+
+_TOLD = 50
+"""Rows that an error names."""
 
 OnProgress = Callable[[int], None]
 
@@ -37,6 +42,7 @@ async def plan(
     problems: Mapping[int, str],
     world: Mapping[str, Any],
     accept_second_bill: bool,
+    skip_invalid: bool,
     retry: Sequence[RowState] = (),
     on_progress: OnProgress,
 ) -> tuple[Planned, Sequence[str]]:
@@ -51,6 +57,7 @@ async def plan(
         world: Where jobs are made; see :mod:`opus_async.batch.world`.
         accept_second_bill: Whether rows of an earlier batch may run that may have been billed; else they are
             unknown, for a person to decide.
+        skip_invalid: Whether rows that cannot be read are planned as failed; else none is planned.
         retry: States whose rows are to be tried again.
         on_progress: Told how many rows are planned so far.
 
@@ -58,13 +65,14 @@ async def plan(
         What became of the rows, and the columns that any of them has, in the order of their appearance.
 
     Raises:
-        ManifestError: The manifest cannot be read, or changed while it was.
+        ManifestError: The manifest or rows of it cannot be read, or it changed while it was.
     """
     stamp = manifest.stamp()
     await store.begin_plan()
     if retry:
         await store.retry(retry)
     planned = 0
+    unread = _Unread(manifest.path)
     columns: dict[str, None] = dict.fromkeys(manifest.columns or ())
     for chunk in _chunks(manifest.records(), CHUNK):
         rows = await asyncio.gather(
@@ -85,12 +93,34 @@ async def plan(
         rows = [_with_past(row, record, world, accepted=accept_second_bill) for row, record in pairs]
         await store.plan(rows)
         for record in chunk:
-            columns.update(dict.fromkeys(record.cells))
+            if not skip_invalid:
+                unread.add(record, refused_cells(record, binding))
+            columns.update(dict.fromkeys(record.columns))
         planned += len(rows)
         on_progress(planned)
+    unread.raise_if_any()
     if manifest.stamp() != stamp:
         raise ManifestError(f"{manifest.path} changed while it was read: run the same command again")
     return await store.end_plan(), list(columns)
+
+
+class _Unread:
+    """Rows that cannot be read, where that is not tolerated: a batch that goes on has not checked them."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        self._sentences: list[str] = []
+        self._count = 0
+
+    def add(self, record: Record, refused: Sequence[Unreadable]) -> None:
+        self._count += bool(refused)
+        if self._count <= _TOLD:
+            self._sentences += [f"{record.where}: {found.problem}" for found in refused]
+
+    def raise_if_any(self) -> None:
+        if self._count:
+            rows = counted(self._count, "row cannot be read", "rows cannot be read")
+            raise ManifestError(f"{self._name}: {rows}; nothing was sent. Mend them:", self._sentences)
 
 
 async def _row(
@@ -124,6 +154,7 @@ async def _row(
     key = row_key(binding, cells, base, files)
     return NewRow(
         index=record.index,
+        location=record.where,
         key=key.key,
         digest=key.digest,
         cells=cells,

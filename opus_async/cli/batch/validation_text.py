@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opus_async.cli.tables import columns
+from opus_async.cli.tables import cells_wide, columns
 from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
@@ -65,7 +65,15 @@ def found(causes: Sequence[Cause], width: int | None) -> str:
     ]
     left = causes[MOST_CAUSES:]
     more = f"\n... and {len(left):,} more kinds of problems" if left else ""
-    return columns(lines, width=width) + more
+    return columns(lines, width=width) + more + _to_copy(causes[:MOST_CAUSES], lines, width)
+
+
+def _to_copy(causes: Sequence[Cause], lines: Sequence[Sequence[str]], width: int | None) -> str:
+    """The options of a table that had to be wrapped, once more in one piece; empty where it was not."""
+    fixes = dict.fromkeys(cause.first.fix for cause in causes if cause.first.fix and "--" in cause.first.fix)
+    if not fixes or width is None or max(map(cells_wide, columns(lines).splitlines())) <= width:
+        return ""
+    return "\n\nTo copy from:\n" + "\n".join(f"  {fix}" for fix in fixes)
 
 
 def _another(cause: Cause) -> str:

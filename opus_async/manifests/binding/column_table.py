@@ -88,7 +88,7 @@ class ColumnTable:
                 yield Problem(
                     message=message,
                     cause=message,
-                    fix=f"{option('--map', 'COLUMN', name)} or {option('--set', name, 'VALUE')}",
+                    fix=" or ".join((*_ways_to_map(table, name), option("--set", name, "VALUE"))),
                     input=field.display_name,
                 )
 
@@ -113,6 +113,15 @@ class ColumnTable:
             suggestion=f"{option('--map', bound.column, self._columns.spelled(meant))}, or "
             f"{option('--map', bound.column, '')} to leave the column out",
         )
+
+
+def _ways_to_map(table: Sequence[BoundColumn], name: str) -> Iterator[str]:
+    """The option that lets a column fill an input; none where every column is taken."""
+    free = [bound.column for bound in table if bound.target is None and not (bound.is_key or bound.ignored)]
+    if len(free) == 1:
+        yield option("--map", free[0], name)
+    elif free:
+        yield f"{option('--map', 'COLUMN', name)}, COLUMN being one of {', '.join(map(quoted, free))},"
 
 
 def _refused_if_second(bound: BoundColumn, first: Mapping[str, str]) -> BoundColumn:

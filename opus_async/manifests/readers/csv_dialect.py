@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -61,9 +62,14 @@ def guessed_delimiter(path: Path, text: str, *, complete: bool) -> str:
         first, second = sorted((fits[0][1], fits[1][1]))
         raise ManifestError(
             f"{path.name}: cells may be separated by {first!r} or by {second!r}, both fit; say which with "
-            "--delimiter (in Python delimiter=...)"
+            f"--delimiter {_typed(first)} or --delimiter {_typed(second)} (in Python delimiter=...)"
         )
     return fits[0][1]
+
+
+def _typed(delimiter: str) -> str:
+    """A delimiter as it is typed in a shell."""
+    return "tab" if delimiter == "\t" else shlex.quote(delimiter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator
+from itertools import chain
 from typing import Self
 
 from opus_async.errors import ManifestError
@@ -31,9 +33,10 @@ class RowLines(Iterator[str]):
         self._most = most
         self._begins = 1
         self._taken = 0
-        self._row: list[str] = []
-        self._again: list[str] = []
-        """Lines that are given once more before the next of the file, the last one first."""
+        self._rest = _Lines()
+        """The lines of this row but for its first."""
+        self._again: Iterator[str] = iter(())
+        """Lines that are given once more before the next of the file."""
 
     def __iter__(self) -> Self:
         return self
@@ -44,7 +47,7 @@ class RowLines(Iterator[str]):
         Raises:
             ManifestError: The row is too long.
         """
-        line = self._again.pop() if self._again else self._text.readline(self._most - self._taken + 1)
+        line = next(self._again, None) or self._text.readline(self._most - self._taken + 1)
         if not line:
             raise StopIteration
         self.number += 1
@@ -54,26 +57,50 @@ class RowLines(Iterator[str]):
                 f"{self.name}, line {self._begins}: a row of more than {self._most:,} characters; is a line "
                 "end or a closing quote missing? Longer texts belong into files"
             )
-        self._row.append(line)
+        if not self.begins_row:
+            self._rest.add(line)
         return line
 
     def next_row(self) -> None:
         """Begin a new row: the characters of the last do not count any more."""
         self._begins = self.number + 1
         self._taken = 0
-        self._row.clear()
+        if self._rest.lengths:
+            self._rest = _Lines()
 
     @property
     def begins_row(self) -> bool:
         """Whether the line that was read last is the first of its row."""
         return self.number == self._begins
 
-    def rest_of_row(self) -> Sequence[str]:
+    def rest_of_row(self) -> str:
         """The lines of this row so far, but for its first."""
-        return self._row[1:]
+        return self._rest.text()
 
     def end_row_at_first_line(self) -> None:
         """Give the lines of this row but its first again, as those of rows to come."""
-        rest = self.rest_of_row()
-        self._again += reversed(rest)
-        self.number -= len(rest)
+        self.number -= len(self._rest.lengths)
+        self._again = chain(self._rest.each(), self._again)
+        self._rest = _Lines()
+
+
+class _Lines:
+    """Lines in a few bytes more than their characters take: millions of short ones come in a row at worst."""
+
+    def __init__(self) -> None:
+        self.lengths = array("L")
+        self._text = io.StringIO(newline="")
+
+    def add(self, line: str) -> None:
+        """Add a line."""
+        self._text.write(line)
+        self.lengths.append(len(line))
+
+    def text(self) -> str:
+        """All of them."""
+        return self._text.getvalue()
+
+    def each(self) -> Iterator[str]:
+        """One after the other."""
+        self._text.seek(0)
+        return (self._text.read(length) for length in self.lengths)
