@@ -21,6 +21,7 @@ from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
 from opus_async.batch.running.resolving import started
 from opus_async.batch.running.session import write_reports
+from opus_async.batch.shown_batch import observed
 from opus_async.errors import ManifestError
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
@@ -59,6 +60,7 @@ async def run_batch(
     download_outputs: bool = False,
     drain_seconds: float = DRAIN_SECONDS,
     watching: BatchObserver | None = None,
+    progress: bool = False,
 ) -> BatchResult:
     """Run one job for every row of a manifest; no row is lost, and none is billed twice.
 
@@ -97,6 +99,8 @@ async def run_batch(
         download_outputs: Whether files among the outputs are fetched into ``out``.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
         watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
+        progress: Whether to show how it goes: in a notebook as an output, on a terminal as ``opus-async batch
+            run`` does (with rich), else as a line on stderr every few seconds.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -140,15 +144,8 @@ async def run_batch(
     rules = ManifestPolicy(
         skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
     )
-    return await start(
-        client,
-        Path(out),
-        order,
-        source,
-        settings=settings,
-        rules=rules,
-        watching=watching or BatchObserver(),
-    )
+    async with observed(watching, Path(out), progress=progress) as watched:
+        return await start(client, Path(out), order, source, settings=settings, rules=rules, watching=watched)
 
 
 async def resume_batch(
@@ -162,6 +159,7 @@ async def resume_batch(
     accept_second_bill: bool = False,
     allow_outside: bool = False,
     watching: BatchObserver | None = None,
+    progress: bool = False,
 ) -> BatchResult:
     """Go on with a batch, from whatever state a session or a crash left it in.
 
@@ -177,6 +175,7 @@ async def resume_batch(
             ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
         watching: As in :func:`run_batch`.
+        progress: As in :func:`run_batch`.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -190,7 +189,8 @@ async def resume_batch(
         OpusError: The workflow cannot be read.
     """
     changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
-    return await resume(client, Path(out), changes, watching or BatchObserver())
+    async with observed(watching, Path(out), progress=progress) as watched:
+        return await resume(client, Path(out), changes, watched)
 
 
 async def retry_batch(

@@ -29,6 +29,7 @@ from opus_async.opus.sources import file_info
 from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
+from opus_async.opus.web_uploads import with_uploads_held
 from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
 from opus_async.tasks import start_in
 from opus_async.transport.part_file import Destination
@@ -149,11 +150,13 @@ class OpusPlatform:
 
     async def bind(self, request: JobRequest) -> BoundJob:
         """Check a row's inputs against the schema and the disk."""
-        return self.bind_to(await self._schema(self._version_of(request)), request)
+        return await self.bind_to(await self._schema(self._version_of(request)), request)
 
-    def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
+    async def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
         """Check a request against a schema that was read before."""
-        inputs = bind(workflow, request.inputs, inspect=file_info, max_file_bytes=self._max_file_bytes)
+        most = self._max_file_bytes
+        given = (await with_uploads_held(request, most)).inputs
+        inputs = bind(workflow, given, inspect=file_info, max_file_bytes=most)
         return BoundJob(request, inputs)
 
     async def prepare(self, bound: BoundJob) -> Payload:

@@ -11,10 +11,10 @@ from progress_tools import ALL_STAGES, STAGES, Batch, Clock, host, moved
 from opus_async import (
     HostState,
 )
-from opus_async.cli import display
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
+from opus_async.progress import display
 
 
 @pytest.fixture
@@ -80,11 +80,11 @@ def test_lines_display_does_not_repeat_preparation_at_close(clock):
 def test_live_display_shows_stages_totals_and_bottleneck_of_batch(clock):
     from rich.console import Console
 
-    from opus_async.cli.live import LiveDisplay
+    from opus_async.progress.live import LiveDisplay
 
     progress = Progress(clock=clock)
     progress.preparing = "12,000 rows checked"
-    bars = LiveDisplay(progress, "invoices")
+    bars = LiveDisplay(progress, "invoices", None, None)
 
     def drawn():
         console = Console(file=io.StringIO(), width=90)
