@@ -254,6 +254,13 @@ class Platform(Protocol[BoundT, ReadyT]):
     def uploads_reused(self) -> int:
         """Files that needed no upload, because the same content was uploaded before."""
 
+    @property
+    def job_page(self) -> str | None:
+        """URL of the page on which people see a job, with ``{job_id}`` in place of its id.
+
+        None where there is no such page, or it is not known where it is.
+        """
+
     async def open(self) -> None:
         """Load what every row needs; what this raises would fail every row."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NOTHING = "\N{EN DASH}"
 """Where a figure cannot be told."""
@@ -171,7 +171,7 @@ def between(least: float, most: float) -> str:
     return f"{low:g}-{high:g} h"
 
 
-# Moments, in seconds since the epoch; all are told in UTC
+# Moments, in seconds since the epoch; told in UTC, and beside it in the time of this machine
 
 
 def moment(at: float) -> str:
@@ -192,6 +192,28 @@ def hour(at: float) -> str:
 def day(at: float) -> str:
     """The day: ``1 Mar``."""
     return _utc(at, "%d %b").lstrip("0")
+
+
+def local_moment(at: float) -> str:
+    """The time here, with the date where it is not that of UTC: ``22:04:10``; empty where the time is UTC."""
+    if not utc_offset(at):
+        return ""
+    here = _here(at)
+    same_day = here.date() == datetime.fromtimestamp(at, UTC).date()
+    return here.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+
+
+def utc_offset(at: float) -> str:
+    """How the time here was apart from UTC at a moment: ``UTC+1``, ``UTC-3:30``; empty where it was not."""
+    minutes = round((_here(at).utcoffset() or timedelta()).total_seconds() / _MINUTE)
+    if not minutes:
+        return ""
+    hours, rest = divmod(abs(minutes), _MINUTE)
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}{f':{rest:02}' if rest else ''}"
+
+
+def _here(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC).astimezone()
 
 
 def _utc(at: float, form: str) -> str:

@@ -41,6 +41,10 @@ async def run_batch(
     description: str | None = None,
     version_number: int | None = None,
     version_id: str | None = None,
+    decimal: str | None = None,
+    dates: str | None = None,
+    true: str | None = None,
+    false: str | None = None,
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -72,6 +76,10 @@ async def run_batch(
         description: A template, e.g. ``"Due {Date}"``.
         version_number: Pins the workflow's version.
         version_id: Pins the workflow's version by UUID.
+        decimal: ``","`` or ``"."``, if numbers in text have it before their fraction, as in ``1.234,56``.
+        dates: ``"dmy"``, ``"mdy"`` or ``"ymd"``, if dates in text are written so; ISO 8601 is always read.
+        true: A word for true, e.g. ``"ja"``.
+        false: A word for false.
         sheet: Of a workbook.
         delimiter: Of a CSV; None to detect it.
         encoding: Of a text; None to detect it.
@@ -109,6 +117,10 @@ async def run_batch(
         title=title,
         description=description,
         key=key,
+        decimal=decimal,
+        dates=dates,
+        true=true,
+        false=false,
     )
     source = ManifestSource.of(
         Path(manifest),

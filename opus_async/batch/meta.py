@@ -83,6 +83,18 @@ class ColumnMeta(_Stored):
     warning: str | None = None
 
 
+class WorkflowMeta(_Stored):
+    """What the platform told of the workflow, for people.
+
+    Attributes:
+        name: What it is called; empty where that was not told.
+        job_page: URL of the page of a job, with ``{job_id}`` in place of its id; None where there is none.
+    """
+
+    name: str = ""
+    job_page: str | None = None
+
+
 class ClientMeta(_Stored):
     """How the client was set up, for a resume to take over.
 
@@ -127,6 +139,7 @@ class BatchMeta(_Stored):
         binding: What each column is for.
         stages: The platform's names of stages, in order.
         client: How the client was set up.
+        workflow: What the platform told of the workflow.
     """
 
     schema_version: int | None = None
@@ -143,6 +156,7 @@ class BatchMeta(_Stored):
     binding: tuple[ColumnMeta, ...] = ()
     stages: tuple[str, ...] = ()
     client: ClientMeta = ClientMeta()
+    workflow: WorkflowMeta = WorkflowMeta()
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:

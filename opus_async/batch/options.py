@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
+from opus_async.manifests.binding.habits import Habits
+from opus_async.manifests.paths import as_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,10 @@ class BatchSpec:
         title: Template of the jobs' titles, e.g. ``Invoice {Number}``.
         description: Template of the jobs' descriptions.
         key: The column that names each row; None makes keys from content.
+        decimal: The sign before the fraction of numbers in text, ``,`` or ``.``; None for JSON's.
+        dates: The order of dates in text: ``dmy``, ``mdy`` or ``ymd``; None for ISO 8601 alone.
+        true: A word for true in text.
+        false: A word for false in text.
     """
 
     workflow_id: str
@@ -34,6 +40,18 @@ class BatchSpec:
     title: str | None = None
     description: str | None = None
     key: str | None = None
+    decimal: str | None = None
+    dates: str | None = None
+    true: str | None = None
+    false: str | None = None
+
+    def __post_init__(self) -> None:
+        self.habits  # noqa: B018 - refuses what is no habit, before anything is read
+
+    @property
+    def habits(self) -> Habits:
+        """How numbers, dates and truth values are written in cells."""
+        return Habits(decimal=self.decimal, dates=self.dates, true=self.true, false=self.false)
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""
@@ -66,7 +84,8 @@ class ManifestSource:
     @classmethod
     def of(cls, manifest: str | Path, **more: Any) -> Self:
         """Name a manifest by its full path: the next run may start in another folder."""
-        return cls(manifest=str(Path(manifest).expanduser().absolute()), **more)
+        here = Path.cwd()
+        return cls(manifest=str(here / as_written(str(Path(manifest).expanduser()), here)), **more)
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""

@@ -75,6 +75,7 @@ class NewRow:
             person to decide.
         accepted: Whether a second bill is accepted for it, this time; then it is planned all the same.
         earlier: Its job of an earlier batch, which is asked before another is made.
+        location: Where it stands in the manifest, in words: ``line 18``; None where that is not known.
     """
 
     index: int
@@ -86,6 +87,7 @@ class NewRow:
     possible_second_bill: str | None = None
     accepted: bool = False
     earlier: EarlierJob | None = None
+    location: str | None = None
 
 
 class RowLease(NamedTuple):

@@ -24,6 +24,7 @@ from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.payload import BoundInputs, FileToSend, bind
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.results import fetch_results
+from opus_async.opus.settings import DEFAULT_BASE_URL
 from opus_async.opus.sources import file_info
 from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
@@ -40,6 +41,8 @@ STAGES = Stages(bind=SCHEMA, prepare=UPLOAD, create=INITIATE, start=EXECUTE, wat
 LATEST: Version = (None, None)
 OPERATION_LIMITS: Sequence[OperationLimit] = ()
 """The vendor documents no rate of its own for any kind of request."""
+JOB_PAGE = "https://app.opus.com/app/job/{job_id}"
+"""Of jobs at the vendor's own host; where another host shows its jobs, or the app its cases, is not known."""
 _NOTHING_ASKED = JobRequest({})
 REQUESTS = 3
 """Of a job without files: initiate, execute, results."""
@@ -114,6 +117,12 @@ class OpusPlatform:
     def uploads_reused(self) -> int:
         """Uploads that were not needed: the same content was sent in this run, or is remembered."""
         return self._uploads.saved
+
+    @property
+    def job_page(self) -> str | None:
+        """The page of a job in the vendor's app; None for any other host, and for cases (v1)."""
+        known = self._api.base_url == DEFAULT_BASE_URL and self._api.generation == "v0"
+        return JOB_PAGE if known else None
 
     async def open(self) -> None:
         """Read the schema of this run's version: an error that would meet every row is raised here."""

@@ -23,6 +23,7 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 _KEY = re.compile(r"_[0-9a-fA-F]{96}")
 _SIGNED = re.compile(r"\?[^\s\"'<>]*(?:X-Amz-|signature=|sig=|token=)[^\s\"'<>]*", re.IGNORECASE)
 _LONG_NAME = 28
+_OPTION = re.compile(r"(?<= )(--[a-z-]+)")
 
 Row = TypeVar("Row")
 
@@ -35,7 +36,8 @@ class Column(Generic[Row]):
         title: The heading.
         cell: Gives the cell of a line: ``Markup``, or anything else as a text.
         kind: A class of the style sheet: ``number`` is aligned to the right, ``short`` is not wrapped,
-            ``error`` takes the room that is left, and ``prose`` is for all others.
+            ``error`` takes the room that is left, ``place`` says itself what it is, and ``prose`` is for all
+            others.
     """
 
     title: str
@@ -51,8 +53,9 @@ class Table(Generic[Row]):
         label: What it shows, for screen readers.
         columns: The columns from left to right.
         lines: The lines below the header.
-        kind: A class of the style sheet: on a narrow page ``plain`` is scrolled sideways, and ``stack`` has
-            its cells below each other; ``pairs`` are names and values.
+        kind: A class of the style sheet: on a narrow page ``plain`` has the cells of a line side by side
+            below its first, and ``stack`` has them below each other; ``pairs`` are names and values, and
+            ``values`` are values and how often they came.
     """
 
     label: str
@@ -98,9 +101,16 @@ def code(value: object, most: int = 120) -> Markup:
     return Markup("<code{}><bdi>{}</bdi></code>").format(kind, shown(value, most))
 
 
+def link(content: Markup, url: str) -> Markup:
+    """A link to a page, which does not learn where the link stood; the content alone if it is no https."""
+    if not url.startswith("https://"):
+        return content
+    return element("a", content, href=url, rel="noopener noreferrer")
+
+
 def verbatim(line: str) -> Markup:
-    """A command as it has to be typed: not cut, with all its spaces."""
-    return escape(line)
+    """A command as it has to be typed: not cut, with all its spaces; no line ends within an option."""
+    return Markup(_OPTION.sub(r'<span class="option">\1</span>', str(escape(line))))  # noqa: S704 - escaped
 
 
 def element(name: str, *inner: object, **attributes: object) -> Markup:

@@ -22,6 +22,7 @@ from batch_tools import (
 )
 
 from opus_async.batch import RowsRefused, resolve_batch, resume_batch, retry_batch, run_batch
+from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.running import row_runner
 from opus_async.errors import LedgerBusy, LedgerError, ManifestError
 from opus_async.exits import Exit
@@ -47,6 +48,22 @@ async def test_batch_run_gives_every_row_its_result(simulate, connect, tmp_path)
     assert (tmp_path / "out" / "report.html").stat().st_size > 1000
     assert list(result.results()) == lines(tmp_path / "out" / "results.jsonl")
     assert simulator.state()["counters"]["executed_twice"] == []
+
+
+async def test_batch_ledger_knows_lines_of_rows_and_name_of_workflow(simulate, connect, tmp_path):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text('Text,key\n"two\nlines",a\n\none,b\n')
+    client = connect(await simulate())
+    await run_batch(client, manifest, workflow_id=TEXT, out=tmp_path / "out")
+    with LedgerReader(tmp_path / "out") as ledger:
+        places = {row.key: row.location for row in ledger.rows()}
+        assert (ledger.meta.workflow.name, ledger.meta.workflow.job_page) == ("Text only", None)
+    assert places == {"a": "line 2", "b": "line 5"}
+    manifest.write_text('Text,key\none,b\nthree,c\n"two\nlines",a\n')
+    await resume_batch(client, tmp_path / "out")
+    with LedgerReader(tmp_path / "out") as ledger:
+        places = {row.key: row.location for row in ledger.rows()}
+    assert places == {"b": "line 2", "c": "line 3", "a": "line 4"}
 
 
 async def test_batch_run_keeps_max_in_flight(simulate, connect, tmp_path):

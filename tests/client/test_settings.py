@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from opus_async import OpusClient
 from opus_async.errors import ConfigurationError
 from opus_async.opus.settings import resolve_base_url
 
@@ -63,3 +64,20 @@ def test_base_url_that_cannot_work_is_refused_with_reason(url, problem):
 )
 def test_base_url_that_may_work_is_left_unchanged(url):
     assert resolve_base_url(f" {url}/ ", {}) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "api", "page"),
+    [
+        (None, None, "https://app.opus.com/app/job/{job_id}"),
+        ("https://operator.opus.com/", "v0", "https://app.opus.com/app/job/{job_id}"),
+        ("https://operator.opus.com", "v1", None),
+        ("https://operator.opus.example", "v0", None),
+        ("http://127.0.0.1:1", "v0", None),
+    ],
+)
+async def test_job_page_is_known_for_jobs_at_host_of_vendor_alone(monkeypatch, url, api, page):
+    monkeypatch.delenv("OPUS_BASE_URL", raising=False)
+    monkeypatch.delenv("OPUS_API", raising=False)
+    async with OpusClient("_" + "0a" * 48, base_url=url, api=api) as client:
+        assert client.lifecycle("B9uGJfZ3CFwOdMKH").platform.job_page == page

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from forking import ForkingProgram
 
+from opus_async.manifests import open_manifest
+
 MIB = 1 << 20
 MOST_ADDRESSES = 6 << 30
 """Bytes. Beyond it the reading process fails: nothing of this may take the machine."""
@@ -138,12 +140,13 @@ def test_xlsx_bomb_of_far_cell_is_refused_in_any_spelling(read, tmp_path, cell):
     assert told["peak"] < 150
 
 
-def test_xlsx_cells_without_reference_follow_one_another(read, tmp_path):
+def test_xlsx_cells_without_reference_follow_one_another(tmp_path):
     rows = (b"<row><c><v>%d</v></c><c><v>2</v></c></row>" % number for number in range(5_000))
-    told = read(workbook(tmp_path, (b'<row r="1"><c r="A1" t="str"><v>a</v></c></row>', *rows)))
-    assert (
-        "stands in a column without a name" in told["error"]
-    )  # column B: so both rows and columns are right
+    path = workbook(tmp_path, (b'<row r="1"><c r="A1" t="str"><v>a</v></c></row>', *rows))
+    records = list(open_manifest(path).records())
+    assert [record.cells for record in records] == [{"a": number} for number in range(5_000)]
+    for record in records:  # column B: so both rows and columns are right
+        assert "stands in a column without a name" in record.unreadable[0].problem
 
 
 @pytest.mark.long

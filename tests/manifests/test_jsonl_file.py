@@ -68,7 +68,7 @@ def test_jsonl_accepts_byte_order_mark(lines, mark):
 
 def test_jsonl_encoding_can_be_named(lines):
     content = '{"a": "é"}\n'.encode("cp1252")
-    with pytest.raises(ManifestError, match="line 1: byte 0xE9 is not utf-8"):
+    with pytest.raises(ManifestError, match="line 1, column 8: byte 0xE9 is not UTF-8"):
         lines(content)
     assert rows(lines(content, encoding="cp1252")) == [{"a": "é"}]
 
@@ -77,13 +77,14 @@ def test_jsonl_reports_line_of_invalid_byte_deep_in_file(lines):
     manifest = lines(
         b'{"a": "' + b"x" * 100 + b'"}\n' + (b'{"a": "' + b"b" * 200 + b'"}\n') * 10_000 + b'{"a": "\xe9"}\n'
     )
-    with pytest.raises(ManifestError, match="line 10002: byte 0xE9 is not utf-8"):
+    with pytest.raises(ManifestError, match="line 10002, column 8: byte 0xE9 is not UTF-8"):
         list(manifest.records())
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
+        ('{"n": 9007199254740993.0}', "more digits than a number keeps: write it as text"),
         ("[1]", "each line holds one"),
         ('"text"', "each line holds one"),
         ('{"a": 1, "a": 2}', "the field 'a' stands there twice"),

@@ -36,6 +36,7 @@ class FakePlatform:
         self.orphaned_jobs = 0
         self.uploads_reused = 0
         self.calls_back = False
+        self.job_page: str | None = None
         self.status_source = self
         self.attached: dict[str, JobRequest] = {}
         self.released: list[str] = []

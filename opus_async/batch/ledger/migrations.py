@@ -29,13 +29,14 @@ UPDATE rows SET doubt = error WHERE state = 'unknown' AND remote_id IS NULL AND 
     AND session IS NULL AND error_type = 'AmbiguousExecution'
 """
 _VERSION = "UPDATE meta SET value = ? WHERE name = 'schema_version'"
-_HAS_DECIDED_BY = "SELECT 1 FROM pragma_table_info('rows') WHERE name = 'decided_by'"
+_HAS_COLUMN = "SELECT 1 FROM pragma_table_info('rows') WHERE name = ?"
 _HAS_SETTLE_AFTER = "SELECT 1 FROM pragma_table_info('sessions') WHERE name = 'settle_after'"
 _HAS_ALIAS = "SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'alias'"
 _DECIDED_BY = f"CASE note WHEN 'resolved by a person' THEN '{BY_PERSON}' END"
 """What told it before there was the column."""
 _FILL_DECIDED_BY = f"UPDATE rows SET decided_by = {_DECIDED_BY}"  # noqa: S608 - words of ours
-_VIEW_DECIDED_BY = f"CREATE TEMP VIEW rows AS SELECT *, {_DECIDED_BY} AS decided_by FROM main.rows"  # noqa: S608 - words of ours, no values
+_SINCE_VERSION_2 = {"decided_by": _DECIDED_BY, "location": "NULL"}
+"""Columns of rows that the first ledgers of version 2 have not, and what a reader sees in their place."""
 
 
 def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,8 +46,10 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
     """
     if facts["schema_version"] in UPGRADED:
         facts = _from_version_1(connection, facts)
-    if not _has_decided_by(connection):
-        connection.execute("ALTER TABLE rows ADD COLUMN decided_by TEXT")
+    missing = _missing_columns(connection)
+    for column in missing:
+        connection.execute(f"ALTER TABLE rows ADD COLUMN {column} TEXT")
+    if "decided_by" in missing:
         connection.execute(_FILL_DECIDED_BY)
     if connection.execute(_HAS_SETTLE_AFTER).fetchone() is None:  # nor has a first one of version 2
         connection.execute("ALTER TABLE sessions ADD COLUMN settle_after REAL")
@@ -56,14 +59,16 @@ def upgrade(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> dict[st
 
 
 def show_current_columns(connection: sqlite3.Connection) -> None:
-    """Let a connection that only reads see column ``decided_by`` in a ledger that was made before it."""
-    if not _has_decided_by(connection):
-        connection.execute(_VIEW_DECIDED_BY)
+    """Let a connection that only reads see columns of rows that were new after its ledger was made."""
+    if missing := _missing_columns(connection):
+        columns = ", ".join(f"{_SINCE_VERSION_2[column]} AS {column}" for column in missing)
+        connection.execute(f"CREATE TEMP VIEW rows AS SELECT *, {columns} FROM main.rows")  # noqa: S608 - words of ours, no values
 
 
-def _has_decided_by(connection: sqlite3.Connection) -> bool:
-    """Whether the ledger has that column: the first of version 2 have not."""
-    return connection.execute(_HAS_DECIDED_BY).fetchone() is not None
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    return [
+        column for column in _SINCE_VERSION_2 if connection.execute(_HAS_COLUMN, (column,)).fetchone() is None
+    ]
 
 
 def _from_version_1(connection: sqlite3.Connection, facts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -45,14 +45,14 @@ WHERE key
 _KNOWN_ONE = f"{_KNOWN} = ?"
 _KNOWN_MANY = f"{_KNOWN} IN ({', '.join('?' * _AT_ONCE)})"
 _NEW = """
-INSERT INTO rows (id, position, key, digest, state, ended_at, error, error_type, cause, doubt, plan)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rows (id, position, location, key, digest, state, ended_at, error, error_type, cause, doubt, plan)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_FOUND_AGAIN = "UPDATE rows SET position = ?, plan = ? WHERE id = ?"
+_FOUND_AGAIN = "UPDATE rows SET position = ?, location = ?, plan = ? WHERE id = ?"
 _REPLACED = f"""
-UPDATE rows SET position = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?, cause = ?,
-    doubt = ?, plan = ?, session = NULL, stage = NULL, started_at = NULL, timings = NULL, note = NULL,
-    decided_by = NULL, remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
+UPDATE rows SET position = ?, location = ?, digest = ?, state = ?, ended_at = ?, error = ?, error_type = ?,
+    cause = ?, doubt = ?, plan = ?, session = NULL, stage = NULL, started_at = NULL, timings = NULL,
+    note = NULL, decided_by = NULL, remote_id = CASE WHEN {_ASKS_FIRST} THEN remote_id END,
     generation = CASE WHEN {_ASKS_FIRST} THEN generation END, status = CASE WHEN {_ASKS_FIRST} THEN status END
 WHERE id = ?
 """  # noqa: S608 - words of ours, no values
@@ -279,7 +279,7 @@ class Planning:
         self._last_id += 1
         self._tally["new"] += 1
         now = _planned_state(row, at)
-        writes.new.append((self._last_id, row.index, key, row.digest, *now, self._plan))
+        writes.new.append((self._last_id, row.index, encode(row.location), key, row.digest, *now, self._plan))
         writes.cells.append((self._last_id, dumps(row.cells)))
         writes.change[now.state] += 1
         if row.earlier is not None and now.state is RowState.PLANNED:
@@ -295,7 +295,7 @@ class Planning:
             self._tally["known" if same else "changed"] += 1
             if not same and len(self._changed) < _TOLD:
                 self._changed.append(key)
-            writes.found_again.append((row.index, self._plan, known.id))
+            writes.found_again.append((row.index, encode(row.location), self._plan, known.id))
             if known.state is RowState.PLANNED or known.suspected:
                 # Its title, say, may be another, although it asks for the same.
                 writes.cells.append((known.id, dumps(row.cells)))
@@ -307,7 +307,8 @@ class Planning:
         if known.retries and row.problem is None:
             row = replace(row, possible_second_bill=None)  # a person who had it tried again has decided
         now = _planned_state(row, at)
-        writes.replaced.append((row.index, row.digest, *now, self._plan, known.id))
+        location = encode(row.location)
+        writes.replaced.append((row.index, location, row.digest, *now, self._plan, known.id))
         writes.cells.append((known.id, dumps(row.cells)))
         if row.earlier is not None and now.state is RowState.PLANNED and not known.asks_first:
             writes.earlier.append((known.id, row.earlier))

@@ -229,20 +229,25 @@ class LedgerReader:
         """
         if row.result_offset is None or row.result_length is None:
             return None
+        return self._result_at((row.result_offset, row.result_length, row.result_digest), row.index, row.key)
+
+    def _result_at(self, place: tuple[int, int, str | None], index: int, key: str) -> dict[str, Any]:
+        """The line of ``results.jsonl`` at an offset, of a length and with a digest, of this row."""
+        offset, length, digest = place
         try:
             if self._results is None:
                 self._results = os.fdopen(open_own(self.directory / RESULTS, os.O_RDONLY), "rb")
-            self._results.seek(row.result_offset)
-            line = self._results.read(row.result_length)
+            self._results.seek(offset)
+            line = self._results.read(length)
         except OSError as error:
             raise LedgerError(f"{self.directory / RESULTS} cannot be read ({error.strerror})") from None
-        if hashlib.sha256(line).hexdigest() == row.result_digest:
+        if hashlib.sha256(line).hexdigest() == digest:
             result: dict[str, Any] = json.loads(line)
-            if result["key"] == row.key:
+            if result["key"] == key:
                 return result
         raise LedgerError(
-            f"{self.directory / RESULTS} does not hold what was recorded for row {row.index}, key "
-            f"{row.key!r}: it was changed after it was written. Bring the file back as it was; or move it "
+            f"{self.directory / RESULTS} does not hold what was recorded for row {index}, key "
+            f"{key!r}: it was changed after it was written. Bring the file back as it was; or move it "
             f"away, and 'opus-async batch resume {self.directory}' fetches all results again without a bill"
         )
 
@@ -272,7 +277,9 @@ class LedgerReader:
 
     def _select(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with self._explained():
-            yield from self._connection.execute(statement, values)
+            # "yield from" would close the cursor of a reader that stops early: after the ledger that fails.
+            for found in self._connection.execute(statement, values):  # noqa: UP028
+                yield found
 
     def _json(self, text: str | None) -> Any:
         with self._explained():

@@ -31,7 +31,7 @@ SELECT DISTINCT json_each.key
 FROM (SELECT timings FROM rows WHERE timings IS NOT NULL LIMIT 1000) AS some, json_each(some.timings)
 """
 _ROW = (
-    "rows.position, rows.key, rows.state, rows.remote_id, rows.decided_by, "
+    "rows.position, rows.location, rows.key, rows.state, rows.remote_id, rows.decided_by, "
     f"substr(rows.error, 1, {_ERROR_CHARS})"
 )
 _EXAMPLES = f"""
@@ -44,6 +44,11 @@ _SLOWEST = f"""
 SELECT {_ROW}, rows.timings FROM rows WHERE json_extract(timings, '$.{TOTAL}') > 0
 ORDER BY json_extract(timings, '$.{TOTAL}') DESC, position LIMIT ?
 """  # noqa: S608 - words of ours, no values
+_RESULTS_SIZE = "SELECT coalesce(sum(result_length), 0) FROM rows WHERE state = 'completed'"
+_RESULTS = """
+SELECT position, key, result_offset, result_length, result_digest FROM rows
+WHERE state = 'completed' AND result_offset IS NOT NULL ORDER BY result_offset
+"""
 _SAMPLES = """
 SELECT session, at, json_extract(data, '$.in_flight'), json_extract(data, '$.waiting')
 FROM samples ORDER BY id
@@ -64,6 +69,7 @@ class Example:
 
     Attributes:
         index: Its place in the manifest, from 0.
+        location: The same in words, as the manifest's own program counts (``line 18``); None where not known.
         key: What names it.
         state: Where it stands.
         job_id: The platform's id; None when no job came to be.
@@ -71,6 +77,7 @@ class Example:
     """
 
     index: int
+    location: str | None
     key: str
     state: RowState
     job_id: str | None
@@ -191,6 +198,20 @@ class ReportQueries(LedgerReader):
         """The rows that took longest."""
         return [_slow(row) for row in self._select(_SLOWEST, (limit,))]
 
+    def results_size(self) -> int:
+        """Bytes of the results of all rows."""
+        (size,) = self._one(_RESULTS_SIZE)
+        return int(size)
+
+    def outputs(self) -> Iterator[Mapping[str, Any]]:
+        """The outputs of each row that has results, in the order of the file.
+
+        Raises:
+            LedgerError: The file does not hold what was recorded.
+        """
+        for index, key, *place in self._select(_RESULTS):
+            yield self._result_at(tuple(place), index, key)["outputs"]
+
     def standing(self) -> Iterator[tuple[int, float, int, int]]:
         """Of each sample: the session, the moment, rows in flight, and rows that wait for a person."""
         for session, at, in_flight, waiting in self._select(_SAMPLES):
@@ -214,8 +235,9 @@ class ReportQueries(LedgerReader):
 
 
 def _example(values: tuple[Any, ...]) -> Example:
-    index, key, state, job_id, decided_by, error = values
-    return Example(index, key, RowState(state), job_id, failure_reason(RowState(state), decided_by, error))
+    index, location, key, state, job_id, decided_by, error = values
+    reason = failure_reason(RowState(state), decided_by, error)
+    return Example(index, location, key, RowState(state), job_id, reason)
 
 
 def _slow(values: tuple[Any, ...]) -> SlowRow:

@@ -99,6 +99,7 @@ CREATE TABLE rows (
     retried_from TEXT,      -- how it had ended when a person wanted it tried again (failed where that was
                             -- said of an unknown one): its job is asked before another is made; then NULL
     doubt TEXT,             -- why an earlier batch may have billed it: it runs only while that is accepted
+    location TEXT,          -- where it stands in the manifest in words (line 18); NULL where not known
     decided_by TEXT         -- person, where one said that it is completed or failed; NULL otherwise
 );
 CREATE INDEX rows_in_order ON rows (position);

@@ -43,6 +43,7 @@ class StoredRow:
         cause: The same for all rows that failed for the same reason.
         note: What a person, or the planning, left to say.
         decided_by: ``person`` where one said that it is completed or failed; else None.
+        location: Where it stands in the manifest, in words (``line 18``); None where that is not known.
         result_offset: Where its line of ``results.jsonl`` begins, in bytes.
         result_length: Of that line in bytes, the line end included.
         result_digest: SHA-256 in hex of that line.
@@ -73,6 +74,7 @@ class StoredRow:
     cause: str | None
     note: str | None
     decided_by: str | None
+    location: str | None
     result_offset: int | None
     result_length: int | None
     result_digest: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.stored import StoredRow
 from opus_async.batch.outputs import destinations
 from opus_async.batch.outputs.constants import constants
+from opus_async.batch.outputs.excel_writer import XLSX_ROWS, SummaryBlock, write_xlsx
+from opus_async.batch.outputs.summary_blocks import summary_blocks
 from opus_async.batch.outputs.table_writers import (
-    XLSX_ROWS,
     Column,
     ColumnTypeInference,
     Kind,
@@ -22,7 +24,6 @@ from opus_async.batch.outputs.table_writers import (
     write_csv,
     write_jsonl,
     write_parquet,
-    write_xlsx,
 )
 from opus_async.disk import atomic_write
 from opus_async.errors import ConfigurationError
@@ -46,7 +47,7 @@ _AFTER = (
     Column("error", Kind.TEXT),
     Column("started_at", Kind.TIME),
     Column("ended_at", Kind.TIME),
-    Column("seconds", Kind.FLOAT),
+    Column("seconds", Kind.FLOAT, number_format="0.00"),
 )
 
 
@@ -66,7 +67,8 @@ def export(
 
     Of a name that comes twice, one of the manifest is followed by ``(input)``, one of an output by
     ``(output)``. ``seconds`` is the time that processes spent on the row. How each format holds what is told
-    in :mod:`opus_async.batch.outputs.table_writers`; JSONL has the same fields with the inputs under
+    in :mod:`opus_async.batch.outputs.table_writers` and, for XLSX,
+    :mod:`opus_async.batch.outputs.excel_writer`; JSONL has the same fields with the inputs under
     ``inputs`` and the outputs under ``outputs`` (null where there is no result).
 
     The rows are those of one moment, whatever goes on meanwhile. Memory does not follow their number.
@@ -108,13 +110,14 @@ def export(
 
 def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -> None:  # noqa: A002 - the word that users know
     if format == "jsonl":
-        write_jsonl(file, exported.records())
+        encoding = None if mark else getattr(sys.stdout, "encoding", None)
+        write_jsonl(file, exported.records(), ascii_only=not _is_utf_8(encoding))
         return
     columns = exported.infer_columns()
     if format == "csv":
         write_csv(file, columns, exported.rows(), mark=mark)
     elif format == "xlsx":
-        write_xlsx(file, columns, exported.rows())
+        write_xlsx(file, columns, exported.rows(), exported.summary())
     else:
         write_parquet(file, columns, exported.rows())
 
@@ -143,7 +146,10 @@ class _Exported:
         self._inputs = self._in_order(self._inputs)
         taken = {column.name for column in (*_BEFORE, *self._files, *_AFTER)}
         inputs = [Column(_free(name, "input", taken), seen.kind) for name, seen in self._inputs.items()]
-        outputs = [Column(_free(name, "output", taken), seen.kind) for name, seen in self._outputs.items()]
+        outputs = [
+            Column(_free(name, "output", taken), seen.kind, seen.date_form)
+            for name, seen in self._outputs.items()
+        ]
         return [*_BEFORE, *inputs, *outputs, *self._files, *_AFTER]
 
     def rows(self) -> Iterator[Sequence[Any]]:
@@ -157,6 +163,10 @@ class _Exported:
                 *("; ".join(self._ledger.files_of(row)) or None for _ in self._files),
                 *(row.reason, row.started_at, row.ended_at, row.timings.get("total")),
             )
+
+    def summary(self) -> Iterator[SummaryBlock]:
+        """What the rows come to."""
+        return summary_blocks(self._ledger)
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """All rows as JSON."""
@@ -215,6 +225,14 @@ def _free(name: str, whose: str, taken: set[str]) -> str:
         number += 1
     taken.add(free)
     return free
+
+
+def _is_utf_8(encoding: str | None) -> bool:
+    """Whether a program that reads what this stream's encoding says can read UTF-8."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name == "utf-8"
+    except LookupError:
+        return False
 
 
 @contextmanager

@@ -31,9 +31,14 @@ def summarise(directory: Path) -> dict[str, Any]:
         LedgerError: There is no ledger, or it cannot be read.
     """
     with LedgerReader(directory) as ledger:
-        counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
-        workflow_id = ledger.meta.fingerprint.workflow_id
-    told = _told(sessions, working=holder(directory) is not None)
+        return summary_of(ledger)
+
+
+def summary_of(ledger: LedgerReader) -> dict[str, Any]:
+    """The same as :func:`summarise`, of a ledger that is open."""
+    counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
+    workflow_id = ledger.meta.fingerprint.workflow_id
+    told = _told(sessions, working=holder(ledger.directory) is not None)
     last = told[-1] if told else {"ended_at": None, "exit_code": None, "ended_because": None}
     return {
         "workflow_id": workflow_id,

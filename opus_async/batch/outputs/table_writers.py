@@ -1,4 +1,4 @@
-"""Tables in the formats that people open and programs read, row by row: CSV, XLSX, Parquet, JSONL.
+"""Tables in the formats that programs read, row by row: CSV, Parquet, JSONL; and what their columns hold.
 
 What a format cannot hold is written in the way told at its function. Text that is no text (half of a
 surrogate pair, as JSON can bring it) has U+FFFD in its place, but for JSONL, which can escape it.
@@ -11,7 +11,6 @@ import enum
 import io
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,16 +18,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
+from opus_async.batch.outputs.iso_dates import DateForm, date_form
 from opus_async.errors import ConfigurationError
 
-XLSX_ROWS = 1_048_575
-"""Rows that a sheet holds below its head."""
-XLSX_COLUMNS = 16_384
-XLSX_CHARACTERS = 32_767
-"""UTF-16 units that a cell holds."""
-CUT = "… [cut: an Excel cell holds no more]"
-
-_EXACT = 2**53
+EXACT = 2**53
 """Integers from here on are no exact double, and Excel knows no other numbers."""
 _INT64 = 2**63
 _ROW_GROUP = 1_000
@@ -54,29 +47,46 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table."""
+    """A column of a table.
+
+    Attributes:
+        name: Its head.
+        kind: What it holds.
+        date_form: The form of all its texts, where these are dates or times; a spreadsheet shows them so.
+        number_format: In which a spreadsheet shows its numbers; empty for the general one.
+    """
 
     name: str
     kind: Kind
+    date_form: DateForm | None = None
+    number_format: str = ""
 
 
 class ColumnTypeInference:
     """The values of a column as they go by, and so the kind that holds them all."""
 
-    __slots__ = ("_inexact", "_types")
+    __slots__ = ("_forms", "_inexact", "_types")
 
     def __init__(self) -> None:
         self._types: set[type] = set()
         self._inexact = False
+        self._forms: set[DateForm | None] = set()
 
     def add(self, value: Any) -> None:
         """One more value."""
         kind = type(value)
         self._types.add(kind)
-        if kind is int and not -_EXACT <= value <= _EXACT:
+        if kind is int and not -EXACT <= value <= EXACT:
             self._inexact = True
             if not -_INT64 <= value < _INT64:
                 self._types.add(object)
+        if kind is str and None not in self._forms:
+            self._forms.add(date_form(value))
+
+    @property
+    def date_form(self) -> DateForm | None:
+        """The form that all texts of the column have, if they are dates or times."""
+        return next(iter(self._forms)) if len(self._forms) == 1 and self.kind is Kind.TEXT else None
 
     @property
     def kind(self) -> Kind:
@@ -94,9 +104,10 @@ Rows = Iterable[Sequence[Any]]
 """Values in the order of the columns; None where there is none."""
 
 
-def write_jsonl(file: BinaryIO, records: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object per line, every value with its type."""
-    file.writelines(_line(record) for record in records)
+def write_jsonl(file: BinaryIO, records: Iterable[Mapping[str, Any]], *, ascii_only: bool = False) -> None:
+    r"""One JSON object per line, every value with its type; with ``ascii_only`` letters as ``\u00e9``."""
+    write = _ascii_line if ascii_only else _line
+    file.writelines(write(record) for record in records)
 
 
 def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Rows, *, mark: bool) -> None:
@@ -118,43 +129,7 @@ def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Rows, *, mark: bo
         writer.writerow([escape_formula(replace_surrogates(column.name)) for column in columns])
         kinds = [column.kind for column in columns]
         for row in rows:
-            writer.writerow([escape_formula(_as_cell(*each)) for each in zip(row, kinds, strict=True)])
-
-
-def write_xlsx(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None:
-    """A workbook of one sheet: texts as texts, never as formulas or links.
-
-    Objects and lists are JSON text, times ISO 8601 in UTC, integers beyond 2^53 text (Excel would round
-    them). A text that is longer than a cell holds is cut and ends with :data:`CUT`.
-
-    Args:
-        file: Stays open.
-        columns: Its head; at most :data:`XLSX_COLUMNS`.
-        rows: Below the head; at most :data:`XLSX_ROWS`.
-
-    Raises:
-        ConfigurationError: The library is missing, or these are too many columns.
-    """
-    try:
-        import xlsxwriter  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, not everybody's, untyped
-    except ImportError:
-        raise _missing("xlsx", "cli") from None
-    if len(columns) > XLSX_COLUMNS:
-        raise ConfigurationError(
-            f"an XLSX sheet holds {XLSX_COLUMNS:,} columns, and these are {len(columns):,}: export to jsonl"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        options = {"constant_memory": True, "tmpdir": folder}
-        with xlsxwriter.Workbook(file, options) as workbook:
-            workbook.use_zip64()
-            sheet = workbook.add_worksheet("batch")
-            sheet.freeze_panes(1, 0)
-            bold = workbook.add_format({"bold": True})
-            for place, column in enumerate(columns):
-                sheet.write_string(0, place, _fitting(column.name), bold)
-            for line, row in enumerate(rows, 1):
-                for place, (value, column) in enumerate(zip(row, columns, strict=True)):
-                    _write_cell(sheet, (line, place), value, column.kind)
+            writer.writerow([escape_formula(as_cell(*each)) for each in zip(row, kinds, strict=True)])
 
 
 def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None:
@@ -170,7 +145,7 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> None
         import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, not everybody's, untyped
         import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, and untyped
     except ImportError:
-        raise _missing("parquet", "parquet") from None
+        raise missing_library("parquet", "parquet") from None
     types = {
         Kind.INT: pa.int64(),
         Kind.FLOAT: pa.float64(),
@@ -222,10 +197,14 @@ def _line(record: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record).encode() + b"\n"
+        return _ascii_line(record)
 
 
-def _as_cell(value: Any, kind: Kind) -> Any:
+def _ascii_line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def as_cell(value: Any, kind: Kind) -> Any:
     """A value as text, or as what becomes text by itself."""
     if value is None:
         return None
@@ -234,28 +213,6 @@ def _as_cell(value: Any, kind: Kind) -> Any:
     if isinstance(value, str):
         return replace_surrogates(value)
     return repr(value) if isinstance(value, float) else _json(value)
-
-
-def _write_cell(sheet: Any, place: tuple[int, int], value: Any, kind: Kind) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool):
-        sheet.write_boolean(*place, value)
-    elif kind is not Kind.TIME and isinstance(value, int | float) and -_EXACT <= value <= _EXACT:
-        sheet.write_number(*place, value)
-    else:
-        sheet.write_string(*place, _fitting(str(_as_cell(value, kind))))
-
-
-def _fitting(text: str) -> str:
-    """The text as a cell of a sheet can hold it."""
-    text = replace_surrogates(text)
-    if text.startswith("<r>") and text.endswith("</r>"):
-        text = f" {text}"  # the library would take it for its own XML, and write it as it is
-    units = text.encode("utf-16-le")
-    if len(units) <= 2 * XLSX_CHARACTERS:
-        return text
-    return units[: 2 * (XLSX_CHARACTERS - len(CUT))].decode("utf-16-le", "ignore") + CUT
 
 
 def _array(values: Sequence[Any], kind: Kind, arrow_type: Any) -> Any:
@@ -291,7 +248,8 @@ def _as_text(file: BinaryIO, encoding: str) -> Iterator[io.TextIOWrapper]:
         text.detach()
 
 
-def _missing(kind: str, extra: str) -> ConfigurationError:
+def missing_library(kind: str, extra: str) -> ConfigurationError:
+    """The error for a format whose library is not installed."""
     return ConfigurationError(
         f"{kind} needs a library that is not installed: pip install 'opus-async[{extra}]', or export to csv"
     )

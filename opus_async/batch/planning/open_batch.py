@@ -21,7 +21,7 @@ from opus_async.batch.planning.manifest_source import (
     row_checks,
 )
 from opus_async.batch.planning.run_session import run_session, session_facts, session_setup
-from opus_async.batch.planning.workflow_binding import bind, open_workflow, stage_names
+from opus_async.batch.planning.workflow_binding import bind, open_workflow, stage_names, workflow_meta
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.running.session import Engine, run_here
@@ -80,6 +80,7 @@ async def start(
             binding=columns,
             constants_in_digests=binding.constants_in_digest,
             stages=stage_names(lifecycle),
+            workflow=workflow_meta(lifecycle).as_facts(),
             manifest=manifest_meta(manifest, source).as_facts(),
         )
         await ledger.publish()

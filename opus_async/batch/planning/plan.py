@@ -154,6 +154,7 @@ async def _row(
     key = row_key(binding, cells, base, files)
     return NewRow(
         index=record.index,
+        location=record.where,
         key=key.key,
         digest=key.digest,
         cells=cells,

@@ -24,7 +24,7 @@ from opus_async.batch.planning.run_session import (
     session_facts,
     session_setup,
 )
-from opus_async.batch.planning.workflow_binding import bind, open_workflow
+from opus_async.batch.planning.workflow_binding import bind, open_workflow, workflow_meta
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
@@ -157,6 +157,7 @@ class _Resume:
             constants_in_digest=meta.constants_in_digests,
         )
         facts = session_facts(self.client, spec, binding, settings=settings, rules=rules, fingerprint=asked)
+        facts["workflow"] = workflow_meta(lifecycle).as_facts()
         await self._plan(rows, binding, rules, world, facts)
         return session_setup(
             self.directory,
@@ -173,7 +174,9 @@ class _Resume:
 
     def _found(self, meta: BatchMeta, spec: BatchSpec) -> Found:
         """Where the rows come from; planned anew where what they ask for may be another."""
-        anew = bool(self.retry) or spec.constants != meta.order.constants
+        before = meta.order
+        reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
+        anew = bool(self.retry) or not reads_alike
         return found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
 
     async def _plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opus_async.batch.meta import WorkflowMeta
 from opus_async.batch.options import BatchSpec, ManifestPolicy
 from opus_async.batch.ports import Client
 from opus_async.errors import OpusError
@@ -72,7 +73,14 @@ def bind(
         folder=kind in FOLDERS,
         allow_outside=rules.allow_outside,
         constants_in_digest=constants_in_digest,
+        habits=spec.habits,
     )
+
+
+def workflow_meta(lifecycle: Lifecycle[Any, Any]) -> WorkflowMeta:
+    """What the platform tells of the workflow for people, for the ledger."""
+    platform = lifecycle.platform
+    return WorkflowMeta(name=platform.workflow.name, job_page=platform.job_page)
 
 
 def stage_names(lifecycle: Lifecycle[Any, Any]) -> list[str]:

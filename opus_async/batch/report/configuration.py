@@ -16,8 +16,26 @@ from opus_async.reporting.html import Column, Table, code, isolated
 _SECRET = re.compile(
     r"token|secret|password|passwd|authori[sz]ation|credential|(service|api|access).?key", re.IGNORECASE
 )
-_TITLES = {"fingerprint": "Workflow and mapping", "manifest": "Manifest", "settings": "Settings"}
-_ELSEWHERE = frozenset({"binding", "stages", "created_at", "schema_version"})
+_GROUPS = {
+    "fingerprint": "Workflow and mapping",
+    "order": "Workflow and mapping",
+    "constants": "Workflow and mapping",
+    "manifest": "Manifest",
+    "settings": "Settings",
+    "rules": "Settings",
+    "client": "Limits and retries",
+}
+_ELSEWHERE = frozenset(
+    {
+        "binding",
+        "stages",
+        "created_at",
+        "schema_version",
+        "constants_in_digests",
+        "workflow",
+        "manifest.stamp",
+    }
+)
 """Facts that stand elsewhere in the report, or tell a reader nothing."""
 _MOST = 300
 
@@ -33,19 +51,33 @@ class Change:
 
 
 def settings(data: ReportData) -> Iterator[Table[tuple[str, str]]]:
-    """Workflow, manifest, settings and whatever else is known, each as names and values."""
-    facts = data.meta.as_facts()
-    for name in dict.fromkeys((*_TITLES, *sorted(facts))):
-        if name in facts and name not in _ELSEWHERE and (lines := list(_flat("", facts[name]))):
-            yield Table(
-                _TITLES.get(name, name.capitalize()),
-                (
-                    Column("Name", lambda line: code(line[0])),
-                    Column("Value", lambda line: isolated(line[1], _MOST)),
-                ),
-                lines,
-                "pairs",
-            )
+    """Workflow, manifest, settings and whatever else is known, as names and values, each told once."""
+    for title, lines in _grouped(data.meta.as_facts()).items():
+        yield Table(
+            title,
+            (
+                Column("Name", lambda line: code(line[0])),
+                Column("Value", lambda line: isolated(line[1], _MOST)),
+            ),
+            lines,
+            "pairs",
+        )
+
+
+def _grouped(facts: Mapping[str, Any]) -> Mapping[str, list[tuple[str, str]]]:
+    """Title -> names and values; what two facts say alike stands where it is said first."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    said: set[tuple[str, str]] = set()
+    for name in dict.fromkeys((*_GROUPS, *sorted(facts))):
+        if name not in facts or name in _ELSEWHERE:
+            continue
+        title = _GROUPS.get(name, name.replace("_", " ").capitalize())
+        for line in _flat("", facts[name]):
+            alike = (line[0].removeprefix("limits."), line[1])
+            if f"{name}.{line[0]}" not in _ELSEWHERE and alike not in said:
+                said.add(alike)
+                groups.setdefault(title, []).append(line)
+    return groups
 
 
 def binding(data: ReportData) -> Table[ColumnMeta]:

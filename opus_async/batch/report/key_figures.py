@@ -45,15 +45,15 @@ def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
     )
     rate = data.rows_per_hour
     yield "Completed per hour", text.NOTHING if rate is None else text.figure(rate), "of wall time"
-    yield "Run time, median", median, "of a row, from start to results"
-    yield "Run time, 95th percentile", high, "19 of 20 rows are quicker"
+    yield "Time per row, median", median, "from its turn to its results, all waiting included"
+    yield "Time per row, 95th percentile", high, "19 of 20 rows are quicker"
     yield "Requests", text.count(traffic.requests), _per_row(traffic.requests, data)
     yield "Retries", text.count(traffic.retries), retried
     yield "Turned away with 429", text.count(traffic.throttled), "among the retries"
     yield "Rows taken up", text.count(data.attempts), again
     yield "Uploaded", figures.size(traffic.uploaded_bytes), "repeated attempts included"
     yield "Uploads saved", saved, "same content, sent once"
-    yield "Stray shells", strays, "made, never started, unbilled"
+    yield "Jobs never started", strays, "made and left, unbilled"
     yield "Downloads", text.count(downloads.files), f"files, {figures.size(downloads.size)} in all"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.page import page as page_of
 from opus_async.stages import PAUSED
 
+_MOST_OUTPUTS = 12
 _PAUSED_SHORT = "for a person"
 _GAPS = ("pause", "nothing ran (not to scale)")
 
@@ -29,6 +31,10 @@ def page(data: ReportData) -> bytes:
         data=data,
         name=data.directory.absolute().name,
         workflow=data.meta.fingerprint.workflow_id or "",
+        workflow_name=data.meta.workflow.name,
+        manifest=PurePath(data.meta.manifest.path or "").name,
+        local=text.local_moment(data.made_at),
+        offset=text.utc_offset(data.made_at),
         verdict=verdict(data),
         steps=steps(data),
         parts=key_figures.parts(data.counts),
@@ -43,6 +49,8 @@ def page(data: ReportData) -> bytes:
         binding=configuration.binding(data),
         changes=list(configuration.changes(data)),
         sessions_left_out=len(data.sessions) - len(shown),
+        outputs=data.outputs.few[:_MOST_OUTPUTS],
+        outputs_left_out=len(data.outputs.few[_MOST_OUTPUTS:]),
         unit=charts.unit_for(data.worked).name,
         tables=tables,
         **_drawings(data),

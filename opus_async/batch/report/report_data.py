@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opus_async import text
 from opus_async.batch.ledger.lock import Process, holder
 from opus_async.batch.ledger.report_queries import (
     TOTAL,
@@ -20,7 +21,9 @@ from opus_async.batch.ledger.report_queries import (
 )
 from opus_async.batch.ledger.stored import StoredSession
 from opus_async.batch.meta import BatchMeta
+from opus_async.batch.report.output_values import OutputValues, count_values
 from opus_async.batch.rows import RowState
+from opus_async.errors import LedgerError
 from opus_async.metrics.bottleneck import merge
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
@@ -33,6 +36,11 @@ COMPLETED, NOT_COMPLETED = "completed", "failed"
 GROUPS = 12
 """Causes that are told one by one; the rest is summed up."""
 EXAMPLES = 3
+"""Rows that are shown of a long list."""
+SHORT_LIST = 10
+"""Rows of a cause up to which all are shown."""
+MOST_RESULTS = 256_000_000
+"""Bytes of results up to which their values are counted: seconds, where the rest of a report takes less."""
 SLOWEST = 10
 
 
@@ -82,6 +90,19 @@ class Session:
         return Span(self.view.id, self.view.began_at, self.ended)
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the rows that completed gave.
+
+    Attributes:
+        few: Outputs with few different values.
+        problem: Why they were not counted; empty where they were.
+    """
+
+    few: Sequence[OutputValues]
+    problem: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
     """Everything the report says.
@@ -111,6 +132,7 @@ class ReportData:
         bottlenecks: What limited the batch, in words -> share of all samples that say so. What differs only
             in numbers is told once.
         files: What was uploaded, or need not be.
+        outputs: What the outputs said.
         downloads: What was fetched.
     """
 
@@ -137,6 +159,7 @@ class ReportData:
     waiting: Samples
     bottlenecks: Mapping[str, float]
     files: Files
+    outputs: Outputs
     downloads: Downloads
 
     @property
@@ -229,6 +252,7 @@ def load(directory: Path) -> ReportData:
             waiting=waiting,
             bottlenecks=_bottlenecks(ledger),
             files=ledger.named_files(),
+            outputs=_outputs(ledger),
             downloads=ledger.downloads(),
         )
 
@@ -258,10 +282,25 @@ def _groups(ledger: ReportQueries) -> list[Group]:
             group.told,
             group.count,
             group.states,
-            ledger.examples(group.cause, EXAMPLES) if place < GROUPS else (),
+            ledger.examples(group.cause, _to_show(group.count)) if place < GROUPS else (),
         )
         for place, group in enumerate(ledger.failures_by_cause(limit_examples=0))
     ]
+
+
+def _to_show(rows: int) -> int:
+    """How many rows of a cause are shown."""
+    return rows if rows <= SHORT_LIST else EXAMPLES
+
+
+def _outputs(ledger: ReportQueries) -> Outputs:
+    size = ledger.results_size()
+    if size > MOST_RESULTS:
+        return Outputs((), f"The results are too large to be counted here ({text.size(size)}).")
+    try:
+        return Outputs(count_values(ledger.outputs()))
+    except LedgerError as error:  # a report tells what went wrong, and so it is made all the same
+        return Outputs((), error.message)
 
 
 def _bottlenecks(ledger: ReportQueries) -> dict[str, float]:

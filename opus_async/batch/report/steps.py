@@ -63,7 +63,7 @@ def _told(step: NextStep, data: ReportData) -> Step:  # noqa: PLR0911 - a table
         case Action.DECIDE:
             return Step(
                 f"If the {rows} that {plural(step.rows, 'is', 'are')} unknown stay so, find their jobs in "
-                "the platform by the ids below and decide: done if they completed there, failed if they did "
+                "the platform by the ids above and decide: done if they completed there, failed if they did "
                 "not, retry if they did not and the next resume shall run them as new jobs. As they stand, "
                 "the commands list the unknown rows and decide nothing: add the keys of rows, or --all.",
                 tuple(_command(data, "resolve", "--as", answer) for answer in ("done", "failed", "retry")),
@@ -85,7 +85,7 @@ def _retry(step: NextStep, data: ReportData) -> Step:
         (state,) = step.states
         what, only = cancelled if state == "cancelled" else state, ("--only", state)
     return Step(
-        f"Once the causes below are dealt with, run the {counted(step.rows, 'row')} that {what} once more. "
+        f"Once the causes above are dealt with, run the {counted(step.rows, 'row')} that {what} once more. "
         "Their old jobs are asked first.",
         (_command(data, "retry", *only),),
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from opus_async import text
 from opus_async.batch.ledger.report_queries import Example, SlowRow
-from opus_async.batch.report.report_data import ReportData, Session
+from opus_async.batch.report.output_values import OutputValues
+from opus_async.batch.report.report_data import Group, ReportData, Session
 from opus_async.batch.rows import RowState
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import figures
-from opus_async.reporting.html import Column, Table, code, isolated
+from opus_async.reporting.charts.bars import meter
+from opus_async.reporting.html import Column, Table, code, isolated, link
 from opus_async.stages import PAUSED
 
 STATES = {
@@ -31,10 +34,12 @@ _DOES = (
     "uploads the files",
     "makes the job, unbilled",
     "starts it",
-    "runs on the platform",
+    "is on the platform, until its end is noticed",
     "fetches what it left",
 )
 """What happens in the stages of every platform, in their order."""
+_NO_VALUE = Markup("<i>empty</i>")
+_NOT_GIVEN = "(not among the outputs)"
 _WAITS = "waits for a person"
 _MOST_ERROR = 320
 _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
@@ -61,15 +66,30 @@ def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
     )
 
 
-def examples(rows: Sequence[Example]) -> Table[Example]:
+def stages_note(data: ReportData) -> str:
+    """What the times of stages include; empty where waiting for a turn is a stage of its own."""
+    if data.stages.keys() - {*data.meta.stages, PAUSED}:
+        return ""
+    return (
+        "The time in a stage includes waiting for a turn: for a free connection, under the rate limit, or "
+        "after a 429."
+    )
+
+
+def counted_from_0(groups: Sequence[Group]) -> bool:
+    """Whether any row is named by its index, because its line is not known."""
+    return any(row.location is None for group in groups for row in group.examples)
+
+
+def examples(data: ReportData, rows: Sequence[Example]) -> Table[Example]:
     """Rows that did not complete for one reason."""
     return Table(
-        "Examples of this cause",
+        "Rows with this cause",
         (
-            Column("Row", lambda row: row.index, "short"),
+            Column("Row", _place, "place"),
             Column("Key", lambda row: code(row.key)),
             Column("State", lambda row: STATES[row.state], "short"),
-            Column("Job", _job),
+            Column("Job", lambda row: _job(data, row)),
             Column("Error", lambda row: isolated(row.error or text.NOTHING, _MOST_ERROR), "error"),
         ),
         rows,
@@ -82,12 +102,12 @@ def slowest(data: ReportData) -> Table[SlowRow]:
     return Table(
         "Slowest rows",
         (
-            Column("Row", lambda slow: slow.row.index, "short"),
+            Column("Row", lambda slow: _place(slow.row), "place"),
             Column("Key", lambda slow: code(slow.row.key)),
             Column("Took", lambda slow: figures.duration(slow.seconds), "number"),
             Column("Most of it in", _most_of_it, "short"),
             Column("State", lambda slow: STATES[slow.row.state], "short"),
-            Column("Job", lambda slow: _job(slow.row)),
+            Column("Job", lambda slow: _job(data, slow.row)),
         ),
         data.slowest,
     )
@@ -98,7 +118,7 @@ def traffic(data: ReportData) -> Table[Session]:
     return Table(
         "Retries by session",
         (
-            Column("Session", lambda session: session.view.id),
+            Column("Session", lambda session: session.view.id, "short"),
             Column("Requests", lambda session: text.count(session.traffic.requests), "number"),
             Column("Retries", lambda session: text.count(session.traffic.retries), "number"),
             Column(
@@ -118,18 +138,18 @@ def sessions(data: ReportData) -> Table[Session]:
     return Table(
         "Sessions",
         (
-            Column("Session", lambda session: session.view.id),
-            Column("Began", lambda session: text.moment(session.view.began_at), "short"),
+            Column("Session", lambda session: session.view.id, "short"),
+            Column("Began", lambda session: _moment(session.view.began_at), "short"),
             Column(
                 "Ended",
-                lambda session: text.NOTHING if session.running else text.moment(session.ended),
+                lambda session: text.NOTHING if session.running else _moment(session.ended),
                 "short",
             ),
             Column("Worked", lambda session: figures.duration(session.seconds), "number"),
             Column("How it ended", _how),
             Column("Completed", lambda session: text.count(session.completed), "number"),
             Column("Others", lambda session: text.count(session.not_completed), "number"),
-            Column("Process", lambda session: isolated(f"{session.view.pid}@{session.view.host}"), "short"),
+            Column("Process", lambda session: isolated(f"{session.view.pid}@{session.view.host}")),
         ),
         some(data.sessions),
     )
@@ -146,8 +166,45 @@ def _stage(name: str) -> object:
     return _WAITS if name == PAUSED else code(name)
 
 
-def _job(row: Example) -> object:
-    return code(row.job_id) if row.job_id else "none"
+def values(output: OutputValues, completed: int) -> Table[tuple[str, int]]:
+    """How many rows gave which value of an output."""
+    rest = completed - output.rows
+    return Table(
+        f"Values of {output.name}",
+        (
+            Column("Value", lambda line: isolated(line[0]) if line[0] else _NO_VALUE),
+            Column("Rows", lambda line: text.count(line[1]), "number"),
+            Column("Share", lambda line: _share(line[1] / completed), "number"),
+        ),
+        [*output.values, *([(_NOT_GIVEN, rest)] if rest else [])],
+        "values",
+    )
+
+
+def _share(part: float) -> object:
+    return Markup("{} {}").format(figures.share(part, 1), meter(part, "completed", "planned"))
+
+
+def _place(row: Example) -> object:
+    """Where a row stands: ``line 28``, in one piece."""
+    *words, number = (row.location or f"row {row.index}").rsplit(" ", 1)
+    return isolated("\N{NO-BREAK SPACE}".join((*words, number)))
+
+
+def _moment(at: float) -> object:
+    local = text.local_moment(at)
+    return Markup("{}<small>{} local</small>").format(text.moment(at), local) if local else text.moment(at)
+
+
+def _job(data: ReportData, row: Example) -> object:
+    if not row.job_id:
+        return "none"
+    page = data.meta.workflow.job_page
+    return (
+        link(code(row.job_id), page.replace("{job_id}", quote(row.job_id, safe="")))
+        if page
+        else code(row.job_id)
+    )
 
 
 def _most_of_it(slow: SlowRow) -> object:

@@ -11,10 +11,12 @@ from typing import Any
 from opus_async.cli import connection
 from opus_async.cli.errors import WrongUse
 from opus_async.cli.options import ConnectionOptions
+from opus_async.manifests.binding.habits import Habits
 
 READING = ("sheet", "delimiter", "encoding")
 _FLAGS = ("pad_short_rows", "allow_outside")
-_ORDER = ("key", "title", "description", "version_number", "version_id")
+_HABITS = ("decimal", "dates", "true", "false")
+_ORDER = ("key", "title", "description", "version_number", "version_id", *_HABITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,10 @@ class SpecOptions(ConnectionOptions):
         version_number: The pinned version by number.
         version_id: The pinned version by UUID.
         allow_outside: Whether cells may name files outside of the manifest's folder.
+        decimal: The sign before the fraction of numbers; None for JSON's.
+        dates: The order of dates; None for ISO 8601 alone.
+        true: A word for true.
+        false: A word for false.
     """
 
     map: Sequence[str]
@@ -40,6 +46,10 @@ class SpecOptions(ConnectionOptions):
     version_number: int | None
     version_id: str | None
     allow_outside: bool
+    decimal: str | None
+    dates: str | None
+    true: str | None
+    false: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +126,21 @@ def add_order(parser: argparse.ArgumentParser) -> None:
     add("--title", metavar="TEMPLATE", help="of the jobs, with columns in braces: 'Invoice {Number}'")
     add("--description", metavar="TEMPLATE", help="of the jobs, with columns in braces")
     add("--key", metavar="COLUMN", help="the column that names each row; else a digest of its content does")
+    _add_habits(parser)
     connection.add_version(parser, "pin the workflow version by number")
     parser.add_argument("--version-id", metavar="UUID", help="pin it by UUID")
+
+
+def _add_habits(parser: argparse.ArgumentParser) -> None:
+    """Add how numbers, dates and truth values are written."""
+    group = parser.add_argument_group(
+        "how cells are written, where that is not 1234.56, 2025-11-09, true or yes"
+    )
+    add = group.add_argument
+    add("--decimal", choices=(",", "."), help="before the fraction of numbers: 1.234,56 or 1,234.56")
+    add("--dates", choices=("dmy", "mdy", "ymd"), help="the order of dates: 9.11.2025 is dmy")
+    add("--true", metavar="WORD", help="a word for true, e.g. ja")
+    add("--false", metavar="WORD", help="a word for false, e.g. nein")
 
 
 def manifest_of(options: ManifestOptions) -> str:
@@ -137,6 +160,11 @@ def manifest_of(options: ManifestOptions) -> str:
 
 def order_of(options: SpecOptions) -> dict[str, Any]:
     """The fields of :class:`opus_async.batch.options.BatchSpec` that were given, by name."""
+    habits = {name: getattr(options, name) for name in _HABITS}
+    try:
+        Habits(**habits)
+    except ValueError as error:
+        raise WrongUse(str(error)) from None
     given = {
         "columns": _pairs(options.map, "--map", "COLUMN=INPUT"),
         "constants": _pairs(options.set, "--set", "INPUT=VALUE"),
@@ -145,6 +173,7 @@ def order_of(options: SpecOptions) -> dict[str, Any]:
         "key": options.key,
         "version_number": options.version_number,
         "version_id": options.version_id,
+        **habits,
     }
     return {name: value for name, value in given.items() if value not in (None, {})}
 

@@ -16,6 +16,7 @@ from opus_async.manifests.binding.column_table import ColumnTable, missing_colum
 from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.binding.constants import Constants
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
+from opus_async.manifests.binding.habits import Habits
 from opus_async.manifests.binding.row_files import RowFiles
 from opus_async.manifests.binding.templates import Template, is_column, single_line, to_text
 from opus_async.manifests.blanks import carries_nothing
@@ -25,6 +26,7 @@ from opus_async.text import quoted
 from opus_async.transport.confined import Confined
 
 _NOT_READ = "could not be read when the batch was planned: fill the cell in"
+_JSON = Habits()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -48,6 +50,7 @@ class Binding:
         allow_outside: Whether cells may name files outside of the folder that they start at.
         constants_in_digest: Whether the digest of a row covers its constants; not so for a batch of an
             earlier release, whose ledger has digests without them.
+        habits: How numbers, dates and truth values are written in cells and in ``--set``.
 
     Attributes:
         workflow: The workflow.
@@ -56,6 +59,7 @@ class Binding:
             and used for a binding in another process.
         files: The local files that rows name.
         constants_in_digest: As given.
+        habits: As given.
 
     Raises:
         ManifestError: An option names an input that is not there, or a template cannot be read.
@@ -76,6 +80,7 @@ class Binding:
         folder: bool = False,
         allow_outside: bool = True,
         constants_in_digest: bool = True,
+        habits: Habits = _JSON,
     ) -> None:
         self.workflow = workflow
         self.key_column = key
@@ -86,7 +91,8 @@ class Binding:
         self._allow_outside = allow_outside
         self._title = _template("--title", title)
         self._description = _template("--description", description)
-        self._set = Constants(workflow, constants)
+        self.habits = habits
+        self._set = Constants(workflow, constants, habits)
         self.constants: Mapping[str, Any] = self._set.stored
         filled = frozenset(self._set.values)
         self._columns = Columns(workflow, mapping=columns, key=key, folder=folder, filled=filled)
@@ -172,7 +178,8 @@ class Binding:
 
         Returns:
             Column -> value as JSON can hold it. Values that it cannot hold are left out where the column is
-            not used. Lists of files are lists; all else that :meth:`request` reads from text is still text.
+            not used. Lists of files are lists, and what habits tell how to read is read; all else that
+            :meth:`request` reads from text is still text.
 
         Raises:
             InvalidInputs: A pattern matches no file, or more than the one that the input takes; JSON cannot
@@ -186,7 +193,8 @@ class Binding:
                 if bound.input is not None and takes_files(bound.input):
                     expanded[name] = self._file_cells.expand(bound.input, value, base)
                 else:
-                    expanded[name] = to_json_value(value, bound.input)
+                    read = self.habits.read(value, bound.input)
+                    expanded[name] = to_json_value(read, bound.input)
             except ValueError as error:
                 if bound.target is not None or bound.is_key:
                     problems.append(_problem(bound, Unfit.of(error)))

@@ -15,23 +15,28 @@ from typing import Any
 from uuid import UUID
 
 from opus_async.input_problems import Unfit
+from opus_async.manifests.displayed import Displayed
 from opus_async.models import InputField
 from opus_async.text import quoted
 
 _DEEPEST = 100
 _LONG_EXPONENT = 100
+_STORED = frozenset({"int", "float", "bool", "date"})
 _WORDS = {"true": True, "false": False}
 
 
 def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) -> Any:
     """Convert a value to what JSON can hold, without loss.
 
-    Dates and times become ISO text (a datetime for an input of type ``date``: its day), decimals their
-    digits, UUIDs and durations text.
+    Of what is seen otherwise than it is stored, inputs of numbers, dates and truth values take what is
+    stored, all others what is seen. Dates and times become ISO text (a datetime for an input of type
+    ``date``: its day), decimals their digits, UUIDs and durations text.
 
     Raises:
-        Unfit: JSON cannot hold it.
+        Unfit: JSON cannot hold it; or text is wanted, and what is seen cannot be told.
     """
+    if isinstance(value, Displayed):
+        value = _wanted(value, target)
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float | Decimal):
@@ -49,6 +54,19 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
     if isinstance(value, Mapping):
         return {str(name): to_json_value(item, None, depth + 1) for name, item in value.items()}
     raise Unfit("holds a value of type {}, which an input cannot take", type(value).__name__)
+
+
+def shows_text(target: InputField | None) -> bool:
+    """Whether what is seen of a value counts, and not what is stored: for texts, titles, keys, lists."""
+    return target is None or target.type not in _STORED
+
+
+def _wanted(value: Displayed, target: InputField | None) -> Any:
+    if not shows_text(target):
+        return value.value
+    if value.text is None:
+        raise Unfit(value.doubt or "shows what cannot be told", *value.parts)
+    return value.text
 
 
 def split_list(text: str) -> list[Any]:
@@ -70,6 +88,8 @@ def parse_array(value: Any, target: InputField) -> Any:
     Raises:
         Unfit: An item is not of that type.
     """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)  # what a CSV would hold: a list of one number
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return value
     read = _ITEMS.get(target.item_type or "", str)

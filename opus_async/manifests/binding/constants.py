@@ -10,6 +10,7 @@ from opus_async.errors import ManifestError
 from opus_async.input_names import InputNames
 from opus_async.manifests.binding.cells import parse_array, to_json_value
 from opus_async.manifests.binding.file_cells import FileCells, takes_files
+from opus_async.manifests.binding.habits import Habits
 from opus_async.models import InputField, Workflow
 from opus_async.text import quoted
 
@@ -20,6 +21,7 @@ class Constants:
     Args:
         workflow: The workflow.
         given: The name of an input -> its value.
+        habits: How numbers, dates and truth values are written in text.
 
     Attributes:
         values: Variable name -> what the input is given.
@@ -31,7 +33,8 @@ class Constants:
         ManifestError: A name means no input or several, or a value cannot be used.
     """
 
-    def __init__(self, workflow: Workflow, given: Mapping[str, Any]) -> None:
+    def __init__(self, workflow: Workflow, given: Mapping[str, Any], habits: Habits) -> None:
+        self._habits = habits
         self.values: dict[str, Any] = {}
         self.files: dict[str, list[Path]] = {}
         self.stored: dict[str, Any] = {}
@@ -56,7 +59,7 @@ class Constants:
 
     def _take(self, name: str, field: InputField, value: Any) -> None:
         if not takes_files(field):
-            self.stored[name] = to_json_value(value, field)
+            self.stored[name] = to_json_value(self._habits.read(value, field), field)
             self.values[field.variable_name] = (
                 parse_array(self.stored[name], field) if field.type == "array" else self.stored[name]
             )

@@ -8,6 +8,7 @@ from typing import Any
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.cells import split_list, to_json_value
 from opus_async.manifests.binding.globs import Globs
+from opus_async.manifests.paths import as_written
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.models import InputField
 from opus_async.text import quoted
@@ -32,6 +33,8 @@ class FileCells:
 
     def expand(self, field: InputField, value: Any, base: Path) -> Any:
         """The cell with patterns replaced by the files that they match now; what is no text stays as it is.
+
+        Paths are those of this system, see :func:`~opus_async.manifests.paths.as_written`.
 
         Raises:
             Unfit: A pattern matches no file, or more than the one that the input takes; the text
@@ -72,7 +75,10 @@ class FileCells:
     def _matches(self, item: Any, base: Path) -> list[Any]:
         if not isinstance(item, str):
             return [to_json_value(item)]
-        if self._literal or is_url(item) or not has_magic(item):
+        if self._literal or is_url(item):
+            return [item]
+        item = as_written(item, base)
+        if not has_magic(item):
             return [item]
         found = self._globs.expand(item, base)
         if not found:

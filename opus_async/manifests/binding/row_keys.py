@@ -12,6 +12,7 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.displayed import Displayed
 from opus_async.models import InputField
 from opus_async.text import quoted
 
@@ -124,6 +125,8 @@ def _key_text(cell: Any) -> str | None:
     """A cell as a key; None for a value that can be none."""
     if isinstance(cell, bool):
         return None
+    if isinstance(cell, Displayed):
+        return cell.text
     if isinstance(cell, int | float):
         return str(_canonical(cell))
     return cell.strip() if isinstance(cell, str) else None

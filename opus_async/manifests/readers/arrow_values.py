@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+import struct
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+_CODED = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
+"""How a type reads that was not so in the file: text and bytes are read as dictionaries."""
 Convert = Callable[[Any], Any]
 """Converts a value of Arrow, never None; raises ValueError with a sentence for one that cannot be used."""
 
@@ -22,6 +26,8 @@ def plain_type(arrow: Any, kind: Any) -> Any:
         A data type; None for a type that no cell can hold: binary, durations, unions, extensions.
     """
     types = arrow.types
+    if getattr(kind, "extension_name", None) == "arrow.json":
+        return plain_type(arrow, kind.storage_type)
     if types.is_dictionary(kind):
         return plain_type(arrow, kind.value_type)
     if types.is_nested(kind):
@@ -30,7 +36,23 @@ def plain_type(arrow: Any, kind: Any) -> Any:
         return arrow.timestamp("us", kind.tz)
     if types.is_time(kind):
         return arrow.time64("us")
-    return kind if _is_scalar(types, kind) else None
+    return _plain_scalar(arrow, kind)
+
+
+def _plain_scalar(arrow: Any, kind: Any) -> Any:
+    if _is(arrow.types, "string_view", kind):
+        return arrow.large_string()
+    return kind if _is_scalar(arrow.types, kind) else None
+
+
+def _is_uuid(kind: Any) -> bool:
+    return getattr(kind, "extension_name", None) == "arrow.uuid"
+
+
+def _is(types: Any, name: str, kind: Any) -> bool:
+    """Whether a type is one that ``pyarrow`` knows since a later version than the oldest that is taken."""
+    asked = getattr(types, f"is_{name}", None)
+    return asked is not None and bool(asked(kind))
 
 
 def converter(arrow: Any, kind: Any, *, nested: bool = False) -> Convert | None:
@@ -48,10 +70,22 @@ def converter(arrow: Any, kind: Any, *, nested: bool = False) -> Convert | None:
     if types.is_nested(kind):
         return _nested_converter(arrow, kind)
     if types.is_floating(kind):
-        return _finite
+        return {16: _finite_half, 32: _finite_single}.get(kind.bit_width, _finite)
+    if _is_uuid(kind):
+        return str
     if types.is_time(kind) or (nested and (types.is_date(kind) or types.is_timestamp(kind))):
         return _iso_text
     return _number if nested and types.is_decimal(kind) else None
+
+
+def refusal(kind: Any) -> Convert:
+    """The function that refuses the values of a type for which :func:`plain_type` returned None."""
+    name = _CODED.sub(r"\1", str(kind))
+
+    def refuse(_: Any) -> Any:
+        raise ValueError(f"no input can take the type {name}: convert it to text or numbers, or leave it out")
+
+    return refuse
 
 
 def _plain_nested(arrow: Any, kind: Any) -> Any:
@@ -61,7 +95,8 @@ def _plain_nested(arrow: Any, kind: Any) -> Any:
         return None if any(one is None for _, one in fields) else arrow.struct(fields)
     if types.is_map(kind):
         key = plain_type(arrow, kind.key_type)
-        item = plain_type(arrow, kind.item_type) if key is not None and types.is_string(key) else None
+        texts = key is not None and (types.is_string(key) or types.is_large_string(key))
+        item = plain_type(arrow, kind.item_type) if texts else None
         return None if item is None else arrow.map_(key, item)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         item = plain_type(arrow, kind.value_type)
@@ -79,6 +114,7 @@ def _is_scalar(types: Any, kind: Any) -> bool:
         or types.is_string(kind)
         or types.is_large_string(kind)
         or types.is_null(kind)
+        or _is_uuid(kind)
     )
 
 
@@ -110,6 +146,32 @@ def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError(f"the value is {value}, which is no number: write null where there is none")
     return value
+
+
+def _finite_single(value: float) -> float:
+    return _shortest(_finite(value), "f", 9)
+
+
+def _finite_half(value: float) -> float:
+    return _shortest(_finite(value), "e", 5)
+
+
+def _shortest(value: float, stored: str, most: int) -> float:
+    """The number of the fewest digits that is stored as the same one in 2 or 4 bytes: 0.1, as it was written.
+
+    Args:
+        value: What is stored, as a double.
+        stored: How it is stored, as :mod:`struct` names it.
+        most: Digits that always tell two such numbers apart.
+    """
+    for digits in range(1, most):
+        short = float(format(value, f".{digits}g"))
+        try:
+            if struct.unpack(stored, struct.pack(stored, short))[0] == value:
+                return short
+        except OverflowError:  # rounded up beyond the largest
+            continue
+    return float(format(value, f".{most}g"))
 
 
 def _iso_text(value: Any) -> str:

@@ -14,13 +14,15 @@ from typing import NamedTuple
 from opus_async.errors import ManifestError
 from opus_async.manifests.blanks import all_blank, looks_blank
 from opus_async.manifests.model import Record, Unreadable
+from opus_async.manifests.readers.bad_bytes import has_bad_byte
 from opus_async.manifests.readers.csv_dialect import delimiter_line, given_delimiter, guessed_delimiter
 from opus_async.manifests.readers.csv_field_limit import LONGEST_CELL, long_cells
 from opus_async.manifests.readers.encoding import (
-    decoded,
     decoded_head,
+    decoded_rows,
     given_encoding,
-    guessed_encoding,
+    known_encoding,
+    tolerant_text,
     undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
@@ -89,8 +91,13 @@ class DelimitedManifest:
 
     def records(self) -> Iterator[Record]:
         """Read each row that is not blank."""
-        with decoded(self._source, self._encoding, self._newline) as text, long_cells():
-            yield from numbered(self._raw_rows(text), self.columns)
+        with long_cells():
+            yield from decoded_rows(
+                self._source,
+                self._encoding,
+                self._newline,
+                lambda text: numbered(self._raw_rows(text), self.columns),
+            )
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -103,19 +110,10 @@ class DelimitedManifest:
     def _settled_encoding(self, head: bytes, told: str | None) -> str:
         if told is not None:
             return given_encoding(told, head)
-        encoding = guessed_encoding(self._source, head)
-        if encoding == "cp1252":
-            self.warnings.append(
-                "read as cp1252 (Windows), because it is not UTF-8; if letters come out wrong say what it "
-                "is with --encoding (in Python encoding=...)"
-            )
-        return encoding
+        return known_encoding(self._source, head)
 
     def _first_part(self, head: bytes) -> str:
-        try:
-            text = decoded_head(self._source, head, self._encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError as error:
-            raise undecodable(self._source, self._encoding) from error
+        text = decoded_head(self._source, head, self._encoding).removeprefix("\ufeff")
         if not text.strip():
             raise ManifestError(
                 f"{self.path} is empty: its first line names the columns, and a row follows for each job"
@@ -137,7 +135,7 @@ class DelimitedManifest:
 
     def _header(self) -> tuple[str, ...]:
         with self._source.reading() as file, long_cells():
-            text = io.TextIOWrapper(file, encoding=self._encoding, newline=self._newline)
+            text = tolerant_text(file, self._encoding, self._newline)
             try:
                 lines = list(islice(self._rows_of(text), 1 + _COMPARED))
             except UnicodeDecodeError as error:
@@ -147,6 +145,8 @@ class DelimitedManifest:
         first, *others = lines
         if isinstance(first.cells, csv.Error):
             raise ManifestError(f"{self.path.name}, line {first.first}: {_advice(first.cells)}")
+        if any(map(has_bad_byte, first.cells)):
+            raise undecodable(self._source, self._encoding)
         self._refuse_title(first.cells, others)
         return column_names(self.path, f"line {first.first}", first.cells)
 

@@ -1,14 +1,17 @@
-"""Detects the encoding of a manifest in text, decodes it, and finds the line that cannot be decoded."""
+"""Tells the encoding of a manifest in text, decodes it, and finds the line that cannot be decoded."""
 
 from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from opus_async.errors import ManifestError
+from opus_async.manifests.model import Record
+from opus_async.manifests.readers.bad_bytes import TOLERANT, without_bad_bytes
+from opus_async.manifests.readers.encoding_doubt import is_damaged, not_utf8, not_utf8_but_zeros
 from opus_async.manifests.readers.source_file import Source
 
 _MARKS = (
@@ -18,7 +21,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_FALLBACK = "cp1252"
 _NAME_IT = "say how it is encoded with --encoding (in Python encoding=...)"
 
 
@@ -43,70 +45,95 @@ def marked_encoding(head: bytes) -> str | None:
     return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
 
 
-def guessed_encoding(source: Source, head: bytes) -> str:
-    """Detect an encoding: by the byte-order mark, else UTF-8 if the first part is that, else ``cp1252``.
+def known_encoding(source: Source, head: bytes) -> str:
+    """The encoding by the byte-order mark, else UTF-8. Nothing is guessed: jobs would be billed for it.
 
     Raises:
-        ManifestError: It is no text.
+        ManifestError: It is another one, or no text; the error shows what it may be.
     """
     marked = marked_encoding(head)
     if marked is not None:
         return marked
     if b"\0" in head:
-        raise ManifestError(
-            f"{source.path.name} is no text (it has zero bytes): export it as CSV UTF-8, or, if it is "
-            f"UTF-16, {_NAME_IT}"
-        )
-    for encoding in ("utf-8", _FALLBACK):
-        try:
-            decoded_head(source, head, encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise ManifestError(f"{source.path.name} is neither UTF-8 nor Windows text: {_NAME_IT}")
+        raise not_utf8_but_zeros(source, head)
+    return "utf-8"
 
 
 def decoded_head(source: Source, head: bytes, encoding: str) -> str:
     """Decode the first part of a file; a character that is cut in two at its end is left out.
 
     Raises:
-        UnicodeDecodeError: It is encoded otherwise.
+        ManifestError: It is encoded otherwise. Text in UTF-8 that is damaged is decoded.
     """
-    return codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) >= source.size)
+    final = len(head) >= source.size
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head, final=final)
+    except UnicodeDecodeError as error:
+        _refuse_unless_damaged(source, encoding, error)
+    return codecs.getincrementaldecoder(encoding)(TOLERANT).decode(head, final=final)
 
 
-@contextmanager
-def decoded(source: Source, encoding: str, newline: str | None) -> Iterator[io.TextIOWrapper]:
-    """Open the file as text for one reading.
+def decoded_rows(
+    source: Source,
+    encoding: str,
+    newline: str | None,
+    rows: Callable[[io.TextIOWrapper], Iterator[Record]],
+) -> Iterator[Record]:
+    """Read the rows of a text; of one in UTF-8 that is damaged, cells with bad bytes are unreadable.
 
     Args:
         source: The file.
         encoding: The encoding of its text.
         newline: As in :func:`open`.
+        rows: Reads the rows of the file as it is opened for them; called again when the first bad byte is
+            met, and then it gives the same rows up to there.
 
     Raises:
         ManifestError: It cannot be read or decoded, or changed since the manifest was opened.
     """
+    given = 0
+    try:
+        with source.reading() as file:
+            text = io.TextIOWrapper(file, encoding=encoding, newline=newline)  # closes the file when it goes
+            for record in rows(text):
+                yield record
+                given += 1
+    except UnicodeDecodeError as error:
+        _refuse_unless_damaged(source, encoding, error)
+    else:
+        return
     with source.reading() as file:
-        try:
-            text = io.TextIOWrapper(file, encoding=encoding, newline=newline)
-            yield text
-        except UnicodeDecodeError as error:
-            raise undecodable(source, encoding) from error
+        again = tolerant_text(file, encoding, newline)
+        yield from map(without_bad_bytes, islice(rows(again), given, None))
+
+
+def tolerant_text(file: BinaryIO, encoding: str, newline: str | None) -> io.TextIOWrapper:
+    """An open file as text; in UTF-8 with a character of its own for each byte that is none."""
+    errors = TOLERANT if _is_utf8(encoding) else "strict"
+    return io.TextIOWrapper(file, encoding=encoding, newline=newline, errors=errors)
+
+
+def _refuse_unless_damaged(source: Source, encoding: str, error: UnicodeDecodeError) -> None:
+    """Let text in UTF-8 pass that has a few bad bytes.
+
+    Raises:
+        ManifestError: It is another encoding, as far as that can be told.
+    """
+    if not (_is_utf8(encoding) and is_damaged(source)):
+        raise undecodable(source, encoding) from error
+
+
+def _is_utf8(encoding: str) -> bool:
+    return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig"}
 
 
 def undecodable(source: Source, encoding: str) -> ManifestError:
     """The error for a file that cannot be decoded, with the line and the fix; reads the file up to there."""
+    if _is_utf8(encoding):
+        return not_utf8(source)
     with source.reading() as file:
         line, byte = _first_bad_byte(file, encoding)
-    guess = (
-        f"if it comes from Excel on Windows try --encoding {_FALLBACK} (in Python encoding={_FALLBACK!r}), "
-        "or save it as UTF-8"
-    )
-    return ManifestError(
-        f"{source.path.name}, line {line}: {byte} is not {encoding}; "
-        f"{guess if encoding.startswith('utf-8') else _NAME_IT}"
-    )
+    return ManifestError(f"{source.path.name}, line {line}: {byte} is not {encoding}; {_NAME_IT}")
 
 
 def _first_bad_byte(file: BinaryIO, encoding: str) -> tuple[int, str]:

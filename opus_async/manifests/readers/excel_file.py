@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, time, timedelta
-from decimal import Decimal
+from datetime import date
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.model import Record
+from opus_async.manifests.model import Record, Unreadable
+from opus_async.manifests.readers.excel_cells import plain, shown_cell
 from opus_async.manifests.readers.excel_copy import damaged, repacked
-from opus_async.manifests.readers.excel_extent import column_letters, measure
-from opus_async.manifests.readers.excel_scan import scan_sheet
+from opus_async.manifests.readers.excel_extent import column_letters, column_number, measure
+from opus_async.manifests.readers.excel_scan import MOST_REFUSED, scan_sheet
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names
-from opus_async.manifests.readers.row_errors import RowErrors
+from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
 from opus_async.text import counted
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
-
-_EXACT = 10**15
-"""Excel keeps 15 digits of a number: of a longer one the last digits are lost in the file."""
 
 
 class WorkbookManifest:
@@ -50,7 +48,6 @@ class WorkbookManifest:
         self.path = path
         self.base = path.parent
         self.warnings: list[str] = []
-        self._warned_of_digits = False
         self._source = Source(path)
         refuse_other_content(path, self._source.head(), "workbook")
         with self._source.reading() as file, repacked(path, file) as copy:
@@ -61,17 +58,15 @@ class WorkbookManifest:
         self._warn()
 
     def records(self) -> Iterator[Record]:
-        """Read each row that is not blank."""
-        problems = RowErrors(self.path)
-        for number, cells in self._findings.refused.items():
-            if number > self._header_row:
-                problems.add(", ".join(self._place(cell) for cell, _ in cells), cells[0][1])
+        """Read each row that is not blank; errors and formulas without a value are unreadable cells."""
         if self._findings.too_many:
-            problems.raise_if_any()
+            raise ManifestError(
+                f"{self.path.name}, sheet {self._sheet!r} has {MOST_REFUSED:,} rows and more with errors or "
+                "formulas that were never calculated: open it in Excel or LibreOffice, mend and save it"
+            )
         with self._source.reading() as file, repacked(self.path, file) as copy:
             sheet = self._opened_sheet(copy)
-        yield from self._records(sheet, problems)
-        problems.raise_if_any()
+        yield from numbered(self._raw_rows(sheet), self.columns)
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -150,47 +145,53 @@ class WorkbookManifest:
                 f"{self._place(findings.merged[0])} is merged over rows: only the first row has the value"
             )
 
-    def _records(self, sheet: CalamineSheet, problems: RowErrors) -> Iterator[Record]:
-        index = 0
-        for number, row in enumerate(sheet.iter_rows(), 1):
-            refused = number in self._findings.refused
-            if number <= self._header_row or not (refused or _filled(row)):
-                continue
-            if not refused:
-                cells = self._cells(number, row, problems)
-                if cells is not None:
-                    yield Record(index=index, where=self._where(number), cells=cells)
-            index += 1
+    def _raw_rows(self, sheet: CalamineSheet) -> Iterator[RawRow]:
+        for number, row in self._numbered_rows(sheet):
+            if number > self._header_row:
+                cells, nameless = self._cells(number, row)
+                yield RawRow(self._where(number), cells, (*self._refused(number), *nameless))
 
-    def _cells(self, number: int, row: list[Any], problems: RowErrors) -> dict[str, Any] | None:
-        """The cells of a row; None when a value stands in a column without a name."""
+    def _numbered_rows(self, sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
+        """The rows with their numbers, and rows below them that have nothing but errors, without cells."""
+        number = 0
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            yield number, row
+        for below in sorted(one for one in self._findings.refused if one > number):
+            yield below, []
+
+    def _refused(self, number: int) -> Iterator[Unreadable]:
+        """The cells of a row that cannot be used."""
+        for cell, why in self._findings.refused.get(number, ()):
+            place = column_number(cell.rstrip("0123456789").encode()) - self._first_column
+            name = self._names[place] if 0 <= place < len(self._names) else ""
+            yield Unreadable(problem=f"{self._place(cell)}: {why}", column=name or None, group=why)
+
+    def _cells(self, number: int, row: list[Any]) -> tuple[dict[str, Any], list[Unreadable]]:
+        """The cells of a row, and the values that stand in columns without a name."""
         cells: dict[str, Any] = {}
-        for column, (name, value) in enumerate(zip(self._names, row, strict=True), self._first_column):
+        nameless: list[Unreadable] = []
+        for column, (name, value) in enumerate(zip(self._names, row, strict=False), self._first_column):
             if value == "":
                 continue
-            if not name:
-                problems.add(
-                    self._place(f"{column_letters(column)}{number}"),
-                    f"{value!r:.60} stands in a column without a name: name it in row {self._header_row}, "
-                    "which is the first row that is not blank, or clear it",
+            if name and isinstance(value, str):
+                cells[name] = value
+                continue
+            place = partial(self._place_of, number, column)
+            if name:
+                cells[name] = shown_cell(value, self._findings.formats.code(number, column), place)
+            else:
+                problem = (
+                    f"{place()}: {value!r:.60} stands in a column without a name: name it in row "
+                    f"{self._header_row}, which is the first row that is not blank, or clear it"
                 )
-                return None
-            if type(value) is float and abs(value) >= _EXACT:
-                self._warn_of_digits(f"{column_letters(column)}{number}")
-            cells[name] = _plain(value)
-        return cells
-
-    def _warn_of_digits(self, cell: str) -> None:
-        if self._warned_of_digits:
-            return
-        self._warned_of_digits = True
-        self.warnings.append(
-            f"{self._place(cell)} has a number of more than 15 digits, of which Excel keeps 15: if it is an "
-            "id, enter it as text"
-        )
+                nameless.append(Unreadable(problem=problem, group="a value in a column without a name"))
+        return cells, nameless
 
     def _where(self, number: int) -> str:
         return f"sheet {self._sheet!r}, row {number}"
+
+    def _place_of(self, number: int, column: int) -> str:
+        return self._place(f"{column_letters(column)}{number}")
 
     def _place(self, cell: str) -> str:
         plain = self._sheet.replace("_", "").isalnum()
@@ -217,19 +218,5 @@ def _filled(row: list[Any]) -> bool:
 
 
 def _name(value: Any) -> str:
-    value = _plain(value)
+    value = plain(value)
     return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """A cell as a user sees it: 3 rather than 3.0, times and durations as text."""
-    if isinstance(value, float):
-        if not value.is_integer():
-            return value
-        return int(value) if abs(value) < _EXACT else int(Decimal(repr(value)))
-    if isinstance(value, time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        minutes, seconds = divmod(round(value.total_seconds()), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return value

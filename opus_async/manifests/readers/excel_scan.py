@@ -1,4 +1,4 @@
-"""Finds what ``python_calamine`` does not report: error cells, uncalculated formulas, hidden and merged rows.
+"""Finds what ``python_calamine`` does not report: errors, number formats, hidden and merged rows.
 
 The library gives an empty cell for an error such as ``#N/A``: a job would be billed for a row that lacks a
 value. So the XML of the sheet is scanned.
@@ -15,9 +15,10 @@ from typing import IO, BinaryIO
 
 from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
+from opus_async.manifests.readers.excel_styles import CellFormats, read_styles
 
-MOST_REFUSED = 1_000
-"""Rows with cells that cannot be used, after which no more are looked for."""
+MOST_REFUSED = 100_000
+"""Rows with cells that cannot be used, after which the sheet is refused; each takes some 400 bytes."""
 
 _CHUNK = 1 << 20
 
@@ -46,10 +47,12 @@ class Findings:
     Attributes:
         refused: Row number from 1 -> ``(place, what is wrong and the fix)`` of each cell that cannot be used.
         hidden: How many rows are hidden, by hand or by a filter.
+        formats: The number formats of the cells.
         merged: The first range of merged cells that spans rows, and its last row; None where there is none.
     """
 
     refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    formats: CellFormats = field(default_factory=lambda: CellFormats(()))
     hidden: int = 0
     merged: tuple[str, int] | None = None
 
@@ -70,21 +73,23 @@ def scan_sheet(path: Path, copy: BinaryIO, sheet: str) -> Findings:
     Raises:
         ManifestError: The workbook is damaged.
     """
-    findings = Findings()
-    with (
-        sound(path),
-        zipfile.ZipFile(copy) as workbook,
-        workbook.open(part_of(workbook, sheet)) as xml,
-    ):
-        for rows in _whole_rows(path, sheet, xml):
-            if not findings.too_many:
-                _note_errors(findings, rows)
-                _note_uncalculated(findings, rows)
-            if b"hidden" in rows:
-                findings.hidden += len(_HIDDEN.findall(rows))
-            if b"mergeCell" in rows and findings.merged is None:
-                _note_merged(findings, rows)
+    with sound(path), zipfile.ZipFile(copy) as workbook:
+        findings = Findings(formats=CellFormats(read_styles(path, workbook)))
+        with workbook.open(part_of(workbook, sheet)) as xml:
+            _scan(findings, _whole_rows(path, sheet, xml))
     return findings
+
+
+def _scan(findings: Findings, pieces: Iterator[bytes]) -> None:
+    for rows in pieces:
+        findings.formats.note(rows)
+        if not findings.too_many:
+            _note_errors(findings, rows)
+            _note_uncalculated(findings, rows)
+        if b"hidden" in rows:
+            findings.hidden += len(_HIDDEN.findall(rows))
+        if b"mergeCell" in rows and findings.merged is None:
+            _note_merged(findings, rows)
 
 
 def _whole_rows(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:

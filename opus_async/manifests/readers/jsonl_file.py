@@ -11,11 +11,10 @@ from opus_async.errors import ManifestError
 from opus_async.manifests.blanks import looks_blank
 from opus_async.manifests.model import Record
 from opus_async.manifests.readers.encoding import (
-    decoded,
     decoded_head,
+    decoded_rows,
     given_encoding,
     marked_encoding,
-    undecodable,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.json_array import elements
@@ -64,8 +63,10 @@ class JsonLinesManifest:
 
     def records(self) -> Iterator[Record]:
         """Read each object that carries something."""
-        with decoded(self._source, self._encoding, self._newline) as text:
-            yield from numbered(self._array(text) if self._is_array else self._lines(text), ())
+        rows = self._array if self._is_array else self._lines
+        yield from decoded_rows(
+            self._source, self._encoding, self._newline, lambda text: numbered(rows(text), ())
+        )
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -77,10 +78,7 @@ class JsonLinesManifest:
 
     def _begins(self, head: bytes) -> str:
         """The text of the first part; refuses one that does not begin with an object or an array of them."""
-        try:
-            text = decoded_head(self._source, head, self._encoding)
-        except UnicodeDecodeError as error:
-            raise undecodable(self._source, self._encoding) from error
+        text = decoded_head(self._source, head, self._encoding)
         begins = text.lstrip(_SPACE)[:1]
         if not begins:
             raise ManifestError(f"{self.path} is empty: it has one JSON object on a line for each job")

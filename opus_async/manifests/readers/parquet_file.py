@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
 from opus_async.errors import ManifestError
-from opus_async.manifests.model import Record
-from opus_async.manifests.readers.arrow_values import converter, plain_type
+from opus_async.manifests.model import Record, Unreadable
+from opus_async.manifests.readers.arrow_values import Convert, converter, plain_type, refusal
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.parquet_bounds import (
     batch_rows,
@@ -20,7 +20,7 @@ from opus_async.manifests.readers.parquet_bounds import (
     portions,
     text_columns,
 )
-from opus_async.manifests.readers.row_errors import RowErrors
+from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
 
 _BUFFER = 1 << 20
@@ -40,8 +40,7 @@ class ParquetManifest:
         path: The file, absolute.
 
     Raises:
-        ManifestError: It is no Parquet file, or has columns of types that no input can take; or the library
-            that reads Parquet is not installed.
+        ManifestError: It is no Parquet file, or the library that reads Parquet is not installed.
     """
 
     kind = "parquet"
@@ -59,27 +58,18 @@ class ParquetManifest:
             self._schema = self._plain_schema(arrow, table.schema_arrow)
             self._rows = int(table.metadata.num_rows)
         self.columns = tuple(str(name) for name in self._schema.names)
-        self._converters = [converter(arrow, field.type) for field in self._schema]
+        self._taken = [plain_type(arrow, field.type) is not None for field in self._schema]
+        self._converters = [
+            converter(arrow, field.type) if taken else refusal(field.type)
+            for field, taken in zip(self._schema, self._taken, strict=True)
+        ]
         self._table = arrow.Table
 
     def records(self) -> Iterator[Record]:
-        """Read each row that is not all null."""
-        problems = RowErrors(self.path)
+        """Read each row that is not all null; values of types that no input can take are unreadable cells."""
         with self._source.reading() as file:
             rows = chain.from_iterable(self._batches(self._opened(file)))
-            index = 0
-            for number, row in enumerate(rows, 1):
-                where = f"row {number}"
-                try:
-                    cells = self._cells(row)
-                except ValueError as error:
-                    problems.add(where, str(error))
-                else:
-                    if not cells:
-                        continue
-                    yield Record(index=index, where=where, cells=cells)
-                index += 1
-        problems.raise_if_any()
+            yield from numbered(map(self._raw_row, count(1), rows), self.columns)
 
     def stamp(self) -> str:
         """The stamp of the file."""
@@ -108,53 +98,76 @@ class ParquetManifest:
         if twice or "" in schema.names:
             which = f"the name {twice[0]!r} twice" if twice else "a column without a name"
             raise ManifestError(f"{self.path.name} has {which}: every column needs a name of its own")
-        fields = [(field.name, field.type, plain_type(arrow, field.type)) for field in schema]
-        refused = [f"{name!r} ({kind})" for name, kind, plain in fields if plain is None]
-        if refused:
-            raise ManifestError(
-                f"{self.path.name}: no input can take the type of {', '.join(refused)}: convert these "
-                "columns to text or numbers, or leave them out"
-            )
-        return arrow.schema([(name, plain) for name, _, plain in fields])
+        return arrow.schema([(field.name, plain_type(arrow, field.type) or field.type) for field in schema])
 
     def _batches(self, table: Any) -> Iterator[Iterator[tuple[Any, ...]]]:
         """The rows as tuples, a batch at a time."""
-        number, together = 0, 1
+        number = 0
         try:
             for batch in table.iter_batches(batch_rows(table.metadata), use_threads=False):
                 for part in portions(self.path, batch, number):
-                    together = part.num_rows
                     plain = self._table.from_batches([part]).cast(self._schema, safe=False)
-                    yield zip(*(column.to_pylist() for column in plain.columns), strict=True)
-                    number += together
+                    columns = map(self._values, plain.columns, self._taken)
+                    yield zip(*columns, strict=True)
+                    number += part.num_rows
         except ManifestError:
             raise
         except self._arrow_error as error:
             raise self._damaged() from error
-        except (ValueError, OverflowError) as error:
-            raise ManifestError(
-                f"{self.path.name}, row {number + 1} or one of the {together - 1} below it: a value that "
-                f"Python cannot hold ({error}): write dates and times between the years 1 and 9999"
-            ) from error
 
-    def _cells(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        """The cells of a row that are not null.
+    @staticmethod
+    def _values(column: Any, taken: bool) -> list[Any]:  # noqa: FBT001 - mapped over columns
+        """The values of a column; a ValueError in place of one that Python cannot hold.
 
-        Raises:
-            ValueError: A value that no job can take.
+        Args:
+            column: A ``pyarrow.ChunkedArray``.
+            taken: Whether a cell can hold values of its type; else True stands for each.
         """
-        cells = {}
+        if not taken:
+            return [held or None for held in column.is_valid().to_pylist()]
+        try:
+            values: list[Any] = column.to_pylist()
+        except (ValueError, OverflowError):
+            return [_value(scalar) for scalar in column]
+        return values
+
+    def _raw_row(self, number: int, row: tuple[Any, ...]) -> RawRow:
+        """The cells of a row that are not null, and those that no job can take."""
+        cells: dict[str, Any] = {}
+        unreadable: list[Unreadable] = []
         for name, convert, value in zip(self.columns, self._converters, row, strict=True):
-            if value is not None:
-                try:
-                    cells[name] = value if convert is None else convert(value)
-                except ValueError as error:
-                    raise ValueError(f"column {name!r}: {error}") from None
-        return cells
+            if value is None:
+                continue
+            try:
+                cells[name] = _converted(value, convert)
+            except ValueError as error:
+                why = str(error)
+                unreadable.append(Unreadable(problem=f"column {name!r}: {why}", column=name, group=why))
+        return RawRow(f"row {number}", cells, tuple(unreadable))
 
     def _damaged(self) -> ManifestError:
         return ManifestError(
             f"{self.path} cannot be read as Parquet, it is damaged or cut off: make it again"
+        )
+
+
+def _converted(value: Any, convert: Convert | None) -> Any:
+    """A value as a cell holds it.
+
+    Raises:
+        ValueError: No job can take it.
+    """
+    if isinstance(value, ValueError):
+        raise value
+    return value if convert is None else convert(value)
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError) as error:
+        return ValueError(
+            f"a value that Python cannot hold ({error}): write dates and times between the years 1 and 9999"
         )
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from opus_async.manifests.binding.file_cells import is_url
+from opus_async.manifests.paths import DRIVE
 from opus_async.manifests.readers.listing import has_magic
 from opus_async.text import quoted
 
@@ -57,11 +58,18 @@ class FileHints:
         if (self._here / path).exists():
             return f"it is in the current folder, and paths start at the manifest's, {quoted(self._base)}"
         slashed = path.replace("\\", "/")
-        if slashed != path and (self._base / slashed).exists():
-            return f"write {quoted(slashed)}"
+        if DRIVE.match(path) and os.sep == "/":
+            return self._below(slashed) or "it is a path of Windows: write it as this computer has it"
         wanted = self._base / slashed
         name = self._listing(wanted.parent).get(_folded(wanted.name)) or self._similar_name(wanted)
         return f"did you mean {quoted(name)}?" if name else None
+
+    def _below(self, path: str) -> str | None:
+        """The end of a path that exists below the manifest's folder, the longest one; None for none."""
+        parts = path.split("/")[1:]
+        ends = ("/".join(parts[begins:]) for begins in range(len(parts)))
+        found = next((end for end in ends if end and (self._base / end).is_file()), None)
+        return f"it is a path of Windows; did you mean {quoted(found)}?" if found else None
 
     def _similar_name(self, wanted: Path) -> str | None:
         """The one name in the folder that differs by one typing error; None for none or several."""

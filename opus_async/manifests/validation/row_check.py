@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.errors import InvalidInputs
-from opus_async.input_problems import InputProblem, ProblemCode
+from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.cells import shows_text
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, refused_cells
+from opus_async.manifests.displayed import Displayed
 from opus_async.manifests.model import Unreadable
 from opus_async.manifests.problem import Problem, Severity, option
+from opus_async.manifests.readers.listing import has_magic
 from opus_async.manifests.validation.file_hints import FileHints
 from opus_async.models import InputField
 from opus_async.platform import Platform
@@ -133,7 +136,7 @@ class RowCheck:
             ok=not found,
             cells=None if refused else cells,
             key=key,
-            problems=[*told, *self._patterns(row)],
+            problems=[*told, *self._patterns(row), *self._doubts(row)],
             outside=[path for _, path in strays],
         )
 
@@ -152,7 +155,7 @@ class RowCheck:
             target, given = self._binding.column(column).input, row.record.cells.get(column)
             if target is None or not target.takes_file or not isinstance(given, str) or path is given:
                 continue
-            if path != given.strip() and path != given:
+            if has_magic(given) and path != given.strip() and path != given:
                 yield Problem(
                     message=f"{quoted(given.strip())} is taken as a pattern and means {quoted(path)}",
                     cause=f"{target.display_name}: a pattern that means one file",
@@ -165,6 +168,27 @@ class RowCheck:
                     input=target.display_name,
                     file=path,
                     parts=(quoted(given.strip()), quoted(path)),
+                )
+
+    def _doubts(self, row: _Row) -> Iterator[Problem]:
+        """Warn of cells that are sent as text and of which a person may see another text."""
+        for column, value in row.record.cells.items():
+            if not isinstance(value, Displayed) or value.doubt is None or value.text is None:
+                continue
+            target = self._binding.column(column).input
+            if target is not None and shows_text(target):
+                doubt = Unfit(value.doubt, *value.parts)
+                yield Problem(
+                    message=f"column {quoted(column)} {doubt.message}",
+                    cause=f"column {quoted(column)} {doubt.group}",
+                    severity=Severity.WARNING,
+                    fix="give the column a format that names day, month and year, or one of text",
+                    index=row.record.index,
+                    where=row.record.where,
+                    key=row.key,
+                    column=column,
+                    input=target.display_name,
+                    parts=value.parts,
                 )
 
     def _fills_nothing(self, row: _Row) -> Problem | None:

@@ -20,6 +20,7 @@ from opus_async.manifests.binding.row_keys import cells_digest
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.manifests.validation.duplicates import DuplicateIndex, repeat_problem
 from opus_async.manifests.validation.estimate import ORDINARY, ThroughputAssumptions, estimate
+from opus_async.manifests.validation.habit_hints import HabitHints
 from opus_async.manifests.validation.problem_counts import ProblemCounts
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
@@ -119,6 +120,7 @@ class _Pass:
         self._platform = platform
         self._problems = problems
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
+        self._hints = HabitHints(binding)
         self._seen = DuplicateIndex()
         self._filling = 0
         """Rows that fill an input, or might if they could be read."""
@@ -138,6 +140,7 @@ class _Pass:
                 self.rows += 1
                 self._filling += bool(record.unreadable) or not self._binding.fills_no_input(record.cells)
                 found.update(dict.fromkeys(record.columns))
+                self._hints.note(record.cells)
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
                     on_progress(self.rows)
@@ -151,6 +154,7 @@ class _Pass:
             self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
+        self._add(*self._hints.problems())
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
     def _fills_nothing(self) -> Problem:

@@ -22,6 +22,7 @@ from pydantic_core import from_json
 
 from opus_async.input_problems import Unfit
 from opus_async.opus.protocol.json_values import (
+    LARGEST_SAFE_INT,
     entries_of,
     iso_date,
     preview,
@@ -53,18 +54,32 @@ def coerce(kind: str, value: Any) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Convert to text: numbers, dates, UUIDs and paths as they are written. A bool is refused: which word?"""
+    """Convert to text: numbers, dates, UUIDs and paths as they are written, whole numbers without a point.
+
+    A bool is refused: which word? So is a whole float beyond ``LARGEST_SAFE_INT``: the digits of an id that
+    it may have been are lost.
+    """
     if isinstance(value, str):
         return sendable(value)
     if isinstance(value, os.PathLike) and isinstance(name := os.fspath(value), str):
         return sendable(name)
     if isinstance(value, date):
         return iso_date(value)
-    if isinstance(value, UUID | int) and not isinstance(value, bool):
+    if isinstance(value, UUID | Integral) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float | Decimal) and math.isfinite(to_float(value)):
+    if isinstance(value, Decimal) and math.isfinite(to_float(value)):
         return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return _float_text(value)
     raise Unfit("wants text, got {}", preview(value))
+
+
+def _float_text(value: float) -> str:
+    if not value.is_integer():
+        return repr(float(value))
+    if abs(value) > LARGEST_SAFE_INT:
+        raise Unfit("wants text, and the number {} has lost digits: give it as text", preview(value))
+    return str(int(value))
 
 
 def as_int(value: Any) -> int:
@@ -84,21 +99,33 @@ def as_int(value: Any) -> int:
 
 
 def as_float(value: Any) -> float | int:
-    """Convert to a finite number, also from text like ``"0.8"``; an integer stays one. No bool."""
+    """Convert to a finite number, also from text like ``"0.8"``; an integer stays one. No bool.
+
+    A number of which a double loses whole digits is refused, with or without a point.
+    """
+    number: float | int = math.nan
     if isinstance(value, str):
         digits = value.strip()
         if _DIGITS.fullmatch(digits):
-            return as_int(digits)
-        number = float(digits) if _NUMBER.fullmatch(digits) else math.nan
+            return as_float(int(digits))
+        if _NUMBER.fullmatch(digits):
+            number = float(digits)
+            if math.isfinite(number) and not _held(Decimal(digits), number):
+                safe_int(int(Decimal(digits)))
     elif isinstance(value, Integral) and not isinstance(value, bool):
-        return safe_int(int(value))
+        number = int(value)
+        if not _held(number, to_float(number)):
+            safe_int(number)
     elif isinstance(value, Real | Decimal) and not isinstance(value, bool):
         number = to_float(value)
-    else:
-        number = math.nan
     if not math.isfinite(number):
         raise Unfit("wants a finite number, got {}", f"{preview(value)}{_with_a_point(value)}")
     return number
+
+
+def _held(written: int | Decimal, number: float) -> bool:
+    """Whether a double has all digits of a number, as far as whole digits go."""
+    return abs(Decimal(written)) <= LARGEST_SAFE_INT or Decimal(written) == Decimal(repr(number))
 
 
 def as_bool(value: Any) -> bool:

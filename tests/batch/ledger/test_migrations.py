@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ledger_tools import columns, completed, created, not_completed, opened, order, select, take
+from ledger_tools import columns, completed, created, new_row, not_completed, opened, order, select, take
 
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ports import LeaseTerms
@@ -43,6 +43,19 @@ async def test_ledger_reader_shows_decisions_of_ledger_without_decided_by_column
     assert rows["key-3"].reason == rows["key-3"].error
     assert "a person decided that it failed" in causes
     assert select(tmp_path, _HAS_COLUMN) == [(0,)], "reading changes nothing"
+
+
+@pytest.mark.parametrize("dropped", [["location"], ["decided_by", "location"]])
+async def test_ledger_reader_reads_rows_of_ledger_without_location_column(tmp_path, dropped):
+    async with created(tmp_path, [new_row(0, location="line 2")]):
+        pass
+    with LedgerReader(tmp_path) as ledger:
+        assert [row.location for row in ledger.rows()] == ["line 2"]
+    with closing(sqlite3.connect(tmp_path / LEDGER, isolation_level=None)) as database:
+        for column in dropped:
+            database.execute(f"ALTER TABLE rows DROP COLUMN {column}")
+    with LedgerReader(tmp_path) as ledger:
+        assert [(row.key, row.location, row.decided_by) for row in ledger.rows()] == [("key-0", None, None)]
 
 
 async def test_migration_fills_decided_by_column_from_notes(tmp_path):
@@ -82,7 +95,7 @@ async def test_migration_adds_settle_after_column_to_sessions(tmp_path):
 async def test_migration_gives_old_ledger_all_columns_of_a_new_one(tmp_path):
     async with created(tmp_path / "old", 2), created(tmp_path / "new", 1):
         pass
-    dropped = {"rows": ["decided_by"], "sessions": ["settle_after"], "jobs": ["alias"]}
+    dropped = {"rows": ["decided_by", "location"], "sessions": ["settle_after"], "jobs": ["alias"]}
     with closing(sqlite3.connect(tmp_path / "old" / LEDGER, isolation_level=None)) as database:
         for table, columns_ in dropped.items():
             for column in columns_:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,11 +23,11 @@ from ledgers import START, make_ledger
 from python_calamine import CalamineWorkbook
 
 from opus_async.batch.choices import EXPORT_FORMATS
-from opus_async.batch.outputs import table_writers
+from opus_async.batch.outputs import excel_writer
+from opus_async.batch.outputs.excel_writer import CUT, XLSX_CHARACTERS, write_xlsx
 from opus_async.batch.outputs.export import export
+from opus_async.batch.outputs.iso_dates import DateForm, as_datetime, date_form
 from opus_async.batch.outputs.table_writers import (
-    CUT,
-    XLSX_CHARACTERS,
     Column,
     ColumnTypeInference,
     Kind,
@@ -35,7 +36,6 @@ from opus_async.batch.outputs.table_writers import (
     unescape_formula,
     write_csv,
     write_jsonl,
-    write_xlsx,
 )
 from opus_async.cli.batch import export as command
 from opus_async.cli.error_report import advice
@@ -406,7 +406,107 @@ def test_export_xlsx_keeps_types(tmp_path):
     assert (found["n"], found["f"], found["b"]) == (7, 0.5, True)
     assert found["o"] == '{"a": [1]}'
     assert found["big"] == str(2**53 + 1)
-    assert found["started_at"] == "2025-10-09T08:53:20.000Z"
+    assert found["started_at"] == datetime(2025, 10, 9, 8, 53, 20)  # noqa: DTZ001 - Excel knows no zones
+
+
+def test_export_xlsx_holds_dates_and_times_of_outputs_as_such(tmp_path):
+    outputs = [
+        {
+            "day": "2026-02-28",
+            "at": "2026-02-28T23:59:59.250Z",
+            "local": "2026-02-28 07:05",
+            "mixed": "2026-02-28",
+            "id": "20260228",
+            "zone": "2026-02-28T00:00:00+02:00",
+            "old": "1899-12-31",
+        },
+        {"day": None, "at": "2026-03-01T00:00:00+00:00", "mixed": "unknown", "id": "007"},
+    ]
+    rows = [{"cells": {"Due": "2026-02-28"}, "key": "2026-02-28", "outputs": each} for each in outputs]
+    rows[1]["key"] = "2026-03-01"
+    make_ledger(tmp_path, rows=rows)
+    first, second = cells_of(exported(tmp_path, "xlsx"))
+    assert (first["day"].value, first["day"].number_format) == (datetime(2026, 2, 28), "yyyy-mm-dd")  # noqa: DTZ001
+    assert first["at"].value == datetime(2026, 2, 28, 23, 59, 59, 250_000)  # noqa: DTZ001
+    assert first["at"].number_format == first["started_at"].number_format == 'yyyy-mm-dd hh:mm:ss" UTC"'
+    assert first["local"].value == datetime(2026, 2, 28, 7, 5)  # noqa: DTZ001
+    assert second["at"].value == datetime(2026, 3, 1)  # noqa: DTZ001
+    assert second["day"].value is None
+    assert (first["mixed"].value, second["mixed"].value) == ("2026-02-28", "unknown")
+    assert (first["id"].value, second["id"].value) == ("20260228", "007")
+    assert first["zone"].value == outputs[0]["zone"]
+    assert first["old"].value == "1899-12-31"
+    assert (first["Due"].value, first["key"].value) == ("2026-02-28", "2026-02-28"), "as they were given"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2024-02-29", DateForm.DAY),
+        ("2025-02-29", None),
+        ("2025-2-1", None),
+        ("0001-01-01", None),
+        ("9999-12-31", DateForm.DAY),
+        ("2025-01-01T00:00", DateForm.MOMENT),
+        ("2025-01-01T24:01:00", None),
+        ("2025-01-01T00:00:00.1234", None),
+        ("2025-01-01 00:00:00Z", DateForm.MOMENT_UTC),
+        ("2025-01-01T00:00:00+01:00", None),
+        ("2025-01-01T00:00:00-00:00", DateForm.MOMENT_UTC),
+        ("12:30", None),
+        ("", None),
+        ("٢٠٢٥-01-01", None),
+    ],
+)
+def test_date_form_of_text(text, form):
+    assert date_form(text) is form
+
+
+@given(st.datetimes(datetime(1900, 3, 1), datetime(9999, 12, 30)))  # noqa: DTZ001
+def test_iso_times_keep_their_value(moment):
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    text = moment.isoformat(timespec="milliseconds")
+    assert date_form(text) is DateForm.MOMENT
+    assert as_datetime(text) == moment
+
+
+def test_export_xlsx_has_widths_filter_and_head_that_stays(tmp_path):
+    rows = [
+        {"cells": {"Number": str(index)}, "outputs": {"Short": "ok", "Long": "x" * 500, "Wide": "漢字" * 10}}
+        for index in range(3)
+    ]
+    make_ledger(tmp_path, rows=rows)
+    sheet = openpyxl.load_workbook(exported(tmp_path, "xlsx"))["batch"]
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == sheet.dimensions
+    widths = {cell.value: sheet.column_dimensions[cell.column_letter].width for cell in sheet[1]}
+    assert 6 <= widths["Short"] < 11
+    assert 60 <= widths["Long"] < 62
+    assert 40 <= widths["Wide"] < 44
+    assert widths["started_at"] > 22
+    assert sheet[1][0].font.bold
+
+
+def test_export_xlsx_has_summary_in_second_sheet(tmp_path):
+    cause = "=HYPERLINK(1) the platform gave up"
+    failed = {"state": "failed", "cause": cause, "error": cause}
+    facts = {"workflow": {"name": "Document check"}}
+    make_ledger(tmp_path / "march", rows=[{}, {}, failed, failed, {"state": "cancelled"}], facts=facts)
+    book = openpyxl.load_workbook(exported(tmp_path / "march", "xlsx"))
+    assert book.sheetnames == ["batch", "summary"]
+    told = {name.value: value for name, value in book["summary"].iter_rows(max_col=2)}
+    values = {name: cell.value for name, cell in told.items()}
+    assert (values["Workflow"], values["Workflow id"]) == ("Document check", "B9uGJfZ3CFwOdMKH")
+    assert (values["Total"], values["Completed"], values["Failed"], values["Cancelled"]) == (5, 2, 2, 1)
+    assert values["Started at"] == datetime(2025, 10, 9, 8, 53, 20)  # noqa: DTZ001
+    assert (values[cause], told[cause].data_type) == (2, "n")
+    assert "f" not in {cell.data_type for row in book["summary"].iter_rows() for cell in row}
+
+
+def cells_of(path):
+    """The rows of an exported sheet: head -> cell."""
+    head, *rows = openpyxl.load_workbook(path)["batch"].iter_rows()
+    return [{name.value: cell for name, cell in zip(head, row, strict=True)} for row in rows]
 
 
 def test_export_xlsx_has_no_formula_and_no_hyperlink(tmp_path):
@@ -471,7 +571,7 @@ def test_export_xlsx_refuses_too_many_rows_before_writing(tmp_path, monkeypatch)
 
 def test_export_xlsx_refuses_too_many_columns(tmp_path, monkeypatch):
     make_ledger(tmp_path, rows=ROWS)
-    monkeypatch.setattr(table_writers, "XLSX_COLUMNS", 5)
+    monkeypatch.setattr(excel_writer, "XLSX_COLUMNS", 5)
     with pytest.raises(ConfigurationError, match="columns"):
         export(tmp_path, "xlsx")
     assert not list(tmp_path.glob("*xlsx*"))

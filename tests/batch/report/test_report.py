@@ -18,6 +18,7 @@ from ledgers import START, make_ledger
 from opus_async import text
 from opus_async.batch import report
 from opus_async.batch.ledger.lock import DirectoryLock, Process
+from opus_async.batch.report.output_values import OutputCounter
 from opus_async.errors import LedgerError
 
 _VOID = {"meta", "br", "hr", "link", "img"}
@@ -55,7 +56,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self._open and self._open[-1] != "style":
             self.words.append(data)
-        if self._open[-2:] == ["pre", "code"]:
+        if "pre" in self._open and "code" in self._open:
             self.commands[-1] += data
 
     @property
@@ -86,6 +87,16 @@ def execute(directory: Path, statement: str, *values: object) -> None:
 
 def rows(**states: int) -> list[dict[str, object]]:
     return [{"state": state} for state, number in states.items() for _ in range(number)]
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch):
+    """Reports of this file are made in UTC, wherever the tests run."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 # What it says
@@ -226,15 +237,15 @@ def test_report_key_figures_cover_all_sessions(tmp_path):
     for figure in (
         "Wall time1 hin 2 sessions, 3 h from first to last",
         "Completed per hour100of wall time",
-        "Run time, median51 sof a row",
-        "Run time, 95th percentile1 min 36 s",
+        "Time per row, median51 sfrom its turn to its results",
+        "Time per row, 95th percentile1 min 36 s",
         "Requests1,20012.0 for each row that ended",
         "Retries201.7 % of the requests",
         "Turned away with 4297among the retries",
         "Rows taken up1011 row more than once",
         "Uploaded3.0 MB",
         "Uploads saved34",
-        "Stray shells3",
+        "Jobs never started3",
         "Downloads1files, 41.0 kB in all",
     ):
         assert figure in said
@@ -246,7 +257,7 @@ def test_report_stage_times_follow_platform_order(tmp_path):
     said = page_of(made).said
     stages = [
         "prepareuploads the files42 s2 s2 s18.2 %",
-        "watchruns on the platform47.50 s",
+        "watchis on the platform, until its end is noticed47.50 s",
         "collectfetches what it left40.50 s",
         "strange4",
     ]
@@ -254,22 +265,188 @@ def test_report_stage_times_follow_platform_order(tmp_path):
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(("extra", "included"), [({}, True), ({"parked": 3.0}, True), ({"turn": 3.0}, False)])
+def test_report_says_that_stages_include_waiting_unless_that_is_a_stage(tmp_path, extra, included):
+    row = {"timings": {"watch": 2.0, **extra, "total": 9.0}}
+    said = page_of(make_ledger(tmp_path / "b", rows=[row])).said
+    assert ("includes waiting for a turn" in said) is included
+    assert ("turn13 s3 s3 s60 %" in said) is not included
+
+
 def test_report_groups_failures_by_cause_with_examples(tmp_path):
     failing = [
         {"state": "failed", "cause": "HTTP 422: the value of … is too long", "error": f"'Remarks' of row {n}"}
-        for n in range(9)
+        for n in range(19)
     ]
     other = [{"state": "timed_out", "cause": "the platform gave up", "remote_id": None}]
     made = make_ledger(tmp_path / "b", rows=[*rows(completed=5), *other, *failing])
     said = page_of(made).said
     first, second = said.index("HTTP 422: the value of … is too long"), said.index("the platform gave up")
     assert first < second
-    assert "9 failed, 90 % of the rows that did not complete" in said
-    assert "1 timed out, 10 % of the rows that did not complete" in said
+    assert "19 failed, 95 % of the rows that did not complete" in said
+    assert "1 timed out, 5 % of the rows that did not complete" in said
     assert "'Remarks' of row 2" in said
     assert "'Remarks' of row 3" not in said
-    assert "6key-6failedjob-6'Remarks' of row 0" in said
-    assert "5key-5timed outnone" in said
+    assert "row 6key-6failedjob-6'Remarks' of row 0" in said
+    assert "row 5key-5timed outnone" in said
+    assert "3 of 19 are shown." in said
+    assert "Rows are counted from 0" in said
+
+
+def test_report_shows_all_rows_of_short_list_by_line_of_manifest(tmp_path):
+    failing = [{"state": "failed", "cause": "c", "location": f"line {n + 7}"} for n in range(10)]
+    page = page_of(make_ledger(tmp_path / "b", rows=failing))
+    for n in range(10):
+        assert f"line {n + 7}key-{n}failed" in page.said
+    assert "are shown" not in page.said
+    assert "Lines are those of manifest.csv." in page.said
+    assert "counted from 0" not in page.said
+
+
+def test_report_tells_failures_directly_behind_verdict(tmp_path):
+    page = page_of(make_ledger(tmp_path / "b", rows=rows(completed=3, failed=1)))
+    sections = [str(each["aria-labelledby"]) for each in page.of("section")]
+    assert sections[:3] == ["failures", "next", "figures"]
+    page = page_of(make_ledger(tmp_path / "c", rows=rows(completed=3)))
+    assert "failures" not in [each["aria-labelledby"] for each in page.of("section")]
+
+
+def test_report_links_jobs_to_page_that_platform_named(tmp_path):
+    jobs = ["2540", "a/b?c=<d>", None]
+    failing = [{"state": "failed", "remote_id": job} for job in jobs]
+    facts = {"workflow": {"name": "Check <all>", "job_page": "https://app.example/job/{job_id}"}}
+    page = page_of(make_ledger(tmp_path / "b", rows=failing, facts=facts))
+    links = {(each["href"], each["rel"]) for each in page.of("a")}
+    assert links == {
+        ("https://app.example/job/2540", "noopener noreferrer"),
+        ("https://app.example/job/a%2Fb%3Fc%3D%3Cd%3E", "noopener noreferrer"),
+    }
+    assert "of workflow Check <all> B9uGJfZ3CFwOdMKH" in page.said
+
+
+@pytest.mark.parametrize("page", [None, "", "javascript:alert({job_id})", "http://app.example/{job_id}"])
+def test_report_links_nothing_without_https_page(tmp_path, page):
+    facts = {"workflow": {"job_page": page}}
+    assert page_of(make_ledger(tmp_path / "b", rows=rows(failed=1), facts=facts)).of("a") == []
+
+
+# What the outputs said
+
+
+def test_report_counts_values_of_outputs_with_few_values(tmp_path):
+    given = [
+        {
+            "Verdict": "PASS" if n % 4 else "REVIEW",
+            "Paid": n == 0,
+            "Digest": f"{n:064}",
+            "Score": n / 8,
+            "Pages": 3,
+            "Note": "" if n else None,
+            "Lines": [1],
+        }
+        for n in range(8)
+    ]
+    given[1].pop("Verdict")
+    made = make_ledger(
+        tmp_path / "b",
+        rows=[*({"outputs": each} for each in given), {"state": "failed"}, {"state": "failed"}],
+    )
+    said = page_of(made).said
+    told = said[said.index("What the outputs said") : said.index("Key figures")]
+    assert "Of 8 rows that completed" in told
+    assert "Verdict ValueRowsShare PASS562.5 % REVIEW225 % (not among the outputs)112.5 %" in told
+    assert "Paid ValueRowsShare false787.5 % true112.5 %" in told
+    assert "Pages ValueRowsShare 38100 %" in told
+    assert "Note ValueRowsShare empty8100 %" in told
+    for name in ("Digest", "Score", "Lines"):
+        assert name not in told
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        [{"A": "one of a kind"}],
+        [{"A": f"value {n}"} for n in range(12)],
+        [{"A": f"value {n % 13}"} for n in range(100)],
+        [{"A": "x" * 61}] * 5,
+        [{"A": "yes"}, {"A": "yes"}, {"A": "yes"}, {"A": {"b": 1}}],
+        [{"A": "a"}, {}, {"A": "b"}],
+    ],
+)
+def test_report_counts_no_values_of_outputs_that_differ(tmp_path, outputs):
+    made = make_ledger(tmp_path / "b", rows=[{"outputs": each} for each in outputs])
+    assert "What the outputs said" not in page_of(made).said
+
+
+def test_report_is_made_although_results_were_changed(tmp_path):
+    made = make_ledger(tmp_path / "b", rows=[{"outputs": {"A": "yes"}}] * 3)
+    results = made / "results.jsonl"
+    results.write_bytes(results.read_bytes().replace(b"yes", b"nay", 1))
+    said = page_of(made).said
+    assert "All 3 rows completed." in said
+    assert "results.jsonl does not hold what was recorded for row 0" in said
+
+
+def test_report_counts_no_values_of_very_large_results(tmp_path, monkeypatch):
+    monkeypatch.setattr("opus_async.batch.report.report_data.MOST_RESULTS", 300)
+    made = make_ledger(tmp_path / "b", rows=[{"outputs": {"A": "yes"}}] * 3)
+    said = page_of(made).said
+    assert "The results are too large to be counted here" in said
+    assert "yes" not in said[said.index("What the outputs said") : said.index("Key figures")]
+
+
+def test_output_counter_memory_is_bounded():
+    counter = OutputCounter()
+    tracemalloc.start()
+    try:
+        for n in range(30_000):
+            counter.add({f"name {n}": "x", "A": f"{n:050}"})
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000
+
+
+# Time
+
+
+@pytest.fixture
+def zone(monkeypatch):
+    """Sets the time zone of this process, until the test is over."""
+
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("name", "began", "offset"),
+    [
+        ("UTC", "", None),
+        ("Europe/Berlin", "10:53:20 local", "UTC+2"),
+        ("America/St_Johns", "06:23:20 local", "UTC-2:30"),
+        ("Pacific/Kiritimati", "22:53:20 local", "UTC+14"),
+        ("Asia/Kathmandu", "14:38:20 local", "UTC+5:45"),
+    ],
+)
+def test_report_tells_local_time_beside_utc(tmp_path, zone, name, began, offset):
+    zone(name)
+    said = page_of(make_ledger(tmp_path / "b", rows=rows(completed=1))).said
+    assert f"12025-10-09 08:53:20{began}2025-10-09 08:54:20" in said
+    assert text.utc_offset(START) == (offset or "")
+    assert ("local time" in said) == bool(offset)
+
+
+def test_local_time_follows_the_summer_time_of_its_moment(zone):
+    zone("Europe/Berlin")
+    assert text.utc_offset(1_761_436_799) == "UTC+2"  # the 26th of October 2025, 00:59:59 UTC
+    assert text.local_moment(1_761_440_399) == "02:59:59"
+    assert text.utc_offset(1_761_440_400) == "UTC+1"
+    assert text.local_moment(1_761_519_600) == "2025-10-27 00:00:00", "the date where it is another"
 
 
 def test_report_sums_up_causes_beyond_the_first_twelve(tmp_path):
@@ -329,7 +506,7 @@ def test_report_names_time_spent_waiting_for_a_person(tmp_path):
     page = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 2))
     assert "waits for a personrests on the platform until somebody acts there2" in page.said
     assert "waits for a person 1 min" in page.said, "among the slowest rows"
-    assert "parked" not in page.text
+    assert "parked" not in page.text.replace(str(tmp_path), "")
 
 
 def test_report_marks_rows_resolved_as_failed_by_a_person(tmp_path):

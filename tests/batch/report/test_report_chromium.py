@@ -78,6 +78,21 @@ DRAWN = """
   };
 })
 """
+VERDICTS = ("Kraftfahrzeughaftpflichtversicherung", "PASS", "refer to a person who knows about it")
+CUT_OFF = """
+(() => {
+  const wide = document.documentElement.clientWidth, found = [];
+  for (const element of document.querySelectorAll('main *')) {
+    if (!element.checkVisibility() || element.closest('svg')) continue;
+    const box = element.getBoundingClientRect();
+    if (box.left < -1 || box.right > wide + 1 || element.scrollWidth > element.clientWidth + 1 &&
+        getComputedStyle(element).display !== 'inline')
+      found.push(`${element.tagName}.${element.className}: ${element.textContent.slice(0, 60)}`);
+  }
+  return found;
+})()
+"""
+"""Elements that reach beyond the page, or whose content reaches beyond them."""
 TOLD = """
 [...document.querySelectorAll('.told')].filter((text) => getComputedStyle(text).visibility === 'visible')
   .map((text) => text.textContent)
@@ -103,6 +118,8 @@ def batch(tmp_path_factory) -> Path:
             "state": states[number % len(states)],
             "session": 1 + (number > 500),
             "key": f"invoices/2025/scan-{number:05}.pdf",
+            "location": f"sheet 'Quittungen', row {number + 2}",
+            "outputs": {"Verdict": VERDICTS[number % 3], "A very long name of an output": number % 2 == 0},
             "remote_id": f"{number:032x}",
             "ended_at": START + 10 * number + (night - 5000 if number > 500 else 0),
             "error": "The job ended as FAILED: failed nodes: Extract totals. " * 3,
@@ -132,7 +149,8 @@ def batch(tmp_path_factory) -> Path:
         sessions=sessions,
         samples=samples,
         facts={
-            "binding": [{"column": "Doc", "input": "input_1", "display_name": "Document", "how": "--map"}]
+            "binding": [{"column": "Doc", "input": "input_1", "display_name": "Document", "how": "--map"}],
+            "workflow": {"name": "Receipts and invoices", "job_page": "https://app.example/job/{job_id}"},
         },
     )
     report.write(made)
@@ -157,6 +175,27 @@ def test_report_in_browser_is_legible_light_and_dark_wide_and_narrow(batch, tmp_
         assert browser.complaints == []
     assert min(corners[False]) > 230
     assert max(corners[True]) < 40
+
+
+def test_report_in_browser_cuts_nothing_off_on_a_telephone(batch, tmp_path):
+    with Chromium(tmp_path / "profile") as browser:
+        browser.open(batch / "report.html", width=360)
+        assert browser.value(CUT_OFF) == []
+        browser.value("document.querySelector('details').open = true")
+        assert browser.value("document.querySelector('details table').checkVisibility()")
+        assert browser.value(CUT_OFF) == []
+        assert browser.value("document.documentElement.scrollWidth") == 360
+
+
+def test_report_in_browser_folds_configuration_and_does_not_print_it(batch, tmp_path):
+    with Chromium(tmp_path / "profile") as browser:
+        browser.open(batch / "report.html", width=1200)
+        shown = "document.querySelector('details table').checkVisibility()"
+        assert not browser.value(shown)
+        browser.value("document.querySelector('summary').click()")
+        assert browser.value(shown)
+        browser.on_paper()
+        assert not browser.value("document.querySelector('details').checkVisibility()")
 
 
 def test_report_in_browser_draws_charts_and_shows_values_on_hover(batch, tmp_path):

@@ -1,0 +1,29 @@
+"""A value that a program shows otherwise than it stores it: 1234 as ``001234``, 0.25 as ``25%``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displayed:
+    """A cell with a number, a date or a time, and the text that a person sees there.
+
+    An input of text takes what is seen, one of numbers, dates or truth values what is stored.
+
+    Attributes:
+        value: What is stored: a number, a date, or the ISO text of a time.
+        text: What is seen; None where that cannot be told from the file.
+        doubt: Why ``text`` is not certain, or is None; with ``{}`` for each of ``parts``. It completes a
+            sentence that begins with the column. None where it is certain.
+        parts: What of the doubt differs from cell to cell.
+    """
+
+    value: Any
+    text: str | None
+    doubt: str | None = None
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.value) if self.text is None else self.text

@@ -1,0 +1,152 @@
+"""Proposes how numbers, dates and truth values are written, where a whole column fits one way alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.binding.habits import DECIMALS, ORDERS, plain_date, plain_number
+from opus_async.manifests.problem import Problem, Severity
+from opus_async.text import quoted
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_KINDS = {"int": "--decimal", "float": "--decimal", "date": "--dates", "bool": "--true"}
+_ALWAYS_READ = frozenset({"true", "false", "yes", "no", "1", "0"})
+_PAIRS = (
+    *(
+        ("ja", "nein"),
+        ("oui", "non"),
+        ("si", "no"),
+        ("sí", "no"),
+        ("sì", "no"),
+        ("sim", "não"),
+        ("sim", "nao"),
+    ),
+    *(("да", "нет"), ("tak", "nie"), ("ano", "ne"), ("evet", "hay\u0131r"), ("kyllä", "ei"), ("igen", "nem")),
+    *(
+        ("wahr", "falsch"),
+        ("vrai", "faux"),
+        ("verdadero", "falso"),
+        ("verdadeiro", "falso"),
+        ("vero", "falso"),
+    ),
+    *(
+        ("是", "否"),
+        ("はい", "いいえ"),
+        ("예", "아니요"),
+        ("نعم", "لا"),
+        ("כן", "לא"),
+        ("ja", "nej"),
+        ("ja", "nee"),
+    ),
+    *(("on", "off"), ("y", "n"), ("t", "f"), ("j", "n"), ("o", "n"), ("s", "n"), ("istina", "laž")),
+)
+"""Words for true and false that mean nothing else."""
+
+
+@dataclass(slots=True)
+class _Column:
+    """What the cells of a column have shown so far.
+
+    Attributes:
+        fits: Values of the option with which every cell can be read.
+        changes: Of these, those with which a cell would mean another value than without.
+        foreign: Whether a cell cannot be read without the option.
+        words: The words of a column of truth values that are not always read, up to three.
+    """
+
+    fits: set[str]
+    changes: set[str] = field(default_factory=set)
+    foreign: bool = False
+    words: set[str] = field(default_factory=set)
+
+
+class HabitHints:
+    """Looks at the cells of all rows, and proposes options when all are seen.
+
+    Args:
+        binding: Tells which column fills which input, and which options were given.
+    """
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+        given = binding.habits
+        self._asked = {
+            "--decimal": given.decimal is None,
+            "--dates": given.dates is None,
+            "--true": given.true is None and given.false is None,
+        }
+        self._columns: dict[str, dict[str, _Column]] = {flag: {} for flag in self._asked}
+
+    def note(self, cells: Mapping[str, Any]) -> None:
+        """Look at the cells of a row."""
+        for name, value in cells.items():
+            target = self._binding.column(name).input
+            flag = _KINDS.get(target.type) if target is not None else None
+            if flag is None or not self._asked[flag] or not isinstance(value, str):
+                continue
+            if text := value.strip():
+                column = self._columns[flag].setdefault(name, _Column(fits=set(_FITS[flag])))
+                _NOTE[flag](column, text)
+
+    def problems(self) -> Iterator[Problem]:
+        """A warning for each option that makes whole columns readable, if no other value of it does."""
+        for flag, columns in self._columns.items():
+            foreign = [name for name, column in columns.items() if column.foreign]
+            fix = self._fix(flag, columns) if foreign else None
+            if fix is not None:
+                names = ", ".join(map(quoted, foreign))
+                message = f"every cell of {names} can be read with {fix}"
+                yield Problem(
+                    message=message,
+                    cause=message,
+                    severity=Severity.WARNING,
+                    fix="add it, if that is how they are written",
+                    column=foreign[0],
+                )
+
+    @staticmethod
+    def _fix(flag: str, columns: Mapping[str, _Column]) -> str | None:
+        if flag == "--true":
+            words = {word for column in columns.values() for word in column.words}
+            pairs = [pair for pair in _PAIRS if words <= set(pair)]
+            readable = all(column.fits for column in columns.values())
+            return f"--true {pairs[0][0]} --false {pairs[0][1]}" if readable and len(pairs) == 1 else None
+        left = [column.fits - (set() if column.foreign else column.changes) for column in columns.values()]
+        fitting = set.intersection(*left)
+        return f"{flag} {fitting.pop()}" if len(fitting) == 1 else None
+
+
+def _note_number(column: _Column, text: str) -> None:
+    plain = _NUMBER.fullmatch(text) is not None
+    column.foreign = column.foreign or not plain
+    for sign in tuple(column.fits):
+        read = plain_number(text, sign)
+        if read is None:
+            column.fits.discard(sign)
+        elif plain and float(read) != float(text):
+            column.changes.add(sign)
+
+
+def _note_date(column: _Column, text: str) -> None:
+    if _DAY.fullmatch(text):
+        return
+    column.foreign = True
+    column.fits = {order for order in column.fits if plain_date(text, order) is not None}
+
+
+def _note_word(column: _Column, text: str) -> None:
+    word = text.casefold()
+    if word in _ALWAYS_READ and word != "no":
+        return
+    column.foreign = column.foreign or word not in _ALWAYS_READ
+    if len(column.words) <= 2:  # noqa: PLR2004 - a word for true and one for false
+        column.words.add(word)
+
+
+_FITS = {"--decimal": DECIMALS, "--dates": ORDERS, "--true": ("words",)}
+_NOTE = {"--decimal": _note_number, "--dates": _note_date, "--true": _note_word}
