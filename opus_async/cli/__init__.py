@@ -6,10 +6,8 @@ Nothing of the library imports it. aiohttp, pydantic and rich are imported when 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 __all__ = ["main"]
 
@@ -23,23 +21,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see :mod:`opus_async.cli.errors`.
     """
-    from opus_async.cli.errors import READER_GONE
     from opus_async.cli.streams import safe_streams
+    from opus_async.cli.unfailing import OutputLost, hold_descriptors
 
+    hold_descriptors()
     with safe_streams():
         try:
             code = _run(list(sys.argv[1:] if argv is None else argv))
-            sys.stdout.flush()
-        except BrokenPipeError:
-            with suppress(OSError, ValueError):  # the interpreter flushes once more when it ends
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return READER_GONE
+        except OutputLost:
+            code = 0
+        return _honest(code)
+
+
+def _complete(shell: str) -> int:
+    """Print the script with which a shell completes."""
+    from opus_async.cli import completion, error_report, parser
+    from opus_async.cli.errors import Exit, WrongUse
+
+    try:
+        print(completion.script(parser.build(whole=True), shell))
+    except WrongUse as error:
+        return error_report.report(error, debug=False)
+    return Exit.OK
+
+
+def _honest(code: int) -> int:
+    """The exit code of a command: not 0 when what it printed was lost, and nobody has told of it."""
+    from opus_async.cli import errors
+    from opus_async.cli.streams import lost
+
+    loss = lost()
+    if loss is None:
         return code
+    if loss.reader_gone:
+        return code or errors.READER_GONE
+    errors.print_error(f"stdout cannot be written: {loss.reason}; what it was to get is lost")
+    return code or errors.Exit.FAILED
 
 
 def _run(argv: list[str]) -> int:
     from opus_async.cli import debug_log, error_report, errors, parser
     from opus_async.cli.options import ConnectionOptions, from_namespace
+    from opus_async.cli.unfailing import OutputLost
 
     delegated = parser.delegated(argv)
     if delegated is not None:
@@ -50,6 +73,8 @@ def _run(argv: list[str]) -> int:
         found = parser.build().parse_args(argv)
     except SystemExit as ended:  # argparse has said why
         return int(ended.code or 0)
+    if found.print_completion is not None:
+        return _complete(found.print_completion)
     if found.command is None:
         parser.build().print_help(sys.stderr)
         return errors.Exit.WRONG_USE
@@ -59,7 +84,7 @@ def _run(argv: list[str]) -> int:
     try:
         return command.run(options)
     except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, BrokenPipeError):
+        if isinstance(error, OutputLost):
             raise
         return error_report.report(
             error, debug=options.debug, api=options.api if isinstance(options, ConnectionOptions) else None

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 _RATE = re.compile(r"(?P<number>\d+(\.\d+)?)(/(?P<unit>s|sec|m|min|h))?", re.ASCII)
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 _BANDWIDTH = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[kmg]?)b?(/s)?", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+", re.ASCII)
+_PART = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|[smhd])", re.ASCII)
+_UNIT_NAMES = re.compile(r"(?<=\d)(milliseconds?|msecs?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -48,11 +52,21 @@ def share(text: str) -> float:
     return value
 
 
-def seconds_from_zero(text: str) -> float:
-    """Read seconds from 0."""
-    value = _number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"give a number of seconds from 0, not {text!r}")
+def duration(text: str) -> float:
+    """Read a time of more than 0 s, as seconds: ``90``, ``90s``, ``5m``, ``1h30m``, ``2 days``, ``500ms``."""
+    value = _duration(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(
+            f"give a time of more than 0 like 90, 90s, 5m or 1h30m, not {text!r}"
+        )
+    return value
+
+
+def duration_from_zero(text: str) -> float:
+    """Read a time from 0 s, as seconds, in the forms of :func:`duration`."""
+    value = _duration(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"give a time like 0, 90, 90s, 5m or 1h30m, not {text!r}")
     return value
 
 
@@ -64,6 +78,26 @@ def halt(text: str) -> Halt:
         return Halt.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _duration(text: str) -> float:
+    """Seconds; -1 for a text that is no time."""
+    plain = _number(text)
+    if 0 <= plain < float("inf"):
+        return plain
+    short = _UNIT_NAMES.sub(
+        _unit, re.sub(r"(?<=\d)\s+(?=[a-z])|(?<=[a-z])\s+(?=\d)", "", text.strip().lower())
+    )
+    if not _DURATION.fullmatch(short):
+        return -1.0
+    parts = list(_PART.finditer(short))
+    if len({part["unit"] for part in parts}) < len(parts):  # 5m5m is a slip of the finger
+        return -1.0
+    return sum(float(part["number"]) * _UNITS[part["unit"]] for part in parts)
+
+
+def _unit(name: re.Match[str]) -> str:
+    return "ms" if name[0].startswith(("mil", "ms")) else name[0][0]
 
 
 def _number(text: str) -> float:

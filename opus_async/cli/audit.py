@@ -31,7 +31,8 @@ Ask with the --api that the job was started with: v0 and v1 are not known to sha
 examples:
   opus-async audit 2514
   opus-async audit 2514 --api v1
-  opus-async audit 2514 --json | jq '.nodes[] | select(.status == "FAILED") | {name, error, inputs}'
+  opus-async audit 2514 --json |
+      jq '.nodes[] | select(.status == "FAILED") | {name, error, inputs}'
 """
 
 

@@ -108,4 +108,7 @@ def drive(main: Coroutine[Any, Any, ValueT]) -> ValueT:
     """Run a coroutine to its end; Ctrl-C cancels it, and raises KeyboardInterrupt when it has ended."""
     import asyncio
 
-    return asyncio.run(main)
+    try:
+        return asyncio.run(main)
+    finally:
+        main.close()  # where no loop could be made it was not begun, and Python would complain of that

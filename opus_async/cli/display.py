@@ -99,7 +99,7 @@ class PlainDisplay:
 
     def say(self, text: str) -> None:
         """Print a notice on a line of its own."""
-        with suppress(BrokenPipeError):  # a reader that has gone is no reason to stop the jobs
+        with suppress(OSError):  # a reader that has gone is no reason to stop the jobs
             print(f"{self._title}: {text}", file=self._stream, flush=True)
 
 

@@ -32,6 +32,7 @@ MOST_BYTES = 1024 * 1024
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """Byte-order marks of UTF-16, which the ``>`` of Windows PowerShell writes."""
 _FLAG = "--env-file"
+_SAVE_AS_UTF_8 = "it is not in UTF-8: save it as UTF-8"
 
 
 def add_option(parser: argparse.ArgumentParser, *, shown: bool = True, default: object = None) -> None:
@@ -150,7 +151,7 @@ def _read(path: Path, *, named: bool) -> dict[str, str]:
         OSError: It cannot be opened.
         ValueError: It is no such file; the text completes "cannot be read: ...".
     """
-    text = _decoded(_content(path, named=named))
+    text, known = _decoded(_content(path, named=named))
     try:
         from dotenv import dotenv_values
     except ImportError:
@@ -159,7 +160,10 @@ def _read(path: Path, *, named: bool) -> dict[str, str]:
     log.addHandler(logging.NullHandler())
     log.propagate = False
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value for name in NAMES if (value := values.get(name)) is not None}
+    found = {name: value for name in NAMES if (value := values.get(name)) is not None}
+    if not known and not all(value.isascii() for value in found.values()):
+        raise ValueError(_SAVE_AS_UTF_8)
+    return found
 
 
 def _content(path: Path, *, named: bool) -> bytes:
@@ -167,6 +171,8 @@ def _content(path: Path, *, named: bool) -> bytes:
     waiting = 0 if named else getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as file:
         mode = os.fstat(file.fileno()).st_mode
+        if os.path.samestat(os.fstat(file.fileno()), os.stat(os.devnull)):  # noqa: PTH116 - one more of them
+            return b""
         if not stat.S_ISREG(mode) and not (named and stat.S_ISFIFO(mode)):
             raise ValueError("it is no file")
         content = file.read(MOST_BYTES + 1)
@@ -175,12 +181,20 @@ def _content(path: Path, *, named: bool) -> bytes:
     return content
 
 
-def _decoded(content: bytes) -> str:
-    """The text of the file; raises ValueError where it is none."""
+def _decoded(content: bytes) -> tuple[str, bool]:
+    """The text of the file, and whether its letters beyond ASCII are known.
+
+    Raises:
+        ValueError: It is no text.
+    """
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+    known = True
     try:
-        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        raise ValueError("it is not in UTF-8: save it as UTF-8") from None
+        if encoding == "utf-16":
+            raise ValueError(_SAVE_AS_UTF_8) from None
+        text, known = content.decode("latin-1"), False  # a letter in a comment does no harm
     if "\0" in text:
         raise ValueError("it holds a NUL character, so it is no text: save it as UTF-8")
-    return text
+    return text, known

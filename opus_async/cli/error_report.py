@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 from opus_async.cli.errors import (
     GENERATION,
@@ -21,7 +23,17 @@ from opus_async.cli.errors import (
 )
 from opus_async.cli.program import command_line
 from opus_async.error_codes import NextAction
-from opus_async.errors import InvalidInputs, NotFound, OpusError, TransportError, first_error
+from opus_async.errors import (
+    ConfigurationError,
+    InvalidInputs,
+    NotFound,
+    OpusError,
+    PermissionDenied,
+    ProtocolError,
+    ServerError,
+    TransportError,
+    first_error,
+)
 
 
 def report(error: BaseException, *, debug: bool, api: str | None = None) -> Exit:
@@ -82,9 +94,30 @@ def _about_the_connection(error: OpusError, api: str | None) -> Iterator[str]:
     action = error.next_step.action if error.next_step else None
     if action in {NextAction.CHECK_ID, NextAction.CHOOSE_GENERATION} and error.hint:
         yield f"{GENERATION}."
+    if proxy := _who_may_have_answered(error):
+        yield f"The answer may be the proxy's: requests to this host go through {proxy}."
     no_such_path = isinstance(error, NotFound) and action is NextAction.CHOOSE_GENERATION
     if isinstance(error, TransportError) or no_such_path or exit_code(error) is Exit.NOT_ALLOWED:
         yield f"'{command_line('doctor', api=api)}' checks key, network and limits."
+
+
+def _who_may_have_answered(error: OpusError) -> str | None:
+    """The proxy that an answer came through which it may have given itself; None where it cannot have."""
+    if not isinstance(error, PermissionDenied | ServerError | ProtocolError):
+        return None
+    from yarl import URL
+
+    from opus_async.opus.settings import resolve_base_url
+    from opus_async.transport.proxies import Proxies, shown
+
+    with suppress(ConfigurationError, ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        url = URL(resolve_base_url(None))
+        if url.scheme == "https" and not isinstance(error, ProtocolError):
+            return None  # nobody in between could write it
+        proxy = Proxies().for_url(url)
+        return None if proxy is None else shown(proxy)
+    return None
 
 
 def _about_the_batch(error: OpusError) -> Iterator[str]:

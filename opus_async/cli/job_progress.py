@@ -127,7 +127,7 @@ class JobProgress:
             return
         if self._live:
             self._erase()
-            self._write(self._line(self.stage, self._what))
+            self._write(self._fitting(self._line(self.stage, self._what)))
             self._drawn = True
         else:
             self._say(self.stage, self._what)
@@ -143,9 +143,13 @@ class JobProgress:
         self._write(self._line(stage, what) + "\n")
 
     def _line(self, stage: str, what: str) -> str:
-        line = f"{self._clock() - self._began:7.1f} s  {stage and f'{stage:<10}'}{what}".rstrip()
-        room = shutil.get_terminal_size().columns - 1
-        return f"{line[: room - 1]}…" if self._live and len(line) > room else line
+        return f"{self._clock() - self._began:7.1f} s  {stage and f'{stage:<10}'}{what}".rstrip()
+
+    @staticmethod
+    def _fitting(line: str) -> str:
+        """A line that is redrawn, cut to the terminal; one that stays is never cut: it may name the job."""
+        room = max(shutil.get_terminal_size().columns - 1, 1)
+        return f"{line[: room - 1]}…" if len(line) > room else line
 
     def _erase(self) -> None:
         with suppress(OSError):

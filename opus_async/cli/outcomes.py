@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import downloads
+from opus_async.cli.argument_types import duration
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, message_of, print_hint
+from opus_async.cli.errors import DOWNLOAD, Exit, Interrupted, WrongUse, message_of, print_error, print_hint
 from opus_async.cli.job_progress import JobProgress
 from opus_async.cli.program import command_line
+from opus_async.cli.streams import deliver
 from opus_async.cli.tables import printable
 from opus_async.error_codes import NextAction
 from opus_async.errors import JobFailed, OpusError
@@ -46,7 +48,12 @@ class JobEnd:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a command that waits for one job."""
     add = parser.add_argument
-    add("--timeout", type=seconds, metavar="S", help="seconds to wait; the job itself goes on (no limit)")
+    add(
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        help="how long to wait: 90, 5m, 1h30m; the job itself goes on (no limit)",
+    )
     add(
         "--download",
         type=Path,
@@ -54,17 +61,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fetch outputs that are files into DIR; 'files' in the JSON says where they lie",
     )
     add("--json", action="store_true", help="the whole outcome: job_id, status, timings, outputs, results")
-
-
-def seconds(text: str) -> float:
-    """A time of more than 0 s, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"give a number of more than 0 seconds, not {text!r}")
-    return value
 
 
 def make_folder(options: OneJobOptions) -> None:
@@ -135,13 +131,13 @@ def print_outcome(options: OneJobOptions, story: JobProgress, waiting: Coroutine
         raise Interrupted(story.remaining(), job_id=story.job_id if story.started else None) from None
     except OpusError as error:
         if options.json:
-            _print(_failure(error, options.api))
+            _print(options, _failure(error, options.api), error.job_id, None)
         raise
     outcome = ending.outcome
     if options.json:
-        _print(as_json(ending, options.api))
+        _print(options, as_json(ending, options.api), outcome.job_id, outcome.status)
     elif outcome.ok:
-        _print(_outputs(ending))
+        _print(options, _outputs(ending), outcome.job_id, outcome.status)
     if ending.error is not None:
         raise ending.error
     outcome.raise_for_status()
@@ -196,5 +192,11 @@ def _error(error: OpusError, api: str | None) -> dict[str, Any]:
     return described
 
 
-def _print(value: dict[str, Any]) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def _print(options: OneJobOptions, value: dict[str, Any], job_id: str | None, status: str | None) -> None:
+    """Print what a job gave; where stdout does not take it, say on stderr which job it was."""
+    loss = deliver(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    if loss is None or job_id is None:
+        return
+    again = command_line("wait", job_id, *(("--json",) if options.json else ()), api=options.api)
+    ended = f"job {job_id} is {status}" if status else f"this is about job {job_id}"
+    print_error(f"stdout cannot be written: {loss.reason}; {ended}, and what it gave is printed by: {again}")

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from opus_async.cli import environment, program
+from opus_async.cli import completion, environment, program
+from opus_async.cli.argument_parser import ArgumentParser
 from opus_async.cli.options import CommandOptions
+from opus_async.exits import Exit
 
 SIMULATE = "simulate"
 _DEBUG, _ENV_FILE = "--debug", "--env-file"
@@ -31,12 +33,13 @@ COMMANDS = {
 
 _EPILOG = """\
 first steps:
-  opus-async demo                                            see it work, without a key
-  opus-async doctor                                          is this machine ready for the real one?
-  opus-async workflow show WORKFLOW_ID                       what does a workflow want?
-  opus-async run WORKFLOW_ID --file Document=invoice.pdf     run one job
-  opus-async wait JOB                                        go on waiting for it, and print what it gave
-  opus-async batch run invoices.csv --workflow WORKFLOW_ID --out invoices-batch     run thousands
+  opus-async demo                      see it work, without a key
+  opus-async doctor                    is this machine ready for the real one?
+  opus-async workflow show ID          what does a workflow want?
+  opus-async run ID --file Document=invoice.pdf    run one job
+  opus-async wait JOB                  go on waiting, print what it gave
+  opus-async batch run invoices.csv --workflow ID --out invoices-batch
+                                       run thousands
 
 environment (also read from .env in the current directory, or --env-file FILE; the environment wins):
   OPUS_SERVICE_KEY   the service key, made in Opus under My Organization > settings > API Keys
@@ -45,9 +48,26 @@ environment (also read from .env in the current directory, or --env-file FILE; t
   OPUS_CALLBACK_URL  an HTTPS URL that Opus calls when a job ends
 
 exit codes:
-  0 all well   1 some jobs failed   2 wrong use or bad inputs   3 a batch was halted
-  4 key, permission or configuration   5 the outcome is unknown and needs a decision   130 interrupted
 """
+_EXIT_CODES = {
+    Exit.OK: "all well",
+    Exit.FAILED: "some jobs failed, or it could not be done",
+    Exit.WRONG_USE: "wrong use, bad inputs, or a manifest that cannot be run",
+    Exit.HALTED: "a batch was halted by --halt, an outage or a full disk",
+    Exit.NOT_ALLOWED: "key, permission, quota or configuration, or the host is out of reach",
+    Exit.UNKNOWN: "an outcome is unknown and needs a decision",
+    Exit.INTERRUPTED: "interrupted",
+}
+"""Exit code -> what it means, in the help; README has the same."""
+
+_ELSEWHERE = {
+    **dict.fromkeys(("help", "?"), f"{program.NAME} --help"),
+    "version": f"{program.NAME} --version",
+    "show": f"{program.NAME} workflow show",
+    **{verb: f"{program.NAME} batch {verb}" for verb in ("validate", "resume", "retry", "resolve", "status")},
+    **{verb: f"{program.NAME} batch {verb}" for verb in ("export", "report")},
+}
+"""Word that is no command -> what its user may have meant."""
 
 
 class Command(Protocol):
@@ -84,17 +104,22 @@ def delegated(argv: Sequence[str]) -> list[str] | None:
     return None
 
 
-def build() -> argparse.ArgumentParser:
-    """Make the parser of the whole command line."""
+def build(*, whole: bool = False) -> ArgumentParser:
+    """Make the parser of the command line.
+
+    Args:
+        whole: Whether it has the arguments of ``simulate``, too, which that command parses itself.
+    """
     from opus_async import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=program.NAME,
         description="Run Opus workflow jobs from the command line.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG + "".join(f"  {code:<4} {meaning}\n" for code, meaning in _EXIT_CODES.items()),
+        elsewhere=_ELSEWHERE,
     )
-    parser.add_argument("--version", action="version", version=f"{program.NAME} {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"{program.NAME} {__version__}")
+    completion.add_option(parser)
     _add_debug(parser, default=False)
     environment.add_option(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -103,9 +128,12 @@ def build() -> argparse.ArgumentParser:
             word,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if word == SIMULATE:  # listed here, parsed there
+            if whole:
+                from opus_async.simulator.cli import add_arguments
+
+                add_arguments(command)
             continue
         module = load(word)
         command.set_defaults(module=module)

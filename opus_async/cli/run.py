@@ -28,10 +28,12 @@ stdout gets the outputs by display name, stderr the progress. A job that fails e
 nodes that failed. Ctrl-C ends the waiting, not the job: 'opus-async wait JOB' goes on with it.
 
 examples:
-  opus-async run B9uGJfZ3CFwOdMKH --file Invoice=invoice.pdf --input Threshold=0.8
-  opus-async run B9uGJfZ3CFwOdMKH --file Pages=1.png --file Pages=2.png --title "Claim 17" --timeout 900
+  opus-async run B9uGJfZ3CFwOdMKH --file Invoice=a.pdf --input Threshold=0.8
+  opus-async run B9uGJfZ3CFwOdMKH --file Pages=1.png --file Pages=2.png \\
+      --title "Claim 17" --timeout 15m
   opus-async run B9uGJfZ3CFwOdMKH --inputs inputs.json --json > outcome.json
-  opus-async run Rep0rtWithFiles1 --file Document=a.pdf --input Text=hello --download results/
+  opus-async run Rep0rtWithFiles1 --file Document=a.pdf --input Text=hello \\
+      --download results/
   echo '{"Text": "hello"}' | opus-async run T3xtOnlyWorkfl0w --inputs -
 """
 
@@ -108,7 +110,7 @@ async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProg
 
 
 def gather(
-    document: str | None, texts: Sequence[str], files: Sequence[str], *, stdin: TextIO
+    document: str | None, texts: Sequence[str], files: Sequence[str], *, stdin: TextIO | None
 ) -> dict[str, Any]:
     """Collect the inputs of ``--inputs``, ``--input`` and ``--file`` in one mapping.
 
@@ -116,7 +118,7 @@ def gather(
         document: The file of ``--inputs``, ``-`` for stdin; None without one.
         texts: ``NAME=VALUE`` of ``--input``.
         files: ``NAME=PATH`` of ``--file``.
-        stdin: Where ``-`` is read from.
+        stdin: Where ``-`` is read from; None where it is closed.
 
     Raises:
         WrongUse: The document is no JSON object, or an option has no ``=``.
@@ -140,11 +142,14 @@ def _split(text: str, option: str, meaning: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def _read_object(document: str, stdin: TextIO) -> dict[str, Any]:
-    """Read a JSON object from a file or stdin."""
+def _read_object(document: str, stdin: TextIO | None) -> dict[str, Any]:
+    """Read a JSON object from a file or stdin, in UTF-8 whatever the locale says."""
     named = "stdin" if document == "-" else document
+    if document == "-" and stdin is None:
+        raise WrongUse("--inputs: stdin is closed; name a file, or pipe the JSON object into this command")
     try:
-        text = stdin.read() if document == "-" else Path(document).read_text("utf-8-sig")
+        content = stdin.buffer.read() if stdin and document == "-" else Path(document).read_bytes()
+        text = content.decode("utf-8-sig")
         value = json.loads(text)
     except OSError as error:
         raise WrongUse(f"--inputs: {named} cannot be read: {error.strerror}") from None

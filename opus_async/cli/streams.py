@@ -8,11 +8,14 @@ be seen. They are written as ``\u001b``: readable, and in a JSON text the same c
 from __future__ import annotations
 
 import codecs
+import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from opus_async.cli.unfailing import ESCAPE, Loss, UnfailingStream
 
 _UNSAFE = re.compile(
     "["
@@ -22,6 +25,9 @@ _UNSAFE = re.compile(
     "\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # what cannot be seen
     "]"
 )
+
+_PLAIN: Mapping[str, str] = {"✓": "+", "✗": "x", "→": ">", "…": "~"}
+"""Symbols of our own -> what stands for them, as wide."""
 
 
 def escaped(text: str) -> str:
@@ -44,8 +50,8 @@ class SafeStream:
         raw: The stream below, for control sequences of our own.
     """
 
-    def __init__(self, raw: TextIO) -> None:
-        self.raw = raw
+    def __init__(self, raw: TextIO | UnfailingStream) -> None:
+        self.raw: Any = raw
 
     def write(self, text: str) -> int:
         """Write a text, escaped; returns its length as it was given."""
@@ -60,7 +66,10 @@ class SafeStream:
     @property
     def buffer(self) -> Any:
         """The stream for bytes: a file or a pipe gets them as they are, a terminal escaped."""
-        return _SafeBytes(self) if self.raw.isatty() else self.raw.buffer
+        if isinstance(self.raw, UnfailingStream) or self.raw.isatty():
+            self.raw.flush()
+            return _SafeBytes(self)
+        return self.raw.buffer
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the stream below; for type checkers, as nobody reads from it."""
@@ -70,36 +79,44 @@ class SafeStream:
         return getattr(self.raw, name)
 
 
-class _SafeBytes:
-    """A stream for bytes of text that escapes them for a terminal."""
+class _SafeBytes(io.BufferedIOBase):
+    """A stream for bytes of text that escapes them for a terminal, and ends an export that nobody gets."""
 
     def __init__(self, stream: SafeStream) -> None:
         self._stream = stream
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
 
-    def write(self, content: bytes) -> int:
-        self._stream.write(self._decode(bytes(content)))
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        raw = self._stream.raw
+        if raw.isatty():
+            self._stream.write(self._decode(bytes(content)))
+        elif isinstance(raw, UnfailingStream):
+            raw.write_bytes(bytes(content))
         return len(content)
 
     def flush(self) -> None:
-        self._stream.raw.flush()
+        if not self.closed:
+            self._stream.raw.flush()
 
 
-def controls(stream: Any) -> TextIO:
+def controls(stream: Any) -> Any:
     """The stream that control sequences of our own are written to, unescaped."""
     return stream.raw if isinstance(stream, SafeStream) else stream
 
 
 @contextmanager
 def safe_streams() -> Iterator[None]:
-    """Escape what is written to stdout and stderr inside of a ``with`` block.
+    r"""Escape what is written to stdout and stderr inside of a ``with`` block, and let no write fail.
 
-    A terminal that cannot show a character gets a question mark, not a traceback.
+    A character that a stream's encoding does not have is written as ``\u00e9``.
     """
     out, err = sys.stdout, sys.stderr
     for stream in (out, err):
-        with suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        with suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors=ESCAPE)  # type: ignore[union-attr]
     sys.stdout, sys.stderr = _safe(out), _safe(err)
     try:
         yield
@@ -108,4 +125,31 @@ def safe_streams() -> Iterator[None]:
 
 
 def _safe(stream: Any) -> Any:
-    return stream if stream is None or isinstance(stream, SafeStream) else SafeStream(stream)
+    return stream if isinstance(stream, SafeStream) else SafeStream(UnfailingStream(stream))
+
+
+def deliver(text: str) -> Loss | None:
+    """Print on stdout what a command has to give, and wait until it has been taken.
+
+    Returns:
+        Why it was not, for a caller who says where it can be had instead; None when all is well.
+    """
+    print(text, flush=True)
+    raw = controls(sys.stdout)
+    return raw.take_loss() if isinstance(raw, UnfailingStream) else None
+
+
+def lost() -> Loss | None:
+    """Why something that was written to stdout did not arrive, where nobody has told of it; else None."""
+    sys.stdout.flush()
+    raw = controls(sys.stdout)
+    return raw.loss if isinstance(raw, UnfailingStream) else None
+
+
+def symbols(text: str) -> str:
+    """A text of our own with plain characters for symbols that the encoding of stdout does not have."""
+    try:
+        "".join(_PLAIN).encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(str.maketrans(dict[str, str | int | None](_PLAIN)))
+    return text

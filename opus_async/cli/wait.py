@@ -24,7 +24,7 @@ Ask with the --api that the job was started with: v0 and v1 are not known to sha
 
 examples:
   opus-async wait 2514
-  opus-async wait 2514 --timeout 900 --json > outcome.json
+  opus-async wait 2514 --timeout 15m --json > outcome.json
   opus-async wait 2514 --download results/
 """
 

@@ -57,7 +57,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Show the inputs of a workflow: display name, variable, type, whether it is required, "
         "file types. Variable names change when a workflow is edited; display names do not.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     show.add_argument("workflow_id", type=connection.workflow_id, metavar="ID", help=connection.WORKFLOW_ID)
     connection.add_version(show, "a version number; default: the latest active")

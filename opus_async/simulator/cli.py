@@ -13,11 +13,13 @@ import shlex
 import shutil
 import sys
 import textwrap
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from opus_async.simulator.builtin import BUILTIN
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
+from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.process_lifetime import run_command, until_ended
 from opus_async.simulator.server import Simulator
@@ -32,29 +34,52 @@ READY = "# ready"
 _WORKFLOW_FILE = "serve workflows of a JSON file too: what 'opus-async workflow show ID --json' prints, say"
 
 
+_EPILOG = """\
+times: 0.5 (seconds), 300ms, 2m, 1-4, lognormal:1.0,0.5 (median and sigma)
+
+examples:
+  opus-async simulate --seed 3 --run-time 200ms-2s
+  opus-async simulate --faults flaky -- python my_program.py
+  opus-async simulate --list-traits
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `opus-async simulate`; a command after `--` is split off before it parses."""
-    default = SimulatorConfig()
     parser = argparse.ArgumentParser(
         prog="opus-async simulate",
         description="An Opus on loopback: until Ctrl-C, or while COMMAND runs.",
         usage="%(prog)s [options] [-- COMMAND ...]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(
-            [
-                *_listed("built-in workflows", {each.workflow_id: each.description for each in BUILTIN}),
-                *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
-                *_listed(
-                    "callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}
-                ),
-                *_listed("traits", TRAITS),
-            ]
-        ),
+        epilog=_EPILOG,
+    )
+    add_arguments(parser)
+    return parser
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `opus-async simulate` to a parser."""
+    default = SimulatorConfig()
+    parser.add_argument(
+        "--list-traits",
+        action="store_true",
+        help="print the built-in workflows, fault and callback profiles and traits, and end",
     )
     _add_serving(parser.add_argument_group("serving"), default)
     _add_workload(parser.add_argument_group("workload"), default)
     _add_trouble(parser.add_argument_group("what goes wrong, and traits"), default)
-    return parser
+
+
+def catalogue() -> str:
+    """Return what can be named in arguments, and what each means, as wide as the terminal."""
+    return "\n".join(
+        [
+            *_listed("built-in workflows", {each.workflow_id: each.description for each in BUILTIN}),
+            *_listed("fault profiles", {each.name: each.summary for each in PROFILES.values()}),
+            *_listed("callback profiles", {each.name: each.summary for each in CALLBACK_PROFILES.values()}),
+            *_listed("traits", TRAITS),
+        ]
+    )
 
 
 def _listed(title: str, summaries: Mapping[str, str]) -> list[str]:
@@ -89,11 +114,21 @@ def _add_workload(group: argparse._ArgumentGroup, default: SimulatorConfig) -> N
     add = group.add_argument
     add("--workflow", action="append", default=[], metavar="FILE", help=_WORKFLOW_FILE)
     add("--seed", type=int, default=default.seed, metavar="N", help="what every draw depends on")
-    add("--run-time", default=default.run_time, metavar="SPEC", help="seconds: 0.5, 0.2-2, lognormal:1.0,0.5")
-    add("--queue-time", default=default.queue_time, metavar="SPEC", help="seconds before a run starts")
+    add("--run-time", default=default.run_time, metavar="SPEC", help="how long a run takes (%(default)s)")
+    add(
+        "--queue-time",
+        default=default.queue_time,
+        metavar="SPEC",
+        help="time before a run starts (%(default)s)",
+    )
     add("--fail-share", type=float, default=0.0, metavar="SHARE", help="share of runs that fail, 0 to 1")
     add("--waiting-share", type=float, default=0.0, metavar="SHARE", help="share of runs that are parked")
-    add("--waiting-time", default=default.waiting_time, metavar="SPEC", help="seconds that such a run waits")
+    add(
+        "--waiting-time",
+        default=default.waiting_time,
+        metavar="SPEC",
+        help="time that such a run waits (%(default)s)",
+    )
 
 
 def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
@@ -102,10 +137,10 @@ def _add_trouble(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
     add("--rate-limit", type=_rate, metavar="N", help="API requests per second before 429")
     add(
         "--url-expiry",
-        type=int,
+        type=_whole_seconds,
         default=default.url_expiry,
-        metavar="SECONDS",
-        help="validity of upload URLs",
+        metavar="TIME",
+        help="validity of upload URLs (%(default)s)",
     )
     add(
         "--max-file-size", type=int, default=default.max_file_size, metavar="BYTES", help="largest file taken"
@@ -139,6 +174,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments, command = _split_command(list(sys.argv[1:] if argv is None else argv))
     options = _parse(arguments)
+    if options.list_traits:
+        sys.stdout.write(catalogue() + "\n")
+        return 0
     try:
         config = _configure(options)
         return asyncio.run(_serve(config, command, die_with_stdin=options.die_with_stdin))
@@ -150,13 +188,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = build_parser()
     options, unknown = parser.parse_known_args(arguments)
-    word = next((word for word in unknown if not word.startswith("-")), None)
-    if word is not None:
-        border = arguments.index(word)
+    if unknown and unknown[0].startswith("-"):
+        known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001 - argparse tells them in no other way
+        near = get_close_matches(unknown[0].partition("=")[0], known, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+    if unknown:
+        border = arguments.index(unknown[0])
         meant = shlex.join((*arguments[:border], "--", *arguments[border:]))
         parser.error(f"put -- before the command: {parser.prog} {meant}")
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return options
 
 
@@ -165,6 +205,13 @@ def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
         return argv, []
     border = argv.index("--")
     return argv[:border], argv[border + 1 :]
+
+
+def _whole_seconds(text: str) -> int:
+    try:
+        return round(Duration.parse(text).constant)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rate(text: str) -> float:
@@ -217,7 +264,9 @@ def _environment(simulator: Simulator) -> dict[str, str]:
     return found if served == "both" else {**found, "OPUS_API": served}
 
 
-def _announce(simulator: Simulator, stream: TextIO) -> None:
+def _announce(simulator: Simulator, stream: TextIO | None) -> None:
+    if stream is None:  # closed before we began: nobody is to be told
+        return
     lines = [
         *(f"export {name}={value}" for name, value in _environment(simulator).items()),
         f"# storage {simulator.storage_url}",

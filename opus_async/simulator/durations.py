@@ -1,7 +1,8 @@
 """How long things take: a distribution of seconds, written the way the command line writes it.
 
 `0.5` is a constant, `0.2-2` is uniform, `lognormal:1.0,0.5` has the median 1.0 s and the sigma 0.5 (of the
-logarithm): the shape that measured run times of document pipelines tend to have.
+logarithm): the shape that measured run times of document pipelines tend to have. A time may have a unit:
+`300ms`, `2m`, `1m-4m`, `500ms-2s`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
-_CONSTANT = re.compile(_NUMBER)
-_UNIFORM = re.compile(rf"{_NUMBER}-{_NUMBER}")
-_LOGNORMAL = re.compile(rf"lognormal:{_NUMBER},{_NUMBER}")
+_TIME = rf"{_NUMBER}(ms|s|m|h|d)?"
+_CONSTANT = re.compile(_TIME)
+_UNIFORM = re.compile(rf"{_TIME}-{_TIME}")
+_LOGNORMAL = re.compile(rf"lognormal:{_TIME},{_NUMBER}")
+_UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NORMAL = NormalDist()
 # inv_cdf is not defined at 0 and 1; beyond these quantiles a run time says nothing about a workflow anyway.
 _LOWEST_QUANTILE, _HIGHEST_QUANTILE = 1e-6, 1 - 1e-6
@@ -43,15 +46,26 @@ class Duration:
         """
         text = str(spec).strip()
         if match := _CONSTANT.fullmatch(text):
-            return cls("constant", float(match[1]))
+            return cls("constant", _seconds(match[1], match[2]))
         if match := _UNIFORM.fullmatch(text):
-            low, high = float(match[1]), float(match[2])
+            low, high = _seconds(match[1], match[2]), _seconds(match[3], match[4])
             if low > high:
                 raise ValueError(f"{text!r} runs backwards: write the shorter time first")
             return cls("uniform", low, high)
         if (match := _LOGNORMAL.fullmatch(text)) and float(match[1]) > 0:
-            return cls("lognormal", float(match[1]), float(match[2]))
-        raise ValueError(f"{text!r} is not a duration: write 0.5, 0.2-2 or lognormal:1.0,0.5 (seconds)")
+            return cls("lognormal", _seconds(match[1], match[2]), float(match[3]))
+        raise ValueError(f"{text!r} is not a duration: write 0.5, 300ms, 2m, 0.2-2 or lognormal:1.0,0.5")
+
+    @property
+    def constant(self) -> float:
+        """The seconds of a constant.
+
+        Raises:
+            ValueError: It is a distribution.
+        """
+        if self.kind != "constant":
+            raise ValueError("give one time, like 90, 90s or 5m")
+        return self.first
 
     def at(self, quantile: float) -> float:
         """Return the duration in seconds below which the share `quantile` of all of them lies."""
@@ -61,3 +75,7 @@ class Duration:
             return self.first + (self.second - self.first) * quantile
         bounded = min(max(quantile, _LOWEST_QUANTILE), _HIGHEST_QUANTILE)
         return self.first * math.exp(self.second * _NORMAL.inv_cdf(bounded))
+
+
+def _seconds(number: str, unit: str | None) -> float:
+    return float(number) * _UNITS[unit]

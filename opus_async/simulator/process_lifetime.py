@@ -72,6 +72,10 @@ def _signals(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
 @contextmanager
 def _watch_stdin(on_end: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
+    if sys.stdin is None:  # closed before we began: it has ended
+        on_end()
+        yield
+        return
     descriptor = sys.stdin.fileno()
 
     def readable() -> None:
@@ -88,6 +92,6 @@ def _watch_stdin(on_end: Callable[[], None]) -> Iterator[None]:
 
 def _in_foreground() -> bool:
     try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return sys.stdin is not None and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):
         return False

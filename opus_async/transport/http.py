@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,12 @@ from opus_async.config import Timeouts
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.body import CHUNK, Body, BytesBody
-from opus_async.transport.network_errors import AnswerTooLarge, never_begins, to_transport_error
+from opus_async.transport.network_errors import (
+    AnswerTooLarge,
+    never_begins,
+    proxy_wants_password,
+    to_transport_error,
+)
 from opus_async.transport.redirects import REDIRECTS, next_url, redirect_refused
 from opus_async.transport.session import NEVER_ROUND, HttpSession
 from opus_async.transport.urls import without_query
@@ -225,8 +231,9 @@ class Http:
         body = options.get("data")
         session = self._session.open()
         target = _parse(method, url)
+        proxy = None
         if self._session.proxies is not None:
-            options["proxy"] = self._session.proxies.for_url(target)
+            proxy = options["proxy"] = self._session.proxies.for_url(target)
         try:
             answer = await session.request(
                 method, target, timeout=clock, allow_redirects=False, raise_for_status=False, **options
@@ -243,7 +250,7 @@ class Http:
         except (aiohttp.ClientError, AnswerTooLarge, OSError, ValueError, RuntimeError) as error:
             stopped_here = never_begins(session, method, options.get("headers") or {})
             failure = to_transport_error(
-                error, method=method, url=url, clock=clock, stopped_here=stopped_here
+                error, method=method, url=url, clock=clock, stopped_here=stopped_here, proxy=proxy
             )
             _abort(body)
         except BaseException:
@@ -253,6 +260,8 @@ class Http:
             seconds = asyncio.get_running_loop().time() - began
             if log.isEnabledFor(logging.DEBUG):
                 log.debug("%s %s: %d in %.0f ms", method, without_query(url), answer.status, seconds * 1000)
+            if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                raise proxy_wants_password(method, url, proxy)
             return Response(answer.status, answer.headers, content, seconds)
         raise failure  # outside the handler: the cause may hold the URL with its query
 

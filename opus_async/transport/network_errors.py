@@ -12,17 +12,22 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import aiohttp
+from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.gaps import gapped, literal
 from opus_async.transport.connections import TwoAnswers
+from opus_async.transport.proxies import shown
 from opus_async.transport.shortage import advice, out_of
 from opus_async.transport.urls import without_query
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"})
 _SERVER_ERROR = 500
+UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL's codes of a certificate whose issuer is not known here: what a proxy that inspects TLS makes."""
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 """Characters that aiohttp refuses to write into the head of a request."""
 
@@ -38,6 +43,7 @@ def to_transport_error(
     url: str,
     clock: aiohttp.ClientTimeout | None = None,
     stopped_here: bool = False,
+    proxy: str | None = None,
 ) -> TransportError:
     """Convert the exception of one attempt.
 
@@ -47,29 +53,30 @@ def to_transport_error(
         url: Of the request; it may have a query, which is cut off here.
         clock: The time-outs it had.
         stopped_here: Whether :func:`never_begins` tells that it cannot have been sent.
+        proxy: The proxy that it went through; None for none, or where that is not known.
     """
-    shown = without_query(url)
-    unsent = _never_left(error, clock, stopped_here=stopped_here)
+    place = without_query(url)
+    unsent = _through_proxy(error, url, proxy) or _never_left(error, clock, stopped_here=stopped_here)
     if unsent is not None:
         message, obstacle, retryable = unsent
         failure = TransportError(
-            gapped(f"{literal(method)} {{}}: {literal(message)}", shown),
+            gapped(f"{literal(method)} {{}}: {literal(message)}", place),
             request_sent=False,
             retryable=retryable,
             obstacle=obstacle,
             method=method,
-            url=shown,
+            url=place,
         )
         failure.shortage = out_of(error) if obstacle is Obstacle.SHORTAGE else None
         return failure
     too_large = isinstance(error, AnswerTooLarge)
     return TransportError(
-        gapped(f"{literal(method)} {{}}: {literal(_lost(error, clock))}", shown),
+        gapped(f"{literal(method)} {{}}: {literal(_lost(error, clock))}", place),
         request_sent=True,
         retryable=not too_large,
         obstacle=Obstacle.TOO_LARGE if too_large else Obstacle.NETWORK,
         method=method,
-        url=shown,
+        url=place,
     )
 
 
@@ -96,17 +103,8 @@ def _never_left(  # noqa: C901, PLR0911 - a table
             return f"no connection{within}; check the network, or raise Timeouts.connect", network, True
         case aiohttp.ClientConnectorError() | RuntimeError() if what := out_of(error):
             return f"this machine has no {what} left; {advice(what)}", Obstacle.SHORTAGE, True
-        case aiohttp.ClientHttpProxyError():
-            return (
-                f"the proxy refused the tunnel (HTTP {error.status}); check HTTPS_PROXY and its password",
-                Obstacle.PROXY,
-                error.status >= _SERVER_ERROR,
-            )
         case aiohttp.ClientConnectorCertificateError():
             return _certificate(error.certificate_error, error.host), Obstacle.CERTIFICATE, False
-        case aiohttp.ClientProxyConnectionError():
-            message = f"the proxy cannot be reached ({_reason(error)}); check HTTPS_PROXY and HTTP_PROXY"
-            return message, network, True
         case aiohttp.ClientConnectorDNSError():
             message = f"the name {error.host} cannot be resolved; check the spelling and the network"
             return message, network, True
@@ -125,6 +123,68 @@ def _never_left(  # noqa: C901, PLR0911 - a table
         case RuntimeError() if stopped_here:
             return "the session is closed, or belongs to another event loop", Obstacle.CLOSED, False
     return None
+
+
+def _through_proxy(error: Exception, url: str, proxy: str | None) -> tuple[str, Obstacle, bool] | None:
+    """The same as :func:`_never_left`, of errors that a proxy has to do with."""
+    named = f"{shown(proxy)}, " if proxy else ""
+    setting = f"{url.partition(':')[0].upper()}_PROXY"
+    match error:
+        case aiohttp.ClientConnectorError() if out_of(error):
+            return None
+        case aiohttp.ClientHttpProxyError(status=HTTPStatus.PROXY_AUTHENTICATION_REQUIRED):
+            return _wants_password(url, proxy), Obstacle.PROXY, False
+        case aiohttp.ClientHttpProxyError():
+            host = URL(without_query(url)).host
+            message = (
+                f"the proxy refused the tunnel to {host} ({named}HTTP {error.status}); ask who runs it "
+                f"whether it lets through to {host}, or check {setting}"
+            )
+            return message, Obstacle.PROXY, error.status >= _SERVER_ERROR
+        case aiohttp.ClientProxyConnectionError():
+            message = f"the proxy cannot be reached ({named}{_reason(error)}); check {setting}"
+            return message, Obstacle.NETWORK, True
+        case aiohttp.ClientConnectorCertificateError() if proxy:
+            message = _certificate(error.certificate_error, error.host, f"the proxy {shown(proxy)}")
+            return message, Obstacle.CERTIFICATE, False
+    return None
+
+
+def _wants_password(url: str, proxy: str | None) -> str:
+    status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value
+    if proxy is None:
+        return (
+            f"a proxy in between wants a user name and a password (HTTP {status}); ask who runs the network"
+        )
+    name = f"{url.partition(':')[0].upper()}_PROXY"
+    scheme, _, address = shown(proxy).partition("://")
+    has_password = "@" in proxy
+    refuses = (
+        "refuses the user name and password in" if has_password else "wants a user name and a password in"
+    )
+    return (
+        f"the proxy {shown(proxy)} {refuses} {name} (HTTP {status}); write them as "
+        f"{scheme}://USER:PASSWORD@{address}, special characters percent-encoded"
+    )
+
+
+def proxy_wants_password(method: str, url: str, proxy: str | None) -> TransportError:
+    """The error of an HTTP 407: a proxy did not pass the request on, whoever named that proxy.
+
+    Args:
+        method: Of the request.
+        url: Of the request; it may have a query, which is cut off here.
+        proxy: The proxy that it went through; None where none is known of.
+    """
+    without = without_query(url)
+    return TransportError(
+        gapped(f"{literal(method)} {{}}: {literal(_wants_password(url, proxy))}", without),
+        request_sent=False,
+        retryable=False,
+        obstacle=Obstacle.PROXY,
+        method=method,
+        url=without,
+    )
 
 
 def _lost(error: Exception, clock: aiohttp.ClientTimeout | None) -> str:  # noqa: PLR0911 - a table
@@ -165,8 +225,14 @@ def _handshake(error: aiohttp.ClientConnectorSSLError) -> tuple[str, Obstacle, b
     return message, Obstacle.NETWORK, True
 
 
-def _certificate(error: Exception, host: str) -> str:
+def _certificate(error: Exception, host: str, proxy: str = "") -> str:
     why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in UNKNOWN_ISSUER:
+        who = proxy or "a proxy or a virus scanner in between"
+        return (
+            f"the certificate of {host} is not trusted ({why}); probably {who} inspects TLS: save the CA "
+            f"certificate of that one as a PEM file and set SSL_CERT_FILE to it"
+        )
     return (
         f"the certificate of {host} is not trusted ({why}); check this machine's clock, install the missing "
         f"CA certificates (SSL_CERT_FILE names another bundle), or ask who runs the proxy in between"

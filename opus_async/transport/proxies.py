@@ -6,6 +6,7 @@ aiohttp's ``trust_env`` asks the environment and netrc again for every request, 
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.request
 from collections.abc import Callable, Mapping
 
@@ -14,6 +15,15 @@ from yarl import URL
 from opus_async.errors import ConfigurationError
 
 _MOST = 1024
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE | re.ASCII)
+
+
+def shown(proxy: str) -> str:
+    """A proxy as it may be shown: scheme, host and port, whatever stands in its user name and password."""
+    found = _SCHEME.match(proxy)
+    scheme = found[0] if found else "http://"
+    address = (proxy[len(found[0]) :] if found else proxy).rpartition("@")[2]
+    return f"{scheme.lower()}{re.split('[/?#]', address, maxsplit=1)[0]}"
 
 
 class Proxies:
@@ -39,7 +49,7 @@ class Proxies:
         """The proxy's URL; None for a direct connection.
 
         Raises:
-            ConfigurationError: The environment names a proxy of a kind that we cannot use.
+            ConfigurationError: The environment names a proxy that we cannot use, or what is none.
         """
         if not self._proxies:
             return None
@@ -55,15 +65,29 @@ class Proxies:
         host = url.host or ""
         if not proxy or _is_loopback(host) or self._bypass(f"{host}:{url.port}") or self._bypass(host):
             return None
-        scheme, separator, _ = proxy.partition("://")
-        if not separator:
-            return f"http://{proxy}"
-        if scheme.lower() not in {"http", "https"}:
+        proxy = proxy.strip()
+        kind = _SCHEME.match(proxy)
+        if kind and kind[1].lower() not in {"http", "https"}:
             raise ConfigurationError(
-                f"The environment names a {scheme} proxy for {url.scheme}; only http and https proxies "
-                f"can be used: change {url.scheme.upper()}_PROXY, or add {host} to NO_PROXY"
+                f"The environment names a {kind[1].lower()} proxy for {url.scheme}; only http and https "
+                f"proxies can be used: change {url.scheme.upper()}_PROXY, or add {host} to NO_PROXY"
             )
-        return proxy
+        return _checked(proxy if kind else f"http://{proxy}", url.scheme)
+
+
+def _checked(proxy: str, scheme: str) -> str:
+    """The same proxy; raises ConfigurationError, without its password, where it is no URL of one."""
+    try:
+        parsed = URL(proxy)
+        usable = bool(parsed.host and parsed.port) and parsed.path in {"", "/"} and not parsed.query_string
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"{scheme.upper()}_PROXY is no URL of a proxy: write http://HOST:PORT or "
+            f"http://USER:PASSWORD@HOST:PORT, with special characters of the password percent-encoded"
+        )
+    return proxy
 
 
 def _is_loopback(host: str) -> bool:

@@ -338,7 +338,7 @@ def test_batch_run_exits_3_after_host_outage_and_fails_no_row(opus, tmp_path):
     assert "127.0.0.1 has given no good answer for" in said
     assert "opus-async wait" not in said  # the resume does that
     assert "RetryPolicy" not in said
-    assert "go on: opus-async batch resume b\nWith --outage SECONDS it is waited for longer." in said
+    assert "go on: opus-async batch resume b\nWith --outage TIME (30m, 2h) it is waited for longer." in said
     status = opus("batch", "status", "b", "--json").json
     assert (status["failed"], status["unknown"]) == (0, 0)
 
@@ -591,7 +591,17 @@ def test_batch_run_on_terminal_draws_bar_per_stage_and_notices(to, tmp_path):
         (argument_types.bandwidth, "1.5 MB/s", 1_500_000),
         (argument_types.bandwidth, "4096", 4096),
         (argument_types.count, "7", 7),
-        (argument_types.seconds_from_zero, "0", 0),
+        (argument_types.duration_from_zero, "0", 0),
+        (argument_types.duration, "90", 90),
+        (argument_types.duration, "0.5", 0.5),
+        (argument_types.duration, "90s", 90),
+        (argument_types.duration, "5m", 300),
+        (argument_types.duration, "5 min", 300),
+        (argument_types.duration, "1h30m", 5400),
+        (argument_types.duration, "1.5h", 5400),
+        (argument_types.duration, "1 hour 30 minutes", 5400),
+        (argument_types.duration, "2 Days", 172_800),
+        (argument_types.duration, "500ms", 0.5),
     ],
 )
 def test_argument_types_parse_numbers_with_units(read, text, value):
@@ -610,9 +620,17 @@ def test_argument_types_parse_numbers_with_units(read, text, value):
         (argument_types.count, "0"),
         (argument_types.count, "1.5"),
         (argument_types.count, "²"),
-        (argument_types.seconds_from_zero, "-1"),
-        (argument_types.seconds_from_zero, "inf"),
-        (argument_types.seconds_from_zero, "nan"),
+        (argument_types.duration_from_zero, "-1"),
+        (argument_types.duration_from_zero, "inf"),
+        (argument_types.duration_from_zero, "nan"),
+        (argument_types.duration, "0"),
+        (argument_types.duration, "0m"),
+        (argument_types.duration, "5x"),
+        (argument_types.duration, "5:00"),
+        (argument_types.duration, "5m5m"),
+        (argument_types.duration, "m"),
+        (argument_types.duration, "-5m"),
+        (argument_types.duration, ""),
         (argument_types.halt, "later"),
     ],
 )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import resource
-import shutil
-import ssl
-import subprocess
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+from certificates import certificate, needs_openssl
 from command_line import WRONG_KEY, ago, at, leading_to, serving
 from simulator_thread import SimulatorThread
 
@@ -20,8 +18,6 @@ from opus_async.cli.doctor.checks import State
 from opus_async.config import Limits
 from opus_async.simulator import SimulatorConfig
 from opus_async.simulator.builtin import BUILTIN
-
-needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
 
 
 def states(said):
@@ -142,24 +138,6 @@ def test_doctor_reports_wrong_clock(opus):
     assert check(said, "clock")["state"] == "bad"
     assert "ahead of" in check(said, "clock")["finding"]
     assert "NTP" in check(said, "clock")["fix"]
-
-
-def certificate(folder, names):
-    """A key and a certificate of seven days that nobody has signed, and a server's context with them."""
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "7", "-subj", "/CN=localhost"),
-            *("-addext", f"subjectAltName={names}"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
 
 
 @needs_openssl

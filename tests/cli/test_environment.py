@@ -98,6 +98,22 @@ def test_env_file_reads_windows_encodings(dotenv, encoding):
     assert loaded(dotenv("OPUS_SERVICE_KEY=_é\r\n", encoding)) == {"OPUS_SERVICE_KEY": "_é"}
 
 
+def test_env_file_with_comment_in_unknown_encoding_is_read(dotenv, tmp_path):
+    path = dotenv("")
+    path.write_bytes(b"# caf\xe9 \x80\r\nOTHER=\xff\r\nexport OPUS_SERVICE_KEY=_abc\r\n")
+    assert loaded(path) == {"OPUS_SERVICE_KEY": "_abc"}
+
+
+def test_env_file_option_of_null_device_means_no_file(opus, to):
+    assert opus(*SHOW, "--env-file", os.devnull, env=to).code == 0
+
+
+def test_env_file_in_utf_16_is_read_by_every_reader_of_its_settings(opus, to, dotenv):
+    dotenv("".join(f"{name}={value}\r\n" for name, value in to.items()), "utf-16")
+    assert opus(*SHOW).code == 0
+    assert "sets OPUS_SERVICE_KEY, OPUS_BASE_URL" in opus("doctor").out
+
+
 def test_env_file_yields_to_key_in_environment(opus, to, dotenv):
     dotenv("".join(f"export {name}='{value}'  # of the simulator\n" for name, value in to.items()))
     assert opus(*SHOW).code == 0
@@ -193,7 +209,7 @@ def unreadable(request, tmp_path):
         case "a folder":
             path.mkdir()
         case "Latin-1":
-            path.write_bytes(b"# caf\xe9\nOPUS_API=v1\n")
+            path.write_bytes(b"OPUS_API=caf\xe9\n")
         case "a pipe":
             os.mkfifo(path)
         case "a device":

@@ -473,8 +473,8 @@ def test_command_line_uses_program_path_if_not_found_on_path(tmp_path, monkeypat
 # The simulator's own command line
 
 
-def test_simulate_command_help_separates_names_from_descriptions(opus):
-    said = opus("simulate", "--help").out
+def test_simulate_command_list_traits_separates_names_from_descriptions(opus):
+    said = opus("simulate", "--list-traits").out
     for name, meaning in {**TRAITS, **{each.name: each.summary for each in PROFILES.values()}}.items():
         assert re.search(rf"^  {name} {{2,}}{re.escape(meaning.split()[0])}", said, re.MULTILINE), name
     assert max(map(len, said.splitlines())) <= 100
@@ -488,4 +488,11 @@ def test_simulate_command_says_where_missing_double_dash_goes(opus):
         in said.err
     )
     said = opus("simulate", "--sea")
-    assert (said.code, "unrecognized arguments: --sea" in said.err) == (2, True)
+    assert (said.code, "unrecognized arguments: --sea; did you mean '--seed'?" in said.err) == (2, True)
+
+
+def test_simulate_command_help_fits_one_screen_and_names_list_traits(opus):
+    said = opus("simulate", "--help").out
+    assert len(said.splitlines()) <= 60
+    assert "--list-traits" in said
+    assert not any(f"  {name} " in said for name in TRAITS)

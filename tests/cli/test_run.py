@@ -134,7 +134,7 @@ def test_timeout_option_refuses_anything_but_positive_seconds(opus):
         for given in ("0", "-1", "inf", "nan", "soon"):
             said = opus(word, "X", f"--timeout={given}")
             assert said.code == 2
-            assert f"give a number of more than 0 seconds, not '{given}'" in said.err
+            assert f"give a time of more than 0 like 90, 90s, 5m or 1h30m, not '{given}'" in said.err
 
 
 def test_run_command_ctrl_c_exits_130_and_names_running_job(tmp_path):

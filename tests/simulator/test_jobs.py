@@ -208,7 +208,15 @@ async def test_simulator_job_ids_are_increasing_decimal_text(api):
 
 @pytest.mark.parametrize(
     ("spec", "low", "middle", "high"),
-    [("0.5", 0.5, 0.5, 0.5), (0, 0, 0, 0), ("0.2-2", 0.2, 1.1, 2), ("lognormal:1.0,0", 1, 1, 1)],
+    [
+        ("0.5", 0.5, 0.5, 0.5),
+        (0, 0, 0, 0),
+        ("0.2-2", 0.2, 1.1, 2),
+        ("lognormal:1.0,0", 1, 1, 1),
+        ("300ms", 0.3, 0.3, 0.3),
+        ("30s-1m", 30, 45, 60),
+        ("lognormal:1m,0", 60, 60, 60),
+    ],
 )
 def test_simulator_duration_parses_constant_range_and_lognormal(spec, low, middle, high):
     duration = Duration.parse(spec)

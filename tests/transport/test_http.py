@@ -223,7 +223,8 @@ async def test_http_untrusted_certificate_is_not_retryable(serve, http, certific
         http, get(f"https://127.0.0.1:{served.port}{PATH}"), "certificate of 127.0.0.1 is not"
     )
     assert (error.request_sent, error.retryable) == (False, False)
-    assert "clock" in str(error)
+    assert "inspects TLS" in str(error)
+    assert "SSL_CERT_FILE" in str(error)
     assert served.heads == []
 
 

@@ -277,7 +277,9 @@ class LedgerReader:
 
     def _select(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with self._explained():
-            yield from self._connection.execute(statement, values)
+            # "yield from" would close the cursor of a reader that stops early: after the ledger that fails.
+            for found in self._connection.execute(statement, values):  # noqa: UP028
+                yield found
 
     def _json(self, text: str | None) -> Any:
         with self._explained():

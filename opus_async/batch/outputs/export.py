@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -109,7 +110,8 @@ def export(
 
 def _write(file: BinaryIO, format: Format, exported: _Exported, *, mark: bool) -> None:  # noqa: A002 - the word that users know
     if format == "jsonl":
-        write_jsonl(file, exported.records())
+        encoding = None if mark else getattr(sys.stdout, "encoding", None)
+        write_jsonl(file, exported.records(), ascii_only=not _is_utf_8(encoding))
         return
     columns = exported.infer_columns()
     if format == "csv":
@@ -223,6 +225,14 @@ def _free(name: str, whose: str, taken: set[str]) -> str:
         number += 1
     taken.add(free)
     return free
+
+
+def _is_utf_8(encoding: str | None) -> bool:
+    """Whether a program that reads what this stream's encoding says can read UTF-8."""
+    try:
+        return codecs.lookup(encoding or "utf-8").name == "utf-8"
+    except LookupError:
+        return False
 
 
 @contextmanager

@@ -104,9 +104,10 @@ Rows = Iterable[Sequence[Any]]
 """Values in the order of the columns; None where there is none."""
 
 
-def write_jsonl(file: BinaryIO, records: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON object per line, every value with its type."""
-    file.writelines(_line(record) for record in records)
+def write_jsonl(file: BinaryIO, records: Iterable[Mapping[str, Any]], *, ascii_only: bool = False) -> None:
+    r"""One JSON object per line, every value with its type; with ``ascii_only`` letters as ``\u00e9``."""
+    write = _ascii_line if ascii_only else _line
+    file.writelines(write(record) for record in records)
 
 
 def write_csv(file: BinaryIO, columns: Sequence[Column], rows: Rows, *, mark: bool) -> None:
@@ -196,7 +197,11 @@ def _line(record: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record).encode() + b"\n"
+        return _ascii_line(record)
+
+
+def _ascii_line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
 
 
 def as_cell(value: Any, kind: Kind) -> Any:

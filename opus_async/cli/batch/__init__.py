@@ -29,14 +29,18 @@ row is lost and none is executed twice, whatever ends the process: kill -9 and p
 first steps:
   opus-async batch validate invoices.csv --workflow WORKFLOW_ID
   opus-async batch run invoices.csv --workflow WORKFLOW_ID --out invoices-batch
-  opus-async batch status invoices-batch                     from another terminal
-  opus-async batch resume invoices-batch                     after Ctrl-C, a crash, a full disk, an outage
+  opus-async batch status invoices-batch       from another terminal
+  opus-async batch resume invoices-batch       after Ctrl-C, a crash, an outage
   opus-async batch export invoices-batch --format csv
 
 exit codes:
-  0 all rows completed   1 some failed   2 wrong use, or a manifest that cannot be run
-  3 halted by --halt, an outage or a full disk   4 key, permission, quota or configuration
-  5 rows need a decision   130 interrupted
+  0    all rows completed
+  1    some failed
+  2    wrong use, or a manifest that cannot be run
+  3    halted by --halt, an outage or a full disk
+  4    key, permission, quota or configuration, or the host is out of reach
+  5    rows need a decision
+  130  interrupted
 """
 
 
@@ -49,7 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
             word,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module = _load(word)
         module.configure(verb)

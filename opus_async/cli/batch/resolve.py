@@ -17,6 +17,7 @@ from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit, WrongUse, as_called, print_error, print_hint
 from opus_async.cli.options import ConnectionOptions
 from opus_async.cli.program import command_line
+from opus_async.cli.streams import deliver
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.text import counted
 
@@ -41,7 +42,7 @@ A row whose job was started, as the ledger or the platform shows, is refused as 
 key, or where the platform cannot be asked, the ledger alone decides.
 
 examples:
-  opus-async batch resolve invoices-batch --as done               lists the unknown rows, and decides nothing
+  opus-async batch resolve invoices-batch --as done    lists the unknown rows
   opus-async batch resolve invoices-batch --as done 2031 2044
   opus-async batch resolve invoices-batch --as retry --all
 """
@@ -106,7 +107,8 @@ def run(options: ResolveOptions) -> int:
         return Exit.WRONG_USE
     number = connection.drive(_decide(options, meta, decision, keys))
     print(f"{counted(number, 'row')} decided: {decision}", file=sys.stderr)
-    print(status_text.as_text(read_status(options.directory)))
+    if (loss := deliver(status_text.as_text(read_status(options.directory)))) is not None:
+        print_error(f"stdout cannot be written: {loss.reason}; the decision is recorded")
     return Exit.OK
 
 

@@ -30,10 +30,12 @@ for jobs near their end; the second leaves at once. Either way 'batch resume DIR
 twice.
 
 examples:
-  opus-async batch run invoices.csv --workflow B9uGJfZ3CFwOdMKH --out invoices-batch
-  opus-async batch run 'scans/**/*.pdf' --workflow B9uGJfZ3CFwOdMKH --out scans-batch --set Threshold=0.8
-  opus-async batch run claims.xlsx --workflow B9uGJfZ3CFwOdMKH --out claims --key Number \\
-      --title 'Claim {Number}' --map Scan=Document --halt soon,fail=5% --rate 20/s
+  opus-async batch run invoices.csv --workflow B9uGJfZ3CFwOdMKH --out invoices
+  opus-async batch run 'scans/**/*.pdf' --workflow B9uGJfZ3CFwOdMKH \\
+      --out scans-batch --set Threshold=0.8
+  opus-async batch run claims.xlsx --workflow B9uGJfZ3CFwOdMKH --out claims \\
+      --key Number --title 'Claim {Number}' --map Scan=Document \\
+      --halt soon,fail=5% --rate 20/s --timeout 2h
 """
 
 

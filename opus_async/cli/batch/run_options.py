@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import argument_types, connection
 from opus_async.cli.options import ConnectionOptions
-from opus_async.cli.outcomes import seconds
 
 if TYPE_CHECKING:
     from opus_async.config import Limits, RetryPolicy
@@ -86,21 +85,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--timeout",
-        type=seconds,
-        metavar="S",
-        help="for one row, until its outcome counts as unknown (no limit)",
+        type=argument_types.duration,
+        metavar="TIME",
+        help="for one row, until its outcome counts as unknown: 90, 5m, 1h30m (no limit)",
     )
     add(
         "--outage",
-        type=seconds,
-        metavar="S",
-        help=f"how long a host that has answered may be silent, or answer 429 alone ({OUTAGE:g})",
+        type=argument_types.duration,
+        metavar="TIME",
+        help=f"how long a host that has answered may be silent, or answer 429 alone ({OUTAGE / 60:g}m)",
     )
     add(
         "--drain",
-        type=argument_types.seconds_from_zero,
-        metavar="S",
-        help="how long Ctrl-C waits for jobs near their end (30)",
+        type=argument_types.duration_from_zero,
+        metavar="TIME",
+        help="how long Ctrl-C waits for jobs near their end (30s)",
     )
     add(
         "--on-ambiguous",

@@ -13,8 +13,9 @@ from opus_async.cli import connection, error_report
 from opus_async.cli.batch import run_options, status_text
 from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
-from opus_async.cli.errors import Exit, Interrupted, print_hint
+from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
 from opus_async.cli.program import command_line
+from opus_async.cli.streams import deliver
 from opus_async.errors import HostDown, OpusError
 from opus_async.events import HostState, HostTroubled
 from opus_async.text import counted, elapsed
@@ -121,16 +122,19 @@ def print_result(result: BatchResult, options: SessionOptions) -> None:
     """Print how the batch stands on stdout, and on stderr the error that ended the session early, if any."""
     resume = command_line("batch", "resume", str(result.directory))
     if options.json:
-        print(json.dumps(result.summary, indent=2, ensure_ascii=False))
+        text = json.dumps(result.summary, indent=2, ensure_ascii=False)
     else:
         from opus_async.batch.outputs.status import read_status
 
-        print(status_text.as_text(read_status(result.directory)))
+        text = status_text.as_text(read_status(result.directory))
+    if (loss := deliver(text)) is not None:
+        status = command_line("batch", "status", str(result.directory))
+        print_error(f"stdout cannot be written: {loss.reason}; how the batch stands is printed by: {status}")
     if result.error is not None:
         error_report.report(_of_no_row(result.error), debug=options.debug, api=options.api)
         print_hint(f"No row failed for this. When it is mended, go on: {resume}")
         if isinstance(result.error, HostDown):
-            print_hint("With --outage SECONDS it is waited for longer.")
+            print_hint("With --outage TIME (30m, 2h) it is waited for longer.")
 
 
 def _of_no_row(error: Exception) -> Exception:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from opus_async.cli.batch import existing_batch, status_text
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import CommandOptions
-from opus_async.cli.streams import controls
+from opus_async.cli.streams import controls, lost
 
 if TYPE_CHECKING:
     from opus_async.batch.outputs.status import Status
@@ -70,7 +70,7 @@ def run(options: StatusOptions) -> int:
         status = read_status(options.directory)
         over = not options.watch or status.process is None
         _show(status, options, redraw=redraw)
-        if over:
+        if over or lost() is not None:
             return Exit.OK
         time.sleep(_EVERY)
 

@@ -34,7 +34,8 @@ exit code is 2 when a row cannot be run.
 
 examples:
   opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH
-  opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH --json - | jq '.problems[].where'
+  opus-async batch validate invoices.csv --workflow B9uGJfZ3CFwOdMKH --json - |
+      jq '.problems[].where'
 """
 
 

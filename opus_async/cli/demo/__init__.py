@@ -17,8 +17,9 @@ from pathlib import Path
 
 from opus_async.cli import argument_types
 from opus_async.cli.connection import drive
-from opus_async.cli.errors import Failed, Interrupted
+from opus_async.cli.errors import Failed, Interrupted, print_error
 from opus_async.cli.options import CommandOptions
+from opus_async.cli.streams import deliver
 
 JOBS, IN_FLIGHT, OUT = 200, 64, "opus-demo"
 
@@ -119,7 +120,9 @@ def run(options: DemoOptions) -> int:
     except running.SimulatorStartError as error:
         raise Failed(str(error)) from None
     if options.json:
-        print(json.dumps(summary.as_json(findings), indent=2))
+        text = json.dumps(summary.as_json(findings), indent=2)
     else:
-        print(summary.as_text(findings, options.out))
+        text = summary.as_text(findings, options.out)
+    if (loss := deliver(text)) is not None:
+        print_error(f"stdout cannot be written: {loss.reason}; everything made is in {options.out}")
     return findings.exit_code

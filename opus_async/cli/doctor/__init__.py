@@ -20,6 +20,7 @@ from opus_async.cli import connection
 from opus_async.cli.connection import drive
 from opus_async.cli.errors import Exit
 from opus_async.cli.options import ConnectionOptions
+from opus_async.cli.streams import symbols
 from opus_async.cli.tables import columns, terminal_width
 from opus_async.text import counted
 
@@ -80,7 +81,7 @@ def run(options: DoctorOptions) -> int:
         found = {"ok": not bad, "checks": [check.as_json() for check in checks]}
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        print(_table(checks))
+        print(symbols(_table(checks)))
         print(_verdict(bad))
     return Exit.NOT_ALLOWED if bad else Exit.OK
 

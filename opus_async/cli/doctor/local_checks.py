@@ -13,6 +13,8 @@ from contextlib import suppress
 from importlib import metadata
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from opus_async.cli import connection
 from opus_async.cli.doctor import DoctorOptions
 from opus_async.cli.doctor.checks import Check, bad, good, risk
@@ -20,14 +22,15 @@ from opus_async.cli.environment import Loaded
 from opus_async.config import Limits
 from opus_async.errors import ConfigurationError
 from opus_async.opus.settings import (
+    DEFAULT_BASE_URL,
     check_callback,
     key_problem,
     resolve_base_url,
     resolve_callback,
     resolve_key,
 )
-from opus_async.transport import open_files
-from opus_async.transport.urls import is_loopback, without_query
+from opus_async.transport import open_files, proxies
+from opus_async.transport.urls import is_loopback
 
 PACKAGES = ("aiohttp", "pydantic", "aiofiles", "backoff", "rich")
 OLDEST_AIOHTTP = (3, 14, 4)
@@ -126,13 +129,39 @@ def callback_url() -> Check:
 
 
 def proxy() -> Check:
-    """Report the proxies of the environment, without their passwords."""
-    found = {kind: without_query(url) for kind, url in urllib.request.getproxies().items() if kind != "no"}
-    if not found:
+    """Report which proxy requests go through, and settings that are not used; without their passwords."""
+    found = {kind: address for kind, address in urllib.request.getproxies().items() if address}
+    exempt = found.pop("no", "")
+    unused = found.pop("all", None)
+    if not found and unused is None:
         return good("proxy", "none in the environment")
-    named = ", ".join(f"{kind} through {url}" for kind, url in sorted(found.items()))
-    exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    return good("proxy", f"{named}; exempt: {exempt or 'nothing'}")
+    url = _platform_url()
+    try:
+        way = proxies.Proxies().for_url(url)
+    except ConfigurationError as error:
+        return bad("proxy", error.message, f"correct {url.scheme.upper()}_PROXY")
+    if way is not None:
+        finding = f"requests to {url.host} go through {proxies.shown(way)} ({url.scheme.upper()}_PROXY)"
+        return good("proxy", f"{finding}; exempt: {exempt or 'nothing'}")
+    others = ", ".join(f"{kind.upper()}_PROXY is {proxies.shown(way)}" for kind, way in sorted(found.items()))
+    direct = f"none is used for {url.host}"
+    if url.scheme in found:
+        return good("proxy", f"{direct}: it is {'exempt' if exempt else 'this machine'}; {others}")
+    if unused is not None:
+        return risk(
+            "proxy",
+            f"{direct}: ALL_PROXY ({proxies.shown(unused)}) is ignored",
+            f"if requests have to go through it: export {url.scheme.upper()}_PROXY=http://..., an http proxy",
+        )
+    return good("proxy", f"{direct}; {others}")
+
+
+def _platform_url() -> URL:
+    """The base URL, or the vendor's where that cannot be used."""
+    with suppress(ConfigurationError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return URL(resolve_base_url(None))
+    return URL(DEFAULT_BASE_URL)
 
 
 def file_limit(limits: Limits) -> Check:

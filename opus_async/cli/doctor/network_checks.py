@@ -18,7 +18,7 @@ from opus_async.cli.doctor.certificate_check import CERTIFICATE
 from opus_async.cli.doctor.checks import PATIENCE, Check, StepFailed, bad, good, risk, skipped
 from opus_async.cli.doctor.sockets import close, system_reason
 from opus_async.config import Timeouts
-from opus_async.errors import ConfigurationError, OpusError, TransportError
+from opus_async.errors import ConfigurationError, Obstacle, OpusError, TransportError
 from opus_async.opus.settings import resolve_base_url
 from opus_async.transport.http import Http, Request
 from opus_async.transport.proxies import Proxies
@@ -26,7 +26,7 @@ from opus_async.transport.proxies import Proxies
 WORST_SKEW = 60.0
 """Seconds that our clock may differ: storage refuses a presigned URL whose time is too far from its own."""
 
-_NAME, _CONNECTION, _CLOCK = "name", "connection", "clock"
+_NAME, _CONNECTION, _PROXY, _CLOCK = "name", "connection", "way through", "clock"
 _STEPS = (_NAME, _CONNECTION, CERTIFICATE, _CLOCK, *api_checks.STEPS)
 
 
@@ -64,10 +64,12 @@ async def _take_steps(found: list[Check], options: DoctorOptions) -> None:
     found.append(await _reach(host, port))
     if url.scheme == "https" and not proxy:
         found.append(await certificate_check.examine(host, port))
-    else:
-        why = "the proxy is in between: see the live call" if proxy else "no TLS: this is plain http"
-        found.append(skipped(CERTIFICATE, why))
-    found.append(await _compare_clocks(base_url))
+    clock = await _compare_clocks(base_url, proxied=proxy is not None)
+    if url.scheme != "https":
+        found.append(skipped(CERTIFICATE, "no TLS: this is plain http"))
+    elif proxy:  # an answer came
+        found.append(good(CERTIFICATE, "trusted, as it comes through the proxy"))
+    found.append(clock)
     found += await api_checks.examine(options, base_url)
 
 
@@ -108,13 +110,24 @@ async def _reach(host: str, port: int) -> Check:
     return good(_CONNECTION, f"{host}:{port} within {spent * 1000:.0f} ms")
 
 
-async def _compare_clocks(base_url: str) -> Check:
+def _in_between(error: TransportError) -> Check:
+    """The check of a proxy that lets nothing through, or whose certificate is not trusted."""
+    name = CERTIFICATE if error.obstacle is Obstacle.CERTIFICATE else _PROXY
+    what, _, fix = error.message.partition("; ")
+    return bad(name, what, fix or "ask who runs the proxy")
+
+
+async def _compare_clocks(base_url: str, *, proxied: bool) -> Check:
     """Compare our clock with the Date of an answer; the request carries no key."""
     http = Http(Timeouts(connect=PATIENCE, request=PATIENCE))
     before = time.time()
     try:
         answer = await http.send(Request(operation="clock", method="GET", url=f"{base_url}/", headers={}))
     except OpusError as error:
+        if isinstance(error, TransportError) and (
+            error.obstacle is Obstacle.PROXY or (proxied and error.obstacle is Obstacle.CERTIFICATE)
+        ):
+            raise StepFailed(_in_between(error)) from None
         if isinstance(error, TransportError) and not error.retryable:  # a redirect: the API may still answer
             return skipped(_CLOCK, error.message)
         raise StepFailed(bad(_CLOCK, error.message, "without an answer nothing else can work")) from None

@@ -1,0 +1,130 @@
+"""Argparse with what that of Python 3.11 lacks: help that fits the terminal, suggestions for misspelt words.
+
+Texts of descriptions and epilogs: paragraphs are filled to the width; indented lines stay as they are, but a
+line of two columns (two blanks between them) has its second column folded below itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from opus_async.cli.streams import symbols
+
+_COLUMNS = re.compile(r"( +\S(?:.*?\S)?  +)(\S.*)")
+_NARROWEST = 20
+_FEWEST = 3
+"""Letters of a word before another that begins with it is taken for what was meant."""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Fits descriptions and epilogs to the width of the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = _filled(text.splitlines(), max(width, _NARROWEST))
+        return "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
+
+
+def _filled(lines: Iterable[str], width: int) -> Iterator[str]:
+    paragraph: list[str] = []
+    for line in [*lines, ""]:
+        if line and not line.startswith(" "):
+            paragraph.append(line)
+            continue
+        yield from textwrap.wrap(" ".join(paragraph), width, break_long_words=False, break_on_hyphens=False)
+        paragraph = []
+        columns = _COLUMNS.fullmatch(line)
+        if columns and len(line) > width > len(columns[1]) + _NARROWEST:
+            fold = textwrap.TextWrapper(
+                width,
+                initial_indent=columns[1],
+                subsequent_indent=" " * len(columns[1]),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            yield from fold.wrap(columns[2])
+        else:
+            yield line
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser of a command; its verbs get parsers of this class, too.
+
+    Args:
+        elsewhere: Word -> the command line that somebody who typed it in place of a command may have meant.
+        **settings: Of argparse.
+    """
+
+    def __init__(self, *, elsewhere: Mapping[str, str] | None = None, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": HelpFormatter, **settings})
+        self._elsewhere = dict(elsewhere or {})
+
+    def parse_known_args(  # type: ignore[override]  # argparse has it overloaded for namespaces of callers
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and refuse what is not known here, where the names of options are."""
+        if args is not None and self._subparsers is None:
+            self._refuse(self._misspelt(args))  # before argparse misses what was misspelt
+        found, unknown = super().parse_known_args(args, namespace)
+        self._refuse(unknown)
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, below the usage, and exit with 2."""
+        super().error(message)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        words = list(map(str, action.choices))
+        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse has no other name for it
+            raise argparse.ArgumentError(
+                action,
+                f"invalid choice: {value!r}{did_you_mean(value, words)} (choose from {', '.join(words)})",
+            )
+        lines = {word: f"{self.prog} {word}" for word in words} | self._elsewhere
+        meant = did_you_mean(value, lines, lines)
+        raise argparse.ArgumentError(
+            None, f"{self.prog} has no command {value!r}{meant} (choose from {', '.join(words)})"
+        )
+
+    def _misspelt(self, args: Sequence[str]) -> list[str]:
+        """Long options that are none of this parser's, nor the beginning of one."""
+        given = [word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", args)]
+        options = tuple(self._option_string_actions)
+        return [
+            word
+            for word in given
+            if word.startswith("--") and not any(option.startswith(word) for option in options)
+        ]
+
+    def _refuse(self, unknown: Sequence[str]) -> None:
+        if not unknown:
+            return
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        words = (word.partition("=")[0] for word in unknown if word.startswith("-"))
+        meant = next(filter(None, (did_you_mean(word, options) for word in words)), "")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(symbols(message), file)
+
+
+def did_you_mean(word: str, words: Iterable[str], lines: Mapping[str, str] | None = None) -> str:
+    """``; did you mean 'validate'?`` for the word that is nearest; empty where none is near.
+
+    Args:
+        word: What was typed.
+        words: What there is.
+        lines: Word -> the command line that is named for it; None to name the word.
+    """
+    there = list(words)
+    near = get_close_matches(word.lower(), there, n=1, cutoff=0.6)
+    if not near and len(word.lstrip("-")) >= _FEWEST:
+        near = [other for other in there if other.startswith(word)][:1]
+    return f"; did you mean '{(lines or {}).get(near[0], near[0])}'?" if near else ""

@@ -1,0 +1,205 @@
+"""Arguments: help that fits, typing errors that are understood, documented exit codes, completion."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import environment
+
+from opus_async.cli import batch as batch_command
+from opus_async.cli import parser
+from opus_async.cli.batch import VERBS
+from opus_async.exits import Exit
+
+README = Path(__file__).parents[2] / "README.md"
+HELPS = [
+    *((), ("demo",), ("doctor",), ("workflow",), ("workflow", "show"), ("run",), ("wait",), ("audit",)),
+    *(("simulate",), ("batch",)),
+    *(("batch", verb) for verb in VERBS),
+]
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_help_fits_80_columns(opus, words):
+    said = opus(*words, "--help", env={"COLUMNS": "80"})
+    assert [line for line in said.out.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("columns", [1, 10, 40, 300])
+@pytest.mark.parametrize("words", [(), ("batch", "run"), ("simulate",)], ids=" ".join)
+def test_help_is_printed_on_terminal_of_any_width(opus, words, columns):
+    said = opus(*words, "--help", env={"COLUMNS": str(columns)})
+    assert (said.code, said.err) == (0, "")
+    assert "usage:" in said.out
+
+
+@pytest.mark.parametrize("columns", [1, 10, 40])
+@pytest.mark.parametrize("words", [("doctor",), ("workflow", "show", "T3xtOnlyWorkfl0w"), ("batch", "fly")])
+def test_output_is_printed_on_terminal_of_any_width(opus, to, words, columns):
+    said = opus(*words, env={**to, "COLUMNS": str(columns)})
+    assert said.code in {0, 2}
+    assert said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("doktor",), "opus-async doctor"),
+        (("Run", "X"), "opus-async run"),
+        (("status", "d"), "opus-async batch status"),
+        (("statsu", "d"), "opus-async batch status"),
+        (("show", "X"), "opus-async workflow show"),
+        (("help",), "opus-async --help"),
+        (("version",), "opus-async --version"),
+        (("batch", "rum", "a.csv"), "opus-async batch run"),
+        (("batch", "exprot", "d"), "opus-async batch export"),
+        (("workflow", "shwo", "X"), "opus-async workflow show"),
+        (("run", "X", "--tiemout", "3"), "--timeout"),
+        (("run", "X", "--inpt=a=b"), "--input"),
+        (("batch", "run", "a.csv", "--workfow", "X"), "--workflow"),
+        (("batch", "export", "d", "--format", "json"), "jsonl"),
+        (("doctor", "--jsno"), "--json"),
+        (("demo", "--faults", "flakey"), "flaky"),
+        (("--vesion",), "--version"),
+        (("simulate", "--run-tme", "3"), "--run-time"),
+    ],
+)
+def test_misspelt_word_is_answered_with_the_nearest(opus, words, meant):
+    said = opus(*words)
+    assert (said.code, said.out) == (2, "")
+    assert f"did you mean '{meant}'?" in said.err
+
+
+@pytest.mark.parametrize("words", [("zzz",), ("run", "X", "--qqqq"), ("batch", "zzz")])
+def test_word_that_is_near_nothing_gets_no_suggestion(opus, words):
+    said = opus(*words)
+    assert said.code == 2
+    assert "did you mean" not in said.err
+    assert words[-1] in said.err
+
+
+def test_option_may_be_abbreviated_and_values_may_look_like_options(opus):
+    found = parser.build().parse_args(["run", "X", "--time", "5m", "--input", "a=--tiemout"])
+    assert (found.timeout, found.input) == (300, ["a=--tiemout"])
+
+
+def test_short_version_option_prints_the_version(opus):
+    assert opus("-V").out == opus("--version").out != ""
+
+
+def test_timeout_option_takes_units_in_every_command(opus, to):
+    for words in (("run", "T3xtOnlyWorkfl0w", "--input", "Text=a"), ("wait", "2514")):
+        assert parser.build().parse_args([*words, "--timeout", "1h30m"]).timeout == 5400
+    words = [
+        "batch",
+        "run",
+        "a.csv",
+        "--workflow",
+        "X",
+        "--timeout",
+        "2h",
+        "--outage",
+        "30m",
+        "--drain",
+        "1m",
+    ]
+    found = parser.build().parse_args(words)
+    assert (found.timeout, found.outage, found.drain) == (7200, 1800, 60)
+
+
+# Exit codes
+
+
+def _documented(heading):
+    """Code -> meaning in the table of README that has this heading."""
+    table = README.read_text("utf-8").split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    return {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)}
+
+
+def _told(text):
+    return dict(re.findall(r"^  (\d+) +(.*)$", text.split("exit codes:\n", 1)[1], re.MULTILINE))
+
+
+def test_exit_codes_of_readme_are_those_of_help_and_code(opus):
+    readme = _documented("exit code of every command")
+    helped = _told(opus("--help", env={"COLUMNS": "200"}).out)
+    plain = {str(code): meaning.replace("`", "") for code, meaning in readme.items() if code != 141}
+    assert plain == helped
+    unused = {Exit.SLO_FAILED, Exit.INVALID_LOAD}  # of the contract, and of no command
+    assert {int(code) for code in helped} == set(Exit) - unused
+    sources = (Path(parser.__file__).parents[1]).rglob("*.py")
+    named = {code.name for code in unused}
+    assert [path.name for path in sources if any(name in path.read_text() for name in named)] == ["exits.py"]
+
+
+def test_exit_codes_of_batch_are_the_same_in_readme_and_help(opus):
+    helped = _told(batch_command._EPILOG)
+    assert (
+        {int(code) for code in helped} == set(_documented("exit code")) == set(map(int, parser._EXIT_CODES))
+    )
+
+
+# Completion
+
+
+def _tab(folder, *words):
+    """What bash offers for the last of these words."""
+    script = f"""
+        source completion.bash
+        COMP_WORDS=({" ".join(f"'{word}'" for word in words)}); COMP_CWORD={len(words) - 1}; COMPREPLY=()
+        $(complete -p opus-async | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+        echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_completion_script_completes_commands_options_choices_and_files(opus, tmp_path):
+    said = opus("--print-completion", "bash")
+    (tmp_path / "completion.bash").write_text(said.out)
+    (tmp_path / "rows.csv").touch()
+    (tmp_path / "rows-batch").mkdir()
+    assert _tab(tmp_path, "opus-async", "wo") == ["workflow"]
+    assert _tab(tmp_path, "opus-async", "batch", "exp") == ["export"]
+    assert _tab(tmp_path, "opus-async", "batch", "run", "--max") == ["--max-in-flight"]
+    assert _tab(tmp_path, "opus-async", "run", "X", "--api", "") == ["v0", "v1", "auto"]
+    assert set(_tab(tmp_path, "opus-async", "batch", "run", "rows")) == {"rows.csv", "rows-batch"}
+    assert _tab(tmp_path, "opus-async", "batch", "status", "rows") == ["rows-batch"]
+    assert _tab(tmp_path, "opus-async", "simulate", "--list") == ["--list-traits"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "tcsh"])
+def test_completion_script_is_made_for_other_shells(opus, shell):
+    said = opus("--print-completion", shell)
+    assert said.code == 0
+    assert "shtab" in said.out
+
+
+def test_completion_library_is_imported_by_its_option_alone():
+    program = (
+        "import sys; from opus_async.cli import main; main(['--help']); sys.exit('shtab' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, env=environment())
+
+
+def test_completion_without_library_names_the_extra(opus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    said = opus("--print-completion", "bash")
+    assert said.code == 2
+    assert "pip install 'opus-async[completion]'" in said.err
+
+
+def test_parser_of_every_command_is_of_our_class():
+    def below(one):
+        yield one
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for each in action.choices.values():
+                    yield from below(each)
+
+    assert {type(each) for each in below(parser.build())} == {type(parser.build())}
