@@ -1,0 +1,164 @@
+"""At which age a job is polled next, by the chance that it has ended since it was last seen running.
+
+While nobody looks, a job that has ended is late by one more second each second: the lateness to be expected
+grows with the chance that it has ended. A job is polled when that lateness reaches a bound, the same for all
+ages: often where many jobs end, hardly at all where none do. That gives the least lateness for a number of
+polls. The bound is chosen so that the mean lateness of whole jobs is the one that is wanted.
+
+Pure: no clock, no asyncio; ages go in and come out, in seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from array import array
+from collections.abc import Sequence
+
+from opus_async.jobs.life_table import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
+
+LONG = 2.0
+"""Times the median run time. Up to there a second late counts the same for all jobs; for a longer one it
+counts less, in proportion: nobody minds a minute after a day. While no median is known, each job counts by
+its age."""
+TOLERANCE = 0.03
+"""How exactly the wanted lateness is met, as a share of it."""
+_ROUNDS = 12
+_MOST_POLLS = 1000
+_ALL_BUT_NONE = 0.003
+_FAR = 1.5
+"""Where no end is to be expected at all, the next poll comes at so many times the age."""
+_OLD = 1.1
+"""The same for a job that is older than the life table reaches."""
+
+
+class PollPlan:
+    """The ages at which jobs of one workflow are polled.
+
+    Args:
+        curve: How long they run.
+        detect_lag: The wanted mean delay of noticing the end, as a share of the median run time.
+        shortest: Seconds. No two polls of a job are planned closer together; the wanted delay is never under
+            half of it.
+        bound: That of an earlier plan, from where the search for the new one starts.
+
+    Attributes:
+        bound: The lateness to be expected at which a job is polled, as a share of the median run time.
+    """
+
+    __slots__ = ("_by_evidence", "_next", "_shortest", "bound")
+
+    def __init__(
+        self, curve: SurvivalCurve, detect_lag: float, shortest: float, bound: float | None = None
+    ) -> None:
+        self._shortest = shortest
+        least = shortest / 2 / detect_lag
+        scale, long = (least, 1.0) if curve.median is None else (max(least, curve.median), LONG)
+        lateness = _Lateness(curve.survival, scale, long * scale)
+        self._next = self._solve(lateness, detect_lag, bound or 2 * detect_lag**2)
+        self._by_evidence = _Lateness(curve.evidence, scale, long * scale).next_ages(self.bound)
+
+    def next_age(self, age: float, patience: float) -> float:
+        """The age at which a job is polled next that was seen running at this age.
+
+        Args:
+            age: Seconds since its start; 0 for a job that was not polled yet.
+            patience: Seconds for which a poll is put off for which nothing that was seen of other jobs gives
+                a reason: of a crowd, a few jobs find out for all.
+        """
+        if age >= EDGES[BINS]:
+            return _OLD * age
+        position = bin_position(age)
+        due = value_at(self._next, position)
+        if due < age + patience:
+            due = min(age + patience, value_at(self._by_evidence, position))
+        return max(due, age + self._shortest)
+
+    def _solve(self, lateness: _Lateness, wanted: float, bound: float) -> array[float]:
+        """Find the bound that gives the wanted mean lateness; returns the next age for each edge."""
+        low, high = 1e-9, 1e3
+        for _ in range(_ROUNDS):
+            self.bound = bound
+            next_ages = lateness.next_ages(bound)
+            mean = lateness.mean(next_ages, self._shortest)
+            if abs(mean - wanted) < TOLERANCE * wanted or high < 1.01 * low:
+                break
+            low, high = (low, bound) if mean > wanted else (bound, high)
+            # The mean grows with about the root of the bound where it is not ruled by the shortest interval.
+            guess = bound * (wanted / mean) ** 1.5 if mean > 0 else high
+            bound = guess if low < guess < high else math.sqrt(low * high)
+        return next_ages
+
+
+class _Lateness:
+    """The lateness to be expected of jobs that are not polled, by a curve of how long they run.
+
+    Args:
+        survival: The share of jobs that run for longer than each edge of the bins.
+        scale: Seconds that lateness is measured in: the median run time.
+        long: Seconds from which on a run time counts as long.
+    """
+
+    def __init__(self, survival: Sequence[float], scale: float, long: float) -> None:
+        self._survival = survival
+        self._passed = array("d", [0.0])
+        """Time until each edge, as it counts: see :data:`LONG`."""
+        self._running = array("d", [0.0])
+        """The same for jobs that run: less the time after their end."""
+        passed = running = 0.0
+        for place in range(BINS):
+            step = EDGES[place + 1] - EDGES[place]
+            step /= scale * max(1.0, (EDGES[place] + step / 2) / long)
+            passed += step
+            running += step * (survival[place] + survival[place + 1]) / 2
+            self._passed.append(passed)
+            self._running.append(running)
+
+    def next_ages(self, bound: float) -> array[float]:
+        """For each edge the age at which a job, seen running there, has the lateness of the bound."""
+        passed, running = self._passed, self._running
+        ages = array("d")
+        right = 0
+        for place, alive in enumerate(self._survival[:-1]):
+            right = max(right, place)  # the later it was seen running, the later is its next poll
+            since_passed, since_running = passed[place], running[place]
+            wanted = bound * alive
+            before = after = 0.0
+            while right < BINS:
+                after = (passed[right + 1] - since_passed) * alive - (running[right + 1] - since_running)
+                if after >= wanted:
+                    break
+                right += 1
+            if right == BINS:
+                ages.append(max(EDGES[BINS], _FAR * EDGES[place]))
+                continue
+            if right > place:
+                before = (passed[right] - since_passed) * alive - (running[right] - since_running)
+            share = (wanted - before) / (after - before) if after > before else 1.0
+            if right == place:
+                share = math.sqrt(max(share, 0.0))  # at first lateness grows with the square of time
+            ages.append(EDGES[right] + share * (EDGES[right + 1] - EDGES[right]))
+        ages.append(_FAR * EDGES[BINS])
+        return ages
+
+    def mean(self, next_ages: Sequence[float], shortest: float) -> float:
+        """The mean lateness of whole jobs that are polled at these ages."""
+        age = late = position = 0.0
+        alive, passed, running = 1.0, 0.0, 0.0
+        for _ in range(_MOST_POLLS):
+            age = max(value_at(next_ages, position), age + shortest)
+            if age >= EDGES[-1]:
+                break
+            position = bin_position(age)
+            now_passed, now_running = value_at(self._passed, position), value_at(self._running, position)
+            late += max((now_passed - passed) * alive - (now_running - running), 0.0)
+            passed, running, alive = now_passed, now_running, value_at(self._survival, position)
+            if alive < _ALL_BUT_NONE:
+                break
+        return late
+
+
+@functools.lru_cache(maxsize=16)
+def unknown_plan(detect_lag: float, shortest: float) -> PollPlan:
+    """The plan for a workflow of which nothing was seen yet: intervals grow with the age."""
+    return PollPlan(unknown_curve(shortest / 2 / detect_lag), detect_lag, shortest)
