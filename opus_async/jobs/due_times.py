@@ -20,11 +20,15 @@ class DueTimes:
     Args:
         schedule: Intervals by age and run times.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
+        sparing: Returns whether requests are scarce now.
     """
 
-    def __init__(self, schedule: PollSchedule, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, schedule: PollSchedule, jitter: Callable[[], float], sparing: Callable[[], bool]
+    ) -> None:
         self._schedule = schedule
         self._jitter = jitter
+        self._sparing = sparing
 
     def next_due(self, job: WatchedJob, now: float) -> float:
         """When a job, of which something was seen just now, is polled next."""
@@ -58,6 +62,12 @@ class DueTimes:
     def planned(self, job: WatchedJob) -> float:
         """When a job is polled next by its age when it was seen last and what is known of its workflow."""
         cohort, seen = job.cohort, job.last_running
-        age = self._schedule.next_age(seen - job.started, cohort.times, cohort.watched, scout=job.is_scout)
+        age = self._schedule.next_age(
+            seen - job.started,
+            cohort.times,
+            cohort.watched,
+            scout=job.is_scout,
+            sparing=self._sparing(),
+        )
         due = job.started + age
         return due + (job.jitter - 1.0) * min(due - seen, self._schedule.spacing(age))

@@ -34,7 +34,7 @@ PRIOR_JOBS = 0.05
 """What was assumed before anything was seen weighs as much as so many jobs."""
 MOST_CHANCE = 0.9
 """The largest chance of ending in one bin that is believed: a bin is short."""
-SMOOTHING, SMOOTHING_EXPONENT = 1.6, -0.3
+SMOOTHING, SMOOTHING_EXPONENT = 2.0, -0.3
 """Bins are averaged with their neighbours: over this share of the spread of the run times, times the number
 of ends to this power (by experiment: theory says -0.2 for a smooth distribution; run times have edges)."""
 MOST_NEIGHBOURS = 12
@@ -157,26 +157,21 @@ class LifeTable:
     def renew(self) -> None:
         """Make the curve of what was counted until now."""
         self._fold()
-        entered, ended = self._entered, self._ended
-        prior = self._prior
-        half = self._half_width()
-        sums_entered = [0.0, *itertools.accumulate(entered)]
-        sums_ended = [0.0, *itertools.accumulate(ended)]
+        entered, ended, prior = self._entered, self._ended, self._prior
+        smooth = self._smoothed_chances()
         known = max((place + 1 for place in range(BINS) if entered[place] >= FRONTIER_JOBS), default=0)
-        before = max(0, known - FRONTIER_BINS)
-        near = _ratio(sums_ended[known] - sums_ended[before], sums_entered[known] - sums_entered[before])
+        latest = range(max(0, known - FRONTIER_BINS), known)
+        near = _ratio(sum(ended[place] for place in latest), sum(entered[place] for place in latest))
         survival, evidence, density = array("d", [1.0]), array("d", [1.0]), array("d")
         alive = alive_by_evidence = 1.0
-        for place in range(BINS):
-            left, right = max(0, place - half), min(BINS, place + half + 1)
-            smooth = _ratio(sums_ended[right] - sums_ended[left], sums_entered[right] - sums_entered[left])
+        for place, seen in enumerate(smooth):
             jobs = entered[place]
-            chance = (jobs * smooth + PRIOR_JOBS * prior.chances[place]) / (jobs + PRIOR_JOBS)
-            chance = min(chance, MOST_CHANCE)
-            seen = min(smooth if place < known else near, MOST_CHANCE)
-            density.append(alive_by_evidence * seen + MISPLACED * alive * chance + 1e-15)
+            chance = (jobs * seen + PRIOR_JOBS * prior.chances[place]) / (jobs + PRIOR_JOBS)
+            chance = min(max(chance, seen), MOST_CHANCE)
+            by_evidence = min(seen if place < known else max(seen, near), MOST_CHANCE)
+            density.append(alive_by_evidence * by_evidence + MISPLACED * alive * chance + 1e-15)
             alive *= 1 - chance
-            alive_by_evidence = max(alive_by_evidence * (1 - seen), 1e-100)
+            alive_by_evidence = max(alive_by_evidence * (1 - by_evidence), 1e-100)
             survival.append(alive)
             evidence.append(alive_by_evidence)
         self.curve = SurvivalCurve(survival, evidence, self._median(), density)
@@ -232,12 +227,25 @@ class LifeTable:
             until.append(1 - alive)
         return until
 
-    def _half_width(self) -> int:
+    def _smoothed_chances(self) -> list[float]:
+        """The chance of ending in each bin by what was counted, averaged over neighbours."""
+        until = self._ends_until()
+        half = self._half_width(until)
+        shares = [after - before for before, after in itertools.pairwise([0.0, *until])]
+        sums = [0.0, *itertools.accumulate(shares)]
+        alive, chances = 1.0, []
+        for place in range(BINS):
+            left, right = max(0, place - half), min(BINS, place + half + 1)
+            share = (sums[right] - sums[left]) / (2 * half + 1)
+            chances.append(min(_ratio(share, alive), 1.0))
+            alive = max(alive - share, 0.0)
+        return chances
+
+    def _half_width(self, until: Sequence[float]) -> int:
         """How many neighbours on each side a bin is averaged with."""
         ends = math.fsum(self._ended)
         if not ends:
             return 0
-        until = self._ends_until()
         quarter, three_quarters = (bisect.bisect_left(until, share * until[-1]) for share in (0.25, 0.75))
         spread = max((three_quarters - quarter) / 1.35, 1.0)  # the standard deviation, if it were normal
         width = SMOOTHING * spread * math.pow(max(ends, 1.0), SMOOTHING_EXPONENT)

@@ -14,6 +14,8 @@ MIN_INTERVAL = 0.5
 BLIND_POLLS = 100
 """Polls a second over all jobs of a workflow for which nothing that was seen gives a reason: of a crowd a few
 jobs, the scouts, are polled often and find out for all."""
+BLIND_POLLS_SPARING = 10
+"""The same where requests are scarce."""
 SCOUTS = 16
 """Jobs of a workflow that are polled often while its run times are unknown, however many there are."""
 WAITING_CAP = 300.0
@@ -44,7 +46,9 @@ class PollSchedule:
         """Seconds. The age from which on the wanted delay of an unknown job grows with its age."""
         return MIN_INTERVAL / self.detect_lag
 
-    def next_age(self, age: float, times: RunTimeStats, crowd: int, *, scout: bool = False) -> float:
+    def next_age(
+        self, age: float, times: RunTimeStats, crowd: int, *, scout: bool = False, sparing: bool = False
+    ) -> float:
         """The age at which a job is polled next that was last seen running at ``age``, and is not paused.
 
         A mean delay of L needs polls 2 L apart. While the run times of a workflow are unknown the wanted L
@@ -55,10 +59,14 @@ class PollSchedule:
             age: Seconds since the job was started; 0 for a job that was not polled yet.
             times: What was learned for its workflow.
             crowd: Jobs of that workflow watched now.
-            scout: Whether it is polled as if there were no crowd, to learn from it.
+            scout: Whether it is polled as if there were no crowd and polls cost nothing, to learn from it.
+            sparing: Whether requests are scarce: then a job takes few polls, and is noticed later for it.
         """
         plan = times.plan(self.detect_lag, 2 * MIN_INTERVAL)
-        return plan.next_age(age, patience=0.0 if scout else crowd / BLIND_POLLS)
+        if scout:
+            return plan.next_age(age, patience=0.0)
+        patience = crowd / (BLIND_POLLS_SPARING if sparing else BLIND_POLLS)
+        return plan.next_age(age, patience, sparing=sparing)
 
     def interval_while_paused(self, age: float, waiting_for: float) -> float:
         """Seconds until the next poll of a job that waits for a person.

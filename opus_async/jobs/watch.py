@@ -40,6 +40,7 @@ class Watcher:
         outage: Seconds for which the platform may be down, or answer nothing but web pages, before that ends
             the wait; None to wait as long as it takes.
         workers: Polls at once.
+        sparing: Returns whether requests are scarce now: other work waits for the rate that polls use, too.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
     """
 
@@ -50,10 +51,11 @@ class Watcher:
         patience: float,
         outage: float | None = None,
         workers: int = 32,
+        sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
         schedule = PollSchedule(detect_lag)
-        self._due_times = DueTimes(schedule, jitter)
+        self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers
         self._queue = PollQueue(schedule.grain)

@@ -281,15 +281,17 @@ class Api:
         dialect = await self.dialect()
         return await self._send(dialect.status(job_id), dialect.read_status, lane=lane, policy=policy)
 
-    async def results(self, job_id: str) -> JobResults | None:
+    async def results(self, job_id: str, *, lane: Priority = Priority.WORK) -> JobResults | None:
         """Fetch what a completed job gave; None when it is not ready yet."""
         dialect = await self.dialect()
-        return await self._send(dialect.results(job_id), dialect.read_results)
+        return await self._send(dialect.results(job_id), dialect.read_results, lane=lane)
 
-    async def audit(self, job_id: str, *, policy: RetryPolicy | None = None) -> AuditLog:
+    async def audit(
+        self, job_id: str, *, lane: Priority = Priority.WORK, policy: RetryPolicy | None = None
+    ) -> AuditLog:
         """Fetch the audit."""
         dialect = await self.dialect()
-        return await self._send(dialect.audit(job_id), dialect.read_audit, policy=policy)
+        return await self._send(dialect.audit(job_id), dialect.read_audit, lane=lane, policy=policy)
 
     async def job_call(
         self,

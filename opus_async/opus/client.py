@@ -151,6 +151,7 @@ class OpusClient:
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
+            sparing=lambda: self._gate.held_back,
         )
         self._engines: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._closed = False

@@ -11,12 +11,15 @@ from opus_async.models import JobResults, JobStatus
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.stages import RESULTS
+from opus_async.transport.limits import Priority
 
 LAGGING_REPLICA = 3.0
 """Seconds for which "no such results" is not believed of a job that was seen completed."""
 
 
-async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults:
+async def fetch_results(
+    api: Api, job_id: str, *, patience: float, lane: Priority = Priority.WORK
+) -> JobResults:
     """The results of a completed job, which can come a little after the status does.
 
     Raises:
@@ -26,7 +29,7 @@ async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults
     waited, wait = 0.0, 0.25
     while True:
         try:
-            found = await api.results(job_id)
+            found = await api.results(job_id, lane=lane)
         except (NotFound, ValidationFailed):
             if waited >= LAGGING_REPLICA:
                 raise

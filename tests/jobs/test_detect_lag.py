@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from poll_simulation import SimulatedJob, one_after_another, uniform, watch_crowd
+from poll_simulation import SimulatedJob, one_after_another, run_crowd, uniform, watch_crowd
 
 
 def test_crowd_of_ten_thousand_is_noticed_within_seconds():
@@ -135,3 +135,23 @@ def test_crowd_of_unknown_run_time_is_not_polled_for_nothing():
     jobs = [SimulatedJob(n / 300, 1.0 if n % 600 == 0 else drawn.uniform(1800, 3600)) for n in range(3_000)]
     crowd = watch_crowd(jobs)
     assert crowd.polls_per_job < 12
+
+
+# What has to share a rate
+
+
+@pytest.mark.parametrize("rate", [200.0, 50.0])
+def test_polls_and_new_work_share_a_rate_so_that_neither_waits_for_the_other(rate):
+    jobs = one_after_another(job.run_time for job in uniform(int(10 * rate), 1, 3))
+    crowd = run_crowd(jobs, api_rate=rate, in_flight=int(2.5 * rate))
+    ideal = 4 * len(jobs) / rate
+    assert crowd.quantile(0.5) < 1.5
+    assert crowd.quantile(0.95) < 5
+    assert crowd.polls_per_job < 1.8
+    assert crowd.seconds < 1.25 * ideal + 5  # the first are learned from, the last are waited for
+
+
+def test_jobs_that_need_no_sparing_are_noticed_as_closely_as_without_a_rate():
+    jobs = one_after_another(job.run_time for job in uniform(300, 20, 60))
+    crowd = run_crowd(jobs, api_rate=200, in_flight=100)
+    assert crowd.mean < 0.05 * 40 * 1.3

@@ -6,6 +6,7 @@ How late an end is noticed is known here to the millisecond, because the platfor
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from virtual_time import run_virtual
 
 from opus_async.jobs.watch import Watcher
 from opus_async.models import JobStatus
+from opus_async.transport.limits import Priority, RequestLimiter
 
 LATENCY = 0.02
 """Seconds that a poll takes."""
@@ -80,7 +82,8 @@ class _Platform:
 
     batch_size = 1
 
-    def __init__(self, polls_per_second: float) -> None:
+    def __init__(self, polls_per_second: float, limiter: RequestLimiter | None = None) -> None:
+        self.limiter = RequestLimiter(WORKERS) if limiter is None else limiter
         self.ends: dict[str, float] = {}
         self.polls = 0
         self._spacing = 1 / polls_per_second
@@ -92,8 +95,9 @@ class _Platform:
     async def poll(self, workflow_id: str, remote_ids: Sequence[str]) -> dict[str, JobStatus]:
         self.polls += 1
         loop = asyncio.get_running_loop()
-        self._free_at = max(loop.time(), self._free_at) + self._spacing
-        await asyncio.sleep(self._free_at - loop.time() + LATENCY)
+        async with self.limiter.slot(Priority.POLL):
+            self._free_at = max(loop.time(), self._free_at) + self._spacing
+            await asyncio.sleep(self._free_at - loop.time() + LATENCY)
         now = loop.time()
         return {
             each: JobStatus.COMPLETED if now >= self.ends[each] else JobStatus.IN_PROGRESS
@@ -154,6 +158,56 @@ def watch_crowd(
 
             await asyncio.gather(*(worker() for _ in range(in_flight)))
         await watcher.close()
+        crowd.polls, crowd.seconds = platform.polls, loop.time() - began
+
+    run_virtual(main())
+    return crowd
+
+
+def run_crowd(jobs: Iterable[SimulatedJob], *, api_rate: float, in_flight: int, seed: int = 0) -> Crowd:
+    """Start, watch and collect jobs within a rate of requests, as a client does.
+
+    Two requests start a job, polls follow, one request fetches its results.
+
+    Args:
+        jobs: Jobs without a start of their own.
+        api_rate: Requests a second.
+        in_flight: Jobs at once, between their first request and their results.
+        seed: Of the jitter.
+    """
+    drawn = random.Random(seed)
+    crowd = Crowd()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        limiter = RequestLimiter(WORKERS, rate=api_rate)
+        platform, began = _Platform(math.inf, limiter), loop.time()
+        watcher = Watcher(
+            detect_lag=0.05,
+            patience=600,
+            workers=WORKERS,
+            jitter=lambda: drawn.uniform(0.9, 1.1),
+            sparing=lambda: limiter.held_back,
+        )
+
+        async def request(priority: Priority) -> None:
+            async with limiter.slot(priority):
+                await asyncio.sleep(LATENCY)
+
+        numbered = iter(enumerate(jobs))
+
+        async def worker() -> None:
+            for number, job in numbered:
+                await request(Priority.WORK)
+                await request(Priority.WORK)
+                ends = platform.ends[str(number)] = loop.time() + job.run_time
+                await watcher.wait(platform, str(number), workflow_id=job.workflow)
+                crowd.noticed.append(Noticed(job, loop.time() - ends))
+                await request(Priority.COLLECT)
+
+        await asyncio.gather(*(worker() for _ in range(in_flight)))
+        await watcher.close()
+        limiter.close()
         crowd.polls, crowd.seconds = platform.polls, loop.time() - began
 
     run_virtual(main())
