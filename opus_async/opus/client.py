@@ -144,6 +144,7 @@ class OpusClient:
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
+            sparing=lambda: self._network.limiter.held_back,
         )
         self.workflows = Workflows(self._api)
         self.files = Files(self._uploader, self.limits, self._downloader)

@@ -32,6 +32,7 @@ from opus_async.opus.uploads import DeduplicatingUploader
 from opus_async.opus.web_uploads import with_uploads_held
 from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
 from opus_async.tasks import start_in
+from opus_async.transport.limits import Priority
 from opus_async.transport.part_file import Destination
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.sources import Source
@@ -253,10 +254,12 @@ class OpusPlatform:
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch the results of a completed job, the audit of any other."""
         if status == JobStatus.COMPLETED:
-            results = await fetch_results(self._api, remote_id, patience=self._policy.max_elapsed)
+            results = await fetch_results(
+                self._api, remote_id, patience=self._policy.max_elapsed, priority=Priority.COLLECT
+            )
             return JobResult(outputs=results.outputs, results=results.raw)
         try:
-            return JobResult(audit=await self._api.audit(remote_id))
+            return JobResult(audit=await self._api.audit(remote_id, priority=Priority.COLLECT))
         except OpusError as error:  # a failing audit must not hide the failure
             log.warning("job %s ended as %s; its audit could not be read: %s", remote_id, status, error)
             return JobResult()
