@@ -158,6 +158,10 @@ class IdTaken(Exception):
     """Raised by a journal, with a job id that is another row's: it must not be started for this one."""
 
 
+class JobHandedBack(Exception):
+    """The job is started, and its end was not to be waited for."""
+
+
 class JobTakenAway(Exception):
     """Raised by a journal: another process has taken over the job, so that this one must leave it alone."""
 

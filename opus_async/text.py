@@ -228,3 +228,10 @@ def quoted(name: object) -> str:
     text = _URL_QUERY.sub(r"\1?...", str(name))
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return f"'{text}'" if len(text) <= _QUOTED_CHARS else f"'{text[: _QUOTED_CHARS - 3]}...'"
+
+
+def row_name(key: str | None, location: str | None) -> str:
+    """What people call a row: where it stands in the manifest, and its key: ``line 18, key INV-7``."""
+    if location is None or key is None or location == key:
+        return location or key or ""
+    return f"{location}, key {key}"

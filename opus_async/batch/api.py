@@ -10,10 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED
+from opus_async.batch.choices import ACCEPT_SECOND_BILL, RETRIED, Until
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
+from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings, SessionGoal
 from opus_async.batch.planning.open_batch import start
 from opus_async.batch.planning.resume_batch import ResumeChanges, resume
 from opus_async.batch.ports import Client
@@ -59,6 +59,9 @@ async def run_batch(
     timeout: float | None = None,
     download_outputs: bool = False,
     drain_seconds: float = DRAIN_SECONDS,
+    limit: int | None = None,
+    until: Until = "ended",
+    price: float | None = None,
     watching: BatchObserver | None = None,
     progress: bool = False,
 ) -> BatchResult:
@@ -98,6 +101,12 @@ async def run_batch(
         timeout: Seconds for one row until how it ends counts as unknown.
         download_outputs: Whether files among the outputs are fetched into ``out``.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        limit: Rows that are begun, at most: the first ones of the manifest, for a trial. All rows are
+            planned, and :func:`resume_batch` goes on with the others; None for all.
+        until: ``"ordered"`` ends when every row is ordered, and :func:`resume_batch` collects what their
+            jobs give: for jobs that take days.
+        price: What one job costs that completes, as a plain number: the summary and the report then tell
+            what was billed. A resume may tell another, which then holds for all jobs of the batch.
         watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
         progress: Whether to show how it goes: in a notebook as an output, on a terminal as ``opus-async batch
             run`` does (with rich), else as a line on stderr every few seconds.
@@ -140,12 +149,23 @@ async def run_batch(
         timeout=timeout,
         download_outputs=download_outputs,
         drain_seconds=drain_seconds,
+        price=price,
     )
     rules = ManifestPolicy(
         skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
     )
+    goal = SessionGoal(limit=limit, until=until)
     async with observed(watching, Path(out), progress=progress) as watched:
-        return await start(client, Path(out), order, source, settings=settings, rules=rules, watching=watched)
+        return await start(
+            client,
+            Path(out),
+            order,
+            source,
+            settings=settings,
+            rules=rules,
+            goal=goal,
+            watching=watched,
+        )
 
 
 async def resume_batch(
@@ -158,6 +178,8 @@ async def resume_batch(
     force: bool = False,
     accept_second_bill: bool = False,
     allow_outside: bool = False,
+    limit: int | None = None,
+    until: Until = "ended",
     watching: BatchObserver | None = None,
     progress: bool = False,
 ) -> BatchResult:
@@ -174,6 +196,8 @@ async def resume_batch(
             others than they were, an earlier batch left them unknown, their old jobs cannot be asked, or the
             ledger may not know of all that was ordered. It holds for this call.
         allow_outside: Whether the manifest may name files outside of its folder from now on, if it might not.
+        limit: Rows not begun yet that this session begins, at most; None for all.
+        until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
         progress: As in :func:`run_batch`.
 
@@ -188,7 +212,10 @@ async def resume_batch(
         LedgerBusy: Another process works on it.
         OpusError: The workflow cannot be read.
     """
-    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    goal = SessionGoal(limit=limit, until=until)
+    changes = ResumeChanges(
+        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+    )
     async with observed(watching, Path(out), progress=progress) as watched:
         return await resume(client, Path(out), changes, watched)
 
@@ -204,6 +231,8 @@ async def retry_batch(
     settings: Mapping[str, Any] | None = None,
     force: bool = False,
     allow_outside: bool = False,
+    limit: int | None = None,
+    until: Until = "ended",
     watching: BatchObserver | None = None,
 ) -> BatchResult:
     """Try rows again that did not complete, and go on with the rest.
@@ -224,6 +253,8 @@ async def retry_batch(
         settings: As in :func:`resume_batch`.
         force: As in :func:`resume_batch`.
         allow_outside: As in :func:`resume_batch`.
+        limit: As in :func:`resume_batch`; rows that are tried again count as not begun.
+        until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
 
     Returns:
@@ -238,7 +269,10 @@ async def retry_batch(
             "Unknown rows may have been billed, and a second run that completes is billed again: resume the "
             "batch, which looks at their jobs first, resolve them, or accept a second bill."
         ).advised(*ACCEPT_SECOND_BILL)
-    changes = ResumeChanges(manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside)
+    goal = SessionGoal(limit=limit, until=until)
+    changes = ResumeChanges(
+        manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
+    )
     return await resume(client, Path(out), changes, watching or BatchObserver(), retry=states)
 
 

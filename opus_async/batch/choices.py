@@ -12,6 +12,16 @@ RETRIED = ("failed", "cancelled", "unknown")
 """Kinds of rows that can be run again; what timed out is failed."""
 DECISIONS = ("done", "retry", "failed")
 """What a person can say of an unknown row."""
+Until = Literal["ended", "ordered"]
+UNTIL: tuple[Until, ...] = get_args(Until)
+"""How far a session takes the rows that it begins."""
+
+# ``ended_because`` of sessions, in summary.json, beside words for what went wrong:
+FINISHED = "finished"
+LIMIT_REACHED = "limit_reached"
+"""All went well, and rows are left because no more were to be begun."""
+ALL_ORDERED = "all_ordered"
+"""All went well, and jobs run that were not to be waited for."""
 DIED = "died"
 """Why a session ended that could not say so itself."""
 RUNNING = "running"

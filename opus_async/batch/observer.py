@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
+from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED
+from opus_async.jobs.shutdown import Reason, ShutdownControl, ShutdownMode, StopKind
 from opus_async.metrics.progress import Progress
+from opus_async.metrics.samples import Ending
 from opus_async.reporting.option_names import as_option
 
 Notify = Callable[[str], None]
@@ -33,24 +35,46 @@ class BatchObserver:
 
 def why_ending(control: ShutdownControl) -> str:
     """Why no more rows are begun, and what is waited for, to be shown; empty as long as they are."""
-    if control.reason is None:
-        return ""
-    halt = control.reason.halt
-    why = reason_text(control.reason) if halt is None else f"halted: {_failures(halt)}"
-    return f"{why}; {_WAITING[control.mode]}"
+    ending = ending_of(control)
+    return "" if ending is None else ending_text(ending)
+
+
+def ending_of(control: ShutdownControl) -> Ending | None:
+    """Why and how a session is being ended early; None as long as it is not."""
+    reason = control.reason
+    if reason is None:
+        return None
+    mode, kind = control.mode.name.lower(), reason.kind.value
+    if (halt := reason.halt) is not None:
+        return Ending(mode=mode, kind=kind, detail=str(halt.policy), failed=halt.failed, ended=halt.ended)
+    return Ending(mode=mode, kind=kind, detail=(reason.error and reason.error.shortage) or "")
+
+
+def ending_text(ending: Ending) -> str:
+    """Why no more rows are begun, and what is waited for."""
+    kind = StopKind(ending.kind)
+    if kind is StopKind.TOO_MANY_FAILURES:
+        why = f"halted: {ending.failed} of {ending.ended} rows failed"
+    elif kind is StopKind.SHORTAGE:
+        why = f"this machine has no {ending.detail} left"
+    else:
+        why = _REASONS[kind]
+    return f"{why}; {_WAITING[ShutdownMode[ending.mode.upper()]]}"
 
 
 def reason_text(reason: Reason) -> str:
     """Why a session ends early, in a few words."""
     if reason.halt is not None:
-        return f"{as_option('halt', str(reason.halt.policy))}: {_failures(reason.halt)}"
+        failed = f"{reason.halt.failed} of {reason.halt.ended} rows failed"
+        return f"{as_option('halt', str(reason.halt.policy))}: {failed}"
     if reason.kind is StopKind.SHORTAGE and reason.error is not None:
         return f"this machine has no {reason.error.shortage} left"
     return _REASONS[reason.kind]
 
 
-def _failures(halt: HaltReached) -> str:
-    return f"{halt.failed} of {halt.ended} rows failed"
+def ended_text(ended_because: str) -> str:
+    """Why a session ended, as ``summary.json`` has it, in words for people."""
+    return _ENDED.get(ended_because, ended_because)
 
 
 _REASONS = {
@@ -64,6 +88,12 @@ _REASONS = {
     StopKind.LEDGER_UNWRITABLE: "the ledger cannot be written",
     StopKind.DISK_FULL: "the disk is full",
     StopKind.UNREACHABLE: "the platform cannot be reached as configured",
+    StopKind.LIMIT_REACHED: LIMIT_REACHED,
+    StopKind.ALL_ORDERED: ALL_ORDERED,
+}
+_ENDED = {
+    LIMIT_REACHED: "as many rows as the limit allowed were begun; a resume goes on with the others",
+    ALL_ORDERED: "every row is ordered; a resume collects what the jobs give",
 }
 _WAITING = {
     ShutdownMode.RUN: "going on",

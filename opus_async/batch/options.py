@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
+from opus_async.batch.choices import UNTIL, Until
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 from opus_async.manifests.binding.habits import Habits
@@ -136,6 +138,7 @@ class RunSettings:
         timeout: Seconds for one row until it is unknown how it ends; None waits for ever.
         download_outputs: Whether files among the outputs are fetched.
         drain_seconds: How long an interrupt waits, at most, for rows that are near their end.
+        price: What one job costs that completes, in whatever currency; None where nobody told.
     """
 
     max_in_flight: int = 500
@@ -144,6 +147,7 @@ class RunSettings:
     timeout: float | None = None
     download_outputs: bool = False
     drain_seconds: float = DRAIN_SECONDS
+    price: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_in_flight < 1:
@@ -152,6 +156,8 @@ class RunSettings:
             raise ValueError(f"start_rate={self.start_rate} starts nothing: give more than 0 rows a second")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout} leaves no time: give more than 0 seconds")
+        if self.price is not None and not 0 < self.price < math.inf:
+            raise ValueError(f"price={self.price} is no price of a job: give a number above 0, like 0.12")
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""
@@ -168,7 +174,40 @@ class RunSettings:
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
 
-def _facts_of(options: BatchSpec | ManifestSource | RunSettings) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionGoal:
+    """How far one session goes, of a batch that is planned as a whole. The next one does not keep it.
+
+    Attributes:
+        limit: Rows that it begins at most, in the order of the manifest; None for all.
+        until: ``ended``: every row that it begins has ended; ``ordered``: every such row is ordered, and
+            what its job gives is collected by another session.
+    """
+
+    limit: int | None = None
+    until: Until = "ended"
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
+            raise ValueError(f"limit={self.limit} begins nothing: give 1 or more rows, or None for all")
+        if self.until not in UNTIL:
+            raise ValueError(f"until={self.until!r}: choose from {', '.join(UNTIL)}")
+
+    @property
+    def until_ordered(self) -> bool:
+        """Whether nothing is waited for once it is ordered."""
+        return self.until == "ordered"
+
+    def as_facts(self) -> dict[str, Any]:
+        """The fields as JSON, for the ledger."""
+        return _facts_of(self)
+
+
+EVERYTHING = SessionGoal()
+"""All rows, to their ends."""
+
+
+def _facts_of(options: BatchSpec | ManifestSource | RunSettings | SessionGoal) -> dict[str, Any]:
     return {entry.name: _plain(getattr(options, entry.name)) for entry in fields(options)}
 
 

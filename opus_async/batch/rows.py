@@ -129,6 +129,7 @@ class Row:
         other_inputs: Whether its job was made for something else than the row asks for now.
         start_doubt: What was learned of the start of its job that forbids another order.
         waited: Seconds that it had waited for a person when it was handed out; None when it does not wait.
+        location: Where it stands in the manifest, in words (``line 18``); None where that is not known.
         lease: By what right it is worked on, to be shown with every report; None when it is only looked at.
     """
 
@@ -151,6 +152,7 @@ class Row:
     other_inputs: bool = False
     start_doubt: StartDoubt | None = None
     waited: float | None = field(default=None, compare=False)
+    location: str | None = field(default=None, compare=False)
     lease: RowLease | None = field(default=None, compare=False)
 
     @property
@@ -203,6 +205,8 @@ class RowResult:
         cause: The same for all rows that failed for the same reason: what reports group by.
         line: Its line of ``results.jsonl``, with the line end; only for a completed row.
         files: Files that were fetched for it.
+        key: What names the row, for whoever shows that it failed; None where it completed.
+        location: Where it stands in the manifest, likewise.
     """
 
     state: RowState
@@ -215,6 +219,8 @@ class RowResult:
     cause: str | None = None
     line: bytes | None = None
     files: tuple[FetchedFile, ...] = ()
+    key: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def price(text: str) -> float:
+    """Read what one job costs: a number above 0, without a currency."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"give what one job costs as a number like 0.12, not {text!r}")
+    return value
+
+
 def share(text: str) -> float:
     """Read a share from 0 to 1."""
     value = _number(text)

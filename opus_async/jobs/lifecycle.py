@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeAlias
+from typing import Generic, NoReturn, TypeAlias
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep, no_hint
@@ -35,6 +35,7 @@ from opus_async.platform import (
     NEW_JOB,
     BoundT,
     IdTaken,
+    JobHandedBack,
     JobJournal,
     JobResult,
     JobTakenAway,
@@ -105,6 +106,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         journal: JobJournal | None = None,
         on_paused: OnPaused = WhenPaused.WAIT,
         confirm_exists: ReadStatus | None = None,
+        until_started: bool = False,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
 
@@ -118,6 +120,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             confirm_exists: Given for a job that somebody else started, and that may not be there: reads its
                 status once, with retries. A wrong id, key or host ends the run there; polling would bear them
                 as an outage.
+            until_started: Whether the end of a job that is started is not waited for.
 
         Returns:
             The outcome; ``error`` is set when the job failed, when it completed and its results could not be
@@ -129,6 +132,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             Superseded: The earlier job counts no more, and a new one may be made; only with
                 ``recovered.retry``.
             JobTakenAway: Another process has the job now; raised by the journal.
+            JobHandedBack: It is started; only with ``until_started``.
         """
         run = JobRun(request, index, self.platform, self._notify, journal)
         current_job.set(run.current)
@@ -140,10 +144,12 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         try:
             async with asyncio.timeout(timeout) as deadline:
                 started_here = await self._get_to_run(run, request, recovered, confirm_exists)
+                if until_started and not run.ended:
+                    _hand_back(run)
                 if not run.ended:
                     await self._wait(run, started_here=started_here, on_paused=on_paused)
                 run.collected = await self._collect(run, recovered)
-        except (JobTakenAway, Superseded):
+        except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
             run.error = located(error, run, self.platform.stages)
@@ -382,3 +388,9 @@ class Lifecycle(Generic[BoundT, ReadyT]):
 
 def _log_left(_: str, left: str) -> None:
     log.warning("Cancelled. %s", left)
+
+
+def _hand_back(run: JobRun) -> NoReturn:
+    """Leave a job that is started to whoever collects it."""
+    run.enter_stage(PAUSED)
+    raise JobHandedBack

@@ -58,6 +58,10 @@ class StopKind(enum.StrEnum):
     """This machine ran out of what the error names: open files, say."""
     UNREACHABLE = "unreachable"
     """The platform cannot be reached as configured."""
+    LIMIT_REACHED = "limit_reached"
+    """As many rows as were asked for have been begun, and have ended."""
+    ALL_ORDERED = "all_ordered"
+    """Every row is ordered, and no more was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ _NEARLY = 0.9
 """Share of a limit from which on it counts as reached: rates stay a little below their limits."""
 _MUCH_THROTTLING = 0.02
 """Share of 429 among the answers from which on the platform's rate limit is the bottleneck."""
+_MOST_ROWS = 0.5
+"""Share of the rows in flight from which on the wait for a turn is what takes their time."""
 _IDENTITY = frozenset({"host", "status", "busy_with", "text"})
 """Values that are no quantities: bottlenecks that differ in them are not merged."""
 
@@ -29,6 +31,8 @@ class BottleneckKind(StrEnum):
     """The platform answers with 429."""
     API_RATE = "api_rate"
     """Our own limit of requests a second (``rate``)."""
+    POLL_RATE = "poll_rate"
+    """Our own limit of polls a second (``rate``)."""
     PEOPLE = "people"
     """All that is left waits for a person (``rows``)."""
     UPLOAD_BANDWIDTH = "upload_bandwidth"
@@ -136,6 +140,11 @@ class BottleneckInputs:
         requests: API requests per second.
         throttled_share: Share of 429 among the answers, 0 to 1.
         sent: Bytes of files per second.
+        queued: Requests that wait for their turn in the client at a time, polls included. Each is a job that
+            waits for us, not for the platform.
+        queued_polls: Of these, polls.
+        slowed: Whether the client sends less because the platform has answered with 429.
+        polls: Polls per second.
         outage: The host that has not answered for the longest time; None when all do.
         failed_polls: The polls that failed, when these are most; None otherwise.
     """
@@ -148,6 +157,10 @@ class BottleneckInputs:
     requests: float = 0.0
     throttled_share: float = 0.0
     sent: float = 0.0
+    queued: float = 0.0
+    queued_polls: float = 0.0
+    slowed: bool = False
+    polls: float = 0.0
     outage: HostOutage | None = None
     failed_polls: FailedPolls | None = None
 
@@ -165,7 +178,7 @@ class Bounds:
     start_rate: float | None = None
 
 
-def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottleneck | None:  # noqa: PLR0911 - a table
+def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottleneck | None:  # noqa: C901, PLR0911 - a table
     """Find what limits a run; None when nothing can be named.
 
     Args:
@@ -184,6 +197,8 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
         return Bottleneck(BottleneckKind.PLATFORM_RATE)
     if limits.api_rate is not None and now.requests >= _NEARLY * limits.api_rate:
         return Bottleneck(BottleneckKind.API_RATE, {"rate": limits.api_rate})
+    if queue := _queue(now, limits):
+        return queue
     if not now.in_flight:
         waits = now.waiting and not now.planned
         return Bottleneck(BottleneckKind.PEOPLE, {"rows": now.waiting}) if waits else None
@@ -198,6 +213,15 @@ def bottleneck(now: BottleneckInputs, bounds: Bounds, limits: Limits) -> Bottlen
     if bounds.start_rate is not None:
         return Bottleneck(BottleneckKind.START_RATE, {"rate": bounds.start_rate})
     return _uploads(now, limits) if _uploads_are_full(now, limits) else None
+
+
+def _queue(now: BottleneckInputs, limits: Limits) -> Bottleneck | None:
+    """What lets most rows in flight wait for their turn to send a request; None where they do not."""
+    if now.queued < _MOST_ROWS * max(now.in_flight, 1):
+        return None
+    if limits.poll_rate is not None and now.polls >= _NEARLY * limits.poll_rate:
+        return Bottleneck(BottleneckKind.POLL_RATE, {"rate": limits.poll_rate})
+    return Bottleneck(BottleneckKind.PLATFORM_RATE) if now.slowed else None
 
 
 def _uploads_are_full(now: BottleneckInputs, limits: Limits) -> bool:
@@ -216,8 +240,9 @@ def _uploads(now: BottleneckInputs, limits: Limits) -> Bottleneck:
 
 def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
     """The value ``busy_with``: what most jobs in flight wait for."""
-    calling = now.in_flight - now.at_work - now.preparing
-    if now.at_work >= max(calling, now.preparing):
+    at_work = max(now.at_work - now.queued_polls, 0.0)  # who waits for a poll may have ended long ago
+    calling = now.in_flight - at_work - now.preparing
+    if at_work >= max(calling, now.preparing):
         return {"busy_with": Activity.PLATFORM.value}
     if now.preparing >= calling:
         return {"busy_with": Activity.UPLOADS.value}

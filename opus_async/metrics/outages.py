@@ -89,6 +89,11 @@ class PollAnswers:
         while self._answers[0][0] < now - RATE_WINDOW:
             self._answers.popleft()
 
+    def rate(self) -> float:
+        """Polls a second."""
+        since = self._clock() - RATE_WINDOW
+        return sum(at >= since for at, _ in self._answers) / RATE_WINDOW
+
     def failed(self) -> FailedPolls | None:
         """The polls that failed, when more than half did; None otherwise. 429 does not count as failed."""
         since = self._clock() - RATE_WINDOW

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from opus_async.config import Limits
-from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestSent
+from opus_async.events import Event, HostTroubled, JobStageChanged, RequestKind, RequestRetried, RequestSent
 from opus_async.metrics.bottleneck import Bottleneck, BottleneckInputs, Bounds, bottleneck
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.event_counts import EventCounts
 from opus_async.metrics.jobs_by_stage import COMPLETED, JobsByStage
 from opus_async.metrics.outages import HostOutage, HostOutages, PollAnswers
+from opus_async.metrics.recent_failures import RecentFailures
+from opus_async.metrics.request_queue import RequestQueue
+from opus_async.metrics.run_times import RunTimes
 from opus_async.metrics.throughput import Rates, RecentTotals, Totals
 from opus_async.metrics.traffic import Traffic
 from opus_async.stages import DONE
@@ -34,7 +38,9 @@ class Progress:
         attached: Whether it follows a batch: then rows are being run.
         on_begin: Called when it begins to follow one.
         why_ending: Tells why no more rows are begun, in words; empty when nobody says so.
-        to_do: Rows that were left when this session began; None when that is not known.
+        to_do: Rows that were left for this session when it began; None when that is not known.
+        failures: The latest rows that failed in this session, by reason.
+        until_ordered: Whether a row is done with once it is ordered.
         left_stage: Stage -> jobs that have left it for the next, or as completed.
         in_stage: Stage -> jobs that are in it now.
         requests: Operation -> requests that were answered.
@@ -57,6 +63,10 @@ class Progress:
         self._jobs = JobsByStage()
         self.left_stage, self.in_stage = self._jobs.left_stage, self._jobs.in_stage
         self.requests, self.retries = self._traffic.requests, self._traffic.retries
+        self.failures = RecentFailures()
+        self.until_ordered = False
+        self._run_times = RunTimes(clock)
+        self._left_out = 0
         self._total = total
         self._bounds = Bounds()
         self._limits = Limits()
@@ -67,6 +77,7 @@ class Progress:
         self._clock = clock
         self._polls = PollAnswers(clock)
         self._outages = HostOutages(clock)
+        self._queue = RequestQueue(clock)
         self._begin()
 
     def attach(
@@ -77,6 +88,8 @@ class Progress:
         admitting: Callable[[], bool],
         bounds: Bounds,
         limits: Limits,
+        limit: int | None = None,
+        until_ordered: bool = False,
     ) -> None:
         """Follow a session of a batch, which begins now.
 
@@ -86,6 +99,8 @@ class Progress:
             admitting: Tells whether rows may still be begun.
             bounds: What the run was told to keep to.
             limits: What the client was told to keep to.
+            limit: Rows that this session begins at most; None for all.
+            until_ordered: Whether it is done with a row once that is ordered.
         """
         self.stages = tuple(stages)
         self.preparing = ""
@@ -95,7 +110,9 @@ class Progress:
         now = counts()
         self._total = now.total
         self._unknown_before = now.unknown
-        self.to_do = now.total - self.done
+        self._left_out = 0 if limit is None else max(now.planned - limit, 0)
+        self.until_ordered = until_ordered
+        self.to_do = now.total - self._left_out - self.reached
         self._begin()
         self.on_begin()
 
@@ -120,17 +137,36 @@ class Progress:
         self._traffic(event)
         if isinstance(event, JobStageChanged):
             self._jobs.move(event)
+            self._run_times.move(event)
             if event.stage == DONE:
                 self._count_end(completed=event.status == COMPLETED)
         elif isinstance(event, HostTroubled):
             self._outages.add(event)
-        elif isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
-            self._polls.add(event.status)
+        elif isinstance(event, RequestSent | RequestRetried):
+            self._queue.add(event)
+            if isinstance(event, RequestSent) and event.kind is RequestKind.POLL:
+                self._polls.add(event.status)
 
     @property
     def total(self) -> int | None:
         """Rows in all; None when that is not known yet."""
         return self._total
+
+    @property
+    def target(self) -> int | None:
+        """Rows in all without those that this session is not to begin; None when that is not known yet."""
+        return None if self._total is None else self._total - self._left_out
+
+    @property
+    def reached(self) -> int:
+        """Rows that are done with: that have ended, or are ordered where no more is wanted of them."""
+        counts = self._counts()
+        return self.done + (counts.running + counts.waiting if self.until_ordered else 0)
+
+    @property
+    def not_begun(self) -> int:
+        """Rows that this session has still to begin."""
+        return max(self._counts().planned - self._left_out - self._unordered(), 0)
 
     @property
     def completed(self) -> int:
@@ -190,22 +226,31 @@ class Progress:
 
     def rates(self) -> Rates:
         """How fast it goes now; to be called at every drawing, as what it was then is kept."""
-        return self._recent.rates(self._totals(), to_do=self.to_do or 0, rest=self._rest())
+        rates = self._recent.rates(self._totals(), to_do=self.to_do or 0, rest=self._rest())
+        if rates.left is None or self.not_begun or not self.attached:
+            return rates
+        # All are begun, and from here on ever fewer end: no pace of before tells how long the last one takes.
+        tail = self._run_times.left()
+        return rates if tail is None else replace(rates, left=rates.left.or_longer(tail))
 
     def bottleneck(self) -> Bottleneck | None:
         """What limits the batch now; None when nothing does, or no batch is followed."""
         if not self.attached or self.ending:
             return None
-        rates, counts, outages = self.rates(), self._counts(), self.outages
+        rates, counts, outages, queued = self.rates(), self._counts(), self.outages, self._queue.now()
         now = BottleneckInputs(
             in_flight=self.in_flight,
             preparing=self._in_stage(1),
             at_work=self._in_stage(4),
-            planned=max(counts.planned - self._unordered(), 0),
+            planned=self.not_begun,
             waiting=counts.waiting,
             requests=rates.requests,
             throttled_share=rates.throttled_share,
             sent=rates.bytes,
+            queued=queued.all,
+            queued_polls=queued.polls,
+            slowed=self._queue.slowed,
+            polls=self._polls.rate(),
             outage=outages[0] if outages else None,
             failed_polls=self._polls.failed(),
         )
@@ -218,7 +263,7 @@ class Progress:
     def _totals(self) -> Totals:
         return Totals(
             at=self._clock(),
-            ended=self.done,
+            ended=self.reached,
             sent=self.sent_bytes,
             answered=self.requests.total(),
             api=self._traffic.api_requests,
@@ -230,7 +275,8 @@ class Progress:
         if self._total is None or self.ending:
             return 0
         given_up = max(self.unknown - self._unknown_before, 0)  # those from before are looked at again
-        return self._total - self.done - self.waiting - given_up
+        waiting = 0 if self.until_ordered else self.waiting
+        return self._total - self._left_out - self.reached - waiting - given_up
 
     def _in_stage(self, place: int) -> int:
         return self.in_stage[self.stages[place]] if place < len(self.stages) else 0

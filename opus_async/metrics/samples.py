@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Self
 
 from opus_async.metrics.bottleneck import Bottleneck
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why and how a session is being ended early, while it still has rows in flight.
+
+    Attributes:
+        mode: How: a :class:`~opus_async.jobs.shutdown.ShutdownMode` by its name in lower case.
+        kind: Why: a :class:`~opus_async.jobs.shutdown.StopKind`.
+        detail: What more is to be said of the kind: the halt policy, or what the machine has none left of.
+        failed: Rows of the session that had failed by then; of a halt.
+        ended: Rows of the session that had ended by then; of a halt.
+    """
+
+    mode: str
+    kind: str
+    detail: str = ""
+    failed: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +47,7 @@ class Sample:
         throttled: Of these, how many were turned away with 429.
         uploaded_bytes: Bytes of files, in this session.
         bottleneck: What limits the session now; None when nothing does.
+        ending: Why it is being ended early; None as long as it is not.
     """
 
     elapsed: float
@@ -41,6 +61,7 @@ class Sample:
     throttled: int = 0
     uploaded_bytes: int = 0
     bottleneck: Bottleneck | None = None
+    ending: Ending | None = None
 
     @property
     def ended(self) -> int:
@@ -50,14 +71,25 @@ class Sample:
     def as_json(self) -> dict[str, Any]:
         """The sample as JSON, for a ledger."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        limit = self.bottleneck
-        return values | {"inside": dict(self.inside), "bottleneck": limit and limit.as_json()}
+        limit, ending = self.bottleneck, self.ending
+        return values | {
+            "inside": dict(self.inside),
+            "bottleneck": limit and limit.as_json(),
+            "ending": ending and asdict(ending),
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read the JSON of a ledger; fields that this release does not know are left out."""
         known = {name: value for name, value in stored.items() if name in _FIELDS}
-        return cls(**known | {"bottleneck": Bottleneck.from_json(stored.get("bottleneck"))})
+        ending = stored.get("ending")
+        return cls(
+            **known
+            | {
+                "bottleneck": Bottleneck.from_json(stored.get("bottleneck")),
+                "ending": ending and Ending(**ending),
+            }
+        )
 
 
 _FIELDS = frozenset(each.name for each in fields(Sample))

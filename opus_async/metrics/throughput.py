@@ -20,6 +20,12 @@ _STEADY = 1.15
 """Factor by which the longest and the shortest time left may differ to be shown as one figure."""
 _TELLING = 0.03
 """Share of the jobs that must have ended before the time left is computed."""
+_LEAST_QUIET = 3.0
+"""Seconds without an end that are nothing to speak of."""
+_UNUSUAL = 1.5
+"""Factor over the longest time between two ends of late, beyond which one is unusual."""
+_GAP_FADES = 0.98
+"""What is left of that longest time with each end."""
 _SLICES = 5
 """Parts of the time whose rates are compared, for the standard error."""
 _LEAST_ENDED = 5
@@ -37,6 +43,11 @@ class TimeLeft:
 
     least: float
     most: float | None
+
+    def or_longer(self, other: TimeLeft) -> TimeLeft:
+        """The later of both ends of two ranges."""
+        known = [most for most in (self.most, other.most) if most is not None]
+        return TimeLeft(max(self.least, other.least), max(known) if len(known) > 1 else None)
 
     @property
     def steady(self) -> bool:
@@ -104,6 +115,8 @@ class Rates:
         requests: API requests that are answered, per second.
         throttled_share: Share of 429 among all answers, 0 to 1.
         left: How long the rest of the jobs takes; None when that is not known.
+        quiet: Seconds since the last job ended, where that is longer than was usual and some are left: no
+            pace of before holds then, nor does ``left``. 0 otherwise.
     """
 
     jobs: float
@@ -111,6 +124,7 @@ class Rates:
     requests: float
     throttled_share: float
     left: TimeLeft | None
+    quiet: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +158,9 @@ class RecentTotals:
     def __init__(self, first: Totals) -> None:
         self._first = first
         self._kept = deque([first])
+        self._last_end: float | None = None
+        self._ended = first.ended
+        self._longest_gap = 0.0
 
     def rates(self, now: Totals, *, to_do: int, rest: int) -> Rates:
         """Compute the current rates; ``now`` is kept for later calls.
@@ -153,6 +170,7 @@ class RecentTotals:
             to_do: Jobs that were left at the beginning; without a share of them there is no time left.
             rest: Jobs that are left now; 0 where that is not known.
         """
+        quiet = self._quiet(now, rest)
         then = self._at(now.at - RATE_WINDOW)
         seconds = max(now.at - then.at, 1e-9)
         answered = now.answered - then.answered
@@ -166,7 +184,19 @@ class RecentTotals:
             requests=(now.api - then.api) / seconds,
             throttled_share=(now.throttled - then.throttled) / answered if answered else 0.0,
             left=self._time_left(now, to_do, rest),
+            quiet=quiet,
         )
+
+    def _quiet(self, now: Totals, rest: int) -> float:
+        """Seconds since the last job ended, where that is unusual; 0 otherwise."""
+        if now.ended > self._ended:
+            if self._last_end is not None:
+                self._longest_gap = max(_GAP_FADES * self._longest_gap, now.at - self._last_end)
+            self._last_end, self._ended = now.at, now.ended
+        if self._last_end is None or rest <= 0:
+            return 0.0
+        seconds = now.at - self._last_end
+        return seconds if seconds > max(_LEAST_QUIET, _UNUSUAL * self._longest_gap) else 0.0
 
     def _time_left(self, now: Totals, to_do: int, rest: int) -> TimeLeft | None:
         """Compute the time left from the rate over the last minutes, and from that over their last third."""

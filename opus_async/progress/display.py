@@ -1,4 +1,4 @@
-"""Displays of the progress of many jobs: bars on a terminal, a plain line now and then everywhere else.
+"""Displays of the progress of many jobs: a frame on a terminal, a plain line now and then everywhere else.
 
 Both draw a :class:`Progress` and know nothing else, so any command with many jobs can use them.
 """
@@ -15,13 +15,15 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from opus_async.metrics.progress import Progress
-from opus_async.progress.progress_text import ending, remaining, speeds, standing
+from opus_async.progress.progress_text import done_word, failure, outlook, speeds, standing
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.tasks import start
 from opus_async.text import elapsed
 
 LINE_EVERY = 10.0
 """Seconds between plain lines, so that they do not fill a log."""
+_MOST_FAILURES = 3
+"""Reasons for which rows failed that are printed at a time, the latest ones."""
 
 
 class Display(Protocol):
@@ -81,6 +83,8 @@ class PlainDisplay:
         self._title = title
         self._stream = stream or sys.stderr
         self._prepared = ""
+        self._told: dict[str, int] = {}
+        """Reason -> rows that had failed for it when that was printed last."""
 
     def open(self) -> None:
         """Print the first line."""
@@ -91,6 +95,10 @@ class PlainDisplay:
         """Print a line."""
         self._prepared = self._progress.preparing
         self.say(line(self._progress))
+        for group in self._progress.failures.latest(_MOST_FAILURES):
+            if self._told.get(group.last.cause) != group.count:
+                self._told[group.last.cause] = group.count
+                self.say(f"failed: {': '.join(failure(group))}")
 
     def close(self) -> None:
         """Print the last line, unless no row was begun and it would repeat the line before."""
@@ -141,16 +149,14 @@ def line(progress: Progress) -> str:
     if progress.preparing:
         return f"{elapsed(progress.elapsed)}: {progress.preparing}"
     rates = progress.rates()
-    of = "" if progress.total is None else f"/{progress.total:,}"
-    words = [f"{progress.done:,}{of} done", f"{progress.failed:,} failed"]
+    of = "" if progress.target is None else f"/{progress.target:,}"
+    words = [f"{progress.reached:,}{of} {done_word(progress)}", f"{progress.failed:,} failed"]
     if progress.unknown:
         words.append(f"{progress.unknown:,} unknown")
     words += standing(progress)
     words += speeds(progress, rates.jobs, rates.bytes)
-    if progress.ending:
-        words.append(ending(progress))
-    elif rates.left:
-        words.append(remaining(rates.left))
+    if ahead := outlook(progress, rates):
+        words.append(ahead)
     words += [outage_text(outage) for outage in progress.outages]
     limit = progress.bottleneck()
     told = f"; bottleneck: {bottleneck_text(limit)}" if limit and not progress.outages else ""

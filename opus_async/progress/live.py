@@ -1,31 +1,44 @@
-"""Progress bars on a terminal, with rich: one for each stage, never one for each job."""
+"""How a batch stands on a terminal, with rich: one bar, where its rows are, and what failed of late.
+
+The colours are those that a terminal has names for, so that its owner's theme decides how they look, on a
+light ground as on a dark one. Nothing is said by colour alone.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from opus_async.metrics.outages import HostOutage
 from opus_async.metrics.progress import Progress
-from opus_async.metrics.throughput import Rates
-from opus_async.progress.progress_text import ending, remaining, speeds, standing
+from opus_async.progress.progress_text import done_word, failure, outlook, places, speeds
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
-from opus_async.stages import DONE
 from opus_async.terminal_text import escaped
 from opus_async.text import elapsed
 
 FRAMES_PER_SECOND = 4
+_MOST_FAILURES = 3
+"""Reasons for which rows failed that are shown, the latest ones."""
+_SEPARATOR = " \N{MIDDLE DOT} "
+_INDENT = "  "
+_COMPLETED, _FAILED, _UNKNOWN, _REST = (
+    "\N{BOX DRAWINGS HEAVY HORIZONTAL}",
+    "\N{MULTIPLICATION SIGN}",
+    "?",
+    "\N{BOX DRAWINGS LIGHT HORIZONTAL}",
+)
+_PLAIN = str.maketrans({_COMPLETED: "=", _FAILED: "x", _REST: "-", "\N{MIDDLE DOT}": "|"})
+"""For a terminal whose encoding has no such signs."""
 
 
 class LiveDisplay:
-    """A bar for each stage, redrawn at most four times a second, and erased at the end."""
+    """A frame of a few lines, redrawn at most four times a second, and erased at the end."""
 
     period = 1 / FRAMES_PER_SECOND
 
@@ -52,64 +65,123 @@ class LiveDisplay:
 
     def draw(self) -> None:
         """Draw a frame."""
-        self._live.update(self._frame(), refresh=True)
+        self._live.update(Frame(self._progress, self._title), refresh=True)
 
     def close(self) -> None:
-        """Erase the bars; the caller prints the result."""
+        """Erase the frame; the caller prints the result."""
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a notice above the bars."""
+        """Print a notice above the frame."""
         self._console.print(Text(escaped(f"{self._title}: {text}")))
 
-    def _frame(self) -> RenderableType:
+
+class Frame:
+    """How a batch stands now, in as many columns as a terminal has.
+
+    Args:
+        progress: Of the batch.
+        title: Its name.
+    """
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._title = title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        plain = not _can_show(options.encoding)
+        for line in self._lines(options.max_width):
+            yield _translated(line) if plain else line
+
+    def _lines(self, width: int) -> Iterator[Text]:
         progress = self._progress
-        head = Text.assemble((escaped(self._title), "bold"), f"  {elapsed(progress.elapsed)}")
+        title, took = Text(escaped(self._title), "bold"), Text(elapsed(progress.elapsed))
         if progress.preparing:
-            return head.append(escaped(f"  {progress.preparing}"))
+            yield from _packed([title, took, Text(escaped(progress.preparing))], width, indent="")
+            return
         rates = progress.rates()
-        if progress.total is not None:
-            head.append(f"  {progress.done:,} of {progress.total:,}")
-        if progress.failed:
-            head.append(f"  {progress.failed:,} failed", "red")
-        if progress.unknown:
-            head.append(f"  {progress.unknown:,} unknown", "yellow")
-        if progress.ending:
-            head.append(f"  {ending(progress)}", "yellow")
-        elif rates.left:
-            head.append(f"  {remaining(rates.left)}", "dim")
-        return Group(head, self._bars(), self._foot(rates), *self._limits())
+        ahead = Text(escaped(outlook(progress, rates)), "bold" if progress.ending or rates.quiet else "")
+        yield from _packed([title, took, *self._totals(), ahead], width, indent="")
+        yield self._bar(width)
+        yield from _packed([Text(part) for part in places(progress)], width)
+        yield from _packed([Text(part) for part in self._speeds(rates.jobs, rates.bytes)], width)
+        yield from self._limits(width)
+        for group in progress.failures.latest(_MOST_FAILURES):
+            rows, why = failure(group)
+            for line in _packed(
+                [Text(escaped(f"{_FAILED} {rows}:")), Text(escaped(why))], width, separator=" "
+            ):
+                yield _cut(line, "red")
 
-    def _bars(self) -> Table:
+    def _totals(self) -> list[Text]:
         progress = self._progress
-        table = Table.grid(padding=(0, 1))
-        table.add_column()
-        table.add_column(ratio=1)
-        table.add_column(justify="right")
-        table.add_column(justify="right", style="cyan", min_width=4)
-        table.expand = True
-        # Without a known total a bar shows how many of those begun have come so far.
-        begun = progress.done + progress.in_flight
-        to_do, total = progress.to_do or begun, progress.total or begun
-        for stage in progress.stages:
-            now = progress.in_stage[stage]
-            bar = ProgressBar(total=max(to_do, 1), completed=progress.left_stage[stage])
-            count = f"{progress.left_stage[stage]:,}/{to_do:,}"
-            table.add_row(f"  {stage}", bar, count, f"{now:,} now" if now else "")
-        bar = ProgressBar(total=max(total, 1), completed=progress.done, complete_style="green")
-        table.add_row(f"  {DONE}", bar, f"{progress.done:,}/{total:,}", "")
-        return table
+        of = "" if progress.target is None else f" of {progress.target:,}"
+        parts = [Text(f"{progress.reached:,}{of} {done_word(progress)}")]
+        if progress.failed:
+            parts.append(Text(f"{progress.failed:,} failed", "red"))
+        if progress.unknown:
+            parts.append(Text(f"{progress.unknown:,} unknown", "magenta"))
+        return parts
 
-    def _foot(self, rates: Rates) -> Text:
-        words = [*standing(self._progress), *speeds(self._progress, rates.jobs, rates.bytes)]
-        return _line(" · ".join(words), "dim")
+    def _bar(self, width: int) -> Text:
+        """One bar for all rows: what went well, what failed, what cannot be told, and the rest."""
+        progress = self._progress
+        total = progress.target or progress.reached + progress.in_flight
+        shares = (progress.reached - progress.failed, progress.failed, progress.unknown)
+        percent = f" {100 * sum(shares) // max(total, 1):3} %"
+        well, failed, unknown, rest = _cells(shares, total, max(width - len(_INDENT) - len(percent), 1))
+        return Text.assemble(
+            _INDENT,
+            (_COMPLETED * well, "green"),
+            (_FAILED * failed, "red"),
+            (_UNKNOWN * unknown, "magenta"),
+            (_REST * rest, "dim"),
+            percent,
+            no_wrap=True,
+        )
 
-    def _limits(self) -> list[Text]:
+    def _speeds(self, jobs: float, sent: float) -> list[str]:
+        rate, upload, retries = speeds(self._progress, jobs, sent)
+        return [
+            rate,
+            *([upload] if self._progress.sent_bytes else []),
+            *([retries] if self._progress.retries else []),
+        ]
+
+    def _limits(self, width: int) -> Iterator[Text]:
         """Hosts that are down, or else the bottleneck."""
         if outages := self._progress.outages:
-            return [_outage(outage) for outage in outages]
-        limit = self._progress.bottleneck()
-        return [_line(f"bottleneck: {bottleneck_text(limit)}", "dim")] if limit else []
+            yield from (_outage(outage) for outage in outages)
+        elif limit := self._progress.bottleneck():
+            words = escaped(f"bottleneck: {bottleneck_text(limit)}").split()
+            yield from _packed([Text(word) for word in words], width, separator=" ")
+
+
+def _cells(shares: Sequence[int], total: int, width: int) -> list[int]:
+    """Cells of a bar for each share and the rest: one at least for what there is, all for all alone."""
+    total = max(total, sum(shares), 1)
+    cells = [max(share * width // total, 1) if share else 0 for share in shares]
+    rest = total - sum(shares)
+    if rest == 0 or sum(cells) >= width:
+        over = sum(cells) + bool(rest) - width
+        cells[cells.index(max(cells))] -= over
+    return [*cells, width - sum(cells)]
+
+
+def _packed(
+    parts: Sequence[Text], width: int, *, indent: str = _INDENT, separator: str = _SEPARATOR
+) -> Iterator[Text]:
+    """Lines of parts, each line as long as the terminal is wide; a part is not broken unless it has to be."""
+    line, begun = Text(indent), False
+    for part in filter(None, parts):
+        if begun and cell_len(line.plain) + cell_len(separator) + part.cell_len > width:
+            yield line
+            line, begun = Text(_INDENT), False
+        line.append(separator if begun else "").append_text(part)
+        begun = True
+    if begun:
+        yield line
 
 
 def _outage(outage: HostOutage) -> Text:
@@ -118,4 +190,24 @@ def _outage(outage: HostOutage) -> Text:
 
 
 def _line(text: str, style: str) -> Text:
-    return Text(escaped(f"  {text}"), style=style, no_wrap=True, overflow="ellipsis")
+    return _cut(Text(escaped(f"{_INDENT}{text}")), style)
+
+
+def _cut(line: Text, style: str) -> Text:
+    """The line in a colour, and cut where the terminal ends."""
+    line.style, line.no_wrap, line.overflow = style, True, "ellipsis"
+    return line
+
+
+def _can_show(encoding: str) -> bool:
+    try:
+        f"{_COMPLETED}{_FAILED}{_REST}{_SEPARATOR}".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _translated(line: Text) -> Text:
+    line = line.copy()
+    line.plain = line.plain.translate(_PLAIN)
+    return line

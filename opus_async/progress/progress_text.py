@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opus_async.text import between, coarse, count, plural
+from opus_async.gaps import GAP
+from opus_async.stages import DONE
+from opus_async.text import between, coarse, count, counted, elapsed, plural, row_name
 
 if TYPE_CHECKING:
     from opus_async.metrics.progress import Progress
-    from opus_async.metrics.throughput import TimeLeft
+    from opus_async.metrics.recent_failures import FailedRows
+    from opus_async.metrics.throughput import Rates, TimeLeft
 
+ORDERED = "ordered"
+"""What is done with, where a row is done with once it is ordered."""
+_FEW = 5.0
+"""Seconds of which nobody can tell how many they are."""
 _MEGA = 1_000_000
+
+
+def done_word(progress: Progress) -> str:
+    """What the rows are that are done with."""
+    return ORDERED if progress.until_ordered else DONE
 
 
 def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
@@ -22,9 +34,19 @@ def speeds(progress: Progress, jobs: float, sent: float) -> list[str]:
 
 def standing(progress: Progress) -> list[str]:
     """Jobs in flight, and those that wait for a person, in words."""
+    return [f"{progress.in_flight:,} in flight", *_waiting(progress)]
+
+
+def places(progress: Progress) -> list[str]:
+    """Where the rows are that are not done with, in words: by stage, and those that are not begun."""
+    stages = [f"{number:,} {stage}" for stage in progress.stages if (number := progress.in_stage[stage])]
+    begun = not progress.attached or progress.ending or not progress.not_begun
+    return [*stages, *_waiting(progress), *([] if begun else [f"{progress.not_begun:,} not begun"])]
+
+
+def _waiting(progress: Progress) -> list[str]:
     waiting = progress.waiting
-    waits = f"{count(waiting)} {plural(waiting, 'waits', 'wait')}"
-    return [f"{progress.in_flight:,} in flight", *([f"{waits} for a person"] if waiting else [])]
+    return [f"{count(waiting)} {plural(waiting, 'waits', 'wait')} for a person"] if waiting else []
 
 
 def ending(progress: Progress) -> str:
@@ -32,10 +54,30 @@ def ending(progress: Progress) -> str:
     return progress.why_ending() or "ending"
 
 
+def outlook(progress: Progress, rates: Rates) -> str:
+    """Why it ends, how long it takes until then, or that this cannot be told; empty for nothing to tell."""
+    if progress.ending:
+        return ending(progress)
+    if rates.quiet:
+        return f"none has ended for {elapsed(rates.quiet)}"
+    return remaining(rates.left) if rates.left else ""
+
+
 def remaining(left: TimeLeft) -> str:
     """The time left: ``about 1 min 30 s left``, or a range while the rate changes: ``12-25 min left``."""
+    if left.most is not None and left.most < _FEW:
+        return "a few seconds left"
     if left.most is None:
         return f"at least {coarse(left.least)} left"
     if left.steady:
         return f"about {coarse((left.least + left.most) / 2)} left"
     return f"{between(left.least, left.most)} left"
+
+
+def failure(group: FailedRows) -> tuple[str, str]:
+    """Rows that failed for the same reason: how many and the last of them, and why."""
+    last, why = group.last, group.last.cause
+    if GAP in why:  # what stands in its gaps is what helps to find it
+        why = " ".join((last.error or why).split())
+    name = row_name(last.key, last.location)
+    return (name if group.count == 1 else f"{counted(group.count, 'row')}, last {name}"), why

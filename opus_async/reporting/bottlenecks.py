@@ -46,6 +46,8 @@ class _Text:
                 return "the platform's rate limit (429)"
             case BottleneckKind.API_RATE:
                 return as_option("api_rate", f"{self._range('rate', _general)}/s")
+            case BottleneckKind.POLL_RATE:
+                return f"poll_rate={self._range('rate', _general)}: looks at jobs a second"
             case BottleneckKind.PEOPLE:
                 one = self._most["rows"] == 1
                 return f"{'1 row waits' if one else self._range('rows') + ' rows wait'} for a person"

@@ -95,6 +95,21 @@ def test_signal_second_leaves_batch_at_once(opus, endless, tmp_path):
     assert status["process"] is None
 
 
+def test_status_shows_interrupt_while_it_is_under_way(opus, endless, tmp_path):
+    texts(tmp_path, 3)
+    with beginning(tmp_path, "texts.csv", TEXT, env=leading_to(endless)) as process:
+        going_on(process, tmp_path)
+        assert opus("batch", "status", "b", "--json").json["ending"] is None
+        process.send_signal(signal.SIGINT)
+        heard(process, "Ctrl-C again")
+        until = time.monotonic() + SECONDS
+        while (status := opus("batch", "status", "b", "--json").json)["ending"] is None:
+            assert time.monotonic() < until
+        assert status["ending"] == {"kind": "interrupted", "mode": "drain"}
+        told = opus("batch", "status", "b").out.splitlines()[0]
+        assert told.endswith("interrupted; waiting for those near the end")
+
+
 def test_drain_option_limits_wait_after_signal(endless, tmp_path):
     texts(tmp_path, 3)
     with beginning(tmp_path, "texts.csv", TEXT, "--drain", "0.2", env=leading_to(endless)) as process:

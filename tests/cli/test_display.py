@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 
 import pytest
 from progress_tools import ALL_STAGES, STAGES, Batch, Clock, host, moved
 
-from opus_async import (
-    HostState,
-)
+from opus_async import HostState, Limits
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
+from opus_async.metrics.recent_failures import FailedRow
 from opus_async.progress import display
 
 
@@ -77,39 +77,178 @@ def test_lines_display_does_not_repeat_preparation_at_close(clock):
     assert stream.getvalue().endswith("invoices: 0 s: 1 row checked\n")
 
 
-def test_live_display_shows_stages_totals_and_bottleneck_of_batch(clock):
+def frame_of(progress, width=90, encoding="utf-8"):
+    """The lines of a frame on a terminal of so many columns."""
     from rich.console import Console
 
-    from opus_async.progress.live import LiveDisplay
+    from opus_async.progress.live import Frame
 
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    Console(file=file, width=width).print(Frame(progress, "invoices"))
+    file.flush()
+    return file.buffer.getvalue().decode(encoding).rstrip("\n").split("\n")
+
+
+def test_live_display_shows_one_bar_and_where_all_rows_are(clock):
     progress = Progress(clock=clock)
     progress.preparing = "12,000 rows checked"
-    bars = LiveDisplay(progress, "invoices", None, None)
+    assert frame_of(progress) == ["invoices · 0 s · 12,000 rows checked"]
+    Batch(progress, Bounds(max_in_flight=3), planned=1188, waiting=2, completed=598, failed=12)
+    for index, stage in enumerate(("upload", "watch", "watch")):
+        progress(moved(index, stage))
+    head, bar, where, speed, limit = frame_of(progress)
+    assert head == "invoices · 0 s · 610 of 1,800 done · 12 failed"
+    assert bar == "  " + "━" * 27 + "\N{MULTIPLICATION SIGN}" + "─" * 54 + "  33 %"
+    assert where == "  1 upload · 2 watch · 2 wait for a person · 1,187 not begun"
+    assert speed == "  0.0 jobs/s"
+    assert limit == "  bottleneck: --max-in-flight 3 (the platform is at work)"
 
-    def drawn():
-        console = Console(file=io.StringIO(), width=90)
-        console.print(bars._frame())
-        return console.file.getvalue()
 
-    assert drawn().strip() == "invoices  0 s  12,000 rows checked"
-    batch = Batch(progress, Bounds(max_in_flight=2), planned=1188, waiting=2, completed=8, failed=2)
+def test_live_display_shows_hosts_that_are_down_instead_of_bottleneck(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, Bounds(max_in_flight=1), planned=10)
     progress(moved(0, "watch"))
-    progress(moved(1, "watch"))
-    frame = drawn()
-    assert "invoices  0 s  10 of 1,200  2 failed" in frame
-    assert [line.split()[0] for line in frame.splitlines()[1:8]] == [*ALL_STAGES, "done"]
-    assert "0/1,190 2 now" in " ".join(frame.split())
-    assert "10/1,200" in frame
-    assert "2 in flight · 2 wait for a person · 0.0 jobs/s" in frame
-    assert "bottleneck: --max-in-flight 2 (the platform is at work)" in frame
     progress(host("a.example", HostState.DOWN, "unsent: no connection", 40))
-    assert "a.example has not answered for 40 s: unsent: no connection" in drawn()
-    assert "bottleneck" not in drawn()
+    frame = "\n".join(frame_of(progress))
+    assert "a.example has not answered for 40 s: unsent: no connection" in frame
+    assert "bottleneck" not in frame
     progress(host("a.example", HostState.GIVEN_UP, "unsent: no connection", 40))
-    assert "a.example has not answered for 40 s: given up, unsent: no connection" in drawn()
+    assert "a.example has not answered for 40 s: given up, unsent: no connection" in frame_of(progress)[-1]
+
+
+def test_live_display_says_why_it_ends_and_what_is_unknown(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=1200)
     batch.counts = Counts(planned=1188, waiting=1, unknown=1, completed=8, failed=2)
-    batch.admitting, progress.why_ending = False, lambda: "halted"
-    assert "10 of 1,200  2 failed  1 unknown  halted" in drawn()
+    batch.admitting, progress.why_ending = False, lambda: "halted: 2 of 10 rows failed; leaving"
+    assert frame_of(progress)[0] == ("invoices · 0 s · 10 of 1,200 done · 2 failed · 1 unknown")
+    assert frame_of(progress)[1] == "  halted: 2 of 10 rows failed; leaving"
+
+
+def test_live_display_names_rows_that_failed_by_reason_and_line(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, planned=9)
+    for line in (2, 3, 7):
+        progress.failures.add(
+            FailedRow(
+                cause="failed in Review", error="The job ended", key=f"K{line}", location=f"line {line}"
+            )
+        )
+    progress.failures.add(FailedRow(cause="file … is gone", error="file 'a.pdf' is gone", location="line 9"))
+    assert frame_of(progress)[-2:] == [
+        "  \N{MULTIPLICATION SIGN} line 9: file 'a.pdf' is gone",
+        "  \N{MULTIPLICATION SIGN} 3 rows, last line 7, key K7: failed in Review",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_live_display_fits_terminal_and_cuts_no_figure(clock, width):
+    progress = Progress(clock=clock)
+    Batch(progress, Bounds(max_in_flight=3), planned=1188, waiting=2, completed=598, failed=12)
+    for index, stage in enumerate(ALL_STAGES):
+        progress(moved(index, stage))
+    frame = frame_of(progress, width)
+    assert max(map(len, frame)) <= width
+    said = " ".join(" ".join(frame).split())
+    for figure in (
+        "610 of 1,800 done",
+        "12 failed",
+        "1 upload",
+        "1 results",
+        "2 wait for a person",
+        "0.0 jobs/s",
+    ):
+        assert figure in said
+    assert "…" not in said
+
+
+def test_live_display_draws_signs_that_a_terminal_has(clock):
+    progress = Progress(clock=clock)
+    Batch(progress, planned=50, completed=40, failed=10)
+    frame = frame_of(progress, 60, "ascii")
+    assert frame[0] == "invoices | 0 s | 50 of 100 done | 10 failed"
+    assert frame[1] == "  " + "=" * 20 + "x" * 5 + "-" * 27 + "  50 %"
+
+
+@pytest.mark.parametrize(
+    ("shares", "total", "cells"),
+    [
+        ((0, 0, 0), 10, [0, 0, 0, 20]),
+        ((10, 0, 0), 10, [20, 0, 0, 0]),
+        ((7, 3, 0), 10, [14, 6, 0, 0]),  # failed rows leave no bar unfinished
+        ((9999, 1, 0), 10_000, [19, 1, 0, 0]),
+        ((9998, 1, 0), 10_000, [18, 1, 0, 1]),  # nor is one full before its end
+        ((1, 1, 1), 10_000, [1, 1, 1, 17]),
+        ((3, 3, 3), 9, [8, 6, 6, 0]),
+        ((0, 0, 0), 0, [0, 0, 0, 20]),
+    ],
+)
+def test_live_display_bar_shows_whatever_there_is(shares, total, cells):
+    from opus_async.progress.live import _cells
+
+    assert _cells(shares, total, 20) == cells
+
+
+def test_live_display_colours_are_those_of_the_theme_of_the_terminal(clock):
+    from opus_async.progress.live import Frame
+    from rich.console import Console
+
+    progress = Progress(clock=clock)
+    Batch(progress, planned=50, completed=40, failed=10, unknown=1)
+    console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system="truecolor")
+    console.print(Frame(progress, "invoices"))
+    codes = set(re.findall(r"\x1b\[([0-9;]*)m", console.file.getvalue()))
+    assert codes == {"0", "1", "2", "31", "32", "35"}, (
+        "bold, dim, red, green and magenta as the theme has them"
+    )
+
+
+def test_display_counts_rows_of_earlier_sessions_and_those_of_a_limit(clock):
+    progress = Progress(clock=clock)
+    counts = Counts(planned=990, completed=8, failed=2)
+    progress.attach(
+        stages=ALL_STAGES,
+        counts=lambda: counts,
+        admitting=lambda: True,
+        bounds=Bounds(),
+        limits=Limits(),
+        limit=30,
+    )
+    assert frame_of(progress)[0] == "invoices · 0 s · 10 of 40 done · 2 failed"
+    assert frame_of(progress)[2] == "  30 not begun"
+    assert display.line(progress).startswith("0 s: 10/40 done, 2 failed")
+
+
+def test_display_counts_ordered_rows_where_no_more_is_wanted(clock):
+    progress = Progress(clock=clock)
+    counts = Counts(planned=60, running=30, waiting=8, completed=2)
+    progress.attach(
+        stages=ALL_STAGES,
+        counts=lambda: counts,
+        admitting=lambda: True,
+        bounds=Bounds(),
+        limits=Limits(),
+        until_ordered=True,
+    )
+    assert frame_of(progress)[0] == "invoices · 0 s · 40 of 100 ordered"
+
+
+def test_lines_display_prints_failures_once(clock):
+    stream = io.StringIO()
+    progress = Progress(clock=clock)
+    lines = display.PlainDisplay(progress, "b", stream)
+    Batch(progress, planned=9)
+    row = FailedRow(cause="failed in Review", error="x", key="K7", location="line 7")
+    progress.failures.add(row)
+    lines.draw()
+    lines.draw()
+    progress.failures.add(row)
+    lines.draw()
+    told = [line for line in stream.getvalue().splitlines() if "failed:" in line]
+    assert told == [
+        "b: failed: line 7, key K7: failed in Review",
+        "b: failed: 2 rows, last line 7, key K7: failed in Review",
+    ]
 
 
 async def test_display_showing_redraws_and_closes_on_error():

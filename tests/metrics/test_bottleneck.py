@@ -26,6 +26,16 @@ BOUNDS = Bounds()
 LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
 
 
+def test_bottleneck_names_limit_of_polls_when_jobs_wait_for_them():
+    now = replace(FULL, queued=400.0, queued_polls=400.0, polls=4.8)
+    found = bottleneck(now, BOUNDS, Limits(poll_rate=5))
+    assert found == Bottleneck(BottleneckKind.POLL_RATE, {"rate": 5.0})
+    assert bottleneck_text(found) == "poll_rate=5: looks at jobs a second"
+    assert (
+        bottleneck(replace(now, polls=1.0), BOUNDS, Limits(poll_rate=5)).kind is BottleneckKind.MAX_IN_FLIGHT
+    )
+
+
 @pytest.mark.parametrize(
     ("now", "said"),
     [
@@ -45,6 +55,13 @@ LIMITS = Limits(api_rate=100, upload_bandwidth=5_000_000)
         (
             replace(FULL, failed_polls=FailedPolls(1200, 502)),
             "1,200 looks at jobs are answered with HTTP 502",
+        ),
+        (replace(FULL, queued=260.0, slowed=True), "the platform's rate limit (429)"),
+        (replace(FULL, queued=240.0, slowed=True), "--max-in-flight 500 (the platform is at work)"),
+        (replace(FULL, queued=300.0, queued_polls=300.0), "--max-in-flight 500 (64 requests at once)"),
+        (
+            BottleneckInputs(in_flight=60, at_work=60, queued=40.0, queued_polls=40.0, slowed=True),
+            "the platform's rate limit (429)",
         ),
         (BottleneckInputs(in_flight=12, at_work=12, waiting=3), "the last 12 rows (the platform is at work)"),
         (BottleneckInputs(in_flight=1, at_work=0, preparing=1), "the last row (files are on the way)"),

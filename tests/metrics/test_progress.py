@@ -157,6 +157,47 @@ def test_progress_time_left_has_no_upper_bound_when_nothing_ends(clock):
     assert left.least == pytest.approx(280, rel=0.02)
 
 
+def test_progress_tells_how_long_none_has_ended_when_that_is_unusual(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=1000)
+    assert run_at(progress, batch, clock, seconds=60, rate=5).quiet == 0
+    assert run_at(progress, batch, clock, seconds=2, rate=0).quiet == 0
+    quiet = run_at(progress, batch, clock, seconds=60, rate=0)
+    assert quiet.quiet == pytest.approx(62, abs=0.5)
+    assert "none has ended for 1 min 02 s" in display.line(progress)
+    assert " left" not in display.line(progress)
+    assert run_at(progress, batch, clock, seconds=10, rate=5).quiet == 0
+
+
+def test_progress_waves_of_ends_are_usual(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=100)
+    seen = []
+    for wave in range(1, 6):
+        for _ in range(40):
+            clock.now += 0.25
+            seen.append(progress.rates().quiet)
+        batch.counts = Counts(planned=100 - 10 * wave, completed=10 * wave)
+        progress.rates()
+    assert not any(seen[80:]), "after the first wave ten seconds without an end are no news"
+
+
+def test_progress_last_rows_take_as_long_as_rows_do(clock):
+    progress = Progress(clock=clock)
+    batch = Batch(progress, planned=41)
+    for index in range(40):
+        progress(moved(index, "watch"))
+    clock.now = 60
+    progress(moved(40, "watch"))
+    for index in range(40):
+        progress(moved(index, "done", "COMPLETED"))
+    batch.counts = Counts(running=1, completed=40)
+    left = progress.rates().left
+    assert (left.least, left.most) == (60, 60), "at 40 rows a minute it were 1.5 s"
+    clock.now = 100
+    assert progress.rates().left.least == pytest.approx(20)
+
+
 def test_progress_time_left_is_unknown_when_no_more_rows_begin(clock):
     progress = Progress(clock=clock)
     batch = Batch(progress, planned=100)
@@ -246,7 +287,7 @@ def test_progress_time_left_excludes_rows_waiting_for_a_person(clock):
         (TimeLeft(720, 1500), "12-25 min left"),
         (TimeLeft(720, 740), "about 12 min left"),
         (TimeLeft(90, 90), "about 1 min 30 s left"),
-        (TimeLeft(0.1, 0.1), "about 1 s left"),
+        (TimeLeft(0.1, 4.9), "a few seconds left"),
         (TimeLeft(20.4, 44.2), "20-45 s left"),
         (TimeLeft(45, 200), "45 s to 4 min left"),
         (TimeLeft(5400, 10_800), "1.5-3 h left"),

@@ -91,7 +91,9 @@ class PlainLedger:
             self.rows, self._todo, self._states = self._before
             self._before = None
 
-    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
+    async def begin_session(
+        self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD, limit: int | None = None
+    ) -> int:
         """What has not ended is handed out anew."""
         self.sessions += 1
         self._leases = LeaseTable(self.sessions, self.now)

@@ -33,6 +33,7 @@ from opus_async.batch.meta import BatchMeta
 from opus_async.batch.rows import EarlierJob, RowState
 from opus_async.errors import LedgerError
 from opus_async.layout import LEDGER, RESULTS
+from opus_async.metrics.cost import BilledJobs, Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.failure_groups import group_label
 from opus_async.metrics.samples import Sample
@@ -78,6 +79,22 @@ LEFT JOIN (SELECT session, max(at) AS at FROM samples GROUP BY session) AS sampl
 LEFT JOIN (SELECT session, max(at) AS at FROM history GROUP BY session) AS changed ON changed.session = id
 ORDER BY id
 """
+
+
+_MAY_BE_BILLED = """
+SELECT coalesce(sum(state = 'completed'), 0),
+       coalesce(sum(max(0, CASE
+           WHEN state = 'unknown' OR decided_by IS NOT NULL THEN orders - (state = 'completed')
+           WHEN state = 'planned' AND id IN (SELECT row FROM history WHERE state = 'unknown') THEN orders
+           ELSE orders - 1 END)
+       + CASE WHEN orders_before = 0 THEN 0
+              WHEN id IN (SELECT row FROM history WHERE state = 'unknown') THEN orders_before
+              ELSE max(0, orders_before - retries) END), 0),
+       coalesce(sum(state IN ('ordering', 'running', 'waiting')), 0)
+FROM rows
+"""
+"""An order beyond the first may have started a second run of its job. A job that was given up counts where
+its row was once unknown; else it is known to have ended badly, and only further orders of it count."""
 
 
 class LedgerReader:
@@ -140,6 +157,14 @@ class LedgerReader:
         found = self._select("SELECT state, count(*) FROM rows GROUP BY state")
         with self._explained():
             return Counts(**{RowState(state).value: count for state, count in found})
+
+    def cost(self) -> Cost | None:
+        """What the batch has cost so far; None where nobody told a price."""
+        price = self.meta.settings.price
+        if price is None:
+            return None
+        ((certain, possible, in_flight),) = self._select(_MAY_BE_BILLED)
+        return Cost(price=price, jobs=BilledJobs(certain=certain, possible=possible, in_flight=in_flight))
 
     def attempts(self) -> int:
         """How often rows were taken up from the beginning, over all rows."""

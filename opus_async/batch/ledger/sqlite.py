@@ -344,7 +344,9 @@ class SqliteLedger:
 
     # Sessions
 
-    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
+    async def begin_session(
+        self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD, limit: int | None = None
+    ) -> int:
         """Begin a session of this process; returns its number."""
         if not self._published:
             raise RuntimeError("publish() comes first: what is not published does not survive")
@@ -355,7 +357,7 @@ class SqliteLedger:
         def begin(store: Store) -> _Session:
             entered = worlds.enter(world, store)
             settle_after = sessions.settle_after(store)
-            queue = WorkQueue(store, began_at, entered.same)
+            queue = WorkQueue(store, began_at, entered.same, limit=limit)
             uncertain = queue.hold_back_uncertain(store) if settle_after else ()
             number = sessions.begin(settings, began_at, store)
             if uncertain:  # should this session die soon, the next one waits, too

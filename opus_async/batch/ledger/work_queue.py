@@ -26,7 +26,8 @@ taken for it: to poll once too often costs one request."""
 _ROWS = """
 SELECT json_group_array(json_array(rows.id, position, key, cells.cells, state, rows.remote_id, generation,
                                    status, orders, attempts, started_at, waiting_since, timings, retried_from,
-                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias))
+                                   jobs.world, jobs.digest IS NOT rows.digest, jobs.start_doubt, jobs.alias,
+                                   location))
 FROM rows JOIN cells ON cells.row = rows.id
 LEFT JOIN jobs ON jobs.remote_id = rows.remote_id AND jobs.row = rows.id AND NOT gave_way
 """
@@ -90,10 +91,12 @@ class WorkQueue:
         store: Where they are.
         now: In seconds since the epoch.
         same: Numbers of the worlds whose jobs may be ordered here.
+        limit: Planned rows that are handed out at most; None for all.
     """
 
-    def __init__(self, store: Store, now: float, same: frozenset[int]) -> None:
+    def __init__(self, store: Store, now: float, same: frozenset[int], *, limit: int | None = None) -> None:
         self._same = same
+        self._limit = limit
         self._may_run = array("q", (row for (row,) in store.connection.execute(_MAY_RUN)))
         self._may_run.reverse()  # taken from the end
         self._position, self._id = -1, -1
@@ -122,7 +125,7 @@ class WorkQueue:
         rows = _in_order(connection, _RETURNED, returned, to) if returned else []
         rows += self._left_by_others(connection, count - len(rows), to)
         rows += self._due(connection, count - len(rows), to)
-        rows += self._planned(connection, count - len(rows), to)
+        rows += self._planned(connection, self._within_limit(count - len(rows)), to)
         return Taken(rows, next_poll(connection))
 
     def _left_by_others(self, connection: sqlite3.Connection, count: int, to: _For) -> list[Row]:
@@ -145,7 +148,12 @@ class WorkQueue:
         rows.sort(key=lambda row: (row.index, row.id))
         if rows:
             self._position, self._id = rows[-1].index, rows[-1].id
+        if self._limit is not None:
+            self._limit -= len(rows)
         return rows
+
+    def _within_limit(self, count: int) -> int:
+        return count if self._limit is None else min(count, self._limit)
 
 
 def next_poll(connection: sqlite3.Connection) -> float | None:
@@ -192,6 +200,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         other_inputs,
         start_doubt,
         alias,
+        location,
     ) = values
     return Row(
         id=row,
@@ -201,6 +210,7 @@ def _row(values: list[Any], to: _For | None) -> Row:
         state=RowState(state),
         remote_id=remote_id,
         alias=alias,
+        location=location,
         generation=generation,
         status=status,
         orders=orders,

@@ -17,7 +17,9 @@ from opus_async.batch.outputs.next_steps import Action, NextStep, next_steps
 from opus_async.batch.outputs.table_writers import iso
 from opus_async.batch.rows import RowState
 from opus_async.metrics.bottleneck import Bottleneck
+from opus_async.metrics.cost import Cost
 from opus_async.metrics.counts import Counts
+from opus_async.metrics.samples import Ending
 from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
 
@@ -48,9 +50,11 @@ class Status:
         inside: Stage -> rows that hold a slot and were in it at ``inside_at``; empty when nobody works on
             it, and when nothing recent is known that fits the counts.
         inside_at: When that was seen, in seconds since the epoch; None when ``inside`` is empty.
+        ending: Why and how it is being ended early; None while it is not, or nobody works on it.
         bottleneck: What limits it, by the last sample; None when nothing does, or nobody works on it.
         waiting: The first rows that wait for a person.
         failures: Rows that ended without completing, by reason, with one example each.
+        cost: What it has cost so far; None where nobody told a price.
         steps: What can be done next, the first thing first; nothing while a process is at work.
     """
 
@@ -65,9 +69,11 @@ class Status:
     left: TimeLeft | None
     inside: Mapping[str, int]
     inside_at: float | None
+    ending: Ending | None
     bottleneck: Bottleneck | None
     waiting: tuple[StoredRow, ...]
     failures: tuple[FailureGroup, ...]
+    cost: Cost | None
     steps: tuple[NextStep, ...]
 
     @property
@@ -105,9 +111,11 @@ def read_status(directory: Path) -> Status:
             left=speed.time_left(rest) if speed and (rest := _rest(counts)) else None,
             inside=seen.sample.inside if seen else {},
             inside_at=seen.at if seen else None,
+            ending=last.ending if last else None,
             bottleneck=last.bottleneck if last else None,
             waiting=tuple(islice(ledger.rows([RowState.WAITING]), _SHOWN)),
             failures=ledger.failures_by_cause(1),
+            cost=ledger.cost(),
             steps=() if process else tuple(next_steps(counts, session, process)),
         )
 
@@ -132,10 +140,18 @@ def as_json(status: Status) -> dict[str, Any]:
         "seconds_left": status.left and [status.left.least, status.left.most],
         "inside": dict(status.inside),
         "inside_at": iso(status.inside_at),
+        "ending": status.ending and {"kind": status.ending.kind, "mode": status.ending.mode},
         "bottleneck": bottleneck_text(status.bottleneck) if status.bottleneck else "",
+        "cost": status.cost and status.cost.as_json(),
         "waiting_rows_shown": len(status.waiting),
         "waiting_rows": [
-            {"index": row.index, "key": row.key, "job_id": row.remote_id, "since": iso(row.waiting_since)}
+            {
+                "index": row.index,
+                "location": row.location,
+                "key": row.key,
+                "job_id": row.remote_id,
+                "since": iso(row.waiting_since),
+            }
             for row in status.waiting
         ],
         "failures": [_failure_as_json(group) for group in status.failures],
@@ -210,6 +226,7 @@ def _failure_as_json(group: FailureGroup) -> dict[str, Any]:
         "examples": [
             {
                 "index": row.index,
+                "location": row.location,
                 "key": row.key,
                 "job_id": row.remote_id,
                 "stage": row.stage,

@@ -23,8 +23,11 @@ def summarise(directory: Path) -> dict[str, Any]:
         As JSON can hold it: ``total = completed + failed + cancelled + timed_out + unknown + in_flight +
         not_started``; ``waiting`` are those of the rows in flight that wait for a person;
         ``duplicate_uploads_saved``, ``stray_shells`` and ``wall_seconds`` (the time that sessions worked)
-        over all sessions; ``attempts``, how often rows were taken up, over all rows; ``exit_code`` and
-        ``ended_because`` of the last session (``died`` if it could not say, ``running`` while it runs);
+        over all sessions; ``cost`` (``price, billed_jobs, billed, billed_jobs_at_most, billed_at_most,
+        in_flight_jobs, in_flight``), None without a price; ``attempts``, how often rows were taken up, over
+        all rows; ``exit_code`` and ``ended_because`` of the last session (``finished``; ``limit_reached`` or
+        ``all_ordered`` where it went as far as it was to go and rows are left; ``died`` if it could not say,
+        ``running`` while it runs);
         ``started_at`` and ``ended_at`` in ISO 8601, UTC, None for what is not; ``sessions``, oldest first.
 
     Raises:
@@ -37,7 +40,7 @@ def summarise(directory: Path) -> dict[str, Any]:
 def summary_of(ledger: LedgerReader) -> dict[str, Any]:
     """The same as :func:`summarise`, of a ledger that is open."""
     counts, sessions, attempts = ledger.counts(), ledger.sessions(), ledger.attempts()
-    workflow_id = ledger.meta.fingerprint.workflow_id
+    workflow_id, cost = ledger.meta.fingerprint.workflow_id, ledger.cost()
     told = _told(sessions, working=holder(ledger.directory) is not None)
     last = told[-1] if told else {"ended_at": None, "exit_code": None, "ended_because": None}
     return {
@@ -54,6 +57,7 @@ def summary_of(ledger: LedgerReader) -> dict[str, Any]:
         "attempts": attempts,
         "duplicate_uploads_saved": sum(session.uploads_saved for session in sessions),
         "stray_shells": sum(session.stray_shells for session in sessions),
+        "cost": cost and cost.as_json(),
         "wall_seconds": round(sum(session["seconds"] for session in told), 3),
         "started_at": told[0]["began_at"] if told else None,
         "ended_at": last["ended_at"],

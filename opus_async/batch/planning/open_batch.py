@@ -11,7 +11,14 @@ from pathlib import Path
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.opening import refuse_batch
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource, RunSettings
+from opus_async.batch.options import (
+    EVERYTHING,
+    BatchSpec,
+    ManifestPolicy,
+    ManifestSource,
+    RunSettings,
+    SessionGoal,
+)
 from opus_async.batch.planning.fingerprint import fingerprint
 from opus_async.batch.planning.manifest_source import (
     checked,
@@ -42,6 +49,7 @@ async def start(
     settings: RunSettings,
     rules: ManifestPolicy,
     watching: BatchObserver,
+    goal: SessionGoal = EVERYTHING,
     engine: Engine = run_here,
 ) -> BatchResult:
     """Make a batch directory and work on it. Until its ledger has its name, nothing is there to resume.
@@ -54,6 +62,7 @@ async def start(
         settings: How the work is done.
         rules: What is tolerated of the manifest.
         watching: Who is told.
+        goal: How far this session goes; all rows are planned.
         engine: Makes what runs the rows.
 
     Raises:
@@ -94,6 +103,7 @@ async def start(
             watching=watching,
             world=world,
             rules=rules,
+            goal=goal,
             engine=engine,
         )
     except BaseException:
@@ -120,6 +130,7 @@ async def validate_manifest(
     *,
     rules: ManifestPolicy,
     pace: ThroughputAssumptions,
+    price: float | None = None,
     on_problem: Callable[[Problem], object] | None,
     on_progress: Callable[[int], object] | None,
 ) -> Validation:
@@ -134,4 +145,5 @@ async def validate_manifest(
         on_problem=on_problem,
         on_progress=on_progress,
         pace=pace,
+        price=price,
     )

@@ -14,7 +14,7 @@ from opus_async.batch.choices import ACCEPT_SECOND_BILL, FORCE
 from opus_async.batch.ledger import UNFINISHED, SqliteLedger
 from opus_async.batch.meta import BatchMeta
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy
+from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, SessionGoal
 from opus_async.batch.outputs import failures
 from opus_async.batch.planning.fingerprint import differences, fingerprint
 from opus_async.batch.planning.manifest_source import Found, found, manifest_meta, planned_in
@@ -28,7 +28,7 @@ from opus_async.batch.planning.workflow_binding import bind, open_workflow, work
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
-from opus_async.batch.running.session import Engine, SessionSetup, run_here
+from opus_async.batch.running.session import Engine, SessionSetup, run_here, write_reports
 from opus_async.batch.world import PLACE, Strangers, world_of
 from opus_async.errors import LedgerDoubtful, ManifestError
 from opus_async.manifests.binding.binding import Binding
@@ -47,6 +47,7 @@ class ResumeChanges:
         force: Whether what changes results may differ from what the batch was planned with.
         accept_second_bill: Whether rows may run again that have run, or may have.
         allow_outside: Whether rows may name files outside of the manifest's folder, if they might not so far.
+        goal: How far this session goes.
     """
 
     manifest: str | PathLike[str] | None = None
@@ -55,6 +56,7 @@ class ResumeChanges:
     force: bool = False
     accept_second_bill: bool = False
     allow_outside: bool = False
+    goal: SessionGoal = EVERYTHING
 
 
 async def resume(
@@ -91,6 +93,8 @@ async def resume(
         setup = await _Resume(client, directory, ledger, changes, watching, retry, engine).setup()
         if setup is None:
             await ledger.close()
+            if "price" in changes.settings:
+                await asyncio.to_thread(write_reports, directory, watching.notice)
             return await result_without_session(directory)
     except BaseException:
         await ledger.close()
@@ -133,6 +137,8 @@ class _Resume:
         settings = meta.settings.changed(changes.settings)
         rows = self._found(meta, spec)
         if rows.to_plan is None and not self.retry and _nothing_left(self.ledger.counts()):
+            if settings.price != meta.settings.price:  # nothing is left but to tell what it has cost
+                await self.ledger.set_facts(settings=replace(meta.settings, price=settings.price).as_facts())
             return None
         if not self.ledger.at_home:
             _refuse_copy(self.directory)
@@ -169,6 +175,7 @@ class _Resume:
             watching=self.watching,
             world=world,
             rules=rules,
+            goal=changes.goal,
             engine=self.engine,
         )
 

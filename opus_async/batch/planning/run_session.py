@@ -10,15 +10,25 @@ from typing import Any
 from opus_async.batch.ledger import SqliteLedger
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.observer import BatchObserver
-from opus_async.batch.options import BatchSpec, ManifestPolicy, RunSettings
+from opus_async.batch.options import EVERYTHING, BatchSpec, ManifestPolicy, RunSettings, SessionGoal
 from opus_async.batch.outputs.summary import summarise
 from opus_async.batch.planning.workflow_binding import stage_names
 from opus_async.batch.ports import Client
 from opus_async.batch.result import BatchResult
-from opus_async.batch.running.session import Engine, SessionSetup, ended_because, session_exit_code, work
+from opus_async.batch.running.session import (
+    Engine,
+    SessionSetup,
+    ended_because,
+    reason_of,
+    session_exit_code,
+    work,
+)
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.bottleneck import Bounds
+from opus_async.metrics.cost import cost_of
+from opus_async.reporting.costs import money
+from opus_async.text import counted
 
 
 def session_facts(
@@ -52,6 +62,7 @@ def session_setup(
     watching: BatchObserver,
     world: Mapping[str, Any],
     rules: ManifestPolicy,
+    goal: SessionGoal,
     engine: Engine,
 ) -> SessionSetup:
     """Everything a session on this ledger needs."""
@@ -67,6 +78,7 @@ def session_setup(
         watching=watching,
         world=world,
         accept_second_bill=rules.accept_second_bill,
+        goal=goal,
         engine=engine,
     )
 
@@ -81,17 +93,39 @@ async def run_session(client: Client, setup: SessionSetup) -> BatchResult:
         admitting=lambda: control.admitting,
         bounds=Bounds(max_in_flight=setup.settings.max_in_flight, start_rate=setup.settings.start_rate),
         limits=client.limits,
+        limit=setup.goal.limit,
+        until_ordered=setup.goal.until_ordered,
     )
+    _tell_goal(setup)
     with client.listening(setup.progress):
         counts = await work(setup)
+    reason = reason_of(setup, counts)
     return BatchResult(
         directory=setup.directory,
         counts=counts,
-        exit_code=session_exit_code(control.reason, counts),
-        ended_because=ended_because(control.reason),
+        exit_code=session_exit_code(reason, counts),
+        ended_because=ended_because(reason),
         summary=await asyncio.to_thread(summarise, setup.directory),
-        error=control.reason.error if control.reason else None,
+        error=reason.error if reason else None,
     )
+
+
+def _tell_goal(setup: SessionSetup) -> None:
+    """Tell how many jobs are begun and what they cost, where a price or a goal of its own was given."""
+    goal, price, planned = setup.goal, setup.settings.price, setup.queue.counts().planned
+    if goal == EVERYTHING and price is None:
+        return
+    begun = planned if goal.limit is None else min(planned, goal.limit)
+    told = f"{counted(begun, 'job')} to begin{_about(begun, price)}"
+    if planned > begun:
+        told += f"; {counted(planned - begun, 'row')}{_about(planned - begun, price)}, left for a resume"
+    if goal.until_ordered:
+        told += "; this ends when all are ordered, and a resume collects what they give"
+    setup.notice(f"{told}.")
+
+
+def _about(jobs: int, price: float | None) -> str:
+    return "" if price is None else f", about {money(cost_of(jobs, price))}"
 
 
 async def result_without_session(directory: Path) -> BatchResult:

@@ -117,12 +117,16 @@ class BatchStore(Protocol):
     ) -> int:
         """Settle unknown rows as a person has decided; returns how many."""
 
-    async def begin_session(self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD) -> int:
+    async def begin_session(
+        self, settings: Mapping[str, Any], *, world: Mapping[str, Any] = NO_WORLD, limit: int | None = None
+    ) -> int:
         """Begin a session of this process; returns its number.
 
         Args:
             settings: How the work is done.
             world: Where jobs are made; see :mod:`opus_async.batch.world`.
+            limit: Planned rows that the queue hands out in this session, at most, in the order of the
+                manifest; None for all of them.
         """
 
     async def end_session(

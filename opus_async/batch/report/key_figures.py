@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from opus_async import text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
-from opus_async.reporting import figures
+from opus_async.reporting import costs, figures
 from opus_async.reporting.charts.bars import Part
 
 _NEITHER = (text.NOTHING, text.NOTHING)
@@ -43,6 +43,8 @@ def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
         figures.duration(data.worked) if data.sessions else text.NOTHING,
         _wall_note(data),
     )
+    if data.cost is not None:
+        yield "Billed", costs.billed(data.cost), f"at {costs.money(data.cost.price)} for each completed job"
     rate = data.rows_per_hour
     yield "Completed per hour", text.NOTHING if rate is None else text.figure(rate), "of wall time"
     yield "Time per row, median", median, "from its turn to its results, all waiting included"

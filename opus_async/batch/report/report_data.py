@@ -25,6 +25,7 @@ from opus_async.batch.report.output_values import OutputValues, count_values
 from opus_async.batch.rows import RowState
 from opus_async.errors import LedgerError
 from opus_async.metrics.bottleneck import merge
+from opus_async.metrics.cost import Cost
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting.bottlenecks import bottleneck_text
@@ -134,6 +135,7 @@ class ReportData:
         files: What was uploaded, or need not be.
         outputs: What the outputs said.
         downloads: What was fetched.
+        cost: What the batch has cost so far; None where nobody told a price.
     """
 
     directory: Path
@@ -161,6 +163,7 @@ class ReportData:
     files: Files
     outputs: Outputs
     downloads: Downloads
+    cost: Cost | None
 
     @property
     def running(self) -> bool:
@@ -254,6 +257,7 @@ def load(directory: Path) -> ReportData:
             files=ledger.named_files(),
             outputs=_outputs(ledger),
             downloads=ledger.downloads(),
+            cost=ledger.cost(),
         )
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from opus_async import text
 from opus_async.batch.ledger.report_queries import Example, SlowRow
+from opus_async.batch.observer import ended_text
 from opus_async.batch.report.output_values import OutputValues
 from opus_async.batch.report.report_data import Group, ReportData, Session
 from opus_async.batch.rows import RowState
@@ -219,4 +220,4 @@ def _how(session: Session) -> object:
     if session.died:
         return "died without a word; its end is its last trace"
     exit_code = "" if session.view.exit_code is None else f" (exit {session.view.exit_code})"
-    return isolated(session.view.ended_because or "ended") + exit_code
+    return isolated(ended_text(session.view.ended_because or "ended")) + exit_code

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from opus_async.batch.observer import ended_text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
 from opus_async.text import count, counted, plural
@@ -101,7 +102,7 @@ def _why(data: ReportData) -> str:
     if last.died:
         return "The last session stopped without a word: it was killed, or its machine went down."
     if data.counts.planned + data.counts.in_flight and last.view.ended_because:
-        return f"The last session ended early: {last.view.ended_because}."
+        return f"The last session ended early: {ended_text(last.view.ended_because)}."
     return ""
 
 

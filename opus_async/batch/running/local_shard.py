@@ -45,6 +45,7 @@ class LocalShardRunner:
         outputs: Fetches result files; None to leave them where they are.
         accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
             been billed.
+        until_ordered: Whether rows are given back once their jobs are ordered.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LocalShardRunner:
         on_end: OnEnd,
         outputs: Outputs | None = None,
         accept_second_bill: bool = False,
+        until_ordered: bool = False,
     ) -> None:
         self._platform = lifecycle.platform
         self._journal = journal
@@ -81,6 +83,7 @@ class LocalShardRunner:
             fail_all=self._fail_all,
             outputs=outputs,
             accept_second_bill=accept_second_bill,
+            until_ordered=until_ordered,
         )
         self._ended: Counter[RowState] = Counter()
         self._fatal: OpusError | None = None

@@ -33,11 +33,11 @@ def from_outcome(
     timings = add_timings(row.timings, outcome.timings)
     if not outcome.ok and outcome.status == JobStatus.COMPLETED and outcome.error is not None:
         return _with_error(
-            RowState.UNKNOWN, outcome.error, timings, job_id=outcome.job_id, status=outcome.status
+            row, RowState.UNKNOWN, outcome.error, timings, job_id=outcome.job_id, status=outcome.status
         )
     if not outcome.ok and outcome.error is not None:
         state = _STATES.get(str(outcome.status), RowState.UNKNOWN)
-        return _with_error(state, outcome.error, timings, job_id=outcome.job_id, status=outcome.status)
+        return _with_error(row, state, outcome.error, timings, job_id=outcome.job_id, status=outcome.status)
     return RowResult(
         state=RowState.COMPLETED,
         status=str(outcome.status),
@@ -60,7 +60,7 @@ def from_error(row: Row, error: OpusError, *, ordered: bool, stages: Stages, sta
         status: Its last status, where one was seen.
     """
     state = RowState.FAILED if _proved_unstarted(error, ordered, stages) else RowState.UNKNOWN
-    return _with_error(state, error, row.timings, job_id=row.remote_id, status=status)
+    return _with_error(row, state, error, row.timings, job_id=row.remote_id, status=status)
 
 
 def _proved_unstarted(error: OpusError, ordered: bool, stages: Stages) -> bool:  # noqa: FBT001 - two facts of one row
@@ -72,6 +72,7 @@ def _proved_unstarted(error: OpusError, ordered: bool, stages: Stages) -> bool: 
 
 
 def _with_error(
+    row: Row,
     state: RowState,
     error: OpusError,
     timings: Mapping[str, float],
@@ -88,6 +89,8 @@ def _with_error(
         error=error.message,
         error_type=type(error).__name__,
         cause=group_key(error),
+        key=row.key,
+        location=row.location,
     )
 
 

@@ -27,7 +27,7 @@ from opus_async.jobs.previous_job import Superseded
 from opus_async.jobs.shared_errors import SharedErrors
 from opus_async.jobs.shutdown import ShutdownControl, ShutdownMode
 from opus_async.outcome import JobOutcome
-from opus_async.platform import JobTakenAway, RecoveredJob, RetryRequest
+from opus_async.platform import JobHandedBack, JobTakenAway, RecoveredJob, RetryRequest
 from opus_async.transport.shortage import Waits, advice, out_of
 
 log = logging.getLogger("opus_async.batch")
@@ -55,6 +55,7 @@ class RowRunner:
         outputs: Fetches result files; None to leave them where they are.
         accept_second_bill: Whether a row that is tried again gets a new job although its old one may have
             been billed.
+        until_ordered: Whether a row is given back once its job is ordered, for a later session to collect.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class RowRunner:
         fail_all: Callable[[OpusError], None],
         outputs: Outputs | None,
         accept_second_bill: bool,
+        until_ordered: bool = False,
     ) -> None:
         self._lifecycle = lifecycle
         self._platform = lifecycle.platform
@@ -78,6 +80,7 @@ class RowRunner:
         self._fail_all = fail_all
         self._outputs = outputs
         self._accept_second_bill = accept_second_bill
+        self._until_ordered = until_ordered
         self._file_changes = FileChangeCheck(journal)
         self._platform_check = Inquiry(self._platform.reopen)
         self._run_times: deque[float] = deque(maxlen=_REMEMBERED)
@@ -90,6 +93,8 @@ class RowRunner:
                 return await self._run(task)
             except (JobTakenAway, LedgerError):
                 raise
+            except JobHandedBack:
+                return None
             except Exception as error:  # noqa: BLE001 - one row's surprise must not end the others
                 shortage = out_of(error)
                 if shortage is None:
@@ -146,7 +151,12 @@ class RowRunner:
         if row.is_new:
             await self.check_files(row)
         return await self._lifecycle.run(
-            request, index=row.index, recovered=recovered, journal=task, on_paused=WhenPaused.RETURN
+            request,
+            index=row.index,
+            recovered=recovered,
+            journal=task,
+            on_paused=WhenPaused.RETURN,
+            until_started=self._until_ordered,
         )
 
     async def _park(self, task: RowTask, paused: JobOutcome) -> None:

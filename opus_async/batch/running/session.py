@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from opus_async.batch import report
-from opus_async.batch.observer import BatchObserver, Notify, reason_text
-from opus_async.batch.options import RunSettings
+from opus_async.batch.choices import FINISHED
+from opus_async.batch.observer import BatchObserver, Notify, ending_of, reason_text
+from opus_async.batch.options import EVERYTHING, RunSettings, SessionGoal
 from opus_async.batch.outputs import failures, summary
 from opus_async.batch.ports import BatchStore, RowJournal, RowQueue, ShardReport, ShardRunner
+from opus_async.batch.rows import RowResult, RowState
 from opus_async.batch.running.local_shard import LocalShardRunner, OnEnd
 from opus_async.batch.running.output_files import Outputs
 from opus_async.batch.running.requests import BoundRequests, RequestFactory
@@ -27,6 +29,7 @@ from opus_async.jobs.start_rate import StartRate
 from opus_async.manifests.binding.binding import Binding
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
+from opus_async.metrics.recent_failures import FailedRow
 from opus_async.metrics.samples import Sample
 from opus_async.tasks import start
 from opus_async.text import counted
@@ -56,6 +59,7 @@ class SessionSetup:
         watching: Who ends it early, who counts what happens, who is told.
         world: Where its jobs are made; see :mod:`opus_async.batch.world`.
         accept_second_bill: Whether this session may run rows again that may have been billed.
+        goal: How far this session goes.
         engine: Makes what runs the rows.
     """
 
@@ -70,6 +74,7 @@ class SessionSetup:
     watching: BatchObserver
     world: Mapping[str, Any]
     accept_second_bill: bool = False
+    goal: SessionGoal = EVERYTHING
     engine: Engine = field(default_factory=lambda: run_here)
 
     @property
@@ -106,6 +111,7 @@ def run_here(setup: SessionSetup, on_end: OnEnd) -> ShardRunner:
         if setup.settings.download_outputs
         else None,
         accept_second_bill=setup.accept_second_bill,
+        until_ordered=setup.goal.until_ordered,
     )
 
 
@@ -141,7 +147,8 @@ async def work(setup: SessionSetup) -> Counts:
     """
     store, control, totals = setup.store, setup.control, _Totals(setup.progress)
     try:
-        await store.begin_session(setup.settings.as_facts(), world=setup.world)
+        settings = setup.settings.as_facts() | setup.goal.as_facts()
+        await store.begin_session(settings, world=setup.world, limit=setup.goal.limit)
         await _run(setup, totals)
     except LedgerError as error:
         control.fail_all(error)
@@ -154,7 +161,14 @@ async def work(setup: SessionSetup) -> Counts:
 
 
 async def _run(setup: SessionSetup, totals: _Totals) -> None:
-    shards = setup.engine(setup, FailureCounter(setup.settings.halt, setup.control))
+    count = FailureCounter(setup.settings.halt, setup.control)
+
+    def on_end(result: RowResult) -> None:
+        count(result)
+        if result.state is not RowState.COMPLETED:
+            setup.progress.failures.add(_failed(result))
+
+    shards = setup.engine(setup, on_end)
     runner = Runner(
         setup.queue,
         shards,
@@ -171,6 +185,12 @@ async def _run(setup: SessionSetup, totals: _Totals) -> None:
         totals.add(await shards.close())
         with suppress(LedgerError):
             setup.store.sample(_sampled(setup, shards))
+
+
+def _failed(result: RowResult) -> FailedRow:
+    error = result.error or ""
+    cause = result.cause or result.error_type or error
+    return FailedRow(cause=cause, error=error, key=result.key, location=result.location)
 
 
 def _tell_drain(setup: SessionSetup, going_on: int) -> None:
@@ -195,7 +215,8 @@ async def _sample(setup: SessionSetup, shards: ShardRunner) -> None:
     with suppress(LedgerError):  # who orders something next finds out
         while True:
             setup.store.sample(_sampled(setup, shards))
-            await asyncio.sleep(SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY)
+            pause = SAMPLE_EARLY if loop.time() - began < _MINUTE else SAMPLE_EVERY
+            await setup.control.wait_or_shutdown(asyncio.sleep(pause))  # others see at once that it ends
 
 
 def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
@@ -212,6 +233,7 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
         throttled=progress.throttled,
         uploaded_bytes=progress.sent_bytes,
         bottleneck=progress.bottleneck(),
+        ending=ending_of(setup.control),
     )
 
 
@@ -221,11 +243,12 @@ def _sampled(setup: SessionSetup, shards: ShardRunner) -> Sample:
 async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
     """Record how the session ended, let the ledger go and write the reports, whatever of it fails."""
     counts = setup.store.counts()
+    reason = reason_of(setup, counts)
     try:
         with suppress(LedgerError):
             await setup.store.end_session(
-                ended_because=ended_because(setup.control.reason),
-                exit_code=session_exit_code(setup.control.reason, counts),
+                ended_because=ended_because(reason),
+                exit_code=session_exit_code(reason, counts),
                 stray_shells=report.orphaned_jobs,
                 uploads_saved=report.uploads_saved,
             )
@@ -235,9 +258,19 @@ async def _end(setup: SessionSetup, report: ShardReport) -> Counts:
     return counts
 
 
+def reason_of(setup: SessionSetup, counts: Counts) -> Reason | None:
+    """Why rows are left: what ended the session early, or else that it went as far as it was to go."""
+    goal, reason = setup.goal, setup.control.reason
+    if reason is None and goal.limit is not None and counts.planned:
+        return Reason(StopKind.LIMIT_REACHED, Exit.OK)
+    if reason is None and goal.until_ordered and counts.in_flight:
+        return Reason(StopKind.ALL_ORDERED, Exit.OK)
+    return reason
+
+
 def ended_because(reason: Reason | None) -> str:
     """Why the session ended, in a few words."""
-    return "finished" if reason is None else reason_text(reason)
+    return FINISHED if reason is None else reason_text(reason)
 
 
 def session_exit_code(reason: Reason | None, counts: Counts) -> Exit:

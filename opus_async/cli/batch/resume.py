@@ -97,4 +97,6 @@ def changes(options: ResumeOptions) -> dict[str, Any]:
         "force": options.force,
         "accept_second_bill": options.accept_second_bill,
         "allow_outside": options.allow_outside,
+        "limit": options.limit,
+        "until": options.until,
     }

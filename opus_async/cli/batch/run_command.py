@@ -105,6 +105,8 @@ def run(options: BatchRunOptions) -> int:
             accept_second_bill=options.accept_second_bill,
             allow_outside=options.allow_outside,
             **run_options.settings_of(options),
+            limit=options.limit,
+            until=options.until,
             watching=watching,
         )
 

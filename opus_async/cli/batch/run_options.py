@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opus_async.batch.choices import UNTIL
 from opus_async.cli import argument_types, connection
 from opus_async.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
+    from opus_async.batch.choices import Until
     from opus_async.config import Limits, RetryPolicy
     from opus_async.jobs.halt import Halt
 
@@ -26,6 +28,7 @@ _SETTINGS = {
     "timeout": "timeout",
     "download_outputs": "download_outputs",
     "drain": "drain_seconds",
+    "price": "price",
 }
 """Option -> field of Limits, RetryPolicy or RunSettings. What is not given is None, and stays what it was."""
 
@@ -40,6 +43,7 @@ class LimitOptions:
         rate: API requests per second, polls included.
         start_rate: Rows begun per second.
         bandwidth: Bytes per second of all uploads.
+        price: Of one job that completes, in whatever currency.
     """
 
     max_in_flight: int | None
@@ -47,6 +51,7 @@ class LimitOptions:
     rate: float | None
     start_rate: float | None
     bandwidth: float | None
+    price: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,8 @@ class SessionOptions(ConnectionOptions, LimitOptions):
         drain: Seconds that Ctrl-C waits for jobs near their end.
         on_ambiguous: What follows a start whose answer was lost: ``resend``, ``resend_once`` or ``stop``.
         download_outputs: Whether result files are fetched.
+        limit: Rows that are begun, at most; None for all. Never kept.
+        until: ``ended`` or ``ordered``. Never kept.
         json: Whether to print the summary as JSON.
     """
 
@@ -69,6 +76,8 @@ class SessionOptions(ConnectionOptions, LimitOptions):
     drain: float | None
     on_ambiguous: str | None
     download_outputs: bool | None
+    limit: int | None
+    until: Until
     json: bool
 
 
@@ -77,6 +86,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_limits(parser)
     group = parser.add_argument_group("when to stop, and how long to wait")
     add = group.add_argument
+    add(
+        "--limit",
+        type=argument_types.count,
+        metavar="N",
+        help="begin only the first N rows that are not begun, as a trial; 'resume' goes on with the others",
+    )
+    add(
+        "--until",
+        choices=UNTIL,
+        default="ended",
+        help="ordered: end when every row is ordered, and let 'resume' collect the results days later",
+    )
     add(
         "--halt",
         type=argument_types.halt,
@@ -134,6 +155,12 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         type=argument_types.bandwidth,
         metavar="B",
         help="of uploads, in bytes a second: 5M, 500k",
+    )
+    parser.add_argument(
+        "--price",
+        type=argument_types.price,
+        metavar="P",
+        help="what one job costs that completes, as a plain number: then it is told what all of them cost",
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DIED
+from opus_async.batch.observer import ended_text, ending_text
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
-from opus_async.cli.tables import columns, printable, terminal_width
+from opus_async.cli.tables import columns, printable, terminal_width, wrapped
 from opus_async.layout import FAILURES, REPORT, RESULTS
-from opus_async.text import between, coarse, counted, elapsed
+from opus_async.text import between, coarse, counted, elapsed, row_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,14 @@ _WRITTEN_AT_THE_END = ("Failures", "Report")
 
 def as_text(status: Status) -> str:
     """All that is known of a batch, for a terminal."""
-    parts = [headline(status), _figures(status), _work(status), _failures(status), _waiting(status)]
+    parts = [
+        headline(status),
+        _figures(status),
+        _cost(status),
+        _work(status),
+        _failures(status),
+        _waiting(status),
+    ]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
 
@@ -40,7 +48,8 @@ def headline(status: Status) -> str:
     if status.process is not None:
         process, since = status.process, status.process.since
         age = f" for {elapsed(max(time.time() - since, 0))}" if since is not None else ""
-        return f"{name}: at work{age} (process {process.pid} on {printable(process.host)})"
+        ending = f"; {printable(ending_text(status.ending))}" if status.ending else ""
+        return f"{name}: at work{age} (process {process.pid} on {printable(process.host)}){ending}"
     if status.session is None:
         return f"{name}: planned, and not begun"
     if status.ended_because == DIED:
@@ -48,7 +57,7 @@ def headline(status: Status) -> str:
     took = elapsed(status.session.seen_at - status.session.began_at)
     if status.counts.completed == status.counts.total:
         return f"{name}: all rows are completed (last session {took})"
-    return f"{name}: {printable(status.ended_because or '')} (last session {took})"
+    return f"{name}: {printable(ended_text(status.ended_because or ''))} (last session {took})"
 
 
 def _figures(status: Status) -> str:
@@ -76,6 +85,15 @@ def _figures(status: Status) -> str:
         if number or name in {"completed", "failed"}
     ]
     return columns([*rows, ("  total", f"{counts.total:{width},}", "")], width=terminal_width())
+
+
+def _cost(status: Status) -> str:
+    """What was billed so far; empty where nobody told a price."""
+    if status.cost is None:
+        return ""
+    from opus_async.reporting.costs import cost_text
+
+    return "\n".join(wrapped(f"Billed so far: {cost_text(status.cost)}", terminal_width()))
 
 
 def _work(status: Status) -> str:
@@ -119,14 +137,17 @@ def _examples(group: FailureGroup) -> Iterator[str]:
         short = f"{error[: _SHOWN - 3]}..." if len(error) > _SHOWN else error
         job = f", job {row.remote_id}" if row.remote_id else ""
         why = "" if row.reason == group.told else f": {short}"
-        yield f"      e.g. {printable(row.key)}{job}{why}"
+        yield f"      e.g. {printable(row_name(row.key, row.location))}{job}{why}"
 
 
 def _waiting(status: Status) -> str:
     """Rows that wait for a person."""
     if not status.waiting:
         return ""
-    rows = [(f"  {row.key}", f"job {row.remote_id}", _since(row.waiting_since)) for row in status.waiting]
+    rows = [
+        (f"  {row_name(row.key, row.location)}", f"job {row.remote_id}", _since(row.waiting_since))
+        for row in status.waiting
+    ]
     more = status.counts.waiting - len(rows)
     lines = ["Waiting for a person to act in Opus:", columns(rows, width=terminal_width())]
     return "\n".join([*lines, *([f"  ... and {more:,} more"] if more > 0 else [])])

@@ -117,6 +117,7 @@ async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWri
                 max_in_flight=options.max_in_flight or ThroughputAssumptions().max_in_flight,
                 rate=limits.api_rate,
             ),
+            price=options.price,
             on_problem=writer.add,
             on_progress=tell,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli.tables import cells_wide, columns
+from opus_async.reporting.costs import money
 from opus_async.text import coarse, counted, precise_size
 
 if TYPE_CHECKING:
@@ -29,11 +31,22 @@ def table(validation: Validation, width: int | None) -> str:
         binding(validation.columns, width),
         found(validation.causes, width),
         outside,
+        key_proposal(validation),
         verdict(validation),
     ]
     if validation.estimate.jobs and not validation.doomed:
         parts.append(expected(validation.estimate))
     return "\n\n".join(filter(None, parts))
+
+
+def key_proposal(validation: Validation) -> str:
+    """The option that names rows by a column of theirs, ready to be typed; empty where there is none."""
+    if validation.proposed_key is None:
+        return ""
+    return (
+        "No column names the rows, so a digest of their content does. One has another value in each: "
+        f"--key {shlex.quote(validation.proposed_key)}"
+    )
 
 
 def binding(bound: Sequence[BoundColumn], width: int | None) -> str:
@@ -99,8 +112,9 @@ def expected(estimate: Estimate) -> str:
     low, high = estimate.seconds
     files = f"{counted(estimate.files, 'file')} of {precise_size(estimate.bytes)}"
     upload = f"{files} to upload, " if estimate.files else ""
+    cost = "" if estimate.cost is None else f"about {money(estimate.cost)}, "
     return (
-        f"Expected: {counted(estimate.jobs, 'job')}, {upload}at least {estimate.requests:,} requests, "
+        f"Expected: {counted(estimate.jobs, 'job')}, {cost}{upload}at least {estimate.requests:,} requests, "
         f"{coarse(low)} to {coarse(high)}.\n"
         f"Assumed: {'; '.join(estimate.assumes)}."
     )

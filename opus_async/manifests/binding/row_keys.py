@@ -99,6 +99,12 @@ def given_key(binding: Binding, cells: Mapping[str, Any]) -> str | None:
     return key
 
 
+def key_of_cell(cell: Any) -> str | None:
+    """The key that a cell would give; None where it can give none."""
+    key = _key_text(cell)
+    return key if key is not None and 1 <= len(key) <= LONGEST and key.isprintable() else None
+
+
 def _no_key(template: str, *parts: object) -> InvalidInputs:
     return InvalidInputs([Unfit(template, *parts, code=ProblemCode.BAD_KEY).problem()])
 

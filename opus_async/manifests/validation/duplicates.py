@@ -38,6 +38,7 @@ class DuplicateIndex:
             PRAGMA synchronous = OFF;
             CREATE TABLE rows(name BLOB PRIMARY KEY, content BLOB, place TEXT) WITHOUT ROWID;
             CREATE TABLE files(path BLOB PRIMARY KEY) WITHOUT ROWID;
+            CREATE TABLE cells(value BLOB PRIMARY KEY) WITHOUT ROWID;
             BEGIN;
             """
         )
@@ -62,6 +63,13 @@ class DuplicateIndex:
     def file(self, path: str) -> bool:
         """Note a file; True when it was not noted before."""
         added = self._database.execute("INSERT OR IGNORE INTO files VALUES (?)", (_short(path),))
+        return bool(added.rowcount)
+
+    def value(self, column: str, value: str) -> bool:
+        """Note a value of a column; True when that column did not have it before."""
+        added = self._database.execute(
+            "INSERT OR IGNORE INTO cells VALUES (?)", (_short(f"{column}\0{value}"),)
+        )
         return bool(added.rowcount)
 
     def close(self) -> None:

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from opus_async.metrics.cost import cost_of
+
 RUN_SECONDS = (20.0, 120.0)
 """Seconds, from and to, that a job is assumed to run where nothing is known of the workflow."""
 
@@ -40,6 +42,8 @@ class Estimate:
         requests: Requests that are sent at least; polls are not among them.
         seconds: The time that the batch takes, from and to.
         assumes: What the range of time assumes, in sentences.
+        price: Of one job that completes; None where nobody told.
+        cost: Of all jobs, if each completes once; None without a price.
     """
 
     jobs: int
@@ -48,13 +52,23 @@ class Estimate:
     requests: int
     seconds: tuple[float, float]
     assumes: tuple[str, ...]
+    price: float | None = None
+    cost: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The estimate as JSON."""
         return asdict(self)
 
 
-def estimate(*, jobs: int, files: int, size: int, requests: int, pace: ThroughputAssumptions) -> Estimate:
+def estimate(
+    *,
+    jobs: int,
+    files: int,
+    size: int,
+    requests: int,
+    pace: ThroughputAssumptions,
+    price: float | None = None,
+) -> Estimate:
     """Estimate what a batch takes.
 
     The shortest time is that of the requests or of the runs, whichever takes longer; the longest is the sum
@@ -66,6 +80,7 @@ def estimate(*, jobs: int, files: int, size: int, requests: int, pace: Throughpu
         size: Bytes of these files.
         requests: Requests that these jobs take.
         pace: What is assumed of limits and run times.
+        price: Of one job; None where nobody told.
     """
     sending = requests / pace.rate if pace.rate else 0.0
     shortest, longest = pace.run_seconds
@@ -84,4 +99,6 @@ def estimate(*, jobs: int, files: int, size: int, requests: int, pace: Throughpu
             rate,
             "no failures, no person to wait for, and no time for uploads but that of their requests",
         ),
+        price=price,
+        cost=None if price is None else cost_of(jobs, price),
     )

@@ -46,6 +46,7 @@ class Validation:
         estimate: What the valid rows will take.
         doomed: Whether there are errors of no single row: then none can be run.
         outside: The files outside of the manifest's folder that rows name, where that is not allowed.
+        proposed_key: A column with another value in every row, where no column names the rows; None for none.
     """
 
     rows: int
@@ -59,6 +60,7 @@ class Validation:
     estimate: Estimate
     doomed: bool
     outside: Outside = field(default_factory=Outside)
+    proposed_key: str | None = None
 
     @property
     def invalid(self) -> int:
@@ -94,4 +96,5 @@ class Validation:
             "outside": {"count": self.outside.count, "files": self.outside.names},
             "columns": [column.as_json() for column in self.columns],
             "estimate": self.estimate.as_json(),
+            "proposed_key": self.proposed_key,
         }

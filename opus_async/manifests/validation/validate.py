@@ -17,10 +17,12 @@ from opus_async.manifests import Manifest, Record
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.outside_files import Outside
 from opus_async.manifests.binding.row_keys import cells_digest
+from opus_async.manifests.model import FOLDERS
 from opus_async.manifests.problem import Problem, Severity
 from opus_async.manifests.validation.duplicates import DuplicateIndex, repeat_problem
 from opus_async.manifests.validation.estimate import ORDINARY, ThroughputAssumptions, estimate
 from opus_async.manifests.validation.habit_hints import HabitHints
+from opus_async.manifests.validation.key_proposal import KeyProposal
 from opus_async.manifests.validation.problem_counts import ProblemCounts
 from opus_async.manifests.validation.result import Validation
 from opus_async.manifests.validation.row_check import Checked, RecordCheck, RowCheck
@@ -43,6 +45,7 @@ async def validate(
     on_progress: Callable[[int], object] | None = None,
     limit: int = KEPT,
     pace: ThroughputAssumptions = ORDINARY,
+    price: float | None = None,
 ) -> Validation:
     """Check every row; nothing is sent but the question for the workflow, if that is not known yet.
 
@@ -55,6 +58,7 @@ async def validate(
         on_progress: Called now and then, and at the end, with how many rows were checked.
         limit: How many errors, and as many warnings, are kept.
         pace: What the estimate of the time rests on.
+        price: Of one job, for the estimate; None where nobody told.
 
     Returns:
         What was found. A manifest that cannot be read to its end is a problem too, and raises nothing.
@@ -83,10 +87,16 @@ async def validate(
         causes=problems.causes(),
         columns=binding.table(work.columns, per_row_columns=manifest.columns is None),
         estimate=estimate(
-            jobs=work.jobs, files=work.files, size=work.bytes, requests=work.requests, pace=pace
+            jobs=work.jobs,
+            files=work.files,
+            size=work.bytes,
+            requests=work.requests,
+            pace=pace,
+            price=price,
         ),
         doomed=problems.doomed,
         outside=work.outside,
+        proposed_key=work.proposed_key,
     )
 
 
@@ -122,6 +132,7 @@ class _Pass:
         self._check = RowCheck(binding, platform, manifest.base, columns=self.columns, more=checks)
         self._hints = HabitHints(binding)
         self._seen = DuplicateIndex()
+        self._keys = KeyProposal(self._seen)
         self._filling = 0
         """Rows that fill an input, or might if they could be read."""
 
@@ -177,7 +188,14 @@ class _Pass:
             for sentence in error.problems or (error.message,):
                 self._add(_of_the_whole(sentence, Severity.ERROR, "the manifest cannot be read"))
 
+    @property
+    def proposed_key(self) -> str | None:
+        """A column that could name the rows, where nothing does so far; None for none."""
+        named = any(self._binding.column(name).is_key for name in self.columns)
+        return None if named or self._manifest.kind in FOLDERS else self._keys.column
+
     async def _row(self, record: Record) -> None:
+        self._keys.add(record.cells)
         checked = await self._check.check(record)
         self._add(*checked.problems)
         for path in checked.outside:

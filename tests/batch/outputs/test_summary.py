@@ -55,6 +55,7 @@ def test_summary_json_has_all_documented_fields(tmp_path):
         "attempts": 9,
         "duplicate_uploads_saved": 3,
         "stray_shells": 3,
+        "cost": None,
         "wall_seconds": 30.5,
         "started_at": "2025-10-09T08:53:20.000Z",
         "ended_at": "2025-10-09T08:55:20.500Z",

@@ -1,0 +1,36 @@
+"""Sums of money and what a batch has cost, in words. Plain numbers: the currency is that of the price."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from opus_async.metrics.cost import Cost
+from opus_async.text import counted
+
+_PLACES = 2
+
+
+def money(amount: float) -> str:
+    """A sum with two places, or as many as it has where these are more: ``1,200.00``, ``0.0035``."""
+    exact = Decimal(repr(round(amount, 6))).normalize()
+    places = max(_PLACES, -int(exact.as_tuple().exponent))
+    return f"{exact:,.{places}f}"
+
+
+def billed(cost: Cost) -> str:
+    """What was billed so far: ``11.76``, or ``11.76 to 12.12`` where that is not certain."""
+    if not cost.jobs.possible:
+        return money(cost.billed)
+    return f"{money(cost.billed)} to {money(cost.billed_at_most)}"
+
+
+def cost_text(cost: Cost) -> str:
+    """What was billed so far, for how many jobs, and what is to come of those in flight, in sentences."""
+    jobs = cost.jobs
+    text = f"{counted(jobs.certain, 'job')} completed, {money(cost.billed)} at {money(cost.price)} each"
+    if jobs.possible:
+        more = f"{counted(jobs.possible, 'more', 'more')} may have completed"
+        text += f"; up to {money(cost.billed_at_most)}, as {more} (unknown rows, second orders)"
+    if jobs.in_flight:
+        text += f"; {money(cost.in_flight)} more when the {counted(jobs.in_flight, 'job')} in flight complete"
+    return f"{text}."
