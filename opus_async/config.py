@@ -5,9 +5,12 @@ Frozen values, checked when they are made; every default is an opinion with its 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from opus_async.errors import ConfigurationError
+from opus_async.spelling import no_such
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 """The vendor documents 10 MB a file and does not say which MB; the larger one refuses nothing valid."""
@@ -19,6 +22,15 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # a type checker goes by the fields
+
+        def __init__(self, **given: Any) -> None:
+            """Check the settings; raises ConfigurationError with every one that is wrong."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise ConfigurationError(_in_our_words(type(self), error)) from None
 
 
 class Limits(_Settings):
@@ -95,3 +107,19 @@ class RetryPolicy(_Settings):
     execute_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 15
     outage: Seconds | None = None
     on_ambiguous: Literal["resend", "resend_once", "stop"] = "resend"
+
+
+def _in_our_words(kind: type[BaseModel], error: ValidationError) -> str:
+    """Every setting that is wrong, each with what it may be or with the name that was meant."""
+    problems = []
+    for found in error.errors(include_url=False, include_context=False):
+        name = ".".join(map(str, found["loc"]))
+        if found["type"] == "extra_forbidden":
+            problems.append(no_such(kind.__name__, name, kind.model_fields))
+        else:
+            problems.append(f"{kind.__name__}({name}={found['input']!r}): {_lowered(found['msg'])}")
+    return ". ".join(problems)
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opus_async.models import InputField
-
-LIKELY = 0.6
-"""The least similarity, 0 to 1, of a misspelt name to the right one."""
-
-_WORDS_APART = re.compile(r"[\s_-]+")
+from opus_async.spelling import closest
 
 
 class InputNames:
@@ -55,22 +49,6 @@ class InputNames:
         return closest(name, (*self._inputs, *self._exact))
 
 
-def closest(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
-    """The known name that is most like a name; case and kinds of space do not count.
-
-    Args:
-        name: As it was written.
-        known: The names that it may mean.
-        likeness: The least similarity, 0 to 1.
-
-    Returns:
-        None when none is similar enough.
-    """
-    spellings = {_plain(spelling): spelling for spelling in known}
-    found = get_close_matches(_plain(name), spellings, n=1, cutoff=likeness)
-    return spellings[found[0]] if found else None
-
-
 def folded(name: str) -> str:
     """A name without its case, with single spaces and none around it, for comparisons."""
     return on_one_line(name).casefold()
@@ -82,7 +60,3 @@ def on_one_line(name: str) -> str:
     So it can be typed again: a line break in the header of a spreadsheet cannot be seen in a message.
     """
     return " ".join(name.split())
-
-
-def _plain(name: str) -> str:
-    return _WORDS_APART.sub(" ", folded(name))

@@ -8,9 +8,12 @@ from typing import Any, Self
 
 from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import JobFailed, OpusError
+from opus_async.html_card import card
 from opus_async.json_text import parsed
 from opus_async.models import AuditLog, JobStatus
 from opus_async.models.mappings import EMPTY
+from opus_async.plain_json import plain
+from opus_async.text import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,41 @@ class JobOutcome:
     def parsed_outputs(self) -> dict[str, Any]:
         """Like ``outputs``; of a text that holds a JSON object or array, what it holds."""
         return {name: parsed(value) for name, value in self.outputs.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain JSON values, for a database, a queue or a log.
+
+        Returns:
+            ``job_id``, ``status`` (a text), ``ok``, ``outputs``, ``results``, ``error``, ``audit``,
+            ``timings``, ``index``, ``key``. ``error`` is None or as :meth:`OpusError.to_dict` gives it,
+            without secrets; the answer that the audit was read from is left out. Results are as the platform
+            sent them. ``json.dumps`` takes it as it is, and ``json.loads`` gives the same again: dates, paths
+            and the like are texts in it, a number that is not finite is None.
+        """
+        return {
+            "job_id": self.job_id,
+            "status": None if self.status is None else str(self.status),
+            "ok": self.ok,
+            "outputs": plain(self.outputs),
+            "results": plain(self.results),
+            "error": None if self.error is None else self.error.to_dict(),
+            "audit": plain(self.audit),
+            "timings": plain(self.timings),
+            "index": self.index,
+            "key": self.key,
+        }
+
+    def _repr_html_(self) -> str:
+        """Status, outputs and error as a table, for notebooks."""
+        lines: list[tuple[object, object]] = [("status", self.status or "no status is known")]
+        if self.key is not None:
+            lines.append(("key", self.key))
+        if "total" in self.timings:
+            lines.append(("time", duration(self.timings["total"])))
+        if self.error is not None:
+            lines.append(("error", self.error.to_dict()["message"]))
+        lines += self.outputs.items()
+        return card("No job" if self.job_id is None else f"Job {self.job_id}", lines)
 
     def raise_for_status(self) -> Self:
         """Raise what went wrong (:class:`JobFailed` for a job that ended badly); itself when ``ok``."""

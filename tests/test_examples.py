@@ -54,7 +54,7 @@ def test_example_of_pytest_plugin_passes_in_separate_project(tmp_path):
     (tmp_path / "test_with_the_plugin.py").write_text(example)
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path))
     assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_examples_are_all_run_by_these_tests():

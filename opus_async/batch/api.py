@@ -21,6 +21,7 @@ from opus_async.batch.result import BatchResult
 from opus_async.batch.rows import RowState
 from opus_async.batch.running.resolving import started
 from opus_async.batch.running.session import write_reports
+from opus_async.batch.shown_batch import observed
 from opus_async.errors import ManifestError
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
@@ -62,6 +63,7 @@ async def run_batch(
     until: Until = "ended",
     price: float | None = None,
     watching: BatchObserver | None = None,
+    progress: bool = False,
 ) -> BatchResult:
     """Run one job for every row of a manifest; no row is lost, and none is billed twice.
 
@@ -106,6 +108,8 @@ async def run_batch(
         price: What one job costs that completes, as a plain number: the summary and the report then tell
             what was billed. A resume may tell another, which then holds for all jobs of the batch.
         watching: Told of what happens, and ends it early; see :class:`~.observer.BatchObserver`.
+        progress: Whether to show how it goes: in a notebook as an output, on a terminal as ``opus-async batch
+            run`` does (with rich), else as a line on stderr every few seconds.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -150,16 +154,18 @@ async def run_batch(
     rules = ManifestPolicy(
         skip_invalid=skip_invalid, accept_second_bill=accept_second_bill, allow_outside=allow_outside
     )
-    return await start(
-        client,
-        Path(out),
-        order,
-        source,
-        settings=settings,
-        rules=rules,
-        goal=SessionGoal(limit=limit, until=until),
-        watching=watching or BatchObserver(),
-    )
+    goal = SessionGoal(limit=limit, until=until)
+    async with observed(watching, Path(out), progress=progress) as watched:
+        return await start(
+            client,
+            Path(out),
+            order,
+            source,
+            settings=settings,
+            rules=rules,
+            goal=goal,
+            watching=watched,
+        )
 
 
 async def resume_batch(
@@ -175,6 +181,7 @@ async def resume_batch(
     limit: int | None = None,
     until: Until = "ended",
     watching: BatchObserver | None = None,
+    progress: bool = False,
 ) -> BatchResult:
     """Go on with a batch, from whatever state a session or a crash left it in.
 
@@ -192,6 +199,7 @@ async def resume_batch(
         limit: Rows not begun yet that this session begins, at most; None for all.
         until: As in :func:`run_batch`.
         watching: As in :func:`run_batch`.
+        progress: As in :func:`run_batch`.
 
     Returns:
         How the batch stands; rows that failed raise nothing.
@@ -208,7 +216,8 @@ async def resume_batch(
     changes = ResumeChanges(
         manifest, order or {}, settings or {}, force, accept_second_bill, allow_outside, goal
     )
-    return await resume(client, Path(out), changes, watching or BatchObserver())
+    async with observed(watching, Path(out), progress=progress) as watched:
+        return await resume(client, Path(out), changes, watched)
 
 
 async def retry_batch(

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from opus_async.exits import Exit
-from opus_async.layout import RESULTS
+from opus_async.html_card import card
+from opus_async.layout import REPORT, RESULTS
 from opus_async.metrics.counts import Counts
+from opus_async.redaction import mask_signatures
+from opus_async.text import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +49,16 @@ class BatchResult:
         with path.open("rb") as lines:
             for line in lines:
                 yield json.loads(line)
+
+    def _repr_html_(self) -> str:
+        """The counts, how it ended and where its report lies as a table, for notebooks."""
+        counts = self.counts
+        states = ("completed", "failed", "cancelled", "timed_out", "unknown", "in_flight", "planned")
+        lines: list[tuple[object, object]] = [
+            (name.replace("_", " "), f"{number:,}") for name in states if (number := getattr(counts, name))
+        ]
+        lines.append(("ended because", self.ended_because))
+        if self.error is not None:
+            lines.append(("error", mask_signatures(str(self.error))))
+        lines.append(("report", self.directory / REPORT))
+        return card(f"Batch of {counted(counts.total, 'row')}", lines)

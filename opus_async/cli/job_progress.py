@@ -166,6 +166,6 @@ def progress_for(options: CommandOptions, *, job_id: str | None = None) -> JobPr
     """Make the progress that suits stderr; with ``--debug`` a log goes there, so no line is redrawn."""
     import os
 
-    from opus_async.cli.display import is_live
+    from opus_async.progress.display import is_live
 
     return JobProgress(live=is_live(sys.stderr, os.environ) and not options.debug, job_id=job_id)

@@ -91,7 +91,7 @@ def run(options: RunOptions) -> int:
 
 
 async def _run(options: RunOptions, inputs: Mapping[str, Any], progress: JobProgress) -> JobEnd:
-    from opus_async.cli.display import DisplayTask
+    from opus_async.progress.display import DisplayTask
 
     workflow_id = options.workflow_id
     async with connect(options, listeners=[progress]) as opus, DisplayTask(progress):

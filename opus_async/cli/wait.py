@@ -59,7 +59,7 @@ def run(options: WaitOptions) -> int:
 
 
 async def _wait(options: WaitOptions, story: JobProgress) -> JobEnd:
-    from opus_async.cli.display import DisplayTask
+    from opus_async.progress.display import DisplayTask
 
     async with connect(options, listeners=[story]) as opus, DisplayTask(story):
         try:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from opus_async.error_codes import COMES_FIRST, ErrorCode, NextAction, NextStep
 from opus_async.gaps import group_of
+from opus_async.redaction import mask_signatures
 
 
 class OpusError(Exception):
@@ -78,6 +79,23 @@ class OpusError(Exception):
             self._action = action
             self.hint = hint or self.hint
         return self
+
+    def to_dict(self) -> dict[str, str | None]:
+        """What is known of it as plain JSON values, without secrets.
+
+        Returns:
+            ``type`` (the class), ``code`` (``error_code``), ``message`` (hint included), ``job_id``,
+            ``stage``, and ``next_action`` (of ``next_step``; None where only the message tells).
+        """
+        step = self.next_step
+        return {
+            "type": type(self).__name__,
+            "code": str(self.error_code),
+            "message": mask_signatures(with_hint(self.message, self.hint)),
+            "job_id": self.job_id,
+            "stage": self.stage,
+            "next_action": None if step is None else str(step.action),
+        }
 
     def without_hint(self) -> str:
         """The text of the error without ``hint``, for a command line that words the next step itself."""

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, NoReturn, TypeAlias
 
 from opus_async.config import RetryPolicy
-from opus_async.error_codes import no_hint
+from opus_async.error_codes import NextAction, NextStep, no_hint
 from opus_async.errors import InvalidInputs, JobPaused, OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.gaps import gapped
@@ -71,6 +71,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
     Attributes:
         platform: The platform adapter.
         abandoned: Ids of jobs that may go on remotely because we were cancelled while they ran.
+        on_left: Told of each started job whose run was cancelled: its id, and what becomes of it in a
+            sentence. Logs it, unless whoever runs many jobs tells of all of them at once.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         hint: Hint = no_hint,
     ) -> None:
         self.abandoned: list[str] = []
+        self.on_left: Callable[[str, str], None] = _log_left
         self.platform = platform
         self._watcher = watcher
         self._starter = JobStarter(platform, policy)
@@ -167,6 +170,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             if run.job_id is not None:
                 self._release(run.job_id)
         return run.finish(self._hint)
+
+    def hint_to_wait(self, job_id: str) -> str:
+        """How a program waits for a job that it did not see the end of; empty where nobody says."""
+        return self._hint(NextStep(NextAction.WAIT_FOR_JOB, job_id))
 
     def _attach(self, run: JobRun, request: JobRequest, recovered: RecoveredJob) -> None:
         """Take over the job that an earlier process created, if it did."""
@@ -367,7 +374,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self.abandoned.append(run.known_id)
         left = what_is_left(run, self._hint)
         cancelled.add_note(left)
-        log.warning("Cancelled. %s", left)
+        self.on_left(run.known_id, left)
 
     async def _collect(self, run: JobRun, recovered: RecoveredJob) -> JobResult:
         run.enter_stage(self.platform.stages.collect)
@@ -377,6 +384,10 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             if recovered.retry is not None:
                 give_way_if_accepted(recovered.retry, error)
             raise
+
+
+def _log_left(_: str, left: str) -> None:
+    log.warning("Cancelled. %s", left)
 
 
 def _hand_back(run: JobRun) -> NoReturn:

@@ -1,6 +1,7 @@
 """Which workflow is polled next: a queue of due times, and the workers that wait for them.
 
-Each workflow has a heap of its jobs' due times; the queue orders the workflows by the first of them.
+Each workflow has a heap of its jobs' due times; the queue orders the workflows by the first of them, and
+where polls come late, by how late.
 """
 
 from __future__ import annotations
@@ -10,15 +11,24 @@ import heapq
 import itertools
 import math
 from collections import deque
+from collections.abc import Callable
 
 from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.platform import StatusSource
 
+COMPARED = 16
+"""Workflows with late polls of which the most urgent one is polled first."""
+
 
 class PollQueue:
-    """The due times of all watched jobs; wakes one waiting worker when the first is due."""
+    """The due times of all watched jobs; wakes one waiting worker when the first is due.
 
-    def __init__(self) -> None:
+    Args:
+        grain: See :class:`opus_async.jobs.run_times.RunTimeStats`.
+    """
+
+    def __init__(self, grain: float) -> None:
+        self._grain = grain
         self._workflows: dict[tuple[StatusSource, str], WatchedWorkflow] = {}
         self._queue: list[tuple[float, int, WatchedWorkflow]] = []
         """Workflows by the time of their next poll; of several entries of one, ``queued_for`` counts."""
@@ -30,22 +40,36 @@ class PollQueue:
         """The state of a workflow, the same object at each call."""
         workflow = self._workflows.get((source, workflow_id))
         if workflow is None:
-            workflow = self._workflows[source, workflow_id] = WatchedWorkflow(source, workflow_id)
+            workflow = WatchedWorkflow(source, workflow_id, self._grain)
+            self._workflows[source, workflow_id] = workflow
         return workflow
 
     def schedule(self, job: WatchedJob, due: float) -> None:
         """Poll this job at this time of the loop's clock, instead of whenever it was due."""
         job.entry, job.due = next(self._entries), due
+        job.ready = max(due, asyncio.get_running_loop().time())
         job.workflow.add(due, job)
         self._enqueue(job.workflow)
+
+    def plan_anew(self, workflow: WatchedWorkflow, due_of: Callable[[WatchedJob], float]) -> None:
+        """Ask for the due time of each waiting job of a workflow, and go by that from now on."""
+        now = asyncio.get_running_loop().time()
+
+        def anew(job: WatchedJob) -> float:
+            due = due_of(job)
+            if job.ready > now or due > now:  # what was due before has been waiting since then
+                job.ready = max(due, now)
+            job.due = due
+            return due
+
+        workflow.plan_anew(anew)
+        if workflow.heap:
+            self._enqueue(workflow)
 
     def take_due(self) -> tuple[WatchedWorkflow, list[WatchedJob]] | None:
         """The jobs of the next poll, which are busy from now on; None when none is due."""
         now = asyncio.get_running_loop().time()
-        while self._queue and self._queue[0][0] <= now:
-            due, _, workflow = heapq.heappop(self._queue)
-            if due != workflow.queued_for:
-                continue
+        while (workflow := self._most_urgent(now)) is not None:
             workflow.queued_for = math.inf
             taken = workflow.take_due(now)
             if workflow.heap:
@@ -79,6 +103,25 @@ class PollQueue:
     def close(self) -> None:
         """Leave no timer behind."""
         self._disarm()
+
+    def _most_urgent(self, now: float) -> WatchedWorkflow | None:
+        """Take the workflow to be polled first out of the queue; None when nothing is due.
+
+        Where polls come late, each is late in proportion to its interval: jobs of seconds need not wait
+        behind a crowd of jobs of hours.
+        """
+        due: list[tuple[float, int, WatchedWorkflow]] = []
+        while self._queue and self._queue[0][0] <= now and len(due) < COMPARED:
+            entry = heapq.heappop(self._queue)
+            if entry[0] == entry[2].queued_for:
+                due.append(entry)
+        if not due:
+            return None
+        first = due[0] if len(due) == 1 else max(due, key=lambda entry: entry[2].urgency(now))
+        for entry in due:
+            if entry is not first:
+                heapq.heappush(self._queue, entry)
+        return first[2]
 
     def _enqueue(self, workflow: WatchedWorkflow) -> None:
         """See that a workflow is polled when its next job is due."""

@@ -1,22 +1,23 @@
-"""When a job is polled next: the run times learned for a workflow, and arithmetic on them.
+"""When a job is polled next: what follows from its age, its pauses, callbacks, and the jobs beside it.
 
 Pure: no clock, no asyncio; seconds go in, seconds come out.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections import deque
 from dataclasses import dataclass
+
+from opus_async.jobs.run_times import RunTimeStats
 
 MIN_INTERVAL = 0.5
 """Seconds. Noticing an end sooner than half a second after it is of no use and costs polls."""
 BLIND_POLLS = 100
-"""Polls a second over all jobs of a workflow of unknown run time, until the first ends tell it."""
-SAMPLES = 256
-"""Run times remembered per workflow; the newest count."""
-MIN_SAMPLES = 5
-"""Run times after which those of a workflow count as known."""
+"""Polls a second over all jobs of a workflow for which nothing that was seen gives a reason: of a crowd a few
+jobs, the scouts, are polled often and find out for all."""
+BLIND_POLLS_SPARING = 10
+"""The same where requests are scarce."""
+SCOUTS = 16
+"""Jobs of a workflow that are polled often while its run times are unknown, however many there are."""
 WAITING_CAP = 300.0
 """Seconds. A job that waits for a person is polled at least every five minutes."""
 FIRST_POLL_UNKNOWN = 60.0
@@ -30,36 +31,6 @@ MAX_INTERVAL = 1800.0
 longer than that, once in the time that half of them take."""
 
 
-class RunTimeStats:
-    """The run times seen for one workflow, newest :data:`SAMPLES`, in seconds.
-
-    Attributes:
-        seen: How many were learned in all.
-    """
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
-
-    def learn(self, seconds: float) -> None:
-        """Remember a run time."""
-        self.seen += 1
-        if len(self._recent) == SAMPLES:
-            del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
-        self._recent.append(seconds)
-        bisect.insort(self._sorted, seconds)
-
-    @property
-    def known(self) -> bool:
-        """Whether enough run times were seen to rely on them."""
-        return len(self._sorted) >= MIN_SAMPLES
-
-    def quantile(self, share: float) -> float:
-        """The run time that this share of jobs stays under; only when ``known``."""
-        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
-
-
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
     """How long to wait until a job is polled again.
@@ -70,28 +41,41 @@ class PollSchedule:
 
     detect_lag: float
 
-    def interval(self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None) -> float:
-        """Seconds until the next poll.
+    @property
+    def grain(self) -> float:
+        """Seconds. The age from which on the wanted delay of an unknown job grows with its age."""
+        return MIN_INTERVAL / self.detect_lag
 
-        A mean delay of L needs polls 2 L apart. While the run time of a workflow is unknown it is at least
-        the age, so the interval grows with the age. Once it is known, no job is polled before the quick ones
-        end, and a job that outlives nearly all others is polled by its age again.
+    def next_age(
+        self, age: float, times: RunTimeStats, crowd: int, *, scout: bool = False, sparing: bool = False
+    ) -> float:
+        """The age at which a job is polled next that was last seen running at ``age``, and is not paused.
+
+        A mean delay of L needs polls 2 L apart. While the run times of a workflow are unknown the wanted L
+        grows with the age. Once they are known, jobs are polled where jobs end;
+        :mod:`opus_async.jobs.poll_plan` tells how.
+
+        Args:
+            age: Seconds since the job was started; 0 for a job that was not polled yet.
+            times: What was learned for its workflow.
+            crowd: Jobs of that workflow watched now.
+            scout: Whether it is polled as if there were no crowd and polls cost nothing, to learn from it.
+            sparing: Whether requests are scarce: then a job takes few polls, and is noticed later for it.
+        """
+        plan = times.plan(self.detect_lag, 2 * MIN_INTERVAL)
+        if scout:
+            return plan.next_age(age, patience=0.0)
+        patience = crowd / (BLIND_POLLS_SPARING if sparing else BLIND_POLLS)
+        return plan.next_age(age, patience, sparing=sparing)
+
+    def interval_while_paused(self, age: float, waiting_for: float) -> float:
+        """Seconds until the next poll of a job that waits for a person.
 
         Args:
             age: Seconds since the job was started.
-            times: What was learned for its workflow.
-            crowd: Jobs of that workflow watched now.
-            waiting_for: Seconds since it was first seen waiting for a person; None when it does not.
+            waiting_for: Seconds since it was first seen waiting.
         """
-        if waiting_for is not None:
-            return min(max(self._spacing(age), waiting_for / 2), WAITING_CAP)
-        if not times.known:
-            return max(self._spacing(age), crowd / BLIND_POLLS)
-        quick, slow = 0.9 * times.quantile(0.1), 1.5 * times.quantile(0.9)
-        if age > slow:
-            return self._spacing(age)
-        spacing = self._spacing(times.quantile(0.5))
-        return max(spacing, min(quick - age, 10 * spacing))
+        return min(max(self.spacing(age), waiting_for / 2), WAITING_CAP)
 
     def interval_with_callback(
         self, age: float, times: RunTimeStats, crowd: int, waiting_for: float | None
@@ -110,12 +94,13 @@ class PollSchedule:
             waiting_for: Seconds since it was first seen waiting for a person; None when it does not.
         """
         if waiting_for is not None:
-            return self.interval(age, times, crowd, waiting_for)
+            return self.interval_while_paused(age, waiting_for)
         if not times.known or times.seen < crowd:
             return min(max(2 * age, FIRST_POLL_UNKNOWN), MAX_INTERVAL)
         median = times.quantile(0.5)
         overdue = min(OVERDUE_FACTOR * times.quantile(0.9), OUTLIER_FACTOR * median) - age
         return max(overdue, 4 * MIN_INTERVAL, min((OVERDUE_FACTOR - 1) * age, max(MAX_INTERVAL, median)))
 
-    def _spacing(self, run_time: float) -> float:
+    def spacing(self, run_time: float) -> float:
+        """Seconds between polls that give the wanted mean delay for this run time."""
         return 2 * max(MIN_INTERVAL, self.detect_lag * run_time)

@@ -44,7 +44,7 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
     action = NextAction.ALLOW_MORE_TIME
     if run.ended:
         action = NextAction.FETCH_RESULTS
-        what = f"it ended as {run.status}, and only what it left is missing: ask for it by its id"
+        what = f"it ended as {run.status}, and only what it left is missing"
     elif not run.exists:
         action = NextAction.WAIT_FOR_JOB
         what = "its status could not be read"
@@ -65,8 +65,8 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
         job_id=run.job_id,
         stage=run.stage,
     )
-    waits = action is NextAction.WAIT_FOR_JOB
-    error.advised(action, hint(NextStep(action, run.job_id)) if waits else "")
+    known = action in {NextAction.WAIT_FOR_JOB, NextAction.FETCH_RESULTS}
+    error.advised(action, hint(NextStep(action, run.job_id)) if known else "")
     return error
 
 

@@ -10,8 +10,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import logging
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -25,6 +36,7 @@ from opus_async.errors import (
     QuotaExhausted,
     RateLimited,
     first_error,
+    with_hint,
 )
 from opus_async.input_problems import bad_argument
 from opus_async.jobs.error_scope import Inquiry, Scope, scope_of
@@ -33,6 +45,7 @@ from opus_async.models import JobRequest
 from opus_async.outcome import JobOutcome
 from opus_async.platform import BoundT, Platform, ReadyT
 from opus_async.tasks import start, start_in
+from opus_async.text import counted, plural
 
 RowT = TypeVar("RowT")
 ItemT = TypeVar("ItemT")
@@ -42,6 +55,11 @@ ROWS_A_TURN = 32
 
 Rows: TypeAlias = Iterable[RowT] | AsyncIterable[RowT]
 
+
+NAMED = 20
+"""Jobs that the line about an ended stream names; ``JobStream.abandoned`` has all that go on."""
+
+log = logging.getLogger("opus_async.jobs.stream")
 
 _NO_MORE: Any = object()
 
@@ -62,6 +80,8 @@ class WorkerPool(Generic[RowT, ItemT]):
         work: Makes the item of a row; called with its index.
         concurrency: Rows at once between being taken and their item being read.
         prepare: Awaited once before the first row; what it raises ends the stream.
+        around: Entered before the first row is taken, and left when nothing runs any more.
+        on_end: Called when nothing of it runs any more, with the items that nobody can read any more.
     """
 
     def __init__(
@@ -71,16 +91,21 @@ class WorkerPool(Generic[RowT, ItemT]):
         *,
         concurrency: int,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        on_end: Callable[[Sequence[ItemT | OpusError]], None] | None = None,
+        around: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
         self.in_flight = 0
+        self._around = around or nullcontext()
         self._rows = rows
         self._work = work
         self._prepare = prepare
+        self._on_end = on_end
         self._slots = asyncio.Semaphore(concurrency)
         self._ready: deque[ItemT | OpusError] = deque()
         self._changed = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self._ended = False
+        self._dropped = False
         self._error: BaseException | None = None
         """How it ended; None for a good end."""
 
@@ -125,19 +150,32 @@ class WorkerPool(Generic[RowT, ItemT]):
 
     async def _run(self) -> None:
         try:
-            if self._prepare:
-                await self._prepare()
-            async with asyncio.TaskGroup() as group:
-                self._error = await self._admit(group)
+            async with self._around:
+                if self._prepare:
+                    await self._prepare()
+                async with asyncio.TaskGroup() as group:
+                    self._error = await self._admit(group)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the reader gets it, whatever it is: nothing ends quietly
             first = first_error(error)
             self._error = first.error if isinstance(first, FatalForAll) else first
 
+    def drop(self) -> None:
+        """Like ``abandon``, where nobody can read on either: items that had come stay unread."""
+        self._dropped = True
+        if self._ended:
+            self._tell_end()
+        self.abandon()
+
     def _finish(self, _: object) -> None:
         self._ended = True
         self._changed.set()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._on_end is not None:
+            self._on_end(tuple(self._ready) if self._dropped else ())
 
     async def _admit(self, group: asyncio.TaskGroup) -> Exception | None:
         """Take rows until there are none. A source that breaks ends the rows, not the jobs under way."""
@@ -210,7 +248,7 @@ class Stream(AsyncIterator[ItemT]):
 
     def __del__(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.pool.abandon)
+            self._loop.call_soon_threadsafe(self.pool.drop)
 
     async def aclose(self) -> None:
         """End the stream and wait until every task of it is gone."""
@@ -232,12 +270,27 @@ class JobStream(Stream[JobOutcome]):
         jobs: Runs a row.
         rows: Inputs or requests, taken one at a time.
         concurrency: Rows at once between being taken and their outcome being read.
+        around: Entered before the first row is taken, and left when nothing runs any more.
     """
 
     def __init__(
-        self, jobs: JobSource[Any, Any], rows: Rows[Mapping[str, Any] | JobRequest], concurrency: int
+        self,
+        jobs: JobSource[Any, Any],
+        rows: Rows[Mapping[str, Any] | JobRequest],
+        concurrency: int,
+        *,
+        around: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
-        super().__init__(WorkerPool(rows, jobs.run, concurrency=concurrency, prepare=jobs.open))
+        super().__init__(
+            WorkerPool(
+                rows,
+                jobs.run,
+                concurrency=concurrency,
+                prepare=jobs.open,
+                on_end=jobs.tell_left,
+                around=around,
+            )
+        )
         self._jobs = jobs
 
     @property
@@ -263,6 +316,8 @@ class JobSource(Generic[BoundT, ReadyT]):
         self.platform = platform
         self.lifecycle = lifecycle
         self._inquiry = Inquiry(platform.reopen)
+        self._left: list[str] = []
+        lifecycle.on_left = lambda job_id, _: self._left.append(job_id)
 
     async def open(self) -> None:
         """Load what every row needs."""
@@ -290,6 +345,27 @@ class JobSource(Generic[BoundT, ReadyT]):
             if await self._is_fatal(error):
                 raise FatalForAll(error) from error
             return JobOutcome(job_id=error.job_id, status=None, error=error, index=index, key=row.key)
+
+    def tell_left(self, unread: Sequence[JobOutcome | OpusError]) -> None:
+        """Log in one line which jobs were started and are not read about any more; nothing where none were.
+
+        Args:
+            unread: Outcomes that had come and that nobody can read any more.
+        """
+        known = [job_id for job_id in (outcome.job_id for outcome in unread) if job_id is not None]
+        left = [*self._left, *known]
+        self._left.clear()
+        if not left:
+            return
+        parts = []
+        if going := len(left) - len(known):
+            parts.append(f"{counted(going, 'job')} may go on remotely, or have just ended")
+        if known:
+            unseen = plural(len(known), "was", "were")
+            parts.append(f"{counted(len(known), 'outcome')} had come and {unseen} not read")
+        more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
+        said = f"{'; '.join(parts)}: {plural(len(left), 'job', 'jobs')} {', '.join(left[:NAMED])}{more}"
+        log.warning("The stream was ended. %s", with_hint(said, self.lifecycle.hint_to_wait(left[0])))
 
     async def _is_fatal(self, error: OpusError) -> bool:
         """Whether every other row would meet the error, too."""

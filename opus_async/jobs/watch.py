@@ -19,21 +19,16 @@ from opus_async.errors import OpusError, ProtocolError
 from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import EarlyCallbacks
+from opus_async.jobs.due_times import DueTimes
 from opus_async.jobs.ended import Ended
 from opus_async.jobs.poll_errors import PollErrors
 from opus_async.jobs.poll_queue import PollQueue
-from opus_async.jobs.polling import PollSchedule, RunTimeStats
+from opus_async.jobs.polling import PollSchedule
 from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.models import JobStatus
-from opus_async.platform import NOT_LISTED, StatusSource
+from opus_async.platform import StatusSource
 from opus_async.tasks import start
 from opus_async.transport.forks import Maker
-
-ERROR_INTERVAL_CAP = 30.0
-"""Seconds. A job whose status cannot be read is polled at least this often."""
-CONFIRM_AFTER = 0.5
-"""Seconds until the poll that has to confirm a bad end: a replica that lags must not end a running job."""
-_NOTHING_LEARNED = RunTimeStats()
 
 
 class Watcher:
@@ -45,6 +40,7 @@ class Watcher:
         outage: Seconds for which the platform may be down, or answer nothing but web pages, before that ends
             the wait; None to wait as long as it takes.
         workers: Polls at once.
+        sparing: Returns whether requests are scarce now: other work waits for the rate that polls use, too.
         jitter: Returns a factor around 1, so that jobs started together do not stay together.
     """
 
@@ -55,13 +51,14 @@ class Watcher:
         patience: float,
         outage: float | None = None,
         workers: int = 32,
+        sparing: Callable[[], bool] = lambda: False,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads load, guards nothing
     ) -> None:
-        self._schedule_of = PollSchedule(detect_lag)
+        schedule = PollSchedule(detect_lag)
+        self._due_times = DueTimes(schedule, jitter, sparing)
         self._errors = PollErrors(patience, outage)
         self._max_workers = workers
-        self._jitter = jitter
-        self._queue = PollQueue()
+        self._queue = PollQueue(schedule.grain)
         self._jobs: dict[str, list[WatchedJob]] = {}
         self._watched = 0
         self._early = EarlyCallbacks()
@@ -97,8 +94,8 @@ class Watcher:
             remote_id: The id of the job.
             workflow_id: Its workflow: jobs of one are polled together, and share learned run times.
             on_status: Called with every status seen, the terminal one included.
-            poll_now: Whether the job may have ended long ago: then it is polled at once, and its run time
-                teaches nothing.
+            poll_now: Whether the job may have ended long ago: then it is polled at once, and how long it goes
+                on from there teaches something of such jobs alone.
             exists: Whether it is known that there is such a job: then a 404 is taken for a passing error.
             calls_back: Whether the platform was asked to call when it ends; see :meth:`wake`.
             return_when_paused: Whether to return WAITING, too, as soon as that is seen.
@@ -117,16 +114,17 @@ class Watcher:
         self._maker.check()
         loop = asyncio.get_running_loop()
         now = loop.time()
+        workflow = self._queue.workflow(source, workflow_id)
         job = WatchedJob(
             remote_id=remote_id,
-            workflow=self._queue.workflow(source, workflow_id),
+            workflow=workflow,
+            cohort=workflow.of_unknown_start if poll_now else workflow.of_known_start,
             started=now,
             done=loop.create_future(),
             on_status=on_status,
             last_running=now,
             current=current_job.get(),
             last_seen_running=None if poll_now else now,
-            learns=not poll_now,
             foreign=poll_now and not exists,
             return_when_paused=return_when_paused,
             return_when_seen=return_when_seen,
@@ -134,7 +132,7 @@ class Watcher:
         if calls_back and not poll_now:
             self._expect_callback(job)
         self._add(job)
-        self._queue.schedule(job, now if poll_now or job.called else now + self._interval(job, now))
+        self._queue.schedule(job, now if poll_now or job.called else self._due_times.next_due(job, now))
         self._start_worker()
         try:
             return await job.done
@@ -169,10 +167,12 @@ class Watcher:
     def _add(self, job: WatchedJob) -> None:
         self._jobs.setdefault(job.remote_id, []).append(job)
         self._watched += 1
-        if job.learns:
-            job.workflow.learning += 1
-        else:
-            job.workflow.others += 1
+        cohort = job.cohort
+        cohort.watched += 1
+        polled = not job.may_wait_for_callback()
+        if polled and cohort.scouts < polling.SCOUTS and cohort.times.scouts_needed:
+            job.is_scout = True
+            cohort.scouts += 1
 
     def _remove(self, job: WatchedJob) -> None:
         job.entry = 0
@@ -182,13 +182,11 @@ class Watcher:
         if not same_id:
             del self._jobs[job.remote_id]
         workflow = job.workflow
-        if job.learns:
-            workflow.learning -= 1
-        else:
-            workflow.others -= 1
+        job.cohort.watched -= 1
+        job.cohort.scouts -= job.is_scout
         if job.is_probe:
             self._replace_probe(job)
-        if not workflow.learning and not workflow.others:
+        if not workflow.watched:
             workflow.heap.clear()
             workflow.queued_for = math.inf
         if not self._jobs:
@@ -212,7 +210,7 @@ class Watcher:
             job.is_probe = True
             trust.probes += 1
             now = asyncio.get_running_loop().time()
-            self._queue.schedule(job, now + self._interval(job, now))
+            self._queue.schedule(job, self._due_times.next_due(job, now))
 
     def _in_callback_wait(self, workflow: WatchedWorkflow) -> Iterator[WatchedJob]:
         for job in itertools.chain.from_iterable(self._jobs.values()):
@@ -284,7 +282,7 @@ class Watcher:
     def _schedule_next(self, job: WatchedJob, now: float) -> None:
         if job.done.done():
             return
-        due = now if job.woken else now + self._interval(job, now)
+        due = now if job.woken else self._due_times.next_due(job, now)
         job.called, job.woken = job.called or job.woken, False
         self._queue.schedule(job, due)
 
@@ -298,51 +296,17 @@ class Watcher:
         ended = Ended(status, now, job.last_seen_running, job.told_by)
         if status.is_terminal:
             job.done.set_result(ended)
-            if job.teach(now):
-                self._reschedule(job.workflow, now)
-            return
-        job.last_running = now
-        if status is not NOT_LISTED:
-            job.last_seen_running = asked
-        if job.return_when_seen:
-            job.done.set_result(ended)
-            return
-        job.still_running()
-        if status != JobStatus.WAITING:
-            job.paused_since = None
-        elif job.return_when_paused:
-            job.done.set_result(ended)
-        elif job.paused_since is None:
-            job.paused_since, job.was_paused = now, True
-
-    def _reschedule(self, workflow: WatchedWorkflow, now: float) -> None:
-        """Poll sooner the jobs that wait for their callback, where what is known now says so."""
-        for job in self._in_callback_wait(workflow):
-            due = now + self._interval(job, now)
-            if due < job.due:
-                self._queue.schedule(job, due)
-
-    def _interval(self, job: WatchedJob, now: float) -> float:
-        """Seconds until the next poll of this job."""
-        workflow = job.workflow
-        if job.learns:
-            times, crowd = workflow.times, workflow.learning
+            learned = job.teach(asked, now)
         else:
-            times, crowd = _NOTHING_LEARNED, workflow.others
-        paused_for = None if job.paused_since is None else now - job.paused_since
-        job.callback_wait = job.may_wait_for_callback()
-        if job.unconfirmed_end is not None and not job.consecutive_errors:
-            wait = CONFIRM_AFTER
-        elif job.recently_called:
-            wait = job.interval_after_callback()
-        elif job.callback_wait:
-            wait = self._schedule_of.interval_with_callback(now - job.started, times, crowd, paused_for)
-        else:
-            wait = self._schedule_of.interval(now - job.started, times, crowd, paused_for)
-        if job.consecutive_errors:
-            backoff = 2.0 ** min(job.consecutive_errors, 10) * polling.MIN_INTERVAL
-            wait = min(max(wait, backoff), ERROR_INTERVAL_CAP)
-        return wait * self._jitter()
+            learned = job.seen_running(status, asked, now)
+            if job.return_when_seen or (job.return_when_paused and job.paused_since is not None):
+                job.done.set_result(ended)
+        if learned:
+            self._plan_anew(job.workflow, now)
+
+    def _plan_anew(self, workflow: WatchedWorkflow, now: float) -> None:
+        """Plan the polls of all jobs of a workflow by what is known of it now."""
+        self._queue.plan_anew(workflow, lambda job: self._due_times.due_anew(job, now))
 
 
 def _client_closed(remote_id: str) -> OpusError:

@@ -12,12 +12,29 @@ from opus_async.events import CurrentJob
 from opus_async.jobs import polling
 from opus_async.jobs.callback_trust import CallbackState, CallbackTrust
 from opus_async.jobs.ended import Ended, ToldBy
-from opus_async.jobs.polling import RunTimeStats
+from opus_async.jobs.run_times import RunTimeStats
 from opus_async.models import JobStatus
-from opus_async.platform import StatusSource
+from opus_async.platform import NOT_LISTED, StatusSource
 
 CONFIRMATIONS = 5
 """Polls that show one bad end after another, no two alike, after which the last is believed."""
+
+
+class Cohort:
+    """Jobs of one workflow that learn from each other how long they run.
+
+    Args:
+        grain: See :class:`RunTimeStats`.
+    """
+
+    __slots__ = ("scouts", "times", "watched")
+
+    def __init__(self, grain: float) -> None:
+        self.times = RunTimeStats(grain)
+        self.watched = 0
+        """Jobs watched now."""
+        self.scouts = 0
+        """Of these, jobs that are polled often to find out for the others."""
 
 
 class WatchedWorkflow:
@@ -26,28 +43,54 @@ class WatchedWorkflow:
     Args:
         source: Polls the statuses of its jobs.
         workflow_id: Empty for jobs whose workflow is not known.
+        grain: See :class:`RunTimeStats`.
     """
 
-    __slots__ = ("callbacks", "heap", "learning", "others", "queued_for", "source", "times", "workflow_id")
+    __slots__ = (
+        "callbacks",
+        "heap",
+        "of_known_start",
+        "of_unknown_start",
+        "queued_for",
+        "source",
+        "workflow_id",
+    )
 
-    def __init__(self, source: StatusSource, workflow_id: str) -> None:
+    def __init__(self, source: StatusSource, workflow_id: str, grain: float) -> None:
         self.source = source
         self.workflow_id = workflow_id
-        self.times = RunTimeStats()
         self.callbacks = CallbackTrust(workflow_id)
-        self.learning = 0
-        """Jobs watched now whose run times teach something."""
-        self.others = 0
+        self.of_known_start = Cohort(grain)
+        self.of_unknown_start = Cohort(grain)
+        """Jobs that may have been started long ago; their age counts from when they were first watched."""
         self.heap: list[tuple[float, int, WatchedJob]] = []
         self.queued_for = math.inf
         """The due time of its entry in the queue that counts."""
 
+    @property
+    def watched(self) -> int:
+        """Jobs watched now."""
+        return self.of_known_start.watched + self.of_unknown_start.watched
+
     def add(self, due: float, job: WatchedJob) -> None:
         """Set the due time of a job; an older entry of it is stale."""
         heapq.heappush(self.heap, (due, job.entry, job))
-        if len(self.heap) > 2 * (self.learning + self.others) + 64:  # stale entries must not outgrow the jobs
+        if len(self.heap) > 2 * self.watched + 64:  # stale entries must not outgrow the jobs
             self.heap = [entry for entry in self.heap if entry[2].entry == entry[1]]
             heapq.heapify(self.heap)
+
+    def plan_anew(self, due_of: Callable[[WatchedJob], float]) -> None:
+        """Ask for the due time of every job anew, in one pass."""
+        entries = [(due_of(job), entry, job) for _, entry, job in self.heap if job.entry == entry]
+        heapq.heapify(entries)
+        self.heap = entries
+        self.queued_for = math.inf
+
+    def urgency(self, now: float) -> float:
+        """For how long its first job was not polled, in terms of the interval that was planned."""
+        due, _, job = self.heap[0]
+        since = due if job.called else job.last_running
+        return (now - since + polling.MIN_INTERVAL) / (max(due - since, 0.0) + polling.MIN_INTERVAL)
 
     def take_due(self, now: float) -> list[WatchedJob]:
         """The jobs of the next poll; those that are due soon are included where one poll answers for many."""
@@ -76,13 +119,15 @@ class WatchedJob(CallbackState):
     done: asyncio.Future[Ended]
     on_status: Callable[[JobStatus], None] | None
     last_running: float
-    """When it was last seen not terminal."""
+    """When it was last seen not terminal; its next poll is planned from there."""
     current: CurrentJob
     """The job that the events of its polls name."""
+    cohort: Cohort
+    """The jobs that it learns from, and that learn from it."""
     last_seen_running: float | None = None
     """When the last poll left that showed it not terminal; None when it may have ended long ago."""
-    learns: bool = True
-    """Whether its run time is known from the start on, and teaches something."""
+    is_scout: bool = False
+    """Whether it is polled as if there were no crowd, to find out for the others how long they run."""
     foreign: bool = False
     """Whether this client did not create it: then a 404 can be genuine."""
     return_when_paused: bool = False
@@ -91,6 +136,9 @@ class WatchedJob(CallbackState):
     entry: int = 0
     """The heap entry that counts; older ones of the same job are stale."""
     due: float = 0.0
+    ready: float = 0.0
+    """Since when its next poll waits for its turn, or will: it is due then, or that was found out then."""
+    jitter: float = 1.0
     busy: bool = False
     woken: bool = False
     paused_since: float | None = None
@@ -111,21 +159,53 @@ class WatchedJob(CallbackState):
         self.unconfirmed_ends += 1
         return status != before and self.unconfirmed_ends < CONFIRMATIONS
 
-    def teach(self, now: float) -> bool:
-        """Learn from its end, which was seen now: its run time, and whether a callback told it.
+    def seen_running(self, status: JobStatus, sent: float, now: float) -> bool:
+        """Note that a poll, sent at ``sent`` and answered now, showed that it has not ended; learn from it.
 
         Returns:
-            Whether so much more is known of its workflow now that other jobs may be polled sooner.
+            Whether so much more is known of its workflow now that other jobs should be planned anew.
+        """
+        self.last_running = now
+        self.still_running()
+        if status != JobStatus.WAITING:
+            self.paused_since = None
+        elif self.paused_since is None:
+            self.paused_since, self.was_paused = now, True
+        if status is NOT_LISTED:
+            return False
+        since, self.last_seen_running = self.last_seen_running, sent
+        if since is None or self.was_paused:  # how long a person takes says nothing of the workflow
+            return False
+        return self.cohort.times.saw_running(since - self.started, sent - self.started)
+
+    def teach(self, sent: float, now: float) -> bool:
+        """Learn from its end, seen now by a poll sent at ``sent``: its run time, whether a callback told it.
+
+        Returns:
+            As :meth:`seen_running`.
         """
         told, learned = self.told_by is ToldBy.CALLBACK, False
-        if self.learns and not self.was_paused:  # how long a person takes says nothing of the workflow
-            times = self.workflow.times
-            ended = now if told else (self.last_running + now) / 2
-            times.learn(ended - self.started)
-            learned = times.known and times.seen.bit_count() == 1  # with twice as many, more is known
+        if self.last_seen_running is not None and not self.was_paused:
+            since, times = self.last_seen_running - self.started, self.cohort.times
+            if told:
+                learned = times.learn(now - self.started, since)
+            else:
+                learned = times.saw_end(since, max(sent - self.started, since))
         if self.trust is not None and (told or not self.polls_after_callback):
             learned = self.trust.learn(told=told) or learned
         return learned
+
+    @property
+    def polled_by_plan(self) -> bool:
+        """Whether nothing but its age and what is known of its workflow decides when it is polled next."""
+        return not (
+            self.callback_wait
+            or self.called
+            or self.recently_called
+            or self.consecutive_errors
+            or self.unconfirmed_end is not None
+            or self.paused_since is not None
+        )
 
     @property
     def told_by(self) -> ToldBy:

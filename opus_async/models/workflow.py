@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opus_async.html_card import card
 from opus_async.input_problems import InputProblem
 from opus_async.models.mappings import EMPTY
 
@@ -78,3 +79,20 @@ class Workflow:
     workspace_id: str | None = None
     warnings: tuple[InputProblem, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        """The inputs as a table, for notebooks."""
+        version = "" if self.version is None else f", version {self.version}"
+        return card(
+            f"{self.name or 'Workflow'} ({self.workflow_id}{version})",
+            (
+                (
+                    each.display_name,
+                    each.type,
+                    "optional" if each.nullable else "required",
+                    ", ".join(each.allowed_file_types),
+                )
+                for each in self.inputs.values()
+            ),
+            header=("input", "type", "", "files"),
+        )

@@ -218,15 +218,17 @@ class Api:
         api = await self.versions.version()
         return await self._send(api.status(job_id), api.read_status, priority=priority, policy=policy)
 
-    async def results(self, job_id: str) -> JobResults | None:
+    async def results(self, job_id: str, *, priority: Priority = Priority.WORK) -> JobResults | None:
         """Fetch the results of a completed job; None when they are not ready yet (202)."""
         api = await self.versions.version()
-        return await self._send(api.results(job_id), api.read_results)
+        return await self._send(api.results(job_id), api.read_results, priority=priority)
 
-    async def audit(self, job_id: str, *, policy: RetryPolicy | None = None) -> AuditLog:
+    async def audit(
+        self, job_id: str, *, priority: Priority = Priority.WORK, policy: RetryPolicy | None = None
+    ) -> AuditLog:
         """Fetch a job's audit."""
         api = await self.versions.version()
-        return await self._send(api.audit(job_id), api.read_audit, policy=policy)
+        return await self._send(api.audit(job_id), api.read_audit, priority=priority, policy=policy)
 
     async def job_call(
         self,

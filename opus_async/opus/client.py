@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -36,6 +36,7 @@ from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
+from opus_async.spelling import knows_its_names
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
 from opus_async.transport.dispatch import Dispatcher
@@ -44,6 +45,8 @@ from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from opus_async.opus.shown_stream import ShownStream
 
 
 class OpusClient:
@@ -79,6 +82,7 @@ class OpusClient:
             files that this process may have open.
     """
 
+    @knows_its_names(ConfigurationError)
     def __init__(
         self,
         service_key: str | None = None,
@@ -140,6 +144,7 @@ class OpusClient:
             patience=self.retry.max_elapsed,
             outage=self.retry.outage,
             workers=self.limits.api_concurrency,
+            sparing=lambda: self._network.limiter.held_back,
         )
         self.workflows = Workflows(self._api)
         self.files = Files(self._uploader, self.limits, self._downloader)
@@ -188,10 +193,15 @@ class OpusClient:
     async def close(self) -> None:
         """End every stream, stop watching, close the connections. Jobs that were started go on remotely.
 
-        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's.
+        In a fork of the process that made it, nothing is ended or closed: all of it is the parent's. In
+        another event loop than it was used in, its connections are closed, and tasks are left to that loop.
         """
         self._closed = True
         if not self._maker.is_here:
+            return
+        if not self._maker.is_in_loop:  # its tasks ended with their loop, or are that one's
+            self._network.stop()
+            await self._network.close()
             return
         for receiver in self._receivers:
             receiver.detach(self._watcher.wake, self._api.host_digest)
@@ -217,6 +227,7 @@ class OpusClient:
         """
         return await self._api.versions.all_answers()
 
+    @knows_its_names(ConfigurationError)
     async def run(
         self,
         workflow_id: str,
@@ -298,6 +309,7 @@ class OpusClient:
         version = (version_number, version_id)
         return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
+    @knows_its_names(ConfigurationError)
     def run_many(
         self,
         workflow_id: str,
@@ -305,6 +317,7 @@ class OpusClient:
         *,
         max_in_flight: int | None = None,
         callback: Callback | None = None,
+        progress: bool = False,
     ) -> JobStream:
         """Run a job for every row; iterate over the outcomes as they come.
 
@@ -314,6 +327,9 @@ class OpusClient:
             max_in_flight: Rows between being taken and their outcome being read; default
                 ``Limits.max_in_flight``.
             callback: Instead of the client's.
+            progress: Whether to show how it goes: in a notebook as an output, on a terminal as
+                ``opus-async batch run`` does (with rich: ``pip install 'opus-async[cli]'``), else as a line
+                on stderr every few seconds.
 
         Returns:
             An async iterator and async context manager; ``outcome.index`` is the row's position. One row
@@ -328,8 +344,9 @@ class OpusClient:
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         run = self._new_platform(workflow_id, callback)
-        jobs = JobSource(run, self._new_lifecycle(run))
-        stream = JobStream(jobs, rows, slots)
+        shown = self._shown(workflow_id, rows) if progress else None
+        jobs = JobSource(run, self._new_lifecycle(run, shown.notify if shown else None))
+        stream = JobStream(jobs, rows, slots, around=shown)
         self._pools.add(stream.pool)
         return stream
 
@@ -372,13 +389,20 @@ class OpusClient:
             if receiver.public_url is not None
         ]
 
-    def _new_lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
+    def _shown(self, workflow_id: str, rows: object) -> ShownStream:
+        """What shows the progress of a stream."""
+        from opus_async.opus.shown_stream import ShownStream  # noqa: PLC0415 - a program that asks for none needs none
+
+        total = len(rows) if isinstance(rows, Sized) else None
+        return ShownStream(self._notify, workflow_id_in(workflow_id), total)
+
+    def _new_lifecycle(self, run: OpusPlatform, notify: Dispatcher | None = None) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
             policy=self.retry,
             job_timeout=self._timeouts.job,
-            notify=self._notify,
+            notify=notify or self._notify,
             ids=self._ids,
             hint=hint,
         )
@@ -393,7 +417,7 @@ def _fitted(limits: Limits) -> Limits:
     """Lower the limits to what this process may open; warns whoever makes the client where it does."""
     fitted, lowered = open_files.fitted(limits, soft=open_files.allowed())
     if lowered:
-        warnings.warn(lowered, UserWarning, stacklevel=3)
+        warnings.warn(lowered, UserWarning, stacklevel=4)
     return fitted
 
 

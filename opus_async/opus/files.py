@@ -19,12 +19,13 @@ from opus_async.opus.protocol.output_files import file_urls
 from opus_async.opus.protocol.undocumented import checked_file_url
 from opus_async.opus.sources import file_info
 from opus_async.opus.uploads import Progress, Uploader
+from opus_async.opus.web_uploads import WebUpload, held
 from opus_async.outcome import JobOutcome
 from opus_async.tasks import start_in
 from opus_async.transport.sources import Source, digest
 
 AccessScope: TypeAlias = Literal["all", "user", "workspace", "organization", "unlisted"]
-FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes]
+FileSource: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | WebUpload
 
 
 class Files:
@@ -49,7 +50,8 @@ class Files:
         """Upload one file (``POST /job/file/upload``, then a PUT to storage).
 
         Args:
-            source: A path, bytes, or a seekable binary file object.
+            source: A path, bytes, a seekable binary file object, or the upload of a web framework: an object
+                with a ``filename`` and a sync or async ``read``. It is read from its start and not closed.
             filename: Needed for bytes: its ending tells the type.
             access_scope: Who may read it; v1 knows ``workspace`` and ``unlisted`` only, and takes the default
                 as ``workspace``.
@@ -64,7 +66,7 @@ class Files:
             UploadError: It changed while it was sent, or storage refused it.
         """
         try:
-            facts = file_info(source, filename)
+            facts = file_info(await held(source, self._limits.max_file_bytes), filename)
             extension = extension_of(facts.filename)
             check_size(facts.filename, facts.size, self._limits.max_file_bytes)
         except Unfit as unfit:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from opus_async.config import RetryPolicy
-from opus_async.error_codes import NextAction
+from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusError
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
@@ -25,6 +25,7 @@ from opus_async.opus.job_search import PAGE_SIZE, JobSearch
 from opus_async.opus.platform import STAGES, OpusPlatform, Payload
 from opus_async.opus.protocol import job_management, requests
 from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
+from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.job_management import SearchFields
 from opus_async.opus.results import fetch_results
 from opus_async.outcome import JobOutcome
@@ -164,7 +165,7 @@ class Jobs:
                 payload = _variable_objects(inputs)
                 policy = policy.model_copy(update={"on_ambiguous": "stop"})
             else:
-                payload = await platform.prepare(platform.bind_to(workflow, JobRequest(inputs)))
+                payload = await platform.prepare(await platform.bind_to(workflow, JobRequest(inputs)))
             await JobStarter(platform, policy).start(job_id, payload)
         except OpusError as error:
             raise error.located(job_id=job_id, stage=STAGES.start) from None
@@ -245,15 +246,14 @@ class Jobs:
             if not deadline.expired():
                 raise
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
-            raise DeadlineExceeded(
-                gapped(
-                    f"The job has not ended within {{}} s: {literal(known)}; it can be waited for again",
-                    f"{timeout:g}",
-                ),
+            late = DeadlineExceeded(
+                gapped(f"The job has not ended within {{}} s: {literal(known)}", f"{timeout:g}"),
                 last_status=last,
                 job_id=job_id,
                 stage=STAGES.watch,
-            ) from None
+            )
+            step = NextStep(NextAction.WAIT_FOR_JOB, job_id)
+            raise late.advised(step.action, hint(step)) from None
 
     def wait_many(self, job_ids: Iterable[str]) -> Stream[tuple[str, JobStatus]]:
         """Wait for many jobs: an async iterator of (job id, terminal status), in the order of their ends.

@@ -29,8 +29,10 @@ from opus_async.opus.sources import file_info
 from opus_async.opus.stages import EXECUTE, INITIATE, RESULTS, SCHEMA, UPLOAD, WATCH
 from opus_async.opus.start_check import SHELL_DESCRIPTION, SHELL_TITLE, StartChecker, Version
 from opus_async.opus.uploads import DeduplicatingUploader
+from opus_async.opus.web_uploads import with_uploads_held
 from opus_async.platform import IdTaken, JobResult, Stages, StartCheck, StatusSource
 from opus_async.tasks import start_in
+from opus_async.transport.limits import Priority
 from opus_async.transport.part_file import Destination
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.sources import Source
@@ -149,11 +151,13 @@ class OpusPlatform:
 
     async def bind(self, request: JobRequest) -> BoundJob:
         """Check a row's inputs against the schema and the disk."""
-        return self.bind_to(await self._schema(self._version_of(request)), request)
+        return await self.bind_to(await self._schema(self._version_of(request)), request)
 
-    def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
+    async def bind_to(self, workflow: Workflow, request: JobRequest) -> BoundJob:
         """Check a request against a schema that was read before."""
-        inputs = bind(workflow, request.inputs, inspect=file_info, max_file_bytes=self._max_file_bytes)
+        most = self._max_file_bytes
+        given = (await with_uploads_held(request, most)).inputs
+        inputs = bind(workflow, given, inspect=file_info, max_file_bytes=most)
         return BoundJob(request, inputs)
 
     async def prepare(self, bound: BoundJob) -> Payload:
@@ -250,10 +254,12 @@ class OpusPlatform:
     async def collect(self, remote_id: str, status: JobStatus) -> JobResult:
         """Fetch the results of a completed job, the audit of any other."""
         if status == JobStatus.COMPLETED:
-            results = await fetch_results(self._api, remote_id, patience=self._policy.max_elapsed)
+            results = await fetch_results(
+                self._api, remote_id, patience=self._policy.max_elapsed, priority=Priority.COLLECT
+            )
             return JobResult(outputs=results.outputs, results=results.raw)
         try:
-            return JobResult(audit=await self._api.audit(remote_id))
+            return JobResult(audit=await self._api.audit(remote_id, priority=Priority.COLLECT))
         except OpusError as error:  # a failing audit must not hide the failure
             log.warning("job %s ended as %s; its audit could not be read: %s", remote_id, status, error)
             return JobResult()

@@ -11,18 +11,22 @@ from opus_async.models import JobResults, JobStatus
 from opus_async.opus.api import Api
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.stages import RESULTS
+from opus_async.transport.limits import Priority
 
 LAGGING_REPLICA = 3.0
 """Seconds for which "no such results" is not believed of a job that was seen completed."""
 
 
-async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults:
+async def fetch_results(
+    api: Api, job_id: str, *, patience: float, priority: Priority = Priority.WORK
+) -> JobResults:
     """Fetch the results of a completed job; wait while they are not ready yet.
 
     Args:
         api: The calls.
         job_id: The job, seen completed.
         patience: Seconds for which they are waited for.
+        priority: Their place in the queue of the limiter.
 
     Raises:
         DeadlineExceeded: They were not ready after ``patience`` seconds of waiting for them.
@@ -31,7 +35,7 @@ async def fetch_results(api: Api, job_id: str, *, patience: float) -> JobResults
     waited, wait = 0.0, 0.25
     while True:
         try:
-            found = await api.results(job_id)
+            found = await api.results(job_id, priority=priority)
         except (NotFound, ValidationFailed):
             if waited >= LAGGING_REPLICA:
                 raise

@@ -16,9 +16,15 @@ from urllib.parse import SplitResult, urlsplit
 from opus_async.error_codes import NextAction
 from opus_async.errors import ConfigurationError
 from opus_async.opus.protocol import requests
+from opus_async.spelling import closest
 from opus_async.transport.urls import is_loopback
 
 DEFAULT_BASE_URL = "https://operator.opus.com"
+
+VARIABLES = ("OPUS_SERVICE_KEY", "OPUS_BASE_URL", "OPUS_API", "OPUS_CALLBACK_URL")
+"""The variables of the environment that a client reads."""
+ALIKE = 0.9
+"""How like one of them another variable must be to be a misspelling; OPUS_API_KEY is none of OPUS_API."""
 
 _KEY_SHAPE = re.compile(r"_[0-9a-fA-F]{96}")
 _KEY_LENGTH = 97
@@ -40,13 +46,31 @@ def key_problem(key: str) -> str | None:
     )
 
 
+def from_environment(name: str, environ: Mapping[str, str]) -> str:
+    """A setting from the environment, trimmed; empty where it is not set.
+
+    Raises:
+        ConfigurationError: It is not set, and a variable is that looks like a misspelling of it: without the
+            right host, say, the key would go to another one.
+    """
+    found = environ.get(name, "").strip()
+    if found:
+        return found
+    for given in environ:
+        if given.upper().startswith("OPUS") and given not in VARIABLES and closest(given, [name], ALIKE):
+            raise ConfigurationError(
+                f"The environment has {given}, which nothing reads: did you mean {name}? Nothing was sent"
+            )
+    return ""
+
+
 def resolve_key(key: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """The service key from the argument or ``OPUS_SERVICE_KEY``, trimmed; warns when its shape is odd.
 
     Raises:
         ConfigurationError: There is none, or it cannot stand in a header.
     """
-    found = (key if key is not None else environ.get("OPUS_SERVICE_KEY", "")).strip()
+    found = (key if key is not None else from_environment("OPUS_SERVICE_KEY", environ)).strip()
     if not found:
         missing = ConfigurationError(
             "No service key: set OPUS_SERVICE_KEY. "
@@ -59,7 +83,7 @@ def resolve_key(key: str | None, environ: Mapping[str, str] = os.environ) -> str
             "The service key holds a space or a character that cannot stand in a header: copy it again."
         )
     if problem := key_problem(found):
-        warnings.warn(f"This may be refused: {problem}.", UserWarning, stacklevel=3)
+        warnings.warn(f"This may be refused: {problem}.", UserWarning, stacklevel=4)
     return found
 
 
@@ -70,7 +94,8 @@ def resolve_base_url(url: str | None, environ: Mapping[str, str] = os.environ) -
         ConfigurationError: It can never work: no http(s) URL, no host or port that can be, an unfilled
             placeholder; or it carries a query or credentials.
     """
-    found = (url if url is not None else environ.get("OPUS_BASE_URL", "")).strip() or DEFAULT_BASE_URL
+    given = url if url is not None else from_environment("OPUS_BASE_URL", environ)
+    found = given.strip() or DEFAULT_BASE_URL
     try:
         parts = urlsplit(found)
     except ValueError:
@@ -85,7 +110,7 @@ def resolve_base_url(url: str | None, environ: Mapping[str, str] = os.environ) -
         warnings.warn(
             f"The service key will cross the network unencrypted to {parts.hostname}: use https.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return found.rstrip("/")
 
@@ -147,12 +172,12 @@ def _no_base_url(problem: str, fix: str) -> ConfigurationError:
 
 def resolve_api(api: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """The generation of the API from the argument, ``OPUS_API`` or ``v0``; not checked here."""
-    return api if api is not None else environ.get("OPUS_API", "").strip().lower() or "v0"
+    return api if api is not None else from_environment("OPUS_API", environ).lower() or "v0"
 
 
 def resolve_callback(url: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
     """The callback URL from the argument or ``OPUS_CALLBACK_URL``; checked by ``api_versions``."""
-    return url if url is not None else environ.get("OPUS_CALLBACK_URL", "").strip() or None
+    return url if url is not None else from_environment("OPUS_CALLBACK_URL", environ) or None
 
 
 def check_callback(url: str, *, plain_http: bool) -> None:

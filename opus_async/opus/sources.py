@@ -9,6 +9,7 @@ from typing import Any
 from opus_async.errors import UploadError
 from opus_async.input_problems import ProblemCode, Unfit
 from opus_async.opus.protocol.payload import FileFacts
+from opus_async.opus.web_uploads import HeldUpload, file_behind, is_upload
 from opus_async.transport.sources import BytesSource, FileObjectSource, PathSource
 
 
@@ -16,7 +17,7 @@ def file_info(value: Any, filename: str | None) -> FileFacts:
     """Find out a file's name and size without reading it.
 
     Args:
-        value: A path, bytes, or a seekable binary file object.
+        value: A path, bytes, a seekable binary file object, or an upload of a web framework.
         filename: Its name, where the value has none or another is wanted.
 
     Raises:
@@ -34,12 +35,26 @@ def file_info(value: Any, filename: str | None) -> FileFacts:
 def _source(value: Any, filename: str | None) -> PathSource | BytesSource | FileObjectSource:
     if isinstance(value, str | os.PathLike):
         return _path_source(value, filename)
+    if is_upload(value):
+        return _upload_source(value, filename)
     named = filename or getattr(value, "name", None)  # a temporary file's name is a number
     if not named or not isinstance(named, str):
         raise Unfit('it has no file name, which tells the type: give one, like "invoice.pdf"')
     if isinstance(value, bytes | bytearray | memoryview):
         return BytesSource(Path(named).name, bytes(value))
     return FileObjectSource(Path(named).name, value)
+
+
+def _upload_source(upload: Any, filename: str | None) -> FileObjectSource:
+    if isinstance(upload, HeldUpload) and upload.problem is not None:
+        raise upload.problem
+    named = filename or upload.filename
+    if not named:
+        raise Unfit("the upload has no file name, which tells the type: give (filename, upload)")
+    behind = file_behind(upload)
+    if behind is None:
+        raise Unfit("the upload {} cannot be read twice: give (filename, bytes)", repr(named))
+    return FileObjectSource(Path(named).name, behind, start=0)
 
 
 def _path_source(path: str | os.PathLike[str], filename: str | None) -> PathSource:

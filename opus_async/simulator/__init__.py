@@ -1,8 +1,9 @@
 """An Opus to run against: a strict server on loopback that computes its results from the bytes it received.
 
-`Simulator` runs it in the current event loop, `SimulatorProcess` in a process of its own, `opus-async
-simulate` on the command line. It shares no code with the client: the same mistake would hide on both sides.
-Nothing here may import anything of `opus_async` but this package. `README.md` says what each module is for.
+`Simulator` runs it in the current event loop, `SimulatorProcess` in a process of its own, `ScriptedSimulator`
+there too and as a test says, `opus-async simulate` on the command line. It shares no code with the client:
+the same mistake would hide on both sides. Nothing here may import anything of `opus_async` but this package.
+`README.md` says what each module is for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from opus_async.simulator.config import SimulatorConfig
     from opus_async.simulator.faults import PROFILES
     from opus_async.simulator.process import SimulatorProcess, SimulatorStartError
+    from opus_async.simulator.scripted import ScriptedSimulator
     from opus_async.simulator.server import PortTaken, Simulator
     from opus_async.simulator.traits import TRAITS
     from opus_async.simulator.workflow_file import WorkflowFileError
@@ -22,6 +24,7 @@ __all__ = [
     "PROFILES",
     "TRAITS",
     "PortTaken",
+    "ScriptedSimulator",
     "Simulator",
     "SimulatorConfig",
     "SimulatorProcess",
@@ -33,6 +36,7 @@ _HOMES = {
     "PROFILES": "faults",
     "TRAITS": "traits",
     "PortTaken": "server",
+    "ScriptedSimulator": "scripted",
     "Simulator": "server",
     "SimulatorConfig": "config",
     "SimulatorProcess": "process",

@@ -65,6 +65,7 @@ def case_audit_at(
             "executionTime": node["execution_time"],
             "executionInput": [],
             **{shown: node[key] for shown, key in more.items()},
+            **({"error": node["error"]} if "error" in node else {}),
         }
         for name, node in body["audit"]["nodes_execution_data"].items()
     }
@@ -100,6 +101,9 @@ def _newest(
     }
     if current is not None:
         data[nodes[current]] = _node(run, current, now, "SLEEPING" if parked else "IN_PROGRESS")
+    for name in failed:
+        if run.error:
+            data[name]["error"] = run.error
     _attach_values(job, data, outputs)
     write_nodes(data, job.workflow, active)
     body = _body(

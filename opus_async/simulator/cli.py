@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from opus_async.simulator.builtin import BUILTIN
 from opus_async.simulator.callback_profiles import PROFILES as CALLBACK_PROFILES
 from opus_async.simulator.config import SimulatorConfig
+from opus_async.simulator.control import Control
 from opus_async.simulator.durations import Duration
 from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.process_lifetime import run_command, until_ended
@@ -108,6 +109,7 @@ def _add_serving(group: argparse._ArgumentGroup, default: SimulatorConfig) -> No
     add("--keep-files", metavar="DIR", help="keep uploads here: they can be downloaded")
     add("--verbose", action="store_true", help="log one line per request on stderr")
     add("--die-with-stdin", action="store_true", help="end when standard input ends, as with the parent")
+    add("--scripted", action="store_true", help=argparse.SUPPRESS)  # for ScriptedSimulator
 
 
 def _add_workload(group: argparse._ArgumentGroup, default: SimulatorConfig) -> None:
@@ -179,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         config = _configure(options)
-        return asyncio.run(_serve(config, command, die_with_stdin=options.die_with_stdin))
+        return asyncio.run(_serve(config, command, options))
     except (ValueError, OSError) as error:
         sys.stderr.write(f"opus-async simulate: {error}\n")
         return WRONG_USE
@@ -245,7 +247,7 @@ def _configure(options: argparse.Namespace) -> SimulatorConfig:
     )
 
 
-async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin: bool) -> int:
+async def _serve(config: SimulatorConfig, command: list[str], options: argparse.Namespace) -> int:
     async with Simulator(config) as simulator:
         # The process is ours: what is alive now stays, and jobs are plain values without cycles.
         gc.freeze()
@@ -253,8 +255,16 @@ async def _serve(config: SimulatorConfig, command: list[str], *, die_with_stdin:
         _announce(simulator, sys.stderr if command else sys.stdout)
         if command:
             return await run_command(command, _environment(simulator))
-        await until_ended(die_with_stdin=die_with_stdin)
+        if options.scripted:
+            await until_ended(die_with_stdin=True, feed=Control(simulator.world.scripts, _write_out).feed)
+        else:
+            await until_ended(die_with_stdin=options.die_with_stdin)
         return 0
+
+
+def _write_out(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.flush()
 
 
 def _environment(simulator: Simulator) -> dict[str, str]:

@@ -89,7 +89,9 @@ class GeneratedFile:
 
 
 def files_of(job: Job) -> list[GeneratedFile]:
-    """Return the files that the latest run of a job generates, in the order of its outputs."""
+    """Return the files of a job's latest run, in the order of its outputs; none where a script says those."""
+    if job.outputs is not None:
+        return []
     holders = [
         output.variable_name
         for output in job.workflow.outputs

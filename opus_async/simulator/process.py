@@ -23,6 +23,7 @@ from urllib.request import ProxyHandler, build_opener
 from opus_async.simulator.config import SimulatorConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 START_TIMEOUT = 20.0
@@ -50,10 +51,12 @@ class SimulatorProcess:
 
     Args:
         config: How it behaves; the default configuration if None.
+        options: More arguments of its command line.
     """
 
-    def __init__(self, config: SimulatorConfig | None = None) -> None:
+    def __init__(self, config: SimulatorConfig | None = None, *, options: Sequence[str] = ()) -> None:
         self.config = config or SimulatorConfig()
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._said: dict[str, str] = {}
 
@@ -100,6 +103,7 @@ class SimulatorProcess:
                     "-m",
                     "opus_async.simulator",
                     "--die-with-stdin",
+                    *self._options,
                     *self.config.to_arguments(),
                 ],
                 stdin=subprocess.PIPE,

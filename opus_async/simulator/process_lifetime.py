@@ -19,14 +19,19 @@ CANNOT_START = 127
 SIGNALLED = 128
 
 
-async def until_ended(*, die_with_stdin: bool) -> None:
-    """Wait for Ctrl-C, SIGTERM or SIGHUP, and if asked for the end of standard input."""
+async def until_ended(*, die_with_stdin: bool, feed: Callable[[bytes], object] = len) -> None:
+    """Wait for Ctrl-C, SIGTERM or SIGHUP, and if asked for the end of standard input.
+
+    Args:
+        die_with_stdin: Whether to read standard input, and end with it.
+        feed: Told what comes in there.
+    """
     ended = asyncio.Event()
     with _signals(lambda _: ended.set()):
         if not die_with_stdin:
             await ended.wait()
             return
-        with _watch_stdin(ended.set):
+        with _watch_stdin(feed, ended.set):
             await ended.wait()
 
 
@@ -70,7 +75,7 @@ def _signals(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _watch_stdin(on_end: Callable[[], None]) -> Iterator[None]:
+def _watch_stdin(feed: Callable[[bytes], object], on_end: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     if sys.stdin is None:  # closed before we began: it has ended
         on_end()
@@ -79,7 +84,9 @@ def _watch_stdin(on_end: Callable[[], None]) -> Iterator[None]:
     descriptor = sys.stdin.fileno()
 
     def readable() -> None:
-        if not os.read(descriptor, 4096):
+        if piece := os.read(descriptor, 65536):
+            feed(piece)
+        else:
             loop.remove_reader(descriptor)
             on_end()
 

@@ -7,11 +7,12 @@ it was accepted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.simulator.durations import Duration
+from opus_async.simulator.run_plans import UNSAID
 from opus_async.simulator.seeded_random import identifier, uniform
 from opus_async.simulator.traits import HUGE_IDS, NASTY_FILE_NAMES, NUMERIC_IDS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from opus_async.simulator.config import SimulatorConfig
+    from opus_async.simulator.run_plans import Plan
     from opus_async.simulator.workflows import Workflow
 
 PENDING, IN_PROGRESS, WAITING, COMPLETED, FAILED = "PENDING", "IN_PROGRESS", "WAITING", "COMPLETED", "FAILED"
@@ -45,6 +47,7 @@ class Run:
         waiting: Seconds parked for a person; 0 if it does not park.
         nodes: Number of nodes.
         failing_node: Index of the node that fails at its end, or None.
+        error: What the audit says of that failure; empty for nothing.
     """
 
     accepted_at: float
@@ -53,6 +56,7 @@ class Run:
     waiting: float
     nodes: int
     failing_node: int | None
+    error: str = ""
 
     def node_start(self, index: int) -> float:
         """Return the seconds of work before the node at `index`; at `nodes` it is all of it."""
@@ -128,6 +132,8 @@ class Job:
         unnamed_inputs: Inputs of the latest payload that came without displayName.
         archived: Whether searches leave it out.
         nasty_names: Whether the files it generates have names that no file system should be given.
+        outputs: What a script says that its latest run gives; None to compute it.
+        held: Whether its latest run waits for such outputs, and does not end before.
     """
 
     job_id: str
@@ -147,10 +153,22 @@ class Job:
     unnamed_inputs: int = 0
     archived: bool = False
     nasty_names: bool = False
+    outputs: dict[str, dict[str, Any]] | None = None
+    held: bool = False
 
     def status(self, now: float) -> str:
         """Return the status at a moment; a shell is PENDING."""
-        return PENDING if self.run is None else self.run.status(now)
+        if self.run is None:
+            return PENDING
+        status = self.run.status(now)
+        return IN_PROGRESS if self.held and status not in UNFINISHED else status
+
+    def settle(self, outputs: dict[str, dict[str, Any]] | None, error: str) -> None:
+        """Let a run that was held end: with outputs, or by None with a failure at its last node."""
+        self.held = False
+        self.outputs = outputs
+        if outputs is None and self.run is not None:
+            self.run = replace(self.run, failing_node=self.run.nodes - 1, error=error)
 
     def receive(self, payload: Mapping[str, Mapping[str, Any]], callback_url: str | None) -> None:
         """Keep what an accepted execute brought."""
@@ -201,10 +219,21 @@ class JobBook:
         """Forget a job; its id is not given out again."""
         del self._jobs[job.job_id]
 
-    def start(self, job: Job, now: float) -> None:
-        """Accept an execution: draw its run."""
+    def start(self, job: Job, now: float, plan: Plan = UNSAID) -> None:
+        """Accept an execution: draw its run, and change it as a script says."""
         job.executions += 1
-        job.run = self._draw(job, now)
+        drawn = self._draw(job, now)
+        job.outputs = plan.outputs
+        if plan is UNSAID:
+            job.run = drawn
+            return
+        job.run = replace(
+            drawn,
+            work=drawn.work + plan.delay,
+            waiting=drawn.waiting if plan.pause is None else plan.pause,
+            failing_node=drawn.failing_node if plan.failing_node is None else plan.failing_node,
+            error=plan.error,
+        )
 
     def _new_id(self, identity: str, generation: Generation) -> str:
         # The type of a caseId is not documented: a UUID, so that no client takes every id for a number.

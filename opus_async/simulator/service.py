@@ -146,8 +146,12 @@ class Service:
         """
         world, now = self._world, self._world.clock()
         job.receive(payload, callback_url)
-        world.jobs.start(job, now)
-        world.callback_sender.expect(job)
+        plan = world.scripts.plan_next(job.workflow)
+        world.jobs.start(job, now, plan)
+        if plan.asks:
+            world.scripts.ask_about(job, lambda: world.callback_sender.expect(job))
+        else:
+            world.callback_sender.expect(job)
 
     def started(self, answer: Mapping[str, Any]) -> Answer:
         """Answer an accepted execute: as the generation says it, or as a trait does."""

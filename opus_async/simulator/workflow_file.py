@@ -146,6 +146,7 @@ class _Simple(_Strict):
             outputs or default_outputs(inputs),
             self.nodes,
             self.version,
+            outputs_invented=not outputs,
         )
 
 
@@ -211,6 +212,7 @@ class _Vendor(BaseModel):
             self.description or "",
             inputs,
             outputs or default_outputs(inputs),
+            outputs_invented=not outputs,
         )
 
 
@@ -258,6 +260,7 @@ class _Shown(BaseModel):
             inputs,
             outputs or default_outputs(inputs),
             version=self.version or 1,
+            outputs_invented=not outputs,
         )
 
 

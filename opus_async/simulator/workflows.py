@@ -116,6 +116,7 @@ class Workflow:
         nodes: Names of its nodes in the order they run; the last but one is where a run parks.
         version: The newest version number; older ones have the same schema.
         reference_entity_id: UUID of the workflow, an alternative to its id.
+        outputs_invented: Whether its definition tells no outputs, so that it may have any.
     """
 
     workflow_id: str
@@ -126,6 +127,7 @@ class Workflow:
     nodes: tuple[str, ...] = DEFAULT_NODES
     version: int = 3
     reference_entity_id: str = ""
+    outputs_invented: bool = False
 
     def __post_init__(self) -> None:
         """Give the workflow a UUID if its definition has none: its id, where that is one."""

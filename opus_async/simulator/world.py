@@ -12,6 +12,7 @@ from opus_async.simulator.callbacks import CallbackSender
 from opus_async.simulator.catalogue import Catalogue
 from opus_async.simulator.faults import PROFILES, FaultSource
 from opus_async.simulator.runs import JobBook
+from opus_async.simulator.scripts import Scripts
 from opus_async.simulator.seeded_random import hexadecimal
 from opus_async.simulator.sigv4 import Credentials
 from opus_async.simulator.uploads import UploadSlots
@@ -32,6 +33,7 @@ class SimulatorState:
         clock: Returns epoch seconds that never run backwards.
         workflows: The workflows it serves.
         jobs: Every job.
+        scripts: What a test says that workflows do.
         uploads: Every upload slot.
         faults: Decides what goes wrong.
         started_at: Epoch seconds.
@@ -60,9 +62,11 @@ class SimulatorState:
     callbacks: Counter[str] = field(default_factory=Counter)
     callback_answers: Counter[int] = field(default_factory=Counter)
     callback_sender: CallbackSender = field(init=False)
+    scripts: Scripts = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the sender of callbacks, which counts here and reads the results of jobs."""
+        """Make the scripts, and the sender of callbacks, which counts here and reads the results of jobs."""
+        self.scripts = Scripts(self.workflows.find, lambda: [each.workflow_id for each in self.workflows])
         self.callback_sender = CallbackSender(
             self.config,
             self.clock,

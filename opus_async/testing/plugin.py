@@ -2,14 +2,15 @@
 
 ``opus_simulator``
     A simulator on loopback in its own process, one for the test session: ``.base_url``, ``.service_key``,
-    ``.state()``. Override ``opus_simulator_config`` to change what it is like.
+    ``.state()``; ``.answer(...)``, ``.fail_next(...)``, ``.delay_next(...)``, ``.pause_next(...)`` say what
+    its workflows do, until the end of the test. Override ``opus_simulator_config`` to change what it is like.
 ``opus_client``
     An ``OpusClient`` bound to it, closed after the test. Needs pytest-asyncio.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from opus_async.testing import quick_polls
 
 if TYPE_CHECKING:
     from opus_async import OpusClient
-    from opus_async.simulator import SimulatorConfig, SimulatorProcess
+    from opus_async.simulator import ScriptedSimulator, SimulatorConfig
 
 # ruff: noqa: PLC0415 - loaded in every pytest run of our users: the heavy imports wait for the first use
 
@@ -32,12 +33,25 @@ def opus_simulator_config() -> SimulatorConfig:
 
 
 @pytest.fixture(scope="session")
-def opus_simulator(opus_simulator_config: SimulatorConfig) -> Iterator[SimulatorProcess]:
+def opus_simulator(opus_simulator_config: SimulatorConfig) -> Iterator[ScriptedSimulator]:
     """A simulator on loopback, in its own process."""
-    from opus_async.simulator import SimulatorProcess
+    from opus_async.simulator import ScriptedSimulator
 
-    with SimulatorProcess(opus_simulator_config) as simulator:
+    with ScriptedSimulator(opus_simulator_config) as simulator:
         yield simulator
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Forget what a test said that workflows do; raise what its own answers raised."""
+    simulator: ScriptedSimulator | None = getattr(item, "funcargs", {}).get("opus_simulator")
+    errors: list[BaseException] = []
+    if simulator is not None and hasattr(simulator, "reset"):  # no fixture of that name by somebody else
+        errors += simulator.errors
+        simulator.reset()
+    yield
+    if errors:
+        raise errors[0]
 
 
 try:
@@ -52,7 +66,7 @@ except ImportError:
 else:
 
     @async_fixture(name="opus_client")
-    async def _opus_client(opus_simulator: SimulatorProcess) -> AsyncIterator[OpusClient]:
+    async def _opus_client(opus_simulator: ScriptedSimulator) -> AsyncIterator[OpusClient]:
         """A client of the simulator that polls often and settles lost answers quickly."""
         from opus_async import OpusClient, RetryPolicy
 

@@ -79,6 +79,29 @@ class Dispatcher:
             await asyncio.wait(late, timeout=self._drain)
 
 
+class Relay(Dispatcher):
+    """A dispatcher that passes events on to another one, too: for listeners to some jobs of a client.
+
+    Args:
+        to: Where all events go besides.
+        listeners: Told of those that come here.
+    """
+
+    def __init__(self, to: Dispatcher, listeners: Iterable[Listener]) -> None:
+        super().__init__(listeners)
+        self._to = to
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody listens, here or there."""
+        return super().active or self._to.active
+
+    def __call__(self, event: Event) -> None:
+        """Deliver an event to the listeners here, and there."""
+        super().__call__(event)
+        self._to(event)
+
+
 class _Subscription:
     """One listener, and the events not delivered to it yet."""
 

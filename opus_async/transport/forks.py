@@ -1,23 +1,28 @@
-"""Detects the use of a client in a forked child, which has its memory but none of its threads and loops.
+"""Detects the use of a client where it cannot work: in a forked child, or in another event loop.
 
-The child's copy of a connection is the parent's connection: a byte that it sent, or the end of TLS that it
-said, would go out in the middle of what the parent sends.
+A forked child has the client's memory but none of its threads and loops. Its copy of a connection is the
+parent's connection: a byte that it sent, or the end of TLS that it said, would go out in the middle of what
+the parent sends. Connections, locks and tasks belong to one event loop; in another one they wait for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import weakref
 from collections.abc import Callable
 
 from opus_async.errors import ConfigurationError
 
 
 class Maker:
-    """The process that made an object, to be checked before the object is used.
+    """The process that made an object and the loop that used it first, checked before the object is used.
 
     Attributes:
-        process: Its process id.
+        process: The process id.
     """
+
+    _loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -27,8 +32,13 @@ class Maker:
         """Whether this is that process, and no fork of it."""
         return os.getpid() == self.process
 
+    @property
+    def is_in_loop(self) -> bool:
+        """Whether the running loop is the first that used the object, or none has yet."""
+        return self._loop is None or self._loop() is running_loop()
+
     def check(self) -> None:
-        """Raise an error in a fork of that process.
+        """Raise an error in a fork of that process, and in another loop than the first one.
 
         Raises:
             ConfigurationError: It says what to do.
@@ -39,6 +49,27 @@ class Maker:
                 f"of that one: connections and event loop are the parent's. Make a client here, after the "
                 f"fork; nothing was sent"
             )
+        loop = running_loop()
+        if loop is None:
+            return
+        if self._loop is None:
+            self._loop = weakref.ref(loop)
+        elif (first := self._loop()) is not loop:
+            other = (
+                "an event loop that has ended" if first is None or first.is_closed() else "another event loop"
+            )
+            raise ConfigurationError(
+                f"This client was used in {other}, to which its connections belong. Make a client in this "
+                f"loop (inside of the coroutine that asyncio.run runs), and close it there; nothing was sent"
+            )
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None where none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def in_child(call: Callable[[], None]) -> None:

@@ -6,52 +6,21 @@ Waiting happens here, before a request's clock starts, never inside the connecti
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random as random_module
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from opus_async.errors import Obstacle, OpusError, TransportError
 from opus_async.transport.forks import Maker
-from opus_async.transport.rates import OperationLimit, TokenBucket
+from opus_async.transport.lanes import Lane, Lanes, Priority
+from opus_async.transport.rates import OperationLimit
 from opus_async.transport.throttling import Throttling
 
 __all__ = ["Priority", "RequestLimiter"]
 
-_WORK_IN_A_ROW = 3
-"""While both wait, at least every fourth slot goes to a poll: a job that is never polled never ends."""
 _RETRY_WHEN_FULL = 1.0
 """Seconds until :meth:`RequestLimiter.admit_one` is tried again when all slots are in use: the responses to
 those requests tell as much as a probe would."""
-
-
-class Priority(IntEnum):
-    """What a request is for. Work goes before polls, and polls never starve."""
-
-    WORK = 0
-    POLL = 1
-
-
-class _Lane:
-    """A queue of waiting requests that share a rate of their own, out of the rate of all.
-
-    Args:
-        rate: Requests a second; None for no limit of its own.
-    """
-
-    __slots__ = ("bucket", "queue")
-
-    def __init__(self, rate: float | None = None) -> None:
-        self.bucket = None if rate is None else TokenBucket(rate)
-        self.queue: OrderedDict[asyncio.Future[None], tuple[int, bool]] = OrderedDict()
-        """Waiting requests in order -> number of arrival, and whether the request is repeatable."""
-
-    @property
-    def arrival(self) -> int:
-        """The number of arrival of the first request that waits."""
-        return next(iter(self.queue.values()))[0]
 
 
 class RequestLimiter:
@@ -61,8 +30,7 @@ class RequestLimiter:
         slots: Requests on the wire at once.
         rate: Requests a second over all lanes; None for no limit until the server throttles.
         poll_rate: Requests a second of the poll lane, out of ``rate``; None for no limit of its own.
-        operation_limits: Rates of some kinds of requests, out of ``rate``. Such requests wait in a lane of
-            their own and hold up nobody else; with other work they are served in the order of arrival.
+        operation_limits: Rates of some kinds of requests, out of ``rate``; see :class:`Lanes`.
         time: The clock, in seconds; the running loop's by default.
         random: A source of numbers in [0, 1).
 
@@ -86,16 +54,8 @@ class RequestLimiter:
         self._slots = self._usable = slots
         self._rate_before_block: float | None = None
         """Requests a second that were granted before the block; None while it is not blocked."""
-        self._admits_polls = False
         self._in_use = 0
-        self._lanes = (_Lane(), _Lane(poll_rate))
-        self._poll_lane = self._lanes[Priority.POLL]
-        limited = [(_Lane(limit.rate), limit.operations) for limit in operation_limits]
-        self._lane_of = {name: lane for lane, operations in limited for name in operations}
-        self._work_lanes = (self._lanes[Priority.WORK], *(lane for lane, _ in limited))
-        self._waiting = 0
-        self._arrivals = itertools.count()
-        self._work_in_a_row = 0
+        self._lanes = Lanes(poll_rate, operation_limits)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._closed = False
@@ -109,7 +69,15 @@ class RequestLimiter:
     @property
     def waiting(self) -> int:
         """Requests that wait for a slot."""
-        return self._waiting
+        return self._lanes.waiting
+
+    @property
+    def held_back(self) -> bool:
+        """Whether requests wait for a rate or the end of a pause, and not for a slot."""
+        if not self._lanes.waiting or self._in_use >= self._usable:
+            return False
+        now = self.now()
+        return self._lanes.held_back(lambda lane: self._wait(lane, now) <= 0)
 
     @property
     def blocked(self) -> bool:
@@ -130,10 +98,10 @@ class RequestLimiter:
         if self._closed:
             raise _closed_error()
         self._maker.check()
-        if self._in_use >= self._usable or self._waiting:
+        if self._in_use >= self._usable or self._lanes.waiting:
             return False
         now = self.now()
-        lane = self._lane_for(priority, operation)
+        lane = self._lanes.of(priority, operation)
         if self._wait(lane, now) > 0:
             return False
         self._grant(lane, now)
@@ -156,25 +124,23 @@ class RequestLimiter:
         """
         if self.try_acquire(priority, operation):
             return
-        lane = self._lane_for(priority, operation)
+        lane = self._lanes.of(priority, operation)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.queue[waiter] = next(self._arrivals), repeatable
-        self._waiting += 1
+        self._lanes.add(lane, waiter, repeatable=repeatable)
         self._dispatch()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._give_back(lane)
-            elif lane.queue.pop(waiter, None) is not None:
-                self._waiting -= 1
+            elif self._lanes.remove(lane, waiter):
                 self._dispatch()
             raise
 
     def release(self) -> None:
         """Give a slot back."""
         self._in_use -= 1
-        if self._waiting:
+        if self._lanes.waiting:
             self._dispatch()
 
     def close(self) -> None:
@@ -201,12 +167,11 @@ class RequestLimiter:
 
     def reject_all(self, error: Callable[[], OpusError]) -> None:
         """Raise an error in every request that waits, made anew for each."""
-        for lane in (*self._work_lanes, self._poll_lane):
+        for lane in self._lanes:
             for waiter in lane.queue:
                 if not waiter.done():
                     waiter.set_exception(error())
-            lane.queue.clear()
-        self._waiting = 0
+        self._lanes.clear()
 
     def admit_one(self) -> float:
         """Give one slot in spite of a block, within the rate; to a repeatable request where one waits.
@@ -218,15 +183,11 @@ class RequestLimiter:
         """
         if self._in_use >= self._slots:
             return _RETRY_WHEN_FULL
-        now = self.now()
-        self._admits_polls = not self._admits_polls  # in turn: one lane may hold nothing but bad requests
-        work, polls = self._work_lanes, (self._poll_lane,)
-        lanes = (*polls, *work) if self._admits_polls else (*work, *polls)
+        now, lanes = self.now(), tuple(self._lanes.in_turn())
         found = _firsts(lanes, repeatable=True) or _firsts(lanes, repeatable=False)
         for lane, waiter in found:
             if self._wait(lane, now) <= 0:
-                del lane.queue[waiter]
-                self._waiting -= 1
+                self._lanes.remove(lane, waiter)
                 self._grant(lane, now)
                 waiter.set_result(None)
                 return 0.0
@@ -234,10 +195,7 @@ class RequestLimiter:
 
     # Dispatch
 
-    def _lane_for(self, priority: Priority, operation: str) -> _Lane:
-        return self._lane_of.get(operation) or self._lanes[priority]
-
-    def _give_back(self, lane: _Lane) -> None:
+    def _give_back(self, lane: Lane) -> None:
         """Undo a grant that will not be used."""
         for bucket in (self.throttling.bucket, lane.bucket):
             if bucket is not None:
@@ -247,28 +205,17 @@ class RequestLimiter:
     def _dispatch(self) -> None:
         """Give slots to whoever may go now, and wake up when the next may."""
         now = self.now()
-        while self._waiting and self._in_use < self._usable:
-            lane = self._next_lane(now)
+        while self._lanes.waiting and self._in_use < self._usable:
+            lane = self._lanes.next(lambda lane: self._wait(lane, now) <= 0)
             if lane is None:
                 break
-            waiter, _ = lane.queue.popitem(last=False)
-            self._waiting -= 1
+            waiter = self._lanes.take(lane)
             if not waiter.done():
                 self._grant(lane, now)
                 waiter.set_result(None)
         self._arm(now)
 
-    def _next_lane(self, now: float) -> _Lane | None:
-        """Work in the order of arrival, as far as rates allow; at least every fourth slot is a poll's."""
-        work = None
-        for lane in self._work_lanes:
-            if lane.queue and (work is None or lane.arrival < work.arrival) and self._wait(lane, now) <= 0:
-                work = lane
-        polls = self._poll_lane
-        polls_turn = polls.queue and (work is None or self._work_in_a_row >= _WORK_IN_A_ROW)
-        return polls if polls_turn and self._wait(polls, now) <= 0 else work
-
-    def _wait(self, lane: _Lane, now: float) -> float:
+    def _wait(self, lane: Lane, now: float) -> float:
         """Seconds until pause and rates let this lane go, slots apart."""
         throttling = self.throttling
         wait = throttling.paused_until - now
@@ -278,24 +225,20 @@ class RequestLimiter:
             wait = max(wait, lane.bucket.wait(now))
         return wait
 
-    def _grant(self, lane: _Lane, now: float) -> None:
+    def _grant(self, lane: Lane, now: float) -> None:
         if self.throttling.bucket is not None:
             self.throttling.bucket.take(now)
         if lane.bucket is not None:
             lane.bucket.take(now)
-        if lane is self._poll_lane:
-            self._work_in_a_row = 0
-        elif self._poll_lane.queue:
-            self._work_in_a_row += 1
+        self._lanes.had_turn(lane)
         self._in_use += 1
 
     def _arm(self, now: float) -> None:
         """Set one timer for the moment when the next may go; none while all slots are in use."""
-        if not self._waiting or self._in_use >= self._usable:
+        if not self._lanes.waiting or self._in_use >= self._usable:
             self._disarm()
             return
-        waiting = (lane for lane in (*self._work_lanes, self._poll_lane) if lane.queue)
-        wait = min(self._wait(lane, now) for lane in waiting)
+        wait = min(self._wait(lane, now) for lane in self._lanes if lane.queue)
         if self._timer is not None:
             if self._timer_at <= now + wait:
                 return
@@ -336,15 +279,10 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _firsts(lanes: Iterable[_Lane], *, repeatable: bool) -> list[tuple[_Lane, asyncio.Future[None]]]:
+def _firsts(lanes: Sequence[Lane], *, repeatable: bool) -> list[tuple[Lane, asyncio.Future[None]]]:
     """The first waiting request of each lane that is repeatable, or is not."""
-    firsts = ((lane, _first(lane, repeatable=repeatable)) for lane in lanes)
+    firsts = ((lane, lane.first(repeatable=repeatable)) for lane in lanes)
     return [(lane, waiter) for lane, waiter in firsts if waiter is not None]
-
-
-def _first(lane: _Lane, *, repeatable: bool) -> asyncio.Future[None] | None:
-    queue = lane.queue.items()
-    return next((waiter for waiter, (_, is_so) in queue if is_so is repeatable and not waiter.done()), None)
 
 
 def _closed_error() -> TransportError:

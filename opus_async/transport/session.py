@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+import warnings
 import weakref
 from importlib import import_module
 
@@ -11,7 +14,7 @@ from yarl import URL
 
 from opus_async.errors import Obstacle, TransportError
 from opus_async.transport.connections import Connections
-from opus_async.transport.forks import Maker, in_child
+from opus_async.transport.forks import Maker, in_child, running_loop
 from opus_async.transport.proxies import Proxies
 
 __all__ = ["NEVER_ROUND", "HttpSession"]
@@ -21,6 +24,8 @@ NEVER_ROUND = 1e9
 _NEEDS_CLEANUP_CLOSED = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.version_info < (3, 13, 1)
 """asyncio before these leaks TLS transports of servers that never finish the shutdown; aiohttp warns when the
 clean-up is asked for where it is not needed."""
+
+log = logging.getLogger("opus_async.transport")
 
 _alive: weakref.WeakSet[HttpSession] = weakref.WeakSet()
 
@@ -53,6 +58,7 @@ class HttpSession:
         self._ours = given is None
         self._closed = False
         self._maker = Maker()
+        self._forgotten: weakref.finalize[..., HttpSession] | None = None
         _alive.add(self)
 
     def open(self) -> aiohttp.ClientSession:
@@ -83,6 +89,7 @@ class HttpSession:
                 headers={"User-Agent": _user_agent()},
                 trust_env=False,
             )
+            self._forgotten = weakref.finalize(self, _tell_forgotten, self._session, os.getpid())
         return self._session
 
     def distrust(self, url: str) -> None:
@@ -104,14 +111,45 @@ class HttpSession:
         if not self._maker.is_here:
             return
         session, self._session = self._session, None
-        if session is not None and self._ours:
+        if session is None or not self._ours:
+            return
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        if self._maker.is_in_loop:
             await session.close()
+        else:
+            _drop(session)
 
     def leave_to_parent(self) -> None:
         """Forget open connections, in a forked child, so that collecting them does not close the parent's."""
         if self._session is not None and self._ours:
             # No other way: what aiohttp closes it takes out of the parent's selector, which both share.
             getattr(self._session.connector, "_conns", {}).clear()
+
+
+def _tell_forgotten(session: aiohttp.ClientSession, process: int) -> None:
+    """Close the connections of a client that nobody closed, and say so; in our words, once for each."""
+    if os.getpid() != process:
+        return
+    _drop(session)
+    said = (
+        "A client was never closed; its connections are closed now. Write 'async with OpusClient() as opus:'"
+        ", or await opus.close() when it is not needed any more"
+    )
+    log.warning(said)
+    warnings.warn(said, ResourceWarning, stacklevel=2)
+
+
+def _drop(session: aiohttp.ClientSession) -> None:
+    """Close the connections of a session from outside of its loop, which may have ended."""
+    connector, loop = session.connector, session._loop  # noqa: SLF001 - no other way to learn its loop
+    session.detach()
+    if connector is None:
+        return
+    if loop.is_running() and loop is not running_loop():
+        loop.call_soon_threadsafe(connector._close)  # noqa: SLF001 - close() makes a task, which needs the loop
+    else:
+        connector._close()  # noqa: SLF001
 
 
 def _user_agent() -> str:

@@ -170,20 +170,20 @@ class PathSource:
 class _Shared:
     """A file object that several sources may share: its start position, and the lock to move it."""
 
-    def __init__(self, fileobj: IO[bytes]) -> None:
+    def __init__(self, fileobj: IO[bytes], start: int | None) -> None:
         self.file = fileobj
         self.lock = threading.Lock()
-        self.start = fileobj.tell()
+        self.start = fileobj.tell() if start is None else start
 
 
 _SHARED: weakref.WeakValueDictionary[int, _Shared] = weakref.WeakValueDictionary()
 """By the identity of the file object, which its state keeps alive."""
 
 
-def _shared(fileobj: IO[bytes]) -> _Shared:
+def _shared(fileobj: IO[bytes], start: int | None) -> _Shared:
     known = _SHARED.get(id(fileobj))
     if known is None:
-        known = _SHARED[id(fileobj)] = _Shared(fileobj)
+        known = _SHARED[id(fileobj)] = _Shared(fileobj, start)
     return known
 
 
@@ -195,15 +195,16 @@ class FileObjectSource:
     Args:
         filename: As the caller named it.
         fileobj: Opened in binary mode.
+        start: Where it begins; its position now by default.
 
     Raises:
         UploadError: It is a text file, closed, or cannot seek.
     """
 
-    def __init__(self, filename: str, fileobj: IO[bytes]) -> None:
+    def __init__(self, filename: str, fileobj: IO[bytes], *, start: int | None = None) -> None:
         self.filename = filename
         try:
-            self._shared = _shared(fileobj)
+            self._shared = _shared(fileobj, start)
             with self._shared.lock:
                 self.size = self._size()
                 binary = isinstance(fileobj.read(0), bytes)

@@ -10,11 +10,11 @@ import pytest
 from progress_tools import ALL_STAGES, STAGES, Batch, Clock, host, moved
 
 from opus_async import HostState, Limits
-from opus_async.cli import display
 from opus_async.metrics.bottleneck import Bounds
 from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.recent_failures import FailedRow
+from opus_async.progress import display
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def frame_of(progress, width=90, encoding="utf-8"):
     """The lines of a frame on a terminal of so many columns."""
     from rich.console import Console
 
-    from opus_async.cli.live import Frame
+    from opus_async.progress.live import Frame
 
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     Console(file=file, width=width).print(Frame(progress, "invoices"))
@@ -184,15 +184,14 @@ def test_live_display_draws_signs_that_a_terminal_has(clock):
     ],
 )
 def test_live_display_bar_shows_whatever_there_is(shares, total, cells):
-    from opus_async.cli.live import _cells
+    from opus_async.progress.live import _cells
 
     assert _cells(shares, total, 20) == cells
 
 
 def test_live_display_colours_are_those_of_the_theme_of_the_terminal(clock):
+    from opus_async.progress.live import Frame
     from rich.console import Console
-
-    from opus_async.cli.live import Frame
 
     progress = Progress(clock=clock)
     Batch(progress, planned=50, completed=40, failed=10, unknown=1)

@@ -384,7 +384,7 @@ def test_error_message_in_json_has_cli_command_instead_of_python_call(action):
 def test_error_report_has_no_python_and_each_advice_once(capsys):
     step = NextStep(NextAction.WAIT_FOR_JOB, "2514")
     error = DeadlineExceeded("Too late.", job_id="2514", stage="watch").advised(step.action, hint(step))
-    assert str(error) == "Too late. jobs.wait('2514') goes on waiting. [job 2514, stage watch]"
+    assert str(error) == "Too late. jobs.outcome('2514') goes on waiting. [job 2514, stage watch]"
     error_report.report(error, debug=False)
     said = capsys.readouterr().err
     assert said.startswith("opus-async: Too late. [job 2514, stage watch]\n")

@@ -11,7 +11,8 @@ from command_line import Terminal, at, serving
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opus_async.cli.streams import SafeStream, controls, escaped, safe_streams
+from opus_async.cli.streams import SafeStream, controls, safe_streams
+from opus_async.terminal_text import escaped
 
 C0 = [chr(code) for code in range(32) if chr(code) not in "\t\n"]
 C1 = [chr(code) for code in range(0x7F, 0xA0)]

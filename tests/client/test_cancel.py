@@ -218,6 +218,42 @@ async def test_stream_with_reader_cancelled_at_any_loop_turn_cleans_up(simulator
     assert simulator.state()["counters"]["executed_twice"] == []
 
 
+async def test_stream_left_by_break_logs_one_line_that_names_its_jobs(simulate, connect, caplog):
+    simulator = await simulate(run_time="0.01-5", seed=1)
+    opus = connect(simulator)
+    caplog.set_level(logging.WARNING)
+    async for read in opus.run_many(TEXT, ({"Text": str(number)} for number in range(100)), max_in_flight=8):
+        assert read.ok
+        await until(lambda: simulator.state()["counters"]["executed_jobs"] >= 8)
+        break
+    await until(lambda: caplog.records)
+    assert len(opus._watcher) == 0
+    await opus.close()
+    (record,) = caplog.records
+    named = re.search(r"jobs? ([\d, a-f-]+)\. jobs\.outcome\(", record.getMessage())
+    assert executed(simulator) - {read.job_id} == set(named[1].split(", "))
+
+
+async def test_stream_dropped_after_its_end_names_outcomes_that_nobody_read(simulate, connect, caplog):
+    opus = connect(await simulate())
+    stream = opus.run_many(TEXT, [{"Text": "a"}, {"Text": "b"}, {"Text": "c"}])
+    assert (await anext(stream)).ok
+    pool = stream.pool
+    await until(lambda: pool._ended)
+    del stream
+    await until(lambda: caplog.records)
+    (record,) = caplog.records
+    assert "2 outcomes had come and were not read: jobs" in record.getMessage()
+
+
+async def test_stream_read_to_its_end_logs_nothing(simulate, connect, caplog):
+    opus = connect(await simulate())
+    async for outcome in opus.run_many(TEXT, [{"Text": "a"}, {"Text": "b"}]):
+        assert outcome.ok
+    await turns(3)
+    assert caplog.records == []
+
+
 async def test_stream_left_by_break_stops_watching_and_creating_jobs(simulate, connect):
     simulator = await simulate(run_time="0.01-5", seed=1)
     opus = connect(simulator)

@@ -282,10 +282,12 @@ async def test_trap_14_a_deadline_ends_our_waiting_and_not_the_job(simulate, con
         await opus.run(TEXT, {"Text": "slow"}, timeout=0.7)
     late = caught.value
     assert (late.stage, late.last_status) == ("watch", JobStatus.IN_PROGRESS)
-    assert f"jobs.wait({late.job_id!r}) goes on waiting" in str(late)
+    assert f"jobs.outcome({late.job_id!r}) goes on waiting" in str(late)
     assert isinstance(late, TimeoutError)
-    with pytest.raises(DeadlineExceeded):
-        await opus.jobs.wait(late.job_id, timeout=0.05)
+    for again in (opus.jobs.wait, opus.jobs.outcome):
+        with pytest.raises(DeadlineExceeded) as caught:
+            await again(late.job_id, timeout=0.05)
+        assert f"jobs.outcome({late.job_id!r}) goes on waiting" in str(caught.value)
     assert await opus.jobs.wait(late.job_id, timeout=5) == JobStatus.COMPLETED
     assert (await opus.jobs.results(late.job_id)).outputs["Text"] == "slow"
 

@@ -48,6 +48,8 @@ async def test_links_of_jobs_are_understood_wherever_one_is_named(simulate, conn
     assert await opus.jobs.status(page) == JobStatus.COMPLETED
     assert (await opus.jobs.results(page)).outputs["Text"] == "x"
     assert (await opus.jobs.audit(page)).nodes
+    for timeout in (None, 5):
+        assert (await opus.jobs.outcome(page, timeout=timeout, workflow_id=PAGE)).job_id == job_id
     assert [ended async for ended in opus.jobs.wait_many([page])] == [(page, JobStatus.COMPLETED)]
 
 

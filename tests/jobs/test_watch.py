@@ -25,7 +25,8 @@ from opus_async.errors import (
 )
 from opus_async.events import CurrentJob, current_job
 from opus_async.jobs.ended import ToldBy
-from opus_async.jobs.polling import MIN_INTERVAL, MIN_SAMPLES, PollSchedule, RunTimeStats
+from opus_async.jobs.polling import MIN_INTERVAL, PollSchedule
+from opus_async.jobs.run_times import MIN_SAMPLES, RunTimeStats
 from opus_async.models import JobStatus
 
 
@@ -421,16 +422,15 @@ def test_watcher_includes_jobs_due_soon_in_same_poll():
     age=st.floats(0, 1e6),
     samples=st.lists(st.floats(0.01, 1e5), max_size=40),
     crowd=st.integers(1, 100_000),
-    waiting=st.none() | st.floats(0, 1e6),
+    scout=st.booleans(),
     lag=st.floats(0.001, 10),
 )
-def test_poll_schedule_interval_is_finite_and_above_minimum(age, samples, crowd, waiting, lag):
-    times = RunTimeStats()
+def test_poll_schedule_interval_is_finite_and_above_minimum(*, age, samples, crowd, scout, lag):
+    times = RunTimeStats(PollSchedule(lag).grain)
     for sample in samples:
         times.learn(sample)
-    interval = PollSchedule(lag).interval(age, times, crowd, waiting)
-    assert interval >= 2 * MIN_INTERVAL or waiting is not None
-    assert 0 < interval < float("inf")
+    interval = PollSchedule(lag).next_age(age, times, crowd, scout=scout) - age
+    assert 2 * MIN_INTERVAL <= interval * (1 + 1e-9) < float("inf")
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=600))

@@ -17,11 +17,10 @@ from opus_async.jobs.polling import (
     FIRST_POLL_UNKNOWN,
     MAX_INTERVAL,
     MIN_INTERVAL,
-    MIN_SAMPLES,
     OVERDUE_FACTOR,
     PollSchedule,
-    RunTimeStats,
 )
+from opus_async.jobs.run_times import MIN_SAMPLES, RunTimeStats
 from opus_async.models import JobStatus
 
 
@@ -47,7 +46,7 @@ class CallingOpus(FakeOpus):
 
 
 def times_of(watcher, opus):
-    return watcher._queue.workflow(opus, "w").times
+    return watcher._queue.workflow(opus, "w").of_known_start.times
 
 
 async def crowd(opus, count=300, at_once=100, seconds=lambda: 60.0):

@@ -17,15 +17,17 @@ import xlsxwriter
 from batch_tools import DOCUMENT, TEXT
 from manifests import csv, jsonl
 
+from opus_async.cli.batch import validation_text
 from opus_async.cli.batch.validation_text import table
 from opus_async.errors import AuthenticationError, InvalidInputs, ManifestError, OpusError
 from opus_async.input_problems import InputProblem
 from opus_async.manifests import Manifest, open_manifest
 from opus_async.manifests.binding.binding import Binding
+from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.problem import Problem
 from opus_async.manifests.validation.duplicates import DuplicateIndex
 from opus_async.manifests.validation.estimate import ThroughputAssumptions, estimate
-from opus_async.manifests.validation.result import Validation
+from opus_async.manifests.validation.result import Cause, Validation
 from opus_async.manifests.validation.validate import validate
 from opus_async.platform import Platform
 
@@ -382,6 +384,59 @@ async def test_validation_counts_unreadable_line_as_bad_row_and_checks_the_other
     assert (found.rows, found.valid) == (3, 1)
 
 
+async def test_validation_shows_bad_lines_grouped_with_count_and_first_line(opened, place):
+    manifest = csv(place / "m.csv", "Text,Junk", "a,b", "c,d,e", "f", "g,h,i,j", "k,l,m", "n,o")
+    found = await checked(await opened(TEXT), manifest)
+    causes = {cause.cause: (cause.count, cause.first.where) for cause in found.causes if cause.first.is_error}
+    assert causes == {"more cells than columns": (3, "line 3"), "fewer cells than columns": (1, "line 4")}
+    assert [problem.where for problem in found.errors] == ["line 3", "line 4", "line 5", "line 6"]
+    assert (found.rows, found.valid) == (6, 2)
+    (line,) = [line for line in table(found, None).splitlines() if "3 cells, but the first row" in line]
+    assert line.split()[:4] == ["error", "3", "line", "3"]
+
+
+@pytest.mark.parametrize(
+    ("column", "binding", "bad"),
+    [
+        ("Text", {}, True),
+        ("Junk", {}, False),
+        ("Junk", {"columns": {"Junk": ""}}, False),
+        ("Junk", {"key": "Junk"}, True),
+        ("Junk", {"title": "About {junk}"}, True),
+        (None, {"columns": {"Junk": ""}}, True),
+    ],
+)
+async def test_validation_cell_that_cannot_be_read_counts_where_its_column_is_used(
+    opened, column, binding, bad
+):
+    platform = await opened(TEXT)
+    cells = {name: "x" for name in ("Text", "Junk") if name != column}
+    unreadable = (Unreadable(problem="cell A1 is #REF!", column=column, group="an error"),)
+    manifest = Listed(columns=("Text", "Junk"))
+    manifest.records = lambda: iter([Record(index=0, where="row 1", cells=cells, unreadable=unreadable)])
+    found = await validate(manifest, Binding(platform.workflow, **binding), platform)
+    assert (found.rows, found.valid) == (1, not bad)
+    assert [problem.message for problem in found.errors] == ["cell A1 is #REF!"] * bad
+
+
+async def test_validation_of_manifest_that_fills_no_input_is_refused_whatever_is_required(opened, place):
+    for content in ("hello,0.5\nworld,0.7\n", "Text\n\u00a0\n", '"Text",x\n,y\n\t,y\n'):
+        manifest = place / "m.csv"
+        manifest.write_text(content)
+        found = await checked(await opened(MODERN), manifest)
+        assert found.doomed
+        assert found.valid == 0
+
+
+def test_table_on_a_narrow_terminal_gives_options_in_one_piece():
+    problem = Problem(
+        message="column 'x' fills no input " * 5, cause="c", fix="--map 'a long name=Text'", index=0
+    )
+    shown = validation_text.found([Cause("c", problem, 1)], 60)
+    assert shown.splitlines()[-2:] == ["To copy from:", "  --map 'a long name=Text'"]
+    assert "To copy" not in validation_text.found([Cause("c", problem, 1)], None)
+
+
 class Listed:
     """A manifest in memory."""
 
@@ -391,8 +446,6 @@ class Listed:
         self.rows = rows
 
     def records(self):
-        from opus_async.manifests import Record
-
         for index, cells in enumerate(self.rows):
             yield Record(index=index, where=f"line {index + 2}", cells=cells)
 

@@ -12,7 +12,6 @@ from opus_async import (
     UploadProgress,
 )
 from opus_async.batch.observer import why_ending
-from opus_async.cli import display, progress_text
 from opus_async.exits import Exit
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import HaltReached, Reason, ShutdownControl, ShutdownMode, StopKind
@@ -22,6 +21,7 @@ from opus_async.metrics.event_counts import RetryCause
 from opus_async.metrics.outages import HostOutage
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.throughput import TimeLeft
+from opus_async.progress import display, progress_text
 from opus_async.reporting.bottlenecks import outage_text
 
 

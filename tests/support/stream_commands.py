@@ -29,7 +29,7 @@ HEAVY = (
     "opus_async.cli.batch.session",
     "opus_async.cli.demo.running",
     "opus_async.cli.doctor.network_checks",
-    "opus_async.cli.live",
+    "opus_async.progress.live",
     "opus_async.opus.client",
     "opus_async.simulator.server",
 )

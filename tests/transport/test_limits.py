@@ -16,7 +16,7 @@ from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.rates import OperationLimit
 
-WORK, POLL = Priority.WORK, Priority.POLL
+COLLECT, WORK, POLL = Priority.COLLECT, Priority.WORK, Priority.POLL
 
 
 def clock() -> float:
@@ -115,21 +115,56 @@ def test_request_limiter_serves_one_priority_in_order_of_arrival():
     run_virtual(main())
 
 
-def test_request_limiter_prefers_work_and_gives_polls_every_fourth_turn():
+async def order_of(priorities, **options):
+    """The order in which requests get the only slot that arrive in this one while it is in use."""
+    gate = RequestLimiter(1, **options)
+    order = []
+
+    async def visit(lane):
+        async with gate.slot(lane):
+            order.append(lane)
+
+    async with gate.slot():
+        tasks = [asyncio.create_task(visit(lane)) for lane in priorities]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    gate.close()
+    assert sorted(order) == sorted(priorities)
+    return order
+
+
+def test_request_limiter_lets_work_and_polls_take_turns():
+    order = run_virtual(order_of([POLL] * 30 + [WORK] * 30))
+    assert order == [WORK, POLL] * 30
+
+
+def test_request_limiter_lets_work_and_polls_take_turns_under_a_rate():
+    assert run_virtual(order_of([POLL] * 30 + [WORK] * 30, rate=10)) == [WORK, POLL] * 30
+
+
+def test_request_limiter_serves_results_first():
+    order = run_virtual(order_of([POLL] * 3 + [WORK] * 3 + [COLLECT] * 5))
+    assert order == [COLLECT] * 5 + [WORK, POLL] * 3
+
+
+def test_request_limiter_results_do_not_starve_others():
+    order = run_virtual(order_of([POLL] * 5 + [WORK] * 5 + [COLLECT] * 100))
+    assert order[:27] == ([COLLECT] * 8 + [WORK] + [COLLECT] * 8 + [POLL]) + [COLLECT] * 8 + [WORK]
+
+
+def test_request_limiter_is_held_back_by_a_rate_and_not_by_slots():
     async def main():
-        gate = RequestLimiter(1)
-        order = []
-
-        async def visit(lane):
-            async with gate.slot(lane):
-                order.append(lane)
-
-        async with gate.slot():
-            tasks = [asyncio.create_task(visit(lane)) for lane in [POLL] * 30 + [WORK] * 30]
-            await asyncio.sleep(0)
-        await asyncio.gather(*tasks)
-        assert order[:8] == [WORK, WORK, WORK, POLL] * 2
-        assert order.count(POLL) == order.count(WORK) == 30
+        for options, held_back in (({}, False), ({"rate": 1.0}, True)):
+            gate = RequestLimiter(2 if held_back else 1, **options)
+            async with gate.slot():
+                assert not gate.held_back
+                waiting = asyncio.create_task(_pass(gate))
+                await asyncio.sleep(0)
+                assert gate.waiting == 1
+                assert gate.held_back is held_back
+            await waiting
+            assert not gate.held_back
+            gate.close()
 
     run_virtual(main())
 

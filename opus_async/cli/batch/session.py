@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
@@ -23,10 +24,10 @@ from opus_async.text import counted, elapsed
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
     from opus_async.batch.meta import BatchMeta
-    from opus_async.cli.display import NoticeDisplay
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
     from opus_async.opus.client import OpusClient
+    from opus_async.progress.display import NoticeDisplay
 
 Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
 """Runs, resumes or retries a batch with a client, and reports to an observer."""
@@ -66,12 +67,15 @@ async def _watched(
 
     from opus_async.batch import BatchObserver, ShutdownControl
     from opus_async.batch.observer import why_ending
-    from opus_async.cli import display
+    from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
+    from opus_async.progress import display
 
     control, progress = ShutdownControl(), Progress()
     progress.preparing = "reading the workflow"
-    board = display.make(progress, title, plain=options.debug)
+    board = display.make(
+        progress, title, plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
+    )
     progress.why_ending = partial(why_ending, control)
     notices = NoticePrinter(board.say)
     watching = BatchObserver(

@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: StatusOptions) -> int:
     """Print the state of the batch, once or until no process works on it."""
     from opus_async.batch.outputs.status import read_status
-    from opus_async.cli.display import is_live
+    from opus_async.progress.display import is_live
 
     existing_batch.read_meta(options.directory)
     redraw = options.watch and not options.json and is_live(sys.stdout, os.environ)

@@ -16,6 +16,7 @@ from opus_async.cli.batch import run_options, spec_options, validation_text
 from opus_async.cli.batch.run_options import LimitOptions
 from opus_async.cli.batch.spec_options import ManifestOptions
 from opus_async.cli.errors import Exit, WrongUse
+from opus_async.cli.streams import SafeStream, controls
 from opus_async.cli.tables import terminal_width
 from opus_async.errors import ConfigurationError
 from opus_async.text import counted
@@ -90,9 +91,9 @@ def run(options: ValidateOptions) -> int:
 async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWriter) -> Validation:
     from opus_async.batch.options import BatchSpec, ManifestPolicy, ManifestSource
     from opus_async.batch.planning.open_batch import validate_manifest
-    from opus_async.cli import display
     from opus_async.manifests.validation.estimate import ThroughputAssumptions
     from opus_async.metrics.progress import Progress
+    from opus_async.progress import display
 
     limits = run_options.limits_of(options)
     progress = Progress()
@@ -101,7 +102,9 @@ async def _validated(options: ValidateOptions, manifest: str, writer: ProblemWri
     def tell(rows: int) -> None:
         progress.preparing = f"{counted(rows, 'row')} checked"
 
-    board = display.make(progress, "validate", plain=options.debug)
+    board = display.make(
+        progress, "validate", plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
+    )
     async with connection.connect(options, limits=limits) as opus, display.DisplayTask(board):
         return await validate_manifest(
             opus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import sys
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
@@ -12,13 +13,14 @@ from pathlib import Path
 from opus_async.batch import BatchObserver, BatchResult, run_batch
 from opus_async.batch.ledger.reader import LedgerReader
 from opus_async.batch.ledger.stored import NOT_COMPLETED
-from opus_async.cli import display
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.demo.findings import Findings
 from opus_async.cli.demo.folder import MANIFEST
+from opus_async.cli.streams import SafeStream, controls
 from opus_async.config import RetryPolicy
 from opus_async.metrics.progress import Progress
 from opus_async.opus.client import OpusClient
+from opus_async.progress import display
 from opus_async.simulator import SimulatorConfig, SimulatorProcess, SimulatorStartError
 
 __all__ = ["Demo", "SimulatorStartError"]
@@ -96,7 +98,9 @@ class Demo:
     async def _run_batch(self, simulator: SimulatorProcess) -> BatchResult:
         faults = self._config.faults
         title = "demo" if faults == "none" else f"demo, faults {faults}"
-        board = display.make(self.progress, title, plain=self._plain)
+        board = display.make(
+            self.progress, title, plain=self._plain, guard=SafeStream, controls=controls(sys.stderr)
+        )
         async with self._client(simulator) as opus, display.DisplayTask(board):
             return await run_batch(
                 opus,

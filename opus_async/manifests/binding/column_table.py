@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from opus_async.input_names import closest, on_one_line
+from opus_async.input_names import on_one_line
 from opus_async.manifests.binding.bound_column import BoundBy, BoundColumn
 from opus_async.manifests.binding.columns import Columns
 from opus_async.manifests.problem import Problem, Severity, option
 from opus_async.models import InputField, Workflow
+from opus_async.spelling import closest
 from opus_async.text import quoted
 
 _SLIP = 0.75

@@ -11,6 +11,7 @@ from typing import Any
 
 _CODED = re.compile(r"dictionary<values=(\w+), indices=\w+, ordered=\d>")
 """How a type reads that was not so in the file: text and bytes are read as dictionaries."""
+_EXACT = 2**53
 Convert = Callable[[Any], Any]
 """Converts a value of Arrow, never None; raises ValueError with a sentence for one that cannot be used."""
 
@@ -159,11 +160,15 @@ def _finite_half(value: float) -> float:
 def _shortest(value: float, stored: str, most: int) -> float:
     """The number of the fewest digits that is stored as the same one in 2 or 4 bytes: 0.1, as it was written.
 
+    Whole numbers stay: of an id no digit is to be another one.
+
     Args:
         value: What is stored, as a double.
         stored: How it is stored, as :mod:`struct` names it.
         most: Digits that always tell two such numbers apart.
     """
+    if value.is_integer() and abs(value) < _EXACT:
+        return value
     for digits in range(1, most):
         short = float(format(value, f".{digits}g"))
         try:

@@ -7,9 +7,9 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from opus_async.errors import ManifestError
 from opus_async.manifests.blanks import all_blank, looks_blank
@@ -251,8 +251,7 @@ class _TableLines(RowLines):
         return (line.removeprefix("\ufeff") if self.begins_row else line).removesuffix(_END_OF_DOS_FILE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """A row: the numbers of its first and its last line, from 1, and its cells or why they cannot be read."""
 
     first: int

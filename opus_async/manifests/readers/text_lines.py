@@ -35,7 +35,7 @@ class RowLines(Iterator[str]):
         self._taken = 0
         self._rest = _Lines()
         """The lines of this row but for its first."""
-        self._again: Iterator[str] = iter(())
+        self._again: Iterator[str] | None = None
         """Lines that are given once more before the next of the file."""
 
     def __iter__(self) -> Self:
@@ -47,7 +47,7 @@ class RowLines(Iterator[str]):
         Raises:
             ManifestError: The row is too long.
         """
-        line = next(self._again, None) or self._text.readline(self._most - self._taken + 1)
+        line = self._next_again() or self._text.readline(self._most - self._taken + 1)
         if not line:
             raise StopIteration
         self.number += 1
@@ -57,8 +57,17 @@ class RowLines(Iterator[str]):
                 f"{self.name}, line {self._begins}: a row of more than {self._most:,} characters; is a line "
                 "end or a closing quote missing? Longer texts belong into files"
             )
-        if not self.begins_row:
+        if self.number != self._begins:
             self._rest.add(line)
+        return line
+
+    def _next_again(self) -> str:
+        """The next line that is given once more; empty where there is none."""
+        if self._again is None:
+            return ""
+        line = next(self._again, "")
+        if not line:
+            self._again = None
         return line
 
     def next_row(self) -> None:
@@ -80,7 +89,7 @@ class RowLines(Iterator[str]):
     def end_row_at_first_line(self) -> None:
         """Give the lines of this row but its first again, as those of rows to come."""
         self.number -= len(self._rest.lengths)
-        self._again = chain(self._rest.each(), self._again)
+        self._again = chain(self._rest.each(), self._again or ())
         self._rest = _Lines()
 
 

@@ -206,7 +206,8 @@ def _source_of(value: Any) -> tuple[Any, str | None]:
             raise Unfit("got an empty path")
         return value, None
     if _is_open_file(value):
-        name = getattr(value, "name", None)
+        # of an upload of a web framework "name" can be the field of the form
+        name = getattr(value, "filename", None) or getattr(value, "name", None)
         if not isinstance(name, str):
             raise Unfit("got a file object without a name: give (filename, file)")
         return value, _base_name(name)

@@ -8,8 +8,8 @@ from opus_async.error_codes import NextAction, NextStep
 
 _GENERATION = "api= or OPUS_API names the generation of the API"
 _HINTS: Mapping[NextAction, str] = {
-    NextAction.WAIT_FOR_JOB: "jobs.wait({job}) goes on waiting",
-    NextAction.FETCH_RESULTS: "jobs.results({job}) fetches what it left",
+    NextAction.WAIT_FOR_JOB: "jobs.outcome({job}) goes on waiting",
+    NextAction.FETCH_RESULTS: "jobs.outcome({job}) fetches what it left",
     NextAction.READ_AUDIT: "jobs.audit({job}) tells what its nodes did",
     NextAction.SET_KEY: "A program can pass service_key=... instead",
     NextAction.CHECK_ID: _GENERATION,

@@ -7,19 +7,19 @@ light ground as on a dark one. Nothing is said by colour alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TextIO, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from opus_async.cli.progress_text import done_word, failure, outlook, places, speeds
-from opus_async.cli.streams import SafeStream, controls, escaped
 from opus_async.metrics.outages import HostOutage
 from opus_async.metrics.progress import Progress
+from opus_async.progress.progress_text import done_word, failure, outlook, places, speeds
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
+from opus_async.terminal_text import escaped
 from opus_async.text import elapsed
 
 FRAMES_PER_SECOND = 4
@@ -42,18 +42,25 @@ class LiveDisplay:
 
     period = 1 / FRAMES_PER_SECOND
 
-    def __init__(self, progress: Progress, title: str) -> None:
+    def __init__(
+        self, progress: Progress, title: str, guard: Callable[[Any], Any] | None, controls: Any
+    ) -> None:
         self._progress = progress
         self._title = title
-        self._console = Console(file=controls(sys.stderr), highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        self._guard = guard
+        self._console = Console(file=controls or sys.stderr, highlight=False)
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=guard is None and sys.stdout.isatty(),  # a program's prints stand above the frame
+        )
 
     def open(self) -> None:
         """Begin to draw, and send what others write to stderr through the display."""
         self._live.start()
-        sys.stderr = cast(
-            "TextIO", SafeStream(sys.stderr)
-        )  # while it draws, what others write goes through the console
+        if self._guard is not None:
+            sys.stderr = self._guard(sys.stderr)  # while it draws, what others write goes through the console
         self.draw()
 
     def draw(self) -> None:

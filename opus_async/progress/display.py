@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
-from opus_async.cli.progress_text import done_word, failure, outlook, speeds, standing
 from opus_async.metrics.progress import Progress
+from opus_async.progress.progress_text import done_word, failure, outlook, speeds, standing
 from opus_async.reporting.bottlenecks import bottleneck_text, outage_text
 from opus_async.tasks import start
 from opus_async.text import elapsed
@@ -111,19 +111,29 @@ class PlainDisplay:
             print(f"{self._title}: {text}", file=self._stream, flush=True)
 
 
-def make(progress: Progress, title: str, *, plain: bool = False) -> NoticeDisplay:
+def make(
+    progress: Progress,
+    title: str,
+    *,
+    plain: bool = False,
+    guard: Callable[[Any], Any] | None = None,
+    controls: Any = None,
+) -> NoticeDisplay:
     """Make the display that suits stderr: bars on a terminal that can show them, else plain lines.
 
     Args:
         progress: What is drawn.
         title: The name of the command or batch, before each line.
         plain: Whether to print lines even on a terminal, because a log goes there too.
+        guard: Makes a safe stream of one that what others write to stderr goes through meanwhile; None to
+            leave it as it is.
+        controls: The stream that control sequences are written to; stderr by default.
     """
     if not plain and is_live(sys.stderr, os.environ) and find_spec("rich"):
         with suppress(ImportError):  # a broken installation of it is no reason to stop
-            from opus_async.cli.live import LiveDisplay
+            from opus_async.progress.live import LiveDisplay  # noqa: PLC0415 - rich is loaded where it draws
 
-            return LiveDisplay(progress, title)
+            return LiveDisplay(progress, title, guard, controls)
     return PlainDisplay(progress, title)
 
 

@@ -1,0 +1,212 @@
+"""At which age a job is polled next, by the chance that it has ended since it was last seen running.
+
+While nobody looks, a job that has ended is late by one more second each second: the lateness to be expected
+grows with the chance that it has ended. A job is polled when that lateness reaches a bound, the same for all
+ages: often where many jobs end, hardly at all where none do. That gives the least lateness for a number of
+polls. The bound is chosen so that the mean lateness of whole jobs is the one that is wanted; where requests
+are scarce, so that a job takes few polls.
+
+Pure: no clock, no asyncio; ages go in and come out, in seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from opus_async.jobs.life_table import BINS, EDGES, SurvivalCurve, bin_position, unknown_curve, value_at
+
+LONG = 2.0
+"""Times the median run time. Up to there a second late counts the same for all jobs; for a longer one it
+counts less, in proportion: nobody minds a minute after a day. While no median is known, each job counts by
+its age."""
+TOLERANCE = 0.03
+"""How exactly the wanted lateness, or number of polls, is met, as a share of it."""
+SPARING_POLLS = 1.4
+"""Polls a job where requests are scarce. A text job takes three other requests; with a single poll, always
+late enough, it would hold its slot for longer than that poll is worth."""
+SPARING_LATENESS = 4.0
+"""Times the wanted lateness that is put up with for that."""
+_ROUNDS = 12
+_CLOSE = 1.1
+_MOST_POLLS = 1000
+_ALL_BUT_NONE = 0.003
+_FAR = 1.5
+"""Where no end is to be expected at all, the next poll comes at so many times the age."""
+_OLD = 1.1
+"""The same for a job that is older than the life table reaches."""
+
+
+class PollPlan:
+    """The ages at which jobs of one workflow are polled.
+
+    Args:
+        curve: How long they run.
+        detect_lag: The wanted mean delay of noticing the end, as a share of the median run time.
+        shortest: Seconds. No two polls of a job are planned closer together; the wanted delay is never under
+            half of it.
+        bound: That of an earlier plan, from where the search for the new one starts.
+
+    Attributes:
+        bound: The lateness to be expected at which a job is polled, as a share of the median run time.
+    """
+
+    __slots__ = ("_ages", "_curve", "_scale", "_shortest", "_sparing_ages", "_wanted", "bound")
+
+    def __init__(
+        self, curve: SurvivalCurve, detect_lag: float, shortest: float, bound: float | None = None
+    ) -> None:
+        self._curve = curve
+        self._shortest = shortest
+        least = shortest / 2 / detect_lag
+        self._scale = (least, least) if curve.median is None else _scale(max(least, curve.median))
+        self._sparing_ages: _NextAges | None = None
+        self._wanted = detect_lag
+        self.bound = self._bound_by_lateness(detect_lag, bound or 2 * detect_lag**2)
+        self._ages = self._by(self.bound)
+
+    def next_age(self, age: float, patience: float, *, sparing: bool = False) -> float:
+        """The age at which a job is polled next that was seen running at this age.
+
+        Args:
+            age: Seconds since its start; 0 for a job that was not polled yet.
+            patience: Seconds for which a poll is put off for which nothing that was seen of other jobs gives
+                a reason: of a crowd, a few jobs find out for all.
+            sparing: Whether requests are scarce.
+        """
+        if age >= EDGES[BINS]:
+            return _OLD * age
+        ages, position = self._ages if not sparing else self._sparing(), bin_position(age)
+        due = value_at(ages.assumed, position)
+        if due < age + patience:
+            due = min(age + patience, value_at(ages.by_evidence, position))
+        return max(due, age + self._shortest)
+
+    def _sparing(self) -> _NextAges:
+        if self._sparing_ages is None:
+            most = self._bound_by_lateness(SPARING_LATENESS * self._wanted, self.bound)
+            self._sparing_ages = self._by(max(self.bound, min(self._bound_by_polls(most), most)))
+        return self._sparing_ages
+
+    def _by(self, bound: float) -> _NextAges:
+        curve, scale = self._curve, self._scale
+        assumed = _Lateness(curve.survival, *scale).next_ages(bound)
+        return _NextAges(assumed, _Lateness(curve.evidence, *scale).next_ages(bound))
+
+    def _bound_by_lateness(self, wanted: float, bound: float) -> float:
+        """Find the bound that gives this mean lateness, from a bound on that is not far off."""
+        lateness = _Lateness(self._curve.survival, *self._scale)
+        low, high = 1e-9, 1e3
+        for _ in range(_ROUNDS):
+            mean, _ = lateness.of_whole_jobs(lateness.next_ages(bound), self._shortest)
+            if abs(mean - wanted) < TOLERANCE * wanted or high < 1.01 * low:
+                break
+            low, high = (low, bound) if mean > wanted else (bound, high)
+            # The mean grows with about the root of the bound where it is not ruled by the shortest interval.
+            guess = bound * (wanted / mean) ** 1.5 if mean > 0 else high
+            bound = guess if low < guess < high else math.sqrt(low * high)
+        return bound
+
+    def _bound_by_polls(self, most: float) -> float:
+        """Find the smallest bound, up to ``most``, by which jobs take no more polls than is sparing."""
+        lateness = _Lateness(self._curve.survival, *self._scale)
+        low, high = self.bound, max(self.bound, most)
+        while high > _CLOSE * low:
+            middle = math.sqrt(low * high)
+            _, polls = lateness.of_whole_jobs(lateness.next_ages(middle), self._shortest)
+            low, high = (middle, high) if polls > SPARING_POLLS else (low, middle)
+        return high
+
+
+class _NextAges(NamedTuple):
+    """For each edge the age of the next poll of a job seen running there.
+
+    Attributes:
+        assumed: With what is assumed before anything is seen.
+        by_evidence: By what was seen alone.
+    """
+
+    assumed: Sequence[float]
+    by_evidence: Sequence[float]
+
+
+def _scale(median: float) -> tuple[float, float]:
+    return median, LONG * median
+
+
+class _Lateness:
+    """The lateness to be expected of jobs that are not polled, by a curve of how long they run.
+
+    Args:
+        survival: The share of jobs that run for longer than each edge of the bins.
+        scale: Seconds that lateness is measured in: the median run time.
+        long: Seconds from which on a run time counts as long.
+    """
+
+    def __init__(self, survival: Sequence[float], scale: float, long: float) -> None:
+        self._survival = survival
+        self._passed = array("d", [0.0])
+        """Time until each edge, as it counts: see :data:`LONG`."""
+        self._running = array("d", [0.0])
+        """The same for jobs that run: less the time after their end."""
+        passed = running = 0.0
+        for place in range(BINS):
+            step = EDGES[place + 1] - EDGES[place]
+            step /= scale * max(1.0, (EDGES[place] + step / 2) / long)
+            passed += step
+            running += step * (survival[place] + survival[place + 1]) / 2
+            self._passed.append(passed)
+            self._running.append(running)
+
+    def next_ages(self, bound: float) -> array[float]:
+        """For each edge the age at which a job, seen running there, has the lateness of the bound."""
+        passed, running = self._passed, self._running
+        ages = array("d")
+        right = 0
+        for place, alive in enumerate(self._survival[:-1]):
+            right = max(right, place)  # the later it was seen running, the later is its next poll
+            since_passed, since_running = passed[place], running[place]
+            wanted = bound * alive
+            before = after = 0.0
+            while right < BINS:
+                after = (passed[right + 1] - since_passed) * alive - (running[right + 1] - since_running)
+                if after >= wanted:
+                    break
+                right += 1
+            if right == BINS:
+                ages.append(max(EDGES[BINS], _FAR * EDGES[place]))
+                continue
+            if right > place:
+                before = (passed[right] - since_passed) * alive - (running[right] - since_running)
+            share = (wanted - before) / (after - before) if after > before else 1.0
+            if right == place:
+                share = math.sqrt(max(share, 0.0))  # at first lateness grows with the square of time
+            ages.append(EDGES[right] + share * (EDGES[right + 1] - EDGES[right]))
+        ages.append(_FAR * EDGES[BINS])
+        return ages
+
+    def of_whole_jobs(self, next_ages: Sequence[float], shortest: float) -> tuple[float, float]:
+        """The mean lateness of jobs that are polled at these ages, and how many polls they take."""
+        age = late = position = polls = 0.0
+        alive, passed, running = 1.0, 0.0, 0.0
+        for _ in range(_MOST_POLLS):
+            age = max(value_at(next_ages, position), age + shortest)
+            if age >= EDGES[-1]:
+                break
+            position = bin_position(age)
+            now_passed, now_running = value_at(self._passed, position), value_at(self._running, position)
+            polls += alive
+            late += max((now_passed - passed) * alive - (now_running - running), 0.0)
+            passed, running, alive = now_passed, now_running, value_at(self._survival, position)
+            if alive < _ALL_BUT_NONE:
+                break
+        return late, max(polls, 1.0)
+
+
+@functools.lru_cache(maxsize=16)
+def unknown_plan(detect_lag: float, shortest: float) -> PollPlan:
+    """The plan for a workflow of which nothing was seen yet: intervals grow with the age."""
+    return PollPlan(unknown_curve(shortest / 2 / detect_lag), detect_lag, shortest)

@@ -1,0 +1,69 @@
+"""The control channel of a simulator in a process of its own: its standard input and output.
+
+A pipe that only the parent holds needs neither a port nor a password. Each line is a JSON object. The parent
+sends commands with a number, ``{"id": 1, "do": "answer", ...}``, each answered by ``{"id": 1}`` or
+``{"id": 1, "error": "..."}``; the simulator asks ``{"ask": 3, "workflow": "...", "inputs": {...}}`` for the
+outputs of a run, and the parent sends the command ``reply`` for that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opus_async.simulator.scripts import Scripts
+
+
+class Control:
+    """Follows the commands that come in on a pipe.
+
+    Args:
+        scripts: What is commanded.
+        write: Writes bytes to the parent, at once.
+    """
+
+    def __init__(self, scripts: Scripts, write: Callable[[bytes], object]) -> None:
+        self._scripts = scripts
+        self._write = write
+        self._begun = b""
+        scripts.ask = lambda number, workflow_id, inputs: self._send(
+            {"ask": number, "workflow": workflow_id, "inputs": inputs}
+        )
+
+    def feed(self, piece: bytes) -> None:
+        """Take bytes that came in; a command ends with its line."""
+        *lines, self._begun = (self._begun + piece).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        answer: dict[str, Any] = {"id": command["id"]}
+        try:
+            answer["value"] = self._do(command["do"], command)
+        except ValueError as error:
+            answer["error"] = str(error)
+        self._send(answer)
+
+    def _do(self, what: str, given: Mapping[str, Any]) -> str | None:
+        scripts = self._scripts
+        match what:
+            case "answer":
+                scripts.answer(given["workflow"], given["outputs"])
+            case "ask":
+                return scripts.answer_when_asked(given["workflow"])
+            case "fail":
+                scripts.fail_next(given["workflow"], given["times"], node=given["node"], error=given["error"])
+            case "delay":
+                scripts.delay_next(given["workflow"], given["seconds"], given["times"])
+            case "pause":
+                scripts.pause_next(given["workflow"], given["seconds"], given["times"])
+            case "reply":
+                scripts.reply(given["number"], given["outputs"], given["error"])
+            case "reset":
+                scripts.reset()
+        return None
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        self._write(json.dumps(message).encode() + b"\n")
