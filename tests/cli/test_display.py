@@ -190,8 +190,9 @@ def test_live_display_bar_shows_whatever_there_is(shares, total, cells):
 
 
 def test_live_display_colours_are_those_of_the_theme_of_the_terminal(clock):
-    from opus_async.progress.live import Frame
     from rich.console import Console
+
+    from opus_async.progress.live import Frame
 
     progress = Progress(clock=clock)
     Batch(progress, planned=50, completed=40, failed=10, unknown=1)
