@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
@@ -14,6 +15,7 @@ from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
 from opus_async.jobs.job_ids import JobIds
+from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.stream import JobSource, JobStream, WorkerPool
 from opus_async.jobs.watch import Watcher
@@ -47,6 +49,8 @@ from opus_async.transport.urls import is_loopback
 
 if TYPE_CHECKING:
     import aiohttp
+
+log = logging.getLogger("opus_async.opus")
 
 
 class OpusClient:
@@ -110,6 +114,7 @@ class OpusClient:
         self.retry = retry or RetryPolicy()
         self._notify = Dispatcher(listeners)
         self._ids = JobIds()
+        self._slots = JobSlots(self.limits.max_in_flight)
         self._http = Http(self._timeouts, session=session)
         self._gate = RequestLimiter(
             self.limits.api_concurrency,
@@ -237,13 +242,16 @@ class OpusClient:
     ) -> JobOutcome:
         """Run one job: schema, uploads, initiate, execute, watch, results.
 
+        While ``Limits.max_in_flight`` jobs of this client run, it waits for a slot; nothing is sent before.
+
         Args:
             workflow_id: 16 characters, or a UUID.
             inputs: Display name or variable name -> value; see :class:`JobRequest`.
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
             key: The caller's own name for the job, handed back in the outcome.
-            timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
+            timeout: Seconds from getting a slot until we stop waiting; default ``Timeouts.job``. The job
+                itself goes on.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
             callback: Instead of the client's.
@@ -266,7 +274,7 @@ class OpusClient:
             version_id=version_id,
             version_number=version_number,
         )
-        return await self._lifecycle(self._run_of(workflow_id, callback)).run(request)
+        return await self._lifecycle(self._run_of(workflow_id, callback), self._slots).run(request)
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Tell this listener events, too, for as long as a ``with`` block lasts."""
@@ -283,7 +291,8 @@ class OpusClient:
     ) -> Lifecycle[Any, Payload]:
         """How jobs of one workflow run, for those who drive rows themselves: a durable batch, say.
 
-        ``run`` and ``run_many`` run every job this way. Await ``lifecycle.platform.open()`` once before
+        ``run`` and ``run_many`` run every job this way, within ``Limits.max_in_flight``, which bounds nothing
+        here: whoever drives rows decides how many. Await ``lifecycle.platform.open()`` once before
         ``lifecycle.run(request)``: what it raises would meet every row. What is cached, the schema and the
         uploads, lives as long as the value that is returned.
 
@@ -313,10 +322,14 @@ class OpusClient:
     ) -> JobStream:
         """Run a job for every row; iterate over the outcomes as they come.
 
+        At most ``Limits.max_in_flight`` jobs of this client run at once, those of ``run`` and of other
+        streams included. A job gives its slot of the client back when it has ended, read or not, so that
+        ``run`` can be awaited between two outcomes.
+
         Args:
             workflow_id: 16 characters, or a UUID.
             rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
-            max_in_flight: Rows between being taken and their outcome being read; default
+            max_in_flight: Rows between being taken and their outcome being read; default, and at most,
                 ``Limits.max_in_flight``.
             callback: Instead of the client's.
 
@@ -327,8 +340,16 @@ class OpusClient:
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
+        if slots > self.limits.max_in_flight:
+            slots = self.limits.max_in_flight
+            log.warning(
+                "max_in_flight=%d: no more than %d jobs of this client run at once, by its "
+                "Limits(max_in_flight=...)",
+                max_in_flight,
+                slots,
+            )
         run = self._run_of(workflow_id, callback)
-        jobs = JobSource(run, self._lifecycle(run))
+        jobs = JobSource(run, self._lifecycle(run, self._slots))
         stream = JobStream(jobs, rows, slots)
         self._engines.add(stream.pool)
         return stream
@@ -371,7 +392,7 @@ class OpusClient:
             if receiver.public_url is not None
         ]
 
-    def _lifecycle(self, run: OpusPlatform) -> Lifecycle[Any, Payload]:
+    def _lifecycle(self, run: OpusPlatform, slots: JobSlots | None = None) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
@@ -380,6 +401,7 @@ class OpusClient:
             notify=self._notify,
             ids=self._ids,
             hint=hint,
+            slots=slots,
         )
 
     def _check_open(self) -> None:

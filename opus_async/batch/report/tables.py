@@ -13,7 +13,7 @@ from opus_async.batch.rows import RowState
 from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import figures
 from opus_async.reporting.html import Column, Table, code, isolated
-from opus_async.stages import PAUSED
+from opus_async.stages import PAUSED, REQUEST_WAIT
 
 STATES = {
     RowState.COMPLETED: "completed",
@@ -35,7 +35,8 @@ _DOES = (
     "fetches what it left",
 )
 """What happens in the stages of every platform, in their order."""
-_WAITS = "waits for a person"
+_NO_STAGES = {PAUSED: "waits for a person", REQUEST_WAIT: "waits for its turn"}
+"""What timings tell besides stages of the platform."""
 _MOST_ERROR = 320
 _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 """Sessions that are told one by one when there are very many."""
@@ -45,6 +46,7 @@ def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
     """Where the time of a row goes."""
     does = dict(zip(data.meta.stages, _DOES, strict=False))
     does[PAUSED] = "rests on the platform until somebody acts there"
+    does[REQUEST_WAIT] = "its requests wait in this client: for a slot, a rate, the end of a pause"
     spent = sum(spread.mean * spread.rows for spread in data.stages.values())
     return Table(
         "Time by stage",
@@ -143,7 +145,7 @@ def some(found: Sequence[Session]) -> Sequence[Session]:
 
 
 def _stage(name: str) -> object:
-    return _WAITS if name == PAUSED else code(name)
+    return _NO_STAGES.get(name) or code(name)
 
 
 def _job(row: Example) -> object:

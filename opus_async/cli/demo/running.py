@@ -21,6 +21,7 @@ from opus_async.config import RetryPolicy
 from opus_async.metrics.progress import Progress
 from opus_async.opus.client import OpusClient
 from opus_async.simulator import SimulatorConfig, SimulatorProcess, SimulatorStartError
+from opus_async.stages import REQUEST_WAIT
 
 __all__ = ["Demo", "Findings", "SimulatorStartError"]
 
@@ -92,7 +93,7 @@ class Findings:
         """Judge one line of ``results.jsonl``."""
         self.completed += 1
         self.job_seconds.append(line["timings"]["total"])
-        for stage in self.progress.stages:
+        for stage in (*self.progress.stages, REQUEST_WAIT):
             spent = self.stage_seconds.get(stage, 0.0)
             self.stage_seconds[stage] = spent + line["timings"].get(stage, 0.0)
         wrong = list(differences(self.documents[line["index"]], line["outputs"]))

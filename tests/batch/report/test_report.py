@@ -226,8 +226,10 @@ def test_key_figures(tmp_path):
     for figure in (
         "Wall time1 hin 2 sessions, 3 h from first to last",
         "Completed per hour100of wall time",
-        "Run time, median51 sof a row",
-        "Run time, 95th percentile1 min 36 s",
+        "Run time, median50 sof a job",
+        "Run time, 95th percentile1 min 35 s",
+        "Whole row, median51 swaits for its turn included",
+        "Whole row, 95th percentile1 min 36 s",
         "Requests1,20012.0 for each row that ended",
         "Retries201.7 % of the requests",
         "Turned away with 4297among the retries",
@@ -238,6 +240,15 @@ def test_key_figures(tmp_path):
         "Downloads1files, 41.0 kB in all",
     ):
         assert figure in said
+
+
+def test_run_time_is_that_of_the_platform_and_waits_for_a_turn_are_told_apart(tmp_path):
+    timings = {"execute": 0.1, "watch": 3.0, "request_wait": 10.0, "total": 13.1}
+    said = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 4)).said
+    assert "Run time, median3 s" in said
+    assert "Whole row, median13 s" in said
+    assert "waits for its turn" in said
+    assert "for a slot, a rate, the end of a pause" in said
 
 
 def test_the_time_of_each_stage_is_told_in_the_order_of_the_platform(tmp_path):
