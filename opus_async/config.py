@@ -37,8 +37,9 @@ class Limits(_Settings):
     """How much happens at once, and per second.
 
     Attributes:
-        max_in_flight: Jobs between their first request and their outcome, per ``run_many``.
-            Memory follows it.
+        max_in_flight: Jobs between their first request and their outcome, over all of one client: ``run`` and
+            every ``run_many`` together; further ones wait for a slot. In each stream as many rows can be
+            taken and not read yet, and memory follows them. A batch has a bound of its own.
         api_concurrency: API requests on the wire at once. One core does all it can with 64.
         upload_concurrency: Files on the wire at once.
         api_rate: API requests a second, polls included; None means as many as the platform takes. A 429
@@ -46,7 +47,8 @@ class Limits(_Settings):
         poll_rate: Status polls a second, out of ``api_rate``; None means no bound of its own.
         upload_bandwidth: Bytes a second over all uploads; None means as many as the line takes.
         detect_lag: The wanted mean delay of noticing that a job ended, as a share of the run time learned
-            so far, never under 0.5 s: 0.05 polls a one-minute job about every 6 s.
+            so far, never under 0.5 s: 0.05 polls a one-minute job about every 6 s. While work waits for a
+            rate it is up to four times as long, so that polls leave room for the work.
         max_file_bytes: The largest file that is sent; the vendor refuses more than 10 MB.
     """
 
@@ -68,8 +70,8 @@ class Timeouts(_Settings):
         request: One attempt of one API request, answer included.
         upload_stall: An upload that moves no byte for this long is given up and tried again, and so is a
             download. There is no total: a large file on a slow line is not an error.
-        job: From the start of a job until we stop waiting for it; None waits for ever. Ends our waiting,
-            not the job.
+        job: From the start of a job, when it has its slot of ``Limits.max_in_flight``, until we stop waiting
+            for it; None waits for ever. Ends our waiting, not the job.
     """
 
     connect: Seconds = 10

@@ -28,7 +28,12 @@ class JobOutcome:
         results: The results as the platform sent them.
         error: What went wrong; None when ``ok``.
         audit: The audit, fetched on failure; None when it could not be had.
-        timings: Seconds per stage, by the platform's stage names, and ``total``.
+        timings: Seconds per stage, by the platform's stage names (of Opus: ``schema``, ``upload``,
+            ``initiate``, ``execute``, ``watch``, ``results``), and ``total``. Time in queues of this client
+            is in none of the stages: ``client_wait`` until the job got one of ``Limits.max_in_flight``
+            slots, ``request_wait`` while its requests waited for their turn (``api_concurrency``, a rate, the
+            pause after a 429, an outage), and the poll that saw the end since it was due. ``total`` is all of
+            them together.
         index: The position of the row in its run, from 0; 0 for a single ``run``.
         key: The caller's own name for the row.
     """

@@ -199,7 +199,7 @@ class RowResult:
         status: The platform's terminal status; None when none is known.
         stage: The platform's stage in which it ended.
         remote_id: Its job, where there is one.
-        timings: Seconds per stage, and ``total``.
+        timings: Seconds per stage, and ``total``; see :class:`opus_async.outcome.JobOutcome`.
         error: What went wrong, in sentences and without a secret; None when nothing did.
         error_type: The name of the error's class.
         cause: The same for all rows that failed for the same reason: what reports group by.

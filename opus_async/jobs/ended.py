@@ -27,12 +27,14 @@ class Ended:
         last_seen_running: When the last poll left that showed it running, or the wait began, if the job was
             started right before; None when it may have ended long ago.
         told_by: Why that poll was made.
+        waited: Seconds for which that poll waited for its turn, from when it was due until it left.
     """
 
     status: JobStatus
     seen_at: float
     last_seen_running: float | None
     told_by: ToldBy
+    waited: float = 0.0
 
     @property
     def detect_lag(self) -> float | None:

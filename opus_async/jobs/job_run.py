@@ -14,8 +14,9 @@ from opus_async.jobs.ended import Ended
 from opus_async.models import JobRequest, JobStatus
 from opus_async.outcome import JobOutcome, failure_of
 from opus_async.platform import JobJournal, JobResult, Platform, StartDoubt
-from opus_async.stages import DONE
+from opus_async.stages import CLIENT_WAIT, DONE, REQUEST_WAIT
 from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.wait_clock import WaitClock
 
 
 class JobRun:
@@ -27,6 +28,7 @@ class JobRun:
         platform: The platform adapter.
         notify: Called with events.
         journal: Records what must outlive this process; None for nothing.
+        client_wait: Seconds for which it waited for a slot before.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class JobRun:
         platform: Platform[Any, Any],
         notify: Dispatcher,
         journal: JobJournal | None,
+        *,
+        client_wait: float = 0.0,
     ) -> None:
         self.key = request.key
         self.index = index
@@ -55,9 +59,14 @@ class JobRun:
         self.journal = journal
         self._notify = notify
         self._alias_of = platform.alias_of
-        self._timings: dict[str, float] = {}
+        self.waits = WaitClock()
+        """Runs while its requests wait for their turn."""
+        self._noticing = 0.0
+        """Seconds for which the poll that ended the stage waited for its turn."""
+        self._timings: dict[str, float] = {CLIENT_WAIT: client_wait} if client_wait else {}
         self._now = asyncio.get_running_loop().time
-        self._began = self._entered = self._now()
+        self._entered = self._now()
+        self._began = self._entered - client_wait
 
     @property
     def job_id(self) -> str | None:
@@ -121,14 +130,21 @@ class JobRun:
         if self._notify.active:
             self._notify(JobStageChanged(index=self.index, key=self.key, job_id=self.job_id, stage=stage))
 
+    def noticed(self, ended: Ended) -> None:
+        """Count how long the poll that ended the stage waited for its turn: the job ran no longer for it."""
+        self._noticing += ended.waited
+
     def _clock(self) -> None:
         now = self._now()
-        if now > self._entered:
-            self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered
-        self._entered = now
+        spent = now - self._entered
+        waited = min(self.waits.take() + self._noticing, spent)
+        for name, seconds in ((REQUEST_WAIT, waited), (self.stage, spent - waited)):
+            if seconds > 0:
+                self._timings[name] = self._timings.get(name, 0.0) + seconds
+        self._entered, self._noticing = now, 0.0
 
     def timings(self) -> Mapping[str, float]:
-        """Seconds per stage until now, and in all."""
+        """Seconds per stage until now, the waits for a turn apart, and in all."""
         self._clock()
         return MappingProxyType({**self._timings, "total": self._now() - self._began})
 

@@ -23,6 +23,7 @@ from opus_async.events import NO_CURRENT_JOB, current_job
 from opus_async.gaps import gapped
 from opus_async.jobs.job_ids import JobIds
 from opus_async.jobs.job_run import JobRun
+from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.pausing import OnPaused, PausedJob, WhenPaused, answer_from
 from opus_async.jobs.previous_job import PreviousJobs, Superseded, give_way_if_accepted
 from opus_async.jobs.request_check import is_timeout, problems_of
@@ -46,6 +47,7 @@ from opus_async.platform import (
 )
 from opus_async.stages import PAUSED
 from opus_async.transport.dispatch import Dispatcher
+from opus_async.transport.wait_clock import wait_clock
 
 log = logging.getLogger("opus_async.jobs.lifecycle")
 
@@ -67,6 +69,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         notify: Called with events.
         ids: Which job ids are taken, shared by all runs of jobs on the same platform; None for its own.
         hint: Turns a next step into words for this front end, for errors; empty for none.
+        slots: How many jobs may run at once, shared with others; None for no bound.
 
     Attributes:
         platform: The platform adapter.
@@ -85,6 +88,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         notify: Dispatcher,
         ids: JobIds | None = None,
         hint: Hint = no_hint,
+        slots: JobSlots | None = None,
     ) -> None:
         self.abandoned: list[str] = []
         self.on_left: Callable[[str, str], None] = _log_left
@@ -96,6 +100,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         self._job_timeout = job_timeout
         self._notify = notify
         self._hint = hint
+        self._slots = slots
 
     async def run(
         self,
@@ -109,6 +114,8 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         until_started: bool = False,
     ) -> JobOutcome:
         """Run one job to a terminal status, or to a pause that is to be handed back.
+
+        Waits for a slot first, where jobs have to share some; the job's time-out begins when it has one.
 
         Args:
             request: What it is asked to do. Of a job that was accepted already nothing but its key and
@@ -134,9 +141,30 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             JobTakenAway: Another process has the job now; raised by the journal.
             JobHandedBack: It is started; only with ``until_started``.
         """
-        run = JobRun(request, index, self.platform, self._notify, journal)
+        client_wait = 0.0 if self._slots is None else await self._slots.acquire()
+        try:
+            run = JobRun(request, index, self.platform, self._notify, journal, client_wait=client_wait)
+            return await self._run(
+                run, request, recovered, on_paused, confirm_exists, until_started=until_started
+            )
+        finally:
+            if self._slots is not None:
+                self._slots.release()
+
+    async def _run(
+        self,
+        run: JobRun,
+        request: JobRequest,
+        recovered: RecoveredJob,
+        on_paused: OnPaused,
+        confirm_exists: ReadStatus | None,
+        *,
+        until_started: bool,
+    ) -> JobOutcome:
+        """Run the job in its slot; arguments as in :meth:`run`."""
         current_job.set(run.current)
         run.exists = confirm_exists is None
+        clock_before = wait_clock.set(run.waits)
         self._attach(run, request, recovered)
         timeout = self._job_timeout if request.timeout is None else request.timeout
         if not is_timeout(timeout):
@@ -167,6 +195,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             raise
         finally:
             current_job.set(NO_CURRENT_JOB)
+            wait_clock.reset(clock_before)
             if run.job_id is not None:
                 self._release(run.job_id)
         return run.finish(self._hint)
@@ -333,6 +362,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
                 calls_back=self.platform.calls_back,
                 return_when_paused=on_paused is not WhenPaused.WAIT,
             )
+            run.noticed(ended)
             if ended.status.is_terminal:
                 run.end = ended
                 return

@@ -29,6 +29,10 @@ from opus_async.models import JobStatus
 from opus_async.platform import StatusSource
 from opus_async.tasks import start
 from opus_async.transport.forks import Maker
+from opus_async.transport.wait_clock import WaitClock, wait_clock
+
+ON_TIME = 0.01
+"""Seconds. A poll that leaves so soon after it was due has not waited for its turn: the loop was busy."""
 
 
 class Watcher:
@@ -229,17 +233,19 @@ class Watcher:
             worker.add_done_callback(self._worker_ended)
 
     async def _work(self) -> None:
+        clock = WaitClock()
+        wait_clock.set(clock)  # it is this worker's: polls of one job do not hold it up, but for the last
         try:
-            await self._poll_until_none_is_left()
+            await self._poll_until_none_is_left(clock)
         finally:
             self._workers -= 1
 
-    async def _poll_until_none_is_left(self) -> None:
+    async def _poll_until_none_is_left(self, clock: WaitClock) -> None:
         while self._jobs:
             due = self._queue.take_due()
             if due:
                 self._queue.wake_worker()  # there may be more: one worker wakes the next
-                await self._poll(*due)
+                await self._poll(*due, clock)
             else:
                 await self._queue.wait()
 
@@ -252,7 +258,7 @@ class Watcher:
 
     # One poll
 
-    async def _poll(self, workflow: WatchedWorkflow, jobs: list[WatchedJob]) -> None:
+    async def _poll(self, workflow: WatchedWorkflow, jobs: list[WatchedJob], clock: WaitClock) -> None:
         current_job.set(jobs[0].current if len(jobs) == 1 else NO_CURRENT_JOB)
         asked = asyncio.get_running_loop().time()
         try:
@@ -267,10 +273,12 @@ class Watcher:
         finally:
             for job in jobs:
                 job.busy = False
-        now = asyncio.get_running_loop().time()
+        now, waited = asyncio.get_running_loop().time(), clock.take()
         for job in jobs:
             if job.done.done():
                 continue
+            late = asked - job.ready
+            job.waited = waited + (late if late > ON_TIME else 0.0)
             answer = seen.get(job.remote_id) or ProtocolError("The platform said nothing of this job")
             if isinstance(answer, OpusError):
                 if await self._errors.ends_wait(job, answer, now) and not job.done.done():
@@ -293,10 +301,10 @@ class Watcher:
         if job.on_status and (status != job.last_status or status.is_terminal):
             job.on_status(status)
         job.last_status = status
-        ended = Ended(status, now, job.last_seen_running, job.told_by)
+        ended = Ended(status, now, job.last_seen_running, job.told_by, job.waited)
         if status.is_terminal:
             job.done.set_result(ended)
-            learned = job.teach(asked, now)
+            learned = job.teach(now)
         else:
             learned = job.seen_running(status, asked, now)
             if job.return_when_seen or (job.return_when_paused and job.paused_since is not None):

@@ -138,6 +138,8 @@ class WatchedJob(CallbackState):
     due: float = 0.0
     ready: float = 0.0
     """Since when its next poll waits for its turn, or will: it is due then, or that was found out then."""
+    waited: float = 0.0
+    """Seconds for which its last poll waited for its turn."""
     jitter: float = 1.0
     busy: bool = False
     woken: bool = False
@@ -159,8 +161,8 @@ class WatchedJob(CallbackState):
         self.unconfirmed_ends += 1
         return status != before and self.unconfirmed_ends < CONFIRMATIONS
 
-    def seen_running(self, status: JobStatus, sent: float, now: float) -> bool:
-        """Note that a poll, sent at ``sent`` and answered now, showed that it has not ended; learn from it.
+    def seen_running(self, status: JobStatus, asked: float, now: float) -> bool:
+        """Note that a poll, begun at ``asked`` and answered now, showed that it has not ended; learn from it.
 
         Returns:
             Whether so much more is known of its workflow now that other jobs should be planned anew.
@@ -173,13 +175,13 @@ class WatchedJob(CallbackState):
             self.paused_since, self.was_paused = now, True
         if status is NOT_LISTED:
             return False
-        since, self.last_seen_running = self.last_seen_running, sent
+        since, self.last_seen_running = self.last_seen_running, asked
         if since is None or self.was_paused:  # how long a person takes says nothing of the workflow
             return False
-        return self.cohort.times.saw_running(since - self.started, sent - self.started)
+        return self.cohort.times.saw_running(since - self.started, asked - self.started)
 
-    def teach(self, sent: float, now: float) -> bool:
-        """Learn from its end, seen now by a poll sent at ``sent``: its run time, whether a callback told it.
+    def teach(self, now: float) -> bool:
+        """Learn from its end, which was seen now: its run time, and whether a callback told it.
 
         Returns:
             As :meth:`seen_running`.
@@ -190,7 +192,7 @@ class WatchedJob(CallbackState):
             if told:
                 learned = times.learn(now - self.started, since)
             else:
-                learned = times.saw_end(since, max(sent - self.started, since))
+                learned = times.saw_end(since, now - self.started)
         if self.trust is not None and (told or not self.polls_after_callback):
             learned = self.trust.learn(told=told) or learned
         return learned

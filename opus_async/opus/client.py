@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
@@ -13,6 +14,7 @@ from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
 from opus_async.jobs.job_ids import JobIds
+from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.stream import JobSource, JobStream, WorkerPool
 from opus_async.jobs.watch import Watcher
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from opus_async.opus.shown_stream import ShownStream
+
+log = logging.getLogger("opus_async.opus")
 
 
 class OpusClient:
@@ -109,6 +113,7 @@ class OpusClient:
         self._receivers: weakref.WeakSet[CallbackReceiver] = weakref.WeakSet()
         self._pools: weakref.WeakSet[WorkerPool[Any, Any]] = weakref.WeakSet()
         self._ids = JobIds()
+        self._slots = JobSlots(self.limits.max_in_flight)
         self._maker = Maker()
         self._closed = False
         self._notify = Dispatcher(listeners)
@@ -243,13 +248,16 @@ class OpusClient:
     ) -> JobOutcome:
         """Run one job: schema, uploads, initiate, execute, watch, results.
 
+        While ``Limits.max_in_flight`` jobs of this client run, it waits for a slot; nothing is sent before.
+
         Args:
             workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             inputs: Display name or variable name -> value; see :class:`JobRequest`.
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
             key: The caller's own name for the job, handed back in the outcome.
-            timeout: Seconds until we stop waiting; default ``Timeouts.job``. The job itself goes on.
+            timeout: Seconds from getting a slot until we stop waiting; default ``Timeouts.job``. The job
+                itself goes on.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
             callback: Instead of the client's.
@@ -272,7 +280,8 @@ class OpusClient:
             version_id=version_id,
             version_number=version_number,
         )
-        return await self._new_lifecycle(self._new_platform(workflow_id, callback)).run(request)
+        platform = self._new_platform(workflow_id, callback)
+        return await self._new_lifecycle(platform, slots=self._slots).run(request)
 
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
@@ -289,7 +298,8 @@ class OpusClient:
     ) -> Lifecycle[Any, Payload]:
         """Make the lifecycle of one workflow's jobs, for programs that drive rows themselves.
 
-        ``run`` and ``run_many`` run every job this way. Await ``lifecycle.platform.open()`` once before
+        ``run`` and ``run_many`` run every job this way, within ``Limits.max_in_flight``, which bounds nothing
+        here: whoever drives rows decides how many. Await ``lifecycle.platform.open()`` once before
         ``lifecycle.run(request)``: what it raises would meet every row. What is cached, the schema and the
         uploads, lives as long as the value that is returned.
 
@@ -321,10 +331,14 @@ class OpusClient:
     ) -> JobStream:
         """Run a job for every row; iterate over the outcomes as they come.
 
+        At most ``Limits.max_in_flight`` jobs of this client run at once, those of ``run`` and of other
+        streams included. A job gives its slot of the client back when it has ended, read or not, so that
+        ``run`` can be awaited between two outcomes.
+
         Args:
             workflow_id: 16 characters, a UUID, or the link of the workflow's page.
             rows: Mappings of inputs or :class:`JobRequest`, taken one at a time when a slot is free.
-            max_in_flight: Rows between being taken and their outcome being read; default
+            max_in_flight: Rows between being taken and their outcome being read; default, and at most,
                 ``Limits.max_in_flight``.
             callback: Instead of the client's.
             progress: Whether to show how it goes: in a notebook as an output, on a terminal as
@@ -343,9 +357,17 @@ class OpusClient:
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
         if slots < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
+        if slots > self.limits.max_in_flight:
+            slots = self.limits.max_in_flight
+            log.warning(
+                "max_in_flight=%d: no more than %d jobs of this client run at once, by its "
+                "Limits(max_in_flight=...)",
+                max_in_flight,
+                slots,
+            )
         run = self._new_platform(workflow_id, callback)
         shown = self._shown(workflow_id, rows) if progress else None
-        jobs = JobSource(run, self._new_lifecycle(run, shown.notify if shown else None))
+        jobs = JobSource(run, self._new_lifecycle(run, shown.notify if shown else None, slots=self._slots))
         stream = JobStream(jobs, rows, slots, around=shown)
         self._pools.add(stream.pool)
         return stream
@@ -396,7 +418,9 @@ class OpusClient:
         total = len(rows) if isinstance(rows, Sized) else None
         return ShownStream(self._notify, workflow_id_in(workflow_id), total)
 
-    def _new_lifecycle(self, run: OpusPlatform, notify: Dispatcher | None = None) -> Lifecycle[Any, Payload]:
+    def _new_lifecycle(
+        self, run: OpusPlatform, notify: Dispatcher | None = None, *, slots: JobSlots | None = None
+    ) -> Lifecycle[Any, Payload]:
         return Lifecycle(
             run,
             self._watcher,
@@ -405,6 +429,7 @@ class OpusClient:
             notify=notify or self._notify,
             ids=self._ids,
             hint=hint,
+            slots=slots,
         )
 
     def _check_open(self) -> None:

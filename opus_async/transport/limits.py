@@ -15,6 +15,7 @@ from opus_async.transport.forks import Maker
 from opus_async.transport.lanes import Lane, Lanes, Priority
 from opus_async.transport.rates import OperationLimit
 from opus_async.transport.throttling import Throttling
+from opus_async.transport.wait_clock import wait_clock
 
 __all__ = ["Priority", "RequestLimiter"]
 
@@ -128,6 +129,8 @@ class RequestLimiter:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes.add(lane, waiter, repeatable=repeatable)
         self._dispatch()
+        clock = wait_clock.get()
+        clock.wait_begins()
         try:
             await waiter
         except asyncio.CancelledError:
@@ -136,6 +139,8 @@ class RequestLimiter:
             elif self._lanes.remove(lane, waiter):
                 self._dispatch()
             raise
+        finally:
+            clock.wait_ends()
 
     def release(self) -> None:
         """Give a slot back."""

@@ -23,6 +23,7 @@ from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.failures import Failure
 from opus_async.transport.limits import Priority, RequestLimiter
 from opus_async.transport.shortage import Waits
+from opus_async.transport.wait_clock import wait_clock
 
 __all__ = ["Retrier"]
 
@@ -130,6 +131,7 @@ class Retrier:
             OpusError: Of the last attempt; its message tells how many there were, over how long.
         """
         number = 0
+        job_clock = wait_clock.get()
         failed: _FailedCall | None = None
         kind = RequestKind.POLL if priority is Priority.POLL else self._kind
         while True:
@@ -141,6 +143,7 @@ class Retrier:
                 )
             started = self._clock()
             this, waited = Attempt(number, kind, waited), 0.0
+            job_clock.sending_begins()
             try:
                 value = await attempt(this)
             except OpusError as error:
@@ -151,6 +154,7 @@ class Retrier:
                     self._breaker.record_success()
                 return value
             finally:
+                job_clock.sending_ends()
                 self._limiter.release()
             took = self._clock() - started
             if failed is None:
@@ -170,10 +174,11 @@ class Retrier:
                 failed.maybe_effective = failed.maybe_effective or failure.kind not in _MAY_FOLLOW_ANYTHING
                 self._tell(operation, failure, this, took, wait)
                 number -= failure.kind is FailureClass.SHORTAGE  # it was no attempt: nothing left
+                throttled = failure.kind is FailureClass.THROTTLED
             finally:
                 del failure  # its traceback leads to this frame: no cycle
             if wait > paused:
-                await self._sleep(wait)
+                await (self._wait_for_turn(wait) if throttled else self._sleep(wait))
 
     async def _acquire(
         self, priority: Priority, operation: str, number: int, *, repeatable: bool, request_sent: bool
@@ -187,6 +192,15 @@ class Retrier:
                 priority, operation, repeatable=repeatable, attempt=number, request_sent=request_sent
             )
         return 0.0 if asked is None else self._clock() - asked
+
+    async def _wait_for_turn(self, wait: float) -> None:
+        """Sleep after a 429 that asked for a longer wait than the pause of all."""
+        clock = wait_clock.get()
+        clock.wait_begins()
+        try:
+            await self._sleep(wait)
+        finally:
+            clock.wait_ends()
 
     def _decide(
         self, failure: Failure, call: _FailedCall, took: float, started: float

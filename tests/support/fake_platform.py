@@ -10,6 +10,7 @@ from typing import Any
 
 from opus_async.config import RetryPolicy
 from opus_async.errors import ConfigurationError, OpusError
+from opus_async.jobs.job_slots import JobSlots
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.watch import Watcher
 from opus_async.models import DownloadedFile, JobRequest, JobStatus, Workflow
@@ -147,6 +148,7 @@ def lifecycle_on(
     policy: RetryPolicy | None = None,
     job_timeout: float | None = None,
     notify: Dispatcher | None = None,
+    slots: JobSlots | None = None,
 ) -> tuple[Lifecycle[Any, Any], Watcher]:
     watcher = Watcher(detect_lag=0.05, patience=60, jitter=lambda: 1.0)
     lifecycle = Lifecycle(
@@ -155,5 +157,6 @@ def lifecycle_on(
         policy=policy or RetryPolicy(),
         job_timeout=job_timeout,
         notify=notify or Dispatcher(()),
+        slots=slots,
     )
     return lifecycle, watcher

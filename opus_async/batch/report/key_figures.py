@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from opus_async import text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
+from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import costs, figures
 from opus_async.reporting.charts.bars import Part
 
@@ -30,10 +31,9 @@ def parts(counts: Counts) -> list[Part]:
 
 def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
     """Name, value, and a note."""
-    traffic, run_time, downloads = data.traffic, data.run_time, data.downloads
-    median, high = (
-        (figures.duration(run_time.median), figures.duration(run_time.high)) if run_time else _NEITHER
-    )
+    traffic, downloads = data.traffic, data.downloads
+    run_median, run_high = _median_and_high(data.run_time)
+    row_median, row_high = _median_and_high(data.row_time)
     saved = figures.at_least(data.uploads_saved, known=data.all_told)
     strays = figures.at_least(data.stray_shells, known=data.all_told)
     retried = f"{figures.share(traffic.retries, traffic.requests)} of the requests"
@@ -47,8 +47,10 @@ def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
         yield "Billed", costs.billed(data.cost), f"at {costs.money(data.cost.price)} for each completed job"
     rate = data.rows_per_hour
     yield "Completed per hour", text.NOTHING if rate is None else text.figure(rate), "of wall time"
-    yield "Time per row, median", median, "from its turn to its results, all waiting included"
-    yield "Time per row, 95th percentile", high, "19 of 20 rows are quicker"
+    yield "Run time, median", run_median, "of a job, until its end was noticed"
+    yield "Run time, 95th percentile", run_high, "19 of 20 jobs are quicker"
+    yield "Whole row, median", row_median, "waits for its turn included"
+    yield "Whole row, 95th percentile", row_high, "19 of 20 rows are quicker"
     yield "Requests", text.count(traffic.requests), _per_row(traffic.requests, data)
     yield "Retries", text.count(traffic.retries), retried
     yield "Turned away with 429", text.count(traffic.throttled), "among the retries"
@@ -57,6 +59,10 @@ def tiles(data: ReportData) -> Iterator[tuple[str, str, str]]:
     yield "Uploads saved", saved, "same content, sent once"
     yield "Jobs never started", strays, "made and left, unbilled"
     yield "Downloads", text.count(downloads.files), f"files, {figures.size(downloads.size)} in all"
+
+
+def _median_and_high(times: Distribution | None) -> tuple[str, str]:
+    return _NEITHER if times is None else (figures.duration(times.median), figures.duration(times.high))
 
 
 def _wall_note(data: ReportData) -> str:

@@ -15,10 +15,11 @@ from opus_async.batch.report.verdict import verdict
 from opus_async.reporting import figures
 from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.page import page as page_of
-from opus_async.stages import PAUSED
+from opus_async.stages import PAUSED, REQUEST_WAIT
 
 _MOST_OUTPUTS = 12
-_PAUSED_SHORT = "for a person"
+_SHORT = {PAUSED: "for a person", REQUEST_WAIT: "for its turn"}
+"""What is waited for outside of the platform's stages, as short as a chart needs it."""
 _GAPS = ("pause", "nothing ran (not to scale)")
 
 
@@ -68,7 +69,7 @@ def _drawings(data: ReportData) -> dict[str, Any]:
     if data.in_flight.highest or data.waiting.highest:
         lines = charts.in_flight_chart(spans, data.in_flight, data.waiting)
     others = any(part.counts[NOT_COMPLETED] for part in data.ends)
-    stages = {_PAUSED_SHORT if name == PAUSED else name: spread for name, spread in data.stages.items()}
+    stages = {_SHORT.get(name, name): spread for name, spread in data.stages.items()}
     return {
         "division": charts.states(key_figures.parts(data.counts)) if data.counts.total else None,
         "throughput": columns,

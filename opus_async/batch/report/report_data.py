@@ -120,7 +120,9 @@ class ReportData:
         identical: Rows that ask for exactly what an earlier one asks for.
         sessions: The oldest first.
         timed: Which rows the spreads are taken from: ``completed``, or ``ended`` where none completed.
-        run_time: Of all stages together; None without a row that was timed.
+        run_time: Of the jobs on the platform, until their ends were noticed, without what their polls waited
+            for their turn; None without a row that was timed.
+        row_time: Of all stages together, waits included; None without a row that was timed.
         stages: By the platform's name, in its order.
         groups: Failures by cause, the most frequent first.
         other_causes: How many causes are not among them.
@@ -150,6 +152,7 @@ class ReportData:
     sessions: Sequence[Session]
     timed: str
     run_time: Distribution | None
+    row_time: Distribution | None
     stages: Mapping[str, Distribution]
     groups: Sequence[Group]
     other_causes: int
@@ -207,6 +210,12 @@ class ReportData:
         )
 
 
+def _run_time(names: Sequence[str], stages: Mapping[str, Distribution]) -> Distribution | None:
+    """How long jobs were in the stage in which they run, the last but one of every platform."""
+    *_, watch, _ = names or ("", "")
+    return stages.get(watch)
+
+
 def load(directory: Path) -> ReportData:
     """Read everything, as of one moment.
 
@@ -243,7 +252,8 @@ def load(directory: Path) -> ReportData:
             identical=ledger.identical(),
             sessions=sessions,
             timed=timed,
-            run_time=stages.pop(TOTAL, None),
+            run_time=_run_time(ledger.meta.stages, stages),
+            row_time=stages.pop(TOTAL, None),
             stages=stages,
             groups=groups[:GROUPS],
             other_causes=len(groups[GROUPS:]),

@@ -17,7 +17,7 @@ from opus_async.metrics.distribution import Distribution
 from opus_async.reporting import figures
 from opus_async.reporting.charts.bars import meter
 from opus_async.reporting.html import Column, Table, code, isolated, link
-from opus_async.stages import PAUSED
+from opus_async.stages import PAUSED, REQUEST_WAIT
 
 STATES = {
     RowState.COMPLETED: "completed",
@@ -41,7 +41,8 @@ _DOES = (
 """What happens in the stages of every platform, in their order."""
 _NO_VALUE = Markup("<i>empty</i>")
 _NOT_GIVEN = "(not among the outputs)"
-_WAITS = "waits for a person"
+_NO_STAGES = {PAUSED: "waits for a person", REQUEST_WAIT: "waits for its turn"}
+"""What timings tell besides stages of the platform."""
 _MOST_ERROR = 320
 _SESSIONS_FIRST, _SESSIONS_LAST = 5, 35
 """Sessions that are told one by one when there are very many."""
@@ -51,6 +52,7 @@ def stages(data: ReportData) -> Table[tuple[str, Distribution]]:
     """Where the time of a row goes."""
     does = dict(zip(data.meta.stages, _DOES, strict=False))
     does[PAUSED] = "rests on the platform until somebody acts there"
+    does[REQUEST_WAIT] = "its requests wait in this client: for a slot, a rate, the end of a pause"
     spent = sum(spread.mean * spread.rows for spread in data.stages.values())
     return Table(
         "Time by stage",
@@ -164,7 +166,7 @@ def some(found: Sequence[Session]) -> Sequence[Session]:
 
 
 def _stage(name: str) -> object:
-    return _WAITS if name == PAUSED else code(name)
+    return _NO_STAGES.get(name) or code(name)
 
 
 def values(output: OutputValues, completed: int) -> Table[tuple[str, int]]:

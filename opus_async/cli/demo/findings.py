@@ -9,6 +9,7 @@ from typing import Any
 from opus_async.cli.demo.documents import Document
 from opus_async.cli.errors import Exit, first_of
 from opus_async.metrics.progress import Progress
+from opus_async.stages import REQUEST_WAIT
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Findings:
         """Compare one line of ``results.jsonl`` with its document, and count it."""
         self.completed += 1
         self.job_seconds.append(line["timings"]["total"])
-        for stage in self.progress.stages:
+        for stage in (*self.progress.stages, REQUEST_WAIT):
             spent = self.stage_seconds.get(stage, 0.0)
             self.stage_seconds[stage] = spent + line["timings"].get(stage, 0.0)
         wrong = list(differences(self.documents[line["index"]], line["outputs"]))

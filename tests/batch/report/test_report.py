@@ -237,8 +237,10 @@ def test_report_key_figures_cover_all_sessions(tmp_path):
     for figure in (
         "Wall time1 hin 2 sessions, 3 h from first to last",
         "Completed per hour100of wall time",
-        "Time per row, median51 sfrom its turn to its results",
-        "Time per row, 95th percentile1 min 36 s",
+        "Run time, median50 sof a job",
+        "Run time, 95th percentile1 min 35 s",
+        "Whole row, median51 swaits for its turn included",
+        "Whole row, 95th percentile1 min 36 s",
         "Requests1,20012.0 for each row that ended",
         "Retries201.7 % of the requests",
         "Turned away with 4297among the retries",
@@ -249,6 +251,15 @@ def test_report_key_figures_cover_all_sessions(tmp_path):
         "Downloads1files, 41.0 kB in all",
     ):
         assert figure in said
+
+
+def test_report_tells_run_time_apart_from_waits_for_a_turn(tmp_path):
+    timings = {"execute": 0.1, "watch": 3.0, "request_wait": 10.0, "total": 13.1}
+    said = page_of(make_ledger(tmp_path / "b", rows=[{"timings": timings}] * 4)).said
+    assert "Run time, median3 s" in said
+    assert "Whole row, median13 s" in said
+    assert "waits for its turn" in said
+    assert "for a slot, a rate, the end of a pause" in said
 
 
 def test_report_stage_times_follow_platform_order(tmp_path):
