@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opus_async.cli import connection, error_report
-from opus_async.cli.batch import run_options, status_text
+from opus_async.cli.batch import run_options
 from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
@@ -129,6 +129,7 @@ def print_result(result: BatchResult, options: SessionOptions) -> None:
         text = json.dumps(result.summary, indent=2, ensure_ascii=False)
     else:
         from opus_async.batch.outputs.status import read_status
+        from opus_async.cli.batch import status_text
 
         text = status_text.as_text(read_status(result.directory))
     if (loss := deliver(text)) is not None:
