@@ -35,6 +35,9 @@ STREAMS = {
     "both full": (FULL, FULL),
     ASCII: (FILE, FILE),
 }
+FEW = ("stdout closed", "stdout full", "nobody reads stdout")
+"""Kinds that each command is tried with; all others run with ``-m long``."""
+MANY = [FEW, pytest.param(tuple(STREAMS), marks=pytest.mark.long)]
 AS_WITH_FULL = {"stderr closed", "nobody reads stderr"}
 """Kinds that no command that only prints can tell from a full disk: they are tried with paid ones."""
 PAID = {
@@ -106,7 +109,7 @@ def job(commands, platform, home):
     """The id of a job that has ended, and a batch for each kind of streams."""
     env = environment(**platform)
     words = ("batch", "run", "rows.csv", "--workflow", TEXT)
-    calls = [Call([*words, "--out", f"batch-{number}"], env=env) for number in range(len(STREAMS))]
+    calls = [Call([*words, "--out", f"batch-{number}"], env=env) for number in range(len(STREAMS) + len(FEW))]
     first, *batches = commands.run([Call(PAID["run --json"], env=env), *calls], cwd=home)
     assert {ended.code for ended in batches} == {0}
     return json.loads(first.out)["job_id"]
@@ -119,7 +122,8 @@ def filled(words, job):
 def ended_with_each(commands, platform, home, words, streams=STREAMS):
     """Kind of streams -> how the command ended with them."""
     calls = []
-    for number, (name, (out, err)) in enumerate(streams.items()):
+    first = len(STREAMS) if len(streams) <= len(FEW) else 0  # files of the few are not those of all
+    for number, (name, (out, err)) in enumerate(streams.items(), first):
         env = environment(**platform) | ({"PYTHONIOENCODING": "ascii"} if name == ASCII else {})
         calls.append(Call([word.replace("{number}", str(number)) for word in words], out, err, env))
     return dict(zip(streams, commands.run(calls, cwd=home), strict=True))
@@ -133,13 +137,15 @@ def assert_no_trace(ended):
             assert b"is a bug" not in said, (name, said.decode())
 
 
+@pytest.mark.parametrize("kinds", MANY, ids=["few", "all"])
 @pytest.mark.parametrize("name", PAID)
 def test_lost_output_keeps_exit_code_of_paid_command_and_says_where_result_is(
-    commands, platform, home, job, name
+    commands, platform, home, job, *, name, kinds
 ):
-    ended = ended_with_each(commands, platform, home, filled(PAID[name], job))
+    streams = {kind: STREAMS[kind] for kind in kinds}
+    ended = ended_with_each(commands, platform, home, filled(PAID[name], job), streams)
     assert_no_trace(ended)
-    assert {each: how.code for each, how in ended.items()} == dict.fromkeys(STREAMS, 0)
+    assert {each: how.code for each, how in ended.items()} == dict.fromkeys(streams, 0)
     for lost in ("stdout closed", "stdout full", "nobody reads stdout"):
         told = ended[lost].err.decode()
         assert "stdout cannot be written: " in told
@@ -149,16 +155,18 @@ def test_lost_output_keeps_exit_code_of_paid_command_and_says_where_result_is(
         ] in told
 
 
+@pytest.mark.parametrize("kinds", MANY, ids=["few", "all"])
 @pytest.mark.parametrize("name", ASKED)
-def test_lost_output_of_command_that_only_prints_is_no_success(commands, platform, home, job, name):
-    streams = {kind: pair for kind, pair in STREAMS.items() if kind not in AS_WITH_FULL}
+def test_lost_output_of_command_that_only_prints_is_no_success(commands, platform, home, job, *, name, kinds):
+    streams = {kind: STREAMS[kind] for kind in kinds if kind not in AS_WITH_FULL}
     ended = ended_with_each(commands, platform, home, filled(ASKED[name], job), streams)
     assert_no_trace(ended)
     usual = NORMAL.get(name, 0)
     expected = dict.fromkeys(streams, usual)
     if name not in SILENT:
         gone = READER_GONE
-        expected |= {"stdout full": usual or 1, "both full": usual or 1, "nobody reads stdout": usual or gone}
+        lost = {"stdout full": usual or 1, "both full": usual or 1, "nobody reads stdout": usual or gone}
+        expected |= {kind: code for kind, code in lost.items() if kind in streams}
         assert b"stdout cannot be written: No space left" in ended["stdout full"].err
     assert {each: how.code for each, how in ended.items()} == expected
 
@@ -169,7 +177,7 @@ def test_json_on_ascii_stdout_means_the_same(commands, platform, home, job, name
     env = environment(**platform)
     calls = [
         Call([word.format(job=job, number=number) for word in words], env=env | more)
-        for number, more in ((len(STREAMS), {}), (len(STREAMS) + 1, {"PYTHONIOENCODING": "ascii"}))
+        for number, more in ((20, {}), (21, {"PYTHONIOENCODING": "ascii"}))
     ]
     whole, plain = commands.run(calls, cwd=home)
     assert plain.out.isascii()
