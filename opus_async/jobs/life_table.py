@@ -76,12 +76,14 @@ class SurvivalCurve:
         evidence: The share by what was seen alone; beyond the oldest age of which something is known, jobs
             are taken to go on ending as they did just before it.
         median: The run time in seconds that half of the jobs stay under; None while too few ended.
+        known_until: The age in seconds up to which enough jobs were seen; 0 while too few ended.
         density: Of ends, for each bin; places ends that were seen between two polls.
     """
 
     survival: Sequence[float]
     evidence: Sequence[float]
     median: float | None
+    known_until: float
     density: Sequence[float]
 
 
@@ -174,7 +176,8 @@ class LifeTable:
             alive_by_evidence = max(alive_by_evidence * (1 - by_evidence), 1e-100)
             survival.append(alive)
             evidence.append(alive_by_evidence)
-        self.curve = SurvivalCurve(survival, evidence, self._median(), density)
+        median = self._median()
+        self.curve = SurvivalCurve(survival, evidence, median, EDGES[known] if median else 0.0, density)
 
     def _count_entered(self, position: float, jobs: float) -> None:
         """Count jobs from a position on: of the bin it lies in, the share that is left."""
@@ -282,7 +285,7 @@ def unknown_curve(grain: float) -> SurvivalCurve:
     """The curve of a workflow of which nothing was seen yet; for ``grain`` see :class:`LifeTable`."""
     prior = _prior(grain)
     density = array("d", (before - after for before, after in itertools.pairwise(prior.survival)))
-    return SurvivalCurve(prior.survival, array("d", [1.0] * (BINS + 1)), None, density)
+    return SurvivalCurve(prior.survival, array("d", [1.0] * (BINS + 1)), None, 0.0, density)
 
 
 def _ratio(part: float, whole: float) -> float:

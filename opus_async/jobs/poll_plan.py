@@ -101,7 +101,8 @@ class PollPlan:
         lateness = _Lateness(self._curve.survival, *self._scale)
         low, high = 1e-9, 1e3
         for _ in range(_ROUNDS):
-            mean, _ = lateness.of_whole_jobs(lateness.next_ages(bound), self._shortest)
+            ages = lateness.next_ages(bound)
+            mean, _ = lateness.of_whole_jobs(ages, self._shortest, self._curve.known_until)
             if abs(mean - wanted) < TOLERANCE * wanted or high < 1.01 * low:
                 break
             low, high = (low, bound) if mean > wanted else (bound, high)
@@ -116,7 +117,8 @@ class PollPlan:
         low, high = self.bound, max(self.bound, most)
         while high > _CLOSE * low:
             middle = math.sqrt(low * high)
-            _, polls = lateness.of_whole_jobs(lateness.next_ages(middle), self._shortest)
+            ages = lateness.next_ages(middle)
+            _, polls = lateness.of_whole_jobs(ages, self._shortest, self._curve.known_until)
             low, high = (middle, high) if polls > SPARING_POLLS else (low, middle)
         return high
 
@@ -188,22 +190,31 @@ class _Lateness:
         ages.append(_FAR * EDGES[BINS])
         return ages
 
-    def of_whole_jobs(self, next_ages: Sequence[float], shortest: float) -> tuple[float, float]:
-        """The mean lateness of jobs that are polled at these ages, and how many polls they take."""
-        age = late = position = polls = 0.0
+    def of_whole_jobs(self, next_ages: Sequence[float], shortest: float, until: float) -> tuple[float, float]:
+        """The mean lateness of jobs that are polled at these ages, and how many polls they take.
+
+        Args:
+            next_ages: As :meth:`next_ages` gives them.
+            shortest: Seconds. No two polls are closer together.
+            until: Jobs that end within so many seconds are asked; 0 for all.
+        """
+        age = late = position = 0.0
         alive, passed, running = 1.0, 0.0, 0.0
+        shares = [1.0]
         for _ in range(_MOST_POLLS):
             age = max(value_at(next_ages, position), age + shortest)
             if age >= EDGES[-1]:
                 break
             position = bin_position(age)
             now_passed, now_running = value_at(self._passed, position), value_at(self._running, position)
-            polls += alive
             late += max((now_passed - passed) * alive - (now_running - running), 0.0)
             passed, running, alive = now_passed, now_running, value_at(self._survival, position)
-            if alive < _ALL_BUT_NONE:
+            shares.append(alive)
+            if alive < _ALL_BUT_NONE or 0 < until < age:
                 break
-        return late, max(polls, 1.0)
+        left = shares.pop()
+        ended = max(1.0 - left, 1e-9)
+        return late / ended, max(sum(share - left for share in shares) / ended, 1.0)
 
 
 @functools.lru_cache(maxsize=16)
