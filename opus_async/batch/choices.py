@@ -7,6 +7,8 @@ from typing import Literal, get_args
 from opus_async.error_codes import NextAction
 
 Format = Literal["csv", "jsonl", "parquet", "xlsx"]
+MOST_PRICE = 1e9
+"""Of one job: a larger number is no price of anything."""
 EXPORT_FORMATS: tuple[Format, ...] = get_args(Format)
 RETRIED = ("failed", "cancelled", "unknown")
 """Kinds of rows that can be run again; what timed out is failed."""

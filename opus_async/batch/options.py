@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from opus_async.batch.choices import UNTIL, Until
+from opus_async.batch.choices import MOST_PRICE, UNTIL, Until
+from opus_async.errors import ManifestError
 from opus_async.jobs.halt import Halt
 from opus_async.jobs.shutdown import DRAIN_SECONDS
 from opus_async.manifests.binding.habits import Habits
@@ -87,7 +87,13 @@ class ManifestSource:
     def of(cls, manifest: str | Path, **more: Any) -> Self:
         """Name a manifest by its full path: the next run may start in another folder."""
         here = Path.cwd()
-        return cls(manifest=str(here / as_written(str(Path(manifest).expanduser()), here)), **more)
+        try:
+            path = Path(manifest).expanduser()
+        except RuntimeError:
+            raise ManifestError(
+                f"{manifest} names a user whose home cannot be found: give the path"
+            ) from None
+        return cls(manifest=str(here / as_written(str(path), here)), **more)
 
     def as_facts(self) -> dict[str, Any]:
         """The fields as JSON, for the ledger."""
@@ -156,7 +162,7 @@ class RunSettings:
             raise ValueError(f"start_rate={self.start_rate} starts nothing: give more than 0 rows a second")
         if self.timeout is not None and not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout} leaves no time: give more than 0 seconds")
-        if self.price is not None and not 0 < self.price < math.inf:
+        if self.price is not None and not 0 < self.price <= MOST_PRICE:
             raise ValueError(f"price={self.price} is no price of a job: give a number above 0, like 0.12")
 
     def as_facts(self) -> dict[str, Any]:
@@ -188,8 +194,8 @@ class SessionGoal:
     until: Until = "ended"
 
     def __post_init__(self) -> None:
-        if self.limit is not None and (isinstance(self.limit, bool) or self.limit < 1):
-            raise ValueError(f"limit={self.limit} begins nothing: give 1 or more rows, or None for all")
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
+            raise ValueError(f"limit={self.limit!r} is no number of rows: give 1 or more, or None for all")
         if self.until not in UNTIL:
             raise ValueError(f"until={self.until!r}: choose from {', '.join(UNTIL)}")
 

@@ -6,6 +6,8 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from opus_async.batch.choices import MOST_PRICE
+
 if TYPE_CHECKING:
     from opus_async.jobs.halt import Halt
 
@@ -47,7 +49,7 @@ def count(text: str) -> int:
 def price(text: str) -> float:
     """Read what one job costs: a number above 0, without a currency."""
     value = _number(text)
-    if not 0 < value < float("inf"):
+    if not 0 < value <= MOST_PRICE:
         raise argparse.ArgumentTypeError(f"give what one job costs as a number like 0.12, not {text!r}")
     return value
 

@@ -2,12 +2,14 @@
 
 Starlette and FastAPI, Litestar, Werkzeug and Flask, Quart, Django. Most of them have a seekable file behind,
 which is read where it lies. What has none is copied first, at most ``MEMORY`` of it into memory and the rest
-into a temporary file, because a failed upload must be read again. Either way the whole file is sent, whatever
-was read of it before, and it is the framework that closes it.
+into a temporary file, because a failed upload must be read again. All jobs that are given the same upload
+share the copy. Either way the whole file is sent, whatever was read of it before; one that cannot seek is
+refused where it tells that something was, or where a copy of it was given up. The framework closes it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
@@ -74,7 +76,13 @@ class HeldUpload:
         Raises:
             Exception: Whatever its ``read`` raises.
         """
-        await _rewound(upload)
+        if not await _rewound(upload):
+            raise Unfit(
+                "the upload {} was read in part, and cannot seek to its beginning",
+                repr(self.filename),
+                code=ProblemCode.NO_FILE,
+                file=self.filename,
+            )
         size = 0
         takes_size = _takes_size(upload.read)
         while piece := await _result(upload.read, *([CHUNK] if takes_size else [])):
@@ -98,6 +106,18 @@ class HeldUpload:
             )
         await _rewound(upload)
         self._file.seek(0)
+
+
+class _Shared:
+    """The one copy of an upload, for all jobs that are given it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.begun = False
+        self.copy: HeldUpload | None = None
+
+
+_SHARED: weakref.WeakKeyDictionary[Any, _Shared] = weakref.WeakKeyDictionary()
 
 
 def is_upload(value: Any) -> bool:
@@ -138,6 +158,27 @@ async def held(value: Any, most: int) -> Any:
     """The value, or a copy of an upload that can be read only once. What is wrong with it, the copy tells."""
     if not is_upload(value) or file_behind(value) is not None:
         return value
+    try:
+        shared = _SHARED.setdefault(value, _Shared())
+    except TypeError:  # not every object can be a key: such an upload has no copy but that of its job
+        return await _copied(value, most)
+    async with shared.lock:
+        if shared.copy is None:
+            if shared.begun and not callable(getattr(value, "seek", None)):
+                given_up = HeldUpload(str(value.filename or ""))
+                given_up.problem = Unfit(
+                    "the upload {} was read in part, and cannot seek to its beginning",
+                    repr(given_up.filename),
+                    code=ProblemCode.NO_FILE,
+                    file=given_up.filename,
+                )
+                return given_up
+            shared.begun = True
+            shared.copy = await _copied(value, most)
+        return shared.copy
+
+
+async def _copied(value: Any, most: int) -> HeldUpload:
     copy = HeldUpload(str(value.filename or ""))
     try:
         await copy.fill(value, most)
@@ -178,10 +219,16 @@ def _takes_size(read: Callable[..., Any]) -> bool:
     return True
 
 
-async def _rewound(upload: Any) -> None:
+async def _rewound(upload: Any) -> bool:
+    """Seek to the beginning; False where it cannot, and tells that it does not stand there."""
     if callable(seek := getattr(upload, "seek", None)):
-        with suppress(OSError, NotImplementedError):  # what cannot seek is read from where it stands
+        with suppress(OSError, NotImplementedError):
             await _result(seek, 0)
+            return True
+    if callable(tell := getattr(upload, "tell", None)):
+        with suppress(OSError, NotImplementedError):
+            return not await _result(tell)
+    return True
 
 
 async def _result(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -11,7 +11,7 @@ from ledger_tools import complete, completed, created, not_completed, opened, or
 
 from opus_async.batch import resume_batch, run_batch
 from opus_async.batch.ledger.reader import LedgerReader
-from opus_async.batch.options import RunSettings
+from opus_async.batch.options import RunSettings, SessionGoal
 from opus_async.batch.outputs.status import as_json, read_status
 from opus_async.batch.report import report_data
 from opus_async.batch.rows import RowState
@@ -124,3 +124,14 @@ async def test_price_of_a_resume_holds_for_all_jobs_even_if_none_is_left(simulat
 def test_price_that_is_none_is_refused(price):
     with pytest.raises(ValueError, match="no price of a job"):
         RunSettings(price=price)
+
+
+def test_price_that_no_job_has_is_refused():
+    with pytest.raises(ValueError, match="price"):
+        RunSettings(price=1e308)
+
+
+@pytest.mark.parametrize("limit", [2.5, "3", 0, True])
+def test_limit_that_is_no_number_of_rows_is_refused(limit):
+    with pytest.raises(ValueError, match="limit"):
+        SessionGoal(limit=limit)

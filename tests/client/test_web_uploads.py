@@ -128,6 +128,32 @@ async def test_upload_can_be_read_before_and_after_and_is_not_closed(simulate, c
     assert await read() == CONTENT
 
 
+class StreamUpload(AsyncUpload):
+    """An async ``read`` that cannot go back, and tells where it stands."""
+
+    seek = None
+
+    def tell(self):
+        return self._file.tell()
+
+
+@pytest.mark.parametrize("kind", [AsyncUpload, SyncUpload, StreamUpload])
+async def test_upload_that_is_copied_is_whole_in_all_jobs_that_are_given_it(simulate, connect, uploads, kind):
+    simulator = await simulate()
+    opus = connect(simulator)
+    upload = uploads(kind)
+    outcomes = await asyncio.gather(*(opus.run(DOCUMENT, {"Document": upload}) for _ in range(3)))
+    assert {outcome.outputs["SHA-256"] for outcome in outcomes} == {sha256(CONTENT)}
+    assert digests(simulator) == {sha256(CONTENT)}
+
+
+async def test_upload_that_was_read_in_part_and_cannot_go_back_is_refused(simulate, connect):
+    opus, upload = connect(await simulate()), StreamUpload()
+    await upload.read(5)
+    with pytest.raises(InvalidInputs, match="read in part"):
+        await opus.run(DOCUMENT, {"Document": upload})
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_upload_is_sent_again_after_a_failed_attempt(simulate, connect, uploads, kind):
     simulator = await simulate(faults="flaky", seed=3)

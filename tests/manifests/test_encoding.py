@@ -123,3 +123,11 @@ def test_encoding_utf16_without_mark_is_shown_and_not_assumed(tmp_path, encoding
 @pytest.mark.parametrize("content", [b"a,b\n\x81\xfe,2\n", b"a,b\n1,\xff\xff\xff\xff\n", b"\x80\n"])
 def test_encoding_of_noise_is_refused_with_the_option(tmp_path, content):
     assert "--encoding" in str(refused(tmp_path / "a.csv", content))
+
+
+def test_encoding_utf_16_without_mark_is_asked_for_its_byte_order(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes("Text\na\n".encode("utf-16-le"))
+    with pytest.raises(ManifestError, match="utf-16-le"):
+        open_manifest(path, encoding="utf-16")
+    assert [record.cells for record in open_manifest(path, encoding="utf-16-le").records()] == [{"Text": "a"}]

@@ -16,6 +16,7 @@ from opus_async.manifests import open_manifest
 from opus_async.manifests.binding.binding import Binding
 from opus_async.manifests.binding.habits import Habits, plain_date, plain_number
 from opus_async.manifests.validation.habit_hints import HabitHints
+from opus_async.models import InputField
 
 WORKFLOW = workflow(
     given("Amount", "float"),
@@ -53,7 +54,10 @@ def test_habit_decimal_reads_numbers(tmp_path, text, decimal, number):
     assert read(tmp_path, {"Amount": text}, decimal=decimal) == {"Amount": number}
 
 
-@pytest.mark.parametrize("text", ["1.5", "1.23.456", "1,2,3", "1.234,5.6", "5,", "1.234 567", "1e5", "x"])
+@pytest.mark.parametrize(
+    "text",
+    ["1.5", "1.23.456", "1,2,3", "1.234,5.6", "5,", "1.234 567", "1e5", "x", "0.800", "-0.125", "\u0661,5"],
+)
 def test_habit_decimal_refuses_what_is_not_written_so(tmp_path, text):
     with pytest.raises(InvalidInputs, match="column 'Amount' wants a number with the decimal sign ','"):
         read(tmp_path, {"Amount": text}, decimal=",")
@@ -97,6 +101,20 @@ def test_habit_words_and_lists_are_read(tmp_path):
     told = read(tmp_path, cells, true="ja", false="nein", decimal=",")
     assert told == {"Paid": True, "Parts": [0.5, 1000], "Count": 1000, "Text": "1,5"}
     assert read(tmp_path, {"Paid": "Nein"}, true="ja", false="nein") == {"Paid": False}
+
+
+def test_habit_word_that_is_none_is_refused_in_a_list(tmp_path):
+    field = InputField(variable_name="v", display_name="Flags", type="array", item_type="bool")
+    habits = Habits(true="ja")
+    assert habits.read("ja; false", field) == [True, False]
+    with pytest.raises(ValueError, match="vielleicht"):
+        habits.read("ja; vielleicht", field)
+
+
+def test_habit_applies_to_row_that_is_stored_for_another_try():
+    binding = Binding(WORKFLOW, habits=Habits(decimal=","))
+    assert binding.as_stored({"Amount": "2.500"}) == {"Amount": 2500}
+    assert binding.as_stored({"Amount": "2.5"}) == {"Amount": None}, "it would be read otherwise without"
 
 
 def test_habit_leaves_other_values_than_text_as_they_are(tmp_path):

@@ -184,7 +184,14 @@ class _Resume:
         before = meta.order
         reads_alike = (spec.constants, spec.habits) == (before.constants, before.habits)
         anew = bool(self.retry) or not reads_alike
-        return found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
+        rows = found(meta.manifest, self.changes.manifest, self.watching, anew=anew)
+        if not reads_alike and rows.to_plan is None:
+            raise ManifestError(
+                "The manifest cannot be read, and its rows would have to be read anew for what is given now "
+                "(constants, or how numbers, dates and truth values are written); nothing was sent. Name the "
+                "manifest, or go on without these."
+            )
+        return rows
 
     async def _plan(
         self,

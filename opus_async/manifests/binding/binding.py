@@ -203,13 +203,20 @@ class Binding:
         return expanded
 
     def as_stored(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """A row that cannot be expanded, as JSON can hold it: patterns stay, other values become text."""
+        """A row that cannot be expanded, as JSON can hold it.
+
+        Values are read as those of other rows are, and patterns stay. A value of a used column that cannot be
+        read is None: as text it would be read otherwise when the row is tried again.
+        """
         kept: dict[str, Any] = {}
         for name, value in cells.items():
+            bound = self.column(name)
             try:
-                kept[name] = to_json_value(value, self.column(name).input)
+                is_file = bound.input is not None and takes_files(bound.input)
+                read = value if is_file else self.habits.read(value, bound.input)
+                kept[name] = to_json_value(read, bound.input)
             except ValueError:
-                kept[name] = str(value)
+                kept[name] = None if bound.target is not None or bound.is_key else str(value)
         return kept
 
     def request(

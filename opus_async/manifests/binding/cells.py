@@ -57,8 +57,10 @@ def to_json_value(value: Any, target: InputField | None = None, depth: int = 0) 
 
 
 def shows_text(target: InputField | None) -> bool:
-    """Whether what is seen of a value counts, and not what is stored: for texts, titles, keys, lists."""
-    return target is None or target.type not in _STORED
+    """Whether what is seen of a value counts, not what is stored: for texts, titles, keys, lists of text."""
+    if target is None:
+        return True
+    return (target.item_type if target.type == "array" else target.type) not in _STORED
 
 
 def _wanted(value: Displayed, target: InputField | None) -> Any:
@@ -92,8 +94,16 @@ def parse_array(value: Any, target: InputField) -> Any:
         value = str(value)  # what a CSV would hold: a list of one number
     if not isinstance(value, str) or value.lstrip().startswith("["):
         return value
-    read = _ITEMS.get(target.item_type or "", str)
-    return [read(item) for item in split_list(value)]
+    return [parse_item(item, target.item_type or "") for item in split_list(value)]
+
+
+def parse_item(item: Any, kind: str) -> Any:
+    """An item of a list, from its text.
+
+    Raises:
+        Unfit: It is no value of the type; the text completes the sentence "column X ...".
+    """
+    return _ITEMS.get(kind, str)(item)
 
 
 def _number(value: float | Decimal) -> Any:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from opus_async.input_problems import Unfit
+from opus_async.manifests.binding.cells import parse_item
 from opus_async.models import InputField
 from opus_async.text import quoted
 
@@ -87,7 +88,8 @@ class Habits:
         read = self._reader(kind)
         if read is None or text.lstrip().startswith("["):
             return text
-        return [read(item) for piece in text.split(";") if (item := piece.strip())]
+        items = [read(item) for piece in text.split(";") if (item := piece.strip())]
+        return [parse_item(item, kind) if isinstance(item, str) else item for item in items]
 
     def _number(self, text: str) -> Any:
         if not text:
@@ -122,8 +124,9 @@ def plain_number(text: str, decimal: str) -> str | None:
     """
     other = re.escape("," if decimal == "." else ".")
     point = re.escape(decimal)
-    grouped = rf"\d{{1,3}}(?:([{other}{_SPACES}])\d{{3}})(?:\3\d{{3}})*"
-    number = re.fullmatch(rf"([+\-\u2212]?)({grouped}|\d+)?(?:{point}(\d+))?", text)
+    # Nobody groups thousands behind a leading 0: with a decimal comma 0.800 is no 800.
+    grouped = rf"[1-9][0-9]{{0,2}}(?:([{other}{_SPACES}])[0-9]{{3}})(?:\3[0-9]{{3}})*"
+    number = re.fullmatch(rf"([+\-\u2212]?)({grouped}|[0-9]+)?(?:{point}([0-9]+))?", text)
     if number is None or not (number[2] or number[4]):
         return None
     sign = "-" if number[1] in {"-", "\u2212"} else ""

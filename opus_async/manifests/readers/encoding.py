@@ -37,6 +37,11 @@ def given_encoding(encoding: str, head: bytes) -> str:
     marked = marked_encoding(head)
     if marked is not None and codecs.lookup(encoding).name.startswith(marked.removesuffix("-sig")):
         return marked
+    if codecs.lookup(encoding).name in {"utf-16", "utf-32"}:
+        raise ManifestError(
+            f"there is no byte-order mark, so {encoding} may be either of two encodings: name {encoding}-le, "
+            f"as Windows writes it, or {encoding}-be"
+        )
     return encoding
 
 
