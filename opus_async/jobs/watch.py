@@ -318,7 +318,7 @@ class Watcher:
     def _plan_anew(self, workflow: WatchedWorkflow, now: float) -> None:
         """Plan the polls of all jobs of a workflow by what is known of it now."""
         workflow.outdated, workflow.anew_at = False, now + ANEW_AFTER * workflow.watched
-        self._queue.plan_anew(workflow, lambda job: self._due_times.due_anew(job, now))
+        self._queue.plan_anew(workflow, self._due_times.anew(now))
 
 
 def _client_closed(remote_id: str) -> OpusError:
