@@ -35,7 +35,7 @@ class DueTimes:
         job.callback_wait = job.may_wait_for_callback()
         job.jitter = self._jitter()
         if job.polled_by_plan:
-            return self.planned(job)
+            return self._planned(job, sparing=self._sparing())
         schedule, age, cohort = self._schedule, now - job.started, job.cohort
         paused_for = None if job.paused_since is None else now - job.paused_since
         if job.unconfirmed_end is not None and not job.consecutive_errors:
@@ -47,27 +47,28 @@ class DueTimes:
         elif paused_for is not None:
             wait = schedule.interval_while_paused(age, paused_for)
         else:
-            wait = max(self.planned(job) - now, 0.0)
+            wait = max(self._planned(job, sparing=self._sparing()) - now, 0.0)
         if job.consecutive_errors:
             backoff = 2.0 ** min(job.consecutive_errors, 10) * polling.MIN_INTERVAL
             wait = min(max(wait, backoff), ERROR_INTERVAL_CAP)
         return now + wait * job.jitter
 
-    def due_anew(self, job: WatchedJob, now: float) -> float:
-        """When a waiting job is polled next by what has been learned of its workflow meanwhile."""
-        if job.callback_wait:
-            return min(job.due, self.next_due(job, now))
-        return self.planned(job) if job.polled_by_plan else job.due
+    def anew(self, now: float) -> Callable[[WatchedJob], float]:
+        """When waiting jobs are polled next by what has been learned of their workflow meanwhile."""
+        sparing = self._sparing()
 
-    def planned(self, job: WatchedJob) -> float:
+        def due_of(job: WatchedJob) -> float:
+            if job.callback_wait:
+                return min(job.due, self.next_due(job, now))
+            return self._planned(job, sparing=sparing) if job.polled_by_plan else job.due
+
+        return due_of
+
+    def _planned(self, job: WatchedJob, *, sparing: bool) -> float:
         """When a job is polled next by its age when it was seen last and what is known of its workflow."""
         cohort, seen = job.cohort, job.last_running
         age = self._schedule.next_age(
-            seen - job.started,
-            cohort.times,
-            cohort.watched,
-            scout=job.is_scout,
-            sparing=self._sparing(),
+            seen - job.started, cohort.times, cohort.watched, scout=job.is_scout, sparing=sparing
         )
         due = job.started + age
         return due + (job.jitter - 1.0) * min(due - seen, self._schedule.spacing(age))

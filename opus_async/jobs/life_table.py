@@ -49,6 +49,8 @@ CONTRADICTION = 12.0
 the table is forgotten. By chance that happens once in some hundred thousand polls."""
 MOST_CONTRADICTION = 4.0
 """What one poll counts of that at the most: no single job makes the table forgotten."""
+ENDS_CONTRADICTED = 8
+"""Ends that a table must have seen to be worth forgetting."""
 JOBS_KEPT = 4.0
 """What a bin then still weighs."""
 
@@ -187,6 +189,8 @@ class LifeTable:
 
     def _contradicted(self, first: float, last: float, *, ended: bool) -> bool:
         """Compare table and assumption by what was seen of a job between two positions."""
+        if last < 1.0:  # inside of the first bin a table tells nothing
+            return False
         survival, assumed = self.curve.survival, self._prior.survival
         by_table = value_at(survival, last) / value_at(survival, first)
         by_assumption = value_at(assumed, last) / value_at(assumed, first)
@@ -194,7 +198,7 @@ class LifeTable:
             by_table, by_assumption = 1 - by_table, 1 - by_assumption
         likelier = math.log(max(by_assumption, 1e-6) / max(by_table, 1e-6))
         self._contradiction = max(0.0, self._contradiction + min(likelier, MOST_CONTRADICTION))
-        if self._contradiction < CONTRADICTION:
+        if self._contradiction < CONTRADICTION or self.ends < ENDS_CONTRADICTED:
             return False
         self._forget()
         return True
@@ -234,12 +238,15 @@ class LifeTable:
         """The chance of ending in each bin by what was counted, averaged over neighbours."""
         until = self._ends_until()
         half = self._half_width(until)
-        shares = [after - before for before, after in itertools.pairwise([0.0, *until])]
+        windows = [(max(0, place - half), min(BINS, place + half + 1)) for place in range(BINS)]
+        shares = (
+            (after - before) / (right - left)
+            for (before, after), (left, right) in zip(itertools.pairwise([0.0, *until]), windows, strict=True)
+        )
         sums = [0.0, *itertools.accumulate(shares)]
         alive, chances = 1.0, []
-        for place in range(BINS):
-            left, right = max(0, place - half), min(BINS, place + half + 1)
-            share = (sums[right] - sums[left]) / (2 * half + 1)
+        for left, right in windows:
+            share = sums[right] - sums[left]
             chances.append(min(_ratio(share, alive), 1.0))
             alive = max(alive - share, 0.0)
         return chances

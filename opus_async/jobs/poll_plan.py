@@ -65,8 +65,9 @@ class PollPlan:
         self._scale = (least, least) if curve.median is None else _scale(max(least, curve.median))
         self._sparing_ages: _NextAges | None = None
         self._wanted = detect_lag
-        self.bound = self._bound_by_lateness(detect_lag, bound or 2 * detect_lag**2)
-        self._ages = self._by(self.bound)
+        lateness = _Lateness(curve.survival, *self._scale)
+        self.bound = self._bound_by_lateness(lateness, detect_lag, bound or 2 * detect_lag**2)
+        self._ages = self._by(lateness, self.bound)
 
     def next_age(self, age: float, patience: float, *, sparing: bool = False) -> float:
         """The age at which a job is polled next that was seen running at this age.
@@ -87,18 +88,18 @@ class PollPlan:
 
     def _sparing(self) -> _NextAges:
         if self._sparing_ages is None:
-            most = self._bound_by_lateness(SPARING_LATENESS * self._wanted, self.bound)
-            self._sparing_ages = self._by(max(self.bound, min(self._bound_by_polls(most), most)))
+            lateness = _Lateness(self._curve.survival, *self._scale)
+            most = self._bound_by_lateness(lateness, SPARING_LATENESS * self._wanted, self.bound)
+            bound = min(self._bound_by_polls(lateness, most), most)
+            self._sparing_ages = self._by(lateness, max(self.bound, bound))
         return self._sparing_ages
 
-    def _by(self, bound: float) -> _NextAges:
-        curve, scale = self._curve, self._scale
-        assumed = _Lateness(curve.survival, *scale).next_ages(bound)
-        return _NextAges(assumed, _Lateness(curve.evidence, *scale).next_ages(bound))
+    def _by(self, lateness: _Lateness, bound: float) -> _NextAges:
+        by_evidence = _Lateness(self._curve.evidence, *self._scale)
+        return _NextAges(lateness.next_ages(bound), by_evidence.next_ages(bound))
 
-    def _bound_by_lateness(self, wanted: float, bound: float) -> float:
+    def _bound_by_lateness(self, lateness: _Lateness, wanted: float, bound: float) -> float:
         """Find the bound that gives this mean lateness, from a bound on that is not far off."""
-        lateness = _Lateness(self._curve.survival, *self._scale)
         low, high = 1e-9, 1e3
         for _ in range(_ROUNDS):
             ages = lateness.next_ages(bound)
@@ -111,9 +112,8 @@ class PollPlan:
             bound = guess if low < guess < high else math.sqrt(low * high)
         return bound
 
-    def _bound_by_polls(self, most: float) -> float:
+    def _bound_by_polls(self, lateness: _Lateness, most: float) -> float:
         """Find the smallest bound, up to ``most``, by which jobs take no more polls than is sparing."""
-        lateness = _Lateness(self._curve.survival, *self._scale)
         low, high = self.bound, max(self.bound, most)
         while high > _CLOSE * low:
             middle = math.sqrt(low * high)

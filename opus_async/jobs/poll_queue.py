@@ -16,6 +16,8 @@ from collections.abc import Callable
 from opus_async.jobs.watched import WatchedJob, WatchedWorkflow
 from opus_async.platform import StatusSource
 
+WORKFLOWS = 200
+"""Workflows whose run times are remembered while none of their jobs is watched: about 50 kB each."""
 COMPARED = 16
 """Workflows with late polls of which the most urgent one is polled first."""
 
@@ -37,11 +39,13 @@ class PollQueue:
         self._timer: asyncio.TimerHandle | None = None
 
     def workflow(self, source: StatusSource, workflow_id: str) -> WatchedWorkflow:
-        """The state of a workflow, the same object at each call."""
-        workflow = self._workflows.get((source, workflow_id))
+        """The state of a workflow, the same object at each call, unless it was idle for very long."""
+        workflow = self._workflows.pop((source, workflow_id), None)
         if workflow is None:
             workflow = WatchedWorkflow(source, workflow_id, self._grain)
-            self._workflows[source, workflow_id] = workflow
+            if len(self._workflows) >= WORKFLOWS:
+                self._forget_idle()
+        self._workflows[source, workflow_id] = workflow  # at the end: the first was not asked for longest
         return workflow
 
     def schedule(self, job: WatchedJob, due: float) -> None:
@@ -103,6 +107,12 @@ class PollQueue:
     def close(self) -> None:
         """Leave no timer behind."""
         self._disarm()
+
+    def _forget_idle(self) -> None:
+        """Forget the workflow that was idle for longest, if one is."""
+        idle = next((key for key, workflow in self._workflows.items() if not workflow.watched), None)
+        if idle is not None:
+            del self._workflows[idle]
 
     def _most_urgent(self, now: float) -> WatchedWorkflow | None:
         """Take the workflow to be polled first out of the queue; None when nothing is due.

@@ -132,7 +132,7 @@ class RunTimeStats:
         return self._table
 
     def _start_anew(self, age: float) -> bool:
-        self._renew_at, self._oldest = 1, age
+        self._renew_at, self._oldest = MIN_SAMPLES, age
         self._renew()
         return True
 

@@ -31,6 +31,8 @@ from opus_async.tasks import start
 from opus_async.transport.forks import Maker
 from opus_async.transport.wait_clock import WaitClock, wait_clock
 
+ANEW_AFTER = 50e-6
+"""Seconds for each watched job until all are planned anew again: that takes 3 us a job."""
 ON_TIME = 0.01
 """Seconds. A poll that leaves so soon after it was due has not waited for its turn: the loop was busy."""
 
@@ -309,12 +311,14 @@ class Watcher:
             learned = job.seen_running(status, asked, now)
             if job.return_when_seen or (job.return_when_paused and job.paused_since is not None):
                 job.done.set_result(ended)
-        if learned:
+        job.workflow.outdated = job.workflow.outdated or learned
+        if job.workflow.outdated and now >= job.workflow.anew_at:
             self._plan_anew(job.workflow, now)
 
     def _plan_anew(self, workflow: WatchedWorkflow, now: float) -> None:
         """Plan the polls of all jobs of a workflow by what is known of it now."""
-        self._queue.plan_anew(workflow, lambda job: self._due_times.due_anew(job, now))
+        workflow.outdated, workflow.anew_at = False, now + ANEW_AFTER * workflow.watched
+        self._queue.plan_anew(workflow, self._due_times.anew(now))
 
 
 def _client_closed(remote_id: str) -> OpusError:

@@ -47,10 +47,12 @@ class WatchedWorkflow:
     """
 
     __slots__ = (
+        "anew_at",
         "callbacks",
         "heap",
         "of_known_start",
         "of_unknown_start",
+        "outdated",
         "queued_for",
         "source",
         "workflow_id",
@@ -64,6 +66,10 @@ class WatchedWorkflow:
         self.of_unknown_start = Cohort(grain)
         """Jobs that may have been started long ago; their age counts from when they were first watched."""
         self.heap: list[tuple[float, int, WatchedJob]] = []
+        self.anew_at = 0.0
+        """When its jobs may be planned anew next."""
+        self.outdated = False
+        """Whether more is known than its jobs are planned by."""
         self.queued_for = math.inf
         """The due time of its entry in the queue that counts."""
 

@@ -102,6 +102,13 @@ def test_life_table_table_that_fits_is_not_forgotten():
         assert not forgotten
 
 
+@pytest.mark.parametrize("most", [0.001, 0.02, 0.2, 2.0])
+def test_table_of_jobs_of_next_to_no_time_is_not_forgotten(most):
+    times, drawn = RunTimeStats(0.2), random.Random(3)
+    anew = [number for number in range(1, 2_001) if times.saw_end(0.0, drawn.uniform(0, most))]
+    assert anew == [2**power for power in range(11)]
+
+
 @given(
     seen=st.lists(
         st.tuples(st.floats(0, 1e7), st.floats(0, 1e7), st.booleans()).filter(

@@ -25,6 +25,7 @@ from opus_async.errors import (
 )
 from opus_async.events import CurrentJob, current_job
 from opus_async.jobs.ended import ToldBy
+from opus_async.jobs.poll_queue import WORKFLOWS
 from opus_async.jobs.polling import MIN_INTERVAL, PollSchedule
 from opus_async.jobs.run_times import MIN_SAMPLES, RunTimeStats
 from opus_async.models import JobStatus
@@ -561,3 +562,40 @@ def test_watcher_polls_carry_context_of_waiting_job():
 
     run_virtual(main())
     assert named == {str(index): {index} for index in range(60)}
+
+
+def test_watcher_remembers_a_bounded_number_of_workflows_and_forgets_none_at_work():
+    async def main():
+        opus = FakeOpus()
+        async with watching(opus) as watcher:
+            opus.ends["long"] = now() + 100_000
+            long = asyncio.ensure_future(watcher.wait("long", workflow_id="at work"))
+            await asyncio.sleep(0)
+            at_work = watcher._queue.workflow(opus, "at work")
+            for number in range(3 * WORKFLOWS):
+                opus.ends[str(number)] = now() + 2
+                await watcher.wait(str(number), workflow_id=f"w{number}")
+            assert len(watcher._queue._workflows) <= WORKFLOWS + 1
+            assert watcher._queue.workflow(opus, "at work") is at_work
+            assert watcher._queue.workflow(opus, f"w{3 * WORKFLOWS - 1}").of_known_start.times.seen == 1
+            assert (await long).status == JobStatus.COMPLETED
+
+    run_virtual(main())
+
+
+def test_callback_is_followed_at_once_while_polls_of_another_workflow_come_late():
+    async def main():
+        opus = FakeOpus(latency=1.0)
+        async with watching(opus, workers=2) as watcher:
+            began = now()
+            opus.ends = {str(number): began + 20 for number in range(200)} | {"called": began + 60}
+            crowd = [asyncio.ensure_future(watcher.wait(str(n), workflow_id="crowd")) for n in range(200)]
+            job = asyncio.ensure_future(watcher.wait("called", workflow_id="w", calls_back=True))
+            await asyncio.sleep(61)
+            assert sum(wait.done() for wait in crowd) < 150, "two polls a second"
+            watcher.wake("called")
+            await job
+            assert now() - began < 61 + 4
+            await asyncio.gather(*crowd)
+
+    run_virtual(main())
