@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import lru_cache
 
 from opus_async.manifests.readers.format_code import Section, UnknownFormatError, sections_of
@@ -117,7 +117,10 @@ def _number(section: Section, number: Decimal) -> str:
     while section.parts[last + 1 + scale : last + 2 + scale] == (("sign", ","),):
         scale += 1
     grouped = any(section.parts[place] == ("sign", ",") for place in range(before[0] if before else 0, last))
-    number = number.scaleb(-_THOUSAND * scale).quantize(Decimal(1).scaleb(-len(behind)), ROUND_HALF_UP)
+    try:
+        number = number.scaleb(-_THOUSAND * scale).quantize(Decimal(1).scaleb(-len(behind)), ROUND_HALF_UP)
+    except InvalidOperation:
+        raise UnknownFormatError from None  # more digits than a decimal has
     whole, _, fraction = format(number, "f").partition(".")
     texts = dict(zip(before, _whole_digits(section, before, whole.lstrip("0"), grouped=grouped), strict=True))
     texts |= zip(behind, _fraction_digits(section, behind, fraction), strict=True)
