@@ -77,12 +77,7 @@ class HeldUpload:
             Exception: Whatever its ``read`` raises.
         """
         if not await _rewound(upload):
-            raise Unfit(
-                "the upload {} was read in part, and cannot seek to its beginning",
-                repr(self.filename),
-                code=ProblemCode.NO_FILE,
-                file=self.filename,
-            )
+            raise _read_in_part(self.filename)
         size = 0
         takes_size = _takes_size(upload.read)
         while piece := await _result(upload.read, *([CHUNK] if takes_size else [])):
@@ -166,12 +161,7 @@ async def held(value: Any, most: int) -> Any:
         if shared.copy is None:
             if shared.begun and not callable(getattr(value, "seek", None)):
                 given_up = HeldUpload(str(value.filename or ""))
-                given_up.problem = Unfit(
-                    "the upload {} was read in part, and cannot seek to its beginning",
-                    repr(given_up.filename),
-                    code=ProblemCode.NO_FILE,
-                    file=given_up.filename,
-                )
+                given_up.problem = _read_in_part(given_up.filename)
                 return given_up
             shared.begun = True
             shared.copy = await _copied(value, most)
@@ -190,6 +180,15 @@ async def _copied(value: Any, most: int) -> HeldUpload:
         refused = unreadable(copy.filename, copy.filename, error)
         copy.problem = Unfit("{}", refused.message, code=ProblemCode.NO_FILE, file=copy.filename)
     return copy
+
+
+def _read_in_part(filename: str) -> Unfit:
+    return Unfit(
+        "the upload {} was read in part, and cannot seek to its beginning",
+        repr(filename),
+        code=ProblemCode.NO_FILE,
+        file=filename,
+    )
 
 
 def _needs_copy(value: Any) -> bool:

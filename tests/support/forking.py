@@ -20,21 +20,24 @@ from pathlib import Path
 from typing import Any, Self
 
 
-class ForkingProgram:
-    """A program whose calls are forks of one process; use it as a context manager.
+class ForkServer:
+    """A process that forks for each call it is asked for; use it as a context manager.
 
     Args:
-        module: The name of the module in this folder.
+        words: The script that the process runs, and its arguments. It answers a line with a line.
+        env: Its environment; that of this process if None.
     """
 
-    def __init__(self, module: str) -> None:
-        self._module = module
+    def __init__(self, *words: str, env: dict[str, str] | None = None) -> None:
+        self._words = words
+        self._env = env
 
     def __enter__(self) -> Self:
         self._server = subprocess.Popen(
-            [sys.executable, __file__, self._module],
+            [sys.executable, *self._words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=self._env,
             start_new_session=True,
             text=True,
         )
@@ -43,6 +46,29 @@ class ForkingProgram:
     def __exit__(self, *_: object) -> None:
         with self._server:
             self._server.stdin.close()
+
+    def ask(self, what: Any, *, seconds: float) -> Any:
+        """Send a value as JSON and return the answer; None where all was killed after ``seconds``."""
+        self._server.stdin.write(json.dumps(what) + "\n")
+        self._server.stdin.flush()
+        timer = threading.Timer(seconds, os.killpg, (self._server.pid, 9))
+        timer.start()
+        answer = self._server.stdout.readline()
+        timer.cancel()
+        timer.join()
+        return json.loads(answer) if answer else None
+
+
+class ForkingProgram(ForkServer):
+    """A program whose calls are forks of one process.
+
+    Args:
+        module: The name of the module in this folder.
+    """
+
+    def __init__(self, module: str) -> None:
+        super().__init__(__file__, module)
+        self._module = module
 
     def call(
         self, *words: object, env: dict[str, str] | None = None, seconds: float = 110
@@ -57,15 +83,9 @@ class ForkingProgram:
                 "out": str(out),
                 "err": str(err),
             }
-            self._server.stdin.write(json.dumps(asked) + "\n")
-            self._server.stdin.flush()
-            timer = threading.Timer(seconds, os.killpg, (self._server.pid, 9))
-            timer.start()
-            answer = self._server.stdout.readline()
-            timer.cancel()
-            timer.join()
-            assert answer, f"{self._module} {arguments}: no end within {seconds} s, or no server"
-            return subprocess.CompletedProcess(arguments, int(answer), out.read_text(), err.read_text())
+            code = self.ask(asked, seconds=seconds)
+            assert code is not None, f"{self._module} {arguments}: no end within {seconds} s, or no server"
+            return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
 def _serve(main: Callable[..., Any]) -> None:

@@ -11,13 +11,13 @@ import gc
 import importlib
 import json
 import os
-import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
+
+from forking import ForkServer
 
 FILE, CLOSED, FULL, GONE = "file", "closed", "full", "gone"
 """What a stream leads to: a file, nothing (``>&-``), a full disk, a pipe that nobody reads."""
@@ -62,8 +62,8 @@ class Ended:
     err: bytes
 
 
-class StreamCommands:
-    """Runs the command line in forks of one process; use it as a context manager.
+class StreamCommands(ForkServer):
+    """Runs the command line in forks of one process.
 
     Args:
         folder: Where files for streams are made.
@@ -71,24 +71,9 @@ class StreamCommands:
     """
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        super().__init__(__file__, env=env)
         self._folder = folder
-        self._env = env
         self._number = 0
-
-    def __enter__(self) -> Self:
-        self._server = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self._env,
-            start_new_session=True,
-            text=True,
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._server:
-            self._server.stdin.close()
 
     def run(self, calls: Sequence[Call], *, cwd: Path, seconds: float = 100) -> list[Ended]:
         """Run processes at once; after ``seconds`` all are killed."""
@@ -106,17 +91,11 @@ class StreamCommands:
                     "cwd": str(cwd),
                 }
             )
-        self._server.stdin.write(json.dumps(asked) + "\n")
-        self._server.stdin.flush()
-        timer = threading.Timer(seconds, os.killpg, (self._server.pid, 9))
-        timer.start()
-        answer = self._server.stdout.readline()
-        timer.cancel()
-        timer.join()
-        assert answer, f"no end within {seconds} s: {[call.words for call in calls]}"
+        codes = self.ask(asked, seconds=seconds)
+        assert codes is not None, f"no end within {seconds} s: {[call.words for call in calls]}"
         return [
             Ended(code, *(path.read_bytes() if path.exists() else b"" for path in paths))
-            for code, paths in zip(json.loads(answer), files, strict=True)
+            for code, paths in zip(codes, files, strict=True)
         ]
 
 
