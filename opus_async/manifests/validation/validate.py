@@ -133,8 +133,8 @@ class _Pass:
         self._hints = HabitHints(binding)
         self._seen = DuplicateIndex()
         self._keys = KeyProposal(self._seen)
-        self._filling = 0
-        """Rows that fill an input, or might if they could be read."""
+        self._fills_input = False
+        """Whether a row fills an input, or might if it could be read."""
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -142,15 +142,18 @@ class _Pass:
 
     async def run(self, on_progress: Callable[[int], object]) -> None:
         """Check the columns, each row, and then what only the whole tells."""
-        found = dict.fromkeys(self.columns)
-        if found:
+        found: dict[str, None] = {}
+        if self.columns:
             self._add(*self._binding.problems(self.columns))
         turn = time.monotonic()
         with closing(self._records()) as records:
             for record in records:
                 self.rows += 1
-                self._filling += bool(record.unreadable) or not self._binding.fills_no_input(record.cells)
-                found.update(dict.fromkeys(record.columns))
+                if not self._fills_input:  # one row is enough to tell
+                    readable = not record.unreadable
+                    self._fills_input = not (readable and self._binding.fills_no_input(record.cells))
+                if not self.columns:
+                    found.update(dict.fromkeys(record.columns))
                 self._hints.note(record.cells)
                 await self._row(record)
                 if time.monotonic() - turn > _TURN:
@@ -161,7 +164,7 @@ class _Pass:
         if self.rows and not self.columns:
             self.columns = tuple(found)
             self._add(*self._binding.problems(self.columns, per_row_columns=True))
-        if self.rows and not self._filling and self._binding.workflow.inputs:
+        if self.rows and not self._fills_input and self._binding.workflow.inputs:
             self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
