@@ -152,8 +152,11 @@ class RowCheck:
     def _patterns(self, row: _Row) -> Iterator[Problem]:
         """Warn of cells that name one file by a pattern: a ``?`` may be a letter lost in another encoding."""
         for column, path in row.cells.items():
-            target, given = self._binding.column(column).input, row.record.cells.get(column)
-            if target is None or not target.takes_file or not isinstance(given, str) or path is given:
+            target = self._binding.column(column).file_input
+            if target is None or not target.takes_file:
+                continue
+            given = row.record.cells.get(column)
+            if not isinstance(given, str) or path is given:
                 continue
             if has_magic(given) and path != given.strip() and path != given:
                 yield Problem(
