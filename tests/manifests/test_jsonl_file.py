@@ -37,8 +37,9 @@ def test_jsonl_rows_may_differ_and_hold_any_json(lines):
     ]
 
 
-def test_jsonl_drops_null_fields_and_keeps_empty_text(lines):
-    assert rows(lines('{"a": null, "b": "", "c": 0, "d": false}\n')) == [{"b": "", "c": 0, "d": False}]
+def test_jsonl_fields_that_are_null_or_look_blank_are_empty(lines):
+    line = '{"a": null, "b": "", "c": 0, "d": false, "e": " \\u200b", "f": []}\n'
+    assert rows(lines(line)) == [{"c": 0, "d": False, "f": []}]
 
 
 def test_jsonl_keeps_integers_exact(lines):

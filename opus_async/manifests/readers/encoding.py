@@ -11,7 +11,12 @@ from typing import BinaryIO
 from opus_async.errors import ManifestError
 from opus_async.manifests.model import Record
 from opus_async.manifests.readers.bad_bytes import TOLERANT, without_bad_bytes
-from opus_async.manifests.readers.encoding_doubt import is_damaged, not_utf8, not_utf8_but_zeros
+from opus_async.manifests.readers.encoding_doubt import (
+    is_damaged,
+    not_utf8,
+    not_utf8_but_zeros,
+    seems_utf16,
+)
 from opus_async.manifests.readers.source_file import Source
 
 _MARKS = (
@@ -59,7 +64,7 @@ def known_encoding(source: Source, head: bytes) -> str:
     marked = marked_encoding(head)
     if marked is not None:
         return marked
-    if b"\0" in head:
+    if b"\0" in head and seems_utf16(head):
         raise not_utf8_but_zeros(source, head)
     return "utf-8"
 

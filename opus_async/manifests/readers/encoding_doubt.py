@@ -111,6 +111,11 @@ def not_utf8_but_zeros(source: Source, head: bytes) -> ManifestError:
     return _question(f"{name} is not UTF-8 (it has zero bytes). If its first line", [reading])
 
 
+def seems_utf16(head: bytes) -> bool:
+    """Whether text with zero bytes is UTF-16 without a mark, as far as its beginning shows."""
+    return _utf16_reading(head) is not None
+
+
 def _question(subject: str, readings: Sequence[tuple[str, str]]) -> ManifestError:
     return ManifestError(
         f"{subject} reads right here, add the option (in Python encoding=...); nothing was sent:",
@@ -120,6 +125,8 @@ def _question(subject: str, readings: Sequence[tuple[str, str]]) -> ManifestErro
 
 def _utf16_reading(head: bytes) -> tuple[str, str] | None:
     """The kind of UTF-16 that text with zero bytes and without a mark seems to be, and its first cells."""
+    if b"\0" not in head[: head.find(b"\n") + 2 or None]:  # each line end has one
+        return None
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) < len(head) // 8 or min(even, odd) > max(even, odd) // 4:
         return None

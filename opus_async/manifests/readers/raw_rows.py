@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opus_async.manifests.blanks import carries_nothing
+from opus_async.manifests.blanks import carries_nothing, looks_blank
 from opus_async.manifests.model import Record, Unreadable
 from opus_async.manifests.readers.header import header_name
 
@@ -38,8 +38,16 @@ def numbered(rows: Iterable[RawRow], columns: Sequence[str]) -> Iterator[Record]
             continue
         if columns and _repeats(columns, row.cells):
             unreadable = (HEADER_AGAIN,)
-        yield Record(index=index, where=row.where, cells=row.cells, past=row.past, unreadable=unreadable)
+        cells = row.cells
+        if any(_is_blank(value) for value in cells.values()):
+            cells = {name: value for name, value in cells.items() if not _is_blank(value)}
+        yield Record(index=index, where=row.where, cells=cells, past=row.past, unreadable=unreadable)
         index += 1
+
+
+def _is_blank(value: Any) -> bool:
+    """Whether a cell looks empty: it is, whatever blanks it holds."""
+    return isinstance(value, str) and looks_blank(value)
 
 
 def _repeats(columns: Sequence[str], cells: Mapping[str, Any]) -> bool:
