@@ -17,7 +17,7 @@ from opus_async.manifests.readers.encoding import (
     known_encoding,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
-from opus_async.manifests.readers.json_array import elements
+from opus_async.manifests.readers.json_array import elements, object_too_long
 from opus_async.manifests.readers.json_rows import json_row
 from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
@@ -115,4 +115,8 @@ class JsonLinesManifest:
 
     def _array(self, text: io.TextIOWrapper) -> Iterator[RawRow]:
         for number, (line, element) in enumerate(elements(text, self.path.name, LONGEST_LINE), 1):
-            yield json_row(element, f"row {number} (line {line})")
+            where = f"row {number} (line {line})"
+            if element is None:
+                yield RawRow(where, {}, (Unreadable(problem=object_too_long(LONGEST_LINE)),))
+            else:
+                yield json_row(element, where)
