@@ -437,7 +437,8 @@ def test_csv_row_too_long_leaves_each_other_row_as_it_is(tmp_path, short_rows, t
     writer = csv.writer(text, quoting=quoting, lineterminator=end)
     writer.writerow(["first", "second"])
     wanted: list[dict[str, str] | None] = []
-    for row in table_rows:
+    for cells_of_row in table_rows:
+        row = [cell.replace("\r", "") for cell in cells_of_row]  # which the writer does not always quote
         before = text.tell()
         writer.writerow(row)
         if text.tell() - before > 300:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from opus_async.manifests.readers.excel_conditions import ConditionalFormats, read_conditions
 from opus_async.manifests.readers.excel_copy import part_of, sound
 from opus_async.manifests.readers.excel_extent import LONGEST_PIECE, too_long
 from opus_async.manifests.readers.excel_styles import CellFormats, read_styles
@@ -48,11 +49,13 @@ class Findings:
         refused: Row number from 1 -> ``(place, what is wrong and the fix)`` of each cell that cannot be used.
         hidden: How many rows are hidden, by hand or by a filter.
         formats: The number formats of the cells.
+        conditions: The conditional formats that show some of them in other ones.
         merged: The first range of merged cells that spans rows, and its last row; None where there is none.
     """
 
     refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     formats: CellFormats = field(default_factory=lambda: CellFormats(()))
+    conditions: ConditionalFormats = field(default_factory=ConditionalFormats)
     hidden: int = 0
     merged: tuple[str, int] | None = None
 
@@ -74,13 +77,18 @@ def scan_sheet(path: Path, copy: BinaryIO, sheet: str) -> Findings:
         ManifestError: The workbook is damaged.
     """
     with sound(path), zipfile.ZipFile(copy) as workbook:
-        findings = Findings(formats=CellFormats(read_styles(path, workbook)))
+        styles = read_styles(path, workbook)
+        findings = Findings(formats=CellFormats(styles.codes))
         with workbook.open(part_of(workbook, sheet)) as xml:
-            _scan(findings, _whole_rows(path, sheet, xml))
+            has_formats = _scan(findings, _whole_rows(path, sheet, xml))
+        if has_formats or any(code is not None for code in styles.conditional):
+            findings.conditions = read_conditions(path, workbook, sheet, styles.conditional)
     return findings
 
 
-def _scan(findings: Findings, pieces: Iterator[bytes]) -> None:
+def _scan(findings: Findings, pieces: Iterator[bytes]) -> bool:
+    """Note what is found; returns whether conditional formats of the newer form may have number formats."""
+    has_formats = False
     for rows in pieces:
         findings.formats.note(rows)
         if not findings.too_many:
@@ -90,6 +98,8 @@ def _scan(findings: Findings, pieces: Iterator[bytes]) -> None:
             findings.hidden += len(_HIDDEN.findall(rows))
         if b"mergeCell" in rows and findings.merged is None:
             _note_merged(findings, rows)
+        has_formats = has_formats or b"numFmt" in rows
+    return has_formats
 
 
 def _whole_rows(path: Path, sheet: str, xml: IO[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from opus_async.input_problems import InputProblem, ProblemCode, Unfit
 from opus_async.manifests import Record
 from opus_async.manifests.binding import outside_files
 from opus_async.manifests.binding.binding import Binding
-from opus_async.manifests.binding.cells import shows_text
+from opus_async.manifests.binding.cells import takes_shown
 from opus_async.manifests.binding.file_cells import takes_files
 from opus_async.manifests.binding.row_keys import given_key
 from opus_async.manifests.binding.unreadable import NO_INPUT, refused_cells
@@ -179,13 +179,13 @@ class RowCheck:
             if not isinstance(value, Displayed) or value.doubt is None or value.text is None:
                 continue
             target = self._binding.column(column).input
-            if target is not None and shows_text(target):
+            if target is not None and takes_shown(value, target):
                 doubt = Unfit(value.doubt, *value.parts)
                 yield Problem(
                     message=f"column {quoted(column)} {doubt.message}",
                     cause=f"column {quoted(column)} {doubt.group}",
                     severity=Severity.WARNING,
-                    fix="give the column a format that names day, month and year, or one of text",
+                    fix=value.fix,
                     index=row.record.index,
                     where=row.record.where,
                     key=row.key,
