@@ -176,7 +176,7 @@ OFTEN = {"type": "formula", "criteria": "=$Z$9>1"}
         ([("A2", less("=$B$1", "0.0"))], None),
         ([("A2", less(50, "0.0")), ("A2:A3", less(60, "0.00"))], "12.0"),
         ([("A2:A3", less(60, "0.00")), ("A2", less(50, "0.0"))], "12.00"),
-        ([("A2", less(50, "0", stop_if_true=True)), ("A2", less(60, "0.00"))], "12"),
+        ([("A2", less(50, "000", stop_if_true=True)), ("A2", less(60, "0.00"))], "012"),
         ([("A2", {**OFTEN, "format": {"num_format": "0.0"}}), ("A2", less(60, "0.0"))], "12.0"),
         ([("A2", less(50, "yyyy-mm-dd"))], None),
     ],

@@ -314,7 +314,15 @@ def test_jsonl_round_trips_what_json_module_writes(tmp_path, written, plain):
     path.write_text(
         "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in written), "utf-8", newline=""
     )
-    assert rows(open_manifest(path)) == [row for row in written if not carries_nothing(row)]
+    filled = [row for row in written if not carries_nothing(row)]
+    assert rows(open_manifest(path)) == [
+        {
+            name: value
+            for name, value in row.items()
+            if not (isinstance(value, str) and carries_nothing(value))
+        }
+        for row in filled
+    ]
 
 
 @given(content=st.binary(max_size=200).map(lambda content: b"{" + content))
