@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opus_async.simulator.operativus.scripts import RunScripts
     from opus_async.simulator.scripts import Scripts
 
 
@@ -22,10 +23,14 @@ class Control:
     Args:
         scripts: What is commanded.
         write: Writes bytes to the parent, at once.
+        operativus: The same for the Operativus beside it; None where there is none.
     """
 
-    def __init__(self, scripts: Scripts, write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, scripts: Scripts, write: Callable[[bytes], object], operativus: RunScripts | None = None
+    ) -> None:
         self._scripts = scripts
+        self._operativus = operativus
         self._write = write
         self._begun = b""
         scripts.ask = lambda number, workflow_id, inputs: self._send(
@@ -63,6 +68,10 @@ class Control:
                 scripts.reply(given["number"], given["outputs"], given["error"])
             case "reset":
                 scripts.reset()
+                if self._operativus is not None:
+                    self._operativus.reset()
+            case "operativus" if self._operativus is not None:
+                getattr(self._operativus, given["operation"])(**given["given"])
         return None
 
     def _send(self, message: Mapping[str, Any]) -> None:
