@@ -266,8 +266,9 @@ async def _serve(config: SimulatorConfig, command: list[str], options: argparse.
         if command:
             return await run_command(command, _environment(simulator))
         if options.scripted:
-            scripts = simulator.world.scripts, simulator.operativus_scripts
-            await until_ended(die_with_stdin=True, feed=Control(scripts[0], _write_out, scripts[1]).feed)
+            beside = None if config.operativus is None else simulator.operativus.command
+            control = Control(simulator.world.scripts, _write_out, beside)
+            await until_ended(die_with_stdin=True, feed=control.feed)
         else:
             await until_ended(die_with_stdin=options.die_with_stdin)
         return 0

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opus_async.simulator.operativus.scripts import RunScripts
     from opus_async.simulator.scripts import Scripts
 
 
@@ -23,11 +22,14 @@ class Control:
     Args:
         scripts: What is commanded.
         write: Writes bytes to the parent, at once.
-        operativus: The same for the Operativus beside it; None where there is none.
+        operativus: Tells the Operativus beside it an operation and its arguments; None where there is none.
     """
 
     def __init__(
-        self, scripts: Scripts, write: Callable[[bytes], object], operativus: RunScripts | None = None
+        self,
+        scripts: Scripts,
+        write: Callable[[bytes], object],
+        operativus: Callable[[str, dict[str, Any]], object] | None = None,
     ) -> None:
         self._scripts = scripts
         self._operativus = operativus
@@ -69,9 +71,9 @@ class Control:
             case "reset":
                 scripts.reset()
                 if self._operativus is not None:
-                    self._operativus.reset()
+                    self._operativus("reset", {})
             case "operativus" if self._operativus is not None:
-                getattr(self._operativus, given["operation"])(**given["given"])
+                self._operativus(given["operation"], given["given"])
         return None
 
     def _send(self, message: Mapping[str, Any]) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from opus_async.simulator.answers import Answer
-    from opus_async.simulator.operativus.scripts import RunScripts
 
 # How long requests in flight may go on when the simulator ends; it promises to be gone within a second.
 _GRACE = 0.2
@@ -116,13 +115,8 @@ class Simulator:
             token=world.token,
             accounts=world.tokens.accounts,
             state=lambda session: operativus_snapshot(world, session),
-            command=lambda what, given: getattr(world.book.scripts, what)(**given),
+            command=world.command,
         )
-
-    @property
-    def operativus_scripts(self) -> RunScripts | None:
-        """What a test says that runs of the Operativus do; None where there is none."""
-        return None if self._operativus is None else self._operativus.book.scripts
 
     def state(self, *, jobs: str = "1") -> dict[str, Any]:
         """Return what GET /_simulator/state answers."""

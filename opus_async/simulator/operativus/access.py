@@ -61,6 +61,14 @@ class OperativusAccess:
         """Let the next runs of a workflow take so many seconds more."""
         self.command("delay_next", {"workflow_id": workflow_id, "seconds": seconds, "times": times})
 
+    def restart_server(self) -> None:
+        """Let the server be killed and come up again.
+
+        What ran runs no more, though its row says so, until its job is found stalled and started again; rows
+        that run for two hours already are cancelled.
+        """
+        self.command("restart_server", {})
+
     def reset(self) -> None:
         """Forget what was said; runs that were ordered keep it."""
         self.command("reset", {})

@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from opus_async.simulator.durations import Duration
+from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.operativus import traits
 from opus_async.simulator.operativus.job_queue import JobQueue
 from opus_async.simulator.operativus.jobs import CONTINUE, EXECUTION, Job
@@ -31,6 +32,7 @@ _DIGEST_DIGITS = 16
 _ROW_GAP = 0.0005
 # Under `rows_shuffled` the rows of a tick appear over this share of it.
 _SHUFFLED_SHARE = 0.5
+_STALLED_SHARE = 1 / 3
 _BUDGET = "Daily Budget Exhausted"
 
 
@@ -77,7 +79,7 @@ class RunBook:
         self._active = config.active
         self._workload = workload
         self._run_time = Duration.parse(workload.run_time)
-        self._queue = JobQueue(config, workload.seed, started_at)
+        self._queue = JobQueue(config.queue_jobs, config.queue_tick, started_at, self._stalls)
         self._runs: dict[str, Run] = {}
         self._by_workflow: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
         self._by_session: defaultdict[str, list[Run]] = defaultdict(list)
@@ -134,6 +136,26 @@ class RunBook:
         self._at(job.taken_at, lambda moment: self._apply(job, run_id, text, moment))
         return job
 
+    def restart_server(self, now: float) -> None:
+        """Let the server be killed and come up again: what ran runs no more, though its row says so.
+
+        A row that is older than two hours is cancelled at once; the job behind the others is found stalled
+        some time after it was taken, and started again.
+        """
+        for run in self:
+            if run.status(now) != RUNNING:
+                continue
+            if now - run.created_at >= self._config.running_expiry:
+                run.cancel(now)
+            else:
+                run.lose(now)
+
+    def _stalls(self, tick: int) -> bool:
+        seed, profile = self._workload.seed, PROFILES[self._workload.faults]
+        if traits.QUEUE_STALLS in self._active and uniform(seed, "stalled", tick) < _STALLED_SHARE:
+            return True
+        return profile.decide(seed, "queue", str(tick), 1) is not None
+
     def _enqueue(self, kind: str, now: float) -> Job:
         taken_at, place = self._queue.turn(now)
         job = Job(self.new_id("job"), kind, now, taken_at + place * _ROW_GAP)
@@ -146,7 +168,8 @@ class RunBook:
     def _on_turn(self, job: Job, effect: Callable[[float], None]) -> None:
         late = 0.0
         if traits.ROWS_SHUFFLED in self._active:
-            late = uniform(self._workload.seed, "row", job.job_id) * _SHUFFLED_SHARE * self._config.queue_tick
+            share = uniform(self._workload.seed, "row", job.job_id) * _SHUFFLED_SHARE
+            late = share * self._config.queue_tick
         self._at(job.taken_at + late, effect)
 
     def _start(
@@ -176,13 +199,13 @@ class RunBook:
         self._runs[run.run_id] = run
         self._by_workflow[order.workflow_id, order.org].append(run)
         self._by_session[order.session_id].append(run)
-        stalled_at = run.leg.started_at + self._config.restart_after
-        if stalled_at < run.leg.ends_at and attempt <= self._config.restarts:
+        if attempt <= self._config.restarts:
+            stalled_at = run.leg.started_at + self._config.restart_after
             self._at(stalled_at, lambda moment: self._restart(job, run, order, moment))
 
     def _restart(self, job: Job, run: Run, order: Order, now: float) -> None:
         """Put a job into the queue again whose run takes too long; the run itself goes on."""
-        if run.status(now) != RUNNING:
+        if run.status(now) != RUNNING or len(run.legs) > 1:
             return
         self.counts["restarts"] += 1
         taken_at, place = self._queue.turn(now)

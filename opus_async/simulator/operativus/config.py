@@ -49,6 +49,8 @@ class OperativusConfig:
         queue_tick: Seconds between two ticks (30); 0 takes every job at once.
         restart_after: Seconds after which the server starts a run again that still runs (15 minutes).
         restarts: How often it does that with one run.
+        running_expiry: Seconds after its creation at which a run that still runs is cancelled when the server
+            starts (2 hours).
         pause_expiry: Seconds after its creation at which a paused run is cancelled (24 hours).
         token_life: Seconds that a token is valid (24 hours).
         rate_limit: Requests per second and user before 429 (50); None for no limit.
@@ -64,6 +66,7 @@ class OperativusConfig:
     queue_tick: float = 0.3
     restart_after: float = 900.0
     restarts: int = 2
+    running_expiry: float = 7200.0
     pause_expiry: float = 86_400.0
     token_life: float = 86_400.0
     rate_limit: float | None = 50.0
@@ -81,7 +84,15 @@ class OperativusConfig:
             object.__setattr__(self, "queue_tick", REAL_TICK)
         if self.queue_jobs < 1:
             raise ValueError(f"the queue must take at least one job, not {self.queue_jobs}")
-        for name in ("queue_tick", "restart_after", "restarts", "pause_expiry", "token_life", "old_runs"):
+        for name in (
+            "queue_tick",
+            "restart_after",
+            "restarts",
+            "running_expiry",
+            "pause_expiry",
+            "token_life",
+            "old_runs",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("rate_limit", "login_limit"):
@@ -104,6 +115,7 @@ class OperativusConfig:
             f"--operativus-queue={self.queue_jobs}/{self.queue_tick}",
             f"--operativus-restart-after={self.restart_after}",
             f"--operativus-restarts={self.restarts}",
+            f"--operativus-running-expiry={self.running_expiry}",
             f"--operativus-pause-expiry={self.pause_expiry}",
             f"--operativus-token-life={self.token_life}",
             f"--operativus-rate-limit={self.rate_limit or 0}",

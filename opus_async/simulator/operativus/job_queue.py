@@ -5,30 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from opus_async.simulator.operativus.traits import QUEUE_STALLS
-from opus_async.simulator.seeded_random import uniform
-
 if TYPE_CHECKING:
-    from opus_async.simulator.operativus.config import OperativusConfig
-
-_STALLED_SHARE = 1 / 3
+    from collections.abc import Callable
 
 
 class JobQueue:
     """Gives out turns. When a job is taken is settled when it arrives: nobody can overtake it.
 
     Args:
-        config: How many jobs it takes, and how often.
-        seed: What stalled ticks depend on.
+        jobs: How many it takes at each tick.
+        tick: Seconds between two ticks; 0 takes every job at once.
         started_at: The moment of tick 0, epoch seconds.
+        stalls: Whether nothing is taken at a tick, by its number.
     """
 
-    def __init__(self, config: OperativusConfig, seed: int, started_at: float) -> None:
-        self._jobs = config.queue_jobs
-        self._tick = config.queue_tick
-        self._stalls = QUEUE_STALLS in config.active
-        self._seed = seed
+    def __init__(self, jobs: int, tick: float, started_at: float, stalls: Callable[[int], bool]) -> None:
+        self._jobs = jobs
+        self._tick = tick
         self._started_at = started_at
+        self._stalls = stalls
         self._number = -1
         self._taken = 0
 
@@ -50,6 +45,6 @@ class JobQueue:
         return self._started_at + self._number * self._tick, place
 
     def _begin(self, number: int) -> None:
-        while self._stalls and uniform(self._seed, "stalled tick", number) < _STALLED_SHARE:
+        while self._stalls(number):
             number += 1
         self._number, self._taken = number, 0

@@ -44,6 +44,13 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
         help="how often (%(default)s)",
     )
     add(
+        "--operativus-running-expiry",
+        type=_seconds,
+        default=default.running_expiry,
+        metavar="TIME",
+        help="cancel a run that runs and is older when the server is told to restart (2h)",
+    )
+    add(
         "--operativus-pause-expiry",
         type=_seconds,
         default=default.pause_expiry,
@@ -94,6 +101,7 @@ def configure(options: argparse.Namespace, traits: Iterable[str]) -> OperativusC
         queue_tick=tick,
         restart_after=options.operativus_restart_after,
         restarts=options.operativus_restarts,
+        running_expiry=options.operativus_running_expiry,
         pause_expiry=options.operativus_pause_expiry,
         token_life=options.operativus_token_life,
         rate_limit=options.operativus_rate_limit or None,

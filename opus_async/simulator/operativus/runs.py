@@ -6,7 +6,8 @@ answer to a pause. When a leg begins, everything about it is known: where it sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opus_async.simulator.operativus.plans import PAUSED, ROUTE
@@ -47,7 +48,12 @@ class Leg:
     @property
     def ends_at(self) -> float:
         """Epoch seconds."""
-        return self.started_at + (self.last - self.first + 1) * self.seconds
+        return self.began(self.last + 1)
+
+    def began(self, index: int) -> float:
+        """Return when the task at this index begins, epoch seconds."""
+        past = index - self.first
+        return self.started_at + past * self.seconds if past else self.started_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,12 @@ class Run:
         self.cancelled_at = now
         return True
 
+    def lose(self, now: float) -> None:
+        """Let nobody work on it any more: its row says RUNNING for ever."""
+        leg, place = self.leg, self.current(now)
+        text = next((step.text for step in self.steps(now) if step.index == place), leg.text)
+        self.legs[-1] = replace(leg, started_at=now, first=place, text=text, seconds=math.inf)
+
     def steps(self, now: float) -> Iterator[StepRun]:
         """Yield each task that has begun, oldest first; the step in flight when it was cancelled ends."""
         until = now if self.cancelled_at is None else min(now, self.cancelled_at)
@@ -173,7 +185,7 @@ class Run:
         for leg in self.legs:
             text = leg.text
             for index in range(leg.first, leg.last + 1):
-                task, began = self.tasks[index], leg.started_at + (index - leg.first) * leg.seconds
+                task, began = self.tasks[index], leg.began(index)
                 if began > until:
                     return
                 if given := [outputs[source] for source in task.sources if source in outputs]:

@@ -171,8 +171,8 @@ class RunsApi:
 
 
 def _session(call: Call) -> str:
-    """Return whose call it is for the faults: a second order of one run has the same session."""
-    return str(call.body.get("sessionId") or call.body.get("input") or "")
+    """Return whose call it is for the faults: by the input, as sessions are made anew each time."""
+    return str(call.body.get("input") or call.body.get("sessionId") or "")
 
 
 def _said(call: Call, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opus_async.simulator.operativus import traits
-from opus_async.simulator.operativus.plans import PAUSED
+from opus_async.simulator.operativus.plans import PAUSED, ROUTE
 from opus_async.simulator.operativus.runs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING
 from opus_async.simulator.operativus.times import local, zoned
 
@@ -18,6 +18,7 @@ _WORDS = {
     QUEUED: ((traits.STATUS_CREATED, "PENDING"),),
     FAILED: ((traits.FAILS_AS_REJECTED, "REJECTED"), (traits.FAILS_AS_CANCELLED, CANCELLED)),
     PAUSED: ((traits.HUMAN_REVIEW, "AWAITING_HUMAN_REVIEW"),),
+    ROUTE: ((traits.HUMAN_REVIEW, "AWAITING_HUMAN_REVIEW"),),
     CANCELLED: ((traits.PAUSE_EXPIRED, "EXPIRED"),),
 }
 

@@ -30,11 +30,13 @@ def local(moment: float, active: frozenset[str], *, fresh: bool = False) -> str:
         return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if traits.CLOCK_AHEAD in active:
         moment += _AHEAD
-    written = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    whole, _, fraction = (
+        datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")[:26].partition(".")
+    )
     digits = _NANOSECONDS if fresh else _MICROSECONDS
     if traits.RAGGED_TIMES in active:
         digits = int(uniform("digits", moment) * (_NANOSECONDS + 1))
-    written += f"{int(uniform('nanoseconds', moment) * 999) + 1:03d}"
-    whole, _, fraction = written.partition(".")
+    if digits > _MICROSECONDS:
+        fraction += f"{int(uniform('nanoseconds', moment) * 999) + 1:03d}"
     kept = fraction[:digits].rstrip("0")
     return f"{whole}.{kept}" if kept else whole

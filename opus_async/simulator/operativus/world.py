@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from opus_async.simulator.faults import PROFILES, FaultSource
 from opus_async.simulator.operativus.accounts import Tokens
@@ -12,7 +12,7 @@ from opus_async.simulator.operativus.book import RunBook
 from opus_async.simulator.operativus.definitions import Definitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from opus_async.simulator.operativus.config import OperativusConfig, Workload
 
@@ -67,6 +67,13 @@ class OperativusState:
             book=RunBook(config, workload, now),
             faults=FaultSource(PROFILES[workload.faults], workload.seed, now),
         )
+
+    def command(self, what: str, given: Mapping[str, Any]) -> None:
+        """Do what a test says: an operation of `RunScripts`, or `restart_server`."""
+        if what == "restart_server":
+            self.book.restart_server(self.now())
+        else:
+            getattr(self.book.scripts, what)(**given)
 
     def now(self) -> float:
         """Return the present, after all that was due by then."""
