@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from opus_async.simulator.operativus import traits
@@ -18,6 +19,7 @@ def zoned(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=4096)  # a list of runs is read again and again
 def local(moment: float, active: frozenset[str], *, fresh: bool = False) -> str:
     """Return epoch seconds as the server writes its own times.
 
