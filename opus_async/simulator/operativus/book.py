@@ -6,6 +6,7 @@ Nothing here needs a timer: what was due is done, in its order, whenever somebod
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import count
@@ -192,7 +193,8 @@ class RunBook:
             graph=order.graph,
             created_at=now,
             seconds=seconds,
-            expires_after=self._config.pause_expiry,
+            # Only what is shown as PAUSED is swept.
+            expires_after=math.inf if traits.HUMAN_REVIEW in self._active else self._config.pause_expiry,
             attempt=attempt,
         )
         run.begin(now if begins is None else begins, order.text)
@@ -226,11 +228,11 @@ class RunBook:
             return
         following, given = run.leg.last + 1, text or run.text_at_pause(now)
         if job.kind == CONTINUE:
-            choices = dict(run.tasks[run.leg.last].choices)
-            if text not in choices:
+            target = dict(run.tasks[run.leg.last].choices).get(text)
+            if target is None:
                 job.error = f"choiceKey '{text}' is not a declared choice"
                 return
-            following, given = choices[text], run.text_at_pause(now)
+            following, given = target, run.text_at_pause(now)
         self.counts["answers_applied"] += 1
         run.begin(now, given, following)
 

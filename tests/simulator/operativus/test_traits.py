@@ -96,7 +96,7 @@ async def _(api, clock):
 @check("ragged_times")
 async def _(api, clock):
     digits = set()
-    for number in range(60):
+    for _ in range(60):
         clock.forward(0.123456)
         told = (await api.get(f"{WORKFLOWS}/{await api.create()}")).json["createdAt"]
         digits.add(len(told.partition(".")[2]))

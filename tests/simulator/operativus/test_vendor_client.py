@@ -1,4 +1,4 @@
-"""What the vendor's own TypeScript client does with a workflow, call by call and with its readers' demands."""
+"""What the vendor's own TypeScript client does with a workflow, call by call."""
 
 from __future__ import annotations
 
