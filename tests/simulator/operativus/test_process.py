@@ -20,6 +20,7 @@ from opus_async.simulator import (
     SimulatorProcess,
 )
 from opus_async.simulator.cli import _configure, build_parser, main
+from opus_async.simulator.operativus.options import SETTINGS
 from opus_async.simulator.operativus.traits import FORMS, TRAITS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -167,8 +168,8 @@ def test_operativus_config_survives_the_command_line(config):
         (["--trait", "routers_on"], "the trait 'routers_on' is of Operativus: add --operativus-port 0"),
         (["--operativus-port", "99999"], "must lie between"),
         (["--operativus-port", "0", "--operativus-queue", "0/1s"], "must take at least one job"),
-        (["--operativus-port", "0", "--operativus-rate-limit", "-1"], "rate_limit must be more than 0"),
-        (["--operativus-port", "0", "--operativus-old-runs", "-1"], "old_runs must be 0 or more"),
+        (["--operativus-port", "0", "--operativus-set", "rate-limit=-1"], "rate_limit must be more than 0"),
+        (["--operativus-port", "0", "--operativus-set", "old-runs=-1"], "old_runs must be 0 or more"),
     ],
 )
 def test_operativus_command_reports_wrong_use(capsys, arguments, message):
@@ -176,19 +177,25 @@ def test_operativus_command_reports_wrong_use(capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("queue", ["five/30s", "5", "5/soon", "/30s"])
-def test_operativus_command_refuses_a_queue_that_it_cannot_read(capsys, queue):
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("queue", value) for value in ("five/30s", "5", "5/soon", "/30s")),
+        *(("set", value) for value in ("restarts", "restarts=many", "token-life=1-2", "rate=1", "")),
+    ],
+)
+def test_operativus_command_refuses_a_value_that_it_cannot_read(capsys, option, value):
     with pytest.raises(SystemExit) as caught:
-        main(["--operativus-port", "0", "--operativus-queue", queue])
+        main(["--operativus-port", "0", f"--operativus-{option}", value])
     assert caught.value.code == 2
-    assert "--operativus-queue" in capsys.readouterr().err
+    assert f"--operativus-{option}" in capsys.readouterr().err
 
 
 def test_operativus_traits_are_listed(capsys):
     assert main(["--list-traits"]) == 0
     said = capsys.readouterr().out
     assert "traits of Operativus:" in said
-    assert all(f"  {name}" in said for name in TRAITS)
+    assert all(f"  {name}" in said for name in (*TRAITS, *SETTINGS))
     with pytest.raises(ValueError, match="unknown form"):
         OperativusConfig(form="odd")
     assert set(FORMS) == {"real", "documented"}
