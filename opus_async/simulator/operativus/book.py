@@ -17,7 +17,7 @@ from opus_async.simulator.faults import PROFILES
 from opus_async.simulator.operativus import traits
 from opus_async.simulator.operativus.job_queue import JobQueue
 from opus_async.simulator.operativus.jobs import CONTINUE, EXECUTION, Job
-from opus_async.simulator.operativus.plans import PAUSED, ROUTE
+from opus_async.simulator.operativus.plans import PAUSED, ROUTE, Task
 from opus_async.simulator.operativus.runs import RUNNING, WAITING, Run
 from opus_async.simulator.operativus.scripts import RunScripts
 from opus_async.simulator.seeded_random import hexadecimal, identifier, uniform
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opus_async.simulator.operativus.config import OperativusConfig, Workload
-    from opus_async.simulator.operativus.plans import Task
 
 _DIGEST_DIGITS = 16
 # Rows of one tick are so far apart: their handlers begin one after the other.
@@ -34,6 +33,7 @@ _ROW_GAP = 0.0005
 # Under `rows_shuffled` the rows of a tick appear over this share of it.
 _SHUFFLED_SHARE = 0.5
 _STALLED_SHARE = 1 / 3
+_MOST_INTRUDERS = 3
 _BUDGET = "Daily Budget Exhausted"
 
 
@@ -136,6 +136,24 @@ class RunBook:
         job = self._enqueue(kind, now)
         self._at(job.taken_at, lambda moment: self._apply(job, run_id, text, moment))
         return job
+
+    def intrude(self, workflow_id: str, org: str, now: float) -> None:
+        """Let up to three runs of somebody else appear; they are over at once, and counted nowhere."""
+        chance = uniform(self._workload.seed, "intruders", next(self._numbers))
+        for _ in range(int(chance * (_MOST_INTRUDERS + 1))):
+            run = Run(
+                run_id=self.new_id("run"),
+                workflow_id=workflow_id,
+                org=org,
+                session_id=self.new_id("session"),
+                tasks=(Task("", 1, None, "AGENT"),),
+                graph=False,
+                created_at=now,
+                seconds=0.0,
+                expires_after=0.0,
+            )
+            run.begin(now, "")
+            self._by_workflow[workflow_id, org].append(run)
 
     def restart_server(self, now: float) -> None:
         """Let the server be killed and come up again: what ran runs no more, though its row says so.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opus_async.simulator.checks import check_names, check_port
-from opus_async.simulator.operativus.traits import FORMS, REAL_QUEUE, TRAITS
+from opus_async.simulator.operativus.agents import AGENTS, RENAMED
+from opus_async.simulator.operativus.traits import FORMS, REAL_QUEUE, RENAMED_AGENTS, TRAITS
 
 Form = Literal["real", "documented"]
 
@@ -99,6 +100,12 @@ class OperativusConfig:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise ValueError(f"{name} must be more than 0, not {limit}")
+
+    @property
+    def known_agents(self) -> tuple[str, ...]:
+        """The agents that exist."""
+        renamed = RENAMED if RENAMED_AGENTS in self.active else frozenset()
+        return (*(agent for agent in AGENTS if agent not in renamed), *self.agents)
 
     @property
     def active(self) -> frozenset[str]:

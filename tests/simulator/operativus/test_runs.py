@@ -156,7 +156,7 @@ async def test_operativus_runs_are_paged_and_cut_to_200(serve, clock):
         {"size": 200, "number": 4, "totalElements": 7, "totalPages": 1},
     )
     listing = api.server.stats()["listing"]
-    assert (listing["pages"], listing["rows"], listing["deepest"]) == (5, 7, 4)
+    assert listing == {"pages": 5, "first_pages": 1, "rows": 7, "deepest": 4}
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,18 @@ async def _(api, clock):
     return (early, len(await api.runs(workflow_id))) == ([], 1)
 
 
+@check("rows_shift", queue_tick=0)
+async def _(api, clock):
+    workflow_id = await api.create("assistant")
+    sessions = [await api.order(workflow_id, str(number)) for number in range(30)]
+    seen, page = [], 0
+    while rows := await api.runs(workflow_id, f"?page={page}&size=4"):
+        seen += [row["sessionId"] for row in rows if row["sessionId"] in sessions]
+        page += 1
+    assert set(seen) == set(sessions)  # a row moves on, and is never passed over
+    return len(seen) > len(sessions)
+
+
 @check("run_status_created", run_time=10)
 async def _(api, clock):
     row = await in_flight(api, clock)
