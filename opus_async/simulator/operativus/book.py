@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from opus_async.simulator.operativus.config import OperativusConfig, Workload
 
 _DIGEST_DIGITS = 16
-# Rows of one tick are so far apart: their handlers begin one after the other.
-_ROW_GAP = 0.0005
 # Under `rows_shuffled` the rows of a tick appear over this share of it.
 _SHUFFLED_SHARE = 0.5
 _STALLED_SHARE = 1 / 3
@@ -176,8 +174,7 @@ class RunBook:
         return profile.decide(seed, "queue", str(tick), 1) is not None
 
     def _enqueue(self, kind: str, now: float) -> Job:
-        taken_at, place = self._queue.turn(now)
-        job = Job(self.new_id("job"), kind, now, taken_at + place * _ROW_GAP)
+        job = Job(self.new_id("job"), kind, now, self._queue.turn(now))
         self.jobs.append(job)
         return job
 
@@ -228,8 +225,7 @@ class RunBook:
         if run.status(now) != RUNNING or len(run.legs) > 1:
             return
         self.counts["restarts"] += 1
-        taken_at, place = self._queue.turn(now)
-        job.taken_at = taken_at + place * _ROW_GAP
+        job.taken_at = self._queue.turn(now)
         self._on_turn(
             job, lambda moment: self._start(job, order, run.seconds, moment, attempt=run.attempt + 1)
         )
