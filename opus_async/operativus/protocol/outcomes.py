@@ -113,14 +113,14 @@ def _good(call: SessionRun) -> bool:
 
 
 def _call_nodes(calls: Iterable[SessionRun], steps: Sequence[Step]) -> Iterator[AuditNode]:
-    left, times = list(steps), Counter[str]()
+    left, times = list(enumerate(steps, 1)), Counter[str]()
     for call in calls:
-        agent = call.agent_id or "an agent"
-        name = agent
-        place = next((at for at, step in enumerate(left) if step.agent_id == call.agent_id), None)
-        if place is not None:
-            name = _named(left[place], place)
-            del left[: place + 1]
+        name = call.agent_id or "an agent"
+        at = next((at for at, (_, step) in enumerate(left) if step.agent_id == call.agent_id), None)
+        if at is not None:
+            place, step = left[at]
+            name = _named(step, place)
+            del left[: at + 1]
         times[name] += 1
         yield AuditNode(
             name=name if times[name] == 1 else f"{name} ({times[name]})",
@@ -141,7 +141,7 @@ def _seconds(call: SessionRun) -> float | None:
 
 
 def _named(step: Step, place: int) -> str:
-    return f"step {place + 1 if step.order is None else step.order} ({step.agent_id})"
+    return f"step {place if step.order is None else step.order} ({step.agent_id})"
 
 
 def _name_of_step(order: int, steps: Iterable[Step]) -> str:
