@@ -126,7 +126,9 @@ def _check_outcome(**rows: Any) -> None:
         repr(row)
     run = Run("r", "w", "s", JobStatus("FAILED"), step_order=2)
     outputs = outputs_of(run, **rows)
-    assert outputs == {} or (isinstance(outputs["output"], str) and outputs["output"] in outputs["steps"])
+    assert outputs == {} or outputs["steps"]
+    assert "output" not in outputs or outputs["output"] in outputs["steps"]
+    assert all(isinstance(text, str) for text in outputs.get("steps", ()))
     audit = audit_of([run], **rows)
     for node in audit.nodes:
         assert node.name.isprintable()

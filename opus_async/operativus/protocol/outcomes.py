@@ -36,16 +36,20 @@ def outputs_of(
 
     Returns:
         ``output``, the text of the last step, and ``steps``, the texts of all in the order of their start;
-        empty where the server told none.
+        empty where the server told none. Of a last step that a person answered no text is told: then there is
+        no ``output``, since the text of the step before it is another one.
     """
-    texts = [call.output for call in _steps_in(run, session_runs) if call.output is not None and _good(call)]
-    if texts:
-        return {"output": texts[-1], "steps": texts}
-    nodes = [node for node in _last_attempts(node_runs) if node.content is not None]
-    if not nodes:
-        return {}
-    last = max(nodes, key=lambda node: _moment(node.ended_at, -math.inf))
-    return {"output": last.content, "steps": [node.content for node in nodes]}
+    calls = _steps_in(run, session_runs)
+    given = [call.output if _good(call) else None for call in calls]
+    if given.count(None) == len(given):
+        nodes = _last_attempts(node_runs)
+        given = [node.content for node in nodes]
+        last = max(nodes, key=lambda node: _moment(node.ended_at, -math.inf)).content if nodes else None
+    else:
+        last = given[-1]
+    outputs: dict[str, Any] = {} if last is None else {"output": last}
+    texts = [text for text in given if text is not None]
+    return {**outputs, "steps": texts} if texts else {}
 
 
 def audit_of(

@@ -84,6 +84,14 @@ def test_outputs_leave_out_calls_that_failed_or_gave_nothing(calls):
     assert outputs_of(run(), session_runs=found) == {"output": "", "steps": [""]}
 
 
+def test_outputs_of_a_last_step_that_a_person_answered_are_not_those_of_the_step_before(calls, nodes):
+    answered = {"id": "b", "output": None, "status": "PAUSED", "createdAt": at(9)}
+    found = calls({"id": "a", "output": "draft"}, answered)
+    assert outputs_of(run(), session_runs=found) == {"steps": ["draft"]}
+    found = nodes({"nodeId": "1", "content": "draft"}, {"nodeId": "2", "content": None, "endedAt": at(9)})
+    assert outputs_of(run(), node_runs=found) == {"steps": ["draft"]}
+
+
 def test_outputs_are_those_of_nodes_where_the_session_tells_none(nodes, calls):
     found = nodes({"content": "b", "nodeId": "2", "startedAt": at(5)}, {"content": "a", "nodeId": "1"})
     expected = {"output": "b", "steps": ["a", "b"]}
