@@ -53,7 +53,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
     # the last segment of a callback URL of ours, also cut short
     (re.compile(CALLBACK_MARK + r"[\w=-]*(?:(?:\.|%2E)[\w=-]*)?", re.IGNORECASE), "<callback token>"),
     # anything shaped like a JSON Web Token, also cut short: its parts are JSON in base64
-    (re.compile(r"\beyJ[\w-]{12,}(?:\.[\w-]*){0,2}"), "<token removed>"),
+    (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{12,}(?:\.[\w-]*){0,2}"), "<token removed>"),
     # anything shaped like a service key: longer than a SHA-256 digest, which is worth reading
     (re.compile(r"_?[0-9a-fA-F]{65,}|_[0-9a-fA-F]{32,}"), "<key removed>"),
 )
