@@ -45,7 +45,7 @@ any_json = st.recursive(
 )
 bodies = any_json.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=30)
 statuses = st.sampled_from([200, 201, 202, 204, 302, 400, 401, 402, 403, 404, 409, 429, 500, 503])
-ids = st.none() | st.text(min_size=1, max_size=8)
+ids = st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,8}", fullmatch=True)  # asked for by us, and checked before
 
 
 @UNHURRIED
