@@ -84,8 +84,11 @@ def test_price_is_told_by_validate_run_and_status(opus, to, tmp_path):
         "batch", "run", manifest, "--workflow", TEXT, "--out", "b", "--price", "0.12", "--limit", 1, env=to
     )
     assert "b: 1 job to begin, about 0.12; 3 rows, about 0.36, left for a resume." in said.err
-    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in said.out
-    assert "Billed so far: 1 job completed, 0.12 at 0.12 each." in opus("batch", "status", "b").out
+    assert "Billed so far: 0.12 for 1 completed job, at 0.12 each." in said.out
+    assert "Billed so far: 0.12 for 1 completed job, at 0.12 each." in opus("batch", "status", "b").out
+    said = opus("batch", "resume", "b", env=to)
+    assert "b: 3 jobs to begin, about 0.36." in said.err
+    assert "Billed: 0.48 for 4 completed jobs, at 0.12 each." in said.out
 
 
 @pytest.mark.parametrize("price", ["0", "-1", "0,12", "EUR 1", "nan", "inf"])

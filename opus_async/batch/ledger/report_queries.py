@@ -103,7 +103,7 @@ class SlowRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestTotals:
-    """What a session sent: requests answered, attempts repeated, those of them for a 429, bytes of files."""
+    """What a session sent: requests, attempts of them that were repeated, for a 429 of these, bytes of files."""
 
     requests: int = 0
     retries: int = 0

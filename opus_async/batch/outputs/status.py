@@ -22,6 +22,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.samples import Ending
 from opus_async.metrics.throughput import Throughput, TimeLeft
 from opus_async.reporting.bottlenecks import bottleneck_text
+from opus_async.text import counted
 
 LOOKS_BACK = 300.0
 """Seconds over which the rate is taken."""
@@ -170,7 +171,11 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
         case Action.CHECK_SETUP:
             yield "check key, network and limits", ("doctor",)
         case Action.RESUME:
-            yield "go on where it stopped", ("batch", "resume", place)
+            yield f"go on with {counted(step.rows, 'row that is left', 'rows that are left')}", (
+                "batch",
+                "resume",
+                place,
+            )
         case Action.LOOK_AGAIN:
             yield "look at the unknown rows again", ("batch", "resume", place)
         case Action.DECIDE:
