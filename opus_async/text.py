@@ -159,10 +159,8 @@ def coarse(seconds: float) -> str:
 
 
 def pace(rate: float, what: str) -> str:
-    """A rate a second, or a minute or an hour where that is less than one: ``6.4 jobs/s``, ``12 jobs/min``."""
-    unit, seconds = next(
-        (each for each in (("s", 1), ("min", _MINUTE)) if rate * each[1] >= 1), ("h", _HOUR)
-    )
+    """A rate a second, or a minute or hour where that is less than one: ``6.4 jobs/s``, ``12 jobs/min``."""
+    unit, seconds = next((each for each in (("s", 1), ("min", _MINUTE)) if rate * each[1] >= 1), ("h", _HOUR))
     number = rate * seconds
     shown = f"{number:.1f}" if unit == "s" and number < _TEN * _TEN else count(number)
     return f"{shown} {what}/{unit}"

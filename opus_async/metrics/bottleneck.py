@@ -248,6 +248,6 @@ def _busy_with(now: BottleneckInputs, limits: Limits) -> dict[str, Any]:
         return {"busy_with": Activity.PLATFORM.value}
     if now.preparing >= calling:
         return {"busy_with": Activity.UPLOADS.value}
-    if now.queued < _MOST_ROWS * calling:
+    if calling <= limits.api_concurrency or now.queued < _MOST_ROWS * calling:
         return {"busy_with": Activity.ANSWERS.value}
     return {"busy_with": Activity.REQUESTS.value, "api_concurrency": limits.api_concurrency}

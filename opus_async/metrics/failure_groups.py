@@ -53,7 +53,7 @@ def group_label(cause: str, error: str | None) -> str:
 
 
 def says_more(error: str | None, label: str) -> bool:
-    """Whether an error says more than the title of its group: ``failed nodes: Review`` is ``failed in Review``."""
+    """Whether an error says more than the title of its group, which names the same nodes that failed, say."""
     if error is None or error == label:
         return False
     return not (label.startswith(_FAILED_IN) and error.endswith(f": {label.removeprefix(_FAILED_IN)}"))

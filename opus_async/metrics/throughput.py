@@ -31,8 +31,8 @@ _SLICES = 5
 _LEAST_ENDED = 5
 """Jobs that must have ended for a throughput."""
 _LEAST_COUNTED = 10
-"""Jobs that must have ended in :data:`~.outages.RATE_WINDOW` for a current rate, which is else that of a longer
-time: of jobs that take minutes few end in some seconds, and often none."""
+"""Jobs that must have ended in :data:`~.outages.RATE_WINDOW` for a current rate, which is else that of a
+longer time: of jobs that take minutes few end in some seconds, and often none."""
 
 
 @dataclass(frozen=True, slots=True)

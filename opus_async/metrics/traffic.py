@@ -59,9 +59,7 @@ class Traffic:
 
     @property
     def attempts(self) -> int:
-        """Attempts in all: those that were answered, and those that failed without an answer and were followed
-        by another.
-        """
+        """Attempts that were answered, or failed without an answer and were followed by another."""
         unanswered = sum(number for cause, number in self.retries.items() if cause.failure in _UNANSWERED)
         return self.requests.total() + unanswered
 

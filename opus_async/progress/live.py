@@ -93,7 +93,7 @@ class Frame:
         plain = not _can_show(options.encoding)
         for line in self._lines(options.max_width):
             yield _translated(line) if plain else line
-        yield Text()  # where the cursor rests: the ^C that a terminal shows there must not lengthen a full line
+        yield Text()  # where the cursor rests: the ^C that a terminal shows there must lengthen no full line
 
     def _lines(self, width: int) -> Iterator[Text]:
         progress = self._progress

@@ -26,7 +26,7 @@ def done_word(progress: Progress) -> str:
 
 
 def speeds(progress: Progress, rates: Rates) -> list[str]:
-    """How fast jobs end and files are sent, and how many attempts were repeated, in words; what is not, not."""
+    """How fast jobs end and files are sent, and how many attempts were repeated; nothing of what is 0."""
     words = [] if rates.quiet or not rates.jobs else [pace(rates.jobs, "jobs")]
     if rates.bytes >= 1:
         words.append(f"{size(rates.bytes)}/s up")
@@ -37,7 +37,7 @@ def speeds(progress: Progress, rates: Rates) -> list[str]:
 
 
 def limit(progress: Progress) -> Bottleneck | None:
-    """What limits the jobs now, unless that is told already: a host that is down, people who are waited for."""
+    """What limits the jobs now, unless it is told already: hosts that are down, people who are waited for."""
     found = None if progress.outages else progress.bottleneck()
     return None if found is None or found.kind is BottleneckKind.PEOPLE else found
 
@@ -85,7 +85,7 @@ def remaining(left: TimeLeft) -> str:
 
 
 def failure(group: FailedRows) -> tuple[str, str, str]:
-    """Rows that failed for the same reason: the row or how many they are, why, and of several the last one."""
+    """Rows that failed for one reason: the row or how many they are, why, and of several the last one."""
     last, why = group.last, group.last.cause
     if GAP in why:  # what stands in its gaps is what helps to find it
         why = " ".join((last.error or why).split())

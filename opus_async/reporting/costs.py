@@ -27,9 +27,7 @@ def billed(cost: Cost) -> str:
 def cost_text(cost: Cost) -> str:
     """What was billed, for how many jobs, and what is to come of those in flight, in a sentence."""
     jobs = cost.jobs
-    text = (
-        f"{money(cost.billed)} for {counted(jobs.certain, 'completed job')}, at {money(cost.price)} each"
-    )
+    text = f"{money(cost.billed)} for {counted(jobs.certain, 'completed job')}, at {money(cost.price)} each"
     if jobs.possible:
         text += (
             f"; at most {money(cost.billed_at_most)}, if {count(jobs.possible)} more completed unseen "

@@ -49,6 +49,10 @@ def test_bottleneck_names_limit_of_polls_when_jobs_wait_for_them():
             replace(FULL, at_work=100, preparing=20, queued=10.0),
             "--max-in-flight 500 (requests and retries are under way)",
         ),
+        (  # nor do 64 requests at once limit 40 rows
+            BottleneckInputs(in_flight=40, at_work=2, queued=30.0),
+            "the last 40 rows (requests and retries are under way)",
+        ),
         (UPLOADING, "uploads (--upload-concurrency 32)"),
         (replace(UPLOADING, sent=4.9e6), "--bandwidth 5 MB/s"),
         (replace(FULL, requests=95.0), "--rate 100/s"),

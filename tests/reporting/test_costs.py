@@ -40,8 +40,8 @@ def test_cost_with_possible_jobs_is_a_range():
     cost = Cost(price=0.12, jobs=BilledJobs(certain=1, possible=2, in_flight=1))
     assert billed(cost) == "0.12 to 0.36"
     assert cost_text(cost) == (
-        "0.12 for 1 completed job, at 0.12 each; at most 0.36, if 2 more completed unseen (unknown rows, second "
-        "orders); 0.12 more if the job in flight completes."
+        "0.12 for 1 completed job, at 0.12 each; at most 0.36, if 2 more completed unseen (unknown rows, "
+        "second orders); 0.12 more if the job in flight completes."
     )
     assert cost.as_json() == {
         "price": 0.12,

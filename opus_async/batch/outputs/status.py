@@ -171,10 +171,13 @@ def _commands(step: NextStep, place: str) -> Iterator[tuple[str, tuple[str, ...]
         case Action.CHECK_SETUP:
             yield "check key, network and limits", ("doctor",)
         case Action.RESUME:
-            yield f"go on with {counted(step.rows, 'row that is left', 'rows that are left')}", (
-                "batch",
-                "resume",
-                place,
+            yield (
+                f"go on with {counted(step.rows, 'row that is left', 'rows that are left')}",
+                (
+                    "batch",
+                    "resume",
+                    place,
+                ),
             )
         case Action.LOOK_AGAIN:
             yield "look at the unknown rows again", ("batch", "resume", place)
