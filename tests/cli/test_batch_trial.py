@@ -79,7 +79,7 @@ def test_limit_tells_what_is_left_and_how_to_go_on(opus, to, tmp_path):
 def test_price_is_told_by_validate_run_and_status(opus, to, tmp_path):
     manifest = texts(tmp_path, 4)
     said = opus("batch", "validate", manifest, "--workflow", TEXT, "--price", "0.12", env=to)
-    assert "Expected: 4 jobs, about 0.48, " in said.out
+    assert "Expected: 4 jobs for about 0.48, " in said.out
     said = opus(
         "batch", "run", manifest, "--workflow", TEXT, "--out", "b", "--price", "0.12", "--limit", 1, env=to
     )

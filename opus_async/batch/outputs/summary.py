@@ -27,7 +27,8 @@ def summarise(directory: Path) -> dict[str, Any]:
         (``price, billed_jobs, billed, billed_jobs_at_most, billed_at_most, in_flight_jobs, in_flight``), None
         without a price; ``attempts``, how often rows were taken up, over all rows; ``exit_code``
         and ``ended_because`` of the last session (``finished``; ``limit_reached`` or ``all_ordered`` where it
-        went as far as it was to go and rows are left; ``died`` if it could not say, ``running`` while it runs);
+        went as far as it was to go and rows are left; ``died`` if it could not say, ``running`` while it
+        runs);
         ``started_at`` and ``ended_at`` in ISO 8601, UTC, None for what is not; ``sessions``, oldest first.
 
     Raises:
