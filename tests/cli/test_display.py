@@ -15,6 +15,7 @@ from opus_async.metrics.counts import Counts
 from opus_async.metrics.progress import Progress
 from opus_async.metrics.recent_failures import FailedRow
 from opus_async.progress import display
+from opus_async.progress.notebook import NotebookDisplay
 
 
 @pytest.fixture
@@ -281,6 +282,20 @@ def test_display_counts_ordered_rows_where_no_more_is_wanted(clock):
         until_ordered=True,
     )
     assert frame_of(progress)[0] == "invoices · 0 s · 40 of 100 ordered"
+
+
+def test_notebook_display_is_full_when_all_that_was_asked_for_is_done(clock):
+    progress = Progress(clock=clock)
+    counts = Counts(planned=35, completed=5)
+    progress.attach(
+        stages=ALL_STAGES,
+        counts=lambda: counts,
+        admitting=lambda: True,
+        bounds=Bounds(),
+        limits=Limits(),
+        limit=0,
+    )
+    assert '<progress max="5" value="5">' in NotebookDisplay(progress, "b")._html()
 
 
 def test_lines_display_prints_failures_once(clock):

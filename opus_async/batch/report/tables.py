@@ -8,8 +8,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from opus_async import text
+from opus_async.batch.choices import ended_text
 from opus_async.batch.ledger.report_queries import Example, SlowRow
-from opus_async.batch.observer import ended_text
 from opus_async.batch.report.output_values import OutputValues
 from opus_async.batch.report.report_data import Group, ReportData, Session
 from opus_async.batch.rows import RowState

@@ -6,8 +6,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED
-from opus_async.batch.observer import ended_text
+from opus_async.batch.choices import ALL_ORDERED, LIMIT_REACHED, ended_text
 from opus_async.batch.report.report_data import ReportData
 from opus_async.metrics.counts import Counts
 from opus_async.text import count, counted, plural

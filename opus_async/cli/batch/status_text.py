@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from opus_async.batch.choices import DIED
+from opus_async.batch.choices import DIED, ended_text
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
@@ -44,7 +44,7 @@ def as_text(status: Status) -> str:
 
 def headline(status: Status) -> str:
     """The batch and whether a process works on it, in one line."""
-    from opus_async.batch.observer import ended_text, ending_text
+    from opus_async.batch.observer import ending_text
 
     name = printable(str(status.directory))
     if status.process is not None:
