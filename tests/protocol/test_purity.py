@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from opus_async import wire
 from opus_async.opus import protocol
 from opus_async.opus.protocol.api_versions import api_versions
 
-HOME = Path(protocol.__file__).parent
+HOMES = [Path(package.__file__).parent for package in (wire, protocol)]
 OURS = (
     "opus_async.error_codes",
     "opus_async.errors",
@@ -22,6 +23,7 @@ OURS = (
     "opus_async.opus.protocol",
     "opus_async.redaction",
     "opus_async.text",
+    "opus_async.wire",
 )
 PURE = {
     *(
@@ -53,8 +55,9 @@ PURE = {
 IMPURE_NAMES = {"open", "print", "input", "now", "today", "utcnow", "time_ns", "stat", "exists", "read_bytes"}
 
 
-def test_protocol_imports_only_pure_modules():
-    for file in HOME.glob("*.py"):
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+def test_protocol_imports_only_pure_modules(home):
+    for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
             if isinstance(node, ast.Import):
@@ -63,8 +66,9 @@ def test_protocol_imports_only_pure_modules():
                 assert module.startswith(OURS) or module.split(".")[0] in PURE, f"{file.name}: {module}"
 
 
-def test_protocol_calls_no_disk_or_clock_functions():
-    for file in HOME.glob("*.py"):
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.name)
+def test_protocol_calls_no_disk_or_clock_functions(home):
+    for file in home.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")

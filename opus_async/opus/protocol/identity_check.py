@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 from opus_async.errors import MixedUpAnswer
 from opus_async.gaps import gapped, literal
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import folded
-from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.messages import ApiResponse
 
 _OF_JOB = "jobexecutionid"
 _OF_CASE = "caseid"

@@ -15,7 +15,6 @@ from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.models import JobDetail, JobStatus
 from opus_async.opus.protocol import identity_check, requests
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
 from opus_async.opus.protocol.audit import audit_of
 from opus_async.opus.protocol.outcomes import status_of
 from opus_async.opus.protocol.responses import (
@@ -26,8 +25,9 @@ from opus_async.opus.protocol.responses import (
     read_id,
     text,
 )
-from opus_async.opus.protocol.timestamps import number, to_epoch
 from opus_async.redaction import Mask
+from opus_async.wire.messages import ApiRequest, ApiResponse
+from opus_async.wire.timestamps import number, to_epoch
 
 _IDS = ("jobExecutionId", "job_execution_id", "id", "_id")
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from opus_async.input_problems import Unfit
-from opus_async.opus.protocol.excerpts import excerpt
+from opus_async.wire.excerpts import excerpt
 
 LARGEST_SAFE_INT = 2**53
 """Beyond it, numbers in JavaScript and in every double skip integers: an id would arrive as another one."""

@@ -11,9 +11,7 @@ from typing import Any
 
 from opus_async.models import JobResults, JobStatus, OutputValue
 from opus_async.opus.protocol import identity_check
-from opus_async.opus.protocol.api_messages import ApiResponse
 from opus_async.opus.protocol.envelopes import JOB_NAMES, holds_errors_alone, says_no
-from opus_async.opus.protocol.json_bodies import json_or_none
 from opus_async.opus.protocol.responses import (
     body_of_accepted,
     body_of_success,
@@ -22,6 +20,8 @@ from opus_async.opus.protocol.responses import (
     refused,
     text,
 )
+from opus_async.wire.json_bodies import json_or_none
+from opus_async.wire.messages import ApiResponse
 
 _WORDS: Mapping[str, JobStatus] = {
     "pending": JobStatus.PENDING,

@@ -8,10 +8,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from opus_async.errors import ConfigurationError, InvalidInputs
 from opus_async.input_problems import bad_argument
-from opus_async.opus.protocol.api_messages import ApiRequest, InitiateFields
+from opus_async.opus.protocol.api_messages import InitiateFields
 from opus_async.opus.protocol.json_values import sendable, to_jsonable
 from opus_async.opus.protocol.pasted_ids import IdKind, id_in
 from opus_async.text import utf8
+from opus_async.wire.messages import ApiRequest
 
 UNUSED_CALLBACK = "https://callback.opus-async.invalid/unused"
 """Sent where the caller has no callback: newer docs require a URL, and a result that is posted to a host one

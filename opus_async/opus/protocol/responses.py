@@ -16,10 +16,11 @@ from opus_async.errors import APIError, ProtocolError
 from opus_async.gaps import gapped, literal
 from opus_async.opus.protocol import identity_check
 from opus_async.opus.protocol.api_errors import error_from
-from opus_async.opus.protocol.api_messages import ApiResponse, PresignedUpload
+from opus_async.opus.protocol.api_messages import PresignedUpload
 from opus_async.opus.protocol.envelopes import is_error_envelope
-from opus_async.opus.protocol.excerpts import excerpt_of_bytes
-from opus_async.opus.protocol.json_bodies import json_of, json_or_none, request_of
+from opus_async.wire.excerpts import excerpt_of_bytes
+from opus_async.wire.json_bodies import json_of, json_or_none, request_of
+from opus_async.wire.messages import ApiResponse
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _FAILURE = range(HTTPStatus.BAD_REQUEST, 600)

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
-from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.opus.protocol.files import is_presigned
 from opus_async.opus.protocol.json_values import sendable
+from opus_async.wire.excerpts import excerpt
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 URL_LIFE = 3600
 """Seconds for which a presigned URL is asked for. It is used at once; a slow line may take long over it."""

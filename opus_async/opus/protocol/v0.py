@@ -13,8 +13,9 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 SCOPES = ("all", "user", "workspace", "organization", "unlisted")
 """``unlisted`` is how the newer docs call a file with no scope: then none is sent."""

@@ -12,8 +12,9 @@ from typing import Any
 from opus_async.errors import InvalidInputs
 from opus_async.input_problems import InputProblem, ProblemCode, bad_argument
 from opus_async.opus.protocol import files, requests, responses
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse, InitiateFields, PresignFields
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignFields
 from opus_async.opus.protocol.api_version import ApiVersion
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 SCOPES = ("workspace", "unlisted")
 WIDER_SCOPES = ("organization",)
