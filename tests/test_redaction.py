@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from opus_async.opus.callbacks import CallbackReceiver
-from opus_async.opus.protocol.excerpts import excerpt
 from opus_async.redaction import (
     CALLBACK_LABEL,
     KEY_LABEL,
@@ -30,6 +29,7 @@ from opus_async.redaction import (
     presigned_secret,
     secret_text,
 )
+from opus_async.wire.excerpts import excerpt
 
 UNHURRIED = settings(
     deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from opus_async.clients.sender import ONE_TRY, Sender
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import (
@@ -27,22 +28,16 @@ from opus_async.models import AuditLog, JobResults, JobStatus, Workflow
 from opus_async.opus.client_secrets import ClientSecrets
 from opus_async.opus.errors import RetiredPath
 from opus_async.opus.protocol import undocumented
-from opus_async.opus.protocol.api_messages import (
-    ApiRequest,
-    ApiResponse,
-    InitiateFields,
-    PresignedUpload,
-    PresignFields,
-)
+from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUpload, PresignFields
 from opus_async.opus.protocol.hints import hint
-from opus_async.opus.protocol.json_bodies import json_of
 from opus_async.opus.protocol.undocumented import PresignedDownload
-from opus_async.opus.sender import ONE_TRY, Sender
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.platform import AmbiguousStart, StartAnswer
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
 from opus_async.transport.limits import Priority
+from opus_async.wire.json_bodies import json_of
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 log = logging.getLogger("opus_async.opus")
 

@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from opus_async.errors import ProtocolError
 from opus_async.gaps import Gapped, gapped
-from opus_async.opus.protocol.api_messages import ApiResponse, header
-from opus_async.opus.protocol.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.excerpts import excerpt, excerpt_of_bytes
+from opus_async.wire.messages import ApiResponse, header
 
 _HUGE_NUMBER = re.compile(rb"[0-9.][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}")
 """Numbers that may be beyond a double: a long exponent, or so many digits that a short one is enough."""

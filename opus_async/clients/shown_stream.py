@@ -9,7 +9,7 @@ from typing import Self
 
 from opus_async.events import Event, JobStageChanged
 from opus_async.metrics.progress import Progress
-from opus_async.opus.platform import STAGES
+from opus_async.platform import Stages
 from opus_async.progress.shown import Shown
 from opus_async.transport.dispatch import Dispatcher, Relay
 
@@ -19,6 +19,7 @@ class ShownStream:
 
     Args:
         client: The events of the client: bytes, retries and outages are those of all of it.
+        stages: The names of the stages of its jobs.
         title: What it is about.
         total: Rows in all; None when that is not known.
 
@@ -26,9 +27,9 @@ class ShownStream:
         notify: Where the stream's own jobs tell of their events.
     """
 
-    def __init__(self, client: Dispatcher, title: str, total: int | None) -> None:
+    def __init__(self, client: Dispatcher, stages: Stages, title: str, total: int | None) -> None:
         self._client = client
-        self._progress = Progress(astuple(STAGES), total)
+        self._progress = Progress(astuple(stages), total)
         self._title = title
         self._open = AsyncExitStack()
         self.notify = Relay(client, [self._progress])

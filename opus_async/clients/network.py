@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opus_async.config import Limits, RetryPolicy, Timeouts
-from opus_async.opus.platform import OPERATION_LIMITS
 from opus_async.transport.bandwidth import Bandwidth
 from opus_async.transport.circuit_breaker import CircuitBreaker
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.hosts import Hosts
 from opus_async.transport.http import Http
 from opus_async.transport.limits import RequestLimiter
+from opus_async.transport.rates import OperationLimit
 from opus_async.transport.retry import Retrier
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Network:
         retry: What happens when a request fails.
         session: A session of the caller's, which is not closed here; None for one of our own.
         notify: Where events go.
+        operation_limits: The rates that the platform demands of some kinds of requests.
 
     Attributes:
         http: Makes one attempt of a request.
@@ -49,13 +51,14 @@ class Network:
         retry: RetryPolicy,
         session: aiohttp.ClientSession | None,
         notify: Dispatcher,
+        operation_limits: Sequence[OperationLimit] = (),
     ) -> None:
         self.http = Http(timeouts, session=session)
         self.limiter = RequestLimiter(
             limits.api_concurrency,
             rate=limits.api_rate,
             poll_rate=limits.poll_rate,
-            operation_limits=OPERATION_LIMITS,
+            operation_limits=operation_limits,
         )
         host = urlsplit(base_url).hostname or base_url
         self.breaker = CircuitBreaker(host, self.limiter, retry, notify=notify)

@@ -8,7 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from opus_async.opus.protocol.api_messages import header
+from opus_async.wire.messages import header
 
 MAX_RETRY_AFTER = 300.0
 """Seconds. A longer wait is a mistake or an outage: asking again after five minutes costs nothing."""

@@ -1,4 +1,4 @@
-"""Sends requests to the Opus API: authenticated, with retries, events, and no secret in what comes back.
+"""Sends requests to a platform's API: authenticated, with retries, events, and no secret in what comes back.
 
 What the requests mean, and in which order they belong, is not known here.
 """
@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from opus_async.config import RetryPolicy
 from opus_async.error_codes import NextAction
 from opus_async.errors import AuthenticationError, MixedUpAnswer, OpusError
 from opus_async.events import NO_CURRENT_JOB, CurrentJob, current_job
-from opus_async.opus.client_secrets import ClientSecrets
-from opus_async.opus.protocol.api_messages import ApiRequest, ApiResponse
+from opus_async.redaction import Mask
 from opus_async.transport.attempt import Attempt
 from opus_async.transport.auth import Auth
 from opus_async.transport.dispatch import Dispatcher
@@ -27,6 +26,7 @@ from opus_async.transport.http import Http, Request, Response
 from opus_async.transport.limits import Priority
 from opus_async.transport.retry import Retrier
 from opus_async.transport.urls import without_query
+from opus_async.wire.messages import ApiRequest, ApiResponse
 
 ValueT = TypeVar("ValueT")
 
@@ -40,6 +40,21 @@ command that begins and ends around it is done within 30."""
 ONE_TRY = RetryPolicy(attempts=1)
 """For polls and checks that are repeated by their own schedule: the next one is the retry."""
 _DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class SecretMasks(Protocol):
+    """Takes the secrets of a client out of what the platform sends back, and out of errors."""
+
+    def mask_for(self, call: ApiRequest) -> Mask:
+        """The function that takes the secrets of the client, and of a request, out of a text."""
+
+    def mask_error(self, error: OpusError, secret: str | None = None) -> None:
+        """Mask every text of an error that others wrote.
+
+        Args:
+            error: The error; it is changed.
+            secret: Of the request that failed, where it carried one of its own.
+        """
 
 
 class Sender:
@@ -67,7 +82,7 @@ class Sender:
         base_url: str,
         auth: Auth,
         key_problem: str | None,
-        secrets: ClientSecrets,
+        secrets: SecretMasks,
         notify: Dispatcher,
     ) -> None:
         self.base_url = base_url
@@ -160,6 +175,7 @@ class Sender:
                 attempt=this.number,
                 job_id=call.job_id,
                 workflow_id=call.workflow_id,
+                subject_id=call.subject_id,
                 mask=self._secrets.mask_for(call),
             )
             value = read(answer)
