@@ -21,6 +21,7 @@ from opus_async.manifests.readers.encoding import (
     decoded_rows,
     given_encoding,
     known_encoding,
+    mistaken_for,
     tolerant_text,
     undecodable,
 )
@@ -105,7 +106,9 @@ class DelimitedManifest:
 
     def _settled_encoding(self, head: bytes, told: str | None) -> str:
         if told is not None:
-            return given_encoding(told, head)
+            encoding = given_encoding(told, head)
+            self.warnings += filter(None, [mistaken_for(encoding, head)])
+            return encoding
         return known_encoding(self._source, head)
 
     def _first_part(self, head: bytes) -> str:

@@ -15,6 +15,7 @@ from opus_async.manifests.readers.encoding import (
     decoded_rows,
     given_encoding,
     known_encoding,
+    mistaken_for,
 )
 from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.json_array import elements, object_too_long
@@ -59,6 +60,8 @@ class JsonLinesManifest:
         head = self._source.head()
         refuse_other_content(path, head, "text")
         self._encoding = given_encoding(encoding, head) if encoding else known_encoding(self._source, head)
+        if encoding:
+            self.warnings += filter(None, [mistaken_for(self._encoding, head)])
         text = self._begins(head)
         self._is_array = text.lstrip(_SPACE).startswith("[")
         self._newline = "" if not self._is_array and _LONE_RETURN.match(text.lstrip(_SPACE)) else "\n"
