@@ -295,6 +295,28 @@ def test_xlsx_format_of_text_is_seen(sheet):
     assert (given_key(BINDING, first), given_key(BINDING, second)) == ("ID-k", "l")
 
 
+@pytest.mark.parametrize(
+    ("digits", "is_held"),
+    [
+        ("9007199254740992", True),
+        ("9007199254740993", False),
+        ("-9007199254740993.0", False),
+        ("100000000000000000000", True),
+        ("100000000000000000001", False),
+        ("0.1234567890123456789", True),  # the digits behind the point are rounded everywhere
+    ],
+)
+def test_xlsx_number_that_a_double_cannot_hold_is_a_bad_cell(sheet, digits, is_held):
+    def as_others_write(parts):
+        return {**parts, SHEET: parts[SHEET].replace(b"<v>77</v>", f"<v>{digits}</v>".encode())}
+
+    path = sheet({"Number": (77, "General"), "Count": (1, "General")}, edit=as_others_write)
+    (record,) = open_manifest(path).records()
+    assert [bad.column for bad in record.unreadable] == ([] if is_held else ["Number"])
+    if not is_held:
+        assert "Orders!A2: the number has more digits than a number keeps" in record.unreadable[0].problem
+
+
 def test_xlsx_text_that_its_format_hides_is_refused(sheet):
     path = sheet({"Text": ("abc", ";;;")})
     with pytest.raises(

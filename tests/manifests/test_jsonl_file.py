@@ -345,3 +345,12 @@ def test_jsonl_reads_50000_rows_in_constant_memory(lines, many):
         tracemalloc.stop()
     assert count == many
     assert peak < 300_000
+
+
+def test_jsonl_zero_character_is_a_bad_field(lines):
+    manifest = lines('{"a": "x\\u0000", "b": 1}\n{"a": "\\u0000"}\n{"a": "y"}\n')
+    assert rows(manifest) == [{"b": 1}, {}, {"a": "y"}]
+    assert [told[:31] for told in problems(manifest)] == [
+        "line 1: column 'a': a zero byte",
+        "line 2: column 'a': a zero byte",
+    ]

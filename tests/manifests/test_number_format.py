@@ -72,6 +72,7 @@ MOMENT = datetime(2025, 11, 9, 8, 5, 7)  # noqa: DTZ001 - Excel has no zones
         (5, '0;"n/a "@', "5"),
         (12, "General", "12"),
         (0.1 + 0.2, "General", "0.3"),
+        (-0.0, "General", "0"),
         (12, 'General" pcs"', "12 pcs"),
         (0.5, "# ?/?", None),
         (5, "0.00E+00", None),

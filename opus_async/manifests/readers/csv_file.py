@@ -30,7 +30,7 @@ from opus_async.manifests.readers.file_type import refuse_other_content
 from opus_async.manifests.readers.header import column_names, header_name
 from opus_async.manifests.readers.raw_rows import RawRow, numbered
 from opus_async.manifests.readers.source_file import Source
-from opus_async.manifests.readers.text_lines import DAMAGED, ZERO
+from opus_async.manifests.readers.text_lines import DAMAGED
 from opus_async.text import counted
 
 _COMPARED = 20
@@ -184,8 +184,8 @@ class DelimitedManifest:
                 continue
             cells = {name: cell for name, cell in zip(names, row, strict=False) if cell}
             wrong: tuple[Unreadable, ...] = ()
-            if line.has_zeros:
-                wrong = _damaged(cells, whole=not needed <= len(row) <= width)
+            if line.has_zeros and not needed <= len(row) <= width:
+                wrong = (Unreadable(problem=DAMAGED),)
             elif len(row) > width and not all_blank(row[width:]):
                 wrong = (Unreadable(problem=self._too_many(len(row)), group="more cells than columns"),)
             elif len(row) < needed and not self._pads:
@@ -212,18 +212,6 @@ class DelimitedManifest:
             f"{self._delimiter!r} missing, or is the line cut off? If empty cells at the end were left out, "
             "--pad-short-rows (in Python pad_short_rows=True) adds them"
         )
-
-
-def _damaged(cells: dict[str, str], *, whole: bool) -> tuple[Unreadable, ...]:
-    """Take the cells with zero bytes out of a row, where it can be told which cell is which."""
-    damaged = [name for name, cell in cells.items() if ZERO in cell]
-    if whole or not all(damaged):
-        return (Unreadable(problem=DAMAGED),)
-    for name in damaged:
-        del cells[name]
-    return tuple(
-        Unreadable(problem=f"column {name!r}: {DAMAGED}", column=name, group=DAMAGED) for name in damaged
-    )
 
 
 def _reaches_beyond(row: Sequence[str], place: int) -> bool:

@@ -97,7 +97,7 @@ def table_rows(text: io.TextIOWrapper, table: TableText, least: int = 0) -> Iter
                 lines.end_row_at_first_line()
             yield TableRow(first, lines.number, None, problem)
             continue
-        if lines.met_zero or not all_blank(cells):
+        if not all_blank(cells):
             yield TableRow(first, lines.number, cells, has_zeros=lines.met_zero)
 
 

@@ -153,7 +153,10 @@ class WorkbookManifest:
         for number, row in self._numbered_rows(sheet):
             if number > self._header_row:
                 cells, nameless = self._cells(number, row)
-                yield RawRow(self._where(number), cells, (*self._refused(number), *nameless))
+                refused = list(self._refused(number))
+                for found in refused:
+                    cells.pop(found.column or "", None)
+                yield RawRow(self._where(number), cells, (*refused, *nameless))
 
     def _numbered_rows(self, sheet: CalamineSheet) -> Iterator[tuple[int, list[Any]]]:
         """The rows with their numbers, and rows below them that have nothing but errors, without cells."""

@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -30,6 +31,12 @@ _UNCALCULATED = re.compile(
     rb"<(?:\w+:)?c(\s[^<>]*)>\s*<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
+_LONG_NUMBER = re.compile(
+    rb"<(?:\w+:)?c(\s[^<>]*)>\s*(?:<(?:\w+:)?f(?:\s[^<>]*)?(?:/>|(?<!/)>[^<]*</(?:\w+:)?f>)\s*)?"
+    rb"<(?:\w+:)?v>\s*(-?[0-9]{16,400}(?:\.[0-9]{0,400})?)\s*<"
+)
+_MANY_DIGITS = re.compile(rb"v>\s*-?[0-9]{16}")
+_NO_NUMBER = re.compile(rb"\bt=[\"'](?!n[\"'])")
 _TEXT_RESULT = re.compile(rb"\bt=[\"']str[\"']")
 _HIDDEN = re.compile(rb"<(?:\w+:)?row\s[^<>]*?\bhidden=[\"'](?:1|true)[\"']")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]+(\d+):[A-Z]+(\d+))[\"']")
@@ -94,6 +101,7 @@ def _scan(findings: Findings, pieces: Iterator[bytes]) -> bool:
         if not findings.too_many:
             _note_errors(findings, rows)
             _note_uncalculated(findings, rows)
+            _note_long_numbers(findings, rows)
         if b"hidden" in rows:
             findings.hidden += len(_HIDDEN.findall(rows))
         if b"mergeCell" in rows and findings.merged is None:
@@ -145,6 +153,15 @@ def _note_uncalculated(findings: Findings, rows: bytes) -> None:
                 attributes,
                 "a formula that was never calculated: open the file in Excel or LibreOffice and save it",
             )
+
+
+def _note_long_numbers(findings: Findings, rows: bytes) -> None:
+    """Note numbers of which the library loses digits: programs beside Excel write what no double holds."""
+    if _MANY_DIGITS.search(rows) is None:
+        return
+    for attributes, digits in _LONG_NUMBER.findall(rows):
+        if not _NO_NUMBER.search(attributes) and Decimal(digits.decode()) != Decimal(float(digits)):
+            _refuse(findings, attributes, "the number has more digits than a number keeps: enter it as text")
 
 
 def _refuse(findings: Findings, attributes: bytes, why: str) -> None:

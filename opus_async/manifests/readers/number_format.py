@@ -90,7 +90,7 @@ def may_change_text(code: str) -> bool:
 
 def general(value: float) -> str:
     """A number in the format ``General`` of a column that is wide enough: with the 15 digits of Excel."""
-    text = format(value, f".{_DIGITS_OF_EXCEL}g")
+    text = format(value or 0, f".{_DIGITS_OF_EXCEL}g")  # -0.0 is 0
     return text.replace("e", "E") if "e" in text else text
 
 
