@@ -245,6 +245,17 @@ def test_parquet_without_pyarrow_names_the_extra(table, tmp_path, monkeypatch):
         open_manifest(tmp_path / "orders.parquet")
 
 
+@pytest.mark.parametrize("name", ["list_view", "large_list_view", "large_list"])
+def test_parquet_reads_lists_however_they_are_stored(table, name):
+    kind = getattr(pa, name, None)
+    if kind is None:
+        pytest.skip(f"this pyarrow has no {name}")
+    values = [["a", "b"], None, [None], []]
+    column = pa.array(values, kind(pa.string_view() if hasattr(pa, "string_view") else pa.string()))
+    read = rows(table({"n": [1, 2, 3, 4], "list": column}))
+    assert read == [{"n": 1, "list": ["a", "b"]}, {"n": 2}, {"n": 3, "list": [None]}, {"n": 4, "list": []}]
+
+
 @pytest.mark.parametrize("coded", [False, True])
 def test_parquet_value_too_large_is_a_bad_cell_of_its_column(table, monkeypatch, coded):
     monkeypatch.setattr(parquet_bounds, "LARGEST_ROW", 100)

@@ -99,9 +99,11 @@ def _plain_nested(arrow: Any, kind: Any) -> Any:
         texts = key is not None and (types.is_string(key) or types.is_large_string(key))
         item = plain_type(arrow, kind.item_type) if texts else None
         return None if item is None else arrow.map_(key, item)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    views = _is(types, "list_view", kind) or _is(types, "large_list_view", kind)
+    if views or types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         item = plain_type(arrow, kind.value_type)
-        return None if item is None else arrow.list_(item)
+        # not each version converts a view to a list of small offsets
+        return None if item is None else (arrow.large_list if views else arrow.list_)(item)
     return None
 
 
