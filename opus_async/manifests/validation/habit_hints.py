@@ -60,12 +60,14 @@ class _Column:
         changes: Of these, those with which a cell would mean another value than without.
         foreign: Whether a cell cannot be read without the option.
         words: The words of a column of truth values that are not always read, up to three.
+        thousands: The first number whose point may separate thousands, and is read before a fraction.
     """
 
     fits: set[str]
     changes: set[str] = field(default_factory=set)
     foreign: bool = False
     words: set[str] = field(default_factory=set)
+    thousands: str = ""
 
 
 class HabitHints:
@@ -122,6 +124,20 @@ class HabitHints:
                     column=foreign[0],
                 )
 
+    def doubts(self) -> Iterator[Problem]:
+        """A warning for each column whose every point may separate thousands as well as a fraction."""
+        for name, column in self._columns["--decimal"].items():
+            if column.thousands and not column.foreign and "," in column.fits:
+                message = f"{quoted(column.thousands)} in column {quoted(name)} is read with a decimal point"
+                yield Problem(
+                    message=message,
+                    cause=message,
+                    severity=Severity.WARNING,
+                    fix="if it separates thousands, write the numbers without it, or say with --decimal what "
+                    "stands before a fraction",
+                    column=name,
+                )
+
     @staticmethod
     def _fix(flag: str, columns: Mapping[str, _Column]) -> str | None:
         if flag == "--true":
@@ -145,6 +161,7 @@ def _note_number(column: _Column, text: str) -> None:
             column.fits.discard(sign)
         elif plain and float(read) != float(text):
             column.changes.add(sign)
+            column.thousands = column.thousands or text
 
 
 def _note_date(column: _Column, text: str) -> None:

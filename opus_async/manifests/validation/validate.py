@@ -172,7 +172,7 @@ class _Pass:
             self._add(self._fills_nothing())
         if not self.rows and not self._problems.doomed:
             self._add(_of_the_whole("the manifest has no rows", Severity.ERROR))
-        self._add(*self._hints.problems())
+        self._add(*self._hints.problems(), *self._hints.doubts())
         self._add(*(_of_the_whole(warning, Severity.WARNING) for warning in self._manifest.warnings))
 
     def _fills_nothing(self) -> Problem:
