@@ -335,12 +335,14 @@ def test_xlsx_truth_value_is_the_word_that_is_seen_for_text(sheet, value, shown)
             "Flag": (value, "0"),
             "Flags": (value, "0"),
             "Json": (value, "0"),
-        },
-        {"Text": ("x", "0"), "Json": (12, "000")},
+        }
     )
-    row, other = inputs(path)
+    (row,) = inputs(path)
     assert row == {"Text": shown, "List": [shown], "Flag": value, "Flags": [value], "Json": value}
-    assert other == {"Text": "x", "Json": 12}
+
+
+def test_xlsx_number_is_what_is_stored_for_json(sheet):
+    assert inputs(sheet({"Text": (12, "000"), "Json": (12, "000")})) == [{"Text": "012", "Json": 12}]
 
 
 async def test_xlsx_separators_of_each_computers_own_are_told(sheet, simulate, connect):
