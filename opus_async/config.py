@@ -71,7 +71,8 @@ class Timeouts(_Settings):
         upload_stall: An upload that moves no byte for this long is given up and tried again, and so is a
             download. There is no total: a large file on a slow line is not an error.
         job: From the start of a job, when it has its slot of ``Limits.max_in_flight``, until we stop waiting
-            for it; None waits for ever. Ends our waiting, not the job.
+            for it; None waits for ever. Ends our waiting, not the job. A last poll is made then; its answer,
+            and the results of a job that has ended by then, may take up to 5 s more.
     """
 
     connect: Seconds = 10

@@ -22,7 +22,7 @@ class JobRequest:
         title: Shown in the Opus UI; a default is made when absent.
         description: Shown in the Opus UI; a default is made when absent.
         key: The caller's own name for the row, handed back in the outcome.
-        timeout: Seconds from the start of this job until we stop waiting for it.
+        timeout: Seconds from the start of this job until we stop waiting for it; see ``Timeouts.job``.
         version_id: Pins the workflow version by UUID.
         version_number: Pins it by number.
     """

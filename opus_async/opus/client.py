@@ -256,8 +256,8 @@ class OpusClient:
             title: Shown in the Opus UI.
             description: Shown in the Opus UI.
             key: The caller's own name for the job, handed back in the outcome.
-            timeout: Seconds from getting a slot until we stop waiting; default ``Timeouts.job``. The job
-                itself goes on.
+            timeout: Seconds from getting a slot until we stop waiting; default, and more about it:
+                ``Timeouts.job``. The job itself goes on.
             version_id: Pins the workflow version by UUID.
             version_number: Pins it by number.
             callback: Instead of the client's.

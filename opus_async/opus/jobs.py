@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -14,6 +15,7 @@ from opus_async.errors import APIError, DeadlineExceeded, InvalidInputs, OpusErr
 from opus_async.events import JobStatusSeen
 from opus_async.gaps import gapped, literal
 from opus_async.input_problems import bad_argument
+from opus_async.jobs.ended import AFTER_DEADLINE, Overdue
 from opus_async.jobs.lifecycle import Lifecycle
 from opus_async.jobs.start import JobStarter
 from opus_async.jobs.stream import Stream, WorkerPool
@@ -237,13 +239,14 @@ class Jobs:
                 self._notify(JobStatusSeen(index=0, key=None, job_id=job_id, status=status))
 
         try:
-            async with asyncio.timeout(timeout) as deadline:
-                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True)
+            async with asyncio.timeout(None if timeout is None else timeout + AFTER_DEADLINE) as deadline:
+                until = math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
+                ended = await self._watcher.wait(self._api, job_id, on_status=saw, poll_now=True, until=until)
                 return ended.status
         except OpusError as error:
             raise error.advised(NextAction.WAIT_FOR_JOB).located(job_id=job_id, stage=STAGES.watch) from None
-        except TimeoutError:
-            if not deadline.expired():
+        except (TimeoutError, Overdue) as error:
+            if not deadline.expired() and not isinstance(error, Overdue):
                 raise
             known = "its status could not be read" if last is None else f"it is {last} and goes on"
             late = DeadlineExceeded(
