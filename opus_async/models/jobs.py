@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from opus_async.models.audit import AuditLog
 from opus_async.models.mappings import EMPTY
 from opus_async.models.status import JobStatus
+from opus_async.spelling import with_known_names
 
 
+@with_known_names
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """One job to be run: a row of ``run_many``.

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping, Sized
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sized
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from opus_async.arguments import (
+    COUNT,
+    FLAG,
+    FUNCTION,
+    MAPPING,
+    SECRET_TEXT,
+    TEXT,
+    WHOLE,
+    WORKFLOW_ID,
+    Kind,
+    checked,
+    instance,
+    one_of,
+    several,
+)
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
 from opus_async.events import Listener
@@ -38,7 +54,6 @@ from opus_async.opus.uploads import DeduplicatingUploader, Uploader
 from opus_async.opus.version_detection import VersionDetector
 from opus_async.outcome import JobOutcome
 from opus_async.platform import Cache
-from opus_async.spelling import knows_its_names
 from opus_async.transport import open_files
 from opus_async.transport.auth import StaticAuth
 from opus_async.transport.dispatch import Dispatcher
@@ -51,6 +66,23 @@ if TYPE_CHECKING:
     from opus_async.opus.shown_stream import ShownStream
 
 log = logging.getLogger("opus_async.opus")
+
+_CALLBACK = Kind(
+    "a URL as text, or a CallbackReceiver",
+    lambda value: isinstance(value, str | CallbackReceiver),
+    secret=True,
+)
+_SESSION = Kind("an aiohttp.ClientSession", lambda value: callable(getattr(value, "request", None)))
+_LISTENERS = Kind(
+    "a list of functions",
+    lambda value: (
+        isinstance(value, Iterable) and (not isinstance(value, Collection) or all(map(callable, value)))
+    ),
+)
+_ROWS = several(
+    "an iterable of mappings or JobRequests, [row] for one; a file of rows is for run_batch",
+    files=(Mapping, str, bytes, os.PathLike),
+)
 
 
 class OpusClient:
@@ -86,7 +118,18 @@ class OpusClient:
             files that this process may have open.
     """
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        service_key=SECRET_TEXT,
+        base_url=SECRET_TEXT,
+        api=one_of("v0", "v1", "auto"),
+        limits=instance(Limits),
+        timeouts=instance(Timeouts),
+        retry=instance(RetryPolicy),
+        callback=_CALLBACK,
+        session=_SESSION,
+        listeners=_LISTENERS,
+    )
     def __init__(
         self,
         service_key: str | None = None,
@@ -100,9 +143,6 @@ class OpusClient:
         session: aiohttp.ClientSession | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        _check_settings(limits=(limits, Limits), timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy))
-        if callable(listeners):
-            raise ConfigurationError("listeners is a list of callables, and got one: put it into a list")
         key = resolve_key(service_key)
         url = resolve_base_url(base_url)
         self.asked_limits = limits or Limits()
@@ -232,7 +272,7 @@ class OpusClient:
         """
         return await self._api.versions.all_answers()
 
-    @knows_its_names(ConfigurationError)
+    @checked(workflow_id=WORKFLOW_ID, inputs=MAPPING, callback=_CALLBACK)
     async def run(
         self,
         workflow_id: str,
@@ -283,10 +323,12 @@ class OpusClient:
         platform = self._new_platform(workflow_id, callback)
         return await self._new_lifecycle(platform, slots=self._slots).run(request)
 
+    @checked(listener=FUNCTION)
     def listening(self, listener: Listener) -> AbstractContextManager[None]:
         """Send events to this listener, too, for as long as a ``with`` block lasts."""
         return self._notify.listening(listener)
 
+    @checked(workflow_id=WORKFLOW_ID, version_number=WHOLE, version_id=TEXT, callback=_CALLBACK)
     def lifecycle(
         self,
         workflow_id: str,
@@ -319,7 +361,14 @@ class OpusClient:
         version = (version_number, version_id)
         return self._new_lifecycle(self._new_platform(workflow_id, callback, version=version, memory=memory))
 
-    @knows_its_names(ConfigurationError)
+    @checked(
+        ConfigurationError,
+        rows=_ROWS,
+        max_in_flight=COUNT,
+        callback=_CALLBACK,
+        progress=FLAG,
+    )
+    @checked(workflow_id=WORKFLOW_ID)
     def run_many(
         self,
         workflow_id: str,
@@ -351,12 +400,10 @@ class OpusClient:
             such workflow) is raised by the iteration.
 
         Raises:
-            ConfigurationError: ``max_in_flight`` is below 1, the client is closed, or the callback is one
+            ConfigurationError: An argument is not of its kind, the client is closed, or the callback is one
                 that the API would refuse.
         """
         slots = self.limits.max_in_flight if max_in_flight is None else max_in_flight
-        if slots < 1:
-            raise ConfigurationError(f"max_in_flight={max_in_flight} runs nothing; give 1 or more")
         if slots > self.limits.max_in_flight:
             slots = self.limits.max_in_flight
             log.warning(
@@ -446,18 +493,13 @@ def _fitted(limits: Limits) -> Limits:
     return fitted
 
 
-def _check_settings(**settings: tuple[Any, type]) -> None:
-    for name, (value, kind) in settings.items():
-        if value is not None and not isinstance(value, kind):
-            raise ConfigurationError(f"{name} is a {type(value).__name__}: give a {kind.__name__}(...)")
-
-
 class Workflows:
     """``opus.workflows``: reads workflow schemas."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
+    @checked(workflow_id=WORKFLOW_ID, version=WHOLE, version_id=TEXT)
     async def get(
         self, workflow_id: str, *, version: int | None = None, version_id: str | None = None
     ) -> Workflow:
