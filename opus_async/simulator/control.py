@@ -46,7 +46,7 @@ class Control:
             answer["error"] = str(error)
         self._send(answer)
 
-    def _do(self, what: str, given: Mapping[str, Any]) -> str | None:
+    def _do(self, what: str, given: Mapping[str, Any]) -> Any:
         scripts = self._scripts
         match what:
             case "answer":
@@ -59,6 +59,8 @@ class Control:
                 scripts.delay_next(given["workflow"], given["seconds"], given["times"])
             case "pause":
                 scripts.pause_next(given["workflow"], given["seconds"], given["times"])
+            case "resume":
+                return scripts.resume(given["job"])
             case "reply":
                 scripts.reply(given["number"], given["outputs"], given["error"])
             case "reset":
