@@ -210,7 +210,7 @@ async def test_resume_lets_one_job_that_waits_go_on(simulator, opus):
                 ValueError, match=f"job {waiting[1]} does not wait for a person: it is COMPLETED"
             ):
                 simulator.resume(waiting[1])
-            assert sorted(simulator.resume()) == sorted([waiting[0], waiting[2]])
+            assert {waiting[0], waiting[2]} <= set(simulator.resume())  # another test's may wait, too
             assert {outcome.index async for outcome in stream} == {0, 2}
     assert simulator.resume() == []
 
