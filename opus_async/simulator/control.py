@@ -77,7 +77,7 @@ class Control:
                 self._steer_operativus(given["operation"], given["given"])
         return None
 
-    def _steer_operativus(self, operation: str, given: Mapping[str, Any]) -> None:
+    def _steer_operativus(self, operation: str, given: dict[str, Any]) -> None:
         if self._operativus is not None:
             self._operativus(operation, given)
 
