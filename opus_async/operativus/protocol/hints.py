@@ -13,7 +13,7 @@ _HINTS: Mapping[NextAction, str] = {
     NextAction.READ_AUDIT: "runs.find(workflow_id, {job}) shows its run",
     NextAction.ANSWER_JOB: "runs.resume(run_id, output) answers it",
     NextAction.SET_KEY: "A program can pass token=..., or username=... and password=..., instead",
-    NextAction.CHECK_KEY: "A program passes the new one as token=..., or username=... and password=... for good",
+    NextAction.CHECK_KEY: "A program can pass username=... and password=... instead",
 }
 
 

@@ -8,13 +8,11 @@ are not needed are None where they are missing or make no sense, and stay in ``r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from opus_async.errors import ProtocolError
 from opus_async.gaps import gapped
-from opus_async.models import JobStatus
 from opus_async.operativus.models import ResumedRun, Run, StartedRun, Step, Workflow
 from opus_async.operativus.protocol.api_errors import error_from
 from opus_async.operativus.protocol.api_messages import RouteOptions
@@ -25,8 +23,8 @@ from opus_async.operativus.protocol.responses import (
     check_subject,
     check_workflow,
     object_of,
+    status_in,
 )
-from opus_async.operativus.protocol.statuses import status_of
 from opus_async.wire.identity import is_same
 from opus_async.wire.json_bodies import json_or_none, request_of
 from opus_async.wire.messages import ApiResponse
@@ -35,7 +33,6 @@ from opus_async.wire.timestamps import to_datetime
 
 _TOKEN = re.compile(r"[!-~]+")
 """What can stand in a header: printable, ASCII, without spaces."""
-_WORD_CHARS = 200
 _STEP_ORDERS = ("currentStepOrder", "lastStepOrder")
 
 
@@ -155,7 +152,7 @@ def read_route_options(answer: ApiResponse) -> RouteOptions:
     keys = body.get("choiceKeys")
     return RouteOptions(
         run_id=run_id,
-        status=read_status(body, answer),
+        status=status_in(body, answer),
         awaiting=body.get("awaitingRouteSelection") is True,
         choices=tuple(filter(None, map(text, keys))) if isinstance(keys, list) else (),
         default=text(body.get("defaultChoice")),
@@ -166,15 +163,6 @@ def read_done(answer: ApiResponse) -> None:
     """Return if the response is a success, also an empty one."""
     if answer.status not in SUCCESS or answer.body.strip():
         body_of(answer)
-
-
-def read_status(entry: Mapping[str, Any], answer: ApiResponse) -> JobStatus:
-    """The status in an object; ``UNKNOWN`` where there is none, with what stands there kept."""
-    found = entry.get("status")
-    if not isinstance(found, str):
-        return JobStatus("UNKNOWN", "" if found is None else answer.mask(str(found)[:_WORD_CHARS]))
-    status = status_of(found)
-    return JobStatus(str(status), answer.mask(status.raw)) if status == JobStatus.UNKNOWN else status
 
 
 def _workflow(entry: Any) -> Workflow | None:
@@ -220,7 +208,7 @@ def _run(answer: ApiResponse, entry: Any) -> Run | None:
         id=found,
         workflow_id=workflow_id,
         session_id=identifier(entry.get("sessionId")),
-        status=read_status(entry, answer),
+        status=status_in(entry, answer),
         step_order=whole(first_of(entry, *_STEP_ORDERS)),
         duration_ms=whole(entry.get("durationMs")),
         created_at=to_datetime(entry.get("createdAt")),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from opus_async.models import JobStatus
 from opus_async.operativus.protocol.api_errors import error_from, is_problem
+from opus_async.operativus.protocol.statuses import status_of
 from opus_async.wire.identity import compare, id_of
 from opus_async.wire.json_bodies import json_of, json_or_none
 from opus_async.wire.messages import ApiResponse
@@ -19,6 +22,8 @@ _PATHS = (
     re.compile(r"/(?:steps|workflows/runs)/([^/?#]+)"),
 )
 """In the path that an error names: the id of a workflow, of a session, and of a step or a run."""
+_WORD_CHARS = 200
+"""A status that is longer is none."""
 
 
 def body_of(answer: ApiResponse) -> Any:
@@ -48,6 +53,14 @@ def object_of(answer: ApiResponse) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise protocol_error(answer, "that is no object")
     return body
+
+
+def status_in(row: Mapping[str, Any], answer: ApiResponse) -> JobStatus:
+    """The status in an object; ``UNKNOWN`` where there is none, with what stands there kept."""
+    found = row.get("status")
+    word = found if isinstance(found, str) else "" if found is None else json.dumps(found)
+    status = status_of(word)
+    return JobStatus(str(status), answer.mask(word[:_WORD_CHARS])) if status == JobStatus.UNKNOWN else status
 
 
 def check_workflow(answer: ApiResponse, named: Any) -> None:
