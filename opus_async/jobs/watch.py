@@ -298,9 +298,10 @@ class Watcher:
         asked: float,
     ) -> None:
         """Take what a poll, begun at ``asked``, told of other jobs of the workflow than it asked about."""
-        if len(seen) <= len(jobs):
+        polled = {job.remote_id for job in jobs}
+        if len(seen) <= len(polled):
             return
-        now, polled = asyncio.get_running_loop().time(), {job.remote_id for job in jobs}
+        now = asyncio.get_running_loop().time()
         for remote_id, answer in seen.items():
             if remote_id in polled or isinstance(answer, OpusError):
                 continue
