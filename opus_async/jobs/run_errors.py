@@ -9,7 +9,7 @@ from opus_async.errors import DeadlineExceeded, OpusError, with_hint
 from opus_async.gaps import gapped, literal
 from opus_async.jobs.job_run import JobRun
 from opus_async.models import JobStatus
-from opus_async.platform import Stages
+from opus_async.platform import NOT_LISTED, Stages
 from opus_async.stages import PAUSED
 
 Hint = Callable[[NextStep], str]
@@ -32,7 +32,9 @@ def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
     return error.located(job_id=run.job_id, stage=run.stage)
 
 
-def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: Hint) -> DeadlineExceeded:
+def deadline_exceeded(
+    run: JobRun, timeout: float | None, stages: Stages, hint: Hint, *, workflow_id: str = ""
+) -> DeadlineExceeded:
     """The error of a job that did not end within its time-out.
 
     Args:
@@ -40,6 +42,7 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
         timeout: Seconds.
         stages: The platform's names of the stages.
         hint: How a next step is taken.
+        workflow_id: Of its workflow; empty where it is not known.
     """
     action = NextAction.ALLOW_MORE_TIME
     if run.ended:
@@ -58,16 +61,26 @@ def deadline_exceeded(run: JobRun, timeout: float | None, stages: Stages, hint: 
         what = "it goes on remotely"
     error = DeadlineExceeded(
         gapped(
-            f"No outcome after {{}} s; {literal(what)}. Give it a longer timeout if this is normal.",
+            f"No outcome after {{}} s; {literal(what)}{{}}. Give it a longer timeout if this is normal.",
             f"{timeout:g}",
+            _where(run, workflow_id),
         ),
         last_status=run.status,
+        workflow_id=workflow_id or None,
+        alias=run.alias,
         job_id=run.job_id,
         stage=run.stage,
     )
     known = action in {NextAction.WAIT_FOR_JOB, NextAction.FETCH_RESULTS}
-    error.advised(action, hint(NextStep(action, run.job_id)) if known else "")
+    error.advised(action, hint(NextStep(action, run.job_id, run.alias)) if known else "")
     return error
+
+
+def _where(run: JobRun, workflow_id: str) -> str:
+    """Where a job is found that has a second id, or will have one; empty for any other."""
+    if run.alias is not None:
+        return f", as {run.alias} of workflow {workflow_id}"
+    return f", and workflow {workflow_id} does not show it yet" if run.status is NOT_LISTED else ""
 
 
 def unexpected(error: Exception, run: JobRun) -> OpusError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -158,66 +160,74 @@ def test_rows_that_showed_long_ago_take_no_memory(judge):
     assert not judge._without_row
 
 
+class Queue:
+    """Starts of which some get no answer, and a queue that takes a few each tick, oldest first.
+
+    Rows of one tick show in any order, over half of it; a start whose answer is lost may take effect after its
+    failure was seen, as late again as that took.
+    """
+
+    TICK = 30.0
+
+    def __init__(self, random_: random.Random) -> None:
+        self.judge = StartJudge(SOON)
+        self.failing: set[str] = set()
+        """Starts whose failure was seen, and that took effect, or will."""
+        self.without_effect: set[str] = set()
+        self.waiting: list[tuple[float, str]] = []
+        self._random = random_
+        self._batch = random_.randint(1, 5)
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._numbers = itertools.count()
+        for number in range(60):
+            self._start(f"s{number}", random_.uniform(0, 200), random_.choice([0.1, 1.0, 10.0]))
+        for number in range(1, 120):
+            self._at(number * self.TICK, self._tick)
+
+    def run(self) -> Iterator[float]:
+        """Let everything happen; yields each moment at which something did."""
+        while self._events:
+            now, _, happen = heapq.heappop(self._events)
+            happen(now)
+            yield now
+
+    def _start(self, key: str, sent: float, took: float) -> None:
+        kind = self._random.choices(["accepted", "effect", "none"], [6, 2, 2])[0]
+        self._at(sent, lambda now: self.judge.sent(key, now))
+        if kind == "accepted":
+            self._at(sent + self._random.uniform(0, took), lambda now: self._enqueue(key, now))
+            self._at(sent + took, lambda _: self.judge.accepted(key))
+            return
+        self._at(sent + took, lambda now: self._fail(key, now, took, effect=kind == "effect"))
+        if kind == "effect":
+            self._at(sent + self._random.uniform(0, 2 * took), lambda now: self._enqueue(key, now))
+
+    def _fail(self, key: str, now: float, took: float, *, effect: bool) -> None:
+        self.judge.uncertain(key, now, took=took, refused=False)
+        (self.failing if effect else self.without_effect).add(key)
+
+    def _enqueue(self, key: str, now: float) -> None:
+        heapq.heappush(self.waiting, (now, key))
+
+    def _tick(self, now: float) -> None:
+        for _ in range(min(self._batch, len(self.waiting))):
+            _, key = heapq.heappop(self.waiting)
+            self._at(now + self._random.uniform(0, self.TICK / 2), lambda at, key=key: self._show(key, at))
+
+    def _show(self, key: str, now: float) -> None:
+        self.judge.shown(key, now)
+        self.failing.discard(key)
+
+    def _at(self, moment: float, happen: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (moment, next(self._numbers), happen))
+
+
 @given(seed=st.integers(0, 2**32))
 def test_start_that_took_effect_is_never_judged_unstarted(seed):
-    """Hundreds of starts, a queue of a few each tick, rows of a tick in any order, effects after the failure."""
-    random_ = random.Random(seed)
-    judge, tick, batch = StartJudge(SOON), 30.0, random_.randint(1, 5)
-    events: list[tuple[float, int, str, str]] = []
-    queue: list[tuple[float, str]] = []
-    numbers = iter(range(10**6))
-    failed: dict[str, tuple[float, float]] = {}
-    no_effect: set[str] = set()
-
-    def at(moment: float, what: str, key: str) -> None:
-        heapq.heappush(events, (moment, next(numbers), what, key))
-
-    for number in range(60):
-        key, sent = f"s{number}", random_.uniform(0, 200)
-        took = random_.choice([0.1, 1.0, 10.0])
-        at(sent, "sent", key)
-        kind = random_.choices(["accepted", "effect", "none"], [6, 2, 2])[0]
-        if kind == "accepted":
-            at(sent + random_.uniform(0, took), "enqueued", key)
-            at(sent + took, "accepted", key)
-            continue
-        failed[key] = (sent, took)
-        at(sent + took, "failed", key)
-        if kind == "effect":
-            at(sent + random_.uniform(0, 2 * took), "enqueued", key)
-        else:
-            no_effect.add(key)
-    for number in range(1, 120):
-        at(number * tick, "tick", "")
-    shown: set[str] = set()
-    unseen: list[tuple[float, str]] = []
-    seen_failing: set[str] = set()
-    for _ in range(100_000):
-        if not events:
-            break
-        now, _, what, key = heapq.heappop(events)
-        while unseen and unseen[0][0] <= now:  # looks come often
-            moment, row = heapq.heappop(unseen)
-            judge.shown(row, moment)
-            shown.add(row)
-        for lost in seen_failing - shown - no_effect:
-            assert judge.check(lost, now) is not StartCheck.NOT_STARTED
-        if what == "sent":
-            judge.sent(key, now)
-        elif what == "accepted":
-            judge.accepted(key)
-        elif what == "failed":
-            judge.uncertain(key, now, took=failed[key][1], refused=False)
-            seen_failing.add(key)
-        elif what == "enqueued":
-            heapq.heappush(queue, (now, key))
-        else:
-            for _ in range(min(batch, len(queue))):
-                _, row = heapq.heappop(queue)
-                heapq.heappush(unseen, (now + random_.uniform(0, tick / 2), row))
-    assert not queue
-    last = max(sent for key, (sent, _) in failed.items()) if failed else 0.0
-    for lost in no_effect:  # and those that did not are found out where a later one shows
-        sent, took = failed[lost]
-        verdict = judge.check(lost, 1e9)
-        assert verdict in {StartCheck.NOT_STARTED, StartCheck.INCONCLUSIVE}, (lost, last)
+    queue = Queue(random.Random(seed))
+    for now in queue.run():
+        verdicts = {queue.judge.check(key, now) for key in queue.failing}
+        assert StartCheck.NOT_STARTED not in verdicts
+    assert not queue.waiting
+    for key in queue.without_effect:
+        assert queue.judge.check(key, 1e9) in {StartCheck.NOT_STARTED, StartCheck.INCONCLUSIVE}
