@@ -180,7 +180,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
         except (JobHandedBack, JobTakenAway, Superseded):
             raise
         except OpusError as error:
-            run.error = located(error, run, self.platform.stages)
+            run.error = located(error, run, self.platform.stages, self._hint)
         except TimeoutError as error:
             run.error = (
                 deadline_exceeded(

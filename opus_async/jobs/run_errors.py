@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opus_async.error_codes import NextAction, NextStep
-from opus_async.errors import DeadlineExceeded, OpusError, with_hint
+from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError, with_hint
 from opus_async.gaps import gapped, literal
 from opus_async.jobs.job_run import JobRun
 from opus_async.models import JobStatus
@@ -16,7 +16,7 @@ Hint = Callable[[NextStep], str]
 """Says how a next step is taken, by calls of the library that is in use; empty for nothing."""
 
 
-def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
+def located(error: OpusError, run: JobRun, stages: Stages, hint: Hint) -> OpusError:
     """The error with job and stage; once the job was started, the next step is about that job.
 
     A job that is not known to exist is in no stage.
@@ -29,6 +29,8 @@ def located(error: OpusError, run: JobRun, stages: Stages) -> OpusError:
         error.advised(NextAction.WAIT_FOR_JOB)
     elif run.stage == PAUSED:
         error.advised(NextAction.ANSWER_JOB)
+    elif isinstance(error, AmbiguousExecution):
+        error.advised(NextAction.LOOK_AT_JOB, hint(NextStep(NextAction.LOOK_AT_JOB, run.job_id)))
     return error.located(job_id=run.job_id, stage=run.stage)
 
 

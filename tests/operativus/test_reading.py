@@ -356,7 +356,8 @@ def test_cancelled_look_leaves_the_reading_to_those_who_share_it():
 
 
 class ChangingList:
-    """A list to which rows come between any two pages: foreign ones, and those of runs that are looked after."""
+    """A list to which rows come between any two pages: foreign ones, and those of runs that are looked
+    after."""
 
     def __init__(self, server: ListServer, random_: random.Random) -> None:
         self.server = server

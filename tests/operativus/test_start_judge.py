@@ -163,8 +163,8 @@ def test_rows_that_showed_long_ago_take_no_memory(judge):
 class Queue:
     """Starts of which some get no answer, and a queue that takes a few each tick, oldest first.
 
-    Rows of one tick show in any order, over half of it; a start whose answer is lost may take effect after its
-    failure was seen, as late again as that took.
+    Rows of one tick show in any order, over half of it; a start whose answer is lost may take effect after
+    its failure was seen, as late again as that took.
     """
 
     TICK = 30.0
