@@ -44,7 +44,7 @@ def outputs_of(
     nodes = [node for node in _last_attempts(node_runs) if node.content is not None]
     if not nodes:
         return {}
-    last = max(nodes, key=lambda node: _moment(node.ended_at, -math.inf))
+    last = max(reversed(nodes), key=lambda node: _moment(node.ended_at, -math.inf))
     return {"output": last.content, "steps": [node.content for node in nodes]}
 
 
