@@ -93,7 +93,7 @@ class OutputReader:
         if run.status != JobStatus.COMPLETED:
             return JobResult(results=run.raw, audit=audit, notices=notices)
         outputs = outputs_of(run, session_runs=calls, node_runs=nodes)
-        if not outputs:
+        if "output" not in outputs:
             log.warning(
                 "session %s: its run %s completed, and the server does not tell this user what it gave: the "
                 "texts of a session are shown to the role ADMIN",
