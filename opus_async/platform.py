@@ -9,10 +9,10 @@ polling of statuses, is a :class:`StatusSource` that all platform objects of a c
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from opus_async.errors import OpusError
 from opus_async.models import AuditLog, DownloadedFile, JobRequest, JobStatus, Notice, Workflow
@@ -154,6 +154,14 @@ class RecoveredJob:
 
 
 NEW_JOB = RecoveredJob()
+
+
+AboutToSend: TypeAlias = Callable[[], Awaitable[None]]
+"""Told that a start request is about to leave; it may once this has returned."""
+
+
+async def nothing() -> None:
+    """Do nothing: nobody has to be told."""
 
 
 class IdTaken(Exception):
@@ -326,8 +334,15 @@ class Platform(Protocol[BoundT, ReadyT]):
     async def create(self, bound: BoundT) -> str:
         """Create a job that is not started, or an id under which it can be found again; returns the id."""
 
-    async def start(self, remote_id: str, ready: ReadyT) -> None:
+    async def start(self, remote_id: str, ready: ReadyT, about_to_send: AboutToSend = nothing) -> None:
         """Start the job, and its bill. Sent once.
+
+        Args:
+            remote_id: The job.
+            ready: What is sent.
+            about_to_send: Awaited when the request has its turn, directly before the first byte of it can
+                leave: whoever dies while it waits for its turn is known to have started nothing. What it
+                raises is raised, and nothing is sent.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.

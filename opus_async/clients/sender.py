@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -103,7 +103,7 @@ class Sender:
         *,
         priority: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
-        on_attempt: Callable[[], None] | None = None,
+        on_attempt: Callable[[], Awaitable[None]] | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
         waited: float = 0.0,
     ) -> ValueT:
@@ -114,7 +114,7 @@ class Sender:
             read: Makes a value of its response, or raises the error that it amounts to.
             priority: Its place in the queue of the limiter.
             policy: Other than the client's.
-            on_attempt: Called right before each attempt is sent.
+            on_attempt: Awaited when an attempt has its turn, right before it is sent.
             on_failure: Called with the error of each attempt that fails.
             waited: Seconds that it has waited already, for events; see :meth:`Retrier.call`.
 
@@ -139,7 +139,7 @@ class Sender:
             if newest is not None and newest is not headers:  # it was renewed while this waited for its turn
                 headers, request = newest, replace(request, headers=_with_type(newest, body))
             if on_attempt:
-                on_attempt()
+                await on_attempt()
             try:
                 return await self._attempt(call, request, read, this)
             except OpusError as error:

@@ -16,7 +16,7 @@ from opus_async.errors import (
     TransportError,
 )
 from opus_async.events import FailureClass
-from opus_async.platform import AmbiguousStart, StartAnswer
+from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer
 from opus_async.transport.failures import classify
 from opus_async.wire.messages import ApiRequest, ApiResponse
 
@@ -27,8 +27,9 @@ async def send_start(
     sender: Sender,
     call: ApiRequest,
     read: Callable[[ApiResponse], ValueT],
+    about_to_send: AboutToSend,
     *,
-    on_attempt: Callable[[], None] | None = None,
+    on_attempt: Callable[[], None] = lambda: None,
 ) -> ValueT:
     """Send a start request. Repeated only when no byte of it can have left, or on a 429.
 
@@ -36,14 +37,24 @@ async def send_start(
         sender: Sends it.
         call: A request that is not repeatable.
         read: Makes a value of its response.
+        about_to_send: Awaited once, when the first attempt has its turn.
         on_attempt: Called right before each attempt is sent.
 
     Raises:
         AmbiguousStart: It may or may not have taken effect, whatever was answered.
         OpusError: Proved to have had no effect: nothing was sent, or nothing but 429 came back.
     """
+    told = False
+
+    async def before_attempt() -> None:
+        nonlocal told
+        if not told:
+            await about_to_send()
+            told = True
+        on_attempt()
+
     try:
-        return await sender.send(call, read, on_attempt=on_attempt)
+        return await sender.send(call, read, on_attempt=before_attempt)
     except OpusError as error:
         if _proves_no_effect(error):
             raise

@@ -16,6 +16,7 @@ from opus_async.operativus.models import ResumedRun, Run, StartedRun, Step, Work
 from opus_async.operativus.protocol import readers, requests, step_readers
 from opus_async.operativus.protocol.api_messages import NodeRun, RouteOptions, SessionRun
 from opus_async.operativus.protocol.pages import Page
+from opus_async.platform import AboutToSend, nothing
 from opus_async.transport.limits import Priority
 from opus_async.wire.messages import ApiRequest, ApiResponse
 
@@ -105,7 +106,13 @@ class Api:
     # Runs
 
     async def run(
-        self, workflow_id: str, text: str | None, *, session_id: str, on_attempt: Callable[[], None]
+        self,
+        workflow_id: str,
+        text: str | None,
+        *,
+        session_id: str,
+        about_to_send: AboutToSend = nothing,
+        on_attempt: Callable[[], None] = lambda: None,
     ) -> StartedRun:
         """Order a run, and its bill. Repeated only when no byte of it can have left, or on a 429.
 
@@ -113,6 +120,7 @@ class Api:
             workflow_id: The workflow.
             text: The input of its first step.
             session_id: Under which the run is found again.
+            about_to_send: Awaited once, when it has its turn.
             on_attempt: Called right before each attempt is sent.
 
         Raises:
@@ -120,7 +128,9 @@ class Api:
             OpusError: Proved to have had no effect.
         """
         call = requests.run(workflow_id, text, session_id=session_id)
-        return await send_start(self._sender, call, readers.read_started, on_attempt=on_attempt)
+        return await send_start(
+            self._sender, call, readers.read_started, about_to_send, on_attempt=on_attempt
+        )
 
     async def runs(
         self,

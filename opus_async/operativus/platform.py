@@ -36,12 +36,14 @@ from opus_async.operativus.protocol.statuses import Pause, pause_of
 from opus_async.operativus.resuming import Resumer
 from opus_async.operativus.stages import INPUT, LOGIN, OUTPUTS, RUN, SESSION, WATCH
 from opus_async.platform import (
+    AboutToSend,
     AmbiguousStart,
     JobResult,
     Stages,
     StartAnswer,
     StartCheck,
     StatusSource,
+    nothing,
 )
 from opus_async.transport.rates import OperationLimit
 
@@ -189,7 +191,7 @@ class OperativusPlatform:
         run = tracked.run
         return tracked.alias if run is None else run.id
 
-    async def start(self, remote_id: str, ready: BoundText) -> None:
+    async def start(self, remote_id: str, ready: BoundText, about_to_send: AboutToSend = nothing) -> None:
         """Order the run, and its bill."""
         starts = self._runs.of(self.workflow_id).starts
         sent_at = _now()
@@ -200,7 +202,13 @@ class OperativusPlatform:
             starts.sent(remote_id, sent_at)
 
         try:
-            await self._api.run(self.workflow_id, ready.text, session_id=remote_id, on_attempt=on_attempt)
+            await self._api.run(
+                self.workflow_id,
+                ready.text,
+                session_id=remote_id,
+                about_to_send=about_to_send,
+                on_attempt=on_attempt,
+            )
         except AmbiguousStart as uncertain:
             refused = uncertain.answer is StartAnswer.REFUSED or _is_a_no(uncertain.cause)
             seen_at = _now()

@@ -73,7 +73,7 @@ class Runs:
         session = str(uuid.uuid4()) if session_id is None else requests.named(session_id, "session id")
         await self._api.authenticate()
         try:
-            return await self._api.run(workflow_id, input, session_id=session, on_attempt=lambda: None)
+            return await self._api.run(workflow_id, input, session_id=session)
         except AmbiguousStart as uncertain:
             error = AmbiguousExecution(
                 gapped(

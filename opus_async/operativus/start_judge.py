@@ -75,6 +75,8 @@ class StartJudge:
     def sent(self, key: str, now: float) -> None:
         """Note that a start is sent now; of several attempts of the first one the last counts."""
         start = self._starts.setdefault(key, _Start())
+        if start.settled_at is not None and self._proven > start.settled_at:  # those before had no effect
+            start.sent, start.sent_at, start.settled_at = 0, math.inf, None
         if not start.sent and start.sent_at > -math.inf:
             start.sent_at = now
 

@@ -29,7 +29,7 @@ from opus_async.opus.protocol.api_messages import InitiateFields, PresignedUploa
 from opus_async.opus.protocol.hints import hint
 from opus_async.opus.protocol.undocumented import PresignedDownload
 from opus_async.opus.version_detection import VersionDetector
-from opus_async.platform import AmbiguousStart, StartAnswer
+from opus_async.platform import AboutToSend, AmbiguousStart, StartAnswer
 from opus_async.transport.dispatch import Dispatcher
 from opus_async.transport.failures import classify
 from opus_async.transport.limits import Priority
@@ -158,9 +158,22 @@ class Api:
         return await self._send(call, undocumented.read_download)
 
     async def execute(
-        self, job_id: str, payload: Mapping[str, Any], *, callback_url: str | None, workspaces: str | None
+        self,
+        job_id: str,
+        payload: Mapping[str, Any],
+        *,
+        callback_url: str | None,
+        workspaces: str | None,
+        about_to_send: AboutToSend,
     ) -> None:
         """Start a job, and its bill. Repeated only when no byte of it can have left, or on a 429.
+
+        Args:
+            job_id: The job.
+            payload: Its inputs.
+            callback_url: Sent with it; None for the generation's default.
+            workspaces: Ids joined by commas.
+            about_to_send: Awaited once, when it has its turn.
 
         Raises:
             AmbiguousStart: It may or may not have taken effect, whatever was answered.
@@ -179,7 +192,7 @@ class Api:
                 self.secrets.mask_error(error, call.secret)
                 raise AmbiguousStart(error, StartAnswer.REFUSED) from error
 
-        await send_start(self._sender, call, read)
+        await send_start(self._sender, call, read, about_to_send)
 
     async def status_and_body(self, job_id: str) -> tuple[JobStatus, Any]:
         """Read a job's status once, without retries, and the whole body, as evidence of a start."""
