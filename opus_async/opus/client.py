@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import AsyncIterable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from opus_async.arguments import (
@@ -18,11 +18,10 @@ from opus_async.arguments import (
     WORKFLOW_ID,
     Kind,
     checked,
-    instance,
     one_of,
     several,
 )
-from opus_async.clients.client import PlatformClient
+from opus_async.clients.client import CLIENT_SETTINGS, PlatformClient
 from opus_async.clients.sender import Sender
 from opus_async.config import Limits, RetryPolicy, Timeouts
 from opus_async.errors import ConfigurationError, OpusError
@@ -60,13 +59,6 @@ _CALLBACK = Kind(
     "a URL as text, or a CallbackReceiver",
     lambda value: isinstance(value, str | CallbackReceiver),
     secret=True,
-)
-_SESSION = Kind("an aiohttp.ClientSession", lambda value: callable(getattr(value, "request", None)))
-_LISTENERS = Kind(
-    "a list of functions",
-    lambda value: (
-        isinstance(value, Iterable) and (not isinstance(value, Collection) or all(map(callable, value)))
-    ),
 )
 _ROWS = several(
     "an iterable of mappings or JobRequests, [row] for one; a file of rows is for run_batch",
@@ -112,12 +104,8 @@ class OpusClient(PlatformClient):
         service_key=SECRET_TEXT,
         base_url=SECRET_TEXT,
         api=one_of("v0", "v1", "auto"),
-        limits=instance(Limits),
-        timeouts=instance(Timeouts),
-        retry=instance(RetryPolicy),
         callback=_CALLBACK,
-        session=_SESSION,
-        listeners=_LISTENERS,
+        **CLIENT_SETTINGS,
     )
     def __init__(
         self,
