@@ -9,8 +9,9 @@ from contextlib import chdir
 import pytest
 from command_line import WRONG_KEY, at, serving
 
-from opus_async.cli import environment as env_file
+from opus_async.cli.environment import MOST_BYTES, EnvironmentFile
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.platforms.opus import ENTRY
 from opus_async.errors import ConfigurationError
 
 TEXT = "T3xtOnlyWorkfl0w"
@@ -21,7 +22,7 @@ VENDOR = "https://operator.opus.com"
 def loaded(path, **environ):
     """What the environment is, once the file was loaded as the .env of its folder."""
     with chdir(path.parent):
-        env_file.load(None, environ)
+        EnvironmentFile(None, environ).load(ENTRY)
     return environ
 
 
@@ -217,7 +218,7 @@ def unreadable(request, tmp_path):
         case "NUL":
             path.write_bytes(b"OPUS_API=v\x001\n")
         case "too large":
-            path.write_bytes(b"#" * (env_file.MOST_BYTES + 1))
+            path.write_bytes(b"#" * (MOST_BYTES + 1))
         case "a loop":
             path.symlink_to(path)
     return path
@@ -257,7 +258,7 @@ def test_env_file_option_reads_named_pipe_to_its_end(tmp_path):
     writer = threading.Thread(target=path.write_text, args=("OPUS_API=v1\n",))
     writer.start()
     environ = {}
-    env_file.load(path, environ)
+    EnvironmentFile(path, environ).load(ENTRY)
     writer.join()
     assert environ == {"OPUS_API": "v1"}
 

@@ -37,6 +37,7 @@ class Status:
 
     Attributes:
         directory: Of the batch.
+        platform: Whose jobs the rows are.
         workflow_id: What the rows are jobs of.
         manifest: Where they came from.
         counts: Rows by state.
@@ -59,6 +60,7 @@ class Status:
     """
 
     directory: Path
+    platform: str | None
     workflow_id: str | None
     manifest: str | None
     counts: Counts
@@ -101,6 +103,7 @@ def read_status(directory: Path) -> Status:
         ended_because = _ending(session, works=works)
         return Status(
             directory=directory,
+            platform=ledger.meta.fingerprint.platform,
             workflow_id=ledger.meta.fingerprint.workflow_id,
             manifest=ledger.meta.manifest.path,
             counts=counts,
@@ -125,6 +128,7 @@ def as_json(status: Status) -> dict[str, Any]:
     session = status.session
     return {
         "directory": str(status.directory),
+        "platform": status.platform,
         "workflow_id": status.workflow_id,
         "manifest": status.manifest,
         "total": status.counts.total,

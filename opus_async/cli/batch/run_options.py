@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opus_async.batch.choices import UNTIL
-from opus_async.cli import argument_types, connection
+from opus_async.cli import argument_types
 from opus_async.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -135,7 +135,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fetch result files into DIR/outputs/<key>/",
     )
     parser.add_argument("--json", action="store_true", help="the summary as one JSON object on stdout")
-    connection.configure(parser)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

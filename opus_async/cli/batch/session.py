@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opus_async.cli import connection, error_report
-from opus_async.cli.batch import run_options
+from opus_async.cli import connection, error_report, platforms
+from opus_async.cli.batch import existing_batch, run_options
 from opus_async.cli.batch.interrupts import NoticePrinter, interruptible
 from opus_async.cli.batch.run_options import SessionOptions
 from opus_async.cli.errors import Exit, Interrupted, print_error, print_hint
 from opus_async.cli.program import command_line
 from opus_async.cli.streams import deliver
+from opus_async.cli.target import Target
 from opus_async.errors import HostDown, OpusError
 from opus_async.events import HostState, HostTroubled
 from opus_async.text import counted, elapsed
@@ -24,12 +25,12 @@ from opus_async.text import counted, elapsed
 if TYPE_CHECKING:
     from opus_async.batch import BatchObserver, BatchResult
     from opus_async.batch.meta import BatchMeta
+    from opus_async.cli.target import BatchClient
     from opus_async.events import Event
     from opus_async.metrics.progress import Progress
-    from opus_async.opus.client import OpusClient
     from opus_async.progress.display import NoticeDisplay
 
-Work = Callable[["OpusClient", "BatchObserver"], Awaitable["BatchResult"]]
+Work = Callable[["BatchClient", "BatchObserver"], Awaitable["BatchResult"]]
 """Runs, resumes or retries a batch with a client, and reports to an observer."""
 
 
@@ -55,7 +56,8 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
         raise Interrupted(_goes_on(directory, "no row was begun by this command"))
-    print_result(result, options)
+    target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
+    print_result(result, options, target)
     return result.exit_code
 
 
@@ -87,10 +89,10 @@ async def _watched(
     with interruptible(control, progress, notices) as interrupted:
         try:
             async with (
-                connection.connect(options, limits=limits, retry=retry, listeners=[trouble]) as opus,
+                platforms.connect(options, limits=limits, retry=retry, listeners=[trouble]) as client,
                 display.DisplayTask(board),
             ):
-                return await doing(opus, watching)
+                return await doing(client, watching)
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None
@@ -122,7 +124,7 @@ def _goes_on(directory: Path, what: str) -> str:
     return f"{what}; '{command_line('batch', 'resume', str(directory))}' goes on."
 
 
-def print_result(result: BatchResult, options: SessionOptions) -> None:
+def print_result(result: BatchResult, options: SessionOptions, target: Target) -> None:
     """Print how the batch stands on stdout, and on stderr the error that ended the session early, if any."""
     resume = command_line("batch", "resume", str(result.directory))
     if options.json:
@@ -136,7 +138,7 @@ def print_result(result: BatchResult, options: SessionOptions) -> None:
         status = command_line("batch", "status", str(result.directory))
         print_error(f"stdout cannot be written: {loss.reason}; how the batch stands is printed by: {status}")
     if result.error is not None:
-        error_report.report(_of_no_row(result.error), debug=options.debug, api=options.api)
+        error_report.report(_of_no_row(result.error), debug=options.debug, target=target)
         print_hint(f"No row failed for this. When it is mended, go on: {resume}")
         if isinstance(result.error, HostDown):
             print_hint("With --outage TIME (30m, 2h) it is waited for longer.")

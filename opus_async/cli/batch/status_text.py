@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opus_async.batch.choices import DIED
+from opus_async.cli import platforms
 from opus_async.cli.errors import as_called
 from opus_async.cli.program import command_line
 from opus_async.cli.tables import columns, printable, terminal_width, wrapped
@@ -29,14 +30,19 @@ _WRITTEN_AT_THE_END = ("Failures", "Report")
 
 
 def as_text(status: Status) -> str:
-    """All that is known of a batch, for a terminal."""
+    """All that is known of a batch, for a terminal.
+
+    Raises:
+        ConfigurationError: This version does not know its platform.
+    """
+    title = platforms.entry(status.platform).title
     parts = [
         headline(status),
-        _figures(status),
+        _figures(status, title),
         _cost(status),
         _work(status),
         _failures(status),
-        _waiting(status),
+        _waiting(status, title),
     ]
     return "\n\n".join(filter(None, [*parts, _files(status), _next(status)]))
 
@@ -61,12 +67,12 @@ def headline(status: Status) -> str:
     return f"{name}: {printable(ended_text(status.ended_because or ''))} (last session {took})"
 
 
-def _figures(status: Status) -> str:
+def _figures(status: Status, platform: str) -> str:
     """Rows by state."""
     counts = status.counts
     remarks = {
         "unknown": "nobody can tell how they ended: look again, or decide",
-        "waiting": "for a person to act in Opus",
+        "waiting": f"for a person to act in {platform}",
         "in flight": "" if status.process else "they go on remotely; a resume collects what they give",
     }
     numbers = {
@@ -141,7 +147,7 @@ def _examples(group: FailureGroup) -> Iterator[str]:
         yield f"      e.g. {printable(row_name(row.key, row.location))}{job}{why}"
 
 
-def _waiting(status: Status) -> str:
+def _waiting(status: Status, platform: str) -> str:
     """Rows that wait for a person."""
     if not status.waiting:
         return ""
@@ -150,7 +156,7 @@ def _waiting(status: Status) -> str:
         for row in status.waiting
     ]
     more = status.counts.waiting - len(rows)
-    lines = ["Waiting for a person to act in Opus:", columns(rows, width=terminal_width())]
+    lines = [f"Waiting for a person to act in {platform}:", columns(rows, width=terminal_width())]
     return "\n".join([*lines, *([f"  ... and {more:,} more"] if more > 0 else [])])
 
 
