@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 from opus_async.cli import connection
-from opus_async.cli.target import PlatformEntry, Variables
+from opus_async.cli.target import Ask, PlatformEntry, Variables
 from opus_async.opus.stages import STAGES
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class OpusEntry(PlatformEntry["OpusClient"]):
     billed = "billed when it completes"
     workflow_help = WORKFLOW_ID
     unused_options = ()
+    answers_pauses = False
     doctor_words = ("doctor",)
     live_steps = ("generation", "live call")
 
@@ -144,6 +145,10 @@ class OpusEntry(PlatformEntry["OpusClient"]):
 
     def answer_words(self, alias: str | None, status: str | None) -> None:
         """None: the API has no call that answers a paused job."""
+
+    def answering(self, client: Any, workflow_id: str, ask: Ask) -> NoReturn:
+        """Not to be called: nothing answers a paused job."""
+        raise NotImplementedError
 
     def setting_checks(self, api: str | None) -> Iterable[Check]:
         """Key, URLs, generation."""
