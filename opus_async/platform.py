@@ -290,13 +290,20 @@ class Platform(Protocol[BoundT, ReadyT]):
         """How many requests a job with so many files takes, polls not counted."""
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
+        self,
+        remote_id: str,
+        request: JobRequest,
+        *,
+        accepted: bool = False,
+        other_version: bool = False,
+        alias: str | None = None,
     ) -> None:
         """Take over a job that an earlier process created for this request.
 
         Args:
             remote_id: The job.
             request: What it was made for.
+            accepted: Whether its start is known to have taken effect.
             other_version: Whether it was made for another workflow, or version of it: then no job of this one
                 tells what it looks like that was never started.
             alias: Its second id, where one was learned.

@@ -103,6 +103,7 @@ class Sender:
         *,
         priority: Priority = Priority.WORK,
         policy: RetryPolicy | None = None,
+        on_attempt: Callable[[], None] | None = None,
         on_failure: Callable[[OpusError], None] | None = None,
         waited: float = 0.0,
     ) -> ValueT:
@@ -113,6 +114,7 @@ class Sender:
             read: Makes a value of its response, or raises the error that it amounts to.
             priority: Its place in the queue of the limiter.
             policy: Other than the client's.
+            on_attempt: Called right before each attempt is sent.
             on_failure: Called with the error of each attempt that fails.
             waited: Seconds that it has waited already, for events; see :meth:`Retrier.call`.
 
@@ -132,6 +134,12 @@ class Sender:
         request_key = without_query(request.url) if body is None else None  # one id that is always a 502, say
 
         async def attempt(this: Attempt) -> ValueT:
+            nonlocal headers, request
+            newest = self._auth.headers
+            if newest is not None and newest is not headers:  # it was renewed while this waited for its turn
+                headers, request = newest, replace(request, headers=_with_type(newest, body))
+            if on_attempt:
+                on_attempt()
             try:
                 return await self._attempt(call, request, read, this)
             except OpusError as error:
@@ -157,6 +165,15 @@ class Sender:
                     request = replace(request, headers=_with_type(headers, body))
         raise AssertionError("unreachable: the loop returns or raises")
 
+    async def authenticate(self) -> None:
+        """Have what requests are authenticated with, so that none waits for it once it is ordered.
+
+        Raises:
+            OpusError: It cannot be had.
+        """
+        if self._auth.headers is None:
+            await self._auth.renew(None)
+
     async def _attempt(
         self, call: ApiRequest, request: Request, read: Callable[[ApiResponse], ValueT], this: Attempt
     ) -> ValueT:
@@ -175,6 +192,7 @@ class Sender:
                 attempt=this.number,
                 job_id=call.job_id,
                 workflow_id=call.workflow_id,
+                subject_id=call.subject_id,
                 mask=self._secrets.mask_for(call),
             )
             value = read(answer)

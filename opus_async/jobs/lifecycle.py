@@ -216,6 +216,7 @@ class Lifecycle(Generic[BoundT, ReadyT]):
             self.platform.attach(
                 recovered.remote_id,
                 request,
+                accepted=recovered.start_accepted,
                 other_version=recovered.made_for_other_version,
                 alias=recovered.alias,
             )

@@ -202,6 +202,7 @@ class OpusPlatform:
         remote_id: str,
         request: JobRequest,
         *,
+        accepted: bool = False,  # noqa: ARG002 - a job shows by itself whether it was started
         other_version: bool = False,
         alias: str | None = None,  # noqa: ARG002 - a job of Opus has one id
     ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opus_async.simulator.config import SimulatorConfig
     from opus_async.simulator.faults import PROFILES
+    from opus_async.simulator.operativus.config import OperativusConfig
     from opus_async.simulator.process import SimulatorProcess, SimulatorStartError
     from opus_async.simulator.scripted import ScriptedSimulator
     from opus_async.simulator.server import PortTaken, Simulator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROFILES",
     "TRAITS",
+    "OperativusConfig",
     "PortTaken",
     "ScriptedSimulator",
     "Simulator",
@@ -35,6 +37,7 @@ __all__ = [
 _HOMES = {
     "PROFILES": "faults",
     "TRAITS": "traits",
+    "OperativusConfig": "operativus.config",
     "PortTaken": "server",
     "ScriptedSimulator": "scripted",
     "Simulator": "server",

@@ -111,7 +111,13 @@ class FakePlatform:
         return 2 + files
 
     def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
+        self,
+        remote_id: str,
+        request: JobRequest,
+        *,
+        accepted: bool = False,
+        other_version: bool = False,
+        alias: str | None = None,
     ) -> None:
         self.attached[remote_id] = request
 

@@ -196,10 +196,8 @@ class SecondPlatform(FakePlatform):
             return StartCheck.NOT_STARTED
         return StartCheck.INCONCLUSIVE if all(listed.values()) else StartCheck.NO_EVIDENCE_YET
 
-    def attach(
-        self, remote_id: str, request: JobRequest, *, other_version: bool = False, alias: str | None = None
-    ) -> None:
-        super().attach(remote_id, request, other_version=other_version, alias=alias)
+    def attach(self, remote_id: str, request: JobRequest, *, alias: str | None = None, **known: bool) -> None:
+        super().attach(remote_id, request, alias=alias, **known)
         if alias is not None:
             self.aliases[remote_id] = alias
 

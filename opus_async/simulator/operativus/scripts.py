@@ -1,0 +1,69 @@
+"""What a test says that workflows do: the next runs that fail, pause or take longer."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said about one run.
+
+    Attributes:
+        fails_at: Index of the task that fails, counted from the end if negative; None for none.
+        error: The text of that failure.
+        pauses_at: Index of the task that waits for a person; None for none.
+        delay: Seconds that it takes in addition.
+    """
+
+    fails_at: int | None = None
+    error: str = ""
+    pauses_at: int | None = None
+    delay: float = 0.0
+
+
+NOTHING = Said()
+
+
+@dataclass(slots=True)
+class _Script:
+    failures: deque[tuple[int, str]] = field(default_factory=deque)
+    pauses: deque[int] = field(default_factory=deque)
+    delays: deque[float] = field(default_factory=deque)
+
+
+class RunScripts:
+    """The scripts of one server. What is said holds for runs that are ordered from then on."""
+
+    def __init__(self) -> None:
+        self._scripts: defaultdict[str, _Script] = defaultdict(_Script)
+
+    def fail_next(self, workflow_id: str, times: int = 1, *, step: int = -1, error: str = "") -> None:
+        """Let the next runs of a workflow fail, at a step by its place from 0, or from the end."""
+        self._scripts[workflow_id].failures.extend([(step, error or "the step failed")] * times)
+
+    def pause_next(self, workflow_id: str, times: int = 1, *, step: int = -1) -> None:
+        """Let the next runs of a workflow wait for a person, at a step counted from 0, or from the end."""
+        self._scripts[workflow_id].pauses.extend([step] * times)
+
+    def delay_next(self, workflow_id: str, seconds: float, times: int = 1) -> None:
+        """Let the next runs of a workflow take so many seconds more."""
+        self._scripts[workflow_id].delays.extend([seconds] * times)
+
+    def reset(self) -> None:
+        """Forget all that was said; runs that were ordered keep it."""
+        self._scripts.clear()
+
+    def take(self, workflow_id: str) -> Said:
+        """Return what is said about the run that is ordered now, and use it up."""
+        script = self._scripts.get(workflow_id)
+        if script is None:
+            return NOTHING
+        place, error = script.failures.popleft() if script.failures else (None, "")
+        return Said(
+            fails_at=place,
+            error=error,
+            pauses_at=script.pauses.popleft() if script.pauses else None,
+            delay=script.delays.popleft() if script.delays else 0.0,
+        )
