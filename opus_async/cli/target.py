@@ -12,6 +12,7 @@ from opus_async.cli.program import command_line
 if TYPE_CHECKING:
     from opus_async.batch.ports import Client
     from opus_async.cli.checks import Check
+    from opus_async.jobs.pausing import PausedJob
     from opus_async.platform import Stages
 
     class BatchClient(Client, Protocol):
@@ -121,6 +122,17 @@ class PlatformEntry(Protocol[ClientT_co]):
         Args:
             alias: The job's second id, as far as it is known.
             status: The platform's own word for the pause.
+        """
+
+    answers_pauses: bool
+    """Whether it has a call that answers a paused job."""
+
+    def described_pause(self, job: PausedJob, workflow_id: str) -> Mapping[str, Any]:
+        """A paused job as JSON values, for a program that answers it; called where ``answers_pauses``.
+
+        Args:
+            job: The job.
+            workflow_id: Of which workflow.
         """
 
     doctor_words: tuple[str, ...]

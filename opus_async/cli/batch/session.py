@@ -50,25 +50,26 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
         Interrupted: Before any row was begun.
         OpusError: The session cannot begin; no row was begun.
     """
+    target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     try:
-        result = connection.drive(_watched(options, directory.absolute().name, doing, meta))
+        result = connection.drive(_watched(options, directory, doing, meta, target))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
         raise Interrupted(_goes_on(directory, "no row was begun by this command"))
-    target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     print_result(result, options, target)
     return result.exit_code
 
 
 async def _watched(
-    options: SessionOptions, title: str, doing: Work, meta: BatchMeta | None
+    options: SessionOptions, directory: Path, doing: Work, meta: BatchMeta | None, target: Target
 ) -> BatchResult | None:
     """Run the session with a display, until it ends or Ctrl-C does; None when no row was begun by then."""
     import asyncio
 
     from opus_async.batch import BatchObserver, ShutdownControl
     from opus_async.batch.observer import why_ending
+    from opus_async.cli.batch import pauses
     from opus_async.cli.streams import SafeStream, controls
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
@@ -76,12 +77,17 @@ async def _watched(
     control, progress = ShutdownControl(), Progress()
     progress.preparing = "reading the workflow"
     board = display.make(
-        progress, title, plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
+        progress, directory.absolute().name, plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
     )
     progress.why_ending = partial(why_ending, control)
     notices = NoticePrinter(board.say)
     watching = BatchObserver(
-        control=control, progress=progress, notice=notices, planning=partial(_prepare, progress)
+        control=control,
+        progress=progress,
+        notice=notices,
+        planning=partial(_prepare, progress),
+        paused=pauses.PauseTeller(board.say, target, directory),
+        on_pause=pauses.answering(options, target, board.say),
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})

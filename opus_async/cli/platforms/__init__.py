@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opus_async.cli.options import CommandOptions, ConnectionOptions
     from opus_async.cli.target import BatchClient
 
-NAMES = ("opus",)
+NAMES = ("opus", "operativus")
 """In the order of the help. Each is a module, or package, here, with an ``ENTRY``."""
 DEFAULT = NAMES[0]
 

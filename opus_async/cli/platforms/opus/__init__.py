@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 from opus_async.cli import connection
 from opus_async.cli.target import PlatformEntry, Variables
@@ -18,6 +18,7 @@ from opus_async.opus.stages import STAGES
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
     from opus_async.cli.options import ConnectionOptions
+    from opus_async.jobs.pausing import PausedJob
     from opus_async.opus.client import OpusClient
 
 Generation = Literal["v0", "v1", "auto"]
@@ -95,6 +96,7 @@ class OpusEntry(PlatformEntry["OpusClient"]):
     billed = "billed when it completes"
     workflow_help = WORKFLOW_ID
     unused_options = ()
+    answers_pauses = False
     doctor_words = ("doctor",)
     live_steps = ("generation", "live call")
 
@@ -144,6 +146,10 @@ class OpusEntry(PlatformEntry["OpusClient"]):
 
     def answer_words(self, alias: str | None, status: str | None) -> None:
         """None: the API has no call that answers a paused job."""
+
+    def described_pause(self, job: PausedJob, workflow_id: str) -> NoReturn:
+        """Not to be called: nothing answers a paused job."""
+        raise NotImplementedError
 
     def setting_checks(self, api: str | None) -> Iterable[Check]:
         """Key, URLs, generation."""
