@@ -130,7 +130,7 @@ class RunBook:
         return job
 
     def answer(self, kind: str, run_id: str, text: str, now: float) -> Job:
-        """Accept an answer to a pause, a text for `RESUME`, a choice for `CONTINUE`; it is judged at its turn."""
+        """Accept an answer to a pause: a text or, for `CONTINUE`, a choice. It is judged at its turn."""
         self.counts["answers"] += 1
         job = self._enqueue(kind, now)
         self._at(job.taken_at, lambda moment: self._apply(job, run_id, text, moment))

@@ -1,0 +1,79 @@
+"""How far down a list is read: to a row that was at its top at some earlier moment.
+
+Pure: no clock, no asyncio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from opus_async.operativus.models import Run
+
+OVERLAP = 20
+"""Rows that are read below a mark as well. Rows are listed by when they were created, and can become visible
+in another order: of those that a server makes at the same time one may show a moment later, below the
+first."""
+WIDE_OVERLAP = 200
+"""The same where the absence of a row decides whether a run is ordered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The row that was at the top of a list at some moment: what came later stands above it.
+
+    Attributes:
+        run_id: None where the list was empty: all that is in it came later.
+        created_at: By the server's clock; compared with times of the same clock alone.
+    """
+
+    run_id: str | None
+    created_at: datetime | None = None
+
+    @classmethod
+    def of(cls, run: Run | None) -> Self:
+        """The mark of the row at the top; None where there was none."""
+        return cls(None) if run is None else cls(run.id, run.created_at)
+
+    def is_at_or_above(self, run: Run) -> bool:
+        """Whether a row is this one, or stands below it."""
+        if self.run_id is None:
+            return False
+        if run.id == self.run_id:
+            return True
+        if self.created_at is None or run.created_at is None:
+            return False
+        return run.created_at < self.created_at
+
+
+BOTTOM = Mark(None)
+"""The end of the list."""
+
+
+class Target:
+    """A mark that a reading goes down to, from the top.
+
+    Args:
+        mark: The mark.
+        overlap: Rows that are read below it.
+    """
+
+    __slots__ = ("_left", "_mark", "_met")
+
+    def __init__(self, mark: Mark, overlap: int = OVERLAP) -> None:
+        self._mark = mark
+        self._met = False
+        self._left = overlap
+
+    def passes(self, run: Run) -> None:
+        """Take the next row into account."""
+        if self._met:
+            self._left -= 1
+        else:
+            self._met = self._mark.is_at_or_above(run)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether enough was read."""
+        return self._met and self._left <= 0
