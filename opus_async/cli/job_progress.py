@@ -115,6 +115,10 @@ class JobProgress:
         if self.started:
             self._say(DONE, status or "no outcome")
 
+    def note(self, text: str) -> None:
+        """Print a sentence beside the progress."""
+        self._say(self.stage, text)
+
     def remaining(self) -> str:
         """What becomes of the job if we stop waiting now, in a sentence."""
         if not self.started or self.job_id is None:

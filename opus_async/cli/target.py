@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from opus_async.cli.program import command_line
 
 if TYPE_CHECKING:
     from opus_async.batch.ports import Client
     from opus_async.cli.checks import Check
-    from opus_async.jobs.pausing import PausedJob
+    from opus_async.jobs.pausing import Answer
     from opus_async.platform import Stages
 
     class BatchClient(Client, Protocol):
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 ClientT_co = TypeVar("ClientT_co", covariant=True)
+Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +128,13 @@ class PlatformEntry(Protocol[ClientT_co]):
     answers_pauses: bool
     """Whether it has a call that answers a paused job."""
 
-    def described_pause(self, job: PausedJob, workflow_id: str) -> Mapping[str, Any]:
-        """A paused job as JSON values, for a program that answers it; called where ``answers_pauses``.
+    def answering(self, client: Any, workflow_id: str, ask: Ask) -> Answer:
+        """What answers the paused jobs of a batch; called where ``answers_pauses``.
 
         Args:
-            job: The job.
-            workflow_id: Of which workflow.
+            client: What :meth:`client` has made.
+            workflow_id: The workflow.
+            ask: Gets a paused job as JSON values, and gives the text with which it goes on; None for none.
         """
 
     doctor_words: tuple[str, ...]

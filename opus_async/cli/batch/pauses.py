@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from opus_async.cli import on_pause
@@ -14,6 +14,7 @@ from opus_async.cli.target import Target
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from opus_async.cli.target import BatchClient
     from opus_async.jobs.pausing import Answer, PausedJob
 
 _FIRST = 5
@@ -48,28 +49,39 @@ class PauseTeller:
             self._say(f"{self._number:,} rows have come to wait for a person by now; the next ones: {status}")
 
 
-def answering(options: PauseOptions, target: Target, say: Callable[[str], None]) -> Answer | None:
-    """What answers paused jobs of a batch; None where nothing does. Made inside of an event loop.
-
-    Args:
-        options: What ``--on-pause`` says.
-        target: The platform, with its workflow.
-        say: Told in a sentence when a job stays paused.
+def checked_command(options: PauseOptions, target: Target) -> list[str]:
+    """The words of ``--on-pause``; none where it was not given.
 
     Raises:
-        WrongUse: The command cannot be one, or the platform has no call that answers a paused job.
+        WrongUse: It cannot be a command, or the platform has no call that answers a paused job.
     """
     if options.on_pause is None:
+        return []
+    if not target.entry.answers_pauses:
+        title = target.entry.title
+        raise WrongUse(f"--on-pause: {title} has no call that answers a job: people act on it there")
+    return on_pause.words_of(options.on_pause)
+
+
+def answering(
+    client: BatchClient,
+    target: Target,
+    words: Sequence[str],
+    options: PauseOptions,
+    say: Callable[[str], None],
+) -> Answer | None:
+    """What answers the paused jobs of a batch; None where nothing does. Made inside of an event loop.
+
+    Args:
+        client: Of the platform.
+        target: The platform, with its workflow.
+        words: Of the command; none for none.
+        options: How long it may take.
+        say: Told in a sentence when a job stays paused.
+    """
+    if not words:
         return None
-    entry = target.entry
-    if not entry.answers_pauses:
-        raise WrongUse(f"--on-pause: {entry.title} has no call that answers a job: people act on it there")
-    words = on_pause.words_of(options.on_pause)
     from opus_async.cli.pause_command import PauseCommand
 
     command = PauseCommand(words, timeout=options.on_pause_timeout, say=say)
-
-    async def answer(job: PausedJob) -> str | None:
-        return await command.answer(entry.described_pause(job, target.workflow_id or ""))
-
-    return answer
+    return target.entry.answering(client, target.workflow_id or "", command.answer)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
     """
     target = existing_batch.target_of(options, meta) if meta else platforms.target_of(options)
     try:
-        result = connection.drive(_watched(options, directory, doing, meta, target))
+        result = connection.drive(_watched(options, directory, doing, meta, target=target))
     except KeyboardInterrupt:
         raise Interrupted(_goes_on(directory, "what was begun goes on remotely")) from None
     if result is None:
@@ -62,7 +63,7 @@ def work(options: SessionOptions, directory: Path, doing: Work, *, meta: BatchMe
 
 
 async def _watched(
-    options: SessionOptions, directory: Path, doing: Work, meta: BatchMeta | None, target: Target
+    options: SessionOptions, directory: Path, doing: Work, meta: BatchMeta | None, *, target: Target
 ) -> BatchResult | None:
     """Run the session with a display, until it ends or Ctrl-C does; None when no row was begun by then."""
     import asyncio
@@ -74,10 +75,11 @@ async def _watched(
     from opus_async.metrics.progress import Progress
     from opus_async.progress import display
 
+    words = pauses.checked_command(options, target)
     control, progress = ShutdownControl(), Progress()
     progress.preparing = "reading the workflow"
     board = display.make(
-        progress, directory.absolute().name, plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
+        progress, _title(directory), plain=options.debug, guard=SafeStream, controls=controls(sys.stderr)
     )
     progress.why_ending = partial(why_ending, control)
     notices = NoticePrinter(board.say)
@@ -87,7 +89,6 @@ async def _watched(
         notice=notices,
         planning=partial(_prepare, progress),
         paused=pauses.PauseTeller(board.say, target, directory),
-        on_pause=pauses.answering(options, target, board.say),
     )
     limits = run_options.limits_of(options, meta.client.limits if meta else {})
     retry = run_options.retry_of(options, meta.client.retry if meta else {})
@@ -98,11 +99,17 @@ async def _watched(
                 platforms.connect(options, limits=limits, retry=retry, listeners=[trouble]) as client,
                 display.DisplayTask(board),
             ):
-                return await doing(client, watching)
+                answer = pauses.answering(client, target, words, options, board.say)
+                return await doing(client, replace(watching, on_pause=answer))
         except asyncio.CancelledError:
             if interrupted.is_set() and not progress.attached:
                 return None
             raise
+
+
+def _title(directory: Path) -> str:
+    """The name of the batch directory, for the display."""
+    return directory.absolute().name
 
 
 def _prepare(progress: Progress, what: str, number: int) -> None:

@@ -52,6 +52,8 @@ class RemoveStep:
     step: Step
 
 
+_Place: TypeAlias = tuple[int | None, int | None]
+"""Of a step: its place in the file, and its place on the server; from 0, None where it is not there."""
 Change: TypeAlias = Create | Describe | AddStep | ChangeStep | RemoveStep
 
 
@@ -73,7 +75,7 @@ class Plan:
 
 
 class NoSuchStep(Exception):
-    """A step is named by an id, and cannot be that one; the text has the place in the file, and what to do."""
+    """A step has an id and cannot be that one; the text has the place in the file, and what to do."""
 
 
 def plan_of(wanted: WantedWorkflow, found: Workflow | None, steps: Sequence[Step], *, prune: bool) -> Plan:
@@ -131,15 +133,13 @@ def _by_id(wanted: WantedStep, steps: Sequence[Step]) -> int:
             if step.action == wanted.action:
                 return number
             raise NoSuchStep(
-                f"{wanted.where}: the action of step {wanted.id} is another, and the server cannot change it: "
-                "take the id out, and --prune replaces the step"
+                f"{wanted.where}: the action of step {wanted.id} is another, and the server cannot change "
+                "it: take the id out, and --prune replaces the step"
             )
     raise NoSuchStep(f"{wanted.where}: the workflow has no step {wanted.id}: take the id out")
 
 
-def _pair(
-    pairs: dict[int, int], wanted: Sequence[tuple[str, ...]], steps: Sequence[tuple[str, ...]]
-) -> None:
+def _pair(pairs: dict[int, int], wanted: Sequence[tuple[str, ...]], steps: Sequence[tuple[str, ...]]) -> None:
     """Pair places that are in no pair yet and look the same, first in the order of both, then in any."""
     here = [place for place in range(len(wanted)) if place not in pairs]
     there = [number for number in range(len(steps)) if number not in pairs.values()]
@@ -158,7 +158,7 @@ def _pair(
 
 def _sequence(
     wanted: Sequence[WantedStep], pairs: dict[int, int], steps: int, *, left: Sequence[int]
-) -> list[tuple[int | None, int | None]]:
+) -> list[_Place]:
     """The steps as they shall follow each other: each its place in the file, and its place on the server.
 
     Args:
@@ -167,7 +167,7 @@ def _sequence(
         steps: How many steps are there.
         left: Those that stay although the file does not have them: each behind the one before it.
     """
-    sequence: list[tuple[int | None, int | None]] = [(place, pairs.get(place)) for place in range(len(wanted))]
+    sequence: list[_Place] = [(place, pairs.get(place)) for place in range(len(wanted))]
     for number in range(steps):
         if number in left:
             there = [each[1] for each in sequence]
@@ -177,7 +177,7 @@ def _sequence(
 
 
 def _placed(
-    sequence: Sequence[tuple[int | None, int | None]],
+    sequence: Sequence[_Place],
     wanted: Sequence[WantedStep],
     steps: Sequence[Step],
 ) -> Iterator[Change]:

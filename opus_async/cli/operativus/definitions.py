@@ -78,14 +78,17 @@ class _Reader:
         elif isinstance(document, Fields) and document.values:
             found = [self._workflow(document)]
         else:
-            self._say(document, "holds no workflow: write a list 'workflows', or one workflow with its 'name'")
+            self._say(
+                document, "holds no workflow: write a list 'workflows', or one workflow with its 'name'"
+            )
             found = []
         self._same_names([each for each in found if each is not None])
         return [each for each in found if each is not None]
 
     def _workflow(self, node: Node) -> WantedWorkflow | None:
         if not isinstance(node, Fields):
-            return self._say(node, "is no workflow: write its fields, name first")
+            self._say(node, "is no workflow: write its fields, name first")
+            return None
         self._names(node, _WORKFLOW, "of a workflow")
         name = self._text(node, "name", required="name: how people find it")
         steps = node.values.get("steps")
@@ -101,7 +104,8 @@ class _Reader:
 
     def _step(self, node: Node) -> WantedStep | None:
         if not isinstance(node, Fields):
-            return self._say(node, "is no step: write its fields, agent and action")
+            self._say(node, "is no step: write its fields, agent and action")
+            return None
         self._names(node, _STEP, "of a step")
         agent = self._text(node, "agent", required="agent: the id of an agent of the server")
         action = self._text(node, "action", required="action: what the agent is to do")
@@ -125,11 +129,14 @@ class _Reader:
                 self._say(node, f"{name} is missing: add {required}")
             return None
         if not isinstance(found, Text):
-            return self._say(found, f"{name} is no text: write it in quotes")
+            self._say(found, f"{name} is no text: write it in quotes")
+            return None
         if found.kind:
-            return self._say(found, f"{name} is a {found.kind}: put it in quotes")
+            self._say(found, f"{name} is a {found.kind}: put it in quotes")
+            return None
         if required and not (found.value or "").strip():
-            return self._say(found, f"{name} is empty: give {required}")
+            self._say(found, f"{name} is empty: give {required}")
+            return None
         return found.value
 
     def _names(self, node: Fields, known: Sequence[str], of_what: str) -> None:
@@ -168,11 +175,11 @@ def read_workflows(path: Path) -> list[WantedWorkflow]:
     problems = [*places(document), *reader.problems]
     if problems:
         more = [f"... and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
-        raise WrongUse("\n".join([f"{path} cannot be applied; nothing was changed:", *_told(problems), *more]))
+        raise WrongUse(
+            "\n".join([f"{path} cannot be applied; nothing was changed:", *_told(problems), *more])
+        )
     return found
 
 
 def _told(problems: Sequence[str]) -> Iterator[str]:
     return (f"  {problem}" for problem in problems[:_SHOWN])
-
-

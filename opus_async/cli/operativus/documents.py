@@ -69,7 +69,9 @@ def read(path: Path) -> Node:
     """
     kind = path.suffix.lower()
     if kind not in _YAML | _TOML:
-        raise WrongUse(f"{path} is neither .yaml, .yml or .json, nor .toml: give it the suffix of what it holds")
+        raise WrongUse(
+            f"{path} is neither .yaml, .yml or .json, nor .toml: give it the suffix of what it holds"
+        )
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -94,11 +96,14 @@ def _read_toml(text: str, path: Path) -> Node:
 def _of_toml(value: Any, document: str, field: str) -> Node:
     where = f"{document}, {field}" if field else document
     if isinstance(value, dict):
-        named = {name: _of_toml(each, document, f"{field}.{name}".lstrip(".")) for name, each in value.items()}
+        named = {
+            name: _of_toml(each, document, f"{field}.{name}".lstrip(".")) for name, each in value.items()
+        }
         return Fields(named, where)
     if isinstance(value, list):
         return Items(
-            tuple(_of_toml(each, document, f"{field}[{number}]") for number, each in enumerate(value, 1)), where
+            tuple(_of_toml(each, document, f"{field}[{number}]") for number, each in enumerate(value, 1)),
+            where,
         )
     if isinstance(value, str):
         return Text(value, where)

@@ -7,18 +7,19 @@ api_checks          doctor: one live call
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
 from opus_async.cli.errors import WrongUse
-from opus_async.cli.target import PlatformEntry, Variables
+from opus_async.cli.target import Ask, PlatformEntry, Variables
 from opus_async.operativus.stages import STAGES
 
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
     from opus_async.cli.options import ConnectionOptions
-    from opus_async.jobs.pausing import PausedJob
+    from opus_async.jobs.pausing import Answer
+    from opus_async.operativus import Run
     from opus_async.operativus.client import OperativusClient
 
 WORKFLOW_ID = "the workflow's id, which 'operativus workflows' lists"
@@ -32,6 +33,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def connect(options: ConnectionOptions, **settings: Any) -> OperativusClient:
     """Make a client of Operativus; see :func:`opus_async.cli.connection.connect`."""
     return connection.connect(ENTRY, options, **settings)
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """A run for programs: times in ISO 8601, the status in the server's own word."""
+    return {
+        "id": run.id,
+        "workflow_id": run.workflow_id,
+        "session_id": run.session_id,
+        "status": run.status.raw,
+        "step_order": run.step_order,
+        "duration_ms": run.duration_ms,
+        "created_at": run.created_at and run.created_at.isoformat(),
+        "updated_at": run.updated_at and run.updated_at.isoformat(),
+    }
 
 
 class OperativusEntry(PlatformEntry["OperativusClient"]):
@@ -90,14 +105,14 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
         _refuse_generation(api)
         return OperativusClient(**settings)
 
-    def generation_of_batch(self, generation: str | None) -> None:  # noqa: ARG002 - as asked
+    def generation_of_batch(self, generation: str | None) -> None:
         """None: there is one generation."""
 
     def wait_words(self, job_id: str, workflow_id: str | None) -> tuple[str, ...] | None:
         """``operativus wait WORKFLOW SESSION``."""
         return None if workflow_id is None else ("operativus", "wait", workflow_id, job_id)
 
-    def look_words(self, job_id: str, workflow_id: str | None) -> tuple[str, ...] | None:  # noqa: ARG002 - as asked
+    def look_words(self, job_id: str, workflow_id: str | None) -> tuple[str, ...] | None:  # noqa: ARG002
         """``operativus runs WORKFLOW``: the list shows the run of each session."""
         return None if workflow_id is None else ("operativus", "runs", workflow_id)
 
@@ -109,16 +124,9 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
             return None
         return ("operativus", "resume", alias, "--output", "TEXT")
 
-    def described_pause(self, job: PausedJob, workflow_id: str) -> Mapping[str, Any]:
-        """The run as ``operativus runs --json`` tells it, as far as a pause shows it, and its row."""
-        return {
-            "id": job.alias,
-            "workflow_id": workflow_id,
-            "session_id": job.remote_id,
-            "status": job.status.raw,
-            "index": job.index,
-            "key": job.key,
-        }
+    def answering(self, client: OperativusClient, workflow_id: str, ask: Ask) -> Answer:
+        """Ask with the run as ``operativus runs --json`` tells it; nobody is asked about a route."""
+        return client.answering(workflow_id, lambda run: ask(run_as_json(run)))
 
     def setting_checks(self, api: str | None) -> Iterable[Check]:
         """Token or password, base URL."""

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args
 
 from opus_async.cli import connection
-from opus_async.cli.target import PlatformEntry, Variables
+from opus_async.cli.target import Ask, PlatformEntry, Variables
 from opus_async.opus.stages import STAGES
 
 if TYPE_CHECKING:
     from opus_async.cli.checks import Check
     from opus_async.cli.options import ConnectionOptions
-    from opus_async.jobs.pausing import PausedJob
     from opus_async.opus.client import OpusClient
 
 Generation = Literal["v0", "v1", "auto"]
@@ -147,7 +146,7 @@ class OpusEntry(PlatformEntry["OpusClient"]):
     def answer_words(self, alias: str | None, status: str | None) -> None:
         """None: the API has no call that answers a paused job."""
 
-    def described_pause(self, job: PausedJob, workflow_id: str) -> NoReturn:
+    def answering(self, client: Any, workflow_id: str, ask: Ask) -> NoReturn:
         """Not to be called: nothing answers a paused job."""
         raise NotImplementedError
 
