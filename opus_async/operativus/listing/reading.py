@@ -64,6 +64,8 @@ class Reading:
         self._total: int | None = None
         self._size = 0
         self._read: set[int] = set()
+        self._passed: set[str] = set()
+        """Ids of the rows seen so far; one that moved on to the next page has been seen already."""
         self._depth = 0
         """Pages read from the top on without a gap."""
         self._ended = False
@@ -150,7 +152,8 @@ class Reading:
             tracked = self._tracked.get(key) if key is not None else None
             if tracked is not None:
                 tracked.see(run, place, self._total, self._number)
-        if follows:
+        if follows and run.id not in self._passed:
+            self._passed.add(run.id)
             for target in (*self._targets, *self._unread.values()):
                 target.passes(run)
 
@@ -184,10 +187,9 @@ class Reading:
                 if is_seen():
                     return True
         below = Target(Mark.of(row.run))
+        self._targets.append(below)
         while not self._ended and not below.is_reached:
-            page = await self._page(self._depth)
-            for run in page.items:
-                below.passes(run)
+            await self._next_page()
             if is_seen():
                 return True
         return False
