@@ -138,7 +138,8 @@ def as_called(text: str) -> str:
 def message_of(error: OpusError, target: Target) -> str:
     """The message of an error for JSON, with the command that takes the next step where there is one."""
     step = error.next_step
-    hint = _hint(HINTS.get(step.action, ""), error, target) if error.hint and step else ""
+    meant = error.hint or isinstance(error, JobPaused)
+    hint = _hint(HINTS.get(step.action, ""), error, target) if meant and step else ""
     return with_hint(as_called(error.message), hint)
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "run": "run one job and print its outputs as JSON",
     "wait": "wait for a job, whoever started it, and print its outputs as JSON",
     "audit": "see what a job did, node by node, and what failed",
-    "operativus": "the second platform: workflows, run ID, runs ID, resume RUN, apply FILE ...",
+    "operativus": "the second platform: workflows, run, runs, resume, apply and more",
     "batch": "a job for every row of a manifest, durable: validate, run, resume, status, export ...",
 }
 """Command -> what it does, in the order of the help. Its module, or package, has the same name."""

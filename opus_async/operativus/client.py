@@ -124,7 +124,7 @@ class OperativusClient(PlatformClient):
         self._outputs = OutputReader(self._api)
         self.workflows = Workflows(self._api)
         self.steps = Steps(self._api)
-        self.runs = Runs(self._api, self._source, self._watcher, self._notify)
+        self.runs = Runs(self._api, self._source, self._watcher, self._notify, self._outputs)
 
     def _new_auth(self, credentials: Credentials) -> Auth:
         """Make what authenticates requests; a login itself is sent without."""

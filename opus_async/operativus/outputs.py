@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from opus_async.errors import NotFound, OpusError, PermissionDenied, ProtocolError
 from opus_async.models import JobStatus
@@ -84,10 +84,7 @@ class OutputReader:
             OpusError: The server could not be asked.
         """
         run = runs[0]
-        calls: Sequence[SessionRun] = await self._session_runs.ask(lambda: self._api.session_runs(session_id))
-        nodes: Sequence[NodeRun] = ()
-        if not calls:
-            nodes = await self._node_runs.ask(lambda: self._api.node_runs(run.id))
+        calls, nodes = await self._told(run, session_id)
         audit = audit_of(runs, session_runs=calls, node_runs=nodes, steps=steps)
         if run.status != JobStatus.COMPLETED:
             return JobResult(results=run.raw, audit=audit)
@@ -100,6 +97,24 @@ class OutputReader:
                 run.id,
             )
         return JobResult(outputs=outputs, results=run.raw, audit=audit)
+
+    async def outputs(self, run: Run) -> dict[str, Any]:
+        """Read what the steps of a run gave so far, as in ``outcome.outputs``; empty where nothing is told.
+
+        Raises:
+            OpusError: The server could not be asked.
+        """
+        calls, nodes = await self._told(run, run.session_id or "")
+        return outputs_of(run, session_runs=calls, node_runs=nodes)
+
+    async def _told(self, run: Run, session_id: str) -> tuple[Sequence[SessionRun], Sequence[NodeRun]]:
+        """The agent calls of a session, or else the runs of the nodes of its run."""
+        calls: Sequence[SessionRun] = ()
+        if session_id:
+            calls = await self._session_runs.ask(lambda: self._api.session_runs(session_id))
+        if calls:
+            return calls, ()
+        return (), await self._node_runs.ask(lambda: self._api.node_runs(run.id))
 
     async def result_of_failure(
         self, runs: Sequence[Run], *, session_id: str, steps: Sequence[Step]

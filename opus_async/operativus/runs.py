@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from opus_async.error_codes import NextAction, NextStep
 from opus_async.errors import AmbiguousExecution, DeadlineExceeded, OpusError
@@ -17,6 +18,7 @@ from opus_async.operativus.api import Api
 from opus_async.operativus.listing.source import RunSource
 from opus_async.operativus.listing.tracked import PauseSeen, Tracked
 from opus_async.operativus.models import ResumedRun, Run, StartedRun
+from opus_async.operativus.outputs import OutputReader
 from opus_async.operativus.pages import Pages
 from opus_async.operativus.protocol import requests
 from opus_async.operativus.protocol.hints import hint
@@ -41,13 +43,17 @@ class Runs:
         source: The runs that are looked after.
         watcher: Where runs are waited for.
         notify: Where the statuses seen go.
+        outputs: Reads what runs gave.
     """
 
-    def __init__(self, api: Api, source: RunSource, watcher: Watcher, notify: Dispatcher) -> None:
+    def __init__(
+        self, api: Api, source: RunSource, watcher: Watcher, notify: Dispatcher, outputs: OutputReader
+    ) -> None:
         self._api = api
         self._source = source
         self._watcher = watcher
         self._notify = notify
+        self._outputs = outputs
 
     async def start(
         self,
@@ -200,6 +206,18 @@ class Runs:
             if turned_down(error):
                 raise
             raise unclear(run_id, error) from error
+
+    async def outputs(self, run: Run) -> dict[str, Any]:
+        """Read what the steps of a run gave so far: what a person approves, of one that waits.
+
+        Args:
+            run: As ``find``, ``list`` or ``wait`` gave it.
+
+        Returns:
+            As ``outcome.outputs``: ``output``, the text of the last step that is done, and ``steps``, those
+            of all; empty where the server does not tell them to this user.
+        """
+        return await self._outputs.outputs(run)
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run (``DELETE /runs/{runId}``; in the server's source, not documented).

@@ -1,12 +1,4 @@
-"""``opus-async operativus``: workflows and runs of an Operativus server, one by one, at a terminal.
-
-workflows, show, steps, runs    what is there, as tables or JSON
-run, wait, resume               one run
-apply                           makes workflows what a file says
-documents, definitions          what the file says
-changes                         how the server differs from it
-shown                           tables and JSON of workflows, steps and runs
-"""
+"""``opus-async operativus``: one Operativus server, at a terminal. README.md names the modules."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from opus_async.cli import on_pause, outcomes
@@ -89,15 +88,15 @@ def run(options: RunOptions) -> int:
 async def _run(options: RunOptions, text: str, words: Sequence[str], story: JobProgress) -> JobEnd:
     from opus_async.cli.outcomes import JobEnd
     from opus_async.cli.pause_command import PauseCommand
-    from opus_async.cli.platforms.operativus import run_as_json
+    from opus_async.cli.platforms.operativus import asking
     from opus_async.progress.display import DisplayTask
 
-    command = PauseCommand(words, timeout=options.on_pause_timeout, say=partial(story.note))
+    command = PauseCommand(words, timeout=options.on_pause_timeout, say=story.note)
     async with connect(options, listeners=[story]) as client, DisplayTask(story):
         outcome = await client.run(
             options.workflow_id,
             text,
             timeout=options.timeout,
-            on_pause=(lambda run: command.answer(run_as_json(run))) if words else None,
+            on_pause=asking(client, command.answer) if words else None,
         )
         return JobEnd(outcome, {})

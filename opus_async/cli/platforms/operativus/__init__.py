@@ -7,7 +7,7 @@ api_checks          doctor: one live call
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opus_async.cli import connection
@@ -47,6 +47,25 @@ def run_as_json(run: Run) -> dict[str, Any]:
         "created_at": run.created_at and run.created_at.isoformat(),
         "updated_at": run.updated_at and run.updated_at.isoformat(),
     }
+
+
+def asking(client: OperativusClient, ask: Ask) -> Callable[[Run], Awaitable[str | None]]:
+    """From a function that gets JSON values to one that gets a run that waits for a person.
+
+    ``ask`` gets the run as ``operativus runs --json`` tells it, and beside that ``output`` and ``steps``, the
+    texts that its steps gave so far, where the server tells them to this user.
+    """
+
+    async def asked(run: Run) -> str | None:
+        from opus_async.errors import OpusError
+
+        try:
+            outputs = await client.runs.outputs(run)
+        except OpusError:  # without them it can be answered, too
+            outputs = {}
+        return await ask(run_as_json(run) | outputs)
+
+    return asked
 
 
 class OperativusEntry(PlatformEntry["OperativusClient"]):
@@ -125,8 +144,8 @@ class OperativusEntry(PlatformEntry["OperativusClient"]):
         return ("operativus", "resume", alias, "--output", "TEXT")
 
     def answering(self, client: OperativusClient, workflow_id: str, ask: Ask) -> Answer:
-        """Ask with the run as ``operativus runs --json`` tells it; nobody is asked about a route."""
-        return client.answering(workflow_id, lambda run: ask(run_as_json(run)))
+        """Ask with the run, and what its steps gave so far; nobody is asked about a route."""
+        return client.answering(workflow_id, asking(client, ask))
 
     def setting_checks(self, api: str | None) -> Iterable[Check]:
         """Token or password, base URL."""
