@@ -8,10 +8,9 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from opus_async.cli.tables import printable
-from opus_async.errors import first_error
 from opus_async.text import elapsed
 
 AT_ONCE = 8
@@ -56,70 +55,83 @@ class PauseCommand:
                 return None
 
     async def _asked(self, given: bytes) -> str:
-        pipe = asyncio.subprocess.PIPE
+        loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._words, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-            )
+            transport, program = await loop.subprocess_exec(_Program, *self._words, start_new_session=True)
         except OSError as error:
             raise _Unusable(f"cannot be run: {error.strerror}") from None
         try:
             async with asyncio.timeout(self._timeout):
-                text, complaint = await _talk(process, given)
+                program.feed(given)
+                await asyncio.shield(program.ended)
         except TimeoutError:
-            await _kill(process)
             raise _Unusable(f"took longer than {elapsed(self._timeout)}") from None
-        except BaseException:
-            await _kill(process)
-            raise
-        if process.returncode:
-            said = printable(complaint.decode(errors="replace").strip())[-_SHOWN:]
-            how = f"failed ({_ending(process.returncode)})"
-            raise _Unusable(f"{how}: {said}" if said else how)
-        return _text_in(text)
-
-
-async def _talk(process: asyncio.subprocess.Process, given: bytes) -> tuple[bytes, bytes]:
-    """Hand it the run; returns what it writes on stdout and stderr, once it has ended.
-
-    Raises:
-        _Unusable: It writes too much.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_feed(process, given))
-            text = group.create_task(_read(process.stdout))
-            complaint = group.create_task(_read(process.stderr))
-            group.create_task(process.wait())
-    except ExceptionGroup as several:
-        raise first_error(several) from None
-    return text.result(), complaint.result()
-
-
-async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
-    stdin = process.stdin
-    if stdin is None:
-        return
-    with suppress(OSError):  # it need not read what it is given
-        stdin.write(given)
-        await stdin.drain()
-    stdin.close()
-
-
-async def _read(stream: asyncio.StreamReader | None) -> bytes:
-    pieces: list[bytes] = []
-    while stream is not None and (piece := await stream.read(65536)):
-        pieces.append(piece)
-        if sum(map(len, pieces)) > MOST_BYTES:
+        finally:
+            await _bury(transport, program)
+        if program.wrote_too_much:
             raise _Unusable(f"wrote more than {MOST_BYTES:,} bytes")
-    return b"".join(pieces)
+        if code := transport.get_returncode():
+            said = printable(program.stderr.decode(errors="replace").strip())[-_SHOWN:]
+            how = f"failed ({_ending(code)})"
+            raise _Unusable(f"{how}: {said}" if said else how)
+        return _text_in(bytes(program.stdout))
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill it, and what it has started and may hold its streams open, and wait for its end."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+class _Program(asyncio.SubprocessProtocol):
+    """Collects what a program writes.
+
+    The streams of :mod:`asyncio.subprocess` are not used: one that nobody reads to its end keeps the wait for
+    a killed process waiting.
+
+    Attributes:
+        stdout: What it wrote there.
+        stderr: Likewise.
+        wrote_too_much: Whether it was given up for that.
+        ended: Done when it is over and its streams are closed, or when it is given up.
+        buried: Done when nothing is left of it.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.stdout, self.stderr = bytearray(), bytearray()
+        self.wrote_too_much = False
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.buried: asyncio.Future[None] = loop.create_future()
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It runs."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def feed(self, given: bytes) -> None:
+        """Write this on its stdin, and close that; it need not read it."""
+        stdin = self._transport.get_pipe_transport(0) if self._transport else None
+        if isinstance(stdin, asyncio.WriteTransport):
+            stdin.write(given)
+            stdin.close()
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        """It wrote something."""
+        stream = self.stdout if fd == 1 else self.stderr
+        stream += data if isinstance(data, bytes) else data.encode()
+        if len(stream) > MOST_BYTES and not self.ended.done():
+            self.wrote_too_much = True
+            self.ended.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        """It has ended, and its streams are closed."""
+        for future in (self.ended, self.buried):
+            if not future.done():
+                future.set_result(None)
+
+
+async def _bury(transport: asyncio.SubprocessTransport, program: _Program) -> None:
+    """Kill what still runs of a program, of what it has started, too, and wait until it is gone."""
+    if not program.buried.done():
+        with suppress(ProcessLookupError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()
+    await program.buried
 
 
 def _ending(code: int) -> str:
