@@ -11,6 +11,7 @@ from command_line import WRONG_KEY, at, serving
 
 from opus_async.cli.environment import MOST_BYTES, EnvironmentFile
 from opus_async.cli.errors import WrongUse
+from opus_async.cli.platforms.operativus import ENTRY as OPERATIVUS
 from opus_async.cli.platforms.opus import ENTRY
 from opus_async.errors import ConfigurationError
 
@@ -280,3 +281,27 @@ def test_env_file_does_not_complain_about_malformed_lines(opus, to, dotenv):
     dotenv("this: is {no line\n$$$\n")
     said = opus(*SHOW, env=to)
     assert (said.code, "dotenv" in said.err) == (0, False)
+
+
+# Another platform's
+
+
+def test_env_file_gives_each_platform_its_own_names(dotenv):
+    text = "OPERATIVUS_TOKEN=t\nOPUS_SERVICE_KEY=_abc\nOPERATIVUS_BASE_URL=http://a.test\n"
+    path, environ = dotenv(text), {}
+    with chdir(path.parent):
+        EnvironmentFile(None, environ).load(OPERATIVUS)
+    assert environ == {"OPERATIVUS_TOKEN": "t", "OPERATIVUS_BASE_URL": "http://a.test"}
+
+
+@pytest.mark.parametrize("secret", ["OPERATIVUS_TOKEN", "OPERATIVUS_PASSWORD"])
+def test_env_file_may_not_send_operativus_secret_elsewhere(dotenv, secret):
+    path = dotenv("OPERATIVUS_BASE_URL=http://evil.test\n")
+    with chdir(path.parent), pytest.raises(ConfigurationError, match=r"evil\.test, and the (token|password)"):
+        EnvironmentFile(None, {secret: "mine"}).load(OPERATIVUS)
+    with chdir(path.parent):
+        EnvironmentFile(None, {secret: "mine"}).load(ENTRY)  # which is about that platform alone
+    dotenv(f"OPERATIVUS_BASE_URL=http://mine.test\n{secret}=mine\n")
+    with chdir(path.parent):
+        EnvironmentFile(None, environ := {secret: "mine"}).load(OPERATIVUS)
+    assert environ["OPERATIVUS_BASE_URL"] == "http://mine.test"

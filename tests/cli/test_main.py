@@ -16,7 +16,7 @@ from installed_script import installed_script
 from simulator_thread import SimulatorThread
 
 import opus_async
-from opus_async.cli import error_report, errors, main, parser, program
+from opus_async.cli import error_report, errors, main, operativus, parser, program
 from opus_async.cli.batch import VERBS
 from opus_async.cli.errors import Exit
 from opus_async.cli.platforms.opus import ENTRY, Generation
@@ -67,6 +67,8 @@ HEAVY = ("aiohttp", "pydantic", "rich", "asyncio", "opus_async.config", "opus_as
         ("simulate",),
         ("batch",),
         *(("batch", verb) for verb in VERBS),
+        ("operativus",),
+        *(("operativus", verb) for verb in operativus.VERBS),
     ],
 )
 def test_cli_help_names_command_and_exits_0(opus, words):
@@ -123,6 +125,12 @@ def test_cli_version_prints_package_version(opus):
         ("run", "W", "--api", "both"),
         ("wait",),
         ("wait", "1", "2"),
+        ("operativus",),
+        ("operativus", "fly"),
+        ("operativus", "run", "W"),
+        ("operativus", "resume", "R"),
+        ("operativus", "runs", "W", "--limit", "0"),
+        ("operativus", "apply"),
         ("simulate", "--faults", "fire"),
     ],
 )

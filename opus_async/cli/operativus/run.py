@@ -28,7 +28,7 @@ waits for a person exits with 5 and tells how it is answered. Ctrl-C ends the wa
 examples:
   opus-async operativus run wf_abc123 --input 'Prices of NVDA and AAPL'
   opus-async operativus run wf_abc123 --input - --timeout 15m < question.txt
-  opus-async operativus run wf_abc123 --input TEXT --on-pause 'python approve.py'
+  opus-async operativus run wf_abc123 --input TEXT --on-pause './approve.py'
 """
 
 
